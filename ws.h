@@ -1,0 +1,2308 @@
+/*
+>> TITLE ==================================================================================
+
+   ws.h - WebSockets for C in one header. MIT licence, text at the end.
+
+   In exactly one file of your program, before any other include:
+
+       #define WS_IMPLEMENTATION
+       #include "ws.h"
+
+       static void echo(ws_conn *conn, ws_message message) { ws_send(conn, message); }
+
+       int main(void) {
+           ws_loop *loop = ws_loop_new(NULL);
+           ws_server *server = ws_listen(loop, &(ws_server_config){ .port = 9001 });
+           ws_route(server, "/", &(ws_handler){ .on_message = echo });
+           return ws_run(loop);
+       }
+
+   and build it with `cc -O2 echo.c -o echo`. Other files include "ws.h" without the define.
+
+   RULES
+   - Threads    A loop and all that belongs to it is used from one thread. Three calls may come
+                from any thread, or from a signal handler: ws_post, ws_stop, ws_shutdown.
+   - Lifetime   A ws_conn pointer is good until its on_close has returned. What you want to keep
+                for longer is its ws_id: ws_find gives the connection back, or NULL.
+                Message data is good until the callback returns; a zero byte stands behind it.
+                Configs and strings that you pass in are copied.
+   - Callbacks  may do anything to any connection: send, close, drop, join, leave, broadcast,
+                free the server. on_close is called by the loop, never from inside another call.
+   - Errors     Every function takes NULL for a handle and then does nothing. Calls answer with
+                bool or NULL; ws_last_error and ws_loop_error keep the reason, ws_error_text says
+                it in a sentence. A failed ws_listen or ws_route sticks to its loop and makes
+                ws_run return at once, so that one check at the end is enough.
+                The library never prints, never exits, and leaves signals alone.
+   - Zero       A zeroed config field means the default that its comment names.
+
+   CONTENTS     grep '>> ' ws.h
+*/
+#ifndef WS_H
+#define WS_H
+
+/*
+>> CONFIG =================================================================================
+   Macros that change what is compiled. Everything else is a config field.
+
+     WS_IMPLEMENTATION   compile the functions here, in this file
+     WS_API              what stands before every public function (default: nothing)
+     WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
+     WS_NO_NET           only the engine: no sockets, no clock, no operating system
+*/
+#define WS_VERSION "0.1.0"
+
+#if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
+#if !defined(_GNU_SOURCE) && defined(__linux__)
+#define _GNU_SOURCE 1 /* accept4, getrandom */
+#endif
+#if !defined(_DARWIN_C_SOURCE) && defined(__APPLE__)
+#define _DARWIN_C_SOURCE 1
+#endif
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifndef WS_NO_NET
+#include <sys/select.h> /* fd_set, in ws_loop_fds */
+#include <sys/time.h>
+#endif
+
+#ifndef WS_API
+#define WS_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+>> API ====================================================================================
+   Errors, messages, connections, rooms, servers, loops, the engine: in the order in which
+   a program meets them.
+*/
+
+typedef enum ws_error {
+    WS_OK = 0,
+    WS_ERROR_MEMORY,      /* the allocator, or the loop's max_memory, said no */
+    WS_ERROR_ARGUMENT,    /* NULL or out of range where that is not allowed */
+    WS_ERROR_STATE,       /* not now: not open yet, closing, or closed */
+    WS_ERROR_BUFFERED,    /* too much is unsent already: wait for on_drain */
+    WS_ERROR_UTF8,        /* text that is not UTF-8 */
+    WS_ERROR_CLOSE_CODE,  /* a close code or reason that may not be sent */
+    WS_ERROR_PATTERN,     /* a route's pattern is malformed */
+    WS_ERROR_DUPLICATE,   /* a route or parameter of this name stands already */
+    WS_ERROR_FILE,        /* a file cannot be read */
+    WS_ERROR_ADDRESS,     /* host or port cannot be used here */
+    WS_ERROR_IN_USE,      /* another program listens on this port */
+    WS_ERROR_PERMISSION,  /* the system does not allow this port */
+    WS_ERROR_SYSTEM,      /* the system refused a socket, pipe or select */
+    WS_ERROR_DESCRIPTORS, /* no descriptor left, or it is beyond FD_SETSIZE */
+    WS_ERROR_RANDOM,      /* the random source failed */
+    WS_ERROR_HANDSHAKE,   /* the peer's opening handshake is wrong */
+    WS_ERROR_PROTOCOL,    /* the peer broke the framing rules (1002) */
+    WS_ERROR_TOO_BIG,     /* the peer's message or head is over the limit (1009, 431) */
+    WS_ERROR_TIMEOUT,     /* the peer did not answer in time */
+    WS_ERROR_CLOSED       /* the connection ended without a closing handshake (1006) */
+} ws_error;
+
+/* What happened and what to do about it, one English sentence; static, never NULL. */
+WS_API const char *ws_error_text(ws_error error);
+
+typedef struct ws_loop ws_loop;     /* waits for sockets, timers and other threads */
+typedef struct ws_server ws_server; /* a listening port with its routes and rooms */
+typedef struct ws_conn ws_conn;     /* one WebSocket connection */
+typedef uint64_t ws_id;             /* names a connection or timer for ever; 0 names none */
+
+typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
+
+/* A whole message. Text is UTF-8. Received data has a zero byte at data[size]. */
+typedef struct ws_message {
+    const uint8_t *data;
+    size_t size; /* bytes */
+    ws_type type;
+} ws_message;
+
+/* A piece of a message, as it arrives (on_chunk). It may end inside a UTF-8 character. */
+typedef struct ws_chunk {
+    const uint8_t *data;
+    size_t size;
+    ws_type type;
+    bool first, last; /* of its message */
+} ws_chunk;
+
+/* Why a connection ended (RFC 6455 7.1). code 1005: the peer gave none; 1006: it broke. */
+typedef struct ws_close_info {
+    uint16_t code;
+    const char *reason; /* UTF-8, never NULL; until on_close returns */
+    bool clean;         /* close frames went both ways */
+} ws_close_info;
+
+#define WS_CLOSE_NORMAL 1000
+#define WS_CLOSE_GOING_AWAY 1001
+#define WS_CLOSE_PROTOCOL 1002
+#define WS_CLOSE_UNSUPPORTED 1003
+#define WS_CLOSE_NONE 1005
+#define WS_CLOSE_BROKEN 1006
+#define WS_CLOSE_BAD_DATA 1007
+#define WS_CLOSE_POLICY 1008
+#define WS_CLOSE_TOO_BIG 1009
+#define WS_CLOSE_INTERNAL 1011
+#define WS_CLOSE_RESTART 1012
+#define WS_CLOSE_TRY_LATER 1013
+
+typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_conn_state;
+
+#define WS_OFF UINT32_MAX /* for a limit in milliseconds: never */
+
+/* Limits on a peer. Zero means the default in the comment; SIZE_MAX and WS_OFF mean none. */
+typedef struct ws_limits {
+    size_t head;           /* request or response head, bytes: 16 KiB; over it 431 */
+    size_t message;        /* a whole message, bytes: 16 MiB; over it 1009 */
+    size_t buffered;       /* unsent bytes of a connection: 4 MiB; above, reading pauses */
+    uint32_t handshake_ms; /* from connect to the end of the head: 10 s */
+    uint32_t ping_ms;      /* silence after which a ping is sent: 25 s */
+    uint32_t pong_ms;      /* silence after the ping until the peer is given up: 20 s */
+    uint32_t close_ms;     /* for the peer's part of closing: 5 s */
+} ws_limits;
+
+/* resize(user, block, old_size, new_size): block NULL allocates, new_size 0 frees and returns
+   NULL, NULL for any other size means out of memory and leaves the block as it was. */
+typedef struct ws_allocator {
+    void *(*resize)(void *user, void *block, size_t old_size, size_t new_size);
+    void *user;
+} ws_allocator;
+
+#ifndef WS_NO_NET
+
+/* --- connections ------------------------------------------------------------------------ */
+
+/* Sends one message (RFC 6455 5.6). The data is yours again when the call returns. false, and
+   nothing is sent: not open (STATE), bad text (UTF8), ws_buffered at its limit (BUFFERED). A
+   message is taken whole while ws_buffered is below the limit. It leaves when the callback ends. */
+WS_API bool ws_send(ws_conn *conn, ws_message message);
+WS_API bool ws_send_text(ws_conn *conn, const char *text); /* zero-terminated UTF-8 */
+WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
+
+/* Sends a message in parts of unknown total size, a fragment each; last ends it. Until then
+   other messages on this connection are refused (STATE) and broadcasts wait for its end. */
+WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
+
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Automatic pings need no such call. */
+WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
+
+/* Starts the closing handshake. code: 1000-1003, 1007-1014, 3000-4999, or 0 for none; reason:
+   UTF-8 of at most 123 bytes, or NULL. on_close follows; messages that still arrive are dropped. */
+WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
+
+/* Ends the connection at once, without closing handshake; on_close follows with 1006. */
+WS_API void ws_drop(ws_conn *conn);
+
+WS_API ws_conn_state ws_state(const ws_conn *conn);
+WS_API size_t ws_buffered(const ws_conn *conn);       /* bytes taken but not yet sent */
+WS_API ws_error ws_last_error(const ws_conn *conn);   /* why a call, or the connection, failed */
+WS_API ws_id ws_conn_id(const ws_conn *conn);         /* never reused */
+WS_API ws_conn *ws_find(ws_loop *loop, ws_id id);     /* NULL when it has ended */
+WS_API ws_server *ws_conn_server(const ws_conn *conn);
+WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
+
+/* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. */
+WS_API const char *ws_param(const ws_conn *conn, const char *name);
+WS_API const char *ws_subprotocol(const ws_conn *conn); /* "" when none was agreed */
+
+/* Writes the peer's numeric address and port, "127.0.0.1:5000" or "[::1]:5000"; at most size
+   bytes with the zero, 64 are enough. false: unknown, or size too small. */
+WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
+
+/* A pointer of your own, NULL at first. */
+WS_API void ws_set_user(ws_conn *conn, void *user);
+WS_API void *ws_user(const ws_conn *conn);
+
+/* --- rooms ------------------------------------------------------------------------------ */
+
+/* A room is a name within a server. It begins with its first member and vanishes with its last.
+   A connection that ends has left all its rooms before its on_close runs. */
+WS_API bool ws_join(ws_conn *conn, const char *room); /* true too when it is in already */
+WS_API bool ws_leave(ws_conn *conn, const char *room);
+
+/* Sends to all members of the sender's server's room, the sender too if it is one; room NULL: to
+   all open connections of the server. The message is framed once. What leaves in one round of
+   the loop leaves in one write for each receiver. false: BUFFERED (see WS_SLOW_WAIT), UTF8, MEMORY. */
+WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
+WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
+WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
+WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message);
+
+WS_API size_t ws_room_count(const ws_server *server, const char *room); /* NULL: all open */
+/* Writes up to capacity ids of members; returns how many there are. */
+WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *ids, size_t capacity);
+
+/* What happens to a broadcast for a member whose ws_buffered stands at its limit. */
+typedef enum ws_slow {
+    WS_SLOW_CLOSE = 0,   /* the member is closed with 1013: it may come back (default) */
+    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false until it has drained */
+    WS_SLOW_DROP_NEWEST, /* the member misses this message */
+    WS_SLOW_DROP_OLDEST, /* the member misses the room's oldest unsent messages instead */
+    WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
+} ws_slow;
+
+/* Sets the policy of a room that has members, for as long as the room exists. false: no such
+   room. Call it after ws_join. */
+WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
+
+/* --- servers ---------------------------------------------------------------------------- */
+
+typedef struct ws_handler {
+    void (*on_open)(ws_conn *conn);
+    void (*on_message)(ws_conn *conn, ws_message message);
+    void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: no size limit */
+    void (*on_drain)(ws_conn *conn); /* all is sent, after some of it had to wait */
+    void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
+    const char *subprotocols; /* "chat, superchat", best first: the first that the client offers */
+    void *user;               /* ws_user of each new connection */
+} ws_handler;
+
+typedef struct ws_server_config {
+    const char *host;       /* address or name: NULL means 127.0.0.1; "0.0.0.0", "::" mean all */
+    uint16_t port;          /* 0: any free one, see ws_port */
+    const char *origins;    /* pages that may connect: NULL only the server's own (same origin),
+                               "*" all, or a list "https://a.example, https://b.example:8443" */
+    size_t max_connections; /* 100,000; beyond, new ones get 503 */
+    int backlog;            /* listen(2): 511 */
+    bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
+    ws_limits limits;
+} ws_server_config;
+
+/* Listens. Needs a config, or NULL for all defaults. NULL on failure: see ws_loop_error. The
+   server belongs to the loop; ws_server_free ends it sooner. */
+WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
+WS_API void ws_server_free(ws_server *server); /* drops its connections; on_close runs for each */
+WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
+
+/* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}",
+   "/files/{rest:path}" (path only at the end). A plain {name} is one segment or a part of one.
+   Matched on the percent-decoded path; the first registered route that fits wins. */
+WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
+
+/* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now. */
+WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
+WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
+                         const char *file);
+
+/* --- loops ------------------------------------------------------------------------------ */
+
+typedef struct ws_loop_config {
+    ws_allocator allocator; /* resize NULL: realloc and free */
+    size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
+    size_t receive_size;    /* the one receive buffer: 64 KiB */
+    uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
+    void *clock_user;
+} ws_loop_config;
+
+WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* NULL config: defaults; NULL: no memory */
+/* Ends servers, connections (on_close runs) and timers. Inside a callback it only stops the loop. */
+WS_API void ws_loop_free(ws_loop *loop);
+WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure; NULL: WS_ERROR_MEMORY */
+
+/* Serves until ws_stop, or until ws_shutdown is through. Returns WS_OK or the loop's error. */
+WS_API int ws_run(ws_loop *loop);
+/* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. */
+WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
+WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round */
+
+/* From any thread or signal handler. false: 4,096 or so posts wait already, or loop is NULL. */
+WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
+WS_API bool ws_stop(ws_loop *loop); /* ws_run returns soon; connections stay as they are */
+/* Stops listening, closes all with 1012, sends what is queued, drops the rest after so many
+   milliseconds; then ws_run returns. A second call may only shorten the time. */
+WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
+
+/* Calls function once, or again and again, after so many milliseconds. 0: no memory. */
+typedef void ws_timer_function(ws_loop *loop, void *user);
+WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
+WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
+WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* does nothing when it is over already */
+
+/* Watches a descriptor of yours (select(2)); ready says which of the two it is ready for. A second
+   call changes it, WS_NONE ends it; end it before you close the descriptor. */
+enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
+typedef void ws_watch_function(ws_loop *loop, int descriptor, unsigned ready, void *user);
+WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user);
+
+/* Inside a select loop of your own. ws_loop_fds adds to both sets, raises highest (start with -1)
+   and lowers timeout (start with your own); after select, ws_loop_dispatch serves what is set,
+   and timers. On select's failure or timeout pass empty sets. */
+WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
+WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
+
+#endif /* WS_NO_NET */
+
+/* --- engine ----------------------------------------------------------------------------- */
+
+/* The protocol alone: bytes in, events and bytes out, no sockets. For firmware, for a transport
+   or loop of your own, for tests. The same engine drives everything above. */
+
+typedef enum ws_role { WS_ROLE_SERVER, WS_ROLE_CLIENT } ws_role;
+
+typedef struct ws_span {
+    uint8_t *data;
+    size_t size;
+} ws_span;
+
+typedef struct ws_engine_config {
+    ws_role role;
+    uint8_t *memory;    /* for both buffers, half each; limits shrink to fit. NULL: the allocator */
+    size_t memory_size; /* at least 1 KiB */
+    ws_allocator allocator;
+    bool (*random)(void *user, void *data, size_t size); /* needed by a client: mask keys */
+    void *random_user;
+    ws_limits limits;
+    const char *host, *path;  /* a client's request: Host, and target ("/" when NULL) */
+    const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
+    const char *origins;      /* a server's: as in ws_server_config; kept */
+} ws_engine_config;
+
+typedef enum ws_event_type {
+    WS_EVENT_REQUEST, /* server: a head is complete; message is the request target. Answer with
+                         ws_engine_accept or ws_engine_respond, or the next call accepts */
+    WS_EVENT_OPEN,    /* the handshake is through */
+    WS_EVENT_MESSAGE, /* message, until the next ws_engine_next */
+    WS_EVENT_CHUNK,   /* chunk (only for connections with on_chunk) */
+    WS_EVENT_PING,    /* message is its payload; the pong is on its way */
+    WS_EVENT_PONG,    /* message is its payload */
+    WS_EVENT_CLOSED   /* close; send what ws_engine_output still holds, then end the transport */
+} ws_event_type;
+
+typedef struct ws_event {
+    ws_event_type type;
+    ws_message message;
+    ws_chunk chunk;
+    ws_close_info close;
+} ws_event;
+
+typedef struct ws_engine ws_engine; /* visible, so that you can place it; its fields are private */
+
+/* false: bad config, no memory, or, for a client, a failing random source. Strings marked "kept"
+   are not copied and must outlive the engine. */
+WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config);
+WS_API void ws_engine_free(ws_engine *engine); /* not needed with memory of your own */
+WS_API ws_span ws_engine_input(ws_engine *engine);  /* room for received bytes, empty when done */
+WS_API void ws_engine_received(ws_engine *engine, size_t size); /* so many were written there */
+WS_API void ws_engine_ended(ws_engine *engine);     /* the transport broke or reached its end */
+WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: feed me */
+WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, empty when none */
+WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* so many of them are sent */
+/* Runs the deadlines; now in milliseconds of any clock. Returns when to call again at the latest. */
+WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
+WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
+WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
+WS_API ws_error ws_engine_error(const ws_engine *engine);
+
+WS_API bool ws_engine_accept(ws_engine *engine); /* the pending request (RFC 6455 4.2.2) */
+/* Answers the pending request over HTTP; content_type and body may be NULL. */
+WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body);
+WS_API bool ws_engine_send(ws_engine *engine, ws_message message);
+WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last);
+WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size);
+WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason);
+
+/* Two engines wired to each other in memory, with a virtual clock: for tests. */
+typedef struct ws_pipe {
+    ws_engine *ends[2];
+    size_t piece;     /* bytes handed over at a time; 0: as many as fit */
+    uint64_t now;     /* virtual milliseconds; ws_pipe_wait moves it on */
+    bool cut;         /* set it: nothing arrives any more, as if the cable were cut */
+} ws_pipe;
+
+/* Carries one piece each way; returns the number of bytes carried. Read the events in between. */
+WS_API size_t ws_pipe_step(ws_pipe *pipe);
+/* Moves the clock on and runs both ends' deadlines. */
+WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
+
+/* Private from here on: needed above only for its size. */
+
+typedef struct wsi_buffer {
+    uint8_t *data;
+    size_t size, capacity;
+} wsi_buffer;
+
+typedef struct wsi_memory {
+    ws_allocator allocator;
+    size_t used, limit;
+} wsi_memory;
+
+typedef struct wsi_slice {
+    const char *data; /* NULL: absent */
+    size_t size;
+} wsi_slice;
+
+typedef struct wsi_request { /* slices of the head */
+    wsi_slice head, method, target, authority, path, query;
+    wsi_slice host, origin, key;
+    uint64_t content_length;
+    int status; /* why the handshake is refused; 0: it is good */
+    bool http11, keep_alive, chunked, has_length;
+    bool upgrade, connection_upgrade, version_13; /* asks for a WebSocket; and how */
+} wsi_request;
+
+struct wsi_engine;
+struct wsi_piece;
+
+typedef struct wsi_env { /* what the engines of one server (or one client) have in common */
+    wsi_memory *memory;
+    ws_limits limits;
+    bool (*emit)(struct wsi_engine *engine, const struct wsi_piece *piece);
+    bool (*random)(void *user, void *data, size_t size);
+    void *random_user;
+    ws_role role;
+    wsi_request request;      /* server: the one that is being answered */
+    const char *subprotocols; /* ours, in order of preference */
+    const char *origins;
+    char accept[28];          /* client: the Sec-WebSocket-Accept that must come */
+} wsi_env;
+
+typedef struct wsi_engine {
+    wsi_env *env;
+    wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
+    size_t message_size;  /* bytes of the unfinished message */
+    uint64_t left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
+    uint64_t heard;       /* when the peer was last heard */
+    uint64_t since;       /* when this state, or the wait for a pong, began */
+    uint8_t key[4];       /* of this frame */
+    uint32_t utf8;        /* validator of the message; and of the one sent in parts */
+    uint32_t utf8_out;
+    uint16_t close_code;
+    uint8_t state, error, type;
+    bool final, clean, told, pinged, sending, chunks, in_frame, first, opened;
+} wsi_engine;
+
+typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
+    uint8_t *base;
+    size_t message, pos, end;
+    uint8_t *patched; /* where a zero byte stands in for `saved` */
+    uint8_t saved;
+} wsi_window;
+
+struct ws_engine {
+    wsi_engine core;
+    wsi_env env;
+    wsi_memory memory;
+    wsi_window window;
+    wsi_buffer in, out;
+    size_t out_sent;
+    uint64_t now;
+    bool fixed;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* WS_H */
+
+#ifdef WS_IMPLEMENTATION
+#ifndef WS_IMPLEMENTED
+#define WS_IMPLEMENTED
+
+#include <stdlib.h>
+#include <string.h>
+#ifndef WS_ASSERT
+#include <assert.h>
+#define WS_ASSERT(x) assert(x)
+#endif
+
+/*
+>> MEMORY =================================================================================
+   The only place that calls the allocator, and a growable buffer. Calls nothing.
+   What is in use is counted, so that max_memory bounds all that peers can make grow.
+*/
+
+static void *wsi_memory_default(void *user, void *block, size_t old_size, size_t new_size) {
+    (void)user;
+    (void)old_size;
+    if (new_size)
+        return realloc(block, new_size);
+    free(block);
+    return NULL;
+}
+
+static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t limit) {
+    memory->allocator = allocator;
+    if (!allocator.resize)
+        memory->allocator.resize = wsi_memory_default;
+    memory->used = 0;
+    memory->limit = limit;
+}
+
+static void *wsi_memory_resize(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
+    void *moved;
+    if (new_size > old_size && new_size - old_size > memory->limit - memory->used)
+        return NULL;
+    moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
+    if (moved || !new_size)
+        memory->used = memory->used - old_size + new_size;
+    return moved;
+}
+
+static void wsi_memory_free(wsi_memory *memory, void *block, size_t size) {
+    if (block)
+        (void)wsi_memory_resize(memory, block, size, 0);
+}
+
+#ifndef WS_NO_NET
+static void *wsi_memory_new(wsi_memory *memory, size_t size) {
+    void *block = wsi_memory_resize(memory, NULL, 0, size);
+    if (block)
+        memset(block, 0, size);
+    return block;
+}
+
+static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) {
+    char *copy = (char *)wsi_memory_resize(memory, NULL, 0, size + 1);
+    if (!copy)
+        return NULL;
+    if (size)
+        memcpy(copy, text, size);
+    copy[size] = 0;
+    return copy;
+}
+
+static void wsi_memory_free_text(wsi_memory *memory, char *text) {
+    if (text)
+        wsi_memory_free(memory, text, strlen(text) + 1);
+}
+#endif
+
+static void wsi_buffer_free(wsi_memory *memory, wsi_buffer *buffer) {
+    wsi_memory_free(memory, buffer->data, buffer->capacity);
+    memset(buffer, 0, sizeof *buffer);
+}
+
+/* Makes room for exactly so many bytes in all. */
+static bool wsi_buffer_resize(wsi_memory *memory, wsi_buffer *buffer, size_t capacity) {
+    uint8_t *data = (uint8_t *)wsi_memory_resize(memory, buffer->data, buffer->capacity, capacity);
+    if (!data)
+        return false;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return true;
+}
+
+/* Makes room for so many bytes more; doubles, so that appending costs linear time. */
+static bool wsi_buffer_reserve(wsi_memory *memory, wsi_buffer *buffer, size_t more) {
+    size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
+    if (more <= buffer->capacity - buffer->size)
+        return true;
+    if (more > SIZE_MAX / 4 - buffer->size)
+        return false;
+    while (capacity - buffer->size < more)
+        capacity *= 2;
+    return wsi_buffer_resize(memory, buffer, capacity);
+}
+
+/*
+>> BYTES ==================================================================================
+   Big-endian load and store; eight bytes at a time. Calls nothing.
+*/
+
+static uint64_t wsi_bytes_load(const uint8_t *bytes, size_t count) {
+    uint64_t value = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static void wsi_bytes_store(uint8_t *bytes, size_t count, uint64_t value) {
+    while (count--) {
+        bytes[count] = (uint8_t)value;
+        value >>= 8;
+    }
+}
+
+/* Eight bytes in the machine's own order, from any address. */
+static uint64_t wsi_bytes_word(const uint8_t *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    return word;
+}
+
+/*
+>> TEXT ===================================================================================
+   Slices, comma lists, numbers, base64, percent-decoding (RFC 3986 2.1, RFC 4648 4,
+   RFC 9110 5.6). Calls nothing.
+*/
+
+static wsi_slice wsi_text(const char *data, size_t size) {
+    wsi_slice slice;
+    slice.data = data;
+    slice.size = size;
+    return slice;
+}
+
+static wsi_slice wsi_text_z(const char *text) { return wsi_text(text, text ? strlen(text) : 0); }
+
+static char wsi_text_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
+static bool wsi_text_same(wsi_slice a, wsi_slice b) {
+    return a.size == b.size && (!a.size || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static bool wsi_text_is(wsi_slice a, const char *b) { return wsi_text_same(a, wsi_text_z(b)); }
+
+/* Case-blind for ASCII, whatever the locale. */
+static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
+    size_t i;
+    if (a.size != b.size)
+        return false;
+    for (i = 0; i < a.size; i++)
+        if (wsi_text_lower(a.data[i]) != wsi_text_lower(b.data[i]))
+            return false;
+    return true;
+}
+
+static bool wsi_text_is_nocase(wsi_slice a, const char *b) {
+    return wsi_text_same_nocase(a, wsi_text_z(b));
+}
+
+static wsi_slice wsi_text_trim(wsi_slice text) {
+    while (text.size && (text.data[0] == ' ' || text.data[0] == '\t'))
+        text.data++, text.size--;
+    while (text.size && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
+        text.size--;
+    return text;
+}
+
+static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
+
+static int wsi_text_hex(char c) {
+    if (wsi_text_digit(c))
+        return c - '0';
+    c = wsi_text_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* tchar of RFC 9110 5.6.2. */
+static bool wsi_text_token_char(char c) {
+    char lower = wsi_text_lower(c);
+    if (wsi_text_digit(c) || (lower >= 'a' && lower <= 'z'))
+        return true;
+    return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static bool wsi_text_token(wsi_slice text) {
+    size_t i;
+    for (i = 0; i < text.size; i++)
+        if (!wsi_text_token_char(text.data[i]))
+            return false;
+    return text.size > 0;
+}
+
+/* Takes the next element off a comma list; empty elements are passed over (RFC 9110 5.6.1). */
+static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
+    while (list->size) {
+        const char *comma = (const char *)memchr(list->data, ',', list->size);
+        size_t size = comma ? (size_t)(comma - list->data) : list->size;
+        size_t step = comma ? size + 1 : size;
+        *element = wsi_text_trim(wsi_text(list->data, size));
+        list->data += step;
+        list->size -= step;
+        if (element->size)
+            return true;
+    }
+    return false;
+}
+
+static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
+    wsi_slice element;
+    while (wsi_text_next(&list, &element))
+        if (wsi_text_same(element, wanted))
+            return true;
+    return false;
+}
+
+/* Digits only, no sign, no space; false when it is no number or over 2^63. */
+static bool wsi_text_number(wsi_slice text, uint64_t *number) {
+    uint64_t value = 0;
+    size_t i;
+    if (!text.size || text.size > 18)
+        return false;
+    for (i = 0; i < text.size; i++) {
+        if (!wsi_text_digit(text.data[i]))
+            return false;
+        value = value * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    *number = value;
+    return true;
+}
+
+/* Writes the number's digits and returns how many; out has room for 20. */
+static size_t wsi_text_decimal(char *out, uint64_t number) {
+    char digits[20];
+    size_t count = 0, i;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    for (i = 0; i < count; i++)
+        out[i] = digits[count - 1 - i];
+    return count;
+}
+
+#ifndef WS_NO_NET
+/* Percent-decodes into out, which has room for text.size bytes, and returns the size; -1 when an
+   escape is malformed or yields a zero byte. */
+static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
+    size_t i, size = 0;
+    for (i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '%') {
+            int high = i + 2 < text.size ? wsi_text_hex(text.data[i + 1]) : -1;
+            int low = i + 2 < text.size ? wsi_text_hex(text.data[i + 2]) : -1;
+            if (high < 0 || low < 0 || (high | low) == 0)
+                return -1;
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        out[size++] = c;
+    }
+    return (ptrdiff_t)size;
+}
+#endif
+
+static const char wsi_text_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Writes 4 characters for every 3 bytes begun, and returns how many. */
+static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
+    size_t i, written = 0;
+    for (i = 0; i < size; i += 3) {
+        uint32_t three = (uint32_t)data[i] << 16;
+        if (i + 1 < size)
+            three |= (uint32_t)data[i + 1] << 8;
+        if (i + 2 < size)
+            three |= data[i + 2];
+        out[written++] = wsi_text_alphabet[three >> 18];
+        out[written++] = wsi_text_alphabet[three >> 12 & 63];
+        out[written++] = i + 1 < size ? wsi_text_alphabet[three >> 6 & 63] : '=';
+        out[written++] = i + 2 < size ? wsi_text_alphabet[three & 63] : '=';
+    }
+    return written;
+}
+
+/* Whether the text is base64 of 16 bytes. Loose bits before the padding are not looked at: RFC
+   6455's own example key in 4.1 has some. */
+static bool wsi_text_is_base64_16(wsi_slice text) {
+    size_t i;
+    if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
+        return false;
+    for (i = 0; i < 22; i++)
+        if (!text.data[i] || !strchr(wsi_text_alphabet, text.data[i]))
+            return false;
+    return true;
+}
+
+/*
+>> SHA1 ===================================================================================
+   For Sec-WebSocket-Accept alone (RFC 6455 4.2.2, FIPS 180-4). Calls BYTES.
+*/
+
+static uint32_t wsi_sha1_rotate(uint32_t value, int bits) {
+    return value << bits | value >> (32 - bits);
+}
+
+static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
+    uint32_t w[80], a = hash[0], b = hash[1], c = hash[2], d = hash[3], e = hash[4];
+    int i;
+    for (i = 0; i < 16; i++)
+        w[i] = (uint32_t)wsi_bytes_load(block + i * 4, 4);
+    for (i = 16; i < 80; i++)
+        w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+    for (i = 0; i < 80; i++) {
+        uint32_t mix, next;
+        if (i < 20)
+            mix = ((b & c) | (~b & d)) + 0x5a827999u;
+        else if (i < 40)
+            mix = (b ^ c ^ d) + 0x6ed9eba1u;
+        else if (i < 60)
+            mix = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdcu;
+        else
+            mix = (b ^ c ^ d) + 0xca62c1d6u;
+        next = wsi_sha1_rotate(a, 5) + mix + e + w[i];
+        e = d;
+        d = c;
+        c = wsi_sha1_rotate(b, 30);
+        b = a;
+        a = next;
+    }
+    hash[0] += a;
+    hash[1] += b;
+    hash[2] += c;
+    hash[3] += d;
+    hash[4] += e;
+}
+
+static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
+    uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u};
+    uint8_t last[128];
+    size_t i, tail = size % 64, padded = tail < 56 ? 64 : 128;
+    for (i = 0; i + 64 <= size; i += 64)
+        wsi_sha1_block(hash, data + i);
+    memset(last, 0, sizeof last);
+    if (tail)
+        memcpy(last, data + i, tail);
+    last[tail] = 0x80;
+    wsi_bytes_store(last + padded - 8, 8, (uint64_t)size * 8);
+    for (i = 0; i < padded; i += 64)
+        wsi_sha1_block(hash, last + i);
+    for (i = 0; i < 5; i++)
+        wsi_bytes_store(digest + i * 4, 4, hash[i]);
+}
+
+/*
+>> UTF8 ===================================================================================
+   Incremental validator, fail-fast: a byte that no valid text could have here is refused when
+   it comes (RFC 3629; Unicode table 3-7). Calls BYTES.
+   The state is 0 between characters; else low << 16 | high << 8 | continuation bytes missing,
+   where low and high bound the next byte.
+*/
+
+#define WSI_UTF8_STATE(low, high, missing) \
+    ((uint32_t)(low) << 16 | (uint32_t)(high) << 8 | (uint32_t)(missing))
+
+/* Returns the offset of the first byte at or after i that is not ASCII, or size. */
+static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
+    const uint64_t high_bits = 0x8080808080808080u;
+    while (size - i >= 16 && !((wsi_bytes_word(data + i) | wsi_bytes_word(data + i + 8)) & high_bits))
+        i += 16;
+    while (i < size && data[i] < 0x80)
+        i++;
+    return i;
+}
+
+/* The state behind a lead byte of 0x80 and more; 0 when none such exists. */
+static uint32_t wsi_utf8_lead(uint8_t c) {
+    if (c < 0xc2 || c > 0xf4)
+        return 0;
+    if (c < 0xe0)
+        return WSI_UTF8_STATE(0x80, 0xbf, 1);
+    if (c < 0xf0)
+        return WSI_UTF8_STATE(c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf, 2);
+    return WSI_UTF8_STATE(c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf, 3);
+}
+
+static bool wsi_utf8_feed(uint32_t *state, const uint8_t *data, size_t size) {
+    uint32_t now = *state;
+    size_t i = 0;
+    for (;;) {
+        if (!now) {
+            i = wsi_utf8_skip_ascii(data, i, size);
+            if (i == size)
+                break;
+            now = wsi_utf8_lead(data[i++]);
+            if (!now)
+                return false;
+        }
+        for (; i < size && now; i++) {
+            if (data[i] < now >> 16 || data[i] > (now >> 8 & 0xff))
+                return false;
+            now = (now & 0xff) == 1 ? 0 : WSI_UTF8_STATE(0x80, 0xbf, (now & 0xff) - 1);
+        }
+        if (i == size)
+            break;
+    }
+    *state = now;
+    return true;
+}
+
+static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
+    uint32_t state = 0;
+    return wsi_utf8_feed(&state, data, size) && !state;
+}
+
+/*
+>> HTTP ===================================================================================
+   Request and response heads (RFC 9112). Strict: whatever two parsers could read in two ways
+   is refused. Slices point into the head; nothing is allocated. Calls TEXT.
+*/
+
+#define WSI_HTTP_BAD SIZE_MAX
+
+/* Looks for the empty line from offset `from` on, each byte once. Returns the size of the head,
+   0 when its end has not come yet, or WSI_HTTP_BAD for a byte that no head may hold. */
+static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
+    size_t i;
+    for (i = from; i < size; i++) {
+        uint8_t c = data[i];
+        bool after_cr = i && data[i - 1] == '\r';
+        if (c >= 0x20 && c != 0x7f) {
+            if (after_cr)
+                return WSI_HTTP_BAD;
+        } else if (c == '\n') {
+            if (!after_cr)
+                return WSI_HTTP_BAD;
+            if (i >= 3 && data[i - 2] == '\n')
+                return i + 1;
+        } else if ((c != '\r' && c != '\t') || after_cr) {
+            return WSI_HTTP_BAD;
+        }
+    }
+    return 0;
+}
+
+/* Takes one line off a head whose lines all end with CRLF. */
+static wsi_slice wsi_http_line(wsi_slice *head) {
+    const char *end = head->size ? (const char *)memchr(head->data, '\r', head->size) : NULL;
+    wsi_slice line = wsi_text(head->data, end ? (size_t)(end - head->data) : 0);
+    size_t step = end ? line.size + 2 : head->size;
+    head->data += step;
+    head->size -= step;
+    return line;
+}
+
+typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
+
+/* Takes one field line off (RFC 9112 5): no folding, no space before the colon. */
+static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
+    wsi_slice line = wsi_http_line(head);
+    const char *colon;
+    if (!line.size)
+        return WSI_HEADER_END;
+    colon = (const char *)memchr(line.data, ':', line.size);
+    if (!colon)
+        return WSI_HEADER_BAD;
+    *name = wsi_text(line.data, (size_t)(colon - line.data));
+    *value = wsi_text_trim(wsi_text(colon + 1, line.size - name->size - 1));
+    return wsi_text_token(*name) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
+}
+
+/* Takes the text up to c off; false when there is no c. */
+static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
+    const char *at = rest->size ? (const char *)memchr(rest->data, c, rest->size) : NULL;
+    if (!at)
+        return false;
+    *before = wsi_text(rest->data, (size_t)(at - rest->data));
+    rest->data = at + 1;
+    rest->size -= before->size + 1;
+    return true;
+}
+
+/* RFC 3986 3.2.2: unreserved, sub-delims, percent, and what an IPv6 literal needs. */
+static bool wsi_http_host_char(char c) {
+    char lower = wsi_text_lower(c);
+    return wsi_text_digit(c) || (lower >= 'a' && lower <= 'z') || (c && strchr("-._~%!$&'()*+,;=:[]", c));
+}
+
+/* Splits "host:port"; the port is `fallback` when none stands there. An IPv6 literal keeps its
+   brackets. false: malformed. */
+static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *host, uint64_t *port) {
+    size_t i, colon = text.size;
+    bool literal = text.size && text.data[0] == '[';
+    for (i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == ':' && (!literal || text.data[i - 1] == ']') && colon == text.size)
+            colon = i;
+        else if (i > colon ? !wsi_text_digit(c) : !wsi_http_host_char(c))
+            return false;
+        if ((c == '[' && i) || (c == ']' && (!literal || (i + 1 < text.size && text.data[i + 1] != ':'))))
+            return false;
+    }
+    *host = wsi_text(text.data, colon);
+    *port = fallback;
+    if (!colon || (literal && text.data[colon - 1] != ']'))
+        return false;
+    return colon + 1 >= text.size || (wsi_text_number(wsi_text(text.data + colon + 1, text.size - colon - 1), port)
+                                      && *port <= 65535);
+}
+
+/* Origin-form or absolute-form (RFC 9112 3.2.1, 3.2.2), into authority, path, query. */
+static bool wsi_http_target(wsi_request *request) {
+    wsi_slice rest = request->target, scheme, host;
+    uint64_t port;
+    size_t i;
+    for (i = 0; i < rest.size; i++)
+        if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
+            return false;
+    if (rest.size && rest.data[0] != '/') {
+        if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
+            return false;
+        if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https")
+            && !wsi_text_is_nocase(scheme, "ws") && !wsi_text_is_nocase(scheme, "wss"))
+            return false;
+        rest = wsi_text(rest.data + 2, rest.size - 2);
+        for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
+        request->authority = wsi_text(rest.data, i);
+        if (!wsi_http_authority(request->authority, 0, &host, &port))
+            return false;
+        rest = wsi_text(rest.data + i, rest.size - i);
+    }
+    request->path = rest;
+    if (wsi_http_until(&rest, '?', &request->path))
+        request->query = rest;
+    if (!request->path.size)
+        request->path = wsi_text("/", 1);
+    return request->target.size > 0;
+}
+
+/* RFC 9112 2.3. Returns 0, 400 or 505. */
+static int wsi_http_version(wsi_slice text, bool *http11) {
+    if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !wsi_text_digit(text.data[5])
+        || text.data[6] != '.' || !wsi_text_digit(text.data[7]))
+        return 400;
+    *http11 = text.data[7] != '0';
+    return text.data[5] == '1' ? 0 : 505;
+}
+
+/* The fields that say where a request belongs and where it ends: each at most once, and never
+   both ways of framing a body (RFC 9112 3.2, 6). */
+static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
+    if (wsi_text_is_nocase(name, "host")) {
+        uint64_t port;
+        wsi_slice host;
+        bool first = !request->host.data;
+        request->host = value;
+        return first && wsi_http_authority(value, 0, &host, &port);
+    }
+    if (wsi_text_is_nocase(name, "content-length")) {
+        bool first = !request->has_length;
+        request->has_length = true;
+        return first && wsi_text_number(value, &request->content_length);
+    }
+    if (wsi_text_is_nocase(name, "transfer-encoding")) {
+        bool first = !request->chunked;
+        request->chunked = true;
+        return first && request->http11 && wsi_text_is_nocase(value, "chunked");
+    }
+    if (wsi_text_is_nocase(name, "origin")) {
+        bool first = !request->origin.data;
+        request->origin = value;
+        return first;
+    }
+    if (wsi_text_is_nocase(name, "connection")) {
+        wsi_slice option;
+        while (wsi_text_next(&value, &option)) {
+            if (wsi_text_is_nocase(option, "close"))
+                request->keep_alive = false;
+            if (wsi_text_is_nocase(option, "upgrade"))
+                request->connection_upgrade = true;
+        }
+    }
+    return true;
+}
+
+/* Parses a complete head. Returns 0, or the status that refuses it. */
+static int wsi_http_request(wsi_request *request, wsi_slice head) {
+    wsi_slice rest = head, line = wsi_http_line(&rest), name, value;
+    wsi_header found;
+    int status;
+    memset(request, 0, sizeof *request);
+    request->head = head;
+    if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
+        || !wsi_text_token(request->method))
+        return 400;
+    status = wsi_http_version(line, &request->http11);
+    if (status)
+        return status;
+    if (!wsi_http_target(request))
+        return 400;
+    request->keep_alive = request->http11;
+    while ((found = wsi_http_header(&rest, &name, &value)) == WSI_HEADER_FOUND)
+        if (!wsi_http_framing(request, name, value))
+            return 400;
+    if (found == WSI_HEADER_BAD || (request->http11 && !request->host.data)
+        || (request->chunked && request->has_length))
+        return 400;
+    if (request->authority.data && !wsi_text_same_nocase(request->authority, request->host))
+        return 400;
+    return 0;
+}
+
+static const char *wsi_http_reason(int status) {
+    switch (status) {
+    case 101: return "Switching Protocols";
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 413: return "Content Too Large";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Status";
+    }
+}
+
+/*
+>> HANDSHAKE ==============================================================================
+   The opening handshake of both roles and who may open it (RFC 6455 4, 10.2).
+   Calls TEXT, SHA1, HTTP.
+*/
+
+#define WSI_HANDSHAKE_MAX_PROTOCOLS 64
+
+/* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
+static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
+    uint8_t text[24 + 36], digest[20];
+    memcpy(text, key.data, 24);
+    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    wsi_sha1(text, sizeof text, digest);
+    (void)wsi_text_base64(accept, digest, sizeof digest);
+}
+
+/* 1#token without repetition (RFC 6455 4.1), also over several lines: each is added to `seen`. */
+static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *count) {
+    wsi_slice token;
+    size_t i, before = *count;
+    while (wsi_text_next(&list, &token)) {
+        if (*count == WSI_HANDSHAKE_MAX_PROTOCOLS || !wsi_text_token(token))
+            return false;
+        for (i = 0; i < *count; i++)
+            if (wsi_text_same(seen[i], token))
+                return false;
+        seen[(*count)++] = token;
+    }
+    return *count > before;
+}
+
+/* Takes a token, or the token inside a quoted string, off the front; false: neither. */
+static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) {
+    bool quoted = rest->size && rest->data[0] == '"';
+    size_t i = quoted ? 1 : 0;
+    while (i < rest->size && wsi_text_token_char(rest->data[i]))
+        i++;
+    *word = wsi_text(rest->data + (quoted ? 1 : 0), quoted ? i - 1 : i);
+    if (quoted && (i == rest->size || rest->data[i++] != '"'))
+        return false;
+    *rest = wsi_text_trim(wsi_text(rest->data + i, rest->size - i));
+    return word->size > 0;
+}
+
+/* The grammar of Sec-WebSocket-Extensions (RFC 6455 9.1). */
+static bool wsi_handshake_extensions(wsi_slice rest) {
+    wsi_slice word;
+    bool value_may_follow = false;
+    if (!rest.size || rest.data[0] == '"' || !wsi_handshake_word(&rest, &word))
+        return false;
+    while (rest.size) {
+        char c = rest.data[0];
+        if (c != ',' && c != ';' && !(c == '=' && value_may_follow))
+            return false;
+        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
+        if (rest.size && rest.data[0] == '"' && c != '=')
+            return false;
+        if (!wsi_handshake_word(&rest, &word))
+            return false;
+        value_may_follow = c == ';';
+    }
+    return true;
+}
+
+typedef struct wsi_handshake_seen { /* while the fields of one request are read */
+    wsi_slice protocols[WSI_HANDSHAKE_MAX_PROTOCOLS];
+    size_t protocol_count;
+    int keys, versions;
+    bool bad;
+} wsi_handshake_seen;
+
+static void wsi_handshake_field(wsi_request *request, wsi_handshake_seen *seen, wsi_slice name, wsi_slice value) {
+    wsi_slice token;
+    if (wsi_text_is_nocase(name, "upgrade")) {
+        while (wsi_text_next(&value, &token))
+            if (wsi_text_is_nocase(token, "websocket"))
+                request->upgrade = true;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-key")) {
+        request->key = value;
+        seen->keys++;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-version")) {
+        request->version_13 = wsi_text_is(value, "13");
+        seen->versions++;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
+        if (!wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count))
+            seen->bad = true;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
+        if (!wsi_handshake_extensions(value))
+            seen->bad = true;
+    }
+}
+
+/* Our first choice among what the client offers; absent when there is none. */
+static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
+    wsi_slice list = wsi_text_z(ours), token, name, value;
+    while (wsi_text_next(&list, &token)) {
+        wsi_slice rest = request->head;
+        (void)wsi_http_line(&rest);
+        while (wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+            if (wsi_text_is_nocase(name, "sec-websocket-protocol") && wsi_text_in_list(value, token))
+                return token;
+    }
+    return wsi_text(NULL, 0);
+}
+
+/* Reads the fields of the opening handshake. request->upgrade says whether it is one, and
+   request->status why it must be refused (RFC 6455 4.2.1). */
+static void wsi_handshake_read(wsi_request *request) {
+    wsi_handshake_seen seen;
+    wsi_slice rest = request->head, name, value;
+    memset(&seen, 0, sizeof seen);
+    (void)wsi_http_line(&rest);
+    while (wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+        wsi_handshake_field(request, &seen, name, value);
+    if (!request->upgrade)
+        return;
+    if (!wsi_text_is(request->method, "GET"))
+        request->status = 405;
+    else if (!request->http11 || !request->connection_upgrade || seen.bad || seen.keys > 1
+             || seen.versions > 1 || request->chunked || request->content_length)
+        request->status = 400;
+    else if (!request->version_13)
+        request->status = 426;
+    else if (!wsi_text_is_base64_16(request->key))
+        request->status = 400;
+}
+
+/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). */
+static bool wsi_handshake_origin(const wsi_request *request, const char *allowed) {
+    wsi_slice rest = request->origin, scheme, host, own_host;
+    wsi_slice list = wsi_text_z(allowed), element;
+    uint64_t port, own_port, fallback;
+    if (!rest.data || wsi_text_is(list, "*"))
+        return true; /* no browser, or anybody */
+    if (list.size) {
+        while (wsi_text_next(&list, &element))
+            if (wsi_text_same_nocase(element, rest))
+                return true;
+        return false;
+    }
+    if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
+        return false;
+    if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https"))
+        return false;
+    fallback = scheme.size == 5 ? 443 : 80;
+    return wsi_http_authority(wsi_text(rest.data + 2, rest.size - 2), fallback, &host, &port)
+           && wsi_http_authority(request->host, fallback, &own_host, &own_port)
+           && wsi_text_same_nocase(host, own_host) && port == own_port;
+}
+
+typedef struct wsi_answer { /* what a server's head said to a client */
+    int upgrades, connections, accepts, protocols;
+    bool good;
+    wsi_slice protocol;
+} wsi_answer;
+
+static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
+    if (wsi_text_is_nocase(name, "upgrade")) {
+        answer->upgrades++;
+        answer->good = answer->good && wsi_text_is_nocase(value, "websocket");
+    } else if (wsi_text_is_nocase(name, "connection")) {
+        wsi_slice option;
+        while (wsi_text_next(&value, &option))
+            if (wsi_text_is_nocase(option, "upgrade"))
+                answer->connections++;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-accept")) {
+        answer->accepts++;
+        answer->good = answer->good && wsi_text_same(value, wsi_text(env->accept, sizeof env->accept));
+    } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
+        answer->protocols++;
+        answer->protocol = value;
+        answer->good = answer->good && wsi_text_in_list(wsi_text_z(env->subprotocols), value);
+    } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
+        answer->good = false; /* none was offered */
+    }
+}
+
+/* A client's check of the whole answer (RFC 6455 4.1, end). */
+static bool wsi_handshake_answer(const wsi_env *env, wsi_slice head) {
+    wsi_slice line = wsi_http_line(&head), name, value, version, code;
+    wsi_answer answer;
+    wsi_header found;
+    bool http11 = false;
+    memset(&answer, 0, sizeof answer);
+    answer.good = wsi_http_until(&line, ' ', &version) && wsi_http_version(version, &http11) == 0 && http11
+                  && wsi_http_until(&line, ' ', &code) && wsi_text_is(code, "101");
+    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND)
+        wsi_handshake_answer_field(env, &answer, name, value);
+    return answer.good && found == WSI_HEADER_END && answer.upgrades == 1 && answer.connections
+           && answer.accepts == 1 && answer.protocols <= 1;
+}
+
+/*
+>> FRAME ==================================================================================
+   Frame headers and masking (RFC 6455 5.2, 5.3, 5.5). Calls BYTES.
+*/
+
+enum {
+    WSI_CONTINUATION = 0,
+    WSI_CLOSE = 8,
+    WSI_PING = 9,
+    WSI_PONG = 10,
+    WSI_RAW = 16 /* no frame: a piece of an HTTP head or body */
+};
+
+typedef struct wsi_frame {
+    uint64_t size; /* of the payload */
+    uint8_t opcode, header_size, key[4];
+    bool final;
+} wsi_frame;
+
+typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
+
+/* Reads a header, and refuses it at its first byte that cannot be right. */
+static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked) {
+    size_t extended = 0, header;
+    uint64_t length;
+    if (!size)
+        return WSI_FRAME_MORE;
+    switch (data[0]) { /* all first bytes that are legal without an extension */
+    case 0x00: case 0x01: case 0x02:
+    case 0x80: case 0x81: case 0x82: case 0x88: case 0x89: case 0x8a: break;
+    default: return WSI_FRAME_BAD;
+    }
+    if (size < 2)
+        return WSI_FRAME_MORE;
+    length = data[1] & 0x7fu;
+    if ((data[1] >> 7 != 0) != masked || (length > 125 && (data[0] & 8)))
+        return WSI_FRAME_BAD;
+    if (length > 125)
+        extended = length == 126 ? 2 : 8;
+    header = 2 + extended + (masked ? 4 : 0);
+    if (extended == 8 && size > 2 && data[2] >> 7)
+        return WSI_FRAME_BAD;
+    if (size < header)
+        return WSI_FRAME_MORE;
+    if (extended) {
+        length = wsi_bytes_load(data + 2, extended);
+        if (length < (extended == 2 ? 126u : 65536u))
+            return WSI_FRAME_BAD;
+    }
+    if (masked)
+        memcpy(frame->key, data + header - 4, 4);
+    frame->size = length;
+    frame->opcode = data[0] & 15;
+    frame->final = data[0] >> 7 != 0;
+    frame->header_size = (uint8_t)header;
+    return WSI_FRAME_GOOD;
+}
+
+/* Writes a header without its key and returns its size. */
+static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bool masked, uint64_t size) {
+    size_t extended = size < 126 ? 0 : size < 65536 ? 2 : 8;
+    uint64_t length = extended == 0 ? size : extended == 2 ? 126 : 127;
+    header[0] = (uint8_t)(opcode | (final ? 0x80 : 0));
+    header[1] = (uint8_t)(length | (masked ? 0x80 : 0));
+    wsi_bytes_store(header + 2, extended, size);
+    return 2 + extended;
+}
+
+/* XORs with the key, eight bytes at a time. to may be from, or lie before it and overlap. */
+static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
+    uint32_t half;
+    uint64_t whole;
+    size_t i = 0;
+    memcpy(&half, key, 4);
+    whole = (uint64_t)half << 32 | half;
+    for (; i + 32 <= size; i += 32) {
+        uint64_t a = wsi_bytes_word(from + i) ^ whole, b = wsi_bytes_word(from + i + 8) ^ whole;
+        uint64_t c = wsi_bytes_word(from + i + 16) ^ whole, d = wsi_bytes_word(from + i + 24) ^ whole;
+        memcpy(to + i, &a, 8);
+        memcpy(to + i + 8, &b, 8);
+        memcpy(to + i + 16, &c, 8);
+        memcpy(to + i + 24, &d, 8);
+    }
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word = wsi_bytes_word(from + i) ^ whole;
+        memcpy(to + i, &word, 8);
+    }
+    for (; i < size; i++)
+        to[i] = from[i] ^ key[i & 3];
+}
+
+/* The key for the payload behind its first `done` bytes. */
+static void wsi_frame_rotate(uint8_t key[4], size_t done) {
+    uint8_t old[4];
+    size_t i;
+    memcpy(old, key, 4);
+    for (i = 0; i < 4; i++)
+        key[i] = old[(i + done) & 3];
+}
+
+/* What an engine sends in one go: a frame, or raw bytes of HTTP (header_size 0). */
+typedef struct wsi_piece {
+    uint8_t header[14]; /* a masked frame's key is its last four bytes */
+    uint8_t header_size, opcode;
+    bool masked;
+    const uint8_t *data;
+    size_t size;
+} wsi_piece;
+
+/* Writes header and payload; to has room for both. */
+static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
+    memcpy(to, piece->header, piece->header_size);
+    to += piece->header_size;
+    if (piece->masked)
+        wsi_frame_mask(to, piece->data, piece->size, piece->header + piece->header_size - 4);
+    else if (piece->size)
+        memcpy(to, piece->data, piece->size);
+}
+
+/*
+>> ENGINE =================================================================================
+   One connection's protocol, both roles: bytes in, events and bytes out (RFC 6455 4 to 8).
+   Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME.
+
+   The bytes at hand lie in a window: the loop's receive buffer, or the connection's own held
+   bytes. Frames are parsed and unmasked there and handed out from there. A later fragment's
+   payload moves down behind the message so far, so that a fragment costs its payload and nothing
+   more. wsi_engine_next is called until it wants more bytes; what the window then still holds,
+   unfinished message first, is what must be kept. Output leaves through env->emit.
+*/
+
+enum { WSI_HEAD, WSI_ASKED, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
+
+typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
+
+static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000, 20000, 5000};
+
+static void wsi_engine_limits(ws_limits *limits) {
+    const ws_limits *d = &wsi_engine_defaults;
+    limits->head = limits->head ? limits->head : d->head;
+    limits->message = limits->message ? limits->message : d->message;
+    limits->buffered = limits->buffered ? limits->buffered : d->buffered;
+    limits->handshake_ms = limits->handshake_ms ? limits->handshake_ms : d->handshake_ms;
+    limits->ping_ms = limits->ping_ms ? limits->ping_ms : d->ping_ms;
+    limits->pong_ms = limits->pong_ms ? limits->pong_ms : d->pong_ms;
+    limits->close_ms = limits->close_ms ? limits->close_ms : d->close_ms;
+}
+
+/* Puts a zero byte behind handed-out data; the byte that it hides comes back with the next step. */
+static void wsi_window_patch(wsi_window *window, uint8_t *at) {
+    window->patched = at;
+    window->saved = *at;
+    *at = 0;
+}
+
+static void wsi_window_restore(wsi_window *window) {
+    if (window->patched)
+        *window->patched = window->saved;
+    window->patched = NULL;
+}
+
+/* --- sending --- */
+
+static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const void *data, size_t size) {
+    wsi_piece piece;
+    piece.opcode = opcode;
+    piece.data = (const uint8_t *)data;
+    piece.size = size;
+    piece.masked = e->env->role == WS_ROLE_CLIENT;
+    piece.header_size = (uint8_t)wsi_frame_write(piece.header, opcode, final, piece.masked, size);
+    if (piece.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
+        if (!e->env->random(e->env->random_user, piece.header + piece.header_size, 4)) {
+            e->error = WS_ERROR_RANDOM;
+            return false;
+        }
+        piece.header_size = (uint8_t)(piece.header_size + 4);
+    }
+    return e->env->emit(e, &piece);
+}
+
+static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
+    wsi_piece piece;
+    piece.opcode = WSI_RAW;
+    piece.data = (const uint8_t *)data;
+    piece.size = size;
+    piece.masked = false;
+    piece.header_size = 0;
+    return size == 0 || e->env->emit(e, &piece);
+}
+
+static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, strlen(text)); }
+
+/* The one exit of failure: records the first error, and the close code for the program. */
+static bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
+    if (e->state == WSI_CLOSED)
+        return false;
+    e->state = WSI_CLOSED;
+    e->close_code = code;
+    e->clean = false;
+    if (error)
+        e->error = (uint8_t)error;
+    return false;
+}
+
+/* Fails the WebSocket connection (RFC 6455 7.1.7): a close frame, if none went out yet, and no
+   more. */
+static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
+    uint8_t payload[2];
+    wsi_bytes_store(payload, 2, code);
+    if (e->state == WSI_OPEN)
+        (void)wsi_engine_emit(e, WSI_CLOSE, true, payload, 2);
+    (void)wsi_engine_end(e, error, code);
+    return WSI_STEP_AGAIN;
+}
+
+/* Refuses what the state does not allow; soft: the connection goes on. */
+static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
+    if (e->state != WSI_CLOSED)
+        e->error = (uint8_t)error;
+    return false;
+}
+
+static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
+    if (e->state != WSI_OPEN || (first && e->sending))
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if ((size && !data) || (type != WS_TEXT && type != WS_BINARY))
+        return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
+    if (!wsi_engine_emit(e, first ? (uint8_t)type : (uint8_t)WSI_CONTINUATION, last, data, size))
+        return false;
+    e->sending = !last;
+    return true;
+}
+
+static bool wsi_engine_message(wsi_engine *e, ws_message message) {
+    if (message.type == WS_TEXT && message.data && !wsi_utf8_valid(message.data, message.size))
+        return wsi_engine_refuse(e, WS_ERROR_UTF8);
+    return wsi_engine_send(e, message.type, true, true, message.data, message.size);
+}
+
+/* Text may be cut inside a character: the validator goes on where it stopped. */
+static bool wsi_engine_part(wsi_engine *e, ws_message part, bool last) {
+    uint32_t utf8 = e->sending ? e->utf8_out : 0;
+    if (part.type == WS_TEXT && part.data
+        && (!wsi_utf8_feed(&utf8, part.data, part.size) || (last && utf8)))
+        return wsi_engine_refuse(e, WS_ERROR_UTF8);
+    if (!wsi_engine_send(e, part.type, !e->sending, last, part.data, part.size))
+        return false;
+    e->utf8_out = utf8;
+    return true;
+}
+
+static bool wsi_engine_ping(wsi_engine *e, const void *data, size_t size) {
+    if (e->state != WSI_OPEN)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if (size > 125 || (size && !data))
+        return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
+    return wsi_engine_emit(e, WSI_PING, true, data, size);
+}
+
+/* RFC 6455 7.4.1 and the IANA registry: 1004 is reserved, 1005, 1006 and 1015 never travel. */
+static bool wsi_engine_close_code(uint64_t code) {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, uint64_t now) {
+    uint8_t payload[125];
+    size_t size = reason ? strlen(reason) : 0;
+    if (e->state != WSI_OPEN)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if ((code ? !wsi_engine_close_code(code) : size > 0) || size > 123
+        || !wsi_utf8_valid((const uint8_t *)reason, size))
+        return wsi_engine_refuse(e, WS_ERROR_CLOSE_CODE);
+    wsi_bytes_store(payload, 2, code);
+    if (size)
+        memcpy(payload + 2, reason, size);
+    if (!wsi_engine_emit(e, WSI_CLOSE, true, payload, code ? size + 2 : 0))
+        return wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+    e->state = WSI_CLOSING;
+    e->since = now;
+    return true;
+}
+
+/* --- the opening handshake --- */
+
+/* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Unless keep is
+   set, the connection is over. */
+static void wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
+                               wsi_slice body, bool keep) {
+    char line[64] = "HTTP/1.1 000 ", length[20];
+    bool head_only = wsi_text_is(e->env->request.method, "HEAD"), sent;
+    size_t used = 13;
+    wsi_text_decimal(line + 9, (uint64_t)status);
+    line[12] = ' ';
+    sent = wsi_engine_raw(e, line, used) && wsi_engine_text(e, wsi_http_reason(status))
+           && wsi_engine_text(e, "\r\nContent-Length: ")
+           && wsi_engine_raw(e, length, wsi_text_decimal(length, body.size)) && wsi_engine_text(e, "\r\n")
+           && wsi_engine_text(e, more) && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n")
+           && (head_only || wsi_engine_raw(e, body.data, body.size));
+    if (e->state == WSI_ASKED)
+        window->pos += (size_t)e->left;
+    e->left = 0;
+    e->since = e->heard;
+    if (keep && sent)
+        e->state = WSI_HEAD;
+    else
+        (void)wsi_engine_end(e, sent ? WS_OK : WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+}
+
+/* A refusal that says its reason phrase, and no more, in the body. */
+static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
+    const char *more = "Content-Type: text/plain\r\n";
+    if (status == 426)
+        more = "Content-Type: text/plain\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    else if (status == 405)
+        more = "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n";
+    wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
+}
+
+static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
+    if (e->env->role == WS_ROLE_SERVER) {
+        memset(&e->env->request, 0, sizeof e->env->request);
+        wsi_engine_status(e, window, status);
+    }
+    (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+    e->error = status == 431 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
+    return WSI_STEP_AGAIN;
+}
+
+/* Accepts the pending request (RFC 6455 4.2.2). */
+static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol) {
+    char accept[28];
+    if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    wsi_handshake_accept(e->env->request.key, accept);
+    if (!wsi_engine_text(e, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                            "Connection: Upgrade\r\nSec-WebSocket-Accept: ")
+        || !wsi_engine_raw(e, accept, sizeof accept)
+        || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
+                                 || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)))
+        || !wsi_engine_text(e, "\r\n\r\n"))
+        return wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+    window->pos += (size_t)e->left;
+    e->left = 0;
+    e->state = WSI_OPEN;
+    return true;
+}
+
+static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
+    wsi_request *request = &e->env->request;
+    int status = wsi_http_request(request, head);
+    if (status)
+        return wsi_engine_bad_head(e, window, status);
+    wsi_handshake_read(request);
+    e->state = WSI_ASKED;
+    event->type = WS_EVENT_REQUEST;
+    event->message.data = (const uint8_t *)request->target.data;
+    event->message.size = request->target.size;
+    event->message.type = WS_TEXT;
+    wsi_window_patch(window, window->base + window->pos + (request->target.data - head.data) + request->target.size);
+    return WSI_STEP_EVENT;
+}
+
+static wsi_step wsi_engine_answer(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
+    if (!wsi_handshake_answer(e->env, head))
+        return wsi_engine_bad_head(e, window, 400);
+    window->pos += head.size;
+    e->left = 0;
+    e->state = WSI_OPEN;
+    event->type = WS_EVENT_OPEN;
+    return WSI_STEP_EVENT;
+}
+
+static wsi_step wsi_engine_head(wsi_engine *e, wsi_window *window, ws_event *event) {
+    uint8_t *data = window->base + window->pos;
+    size_t size = window->end - window->pos, limit = e->env->limits.head, head;
+    wsi_slice text;
+    if (!e->left && size >= 2 && data[0] == '\r' && data[1] == '\n') { /* RFC 9112 2.2 */
+        window->pos += 2;
+        return WSI_STEP_AGAIN;
+    }
+    head = wsi_http_scan(data, (size_t)e->left, size < limit ? size : limit);
+    if (head == WSI_HTTP_BAD)
+        return wsi_engine_bad_head(e, window, 400);
+    if (!head && size >= limit)
+        return wsi_engine_bad_head(e, window, 431);
+    e->left = head ? head : size;
+    if (!head)
+        return WSI_STEP_MORE;
+    text = wsi_text((const char *)data, head);
+    if (e->env->role == WS_ROLE_SERVER)
+        return wsi_engine_request(e, window, text, event);
+    return wsi_engine_answer(e, window, text, event);
+}
+
+/* --- receiving --- */
+
+/* Copies a payload to its place: unmasked when a client sent it. */
+static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
+    if (e->env->role == WS_ROLE_SERVER)
+        wsi_frame_mask(to, from, size, key);
+    else if (to != from)
+        memmove(to, from, size);
+}
+
+static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *reason) {
+    if (e->told)
+        return WSI_STEP_MORE;
+    e->told = true;
+    event->type = WS_EVENT_CLOSED;
+    event->close.code = e->close_code;
+    event->close.reason = reason;
+    event->close.clean = e->clean;
+    return WSI_STEP_EVENT;
+}
+
+/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it. */
+static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t size, ws_event *event) {
+    uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
+    if (size == 1 || (size && !wsi_engine_close_code(code)))
+        return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
+    if (size && !wsi_utf8_valid(payload + 2, size - 2))
+        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+    if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size ? 2 : 0)) {
+        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return WSI_STEP_AGAIN;
+    }
+    e->state = WSI_CLOSED;
+    e->close_code = code;
+    e->clean = true;
+    return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : "");
+}
+
+/* A control frame is taken whole: it has at most 125 bytes. */
+static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_frame *frame, ws_event *event) {
+    uint8_t *payload = window->base + window->pos + frame->header_size;
+    size_t size = (size_t)frame->size;
+    if (window->end - window->pos < frame->header_size + size)
+        return WSI_STEP_MORE;
+    wsi_engine_unmask(e, payload, payload, size, frame->key);
+    window->pos += frame->header_size + size;
+    wsi_window_patch(window, payload + size);
+    if (frame->opcode == WSI_CLOSE)
+        return wsi_engine_peer_close(e, payload, size, event);
+    if (frame->opcode == WSI_PING && e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_PONG, true, payload, size)) {
+        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return WSI_STEP_AGAIN;
+    }
+    event->type = frame->opcode == WSI_PING ? WS_EVENT_PING : WS_EVENT_PONG;
+    event->message.data = payload;
+    event->message.size = size;
+    event->message.type = WS_BINARY;
+    return WSI_STEP_EVENT;
+}
+
+/* Begins a data frame: what may follow what, and the limit, before a byte of it is kept. */
+static bool wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
+    bool continuation = frame->opcode == WSI_CONTINUATION;
+    if (continuation != (e->type != 0)) {
+        (void)wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
+        return false;
+    }
+    if (!e->chunks && frame->size > e->env->limits.message - e->message_size) {
+        (void)wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
+        return false;
+    }
+    if (!continuation) {
+        e->type = frame->opcode;
+        e->utf8 = 0;
+        e->first = true;
+    }
+    memcpy(e->key, frame->key, 4);
+    e->left = frame->size;
+    e->final = frame->final;
+    e->in_frame = true;
+    window->pos += frame->header_size;
+    return true;
+}
+
+/* Hands out what there is of a message: all of it, or with on_chunk what has come. */
+static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
+    const uint8_t *data = window->base + window->message;
+    size_t size = e->message_size;
+    bool first = e->first;
+    ws_type type = (ws_type)e->type;
+    e->message_size = 0;
+    e->first = false;
+    if (last)
+        e->type = 0;
+    if (e->state != WSI_OPEN) /* closing: what still comes is dropped */
+        return WSI_STEP_AGAIN;
+    wsi_window_patch(window, window->base + window->message + size);
+    if (e->chunks) {
+        event->type = WS_EVENT_CHUNK;
+        event->chunk.data = data;
+        event->chunk.size = size;
+        event->chunk.type = type;
+        event->chunk.first = first;
+        event->chunk.last = last;
+        return WSI_STEP_EVENT;
+    }
+    event->type = WS_EVENT_MESSAGE;
+    event->message.data = data;
+    event->message.size = size;
+    event->message.type = type;
+    return WSI_STEP_EVENT;
+}
+
+/* Takes what has come of a data frame's payload. */
+static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
+    uint8_t *from = window->base + window->pos, *to;
+    size_t here = window->end - window->pos;
+    bool last;
+    if (here > e->left)
+        here = (size_t)e->left;
+    if (!e->message_size)
+        window->message = window->pos; /* the message is built where it lies */
+    to = window->base + window->message + e->message_size;
+    wsi_engine_unmask(e, to, from, here, e->key);
+    if (e->type == WS_TEXT && !wsi_utf8_feed(&e->utf8, to, here))
+        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+    window->pos += here;
+    e->message_size += here;
+    e->left -= here;
+    if (e->left) {
+        wsi_frame_rotate(e->key, here);
+        return e->chunks && e->message_size ? wsi_engine_hand_out(e, window, event, false) : WSI_STEP_MORE;
+    }
+    e->in_frame = false;
+    last = e->final;
+    if (!last)
+        return e->chunks && e->message_size ? wsi_engine_hand_out(e, window, event, false) : WSI_STEP_AGAIN;
+    if (e->type == WS_TEXT && e->utf8)
+        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+    return wsi_engine_hand_out(e, window, event, true);
+}
+
+static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *event) {
+    wsi_frame frame;
+    if (!e->in_frame) {
+        wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
+                                               e->env->role == WS_ROLE_SERVER);
+        if (found == WSI_FRAME_MORE)
+            return WSI_STEP_MORE;
+        if (found == WSI_FRAME_BAD)
+            return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
+        if (frame.opcode & 8)
+            return wsi_engine_control(e, window, &frame, event);
+        if (!wsi_engine_begin(e, window, &frame))
+            return WSI_STEP_AGAIN;
+    }
+    return wsi_engine_payload(e, window, event);
+}
+
+/* The next event in the window. false: none is whole yet. Its data lives until the next call. */
+static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
+    wsi_step step;
+    wsi_window_restore(window);
+    do {
+        switch (e->state) {
+        case WSI_HEAD: step = wsi_engine_head(e, window, event); break;
+        case WSI_OPEN:
+        case WSI_CLOSING: step = wsi_engine_frame(e, window, event); break;
+        case WSI_CLOSED:
+            window->pos = window->end;
+            e->message_size = 0;
+            step = wsi_engine_closed(e, event, "");
+            break;
+        default: step = WSI_STEP_MORE; break; /* asked: waits for the answer */
+        }
+    } while (step == WSI_STEP_AGAIN);
+    return step == WSI_STEP_EVENT;
+}
+
+/* How many bytes must be kept until more come. */
+static size_t wsi_engine_unfinished(const wsi_engine *e, const wsi_window *window) {
+    return e->message_size + (window->end - window->pos);
+}
+
+/* Moves them to the front of to, which may be the window's own base. */
+static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8_t *to) {
+    if (e->message_size && to != window->base + window->message)
+        memmove(to, window->base + window->message, e->message_size);
+    if (window->end > window->pos && to + e->message_size != window->base + window->pos)
+        memmove(to + e->message_size, window->base + window->pos, window->end - window->pos);
+}
+
+/* A window over kept bytes, with `fresh` new ones behind them. */
+static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint8_t *base, size_t kept, size_t fresh) {
+    window->base = base;
+    window->message = 0;
+    window->pos = e->message_size;
+    window->end = kept + fresh;
+    window->patched = NULL;
+}
+
+/* --- deadlines --- */
+
+static uint64_t wsi_engine_due(uint64_t since, uint32_t delay) {
+    return delay == WS_OFF ? UINT64_MAX : since + delay;
+}
+
+/* Something came from the peer, or it took something. */
+static void wsi_engine_heard(wsi_engine *e, uint64_t now) {
+    e->heard = now;
+    e->pinged = false;
+}
+
+static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t now) {
+    const ws_limits *limits = &e->env->limits;
+    uint64_t due = wsi_engine_due(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms);
+    if (now < due)
+        return due;
+    if (e->pinged || !wsi_engine_ping(e, NULL, 0)) {
+        (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
+        return now;
+    }
+    e->pinged = true;
+    e->since = now;
+    return wsi_engine_due(now, limits->pong_ms);
+}
+
+/* Acts on what is due, and returns when to come again: pings and gives up a silent peer. */
+static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t now) {
+    const ws_limits *limits = &e->env->limits;
+    uint64_t due;
+    switch (e->state) {
+    case WSI_OPEN: return wsi_engine_tick_open(e, now);
+    case WSI_CLOSED: return UINT64_MAX;
+    default: due = wsi_engine_due(e->since, e->state == WSI_CLOSING ? limits->close_ms : limits->handshake_ms);
+    }
+    if (now < due)
+        return due;
+    if (e->state == WSI_HEAD && e->env->role == WS_ROLE_SERVER && e->left) {
+        memset(&e->env->request, 0, sizeof e->env->request);
+        wsi_engine_status(e, window, 408);
+    }
+    (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+    e->error = WS_ERROR_TIMEOUT;
+    return now;
+}
+
+static void wsi_engine_start(wsi_engine *e, wsi_env *env, uint64_t now) {
+    memset(e, 0, sizeof *e);
+    e->env = env;
+    e->since = e->heard = now;
+    e->close_code = WS_CLOSE_BROKEN;
+}
+
+static ws_conn_state wsi_engine_state(const wsi_engine *e) {
+    return e->state < WSI_OPEN ? WS_CONNECTING : (ws_conn_state)(e->state - WSI_OPEN + WS_OPEN);
+}
+
+WS_API const char *ws_error_text(ws_error error) {
+    switch (error) {
+    case WS_OK: return "no error";
+    case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it or send less";
+    case WS_ERROR_ARGUMENT: return "an argument is NULL or out of range; see the function's comment in ws.h";
+    case WS_ERROR_STATE: return "not possible in this state: send only between on_open and ws_close";
+    case WS_ERROR_BUFFERED: return "the peer reads too slowly and its buffer is full; go on in on_drain";
+    case WS_ERROR_UTF8: return "text must be valid UTF-8; send other data as WS_BINARY";
+    case WS_ERROR_CLOSE_CODE: return "close code must be 1000-1003, 1007-1014 or 3000-4999, reason at most 123 bytes of UTF-8";
+    case WS_ERROR_PATTERN: return "route pattern is malformed: start with '/', write {name}, {n:int}, {x:float}, {id:uuid}, {rest:path} last";
+    case WS_ERROR_DUPLICATE: return "the pattern, or a parameter's name in it, stands there already; choose another";
+    case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
+    case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";
+    case WS_ERROR_IN_USE: return "the port is in use; stop the other program or choose another port";
+    case WS_ERROR_PERMISSION: return "no permission for this port; use one above 1023";
+    case WS_ERROR_SYSTEM: return "the system refused a socket call; errno may say why";
+    case WS_ERROR_DESCRIPTORS: return "no descriptor left, or it is beyond FD_SETSIZE; close some or raise ulimit -n";
+    case WS_ERROR_RANDOM: return "the random source failed; without it a client must not send";
+    case WS_ERROR_HANDSHAKE: return "the peer's opening handshake is wrong; is it a WebSocket endpoint?";
+    case WS_ERROR_PROTOCOL: return "the peer broke the WebSocket framing rules";
+    case WS_ERROR_TOO_BIG: return "the peer sent more than limits.message or limits.head allows";
+    case WS_ERROR_TIMEOUT: return "the peer did not answer in time";
+    case WS_ERROR_CLOSED: return "the connection ended without a closing handshake";
+    }
+    return "unknown error";
+}
+
+/* --- the engine by itself, with buffers of its own --- */
+
+static bool wsi_engine_own_emit(wsi_engine *core, const wsi_piece *piece) {
+    ws_engine *engine = (ws_engine *)core; /* core is its first member */
+    wsi_buffer *out = &engine->out;
+    size_t size = piece->header_size + piece->size;
+    bool room;
+    if (size < piece->size)
+        return wsi_engine_refuse(core, WS_ERROR_ARGUMENT);
+    if (engine->out_sent && out->capacity - out->size < size) {
+        memmove(out->data, out->data + engine->out_sent, out->size - engine->out_sent);
+        out->size -= engine->out_sent;
+        engine->out_sent = 0;
+    }
+    room = engine->fixed ? out->capacity - out->size >= size : wsi_buffer_reserve(&engine->memory, out, size);
+    if (!room)
+        return wsi_engine_refuse(core, engine->fixed ? WS_ERROR_BUFFERED : WS_ERROR_MEMORY);
+    wsi_frame_put(out->data + out->size, piece);
+    out->size += size;
+    return true;
+}
+
+/* With fixed memory a whole message plus its reply, a close and some pongs must always fit. */
+static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *config) {
+    size_t half = config->memory_size / 2;
+    ws_limits *limits = &engine->env.limits;
+    wsi_memory_init(&engine->memory, config->allocator, SIZE_MAX);
+    engine->fixed = config->memory != NULL;
+    if (!engine->fixed)
+        return true;
+    if (half < 512)
+        return false;
+    engine->in.data = config->memory;
+    engine->out.data = config->memory + half;
+    engine->in.capacity = engine->out.capacity = half;
+    if (limits->head > half - 1)
+        limits->head = half - 1;
+    if (limits->message > half - 272)
+        limits->message = half - 272;
+    return true;
+}
+
+/* Sends a client's request (RFC 6455 4.1). */
+static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *config) {
+    uint8_t nonce[16];
+    char key[24];
+    wsi_engine *e = &engine->core;
+    if (!config->random || !config->host || !config->random(config->random_user, nonce, sizeof nonce))
+        return false;
+    (void)wsi_text_base64(key, nonce, sizeof nonce);
+    wsi_handshake_accept(wsi_text(key, sizeof key), engine->env.accept);
+    return wsi_engine_text(e, "GET ") && wsi_engine_text(e, config->path ? config->path : "/")
+           && wsi_engine_text(e, " HTTP/1.1\r\nHost: ") && wsi_engine_text(e, config->host)
+           && wsi_engine_text(e, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                 "Sec-WebSocket-Key: ")
+           && wsi_engine_raw(e, key, sizeof key)
+           && (!config->subprotocols || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
+                                         && wsi_engine_text(e, config->subprotocols)))
+           && wsi_engine_text(e, "\r\n\r\n");
+}
+
+/* What a program puts into a head must not break out of its line. */
+static bool wsi_engine_head_safe(const char *text, char first_allowed) {
+    for (; text && *text; text++)
+        if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
+            return false;
+    return true;
+}
+
+WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
+    if (!engine || !config || !wsi_engine_head_safe(config->host, '!') || !wsi_engine_head_safe(config->path, '!')
+        || !wsi_engine_head_safe(config->subprotocols, ' '))
+        return false;
+    memset(engine, 0, sizeof *engine);
+    engine->env.limits = config->limits;
+    wsi_engine_limits(&engine->env.limits);
+    engine->env.memory = &engine->memory;
+    engine->env.emit = wsi_engine_own_emit;
+    engine->env.random = config->random;
+    engine->env.random_user = config->random_user;
+    engine->env.role = config->role;
+    engine->env.subprotocols = config->subprotocols;
+    engine->env.origins = config->origins;
+    wsi_engine_start(&engine->core, &engine->env, 0);
+    if (!wsi_engine_own_memory(engine, config))
+        return false;
+    if (config->role == WS_ROLE_CLIENT && !wsi_engine_own_request(engine, config)) {
+        ws_engine_free(engine);
+        return false;
+    }
+    return true;
+}
+
+WS_API void ws_engine_free(ws_engine *engine) {
+    if (!engine)
+        return;
+    if (!engine->fixed) {
+        wsi_buffer_free(&engine->memory, &engine->in);
+        wsi_buffer_free(&engine->memory, &engine->out);
+    }
+    (void)wsi_engine_end(&engine->core, WS_OK, WS_CLOSE_BROKEN);
+    engine->core.told = true;
+}
+
+/* What is kept moves to the front; the buffer grows with what came, never with what was announced. */
+WS_API ws_span ws_engine_input(ws_engine *engine) {
+    ws_span room = {NULL, 0};
+    wsi_window *window;
+    size_t kept;
+    if (!engine || engine->core.state == WSI_CLOSED)
+        return room;
+    window = &engine->window;
+    wsi_window_restore(window);
+    kept = wsi_engine_unfinished(&engine->core, window);
+    if (window->base)
+        wsi_engine_keep(&engine->core, window, engine->in.data);
+    engine->in.size = kept;
+    if (!engine->fixed && engine->in.capacity - kept < 2 && !wsi_buffer_reserve(&engine->memory, &engine->in, 1024)) {
+        (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return room;
+    }
+    wsi_engine_open_window(&engine->core, window, engine->in.data, kept, 0);
+    room.data = engine->in.data + kept;
+    room.size = engine->in.capacity - kept - 1;
+    return room;
+}
+
+WS_API void ws_engine_received(ws_engine *engine, size_t size) {
+    if (!engine || !engine->window.base || !size || size >= engine->in.capacity - engine->window.end)
+        return;
+    engine->window.end += size;
+    wsi_engine_heard(&engine->core, engine->now);
+}
+
+WS_API void ws_engine_ended(ws_engine *engine) {
+    if (engine)
+        (void)wsi_engine_end(&engine->core, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
+}
+
+static bool wsi_engine_own_full(const ws_engine *engine) {
+    size_t unsent = engine->out.size - engine->out_sent;
+    if (engine->fixed)
+        return engine->out.capacity - unsent < engine->env.limits.message + 16;
+    return unsent >= engine->env.limits.buffered;
+}
+
+WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
+    wsi_engine *e = engine ? &engine->core : NULL;
+    if (!engine || !event)
+        return false;
+    memset(event, 0, sizeof *event);
+    wsi_window_restore(&engine->window);
+    if (e->state == WSI_ASKED) {
+        const wsi_request *request = &engine->env.request;
+        if (!request->upgrade || request->status)
+            wsi_engine_status(e, &engine->window, request->upgrade ? request->status : 426);
+        else if (!wsi_handshake_origin(request, engine->env.origins))
+            wsi_engine_status(e, &engine->window, 403);
+        else
+            (void)ws_engine_accept(engine);
+    }
+    if (e->env->role == WS_ROLE_SERVER && e->state == WSI_OPEN && !e->opened) {
+        e->opened = true;
+        event->type = WS_EVENT_OPEN;
+        return true;
+    }
+    if (wsi_engine_own_full(engine) && e->state != WSI_CLOSED)
+        return false; /* a peer that does not read is not listened to */
+    return wsi_engine_next(e, &engine->window, event);
+}
+
+WS_API ws_span ws_engine_output(ws_engine *engine) {
+    ws_span bytes = {NULL, 0};
+    if (engine && engine->out.size > engine->out_sent) {
+        bytes.data = engine->out.data + engine->out_sent;
+        bytes.size = engine->out.size - engine->out_sent;
+    }
+    return bytes;
+}
+
+WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
+    if (!engine || size > engine->out.size - engine->out_sent)
+        return;
+    engine->out_sent += size;
+    if (engine->out_sent == engine->out.size)
+        engine->out_sent = engine->out.size = 0;
+}
+
+WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
+    if (!engine)
+        return UINT64_MAX;
+    if (!engine->now && !engine->core.since)
+        engine->core.since = engine->core.heard = now; /* the first call sets the clock */
+    engine->now = now;
+    return wsi_engine_tick(&engine->core, &engine->window, now);
+}
+
+WS_API bool ws_engine_done(const ws_engine *engine) {
+    return !engine || (engine->core.state == WSI_CLOSED && engine->core.told && engine->out.size == engine->out_sent);
+}
+
+WS_API ws_conn_state ws_engine_state(const ws_engine *engine) {
+    return engine ? wsi_engine_state(&engine->core) : WS_CLOSED;
+}
+
+WS_API ws_error ws_engine_error(const ws_engine *engine) {
+    return engine ? (ws_error)engine->core.error : WS_ERROR_ARGUMENT;
+}
+
+WS_API bool ws_engine_accept(ws_engine *engine) {
+    if (!engine)
+        return false;
+    wsi_window_restore(&engine->window);
+    return wsi_engine_accept(&engine->core, &engine->window,
+                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols));
+}
+
+WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
+    wsi_engine *e = engine ? &engine->core : NULL;
+    char more[128] = "";
+    size_t size = content_type ? strlen(content_type) : 0;
+    if (!e || status < 200 || status > 599 || size > 100 || !wsi_engine_head_safe(content_type, ' '))
+        return e ? wsi_engine_refuse(e, WS_ERROR_ARGUMENT) : false;
+    if (e->state != WSI_ASKED)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if (size) {
+        memcpy(more, "Content-Type: ", 14);
+        memcpy(more + 14, content_type, size);
+        memcpy(more + 14 + size, "\r\n", 3);
+    }
+    wsi_window_restore(&engine->window);
+    wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
+                       engine->env.request.keep_alive && !engine->env.request.upgrade
+                           && !engine->env.request.chunked && !engine->env.request.content_length);
+    return true;
+}
+
+WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
+    if (!engine)
+        return false;
+    if (!engine->fixed && wsi_engine_own_full(engine))
+        return wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED);
+    return wsi_engine_message(&engine->core, message);
+}
+
+WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last) {
+    if (!engine)
+        return false;
+    if (!engine->fixed && wsi_engine_own_full(engine))
+        return wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED);
+    return wsi_engine_part(&engine->core, part, last);
+}
+
+WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size) {
+    return engine && wsi_engine_ping(&engine->core, data, size);
+}
+
+WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason) {
+    return engine && wsi_engine_close(&engine->core, code, reason, engine->now);
+}
+
+/*
+>> PIPE ===================================================================================
+   Two engines wired to each other in memory, with a virtual clock. Calls ENGINE.
+*/
+
+static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
+    ws_span out = ws_engine_output(from), in = ws_engine_input(to);
+    size_t size = out.size < in.size ? out.size : in.size;
+    if (pipe->piece && size > pipe->piece)
+        size = pipe->piece;
+    if (size) {
+        memcpy(in.data, out.data, size);
+        ws_engine_sent(from, size);
+        ws_engine_received(to, size);
+    } else if (out.size && to->core.state == WSI_CLOSED) {
+        ws_engine_sent(from, out.size); /* nobody reads that any more */
+    } else if (!out.size && from->core.state == WSI_CLOSED && from->core.told) {
+        ws_engine_ended(to);
+    }
+    return size;
+}
+
+WS_API size_t ws_pipe_step(ws_pipe *pipe) {
+    if (!pipe || !pipe->ends[0] || !pipe->ends[1] || pipe->cut)
+        return 0;
+    return wsi_pipe_carry(pipe, pipe->ends[0], pipe->ends[1]) + wsi_pipe_carry(pipe, pipe->ends[1], pipe->ends[0]);
+}
+
+WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
+    if (!pipe)
+        return;
+    pipe->now += milliseconds;
+    (void)ws_engine_tick(pipe->ends[0], pipe->now);
+    (void)ws_engine_tick(pipe->ends[1], pipe->now);
+}
+
+#endif /* WS_IMPLEMENTED */
+#endif /* WS_IMPLEMENTATION */
