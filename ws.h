@@ -674,13 +674,6 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-static int wsi_text_hex(char c) {
-    if (wsi_text_digit(c))
-        return c - '0';
-    c = wsi_text_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* tchar of RFC 9110 5.6.2. */
 static bool wsi_text_token_char(char c) {
     char lower = wsi_text_lower(c);
@@ -749,6 +742,13 @@ static size_t wsi_text_decimal(char *out, uint64_t number) {
 }
 
 #ifndef WS_NO_NET
+static int wsi_text_hex(char c) {
+    if (wsi_text_digit(c))
+        return c - '0';
+    c = wsi_text_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Percent-decodes into out, which has room for text.size bytes, and returns the size; -1 when an
    escape is malformed or yields a zero byte. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
@@ -2303,6 +2303,2786 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
     (void)ws_engine_tick(pipe->ends[0], pipe->now);
     (void)ws_engine_tick(pipe->ends[1], pipe->now);
 }
+
+#ifndef WS_NO_NET
+
+/*
+>> PLATFORM ===============================================================================
+   Clock, random source, sockets: all that differs from system to system. Calls nothing.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(MSG_NOSIGNAL)
+#define WSI_PLATFORM_SEND_FLAGS MSG_NOSIGNAL
+#else
+#define WSI_PLATFORM_SEND_FLAGS 0
+#endif
+
+#if defined(__GNUC__)
+static unsigned wsi_platform_lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
+#else
+static unsigned wsi_platform_lowest_bit(unsigned long word) {
+    unsigned bit = 0;
+    while (!(word >> bit & 1))
+        bit++;
+    return bit;
+}
+#endif
+
+static uint64_t wsi_platform_clock(void *user) {
+    struct timespec time;
+    (void)user;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static bool wsi_platform_prepare(int descriptor) {
+    int flags = fcntl(descriptor, F_GETFL);
+    return flags >= 0 && fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0
+           && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+enum { WSI_ACCEPT_NONE = -1, WSI_ACCEPT_FULL = -2, WSI_ACCEPT_NEXT = -3 };
+
+/* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
+static int wsi_platform_accept_result(int descriptor) {
+    if (descriptor >= 0)
+        return descriptor;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        return WSI_ACCEPT_FULL;
+    return wsi_platform_again() && errno != EINTR ? WSI_ACCEPT_NONE : WSI_ACCEPT_NEXT;
+}
+
+#if defined(__linux__)
+static int wsi_platform_accept(int listener) {
+    return wsi_platform_accept_result(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+#else
+static int wsi_platform_accept(int listener) {
+    int descriptor = wsi_platform_accept_result(accept(listener, NULL, NULL));
+    if (descriptor < 0)
+        return descriptor;
+#if defined(SO_NOSIGPIPE)
+    {
+        int on = 1;
+        (void)setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+    }
+#endif
+    if (wsi_platform_prepare(descriptor))
+        return descriptor;
+    (void)close(descriptor);
+    return WSI_ACCEPT_NEXT;
+}
+#endif
+
+static ws_error wsi_platform_error(void) {
+    switch (errno) {
+    case EADDRINUSE: return WS_ERROR_IN_USE;
+    case EACCES:
+    case EPERM: return WS_ERROR_PERMISSION;
+    case EMFILE:
+    case ENFILE: return WS_ERROR_DESCRIPTORS;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case ENOMEM: return WS_ERROR_MEMORY;
+    default: return WS_ERROR_SYSTEM;
+    }
+}
+
+#if defined(SO_REUSEPORT)
+static int wsi_platform_reuse_port(int descriptor) {
+    int on = 1;
+    return setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+#else
+static int wsi_platform_reuse_port(int descriptor) {
+    (void)descriptor;
+    return -1;
+}
+#endif
+
+static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config, int *listener) {
+    int on = 1, descriptor = socket(address->ai_family, SOCK_STREAM, 0);
+    ws_error error;
+    if (descriptor < 0)
+        return wsi_platform_error();
+    /* accepted sockets inherit TCP_NODELAY: what leaves is gathered already */
+    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
+        && setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0
+        && (!config->reuse_port || wsi_platform_reuse_port(descriptor) == 0) && wsi_platform_prepare(descriptor)
+        && bind(descriptor, address->ai_addr, address->ai_addrlen) == 0
+        && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
+        *listener = descriptor;
+        return WS_OK;
+    }
+    error = wsi_platform_error();
+    (void)close(descriptor);
+    return error;
+}
+
+static ws_error wsi_platform_listen(const ws_server_config *config, int *listener) {
+    struct addrinfo hints, *addresses = NULL, *address;
+    ws_error error = WS_ERROR_ADDRESS;
+    char port[6] = "";
+    port[wsi_text_decimal(port, config->port)] = 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    if (getaddrinfo(config->host ? config->host : "127.0.0.1", port, &hints, &addresses) != 0)
+        return WS_ERROR_ADDRESS;
+    for (address = addresses; address; address = address->ai_next) {
+        error = wsi_platform_listen_on(address, config, listener);
+        if (!error)
+            break;
+    }
+    freeaddrinfo(addresses);
+    return error;
+}
+
+static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+}
+
+/* "127.0.0.1:5000", "[::1]:5000". */
+static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[48];
+    int needed;
+    if (getpeername(descriptor, (struct sockaddr *)&address, &length) != 0
+        || getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+        return false;
+    needed = snprintf(text, size, address.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host,
+                      (unsigned)wsi_platform_port(&address));
+    return needed > 0 && (size_t)needed < size;
+}
+
+/*
+>> TCP ====================================================================================
+   The plain transport; the seam where TLS and others fit in. Calls PLATFORM.
+   read and write: more than 0 is bytes, 0 is try again, WSI_ENDED the peer's end of stream,
+   WSI_FAILED everything else. context is the connection's.
+*/
+
+enum { WSI_ENDED = -1, WSI_FAILED = -2, WSI_SPANS = 16 };
+
+typedef struct wsi_transport {
+    ptrdiff_t (*read)(void *context, uint8_t *data, size_t size);
+    ptrdiff_t (*write)(void *context, const ws_span *spans, size_t count); /* at most WSI_SPANS */
+    void (*shut)(void *context); /* no more writes: the peer sees the end of the stream */
+    void (*close)(void *context);
+} wsi_transport;
+
+struct wsi_source;
+
+static int wsi_tcp_descriptor(const void *context) {
+    return *(const int *)context; /* a wsi_source begins with its descriptor */
+}
+
+static ptrdiff_t wsi_tcp_read(void *context, uint8_t *data, size_t size) {
+    ssize_t got = recv(wsi_tcp_descriptor(context), data, size, 0);
+    if (got > 0)
+        return got;
+    if (got == 0)
+        return WSI_ENDED;
+    return wsi_platform_again() ? 0 : WSI_FAILED;
+}
+
+static ptrdiff_t wsi_tcp_write(void *context, const ws_span *spans, size_t count) {
+    int descriptor = wsi_tcp_descriptor(context);
+    struct iovec vectors[WSI_SPANS];
+    struct msghdr message;
+    ssize_t sent;
+    size_t i;
+    if (count == 1) {
+        sent = send(descriptor, spans[0].data, spans[0].size, WSI_PLATFORM_SEND_FLAGS);
+    } else {
+        memset(&message, 0, sizeof message);
+        for (i = 0; i < count; i++) {
+            vectors[i].iov_base = spans[i].data;
+            vectors[i].iov_len = spans[i].size;
+        }
+        message.msg_iov = vectors;
+        message.msg_iovlen = count;
+        sent = sendmsg(descriptor, &message, WSI_PLATFORM_SEND_FLAGS);
+    }
+    if (sent >= 0)
+        return sent;
+    return wsi_platform_again() ? 0 : WSI_FAILED;
+}
+
+static void wsi_tcp_shut(void *context) { (void)shutdown(wsi_tcp_descriptor(context), SHUT_WR); }
+
+static void wsi_tcp_close(void *context) { (void)close(wsi_tcp_descriptor(context)); }
+
+static const wsi_transport wsi_tcp = {wsi_tcp_read, wsi_tcp_write, wsi_tcp_shut, wsi_tcp_close};
+
+/*
+>> POLL ===================================================================================
+   Which descriptors are ready: select(2). Any other poller has the same functions: init, free,
+   set, wait, next, and for foreign loops ask and take. Calls MEMORY, PLATFORM.
+*/
+
+typedef struct wsi_source { /* something with a descriptor */
+    int descriptor;         /* first: wsi_tcp_descriptor */
+    uint8_t interest;       /* WS_READ | WS_WRITE */
+    void (*ready)(ws_loop *loop, struct wsi_source *source, unsigned ready);
+} wsi_source;
+
+enum {
+    WSI_POLL_BITS = sizeof(unsigned long) * 8,
+    WSI_POLL_WORDS = FD_SETSIZE / WSI_POLL_BITS
+};
+
+/* The words are for looking at 64 descriptors at once. */
+typedef union wsi_poll_set_t {
+    fd_set set;
+    unsigned long words[WSI_POLL_WORDS];
+} wsi_poll_bits;
+
+typedef struct wsi_poll {
+    wsi_poll_bits reads, writes;             /* what is wanted */
+    wsi_poll_bits ready_reads, ready_writes; /* what wait found and next has not given out */
+    int highest, cursor;
+    wsi_source *sources[FD_SETSIZE];
+} wsi_poll;
+
+static void wsi_poll_init(wsi_poll *poll) {
+    memset(poll, 0, sizeof *poll);
+    FD_ZERO(&poll->reads.set);
+    FD_ZERO(&poll->writes.set);
+    poll->highest = -1;
+    FD_SET(WSI_POLL_BITS + 1, &poll->ready_reads.set); /* fd_set is words of bits, lowest first */
+    WS_ASSERT(poll->ready_reads.words[1] == 2);
+    FD_ZERO(&poll->ready_reads.set);
+    FD_ZERO(&poll->ready_writes.set);
+}
+
+/* Changes what a source waits for; WS_NONE forgets it. false: its descriptor is out of range. */
+static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
+    int descriptor = source->descriptor;
+    if (descriptor < 0 || descriptor >= FD_SETSIZE)
+        return false;
+    if (interest & WS_READ)
+        FD_SET(descriptor, &poll->reads.set);
+    else
+        FD_CLR(descriptor, &poll->reads.set);
+    if (interest & WS_WRITE)
+        FD_SET(descriptor, &poll->writes.set);
+    else
+        FD_CLR(descriptor, &poll->writes.set);
+    if (!interest || poll->sources[descriptor] != source) { /* a number used again is not ready yet */
+        FD_CLR(descriptor, &poll->ready_reads.set);
+        FD_CLR(descriptor, &poll->ready_writes.set);
+    }
+    poll->sources[descriptor] = interest ? source : NULL;
+    source->interest = (uint8_t)interest;
+    if (interest && descriptor > poll->highest)
+        poll->highest = descriptor;
+    while (poll->highest >= 0 && !poll->sources[poll->highest])
+        poll->highest--;
+    return true;
+}
+
+/* Begins a round with what a select found: interest may have changed since. */
+static void wsi_poll_take(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+    int i, words = (poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
+    for (i = 0; i < words; i++) {
+        poll->ready_reads.words[i] = reads->words[i] & poll->reads.words[i];
+        poll->ready_writes.words[i] = writes->words[i] & poll->writes.words[i];
+    }
+    poll->cursor = 0;
+}
+
+static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
+    if (milliseconds > 100000000)
+        milliseconds = 100000000;
+    timeout->tv_sec = (time_t)(milliseconds / 1000);
+    timeout->tv_usec = (suseconds_t)(milliseconds % 1000 * 1000);
+}
+
+/* Waits; UINT64_MAX is for ever. Returns how many are ready, or -1. */
+static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
+    wsi_poll_bits reads = poll->reads, writes = poll->writes;
+    struct timeval timeout;
+    int count;
+    wsi_poll_timeout(milliseconds, &timeout);
+    count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
+    if (count < 0 && errno != EINTR && errno != ENOMEM && errno != EAGAIN)
+        return -1;
+    if (count <= 0) {
+        FD_ZERO(&reads.set);
+        FD_ZERO(&writes.set);
+        count = 0;
+    }
+    wsi_poll_take(poll, &reads, &writes);
+    return count;
+}
+
+/* The next ready source and for what; NULL at the end of the round. */
+static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
+    int words = (poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
+    for (; poll->cursor < words; poll->cursor++) {
+        unsigned long *read = &poll->ready_reads.words[poll->cursor], *write = &poll->ready_writes.words[poll->cursor];
+        while (*read | *write) {
+            unsigned bit = wsi_platform_lowest_bit(*read | *write);
+            unsigned long mask = 1ul << bit;
+            wsi_source *source = poll->sources[(unsigned)poll->cursor * WSI_POLL_BITS + bit];
+            *ready = (*read & mask ? (unsigned)WS_READ : 0u) | (*write & mask ? (unsigned)WS_WRITE : 0u);
+            *read &= ~mask;
+            *write &= ~mask;
+            if (source)
+                return source;
+        }
+    }
+    return NULL;
+}
+
+static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
+    int i;
+    for (i = 0; i <= poll->highest; i++) {
+        if (FD_ISSET(i, &poll->reads.set))
+            FD_SET(i, reads);
+        if (FD_ISSET(i, &poll->writes.set))
+            FD_SET(i, writes);
+    }
+    if (poll->highest > *highest)
+        *highest = poll->highest;
+}
+
+/*
+>> LOOP ===================================================================================
+   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, PLATFORM,
+   POLL. What connections add to a round hangs on function pointers (wsi_hooks).
+*/
+
+typedef struct wsi_timer {
+    uint64_t at;
+    void (*fire)(ws_loop *loop, struct wsi_timer *timer);
+    size_t place; /* in the heap, from 1; 0: not set */
+} wsi_timer;
+
+typedef struct wsi_alarm { /* a timer of the program */
+    wsi_timer timer;       /* first */
+    ws_id id;
+    uint32_t period;       /* 0: once */
+    ws_timer_function *function;
+    void *user;
+} wsi_alarm;
+
+typedef struct wsi_slot { /* names alarms: an id is generation << 32 | slot + 1 */
+    wsi_alarm *alarm;
+    uint32_t generation, next_free;
+} wsi_slot;
+
+typedef struct wsi_watch { /* a descriptor of the program */
+    wsi_source source;     /* first */
+    struct wsi_watch *next;
+    ws_watch_function *function;
+    void *user;
+} wsi_watch;
+
+typedef struct wsi_post {
+    void (*function)(void *argument); /* NULL: ws_shutdown */
+    void *argument;
+    uint32_t milliseconds;
+} wsi_post;
+
+typedef struct wsi_hooks { /* set by those that have connections */
+    void (*settle)(ws_loop *loop);   /* at the end of each round: send, say on_close, free */
+    void (*shutdown)(ws_loop *loop); /* close everything with 1012 */
+    void (*finish)(ws_loop *loop);   /* drop everything */
+    void (*release)(ws_loop *loop);  /* free what they keep in the loop */
+} wsi_hooks;
+
+struct wsi_block;
+struct wsi_node;
+struct wsi_slab;
+
+struct ws_loop {
+    wsi_memory memory;
+    uint64_t now;
+    uint64_t (*clock)(void *user);
+    void *clock_user;
+    wsi_hooks hooks;
+    ws_error error;
+    bool busy, stopped, shutting, settling;
+
+    wsi_timer **heap;
+    size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
+    wsi_slot *slots;
+    size_t slot_count, slot_capacity;
+    uint32_t free_slot; /* + 1 */
+    ws_id deadline;     /* of ws_shutdown */
+    uint64_t deadline_at;
+    wsi_watch *watches;
+    wsi_source wake;
+    int wake_in;
+
+    /* what connections share: one buffer to receive into, one to send from */
+    wsi_buffer receive, gather;
+    wsi_window window;
+    ws_conn *gather_owner, *dirty, *doomed;
+    const uint8_t *checked; /* text being handed out: known to be UTF-8 */
+    size_t checked_size;
+    struct wsi_block *arena;
+    struct wsi_node *free_nodes;
+    struct wsi_slab **slabs;
+    size_t slab_count, slab_capacity;
+    ws_conn *free_conns;
+    ws_server *servers;
+    size_t conn_count;
+    uint32_t room_serial;
+
+    wsi_poll poll; /* large: last */
+};
+
+static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
+    if (loop && !loop->error)
+        loop->error = error;
+    return false;
+}
+
+/* Makes room for one element more; doubles. */
+static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t count, size_t element) {
+    size_t wanted = *capacity ? *capacity * 2 : 16;
+    void *moved;
+    if (count < *capacity)
+        return true;
+    moved = wsi_memory_resize(&loop->memory, *array, *capacity * element, wanted * element);
+    if (!moved)
+        return false;
+    *array = moved;
+    *capacity = wanted;
+    return true;
+}
+
+/* --- timers: a binary heap --- */
+
+/* To be called for each timer that comes into being, so that setting one never fails. */
+static bool wsi_timer_reserve(ws_loop *loop) {
+    void *heap = loop->heap;
+    bool room = wsi_loop_grow(loop, &heap, &loop->heap_capacity, loop->timer_count, sizeof *loop->heap);
+    loop->heap = (wsi_timer **)heap;
+    if (room)
+        loop->timer_count++;
+    return room;
+}
+
+static void wsi_timer_place(ws_loop *loop, size_t place, wsi_timer *timer) {
+    loop->heap[place - 1] = timer;
+    timer->place = place;
+}
+
+static void wsi_timer_up(ws_loop *loop, wsi_timer *timer) {
+    size_t place = timer->place;
+    while (place > 1 && loop->heap[place / 2 - 1]->at > timer->at) {
+        wsi_timer_place(loop, place, loop->heap[place / 2 - 1]);
+        place /= 2;
+    }
+    wsi_timer_place(loop, place, timer);
+}
+
+static void wsi_timer_down(ws_loop *loop, wsi_timer *timer) {
+    size_t place = timer->place, child;
+    while ((child = place * 2) <= loop->heap_size) {
+        if (child < loop->heap_size && loop->heap[child]->at < loop->heap[child - 1]->at)
+            child++;
+        if (loop->heap[child - 1]->at >= timer->at)
+            break;
+        wsi_timer_place(loop, place, loop->heap[child - 1]);
+        place = child;
+    }
+    wsi_timer_place(loop, place, timer);
+}
+
+static void wsi_timer_clear(ws_loop *loop, wsi_timer *timer) {
+    size_t place = timer->place;
+    wsi_timer *last;
+    if (!place)
+        return;
+    timer->place = 0;
+    last = loop->heap[--loop->heap_size];
+    if (last == timer)
+        return;
+    wsi_timer_place(loop, place, last);
+    wsi_timer_up(loop, last);
+    wsi_timer_down(loop, last);
+}
+
+/* UINT64_MAX: never. */
+static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
+    if (at == UINT64_MAX) {
+        wsi_timer_clear(loop, timer);
+        return;
+    }
+    if (!timer->place)
+        wsi_timer_place(loop, ++loop->heap_size, timer);
+    timer->at = at;
+    wsi_timer_up(loop, timer);
+    wsi_timer_down(loop, timer);
+}
+
+static void wsi_loop_fire(ws_loop *loop) {
+    while (loop->heap_size && loop->heap[0]->at <= loop->now) {
+        wsi_timer *timer = loop->heap[0];
+        wsi_timer_clear(loop, timer);
+        timer->fire(loop, timer);
+    }
+}
+
+/* --- the program's timers --- */
+
+static wsi_slot *wsi_alarm_slot(ws_loop *loop, ws_id id) {
+    size_t slot = (size_t)(id & UINT32_MAX);
+    if (!slot || slot > loop->slot_count || !loop->slots[slot - 1].alarm || loop->slots[slot - 1].alarm->id != id)
+        return NULL;
+    return &loop->slots[slot - 1];
+}
+
+static void wsi_alarm_free(ws_loop *loop, wsi_slot *slot) {
+    wsi_timer_clear(loop, &slot->alarm->timer);
+    wsi_memory_free(&loop->memory, slot->alarm, sizeof *slot->alarm);
+    loop->timer_count--;
+    slot->alarm = NULL;
+    slot->next_free = loop->free_slot;
+    loop->free_slot = (uint32_t)(slot - loop->slots) + 1;
+}
+
+static void wsi_alarm_fire(ws_loop *loop, wsi_timer *timer) {
+    wsi_alarm *alarm = (wsi_alarm *)(void *)timer;
+    ws_timer_function *function = alarm->function;
+    void *user = alarm->user;
+    uint64_t next = timer->at + alarm->period;
+    if (!alarm->period)
+        wsi_alarm_free(loop, wsi_alarm_slot(loop, alarm->id));
+    else
+        wsi_timer_set(loop, timer, next > loop->now ? next : loop->now + alarm->period);
+    function(loop, user);
+}
+
+/* A free slot, or NULL without memory. */
+static wsi_slot *wsi_alarm_take_slot(ws_loop *loop) {
+    void *slots = loop->slots;
+    wsi_slot *slot;
+    if (loop->free_slot) {
+        slot = &loop->slots[loop->free_slot - 1];
+        loop->free_slot = slot->next_free;
+        return slot;
+    }
+    if (loop->slot_count == UINT32_MAX
+        || !wsi_loop_grow(loop, &slots, &loop->slot_capacity, loop->slot_count, sizeof *loop->slots))
+        return NULL;
+    loop->slots = (wsi_slot *)slots;
+    slot = &loop->slots[loop->slot_count++];
+    memset(slot, 0, sizeof *slot);
+    return slot;
+}
+
+static ws_id wsi_alarm_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_timer_function *function, void *user) {
+    wsi_alarm *alarm;
+    wsi_slot *slot;
+    if (!loop || !function || !wsi_timer_reserve(loop))
+        return 0;
+    alarm = (wsi_alarm *)wsi_memory_new(&loop->memory, sizeof *alarm);
+    slot = alarm ? wsi_alarm_take_slot(loop) : NULL;
+    if (!slot) {
+        wsi_memory_free(&loop->memory, alarm, sizeof *alarm);
+        loop->timer_count--;
+        return 0;
+    }
+    slot->alarm = alarm;
+    alarm->id = (ws_id)++slot->generation << 32 | (ws_id)(slot - loop->slots + 1);
+    alarm->function = function;
+    alarm->user = user;
+    alarm->period = period;
+    alarm->timer.fire = wsi_alarm_fire;
+    if (!loop->busy)
+        loop->now = loop->clock(loop->clock_user);
+    wsi_timer_set(loop, &alarm->timer, loop->now + (delay ? delay : 1)); /* never twice in one round */
+    return alarm->id;
+}
+
+WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user) {
+    return wsi_alarm_new(loop, milliseconds, 0, function, user);
+}
+
+WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user) {
+    uint32_t period = milliseconds ? milliseconds : 1;
+    return wsi_alarm_new(loop, period, period, function, user);
+}
+
+WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
+    wsi_slot *slot = loop ? wsi_alarm_slot(loop, timer) : NULL;
+    if (slot)
+        wsi_alarm_free(loop, slot);
+}
+
+/* --- the program's descriptors --- */
+
+static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_watch *watch = (wsi_watch *)(void *)source;
+    watch->function(loop, source->descriptor, ready, watch->user);
+}
+
+WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user) {
+    wsi_watch **place, *watch;
+    if (!loop || (what && !function))
+        return false;
+    for (place = &loop->watches; *place && (*place)->source.descriptor != descriptor; place = &(*place)->next) {}
+    watch = *place;
+    what &= (unsigned)(WS_READ | WS_WRITE);
+    if (!what) {
+        if (!watch)
+            return true;
+        (void)wsi_poll_set(&loop->poll, &watch->source, WS_NONE);
+        *place = watch->next;
+        wsi_memory_free(&loop->memory, watch, sizeof *watch);
+        return true;
+    }
+    if (!watch) {
+        watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
+        if (!watch)
+            return false;
+        watch->source.descriptor = descriptor;
+        watch->source.ready = wsi_watch_ready;
+    }
+    watch->function = function;
+    watch->user = user;
+    if (!wsi_poll_set(&loop->poll, &watch->source, what)) {
+        wsi_memory_free(&loop->memory, watch, sizeof *watch);
+        return false;
+    }
+    if (!*place)
+        *place = watch; /* its next is NULL */
+    return true;
+}
+
+/* --- other threads, signal handlers --- */
+
+static void wsi_loop_deadline(ws_loop *loop, void *user) {
+    (void)user;
+    loop->deadline = 0;
+    if (loop->hooks.finish)
+        loop->hooks.finish(loop);
+}
+
+static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
+    uint64_t at = loop->now + milliseconds;
+    bool first = !loop->shutting;
+    loop->shutting = true;
+    if (first && loop->hooks.shutdown)
+        loop->hooks.shutdown(loop);
+    if (first || at < loop->deadline_at) {
+        ws_cancel(loop, loop->deadline);
+        loop->deadline_at = at;
+        loop->deadline = ws_after(loop, milliseconds, wsi_loop_deadline, NULL);
+        if (!loop->deadline)
+            wsi_loop_deadline(loop, NULL);
+    }
+}
+
+static void wsi_loop_stop(void *argument) { ((ws_loop *)argument)->stopped = true; }
+
+static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_post posts[64];
+    ssize_t got = read(source->descriptor, posts, sizeof posts);
+    size_t i, count = got > 0 ? (size_t)got / sizeof *posts : 0;
+    (void)ready;
+    for (i = 0; i < count; i++) {
+        if (posts[i].function)
+            posts[i].function(posts[i].argument);
+        else
+            wsi_loop_shutdown(loop, posts[i].milliseconds);
+    }
+}
+
+/* A post travels through a pipe: a write of this size is atomic, thread-safe and
+   async-signal-safe (POSIX, PIPE_BUF), and it wakes the loop. */
+static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void *argument, uint32_t milliseconds) {
+    wsi_post post;
+    ssize_t written;
+    int before = errno;
+    if (!loop || loop->wake_in < 0)
+        return false;
+    memset(&post, 0, sizeof post);
+    post.function = function;
+    post.argument = argument;
+    post.milliseconds = milliseconds;
+    do {
+        written = write(loop->wake_in, &post, sizeof post);
+    } while (written < 0 && errno == EINTR);
+    errno = before;
+    return written == (ssize_t)sizeof post;
+}
+
+WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
+    return function && wsi_loop_post(loop, function, argument, 0);
+}
+
+WS_API bool ws_stop(ws_loop *loop) { return wsi_loop_post(loop, wsi_loop_stop, loop, 0); }
+
+WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds) {
+    return wsi_loop_post(loop, NULL, NULL, milliseconds);
+}
+
+/* --- rounds --- */
+
+static void wsi_loop_settle(ws_loop *loop) {
+    if (loop->hooks.settle)
+        loop->hooks.settle(loop);
+    if (loop->shutting && !loop->conn_count)
+        loop->stopped = true;
+}
+
+/* Serves what the poller found, then what is due. */
+static void wsi_loop_round(ws_loop *loop) {
+    wsi_source *source;
+    unsigned ready;
+    loop->busy = true;
+    loop->now = loop->clock(loop->clock_user);
+    while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
+        source->ready(loop, source, ready);
+    wsi_loop_fire(loop);
+    wsi_loop_settle(loop);
+    loop->busy = false;
+}
+
+/* How long a wait may last; also sends what the program queued outside of callbacks. */
+static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
+    uint64_t pause = wait_ms == WS_OFF ? UINT64_MAX : wait_ms, next;
+    loop->busy = true;
+    wsi_loop_settle(loop);
+    loop->busy = false;
+    if (loop->stopped)
+        return 0;
+    if (loop->heap_size) {
+        uint64_t now = loop->clock(loop->clock_user);
+        next = loop->heap[0]->at > now ? loop->heap[0]->at - now : 0;
+        pause = next < pause ? next : pause;
+    }
+    return pause;
+}
+
+WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
+    if (!loop || loop->busy || loop->error)
+        return false;
+    if (wsi_poll_wait(&loop->poll, wsi_loop_pause(loop, wait_ms)) < 0)
+        return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    wsi_loop_round(loop);
+    return !loop->error;
+}
+
+WS_API int ws_run(ws_loop *loop) {
+    if (!loop)
+        return WS_ERROR_MEMORY;
+    while (!loop->stopped && ws_run_once(loop, WS_OFF)) {}
+    loop->stopped = false;
+    return (int)loop->error;
+}
+
+WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
+    struct timeval own;
+    uint64_t pause;
+    if (!loop || !reads || !writes || !highest || loop->busy || loop->error)
+        return false;
+    pause = wsi_loop_pause(loop, WS_OFF);
+    wsi_poll_timeout(pause, &own);
+    if (timeout && (own.tv_sec < timeout->tv_sec
+                    || (own.tv_sec == timeout->tv_sec && own.tv_usec < timeout->tv_usec)))
+        *timeout = own;
+    wsi_poll_ask(&loop->poll, reads, writes, highest);
+    return true;
+}
+
+WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
+    wsi_poll_bits read, write;
+    if (!loop || !reads || !writes || loop->busy || loop->error)
+        return false;
+    read.set = *reads;
+    write.set = *writes;
+    wsi_poll_take(&loop->poll, &read, &write);
+    wsi_loop_round(loop);
+    return !loop->error;
+}
+
+static bool wsi_loop_open_wake(ws_loop *loop) {
+    int ends[2];
+    if (pipe(ends) != 0)
+        return wsi_loop_fail(loop, wsi_platform_error());
+    loop->wake.descriptor = ends[0];
+    loop->wake.ready = wsi_loop_wake;
+    loop->wake_in = ends[1];
+    if (!wsi_platform_prepare(ends[0]) || !wsi_platform_prepare(ends[1]))
+        return wsi_loop_fail(loop, wsi_platform_error());
+    return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
+}
+
+WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
+    ws_loop_config all;
+    wsi_memory memory;
+    ws_loop *loop;
+    memset(&all, 0, sizeof all);
+    if (config)
+        all = *config;
+    wsi_memory_init(&memory, all.allocator, all.max_memory ? all.max_memory : (size_t)1 << 30);
+    loop = (ws_loop *)wsi_memory_new(&memory, sizeof *loop);
+    if (!loop)
+        return NULL;
+    loop->memory = memory;
+    loop->clock = all.clock ? all.clock : wsi_platform_clock;
+    loop->clock_user = all.clock_user;
+    loop->now = loop->clock(loop->clock_user);
+    loop->wake.descriptor = loop->wake_in = -1;
+    wsi_poll_init(&loop->poll);
+    if (!all.receive_size)
+        all.receive_size = 64 << 10;
+    if (all.receive_size < 1024)
+        all.receive_size = 1024;
+    if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
+        || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
+        (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
+    (void)wsi_loop_open_wake(loop);
+    return loop;
+}
+
+static void wsi_loop_free_lists(ws_loop *loop) {
+    size_t i;
+    while (loop->watches)
+        (void)ws_watch(loop, loop->watches->source.descriptor, WS_NONE, NULL, NULL);
+    for (i = 0; i < loop->slot_count; i++)
+        if (loop->slots[i].alarm)
+            wsi_alarm_free(loop, &loop->slots[i]);
+    wsi_memory_free(&loop->memory, loop->slots, loop->slot_capacity * sizeof *loop->slots);
+    wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
+    wsi_buffer_free(&loop->memory, &loop->receive);
+    wsi_buffer_free(&loop->memory, &loop->gather);
+}
+
+WS_API void ws_loop_free(ws_loop *loop) {
+    wsi_memory memory;
+    if (!loop)
+        return;
+    loop->stopped = true;
+    if (loop->busy)
+        return;
+    if (loop->hooks.finish) {
+        loop->busy = true;
+        loop->hooks.finish(loop);
+        loop->hooks.settle(loop);
+        loop->hooks.release(loop);
+    }
+    wsi_loop_free_lists(loop);
+    if (loop->wake.descriptor >= 0)
+        (void)close(loop->wake.descriptor);
+    if (loop->wake_in >= 0)
+        (void)close(loop->wake_in);
+    memory = loop->memory;
+    wsi_memory_free(&memory, loop, sizeof *loop);
+}
+
+WS_API ws_error ws_loop_error(const ws_loop *loop) { return loop ? loop->error : WS_ERROR_MEMORY; }
+
+WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
+
+/*
+>> CONNECTION =============================================================================
+   Engine, transport and send queue (wsi_conn_*); rooms' deliveries arrive here. Calls MEMORY,
+   ENGINE, TCP, POLL, LOOP.
+
+   Sending: what a connection's own callback sends is gathered in the loop's one gather buffer
+   and leaves when the loop is done with the connection. What others send it, broadcasts above
+   all, hangs in its queue as references to shared blocks; those leave at the end of the round.
+   Order: queue first, then gather. What the socket does not take is kept in the queue.
+
+   Ending: an ended connection is put on the loop's doomed list; on_close is called from there
+   at the end of the round, and nowhere else. Its socket may linger behind that: the last bytes
+   must reach the peer before the descriptor is closed (RFC 6455 7.1.1).
+*/
+
+typedef struct wsi_block { /* bytes that several queues may refer to */
+    size_t references, size, capacity;
+    uint8_t *data;
+} wsi_block;
+
+typedef struct wsi_node { /* a piece of a block, waiting in one queue */
+    struct wsi_node *next;
+    wsi_block *block;
+    size_t from, to;
+    uint32_t room;  /* serial; 0: no broadcast */
+    uint8_t slow;   /* the room's ws_slow */
+    bool begun;     /* some of it has been sent */
+    bool shared;    /* the block is not this queue's alone */
+} wsi_node;
+
+typedef struct wsi_queue {
+    wsi_node *first, *last;
+} wsi_queue;
+
+typedef struct wsi_extra { /* what few connections need */
+    uint8_t pong[136];
+    size_t pong_size;   /* 0: none waits */
+    char reason[124];
+    wsi_queue later;    /* broadcasts that wait for the end of a message sent in parts */
+} wsi_extra;
+
+struct wsi_member;
+
+typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
+    wsi_env env;              /* first: an engine's env leads here */
+    ws_loop *loop;
+    const wsi_transport *transport;
+    ws_conn *conns;
+    size_t count, max_count;
+    bool ending;
+    void (*request)(ws_conn *conn);  /* a request came: answer it */
+    void (*leave)(ws_conn *conn);    /* it ends: it leaves all rooms */
+} wsi_endpoint;
+
+struct ws_conn {
+    wsi_engine engine; /* first: an engine's emit leads here */
+    wsi_source source;
+    wsi_timer timer;
+    const ws_handler *handler; /* NULL until on_open and after on_close */
+    const void *pattern;       /* of its route */
+    void *user;
+    char *texts;               /* subprotocol and parameters, each with its zero */
+    wsi_queue queue;
+    size_t buffered;           /* bytes in the queue */
+    wsi_extra *extra;
+    struct wsi_member *rooms;
+    ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
+    ws_conn *next_dirty, *next_doomed;
+    uint32_t number, generation;
+    uint16_t texts_size;
+    bool is_dirty, is_doomed, blocked, paused, broken, ended, shut, over;
+};
+
+enum { WSI_SLAB_CONNS = 32, WSI_SMALL = 4096, WSI_COPIED = 1024 };
+
+typedef struct wsi_slab {
+    ws_conn conns[WSI_SLAB_CONNS];
+} wsi_slab;
+
+static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
+
+static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
+
+/* --- blocks and queues --- */
+
+static wsi_block *wsi_block_new(ws_loop *loop, size_t capacity) {
+    wsi_block *block = (wsi_block *)wsi_memory_new(&loop->memory, sizeof *block);
+    if (!block)
+        return NULL;
+    block->references = 1;
+    block->capacity = capacity;
+    block->data = (uint8_t *)wsi_memory_resize(&loop->memory, NULL, 0, capacity);
+    if (block->data)
+        return block;
+    wsi_memory_free(&loop->memory, block, sizeof *block);
+    return NULL;
+}
+
+static void wsi_block_release(ws_loop *loop, wsi_block *block) {
+    if (!block || --block->references)
+        return;
+    wsi_memory_free(&loop->memory, block->data, block->capacity);
+    wsi_memory_free(&loop->memory, block, sizeof *block);
+}
+
+/* Adds a node that takes over one reference to the block. */
+static wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
+    wsi_node *node = loop->free_nodes;
+    if (node)
+        loop->free_nodes = node->next;
+    else
+        node = (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof *node);
+    if (!node)
+        return NULL;
+    memset(node, 0, sizeof *node);
+    node->block = block;
+    node->from = from;
+    node->to = to;
+    if (queue->last)
+        queue->last->next = node;
+    else
+        queue->first = node;
+    queue->last = node;
+    return node;
+}
+
+static void wsi_queue_shift(ws_loop *loop, wsi_queue *queue) {
+    wsi_node *node = queue->first;
+    queue->first = node->next;
+    if (!queue->first)
+        queue->last = NULL;
+    wsi_block_release(loop, node->block);
+    node->next = loop->free_nodes;
+    loop->free_nodes = node;
+}
+
+static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
+    while (queue->first)
+        wsi_queue_shift(loop, queue);
+}
+
+/* --- the ends of a connection --- */
+
+static void wsi_conn_doom(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    if (conn->is_doomed)
+        return;
+    conn->is_doomed = true;
+    conn->next_doomed = loop->doomed;
+    loop->doomed = conn;
+}
+
+/* The transport is of no use any more. */
+static void wsi_conn_break(ws_conn *conn, ws_error error) {
+    (void)wsi_engine_end(&conn->engine, error, WS_CLOSE_BROKEN);
+    conn->broken = true;
+    wsi_conn_doom(conn);
+}
+
+static void wsi_conn_interest(ws_conn *conn) {
+    unsigned interest = conn->blocked ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
+    if (!conn->paused && !conn->ended)
+        interest |= WS_READ;
+    if (interest != conn->source.interest && !conn->broken)
+        (void)wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
+}
+
+/* --- sending --- */
+
+static size_t wsi_conn_gathered(const ws_conn *conn) {
+    const ws_loop *loop = wsi_conn_loop(conn);
+    return loop->gather_owner == conn ? loop->gather.size : 0;
+}
+
+/* Copies bytes to the end of the queue, into the last block where it has room. */
+static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_node *last = conn->queue.last;
+    wsi_block *block;
+    if (!size)
+        return true;
+    if (last && !last->shared && last->block->capacity - last->block->size >= size) {
+        memcpy(last->block->data + last->block->size, data, size);
+        last->block->size += size;
+        last->to += size;
+        conn->buffered += size;
+        return true;
+    }
+    block = wsi_block_new(loop, size < WSI_SMALL ? (size_t)WSI_SMALL : size);
+    if (!block)
+        return false;
+    if (!wsi_queue_add(loop, &conn->queue, block, 0, size)) {
+        wsi_block_release(loop, block);
+        return false;
+    }
+    memcpy(block->data, data, size);
+    block->size = size;
+    conn->buffered += size;
+    return true;
+}
+
+/* Whether a later broadcast of the same "only the latest" room waits behind this one. */
+static bool wsi_conn_outdated(const wsi_node *node) {
+    const wsi_node *later = node->next;
+    if (node->slow != WS_SLOW_LATEST)
+        return false;
+    while (later && later->room != node->room)
+        later = later->next;
+    return later != NULL;
+}
+
+/* Drops broadcasts that have not begun: of this room, oldest first, while more than `enough` is
+   buffered; room 0: those that are outdated. */
+static void wsi_conn_prune(ws_conn *conn, uint32_t room, size_t enough) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_queue kept = {NULL, NULL};
+    while (conn->queue.first) {
+        wsi_node *node = conn->queue.first;
+        bool unwanted = room ? node->room == room && conn->buffered > enough : wsi_conn_outdated(node);
+        if (unwanted && !node->begun) {
+            conn->buffered -= node->to - node->from;
+            wsi_queue_shift(loop, &conn->queue);
+            continue;
+        }
+        conn->queue.first = node->next;
+        node->next = NULL;
+        if (kept.last)
+            kept.last->next = node;
+        else
+            kept.first = node;
+        kept.last = node;
+    }
+    conn->queue = kept;
+}
+
+/* Takes so many sent bytes off the queue; returns those that were not of the queue. */
+static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
+    while (sent && conn->queue.first) {
+        wsi_node *node = conn->queue.first;
+        size_t size = node->to - node->from;
+        if (sent < size) {
+            node->from += sent;
+            node->begun = true;
+            conn->buffered -= sent;
+            return 0;
+        }
+        sent -= size;
+        conn->buffered -= size;
+        wsi_queue_shift(wsi_conn_loop(conn), &conn->queue);
+    }
+    return sent;
+}
+
+/* Offers queue and tail to the socket until all is sent or it takes no more. Returns the bytes of
+   the tail that were sent, or WSI_FAILED. */
+static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
+    const wsi_transport *transport = wsi_conn_endpoint(conn)->transport;
+    for (;;) {
+        ws_span spans[WSI_SPANS];
+        const wsi_node *node = conn->queue.first;
+        size_t count = 0, total = 0, i, rest;
+        ptrdiff_t sent;
+        for (; node && count < WSI_SPANS - 3; node = node->next) {
+            spans[count].data = node->block->data + node->from;
+            total += spans[count++].size = node->to - node->from;
+        }
+        for (i = 0; !node && i < tail_count; i++)
+            total += (spans[count++] = tail[i]).size;
+        if (!count)
+            return 0;
+        sent = transport->write(&conn->source, spans, count);
+        if (sent < 0)
+            return WSI_FAILED;
+        if (sent > 0)
+            wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
+        conn->blocked = (size_t)sent < total;
+        rest = wsi_conn_consume(conn, (size_t)sent);
+        if (!node || conn->blocked)
+            return (ptrdiff_t)rest;
+    }
+}
+
+/* Sends queue, gathered bytes, then these spans, in one call where they fit; what the socket
+   does not take is copied into the queue, and the poller is asked. */
+static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_count) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    bool was_blocked = conn->blocked;
+    ws_span tail[3];
+    size_t count = 0, i;
+    ptrdiff_t sent = 0;
+    if (loop->gather_owner == conn) {
+        tail[count].data = loop->gather.data;
+        tail[count].size = loop->gather.size;
+        count += loop->gather.size > 0;
+        loop->gather_owner = NULL; /* its bytes stay there until the next owner comes */
+    }
+    for (i = 0; i < extra_count; i++)
+        tail[count++] = extra[i];
+    if (conn->broken)
+        return false;
+    if (!was_blocked)
+        sent = wsi_conn_push(conn, tail, count);
+    for (i = 0; sent >= 0 && i < count; i++) {
+        size_t done = (size_t)sent < tail[i].size ? (size_t)sent : tail[i].size;
+        sent -= (ptrdiff_t)done;
+        if (!wsi_conn_store(conn, tail[i].data + done, tail[i].size - done))
+            sent = WSI_FAILED;
+    }
+    if (sent < 0) {
+        wsi_conn_break(conn, WS_ERROR_CLOSED);
+        return false;
+    }
+    if (conn->blocked && !was_blocked) {
+        wsi_conn_prune(conn, 0, 0);
+        wsi_conn_interest(conn);
+    }
+    return true;
+}
+
+static void wsi_conn_flush(ws_conn *conn) {
+    if (conn->queue.first || wsi_conn_gathered(conn))
+        (void)wsi_conn_write(conn, NULL, 0);
+}
+
+/* Makes the connection the one whose bytes are gathered. */
+static void wsi_conn_own_gather(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    if (loop->gather_owner == conn)
+        return;
+    if (loop->gather_owner)
+        wsi_conn_flush(loop->gather_owner);
+    loop->gather_owner = conn;
+    loop->gather.size = 0;
+}
+
+static wsi_extra *wsi_conn_extra(ws_conn *conn) {
+    if (!conn->extra)
+        conn->extra = (wsi_extra *)wsi_memory_new(&wsi_conn_loop(conn)->memory, sizeof *conn->extra);
+    return conn->extra;
+}
+
+/* A peer that does not read gets no pile of pongs: only the newest waits (RFC 6455 5.5.3). */
+static bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
+    wsi_extra *extra = wsi_conn_extra(conn);
+    if (!extra)
+        return false;
+    extra->pong_size = piece->header_size + piece->size;
+    wsi_frame_put(extra->pong, piece);
+    return true;
+}
+
+/* A piece that is too large to be gathered: sent from where it lies, or masked into the queue. */
+static bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    ws_span spans[2];
+    wsi_block *block;
+    size_t size = piece->header_size + piece->size;
+    uint8_t header[14];
+    memcpy(header, piece->header, sizeof header);
+    if (!piece->masked) {
+        spans[0].data = header;
+        spans[0].size = piece->header_size;
+        spans[1].data = (uint8_t *)(uintptr_t)piece->data; /* only read */
+        spans[1].size = piece->size;
+        return wsi_conn_write(conn, spans, 2);
+    }
+    wsi_conn_flush(conn);
+    block = wsi_block_new(loop, size);
+    if (!block || !wsi_queue_add(loop, &conn->queue, block, 0, size)) {
+        wsi_block_release(loop, block);
+        return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
+    }
+    wsi_frame_put(block->data, piece);
+    block->size = size;
+    conn->buffered += size;
+    return wsi_conn_write(conn, NULL, 0);
+}
+
+static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
+    ws_conn *conn = (ws_conn *)(void *)engine;
+    ws_loop *loop = wsi_conn_loop(conn);
+    size_t size = piece->header_size + piece->size;
+    if (conn->broken || size < piece->size)
+        return false;
+    if (conn->blocked && piece->opcode == WSI_PONG)
+        return wsi_conn_hold_pong(conn, piece);
+    wsi_conn_own_gather(conn);
+    if (size > loop->gather.capacity - loop->gather.size) {
+        if (size > loop->gather.capacity / 4)
+            return wsi_conn_emit_large(conn, piece);
+        wsi_conn_flush(conn);
+        wsi_conn_own_gather(conn);
+    }
+    wsi_frame_put(loop->gather.data + loop->gather.size, piece);
+    loop->gather.size += size;
+    return !conn->broken;
+}
+
+static bool wsi_conn_full(const ws_conn *conn) {
+    return conn->buffered >= conn->engine.env->limits.buffered;
+}
+
+/* --- deadlines --- */
+
+static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_conn_loop(conn), &conn->timer, at); }
+
+static void wsi_conn_tick(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    uint64_t next;
+    if (conn->over) { /* it lingered long enough */
+        conn->broken = true;
+        wsi_conn_doom(conn);
+        return;
+    }
+    if (conn->engine.state == WSI_HEAD && conn->blocked)
+        conn->engine.since = conn->engine.heard; /* it is still taking the last answer */
+    next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
+    if (conn->engine.state == WSI_CLOSED)
+        wsi_conn_doom(conn);
+    else
+        wsi_conn_schedule(conn, next);
+}
+
+static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
+    (void)loop;
+    wsi_conn_tick((ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer)));
+}
+
+/* --- broadcasts --- */
+
+static void wsi_conn_mark_dirty(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    if (conn->is_dirty)
+        return;
+    conn->is_dirty = true;
+    conn->next_dirty = loop->dirty;
+    loop->dirty = conn;
+}
+
+/* What a broadcast meets at a member: part of a block, and its room's number and policy. */
+typedef struct wsi_delivery {
+    wsi_block *block;
+    size_t from, to;
+    uint32_t room;
+    uint8_t slow;
+} wsi_delivery;
+
+/* Makes place in a full buffer, or does with the member what the policy says. false: no delivery. */
+static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
+    switch (delivery->slow) {
+    case WS_SLOW_LATEST: wsi_conn_prune(conn, delivery->room, 0); break;
+    case WS_SLOW_DROP_OLDEST: wsi_conn_prune(conn, delivery->room, conn->engine.env->limits.buffered - 1); break;
+    case WS_SLOW_CLOSE:
+        (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", wsi_conn_loop(conn)->now);
+        wsi_conn_tick(conn);
+        break;
+    default: break;
+    }
+    return conn->engine.state == WSI_OPEN && !wsi_conn_full(conn);
+}
+
+static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
+    wsi_node *last = queue->last;
+    if (last && last->block == delivery->block && last->to == delivery->from && last->room == delivery->room
+        && delivery->slow != WS_SLOW_LATEST) {
+        last->to = delivery->to; /* the same block goes on: still one piece */
+    } else {
+        last = wsi_queue_add(wsi_conn_loop(conn), queue, delivery->block, delivery->from, delivery->to);
+        if (!last)
+            return false;
+        delivery->block->references++;
+        last->shared = true;
+        last->room = delivery->room;
+        last->slow = delivery->slow;
+    }
+    conn->buffered += delivery->to - delivery->from;
+    return true;
+}
+
+static void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    size_t size = delivery->to - delivery->from;
+    bool latest = delivery->slow == WS_SLOW_LATEST, taken;
+    if (conn->engine.state != WSI_OPEN || !conn->handler)
+        return;
+    if ((wsi_conn_full(conn) || (latest && conn->blocked)) && !wsi_conn_make_place(conn, delivery))
+        return;
+    if (conn->engine.sending) { /* no message may come between the parts of another */
+        taken = wsi_conn_extra(conn) && wsi_conn_enqueue(conn, &conn->extra->later, delivery);
+    } else if (wsi_conn_gathered(conn) && size <= loop->gather.capacity - loop->gather.size) {
+        memcpy(loop->gather.data + loop->gather.size, delivery->block->data + delivery->from, size);
+        loop->gather.size += size;
+        return;
+    } else if (conn->blocked && size <= WSI_COPIED && delivery->slow < WS_SLOW_DROP_OLDEST) {
+        taken = wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
+    } else {
+        if (wsi_conn_gathered(conn))
+            wsi_conn_flush(conn);
+        taken = wsi_conn_enqueue(conn, &conn->queue, delivery);
+        wsi_conn_mark_dirty(conn);
+    }
+    if (!taken && delivery->slow == WS_SLOW_CLOSE)
+        wsi_conn_break(conn, WS_ERROR_MEMORY);
+}
+
+/* A message sent in parts is through: the broadcasts that waited follow. */
+static void wsi_conn_release_later(ws_conn *conn) {
+    wsi_queue *later = conn->extra ? &conn->extra->later : NULL;
+    if (!later || !later->first)
+        return;
+    wsi_conn_flush(conn);
+    if (conn->queue.last)
+        conn->queue.last->next = later->first;
+    else
+        conn->queue.first = later->first;
+    conn->queue.last = later->last;
+    later->first = later->last = NULL;
+    wsi_conn_mark_dirty(conn);
+}
+
+/* --- receiving --- */
+
+/* Keeps what is unfinished in the window, in memory of the connection's own. */
+static bool wsi_conn_hold(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_engine *engine = &conn->engine;
+    wsi_buffer *held = &engine->held;
+    size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
+    size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
+    if (!unfinished) {
+        wsi_buffer_free(&loop->memory, held);
+        return true;
+    }
+    if (loop->window.base != held->data && held->capacity <= unfinished
+        && !wsi_buffer_resize(&loop->memory, held, unfinished + ahead + 1))
+        return false;
+    wsi_engine_keep(engine, &loop->window, held->data);
+    held->size = unfinished;
+    if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* a large message is over: give back */
+        (void)wsi_buffer_resize(&loop->memory, held, unfinished + 1);
+    return true;
+}
+
+static void wsi_conn_event(ws_conn *conn, const ws_event *event) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    const ws_handler *handler = conn->handler;
+    switch (event->type) {
+    case WS_EVENT_REQUEST: wsi_conn_endpoint(conn)->request(conn); break;
+    case WS_EVENT_MESSAGE:
+        if (event->message.type == WS_TEXT) {
+            loop->checked = event->message.data;
+            loop->checked_size = event->message.size;
+        }
+        if (handler->on_message)
+            handler->on_message(conn, event->message);
+        loop->checked = NULL;
+        break;
+    case WS_EVENT_CHUNK: handler->on_chunk(conn, event->chunk); break;
+    case WS_EVENT_CLOSED:
+        if (event->close.reason[0] && wsi_conn_extra(conn))
+            strcpy(conn->extra->reason, event->close.reason);
+        wsi_conn_doom(conn);
+        break;
+    default: break;
+    }
+}
+
+/* Serves all that is whole in the loop's window. */
+static void wsi_conn_process(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    ws_event event;
+    while (!conn->broken && !(conn->paused = wsi_conn_full(conn))
+           && wsi_engine_next(&conn->engine, &loop->window, &event))
+        wsi_conn_event(conn, &event);
+    wsi_window_restore(&loop->window);
+    if (!wsi_conn_hold(conn)) {
+        (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+        wsi_conn_doom(conn);
+    }
+    if (wsi_conn_gathered(conn))
+        wsi_conn_flush(conn);
+    if (conn->paused)
+        wsi_conn_interest(conn);
+}
+
+/* Room behind the held bytes of a large message: as much again as has come, no more. */
+static bool wsi_conn_make_room(ws_conn *conn) {
+    wsi_engine *engine = &conn->engine;
+    wsi_buffer *held = &engine->held;
+    size_t room = held->capacity - held->size - 1;
+    size_t ahead = engine->left + 16 < held->size ? (size_t)engine->left + 16 : held->size;
+    if (room >= ahead || room >= WSI_SMALL)
+        return true;
+    return wsi_buffer_resize(&wsi_conn_loop(conn)->memory, held, held->size + ahead + 1);
+}
+
+static void wsi_conn_read(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
+    ptrdiff_t got;
+    if (held->size > WSI_SMALL) {
+        into = held;
+        if (!wsi_conn_make_room(conn)) {
+            (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+            wsi_conn_doom(conn);
+            return;
+        }
+    }
+    got = wsi_conn_endpoint(conn)->transport->read(&conn->source, into->data + held->size,
+                                                   into->capacity - held->size - 1);
+    if (got == 0)
+        return;
+    if (got == WSI_ENDED && conn->queue.first) { /* it still reads, perhaps */
+        (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
+        conn->ended = true;
+        wsi_conn_doom(conn);
+        return;
+    }
+    if (got < 0) {
+        wsi_conn_break(conn, WS_ERROR_CLOSED);
+        return;
+    }
+    if (into != held && held->size)
+        memcpy(into->data, held->data, held->size);
+    wsi_engine_heard(&conn->engine, loop->now);
+    wsi_engine_open_window(&conn->engine, &loop->window, into->data, held->size, (size_t)got);
+    wsi_conn_process(conn);
+}
+
+/* The buffer went below its limit: what was read already comes first. */
+static void wsi_conn_resume(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_buffer *held = &conn->engine.held;
+    conn->paused = false;
+    wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
+    if (held->size)
+        wsi_conn_process(conn);
+}
+
+static void wsi_conn_writable(ws_conn *conn) {
+    conn->blocked = false;
+    wsi_conn_flush(conn);
+    if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
+        ws_span pong;
+        pong.data = conn->extra->pong;
+        pong.size = conn->extra->pong_size;
+        conn->extra->pong_size = 0;
+        (void)wsi_conn_write(conn, &pong, 1);
+    }
+    if (!conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
+        conn->handler->on_drain(conn);
+    if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
+        wsi_conn_resume(conn);
+    wsi_conn_flush(conn);
+    wsi_conn_interest(conn);
+}
+
+/* on_close is over; the last bytes go out, then the end of the stream, and what the peer still
+   sends is read and dropped: closing now would make the system reset the connection and destroy
+   what is on its way. */
+static void wsi_conn_linger(ws_conn *conn, unsigned ready) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    const wsi_transport *transport = wsi_conn_endpoint(conn)->transport;
+    if (ready & WS_WRITE) {
+        conn->blocked = false;
+        wsi_conn_flush(conn);
+        wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+    }
+    if ((ready & WS_READ) && !conn->broken) {
+        ptrdiff_t got = transport->read(&conn->source, loop->receive.data, loop->receive.capacity);
+        conn->ended = conn->ended || got == WSI_ENDED;
+        conn->broken = got == WSI_FAILED;
+    }
+    if (!conn->queue.first && !conn->shut && !conn->broken) {
+        transport->shut(&conn->source);
+        conn->shut = true;
+    }
+    if (conn->broken || (conn->ended && !conn->queue.first)) {
+        conn->broken = true;
+        wsi_conn_doom(conn);
+    } else {
+        wsi_conn_interest(conn);
+    }
+}
+
+static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
+    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+    (void)loop;
+    if (conn->over) {
+        wsi_conn_linger(conn, ready);
+        return;
+    }
+    if (conn->broken || conn->is_doomed)
+        return;
+    if (ready & WS_WRITE)
+        wsi_conn_writable(conn);
+    if ((ready & WS_READ) && !conn->paused && !conn->broken && !conn->is_doomed)
+        wsi_conn_read(conn);
+}
+
+/* --- from birth to end --- */
+
+static bool wsi_conn_new_slab(ws_loop *loop) {
+    void *slabs = loop->slabs;
+    wsi_slab *slab;
+    int i;
+    if (!wsi_loop_grow(loop, &slabs, &loop->slab_capacity, loop->slab_count, sizeof *loop->slabs))
+        return false;
+    loop->slabs = (wsi_slab **)slabs;
+    slab = (wsi_slab *)wsi_memory_new(&loop->memory, sizeof *slab);
+    if (!slab)
+        return false;
+    for (i = WSI_SLAB_CONNS - 1; i >= 0; i--) {
+        ws_conn *conn = &slab->conns[i];
+        conn->number = (uint32_t)loop->slab_count * WSI_SLAB_CONNS + (uint32_t)i;
+        conn->next = loop->free_conns;
+        loop->free_conns = conn;
+    }
+    loop->slabs[loop->slab_count++] = slab;
+    return true;
+}
+
+static void wsi_conn_link(ws_conn *conn, wsi_endpoint *endpoint) {
+    conn->next = endpoint->conns;
+    if (conn->next)
+        conn->next->previous = conn;
+    endpoint->conns = conn;
+    endpoint->count++;
+    endpoint->loop->conn_count++;
+}
+
+/* A connection over an open descriptor, which it owns from now on; NULL: no memory, or the
+   descriptor is beyond what the poller takes. */
+static ws_conn *wsi_conn_new(wsi_endpoint *endpoint, int descriptor) {
+    ws_loop *loop = endpoint->loop;
+    uint32_t number, generation;
+    ws_conn *conn;
+    if ((!loop->free_conns && !wsi_conn_new_slab(loop)) || !wsi_timer_reserve(loop))
+        return NULL;
+    conn = loop->free_conns;
+    loop->free_conns = conn->next;
+    number = conn->number;
+    generation = conn->generation + 1;
+    memset(conn, 0, sizeof *conn);
+    conn->number = number;
+    conn->generation = generation;
+    conn->source.descriptor = descriptor;
+    conn->source.ready = wsi_conn_ready;
+    conn->timer.fire = wsi_conn_fire;
+    wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
+    if (!wsi_poll_set(&loop->poll, &conn->source, WS_READ)) {
+        loop->timer_count--;
+        conn->next = loop->free_conns;
+        loop->free_conns = conn;
+        return NULL;
+    }
+    wsi_conn_link(conn, endpoint);
+    wsi_conn_tick(conn);
+    return conn;
+}
+
+/* Says on_close, once; from now on the connection is in no room and has no id. */
+static void wsi_conn_say_close(ws_conn *conn) {
+    const ws_handler *handler = conn->handler;
+    ws_close_info why;
+    wsi_conn_endpoint(conn)->leave(conn);
+    why.code = conn->engine.close_code;
+    why.reason = conn->extra ? conn->extra->reason : "";
+    why.clean = conn->engine.clean;
+    if (handler && handler->on_close)
+        handler->on_close(conn, why);
+    conn->handler = NULL;
+    conn->generation++;
+}
+
+static void wsi_conn_unlink(ws_conn *conn) {
+    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    if (conn->previous)
+        conn->previous->next = conn->next;
+    else
+        endpoint->conns = conn->next;
+    if (conn->next)
+        conn->next->previous = conn->previous;
+    endpoint->count--;
+    endpoint->loop->conn_count--;
+}
+
+static void wsi_conn_destroy(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    (void)wsi_poll_set(&loop->poll, &conn->source, WS_NONE);
+    wsi_conn_endpoint(conn)->transport->close(&conn->source);
+    wsi_timer_clear(loop, &conn->timer);
+    loop->timer_count--;
+    if (loop->gather_owner == conn)
+        loop->gather_owner = NULL;
+    wsi_queue_clear(loop, &conn->queue);
+    if (conn->extra)
+        wsi_queue_clear(loop, &conn->extra->later);
+    wsi_memory_free(&loop->memory, conn->extra, sizeof *conn->extra);
+    wsi_memory_free(&loop->memory, conn->texts, conn->texts_size);
+    wsi_buffer_free(&loop->memory, &conn->engine.held);
+    wsi_conn_unlink(conn);
+    conn->next = loop->free_conns;
+    loop->free_conns = conn;
+}
+
+static void wsi_conn_end(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    if (!conn->over) {
+        wsi_conn_say_close(conn);
+        conn->over = true;
+        conn->paused = false;
+        wsi_buffer_free(&loop->memory, &conn->engine.held);
+        wsi_conn_flush(conn);
+        if (!conn->broken) {
+            wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+            wsi_conn_linger(conn, WS_NONE);
+        }
+    }
+    conn->is_doomed = false;
+    if (conn->broken)
+        wsi_conn_destroy(conn);
+}
+
+/* Gives the broadcast block back, or keeps it when nobody holds it. */
+static void wsi_conn_settle_arena(ws_loop *loop) {
+    wsi_block *arena = loop->arena;
+    void *smaller;
+    if (!arena)
+        return;
+    if (arena->references == 1) {
+        arena->size = 0;
+        return;
+    }
+    smaller = wsi_memory_resize(&loop->memory, arena->data, arena->capacity, arena->size);
+    if (smaller) {
+        arena->data = (uint8_t *)smaller;
+        arena->capacity = arena->size;
+    }
+    wsi_block_release(loop, arena);
+    loop->arena = NULL;
+}
+
+static void wsi_conn_flush_dirty(ws_loop *loop) {
+    if (loop->gather_owner)
+        wsi_conn_flush(loop->gather_owner);
+    loop->gather_owner = NULL;
+    while (loop->dirty) {
+        ws_conn *conn = loop->dirty;
+        loop->dirty = conn->next_dirty;
+        conn->is_dirty = false;
+        wsi_conn_flush(conn);
+    }
+}
+
+/* The end of a round: all that is to be sent leaves, all that ended is told and freed; on_close
+   may send, so again until nothing is left. */
+static void wsi_conn_settle(ws_loop *loop) {
+    while (loop->dirty || loop->gather_owner || loop->doomed) {
+        ws_conn *conn;
+        wsi_conn_flush_dirty(loop);
+        conn = loop->doomed;
+        if (!conn)
+            continue;
+        loop->doomed = conn->next_doomed;
+        wsi_conn_end(conn);
+    }
+    wsi_conn_settle_arena(loop);
+}
+
+static void wsi_conn_release(ws_loop *loop) {
+    size_t i;
+    while (loop->free_nodes) {
+        wsi_node *node = loop->free_nodes;
+        loop->free_nodes = node->next;
+        wsi_memory_free(&loop->memory, node, sizeof *node);
+    }
+    wsi_block_release(loop, loop->arena);
+    for (i = 0; i < loop->slab_count; i++)
+        wsi_memory_free(&loop->memory, loop->slabs[i], sizeof *loop->slabs[i]);
+    wsi_memory_free(&loop->memory, loop->slabs, loop->slab_capacity * sizeof *loop->slabs);
+}
+
+/* --- what programs call --- */
+
+/* Whether a message may be sent now. Text that is being handed out was checked when it came. */
+static bool wsi_conn_may_send(ws_conn *conn) {
+    if (conn->engine.state == WSI_OPEN && wsi_conn_full(conn))
+        return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
+    return true;
+}
+
+static bool wsi_conn_checked(const ws_loop *loop, ws_message message) {
+    return loop->checked && message.data == loop->checked && message.size == loop->checked_size;
+}
+
+WS_API bool ws_send(ws_conn *conn, ws_message message) {
+    if (!conn || !wsi_conn_may_send(conn))
+        return false;
+    if (wsi_conn_checked(wsi_conn_loop(conn), message))
+        return wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size);
+    return wsi_engine_message(&conn->engine, message);
+}
+
+WS_API bool ws_send_text(ws_conn *conn, const char *text) {
+    ws_message message;
+    message.data = (const uint8_t *)text;
+    message.size = text ? strlen(text) : 0;
+    message.type = WS_TEXT;
+    if (conn && !text)
+        return wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
+    return ws_send(conn, message);
+}
+
+WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
+    ws_message message;
+    message.data = (const uint8_t *)data;
+    message.size = size;
+    message.type = WS_BINARY;
+    return ws_send(conn, message);
+}
+
+WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last) {
+    if (!conn || !wsi_conn_may_send(conn) || !wsi_engine_part(&conn->engine, part, last))
+        return false;
+    if (last)
+        wsi_conn_release_later(conn);
+    return true;
+}
+
+WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
+    return conn && wsi_conn_may_send(conn) && wsi_engine_ping(&conn->engine, data, size);
+}
+
+WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
+    if (!conn || !wsi_engine_close(&conn->engine, code, reason, wsi_conn_loop(conn)->now))
+        return false;
+    wsi_conn_tick(conn);
+    return true;
+}
+
+WS_API void ws_drop(ws_conn *conn) {
+    if (conn && !conn->over)
+        wsi_conn_break(conn, WS_ERROR_CLOSED);
+}
+
+WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
+
+WS_API size_t ws_buffered(const ws_conn *conn) { return conn ? conn->buffered + wsi_conn_gathered(conn) : 0; }
+
+WS_API ws_error ws_last_error(const ws_conn *conn) {
+    return conn ? (ws_error)conn->engine.error : WS_ERROR_ARGUMENT;
+}
+
+WS_API ws_id ws_conn_id(const ws_conn *conn) {
+    return conn ? (ws_id)conn->generation << 32 | ((ws_id)conn->number + 1) : 0;
+}
+
+WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
+    uint64_t number = (id & UINT32_MAX) - 1;
+    ws_conn *conn;
+    if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
+        return NULL;
+    conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
+    return conn->handler && conn->generation == id >> 32 ? conn : NULL;
+}
+
+WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(conn) : NULL; }
+
+WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts : ""; }
+
+WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
+    return conn && text && wsi_platform_peer(conn->source.descriptor, text, size);
+}
+
+WS_API void ws_set_user(ws_conn *conn, void *user) {
+    if (conn)
+        conn->user = user;
+}
+
+WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
+
+/*
+>> SERVER =================================================================================
+   Rooms, routes, pages, listening, shutdown. Calls MEMORY, TEXT, HANDSHAKE, ENGINE, PLATFORM,
+   POLL, LOOP, CONNECTION. Hooks, handlers of HTTP and sessions will have their place at
+   wsi_server_request.
+*/
+
+enum { WSI_MAX_PARAMS = 8, WSI_ARENA = 64 << 10, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
+
+typedef struct wsi_route {
+    struct wsi_route *next;
+    char *pattern;
+    ws_handler handler;  /* its subprotocols are a copy */
+    char *subprotocols;
+    char *page, *header; /* a page: its body and "Content-Type: ..." line; NULL: a WebSocket */
+    size_t page_size;
+} wsi_route;
+
+struct wsi_room;
+
+typedef struct wsi_member { /* one connection in one room */
+    ws_conn *conn;
+    struct wsi_room *room;
+    struct wsi_member *next, *previous; /* of the room */
+    struct wsi_member *next_room;       /* of the connection */
+} wsi_member;
+
+typedef struct wsi_room {
+    struct wsi_room *next; /* of its bucket */
+    wsi_member *members;
+    size_t count, name_size;
+    uint32_t hash, serial;
+    uint8_t slow;
+    char name[1];
+} wsi_room;
+
+struct ws_server {
+    wsi_endpoint endpoint; /* first */
+    ws_server *next;
+    wsi_source listener;
+    wsi_timer resume;      /* accepts again */
+    wsi_route *routes, **last_route;
+    wsi_room **buckets;
+    size_t bucket_count, room_count, open_count;
+    wsi_buffer path;       /* the decoded path of the request at hand */
+    char *origins;
+    bool freed;            /* ws_server_free was called */
+};
+
+static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
+
+static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->endpoint.loop->memory; }
+
+/* --- rooms --- */
+
+static uint32_t wsi_room_hash(const char *name, size_t size) { /* FNV-1a */
+    uint32_t hash = 2166136261u;
+    size_t i;
+    for (i = 0; i < size; i++)
+        hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+    return hash;
+}
+
+static wsi_room *wsi_room_find(const ws_server *server, const char *name) {
+    size_t size = strlen(name);
+    uint32_t hash = wsi_room_hash(name, size);
+    wsi_room *room = server->bucket_count ? server->buckets[hash & (server->bucket_count - 1)] : NULL;
+    while (room && (room->hash != hash || room->name_size != size || memcmp(room->name, name, size) != 0))
+        room = room->next;
+    return room;
+}
+
+/* Keeps chains short. Without memory they grow, and nothing else happens. */
+static void wsi_room_rehash(ws_server *server) {
+    size_t count = server->bucket_count ? server->bucket_count * 2 : 16, i;
+    wsi_room **buckets;
+    if (server->room_count < server->bucket_count)
+        return;
+    buckets = (wsi_room **)wsi_memory_new(wsi_server_memory(server), count * sizeof *buckets);
+    if (!buckets)
+        return;
+    for (i = 0; i < server->bucket_count; i++) {
+        while (server->buckets[i]) {
+            wsi_room *room = server->buckets[i], **place = &buckets[room->hash & (count - 1)];
+            server->buckets[i] = room->next;
+            room->next = *place;
+            *place = room;
+        }
+    }
+    wsi_memory_free(wsi_server_memory(server), server->buckets, server->bucket_count * sizeof *buckets);
+    server->buckets = buckets;
+    server->bucket_count = count;
+}
+
+static wsi_room *wsi_room_new(ws_server *server, const char *name) {
+    size_t size = strlen(name);
+    wsi_room *room, **place;
+    wsi_room_rehash(server);
+    room = server->bucket_count
+               ? (wsi_room *)wsi_memory_new(wsi_server_memory(server), sizeof *room + size) : NULL;
+    if (!room)
+        return NULL;
+    memcpy(room->name, name, size + 1);
+    room->name_size = size;
+    room->hash = wsi_room_hash(name, size);
+    room->serial = ++server->endpoint.loop->room_serial;
+    place = &server->buckets[room->hash & (server->bucket_count - 1)];
+    room->next = *place;
+    *place = room;
+    server->room_count++;
+    return room;
+}
+
+static void wsi_room_vanish(ws_server *server, wsi_room *room) {
+    wsi_room **place = &server->buckets[room->hash & (server->bucket_count - 1)];
+    while (*place != room)
+        place = &(*place)->next;
+    *place = room->next;
+    server->room_count--;
+    wsi_memory_free(wsi_server_memory(server), room, sizeof *room + room->name_size);
+}
+
+static wsi_member **wsi_room_membership(ws_conn *conn, const wsi_room *room) {
+    wsi_member **place = &conn->rooms;
+    while (*place && (*place)->room != room)
+        place = &(*place)->next_room;
+    return place;
+}
+
+/* Ends the membership that *place leads to; an empty room vanishes. */
+static void wsi_room_leave(ws_server *server, wsi_member **place) {
+    wsi_member *member = *place;
+    wsi_room *room = member->room;
+    *place = member->next_room;
+    if (member->previous)
+        member->previous->next = member->next;
+    else
+        room->members = member->next;
+    if (member->next)
+        member->next->previous = member->previous;
+    wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
+    if (--room->count == 0)
+        wsi_room_vanish(server, room);
+}
+
+static void wsi_server_leave(ws_conn *conn) {
+    ws_server *server = wsi_server_of(conn);
+    while (conn->rooms)
+        wsi_room_leave(server, &conn->rooms);
+    if (conn->handler)
+        server->open_count--;
+}
+
+WS_API bool ws_join(ws_conn *conn, const char *name) {
+    ws_server *server;
+    wsi_room *room;
+    wsi_member *member;
+    if (!conn)
+        return false;
+    if (!name || conn->engine.state != WSI_OPEN)
+        return wsi_engine_refuse(&conn->engine, name ? WS_ERROR_STATE : WS_ERROR_ARGUMENT);
+    server = wsi_server_of(conn);
+    room = wsi_room_find(server, name);
+    if (room && *wsi_room_membership(conn, room))
+        return true;
+    member = (wsi_member *)wsi_memory_new(wsi_server_memory(server), sizeof *member);
+    if (member && !room)
+        room = wsi_room_new(server, name);
+    if (!member || !room) {
+        wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
+        return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
+    }
+    member->conn = conn;
+    member->room = room;
+    member->next = room->members;
+    if (member->next)
+        member->next->previous = member;
+    room->members = member;
+    room->count++;
+    member->next_room = conn->rooms;
+    conn->rooms = member;
+    return true;
+}
+
+WS_API bool ws_leave(ws_conn *conn, const char *name) {
+    ws_server *server = conn ? wsi_server_of(conn) : NULL;
+    wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    wsi_member **place = room ? wsi_room_membership(conn, room) : NULL;
+    if (!place || !*place)
+        return false;
+    wsi_room_leave(server, place);
+    return true;
+}
+
+WS_API size_t ws_room_count(const ws_server *server, const char *name) {
+    const wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    if (server && !name)
+        return server->open_count;
+    return room ? room->count : 0;
+}
+
+WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *ids, size_t capacity) {
+    const wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    const wsi_member *member = room ? room->members : NULL;
+    const ws_conn *conn = server && !name ? server->endpoint.conns : NULL;
+    size_t count = 0;
+    for (; member; member = member->next, count++)
+        if (ids && count < capacity)
+            ids[count] = ws_conn_id(member->conn);
+    for (; conn; conn = conn->next) {
+        if (!conn->handler)
+            continue;
+        if (ids && count < capacity)
+            ids[count] = ws_conn_id(conn);
+        count++;
+    }
+    return count;
+}
+
+WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
+    wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    if (!room || (unsigned)policy > WS_SLOW_LATEST)
+        return false;
+    room->slow = (uint8_t)policy;
+    return true;
+}
+
+/* --- broadcasts --- */
+
+/* Frames a message into the loop's arena, or into a block of its own when it is large. The
+   caller releases the block. */
+static bool wsi_server_frame(ws_loop *loop, ws_message message, wsi_delivery *delivery) {
+    wsi_piece piece;
+    size_t size;
+    piece.header_size = (uint8_t)wsi_frame_write(piece.header, (uint8_t)message.type, true, false, message.size);
+    piece.data = message.data;
+    piece.size = message.size;
+    piece.masked = false;
+    size = piece.header_size + piece.size;
+    if (size < piece.size)
+        return false;
+    if (size > WSI_ARENA / 4) {
+        delivery->block = wsi_block_new(loop, size);
+    } else {
+        if (loop->arena && loop->arena->capacity - loop->arena->size < size) {
+            wsi_block_release(loop, loop->arena);
+            loop->arena = NULL;
+        }
+        if (!loop->arena)
+            loop->arena = wsi_block_new(loop, WSI_ARENA);
+        delivery->block = loop->arena;
+        if (delivery->block)
+            delivery->block->references++;
+    }
+    if (!delivery->block)
+        return false;
+    delivery->from = delivery->block->size;
+    delivery->to = delivery->from + size;
+    wsi_frame_put(delivery->block->data + delivery->from, &piece);
+    delivery->block->size = delivery->to;
+    return true;
+}
+
+static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
+    const wsi_member *member;
+    for (member = room->members; member; member = member->next)
+        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_full(member->conn))
+            return true;
+    return false;
+}
+
+static ws_error wsi_server_broadcast(ws_server *server, const char *name, const ws_conn *except, ws_message message) {
+    ws_loop *loop = server->endpoint.loop;
+    wsi_room *room = name ? wsi_room_find(server, name) : NULL;
+    wsi_delivery delivery;
+    if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
+        return WS_ERROR_ARGUMENT;
+    if (message.type == WS_TEXT && !wsi_conn_checked(loop, message) && !wsi_utf8_valid(message.data, message.size))
+        return WS_ERROR_UTF8;
+    if (name && !room)
+        return WS_OK;
+    if (room && room->slow == WS_SLOW_WAIT && wsi_server_someone_full(room, except))
+        return WS_ERROR_BUFFERED;
+    if (!wsi_server_frame(loop, message, &delivery))
+        return WS_ERROR_MEMORY;
+    delivery.room = room ? room->serial : 0;
+    delivery.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
+    if (room) {
+        wsi_member *member;
+        for (member = room->members; member; member = member->next)
+            if (member->conn != except)
+                wsi_conn_deliver(member->conn, &delivery);
+    } else {
+        ws_conn *conn;
+        for (conn = server->endpoint.conns; conn; conn = conn->next)
+            if (conn != except)
+                wsi_conn_deliver(conn, &delivery);
+    }
+    wsi_block_release(loop, delivery.block);
+    return WS_OK;
+}
+
+static bool wsi_server_broadcast_from(ws_conn *sender, const char *room, const ws_conn *except, ws_message message) {
+    ws_error error = sender ? wsi_server_broadcast(wsi_server_of(sender), room, except, message) : WS_ERROR_ARGUMENT;
+    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
+}
+
+WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message) {
+    return wsi_server_broadcast_from(sender, room, NULL, message);
+}
+
+WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message) {
+    return wsi_server_broadcast_from(sender, room, sender, message);
+}
+
+WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text) {
+    ws_message message;
+    message.data = (const uint8_t *)text;
+    message.size = text ? strlen(text) : 0;
+    message.type = WS_TEXT;
+    if (!text)
+        return sender && wsi_engine_refuse(&sender->engine, WS_ERROR_ARGUMENT);
+    return wsi_server_broadcast_from(sender, room, NULL, message);
+}
+
+WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message) {
+    return server && wsi_server_broadcast(server, room, NULL, message) == WS_OK;
+}
+
+/* --- routes --- */
+
+typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, WSI_UNKNOWN } wsi_convertor;
+
+/* Takes "name:convertor}" off a pattern, behind its brace. */
+static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
+    static const char *const names[] = {"", "int", "float", "uuid", "path"};
+    wsi_slice inside, kind = wsi_text("", 0);
+    int i;
+    if (!wsi_http_until(pattern, '}', &inside))
+        return WSI_UNKNOWN;
+    *name = inside;
+    if (wsi_http_until(&inside, ':', name)) {
+        kind = inside;
+        if (!kind.size)
+            return WSI_UNKNOWN;
+    }
+    for (i = WSI_PLAIN; i < WSI_UNKNOWN; i++)
+        if (wsi_text_is(kind, names[i]))
+            return (wsi_convertor)i;
+    return WSI_UNKNOWN;
+}
+
+static bool wsi_route_name(wsi_slice name) {
+    size_t i;
+    for (i = 0; i < name.size; i++) {
+        char c = wsi_text_lower(name.data[i]);
+        if (!((c >= 'a' && c <= 'z') || c == '_' || (i && wsi_text_digit(c))))
+            return false;
+    }
+    return name.size > 0;
+}
+
+static ws_error wsi_route_check(const char *text) {
+    wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS];
+    size_t count = 0, i;
+    if (!text || text[0] != '/')
+        return WS_ERROR_PATTERN;
+    while (pattern.size) {
+        char c = pattern.data[0];
+        wsi_convertor convertor;
+        pattern.data++;
+        pattern.size--;
+        if (c == '}')
+            return WS_ERROR_PATTERN;
+        if (c != '{')
+            continue;
+        if (count == WSI_MAX_PARAMS)
+            return WS_ERROR_PATTERN;
+        convertor = wsi_route_param(&pattern, &names[count]);
+        if (convertor == WSI_UNKNOWN || !wsi_route_name(names[count])
+            || (pattern.size && (convertor == WSI_PATH || pattern.data[0] == '{')))
+            return WS_ERROR_PATTERN;
+        for (i = 0; i < count; i++)
+            if (wsi_text_same(names[i], names[count]))
+                return WS_ERROR_DUPLICATE;
+        count++;
+    }
+    return WS_OK;
+}
+
+static size_t wsi_route_digits(wsi_slice text, size_t from) {
+    size_t i = from;
+    while (i < text.size && wsi_text_digit(text.data[i]))
+        i++;
+    return i;
+}
+
+static size_t wsi_route_take_float(wsi_slice path) {
+    size_t whole = wsi_route_digits(path, 0), all;
+    if (!whole || whole == path.size || path.data[whole] != '.')
+        return whole;
+    all = wsi_route_digits(path, whole + 1);
+    return all > whole + 1 ? all : whole;
+}
+
+static size_t wsi_route_take_uuid(wsi_slice path) {
+    size_t i;
+    for (i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (i >= path.size || (dash ? path.data[i] != '-' : wsi_text_hex(path.data[i]) < 0))
+            return 0;
+    }
+    return 36;
+}
+
+/* How much of the path a parameter takes; 0: it does not fit. */
+static size_t wsi_route_take(wsi_convertor convertor, wsi_slice path, char stop) {
+    size_t i = 0;
+    switch (convertor) {
+    case WSI_INT: return wsi_route_digits(path, 0);
+    case WSI_FLOAT: return wsi_route_take_float(path);
+    case WSI_UUID: return wsi_route_take_uuid(path);
+    case WSI_PATH: return path.size;
+    default: break;
+    }
+    while (i < path.size && path.data[i] != '/' && path.data[i] != stop)
+        i++;
+    return i;
+}
+
+/* Whether the path fits; values has room for WSI_MAX_PARAMS. Linear in both. */
+static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values, size_t *count) {
+    wsi_slice pattern = wsi_text_z(text), name;
+    *count = 0;
+    while (pattern.size) {
+        char c = *pattern.data++;
+        pattern.size--;
+        if (c == '{') {
+            wsi_convertor convertor = wsi_route_param(&pattern, &name);
+            size_t taken = wsi_route_take(convertor, path, pattern.size ? pattern.data[0] : '/');
+            if (!taken && convertor != WSI_PATH)
+                return false;
+            values[(*count)++] = wsi_text(path.data, taken);
+            path = wsi_text(path.data + taken, path.size - taken);
+        } else {
+            if (!path.size || *path.data != c)
+                return false;
+            path = wsi_text(path.data + 1, path.size - 1);
+        }
+    }
+    return !path.size;
+}
+
+static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
+    wsi_memory_free_text(memory, route->pattern);
+    wsi_memory_free_text(memory, route->subprotocols);
+    wsi_memory_free_text(memory, route->header);
+    wsi_memory_free(memory, route->page, route->page_size + 1);
+    wsi_memory_free(memory, route, sizeof *route);
+}
+
+static wsi_route *wsi_route_new(ws_server *server, const char *pattern) {
+    ws_error error = wsi_route_check(pattern);
+    wsi_memory *memory = wsi_server_memory(server);
+    wsi_route *route = error ? NULL : (wsi_route *)wsi_memory_new(memory, sizeof *route);
+    if (route)
+        route->pattern = wsi_memory_copy(memory, pattern, strlen(pattern));
+    if (route && route->pattern)
+        return route;
+    if (route)
+        wsi_route_free(memory, route);
+    (void)wsi_loop_fail(server->endpoint.loop, error ? error : WS_ERROR_MEMORY);
+    return NULL;
+}
+
+static bool wsi_route_add(ws_server *server, wsi_route *route, bool good) {
+    if (!good) {
+        wsi_route_free(wsi_server_memory(server), route);
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
+    }
+    *server->last_route = route;
+    server->last_route = &route->next;
+    return true;
+}
+
+WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler) {
+    wsi_route *route;
+    const char *own;
+    if (!server)
+        return false;
+    if (!handler || !wsi_engine_head_safe(handler->subprotocols, ' '))
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
+    route = wsi_route_new(server, pattern);
+    if (!route)
+        return false;
+    route->handler = *handler;
+    own = handler->subprotocols;
+    if (own)
+        route->subprotocols = wsi_memory_copy(wsi_server_memory(server), own, strlen(own));
+    return wsi_route_add(server, route, !own || route->subprotocols);
+}
+
+/* Text without a charset is UTF-8: what else would a C string hold. */
+static char *wsi_server_content_type(wsi_memory *memory, const char *type) {
+    const char *charset = strncmp(type, "text/", 5) == 0 && !strchr(type, ';') ? "; charset=utf-8" : "";
+    size_t size = strlen(type), more = strlen(charset);
+    char *line = (char *)wsi_memory_resize(memory, NULL, 0, 14 + size + more + 2 + 1);
+    if (!line)
+        return NULL;
+    memcpy(line, "Content-Type: ", 14);
+    memcpy(line + 14, type, size);
+    memcpy(line + 14 + size, charset, more);
+    memcpy(line + 14 + size + more, "\r\n", 3);
+    return line;
+}
+
+static bool wsi_server_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
+    wsi_memory *memory = wsi_server_memory(server);
+    wsi_route *route;
+    if (!type || !body || !wsi_engine_head_safe(type, ' '))
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
+    route = wsi_route_new(server, pattern);
+    if (!route)
+        return false;
+    route->header = wsi_server_content_type(memory, type);
+    route->page = wsi_memory_copy(memory, body, size);
+    route->page_size = size;
+    return wsi_route_add(server, route, route->header && route->page);
+}
+
+WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body) {
+    return server && wsi_server_page(server, pattern, content_type, body, body ? strlen(body) : 0);
+}
+
+static bool wsi_server_read_file(wsi_memory *memory, FILE *file, wsi_buffer *content) {
+    while (wsi_buffer_reserve(memory, content, WSI_SMALL)) {
+        size_t got = fread(content->data + content->size, 1, WSI_SMALL, file);
+        content->size += got;
+        if (got < WSI_SMALL)
+            return !ferror(file);
+    }
+    return false;
+}
+
+WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *name) {
+    wsi_buffer content = {NULL, 0, 0};
+    FILE *file;
+    bool good;
+    if (!server)
+        return false;
+    file = name ? fopen(name, "rb") : NULL;
+    good = file && wsi_server_read_file(wsi_server_memory(server), file, &content);
+    if (file)
+        (void)fclose(file);
+    good = good ? wsi_server_page(server, pattern, content_type, (const char *)content.data, content.size)
+                : wsi_loop_fail(server->endpoint.loop, WS_ERROR_FILE);
+    wsi_buffer_free(wsi_server_memory(server), &content);
+    return good;
+}
+
+/* --- requests --- */
+
+/* The route of this kind that the request's path leads to, or NULL. */
+static const wsi_route *wsi_server_find(const ws_server *server, wsi_slice path, bool page, wsi_slice *values, size_t *count) {
+    const wsi_route *route;
+    for (route = server->routes; route; route = route->next)
+        if ((route->page != NULL) == page && wsi_route_match(route->pattern, path, values, count))
+            return route;
+    return NULL;
+}
+
+/* Keeps subprotocol and parameters for ws_subprotocol and ws_param; none cost nothing. */
+static bool wsi_server_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
+    size_t size = subprotocol.size + 1, i;
+    char *to;
+    if (!subprotocol.size && !count)
+        return true;
+    for (i = 0; i < count; i++)
+        size += values[i].size + 1;
+    if (size > UINT16_MAX)
+        return false;
+    conn->texts = to = (char *)wsi_memory_new(wsi_server_memory(wsi_server_of(conn)), size);
+    if (!to)
+        return false;
+    conn->texts_size = (uint16_t)size;
+    if (subprotocol.size)
+        memcpy(to, subprotocol.data, subprotocol.size);
+    to += subprotocol.size + 1;
+    for (i = 0; i < count; i++) {
+        if (values[i].size)
+            memcpy(to, values[i].data, values[i].size);
+        to += values[i].size + 1;
+    }
+    return true;
+}
+
+static void wsi_server_open(ws_conn *conn, const wsi_route *route, const wsi_slice *values, size_t count) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_window *window = &server->endpoint.loop->window;
+    wsi_slice subprotocol = wsi_handshake_choose(&server->endpoint.env.request, route->subprotocols);
+    if (!wsi_server_keep_texts(conn, subprotocol, values, count)) {
+        wsi_engine_status(&conn->engine, window, 503);
+        return;
+    }
+    if (!wsi_engine_accept(&conn->engine, window, subprotocol))
+        return;
+    conn->handler = &route->handler;
+    conn->pattern = route->pattern;
+    conn->user = route->handler.user;
+    conn->engine.chunks = route->handler.on_chunk != NULL;
+    server->open_count++;
+    wsi_conn_tick(conn);
+    if (route->handler.on_open)
+        route->handler.on_open(conn);
+}
+
+/* Every request passes here: a WebSocket, a page, or a status. */
+static void wsi_server_request(ws_conn *conn) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_window *window = &server->endpoint.loop->window;
+    const wsi_request *request = &server->endpoint.env.request;
+    wsi_slice path = request->path, values[WSI_MAX_PARAMS];
+    bool head = wsi_text_is(request->method, "HEAD"), get = wsi_text_is(request->method, "GET");
+    const wsi_route *route;
+    size_t count;
+    ptrdiff_t size;
+    int status = 0;
+    wsi_window_restore(window);
+    server->path.size = 0;
+    size = wsi_buffer_reserve(wsi_server_memory(server), &server->path, path.size)
+               ? wsi_text_unescape(path, (char *)server->path.data) : -2;
+    if (size < 0) {
+        wsi_engine_status(&conn->engine, window, size == -1 ? 400 : 503);
+        return;
+    }
+    path = wsi_text((const char *)server->path.data, (size_t)size);
+    route = wsi_server_find(server, path, !request->upgrade, values, &count);
+    if (request->upgrade && request->status)
+        status = request->status;
+    else if (route && request->upgrade && !wsi_handshake_origin(request, server->origins))
+        status = 403;
+    else if (!route)
+        status = !request->upgrade && wsi_server_find(server, path, false, values, &count) ? 426 : 404;
+    else if (!request->upgrade && !get && !head)
+        status = 405;
+    else if (!request->upgrade && (request->chunked || request->content_length))
+        status = 400; /* a body where none belongs: its end is not looked for */
+    if (status)
+        wsi_engine_status(&conn->engine, window, status);
+    else if (request->upgrade)
+        wsi_server_open(conn, route, values, count);
+    else
+        wsi_engine_respond(&conn->engine, window, 200, route->header, wsi_text(route->page, route->page_size),
+                           request->keep_alive);
+}
+
+WS_API const char *ws_param(const ws_conn *conn, const char *name) {
+    wsi_slice pattern, found;
+    const char *value;
+    if (!conn || !name || !conn->texts || !conn->pattern)
+        return NULL;
+    pattern = wsi_text_z((const char *)conn->pattern);
+    value = conn->texts + strlen(conn->texts) + 1;
+    while (wsi_http_until(&pattern, '{', &found)) {
+        (void)wsi_route_param(&pattern, &found);
+        if (wsi_text_is(found, name))
+            return value;
+        value += strlen(value) + 1;
+    }
+    return NULL;
+}
+
+WS_API ws_server *ws_conn_server(const ws_conn *conn) { return conn ? wsi_server_of(conn) : NULL; }
+
+/* --- listening --- */
+
+/* Says no to a connection that there is no place for, as well as can be done without reading. */
+static void wsi_server_turn_away(int descriptor) {
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                                 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    uint8_t request[1024];
+    (void)wsi_tcp_read(&descriptor, request, sizeof request);
+    (void)send(descriptor, answer, sizeof answer - 1, WSI_PLATFORM_SEND_FLAGS);
+    wsi_tcp_shut(&descriptor);
+    wsi_tcp_close(&descriptor);
+}
+
+static void wsi_server_resume(ws_loop *loop, wsi_timer *timer) {
+    ws_server *server = (ws_server *)(void *)((char *)timer - offsetof(ws_server, resume));
+    if (!server->endpoint.ending)
+        (void)wsi_poll_set(&loop->poll, &server->listener, WS_READ);
+}
+
+static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready) {
+    ws_server *server = (ws_server *)(void *)((char *)source - offsetof(ws_server, listener));
+    int i;
+    (void)ready;
+    for (i = 0; i < WSI_ACCEPTS; i++) {
+        int descriptor = wsi_platform_accept(source->descriptor);
+        if (descriptor == WSI_ACCEPT_NONE)
+            return;
+        if (descriptor == WSI_ACCEPT_FULL) { /* no spin: the queue waits in the system */
+            (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+            wsi_timer_set(loop, &server->resume, loop->now + WSI_ACCEPT_PAUSE);
+            return;
+        }
+        if (descriptor >= 0 && (server->endpoint.count >= server->endpoint.max_count
+                                || !wsi_conn_new(&server->endpoint, descriptor)))
+            wsi_server_turn_away(descriptor);
+    }
+}
+
+/* Stops listening. */
+static void wsi_server_close(ws_server *server) {
+    ws_loop *loop = server->endpoint.loop;
+    if (server->endpoint.ending)
+        return;
+    server->endpoint.ending = true;
+    (void)wsi_poll_set(&loop->poll, &server->listener, WS_NONE);
+    wsi_timer_clear(loop, &server->resume);
+    (void)close(server->listener.descriptor);
+}
+
+static void wsi_server_drop_all(ws_server *server) {
+    ws_conn *conn;
+    wsi_server_close(server);
+    for (conn = server->endpoint.conns; conn; conn = conn->next)
+        wsi_conn_break(conn, WS_ERROR_CLOSED);
+}
+
+static void wsi_server_release(ws_server *server) {
+    wsi_memory *memory = wsi_server_memory(server);
+    while (server->routes) {
+        wsi_route *route = server->routes;
+        server->routes = route->next;
+        wsi_route_free(memory, route);
+    }
+    wsi_memory_free(memory, server->buckets, server->bucket_count * sizeof *server->buckets);
+    wsi_memory_free_text(memory, server->origins);
+    wsi_buffer_free(memory, &server->path);
+    server->endpoint.loop->timer_count--;
+    wsi_memory_free(memory, server, sizeof *server);
+}
+
+/* --- what the loop calls --- */
+
+static void wsi_server_settle(ws_loop *loop) {
+    ws_server **place = &loop->servers;
+    wsi_conn_settle(loop);
+    while (*place) {
+        ws_server *server = *place;
+        if (server->freed && !server->endpoint.count) {
+            *place = server->next;
+            wsi_server_release(server);
+        } else {
+            place = &server->next;
+        }
+    }
+}
+
+static void wsi_server_shutdown(ws_loop *loop) {
+    ws_server *server;
+    ws_conn *conn;
+    for (server = loop->servers; server; server = server->next) {
+        wsi_server_close(server);
+        for (conn = server->endpoint.conns; conn; conn = conn->next) {
+            if (wsi_engine_close(&conn->engine, WS_CLOSE_RESTART, "server restarts", loop->now)) {
+                wsi_conn_tick(conn);
+            } else if (conn->engine.state < WSI_OPEN) {
+                (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
+                wsi_conn_doom(conn);
+            }
+        }
+    }
+}
+
+static void wsi_server_finish(ws_loop *loop) {
+    ws_server *server;
+    for (server = loop->servers; server; server = server->next)
+        wsi_server_drop_all(server);
+}
+
+static void wsi_server_release_all(ws_loop *loop) {
+    while (loop->servers) {
+        ws_server *server = loop->servers;
+        loop->servers = server->next;
+        wsi_server_close(server);
+        wsi_server_release(server);
+    }
+    wsi_conn_release(loop);
+}
+
+static const wsi_hooks wsi_server_hooks = {wsi_server_settle, wsi_server_shutdown, wsi_server_finish,
+                                           wsi_server_release_all};
+
+static void wsi_server_prepare(ws_server *server, ws_loop *loop, const ws_server_config *config) {
+    wsi_endpoint *endpoint = &server->endpoint;
+    endpoint->env.memory = &loop->memory;
+    endpoint->env.limits = config->limits;
+    wsi_engine_limits(&endpoint->env.limits);
+    endpoint->env.emit = wsi_conn_emit;
+    endpoint->env.role = WS_ROLE_SERVER;
+    endpoint->loop = loop;
+    endpoint->transport = &wsi_tcp;
+    endpoint->max_count = config->max_connections ? config->max_connections : 100000;
+    endpoint->request = wsi_server_request;
+    endpoint->leave = wsi_server_leave;
+    server->last_route = &server->routes;
+    server->listener.descriptor = -1;
+    server->listener.ready = wsi_server_accept;
+    server->resume.fire = wsi_server_resume;
+}
+
+/* Opens the port of a server that is complete otherwise. */
+static ws_error wsi_server_open_port(ws_server *server, ws_loop *loop, const ws_server_config *config) {
+    ws_error error = wsi_platform_listen(config, &server->listener.descriptor);
+    if (error)
+        return error;
+    if (wsi_poll_set(&loop->poll, &server->listener, WS_READ))
+        return WS_OK;
+    (void)close(server->listener.descriptor);
+    return WS_ERROR_DESCRIPTORS;
+}
+
+WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
+    ws_server_config config;
+    ws_server *server;
+    ws_error error = WS_ERROR_MEMORY;
+    memset(&config, 0, sizeof config);
+    if (given)
+        config = *given;
+    if (!loop || loop->error || (loop->shutting && !wsi_loop_fail(loop, WS_ERROR_STATE)))
+        return NULL;
+    server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
+    if (!server || !wsi_timer_reserve(loop)) {
+        wsi_memory_free(&loop->memory, server, sizeof *server);
+        (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
+        return NULL;
+    }
+    wsi_server_prepare(server, loop, &config);
+    if (config.origins)
+        server->origins = wsi_memory_copy(&loop->memory, config.origins, strlen(config.origins));
+    if (server->origins || !config.origins)
+        error = wsi_server_open_port(server, loop, &config);
+    if (error) {
+        (void)wsi_loop_fail(loop, error);
+        wsi_server_release(server);
+        return NULL;
+    }
+    loop->hooks = wsi_server_hooks;
+    server->next = loop->servers;
+    loop->servers = server;
+    return server;
+}
+
+WS_API void ws_server_free(ws_server *server) {
+    ws_loop *loop = server ? server->endpoint.loop : NULL;
+    if (!server || server->freed)
+        return;
+    server->freed = true;
+    wsi_server_drop_all(server);
+    if (loop->busy)
+        return;
+    loop->busy = true;
+    wsi_server_settle(loop);
+    loop->busy = false;
+}
+
+WS_API uint16_t ws_port(const ws_server *server) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (!server || getsockname(server->listener.descriptor, (struct sockaddr *)&address, &length) != 0)
+        return 0;
+    return wsi_platform_port(&address);
+}
+
+#endif /* WS_NO_NET */
+
+/*
+>> LICENCE ================================================================================
+   MIT License
+
+   Copyright (c) 2026 the ws.h authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software
+   and associated documentation files (the "Software"), to deal in the Software without
+   restriction, including without limitation the rights to use, copy, modify, merge, publish,
+   distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
+   Software is furnished to do so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all copies or
+   substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
+   BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+   DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   CHANGES
+   0.1.0   the server: handshake, frames, rooms, pages, select
+*/
 
 #endif /* WS_IMPLEMENTED */
 #endif /* WS_IMPLEMENTATION */
