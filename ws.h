@@ -874,6 +874,8 @@ static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
     const uint64_t high_bits = 0x8080808080808080u;
     while (size - i >= 16 && !((wsi_bytes_word(data + i) | wsi_bytes_word(data + i + 8)) & high_bits))
         i += 16;
+    if (size - i >= 8 && !(wsi_bytes_word(data + i) & high_bits))
+        i += 8;
     while (i < size && data[i] < 0x80)
         i++;
     return i;
@@ -1415,6 +1417,13 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
         uint64_t word = wsi_bytes_word(from + i) ^ whole;
         memcpy(to + i, &word, 8);
     }
+    if (i + 4 <= size) {
+        uint32_t word;
+        memcpy(&word, from + i, 4);
+        word ^= half;
+        memcpy(to + i, &word, 4);
+        i += 4;
+    }
     for (; i < size; i++)
         to[i] = from[i] ^ key[i & 3];
 }
@@ -1881,10 +1890,48 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     return wsi_engine_payload(e, window, event);
 }
 
+/* The common case, and nothing else: an unfragmented message that lies in the window whole. What
+   is in any way unusual, wrong included, is left to wsi_engine_frame. */
+static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event) {
+    uint8_t *data = window->base + window->pos;
+    size_t here = window->end - window->pos, size;
+    size_t header = e->env->role == WS_ROLE_SERVER ? 6 : 2;
+    if (here < 14 || e->in_frame || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82)
+        || data[1] >> 7 != (header == 6))
+        return false;
+    size = data[1] & 0x7fu;
+    if (size == 126) {
+        size = (size_t)data[2] << 8 | data[3];
+        header += size < 126 ? 14 : 2; /* not minimal: never fits */
+    } else if (size == 127) {
+        return false;
+    }
+    if (header > 8 || here < header + size || size > e->env->limits.message)
+        return false;
+    wsi_engine_unmask(e, data + header, data + header, size, data + header - 4);
+    if (data[0] == 0x81 && !wsi_utf8_valid(data + header, size)) {
+        wsi_engine_unmask(e, data + header, data + header, size, data + header - 4);
+        return false;
+    }
+    window->pos += header + size;
+    wsi_window_patch(window, data + header + size);
+    event->type = WS_EVENT_MESSAGE;
+    event->message.data = data + header;
+    event->message.size = size;
+    event->message.type = data[0] == 0x81 ? WS_TEXT : WS_BINARY;
+    return true;
+}
+
 /* The next event in the window. false: none is whole yet. Its data lives until the next call. */
 static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_step step;
     wsi_window_restore(window);
+    if (e->state == WSI_OPEN) {
+        if (window->pos == window->end)
+            return false;
+        if (wsi_engine_whole(e, window, event))
+            return true;
+    }
     do {
         switch (e->state) {
         case WSI_HEAD: step = wsi_engine_head(e, window, event); break;
@@ -2670,10 +2717,12 @@ static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
    POLL. What connections add to a round hangs on function pointers (wsi_hooks).
 */
 
-typedef struct wsi_timer {
+typedef enum wsi_timer_kind { WSI_TIMER_ALARM, WSI_TIMER_CONN, WSI_TIMER_SERVER, WSI_TIMER_KINDS } wsi_timer_kind;
+
+typedef struct wsi_timer { /* small: each connection has one */
     uint64_t at;
-    void (*fire)(ws_loop *loop, struct wsi_timer *timer);
-    size_t place; /* in the heap, from 1; 0: not set */
+    uint32_t place; /* in the heap, from 1; 0: not set */
+    uint8_t kind;   /* whose it is: loop->fire[kind] is called */
 } wsi_timer;
 
 typedef struct wsi_alarm { /* a timer of the program */
@@ -2707,6 +2756,7 @@ typedef struct wsi_hooks { /* set by those that have connections */
     void (*shutdown)(ws_loop *loop); /* close everything with 1012 */
     void (*finish)(ws_loop *loop);   /* drop everything */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
+    void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
 struct wsi_block;
@@ -2785,7 +2835,7 @@ static bool wsi_timer_reserve(ws_loop *loop) {
 
 static void wsi_timer_place(ws_loop *loop, size_t place, wsi_timer *timer) {
     loop->heap[place - 1] = timer;
-    timer->place = place;
+    timer->place = (uint32_t)place;
 }
 
 static void wsi_timer_up(ws_loop *loop, wsi_timer *timer) {
@@ -2841,7 +2891,7 @@ static void wsi_loop_fire(ws_loop *loop) {
     while (loop->heap_size && loop->heap[0]->at <= loop->now) {
         wsi_timer *timer = loop->heap[0];
         wsi_timer_clear(loop, timer);
-        timer->fire(loop, timer);
+        loop->hooks.fire[timer->kind](loop, timer);
     }
 }
 
@@ -2910,7 +2960,6 @@ static ws_id wsi_alarm_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_ti
     alarm->function = function;
     alarm->user = user;
     alarm->period = period;
-    alarm->timer.fire = wsi_alarm_fire;
     if (!loop->busy)
         loop->now = loop->clock(loop->clock_user);
     wsi_timer_set(loop, &alarm->timer, loop->now + (delay ? delay : 1)); /* never twice in one round */
@@ -3148,6 +3197,7 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     loop->clock_user = all.clock_user;
     loop->now = loop->clock(loop->clock_user);
     loop->wake.descriptor = loop->wake_in = -1;
+    loop->hooks.fire[WSI_TIMER_ALARM] = wsi_alarm_fire;
     wsi_poll_init(&loop->poll);
     if (!all.receive_size)
         all.receive_size = 64 << 10;
@@ -3240,6 +3290,11 @@ typedef struct wsi_extra { /* what few connections need */
     wsi_queue later;    /* broadcasts that wait for the end of a message sent in parts */
 } wsi_extra;
 
+typedef struct wsi_texts { /* subprotocol and parameters, each with its zero */
+    size_t size;           /* of the whole struct */
+    char text[1];
+} wsi_texts;
+
 struct wsi_member;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
@@ -3258,9 +3313,8 @@ struct ws_conn {
     wsi_source source;
     wsi_timer timer;
     const ws_handler *handler; /* NULL until on_open and after on_close */
-    const void *pattern;       /* of its route */
     void *user;
-    char *texts;               /* subprotocol and parameters, each with its zero */
+    wsi_texts *texts;          /* NULL: none */
     wsi_queue queue;
     size_t buffered;           /* bytes in the queue */
     wsi_extra *extra;
@@ -3268,7 +3322,6 @@ struct ws_conn {
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
     ws_conn *next_dirty, *next_doomed;
     uint32_t number, generation;
-    uint16_t texts_size;
     bool is_dirty, is_doomed, blocked, paused, broken, ended, shut, over;
 };
 
@@ -3452,14 +3505,22 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     return sent;
 }
 
-/* Offers queue and tail to the socket until all is sent or it takes no more. Returns the bytes of
-   the tail that were sent, or WSI_FAILED. */
+/* Offers so many bytes to the socket. Returns how many it took, or WSI_FAILED. */
+static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t count, size_t total) {
+    ptrdiff_t sent = wsi_conn_endpoint(conn)->transport->write(&conn->source, spans, count);
+    if (sent > 0)
+        wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
+    conn->blocked = sent >= 0 && (size_t)sent < total;
+    return sent;
+}
+
+/* Offers queue and tail until all is sent or the socket takes no more. Returns the bytes of the
+   tail that were sent, or WSI_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
-    const wsi_transport *transport = wsi_conn_endpoint(conn)->transport;
     for (;;) {
         ws_span spans[WSI_SPANS];
         const wsi_node *node = conn->queue.first;
-        size_t count = 0, total = 0, i, rest;
+        size_t count = 0, total = 0, i;
         ptrdiff_t sent;
         for (; node && count < WSI_SPANS - 3; node = node->next) {
             spans[count].data = node->block->data + node->from;
@@ -3467,18 +3528,25 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
         }
         for (i = 0; !node && i < tail_count; i++)
             total += (spans[count++] = tail[i]).size;
-        if (!count)
-            return 0;
-        sent = transport->write(&conn->source, spans, count);
+        sent = wsi_conn_offer(conn, spans, count, total);
         if (sent < 0)
             return WSI_FAILED;
-        if (sent > 0)
-            wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
-        conn->blocked = (size_t)sent < total;
-        rest = wsi_conn_consume(conn, (size_t)sent);
+        sent = (ptrdiff_t)wsi_conn_consume(conn, (size_t)sent);
         if (!node || conn->blocked)
-            return (ptrdiff_t)rest;
+            return sent;
     }
+}
+
+/* Copies what was not sent of these spans into the queue. */
+static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t count, size_t sent) {
+    size_t i;
+    for (i = 0; i < count; i++) {
+        size_t done = sent < spans[i].size ? sent : spans[i].size;
+        sent -= done;
+        if (!wsi_conn_store(conn, spans[i].data + done, spans[i].size - done))
+            return false;
+    }
+    return true;
 }
 
 /* Sends queue, gathered bytes, then these spans, in one call where they fit; what the socket
@@ -3487,28 +3555,23 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     ws_loop *loop = wsi_conn_loop(conn);
     bool was_blocked = conn->blocked;
     ws_span tail[3];
-    size_t count = 0, i;
+    size_t count = 0, total = 0, i;
     ptrdiff_t sent = 0;
-    if (loop->gather_owner == conn) {
+    if (loop->gather_owner == conn && loop->gather.size) {
         tail[count].data = loop->gather.data;
-        tail[count].size = loop->gather.size;
-        count += loop->gather.size > 0;
+        total = tail[count++].size = loop->gather.size;
         loop->gather_owner = NULL; /* its bytes stay there until the next owner comes */
     }
     for (i = 0; i < extra_count; i++)
-        tail[count++] = extra[i];
+        total += (tail[count++] = extra[i]).size;
     if (conn->broken)
         return false;
-    if (!was_blocked)
+    if (!was_blocked && conn->queue.first)
         sent = wsi_conn_push(conn, tail, count);
-    for (i = 0; sent >= 0 && i < count; i++) {
-        size_t done = (size_t)sent < tail[i].size ? (size_t)sent : tail[i].size;
-        sent -= (ptrdiff_t)done;
-        if (!wsi_conn_store(conn, tail[i].data + done, tail[i].size - done))
-            sent = WSI_FAILED;
-    }
-    if (sent < 0) {
-        wsi_conn_break(conn, WS_ERROR_CLOSED);
+    else if (!was_blocked && count)
+        sent = wsi_conn_offer(conn, tail, count, total);
+    if (sent < 0 || ((size_t)sent < total && !wsi_conn_store_rest(conn, tail, count, (size_t)sent))) {
+        wsi_conn_break(conn, sent < 0 ? WS_ERROR_CLOSED : WS_ERROR_MEMORY);
         return false;
     }
     if (conn->blocked && !was_blocked) {
@@ -3729,7 +3792,8 @@ static bool wsi_conn_hold(ws_conn *conn) {
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
     size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
     if (!unfinished) {
-        wsi_buffer_free(&loop->memory, held);
+        if (held->data)
+            wsi_buffer_free(&loop->memory, held);
         return true;
     }
     if (loop->window.base != held->data && held->capacity <= unfinished
@@ -3947,7 +4011,7 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint, int descriptor) {
     conn->generation = generation;
     conn->source.descriptor = descriptor;
     conn->source.ready = wsi_conn_ready;
-    conn->timer.fire = wsi_conn_fire;
+    conn->timer.kind = WSI_TIMER_CONN;
     wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
     if (!wsi_poll_set(&loop->poll, &conn->source, WS_READ)) {
         loop->timer_count--;
@@ -3998,7 +4062,7 @@ static void wsi_conn_destroy(ws_conn *conn) {
     if (conn->extra)
         wsi_queue_clear(loop, &conn->extra->later);
     wsi_memory_free(&loop->memory, conn->extra, sizeof *conn->extra);
-    wsi_memory_free(&loop->memory, conn->texts, conn->texts_size);
+    wsi_memory_free(&loop->memory, conn->texts, conn->texts ? conn->texts->size : 0);
     wsi_buffer_free(&loop->memory, &conn->engine.held);
     wsi_conn_unlink(conn);
     conn->next = loop->free_conns;
@@ -4168,7 +4232,7 @@ WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
 
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(conn) : NULL; }
 
-WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts : ""; }
+WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts->text : ""; }
 
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
     return conn && text && wsi_platform_peer(conn->source.descriptor, text, size);
@@ -4191,9 +4255,9 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 enum { WSI_MAX_PARAMS = 8, WSI_ARENA = 64 << 10, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
 
 typedef struct wsi_route {
+    ws_handler handler;  /* first: a connection's handler leads here */
     struct wsi_route *next;
     char *pattern;
-    ws_handler handler;  /* its subprotocols are a copy */
     char *subprotocols;
     char *page, *header; /* a page: its body and "Content-Type: ..." line; NULL: a WebSocket */
     size_t page_size;
@@ -4680,6 +4744,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     own = handler->subprotocols;
     if (own)
         route->subprotocols = wsi_memory_copy(wsi_server_memory(server), own, strlen(own));
+    route->handler.subprotocols = route->subprotocols;
     return wsi_route_add(server, route, !own || route->subprotocols);
 }
 
@@ -4754,18 +4819,17 @@ static const wsi_route *wsi_server_find(const ws_server *server, wsi_slice path,
 
 /* Keeps subprotocol and parameters for ws_subprotocol and ws_param; none cost nothing. */
 static bool wsi_server_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
-    size_t size = subprotocol.size + 1, i;
+    size_t size = sizeof(wsi_texts) + subprotocol.size, i;
     char *to;
     if (!subprotocol.size && !count)
         return true;
     for (i = 0; i < count; i++)
         size += values[i].size + 1;
-    if (size > UINT16_MAX)
+    conn->texts = (wsi_texts *)wsi_memory_new(wsi_server_memory(wsi_server_of(conn)), size);
+    if (!conn->texts)
         return false;
-    conn->texts = to = (char *)wsi_memory_new(wsi_server_memory(wsi_server_of(conn)), size);
-    if (!to)
-        return false;
-    conn->texts_size = (uint16_t)size;
+    conn->texts->size = size;
+    to = conn->texts->text;
     if (subprotocol.size)
         memcpy(to, subprotocol.data, subprotocol.size);
     to += subprotocol.size + 1;
@@ -4788,7 +4852,6 @@ static void wsi_server_open(ws_conn *conn, const wsi_route *route, const wsi_sli
     if (!wsi_engine_accept(&conn->engine, window, subprotocol))
         return;
     conn->handler = &route->handler;
-    conn->pattern = route->pattern;
     conn->user = route->handler.user;
     conn->engine.chunks = route->handler.on_chunk != NULL;
     server->open_count++;
@@ -4840,10 +4903,10 @@ static void wsi_server_request(ws_conn *conn) {
 WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     wsi_slice pattern, found;
     const char *value;
-    if (!conn || !name || !conn->texts || !conn->pattern)
+    if (!conn || !name || !conn->texts || !conn->handler)
         return NULL;
-    pattern = wsi_text_z((const char *)conn->pattern);
-    value = conn->texts + strlen(conn->texts) + 1;
+    pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
+    value = conn->texts->text + strlen(conn->texts->text) + 1;
     while (wsi_http_until(&pattern, '{', &found)) {
         (void)wsi_route_param(&pattern, &found);
         if (wsi_text_is(found, name))
@@ -4974,7 +5037,8 @@ static void wsi_server_release_all(ws_loop *loop) {
 }
 
 static const wsi_hooks wsi_server_hooks = {wsi_server_settle, wsi_server_shutdown, wsi_server_finish,
-                                           wsi_server_release_all};
+                                           wsi_server_release_all,
+                                           {wsi_alarm_fire, wsi_conn_fire, wsi_server_resume}};
 
 static void wsi_server_prepare(ws_server *server, ws_loop *loop, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
@@ -4991,7 +5055,7 @@ static void wsi_server_prepare(ws_server *server, ws_loop *loop, const ws_server
     server->last_route = &server->routes;
     server->listener.descriptor = -1;
     server->listener.ready = wsi_server_accept;
-    server->resume.fire = wsi_server_resume;
+    server->resume.kind = WSI_TIMER_SERVER;
 }
 
 /* Opens the port of a server that is complete otherwise. */
