@@ -294,7 +294,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
-    size_t receive_size;    /* the one receive buffer: 64 KiB */
+    size_t receive_size;    /* the one receive buffer, and the one to send from: 64 KiB; at least 16 */
     uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
     void *clock_user;
 } ws_loop_config;
@@ -305,7 +305,7 @@ WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure; NULL: WS_ERROR_MEMORY */
 
 /* Serves until ws_stop, or until ws_shutdown is through. Returns WS_OK or the loop's error. */
-WS_API int ws_run(ws_loop *loop);
+WS_API ws_error ws_run(ws_loop *loop);
 /* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
 WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round */
@@ -1649,7 +1649,8 @@ static void wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     const char *more = "Content-Type: text/plain\r\n";
     if (status == 426)
-        more = "Content-Type: text/plain\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+        more = "Content-Type: text/plain\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Version: 13\r\n";
     else if (status == 405)
         more = "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n";
     wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
@@ -1734,7 +1735,8 @@ static wsi_step wsi_engine_head(wsi_engine *e, wsi_window *window, ws_event *eve
 /* --- receiving --- */
 
 /* Copies a payload to its place: unmasked when a client sent it. */
-static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
+static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *from, size_t size,
+                              const uint8_t key[4]) {
     if (e->env->role == WS_ROLE_SERVER)
         wsi_frame_mask(to, from, size, key);
     else if (to != from)
@@ -1896,7 +1898,7 @@ static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event)
     uint8_t *data = window->base + window->pos;
     size_t here = window->end - window->pos, size;
     size_t header = e->env->role == WS_ROLE_SERVER ? 6 : 2;
-    if (here < 14 || e->in_frame || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82)
+    if (here < 8 || e->in_frame || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82)
         || data[1] >> 7 != (header == 6))
         return false;
     size = data[1] & 0x7fu;
@@ -2030,13 +2032,13 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
 WS_API const char *ws_error_text(ws_error error) {
     switch (error) {
     case WS_OK: return "no error";
-    case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it or send less";
+    case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it";
     case WS_ERROR_ARGUMENT: return "an argument is NULL or out of range; see the function's comment in ws.h";
     case WS_ERROR_STATE: return "not possible in this state: send only between on_open and ws_close";
     case WS_ERROR_BUFFERED: return "the peer reads too slowly and its buffer is full; go on in on_drain";
     case WS_ERROR_UTF8: return "text must be valid UTF-8; send other data as WS_BINARY";
-    case WS_ERROR_CLOSE_CODE: return "close code must be 1000-1003, 1007-1014 or 3000-4999, reason at most 123 bytes of UTF-8";
-    case WS_ERROR_PATTERN: return "route pattern is malformed: start with '/', write {name}, {n:int}, {x:float}, {id:uuid}, {rest:path} last";
+    case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
+    case WS_ERROR_PATTERN: return "a route starts with '/' and has at most 8 {name}, {n:int}, {x:float}, {id:uuid}, {rest:path} last";
     case WS_ERROR_DUPLICATE: return "the pattern, or a parameter's name in it, stands there already; choose another";
     case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
     case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";
@@ -2412,6 +2414,15 @@ static int wsi_platform_accept_result(int descriptor) {
     return wsi_platform_again() && errno != EINTR ? WSI_ACCEPT_NONE : WSI_ACCEPT_NEXT;
 }
 
+#if defined(SO_NOSIGPIPE)
+static bool wsi_platform_no_sigpipe(int descriptor) {
+    int on = 1;
+    return setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
+}
+#elif !defined(__linux__)
+static bool wsi_platform_no_sigpipe(int descriptor) { return descriptor >= 0; } /* MSG_NOSIGNAL does it */
+#endif
+
 #if defined(__linux__)
 static int wsi_platform_accept(int listener) {
     return wsi_platform_accept_result(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -2421,13 +2432,7 @@ static int wsi_platform_accept(int listener) {
     int descriptor = wsi_platform_accept_result(accept(listener, NULL, NULL));
     if (descriptor < 0)
         return descriptor;
-#if defined(SO_NOSIGPIPE)
-    {
-        int on = 1;
-        (void)setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-    }
-#endif
-    if (wsi_platform_prepare(descriptor))
+    if (wsi_platform_no_sigpipe(descriptor) && wsi_platform_prepare(descriptor))
         return descriptor;
     (void)close(descriptor);
     return WSI_ACCEPT_NEXT;
@@ -3136,12 +3141,12 @@ WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
     return !loop->error;
 }
 
-WS_API int ws_run(ws_loop *loop) {
+WS_API ws_error ws_run(ws_loop *loop) {
     if (!loop)
         return WS_ERROR_MEMORY;
     while (!loop->stopped && ws_run_once(loop, WS_OFF)) {}
     loop->stopped = false;
-    return (int)loop->error;
+    return loop->error;
 }
 
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
@@ -3201,8 +3206,8 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     wsi_poll_init(&loop->poll);
     if (!all.receive_size)
         all.receive_size = 64 << 10;
-    if (all.receive_size < 1024)
-        all.receive_size = 1024;
+    if (all.receive_size < 16 << 10)
+        all.receive_size = 16 << 10;
     if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
         || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
@@ -3660,8 +3665,12 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
     return !conn->broken;
 }
 
-static bool wsi_conn_full(const ws_conn *conn) {
-    return conn->buffered >= conn->engine.env->limits.buffered;
+/* Whether the limit of unsent bytes is reached although the socket was asked. */
+static bool wsi_conn_full(ws_conn *conn) {
+    size_t limit = conn->engine.env->limits.buffered;
+    if (conn->buffered >= limit && !conn->blocked)
+        wsi_conn_flush(conn);
+    return conn->buffered >= limit;
 }
 
 /* --- deadlines --- */
@@ -4809,7 +4818,8 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 /* --- requests --- */
 
 /* The route of this kind that the request's path leads to, or NULL. */
-static const wsi_route *wsi_server_find(const ws_server *server, wsi_slice path, bool page, wsi_slice *values, size_t *count) {
+static const wsi_route *wsi_server_find(const ws_server *server, wsi_slice path, bool page, wsi_slice *values,
+                                        size_t *count) {
     const wsi_route *route;
     for (route = server->routes; route; route = route->next)
         if ((route->page != NULL) == page && wsi_route_match(route->pattern, path, values, count))

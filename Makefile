@@ -1,0 +1,63 @@
+# make run      the chat rooms; PORT=8000                make check    style and portability
+# make test     every test; needs a C compiler only      make interop  browsers and other libraries
+# make asan     the same under ASan and UBSan            make bench    against a baseline
+# make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local
+
+BUILD = build
+PREFIX = /usr/local
+PORT = 8000
+CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
+TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
+MAKEFLAGS += --no-print-directory
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
+endif
+
+.PHONY: all run test examples asan tsan check interop bench install clean
+
+all: examples
+
+run: $(BUILD)/rooms
+	@$(BUILD)/rooms $(PORT)
+
+test: $(TESTS)
+	@tests/run $(TESTS)
+
+examples: $(EXAMPLES)
+
+asan:
+	@$(MAKE) test BUILD=build/asan \
+		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+tsan:
+	@$(MAKE) test BUILD=build/tsan SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
+
+check:
+	@tests/check
+
+interop: examples
+	@tests/interop/run
+
+bench:
+	@tests/bench/run
+
+install: ws.h
+	mkdir -p $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/pkgconfig
+	cp ws.h $(DESTDIR)$(PREFIX)/include/ws.h
+	printf 'Name: ws\nDescription: WebSockets for C in one header\nVersion: %s\nCflags: -I%s/include\n' \
+		"$$(sed -n 's/^#define WS_VERSION "\(.*\)"/\1/p' ws.h)" '$(PREFIX)' \
+		> $(DESTDIR)$(PREFIX)/share/pkgconfig/ws.pc
+
+clean:
+	rm -rf build
+
+$(BUILD)/test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS)
+
+$(EXAMPLES): CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+$(BUILD)/%: examples/%.c ws.h
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS)

@@ -1,0 +1,69 @@
+/* Echo server: every message goes back to the one who sent it. From the top of the tree:
+
+       cc -O2 -o echo examples/echo.c
+       ./echo                              then connect to ws://127.0.0.1:9001/
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const char usage[] =
+    "usage: echo [port] [--host ADDR]\n"
+    "Sends every message back. Port 9001 and address 127.0.0.1 unless told; port 0 takes a free one.\n";
+
+static ws_loop *loop; /* here, for the signal handler */
+
+static void on_message(ws_conn *conn, ws_message message) {
+    if (!ws_send(conn, message)) /* too much waits for a slow reader: say so, never lose one silently */
+        ws_close(conn, WS_CLOSE_TRY_LATER, "your echoes pile up: read them");
+}
+
+static void stop(int number) {
+    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    ws_shutdown(loop, 2000);
+}
+
+static bool arguments(int count, char **words, ws_server_config *config) {
+    for (int i = 1; i < count; i++) {
+        char *end;
+        long port = strtol(words[i], &end, 10);
+        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
+            config->host = words[++i];
+        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+            config->port = (uint16_t)port;
+        else {
+            fprintf(stderr, "echo: cannot make sense of \"%s\"\n%s", words[i], usage);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv) {
+    /* A page of any site may connect: nothing is kept here that one site could take from another. */
+    ws_server_config config = {.host = "127.0.0.1", .port = 9001, .origins = "*"};
+    ws_server *server;
+    ws_error error;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!arguments(argc, argv, &config))
+        return 2;
+    loop = ws_loop_new(NULL);
+    server = ws_listen(loop, &config);
+    ws_route(server, "/", &(ws_handler){.on_message = on_message});
+    if (!ws_loop_error(loop)) {
+        signal(SIGINT, stop);
+        signal(SIGTERM, stop);
+        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
+        fflush(stdout);
+    }
+    error = ws_run(loop); /* returns at once when something above has failed */
+    if (error)
+        fprintf(stderr, "echo: %s port %u: %s\n", config.host, config.port, ws_error_text(error));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
+}

@@ -1,0 +1,210 @@
+#!/usr/bin/env node
+// Chromium's pages of rooms.c and chat.c, driven by playwright. Screenshots: build/screenshots.
+'use strict';
+const { spawn } = require('child_process');
+const { once } = require('events');
+const { accessSync } = require('fs');
+
+const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
+let playwright;
+try {
+  playwright = require('playwright-core');
+  accessSync(executablePath);
+} catch {
+  console.log(`no ${playwright ? executablePath : 'npm package playwright-core: run npm ci in tests/interop'}`);
+  console.log('0 passed, 0 failed, 1 skipped');
+  process.exit(0);
+}
+
+const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const desktop = { viewport: { width: 1100, height: 720 } };
+const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+const markup = '<img src=x onerror="hurt=1"><b>bold</b> & "quotes" \\ {"type":"left"}';
+let passed = 0, failed = 0, problems = [];
+
+function expect(name, good, detail = '') {
+  good ? passed++ : failed++;
+  console.log(good ? `ok      chromium: ${name}` : `FAILED  chromium: ${name} ${detail}`);
+}
+
+// Passes when test(...) in the page comes true in time.
+async function appears(name, page, test, argument) {
+  const good = await page.waitForFunction(test, argument, { timeout: 20000 }).then(() => true, () => false);
+  expect(name, good, good ? '' : await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ').slice(-300)));
+}
+
+const shows = text => [...document.querySelectorAll('#log li')].some(line => line.innerText.includes(text));
+const state = wanted => document.getElementById('state').textContent.startsWith(wanted);
+const members = wanted => document.getElementById('members').textContent === wanted;
+
+async function start(program, port) {
+  const server = spawn(`build/${program}`, [String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.on('exit', () => server.kill('SIGKILL'));
+  const [line] = await Promise.race([once(server.stdout, 'data'),
+    once(server, 'exit').then(() => { throw new Error(`${program} does not start`); })]);
+  return { server, address: line.toString().trim(), port: new URL(line.toString().trim()).port };
+}
+
+async function stop(server) {
+  const exit = once(server, 'exit');
+  server.kill('SIGTERM');
+  return (await exit)[0];
+}
+
+async function open(browser, address, name, options) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on('pageerror', error => problems.push(`${name}: ${error.message}`));
+  await page.goto(address);
+  await page.fill('#name', name);
+  await page.press('#name', 'Tab');
+  await page.waitForFunction(state, 'Connected', { timeout: 10000 });
+  return page;
+}
+
+async function say(page, text) {
+  await page.fill('#text', text);
+  await page.press('#text', 'Enter');
+}
+
+const picture = (page, name) => page.screenshot({ path: `build/screenshots/${name}.png` });
+const fits = page => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth
+  && document.documentElement.scrollHeight <= innerHeight);
+
+async function harmless(page) {
+  return page.evaluate(() => !('hurt' in window) && !document.querySelector('#log img, #log b b, #log p *'));
+}
+
+async function restart(program, running, pages) {
+  expect(`${program} ends with status 0`, await stop(running.server) === 0);
+  for (const page of pages) await appears('without its server the page is reconnecting', page, state, 'Reconnecting');
+  await picture(pages[0], `${program}-reconnecting`);
+  await say(pages[0], 'not lost');
+  expect('what cannot be sent stays in its field', await pages[0].inputValue('#text') === 'not lost');
+  await pages[0].waitForTimeout(1500);
+  const again = await start(program, running.port);
+  for (const page of pages) await appears('with its server the page is connected again', page, state, 'Connected');
+  await pages[0].press('#text', 'Enter');
+  for (const page of pages) await appears('and what waited arrives', page, shows, 'not lost');
+  return again.server;
+}
+
+async function rooms(browser) {
+  const running = await start('rooms', 0);
+  const ann = await open(browser, running.address, 'Ann', desktop);
+  await appears('rooms: one member', ann, members, '1 member');
+  const bob = await open(browser, running.address, 'Bob', { ...phone, colorScheme: 'dark' });
+  await appears('two members', ann, members, '2 members');
+  await appears('"joined" is shown', ann, shows, 'Bob joined');
+  await say(ann, 'Hello Bob, is this thing on?');
+  await appears('what Ann says reaches Bob', bob, shows, 'Hello Bob, is this thing on?');
+  await say(bob, 'It is: \u00e4\u20ac\u{1f600}');
+  await appears('what Bob says reaches Ann', ann, shows, '\u00e4\u20ac\u{1f600}');
+  await appears('and comes back to Bob', bob, shows, '\u00e4\u20ac\u{1f600}');
+  expect('her own line is marked', await ann.evaluate(() => document.querySelectorAll('.mine').length) === 1);
+
+  await say(bob, markup);
+  await appears('markup is shown as text', ann, shows, markup);
+  const eve = await open(browser, running.address, '<b onclick=hurt=1>"Eve"\\', desktop);
+  await say(eve, 'my name is odd');
+  await appears('a name with markup is shown as text', ann, shows, '<b onclick=hurt=1>"Eve"\\');
+  expect('and nothing of it comes alive', await harmless(ann) && await harmless(bob));
+  await eve.context().close();
+  await appears('"left" is shown', ann, shows, '<b onclick=hurt=1>"Eve"\\ left');
+
+  await picture(ann, 'rooms-desktop');
+  await picture(bob, 'rooms-phone-dark');
+  const carl = await open(browser, running.address + '#games', 'Carl', phone);
+  await appears('the address names the room', carl, () => document.getElementById('title').textContent === 'games');
+  await appears('the other room has one member', carl, members, '1 member');
+  await say(carl, 'anybody here?');
+  await appears('Carl sees what he says', carl, shows, 'anybody here?');
+  await say(ann, 'only for the lobby');
+  await appears('Bob is in the lobby', bob, shows, 'only for the lobby');
+  expect('rooms are separate', !await ann.evaluate(shows, 'anybody here?') && !await carl.evaluate(shows, 'only for'));
+  await appears('so are their members', ann, members, '2 members');
+  await ann.click('text=games');
+  await appears('Ann goes to the games', carl, shows, 'Ann joined');
+  await appears('and has left the lobby', bob, shows, 'Ann left');
+  await appears('where one is left', bob, members, '1 member');
+  await ann.fill('#room', 'a/b \u00fc?#%');
+  await ann.press('#room', 'Enter');
+  await appears('a room of any name', ann, members, '1 member');
+  expect('its name is kept', await ann.textContent('#title') === 'ab \u00fc?#%', await ann.textContent('#title'));
+  await ann.reload();
+  await appears('after a reload Ann is there again', ann, members, '1 member');
+  expect('in the same room', await ann.textContent('#title') === 'ab \u00fc?#%');
+  expect('with the same name', await ann.inputValue('#name') === 'Ann');
+  await ann.goto(running.address + '#lobby');
+  await appears('back in the lobby', bob, shows, 'Ann joined');
+
+  for (let i = 1; i <= 40; i++) await say(bob, `line ${i} ` + 'word '.repeat(i % 12));
+  await appears('many lines', ann, shows, 'line 40');
+  await appears('the newest is in view', ann, () => {
+    const log = document.getElementById('log');
+    return log.scrollHeight > log.clientHeight && log.scrollHeight - log.scrollTop - log.clientHeight < 5;
+  });
+  await say(bob, 'W'.repeat(700));
+  await appears('a very long word', ann, shows, 'WWWW');
+  expect('fits the desktop', await fits(ann));
+  expect('fits the phone', await fits(bob));
+  await picture(ann, 'rooms-desktop-long');
+  await picture(bob, 'rooms-phone-dark-long');
+  await picture(carl, 'rooms-phone-light');
+  await ann.emulateMedia({ colorScheme: 'dark' });
+  await ann.goto(running.address + '#music');
+  await say(ann, 'Nobody but me');
+  await appears('alone in the music', ann, shows, 'Nobody but me');
+  await picture(ann, 'rooms-desktop-dark');
+  await ann.goto(running.address + '#lobby');
+  await appears('Ann is back', bob, members, '2 members');
+
+  const server = await restart('rooms', running, [ann, bob]);
+  await say(bob, 'welcome back');
+  await appears('both talk again', ann, shows, 'welcome back');
+  await bob.close();
+  await appears('a closed tab has left', ann, shows, 'Bob left');
+  await appears('and is not counted', ann, members, '1 member');
+  expect('rooms ends with status 0', await stop(server) === 0);
+}
+
+async function chat(browser) {
+  const running = await start('chat', 0);
+  const ann = await open(browser, running.address, 'Ann', desktop);
+  const bob = await open(browser, running.address, 'Bob', { ...phone, colorScheme: 'dark' });
+  await picture(bob, 'chat-phone-dark-empty');
+  await say(ann, 'Hello Bob');
+  await appears('chat: what Ann says reaches Bob', bob, shows, 'Hello Bob');
+  await say(bob, markup);
+  await appears('markup is shown as text', ann, shows, markup);
+  await say(ann, 'That is a lot of punctuation. '.repeat(8));
+  await appears('long lines', bob, shows, 'punctuation');
+  const forged = ['{"name":{"toString":1},"text":["x"]}', 'null', '[1', '{"name":"\u202eevil","text":"turned"}'];
+  for (const data of forged) await ann.evaluate(text => socket.send(text), data);
+  await appears('forged messages do no harm', bob, shows, 'turned');
+  expect('and nothing of it comes alive', await harmless(ann) && await harmless(bob));
+  expect('the page fits the phone', await fits(bob));
+  await picture(ann, 'chat-desktop');
+  await picture(bob, 'chat-phone-dark');
+  const server = await restart('chat', running, [ann, bob]);
+  expect('chat ends with status 0', await stop(server) === 0);
+}
+
+async function main() {
+  const browser = await playwright.chromium.launch({ executablePath, args: flags });
+  for (const part of [rooms, chat]) {
+    problems = [];
+    await part(browser).catch(problem => expect(part.name, false, problem.message));
+    expect(`no script error in ${part.name}`, problems.length === 0, problems.join('; '));
+  }
+  await browser.close();
+}
+
+const late = setTimeout(() => { expect('all in four minutes', false); finish(); }, 240000);
+function finish() {
+  clearTimeout(late);
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed ? 1 : 0);
+}
+main().catch(problem => expect('the browser', false, problem.message)).then(finish);
