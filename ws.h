@@ -510,6 +510,13 @@ struct ws_engine {
 #define WS_ASSERT(x) assert(x)
 #endif
 
+/* Keeps what is rare out of the functions that each message passes through. */
+#if defined(__GNUC__)
+#define WSI_RARE static __attribute__((noinline, cold))
+#else
+#define WSI_RARE static
+#endif
+
 /*
 >> MEMORY =================================================================================
    The only place that calls the allocator, and a growable buffer. Calls nothing.
@@ -624,6 +631,52 @@ static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     uint64_t word;
     memcpy(&word, bytes, 8);
     return word;
+}
+
+/* Sixteen: one register of SSE2, NEON and the like where the compiler offers it. */
+#if defined(__GNUC__)
+typedef uint64_t wsi_wide __attribute__((vector_size(16)));
+
+static wsi_wide wsi_wide_of(uint64_t word) {
+    wsi_wide wide = {word, word};
+    return wide;
+}
+
+static wsi_wide wsi_wide_xor(wsi_wide a, wsi_wide b) { return a ^ b; }
+
+static wsi_wide wsi_wide_or(wsi_wide a, wsi_wide b) { return a | b; }
+
+static bool wsi_wide_any(wsi_wide a, uint64_t bits) { return ((a[0] | a[1]) & bits) != 0; }
+#else
+typedef struct wsi_wide {
+    uint64_t low, high;
+} wsi_wide;
+
+static wsi_wide wsi_wide_of(uint64_t word) {
+    wsi_wide wide;
+    wide.low = wide.high = word;
+    return wide;
+}
+
+static wsi_wide wsi_wide_xor(wsi_wide a, wsi_wide b) {
+    a.low ^= b.low;
+    a.high ^= b.high;
+    return a;
+}
+
+static wsi_wide wsi_wide_or(wsi_wide a, wsi_wide b) {
+    a.low |= b.low;
+    a.high |= b.high;
+    return a;
+}
+
+static bool wsi_wide_any(wsi_wide a, uint64_t bits) { return ((a.low | a.high) & bits) != 0; }
+#endif
+
+static wsi_wide wsi_wide_load(const uint8_t *bytes) {
+    wsi_wide wide;
+    memcpy(&wide, bytes, 16);
+    return wide;
 }
 
 /*
@@ -872,7 +925,13 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 /* Returns the offset of the first byte at or after i that is not ASCII, or size. */
 static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
     const uint64_t high_bits = 0x8080808080808080u;
-    while (size - i >= 16 && !((wsi_bytes_word(data + i) | wsi_bytes_word(data + i + 8)) & high_bits))
+    for (; size - i >= 64; i += 64) {
+        wsi_wide a = wsi_wide_or(wsi_wide_load(data + i), wsi_wide_load(data + i + 16));
+        wsi_wide b = wsi_wide_or(wsi_wide_load(data + i + 32), wsi_wide_load(data + i + 48));
+        if (wsi_wide_any(wsi_wide_or(a, b), high_bits))
+            break;
+    }
+    while (size - i >= 16 && !wsi_wide_any(wsi_wide_load(data + i), high_bits))
         i += 16;
     if (size - i >= 8 && !(wsi_bytes_word(data + i) & high_bits))
         i += 8;
@@ -1398,24 +1457,33 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
     return 2 + extended;
 }
 
-/* XORs with the key, eight bytes at a time. to may be from, or lie before it and overlap. */
+/* XORs with the key, 64 bytes at a time. to may be from, or lie before it and overlap. */
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
     uint32_t half;
     uint64_t whole;
+    wsi_wide wide;
     size_t i = 0;
     memcpy(&half, key, 4);
     whole = (uint64_t)half << 32 | half;
-    for (; i + 32 <= size; i += 32) {
-        uint64_t a = wsi_bytes_word(from + i) ^ whole, b = wsi_bytes_word(from + i + 8) ^ whole;
-        uint64_t c = wsi_bytes_word(from + i + 16) ^ whole, d = wsi_bytes_word(from + i + 24) ^ whole;
-        memcpy(to + i, &a, 8);
-        memcpy(to + i + 8, &b, 8);
-        memcpy(to + i + 16, &c, 8);
-        memcpy(to + i + 24, &d, 8);
+    wide = wsi_wide_of(whole);
+    for (; i + 64 <= size; i += 64) {
+        wsi_wide a = wsi_wide_xor(wsi_wide_load(from + i), wide);
+        wsi_wide b = wsi_wide_xor(wsi_wide_load(from + i + 16), wide);
+        wsi_wide c = wsi_wide_xor(wsi_wide_load(from + i + 32), wide);
+        wsi_wide d = wsi_wide_xor(wsi_wide_load(from + i + 48), wide);
+        memcpy(to + i, &a, 16);
+        memcpy(to + i + 16, &b, 16);
+        memcpy(to + i + 32, &c, 16);
+        memcpy(to + i + 48, &d, 16);
     }
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word = wsi_bytes_word(from + i) ^ whole;
-        memcpy(to + i, &word, 8);
+    for (; i + 16 <= size; i += 16) {
+        wsi_wide a = wsi_wide_xor(wsi_wide_load(from + i), wide);
+        memcpy(to + i, &a, 16);
+    }
+    if (i + 8 <= size) {
+        whole ^= wsi_bytes_word(from + i);
+        memcpy(to + i, &whole, 8);
+        i += 8;
     }
     if (i + 4 <= size) {
         uint32_t word;
@@ -1714,8 +1782,9 @@ static wsi_step wsi_engine_head(wsi_engine *e, wsi_window *window, ws_event *eve
     uint8_t *data = window->base + window->pos;
     size_t size = window->end - window->pos, limit = e->env->limits.head, head;
     wsi_slice text;
-    if (!e->left && size >= 2 && data[0] == '\r' && data[1] == '\n') { /* RFC 9112 2.2 */
-        window->pos += 2;
+    if (e->env->role == WS_ROLE_SERVER && size >= 2 && data[0] == '\r' && data[1] == '\n') {
+        window->pos += 2; /* RFC 9112 2.2 */
+        e->left = 0;
         return WSI_STEP_AGAIN;
     }
     head = wsi_http_scan(data, (size_t)e->left, size < limit ? size : limit);
@@ -1924,16 +1993,9 @@ static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event)
     return true;
 }
 
-/* The next event in the window. false: none is whole yet. Its data lives until the next call. */
-static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
+/* Any event; wsi_engine_next below is the way to it. */
+WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_step step;
-    wsi_window_restore(window);
-    if (e->state == WSI_OPEN) {
-        if (window->pos == window->end)
-            return false;
-        if (wsi_engine_whole(e, window, event))
-            return true;
-    }
     do {
         switch (e->state) {
         case WSI_HEAD: step = wsi_engine_head(e, window, event); break;
@@ -1948,6 +2010,18 @@ static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) 
         }
     } while (step == WSI_STEP_AGAIN);
     return step == WSI_STEP_EVENT;
+}
+
+/* The next event in the window. false: none is whole yet. Its data lives until the next call. */
+static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
+    wsi_window_restore(window);
+    if (e->state == WSI_OPEN) {
+        if (window->pos == window->end)
+            return false;
+        if (wsi_engine_whole(e, window, event))
+            return true;
+    }
+    return wsi_engine_any(e, window, event);
 }
 
 /* How many bytes must be kept until more come. */
@@ -3330,7 +3404,12 @@ struct ws_conn {
     bool is_dirty, is_doomed, blocked, paused, broken, ended, shut, over;
 };
 
-enum { WSI_SLAB_CONNS = 32, WSI_SMALL = 4096, WSI_COPIED = 1024 };
+enum {
+    WSI_SLAB_CONNS = 32,
+    WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer */
+    WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy */
+    WSI_COPIED = 1024        /* broadcasts up to here are copied for a receiver that waits */
+};
 
 typedef struct wsi_slab {
     ws_conn conns[WSI_SLAB_CONNS];
@@ -3515,13 +3594,13 @@ static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t coun
     ptrdiff_t sent = wsi_conn_endpoint(conn)->transport->write(&conn->source, spans, count);
     if (sent > 0)
         wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
-    conn->blocked = sent >= 0 && (size_t)sent < total;
+    conn->blocked = (size_t)sent < total; /* a failure is no less */
     return sent;
 }
 
 /* Offers queue and tail until all is sent or the socket takes no more. Returns the bytes of the
    tail that were sent, or WSI_FAILED. */
-static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
+WSI_RARE ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     for (;;) {
         ws_span spans[WSI_SPANS];
         const wsi_node *node = conn->queue.first;
@@ -3554,36 +3633,41 @@ static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t coun
     return true;
 }
 
+/* After an offer: keeps what the socket did not take, and asks the poller; or gives up. */
+WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
+    if (sent < 0 || !wsi_conn_store_rest(conn, spans, count, (size_t)sent)) {
+        wsi_conn_break(conn, sent < 0 ? WS_ERROR_CLOSED : WS_ERROR_MEMORY);
+        return false;
+    }
+    if (conn->blocked && !(conn->source.interest & WS_WRITE)) {
+        wsi_conn_prune(conn, 0, 0);
+        wsi_conn_interest(conn);
+    }
+    return true;
+}
+
 /* Sends queue, gathered bytes, then these spans, in one call where they fit; what the socket
-   does not take is copied into the queue, and the poller is asked. */
+   does not take is copied into the queue. */
 static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_count) {
     ws_loop *loop = wsi_conn_loop(conn);
-    bool was_blocked = conn->blocked;
     ws_span tail[3];
     size_t count = 0, total = 0, i;
     ptrdiff_t sent = 0;
-    if (loop->gather_owner == conn && loop->gather.size) {
-        tail[count].data = loop->gather.data;
-        total = tail[count++].size = loop->gather.size;
+    if (loop->gather_owner == conn) {
+        tail[0].data = loop->gather.data;
+        total = tail[0].size = loop->gather.size;
+        count = total > 0;
         loop->gather_owner = NULL; /* its bytes stay there until the next owner comes */
     }
     for (i = 0; i < extra_count; i++)
         total += (tail[count++] = extra[i]).size;
     if (conn->broken)
         return false;
-    if (!was_blocked && conn->queue.first)
+    if (!conn->blocked && conn->queue.first)
         sent = wsi_conn_push(conn, tail, count);
-    else if (!was_blocked && count)
+    else if (!conn->blocked && count)
         sent = wsi_conn_offer(conn, tail, count, total);
-    if (sent < 0 || ((size_t)sent < total && !wsi_conn_store_rest(conn, tail, count, (size_t)sent))) {
-        wsi_conn_break(conn, sent < 0 ? WS_ERROR_CLOSED : WS_ERROR_MEMORY);
-        return false;
-    }
-    if (conn->blocked && !was_blocked) {
-        wsi_conn_prune(conn, 0, 0);
-        wsi_conn_interest(conn);
-    }
-    return true;
+    return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
 static void wsi_conn_flush(ws_conn *conn) {
@@ -3609,7 +3693,7 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
 }
 
 /* A peer that does not read gets no pile of pongs: only the newest waits (RFC 6455 5.5.3). */
-static bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
+WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
     wsi_extra *extra = wsi_conn_extra(conn);
     if (!extra)
         return false;
@@ -3619,7 +3703,7 @@ static bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
 }
 
 /* A piece that is too large to be gathered: sent from where it lies, or masked into the queue. */
-static bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
+WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span spans[2];
     wsi_block *block;
@@ -3654,9 +3738,9 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
     if (conn->blocked && piece->opcode == WSI_PONG)
         return wsi_conn_hold_pong(conn, piece);
     wsi_conn_own_gather(conn);
+    if (size >= WSI_LARGE)
+        return wsi_conn_emit_large(conn, piece);
     if (size > loop->gather.capacity - loop->gather.size) {
-        if (size > loop->gather.capacity / 4)
-            return wsi_conn_emit_large(conn, piece);
         wsi_conn_flush(conn);
         wsi_conn_own_gather(conn);
     }
@@ -3794,15 +3878,14 @@ static void wsi_conn_release_later(ws_conn *conn) {
 /* --- receiving --- */
 
 /* Keeps what is unfinished in the window, in memory of the connection's own. */
-static bool wsi_conn_hold(ws_conn *conn) {
+WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
     size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
     if (!unfinished) {
-        if (held->data)
-            wsi_buffer_free(&loop->memory, held);
+        wsi_buffer_free(&loop->memory, held);
         return true;
     }
     if (loop->window.base != held->data && held->capacity <= unfinished
@@ -3815,21 +3898,10 @@ static bool wsi_conn_hold(ws_conn *conn) {
     return true;
 }
 
-static void wsi_conn_event(ws_conn *conn, const ws_event *event) {
-    ws_loop *loop = wsi_conn_loop(conn);
-    const ws_handler *handler = conn->handler;
+WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     switch (event->type) {
     case WS_EVENT_REQUEST: wsi_conn_endpoint(conn)->request(conn); break;
-    case WS_EVENT_MESSAGE:
-        if (event->message.type == WS_TEXT) {
-            loop->checked = event->message.data;
-            loop->checked_size = event->message.size;
-        }
-        if (handler->on_message)
-            handler->on_message(conn, event->message);
-        loop->checked = NULL;
-        break;
-    case WS_EVENT_CHUNK: handler->on_chunk(conn, event->chunk); break;
+    case WS_EVENT_CHUNK: conn->handler->on_chunk(conn, event->chunk); break;
     case WS_EVENT_CLOSED:
         if (event->close.reason[0] && wsi_conn_extra(conn))
             strcpy(conn->extra->reason, event->close.reason);
@@ -3839,15 +3911,29 @@ static void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     }
 }
 
+static void wsi_conn_message(ws_conn *conn, ws_message message) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    if (!conn->handler->on_message)
+        return;
+    loop->checked = message.type == WS_TEXT ? message.data : NULL;
+    loop->checked_size = message.size;
+    conn->handler->on_message(conn, message);
+    loop->checked = NULL;
+}
+
 /* Serves all that is whole in the loop's window. */
 static void wsi_conn_process(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_event event;
     while (!conn->broken && !(conn->paused = wsi_conn_full(conn))
-           && wsi_engine_next(&conn->engine, &loop->window, &event))
-        wsi_conn_event(conn, &event);
+           && wsi_engine_next(&conn->engine, &loop->window, &event)) {
+        if (event.type == WS_EVENT_MESSAGE)
+            wsi_conn_message(conn, event.message);
+        else
+            wsi_conn_event(conn, &event);
+    }
     wsi_window_restore(&loop->window);
-    if (!wsi_conn_hold(conn)) {
+    if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
         (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
         wsi_conn_doom(conn);
     }
@@ -3911,7 +3997,7 @@ static void wsi_conn_resume(ws_conn *conn) {
         wsi_conn_process(conn);
 }
 
-static void wsi_conn_writable(ws_conn *conn) {
+WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     conn->blocked = false;
     wsi_conn_flush(conn);
     if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
@@ -3932,7 +4018,7 @@ static void wsi_conn_writable(ws_conn *conn) {
 /* on_close is over; the last bytes go out, then the end of the stream, and what the peer still
    sends is read and dropped: closing now would make the system reset the connection and destroy
    what is on its way. */
-static void wsi_conn_linger(ws_conn *conn, unsigned ready) {
+WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     ws_loop *loop = wsi_conn_loop(conn);
     const wsi_transport *transport = wsi_conn_endpoint(conn)->transport;
     if (ready & WS_WRITE) {
@@ -4168,8 +4254,31 @@ static bool wsi_conn_checked(const ws_loop *loop, ws_message message) {
     return loop->checked && message.data == loop->checked && message.size == loop->checked_size;
 }
 
+/* The common case, and nothing else: a server's small message that finds nothing in its way. What
+   is in any way unusual is left to the engine. */
+static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    uint8_t *to;
+    if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || !message.data
+        || message.size >= WSI_LARGE || conn->engine.env->role != WS_ROLE_SERVER
+        || (message.type != WS_BINARY && !wsi_conn_checked(loop, message)))
+        return false;
+    wsi_conn_own_gather(conn);
+    if (message.size + 14 > loop->gather.capacity - loop->gather.size || conn->broken)
+        return false;
+    to = loop->gather.data + loop->gather.size;
+    to += wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
+    memcpy(to, message.data, message.size);
+    loop->gather.size = (size_t)(to - loop->gather.data) + message.size;
+    return true;
+}
+
 WS_API bool ws_send(ws_conn *conn, ws_message message) {
-    if (!conn || !wsi_conn_may_send(conn))
+    if (!conn)
+        return false;
+    if (wsi_conn_gather(conn, message))
+        return true;
+    if (!wsi_conn_may_send(conn))
         return false;
     if (wsi_conn_checked(wsi_conn_loop(conn), message))
         return wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size);
