@@ -472,8 +472,8 @@ typedef struct wsi_engine {
     uint32_t utf8;        /* validator of the message; and of the one sent in parts */
     uint32_t utf8_out;
     uint16_t close_code;
-    uint8_t state, error, type;
-    bool final, clean, told, pinged, sending, chunks, in_frame, first, opened;
+    uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go */
+    bool final, clean, told, pinged, chunks, in_frame, first, opened;
 } wsi_engine;
 
 typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
@@ -491,7 +491,7 @@ struct ws_engine {
     wsi_buffer in, out;
     size_t out_sent;
     uint64_t now;
-    bool fixed;
+    bool fixed, ticked;
 };
 
 #ifdef __cplusplus
@@ -1241,24 +1241,34 @@ static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) {
     return word->size > 0;
 }
 
-/* The grammar of Sec-WebSocket-Extensions (RFC 6455 9.1). */
-static bool wsi_handshake_extensions(wsi_slice rest) {
+/* token *( ";" token [ "=" ( token / quoted token ) ] ), of RFC 6455 9.1. */
+static bool wsi_handshake_extension(wsi_slice rest) {
     wsi_slice word;
     bool value_may_follow = false;
-    if (!rest.size || rest.data[0] == '"' || !wsi_handshake_word(&rest, &word))
+    if (rest.data[0] == '"' || !wsi_handshake_word(&rest, &word))
         return false;
     while (rest.size) {
         char c = rest.data[0];
-        if (c != ',' && c != ';' && !(c == '=' && value_may_follow))
+        if (c != ';' && !(c == '=' && value_may_follow))
             return false;
         rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-        if (rest.size && rest.data[0] == '"' && c != '=')
-            return false;
-        if (!wsi_handshake_word(&rest, &word))
+        if ((rest.size && rest.data[0] == '"' && c != '=') || !wsi_handshake_word(&rest, &word))
             return false;
         value_may_follow = c == ';';
     }
     return true;
+}
+
+/* The grammar of Sec-WebSocket-Extensions: at least one; no token holds a comma. */
+static bool wsi_handshake_extensions(wsi_slice list) {
+    wsi_slice extension;
+    bool any = false;
+    while (wsi_text_next(&list, &extension)) {
+        if (!wsi_handshake_extension(extension))
+            return false;
+        any = true;
+    }
+    return any;
 }
 
 typedef struct wsi_handshake_seen { /* while the fields of one request are read */
@@ -1630,11 +1640,11 @@ static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
-    if ((size && !data) || (type != WS_TEXT && type != WS_BINARY))
+    if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
         return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
     if (!wsi_engine_emit(e, first ? (uint8_t)type : (uint8_t)WSI_CONTINUATION, last, data, size))
         return false;
-    e->sending = !last;
+    e->sending = last ? 0 : (uint8_t)type;
     return true;
 }
 
@@ -1647,8 +1657,7 @@ static bool wsi_engine_message(wsi_engine *e, ws_message message) {
 /* Text may be cut inside a character: the validator goes on where it stopped. */
 static bool wsi_engine_part(wsi_engine *e, ws_message part, bool last) {
     uint32_t utf8 = e->sending ? e->utf8_out : 0;
-    if (part.type == WS_TEXT && part.data
-        && (!wsi_utf8_feed(&utf8, part.data, part.size) || (last && utf8)))
+    if (part.type == WS_TEXT && ((part.data && !wsi_utf8_feed(&utf8, part.data, part.size)) || (last && utf8)))
         return wsi_engine_refuse(e, WS_ERROR_UTF8);
     if (!wsi_engine_send(e, part.type, !e->sending, last, part.data, part.size))
         return false;
@@ -1681,7 +1690,7 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, u
     if (size)
         memcpy(payload + 2, reason, size);
     if (!wsi_engine_emit(e, WSI_CLOSE, true, payload, code ? size + 2 : 0))
-        return wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return e->error == WS_ERROR_BUFFERED ? false : wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     e->state = WSI_CLOSING;
     e->since = now;
     return true;
@@ -1691,17 +1700,17 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, u
 
 /* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Unless keep is
    set, the connection is over. */
-static void wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
+static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
-    char line[64] = "HTTP/1.1 000 ", length[20];
-    bool head_only = wsi_text_is(e->env->request.method, "HEAD"), sent;
-    size_t used = 13;
+    char line[] = "HTTP/1.1 000 ", length[20];
+    bool bare = status == 204 || status == 304; /* RFC 9110 8.6, 15.3.5, 15.4.5 */
+    bool head_only = bare || wsi_text_is(e->env->request.method, "HEAD"), sent;
     wsi_text_decimal(line + 9, (uint64_t)status);
     line[12] = ' ';
-    sent = wsi_engine_raw(e, line, used) && wsi_engine_text(e, wsi_http_reason(status))
-           && wsi_engine_text(e, "\r\nContent-Length: ")
-           && wsi_engine_raw(e, length, wsi_text_decimal(length, body.size)) && wsi_engine_text(e, "\r\n")
-           && wsi_engine_text(e, more) && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n")
+    sent = wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
+           && (bare || (wsi_engine_text(e, "\r\nContent-Length: ")
+                        && wsi_engine_raw(e, length, wsi_text_decimal(length, body.size))))
+           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, more) && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n")
            && (head_only || wsi_engine_raw(e, body.data, body.size));
     if (e->state == WSI_ASKED)
         window->pos += (size_t)e->left;
@@ -1710,7 +1719,8 @@ static void wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
     if (keep && sent)
         e->state = WSI_HEAD;
     else
-        (void)wsi_engine_end(e, sent ? WS_OK : WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+    return sent;
 }
 
 /* A refusal that says its reason phrase, and no more, in the body. */
@@ -1721,7 +1731,7 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
                "Sec-WebSocket-Version: 13\r\n";
     else if (status == 405)
         more = "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n";
-    wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
+    (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
 }
 
 static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
@@ -1746,7 +1756,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
         || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
                                  || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)))
         || !wsi_engine_text(e, "\r\n\r\n"))
-        return wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
     e->left = 0;
     e->state = WSI_OPEN;
@@ -1831,7 +1841,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t si
     if (size && !wsi_utf8_valid(payload + 2, size - 2))
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size ? 2 : 0)) {
-        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* emit said why */
         return WSI_STEP_AGAIN;
     }
     e->state = WSI_CLOSED;
@@ -1852,7 +1862,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     if (frame->opcode == WSI_CLOSE)
         return wsi_engine_peer_close(e, payload, size, event);
     if (frame->opcode == WSI_PING && e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_PONG, true, payload, size)) {
-        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* emit said why */
         return WSI_STEP_AGAIN;
     }
     event->type = frame->opcode == WSI_PING ? WS_EVENT_PING : WS_EVENT_PONG;
@@ -2132,20 +2142,28 @@ WS_API const char *ws_error_text(ws_error error) {
 
 /* --- the engine by itself, with buffers of its own --- */
 
-static bool wsi_engine_own_emit(wsi_engine *core, const wsi_piece *piece) {
-    ws_engine *engine = (ws_engine *)core; /* core is its first member */
+enum { WSI_ENGINE_SPARE = 16 }; /* with fixed memory data leaves place for a close frame */
+
+/* Makes room for so many bytes more. */
+static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     wsi_buffer *out = &engine->out;
-    size_t size = piece->header_size + piece->size;
-    bool room;
-    if (size < piece->size)
-        return wsi_engine_refuse(core, WS_ERROR_ARGUMENT);
-    if (engine->out_sent && out->capacity - out->size < size) {
+    if (engine->out_sent && out->capacity - out->size < size + WSI_ENGINE_SPARE) {
         memmove(out->data, out->data + engine->out_sent, out->size - engine->out_sent);
         out->size -= engine->out_sent;
         engine->out_sent = 0;
     }
-    room = engine->fixed ? out->capacity - out->size >= size : wsi_buffer_reserve(&engine->memory, out, size);
-    if (!room)
+    if (!engine->fixed)
+        return wsi_buffer_reserve(&engine->memory, out, size);
+    return out->capacity - out->size >= size + (data ? WSI_ENGINE_SPARE : 0);
+}
+
+static bool wsi_engine_own_emit(wsi_engine *core, const wsi_piece *piece) {
+    ws_engine *engine = (ws_engine *)core; /* core is its first member */
+    wsi_buffer *out = &engine->out;
+    size_t size = piece->header_size + piece->size;
+    if (size < piece->size || size > SIZE_MAX / 4)
+        return wsi_engine_refuse(core, WS_ERROR_ARGUMENT);
+    if (!wsi_engine_own_room(engine, size, piece->opcode < WSI_CLOSE))
         return wsi_engine_refuse(core, engine->fixed ? WS_ERROR_BUFFERED : WS_ERROR_MEMORY);
     wsi_frame_put(out->data + out->size, piece);
     out->size += size;
@@ -2177,6 +2195,8 @@ static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *co
     uint8_t nonce[16];
     char key[24];
     wsi_engine *e = &engine->core;
+    wsi_slice offer = wsi_text_z(config->subprotocols), first;
+    bool offers = wsi_text_next(&offer, &first);
     if (!config->random || !config->host || !config->random(config->random_user, nonce, sizeof nonce))
         return false;
     (void)wsi_text_base64(key, nonce, sizeof nonce);
@@ -2186,8 +2206,8 @@ static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *co
            && wsi_engine_text(e, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                  "Sec-WebSocket-Key: ")
            && wsi_engine_raw(e, key, sizeof key)
-           && (!config->subprotocols || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
-                                         && wsi_engine_text(e, config->subprotocols)))
+           && (!offers || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
+                           && wsi_engine_text(e, config->subprotocols)))
            && wsi_engine_text(e, "\r\n\r\n");
 }
 
@@ -2230,8 +2250,18 @@ WS_API void ws_engine_free(ws_engine *engine) {
         wsi_buffer_free(&engine->memory, &engine->in);
         wsi_buffer_free(&engine->memory, &engine->out);
     }
+    memset(&engine->window, 0, sizeof engine->window);
+    engine->out.size = engine->out_sent = 0;
     (void)wsi_engine_end(&engine->core, WS_OK, WS_CLOSE_BROKEN);
     engine->core.told = true;
+}
+
+/* Whether so much is unsent that nothing more is read. */
+static bool wsi_engine_own_full(const ws_engine *engine) {
+    size_t unsent = engine->out.size - engine->out_sent;
+    if (engine->fixed)
+        return engine->out.capacity - unsent < engine->env.limits.message + 14 + WSI_ENGINE_SPARE;
+    return unsent >= engine->env.limits.buffered;
 }
 
 /* What is kept moves to the front; the buffer grows with what came, never with what was announced. */
@@ -2243,15 +2273,23 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
         return room;
     window = &engine->window;
     wsi_window_restore(window);
+    if (engine->core.state == WSI_ASKED) { /* the request at hand must stay where it is */
+        room.data = window->base + window->end;
+        room.size = engine->in.capacity - window->end - 1;
+        return room;
+    }
     kept = wsi_engine_unfinished(&engine->core, window);
     if (window->base)
         wsi_engine_keep(&engine->core, window, engine->in.data);
     engine->in.size = kept;
-    if (!engine->fixed && engine->in.capacity - kept < 2 && !wsi_buffer_reserve(&engine->memory, &engine->in, 1024)) {
+    if (!engine->fixed && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
+        && !wsi_buffer_reserve(&engine->memory, &engine->in, 1024)) {
         (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
         return room;
     }
     wsi_engine_open_window(&engine->core, window, engine->in.data, kept, 0);
+    if (engine->in.capacity - kept < 2)
+        return room;
     room.data = engine->in.data + kept;
     room.size = engine->in.capacity - kept - 1;
     return room;
@@ -2267,13 +2305,6 @@ WS_API void ws_engine_received(ws_engine *engine, size_t size) {
 WS_API void ws_engine_ended(ws_engine *engine) {
     if (engine)
         (void)wsi_engine_end(&engine->core, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
-}
-
-static bool wsi_engine_own_full(const ws_engine *engine) {
-    size_t unsent = engine->out.size - engine->out_sent;
-    if (engine->fixed)
-        return engine->out.capacity - unsent < engine->env.limits.message + 16;
-    return unsent >= engine->env.limits.buffered;
 }
 
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
@@ -2321,8 +2352,9 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
     if (!engine)
         return UINT64_MAX;
-    if (!engine->now && !engine->core.since)
+    if (!engine->ticked)
         engine->core.since = engine->core.heard = now; /* the first call sets the clock */
+    engine->ticked = true;
     engine->now = now;
     return wsi_engine_tick(&engine->core, &engine->window, now);
 }
@@ -2361,10 +2393,9 @@ WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content
         memcpy(more + 14 + size, "\r\n", 3);
     }
     wsi_window_restore(&engine->window);
-    wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
-                       engine->env.request.keep_alive && !engine->env.request.upgrade
-                           && !engine->env.request.chunked && !engine->env.request.content_length);
-    return true;
+    return wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
+                              engine->env.request.keep_alive && !engine->env.request.upgrade
+                                  && !engine->env.request.chunked && !engine->env.request.content_length);
 }
 
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
@@ -2420,11 +2451,13 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe) {
 }
 
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
+    int i;
     if (!pipe)
         return;
-    pipe->now += milliseconds;
-    (void)ws_engine_tick(pipe->ends[0], pipe->now);
-    (void)ws_engine_tick(pipe->ends[1], pipe->now);
+    for (i = 0; i < 4; i++) { /* before and after: the first tick sets an engine's clock */
+        (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
+        pipe->now += i == 1 ? milliseconds : 0;
+    }
 }
 
 #ifndef WS_NO_NET
@@ -2772,6 +2805,8 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
             *read &= ~mask;
             *write &= ~mask;
             if (source)
+                *ready &= source->interest; /* a callback of this round may have changed it */
+            if (source && *ready)
                 return source;
         }
     }
@@ -3367,6 +3402,7 @@ typedef struct wsi_extra { /* what few connections need */
     size_t pong_size;   /* 0: none waits */
     char reason[124];
     wsi_queue later;    /* broadcasts that wait for the end of a message sent in parts */
+    size_t later_size;  /* not in `buffered`: they must not keep that message from ending */
 } wsi_extra;
 
 typedef struct wsi_texts { /* subprotocol and parameters, each with its zero */
@@ -3547,20 +3583,19 @@ static bool wsi_conn_outdated(const wsi_node *node) {
     return later != NULL;
 }
 
-/* Drops broadcasts that have not begun: of this room, oldest first, while more than `enough` is
-   buffered; room 0: those that are outdated. */
-static void wsi_conn_prune(ws_conn *conn, uint32_t room, size_t enough) {
-    ws_loop *loop = wsi_conn_loop(conn);
+/* Drops broadcasts that have not begun: of this room, oldest first, while the queue's size is above
+   enough; room 0: those that are outdated. */
+static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue, size_t *size, uint32_t room, size_t enough) {
     wsi_queue kept = {NULL, NULL};
-    while (conn->queue.first) {
-        wsi_node *node = conn->queue.first;
-        bool unwanted = room ? node->room == room && conn->buffered > enough : wsi_conn_outdated(node);
+    while (queue->first) {
+        wsi_node *node = queue->first;
+        bool unwanted = room ? node->room == room && *size > enough : wsi_conn_outdated(node);
         if (unwanted && !node->begun) {
-            conn->buffered -= node->to - node->from;
-            wsi_queue_shift(loop, &conn->queue);
+            *size -= node->to - node->from;
+            wsi_queue_shift(loop, queue);
             continue;
         }
-        conn->queue.first = node->next;
+        queue->first = node->next;
         node->next = NULL;
         if (kept.last)
             kept.last->next = node;
@@ -3568,7 +3603,7 @@ static void wsi_conn_prune(ws_conn *conn, uint32_t room, size_t enough) {
             kept.first = node;
         kept.last = node;
     }
-    conn->queue = kept;
+    *queue = kept;
 }
 
 /* Takes so many sent bytes off the queue; returns those that were not of the queue. */
@@ -3592,8 +3627,6 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
 /* Offers so many bytes to the socket. Returns how many it took, or WSI_FAILED. */
 static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t count, size_t total) {
     ptrdiff_t sent = wsi_conn_endpoint(conn)->transport->write(&conn->source, spans, count);
-    if (sent > 0)
-        wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
     conn->blocked = (size_t)sent < total; /* a failure is no less */
     return sent;
 }
@@ -3640,7 +3673,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
         return false;
     }
     if (conn->blocked && !(conn->source.interest & WS_WRITE)) {
-        wsi_conn_prune(conn, 0, 0);
+        wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, &conn->buffered, 0, 0);
         wsi_conn_interest(conn);
     }
     return true;
@@ -3696,7 +3729,7 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
 WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
     wsi_extra *extra = wsi_conn_extra(conn);
     if (!extra)
-        return false;
+        return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
     extra->pong_size = piece->header_size + piece->size;
     wsi_frame_put(extra->pong, piece);
     return true;
@@ -3763,6 +3796,7 @@ static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_co
 
 static void wsi_conn_tick(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
+    bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next;
     if (conn->over) { /* it lingered long enough */
         conn->broken = true;
@@ -3772,10 +3806,12 @@ static void wsi_conn_tick(ws_conn *conn) {
     if (conn->engine.state == WSI_HEAD && conn->blocked)
         conn->engine.since = conn->engine.heard; /* it is still taking the last answer */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
-    if (conn->engine.state == WSI_CLOSED)
-        wsi_conn_doom(conn);
-    else
+    if (conn->engine.state != WSI_CLOSED) {
         wsi_conn_schedule(conn, next);
+        return;
+    }
+    conn->broken = conn->broken || was_open; /* nothing more is expected of a peer that is silent */
+    wsi_conn_doom(conn);
 }
 
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
@@ -3802,21 +3838,23 @@ typedef struct wsi_delivery {
     uint8_t slow;
 } wsi_delivery;
 
-/* Makes place in a full buffer, or does with the member what the policy says. false: no delivery. */
-static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
+/* Makes place for a delivery, or does with the member what the policy says. */
+static void wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, size_t *size, const wsi_delivery *delivery) {
+    ws_loop *loop = wsi_conn_loop(conn);
     switch (delivery->slow) {
-    case WS_SLOW_LATEST: wsi_conn_prune(conn, delivery->room, 0); break;
-    case WS_SLOW_DROP_OLDEST: wsi_conn_prune(conn, delivery->room, conn->engine.env->limits.buffered - 1); break;
+    case WS_SLOW_LATEST: wsi_conn_prune(loop, queue, size, delivery->room, 0); break;
+    case WS_SLOW_DROP_OLDEST:
+        wsi_conn_prune(loop, queue, size, delivery->room, conn->engine.env->limits.buffered - 1);
+        break;
     case WS_SLOW_CLOSE:
-        (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", wsi_conn_loop(conn)->now);
+        (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", loop->now);
         wsi_conn_tick(conn);
         break;
     default: break;
     }
-    return conn->engine.state == WSI_OPEN && !wsi_conn_full(conn);
 }
 
-static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
+static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, size_t *size, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
     if (last && last->block == delivery->block && last->to == delivery->from && last->room == delivery->room
         && delivery->slow != WS_SLOW_LATEST) {
@@ -3830,32 +3868,48 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
         last->room = delivery->room;
         last->slow = delivery->slow;
     }
-    conn->buffered += delivery->to - delivery->from;
+    *size += delivery->to - delivery->from;
     return true;
 }
 
-static void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
+/* To a connection that is sending a message in parts: no other may come between them. */
+WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
+    wsi_extra *extra = wsi_conn_extra(conn);
+    size_t limit = conn->engine.env->limits.buffered;
+    if (!extra)
+        return false;
+    if (extra->later_size >= limit || delivery->slow == WS_SLOW_LATEST)
+        wsi_conn_make_place(conn, &extra->later, &extra->later_size, delivery);
+    return conn->engine.state != WSI_OPEN || extra->later_size >= limit
+           || wsi_conn_enqueue(conn, &extra->later, &extra->later_size, delivery);
+}
+
+/* false: there was no memory for it. */
+static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = delivery->to - delivery->from;
-    bool latest = delivery->slow == WS_SLOW_LATEST, taken;
-    if (conn->engine.state != WSI_OPEN || !conn->handler)
-        return;
-    if ((wsi_conn_full(conn) || (latest && conn->blocked)) && !wsi_conn_make_place(conn, delivery))
-        return;
-    if (conn->engine.sending) { /* no message may come between the parts of another */
-        taken = wsi_conn_extra(conn) && wsi_conn_enqueue(conn, &conn->extra->later, delivery);
-    } else if (wsi_conn_gathered(conn) && size <= loop->gather.capacity - loop->gather.size) {
+    if (wsi_conn_full(conn) || (delivery->slow == WS_SLOW_LATEST && conn->blocked))
+        wsi_conn_make_place(conn, &conn->queue, &conn->buffered, delivery);
+    if (conn->engine.state != WSI_OPEN || wsi_conn_full(conn))
+        return true;
+    if (wsi_conn_gathered(conn) && size <= loop->gather.capacity - loop->gather.size) {
         memcpy(loop->gather.data + loop->gather.size, delivery->block->data + delivery->from, size);
         loop->gather.size += size;
-        return;
-    } else if (conn->blocked && size <= WSI_COPIED && delivery->slow < WS_SLOW_DROP_OLDEST) {
-        taken = wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
-    } else {
-        if (wsi_conn_gathered(conn))
-            wsi_conn_flush(conn);
-        taken = wsi_conn_enqueue(conn, &conn->queue, delivery);
-        wsi_conn_mark_dirty(conn);
+        return true;
     }
+    if (wsi_conn_gathered(conn))
+        wsi_conn_flush(conn);
+    if (conn->blocked && size <= WSI_COPIED && delivery->slow < WS_SLOW_DROP_OLDEST)
+        return wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
+    wsi_conn_mark_dirty(conn);
+    return wsi_conn_enqueue(conn, &conn->queue, &conn->buffered, delivery);
+}
+
+static void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
+    bool taken;
+    if (conn->engine.state != WSI_OPEN || !conn->handler)
+        return;
+    taken = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
     if (!taken && delivery->slow == WS_SLOW_CLOSE)
         wsi_conn_break(conn, WS_ERROR_MEMORY);
 }
@@ -3872,6 +3926,8 @@ static void wsi_conn_release_later(ws_conn *conn) {
         conn->queue.first = later->first;
     conn->queue.last = later->last;
     later->first = later->last = NULL;
+    conn->buffered += conn->extra->later_size;
+    conn->extra->later_size = 0;
     wsi_conn_mark_dirty(conn);
 }
 
@@ -3943,15 +3999,18 @@ static void wsi_conn_process(ws_conn *conn) {
         wsi_conn_interest(conn);
 }
 
-/* Room behind the held bytes of a large message: as much again as has come, no more. */
+/* Room behind the held bytes of a large message: as much again as has come, no more; and beyond
+   a buffer's size only what the frame still wants. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
-    size_t room = held->capacity - held->size - 1;
-    size_t ahead = engine->left + 16 < held->size ? (size_t)engine->left + 16 : held->size;
+    ws_loop *loop = wsi_conn_loop(conn);
+    size_t room = held->capacity - held->size - 1, ahead = held->size;
+    if (ahead > loop->receive.capacity && ahead > engine->left)
+        ahead = engine->left > loop->receive.capacity ? (size_t)engine->left : loop->receive.capacity;
     if (room >= ahead || room >= WSI_SMALL)
         return true;
-    return wsi_buffer_resize(&wsi_conn_loop(conn)->memory, held, held->size + ahead + 1);
+    return wsi_buffer_resize(&loop->memory, held, held->size + ahead + 1);
 }
 
 static void wsi_conn_read(ws_conn *conn) {
@@ -3998,8 +4057,11 @@ static void wsi_conn_resume(ws_conn *conn) {
 }
 
 WSI_RARE void wsi_conn_writable(ws_conn *conn) {
+    size_t before = conn->buffered;
     conn->blocked = false;
     wsi_conn_flush(conn);
+    if (conn->buffered < before) /* it takes what waited: it lives */
+        wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
     if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
         ws_span pong;
         pong.data = conn->extra->pong;
@@ -4329,7 +4391,7 @@ WS_API void ws_drop(ws_conn *conn) {
 
 WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
 
-WS_API size_t ws_buffered(const ws_conn *conn) { return conn ? conn->buffered + wsi_conn_gathered(conn) : 0; }
+WS_API size_t ws_buffered(const ws_conn *conn) { return conn ? conn->buffered + wsi_conn_gathered(conn) + (conn->extra ? conn->extra->later_size : 0) : 0; }
 
 WS_API ws_error ws_last_error(const ws_conn *conn) {
     return conn ? (ws_error)conn->engine.error : WS_ERROR_ARGUMENT;
@@ -5015,8 +5077,8 @@ static void wsi_server_request(ws_conn *conn) {
     else if (request->upgrade)
         wsi_server_open(conn, route, values, count);
     else
-        wsi_engine_respond(&conn->engine, window, 200, route->header, wsi_text(route->page, route->page_size),
-                           request->keep_alive);
+        (void)wsi_engine_respond(&conn->engine, window, 200, route->header, wsi_text(route->page, route->page_size),
+                                 request->keep_alive);
 }
 
 WS_API const char *ws_param(const ws_conn *conn, const char *name) {
@@ -5084,6 +5146,7 @@ static void wsi_server_close(ws_server *server) {
     (void)wsi_poll_set(&loop->poll, &server->listener, WS_NONE);
     wsi_timer_clear(loop, &server->resume);
     (void)close(server->listener.descriptor);
+    server->listener.descriptor = -1;
 }
 
 static void wsi_server_drop_all(ws_server *server) {

@@ -1,0 +1,137 @@
+/*
+   A small test harness. A file of tests looks like this:
+
+       static void test_sum(void) {
+           if (!test_begin("sum of %d and %d", 1, 2))
+               return;
+           CHECK_EQ(sum(1, 2), 3);
+       }
+
+       int main(int argc, char **argv) {
+           test_start(argc, argv);
+           test_sum();
+           return test_finish();
+       }
+
+   A test lasts until the next test_begin. Assertions record a failure and go on. An argument on
+   the command line runs only the tests whose name holds it.
+*/
+#ifndef TEST_H
+#define TEST_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEST_MAX_REPORTS 4 /* of one test: an exhaustive loop must not flood the screen */
+
+typedef struct test_state {
+    const char *filter;
+    char name[200];
+    bool running;
+    int failures; /* of the running test */
+    int passed, failed, skipped;
+} test_state;
+
+static test_state test_now;
+
+static inline void test_start(int argc, char **argv) {
+    memset(&test_now, 0, sizeof test_now);
+    test_now.filter = argc > 1 ? argv[1] : "";
+    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* a crash must not swallow what was found */
+}
+
+static inline void test_end(void) {
+    if (test_now.running) {
+        if (test_now.failures)
+            test_now.failed++;
+        else
+            test_now.passed++;
+    }
+    test_now.running = false;
+}
+
+/* Ends the running test and begins one of this name. false: the filter leaves it out. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+static inline bool test_begin(const char *format, ...) {
+    va_list arguments;
+    test_end();
+    va_start(arguments, format);
+    (void)vsnprintf(test_now.name, sizeof test_now.name, format, arguments);
+    va_end(arguments);
+    test_now.failures = 0;
+    test_now.running = strstr(test_now.name, test_now.filter) != NULL;
+    return test_now.running;
+}
+
+/* Counts the running test as skipped. */
+static inline void test_skip(const char *why) {
+    printf("skipped: %s: %s\n", test_now.name, why);
+    if (test_now.running)
+        test_now.skipped++;
+    test_now.running = false;
+}
+
+/* Prints the result, which is the last line, and returns the exit status. */
+static inline int test_finish(void) {
+    test_end();
+    printf("%d passed, %d failed", test_now.passed, test_now.failed);
+    if (test_now.skipped)
+        printf(", %d skipped", test_now.skipped);
+    printf("\n");
+    return test_now.failed ? 1 : 0;
+}
+
+/* Records a failure; true when there is still something to print about it. */
+static inline bool test_failure(const char *file, int line, const char *what) {
+    if (++test_now.failures > TEST_MAX_REPORTS)
+        return false;
+    printf("FAILED %s\n  %s:%d: %s\n", test_now.name, file, line, what);
+    return true;
+}
+
+static inline void test_check(bool good, const char *what, const char *file, int line) {
+    if (!good)
+        (void)test_failure(file, line, what);
+}
+
+static inline void test_equal(long long is, long long wanted, const char *what, const char *file, int line) {
+    if (is != wanted && test_failure(file, line, what))
+        printf("    is %lld, should be %lld\n", is, wanted);
+}
+
+static inline void test_row(const char *title, const uint8_t *data, size_t size, size_t from) {
+    size_t i;
+    printf("    %-9s %zu bytes, from %zu:", title, size, from);
+    for (i = from; i < size && i < from + 20; i++)
+        printf(" %02x", data[i]);
+    printf("  ");
+    for (i = from; i < size && i < from + 20; i++)
+        printf("%c", data[i] >= 32 && data[i] < 127 ? data[i] : '.');
+    printf("\n");
+}
+
+static inline void test_memory(const void *is, size_t is_size, const void *wanted, size_t wanted_size,
+                               const char *what, const char *file, int line) {
+    const uint8_t *a = (const uint8_t *)is, *b = (const uint8_t *)wanted;
+    size_t at = 0;
+    while (at < is_size && at < wanted_size && a[at] == b[at])
+        at++;
+    if ((at == is_size && at == wanted_size) || !test_failure(file, line, what))
+        return;
+    test_row("is", a, is_size, at > 8 ? at - 8 : 0);
+    test_row("should be", b, wanted_size, at > 8 ? at - 8 : 0);
+}
+
+#define CHECK(condition) test_check((condition) ? true : false, #condition, __FILE__, __LINE__)
+#define CHECK_EQ(is, wanted) \
+    test_equal((long long)(is), (long long)(wanted), #is " == " #wanted, __FILE__, __LINE__)
+#define CHECK_MEM(is, is_size, wanted, wanted_size) \
+    test_memory((is), (is_size), (wanted), (wanted_size), #is " == " #wanted, __FILE__, __LINE__)
+#define CHECK_STR(is, wanted) CHECK_MEM((is), strlen(is), (wanted), strlen(wanted))
+
+#endif
