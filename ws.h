@@ -1710,7 +1710,8 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
     sent = wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
            && (bare || (wsi_engine_text(e, "\r\nContent-Length: ")
                         && wsi_engine_raw(e, length, wsi_text_decimal(length, body.size))))
-           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, more) && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n")
+           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, more)
+           && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n")
            && (head_only || wsi_engine_raw(e, body.data, body.size));
     if (e->state == WSI_ASKED)
         window->pos += (size_t)e->left;
@@ -1975,6 +1976,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
    is in any way unusual, wrong included, is left to wsi_engine_frame. */
 static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event) {
     uint8_t *data = window->base + window->pos;
+    const uint8_t *key;
     size_t here = window->end - window->pos, size;
     size_t header = e->env->role == WS_ROLE_SERVER ? 6 : 2;
     if (here < 8 || e->in_frame || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82)
@@ -1989,9 +1991,10 @@ static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event)
     }
     if (header > 8 || here < header + size || size > e->env->limits.message)
         return false;
-    wsi_engine_unmask(e, data + header, data + header, size, data + header - 4);
+    key = header < 6 ? data : data + header - 4;
+    wsi_engine_unmask(e, data + header, data + header, size, key);
     if (data[0] == 0x81 && !wsi_utf8_valid(data + header, size)) {
-        wsi_engine_unmask(e, data + header, data + header, size, data + header - 4);
+        wsi_engine_unmask(e, data + header, data + header, size, key); /* as it came */
         return false;
     }
     window->pos += header + size;
@@ -2025,12 +2028,10 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
 /* The next event in the window. false: none is whole yet. Its data lives until the next call. */
 static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_window_restore(window);
-    if (e->state == WSI_OPEN) {
-        if (window->pos == window->end)
-            return false;
-        if (wsi_engine_whole(e, window, event))
-            return true;
-    }
+    if (window->pos == window->end && e->state != WSI_CLOSED)
+        return false;
+    if (e->state == WSI_OPEN && wsi_engine_whole(e, window, event))
+        return true;
     return wsi_engine_any(e, window, event);
 }
 
@@ -2122,7 +2123,7 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_BUFFERED: return "the peer reads too slowly and its buffer is full; go on in on_drain";
     case WS_ERROR_UTF8: return "text must be valid UTF-8; send other data as WS_BINARY";
     case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
-    case WS_ERROR_PATTERN: return "a route starts with '/' and has at most 8 {name}, {n:int}, {x:float}, {id:uuid}, {rest:path} last";
+    case WS_ERROR_PATTERN: return "write a route as '/a/{name}'; {n:int} {x:float} {id:uuid}, {rest:path} last; at most 8";
     case WS_ERROR_DUPLICATE: return "the pattern, or a parameter's name in it, stands there already; choose another";
     case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
     case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";
@@ -2221,6 +2222,7 @@ static bool wsi_engine_head_safe(const char *text, char first_allowed) {
 
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     if (!engine || !config || !wsi_engine_head_safe(config->host, '!') || !wsi_engine_head_safe(config->path, '!')
+        || (config->path && (config->path[0] != '/' || strchr(config->path, '#')))
         || !wsi_engine_head_safe(config->subprotocols, ' '))
         return false;
     memset(engine, 0, sizeof *engine);
@@ -4391,7 +4393,11 @@ WS_API void ws_drop(ws_conn *conn) {
 
 WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
 
-WS_API size_t ws_buffered(const ws_conn *conn) { return conn ? conn->buffered + wsi_conn_gathered(conn) + (conn->extra ? conn->extra->later_size : 0) : 0; }
+WS_API size_t ws_buffered(const ws_conn *conn) {
+    if (!conn)
+        return 0;
+    return conn->buffered + wsi_conn_gathered(conn) + (conn->extra ? conn->extra->later_size : 0);
+}
 
 WS_API ws_error ws_last_error(const ws_conn *conn) {
     return conn ? (ws_error)conn->engine.error : WS_ERROR_ARGUMENT;
