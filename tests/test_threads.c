@@ -37,7 +37,7 @@ static void worker_close(ws_conn *conn, ws_close_info why) {
 
 static void *worker_run(void *argument) {
     worker *w = (worker *)argument;
-    w->result = ws_run(w->loop);
+    w->result = (int)ws_run(w->loop);
     return NULL;
 }
 
