@@ -2025,14 +2025,16 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     return step == WSI_STEP_EVENT;
 }
 
+static bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) {
+    return (e->state == WSI_OPEN && wsi_engine_whole(e, window, event)) || wsi_engine_any(e, window, event);
+}
+
 /* The next event in the window. false: none is whole yet. Its data lives until the next call. */
-static bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
+static inline bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_window_restore(window);
     if (window->pos == window->end && e->state != WSI_CLOSED)
         return false;
-    if (e->state == WSI_OPEN && wsi_engine_whole(e, window, event))
-        return true;
-    return wsi_engine_any(e, window, event);
+    return wsi_engine_some(e, window, event);
 }
 
 /* How many bytes must be kept until more come. */
@@ -3635,7 +3637,7 @@ static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t coun
 
 /* Offers queue and tail until all is sent or the socket takes no more. Returns the bytes of the
    tail that were sent, or WSI_FAILED. */
-WSI_RARE ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
+static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     for (;;) {
         ws_span spans[WSI_SPANS];
         const wsi_node *node = conn->queue.first;
@@ -3705,9 +3707,21 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
+/* Sends what there is; mostly that is gathered bytes and nothing else. */
 static void wsi_conn_flush(ws_conn *conn) {
-    if (conn->queue.first || wsi_conn_gathered(conn))
+    ws_loop *loop = wsi_conn_loop(conn);
+    ws_span bytes;
+    ptrdiff_t sent;
+    if (conn->queue.first || conn->broken || conn->blocked || loop->gather_owner != conn) {
         (void)wsi_conn_write(conn, NULL, 0);
+        return;
+    }
+    loop->gather_owner = NULL; /* its bytes stay there until the next owner comes */
+    bytes.data = loop->gather.data;
+    bytes.size = loop->gather.size;
+    sent = bytes.size ? wsi_conn_offer(conn, &bytes, 1, bytes.size) : 0;
+    if (sent < 0 || conn->blocked)
+        (void)wsi_conn_offered(conn, &bytes, 1, sent);
 }
 
 /* Makes the connection the one whose bytes are gathered. */
