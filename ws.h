@@ -4980,28 +4980,29 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
     return server && wsi_server_page(server, pattern, content_type, body, body ? strlen(body) : 0);
 }
 
-static bool wsi_server_read_file(wsi_memory *memory, FILE *file, wsi_buffer *content) {
+static ws_error wsi_server_read_file(wsi_memory *memory, FILE *file, wsi_buffer *content) {
     while (wsi_buffer_reserve(memory, content, WSI_SMALL)) {
         size_t got = fread(content->data + content->size, 1, WSI_SMALL, file);
         content->size += got;
         if (got < WSI_SMALL)
-            return !ferror(file);
+            return ferror(file) ? WS_ERROR_FILE : WS_OK;
     }
-    return false;
+    return WS_ERROR_MEMORY;
 }
 
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *name) {
     wsi_buffer content = {NULL, 0, 0};
+    ws_error error;
     FILE *file;
     bool good;
     if (!server)
         return false;
     file = name ? fopen(name, "rb") : NULL;
-    good = file && wsi_server_read_file(wsi_server_memory(server), file, &content);
+    error = file ? wsi_server_read_file(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
     if (file)
         (void)fclose(file);
-    good = good ? wsi_server_page(server, pattern, content_type, (const char *)content.data, content.size)
-                : wsi_loop_fail(server->endpoint.loop, WS_ERROR_FILE);
+    good = error ? wsi_loop_fail(server->endpoint.loop, error)
+                 : wsi_server_page(server, pattern, content_type, (const char *)content.data, content.size);
     wsi_buffer_free(wsi_server_memory(server), &content);
     return good;
 }

@@ -23,6 +23,7 @@ static void enter(ws_conn *conn, unsigned number) {
     part.size = 4;
     part.type = WS_TEXT;
     (void)ws_send_part(conn, part, false);
+    (void)ws_broadcast_text(conn, ws_param(conn, "room"), "waits for the end");
     (void)ws_send_part(conn, part, true);
 }
 
@@ -177,6 +178,81 @@ static void test_allocations(bool after) {
         printf("allocations: %zu points\n", points);
 }
 
+/* Memory fails from the Nth allocation on, and the program shuts down: it must come to its end. */
+static void test_shutdown(void) {
+    size_t n;
+    if (!test_begin("the Nth allocation and all behind it fail during a shutdown, for all N"))
+        return;
+    for (n = 0; n < 12; n++) {
+        calls_reset();
+        CHECK(start());
+        net_small_buffers();
+        peer *a = enter_room("/ws/lobby"), *b = enter_room("/ws/lobby");
+        b->deaf = true;
+        net.quiet = true;
+        peer_frames(a, "82#1000");
+        (void)ws_send_binary(net.conns[2], net.peers, sizeof net.peers);
+        rounds(3);
+        net.memory.fail_at = net.memory.calls + 1 + n;
+        net.memory.fail_after = true;
+        CHECK(ws_shutdown(net.loop, 100));
+        (void)ws_watch(net.loop, a->fd, WS_READ, NULL, NULL);
+        rounds(3);
+        net.now += 101;
+        rounds(3);
+        CHECK(net.loop->stopped);
+        NET_END();
+    }
+}
+
+static void watched(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+    (void)loop;
+    (void)descriptor;
+    (void)ready;
+    (void)user;
+}
+
+/* Calls that answer with false or 0 when there is no memory, and leave all as it was. */
+static void test_refusals(void) {
+    char name[] = "/tmp/ws_test_fault_XXXXXX";
+    int fd = mkstemp(name), again;
+    if (!test_begin("without memory: what a program calls answers no, and yes when there is some again"))
+        return;
+    CHECK(write(fd, name, sizeof name) == (ssize_t)sizeof name);
+    calls_reset();
+    CHECK(start());
+    (void)enter_room("/ws/lobby");
+    net.memory.fail_at = net.memory.calls + 1;
+    net.memory.fail_after = true;
+    for (again = 0; again < 2; again++) {
+        bool wanted = again == 1;
+        ws_id timer = ws_after(net.loop, 1000, tick, NULL);
+        CHECK_EQ(timer != 0, wanted);
+        CHECK_EQ(ws_every(net.loop, 1000, tick, NULL) != 0, wanted);
+        CHECK_EQ(ws_watch(net.loop, fd, WS_READ, watched, NULL), wanted);
+        CHECK_EQ(ws_join(net.conns[1], "room"), wanted);
+        CHECK_EQ(ws_last_error(net.conns[1]) == WS_ERROR_MEMORY, true);
+        CHECK_EQ(ws_broadcast_text(net.conns[1], NULL, "text"), wanted);
+        CHECK_EQ(ws_loop_error(net.loop), WS_OK);
+        net.memory.fail_at = 0;
+    }
+    CHECK(ws_watch(net.loop, fd, WS_NONE, NULL, NULL));
+    (void)close(fd);
+    net.descriptors--;
+    for (again = 1; again < 20; again++) {
+        net.memory.fail_at = net.memory.calls + (size_t)again;
+        if (ws_page_file(net.server, "/file", "text/plain", name))
+            break;
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_MEMORY);
+        net.loop->error = WS_OK;
+    }
+    CHECK(again > 2 && again < 20);
+    (void)unlink(name);
+    net.memory.fail_at = 0;
+    CHECK(recovered());
+    NET_END();
+}
+
 static const struct {
     calls_kind kind;
     int error; /* 0: short */
@@ -247,6 +323,8 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_allocations(false);
     test_allocations(true);
+    test_shutdown();
+    test_refusals();
     test_faults(false);
     test_faults(true);
     test_sizes();

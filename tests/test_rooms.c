@@ -36,6 +36,13 @@ static void test_members(void) {
     CHECK_EQ(ids[1], 77);
     CHECK_EQ(ws_room_members(net.server, "r", NULL, 0), 2);
     CHECK_EQ(ws_room_members(net.server, NULL, ids, 4), 3);
+    (void)net_connect(); /* no WebSocket yet */
+    net_settle();
+    ids[1] = 77;
+    CHECK_EQ(ws_room_members(net.server, NULL, ids, 1), 3);
+    CHECK_EQ(ids[1], 77);
+    CHECK_EQ(ws_room_members(net.server, NULL, NULL, 3), 3);
+    CHECK_EQ(ws_room_count(net.server, NULL), 3);
     CHECK_EQ(ws_room_members(net.server, "none", ids, 4), 0);
     CHECK(!ws_leave(net.conns[3], "r") && !ws_leave(net.conns[1], "none") && !ws_leave(net.conns[1], NULL));
     CHECK(ws_leave(net.conns[1], "r") && !ws_leave(net.conns[1], "r"));
@@ -230,6 +237,40 @@ static void test_framed_once(void) {
         CHECK_EQ(net.peers[i - 1].in.size, sizeof large + 10);
     }
     CHECK(net.memory.used < before + 30 * 100);
+    NET_END();
+}
+
+static void test_much_in_one_round(void) {
+    static char text[15001];
+    peer *p[3];
+    size_t i, k, used = 0;
+    if (!test_begin("broadcast: far more in one round than a shared block holds"))
+        return;
+    CHECK(net_start());
+    memset(text, 'm', sizeof text - 1);
+    for (i = 0; i < 3; i++) {
+        p[i] = net_peer("/");
+        CHECK(ws_join(net.conns[i + 1], "r"));
+    }
+    for (k = 0; k < 3; k++) { /* the blocks are given back: memory does not grow */
+        for (i = 1; i <= 40; i++) {
+            text[i * 370] = 0;
+            CHECK(ws_server_broadcast(net.server, "r", text_of(text)));
+            text[i * 370] = 'm';
+        }
+        net_settle();
+        for (i = 0; i < 3; i++) {
+            CHECK_EQ(p[i]->in.size, 370 * 40 * 41 / 2 + 40 * 4);
+            p[i]->in.size = 0;
+        }
+        CHECK(k < 2 || net.memory.used == used);
+        used = net.memory.used;
+    }
+    CHECK(ws_server_broadcast(net.server, "r", text_of("x"))); /* outside of a round */
+    CHECK(ws_close(net.conns[1], 1000, NULL));
+    ws_drop(net.conns[2]);
+    CHECK_FRAMES(p[0], "81\"x\" 88<03e8>");
+    CHECK_FRAMES(p[2], "81\"x\"");
     NET_END();
 }
 
@@ -684,6 +725,7 @@ int main(int argc, char **argv) {
     test_left();
     test_one_write();
     test_framed_once();
+    test_much_in_one_round();
     test_order();
     test_parts_and_broadcasts();
     test_parts_and_full();

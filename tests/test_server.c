@@ -629,6 +629,57 @@ static void test_restart(void) {
     NET_END();
 }
 
+static void test_ipv6(void) {
+    struct sockaddr_in6 own;
+    socklen_t size = sizeof own;
+    ws_server_config config;
+    char text[64], wanted[64];
+    if (!test_begin("a server on ::1, the peer's address in brackets"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.host = "::1";
+    if (!net_start_with(NULL, &config)) {
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ADDRESS);
+        NET_END();
+        test_skip("no IPv6 here");
+        return;
+    }
+    CHECK(ws_port(net.server) != 0);
+    peer *p = &net.peers[net.peer_count++];
+    memset(&own, 0, sizeof own);
+    own.sin6_family = AF_INET6;
+    own.sin6_port = htons(ws_port(net.server));
+    own.sin6_addr.s6_addr[15] = 1;
+    p->fd = socket(AF_INET6, SOCK_STREAM, 0);
+    CHECK_EQ(connect(p->fd, (struct sockaddr *)&own, sizeof own), 0);
+    CHECK_EQ(fcntl(p->fd, F_SETFL, O_NONBLOCK), 0);
+    peer_upgrade(p, "/", NULL);
+    CHECK_EQ(peer_status(p), 101);
+    CHECK_EQ(getsockname(p->fd, (struct sockaddr *)&own, &size), 0);
+    (void)snprintf(wanted, sizeof wanted, "[::1]:%u", (unsigned)ntohs(own.sin6_port));
+    CHECK(ws_peer(net.conns[1], text, sizeof text));
+    CHECK_STR(text, wanted);
+    NET_END();
+}
+
+static void test_empty_handler(void) {
+    ws_handler handler;
+    if (!test_begin("a route without callbacks: handshake, pongs and close, messages are dropped"))
+        return;
+    net_start_loop(NULL);
+    net.server = ws_listen(net.loop, NULL);
+    memset(&handler, 0, sizeof handler);
+    CHECK(ws_route(net.server, "/", &handler));
+    peer *p = net_peer("/");
+    peer_frames(p, "81\"x\" 82#70000 89\"p\" 81<ff>");
+    CHECK_FRAMES(p, "8a\"p\" 88<03ef>");
+    p = net_peer("/");
+    peer_frames(p, "81\"x\" 88<0fa0>\"y\"");
+    CHECK_FRAMES(p, "88<0fa0>");
+    CHECK(p->ended && !p->reset);
+    NET_END();
+}
+
 /* --- shutdown --- */
 
 /* ws_run returns at once. The clock stands still: if there is a reason to wait, it would wait for ever. */
@@ -767,6 +818,8 @@ int main(int argc, char **argv) {
     test_two_servers();
     test_reuse_port();
     test_restart();
+    test_ipv6();
+    test_empty_handler();
     test_shutdown();
     test_shutdown_deadline();
     test_shutdown_again();
