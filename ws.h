@@ -449,7 +449,6 @@ struct wsi_engine;
 struct wsi_piece;
 
 typedef struct wsi_env { /* what the engines of one server (or one client) have in common */
-    wsi_memory *memory;
     ws_limits limits;
     bool (*emit)(struct wsi_engine *engine, const struct wsi_piece *piece);
     bool (*random)(void *user, void *data, size_t size);
@@ -2230,7 +2229,6 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     memset(engine, 0, sizeof *engine);
     engine->env.limits = config->limits;
     wsi_engine_limits(&engine->env.limits);
-    engine->env.memory = &engine->memory;
     engine->env.emit = wsi_engine_own_emit;
     engine->env.random = config->random;
     engine->env.random_user = config->random_user;
@@ -5245,7 +5243,6 @@ static const wsi_hooks wsi_server_hooks = {wsi_server_settle, wsi_server_shutdow
 
 static void wsi_server_prepare(ws_server *server, ws_loop *loop, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
-    endpoint->env.memory = &loop->memory;
     endpoint->env.limits = config->limits;
     wsi_engine_limits(&endpoint->env.limits);
     endpoint->env.emit = wsi_conn_emit;

@@ -354,7 +354,9 @@ static void test_post_full(void) {
     while (taken < 100000 && ws_post(net.loop, posts_add, (void *)1))
         taken++;
     CHECK(taken >= 2500 && taken < 100000);
+    errno = 42;
     CHECK(!ws_post(net.loop, posts_add, (void *)1));
+    CHECK_EQ(errno, 42); /* a signal handler must leave it as it was */
     wanted = taken;
     net_settle();
     CHECK_EQ(posted, wanted);
