@@ -2124,7 +2124,7 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_BUFFERED: return "the peer reads too slowly and its buffer is full; go on in on_drain";
     case WS_ERROR_UTF8: return "text must be valid UTF-8; send other data as WS_BINARY";
     case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
-    case WS_ERROR_PATTERN: return "write a route as '/a/{name}'; {n:int} {x:float} {id:uuid}, {rest:path} last; at most 8";
+    case WS_ERROR_PATTERN: return "a route is '/a/{name}', with at most 8 of {name}, {n:int}, {x:float}, {id:uuid}, {p:path}";
     case WS_ERROR_DUPLICATE: return "the pattern, or a parameter's name in it, stands there already; choose another";
     case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
     case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";

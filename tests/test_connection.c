@@ -806,7 +806,7 @@ static void test_limit_counts_what_waits(void) {
 }
 
 static void test_ping_flood(void) {
-    size_t i, before;
+    size_t i, before, peak;
     bytes pings = {NULL, 0, 0};
     if (!test_begin("backpressure: a ping flood from a peer that does not read: only the newest pong waits"))
         return;
@@ -818,7 +818,7 @@ static void test_ping_flood(void) {
     net_settle();
     before = ws_buffered(net.conns[1]);
     CHECK(before > 0);
-    net.memory.peak = net.memory.used;
+    net.memory.peak = peak = net.memory.used;
     for (i = 0; i < 20000; i++) {
         char name[10];
         (void)snprintf(name, sizeof name, "%05zu", i);
@@ -826,8 +826,8 @@ static void test_ping_flood(void) {
     }
     CHECK_EQ(peer_send(p, pings.data, pings.size), pings.size);
     net_settle();
-    CHECK_EQ(ws_buffered(net.conns[1]), before);
-    CHECK(net.memory.peak - net.memory.used < 1000);
+    CHECK(ws_buffered(net.conns[1]) <= before); /* the system may have taken a bit more */
+    CHECK(net.memory.peak < (size_t)1000 + peak);
     p->deaf = false;
     CHECK_FRAMES(p, "82#300000 8a\"19999\"");
     bytes_free(&pings);
