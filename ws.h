@@ -472,7 +472,8 @@ typedef struct wsi_engine {
     uint32_t utf8_out;
     uint16_t close_code;
     uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go */
-    bool final, clean, told, pinged, chunks, in_frame, first, opened;
+    bool final, pinged, chunks, in_frame, first;
+    bool clean : 1, told : 1, opened : 1;
 } wsi_engine;
 
 typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
@@ -2376,6 +2377,8 @@ WS_API ws_error ws_engine_error(const ws_engine *engine) {
 WS_API bool ws_engine_accept(ws_engine *engine) {
     if (!engine)
         return false;
+    if (engine->core.state != WSI_ASKED)
+        return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
                              wsi_handshake_choose(&engine->env.request, engine->env.subprotocols));
@@ -2475,6 +2478,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -2502,6 +2506,11 @@ static uint64_t wsi_platform_clock(void *user) {
     (void)user;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    (void)user;
+    return getentropy(data, size) == 0;
 }
 
 static bool wsi_platform_prepare(int descriptor) {
@@ -2902,17 +2911,21 @@ struct ws_loop {
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
     wsi_window window;
-    ws_conn *gather_owner, *dirty, *doomed;
+    ws_conn *gather_owner, *doomed;
+    ws_conn **dirty; /* those with broadcasts to send at the end of the round */
+    size_t dirty_count, dirty_capacity;
     const uint8_t *checked; /* text being handed out: known to be UTF-8 */
     size_t checked_size;
     struct wsi_block *arena;
     struct wsi_node *free_nodes;
+    size_t free_node_count;
     struct wsi_slab **slabs;
     size_t slab_count, slab_capacity;
     ws_conn *free_conns;
     ws_server *servers;
     size_t conn_count;
     uint32_t room_serial;
+    uint64_t seed; /* of rooms' hashes */
 
     wsi_poll poll; /* large: last */
 };
@@ -3312,6 +3325,8 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     loop->clock = all.clock ? all.clock : wsi_platform_clock;
     loop->clock_user = all.clock_user;
     loop->now = loop->clock(loop->clock_user);
+    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* not worth failing for */
+        loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.descriptor = loop->wake_in = -1;
     loop->hooks.fire[WSI_TIMER_ALARM] = wsi_alarm_fire;
     wsi_poll_init(&loop->poll);
@@ -3389,6 +3404,7 @@ typedef struct wsi_node { /* a piece of a block, waiting in one queue */
     struct wsi_node *next;
     wsi_block *block;
     size_t from, to;
+    size_t charge;  /* bytes that it costs beyond its own */
     uint32_t room;  /* serial; 0: no broadcast */
     uint8_t slow;   /* the room's ws_slow */
     bool begun;     /* some of it has been sent */
@@ -3397,14 +3413,15 @@ typedef struct wsi_node { /* a piece of a block, waiting in one queue */
 
 typedef struct wsi_queue {
     wsi_node *first, *last;
+    size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
 typedef struct wsi_extra { /* what few connections need */
     uint8_t pong[136];
     size_t pong_size;   /* 0: none waits */
     char reason[124];
-    wsi_queue later;    /* broadcasts that wait for the end of a message sent in parts */
-    size_t later_size;  /* not in `buffered`: they must not keep that message from ending */
+    wsi_queue later;    /* broadcasts that wait for the end of a message sent in parts: apart, so
+                           that they cannot keep it from ending */
 } wsi_extra;
 
 typedef struct wsi_texts { /* subprotocol and parameters, each with its zero */
@@ -3433,11 +3450,11 @@ struct ws_conn {
     void *user;
     wsi_texts *texts;          /* NULL: none */
     wsi_queue queue;
-    size_t buffered;           /* bytes in the queue */
+    uint64_t took;             /* when a blocked peer last took some of it */
     wsi_extra *extra;
     struct wsi_member *rooms;
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
-    ws_conn *next_dirty, *next_doomed;
+    ws_conn *next_doomed;
     uint32_t number, generation;
     bool is_dirty, is_doomed, blocked, paused, broken, ended, shut, over;
 };
@@ -3446,7 +3463,10 @@ enum {
     WSI_SLAB_CONNS = 32,
     WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer */
     WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy */
-    WSI_COPIED = 1024        /* broadcasts up to here are copied for a receiver that waits */
+    WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
+    WSI_COPIED = WSI_ARENA / 4, /* up to here they are copied for a receiver that waits: a piece that
+                                is kept must not pin a block that is much larger */
+    WSI_FREE_NODES = 1024
 };
 
 typedef struct wsi_slab {
@@ -3482,16 +3502,21 @@ static void wsi_block_release(ws_loop *loop, wsi_block *block) {
 /* Adds a node that takes over one reference to the block. */
 static wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
     wsi_node *node = loop->free_nodes;
-    if (node)
+    if (node) {
         loop->free_nodes = node->next;
-    else
+        loop->free_node_count--;
+    } else {
         node = (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof *node);
+    }
     if (!node)
         return NULL;
     memset(node, 0, sizeof *node);
     node->block = block;
     node->from = from;
     node->to = to;
+    node->charge = sizeof *node + sizeof *block;
+    queue->size += to - from;
+    queue->charge += node->charge;
     if (queue->last)
         queue->last->next = node;
     else
@@ -3500,14 +3525,31 @@ static wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block
     return node;
 }
 
-static void wsi_queue_shift(ws_loop *loop, wsi_queue *queue) {
-    wsi_node *node = queue->first;
-    queue->first = node->next;
-    if (!queue->first)
-        queue->last = NULL;
+/* Takes the node that *place leads to out of the queue; before is the one ahead of it, or NULL. */
+static void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node **place, wsi_node *before) {
+    wsi_node *node = *place;
+    *place = node->next;
+    if (queue->last == node)
+        queue->last = before;
+    queue->size -= node->to - node->from;
+    queue->charge -= node->charge;
     wsi_block_release(loop, node->block);
+    if (loop->free_node_count >= WSI_FREE_NODES) {
+        wsi_memory_free(&loop->memory, node, sizeof *node);
+        return;
+    }
+    loop->free_node_count++;
     node->next = loop->free_nodes;
     loop->free_nodes = node;
+}
+
+static void wsi_queue_shift(ws_loop *loop, wsi_queue *queue) {
+    wsi_queue_remove(loop, queue, &queue->first, NULL);
+}
+
+/* Whether its bytes, or what they cost besides, reach the limit. */
+static bool wsi_queue_full(const wsi_queue *queue, size_t limit) {
+    return queue->size >= limit || (queue->charge >= WSI_COPIED && queue->charge - WSI_COPIED >= limit);
 }
 
 static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
@@ -3559,19 +3601,21 @@ static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
         memcpy(last->block->data + last->block->size, data, size);
         last->block->size += size;
         last->to += size;
-        conn->buffered += size;
+        conn->queue.size += size;
         return true;
     }
     block = wsi_block_new(loop, size < WSI_SMALL ? (size_t)WSI_SMALL : size);
     if (!block)
         return false;
-    if (!wsi_queue_add(loop, &conn->queue, block, 0, size)) {
+    last = wsi_queue_add(loop, &conn->queue, block, 0, size);
+    if (!last) {
         wsi_block_release(loop, block);
         return false;
     }
     memcpy(block->data, data, size);
     block->size = size;
-    conn->buffered += size;
+    last->charge += block->capacity - size;
+    conn->queue.charge += block->capacity - size;
     return true;
 }
 
@@ -3585,27 +3629,35 @@ static bool wsi_conn_outdated(const wsi_node *node) {
     return later != NULL;
 }
 
-/* Drops broadcasts that have not begun: of this room, oldest first, while the queue's size is above
-   enough; room 0: those that are outdated. */
-static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue, size_t *size, uint32_t room, size_t enough) {
-    wsi_queue kept = {NULL, NULL};
-    while (queue->first) {
-        wsi_node *node = queue->first;
-        bool unwanted = room ? node->room == room && *size > enough : wsi_conn_outdated(node);
-        if (unwanted && !node->begun) {
-            *size -= node->to - node->from;
-            wsi_queue_shift(loop, queue);
-            continue;
+/* Drops broadcasts that have not begun: of this room, oldest first, while the queue reaches the
+   limit; room 0: those that are outdated. */
+static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue, uint32_t room, size_t limit) {
+    wsi_node **place = &queue->first, *before = NULL;
+    while (*place && wsi_queue_full(queue, limit)) {
+        wsi_node *node = *place;
+        if (!node->begun && (room ? node->room == room : wsi_conn_outdated(node))) {
+            wsi_queue_remove(loop, queue, place, before);
+        } else {
+            before = node;
+            place = &node->next;
         }
-        queue->first = node->next;
-        node->next = NULL;
-        if (kept.last)
-            kept.last->next = node;
-        else
-            kept.first = node;
-        kept.last = node;
     }
-    *queue = kept;
+}
+
+/* Before a receiver waits: small pieces of shared blocks become copies. Without memory they stay. */
+static void wsi_conn_unshare(ws_loop *loop, wsi_queue *queue) {
+    wsi_node *node;
+    for (node = queue->first; node; node = node->next) {
+        size_t size = node->to - node->from;
+        wsi_block *copy = node->shared && size < node->block->capacity / 4 ? wsi_block_new(loop, size) : NULL;
+        if (!copy)
+            continue;
+        memcpy(copy->data, node->block->data + node->from, size);
+        copy->size = node->to = size;
+        node->from = 0;
+        wsi_block_release(loop, node->block);
+        node->block = copy;
+    }
 }
 
 /* Takes so many sent bytes off the queue; returns those that were not of the queue. */
@@ -3616,11 +3668,10 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
         if (sent < size) {
             node->from += sent;
             node->begun = true;
-            conn->buffered -= sent;
+            conn->queue.size -= sent;
             return 0;
         }
         sent -= size;
-        conn->buffered -= size;
         wsi_queue_shift(wsi_conn_loop(conn), &conn->queue);
     }
     return sent;
@@ -3675,7 +3726,9 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
         return false;
     }
     if (conn->blocked && !(conn->source.interest & WS_WRITE)) {
-        wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, &conn->buffered, 0, 0);
+        conn->took = wsi_conn_loop(conn)->now;
+        wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, 0, 0);
+        wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
     }
     return true;
@@ -3772,7 +3825,6 @@ WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
     }
     wsi_frame_put(block->data, piece);
     block->size = size;
-    conn->buffered += size;
     return wsi_conn_write(conn, NULL, 0);
 }
 
@@ -3799,14 +3851,24 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
 /* Whether the limit of unsent bytes is reached although the socket was asked. */
 static bool wsi_conn_full(ws_conn *conn) {
     size_t limit = conn->engine.env->limits.buffered;
-    if (conn->buffered >= limit && !conn->blocked)
+    if (wsi_queue_full(&conn->queue, limit) && !conn->blocked)
         wsi_conn_flush(conn);
-    return conn->buffered >= limit;
+    return wsi_queue_full(&conn->queue, limit);
 }
 
 /* --- deadlines --- */
 
 static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_conn_loop(conn), &conn->timer, at); }
+
+/* A peer that takes nothing is given up even if it goes on talking. */
+static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
+    const ws_limits *limits = &conn->engine.env->limits;
+    uint64_t due = wsi_engine_due(conn->took, limits->ping_ms);
+    due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
+    if (wsi_conn_loop(conn)->now >= due)
+        (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
+    return due < next ? due : next;
+}
 
 static void wsi_conn_tick(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
@@ -3817,9 +3879,11 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_doom(conn);
         return;
     }
-    if (conn->engine.state == WSI_HEAD && conn->blocked)
-        conn->engine.since = conn->engine.heard; /* it is still taking the last answer */
+    if (conn->blocked && conn->engine.state != WSI_OPEN && conn->took > conn->engine.since)
+        conn->engine.since = conn->took; /* it is still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
+    if (conn->blocked && conn->engine.state == WSI_OPEN)
+        next = wsi_conn_tick_blocked(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
         wsi_conn_schedule(conn, next);
         return;
@@ -3837,11 +3901,16 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
 
 static void wsi_conn_mark_dirty(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
+    void *dirty = loop->dirty;
     if (conn->is_dirty)
         return;
+    if (!wsi_loop_grow(loop, &dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty)) {
+        wsi_conn_flush(conn); /* no memory to remember it: at once then */
+        return;
+    }
+    loop->dirty = (ws_conn **)dirty;
+    loop->dirty[loop->dirty_count++] = conn;
     conn->is_dirty = true;
-    conn->next_dirty = loop->dirty;
-    loop->dirty = conn;
 }
 
 /* What a broadcast meets at a member: part of a block, and its room's number and policy. */
@@ -3852,59 +3921,72 @@ typedef struct wsi_delivery {
     uint8_t slow;
 } wsi_delivery;
 
-/* Makes place for a delivery, or does with the member what the policy says. */
-static void wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, size_t *size, const wsi_delivery *delivery) {
+/* Makes place in a full queue, or does with the member what the policy says. Returns whether the
+   delivery still takes place: a message that others made way for does. */
+static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
+    size_t before = queue->size, limit = conn->engine.env->limits.buffered;
     switch (delivery->slow) {
-    case WS_SLOW_LATEST: wsi_conn_prune(loop, queue, size, delivery->room, 0); break;
+    case WS_SLOW_LATEST: wsi_conn_prune(loop, queue, delivery->room, 0); return true;
     case WS_SLOW_DROP_OLDEST:
-        wsi_conn_prune(loop, queue, size, delivery->room, conn->engine.env->limits.buffered - 1);
-        break;
+        wsi_conn_prune(loop, queue, delivery->room, limit);
+        return !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
     case WS_SLOW_CLOSE:
         (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", loop->now);
         wsi_conn_tick(conn);
-        break;
-    default: break;
+        return false;
+    default: return false;
     }
 }
 
-static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, size_t *size, const wsi_delivery *delivery) {
+/* Adds a reference to the delivery's block, or, for one that waits, a copy of a small piece. */
+static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool waits) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    size_t size = delivery->to - delivery->from;
+    bool copied = waits && size <= WSI_COPIED;
+    wsi_block *block = copied ? wsi_block_new(loop, size) : delivery->block;
     wsi_node *last = queue->last;
-    if (last && last->block == delivery->block && last->to == delivery->from && last->room == delivery->room
+    if (last && last->block == block && last->to == delivery->from && last->room == delivery->room
         && delivery->slow != WS_SLOW_LATEST) {
         last->to = delivery->to; /* the same block goes on: still one piece */
-    } else {
-        last = wsi_queue_add(wsi_conn_loop(conn), queue, delivery->block, delivery->from, delivery->to);
-        if (!last)
-            return false;
-        delivery->block->references++;
-        last->shared = true;
-        last->room = delivery->room;
-        last->slow = delivery->slow;
+        queue->size += size;
+        return true;
     }
-    *size += delivery->to - delivery->from;
+    last = block ? wsi_queue_add(loop, queue, block, copied ? 0 : delivery->from, copied ? size : delivery->to) : NULL;
+    if (!last) {
+        if (copied)
+            wsi_block_release(loop, block);
+        return false;
+    }
+    if (copied) {
+        memcpy(block->data, delivery->block->data + delivery->from, size);
+        block->size = size;
+    } else {
+        block->references++;
+    }
+    last->shared = true; /* nothing is to be appended: it may be dropped */
+    last->room = delivery->room;
+    last->slow = delivery->slow;
     return true;
 }
 
 /* To a connection that is sending a message in parts: no other may come between them. */
 WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
-    wsi_extra *extra = wsi_conn_extra(conn);
-    size_t limit = conn->engine.env->limits.buffered;
-    if (!extra)
+    wsi_queue *later = wsi_conn_extra(conn) ? &conn->extra->later : NULL;
+    if (!later)
         return false;
-    if (extra->later_size >= limit || delivery->slow == WS_SLOW_LATEST)
-        wsi_conn_make_place(conn, &extra->later, &extra->later_size, delivery);
-    return conn->engine.state != WSI_OPEN || extra->later_size >= limit
-           || wsi_conn_enqueue(conn, &extra->later, &extra->later_size, delivery);
+    if ((wsi_queue_full(later, conn->engine.env->limits.buffered) || delivery->slow == WS_SLOW_LATEST)
+        && !wsi_conn_make_place(conn, later, delivery))
+        return true;
+    return wsi_conn_enqueue(conn, later, delivery, true);
 }
 
 /* false: there was no memory for it. */
 static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = delivery->to - delivery->from;
-    if (wsi_conn_full(conn) || (delivery->slow == WS_SLOW_LATEST && conn->blocked))
-        wsi_conn_make_place(conn, &conn->queue, &conn->buffered, delivery);
-    if (conn->engine.state != WSI_OPEN || wsi_conn_full(conn))
+    bool piled = delivery->slow == WS_SLOW_LATEST && (conn->blocked || conn->queue.charge > WSI_COPIED);
+    if ((wsi_conn_full(conn) || piled) && !wsi_conn_make_place(conn, &conn->queue, delivery))
         return true;
     if (wsi_conn_gathered(conn) && size <= loop->gather.capacity - loop->gather.size) {
         memcpy(loop->gather.data + loop->gather.size, delivery->block->data + delivery->from, size);
@@ -3915,8 +3997,10 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
         wsi_conn_flush(conn);
     if (conn->blocked && size <= WSI_COPIED && delivery->slow < WS_SLOW_DROP_OLDEST)
         return wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
+    if (!wsi_conn_enqueue(conn, &conn->queue, delivery, conn->blocked))
+        return false;
     wsi_conn_mark_dirty(conn);
-    return wsi_conn_enqueue(conn, &conn->queue, &conn->buffered, delivery);
+    return true;
 }
 
 static void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
@@ -3939,9 +4023,9 @@ static void wsi_conn_release_later(ws_conn *conn) {
     else
         conn->queue.first = later->first;
     conn->queue.last = later->last;
-    later->first = later->last = NULL;
-    conn->buffered += conn->extra->later_size;
-    conn->extra->later_size = 0;
+    conn->queue.size += later->size;
+    conn->queue.charge += later->charge;
+    memset(later, 0, sizeof *later);
     wsi_conn_mark_dirty(conn);
 }
 
@@ -3995,7 +4079,7 @@ static void wsi_conn_message(ws_conn *conn, ws_message message) {
 static void wsi_conn_process(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_event event;
-    while (!conn->broken && !(conn->paused = wsi_conn_full(conn))
+    while (!conn->broken && !(conn->paused = conn->engine.state != WSI_CLOSED && wsi_conn_full(conn))
            && wsi_engine_next(&conn->engine, &loop->window, &event)) {
         if (event.type == WS_EVENT_MESSAGE)
             wsi_conn_message(conn, event.message);
@@ -4066,16 +4150,18 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_buffer *held = &conn->engine.held;
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
-    if (held->size)
+    if (held->size || conn->engine.state == WSI_CLOSED)
         wsi_conn_process(conn);
 }
 
 WSI_RARE void wsi_conn_writable(ws_conn *conn) {
-    size_t before = conn->buffered;
+    size_t before = conn->queue.size;
     conn->blocked = false;
     wsi_conn_flush(conn);
-    if (conn->buffered < before) /* it takes what waited: it lives */
-        wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
+    if (conn->queue.size < before) { /* it takes what waited: it lives */
+        conn->took = wsi_conn_loop(conn)->now;
+        wsi_engine_heard(&conn->engine, conn->took);
+    }
     if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
         ws_span pong;
         pong.data = conn->extra->pong;
@@ -4278,21 +4364,21 @@ static void wsi_conn_settle_arena(ws_loop *loop) {
 }
 
 static void wsi_conn_flush_dirty(ws_loop *loop) {
+    size_t i;
     if (loop->gather_owner)
         wsi_conn_flush(loop->gather_owner);
     loop->gather_owner = NULL;
-    while (loop->dirty) {
-        ws_conn *conn = loop->dirty;
-        loop->dirty = conn->next_dirty;
-        conn->is_dirty = false;
-        wsi_conn_flush(conn);
+    for (i = 0; i < loop->dirty_count; i++) {
+        loop->dirty[i]->is_dirty = false;
+        wsi_conn_flush(loop->dirty[i]);
     }
+    loop->dirty_count = 0;
 }
 
 /* The end of a round: all that is to be sent leaves, all that ended is told and freed; on_close
    may send, so again until nothing is left. */
 static void wsi_conn_settle(ws_loop *loop) {
-    while (loop->dirty || loop->gather_owner || loop->doomed) {
+    while (loop->dirty_count || loop->gather_owner || loop->doomed) {
         ws_conn *conn;
         wsi_conn_flush_dirty(loop);
         conn = loop->doomed;
@@ -4312,6 +4398,7 @@ static void wsi_conn_release(ws_loop *loop) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
     wsi_block_release(loop, loop->arena);
+    wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
     for (i = 0; i < loop->slab_count; i++)
         wsi_memory_free(&loop->memory, loop->slabs[i], sizeof *loop->slabs[i]);
     wsi_memory_free(&loop->memory, loop->slabs, loop->slab_capacity * sizeof *loop->slabs);
@@ -4408,7 +4495,7 @@ WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_st
 WS_API size_t ws_buffered(const ws_conn *conn) {
     if (!conn)
         return 0;
-    return conn->buffered + wsi_conn_gathered(conn) + (conn->extra ? conn->extra->later_size : 0);
+    return conn->queue.size + wsi_conn_gathered(conn) + (conn->extra ? conn->extra->later.size : 0);
 }
 
 WS_API ws_error ws_last_error(const ws_conn *conn) {
@@ -4450,7 +4537,7 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
    wsi_server_request.
 */
 
-enum { WSI_MAX_PARAMS = 8, WSI_ARENA = 64 << 10, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
+enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
 
 typedef struct wsi_route {
     ws_handler handler;  /* first: a connection's handler leads here */
@@ -4498,17 +4585,20 @@ static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->
 
 /* --- rooms --- */
 
-static uint32_t wsi_room_hash(const char *name, size_t size) { /* FNV-1a */
-    uint32_t hash = 2166136261u;
+/* Seeded: peers may choose the names, and must not be able to choose the bucket. */
+static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t size) {
+    uint64_t hash = server->endpoint.loop->seed;
     size_t i;
-    for (i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)name[i]) * 16777619u;
-    return hash;
+    for (i = 0; i < size; i++) {
+        hash = (hash ^ (uint8_t)name[i]) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
+    return (uint32_t)hash;
 }
 
 static wsi_room *wsi_room_find(const ws_server *server, const char *name) {
     size_t size = strlen(name);
-    uint32_t hash = wsi_room_hash(name, size);
+    uint32_t hash = wsi_room_hash(server, name, size);
     wsi_room *room = server->bucket_count ? server->buckets[hash & (server->bucket_count - 1)] : NULL;
     while (room && (room->hash != hash || room->name_size != size || memcmp(room->name, name, size) != 0))
         room = room->next;
@@ -4547,7 +4637,7 @@ static wsi_room *wsi_room_new(ws_server *server, const char *name) {
         return NULL;
     memcpy(room->name, name, size + 1);
     room->name_size = size;
-    room->hash = wsi_room_hash(name, size);
+    room->hash = wsi_room_hash(server, name, size);
     room->serial = ++server->endpoint.loop->room_serial;
     place = &server->buckets[room->hash & (server->bucket_count - 1)];
     room->next = *place;

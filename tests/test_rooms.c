@@ -534,7 +534,7 @@ static void test_slow(void) {
 }
 
 static void test_latest_waits_alone(void) {
-    static uint8_t large[50000];
+    static uint8_t large[300000];
     static unsigned numbers[100];
     size_t count;
     if (!test_begin("slow reader: latest, at most one message of the room waits, other messages stay"))
@@ -559,6 +559,31 @@ static void test_latest_waits_alone(void) {
     count = numbers_of(b, numbers, 100);
     CHECK_EQ(count, 4);
     CHECK(numbers[1] == 2 && numbers[2] == 5 && numbers[3] == 6);
+    NET_END();
+}
+
+static void test_latest_in_one_round(void) {
+    static char text[200001];
+    static unsigned numbers[10];
+    if (!test_begin("slow reader: latest, several in the round in which the socket fills up"))
+        return;
+    CHECK(net_start());
+    net_small_buffers();
+    peer *b = net_open_with("/", 4096);
+    CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", WS_SLOW_LATEST));
+    b->deaf = true;
+    memset(text, '.', sizeof text - 1);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)snprintf(text, 8, "%06u", i);
+        text[6] = '.';
+        CHECK(ws_server_broadcast(net.server, "r", text_of(text)));
+    }
+    net_settle();
+    CHECK(ws_buffered(net.conns[1]) < 2 * sizeof text + 30);
+    b->deaf = false;
+    net_settle();
+    CHECK_EQ(numbers_of(b, numbers, 10), 2);
+    CHECK(numbers[0] == 0 && numbers[1] == 4);
     NET_END();
 }
 
@@ -731,6 +756,7 @@ int main(int argc, char **argv) {
     test_parts_and_full();
     test_slow();
     test_latest_waits_alone();
+    test_latest_in_one_round();
     test_policy();
     test_burst();
     test_budget_slow_readers();

@@ -149,6 +149,8 @@ static void test_patterns(void) {
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
     CHECK(!ws_page(net.server, "/", "text/html", NULL) && !ws_page(net.server, "/", NULL, "x"));
     CHECK(!ws_page(net.server, "/", "text/html\r\nX: y", "x"));
+    CHECK(!ws_route(net.server, "no slash", &handler));
+    CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT); /* the first stays */
     NET_END();
 }
 
@@ -339,6 +341,31 @@ static void test_large_page(void) {
     CHECK(p->ended && !p->reset);
     CHECK(p->in.size > 3 && memcmp(p->in.data + p->in.size - 3, "end", 3) == 0);
     free(body);
+    NET_END();
+}
+
+static void test_slow_page(void) {
+    static char body[400001], part[65536];
+    size_t total = 0;
+    int i;
+    if (!test_begin("pages: one that a peer takes minutes to read, with the deadlines of a handshake"))
+        return;
+    memset(body, 'x', sizeof body - 1);
+    CHECK(net_start());
+    net_small_buffers();
+    CHECK(ws_page(net.server, "/large", "text/plain", body));
+    peer *p = net_connect_to(ws_port(net.server), 4096);
+    p->deaf = true;
+    peer_text(p, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (i = 0; i < 1000 && total < sizeof body; i++) {
+        ssize_t got = recv(p->fd, part, 15000, MSG_DONTWAIT);
+        total += got > 0 ? (size_t)got : 0;
+        CHECK(got != 0);
+        net_wait(4000);
+    }
+    CHECK(total > sizeof body && i > 10);
+    net_wait(10000);
+    CHECK_EQ(recv(p->fd, part, sizeof part, MSG_DONTWAIT), 0); /* and now it is idle */
     NET_END();
 }
 
@@ -808,6 +835,7 @@ int main(int argc, char **argv) {
     test_answers();
     test_pipelined();
     test_large_page();
+    test_slow_page();
     test_page_file();
     test_origins();
     test_default_ports();
