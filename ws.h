@@ -53,7 +53,7 @@
 
 #if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
 #if !defined(_GNU_SOURCE) && defined(__linux__)
-#define _GNU_SOURCE 1 /* accept4, getrandom */
+#define _GNU_SOURCE 1 /* accept4, getentropy */
 #endif
 #if !defined(_DARWIN_C_SOURCE) && defined(__APPLE__)
 #define _DARWIN_C_SOURCE 1
@@ -91,7 +91,7 @@ typedef enum ws_error {
     WS_ERROR_UTF8,        /* text that is not UTF-8 */
     WS_ERROR_CLOSE_CODE,  /* a close code or reason that may not be sent */
     WS_ERROR_PATTERN,     /* a route's pattern is malformed */
-    WS_ERROR_DUPLICATE,   /* a route or parameter of this name stands already */
+    WS_ERROR_DUPLICATE,   /* two parameters of one name in a route's pattern */
     WS_ERROR_FILE,        /* a file cannot be read */
     WS_ERROR_ADDRESS,     /* host or port cannot be used here */
     WS_ERROR_IN_USE,      /* another program listens on this port */
@@ -198,36 +198,42 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without closing handshake; on_close follows with 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-WS_API ws_conn_state ws_state(const ws_conn *conn);
-WS_API size_t ws_buffered(const ws_conn *conn);       /* bytes taken but not yet sent */
-WS_API ws_error ws_last_error(const ws_conn *conn);   /* why a call, or the connection, failed */
-WS_API ws_id ws_conn_id(const ws_conn *conn);         /* never reused */
-WS_API ws_conn *ws_find(ws_loop *loop, ws_id id);     /* NULL when it has ended */
-WS_API ws_server *ws_conn_server(const ws_conn *conn);
+WS_API ws_conn_state ws_state(const ws_conn *conn); /* WS_CLOSED for NULL */
+WS_API size_t ws_buffered(const ws_conn *conn);     /* bytes taken but not yet sent */
+/* Why the newest call that answered false did so; success does not clear it. Once the connection
+   has failed: why, for good. */
+WS_API ws_error ws_last_error(const ws_conn *conn);
+WS_API ws_id ws_conn_id(const ws_conn *conn);       /* never reused */
+WS_API ws_conn *ws_find(ws_loop *loop, ws_id id);   /* NULL when it has ended */
+WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for NULL */
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 
-/* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. */
+/* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. It is
+   UTF-8, and may hold any character but zero: the peer chose it. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
-WS_API const char *ws_subprotocol(const ws_conn *conn); /* "" when none was agreed */
+/* The one that was agreed on, until on_close returns; "" when none was (RFC 6455 4.2.2). */
+WS_API const char *ws_subprotocol(const ws_conn *conn);
 
 /* Writes the peer's numeric address and port, "127.0.0.1:5000" or "[::1]:5000"; at most size
    bytes with the zero, 64 are enough. false: unknown, or size too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
-/* A pointer of your own, NULL at first. */
+/* A pointer of your own; at first it is the handler's user. */
 WS_API void ws_set_user(ws_conn *conn, void *user);
 WS_API void *ws_user(const ws_conn *conn);
 
 /* --- rooms ------------------------------------------------------------------------------ */
 
 /* A room is a name within a server. It begins with its first member and vanishes with its last.
-   A connection that ends has left all its rooms before its on_close runs. */
-WS_API bool ws_join(ws_conn *conn, const char *room); /* true too when it is in already */
+   A connection that ends has left all its rooms before its on_close runs. ws_join answers true
+   too when it is in already; false: not open (STATE), no memory. ws_leave: whether it was in. */
+WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
 /* Sends to all members of the sender's server's room, the sender too if it is one; room NULL: to
-   all open connections of the server. The message is framed once. What leaves in one round of
-   the loop leaves in one write for each receiver. false: BUFFERED (see WS_SLOW_WAIT), UTF8, MEMORY. */
+   all open connections of the server (a slow one is closed with 1013). The message is framed once.
+   What leaves in one round of the loop leaves in one write for each receiver. false: BUFFERED (see
+   WS_SLOW_WAIT), UTF8, MEMORY. */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
@@ -246,8 +252,8 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
 } ws_slow;
 
-/* Sets the policy of a room that has members, for as long as the room exists. false: no such
-   room. Call it after ws_join. */
+/* Sets the policy of a room for as long as it has members. false: no such room. So call it in
+   on_open, each time, behind ws_join: a room that vanished begins again with the default. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- servers ---------------------------------------------------------------------------- */
@@ -280,11 +286,14 @@ WS_API void ws_server_free(ws_server *server); /* drops its connections; on_clos
 WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
 
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}",
-   "/files/{rest:path}" (path only at the end). A plain {name} is one segment or a part of one.
-   Matched on the percent-decoded path; the first registered route that fits wins. */
+   "/files/{rest:path}" (path only at the end). A plain {name} is one segment or a part of one,
+   and ends at the first '/' or at the character that follows it in the pattern. Matched on the
+   percent-decoded path, which must be UTF-8; the first registered route that fits wins. Config and
+   its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT, MEMORY. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
-/* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now. */
+/* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now;
+   both are copied. false as above, or FILE. */
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
                          const char *file);
@@ -304,13 +313,17 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* NULL config: defau
 WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure; NULL: WS_ERROR_MEMORY */
 
-/* Serves until ws_stop, or until ws_shutdown is through. Returns WS_OK or the loop's error. */
+/* Serves until ws_stop, or until ws_shutdown is through. Returns WS_OK or the loop's error. An
+   error of ws_listen, ws_route or ws_page ends a loop that runs, too. */
 WS_API ws_error ws_run(ws_loop *loop);
-/* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. */
+/* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. false:
+   it was stopped, its shutdown is through, or it failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
 WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round */
 
-/* From any thread or signal handler. false: 4,096 or so posts wait already, or loop is NULL. */
+/* Has the loop's thread call function(argument) in its next round, in the order of the posts. From
+   any thread or signal handler, as long as the loop exists. false: too many wait already (a pipe
+   holds about 2,700; it counts for ws_stop and ws_shutdown too). ws_loop_free drops what waits. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
 WS_API bool ws_stop(ws_loop *loop); /* ws_run returns soon; connections stay as they are */
 /* Stops listening, closes all with 1012, sends what is queued, drops the rest after so many
@@ -324,14 +337,15 @@ WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *f
 WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* does nothing when it is over already */
 
 /* Watches a descriptor of yours (select(2)); ready says which of the two it is ready for. A second
-   call changes it, WS_NONE ends it; end it before you close the descriptor. */
+   call changes it, WS_NONE ends it; end it before you close the descriptor. false: it is beyond
+   FD_SETSIZE, or there is no memory. */
 enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
 typedef void ws_watch_function(ws_loop *loop, int descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user);
 
 /* Inside a select loop of your own. ws_loop_fds adds to both sets, raises highest (start with -1)
    and lowers timeout (start with your own); after select, ws_loop_dispatch serves what is set,
-   and timers. On select's failure or timeout pass empty sets. */
+   and timers. On select's failure or timeout pass empty sets. false: as for ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -387,7 +401,7 @@ typedef struct ws_engine ws_engine; /* visible, so that you can place it; its fi
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config);
 WS_API void ws_engine_free(ws_engine *engine); /* not needed with memory of your own */
 WS_API ws_span ws_engine_input(ws_engine *engine);  /* room for received bytes, empty when done */
-WS_API void ws_engine_received(ws_engine *engine, size_t size); /* so many were written there */
+WS_API void ws_engine_received(ws_engine *engine, size_t size); /* so many were written there, no more */
 WS_API void ws_engine_ended(ws_engine *engine);     /* the transport broke or reached its end */
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: feed me */
 WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, empty when none */
@@ -396,11 +410,13 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* so many of them a
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
 WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
+/* Why the newest call failed, or, once closed, why the connection did. */
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
 WS_API bool ws_engine_accept(ws_engine *engine); /* the pending request (RFC 6455 4.2.2) */
 /* Answers the pending request over HTTP; content_type and body may be NULL. */
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body);
+/* As ws_send, ws_send_part, ws_ping, ws_close; BUFFERED too when fixed memory has no room now. */
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message);
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last);
 WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size);
@@ -766,7 +782,7 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
     return false;
 }
 
-/* Digits only, no sign, no space; false when it is no number or over 2^63. */
+/* Digits only, no sign, no space, at most 18; false for anything else. */
 static bool wsi_text_number(wsi_slice text, uint64_t *number) {
     uint64_t value = 0;
     size_t i;
@@ -1448,6 +1464,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
         if (length < (extended == 2 ? 126u : 65536u))
             return WSI_FRAME_BAD;
     }
+    memset(frame->key, 0, 4);
     if (masked)
         memcpy(frame->key, data + header - 4, 4);
     frame->size = length;
@@ -1537,7 +1554,7 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
 /*
 >> ENGINE =================================================================================
    One connection's protocol, both roles: bytes in, events and bytes out (RFC 6455 4 to 8).
-   Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME.
+   Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME.
 
    The bytes at hand lie in a window: the loop's receive buffer, or the connection's own held
    bytes. Frames are parsed and unmasked there and handed out from there. A later fragment's
@@ -1607,7 +1624,7 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, strlen(text)); }
 
-/* The one exit of failure: records the first error, and the close code for the program. */
+/* The one exit of failure: the connection is over, with this close code for the program. */
 static bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state == WSI_CLOSED)
         return false;
@@ -2121,12 +2138,12 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_OK: return "no error";
     case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it";
     case WS_ERROR_ARGUMENT: return "an argument is NULL or out of range; see the function's comment in ws.h";
-    case WS_ERROR_STATE: return "not possible in this state: send only between on_open and ws_close";
+    case WS_ERROR_STATE: return "not now: send between on_open and ws_close, listen before ws_shutdown";
     case WS_ERROR_BUFFERED: return "the peer reads too slowly and its buffer is full; go on in on_drain";
     case WS_ERROR_UTF8: return "text must be valid UTF-8; send other data as WS_BINARY";
     case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
-    case WS_ERROR_PATTERN: return "a route is '/a/{name}', with at most 8 of {name}, {n:int}, {x:float}, {id:uuid}, {p:path}";
-    case WS_ERROR_DUPLICATE: return "the pattern, or a parameter's name in it, stands there already; choose another";
+    case WS_ERROR_PATTERN: return "a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last";
+    case WS_ERROR_DUPLICATE: return "two parameters of a route have one name; rename one";
     case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
     case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";
     case WS_ERROR_IN_USE: return "the port is in use; stop the other program or choose another port";
@@ -2469,7 +2486,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> PLATFORM ===============================================================================
-   Clock, random source, sockets: all that differs from system to system. Calls nothing.
+   Clock, random source, sockets: all that differs from system to system. Calls TEXT.
 */
 
 #include <errno.h>
@@ -2657,8 +2674,6 @@ typedef struct wsi_transport {
     void (*close)(void *context);
 } wsi_transport;
 
-struct wsi_source;
-
 static int wsi_tcp_descriptor(const void *context) {
     return *(const int *)context; /* a wsi_source begins with its descriptor */
 }
@@ -2703,8 +2718,8 @@ static const wsi_transport wsi_tcp = {wsi_tcp_read, wsi_tcp_write, wsi_tcp_shut,
 
 /*
 >> POLL ===================================================================================
-   Which descriptors are ready: select(2). Any other poller has the same functions: init, free,
-   set, wait, next, and for foreign loops ask and take. Calls MEMORY, PLATFORM.
+   Which descriptors are ready: select(2). Any other poller has the same functions: init, set,
+   wait, next, and for foreign loops ask and take. Calls PLATFORM.
 */
 
 typedef struct wsi_source { /* something with a descriptor */
@@ -2719,7 +2734,7 @@ enum {
 };
 
 /* The words are for looking at 64 descriptors at once. */
-typedef union wsi_poll_set_t {
+typedef union wsi_poll_bits {
     fd_set set;
     unsigned long words[WSI_POLL_WORDS];
 } wsi_poll_bits;
@@ -2839,7 +2854,8 @@ static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
 /*
 >> LOOP ===================================================================================
    The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, PLATFORM,
-   POLL. What connections add to a round hangs on function pointers (wsi_hooks).
+   POLL. What connections add to a round hangs on function pointers (wsi_hooks). Prefixes:
+   wsi_loop_, wsi_timer_, wsi_alarm_ (timers of the program), wsi_watch_.
 */
 
 typedef enum wsi_timer_kind { WSI_TIMER_ALARM, WSI_TIMER_CONN, WSI_TIMER_SERVER, WSI_TIMER_KINDS } wsi_timer_kind;
@@ -2895,7 +2911,7 @@ struct ws_loop {
     void *clock_user;
     wsi_hooks hooks;
     ws_error error;
-    bool busy, stopped, shutting, settling;
+    bool busy, stopped, shutting;
 
     wsi_timer **heap;
     size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
@@ -3038,6 +3054,8 @@ static void wsi_alarm_free(ws_loop *loop, wsi_slot *slot) {
     wsi_memory_free(&loop->memory, slot->alarm, sizeof *slot->alarm);
     loop->timer_count--;
     slot->alarm = NULL;
+    if (slot->generation == UINT32_MAX)
+        return; /* its ids are used up */
     slot->next_free = loop->free_slot;
     loop->free_slot = (uint32_t)(slot - loop->slots) + 1;
 }
@@ -3240,6 +3258,13 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = false;
 }
 
+/* false, once, when the loop was stopped or failed. */
+static bool wsi_loop_goes_on(ws_loop *loop) {
+    bool stopped = loop->stopped;
+    loop->stopped = false;
+    return !stopped && !loop->error;
+}
+
 /* How long a wait may last; also sends what the program queued outside of callbacks. */
 static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     uint64_t pause = wait_ms == WS_OFF ? UINT64_MAX : wait_ms, next;
@@ -3262,14 +3287,13 @@ WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
     if (wsi_poll_wait(&loop->poll, wsi_loop_pause(loop, wait_ms)) < 0)
         return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     wsi_loop_round(loop);
-    return !loop->error;
+    return wsi_loop_goes_on(loop);
 }
 
 WS_API ws_error ws_run(ws_loop *loop) {
     if (!loop)
         return WS_ERROR_MEMORY;
-    while (!loop->stopped && ws_run_once(loop, WS_OFF)) {}
-    loop->stopped = false;
+    while (ws_run_once(loop, WS_OFF)) {}
     return loop->error;
 }
 
@@ -3295,7 +3319,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
     write.set = *writes;
     wsi_poll_take(&loop->poll, &read, &write);
     wsi_loop_round(loop);
-    return !loop->error;
+    return wsi_loop_goes_on(loop);
 }
 
 static bool wsi_loop_open_wake(ws_loop *loop) {
@@ -3382,8 +3406,8 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
 /*
 >> CONNECTION =============================================================================
-   Engine, transport and send queue (wsi_conn_*); rooms' deliveries arrive here. Calls MEMORY,
-   ENGINE, TCP, POLL, LOOP.
+   Engine, transport and send queue; rooms' deliveries arrive here. Calls MEMORY, FRAME, ENGINE,
+   PLATFORM, TCP, POLL, LOOP. Prefixes: wsi_conn_, and beneath it wsi_block_, wsi_queue_.
 
    Sending: what a connection's own callback sends is gathered in the loop's one gather buffer
    and leaves when the loop is done with the connection. What others send it, broadcasts above
@@ -3970,13 +3994,19 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
     return true;
 }
 
+/* Whether a broadcast finds the queue that it would go to at its limit. */
+static bool wsi_conn_crowded(ws_conn *conn) {
+    if (!conn->engine.sending)
+        return wsi_conn_full(conn);
+    return conn->extra && wsi_queue_full(&conn->extra->later, conn->engine.env->limits.buffered);
+}
+
 /* To a connection that is sending a message in parts: no other may come between them. */
 WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *later = wsi_conn_extra(conn) ? &conn->extra->later : NULL;
     if (!later)
         return false;
-    if ((wsi_queue_full(later, conn->engine.env->limits.buffered) || delivery->slow == WS_SLOW_LATEST)
-        && !wsi_conn_make_place(conn, later, delivery))
+    if ((wsi_conn_crowded(conn) || delivery->slow == WS_SLOW_LATEST) && !wsi_conn_make_place(conn, later, delivery))
         return true;
     return wsi_conn_enqueue(conn, later, delivery, true);
 }
@@ -4184,9 +4214,11 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     ws_loop *loop = wsi_conn_loop(conn);
     const wsi_transport *transport = wsi_conn_endpoint(conn)->transport;
     if (ready & WS_WRITE) {
+        size_t before = conn->queue.size;
         conn->blocked = false;
         wsi_conn_flush(conn);
-        wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+        if (conn->queue.size < before) /* it is still taking it */
+            wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
     }
     if ((ready & WS_READ) && !conn->broken) {
         ptrdiff_t got = transport->read(&conn->source, loop->receive.data, loop->receive.capacity);
@@ -4322,6 +4354,8 @@ static void wsi_conn_destroy(ws_conn *conn) {
     wsi_memory_free(&loop->memory, conn->texts, conn->texts ? conn->texts->size : 0);
     wsi_buffer_free(&loop->memory, &conn->engine.held);
     wsi_conn_unlink(conn);
+    if (conn->generation > UINT32_MAX - 4)
+        return; /* its ids are used up: they never come again */
     conn->next = loop->free_conns;
     loop->free_conns = conn;
 }
@@ -4532,9 +4566,9 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 
 /*
 >> SERVER =================================================================================
-   Rooms, routes, pages, listening, shutdown. Calls MEMORY, TEXT, HANDSHAKE, ENGINE, PLATFORM,
-   POLL, LOOP, CONNECTION. Hooks, handlers of HTTP and sessions will have their place at
-   wsi_server_request.
+   Rooms, routes, pages, listening, shutdown. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME,
+   ENGINE, PLATFORM, TCP, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_.
+   Hooks, handlers of HTTP and sessions will have their place at wsi_server_request.
 */
 
 enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
@@ -4799,7 +4833,7 @@ static bool wsi_server_frame(ws_loop *loop, ws_message message, wsi_delivery *de
 static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
     const wsi_member *member;
     for (member = room->members; member; member = member->next)
-        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_full(member->conn))
+        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_crowded(member->conn))
             return true;
     return false;
 }
@@ -5165,6 +5199,8 @@ static void wsi_server_request(ws_conn *conn) {
     server->path.size = 0;
     size = wsi_buffer_reserve(wsi_server_memory(server), &server->path, path.size)
                ? wsi_text_unescape(path, (char *)server->path.data) : -2;
+    if (size >= 0 && !wsi_utf8_valid(server->path.data, (size_t)size))
+        size = -1; /* what ws_param hands out is text */
     if (size < 0) {
         wsi_engine_status(&conn->engine, window, size == -1 ? 400 : 503);
         return;
