@@ -214,7 +214,7 @@ static void watched(ws_loop *loop, int descriptor, unsigned ready, void *user) {
 
 /* Calls that answer with false or 0 when there is no memory, and leave all as it was. */
 static void test_refusals(void) {
-    char name[] = "/tmp/ws_test_fault_XXXXXX";
+    char name[] = "ws_test_fault_XXXXXX";
     int fd = mkstemp(name), again;
     if (!test_begin("without memory: what a program calls answers no, and yes when there is some again"))
         return;

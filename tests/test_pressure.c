@@ -139,7 +139,8 @@ static void test_slow_close(bool reads) {
     static uint8_t zeros[3 << 20];
     peer *p;
     int i;
-    if (!test_begin("close: a peer that %s", reads ? "reads slowly gets everything" : "stops is dropped at the deadline"))
+    if (!test_begin("close: a peer that %s",
+                    reads ? "reads slowly gets everything" : "stops is dropped at the deadline"))
         return;
     CHECK(net_start() && net_route("/"));
     net_small_buffers();

@@ -253,7 +253,8 @@ static const struct {
     const char *title, *request;
     size_t size; /* 0: up to its zero */
 } smuggles[] = {
-    {"length and chunked", "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
+    {"length and chunked",
+     "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
     {"negative length", "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 0},
     {"length with a sign", "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n", 0},
     {"huge length", "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", 0},
@@ -263,7 +264,8 @@ static const struct {
     {"hex length", "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: 0x0\r\n\r\n", 0},
     {"empty length", "GET /page HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", 0},
     {"unknown coding", "GET /page HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 0},
-    {"two codings", "GET /page HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 0},
+    {"two codings",
+     "GET /page HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 0},
     {"coding in HTTP/1.0", "GET /page HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 0},
     {"obs-fold", "GET /page HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 0},
     {"fold in front", "GET /page HTTP/1.1\r\n Host: a\r\nHost: a\r\n\r\n", 0},
@@ -285,7 +287,8 @@ static const struct {
     {"lower case", "GET /page http/1.1\r\nHost: a\r\n\r\n", 0},
     {"no version", "GET /page\r\n\r\n", 0},
     {"body with an upgrade", "GET / HTTP/1.1\r\nHost: a\r\n" UPGRADE "Content-Length: 5\r\n\r\nhello", 0},
-    {"chunks with an upgrade", "GET / HTTP/1.1\r\nHost: a\r\n" UPGRADE "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
+    {"chunks with an upgrade",
+     "GET / HTTP/1.1\r\nHost: a\r\n" UPGRADE "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
     {"two keys", "GET / HTTP/1.1\r\nHost: a\r\n" UPGRADE "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", 0},
     {"two origins", "GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n" UPGRADE "\r\n", 0},
     {"bad subprotocol", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: a b\r\n" UPGRADE "\r\n", 0},
@@ -299,7 +302,8 @@ static void test_smuggling(void) {
         if (!test_begin("HTTP parsing: %s: 400, and what is behind is not read", smuggles[i].title))
             continue;
         CHECK(net_start());
-        CHECK(ws_page(net.server, "/page", "text/plain", "page") && ws_page(net.server, "/secret", "text/plain", "secret"));
+        CHECK(ws_page(net.server, "/page", "text/plain", "page")
+              && ws_page(net.server, "/secret", "text/plain", "secret"));
         peer *p = net_connect();
         bytes all = {NULL, 0, 0};
         bytes_add(&all, smuggles[i].request, size);
@@ -357,7 +361,9 @@ static const struct {
              {"connections", {.head = 0}, 1, 0, 0},
              {"receive size", {.head = 0}, 0, 1, 0},
              {"backlog", {.head = 0}, 0, 0, 1},
-             {"all", {.message = 1, .buffered = 1, .handshake_ms = 1, .ping_ms = 1, .pong_ms = 1, .close_ms = 1}, 1, 1, 1}};
+             {"all",
+              {.message = 1, .buffered = 1, .handshake_ms = 1, .ping_ms = 1, .pong_ms = 1, .close_ms = 1},
+              1, 1, 1}};
 
 static void test_least(void) {
     size_t i;
