@@ -649,8 +649,8 @@ static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     return word;
 }
 
-/* Sixteen: one register of SSE2, NEON and the like where the compiler offers it. */
-#if defined(__GNUC__)
+/* Sixteen: one register of SSE2 or NEON where the compiler offers it. */
+#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
 typedef uint64_t wsi_wide __attribute__((vector_size(16)));
 
 static wsi_wide wsi_wide_of(uint64_t word) {

@@ -322,7 +322,8 @@ static size_t numbers_of(const peer *p, unsigned *numbers, size_t capacity) {
     bytes plain = {NULL, 0, 0};
     size_t i = 0, count = 0;
     CHECK(wire_plain(&plain, p->in.data, p->in.size, false));
-    while (i < plain.size) {
+    bytes_add(&plain, "", 1); /* for strtoul */
+    while (i + 1 < plain.size) {
         size_t size = plain.data[i + 1], header = 2;
         unsigned opcode = plain.data[i] & 15u;
         if (size == 126)
