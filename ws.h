@@ -3903,8 +3903,8 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_doom(conn);
         return;
     }
-    if (conn->blocked && conn->engine.state != WSI_OPEN && conn->took > conn->engine.since)
-        conn->engine.since = conn->took; /* it is still taking what was sent */
+    if (conn->engine.state != WSI_OPEN && conn->took > conn->engine.since)
+        conn->engine.since = conn->took; /* it was still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN)
         next = wsi_conn_tick_blocked(conn, next);

@@ -165,13 +165,18 @@ async def rooms(url):
     await odd.close()
     await hear(ann)
     for what, path, message, code in (("a long name", "ws/den/" + "x" * 129, None, 1008),
-                                      ("a name that is not UTF-8", "ws/den/%FF", None, 1008),
                                       ("binary", "ws/attic", b"x", 1003), ("too much", "ws/attic", "x" * 4097, 1009)):
         socket = await connect(url + path)
         if message:
             await socket.send(message)
         await asyncio.wait_for(socket.wait_closed(), 5)
         expect(f"{what} gets {code}", socket.close_code == code, socket.close_code)
+    try:
+        await connect(url + "ws/den/%FF")
+        status = 101
+    except websockets.exceptions.InvalidStatusCode as refused:
+        status = refused.status_code
+    expect("a name that is not UTF-8 gets 400", status == 400, status)
     await ann.send("end")
     expect("of all that the room heard nothing", (await hear(ann))["text"] == "end")
     await ann.close()
