@@ -2554,8 +2554,11 @@ static bool wsi_platform_no_sigpipe(int descriptor) {
     int on = 1;
     return setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
 }
-#elif !defined(__linux__)
-static bool wsi_platform_no_sigpipe(int descriptor) { return descriptor >= 0; } /* MSG_NOSIGNAL does it */
+#elif !defined(__linux__) /* MSG_NOSIGNAL does it */
+static bool wsi_platform_no_sigpipe(int descriptor) {
+    (void)descriptor;
+    return true;
+}
 #endif
 
 #if defined(__linux__)
