@@ -2,10 +2,12 @@
 # make test     every test; needs a C compiler only      make interop  browsers and other libraries
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local
+# make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang
 
 BUILD = build
 PREFIX = /usr/local
 PORT = 8000
+FUZZ_SECONDS = 60
 CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
@@ -15,7 +17,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
 endif
 
-.PHONY: all run test examples asan tsan check interop bench install clean
+.PHONY: all run test examples asan tsan fuzz check interop bench install clean
 
 all: examples
 
@@ -33,6 +35,10 @@ asan:
 
 tsan:
 	@$(MAKE) test BUILD=build/tsan SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
+
+fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
+	@for target in $^; do mkdir -p $$target.corpus; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=$(BUILD)/fuzz/ $$target.corpus || exit 1; done
 
 check:
 	@tests/check
@@ -56,6 +62,10 @@ clean:
 $(BUILD)/test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h
+	@mkdir -p $(BUILD)/fuzz
+	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@
 
 $(EXAMPLES): CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h
