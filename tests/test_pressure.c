@@ -187,6 +187,58 @@ static void test_large_page(void) {
     NET_END();
 }
 
+/* The last answer of a connection is waited for as long as its peer takes of it. */
+static void test_slow_last_page(void) {
+    size_t size = 3 << 20;
+    char *page = (char *)malloc(size + 1);
+    peer *p;
+    int i;
+    if (!test_begin("a last page that is read slowly comes whole"))
+        return;
+    memset(page, 'p', size);
+    page[size] = 0;
+    CHECK(net_start() && ws_page(net.server, "/", "text/plain", page));
+    net_small_buffers();
+    p = net_connect_to(ws_port(net.server), 4096);
+    p->deaf = true;
+    peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    for (i = 0; i < 12; i++) {
+        uint8_t some[60000];
+        ssize_t got = recv(p->fd, some, sizeof some, MSG_DONTWAIT);
+        if (got > 0)
+            bytes_add(&p->in, some, (size_t)got);
+        net_wait(1000);
+    }
+    p->deaf = false;
+    net_settle();
+    CHECK(p->ended && !p->reset && p->in.size > size);
+    free(page);
+    NET_END();
+}
+
+/* What a large message took is given back when only the start of the next is held. */
+static void test_held_memory(void) {
+    static uint8_t payload[1 << 20];
+    uint8_t header[14] = {0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0};
+    size_t before;
+    peer *p;
+    if (!test_begin("the memory of a large message goes with it"))
+        return;
+    CHECK(net_start() && net_route("/"));
+    net.echo = false;
+    p = net_peer("/");
+    before = used();
+    (void)peer_send(p, header, sizeof header);
+    (void)peer_send(p, payload, sizeof payload - 1);
+    net_settle();
+    CHECK(used() > before + (sizeof payload) / 2);
+    (void)peer_send(p, "\0\x82\xff", 3); /* its last byte, and half a header */
+    net_settle();
+    CHECK_EQ(net.received, sizeof payload);
+    CHECK(used() < before + 10000);
+    NET_END();
+}
+
 static void test_path_text(void) {
     peer *p;
     if (!test_begin("a path that is not UTF-8 is 400"))
@@ -292,6 +344,8 @@ int main(int argc, char **argv) {
     test_slow_close(true);
     test_slow_close(false);
     test_large_page();
+    test_slow_last_page();
+    test_held_memory();
     test_path_text();
     test_stop_is_told();
     test_last_generation();
