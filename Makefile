@@ -17,6 +17,18 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
 endif
 
+# wss:// needs OpenSSL's headers. TLS=no leaves it out even where they are.
+has = $(shell $(CC) -E -include $(1) -x c /dev/null >/dev/null 2>&1 && echo yes)
+TLS := $(call has,openssl/ssl.h)
+ifeq ($(TLS),yes)
+TLS_LIBS = -lssl -lcrypto
+else
+CPPFLAGS = -DWS_NO_TLS
+ifneq ($(filter-out clean install check,$(if $(filter 0,$(MAKELEVEL)),$(or $(MAKECMDGOALS),all))),)
+$(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are skipped.)
+endif
+endif
+
 .PHONY: all run test examples asan tsan fuzz check interop bench install clean
 
 all: examples
@@ -43,7 +55,7 @@ fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 check:
 	@tests/check
 
-interop: examples
+interop: examples $(BUILD)/driver
 	@tests/interop/run
 
 bench:
@@ -61,13 +73,22 @@ clean:
 
 $(BUILD)/test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS)
+	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/test_no_tls: TLS_LIBS = # which proves that none is needed
+ifeq ($(call has,mbedtls/ssl.h),yes)
+$(BUILD)/test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
+endif
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@
 
-$(EXAMPLES): CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+$(EXAMPLES) $(BUILD)/driver: CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS)
+	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/driver: tests/interop/driver.c ws.h
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)

@@ -17,7 +17,15 @@
            return ws_run(loop);
        }
 
-   and build it with `cc -O2 echo.c -o echo`. Other files include "ws.h" without the define.
+   and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`
+   where wss:// is not needed. Other files include "ws.h" without the define. A client:
+
+       ws_conn *conn = ws_connect("wss://example.com/feed", NULL);
+       ws_send_text(conn, "hello");
+       for (ws_message message; ws_receive(conn, &message); )
+           printf("%s\n", (const char *)message.data);
+       if (ws_last_error(conn)) fprintf(stderr, "%s\n", ws_last_error_text(conn));
+       ws_free(conn);
 
    RULES
    - Threads    A loop and all that belongs to it is used from one thread. Three calls may come
@@ -48,8 +56,9 @@
      WS_API              what stands before every public function (default: nothing)
      WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
      WS_NO_NET           only the engine: no sockets, no clock, no operating system
+     WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
 */
-#define WS_VERSION "0.1.0"
+#define WS_VERSION "0.2.0"
 
 #if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
 #if !defined(_GNU_SOURCE) && defined(__linux__)
@@ -103,7 +112,16 @@ typedef enum ws_error {
     WS_ERROR_PROTOCOL,    /* the peer broke the framing rules (1002) */
     WS_ERROR_TOO_BIG,     /* the peer's message or head is over the limit (1009, 431) */
     WS_ERROR_TIMEOUT,     /* the peer did not answer in time */
-    WS_ERROR_CLOSED       /* the connection ended without a closing handshake (1006) */
+    WS_ERROR_CLOSED,      /* the connection ended without a closing handshake (1006) */
+    WS_ERROR_URL,         /* not a URL that can be connected to (RFC 6455 3) */
+    WS_ERROR_RESOLVE,     /* the host's name has no address */
+    WS_ERROR_CONNECT,     /* no address of the host takes a connection */
+    WS_ERROR_PROXY,       /* the proxy refuses, or does not speak HTTP */
+    WS_ERROR_REDIRECT,    /* too many redirects, or one that leads nowhere */
+    WS_ERROR_REFUSED,     /* the server answered with another status than 101: see ws_status */
+    WS_ERROR_TLS,         /* certificate files cannot be used, or the TLS handshake failed */
+    WS_ERROR_CERTIFICATE, /* the peer's certificate is not to be trusted */
+    WS_ERROR_NO_TLS       /* wss: or a certificate, but this program was built with WS_NO_TLS */
 } ws_error;
 
 /* What happened and what to do about it, one English sentence; static, never NULL. */
@@ -202,10 +220,15 @@ WS_API ws_conn_state ws_state(const ws_conn *conn); /* WS_CLOSED for NULL */
 WS_API size_t ws_buffered(const ws_conn *conn);     /* bytes taken but not yet sent */
 /* Why the newest call that answered false did so; success does not clear it. Once the connection
    has failed: why, for good. */
-WS_API ws_error ws_last_error(const ws_conn *conn);
-WS_API ws_id ws_conn_id(const ws_conn *conn);       /* never reused */
+WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
+/* The same as a sentence; a client's names the host, the certificate's fault or the wrong header.
+   Until the next call, never NULL. */
+WS_API const char *ws_last_error_text(const ws_conn *conn);
+/* Why it ended; code 0 as long as it has not. reason lives as long as the connection. */
+WS_API ws_close_info ws_closed(const ws_conn *conn);
+WS_API ws_id ws_conn_id(const ws_conn *conn);       /* never reused; a client keeps it on reconnecting */
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id);   /* NULL when it has ended */
-WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for NULL */
+WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for NULL, and for a client */
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 
 /* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. It is
@@ -256,6 +279,58 @@ typedef enum ws_slow {
    on_open, each time, behind ws_join: a room that vanished begins again with the default. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
+/* --- TLS and other transports ----------------------------------------------------------- */
+
+/* Files and texts are PEM; texts end with a zero. All is read and checked by the call that takes the
+   config, which fails with WS_ERROR_TLS and a sentence. TLS 1.2 at least, ALPN http/1.1. */
+typedef struct ws_tls_config {
+    const char *cert_file, *key_file; /* own certificate, its chain behind it; and its private key */
+    const char *cert_pem, *key_pem;   /* the same from memory */
+    const char *ca_file, *ca_pem;     /* who may sign the peer's certificate. Client: NULL means the
+                                         system's roots. Server: set, each client must show one (mTLS) */
+    const char *crl_file;             /* with ca: certificates that were revoked */
+    const char *server_name;          /* client: asked for (SNI) and verified; NULL: the URL's host */
+    bool client_cert_optional;        /* server with ca: those who show none are let in as well */
+    bool accept_any_certificate;      /* client: verify nothing. Whoever sits in between reads all */
+    void *ssl_ctx;                    /* an SSL_CTX of yours, in place of files and texts; shared */
+} ws_tls_config;
+
+/* The subject of the peer's verified certificate, as in RFC 4514: "CN=alice,O=Example". Writes at most
+   size bytes with the zero. false: no TLS, no certificate, not verified, or size too small. */
+WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
+WS_API void *ws_tls_session(const ws_conn *conn); /* the SSL *, or a transport's session; or NULL */
+
+/* Another TLS library, or anything else that carries bytes, plugs in here: see
+   tests/transport_mbedtls.h. A link is one connection's; the transport keeps its own in session. */
+typedef struct ws_link {
+    int descriptor;  /* connected, non-blocking; closed by ws.h */
+    uint8_t wants;   /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Set to the call's
+                        own before each; TLS changes it when reading has to write, or the other way */
+    bool pending : 1; /* read sets it when it holds more than fitted: it is called again at once */
+    bool unsent : 1; /* set as long as the transport holds bytes that the socket did not take: write is
+                        called, with size 0 if there is no more, when it can go on */
+    uint8_t interest, budget; /* private */
+    void *session;   /* NULL until open, and from close on */
+} ws_link;
+
+enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
+enum { WS_ENDED = -1, WS_FAILED = -2 };
+
+/* read and write return the number of bytes, 0 for "not now", WS_ENDED (read: the peer's orderly
+   end), or WS_FAILED. Behind a 0 write is offered the same bytes first, perhaps with more behind
+   them. user is handed to open; all run on the loop's thread. */
+typedef struct ws_transport {
+    bool (*open)(ws_link *link, const char *host, void *user); /* host: whom to verify (the URL's host or
+                                          tls.server_name); NULL: we are the server */
+    ptrdiff_t (*read)(ws_link *link, void *data, size_t size);
+    ptrdiff_t (*write)(ws_link *link, const void *data, size_t size);
+    ptrdiff_t (*shut)(ws_link *link);  /* says the end (close_notify): 1 done, 0 not now, WS_FAILED */
+    void (*close)(ws_link *link);      /* frees the session */
+    /* Why it failed: a sentence of at most size bytes; WS_OK: nothing to say. May be NULL. */
+    ws_error (*reason)(ws_link *link, char *text, size_t size);
+    void *user;
+} ws_transport;
+
 /* --- servers ---------------------------------------------------------------------------- */
 
 typedef struct ws_handler {
@@ -264,7 +339,9 @@ typedef struct ws_handler {
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: no size limit */
     void (*on_drain)(ws_conn *conn); /* all is sent, after some of it had to wait */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
-    const char *subprotocols; /* "chat, superchat", best first: the first that the client offers */
+    void (*on_error)(ws_conn *conn); /* a client's attempt ended before on_open: ws_last_error_text */
+    const char *subprotocols; /* "chat, superchat", best first: a server takes the first that the
+                                 client offers, a client offers all */
     void *user;               /* ws_user of each new connection */
 } ws_handler;
 
@@ -276,6 +353,10 @@ typedef struct ws_server_config {
     size_t max_connections; /* 100,000; beyond, new ones get 503 */
     int backlog;            /* listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
+    const char *unix_path;  /* listen on this Unix socket instead; the file is removed at the end */
+    bool no_port;           /* listen nowhere: for ws_test_connect */
+    ws_tls_config tls;      /* with a certificate: wss:// */
+    const ws_transport *transport; /* in place of TCP and TLS; copied */
     ws_limits limits;
 } ws_server_config;
 
@@ -284,6 +365,9 @@ typedef struct ws_server_config {
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections; on_close runs for each */
 WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
+/* New connections get this certificate; those that are open keep theirs. false: nothing has changed,
+   and ws_loop_error_text says why (without failing the loop). */
+WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}",
    "/files/{rest:path}" (path only at the end). A plain {name} is one segment or a part of one,
@@ -298,6 +382,57 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
                          const char *file);
 
+/* --- clients ---------------------------------------------------------------------------- */
+
+typedef struct ws_client_config {
+    const char *subprotocols;   /* offered, best first: "chat, superchat"; NULL: the handler's */
+    const char *const *headers; /* lines of your own, NULL at the end: {"Cookie: a=b", NULL} */
+    const char *origin;         /* NULL: none, no browser is speaking (RFC 6455 4.1) */
+    const char *proxy;          /* "http://user:password@host:3128": tunnel by CONNECT (RFC 9110 9.3.6) */
+    const char *unix_path;      /* connect to this Unix socket; the URL gives Host and target */
+    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s */
+    uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
+    uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled with each failure */
+    uint32_t reconnect_max_ms;  /* and the longest: 30 s. Each is shortened by up to half, at random */
+    int max_redirects;          /* 5; -1: none are followed */
+    ws_tls_config tls;          /* for wss: */
+    const ws_transport *transport; /* in place of TCP and TLS; copied */
+    ws_limits limits;           /* handshake_ms: TLS and HTTP, behind connect_ms */
+    ws_allocator allocator;     /* ws_connect: resize NULL: realloc and free */
+} ws_client_config;
+
+/* Connects to "ws://host:port/path?query" or "wss://..." (http and https mean the same) and waits for
+   the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed; headers
+   Authorization and Cookie, and credentials, do not go to another host or port, nor from wss: to
+   ws:. config NULL: all defaults; copied. Returns a connection even when that failed: ask
+   ws_last_error; all calls on it then do nothing. NULL: no memory. End it with ws_free. */
+WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
+
+/* Waits for the next message, at most receive_ms; pings are answered meanwhile. The data lives until
+   the next call on this connection. false: the connection has ended (ws_closed says how), or the time
+   is up: then ws_last_error is WS_ERROR_TIMEOUT, ws_state still WS_OPEN, and it may be tried again.
+   ws_send on such a connection waits until the system has taken all; ws_close until the peer has
+   closed too, at most close_ms. Nothing is received while they wait. */
+WS_API bool ws_receive(ws_conn *conn, ws_message *message);
+WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
+
+/* Frees what ws_connect or ws_test_connect returned; one that is open is closed with 1000 first. */
+WS_API void ws_free(ws_conn *conn);
+
+/* The same in a loop, beside servers and other clients. Returns at once; then either on_open is called
+   and later on_close, or on_error. Without reconnect_ms the connection is gone behind those. With it
+   another attempt follows, on the same ws_conn with the same id, until ws_close or ws_drop is called,
+   even in between. NULL: no memory, no loop or no handler. Copied: url, config, handler. */
+WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
+                        const ws_client_config *config);
+
+/* The server's answer to a client: its status (101, or that of a refusal; 0: none came), a header by
+   its name (NULL: absent; a later line of one name is not seen), and of a refusal's body what came
+   together with its head, at most receive_size. Until the next attempt. */
+WS_API int ws_status(const ws_conn *conn);
+WS_API const char *ws_header(const ws_conn *conn, const char *name);
+WS_API const char *ws_body(const ws_conn *conn);
+
 /* --- loops ------------------------------------------------------------------------------ */
 
 typedef struct ws_loop_config {
@@ -306,12 +441,14 @@ typedef struct ws_loop_config {
     size_t receive_size;    /* the one receive buffer, and the one to send from: 64 KiB; at least 16 */
     uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
     void *clock_user;
+    bool virtual_clock;     /* time stands still, but for ws_test_wait and the test client's waits */
 } ws_loop_config;
 
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* NULL config: defaults; NULL: no memory */
 /* Ends servers, connections (on_close runs) and timers. Inside a callback it only stops the loop. */
 WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure; NULL: WS_ERROR_MEMORY */
+WS_API const char *ws_loop_error_text(const ws_loop *loop); /* as a sentence, with file or address */
 
 /* Serves until ws_stop, or until ws_shutdown is through. Returns WS_OK or the loop's error. An
    error of ws_listen, ws_route or ws_page ends a loop that runs, too. */
@@ -339,7 +476,6 @@ WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* does nothing when it is ov
 /* Watches a descriptor of yours (select(2)); ready says which of the two it is ready for. A second
    call changes it, WS_NONE ends it; end it before you close the descriptor. false: it is beyond
    FD_SETSIZE, or there is no memory. */
-enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
 typedef void ws_watch_function(ws_loop *loop, int descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user);
 
@@ -348,6 +484,18 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
    and timers. On select's failure or timeout pass empty sets. false: as for ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
+
+/* --- testing a program ------------------------------------------------------------------ */
+
+/* A client of the server's real routes, in this process: no socket, no thread. The server's loop
+   needs virtual_clock, and does not run: calls on the connection run it as far as they must. target
+   is "/ws/lobby?a=b". All that ws_connect's connections can do this one can: ws_send, ws_receive (its
+   time limit is virtual), ws_close, ws_status 404, ws_header, ws_body, ws_drop to vanish without
+   a close, ws_free. Of config count subprotocols, headers, origin, receive_ms, limits, allocator.
+   Not to be called from callbacks of that loop. */
+WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
+WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* lets so much time pass */
+WS_API void ws_test_cut(ws_conn *conn); /* nothing arrives any more, as if the cable were cut */
 
 #endif /* WS_NO_NET */
 
@@ -372,6 +520,7 @@ typedef struct ws_engine_config {
     void *random_user;
     ws_limits limits;
     const char *host, *path;  /* a client's request: Host, and target ("/" when NULL) */
+    const char *const *headers; /* and lines of its own, NULL at the end: {"Cookie: a=b", NULL} */
     const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
     const char *origins;      /* a server's: as in ws_server_config; kept */
 } ws_engine_config;
@@ -379,7 +528,8 @@ typedef struct ws_engine_config {
 typedef enum ws_event_type {
     WS_EVENT_REQUEST, /* server: a head is complete; message is the request target. Answer with
                          ws_engine_accept or ws_engine_respond, or the next call accepts */
-    WS_EVENT_OPEN,    /* the handshake is through */
+    WS_EVENT_OPEN,    /* the handshake is through; client: message is the answer's head */
+    WS_EVENT_REFUSED, /* client: another status than 101; message is the answer's head */
     WS_EVENT_MESSAGE, /* message, until the next ws_engine_next */
     WS_EVENT_CHUNK,   /* chunk (only for connections with on_chunk) */
     WS_EVENT_PING,    /* message is its payload; the pong is on its way */
@@ -473,6 +623,8 @@ typedef struct wsi_env { /* what the engines of one server (or one client) have 
     wsi_request request;      /* server: the one that is being answered */
     const char *subprotocols; /* ours, in order of preference */
     const char *origins;
+    const char *problem;      /* client: what is wrong with the answer; NULL: nothing */
+    int status;               /* client: of the answer */
     char accept[28];          /* client: the Sec-WebSocket-Accept that must come */
 } wsi_env;
 
@@ -1212,6 +1364,160 @@ static const char *wsi_http_reason(int status) {
     }
 }
 
+#ifndef WS_NO_NET
+/* --- URLs (RFC 3986, RFC 6455 3) --- */
+
+typedef struct wsi_url { /* slices of the text */
+    wsi_slice scheme, credentials; /* "user:password", still escaped; absent: none */
+    wsi_slice authority, host;     /* as Host names it; and without brackets and port */
+    wsi_slice target;              /* path and query; begins with '?' when the path is empty */
+    uint64_t port;
+    bool secure;
+} wsi_url;
+
+/* unreserved, sub-delims, and what else may stand in this part. */
+static bool wsi_url_char(char c, const char *others) {
+    char lower = wsi_text_lower(c);
+    return wsi_text_digit(c) || (lower >= 'a' && lower <= 'z')
+           || (c && (strchr("-._~!$&'()*+,;=", c) || strchr(others, c)));
+}
+
+static bool wsi_url_chars(wsi_slice text, const char *others) {
+    size_t i;
+    for (i = 0; i < text.size; i++) {
+        if (text.data[i] == '%') {
+            if (i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0)
+                return false;
+        } else if (!wsi_url_char(text.data[i], others)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
+static bool wsi_url_host(wsi_slice host, bool literal) {
+    size_t i;
+    for (i = 0; i < host.size; i++) {
+        char c = host.data[i], lower = wsi_text_lower(c);
+        bool hex = wsi_text_hex(c) >= 0;
+        if (literal ? !hex && c != ':' && c != '.'
+                    : !wsi_text_digit(c) && (lower < 'a' || lower > 'z') && (!c || !strchr("-_.", c)))
+            return false;
+    }
+    return host.size > 0 && host.size < 256 && (!literal || memchr(host.data, ':', host.size));
+}
+
+/* The part between "//" and the path. */
+static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
+    wsi_slice rest = text;
+    bool literal;
+    if (wsi_http_until(&rest, '@', &url->credentials)) {
+        if (!wsi_url_chars(url->credentials, ":"))
+            return "has user information with characters that must be percent-encoded";
+        text = rest;
+    }
+    if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
+        return "has no valid host and port";
+    url->authority = text;
+    literal = url->host.data[0] == '[';
+    if (literal)
+        url->host = wsi_text(url->host.data + 1, url->host.size - 2);
+    if (!wsi_url_host(url->host, literal))
+        return "has no valid host";
+    if (text.data[text.size - 1] == ':') /* "host:" is the default port */
+        url->authority.size--;
+    return NULL;
+}
+
+/* Reads ws:, wss:, http: or https:. Returns NULL, or what is wrong with it. */
+static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
+    wsi_slice rest = text;
+    size_t i;
+    const char *problem;
+    memset(url, 0, sizeof *url);
+    if (!wsi_http_until(&rest, ':', &url->scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
+        return "does not begin with ws:// or wss://";
+    url->secure = wsi_text_is_nocase(url->scheme, "wss") || wsi_text_is_nocase(url->scheme, "https");
+    if (!url->secure && !wsi_text_is_nocase(url->scheme, "ws") && !wsi_text_is_nocase(url->scheme, "http"))
+        return "has a scheme other than ws and wss";
+    rest = wsi_text(rest.data + 2, rest.size - 2);
+    for (i = 0; i < rest.size && !strchr("/?#", rest.data[i]); i++) {}
+    problem = wsi_url_authority(url, wsi_text(rest.data, i));
+    if (problem)
+        return problem;
+    url->target = wsi_text(rest.data + i, rest.size - i);
+    if (url->target.size && memchr(url->target.data, '#', url->target.size))
+        return "has a fragment (RFC 6455 3)";
+    if (!wsi_url_chars(url->target, ":@/?"))
+        return "has a path or query with characters that must be percent-encoded";
+    return NULL;
+}
+
+/* Takes "." and ".." segments out of a path that begins with '/' (RFC 3986 5.2.4). */
+static size_t wsi_url_remove_dots(char *path, size_t size) {
+    size_t from = 0, to = 0;
+    while (from < size) {
+        size_t end = from + 1;
+        bool dot, dots;
+        while (end < size && path[end] != '/')
+            end++;
+        dot = end - from == 2 && path[from + 1] == '.';
+        dots = end - from == 3 && path[from + 1] == '.' && path[from + 2] == '.';
+        while (dots && to && path[--to] != '/') {}
+        if (!dot && !dots) {
+            memmove(path + to, path + from, end - from);
+            to += end - from;
+        } else if (end == size) {
+            path[to++] = '/';
+        }
+        from = end;
+    }
+    return to;
+}
+
+static bool wsi_url_has_scheme(wsi_slice text) {
+    size_t i;
+    for (i = 0; i < text.size && !strchr(":/?#", text.data[i]); i++) {}
+    return i && i < text.size && text.data[i] == ':';
+}
+
+static size_t wsi_url_path_size(wsi_slice target) {
+    const char *query = target.size ? (const char *)memchr(target.data, '?', target.size) : NULL;
+    return query ? (size_t)(query - target.data) : target.size;
+}
+
+/* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment.
+   out has room for both and one character more. Returns the size. */
+static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
+    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size, kept;
+    bool whole = wsi_url_has_scheme(reference);
+    wsi_slice before;
+    if (wsi_http_until(&reference, '#', &before))
+        reference = before;
+    if (whole || (reference.size >= 2 && memcmp(reference.data, "//", 2) == 0)) {
+        size = whole ? 0 : base->scheme.size + 1;
+        memcpy(out, text.data, size);
+        memcpy(out + size, reference.data, reference.size);
+        return size + reference.size;
+    }
+    memcpy(out, text.data, text.size);
+    if (!reference.size)
+        return text.size;
+    while (reference.data[0] != '?' && path && (reference.data[0] == '/' || base->target.data[path - 1] != '/'))
+        path--; /* of the base's path its folder is kept, or nothing */
+    size = head + path;
+    if (!path && reference.data[0] != '/' && reference.data[0] != '?')
+        out[size++] = '/';
+    memcpy(out + size, reference.data, reference.size);
+    size += reference.size;
+    path = wsi_url_path_size(wsi_text(out + head, size - head));
+    kept = wsi_url_remove_dots(out + head, path);
+    memmove(out + head + kept, out + head + path, size - head - path);
+    return size - path + kept;
+}
+#endif
+
 /*
 >> HANDSHAKE ==============================================================================
    The opening handshake of both roles and who may open it (RFC 6455 4, 10.2).
@@ -1350,8 +1656,9 @@ static void wsi_handshake_read(wsi_request *request) {
         request->status = 400;
 }
 
-/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). */
-static bool wsi_handshake_origin(const wsi_request *request, const char *allowed) {
+/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). Behind a
+   proxy that ends TLS a plain server cannot know the scheme; with TLS of its own it is https. */
+static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure) {
     wsi_slice rest = request->origin, scheme, host, own_host;
     wsi_slice list = wsi_text_z(allowed), element;
     uint64_t port, own_port, fallback;
@@ -1365,7 +1672,7 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
     }
     if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
         return false;
-    if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https"))
+    if (!wsi_text_is_nocase(scheme, "https") && (secure || !wsi_text_is_nocase(scheme, "http")))
         return false;
     fallback = scheme.size == 5 ? 443 : 80;
     return wsi_http_authority(wsi_text(rest.data + 2, rest.size - 2), fallback, &host, &port)
@@ -1373,46 +1680,97 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
            && wsi_text_same_nocase(host, own_host) && port == own_port;
 }
 
+/* A header line that a client's program may add: "Name: value" with nothing in it that could end the
+   line, and no field that the handshake itself is made of. */
+static bool wsi_handshake_own_header(const char *line) {
+    static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, sec-websocket-key, "
+                               "sec-websocket-version, sec-websocket-accept, sec-websocket-protocol, "
+                               "sec-websocket-extensions";
+    wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
+    size_t i;
+    if (!wsi_http_until(&value, ':', &name) || !wsi_text_token(name))
+        return false;
+    while (wsi_text_next(&list, &one))
+        if (wsi_text_same_nocase(name, one))
+            return false;
+    for (i = 0; i < value.size; i++)
+        if (((uint8_t)value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* NULL, empty, or a list of tokens without repetition. */
+static bool wsi_handshake_offer(const char *subprotocols) {
+    wsi_slice seen[WSI_HANDSHAKE_MAX_PROTOCOLS];
+    size_t count = 0;
+    return !subprotocols || !*subprotocols || wsi_handshake_protocols(wsi_text_z(subprotocols), seen, &count);
+}
+
 typedef struct wsi_answer { /* what a server's head said to a client */
     int upgrades, connections, accepts, protocols;
-    bool good;
-    wsi_slice protocol;
+    const char *problem; /* the first that was found; NULL: none */
 } wsi_answer;
+
+static void wsi_handshake_wrong(wsi_answer *answer, bool wrong, const char *problem) {
+    if (wrong && !answer->problem)
+        answer->problem = problem;
+}
 
 static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
     if (wsi_text_is_nocase(name, "upgrade")) {
-        answer->upgrades++;
-        answer->good = answer->good && wsi_text_is_nocase(value, "websocket");
+        wsi_handshake_wrong(answer, answer->upgrades++ > 0, "has the header Upgrade twice");
+        wsi_handshake_wrong(answer, !wsi_text_is_nocase(value, "websocket"), "has an Upgrade other than websocket");
     } else if (wsi_text_is_nocase(name, "connection")) {
         wsi_slice option;
         while (wsi_text_next(&value, &option))
             if (wsi_text_is_nocase(option, "upgrade"))
                 answer->connections++;
     } else if (wsi_text_is_nocase(name, "sec-websocket-accept")) {
-        answer->accepts++;
-        answer->good = answer->good && wsi_text_same(value, wsi_text(env->accept, sizeof env->accept));
+        wsi_handshake_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
+        wsi_handshake_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
+                            "has a wrong Sec-WebSocket-Accept");
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
-        answer->protocols++;
-        answer->protocol = value;
-        answer->good = answer->good && wsi_text_in_list(wsi_text_z(env->subprotocols), value);
+        wsi_handshake_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
+        wsi_handshake_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
+                            "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        answer->good = false; /* none was offered */
+        wsi_handshake_wrong(answer, true, "has a Sec-WebSocket-Extensions that was not offered");
+    } else if (wsi_text_is_nocase(name, "content-length") || wsi_text_is_nocase(name, "transfer-encoding")) {
+        wsi_handshake_wrong(answer, true, "has a body, which no 101 has: Content-Length or Transfer-Encoding");
     }
 }
 
-/* A client's check of the whole answer (RFC 6455 4.1, end). */
-static bool wsi_handshake_answer(const wsi_env *env, wsi_slice head) {
-    wsi_slice line = wsi_http_line(&head), name, value, version, code;
+/* The status line; 0: it is malformed. */
+static int wsi_handshake_status(wsi_slice line, bool *http11) {
+    wsi_slice version, rest, code = line;
+    uint64_t status;
+    if (!wsi_http_until(&code, ' ', &version) || wsi_http_version(version, http11) != 0)
+        return 0;
+    rest = code; /* "101 Switching Protocols", or "101" */
+    (void)wsi_http_until(&rest, ' ', &code);
+    return code.size == 3 && wsi_text_number(code, &status) && status >= 100 ? (int)status : 0;
+}
+
+/* A client's check of the whole answer (RFC 6455 4.1, end). Returns what is wrong with it, or NULL. */
+static const char *wsi_handshake_answer(const wsi_env *env, wsi_slice head, int *status) {
+    wsi_slice line = wsi_http_line(&head), name, value;
     wsi_answer answer;
     wsi_header found;
     bool http11 = false;
     memset(&answer, 0, sizeof answer);
-    answer.good = wsi_http_until(&line, ' ', &version) && wsi_http_version(version, &http11) == 0 && http11
-                  && wsi_http_until(&line, ' ', &code) && wsi_text_is(code, "101");
+    *status = wsi_handshake_status(line, &http11);
+    wsi_handshake_wrong(&answer, !*status, "is no HTTP/1.1");
+    wsi_handshake_wrong(&answer, *status == 101 && !http11, "is HTTP/1.0, which has no 101");
     while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND)
-        wsi_handshake_answer_field(env, &answer, name, value);
-    return answer.good && found == WSI_HEADER_END && answer.upgrades == 1 && answer.connections
-           && answer.accepts == 1 && answer.protocols <= 1;
+        if (*status == 101)
+            wsi_handshake_answer_field(env, &answer, name, value);
+    wsi_handshake_wrong(&answer, found == WSI_HEADER_BAD, "has a malformed header");
+    if (*status != 101)
+        return answer.problem;
+    wsi_handshake_wrong(&answer, !answer.upgrades, "lacks the header Upgrade");
+    wsi_handshake_wrong(&answer, !answer.connections, "lacks a header Connection that says Upgrade");
+    wsi_handshake_wrong(&answer, !answer.accepts, "lacks the header Sec-WebSocket-Accept");
+    return answer.problem;
 }
 
 /*
@@ -1756,6 +2114,8 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
     if (e->env->role == WS_ROLE_SERVER) {
         memset(&e->env->request, 0, sizeof e->env->request);
         wsi_engine_status(e, window, status);
+    } else if (!e->env->problem) {
+        e->env->problem = status == 431 ? "is longer than limits.head" : "has a byte that no head may have";
     }
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     e->error = status == 431 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
@@ -1797,12 +2157,23 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, wsi_slice 
 }
 
 static wsi_step wsi_engine_answer(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
-    if (!wsi_handshake_answer(e->env, head))
+    wsi_env *env = e->env;
+    env->problem = wsi_handshake_answer(env, head, &env->status);
+    if (env->problem)
         return wsi_engine_bad_head(e, window, 400);
     window->pos += head.size;
     e->left = 0;
-    e->state = WSI_OPEN;
-    event->type = WS_EVENT_OPEN;
+    if (env->status < 200 && env->status != 101)
+        return WSI_STEP_AGAIN; /* an interim answer (RFC 9110 15.2) */
+    event->type = env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED;
+    event->message.data = (const uint8_t *)head.data;
+    event->message.size = head.size;
+    event->message.type = WS_TEXT;
+    wsi_window_patch(window, window->base + window->pos);
+    if (env->status == 101)
+        e->state = WSI_OPEN;
+    else
+        (void)wsi_engine_end(e, WS_ERROR_REFUSED, WS_CLOSE_BROKEN);
     return WSI_STEP_EVENT;
 }
 
@@ -2156,6 +2527,15 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_TOO_BIG: return "the peer sent more than limits.message or limits.head allows";
     case WS_ERROR_TIMEOUT: return "the peer did not answer in time";
     case WS_ERROR_CLOSED: return "the connection ended without a closing handshake";
+    case WS_ERROR_URL: return "the URL cannot be used; it looks like ws://host:port/path?query";
+    case WS_ERROR_RESOLVE: return "the host's name cannot be resolved; check its spelling and the network";
+    case WS_ERROR_CONNECT: return "no address of the host takes a connection; does the server run on this port?";
+    case WS_ERROR_PROXY: return "the proxy refused or did not understand; check its address and credentials";
+    case WS_ERROR_REDIRECT: return "too many redirects, or one that leads nowhere";
+    case WS_ERROR_REFUSED: return "the server refused the WebSocket; ws_status has its HTTP status";
+    case WS_ERROR_TLS: return "TLS failed; check certificate, key and the peer's TLS versions";
+    case WS_ERROR_CERTIFICATE: return "the peer's certificate is not to be trusted";
+    case WS_ERROR_NO_TLS: return "this program was built without TLS; build it without WS_NO_TLS";
     }
     return "unknown error";
 }
@@ -2210,25 +2590,72 @@ static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *con
     return true;
 }
 
+typedef struct wsi_ask { /* what a client's request is made of */
+    wsi_slice target, host; /* host with port, as Host has it */
+    const char *subprotocols;
+    const char *const *headers; /* the program's own lines; NULL: none */
+    const char *more;           /* further lines, each with CRLF */
+    bool bare;                  /* without Authorization and Cookie: they are not for this server */
+} wsi_ask;
+
+static bool wsi_engine_is_header(const char *line, const char *name) {
+    wsi_slice rest = wsi_text_z(line), before;
+    return wsi_http_until(&rest, ':', &before) && wsi_text_is_nocase(before, name);
+}
+
+static bool wsi_engine_ask_headers(wsi_engine *e, const wsi_ask *ask) {
+    const char *const *line;
+    bool host = false, sent = true;
+    for (line = ask->headers; line && *line && sent; line++) {
+        host = host || wsi_engine_is_header(*line, "host");
+        if (!ask->bare || (!wsi_engine_is_header(*line, "authorization") && !wsi_engine_is_header(*line, "cookie")))
+            sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
+    }
+    return sent && (host || (wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size)
+                             && wsi_engine_text(e, "\r\n")));
+}
+
 /* Sends a client's request (RFC 6455 4.1). */
-static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *config) {
+static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
     uint8_t nonce[16];
     char key[24];
-    wsi_engine *e = &engine->core;
-    wsi_slice offer = wsi_text_z(config->subprotocols), first;
-    bool offers = wsi_text_next(&offer, &first);
-    if (!config->random || !config->host || !config->random(config->random_user, nonce, sizeof nonce))
+    wsi_env *env = e->env;
+    bool rooted = ask->target.size && ask->target.data[0] == '/';
+    env->problem = NULL;
+    env->status = 0;
+    env->subprotocols = ask->subprotocols;
+    if (!env->random || !env->random(env->random_user, nonce, sizeof nonce)) {
+        e->error = WS_ERROR_RANDOM;
         return false;
+    }
     (void)wsi_text_base64(key, nonce, sizeof nonce);
-    wsi_handshake_accept(wsi_text(key, sizeof key), engine->env.accept);
-    return wsi_engine_text(e, "GET ") && wsi_engine_text(e, config->path ? config->path : "/")
-           && wsi_engine_text(e, " HTTP/1.1\r\nHost: ") && wsi_engine_text(e, config->host)
-           && wsi_engine_text(e, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    wsi_handshake_accept(wsi_text(key, sizeof key), env->accept);
+    return wsi_engine_text(e, rooted ? "GET " : "GET /") && wsi_engine_raw(e, ask->target.data, ask->target.size)
+           && wsi_engine_text(e, " HTTP/1.1\r\n") && wsi_engine_ask_headers(e, ask)
+           && wsi_engine_text(e, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                  "Sec-WebSocket-Key: ")
            && wsi_engine_raw(e, key, sizeof key)
-           && (!offers || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
-                           && wsi_engine_text(e, config->subprotocols)))
-           && wsi_engine_text(e, "\r\n\r\n");
+           && (!ask->subprotocols || !*ask->subprotocols
+               || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
+           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, ask->more) && wsi_engine_text(e, "\r\n");
+}
+
+static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *config) {
+    wsi_ask ask;
+    memset(&ask, 0, sizeof ask);
+    ask.target = wsi_text_z(config->path);
+    ask.host = wsi_text_z(config->host);
+    ask.subprotocols = config->subprotocols;
+    ask.headers = config->headers;
+    ask.more = "";
+    return config->host && wsi_engine_ask(&engine->core, &ask);
+}
+
+static bool wsi_engine_own_headers(const char *const *headers) {
+    for (; headers && *headers; headers++)
+        if (!wsi_handshake_own_header(*headers))
+            return false;
+    return true;
 }
 
 /* What a program puts into a head must not break out of its line. */
@@ -2242,7 +2669,9 @@ static bool wsi_engine_head_safe(const char *text, char first_allowed) {
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     if (!engine || !config || !wsi_engine_head_safe(config->host, '!') || !wsi_engine_head_safe(config->path, '!')
         || (config->path && (config->path[0] != '/' || strchr(config->path, '#')))
-        || !wsi_engine_head_safe(config->subprotocols, ' '))
+        || !wsi_engine_own_headers(config->headers)
+        || (config->role == WS_ROLE_CLIENT ? !wsi_handshake_offer(config->subprotocols)
+                                           : !wsi_engine_head_safe(config->subprotocols, ' ')))
         return false;
     memset(engine, 0, sizeof *engine);
     engine->env.limits = config->limits;
@@ -2337,7 +2766,7 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
         const wsi_request *request = &engine->env.request;
         if (!request->upgrade || request->status)
             wsi_engine_status(e, &engine->window, request->upgrade ? request->status : 426);
-        else if (!wsi_handshake_origin(request, engine->env.origins))
+        else if (!wsi_handshake_origin(request, engine->env.origins, false))
             wsi_engine_status(e, &engine->window, 403);
         else
             (void)ws_engine_accept(engine);
@@ -2486,7 +2915,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> PLATFORM ===============================================================================
-   Clock, random source, sockets: all that differs from system to system. Calls TEXT.
+   Clock, random source, sockets, names: all that differs from system to system. Calls MEMORY, TEXT.
 */
 
 #include <errno.h>
@@ -2494,12 +2923,32 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+typedef struct wsi_sentence { /* what went wrong, in full */
+    char text[256];
+} wsi_sentence;
+
+/* Writes the sentence and returns the error. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+WSI_RARE ws_error wsi_platform_say(wsi_sentence *sentence, ws_error error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sentence->text, sizeof sentence->text, format, arguments);
+    va_end(arguments);
+    return error;
+}
 
 #if defined(MSG_NOSIGNAL)
 #define WSI_PLATFORM_SEND_FLAGS MSG_NOSIGNAL
@@ -2554,7 +3003,7 @@ static bool wsi_platform_no_sigpipe(int descriptor) {
     int on = 1;
     return setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
 }
-#elif !defined(__linux__) /* MSG_NOSIGNAL does it */
+#else /* MSG_NOSIGNAL does it */
 static bool wsi_platform_no_sigpipe(int descriptor) {
     (void)descriptor;
     return true;
@@ -2641,6 +3090,42 @@ static ws_error wsi_platform_listen(const ws_server_config *config, int *listene
     return error;
 }
 
+/* A file that nobody listens on any more is left over from a server that ended in a hurry. */
+static void wsi_platform_remove_stale(const struct sockaddr_un *address) {
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (descriptor < 0)
+        return;
+    if (connect(descriptor, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED)
+        (void)unlink(address->sun_path);
+    (void)close(descriptor);
+}
+
+static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    if (!*path || strlen(path) >= sizeof address->sun_path)
+        return false;
+    strcpy(address->sun_path, path);
+    return true;
+}
+
+static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener) {
+    struct sockaddr_un address;
+    int descriptor = wsi_platform_unix(config->unix_path, &address) ? socket(AF_UNIX, SOCK_STREAM, 0) : -1;
+    ws_error error;
+    if (descriptor < 0)
+        return strlen(config->unix_path) < sizeof address.sun_path ? wsi_platform_error() : WS_ERROR_ADDRESS;
+    wsi_platform_remove_stale(&address);
+    if (wsi_platform_prepare(descriptor) && bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0
+        && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
+        *listener = descriptor;
+        return WS_OK;
+    }
+    error = wsi_platform_error();
+    (void)close(descriptor);
+    return error;
+}
+
 static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
     if (address->ss_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
@@ -2653,7 +3138,7 @@ static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
     socklen_t length = sizeof address;
     char host[48];
     int needed;
-    if (getpeername(descriptor, (struct sockaddr *)&address, &length) != 0
+    if (getpeername(descriptor, (struct sockaddr *)&address, &length) != 0 || address.ss_family == AF_UNIX
         || getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
         return false;
     needed = snprintf(text, size, address.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host,
@@ -2661,37 +3146,140 @@ static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
     return needed > 0 && (size_t)needed < size;
 }
 
-/*
->> TCP ====================================================================================
-   The plain transport; the seam where TLS and others fit in. Calls PLATFORM.
-   read and write: more than 0 is bytes, 0 is try again, WSI_ENDED the peer's end of stream,
-   WSI_FAILED everything else. context is the connection's.
-*/
+/* --- a client's names and addresses --- */
 
-enum { WSI_ENDED = -1, WSI_FAILED = -2, WSI_SPANS = 16 };
+typedef struct wsi_address {
+    struct sockaddr_storage address;
+    socklen_t size;
+} wsi_address;
 
-typedef struct wsi_transport {
-    ptrdiff_t (*read)(void *context, uint8_t *data, size_t size);
-    ptrdiff_t (*write)(void *context, const ws_span *spans, size_t count); /* at most WSI_SPANS */
-    void (*shut)(void *context); /* no more writes: the peer sees the end of the stream */
-    void (*close)(void *context);
-} wsi_transport;
+enum { WSI_MAX_ADDRESSES = 8 };
 
-static int wsi_tcp_descriptor(const void *context) {
-    return *(const int *)context; /* a wsi_source begins with its descriptor */
+typedef struct wsi_addresses {
+    int error; /* of getaddrinfo */
+    size_t count;
+    wsi_address list[WSI_MAX_ADDRESSES];
+} wsi_addresses;
+
+/* Adds what the name resolves to; waits for it, unless flags say AI_NUMERICHOST. */
+static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi_addresses *found) {
+    struct addrinfo hints, *addresses = NULL, *next;
+    char service[6] = "";
+    service[wsi_text_decimal(service, port)] = 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = flags | AI_NUMERICSERV;
+    found->error = getaddrinfo(host, service, &hints, &addresses);
+    if (found->error)
+        return false;
+    for (next = addresses; next && found->count < WSI_MAX_ADDRESSES; next = next->ai_next) {
+        wsi_address *address = &found->list[found->count++];
+        memcpy(&address->address, next->ai_addr, next->ai_addrlen);
+        address->size = next->ai_addrlen;
+    }
+    freeaddrinfo(addresses);
+    return true;
 }
 
-static ptrdiff_t wsi_tcp_read(void *context, uint8_t *data, size_t size) {
-    ssize_t got = recv(wsi_tcp_descriptor(context), data, size, 0);
+typedef struct wsi_lookup { /* belongs to the thread */
+    int descriptor;
+    uint16_t port;
+    char host[256];
+} wsi_lookup;
+
+/* getaddrinfo cannot be interrupted: the thread shares nothing with the loop but a socket pair, so
+   that the loop may lose interest at any time. */
+static void *wsi_platform_look_up_thread(void *argument) {
+    wsi_lookup *lookup = (wsi_lookup *)argument;
+    wsi_addresses found;
+    memset(&found, 0, sizeof found);
+    (void)wsi_platform_look_up(lookup->host, lookup->port, 0, &found);
+    (void)send(lookup->descriptor, &found, sizeof found, WSI_PLATFORM_SEND_FLAGS);
+    (void)close(lookup->descriptor);
+    (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0); /* libc's: the loop's is not for threads */
+    return NULL;
+}
+
+static bool wsi_platform_start_thread(wsi_lookup *lookup) {
+    pthread_t thread;
+    pthread_attr_t detached;
+    sigset_t all, before;
+    bool started;
+    if (pthread_attr_init(&detached) != 0)
+        return false;
+    (void)sigfillset(&all); /* signals are the program's own threads' */
+    started = pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0
+              && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
+    if (started) {
+        started = pthread_create(&thread, &detached, wsi_platform_look_up_thread, lookup) == 0;
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    (void)pthread_attr_destroy(&detached);
+    return started;
+}
+
+/* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or -1. */
+static int wsi_platform_look_up_later(const char *host, uint16_t port) {
+    wsi_lookup *lookup = (wsi_lookup *)wsi_memory_default(NULL, NULL, 0, sizeof *lookup);
+    int ends[2];
+    if (!lookup || strlen(host) >= sizeof lookup->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
+        (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0);
+        return -1;
+    }
+    strcpy(lookup->host, host);
+    lookup->port = port;
+    lookup->descriptor = ends[1];
+    if (wsi_platform_prepare(ends[0]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0
+        && wsi_platform_start_thread(lookup))
+        return ends[0];
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0);
+    return -1;
+}
+
+/* Begins to connect. Returns the descriptor, or -1 and errno. */
+static int wsi_platform_connect(const wsi_address *address) {
+    const struct sockaddr *name = (const struct sockaddr *)&address->address;
+    int descriptor = socket(name->sa_family, SOCK_STREAM, 0), on = 1, error;
+    if (descriptor < 0)
+        return -1;
+    if (wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor)
+        && (name->sa_family == AF_UNIX
+            || setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0)
+        && (connect(descriptor, name, address->size) == 0 || errno == EINPROGRESS || errno == EINTR))
+        return descriptor;
+    error = errno;
+    (void)close(descriptor);
+    errno = error;
+    return -1;
+}
+
+/* How a connect has ended: 0, or an errno. */
+static int wsi_platform_connected(int descriptor) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+/*
+>> TCP ====================================================================================
+   Plain sockets. Calls PLATFORM. read and write: as in ws_transport, but write takes spans.
+*/
+
+enum { WSI_SPANS = 16 };
+
+static ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t size) {
+    ssize_t got = recv(link->descriptor, data, size, 0);
     if (got > 0)
         return got;
     if (got == 0)
-        return WSI_ENDED;
-    return wsi_platform_again() ? 0 : WSI_FAILED;
+        return WS_ENDED;
+    return wsi_platform_again() ? 0 : WS_FAILED;
 }
 
-static ptrdiff_t wsi_tcp_write(void *context, const ws_span *spans, size_t count) {
-    int descriptor = wsi_tcp_descriptor(context);
+static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t count) {
+    int descriptor = link->descriptor;
     struct iovec vectors[WSI_SPANS];
     struct msghdr message;
     ssize_t sent;
@@ -2710,14 +3298,617 @@ static ptrdiff_t wsi_tcp_write(void *context, const ws_span *spans, size_t count
     }
     if (sent >= 0)
         return sent;
-    return wsi_platform_again() ? 0 : WSI_FAILED;
+    return wsi_platform_again() ? 0 : WS_FAILED;
 }
 
-static void wsi_tcp_shut(void *context) { (void)shutdown(wsi_tcp_descriptor(context), SHUT_WR); }
+static void wsi_tcp_shut(const ws_link *link) {
+    if (link->descriptor >= 0)
+        (void)shutdown(link->descriptor, SHUT_WR);
+}
 
-static void wsi_tcp_close(void *context) { (void)close(wsi_tcp_descriptor(context)); }
+static void wsi_tcp_close(ws_link *link) {
+    if (link->descriptor >= 0)
+        (void)close(link->descriptor);
+    link->descriptor = -1;
+}
 
-static const wsi_transport wsi_tcp = {wsi_tcp_read, wsi_tcp_write, wsi_tcp_shut, wsi_tcp_close};
+/*
+>> TLS ====================================================================================
+   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 6125, 7301). Calls MEMORY, PLATFORM, TCP.
+   A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
+*/
+
+typedef struct wsi_tls { /* what the connections of one config share */
+    ws_transport transport; /* its user is this */
+    wsi_memory *memory;
+    size_t references;
+    bool accept_any;
+    void *context, *method; /* SSL_CTX, BIO_METHOD */
+    wsi_sentence failure;   /* the newest connection's */
+    ws_error failure_error;
+    const ws_link *failed;  /* whose it is */
+} wsi_tls;
+
+static bool wsi_tls_is_default(const ws_tls_config *config) {
+    ws_tls_config nothing;
+    memset(&nothing, 0, sizeof nothing);
+    return memcmp(config, &nothing, sizeof nothing) == 0;
+}
+
+/* Whether a server's config asks for TLS; without a certificate it then fails. */
+static bool wsi_tls_wanted(const ws_tls_config *config) {
+    return config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
+           || config->ca_pem || config->crl_file || config->ssl_ctx;
+}
+
+#ifndef WS_NO_TLS
+
+enum { WSI_TLS_BUILT_IN = 1 };
+
+#if defined(__has_include)
+#if !__has_include(<openssl/ssl.h>)
+#error "openssl/ssl.h is missing: install OpenSSL's headers, or define WS_NO_TLS to build without wss://"
+#endif
+#endif
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
+
+typedef struct wsi_tls_session { /* one connection's; the session of its link */
+    SSL *ssl;
+    wsi_tls *tls;
+    wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
+    size_t sent;    /* of it */
+    size_t size;    /* of this struct */
+    char name[1];   /* whom the certificate must name; empty: nobody */
+} wsi_tls_session;
+
+enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up */
+
+static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
+
+/* Errors that the program's own use of OpenSSL left behind must not be taken for ours. */
+static void wsi_tls_forget_errors(void) {
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
+static const char *wsi_tls_reason_text(void) {
+    unsigned long code = ERR_peek_error();
+    const char *text = code ? ERR_reason_error_string(code) : NULL;
+    if (code && ERR_GET_LIB(code) == ERR_LIB_SYS)
+        return strerror(ERR_GET_REASON(code));
+    return text ? text : "unknown reason";
+}
+
+/* --- the socket as OpenSSL sees it --- */
+
+static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
+    ws_link *link = (ws_link *)BIO_get_data(bio);
+    ptrdiff_t got = link->budget ? wsi_tcp_read(link, (uint8_t *)data, (size_t)size) : 0;
+    BIO_clear_retry_flags(bio);
+    if (got > 0) {
+        link->budget = 0;
+        return (int)got;
+    }
+    if (got == 0)
+        BIO_set_retry_read(bio);
+    return got == WS_ENDED ? 0 : -1;
+}
+
+static bool wsi_tls_keep(wsi_tls_session *session, const char *data, size_t size) {
+    wsi_buffer *out = &session->out;
+    if (out->size + size > WSI_TLS_UNSENT || !wsi_buffer_reserve(session->tls->memory, out, size))
+        return false;
+    memcpy(out->data + out->size, data, size);
+    out->size += size;
+    return true;
+}
+
+/* Takes everything; what the socket does not take waits. */
+static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
+    ws_link *link = (ws_link *)BIO_get_data(bio);
+    ws_span span;
+    ptrdiff_t sent = 0;
+    span.data = (uint8_t *)(uintptr_t)data; /* only read */
+    span.size = (size_t)size;
+    BIO_clear_retry_flags(bio);
+    if (!link->unsent)
+        sent = wsi_tcp_write(link, &span, 1);
+    if (sent == size)
+        return size;
+    if (sent < 0 || !wsi_tls_keep(wsi_tls_of(link), data + sent, (size_t)(size - sent)))
+        return -1;
+    link->unsent = true;
+    return size;
+}
+
+/* Sends what waits. 1: all of it, 0: not yet. */
+static ptrdiff_t wsi_tls_flush(ws_link *link) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    ws_span span;
+    ptrdiff_t sent;
+    if (!link->unsent)
+        return 1;
+    span.data = session->out.data + session->sent;
+    span.size = session->out.size - session->sent;
+    sent = wsi_tcp_write(link, &span, 1);
+    if (sent < 0)
+        return WS_FAILED;
+    session->sent += (size_t)sent;
+    if (session->sent < session->out.size)
+        return 0;
+    wsi_buffer_free(session->tls->memory, &session->out);
+    session->sent = 0;
+    link->unsent = false;
+    return 1;
+}
+
+static long wsi_tls_bio_control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *wsi_tls_new_method(void) {
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "ws.h");
+    if (method && BIO_meth_set_read(method, wsi_tls_bio_read) && BIO_meth_set_write(method, wsi_tls_bio_write)
+        && BIO_meth_set_ctrl(method, wsi_tls_bio_control))
+        return method;
+    BIO_meth_free(method);
+    return NULL;
+}
+
+/* --- certificates and keys --- */
+
+static int wsi_tls_no_password(char *text, int size, int writing, void *user) {
+    (void)text;
+    (void)size;
+    (void)writing;
+    (void)user;
+    return -1; /* or OpenSSL would ask on the terminal */
+}
+
+/* A file or a text to read PEM from. */
+static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why) {
+    BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
+    if (!bio)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
+                               wsi_tls_reason_text());
+    return bio;
+}
+
+/* The next certificate. Its extensions are read now: when memory fails there later, OpenSSL takes the
+   certificate for invalid for good. */
+static X509 *wsi_tls_certificate(BIO *bio, bool own) {
+    X509 *certificate = own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
+                            : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL);
+    if (!certificate || X509_check_purpose(certificate, -1, 0) == 1)
+        return certificate;
+    X509_free(certificate);
+    return NULL;
+}
+
+/* Whether reading ended because there was no more, not because something was malformed. */
+static bool wsi_tls_read_all(void) {
+    bool all = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return all;
+}
+
+static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(file, pem, why);
+    X509 *certificate = bio ? wsi_tls_certificate(bio, true) : NULL;
+    bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
+    X509_free(certificate);
+    while (good && (certificate = wsi_tls_certificate(bio, false)) != NULL) {
+        good = SSL_CTX_add0_chain_cert(context, certificate) == 1;
+        if (!good)
+            X509_free(certificate);
+    }
+    if (bio && !good)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
+                               wsi_tls_reason_text());
+    else if (good && !wsi_tls_read_all())
+        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
+                                file ? file : "the PEM text") == WS_OK;
+    BIO_free(bio);
+    return good;
+}
+
+static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(file, pem, why);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, wsi_tls_no_password, NULL) : NULL;
+    bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
+    const char *name = file ? file : "the PEM text";
+    if (key && !good)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
+                               wsi_tls_reason_text());
+    else if (bio && !good)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable private key (without password): %s", name,
+                               wsi_tls_reason_text());
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return good;
+}
+
+static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(config->ca_file, config->ca_pem, why);
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509 *certificate;
+    size_t count = 0;
+    bool good = bio != NULL;
+    while (good && (certificate = wsi_tls_certificate(bio, false)) != NULL) {
+        good = X509_STORE_add_cert(store, certificate) == 1
+               && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
+        X509_free(certificate);
+        count++;
+    }
+    if (bio && (!good || !wsi_tls_read_all() || !count))
+        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable CA certificates",
+                                config->ca_file ? config->ca_file : "the PEM text") == WS_OK;
+    BIO_free(bio);
+    return good;
+}
+
+/* The certificate's own issuer must have a list; those further up need none. */
+static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
+    return good || (X509_STORE_CTX_get_error(verification) == X509_V_ERR_UNABLE_TO_GET_CRL
+                    && X509_STORE_CTX_get_error_depth(verification) > 0);
+}
+
+static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(file, NULL, why);
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_CRL *list;
+    size_t count = 0;
+    bool good = bio != NULL;
+    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, wsi_tls_no_password, NULL)) != NULL) {
+        good = X509_STORE_add_crl(store, list) == 1;
+        X509_CRL_free(list);
+        count++;
+    }
+    if (bio && (!good || !wsi_tls_read_all() || !count
+                || X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) != 1))
+        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable revocation list", file) == WS_OK;
+    BIO_free(bio);
+    return good;
+}
+
+/* --- contexts --- */
+
+static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
+                               unsigned in_size, void *user) {
+    unsigned char *chosen;
+    (void)ssl;
+    (void)user;
+    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
+        != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
+    static const unsigned char name[] = "ws.h";
+    SSL_CTX_set_default_passwd_cb(context, wsi_tls_no_password);
+    SSL_CTX_set_read_ahead(context, 1);
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
+    if (!server)
+        return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1
+               && SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1
+           && SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
+}
+
+static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    const char *key_file = config->key_file || config->key_pem ? config->key_file : config->cert_file;
+    const char *key_pem = config->key_file || config->key_pem ? config->key_pem : config->cert_pem;
+    bool authorities = config->ca_file || config->ca_pem;
+    int mode = server && !authorities ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+    if ((server || config->key_file || config->key_pem) && !config->cert_file && !config->cert_pem)
+        return wsi_platform_say(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
+    if ((config->cert_file || config->cert_pem)
+        && (!wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
+            || !wsi_tls_use_key(context, key_file, key_pem, why)))
+        return false;
+    if (authorities && !wsi_tls_use_authorities(context, config, server, why))
+        return false;
+    if (config->crl_file && !wsi_tls_use_revoked(context, config->crl_file, why))
+        return false;
+    if (!server && !authorities && SSL_CTX_set_default_verify_paths(context) != 1)
+        return wsi_platform_say(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
+    if (server && authorities && !config->client_cert_optional)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(context, mode, wsi_tls_verify);
+    return true;
+}
+
+static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_sentence *why) {
+    SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
+    if (context)
+        return SSL_CTX_up_ref(context) == 1 ? context : NULL;
+    context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    if (context && wsi_tls_set_up(context, server) && wsi_tls_fill(context, config, server, why))
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+/* --- the transport --- */
+
+/* RFC 6125: the certificate must be for this name, or for this address. */
+static bool wsi_tls_expect(const wsi_tls_session *session) {
+    SSL *ssl = session->ssl;
+    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+    SSL_set_verify(ssl, session->tls->accept_any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
+        return true;
+    ERR_clear_error();
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
+           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
+}
+
+static void wsi_tls_share(wsi_tls *tls) { tls->references++; }
+
+static void wsi_tls_release(wsi_tls *tls) {
+    if (!tls || --tls->references)
+        return;
+    SSL_CTX_free((SSL_CTX *)tls->context);
+    BIO_meth_free((BIO_METHOD *)tls->method);
+    wsi_memory_free(tls->memory, tls, sizeof *tls);
+}
+
+static void wsi_tls_close(ws_link *link) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    wsi_tls *tls = session->tls;
+    SSL_free(session->ssl);
+    wsi_buffer_free(tls->memory, &session->out);
+    wsi_memory_free(tls->memory, session, session->size);
+    link->session = NULL;
+    link->unsent = false;
+    wsi_tls_release(tls);
+}
+
+static bool wsi_tls_start(ws_link *link, bool client) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    SSL *ssl = session->ssl = SSL_new((SSL_CTX *)session->tls->context);
+    BIO *bio = ssl ? BIO_new((BIO_METHOD *)session->tls->method) : NULL;
+    if (!bio)
+        return false;
+    BIO_set_data(bio, link);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                                | SSL_MODE_RELEASE_BUFFERS);
+    if (client)
+        SSL_set_connect_state(ssl);
+    else
+        SSL_set_accept_state(ssl);
+    return !client || wsi_tls_expect(session);
+}
+
+static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
+    wsi_tls *tls = (wsi_tls *)user;
+    size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
+    wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
+    if (!session)
+        return false;
+    if (length > 1 && host[length - 1] == '.')
+        length--;
+    if (length)
+        memcpy(session->name, host, length);
+    session->tls = tls;
+    session->size = size;
+    wsi_tls_share(tls);
+    link->session = session;
+    if (wsi_tls_start(link, host != NULL))
+        return true;
+    ERR_clear_error();
+    wsi_tls_close(link);
+    return false;
+}
+
+static bool wsi_tls_is_alert_on_certificate(int reason) { /* RFC 8446 6: bad_certificate to unknown_ca, certificate_required */
+    int alert = reason - SSL_AD_REASON_OFFSET;
+    return (alert >= 42 && alert <= 48) || alert == 116;
+}
+
+/* Keeps why a connection failed, before OpenSSL forgets it. */
+WSI_RARE void wsi_tls_failed(const ws_link *link) {
+    const wsi_tls_session *session = wsi_tls_of(link);
+    wsi_tls *tls = session->tls;
+    wsi_sentence *say = &tls->failure;
+    long verdict = SSL_get_verify_result(session->ssl);
+    bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
+    unsigned long code = ERR_peek_error();
+    int reason = ERR_GET_REASON(code);
+    tls->failed = link;
+    if (!verified && (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
+                                              session->name);
+    else if (!verified)
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s",
+                                              X509_verify_cert_error_string(verdict));
+    else if (!code)
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CLOSED, "the connection ended within TLS");
+    else if (wsi_tls_is_alert_on_certificate(reason))
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
+                                              "one: %s", wsi_tls_reason_text());
+    else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST
+             || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
+                                              wsi_tls_reason_text());
+    else
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text());
+    ERR_clear_error();
+}
+
+static ptrdiff_t wsi_tls_result(ws_link *link, int result) {
+    switch (SSL_get_error(wsi_tls_of(link)->ssl, result)) {
+    case SSL_ERROR_WANT_READ: link->wants = WS_READ; return 0;
+    case SSL_ERROR_WANT_WRITE: link->wants = WS_WRITE; return 0;
+    case SSL_ERROR_ZERO_RETURN: return WS_ENDED;
+    default: wsi_tls_failed(link); return WS_FAILED;
+    }
+}
+
+static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    size_t total = 0, got;
+    ptrdiff_t result = 0;
+    wsi_tls_forget_errors();
+    link->budget = 1;
+    while (total < size) {
+        int good = SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got);
+        if (good != 1) {
+            result = wsi_tls_result(link, good);
+            break;
+        }
+        total += got;
+        if (!SSL_has_pending(ssl))
+            return (ptrdiff_t)total;
+    }
+    if (!total)
+        return result;
+    link->wants = WS_READ;
+    link->pending = total == size || result < 0; /* what is wrong comes up again */
+    return (ptrdiff_t)total;
+}
+
+static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
+    ptrdiff_t flushed = wsi_tls_flush(link);
+    size_t sent;
+    int good;
+    if (flushed <= 0 || !size)
+        return flushed < 0 ? flushed : 0;
+    wsi_tls_forget_errors();
+    link->budget = 1;
+    good = SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent);
+    return good == 1 ? (ptrdiff_t)sent : wsi_tls_result(link, good);
+}
+
+static ptrdiff_t wsi_tls_shut(ws_link *link) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    ptrdiff_t result;
+    int good;
+    if (SSL_in_init(ssl))
+        return 1; /* nothing was opened yet */
+    if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN)) {
+        wsi_tls_forget_errors();
+        good = SSL_shutdown(ssl);
+        result = good < 0 ? wsi_tls_result(link, good) : 1;
+        if (result == 0 || result == WS_FAILED)
+            return result;
+    }
+    return wsi_tls_flush(link);
+}
+
+static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
+    const wsi_tls *tls = wsi_tls_of(link)->tls;
+    if (tls->failed != link)
+        return WS_OK;
+    (void)snprintf(text, size, "%s", tls->failure.text);
+    return tls->failure_error;
+}
+
+static bool wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close,
+                              wsi_tls_reason, NULL};
+    tls->transport = transport;
+    tls->transport.user = tls;
+    tls->accept_any = config->accept_any_certificate;
+    (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
+    tls->method = wsi_tls_new_method();
+    tls->context = tls->method ? wsi_tls_new_context(config, server, why) : NULL;
+    return tls->context != NULL;
+}
+
+/* With one reference; or NULL, and why says the reason. */
+static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config, bool server, ws_error *error,
+                            wsi_sentence *why) {
+    wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
+    *error = tls ? WS_ERROR_TLS : WS_ERROR_MEMORY;
+    if (!tls)
+        return NULL;
+    wsi_tls_forget_errors();
+    tls->memory = memory;
+    tls->references = 1;
+    if (wsi_tls_complete(tls, config, server, why)) {
+        why->text[0] = 0;
+        *error = WS_OK;
+        return tls;
+    }
+    ERR_clear_error();
+    wsi_tls_release(tls);
+    return NULL;
+}
+
+/* RFC 4514: the subject of the certificate that the peer showed and that was verified. */
+static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    X509 *certificate = SSL_get_peer_certificate(ssl);
+    bool verified = certificate && SSL_get_verify_result(ssl) == X509_V_OK
+                    && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
+    BIO *bio = verified ? BIO_new(BIO_s_mem()) : NULL;
+    char *subject;
+    long length = 0;
+    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
+        length = BIO_get_mem_data(bio, &subject);
+    if (length > 0 && (size_t)length < size) {
+        memcpy(text, subject, (size_t)length);
+        text[length] = 0;
+    }
+    BIO_free(bio);
+    X509_free(certificate);
+    return length > 0 && (size_t)length < size;
+}
+
+static bool wsi_tls_is(const ws_transport *transport) { return transport && transport->read == wsi_tls_read; }
+
+static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
+
+#else /* WS_NO_TLS */
+
+enum { WSI_TLS_BUILT_IN = 0 };
+
+static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config, bool server, ws_error *error,
+                            wsi_sentence *why) {
+    (void)memory;
+    (void)config;
+    *error = wsi_platform_say(why, WS_ERROR_NO_TLS, "%s", server
+                                  ? "a certificate is given, but this program was built without TLS (WS_NO_TLS)"
+                                  : "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
+    return NULL;
+}
+
+static void wsi_tls_share(wsi_tls *tls) { (void)tls; }
+
+static void wsi_tls_release(wsi_tls *tls) { (void)tls; }
+
+static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
+    (void)link;
+    (void)text;
+    (void)size;
+    return false;
+}
+
+static bool wsi_tls_is(const ws_transport *transport) {
+    (void)transport;
+    return false;
+}
+
+static void *wsi_tls_session_of(const ws_link *link) { return link->session; }
+
+#endif /* WS_NO_TLS */
 
 /*
 >> POLL ===================================================================================
@@ -2726,8 +3917,7 @@ static const wsi_transport wsi_tcp = {wsi_tcp_read, wsi_tcp_write, wsi_tcp_shut,
 */
 
 typedef struct wsi_source { /* something with a descriptor */
-    int descriptor;         /* first: wsi_tcp_descriptor */
-    uint8_t interest;       /* WS_READ | WS_WRITE */
+    ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
     void (*ready)(ws_loop *loop, struct wsi_source *source, unsigned ready);
 } wsi_source;
 
@@ -2762,7 +3952,7 @@ static void wsi_poll_init(wsi_poll *poll) {
 
 /* Changes what a source waits for; WS_NONE forgets it. false: its descriptor is out of range. */
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
-    int descriptor = source->descriptor;
+    int descriptor = source->link.descriptor;
     if (descriptor < 0 || descriptor >= FD_SETSIZE)
         return false;
     if (interest & WS_READ)
@@ -2778,7 +3968,7 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
         FD_CLR(descriptor, &poll->ready_writes.set);
     }
     poll->sources[descriptor] = interest ? source : NULL;
-    source->interest = (uint8_t)interest;
+    source->link.interest = (uint8_t)interest;
     if (interest && descriptor > poll->highest)
         poll->highest = descriptor;
     while (poll->highest >= 0 && !poll->sources[poll->highest])
@@ -2834,7 +4024,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
             *read &= ~mask;
             *write &= ~mask;
             if (source)
-                *ready &= source->interest; /* a callback of this round may have changed it */
+                *ready &= source->link.interest; /* a callback of this round may have changed it */
             if (source && *ready)
                 return source;
         }
@@ -2861,7 +4051,7 @@ static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
    wsi_loop_, wsi_timer_, wsi_alarm_ (timers of the program), wsi_watch_.
 */
 
-typedef enum wsi_timer_kind { WSI_TIMER_ALARM, WSI_TIMER_CONN, WSI_TIMER_SERVER, WSI_TIMER_KINDS } wsi_timer_kind;
+typedef enum wsi_timer_kind { WSI_TIMER_ALARM, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS } wsi_timer_kind;
 
 typedef struct wsi_timer { /* small: each connection has one */
     uint64_t at;
@@ -2914,7 +4104,11 @@ struct ws_loop {
     void *clock_user;
     wsi_hooks hooks;
     ws_error error;
+    wsi_sentence why; /* the error's, or empty */
     bool busy, stopped, shutting;
+    uint64_t virtual_now;
+    uint8_t random[256]; /* fresh from the system; each byte is used once */
+    size_t random_left;
 
     wsi_timer **heap;
     size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
@@ -2929,6 +4123,8 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
+    wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
+    struct wsi_tls *default_tls; /* of clients without a config of their own */
     wsi_window window;
     ws_conn *gather_owner, *doomed;
     ws_conn **dirty; /* those with broadcasts to send at the end of the round */
@@ -2941,7 +4137,7 @@ struct ws_loop {
     struct wsi_slab **slabs;
     size_t slab_count, slab_capacity;
     ws_conn *free_conns;
-    ws_server *servers;
+    struct wsi_endpoint *endpoints; /* servers and clients */
     size_t conn_count;
     uint32_t room_serial;
     uint64_t seed; /* of rooms' hashes */
@@ -2954,6 +4150,25 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
         loop->error = error;
     return false;
 }
+
+/* The system's random bytes, fetched many at a time. */
+static bool wsi_loop_random(void *user, void *data, size_t size) {
+    ws_loop *loop = (ws_loop *)user;
+    uint8_t *from;
+    if (size > loop->random_left) {
+        loop->random_left = 0;
+        if (!wsi_platform_random(NULL, loop->random, sizeof loop->random))
+            return false;
+        loop->random_left = sizeof loop->random;
+    }
+    loop->random_left -= size;
+    from = loop->random + loop->random_left;
+    memcpy(data, from, size);
+    memset(from, 0, size);
+    return true;
+}
+
+static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
 
 /* Makes room for one element more; doubles. */
 static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t count, size_t element) {
@@ -3135,14 +4350,14 @@ WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
 
 static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_watch *watch = (wsi_watch *)(void *)source;
-    watch->function(loop, source->descriptor, ready, watch->user);
+    watch->function(loop, source->link.descriptor, ready, watch->user);
 }
 
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user) {
     wsi_watch **place, *watch;
     if (!loop || (what && !function))
         return false;
-    for (place = &loop->watches; *place && (*place)->source.descriptor != descriptor; place = &(*place)->next) {}
+    for (place = &loop->watches; *place && (*place)->source.link.descriptor != descriptor; place = &(*place)->next) {}
     watch = *place;
     what &= (unsigned)(WS_READ | WS_WRITE);
     if (!what) {
@@ -3157,7 +4372,7 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
         watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
         if (!watch)
             return false;
-        watch->source.descriptor = descriptor;
+        watch->source.link.descriptor = descriptor;
         watch->source.ready = wsi_watch_ready;
     }
     watch->function = function;
@@ -3199,7 +4414,7 @@ static void wsi_loop_stop(void *argument) { ((ws_loop *)argument)->stopped = tru
 
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_post posts[64];
-    ssize_t got = read(source->descriptor, posts, sizeof posts);
+    ssize_t got = read(source->link.descriptor, posts, sizeof posts);
     size_t i, count = got > 0 ? (size_t)got / sizeof *posts : 0;
     (void)ready;
     for (i = 0; i < count; i++) {
@@ -3329,7 +4544,7 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
     int ends[2];
     if (pipe(ends) != 0)
         return wsi_loop_fail(loop, wsi_platform_error());
-    loop->wake.descriptor = ends[0];
+    loop->wake.link.descriptor = ends[0];
     loop->wake.ready = wsi_loop_wake;
     loop->wake_in = ends[1];
     if (!wsi_platform_prepare(ends[0]) || !wsi_platform_prepare(ends[1]))
@@ -3349,12 +4564,13 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     if (!loop)
         return NULL;
     loop->memory = memory;
-    loop->clock = all.clock ? all.clock : wsi_platform_clock;
-    loop->clock_user = all.clock_user;
+    loop->virtual_now = 1000;
+    loop->clock = all.clock ? all.clock : all.virtual_clock ? wsi_loop_virtual_clock : wsi_platform_clock;
+    loop->clock_user = all.clock ? all.clock_user : loop;
     loop->now = loop->clock(loop->clock_user);
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* not worth failing for */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
-    loop->wake.descriptor = loop->wake_in = -1;
+    loop->wake.link.descriptor = loop->wake_in = -1;
     loop->hooks.fire[WSI_TIMER_ALARM] = wsi_alarm_fire;
     wsi_poll_init(&loop->poll);
     if (!all.receive_size)
@@ -3371,7 +4587,7 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
 static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
     while (loop->watches)
-        (void)ws_watch(loop, loop->watches->source.descriptor, WS_NONE, NULL, NULL);
+        (void)ws_watch(loop, loop->watches->source.link.descriptor, WS_NONE, NULL, NULL);
     for (i = 0; i < loop->slot_count; i++)
         if (loop->slots[i].alarm)
             wsi_alarm_free(loop, &loop->slots[i]);
@@ -3379,6 +4595,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
+    wsi_buffer_free(&loop->memory, &loop->record);
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
@@ -3395,8 +4612,8 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.release(loop);
     }
     wsi_loop_free_lists(loop);
-    if (loop->wake.descriptor >= 0)
-        (void)close(loop->wake.descriptor);
+    if (loop->wake.link.descriptor >= 0)
+        (void)close(loop->wake.link.descriptor);
     if (loop->wake_in >= 0)
         (void)close(loop->wake_in);
     memory = loop->memory;
@@ -3405,12 +4622,17 @@ WS_API void ws_loop_free(ws_loop *loop) {
 
 WS_API ws_error ws_loop_error(const ws_loop *loop) { return loop ? loop->error : WS_ERROR_MEMORY; }
 
+WS_API const char *ws_loop_error_text(const ws_loop *loop) {
+    return loop && loop->why.text[0] ? loop->why.text : ws_error_text(ws_loop_error(loop));
+}
+
 WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
 /*
 >> CONNECTION =============================================================================
    Engine, transport and send queue; rooms' deliveries arrive here. Calls MEMORY, FRAME, ENGINE,
-   PLATFORM, TCP, POLL, LOOP. Prefixes: wsi_conn_, and beneath it wsi_block_, wsi_queue_.
+   PLATFORM, TCP, TLS, POLL, LOOP. Prefixes: wsi_conn_, and beneath it wsi_block_, wsi_queue_,
+   wsi_endpoint_ (what servers and clients have in common).
 
    Sending: what a connection's own callback sends is gathered in the loop's one gather buffer
    and leaves when the loop is done with the connection. What others send it, broadcasts above
@@ -3461,12 +4683,23 @@ struct wsi_member;
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
     wsi_env env;              /* first: an engine's env leads here */
     ws_loop *loop;
-    const wsi_transport *transport;
+    const ws_transport *transport; /* NULL: TCP */
     ws_conn *conns;
+    struct wsi_endpoint *next, *previous; /* of the loop */
     size_t count, max_count;
-    bool ending;
-    void (*request)(ws_conn *conn);  /* a request came: answer it */
-    void (*leave)(ws_conn *conn);    /* it ends: it leaves all rooms */
+    wsi_timer timer;          /* its own: fire */
+    wsi_sentence *why;        /* client: of its newest attempt; else NULL */
+    bool ending;              /* no new connections */
+    bool freed;               /* ends with its last connection */
+    bool returns;             /* client: another attempt follows an end */
+    bool pulls;               /* events are asked for, not handed out: ws_receive */
+    void (*handshake)(ws_conn *conn, const ws_event *event); /* a request to answer, or its answer */
+    void (*leave)(ws_conn *conn);      /* it ends: it leaves all rooms */
+    bool (*gone)(ws_conn *conn);       /* its transport is closed. true: it is to live on */
+    bool (*sent)(ws_conn *conn, bool closing); /* NULL, or called when the program has sent */
+    void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
+    void (*release)(struct wsi_endpoint *endpoint);
+    void (*fire)(struct wsi_endpoint *endpoint);
 } wsi_endpoint;
 
 struct ws_conn {
@@ -3483,7 +4716,9 @@ struct ws_conn {
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
     ws_conn *next_doomed;
     uint32_t number, generation;
-    bool is_dirty, is_doomed, blocked, paused, broken, ended, shut, over;
+    uint8_t crossed; /* WS_READ: reading waits for writability; WS_WRITE: the other way */
+    bool is_dirty, is_doomed, blocked, paused, broken, ended;
+    bool shut : 1, over : 1, filled : 1; /* filled: the window holds what was read and not yet asked for */
 };
 
 enum {
@@ -3493,7 +4728,8 @@ enum {
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
     WSI_COPIED = WSI_ARENA / 4, /* up to here they are copied for a receiver that waits: a piece that
                                 is kept must not pin a block that is much larger */
-    WSI_FREE_NODES = 1024
+    WSI_FREE_NODES = 1024,
+    WSI_RECORD = 16384       /* the most that fits into a record of TLS */
 };
 
 typedef struct wsi_slab {
@@ -3503,6 +4739,8 @@ typedef struct wsi_slab {
 static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
 
 static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
+
+static bool wsi_conn_is_client(const ws_conn *conn) { return conn->engine.env->role == WS_ROLE_CLIENT; }
 
 /* --- blocks and queues --- */
 
@@ -3602,12 +4840,115 @@ static void wsi_conn_break(ws_conn *conn, ws_error error) {
     wsi_conn_doom(conn);
 }
 
+/* What must be ready of the socket for what is wanted, or, the other way around, what can be done
+   when so much is ready: TLS may have to write in order to read. */
+static unsigned wsi_conn_cross(const ws_conn *conn, unsigned wanted, bool back) {
+    unsigned read = conn->crossed & WS_READ ? WS_WRITE : WS_READ, write = conn->crossed & WS_WRITE ? WS_READ : WS_WRITE;
+    if (back)
+        return (wanted & read ? (unsigned)WS_READ : 0u) | (wanted & write ? (unsigned)WS_WRITE : 0u);
+    return (wanted & WS_READ ? read : 0u) | (wanted & WS_WRITE ? write : 0u);
+}
+
+/* A link without a descriptor is carried by someone who looks at its interest. */
+static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
+    if (conn->source.link.descriptor >= 0)
+        return wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
+    conn->source.link.interest = (uint8_t)interest;
+    return true;
+}
+
 static void wsi_conn_interest(ws_conn *conn) {
     unsigned interest = conn->blocked ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
-    if (!conn->paused && !conn->ended)
+    if (!conn->paused && !conn->ended && !conn->filled)
         interest |= WS_READ;
-    if (interest != conn->source.interest && !conn->broken)
-        (void)wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
+    if (conn->crossed)
+        interest = wsi_conn_cross(conn, interest, false);
+    if (interest != conn->source.link.interest && !conn->broken)
+        (void)wsi_conn_poll(conn, interest);
+}
+
+/* --- the transport --- */
+
+static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    ws_link *link = &conn->source.link;
+    ptrdiff_t got;
+    if (!transport)
+        return wsi_tcp_read(link, data, size);
+    conn->crossed &= (uint8_t)~WS_READ;
+    link->wants = WS_READ;
+    link->pending = false;
+    got = link->session ? transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
+    if (got == 0 && link->wants == WS_WRITE)
+        conn->crossed |= WS_READ;
+    if (link->unsent && !conn->blocked) { /* an answer of its own */
+        conn->blocked = true;
+        wsi_conn_interest(conn);
+    }
+    return got;
+}
+
+/* Through a transport: as much as it takes, small spans put together. */
+static ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    ws_link *link = &conn->source.link;
+    wsi_buffer *record = &wsi_conn_loop(conn)->record;
+    size_t total = 0, span = 0, offset = 0;
+    ptrdiff_t sent = 1;
+    if (!link->session)
+        return WS_FAILED; /* what was meant for it must never leave in clear */
+    conn->crossed &= (uint8_t)~WS_WRITE;
+    if (!count) /* it may hold something back itself */
+        sent = transport->write(link, NULL, 0);
+    while (span < count && sent > 0) {
+        const uint8_t *data = spans[span].data + offset;
+        size_t size = spans[span].size - offset, next = span + 1, more;
+        if (size < WSI_RECORD && next < count) {
+            memcpy(record->data, data, size);
+            data = record->data;
+            for (; next < count && size < WSI_RECORD; next++, size += more) {
+                more = spans[next].size < WSI_RECORD - size ? spans[next].size : WSI_RECORD - size;
+                memcpy(record->data + size, spans[next].data, more);
+            }
+        }
+        link->wants = WS_WRITE;
+        sent = transport->write(link, data, size);
+        if (sent <= 0)
+            break;
+        total += (size_t)sent;
+        for (offset += (size_t)sent; span < count && offset >= spans[span].size; span++)
+            offset -= spans[span].size;
+    }
+    if (sent == 0 && link->wants == WS_READ)
+        conn->crossed |= WS_WRITE;
+    return total ? (ptrdiff_t)total : sent;
+}
+
+/* Says the end of what we send. false: not yet, the socket is full. */
+static bool wsi_conn_shut(ws_conn *conn) {
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    ws_link *link = &conn->source.link;
+    ptrdiff_t done = 1;
+    link->wants = WS_WRITE;
+    if (transport && link->session)
+        done = transport->shut(link);
+    if (done == 0) {
+        conn->blocked = true;
+        conn->crossed = (uint8_t)(link->wants == WS_READ ? conn->crossed | WS_WRITE : conn->crossed & ~WS_WRITE);
+        return false;
+    }
+    wsi_tcp_shut(link);
+    return true;
+}
+
+/* Why a transport failed. */
+WSI_RARE ws_error wsi_conn_lost(ws_conn *conn) {
+    const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    const ws_transport *transport = endpoint->transport;
+    ws_error error = WS_OK;
+    if (transport && transport->reason && conn->source.link.session && endpoint->why)
+        error = transport->reason(&conn->source.link, endpoint->why->text, sizeof endpoint->why->text);
+    return error ? error : WS_ERROR_CLOSED;
 }
 
 /* --- sending --- */
@@ -3704,15 +5045,17 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     return sent;
 }
 
-/* Offers so many bytes to the socket. Returns how many it took, or WSI_FAILED. */
+/* Offers so many bytes to the socket. Returns how many it took, or WS_FAILED. */
 static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t count, size_t total) {
-    ptrdiff_t sent = wsi_conn_endpoint(conn)->transport->write(&conn->source, spans, count);
-    conn->blocked = (size_t)sent < total; /* a failure is no less */
+    bool carried = wsi_conn_endpoint(conn)->transport != NULL;
+    ptrdiff_t sent = carried ? wsi_conn_transmit(conn, spans, count)
+                             : wsi_tcp_write(&conn->source.link, spans, count);
+    conn->blocked = (size_t)sent < total || (carried && conn->source.link.unsent); /* a failure is no less */
     return sent;
 }
 
 /* Offers queue and tail until all is sent or the socket takes no more. Returns the bytes of the
-   tail that were sent, or WSI_FAILED. */
+   tail that were sent, or WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     for (;;) {
         ws_span spans[WSI_SPANS];
@@ -3727,7 +5070,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
             total += (spans[count++] = tail[i]).size;
         sent = wsi_conn_offer(conn, spans, count, total);
         if (sent < 0)
-            return WSI_FAILED;
+            return WS_FAILED;
         sent = (ptrdiff_t)wsi_conn_consume(conn, (size_t)sent);
         if (!node || conn->blocked)
             return sent;
@@ -3746,14 +5089,27 @@ static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t coun
     return true;
 }
 
+/* A transport may have begun a record with what it did not take: that must stay as it is. */
+static void wsi_conn_commit(ws_conn *conn) {
+    wsi_node *node = conn->queue.first;
+    size_t size;
+    for (size = 0; node && size < WSI_RECORD; node = node->next) {
+        node->begun = true;
+        size += node->to - node->from;
+    }
+}
+
 /* After an offer: keeps what the socket did not take, and asks the poller; or gives up. */
 WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     if (sent < 0 || !wsi_conn_store_rest(conn, spans, count, (size_t)sent)) {
-        wsi_conn_break(conn, sent < 0 ? WS_ERROR_CLOSED : WS_ERROR_MEMORY);
+        wsi_conn_break(conn, sent < 0 ? wsi_conn_lost(conn) : WS_ERROR_MEMORY);
         return false;
     }
-    if (conn->blocked && !(conn->source.interest & WS_WRITE)) {
-        conn->took = wsi_conn_loop(conn)->now;
+    if (wsi_conn_endpoint(conn)->transport)
+        wsi_conn_commit(conn);
+    if (conn->blocked && !(conn->source.link.interest & WS_WRITE)) {
+        if (!(conn->crossed & WS_WRITE)) /* a TLS handshake that stumbles along is no sign of life */
+            conn->took = wsi_conn_loop(conn)->now;
         wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, 0, 0);
         wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
@@ -3780,7 +5136,7 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
         return false;
     if (!conn->blocked && conn->queue.first)
         sent = wsi_conn_push(conn, tail, count);
-    else if (!conn->blocked && count)
+    else if (!conn->blocked && (count || conn->source.link.unsent))
         sent = wsi_conn_offer(conn, tail, count, total);
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
@@ -3790,7 +5146,8 @@ static void wsi_conn_flush(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span bytes;
     ptrdiff_t sent;
-    if (conn->queue.first || conn->broken || conn->blocked || loop->gather_owner != conn) {
+    if (conn->queue.first || conn->broken || conn->blocked || loop->gather_owner != conn
+        || conn->source.link.unsent) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
@@ -3864,7 +5221,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
     if (conn->blocked && piece->opcode == WSI_PONG)
         return wsi_conn_hold_pong(conn, piece);
     wsi_conn_own_gather(conn);
-    if (size >= WSI_LARGE)
+    if (size >= WSI_LARGE && (!wsi_conn_endpoint(conn)->transport || size > loop->gather.capacity))
         return wsi_conn_emit_large(conn, piece);
     if (size > loop->gather.capacity - loop->gather.size) {
         wsi_conn_flush(conn);
@@ -3902,6 +5259,8 @@ static void wsi_conn_tick(ws_conn *conn) {
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next;
     if (conn->over) { /* it lingered long enough */
+        if (!conn->broken && !conn->shut)
+            (void)wsi_conn_shut(conn);
         conn->broken = true;
         wsi_conn_doom(conn);
         return;
@@ -4087,7 +5446,9 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
 
 WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     switch (event->type) {
-    case WS_EVENT_REQUEST: wsi_conn_endpoint(conn)->request(conn); break;
+    case WS_EVENT_REQUEST:
+    case WS_EVENT_OPEN:
+    case WS_EVENT_REFUSED: wsi_conn_endpoint(conn)->handshake(conn, event); break;
     case WS_EVENT_CHUNK: conn->handler->on_chunk(conn, event->chunk); break;
     case WS_EVENT_CLOSED:
         if (event->close.reason[0] && wsi_conn_extra(conn))
@@ -4108,6 +5469,18 @@ static void wsi_conn_message(ws_conn *conn, ws_message message) {
     loop->checked = NULL;
 }
 
+/* Nothing more is whole in the window: keeps the rest, and sends what was answered. */
+static void wsi_conn_leave_window(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_window_restore(&loop->window);
+    if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
+        (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+        wsi_conn_doom(conn);
+    }
+    if (wsi_conn_gathered(conn))
+        wsi_conn_flush(conn);
+}
+
 /* Serves all that is whole in the loop's window. */
 static void wsi_conn_process(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
@@ -4119,13 +5492,7 @@ static void wsi_conn_process(ws_conn *conn) {
         else
             wsi_conn_event(conn, &event);
     }
-    wsi_window_restore(&loop->window);
-    if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
-        (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-        wsi_conn_doom(conn);
-    }
-    if (wsi_conn_gathered(conn))
-        wsi_conn_flush(conn);
+    wsi_conn_leave_window(conn);
     if (conn->paused)
         wsi_conn_interest(conn);
 }
@@ -4144,7 +5511,8 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     return wsi_buffer_resize(&loop->memory, held, held->size + ahead + 1);
 }
 
-static void wsi_conn_read(ws_conn *conn) {
+/* Reads into the loop's window. false: nothing came. */
+static bool wsi_conn_fill(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
     ptrdiff_t got;
@@ -4153,28 +5521,40 @@ static void wsi_conn_read(ws_conn *conn) {
         if (!wsi_conn_make_room(conn)) {
             (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
             wsi_conn_doom(conn);
-            return;
+            return false;
         }
     }
-    got = wsi_conn_endpoint(conn)->transport->read(&conn->source, into->data + held->size,
-                                                   into->capacity - held->size - 1);
+    got = wsi_conn_receive(conn, into->data + held->size, into->capacity - held->size - 1);
     if (got == 0)
-        return;
-    if (got == WSI_ENDED && conn->queue.first) { /* it still reads, perhaps */
+        return false;
+    if (got == WS_ENDED && conn->queue.first) { /* it still reads, perhaps */
         (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
         conn->ended = true;
         wsi_conn_doom(conn);
-        return;
+        return false;
     }
     if (got < 0) {
-        wsi_conn_break(conn, WS_ERROR_CLOSED);
-        return;
+        wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_lost(conn));
+        return false;
     }
     if (into != held && held->size)
         memcpy(into->data, held->data, held->size);
     wsi_engine_heard(&conn->engine, loop->now);
     wsi_engine_open_window(&conn->engine, &loop->window, into->data, held->size, (size_t)got);
-    wsi_conn_process(conn);
+    return true;
+}
+
+static void wsi_conn_read(ws_conn *conn) {
+    do {
+        if (!wsi_conn_fill(conn))
+            return;
+        if (wsi_conn_endpoint(conn)->pulls) {
+            conn->filled = true;
+            wsi_conn_interest(conn);
+            return;
+        }
+        wsi_conn_process(conn);
+    } while (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed);
 }
 
 /* The buffer went below its limit: what was read already comes first. */
@@ -4185,6 +5565,8 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
     if (held->size || conn->engine.state == WSI_CLOSED)
         wsi_conn_process(conn);
+    if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed)
+        wsi_conn_read(conn);
 }
 
 WSI_RARE void wsi_conn_writable(ws_conn *conn) {
@@ -4215,7 +5597,6 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
    what is on its way. */
 WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     ws_loop *loop = wsi_conn_loop(conn);
-    const wsi_transport *transport = wsi_conn_endpoint(conn)->transport;
     if (ready & WS_WRITE) {
         size_t before = conn->queue.size;
         conn->blocked = false;
@@ -4223,16 +5604,18 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
         if (conn->queue.size < before) /* it is still taking it */
             wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
     }
-    if ((ready & WS_READ) && !conn->broken) {
-        ptrdiff_t got = transport->read(&conn->source, loop->receive.data, loop->receive.capacity);
-        conn->ended = conn->ended || got == WSI_ENDED;
-        conn->broken = got == WSI_FAILED;
+    if ((ready & WS_READ) && !conn->broken && !conn->ended) {
+        ptrdiff_t got;
+        do {
+            got = wsi_conn_receive(conn, loop->receive.data, loop->receive.capacity);
+        } while (got > 0 && conn->source.link.pending);
+        conn->ended = got == WS_ENDED;
+        conn->broken = got == WS_FAILED;
     }
-    if (!conn->queue.first && !conn->shut && !conn->broken) {
-        transport->shut(&conn->source);
-        conn->shut = true;
-    }
-    if (conn->broken || (conn->ended && !conn->queue.first)) {
+    /* the server ends TCP first (RFC 6455 7.1.1) */
+    if (!conn->queue.first && !conn->shut && !conn->broken && (conn->ended || !wsi_conn_is_client(conn)))
+        conn->shut = wsi_conn_shut(conn);
+    if (conn->broken || (conn->ended && conn->shut)) {
         conn->broken = true;
         wsi_conn_doom(conn);
     } else {
@@ -4240,9 +5623,7 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     }
 }
 
-static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
-    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
-    (void)loop;
+static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
     if (conn->over) {
         wsi_conn_linger(conn, ready);
         return;
@@ -4251,8 +5632,33 @@ static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
         return;
     if (ready & WS_WRITE)
         wsi_conn_writable(conn);
-    if ((ready & WS_READ) && !conn->paused && !conn->broken && !conn->is_doomed)
+    if ((ready & WS_READ) && !conn->paused && !conn->filled && !conn->broken && !conn->is_doomed)
         wsi_conn_read(conn);
+}
+
+/* Reading may be what lets a write go on, and the other way round, without another word from the
+   peer: both are tried. */
+WSI_RARE void wsi_conn_serve_crossed(ws_conn *conn, unsigned ready) {
+    if (wsi_conn_cross(conn, ready, true) == WS_NONE)
+        return;
+    wsi_conn_serve(conn, WS_READ);
+    if (conn->blocked)
+        wsi_conn_serve(conn, WS_WRITE);
+    if (conn->crossed & WS_READ)
+        wsi_conn_serve(conn, WS_READ);
+    wsi_conn_interest(conn);
+}
+
+static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
+    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+    (void)loop;
+    if (conn->crossed) {
+        wsi_conn_serve_crossed(conn, ready);
+        return;
+    }
+    wsi_conn_serve(conn, ready);
+    if (conn->crossed)
+        wsi_conn_interest(conn);
 }
 
 /* --- from birth to end --- */
@@ -4286,9 +5692,8 @@ static void wsi_conn_link(ws_conn *conn, wsi_endpoint *endpoint) {
     endpoint->loop->conn_count++;
 }
 
-/* A connection over an open descriptor, which it owns from now on; NULL: no memory, or the
-   descriptor is beyond what the poller takes. */
-static ws_conn *wsi_conn_new(wsi_endpoint *endpoint, int descriptor) {
+/* A connection without a descriptor; NULL: no memory. */
+static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
     uint32_t number, generation;
     ws_conn *conn;
@@ -4301,33 +5706,52 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint, int descriptor) {
     memset(conn, 0, sizeof *conn);
     conn->number = number;
     conn->generation = generation;
-    conn->source.descriptor = descriptor;
+    conn->source.link.descriptor = -1;
     conn->source.ready = wsi_conn_ready;
     conn->timer.kind = WSI_TIMER_CONN;
     wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
-    if (!wsi_poll_set(&loop->poll, &conn->source, WS_READ)) {
-        loop->timer_count--;
-        conn->next = loop->free_conns;
-        loop->free_conns = conn;
-        return NULL;
-    }
     wsi_conn_link(conn, endpoint);
-    wsi_conn_tick(conn);
     return conn;
 }
 
-/* Says on_close, once; from now on the connection is in no room and has no id. */
+/* Gives it a descriptor, which it owns from now on, or -1 for a transport without one. host: whom
+   TLS must find there. false: nothing has changed, and the descriptor is the caller's still. */
+static bool wsi_conn_attach(ws_conn *conn, int descriptor, const char *host) {
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    ws_link *link = &conn->source.link;
+    link->descriptor = descriptor;
+    conn->source.ready = wsi_conn_ready;
+    if (!wsi_conn_poll(conn, WS_READ)) {
+        link->descriptor = -1;
+        return false;
+    }
+    if (transport && !transport->open(link, host, transport->user)) {
+        (void)wsi_conn_poll(conn, WS_NONE);
+        link->descriptor = -1;
+        link->session = NULL;
+        return false;
+    }
+    wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
+    wsi_conn_tick(conn);
+    return true;
+}
+
+static ws_close_info wsi_conn_closed(const ws_conn *conn) {
+    ws_close_info why;
+    bool ended = conn->engine.state == WSI_CLOSED;
+    why.code = ended ? conn->engine.close_code : 0;
+    why.reason = ended && conn->extra ? conn->extra->reason : "";
+    why.clean = ended && conn->engine.clean;
+    return why;
+}
+
+/* Says on_close, once; from now on the connection is in no room. */
 static void wsi_conn_say_close(ws_conn *conn) {
     const ws_handler *handler = conn->handler;
-    ws_close_info why;
     wsi_conn_endpoint(conn)->leave(conn);
-    why.code = conn->engine.close_code;
-    why.reason = conn->extra ? conn->extra->reason : "";
-    why.clean = conn->engine.clean;
     if (handler && handler->on_close)
-        handler->on_close(conn, why);
+        handler->on_close(conn, wsi_conn_closed(conn));
     conn->handler = NULL;
-    conn->generation++;
 }
 
 static void wsi_conn_unlink(ws_conn *conn) {
@@ -4342,25 +5766,114 @@ static void wsi_conn_unlink(ws_conn *conn) {
     endpoint->loop->conn_count--;
 }
 
-static void wsi_conn_destroy(ws_conn *conn) {
+/* Ends the transport, and what hangs on it. */
+static void wsi_conn_disconnect(ws_conn *conn) {
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_loop *loop = wsi_conn_loop(conn);
-    (void)wsi_poll_set(&loop->poll, &conn->source, WS_NONE);
-    wsi_conn_endpoint(conn)->transport->close(&conn->source);
+    (void)wsi_conn_poll(conn, WS_NONE);
+    if (transport && conn->source.link.session)
+        transport->close(&conn->source.link);
+    conn->source.link.session = NULL;
+    conn->source.link.unsent = conn->source.link.pending = false;
+    wsi_tcp_close(&conn->source.link);
     wsi_timer_clear(loop, &conn->timer);
-    loop->timer_count--;
     if (loop->gather_owner == conn)
         loop->gather_owner = NULL;
     wsi_queue_clear(loop, &conn->queue);
     if (conn->extra)
         wsi_queue_clear(loop, &conn->extra->later);
-    wsi_memory_free(&loop->memory, conn->extra, sizeof *conn->extra);
-    wsi_memory_free(&loop->memory, conn->texts, conn->texts ? conn->texts->size : 0);
     wsi_buffer_free(&loop->memory, &conn->engine.held);
+    conn->blocked = conn->filled = false;
+    conn->crossed = 0;
+}
+
+static void wsi_conn_free_texts(ws_conn *conn) {
+    wsi_memory *memory = &wsi_conn_loop(conn)->memory;
+    wsi_memory_free(memory, conn->extra, sizeof *conn->extra);
+    wsi_memory_free(memory, conn->texts, conn->texts ? conn->texts->size : 0);
+    conn->extra = NULL;
+    conn->texts = NULL;
+}
+
+/* Keeps subprotocol and parameters for ws_subprotocol and ws_param; none cost nothing. */
+static bool wsi_conn_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
+    size_t size = sizeof(wsi_texts) + subprotocol.size, i;
+    char *to;
+    if (!subprotocol.size && !count)
+        return true;
+    for (i = 0; i < count; i++)
+        size += values[i].size + 1;
+    conn->texts = (wsi_texts *)wsi_memory_new(&wsi_conn_loop(conn)->memory, size);
+    if (!conn->texts)
+        return false;
+    conn->texts->size = size;
+    to = conn->texts->text;
+    if (subprotocol.size)
+        memcpy(to, subprotocol.data, subprotocol.size);
+    to += subprotocol.size + 1;
+    for (i = 0; i < count; i++) {
+        if (values[i].size)
+            memcpy(to, values[i].data, values[i].size);
+        to += values[i].size + 1;
+    }
+    return true;
+}
+
+/* Everything but who it is begins anew, for another attempt of a client. */
+static void wsi_conn_renew(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_conn_free_texts(conn);
+    wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
+    conn->took = 0;
+    conn->paused = conn->broken = conn->ended = conn->shut = conn->over = false;
+}
+
+static void wsi_endpoint_link(wsi_endpoint *endpoint) {
+    ws_loop *loop = endpoint->loop;
+    endpoint->timer.kind = WSI_TIMER_ENDPOINT;
+    endpoint->next = loop->endpoints;
+    if (endpoint->next)
+        endpoint->next->previous = endpoint;
+    loop->endpoints = endpoint;
+}
+
+/* Frees an endpoint whose end was asked for, as soon as it has no connection left. */
+static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
+    ws_loop *loop = endpoint->loop;
+    if (!endpoint->freed || endpoint->count)
+        return;
+    endpoint->stop(endpoint);
+    if (endpoint->previous)
+        endpoint->previous->next = endpoint->next;
+    else
+        loop->endpoints = endpoint->next;
+    if (endpoint->next)
+        endpoint->next->previous = endpoint->previous;
+    wsi_timer_clear(loop, &endpoint->timer);
+    loop->timer_count--;
+    endpoint->release(endpoint);
+}
+
+/* The slot is for another connection. */
+static void wsi_conn_free(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_conn_free_texts(conn);
     wsi_conn_unlink(conn);
+    loop->timer_count--;
+    conn->engine.env = NULL;
     if (conn->generation > UINT32_MAX - 4)
         return; /* its ids are used up: they never come again */
     conn->next = loop->free_conns;
     loop->free_conns = conn;
+}
+
+static void wsi_conn_destroy(ws_conn *conn) {
+    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    wsi_conn_disconnect(conn);
+    if (endpoint->gone && endpoint->gone(conn))
+        return;
+    wsi_conn_free(conn);
+    wsi_endpoint_retire(endpoint);
 }
 
 static void wsi_conn_end(ws_conn *conn) {
@@ -4368,7 +5881,7 @@ static void wsi_conn_end(ws_conn *conn) {
     if (!conn->over) {
         wsi_conn_say_close(conn);
         conn->over = true;
-        conn->paused = false;
+        conn->paused = conn->filled = false;
         wsi_buffer_free(&loop->memory, &conn->engine.held);
         wsi_conn_flush(conn);
         if (!conn->broken) {
@@ -4429,16 +5942,109 @@ static void wsi_conn_settle(ws_loop *loop) {
 
 static void wsi_conn_release(ws_loop *loop) {
     size_t i;
+    while (loop->endpoints) {
+        loop->endpoints->freed = true;
+        wsi_endpoint_retire(loop->endpoints);
+    }
     while (loop->free_nodes) {
         wsi_node *node = loop->free_nodes;
         loop->free_nodes = node->next;
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
+    wsi_tls_release(loop->default_tls);
     wsi_block_release(loop, loop->arena);
     wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
     for (i = 0; i < loop->slab_count; i++)
         wsi_memory_free(&loop->memory, loop->slabs[i], sizeof *loop->slabs[i]);
     wsi_memory_free(&loop->memory, loop->slabs, loop->slab_capacity * sizeof *loop->slabs);
+}
+
+/* --- servers and clients: what the loop calls --- */
+
+static void wsi_endpoint_drop_all(wsi_endpoint *endpoint) {
+    ws_conn *conn;
+    endpoint->stop(endpoint);
+    for (conn = endpoint->conns; conn; conn = conn->next)
+        wsi_conn_break(conn, WS_ERROR_CLOSED);
+}
+
+static void wsi_endpoint_finish(ws_loop *loop) {
+    wsi_endpoint *endpoint;
+    for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+        wsi_endpoint_drop_all(endpoint);
+}
+
+/* A server's end is a restart to its clients: they come back; a client's is not. */
+static void wsi_endpoint_close_all(wsi_endpoint *endpoint) {
+    bool client = endpoint->env.role == WS_ROLE_CLIENT;
+    uint16_t code = client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART;
+    ws_conn *conn;
+    endpoint->stop(endpoint);
+    for (conn = endpoint->conns; conn; conn = conn->next) {
+        if (wsi_engine_close(&conn->engine, code, client ? "program ends" : "server restarts", endpoint->loop->now)) {
+            wsi_conn_tick(conn);
+        } else if (conn->engine.state < WSI_OPEN && client) {
+            wsi_conn_break(conn, WS_ERROR_CLOSED);
+        } else if (conn->engine.state < WSI_OPEN) {
+            (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
+            wsi_conn_doom(conn);
+        }
+    }
+}
+
+static void wsi_endpoint_shutdown(ws_loop *loop) {
+    wsi_endpoint *endpoint;
+    for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+        wsi_endpoint_close_all(endpoint);
+}
+
+static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
+    wsi_endpoint *endpoint = (wsi_endpoint *)(void *)((char *)timer - offsetof(wsi_endpoint, timer));
+    (void)loop;
+    endpoint->fire(endpoint);
+}
+
+static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_shutdown, wsi_endpoint_finish,
+                                             wsi_conn_release,
+                                             {wsi_alarm_fire, wsi_conn_fire, wsi_endpoint_fire}};
+
+/* What a server and a client begin with: room for the endpoint's timer, and for records. */
+static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
+    if (!wsi_timer_reserve(loop))
+        return false;
+    endpoint->env.limits = *limits;
+    wsi_engine_limits(&endpoint->env.limits);
+    endpoint->env.emit = wsi_conn_emit;
+    endpoint->env.random = wsi_loop_random;
+    endpoint->env.random_user = loop;
+    endpoint->env.role = role;
+    endpoint->loop = loop;
+    loop->hooks = wsi_endpoint_hooks;
+    return true;
+}
+
+static bool wsi_endpoint_carries(const ws_transport *transport) {
+    return transport->open && transport->read && transport->write && transport->shut && transport->close;
+}
+
+/* For those with a transport. */
+static bool wsi_endpoint_reserve_record(ws_loop *loop) {
+    return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
+}
+
+/* The TLS of a config: the loop's own for clients that ask for nothing special. NULL, and why. */
+static wsi_tls *wsi_endpoint_tls(ws_loop *loop, const ws_tls_config *config, bool server, ws_error *error,
+                                 wsi_sentence *why) {
+    bool common = !server && wsi_tls_is_default(config);
+    wsi_tls *tls = common ? loop->default_tls : NULL;
+    *error = WS_OK;
+    if (!tls)
+        tls = wsi_tls_new(&loop->memory, config, server, error, why);
+    if (tls && common) {
+        loop->default_tls = tls;
+        wsi_tls_share(tls);
+    }
+    return tls;
 }
 
 /* --- what programs call --- */
@@ -4473,6 +6079,12 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     return true;
 }
 
+/* The rest of a call that sends: a blocking connection waits. */
+static bool wsi_conn_sent(ws_conn *conn, bool good) {
+    const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    return good && (!endpoint->sent || endpoint->sent(conn, false));
+}
+
 WS_API bool ws_send(ws_conn *conn, ws_message message) {
     if (!conn)
         return false;
@@ -4482,7 +6094,7 @@ WS_API bool ws_send(ws_conn *conn, ws_message message) {
         return false;
     if (wsi_conn_checked(wsi_conn_loop(conn), message))
         return wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size);
-    return wsi_engine_message(&conn->engine, message);
+    return wsi_conn_sent(conn, wsi_engine_message(&conn->engine, message));
 }
 
 WS_API bool ws_send_text(ws_conn *conn, const char *text) {
@@ -4508,22 +6120,43 @@ WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last) {
         return false;
     if (last)
         wsi_conn_release_later(conn);
-    return true;
+    return wsi_conn_sent(conn, true);
 }
 
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
-    return conn && wsi_conn_may_send(conn) && wsi_engine_ping(&conn->engine, data, size);
+    return conn && wsi_conn_may_send(conn) && wsi_conn_sent(conn, wsi_engine_ping(&conn->engine, data, size));
+}
+
+/* A client that is not open: no attempt goes on, and none follows. */
+static bool wsi_conn_cancel(ws_conn *conn) {
+    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    bool going = conn->engine.state < WSI_OPEN || (endpoint->returns && !endpoint->ending);
+    endpoint->ending = true;
+    if (conn->engine.state < WSI_OPEN)
+        wsi_conn_break(conn, WS_ERROR_CLOSED);
+    return going;
 }
 
 WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
-    if (!conn || !wsi_engine_close(&conn->engine, code, reason, wsi_conn_loop(conn)->now))
+    wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
+    if (!conn)
         return false;
+    if (wsi_conn_is_client(conn) && (conn->engine.state < WSI_OPEN || conn->engine.state == WSI_CLOSED))
+        return wsi_conn_cancel(conn);
+    if (!wsi_engine_close(&conn->engine, code, reason, wsi_conn_loop(conn)->now))
+        return false;
+    if (wsi_conn_is_client(conn))
+        endpoint->ending = true;
     wsi_conn_tick(conn);
-    return true;
+    return !endpoint->sent || endpoint->sent(conn, true);
 }
 
 WS_API void ws_drop(ws_conn *conn) {
-    if (conn && !conn->over)
+    if (!conn)
+        return;
+    if (wsi_conn_is_client(conn))
+        wsi_conn_endpoint(conn)->ending = true;
+    if (!conn->over)
         wsi_conn_break(conn, WS_ERROR_CLOSED);
 }
 
@@ -4536,7 +6169,18 @@ WS_API size_t ws_buffered(const ws_conn *conn) {
 }
 
 WS_API ws_error ws_last_error(const ws_conn *conn) {
-    return conn ? (ws_error)conn->engine.error : WS_ERROR_ARGUMENT;
+    return conn ? (ws_error)conn->engine.error : WS_ERROR_MEMORY;
+}
+
+WS_API const char *ws_last_error_text(const ws_conn *conn) {
+    const wsi_sentence *why = conn ? wsi_conn_endpoint(conn)->why : NULL;
+    bool ended = conn && (conn->engine.state == WSI_CLOSED || conn->engine.state < WSI_OPEN);
+    return why && ended && why->text[0] ? why->text : ws_error_text(ws_last_error(conn));
+}
+
+WS_API ws_close_info ws_closed(const ws_conn *conn) {
+    ws_close_info why = {WS_CLOSE_BROKEN, "", false};
+    return conn ? wsi_conn_closed(conn) : why;
 }
 
 WS_API ws_id ws_conn_id(const ws_conn *conn) {
@@ -4549,7 +6193,9 @@ WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
         return NULL;
     conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
-    return conn->handler && conn->generation == id >> 32 ? conn : NULL;
+    if (conn->generation != id >> 32 || !conn->engine.env)
+        return NULL;
+    return conn->handler || (wsi_conn_is_client(conn) && !conn->over) ? conn : NULL;
 }
 
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(conn) : NULL; }
@@ -4557,7 +6203,19 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(
 WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts->text : ""; }
 
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
-    return conn && text && wsi_platform_peer(conn->source.descriptor, text, size);
+    return conn && text && wsi_platform_peer(conn->source.link.descriptor, text, size);
+}
+
+WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size) {
+    return conn && text && conn->source.link.session && wsi_tls_is(wsi_conn_endpoint(conn)->transport)
+           && wsi_tls_peer(&conn->source.link, text, size);
+}
+
+WS_API void *ws_tls_session(const ws_conn *conn) {
+    if (!conn || !conn->source.link.session)
+        return NULL;
+    return wsi_tls_is(wsi_conn_endpoint(conn)->transport) ? wsi_tls_session_of(&conn->source.link)
+                                                          : conn->source.link.session;
 }
 
 WS_API void ws_set_user(ws_conn *conn, void *user) {
@@ -4568,9 +6226,966 @@ WS_API void ws_set_user(ws_conn *conn, void *user) {
 WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 
 /*
+>> CLIENT =================================================================================
+   Resolving, connecting, proxies, redirects, reconnecting; and the blocking calls, which are one
+   connection in a loop of its own. Calls MEMORY, TEXT, HTTP, HANDSHAKE, ENGINE, PLATFORM, TCP,
+   TLS, POLL, LOOP, CONNECTION.
+
+   A client is an endpoint with one connection, which lives through all its attempts. Before the
+   engine begins, the connection's source is ready for wsi_client_connected or wsi_client_tunnelled;
+   the endpoint's timer bounds that time, and the pause between attempts.
+*/
+
+typedef enum wsi_phase {
+    WSI_PHASE_WAITING, /* for the next attempt */
+    WSI_PHASE_RESOLVING,
+    WSI_PHASE_CONNECTING,
+    WSI_PHASE_TUNNELLING,
+    WSI_PHASE_ASKING,
+    WSI_PHASE_OPEN
+} wsi_phase;
+
+typedef struct wsi_client {
+    wsi_endpoint endpoint; /* first */
+    ws_conn *conn;
+    ws_handler handler;
+    ws_client_config config; /* its strings are ours, but for tls' and headers */
+    char *url, *subprotocols, *server_name;
+    char **headers;
+    size_t header_count;     /* with the NULL behind them */
+    ws_transport transport;  /* of the program, or of TLS */
+    wsi_tls *tls;            /* NULL until wss: is met */
+    wsi_buffer place;        /* the URL of this hop */
+    wsi_url where, proxy;    /* slices of place, and of config.proxy */
+    wsi_slice credentials;   /* of the first URL */
+    wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
+    size_t body;             /* where that begins */
+    wsi_addresses *found;    /* while connecting */
+    size_t next_address;
+    wsi_source lookup;       /* while resolving */
+    uint64_t deadline;       /* of resolving and connecting */
+    uint32_t pause;          /* before the next attempt */
+    int redirects;
+    uint8_t phase;
+    void (*connected)(ws_loop *loop, wsi_source *source, unsigned ready);
+    bool blocking, bare;     /* bare: a redirect led elsewhere; credentials stay here */
+    bool redirected, hopeless; /* hopeless: another attempt cannot do better */
+    wsi_sentence why;
+    void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
+    void *wire;              /* of a test client; freed by end_wire */
+    void (*end_wire)(void *wire);
+} wsi_client;
+
+static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(void *)wsi_conn_endpoint(conn); }
+
+static wsi_memory *wsi_client_memory(const wsi_client *client) { return &client->endpoint.loop->memory; }
+
+/* The attempt failed: client->why has the sentence. */
+static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break(client->conn, error); }
+
+/* --- the opening handshake --- */
+
+/* "Authorization: Basic ..." of escaped credentials (RFC 7617), appended. */
+static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
+    wsi_buffer plain = {NULL, 0, 0};
+    size_t needed = strlen(name) + 10 + credentials.size / 3 * 4 + 8;
+    bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1) && wsi_buffer_reserve(memory, lines, needed);
+    ptrdiff_t size = good ? wsi_text_unescape(credentials, (char *)plain.data) : -1;
+    if (size >= 0 && !memchr(plain.data, ':', (size_t)size))
+        plain.data[size++] = ':'; /* a user without password */
+    if (size >= 0) {
+        char *to = (char *)lines->data + lines->size;
+        memcpy(to, name, strlen(name));
+        to += strlen(name);
+        memcpy(to, ": Basic ", 8);
+        to += 8;
+        to += wsi_text_base64(to, plain.data, (size_t)size);
+        memcpy(to, "\r\n", 2);
+        lines->size = (size_t)(to + 2 - (char *)lines->data);
+    }
+    wsi_buffer_free(memory, &plain);
+    return size >= 0;
+}
+
+/* Sends the request; behind it the connection serves as any other. */
+static void wsi_client_ask(wsi_client *client) {
+    ws_conn *conn = client->conn;
+    wsi_memory *memory = wsi_client_memory(client);
+    wsi_buffer more = {NULL, 0, 0};
+    wsi_slice origin = wsi_text_z(client->config.origin), credentials = client->where.credentials;
+    wsi_ask ask;
+    bool good = wsi_buffer_reserve(memory, &more, origin.size + 16);
+    memset(&ask, 0, sizeof ask);
+    ask.target = client->where.target;
+    ask.host = client->where.authority;
+    ask.subprotocols = client->subprotocols;
+    ask.headers = (const char *const *)client->headers;
+    ask.bare = client->bare;
+    if (good && origin.data) {
+        memcpy(more.data, "Origin: ", 8);
+        memcpy(more.data + 8, origin.data, origin.size);
+        memcpy(more.data + 8 + origin.size, "\r\n", 2);
+        more.size = origin.size + 10;
+    }
+    if (!credentials.data && !client->bare)
+        credentials = client->credentials;
+    if (good && credentials.data)
+        good = wsi_client_basic(memory, &more, "Authorization", credentials);
+    good = good && wsi_buffer_reserve(memory, &more, 1);
+    if (good) {
+        more.data[more.size] = 0;
+        ask.more = (const char *)more.data;
+        good = wsi_engine_ask(&conn->engine, &ask);
+    }
+    wsi_buffer_free(memory, &more);
+    if (!good && !conn->broken)
+        wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
+    else if (good)
+        wsi_conn_flush(conn);
+}
+
+/* The socket is connected: TLS and the engine take over. */
+static void wsi_client_begin(wsi_client *client, int descriptor) {
+    ws_conn *conn = client->conn;
+    wsi_endpoint *endpoint = &client->endpoint;
+    char host[256];
+    bool carried = client->config.transport || client->where.secure;
+    memcpy(host, client->where.host.data, client->where.host.size);
+    host[client->where.host.size] = 0;
+    wsi_timer_clear(endpoint->loop, &endpoint->timer);
+    client->phase = WSI_PHASE_ASKING;
+    endpoint->transport = carried ? &client->transport : NULL;
+    if (wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host)) {
+        wsi_client_ask(client);
+        return;
+    }
+    if (descriptor >= 0)
+        (void)close(descriptor);
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_DESCRIPTORS, "%s: no memory for TLS, or the "
+                                             "descriptor is beyond FD_SETSIZE", host));
+}
+
+/* --- the proxy (RFC 9110 9.3.6) --- */
+
+static void wsi_client_proxy_fail(wsi_client *client, const char *what) {
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_PROXY, "the proxy %.*s %s",
+                                             (int)client->proxy.authority.size, client->proxy.authority.data, what));
+}
+
+static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
+    wsi_buffer *answer = &client->answer;
+    size_t limit = client->endpoint.env.limits.head, head;
+    ptrdiff_t got;
+    bool http11;
+    int status, descriptor = source->link.descriptor;
+    (void)ready;
+    if (client->conn->broken)
+        return;
+    if (!wsi_buffer_reserve(&loop->memory, answer, 1024)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
+    if (got < 0)
+        wsi_client_proxy_fail(client, "ended the connection instead of answering");
+    if (got <= 0)
+        return;
+    head = wsi_http_scan(answer->data, answer->size, answer->size + (size_t)got);
+    answer->size += (size_t)got;
+    if (head == WSI_HTTP_BAD || answer->size > limit) {
+        wsi_client_proxy_fail(client, "does not answer in HTTP");
+        return;
+    }
+    if (!head)
+        return;
+    status = wsi_handshake_status(wsi_text((const char *)answer->data, head), &http11);
+    if (status == 407) {
+        wsi_client_proxy_fail(client, "wants other credentials (407)");
+    } else if (status < 200 || status > 299) {
+        char what[64];
+        (void)snprintf(what, sizeof what, status ? "refused to connect (%d)" : "does not answer in HTTP", status);
+        wsi_client_proxy_fail(client, what);
+    } else if (answer->size > head) {
+        wsi_client_proxy_fail(client, "sent bytes before the server could");
+    } else {
+        wsi_buffer_free(&loop->memory, answer);
+        (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+        source->link.descriptor = -1;
+        wsi_client_begin(client, descriptor);
+    }
+}
+
+static bool wsi_client_write_connect(wsi_client *client, wsi_buffer *request) {
+    wsi_memory *memory = wsi_client_memory(client);
+    const wsi_url *to = &client->where;
+    bool literal = to->authority.data[0] == '[';
+    int size;
+    if (!wsi_buffer_reserve(memory, request, 2 * to->host.size + 128))
+        return false;
+    size = snprintf((char *)request->data, request->capacity,
+                    "CONNECT %s%.*s%s:%u HTTP/1.1\r\nHost: %s%.*s%s:%u\r\n", literal ? "[" : "", (int)to->host.size,
+                    to->host.data, literal ? "]" : "", (unsigned)to->port, literal ? "[" : "", (int)to->host.size,
+                    to->host.data, literal ? "]" : "", (unsigned)to->port);
+    request->size = (size_t)size;
+    if (client->proxy.credentials.data
+        && !wsi_client_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
+        return false;
+    if (!wsi_buffer_reserve(memory, request, 2))
+        return false;
+    memcpy(request->data + request->size, "\r\n", 2);
+    request->size += 2;
+    return true;
+}
+
+/* Asks the proxy for a tunnel. The request is small and the socket is new: it takes it whole. */
+static void wsi_client_tunnel(wsi_client *client, int descriptor) {
+    wsi_source *source = &client->conn->source;
+    wsi_buffer request = {NULL, 0, 0};
+    ws_span span;
+    bool written = wsi_client_write_connect(client, &request);
+    ptrdiff_t sent = 0;
+    client->phase = WSI_PHASE_TUNNELLING;
+    client->answer.size = 0;
+    source->link.descriptor = descriptor;
+    source->ready = wsi_client_tunnelled;
+    wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
+    span.data = request.data;
+    span.size = request.size;
+    if (written)
+        sent = wsi_tcp_write(&source->link, &span, 1);
+    wsi_buffer_free(wsi_client_memory(client), &request);
+    if (!written)
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+    else if (sent != (ptrdiff_t)span.size)
+        wsi_client_proxy_fail(client, "ended the connection");
+    else
+        (void)wsi_conn_poll(client->conn, WS_READ);
+}
+
+/* --- connecting --- */
+
+static wsi_slice wsi_client_peer(const wsi_client *client) {
+    if (client->config.unix_path)
+        return wsi_text_z(client->config.unix_path);
+    return client->proxy.host.data ? client->proxy.authority : client->where.authority;
+}
+
+/* Takes the next address. The time that is left is divided among those that are left. */
+static void wsi_client_connect_next(wsi_client *client, int error) {
+    ws_loop *loop = client->endpoint.loop;
+    wsi_source *source = &client->conn->source;
+    wsi_slice peer = wsi_client_peer(client);
+    client->phase = WSI_PHASE_CONNECTING;
+    while (client->next_address < client->found->count) {
+        uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
+        size_t count = client->found->count - client->next_address;
+        int descriptor = wsi_platform_connect(&client->found->list[client->next_address++]);
+        if (descriptor < 0) {
+            error = errno;
+            continue;
+        }
+        source->link.descriptor = descriptor;
+        source->ready = client->connected;
+        if (wsi_poll_set(&loop->poll, source, WS_WRITE)) {
+            wsi_timer_set(loop, &client->endpoint.timer,
+                          client->deadline == UINT64_MAX ? UINT64_MAX : loop->now + left / count);
+            return;
+        }
+        wsi_tcp_close(&source->link);
+        wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
+        return;
+    }
+    wsi_client_fail(client, wsi_platform_say(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
+                                             "cannot connect to %.*s: %s", (int)peer.size, peer.data, strerror(error)));
+}
+
+static void wsi_client_forget_addresses(wsi_client *client) {
+    wsi_memory_free(wsi_client_memory(client), client->found, sizeof *client->found);
+    client->found = NULL;
+}
+
+static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
+    int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
+    (void)ready;
+    if (client->conn->broken)
+        return;
+    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+    if (error) {
+        wsi_tcp_close(&source->link);
+        wsi_client_connect_next(client, error);
+        return;
+    }
+    source->link.descriptor = -1;
+    wsi_client_forget_addresses(client);
+    if (client->proxy.host.data && !client->config.unix_path)
+        wsi_client_tunnel(client, descriptor);
+    else
+        wsi_client_begin(client, descriptor);
+}
+
+/* --- resolving --- */
+
+static void wsi_client_end_lookup(wsi_client *client) {
+    if (client->lookup.link.descriptor < 0)
+        return;
+    (void)wsi_poll_set(&client->endpoint.loop->poll, &client->lookup, WS_NONE);
+    wsi_tcp_close(&client->lookup.link);
+}
+
+static void wsi_client_unresolved(wsi_client *client, const char *why) {
+    wsi_slice host = client->proxy.host.data ? client->proxy.host : client->where.host;
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
+                                             (int)host.size, host.data, why));
+}
+
+static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_client *client = (wsi_client *)(void *)((char *)source - offsetof(wsi_client, lookup));
+    ptrdiff_t got = wsi_tcp_read(&source->link, (uint8_t *)client->found, sizeof *client->found);
+    (void)loop;
+    (void)ready;
+    if (got == 0)
+        return;
+    wsi_client_end_lookup(client);
+    if (got != (ptrdiff_t)sizeof *client->found)
+        wsi_client_unresolved(client, "the look-up was lost");
+    else if (client->found->error || !client->found->count)
+        wsi_client_unresolved(client, gai_strerror(client->found->error));
+    else
+        wsi_client_connect_next(client, 0);
+}
+
+/* RFC 6761 6.3: these never leave the machine. */
+static bool wsi_client_is_local(wsi_slice host) {
+    if (host.size && host.data[host.size - 1] == '.')
+        host.size--;
+    if (host.size > 10 && host.data[host.size - 10] == '.')
+        host = wsi_text(host.data + host.size - 9, 9);
+    return wsi_text_is_nocase(host, "localhost");
+}
+
+static void wsi_client_resolve(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    const wsi_url *to = client->proxy.host.data ? &client->proxy : &client->where;
+    wsi_addresses *found = client->found;
+    char host[256];
+    memcpy(host, to->host.data, to->host.size);
+    host[to->host.size] = 0;
+    if (client->config.unix_path) {
+        struct sockaddr_un *address = (struct sockaddr_un *)(void *)&found->list[0].address;
+        found->count = wsi_platform_unix(client->config.unix_path, address);
+        found->list[0].size = sizeof *address;
+    } else if (wsi_client_is_local(to->host)) {
+        (void)wsi_platform_look_up("127.0.0.1", (uint16_t)to->port, AI_NUMERICHOST, found);
+        (void)wsi_platform_look_up("::1", (uint16_t)to->port, AI_NUMERICHOST, found);
+    } else if (!wsi_platform_look_up(host, (uint16_t)to->port, AI_NUMERICHOST, found)) {
+        client->phase = WSI_PHASE_RESOLVING;
+        client->lookup.link.descriptor = wsi_platform_look_up_later(host, (uint16_t)to->port);
+        wsi_timer_set(loop, &client->endpoint.timer, client->deadline);
+        if (client->lookup.link.descriptor < 0 || !wsi_poll_set(&loop->poll, &client->lookup, WS_READ))
+            wsi_client_unresolved(client, "no descriptor or thread can be had");
+        return;
+    }
+    wsi_client_connect_next(client, ENAMETOOLONG);
+}
+
+/* --- hops and attempts --- */
+
+/* The TLS of this client, made when it is first needed. */
+static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config) {
+    ws_error error;
+    if (client->config.transport || client->tls)
+        return true;
+    client->tls = wsi_endpoint_tls(client->endpoint.loop, config, false, &error, &client->why);
+    if (!client->tls) {
+        client->hopeless = true;
+        wsi_client_fail(client, error);
+        return false;
+    }
+    client->transport = client->tls->transport;
+    return true;
+}
+
+/* Reads the URL that this hop goes to. false: the attempt has failed. */
+static bool wsi_client_go_to(wsi_client *client, wsi_slice url) {
+    wsi_memory *memory = wsi_client_memory(client);
+    const char *problem;
+    client->place.size = 0;
+    if (!wsi_buffer_reserve(memory, &client->place, url.size + 1)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return false;
+    }
+    memcpy(client->place.data, url.data, url.size);
+    client->place.size = url.size;
+    problem = wsi_url_parse(&client->where, wsi_text((const char *)client->place.data, url.size));
+    if (!problem)
+        return true;
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_URL, "the URL %s", problem));
+    return false;
+}
+
+static void wsi_client_hop(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    ws_tls_config nothing;
+    memset(&nothing, 0, sizeof nothing);
+    client->deadline = wsi_engine_due(loop->now, client->config.connect_ms);
+    client->next_address = 0;
+    if (client->where.secure && !wsi_client_secure(client, &nothing))
+        return;
+    if ((client->config.transport || client->tls) && !wsi_endpoint_reserve_record(loop)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    if (!client->found)
+        client->found = (wsi_addresses *)wsi_memory_new(&loop->memory, sizeof *client->found);
+    if (!client->found) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    memset(client->found, 0, sizeof *client->found);
+    wsi_client_resolve(client);
+}
+
+static void wsi_client_start(wsi_client *client) {
+    client->redirects = 0;
+    client->bare = false;
+    client->why.text[0] = 0;
+    client->phase = WSI_PHASE_RESOLVING;
+    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
+        return;
+    client->credentials = client->where.credentials;
+    if (client->credentials.data) /* place may change: of our own copy */
+        client->credentials.data = client->url + (client->credentials.data - (const char *)client->place.data);
+    wsi_client_hop(client);
+}
+
+/* --- the server's answer --- */
+
+/* Keeps it as texts, each with its zero: status line, headers, body. */
+static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice body) {
+    wsi_buffer *answer = &client->answer;
+    wsi_slice line;
+    uint8_t *to;
+    answer->size = 0;
+    if (!wsi_buffer_reserve(wsi_client_memory(client), answer, head.size + body.size + 1))
+        return false;
+    to = answer->data;
+    for (line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
+        line = wsi_text_trim(line);
+        memcpy(to, line.data, line.size);
+        to += line.size;
+        *to++ = 0;
+    }
+    client->body = (size_t)(to - answer->data);
+    if (body.size)
+        memcpy(to, body.data, body.size);
+    to[body.size] = 0;
+    answer->size = client->body + body.size;
+    return true;
+}
+
+static const char *wsi_client_header(const wsi_client *client, const char *name) {
+    const char *line = (const char *)client->answer.data, *end = line + client->body;
+    wsi_slice value, found;
+    if (!client->answer.size || client->phase < WSI_PHASE_ASKING)
+        return NULL;
+    for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
+        value = wsi_text_z(line);
+        if (wsi_http_until(&value, ':', &found) && wsi_text_is_nocase(found, name))
+            return wsi_text_trim(value).data;
+    }
+    return NULL;
+}
+
+/* Whether what belongs to one place may be sent to the other: same host, same port, TLS kept. */
+static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
+    bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
+    return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
+           && (to->secure || !from->secure);
+}
+
+/* Follows a redirect: the next attempt begins when this connection is gone. */
+static ws_error wsi_client_redirect(wsi_client *client) {
+    wsi_slice location = wsi_text_z(wsi_client_header(client, "location"));
+    wsi_slice base = wsi_text((const char *)client->place.data, client->place.size);
+    wsi_buffer old = client->place;
+    wsi_url from = client->where;
+    wsi_memory *memory = wsi_client_memory(client);
+    const char *problem;
+    if (!location.data)
+        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) without Location",
+                                client->endpoint.env.status);
+    if (client->redirects++ >= client->config.max_redirects)
+        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
+                                client->config.max_redirects);
+    memset(&client->place, 0, sizeof client->place);
+    if (!wsi_buffer_reserve(memory, &client->place, base.size + location.size + 1)) {
+        client->place = old;
+        return WS_ERROR_MEMORY;
+    }
+    client->place.size = wsi_url_resolve(&from, base, location, (char *)client->place.data);
+    problem = wsi_url_parse(&client->where, wsi_text((const char *)client->place.data, client->place.size));
+    client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
+    client->redirected = !problem;
+    wsi_buffer_free(memory, &old);
+    return problem ? wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
+                   : WS_ERROR_REDIRECT;
+}
+
+static void wsi_client_refused(wsi_client *client) {
+    int status = client->endpoint.env.status;
+    bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    ws_error error;
+    if (redirect && client->config.max_redirects >= 0)
+        error = wsi_client_redirect(client);
+    else
+        error = wsi_platform_say(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
+                                 (const char *)client->answer.data);
+    client->conn->engine.error = (uint8_t)error;
+    wsi_client_fail(client, error);
+}
+
+static void wsi_client_opened(wsi_client *client) {
+    ws_conn *conn = client->conn;
+    wsi_slice subprotocol = wsi_text_z(wsi_client_header(client, "sec-websocket-protocol"));
+    if (!wsi_conn_keep_texts(conn, subprotocol, NULL, 0)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    conn->handler = &client->handler;
+    conn->engine.chunks = client->handler.on_chunk != NULL;
+    client->phase = WSI_PHASE_OPEN;
+    client->pause = 0;
+    wsi_conn_tick(conn);
+    if (client->handler.on_open)
+        client->handler.on_open(conn);
+}
+
+static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
+    wsi_client *client = wsi_client_of(conn);
+    wsi_window *window = &client->endpoint.loop->window;
+    bool open = event->type == WS_EVENT_OPEN;
+    wsi_slice head = wsi_text((const char *)event->message.data, event->message.size);
+    wsi_slice body = wsi_text((const char *)window->base + window->pos, open ? 0 : window->end - window->pos);
+    wsi_window_restore(window);
+    if (!wsi_client_keep_answer(client, head, body))
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+    else if (open)
+        wsi_client_opened(client);
+    else
+        wsi_client_refused(client);
+}
+
+/* --- the end of an attempt --- */
+
+/* A sentence for what happened between us and the server, beginning with its name. */
+static void wsi_client_explain(wsi_client *client) {
+    wsi_slice host = client->where.authority;
+    ws_error error = (ws_error)client->conn->engine.error;
+    const char *problem = client->endpoint.env.problem;
+    wsi_sentence what = client->why;
+    if (client->phase != WSI_PHASE_ASKING || !host.data)
+        return;
+    if (problem)
+        (void)wsi_platform_say(&what, error, "the server's answer %s", problem);
+    else if (!what.text[0] && error == WS_ERROR_TIMEOUT)
+        (void)wsi_platform_say(&what, error, "the server did not answer in time");
+    else if (!what.text[0] && error == WS_ERROR_CLOSED)
+        (void)wsi_platform_say(&what, error, "the server ended the connection instead of answering; ws:// or wss://?");
+    else if (!what.text[0])
+        (void)wsi_platform_say(&what, error, "%s", ws_error_text(error));
+    (void)wsi_platform_say(&client->why, error, "%.*s: %.180s", host.size > 70 ? 70 : (int)host.size, host.data,
+                           what.text);
+}
+
+static void wsi_client_leave(ws_conn *conn) {
+    wsi_client *client = wsi_client_of(conn);
+    wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
+    wsi_client_end_lookup(client);
+    wsi_client_forget_addresses(client);
+    if (conn->handler || client->redirected || client->phase == WSI_PHASE_WAITING)
+        return;
+    wsi_client_explain(client);
+    if (client->handler.on_error)
+        client->handler.on_error(conn);
+}
+
+/* Doubles with each failure; random, so that a thousand clients do not come back at once. */
+static uint64_t wsi_client_next_pause(wsi_client *client) {
+    uint64_t pause = client->pause ? (uint64_t)client->pause * 2 : client->config.reconnect_ms, random = 0;
+    if (pause > client->config.reconnect_max_ms)
+        pause = client->config.reconnect_max_ms;
+    client->pause = (uint32_t)pause;
+    (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* then not random */
+    return pause - random % (pause / 2 + 1);
+}
+
+static bool wsi_client_gone(ws_conn *conn) {
+    wsi_client *client = wsi_client_of(conn);
+    wsi_endpoint *endpoint = &client->endpoint;
+    if (client->redirected && !endpoint->ending) {
+        client->redirected = false;
+        client->phase = WSI_PHASE_RESOLVING;
+        wsi_conn_renew(conn);
+        wsi_client_hop(client);
+        return true;
+    }
+    if (client->blocking && !endpoint->freed)
+        return true;
+    if (endpoint->returns && !endpoint->ending && !client->hopeless) {
+        ws_error error = (ws_error)conn->engine.error;
+        wsi_conn_renew(conn);
+        conn->engine.error = (uint8_t)error;
+        client->phase = WSI_PHASE_WAITING;
+        wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + wsi_client_next_pause(client));
+        return true;
+    }
+    endpoint->freed = true;
+    return false;
+}
+
+static void wsi_client_fire(wsi_endpoint *endpoint) {
+    wsi_client *client = (wsi_client *)(void *)endpoint;
+    ws_conn *conn = client->conn;
+    switch (client->phase) {
+    case WSI_PHASE_WAITING:
+        conn->engine.error = WS_OK;
+        wsi_client_start(client);
+        break;
+    case WSI_PHASE_RESOLVING:
+        wsi_client_unresolved(client, "no answer in time");
+        break;
+    case WSI_PHASE_CONNECTING:
+        (void)wsi_conn_poll(conn, WS_NONE);
+        wsi_tcp_close(&conn->source.link);
+        wsi_client_connect_next(client, ETIMEDOUT);
+        break;
+    case WSI_PHASE_TUNNELLING: wsi_client_proxy_fail(client, "did not answer in time"); break;
+    default: break;
+    }
+}
+
+/* --- from birth to end --- */
+
+static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
+
+static void wsi_client_release(wsi_endpoint *endpoint) {
+    wsi_client *client = (wsi_client *)(void *)endpoint;
+    wsi_memory *memory = wsi_client_memory(client);
+    size_t i;
+    for (i = 0; i < client->header_count; i++)
+        wsi_memory_free_text(memory, client->headers[i]);
+    wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
+    wsi_memory_free_text(memory, client->url);
+    wsi_memory_free_text(memory, client->subprotocols);
+    wsi_memory_free_text(memory, client->server_name);
+    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.origin);
+    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.proxy);
+    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.unix_path);
+    wsi_buffer_free(memory, &client->place);
+    wsi_buffer_free(memory, &client->answer);
+    wsi_tls_release(client->tls);
+    if (client->wire)
+        client->end_wire(client->wire);
+    wsi_memory_free(memory, client, sizeof *client);
+}
+
+static bool wsi_client_copy(wsi_memory *memory, const char *from, char **to) {
+    *to = from ? wsi_memory_copy(memory, from, strlen(from)) : NULL;
+    return *to || !from;
+}
+
+static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
+    wsi_memory *memory = wsi_client_memory(client);
+    size_t count = 0, i;
+    while (headers && headers[count])
+        count++;
+    client->headers = (char **)wsi_memory_new(memory, (count + 1) * sizeof *client->headers);
+    if (!client->headers)
+        return false;
+    client->header_count = count + 1;
+    for (i = 0; i < count; i++)
+        if (!wsi_client_copy(memory, headers[i], &client->headers[i]))
+            return false;
+    return true;
+}
+
+/* Copies what is kept; the strings of the config become ours. */
+static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
+    wsi_memory *memory = wsi_client_memory(client);
+    ws_client_config *config = &client->config;
+    char *origin, *proxy, *path;
+    bool good = wsi_client_copy(memory, given->origin, &origin);
+    config->origin = origin;
+    good = wsi_client_copy(memory, given->proxy, &proxy) && good;
+    config->proxy = proxy;
+    good = wsi_client_copy(memory, given->unix_path, &path) && good;
+    config->unix_path = path;
+    good = wsi_client_copy(memory, given->tls.server_name, &client->server_name) && good;
+    good = wsi_client_copy(memory, url, &client->url) && good;
+    good = wsi_client_copy(memory, given->subprotocols ? given->subprotocols : client->handler.subprotocols,
+                           &client->subprotocols) && good;
+    return wsi_client_copy_headers(client, given->headers) && good;
+}
+
+static void wsi_client_defaults(ws_client_config *config) {
+    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
+    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
+    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
+    if (config->reconnect_max_ms < config->reconnect_ms)
+        config->reconnect_max_ms = config->reconnect_ms;
+    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
+}
+
+/* What no server needs to be asked for. WS_OK, or what the config gets wrong. */
+static ws_error wsi_client_check(wsi_client *client) {
+    const char *problem;
+    char *const *line;
+    if (!wsi_handshake_offer(client->subprotocols))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT,
+                                "subprotocols are tokens, each once: \"chat, superchat\"");
+    if (!wsi_engine_head_safe(client->config.origin, ' '))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
+    for (line = client->headers; *line; line++)
+        if (!wsi_handshake_own_header(*line))
+            return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the header \"%.40s\" cannot be sent: it is "
+                                    "malformed, or part of the handshake itself", *line);
+    if (client->config.transport && !wsi_endpoint_carries(&client->transport))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
+    if (!client->config.proxy)
+        return WS_OK;
+    problem = wsi_url_parse(&client->proxy, wsi_text_z(client->config.proxy));
+    if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
+        problem = "has another scheme than http";
+    return problem ? wsi_platform_say(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
+}
+
+/* The client's own functions, and its connection. */
+static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_client_config *config) {
+    wsi_endpoint *endpoint = &client->endpoint;
+    endpoint->loop = loop;
+    endpoint->handshake = wsi_client_handshake;
+    endpoint->leave = wsi_client_leave;
+    endpoint->gone = wsi_client_gone;
+    endpoint->stop = wsi_client_stop;
+    endpoint->release = wsi_client_release;
+    endpoint->fire = wsi_client_fire;
+    endpoint->why = &client->why;
+    client->connected = wsi_client_connected;
+    client->lookup.link.descriptor = -1;
+    client->lookup.ready = wsi_client_resolved;
+    if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
+        return false;
+    wsi_endpoint_link(endpoint);
+    client->conn = wsi_conn_new(endpoint);
+    return client->conn != NULL;
+}
+
+/* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
+static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handler *handler,
+                                  const ws_client_config *given) {
+    wsi_client *client = (wsi_client *)wsi_memory_new(&loop->memory, sizeof *client);
+    ws_client_config config;
+    memset(&config, 0, sizeof config);
+    if (given)
+        config = *given;
+    if (!client)
+        return NULL;
+    if (!loop->busy)
+        loop->now = loop->clock(loop->clock_user);
+    client->config = config;
+    client->handler = *handler;
+    wsi_client_defaults(&client->config);
+    if (config.transport)
+        client->transport = *config.transport;
+    client->config.origin = client->config.proxy = client->config.unix_path = NULL;
+    if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
+        return client;
+    if (client->conn)
+        wsi_conn_free(client->conn);
+    if (client->endpoint.timer.kind == WSI_TIMER_ENDPOINT) { /* it is linked */
+        client->endpoint.freed = true;
+        wsi_endpoint_retire(&client->endpoint);
+    } else {
+        wsi_memory_free(&loop->memory, client, sizeof *client);
+    }
+    return NULL;
+}
+
+/* Begins the first attempt, if the config allows any. */
+static void wsi_client_launch(wsi_client *client, const ws_client_config *config) {
+    ws_loop *loop = client->endpoint.loop;
+    ws_error error = loop->error ? loop->error : wsi_client_check(client);
+    if (!error && loop->shutting)
+        error = WS_ERROR_STATE;
+    client->phase = WSI_PHASE_RESOLVING;
+    client->hopeless = true;
+    if (error) {
+        wsi_client_fail(client, error);
+        return;
+    }
+    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
+        return;
+    if (config && !wsi_tls_is_default(&config->tls) && (client->where.secure || WSI_TLS_BUILT_IN)
+        && !wsi_client_secure(client, &config->tls))
+        return;
+    client->hopeless = false;
+    wsi_client_start(client);
+}
+
+WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
+    wsi_client *client = loop && handler && url ? wsi_client_new(loop, url, handler, config) : NULL;
+    if (!client)
+        return NULL;
+    client->conn->user = handler->user;
+    client->endpoint.returns = client->config.reconnect_ms > 0;
+    wsi_client_launch(client, config);
+    return client->conn;
+}
+
+WS_API int ws_status(const ws_conn *conn) {
+    return conn && wsi_conn_is_client(conn) ? conn->engine.env->status : 0;
+}
+
+WS_API const char *ws_header(const ws_conn *conn, const char *name) {
+    return conn && name && wsi_conn_is_client(conn) ? wsi_client_header(wsi_client_of(conn), name) : NULL;
+}
+
+WS_API const char *ws_body(const ws_conn *conn) {
+    const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
+    return client && client->answer.size && client->phase >= WSI_PHASE_ASKING
+               ? (const char *)client->answer.data + client->body : "";
+}
+
+/* --- blocking --- */
+
+static void wsi_client_round(wsi_client *client, uint32_t milliseconds) {
+    (void)ws_run_once(client->endpoint.loop, milliseconds);
+}
+
+/* The next event in the window. false: there is none, and the window is closed. */
+static bool wsi_client_next(wsi_client *client, ws_event *event) {
+    ws_conn *conn = client->conn;
+    ws_loop *loop = client->endpoint.loop;
+    while (conn->filled) {
+        while (!conn->broken && wsi_engine_next(&conn->engine, &loop->window, event)) {
+            if (event->type != WS_EVENT_MESSAGE)
+                wsi_conn_event(conn, event);
+            if (event->type == WS_EVENT_MESSAGE || event->type == WS_EVENT_OPEN)
+                return true;
+        }
+        wsi_conn_leave_window(conn);
+        conn->filled = conn->source.link.pending && !conn->broken && !conn->is_doomed && wsi_conn_fill(conn);
+    }
+    wsi_conn_interest(conn);
+    return false;
+}
+
+/* Waits for a message. false: the connection has ended, or the time is up. */
+static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t milliseconds) {
+    ws_conn *conn = client->conn;
+    ws_loop *loop = client->endpoint.loop;
+    uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
+    bool tried = false;
+    while (!conn->over && !loop->error) {
+        if (conn->filled && wsi_client_next(client, event)) {
+            wsi_conn_flush(conn);
+            return true;
+        }
+        now = loop->clock(loop->clock_user);
+        if (tried && now >= end)
+            return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
+        client->wait(client, conn->is_doomed || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
+        tried = true;
+    }
+    return false;
+}
+
+/* What the program sent leaves; when it closes, the peer's close is waited for. */
+static bool wsi_client_sent(ws_conn *conn, bool closing) {
+    wsi_client *client = wsi_client_of(conn);
+    ws_event event;
+    wsi_conn_flush(conn);
+    while (!closing && conn->blocked && !conn->is_doomed && !conn->over && !client->endpoint.loop->error)
+        client->wait(client, WS_OFF);
+    while (closing && !conn->over && !client->endpoint.loop->error)
+        (void)wsi_client_pull(client, &event, WS_OFF);
+    return closing || !conn->broken;
+}
+
+/* Makes a client one of a loop of its own. */
+static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char *url,
+                                           const ws_client_config *config) {
+    ws_loop *loop = ws_loop_new(own);
+    ws_handler nothing;
+    wsi_client *client;
+    memset(&nothing, 0, sizeof nothing);
+    client = loop ? wsi_client_new(loop, url, &nothing, config) : NULL;
+    if (!client) {
+        ws_loop_free(loop);
+        return NULL;
+    }
+    client->blocking = client->endpoint.pulls = true;
+    client->endpoint.sent = wsi_client_sent;
+    client->wait = wsi_client_round;
+    return client;
+}
+
+/* Waits until it is open or has failed. */
+static ws_conn *wsi_client_await(wsi_client *client) {
+    ws_conn *conn = client->conn;
+    ws_event event;
+    while (!conn->over && client->phase != WSI_PHASE_OPEN && !client->endpoint.loop->error) {
+        if (conn->filled && wsi_client_next(client, &event))
+            break;
+        client->wait(client, conn->is_doomed ? 0 : WS_OFF);
+    }
+    return conn;
+}
+
+WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
+    ws_loop_config own;
+    wsi_client *client;
+    memset(&own, 0, sizeof own);
+    if (config)
+        own.allocator = config->allocator;
+    client = wsi_client_new_blocking(&own, url ? url : "", config);
+    if (!client)
+        return NULL;
+    wsi_client_launch(client, config);
+    return wsi_client_await(client);
+}
+
+WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds) {
+    ws_event event;
+    if (!conn || !message || !wsi_conn_endpoint(conn)->pulls)
+        return conn && wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
+    memset(message, 0, sizeof *message);
+    if (!wsi_client_pull(wsi_client_of(conn), &event, milliseconds))
+        return false;
+    *message = event.message;
+    return true;
+}
+
+WS_API bool ws_receive(ws_conn *conn, ws_message *message) {
+    return conn && ws_receive_within(conn, message, wsi_conn_endpoint(conn)->pulls
+                                                        ? wsi_client_of(conn)->config.receive_ms : 0);
+}
+
+WS_API void ws_free(ws_conn *conn) {
+    wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
+    if (!conn || !endpoint->pulls)
+        return;
+    (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
+    endpoint->freed = true;
+    ws_loop_free(endpoint->loop);
+}
+
+/*
 >> SERVER =================================================================================
-   Rooms, routes, pages, listening, shutdown. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME,
-   ENGINE, PLATFORM, TCP, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_.
+   Rooms, routes, pages, listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, ENGINE,
+   PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_.
    Hooks, handlers of HTTP and sessions will have their place at wsi_server_request.
 */
 
@@ -4604,19 +7219,22 @@ typedef struct wsi_room {
 } wsi_room;
 
 struct ws_server {
-    wsi_endpoint endpoint; /* first */
-    ws_server *next;
+    wsi_endpoint endpoint; /* first; its timer has it accept again */
     wsi_source listener;
-    wsi_timer resume;      /* accepts again */
+    ws_transport transport;
+    wsi_tls *tls;          /* NULL: none */
     wsi_route *routes, **last_route;
     wsi_room **buckets;
     size_t bucket_count, room_count, open_count;
     wsi_buffer path;       /* the decoded path of the request at hand */
-    char *origins;
-    bool freed;            /* ws_server_free was called */
+    char *origins, *unix_path;
 };
 
 static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
+
+WS_API ws_server *ws_conn_server(const ws_conn *conn) {
+    return conn && !wsi_conn_is_client(conn) ? wsi_server_of(conn) : NULL;
+}
 
 static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->endpoint.loop->memory; }
 
@@ -4729,7 +7347,7 @@ WS_API bool ws_join(ws_conn *conn, const char *name) {
     wsi_member *member;
     if (!conn)
         return false;
-    if (!name || conn->engine.state != WSI_OPEN)
+    if (!name || conn->engine.state != WSI_OPEN || wsi_conn_is_client(conn))
         return wsi_engine_refuse(&conn->engine, name ? WS_ERROR_STATE : WS_ERROR_ARGUMENT);
     server = wsi_server_of(conn);
     room = wsi_room_find(server, name);
@@ -4755,7 +7373,7 @@ WS_API bool ws_join(ws_conn *conn, const char *name) {
 }
 
 WS_API bool ws_leave(ws_conn *conn, const char *name) {
-    ws_server *server = conn ? wsi_server_of(conn) : NULL;
+    ws_server *server = ws_conn_server(conn);
     wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
     wsi_member **place = room ? wsi_room_membership(conn, room) : NULL;
     if (!place || !*place)
@@ -4873,7 +7491,8 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
 }
 
 static bool wsi_server_broadcast_from(ws_conn *sender, const char *room, const ws_conn *except, ws_message message) {
-    ws_error error = sender ? wsi_server_broadcast(wsi_server_of(sender), room, except, message) : WS_ERROR_ARGUMENT;
+    ws_server *server = ws_conn_server(sender);
+    ws_error error = server ? wsi_server_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
     return !error || (sender && wsi_engine_refuse(&sender->engine, error));
 }
 
@@ -5144,35 +7763,11 @@ static const wsi_route *wsi_server_find(const ws_server *server, wsi_slice path,
     return NULL;
 }
 
-/* Keeps subprotocol and parameters for ws_subprotocol and ws_param; none cost nothing. */
-static bool wsi_server_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
-    size_t size = sizeof(wsi_texts) + subprotocol.size, i;
-    char *to;
-    if (!subprotocol.size && !count)
-        return true;
-    for (i = 0; i < count; i++)
-        size += values[i].size + 1;
-    conn->texts = (wsi_texts *)wsi_memory_new(wsi_server_memory(wsi_server_of(conn)), size);
-    if (!conn->texts)
-        return false;
-    conn->texts->size = size;
-    to = conn->texts->text;
-    if (subprotocol.size)
-        memcpy(to, subprotocol.data, subprotocol.size);
-    to += subprotocol.size + 1;
-    for (i = 0; i < count; i++) {
-        if (values[i].size)
-            memcpy(to, values[i].data, values[i].size);
-        to += values[i].size + 1;
-    }
-    return true;
-}
-
 static void wsi_server_open(ws_conn *conn, const wsi_route *route, const wsi_slice *values, size_t count) {
     ws_server *server = wsi_server_of(conn);
     wsi_window *window = &server->endpoint.loop->window;
     wsi_slice subprotocol = wsi_handshake_choose(&server->endpoint.env.request, route->subprotocols);
-    if (!wsi_server_keep_texts(conn, subprotocol, values, count)) {
+    if (!wsi_conn_keep_texts(conn, subprotocol, values, count)) {
         wsi_engine_status(&conn->engine, window, 503);
         return;
     }
@@ -5187,8 +7782,12 @@ static void wsi_server_open(ws_conn *conn, const wsi_route *route, const wsi_sli
         route->handler.on_open(conn);
 }
 
+static bool wsi_server_origin(const ws_server *server) {
+    return wsi_handshake_origin(&server->endpoint.env.request, server->origins, wsi_tls_is(server->endpoint.transport));
+}
+
 /* Every request passes here: a WebSocket, a page, or a status. */
-static void wsi_server_request(ws_conn *conn) {
+static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     wsi_window *window = &server->endpoint.loop->window;
     const wsi_request *request = &server->endpoint.env.request;
@@ -5198,6 +7797,7 @@ static void wsi_server_request(ws_conn *conn) {
     size_t count;
     ptrdiff_t size;
     int status = 0;
+    (void)event; /* the request is read already */
     wsi_window_restore(window);
     server->path.size = 0;
     size = wsi_buffer_reserve(wsi_server_memory(server), &server->path, path.size)
@@ -5212,7 +7812,7 @@ static void wsi_server_request(ws_conn *conn) {
     route = wsi_server_find(server, path, !request->upgrade, values, &count);
     if (request->upgrade && request->status)
         status = request->status;
-    else if (route && request->upgrade && !wsi_handshake_origin(request, server->origins))
+    else if (route && request->upgrade && !wsi_server_origin(server))
         status = 403;
     else if (!route)
         status = !request->upgrade && wsi_server_find(server, path, false, values, &count) ? 426 : 404;
@@ -5232,7 +7832,7 @@ static void wsi_server_request(ws_conn *conn) {
 WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     wsi_slice pattern, found;
     const char *value;
-    if (!conn || !name || !conn->texts || !conn->handler)
+    if (!conn || !name || !conn->texts || !conn->handler || wsi_conn_is_client(conn))
         return NULL;
     pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
     value = conn->texts->text + strlen(conn->texts->text) + 1;
@@ -5245,25 +7845,38 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     return NULL;
 }
 
-WS_API ws_server *ws_conn_server(const ws_conn *conn) { return conn ? wsi_server_of(conn) : NULL; }
-
 /* --- listening --- */
 
 /* Says no to a connection that there is no place for, as well as can be done without reading. */
-static void wsi_server_turn_away(int descriptor) {
+static void wsi_server_turn_away(const ws_server *server, int descriptor) {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
     uint8_t request[1024];
-    (void)wsi_tcp_read(&descriptor, request, sizeof request);
-    (void)send(descriptor, answer, sizeof answer - 1, WSI_PLATFORM_SEND_FLAGS);
-    wsi_tcp_shut(&descriptor);
-    wsi_tcp_close(&descriptor);
+    ws_link link;
+    memset(&link, 0, sizeof link);
+    link.descriptor = descriptor;
+    (void)wsi_tcp_read(&link, request, sizeof request);
+    if (!server->endpoint.transport)
+        (void)send(descriptor, answer, sizeof answer - 1, WSI_PLATFORM_SEND_FLAGS);
+    wsi_tcp_shut(&link);
+    wsi_tcp_close(&link);
 }
 
-static void wsi_server_resume(ws_loop *loop, wsi_timer *timer) {
-    ws_server *server = (ws_server *)(void *)((char *)timer - offsetof(ws_server, resume));
-    if (!server->endpoint.ending)
-        (void)wsi_poll_set(&loop->poll, &server->listener, WS_READ);
+static void wsi_server_fire(wsi_endpoint *endpoint) {
+    ws_server *server = (ws_server *)(void *)endpoint;
+    if (!endpoint->ending)
+        (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_READ);
+}
+
+static bool wsi_server_take(ws_server *server, int descriptor) {
+    wsi_endpoint *endpoint = &server->endpoint;
+    ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
+    if (!conn)
+        return false;
+    if (wsi_conn_attach(conn, descriptor, NULL))
+        return true;
+    wsi_conn_free(conn);
+    return false;
 }
 
 static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready) {
@@ -5271,40 +7884,36 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     int i;
     (void)ready;
     for (i = 0; i < WSI_ACCEPTS; i++) {
-        int descriptor = wsi_platform_accept(source->descriptor);
+        int descriptor = wsi_platform_accept(source->link.descriptor);
         if (descriptor == WSI_ACCEPT_NONE)
             return;
         if (descriptor == WSI_ACCEPT_FULL) { /* no spin: the queue waits in the system */
             (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-            wsi_timer_set(loop, &server->resume, loop->now + WSI_ACCEPT_PAUSE);
+            wsi_timer_set(loop, &server->endpoint.timer, loop->now + WSI_ACCEPT_PAUSE);
             return;
         }
-        if (descriptor >= 0 && (server->endpoint.count >= server->endpoint.max_count
-                                || !wsi_conn_new(&server->endpoint, descriptor)))
-            wsi_server_turn_away(descriptor);
+        if (descriptor >= 0 && !wsi_server_take(server, descriptor))
+            wsi_server_turn_away(server, descriptor);
     }
 }
 
 /* Stops listening. */
-static void wsi_server_close(ws_server *server) {
-    ws_loop *loop = server->endpoint.loop;
-    if (server->endpoint.ending)
+static void wsi_server_stop(wsi_endpoint *endpoint) {
+    ws_server *server = (ws_server *)(void *)endpoint;
+    if (endpoint->ending)
         return;
-    server->endpoint.ending = true;
-    (void)wsi_poll_set(&loop->poll, &server->listener, WS_NONE);
-    wsi_timer_clear(loop, &server->resume);
-    (void)close(server->listener.descriptor);
-    server->listener.descriptor = -1;
+    endpoint->ending = true;
+    wsi_timer_clear(endpoint->loop, &endpoint->timer);
+    if (server->listener.link.descriptor < 0)
+        return;
+    (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_NONE);
+    wsi_tcp_close(&server->listener.link);
+    if (server->unix_path)
+        (void)unlink(server->unix_path);
 }
 
-static void wsi_server_drop_all(ws_server *server) {
-    ws_conn *conn;
-    wsi_server_close(server);
-    for (conn = server->endpoint.conns; conn; conn = conn->next)
-        wsi_conn_break(conn, WS_ERROR_CLOSED);
-}
-
-static void wsi_server_release(ws_server *server) {
+static void wsi_server_release(wsi_endpoint *endpoint) {
+    ws_server *server = (ws_server *)(void *)endpoint;
     wsi_memory *memory = wsi_server_memory(server);
     while (server->routes) {
         wsi_route *route = server->routes;
@@ -5313,141 +7922,424 @@ static void wsi_server_release(ws_server *server) {
     }
     wsi_memory_free(memory, server->buckets, server->bucket_count * sizeof *server->buckets);
     wsi_memory_free_text(memory, server->origins);
+    wsi_memory_free_text(memory, server->unix_path);
     wsi_buffer_free(memory, &server->path);
-    server->endpoint.loop->timer_count--;
+    wsi_tls_release(server->tls);
     wsi_memory_free(memory, server, sizeof *server);
 }
 
-/* --- what the loop calls --- */
-
-static void wsi_server_settle(ws_loop *loop) {
-    ws_server **place = &loop->servers;
-    wsi_conn_settle(loop);
-    while (*place) {
-        ws_server *server = *place;
-        if (server->freed && !server->endpoint.count) {
-            *place = server->next;
-            wsi_server_release(server);
-        } else {
-            place = &server->next;
-        }
-    }
-}
-
-static void wsi_server_shutdown(ws_loop *loop) {
-    ws_server *server;
-    ws_conn *conn;
-    for (server = loop->servers; server; server = server->next) {
-        wsi_server_close(server);
-        for (conn = server->endpoint.conns; conn; conn = conn->next) {
-            if (wsi_engine_close(&conn->engine, WS_CLOSE_RESTART, "server restarts", loop->now)) {
-                wsi_conn_tick(conn);
-            } else if (conn->engine.state < WSI_OPEN) {
-                (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
-                wsi_conn_doom(conn);
-            }
-        }
-    }
-}
-
-static void wsi_server_finish(ws_loop *loop) {
-    ws_server *server;
-    for (server = loop->servers; server; server = server->next)
-        wsi_server_drop_all(server);
-}
-
-static void wsi_server_release_all(ws_loop *loop) {
-    while (loop->servers) {
-        ws_server *server = loop->servers;
-        loop->servers = server->next;
-        wsi_server_close(server);
-        wsi_server_release(server);
-    }
-    wsi_conn_release(loop);
-}
-
-static const wsi_hooks wsi_server_hooks = {wsi_server_settle, wsi_server_shutdown, wsi_server_finish,
-                                           wsi_server_release_all,
-                                           {wsi_alarm_fire, wsi_conn_fire, wsi_server_resume}};
-
-static void wsi_server_prepare(ws_server *server, ws_loop *loop, const ws_server_config *config) {
+/* A transport of the program's, TLS, or plain TCP. */
+static ws_error wsi_server_secure(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
-    endpoint->env.limits = config->limits;
-    wsi_engine_limits(&endpoint->env.limits);
-    endpoint->env.emit = wsi_conn_emit;
-    endpoint->env.role = WS_ROLE_SERVER;
-    endpoint->loop = loop;
-    endpoint->transport = &wsi_tcp;
+    ws_error error = WS_OK;
+    if (!config->transport && !wsi_tls_wanted(&config->tls))
+        return WS_OK;
+    if (config->transport && !wsi_endpoint_carries(config->transport))
+        return wsi_platform_say(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
+    if (!wsi_endpoint_reserve_record(endpoint->loop))
+        return WS_ERROR_MEMORY;
+    if (!config->transport)
+        server->tls = wsi_endpoint_tls(endpoint->loop, &config->tls, true, &error, &endpoint->loop->why);
+    if (error)
+        return error;
+    server->transport = config->transport ? *config->transport : server->tls->transport;
+    endpoint->transport = &server->transport;
+    return WS_OK;
+}
+
+WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
+    ws_error error;
+    wsi_tls *tls;
+    ws_loop *loop = server ? server->endpoint.loop : NULL;
+    if (!server || !config)
+        return false;
+    if (!server->tls) {
+        (void)wsi_platform_say(&loop->why, WS_ERROR_STATE, "the server was not started with a certificate");
+        return false;
+    }
+    tls = wsi_endpoint_tls(loop, config, true, &error, &loop->why);
+    if (!tls)
+        return false;
+    wsi_tls_release(server->tls); /* lives on with its connections */
+    server->tls = tls;
+    server->transport = tls->transport;
+    return true;
+}
+
+static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
+    wsi_endpoint *endpoint = &server->endpoint;
     endpoint->max_count = config->max_connections ? config->max_connections : 100000;
-    endpoint->request = wsi_server_request;
+    endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
+    endpoint->stop = wsi_server_stop;
+    endpoint->release = wsi_server_release;
+    endpoint->fire = wsi_server_fire;
     server->last_route = &server->routes;
-    server->listener.descriptor = -1;
+    server->listener.link.descriptor = -1;
     server->listener.ready = wsi_server_accept;
-    server->resume.kind = WSI_TIMER_SERVER;
 }
 
 /* Opens the port of a server that is complete otherwise. */
-static ws_error wsi_server_open_port(ws_server *server, ws_loop *loop, const ws_server_config *config) {
-    ws_error error = wsi_platform_listen(config, &server->listener.descriptor);
-    if (error)
-        return error;
-    if (wsi_poll_set(&loop->poll, &server->listener, WS_READ))
+static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *config) {
+    ws_loop *loop = server->endpoint.loop;
+    int *listener = &server->listener.link.descriptor;
+    ws_error error = WS_OK;
+    if (config->no_port)
         return WS_OK;
-    (void)close(server->listener.descriptor);
-    return WS_ERROR_DESCRIPTORS;
+    error = config->unix_path ? wsi_platform_listen_unix(config, listener) : wsi_platform_listen(config, listener);
+    if (!error && !wsi_poll_set(&loop->poll, &server->listener, WS_READ)) {
+        wsi_tcp_close(&server->listener.link);
+        error = WS_ERROR_DESCRIPTORS;
+    }
+    if (error && config->unix_path)
+        (void)wsi_platform_say(&loop->why, error, "%s: %s", config->unix_path, ws_error_text(error));
+    else if (error)
+        (void)wsi_platform_say(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
+                               (unsigned)config->port, ws_error_text(error));
+    return error;
+}
+
+static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
+    wsi_memory *memory = wsi_server_memory(server);
+    ws_error error;
+    if (config->origins)
+        server->origins = wsi_memory_copy(memory, config->origins, strlen(config->origins));
+    if (config->unix_path)
+        server->unix_path = wsi_memory_copy(memory, config->unix_path, strlen(config->unix_path));
+    if ((config->origins && !server->origins) || (config->unix_path && !server->unix_path))
+        return WS_ERROR_MEMORY;
+    error = wsi_server_secure(server, config);
+    return error ? error : wsi_server_open_port(server, config);
 }
 
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     ws_server_config config;
     ws_server *server;
-    ws_error error = WS_ERROR_MEMORY;
+    ws_error error;
     memset(&config, 0, sizeof config);
     if (given)
         config = *given;
     if (!loop || loop->error || (loop->shutting && !wsi_loop_fail(loop, WS_ERROR_STATE)))
         return NULL;
+    loop->why.text[0] = 0;
     server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
-    if (!server || !wsi_timer_reserve(loop)) {
+    if (!server || !wsi_endpoint_prepare(&server->endpoint, loop, WS_ROLE_SERVER, &config.limits)) {
         wsi_memory_free(&loop->memory, server, sizeof *server);
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
         return NULL;
     }
-    wsi_server_prepare(server, loop, &config);
-    if (config.origins)
-        server->origins = wsi_memory_copy(&loop->memory, config.origins, strlen(config.origins));
-    if (server->origins || !config.origins)
-        error = wsi_server_open_port(server, loop, &config);
-    if (error) {
-        (void)wsi_loop_fail(loop, error);
-        wsi_server_release(server);
-        return NULL;
-    }
-    loop->hooks = wsi_server_hooks;
-    server->next = loop->servers;
-    loop->servers = server;
-    return server;
+    wsi_server_prepare(server, &config);
+    wsi_endpoint_link(&server->endpoint);
+    error = wsi_server_start(server, &config);
+    if (!error)
+        return server;
+    (void)wsi_loop_fail(loop, error);
+    server->endpoint.freed = true;
+    wsi_endpoint_retire(&server->endpoint);
+    return NULL;
 }
 
 WS_API void ws_server_free(ws_server *server) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
-    if (!server || server->freed)
+    if (!server || server->endpoint.freed)
         return;
-    server->freed = true;
-    wsi_server_drop_all(server);
-    if (loop->busy)
-        return;
-    loop->busy = true;
-    wsi_server_settle(loop);
-    loop->busy = false;
+    wsi_endpoint_drop_all(&server->endpoint);
+    server->endpoint.freed = true;
+    if (!server->endpoint.count) {
+        wsi_endpoint_retire(&server->endpoint);
+    } else if (!loop->busy) {
+        loop->busy = true;
+        wsi_conn_settle(loop);
+        loop->busy = false;
+    }
 }
 
 WS_API uint16_t ws_port(const ws_server *server) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    if (!server || getsockname(server->listener.descriptor, (struct sockaddr *)&address, &length) != 0)
+    if (!server || getsockname(server->listener.link.descriptor, (struct sockaddr *)&address, &length) != 0)
         return 0;
     return wsi_platform_port(&address);
+}
+
+/*
+>> TEST ===================================================================================
+   The test client: a blocking client whose transport leads to a server in the same process, through
+   two buffers. Calls MEMORY, TEXT, ENGINE, LOOP, CONNECTION, CLIENT, SERVER.
+   Who waits runs both loops until nothing moves any more, and then moves the server's clock on.
+*/
+
+enum { WSI_TEST_WAY = 64 << 10 }; /* bytes that can be on their way, as in a socket's buffers */
+
+struct wsi_test;
+
+typedef struct wsi_test_end { /* one end of the wire; the session of its link */
+    struct wsi_test *wire;
+    ws_conn *conn;            /* NULL: closed */
+    bool ended;               /* the other end sends no more */
+    size_t size;              /* of what came from the other end and was not read yet */
+    uint8_t bytes[WSI_TEST_WAY];
+} wsi_test_end;
+
+typedef struct wsi_test {
+    wsi_memory memory;    /* libc's: either loop may end first */
+    ws_loop *loop;        /* the server's */
+    ws_server *server;
+    bool cut;
+    int references;       /* of both connections and of the client */
+    wsi_test_end server_end, client_end;
+} wsi_test;
+
+static wsi_test_end *wsi_test_other(wsi_test_end *end) {
+    return end == &end->wire->server_end ? &end->wire->client_end : &end->wire->server_end;
+}
+
+static void wsi_test_release(void *user) {
+    wsi_test *wire = (wsi_test *)user;
+    wsi_memory memory = wire->memory;
+    if (--wire->references == 0)
+        wsi_memory_free(&memory, wire, sizeof *wire);
+}
+
+/* --- the transport --- */
+
+static bool wsi_test_open(ws_link *link, const char *host, void *user) {
+    wsi_test *wire = (wsi_test *)user;
+    wsi_test_end *end = host ? &wire->client_end : &wire->server_end;
+    end->conn = (ws_conn *)(void *)((char *)link - offsetof(ws_conn, source));
+    wire->references++;
+    link->session = end;
+    return true;
+}
+
+static ptrdiff_t wsi_test_read(ws_link *link, void *data, size_t size) {
+    wsi_test_end *end = (wsi_test_end *)link->session;
+    if (!end->size)
+        return end->ended ? WS_ENDED : 0;
+    if (size > end->size)
+        size = end->size;
+    memcpy(data, end->bytes, size);
+    end->size -= size;
+    memmove(end->bytes, end->bytes + size, end->size);
+    return (ptrdiff_t)size;
+}
+
+/* What nobody can receive is lost, as on a network. */
+static ptrdiff_t wsi_test_write(ws_link *link, const void *data, size_t size) {
+    wsi_test_end *other = wsi_test_other((wsi_test_end *)link->session);
+    if (!other->conn || other->wire->cut)
+        return (ptrdiff_t)size;
+    if (size > WSI_TEST_WAY - other->size)
+        size = WSI_TEST_WAY - other->size;
+    memcpy(other->bytes + other->size, data, size);
+    other->size += size;
+    return (ptrdiff_t)size;
+}
+
+static ptrdiff_t wsi_test_shut(ws_link *link) {
+    wsi_test_end *other = wsi_test_other((wsi_test_end *)link->session);
+    if (!other->wire->cut)
+        other->ended = true;
+    return 1;
+}
+
+static void wsi_test_close(ws_link *link) {
+    wsi_test_end *end = (wsi_test_end *)link->session;
+    (void)wsi_test_shut(link);
+    end->conn = NULL;
+    wsi_test_release(end->wire);
+}
+
+static ws_transport wsi_test_transport(wsi_test *wire) {
+    ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, NULL};
+    transport.user = wire;
+    return transport;
+}
+
+/* --- time, and what moves in it --- */
+
+/* Serves one end, if it can do what it waits for. */
+static bool wsi_test_serve(wsi_test_end *end) {
+    const wsi_test_end *other = wsi_test_other(end);
+    ws_conn *conn = end->conn;
+    ws_loop *loop = conn ? wsi_conn_loop(conn) : NULL;
+    unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
+    if (!conn || end->wire->cut)
+        return false;
+    if (conn->engine.pinged && other->conn) /* it would answer, if it were asked to receive */
+        wsi_engine_heard(&conn->engine, loop->now);
+    if (!other->conn || other->size < WSI_TEST_WAY)
+        ready |= WS_WRITE;
+    ready &= conn->source.link.interest;
+    if (!ready)
+        return false;
+    loop->busy = true;
+    loop->now = loop->clock(loop->clock_user);
+    conn->source.ready(loop, &conn->source, ready);
+    wsi_loop_settle(loop);
+    loop->busy = false;
+    return true;
+}
+
+/* One round of both loops and of all ends at the server. false: nothing moved. */
+static bool wsi_test_step(wsi_client *client) {
+    wsi_test *wire = (wsi_test *)client->wire;
+    ws_conn *conn, *next;
+    bool moved = false;
+    (void)ws_run_once(client->endpoint.loop, 0);
+    (void)ws_run_once(wire->loop, 0);
+    for (conn = wire->server->endpoint.conns; conn; conn = next) {
+        wsi_test_end *end = (wsi_test_end *)conn->source.link.session;
+        next = conn->next;
+        if (end && wsi_test_serve(end)) {
+            moved = true; /* anything may have been freed */
+            break;
+        }
+    }
+    return wsi_test_serve(&wire->client_end) || moved;
+}
+
+static uint64_t wsi_test_next_timer(const ws_loop *loop) { return loop->heap_size ? loop->heap[0]->at : UINT64_MAX; }
+
+/* Nothing moves: time does, up to the next timer, but not beyond `until`. */
+static void wsi_test_advance(wsi_client *client, uint64_t until) {
+    wsi_test *wire = (wsi_test *)client->wire;
+    uint64_t server = wsi_test_next_timer(wire->loop), own = wsi_test_next_timer(client->endpoint.loop);
+    uint64_t to = server < own ? server : own;
+    to = to < until ? to : until;
+    if (to == UINT64_MAX) /* nothing will ever happen */
+        wsi_client_fail(client, WS_ERROR_TIMEOUT);
+    else if (to > wire->loop->virtual_now)
+        wire->loop->virtual_now = to;
+}
+
+static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
+    const wsi_test *wire = (const wsi_test *)client->wire;
+    if (wire->loop->busy) { /* inside a callback of the server's */
+        wsi_client_fail(client, WS_ERROR_STATE);
+        wsi_conn_settle(client->endpoint.loop);
+    } else if (!wsi_test_step(client) && milliseconds) {
+        wsi_test_advance(client, wsi_engine_due(wire->loop->virtual_now, milliseconds));
+        (void)wsi_test_step(client);
+    }
+}
+
+static wsi_client *wsi_test_client(const ws_conn *conn) {
+    wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
+    return client && client->wire ? client : NULL;
+}
+
+WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds) {
+    wsi_client *client = wsi_test_client(conn);
+    const wsi_test *wire = client ? (const wsi_test *)client->wire : NULL;
+    uint64_t until = wire ? wire->loop->virtual_now + milliseconds : 0;
+    if (!wire || wire->loop->busy)
+        return;
+    for (;;) {
+        while (wsi_test_step(client)) {}
+        if (wire->loop->virtual_now >= until)
+            return;
+        wsi_test_advance(client, until);
+    }
+}
+
+WS_API void ws_test_cut(ws_conn *conn) {
+    wsi_client *client = wsi_test_client(conn);
+    if (client)
+        ((wsi_test *)client->wire)->cut = true;
+}
+
+/* --- connecting --- */
+
+/* Both ends of a new wire; false: no memory. */
+static bool wsi_test_wire(wsi_client *client, ws_server *server) {
+    wsi_memory memory;
+    ws_allocator libc = {NULL, NULL};
+    wsi_test *wire;
+    wsi_memory_init(&memory, libc, SIZE_MAX);
+    wire = (wsi_test *)wsi_memory_new(&memory, sizeof *wire);
+    if (!wire || !wsi_endpoint_reserve_record(server->endpoint.loop)
+        || !wsi_endpoint_reserve_record(client->endpoint.loop)) {
+        wsi_memory_free(&memory, wire, sizeof *wire);
+        return false;
+    }
+    wire->memory = memory;
+    wire->loop = server->endpoint.loop;
+    wire->server = server;
+    wire->references = 1;
+    wire->server_end.wire = wire->client_end.wire = wire;
+    client->wire = wire;
+    client->end_wire = wsi_test_release;
+    client->wait = wsi_test_round;
+    client->transport = server->transport = wsi_test_transport(wire);
+    client->config.transport = &client->transport;
+    server->endpoint.transport = &server->transport;
+    return true;
+}
+
+static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
+    const ws_loop *loop = server->endpoint.loop;
+    if (server->listener.link.descriptor >= 0 || loop->clock != wsi_loop_virtual_clock)
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT,
+                                "ws_test_connect needs a server with .no_port, in a loop with .virtual_clock");
+    if (loop->busy || server->endpoint.ending)
+        return wsi_platform_say(&client->why, WS_ERROR_STATE,
+                                "the server's loop is inside a callback, or the server has ended");
+    if (!target || target[0] != '/')
+        return wsi_platform_say(&client->why, WS_ERROR_URL, "the target does not begin with '/'");
+    return wsi_client_check(client);
+}
+
+static ws_error wsi_test_launch(wsi_client *client, ws_server *server, const char *target) {
+    static const char host[] = "ws://localhost";
+    wsi_memory *memory = wsi_client_memory(client);
+    size_t size = target ? strlen(target) : 0;
+    wsi_buffer url = {NULL, 0, 0};
+    ws_error error = wsi_test_check(client, server, target);
+    bool good;
+    if (error)
+        return error;
+    if (!wsi_buffer_reserve(memory, &url, sizeof host + size) || !wsi_test_wire(client, server)) {
+        wsi_buffer_free(memory, &url);
+        return WS_ERROR_MEMORY;
+    }
+    memcpy(url.data, host, sizeof host - 1);
+    memcpy(url.data + sizeof host - 1, target, size);
+    good = wsi_client_go_to(client, wsi_text((const char *)url.data, sizeof host - 1 + size));
+    wsi_buffer_free(memory, &url);
+    if (!good)
+        return WS_ERROR_URL; /* it has failed already */
+    if (!wsi_server_take(server, -1))
+        return wsi_platform_say(&client->why, WS_ERROR_CLOSED, "the server has no place for another connection");
+    wsi_client_begin(client, -1);
+    return WS_OK;
+}
+
+WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *given) {
+    ws_client_config config;
+    ws_loop_config own;
+    wsi_client *client;
+    ws_error error;
+    if (!server)
+        return NULL;
+    memset(&config, 0, sizeof config);
+    memset(&own, 0, sizeof own);
+    if (given)
+        config = *given;
+    memset(&config.tls, 0, sizeof config.tls);
+    config.transport = NULL;
+    config.proxy = config.unix_path = NULL;
+    config.max_redirects = -1; /* a redirect is seen, not followed */
+    own.allocator = config.allocator;
+    own.clock = wsi_loop_virtual_clock;
+    own.clock_user = server->endpoint.loop;
+    client = wsi_client_new_blocking(&own, target ? target : "", &config);
+    if (!client)
+        return NULL;
+    error = wsi_test_launch(client, server, target);
+    if (error)
+        wsi_client_fail(client, error);
+    return wsi_client_await(client);
 }
 
 #endif /* WS_NO_NET */
@@ -5474,6 +8366,7 @@ WS_API uint16_t ws_port(const ws_server *server) {
    OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
    CHANGES
+   0.2.0   the client, TLS, transports that plug in, the test client
    0.1.0   the server: handshake, frames, rooms, pages, select
 */
 

@@ -117,11 +117,12 @@ static inline uint64_t drive_hash(const uint8_t *data, size_t size) {
     return hash;
 }
 
-/* r request, o open, T text, B binary, C chunk, p ping, q pong, c clean close, x unclean close. */
+/* r request, o open, f refused, T text, B binary, C chunk, p ping, q pong, c clean close, x unclean close. */
 static inline char drive_letter(const ws_event *event) {
     switch (event->type) {
     case WS_EVENT_REQUEST: return 'r';
     case WS_EVENT_OPEN: return 'o';
+    case WS_EVENT_REFUSED: return 'f';
     case WS_EVENT_MESSAGE: return event->message.type == WS_TEXT ? 'T' : 'B';
     case WS_EVENT_CHUNK: return 'C';
     case WS_EVENT_PING: return 'p';

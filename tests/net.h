@@ -317,7 +317,7 @@ static inline peer *net_connect(void) { return net_connect_to(ws_port(net.server
 /* Small buffers in the system for all connections from here on, so that few bytes fill them. */
 static inline void net_small_buffers(void) {
     int size = 8192;
-    (void)setsockopt(net.server->listener.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    (void)setsockopt(net.server->listener.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 static inline void peer_close(peer *p) {

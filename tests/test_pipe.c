@@ -164,8 +164,8 @@ static void test_refused(void) {
     memset(&config, 0, sizeof config);
     config.limits.head = 60;
     CHECK(start_pair(&p, 0, &config, NULL) && settle(&p));
-    CHECK(drive_logged(&p.client, "x") && drive_logged(&p.server, "x"));
-    CHECK_EQ(ws_engine_error(&p.client.engine), WS_ERROR_HANDSHAKE);
+    CHECK(drive_logged(&p.client, "fx") && drive_logged(&p.server, "x"));
+    CHECK_EQ(ws_engine_error(&p.client.engine), WS_ERROR_REFUSED);
     CHECK_EQ(ws_engine_error(&p.server.engine), WS_ERROR_TOO_BIG);
     free_pair(&p);
 }

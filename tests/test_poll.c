@@ -18,7 +18,7 @@ static void pipes_open(pipes *p) {
     for (i = 0; i < 4; i++) {
         if (pipe(p->ends[i]) != 0)
             abort();
-        p->sources[i].descriptor = p->ends[i][0];
+        p->sources[i].link.descriptor = p->ends[i][0];
     }
 }
 
@@ -41,12 +41,12 @@ static void test_range(void) {
     wsi_poll_init(&poller);
     memset(&source, 0, sizeof source);
     for (i = 0; i < sizeof outside / sizeof *outside; i++) {
-        source.descriptor = outside[i];
+        source.link.descriptor = outside[i];
         CHECK(!wsi_poll_set(&poller, &source, WS_READ));
         CHECK(!wsi_poll_set(&poller, &source, WS_NONE));
     }
     CHECK_EQ(poller.highest, -1);
-    source.descriptor = FD_SETSIZE - 1;
+    source.link.descriptor = FD_SETSIZE - 1;
     CHECK(wsi_poll_set(&poller, &source, WS_READ | WS_WRITE));
     CHECK_EQ(poller.highest, FD_SETSIZE - 1);
     CHECK(wsi_poll_set(&poller, &source, WS_NONE));
@@ -60,8 +60,8 @@ static void test_highest(void) {
     wsi_poll_init(&poller);
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
-    a.descriptor = 7;
-    b.descriptor = 130;
+    a.link.descriptor = 7;
+    b.link.descriptor = 130;
     CHECK(wsi_poll_set(&poller, &a, WS_READ) && wsi_poll_set(&poller, &b, WS_WRITE));
     CHECK_EQ(poller.highest, 130);
     CHECK(wsi_poll_set(&poller, &b, WS_NONE));
@@ -99,7 +99,7 @@ static void test_write(void) {
         return;
     pipes_open(&p);
     memset(&source, 0, sizeof source);
-    source.descriptor = p.ends[0][1];
+    source.link.descriptor = p.ends[0][1];
     CHECK(wsi_poll_set(&poller, &source, WS_READ));
     CHECK_EQ(wsi_poll_wait(&poller, 0), 0);
     CHECK(wsi_poll_set(&poller, &source, WS_WRITE));
@@ -124,7 +124,7 @@ static void test_removed(void) {
     CHECK_EQ(wsi_poll_wait(&poller, 0), 3);
     CHECK(wsi_poll_set(&poller, &p.sources[0], WS_NONE));
     CHECK(wsi_poll_set(&poller, &p.sources[1], WS_NONE));
-    other.descriptor = p.sources[1].descriptor;
+    other.link.descriptor = p.sources[1].link.descriptor;
     CHECK(wsi_poll_set(&poller, &other, WS_READ));
     CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
     CHECK(wsi_poll_next(&poller, &ready) == NULL);
@@ -143,7 +143,7 @@ static void test_changed(void) {
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     CHECK_EQ(write(ends[1], "x", 1), 1);
     memset(&source, 0, sizeof source);
-    source.descriptor = ends[0];
+    source.link.descriptor = ends[0];
     CHECK(wsi_poll_set(&poller, &source, WS_READ | WS_WRITE));
     CHECK_EQ(wsi_poll_wait(&poller, 0), 2);
     CHECK(wsi_poll_set(&poller, &source, WS_READ));
@@ -205,7 +205,7 @@ static void test_failure_of_select(void) {
     wsi_poll_init(&poller);
     memset(&source, 0, sizeof source);
     CHECK_EQ(pipe(ends), 0);
-    source.descriptor = ends[0];
+    source.link.descriptor = ends[0];
     CHECK(wsi_poll_set(&poller, &source, WS_READ));
     (void)close(ends[0]);
     CHECK_EQ(wsi_poll_wait(&poller, 0), -1);

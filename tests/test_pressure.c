@@ -290,9 +290,9 @@ static void test_socket_options(void) {
         return;
     CHECK(net_start() && net_route("/"));
     (void)net_peer("/");
-    CHECK(getsockopt(net.conns[1]->source.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on);
-    CHECK(fcntl(net.conns[1]->source.descriptor, F_GETFD) & FD_CLOEXEC);
-    CHECK(fcntl(net.server->listener.descriptor, F_GETFD) & FD_CLOEXEC);
+    CHECK(getsockopt(net.conns[1]->source.link.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on);
+    CHECK(fcntl(net.conns[1]->source.link.descriptor, F_GETFD) & FD_CLOEXEC);
+    CHECK(fcntl(net.server->listener.link.descriptor, F_GETFD) & FD_CLOEXEC);
     CHECK(fcntl(net.loop->wake_in, F_GETFD) & FD_CLOEXEC);
     NET_END();
 }

@@ -197,7 +197,7 @@ static void test_one_write(void) {
     peer_frames(p[1], "81\"a\" 81\"b\" 82#1000 81\"c\" 82#20000 81\"d\"");
     net_settle();
     for (int i = 1; i <= 10; i++) {
-        CHECK_EQ(calls.sent_to[net.conns[i]->source.descriptor], 1);
+        CHECK_EQ(calls.sent_to[net.conns[i]->source.link.descriptor], 1);
         CHECK_FRAMES(p[i], "81\"a\" 81\"b\" 82#1000 81\"c\" 82#20000 81\"d\"");
     }
     CHECK_EQ(calls_writes(), 10);

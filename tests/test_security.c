@@ -225,7 +225,7 @@ static void test_end_in_handshake(void) {
             case 2: (void)shutdown(p->fd, SHUT_WR); break;
             case 3:
                 ws_server_free(net.server);
-                CHECK(net.loop->servers == NULL);
+                CHECK(net.loop->endpoints == NULL);
                 net.server = NULL;
                 break;
             case 4: (void)ws_shutdown(net.loop, 0); break;
