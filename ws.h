@@ -114,7 +114,7 @@ typedef enum ws_error {
     WS_ERROR_TIMEOUT,     /* the peer did not answer in time */
     WS_ERROR_CLOSED,      /* the connection ended without a closing handshake (1006) */
     WS_ERROR_URL,         /* not a URL that can be connected to (RFC 6455 3) */
-    WS_ERROR_RESOLVE,     /* the host's name has no address */
+    WS_ERROR_RESOLVE,     /* the host's name has no address, or none in time */
     WS_ERROR_CONNECT,     /* no address of the host takes a connection */
     WS_ERROR_PROXY,       /* the proxy refuses, or does not speak HTTP */
     WS_ERROR_REDIRECT,    /* too many redirects, or one that leads nowhere */
@@ -168,6 +168,7 @@ typedef struct ws_close_info {
 #define WS_CLOSE_INTERNAL 1011
 #define WS_CLOSE_RESTART 1012
 #define WS_CLOSE_TRY_LATER 1013
+#define WS_CLOSE_BAD_GATEWAY 1014
 
 typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_conn_state;
 
@@ -324,7 +325,8 @@ typedef struct ws_transport {
                                           tls.server_name); NULL: we are the server */
     ptrdiff_t (*read)(ws_link *link, void *data, size_t size);
     ptrdiff_t (*write)(ws_link *link, const void *data, size_t size);
-    ptrdiff_t (*shut)(ws_link *link);  /* says the end (close_notify): 1 done, 0 not now, WS_FAILED */
+    ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify): 1 done,
+                                          0 not now, WS_FAILED */
     void (*close)(ws_link *link);      /* frees the session */
     /* Why it failed: a sentence of at most size bytes; WS_OK: nothing to say. May be NULL. */
     ws_error (*reason)(ws_link *link, char *text, size_t size);
@@ -393,7 +395,8 @@ typedef struct ws_client_config {
     uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s */
     uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled with each failure */
-    uint32_t reconnect_max_ms;  /* and the longest: 30 s. Each is shortened by up to half, at random */
+    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first. Each is shortened
+                                   by up to half, at random */
     int max_redirects;          /* 5; -1: none are followed */
     ws_tls_config tls;          /* for wss: */
     const ws_transport *transport; /* in place of TCP and TLS; copied */
@@ -422,7 +425,7 @@ WS_API void ws_free(ws_conn *conn);
 /* The same in a loop, beside servers and other clients. Returns at once; then either on_open is called
    and later on_close, or on_error. Without reconnect_ms the connection is gone behind those. With it
    another attempt follows, on the same ws_conn with the same id, until ws_close or ws_drop is called,
-   even in between. NULL: no memory, no loop or no handler. Copied: url, config, handler. */
+   even in between. NULL: no memory; no loop, URL or handler; or the loop is ending. Copied: all. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
                         const ws_client_config *config);
 
@@ -463,7 +466,7 @@ WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round *
    holds about 2,700; it counts for ws_stop and ws_shutdown too). ws_loop_free drops what waits. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
 WS_API bool ws_stop(ws_loop *loop); /* ws_run returns soon; connections stay as they are */
-/* Stops listening, closes all with 1012, sends what is queued, drops the rest after so many
+/* Stops listening, closes all with 1012 (clients: with 1001), sends what is queued, drops the rest after so many
    milliseconds; then ws_run returns. A second call may only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
@@ -625,6 +628,7 @@ typedef struct wsi_env { /* what the engines of one server (or one client) have 
     const char *origins;
     const char *problem;      /* client: what is wrong with the answer; NULL: nothing */
     int status;               /* client: of the answer */
+    size_t interim;           /* client: bytes of heads before it */
     char accept[28];          /* client: the Sec-WebSocket-Accept that must come */
 } wsi_env;
 
@@ -1395,6 +1399,17 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
     return true;
 }
 
+/* RFC 7617 2: not even escaped. */
+static bool wsi_url_has_controls(wsi_slice text) {
+    size_t i;
+    for (i = 0; i + 2 < text.size; i++) {
+        int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
+        if (value < ' ' || value == 0x7f)
+            return true;
+    }
+    return false;
+}
+
 /* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
 static bool wsi_url_host(wsi_slice host, bool literal) {
     size_t i;
@@ -1415,6 +1430,8 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     if (wsi_http_until(&rest, '@', &url->credentials)) {
         if (!wsi_url_chars(url->credentials, ":"))
             return "has user information with characters that must be percent-encoded";
+        if (wsi_url_has_controls(url->credentials))
+            return "has user information with control characters";
         text = rest;
     }
     if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
@@ -1487,6 +1504,14 @@ static size_t wsi_url_path_size(wsi_slice target) {
     return query ? (size_t)(query - target.data) : target.size;
 }
 
+/* Where the path begins in "scheme://authority/path", or in "//authority/path" behind `from`. */
+static size_t wsi_url_find_path(const char *text, size_t size, size_t from) {
+    while (from + 2 <= size && memcmp(text + from, "//", 2) != 0)
+        from++;
+    for (from += 2; from < size && text[from] != '/' && text[from] != '?'; from++) {}
+    return from < size ? from : size;
+}
+
 /* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment.
    out has room for both and one character more. Returns the size. */
 static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
@@ -1495,21 +1520,21 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
     wsi_slice before;
     if (wsi_http_until(&reference, '#', &before))
         reference = before;
-    if (whole || (reference.size >= 2 && memcmp(reference.data, "//", 2) == 0)) {
-        size = whole ? 0 : base->scheme.size + 1;
-        memcpy(out, text.data, size);
-        memcpy(out + size, reference.data, reference.size);
-        return size + reference.size;
-    }
     memcpy(out, text.data, text.size);
     if (!reference.size)
         return text.size;
-    while (reference.data[0] != '?' && path && (reference.data[0] == '/' || base->target.data[path - 1] != '/'))
-        path--; /* of the base's path its folder is kept, or nothing */
-    size = head + path;
-    if (!path && reference.data[0] != '/' && reference.data[0] != '?')
-        out[size++] = '/';
+    if (whole || (reference.size >= 2 && memcmp(reference.data, "//", 2) == 0)) {
+        size = whole ? 0 : base->scheme.size + 1;
+    } else {
+        while (reference.data[0] != '?' && path && (reference.data[0] == '/' || base->target.data[path - 1] != '/'))
+            path--; /* of the base's path its folder is kept, or nothing */
+        size = head + path;
+        if (!path && reference.data[0] != '/' && reference.data[0] != '?')
+            out[size++] = '/';
+    }
     memcpy(out + size, reference.data, reference.size);
+    if (size < head)
+        head = wsi_url_find_path(out, size + reference.size, size);
     size += reference.size;
     path = wsi_url_path_size(wsi_text(out + head, size - head));
     kept = wsi_url_remove_dots(out + head, path);
@@ -2007,7 +2032,7 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 
 /* Refuses what the state does not allow; soft: the connection goes on. */
 static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
-    if (e->state != WSI_CLOSED)
+    if (e->state != WSI_CLOSED || !e->error) /* why it failed stays */
         e->error = (uint8_t)error;
     return false;
 }
@@ -2163,8 +2188,10 @@ static wsi_step wsi_engine_answer(wsi_engine *e, wsi_window *window, wsi_slice h
         return wsi_engine_bad_head(e, window, 400);
     window->pos += head.size;
     e->left = 0;
-    if (env->status < 200 && env->status != 101)
-        return WSI_STEP_AGAIN; /* an interim answer (RFC 9110 15.2) */
+    if (env->status < 200 && env->status != 101) { /* an interim answer (RFC 9110 15.2) */
+        env->interim += head.size;
+        return env->interim > env->limits.head ? wsi_engine_bad_head(e, window, 431) : WSI_STEP_AGAIN;
+    }
     event->type = env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED;
     event->message.data = (const uint8_t *)head.data;
     event->message.size = head.size;
@@ -2595,7 +2622,7 @@ typedef struct wsi_ask { /* what a client's request is made of */
     const char *subprotocols;
     const char *const *headers; /* the program's own lines; NULL: none */
     const char *more;           /* further lines, each with CRLF */
-    bool bare;                  /* without Authorization and Cookie: they are not for this server */
+    bool bare;                  /* without Host, Authorization, Cookie: they are for another server */
 } wsi_ask;
 
 static bool wsi_engine_is_header(const char *line, const char *name) {
@@ -2607,8 +2634,10 @@ static bool wsi_engine_ask_headers(wsi_engine *e, const wsi_ask *ask) {
     const char *const *line;
     bool host = false, sent = true;
     for (line = ask->headers; line && *line && sent; line++) {
-        host = host || wsi_engine_is_header(*line, "host");
-        if (!ask->bare || (!wsi_engine_is_header(*line, "authorization") && !wsi_engine_is_header(*line, "cookie")))
+        bool names_host = wsi_engine_is_header(*line, "host");
+        bool theirs = names_host || wsi_engine_is_header(*line, "authorization") || wsi_engine_is_header(*line, "cookie");
+        host = host || (names_host && !ask->bare);
+        if (!ask->bare || !theirs)
             sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
     }
     return sent && (host || (wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size)
@@ -2623,6 +2652,7 @@ static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
     bool rooted = ask->target.size && ask->target.data[0] == '/';
     env->problem = NULL;
     env->status = 0;
+    env->interim = 0;
     env->subprotocols = ask->subprotocols;
     if (!env->random || !env->random(env->random_user, nonce, sizeof nonce)) {
         e->error = WS_ERROR_RANDOM;
@@ -2918,6 +2948,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
    Clock, random source, sockets, names: all that differs from system to system. Calls MEMORY, TEXT.
 */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -3236,6 +3267,15 @@ static int wsi_platform_look_up_later(const char *host, uint16_t port) {
     (void)close(ends[1]);
     (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0);
     return -1;
+}
+
+static bool wsi_platform_is_ipv6(const char *host, size_t size) {
+    struct in6_addr address;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (size >= sizeof text)
+        return false;
+    memcpy(text, host, size);
+    return inet_pton(AF_INET6, text, &address) == 1;
 }
 
 /* Begins to connect. Returns the descriptor, or -1 and errno. */
@@ -3557,8 +3597,11 @@ static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *confi
 
 /* The certificate's own issuer must have a list; those further up need none. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
-    return good || (X509_STORE_CTX_get_error(verification) == X509_V_ERR_UNABLE_TO_GET_CRL
-                    && X509_STORE_CTX_get_error_depth(verification) > 0);
+    if (good || X509_STORE_CTX_get_error(verification) != X509_V_ERR_UNABLE_TO_GET_CRL
+        || X509_STORE_CTX_get_error_depth(verification) == 0)
+        return good;
+    X509_STORE_CTX_set_error(verification, X509_V_OK);
+    return 1;
 }
 
 static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_sentence *why) {
@@ -3603,6 +3646,7 @@ static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
                && SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1
            && SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
 }
@@ -3701,6 +3745,7 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
     if (!session)
         return false;
+    wsi_tls_forget_errors();
     if (length > 1 && host[length - 1] == '.')
         length--;
     if (length)
@@ -3751,25 +3796,28 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ERR_clear_error();
 }
 
-static ptrdiff_t wsi_tls_result(ws_link *link, int result) {
-    switch (SSL_get_error(wsi_tls_of(link)->ssl, result)) {
-    case SSL_ERROR_WANT_READ: link->wants = WS_READ; return 0;
-    case SSL_ERROR_WANT_WRITE: link->wants = WS_WRITE; return 0;
-    case SSL_ERROR_ZERO_RETURN: return WS_ENDED;
-    default: wsi_tls_failed(link); return WS_FAILED;
+/* Not by SSL_get_error, which takes errors that the program's own use of OpenSSL left for ours. */
+static ptrdiff_t wsi_tls_result(ws_link *link) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    bool again = BIO_should_retry(SSL_get_rbio(ssl)) != 0;
+    if (SSL_want_read(ssl) && again) {
+        link->wants = WS_READ;
+        return 0;
     }
+    if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !ERR_peek_error())
+        return WS_ENDED; /* with an error it was an alert */
+    wsi_tls_failed(link);
+    return WS_FAILED;
 }
 
 static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     size_t total = 0, got;
     ptrdiff_t result = 0;
-    wsi_tls_forget_errors();
     link->budget = 1;
     while (total < size) {
-        int good = SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got);
-        if (good != 1) {
-            result = wsi_tls_result(link, good);
+        if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
+            result = wsi_tls_result(link);
             break;
         }
         total += got;
@@ -3786,29 +3834,20 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
 static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     ptrdiff_t flushed = wsi_tls_flush(link);
     size_t sent;
-    int good;
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
-    wsi_tls_forget_errors();
     link->budget = 1;
-    good = SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent);
-    return good == 1 ? (ptrdiff_t)sent : wsi_tls_result(link, good);
+    return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
 
 static ptrdiff_t wsi_tls_shut(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
-    ptrdiff_t result;
-    int good;
+    ptrdiff_t result = 1;
     if (SSL_in_init(ssl))
         return 1; /* nothing was opened yet */
-    if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN)) {
-        wsi_tls_forget_errors();
-        good = SSL_shutdown(ssl);
-        result = good < 0 ? wsi_tls_result(link, good) : 1;
-        if (result == 0 || result == WS_FAILED)
-            return result;
-    }
-    return wsi_tls_flush(link);
+    if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
+        result = wsi_tls_result(link);
+    return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
 }
 
 static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
@@ -4093,6 +4132,11 @@ typedef struct wsi_hooks { /* set by those that have connections */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
+typedef struct wsi_guest { /* something that may outlive the loop, and is told when it ends */
+    struct wsi_guest *next;
+    void (*orphan)(struct wsi_guest *guest);
+} wsi_guest;
+
 struct wsi_block;
 struct wsi_node;
 struct wsi_slab;
@@ -4105,7 +4149,8 @@ struct ws_loop {
     wsi_hooks hooks;
     ws_error error;
     wsi_sentence why; /* the error's, or empty */
-    bool busy, stopped, shutting;
+    bool busy, stopped, shutting, freeing;
+    wsi_guest *guests;
     uint64_t virtual_now;
     uint8_t random[256]; /* fresh from the system; each byte is used once */
     size_t random_left;
@@ -4552,7 +4597,8 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
     return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
 }
 
-WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
+/* wakes: other threads may post; a blocking client's loop has nobody who could. */
+static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
     ws_loop *loop;
@@ -4580,9 +4626,12 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
         || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
-    (void)wsi_loop_open_wake(loop);
+    if (wakes)
+        (void)wsi_loop_open_wake(loop);
     return loop;
 }
+
+WS_API ws_loop *ws_loop_new(const ws_loop_config *config) { return wsi_loop_new(config, true); }
 
 static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
@@ -4605,6 +4654,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
     loop->stopped = true;
     if (loop->busy)
         return;
+    loop->freeing = true;
     if (loop->hooks.finish) {
         loop->busy = true;
         loop->hooks.finish(loop);
@@ -4612,6 +4662,11 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.release(loop);
     }
     wsi_loop_free_lists(loop);
+    while (loop->guests) {
+        wsi_guest *guest = loop->guests;
+        loop->guests = guest->next;
+        guest->orphan(guest);
+    }
     if (loop->wake.link.descriptor >= 0)
         (void)close(loop->wake.link.descriptor);
     if (loop->wake_in >= 0)
@@ -4862,7 +4917,7 @@ static void wsi_conn_interest(ws_conn *conn) {
     if (!conn->paused && !conn->ended && !conn->filled)
         interest |= WS_READ;
     if (conn->crossed)
-        interest = wsi_conn_cross(conn, interest, false);
+        interest = wsi_conn_cross(conn, interest, false) | (conn->source.link.unsent ? (unsigned)WS_WRITE : 0u);
     if (interest != conn->source.link.interest && !conn->broken)
         (void)wsi_conn_poll(conn, interest);
 }
@@ -4883,6 +4938,7 @@ static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
         conn->crossed |= WS_READ;
     if (link->unsent && !conn->blocked) { /* an answer of its own */
         conn->blocked = true;
+        conn->took = wsi_conn_loop(conn)->now;
         wsi_conn_interest(conn);
     }
     return got;
@@ -5108,8 +5164,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
     if (wsi_conn_endpoint(conn)->transport)
         wsi_conn_commit(conn);
     if (conn->blocked && !(conn->source.link.interest & WS_WRITE)) {
-        if (!(conn->crossed & WS_WRITE)) /* a TLS handshake that stumbles along is no sign of life */
-            conn->took = wsi_conn_loop(conn)->now;
+        conn->took = wsi_conn_loop(conn)->now;
         wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, 0, 0);
         wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
@@ -5265,7 +5320,8 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_doom(conn);
         return;
     }
-    if (conn->engine.state != WSI_OPEN && conn->took > conn->engine.since)
+    if (conn->took > conn->engine.since
+        && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
         conn->engine.since = conn->took; /* it was still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN)
@@ -5639,7 +5695,7 @@ static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
 /* Reading may be what lets a write go on, and the other way round, without another word from the
    peer: both are tried. */
 WSI_RARE void wsi_conn_serve_crossed(ws_conn *conn, unsigned ready) {
-    if (wsi_conn_cross(conn, ready, true) == WS_NONE)
+    if (wsi_conn_cross(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
         return;
     wsi_conn_serve(conn, WS_READ);
     if (conn->blocked)
@@ -6152,12 +6208,16 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
 }
 
 WS_API void ws_drop(ws_conn *conn) {
+    wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
     if (!conn)
         return;
     if (wsi_conn_is_client(conn))
-        wsi_conn_endpoint(conn)->ending = true;
-    if (!conn->over)
-        wsi_conn_break(conn, WS_ERROR_CLOSED);
+        endpoint->ending = true;
+    if (conn->over)
+        return;
+    wsi_conn_break(conn, WS_ERROR_CLOSED);
+    if (endpoint->sent)
+        (void)endpoint->sent(conn, true);
 }
 
 WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
@@ -6372,12 +6432,21 @@ static void wsi_client_proxy_fail(wsi_client *client, const char *what) {
                                              (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
+/* 0: it is no answer in HTTP. */
+static int wsi_client_proxy_status(wsi_slice head) {
+    wsi_slice line = wsi_http_line(&head), name, value;
+    wsi_header found;
+    bool http11;
+    int status = wsi_handshake_status(line, &http11);
+    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
+    return found == WSI_HEADER_END ? status : 0;
+}
+
 static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
     wsi_buffer *answer = &client->answer;
     size_t limit = client->endpoint.env.limits.head, head;
     ptrdiff_t got;
-    bool http11;
     int status, descriptor = source->link.descriptor;
     (void)ready;
     if (client->conn->broken)
@@ -6399,7 +6468,7 @@ static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned rea
     }
     if (!head)
         return;
-    status = wsi_handshake_status(wsi_text((const char *)answer->data, head), &http11);
+    status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
     if (status == 407) {
         wsi_client_proxy_fail(client, "wants other credentials (407)");
     } else if (status < 200 || status > 299) {
@@ -6497,7 +6566,8 @@ static void wsi_client_connect_next(wsi_client *client, int error) {
         return;
     }
     wsi_client_fail(client, wsi_platform_say(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
-                                             "cannot connect to %.*s: %s", (int)peer.size, peer.data, strerror(error)));
+                                             "cannot connect to %s%.*s: %s", client->proxy.host.data ? "the proxy " : "",
+                                             (int)peer.size, peer.data, strerror(error)));
 }
 
 static void wsi_client_forget_addresses(wsi_client *client) {
@@ -6607,18 +6677,52 @@ static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config) {
     return true;
 }
 
+enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port behind the URL */
+
+/* IPv6 literals are the system's to read. */
+static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
+    const char *problem = wsi_url_parse(url, text);
+    if (!problem && url->authority.data[0] == '[' && !wsi_platform_is_ipv6(url->host.data, url->host.size))
+        return "has no valid IPv6 address";
+    return problem;
+}
+
+/* Reads the URL in place, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455
+   4.1 wants it, without a default port. */
+static const char *wsi_client_read_place(wsi_client *client) {
+    wsi_url *url = &client->where;
+    char *text = (char *)client->place.data, *to = text + client->place.size;
+    const char *problem = wsi_client_read_url(url, wsi_text(text, client->place.size));
+    bool literal;
+    size_t size = 0;
+    if (problem)
+        return problem;
+    literal = url->authority.data[0] == '[';
+    if (literal)
+        to[size++] = '[';
+    memcpy(to + size, url->host.data, url->host.size);
+    size += url->host.size;
+    if (literal)
+        to[size++] = ']';
+    if (url->port != (url->secure ? 443u : 80u)) {
+        to[size++] = ':';
+        size += wsi_text_decimal(to + size, url->port);
+    }
+    url->authority = wsi_text(to, size);
+    return NULL;
+}
+
 /* Reads the URL that this hop goes to. false: the attempt has failed. */
 static bool wsi_client_go_to(wsi_client *client, wsi_slice url) {
-    wsi_memory *memory = wsi_client_memory(client);
     const char *problem;
     client->place.size = 0;
-    if (!wsi_buffer_reserve(memory, &client->place, url.size + 1)) {
+    if (!wsi_buffer_reserve(wsi_client_memory(client), &client->place, url.size + WSI_CLIENT_AUTHORITY)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return false;
     }
     memcpy(client->place.data, url.data, url.size);
     client->place.size = url.size;
-    problem = wsi_url_parse(&client->where, wsi_text((const char *)client->place.data, url.size));
+    problem = wsi_client_read_place(client);
     if (!problem)
         return true;
     wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_URL, "the URL %s", problem));
@@ -6685,11 +6789,14 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
     return true;
 }
 
-static const char *wsi_client_header(const wsi_client *client, const char *name) {
-    const char *line = (const char *)client->answer.data, *end = line + client->body;
+/* The value of the header's first line, or of the first behind `line`; NULL: there is none. */
+static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
+    const char *end = (const char *)client->answer.data + client->body;
     wsi_slice value, found;
     if (!client->answer.size || client->phase < WSI_PHASE_ASKING)
         return NULL;
+    if (!line)
+        line = (const char *)client->answer.data; /* the status line */
     for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
         value = wsi_text_z(line);
         if (wsi_http_until(&value, ':', &found) && wsi_text_is_nocase(found, name))
@@ -6707,28 +6814,26 @@ static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
 
 /* Follows a redirect: the next attempt begins when this connection is gone. */
 static ws_error wsi_client_redirect(wsi_client *client) {
-    wsi_slice location = wsi_text_z(wsi_client_header(client, "location"));
-    wsi_slice base = wsi_text((const char *)client->place.data, client->place.size);
-    wsi_buffer old = client->place;
+    wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
+    wsi_buffer old = client->place, *place = &client->place;
     wsi_url from = client->where;
-    wsi_memory *memory = wsi_client_memory(client);
     const char *problem;
-    if (!location.data)
-        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) without Location",
+    if (!location.data || wsi_client_header(client, "location", location.data))
+        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
                                 client->endpoint.env.status);
     if (client->redirects++ >= client->config.max_redirects)
         return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
                                 client->config.max_redirects);
-    memset(&client->place, 0, sizeof client->place);
-    if (!wsi_buffer_reserve(memory, &client->place, base.size + location.size + 1)) {
-        client->place = old;
+    memset(place, 0, sizeof *place);
+    if (!wsi_buffer_reserve(wsi_client_memory(client), place, old.size + location.size + WSI_CLIENT_AUTHORITY)) {
+        *place = old;
         return WS_ERROR_MEMORY;
     }
-    client->place.size = wsi_url_resolve(&from, base, location, (char *)client->place.data);
-    problem = wsi_url_parse(&client->where, wsi_text((const char *)client->place.data, client->place.size));
+    place->size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)place->data);
+    problem = wsi_client_read_place(client);
     client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
     client->redirected = !problem;
-    wsi_buffer_free(memory, &old);
+    wsi_buffer_free(wsi_client_memory(client), &old);
     return problem ? wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
                    : WS_ERROR_REDIRECT;
 }
@@ -6748,7 +6853,7 @@ static void wsi_client_refused(wsi_client *client) {
 
 static void wsi_client_opened(wsi_client *client) {
     ws_conn *conn = client->conn;
-    wsi_slice subprotocol = wsi_text_z(wsi_client_header(client, "sec-websocket-protocol"));
+    wsi_slice subprotocol = wsi_text_z(wsi_client_header(client, "sec-websocket-protocol", NULL));
     if (!wsi_conn_keep_texts(conn, subprotocol, NULL, 0)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
@@ -6804,7 +6909,10 @@ static void wsi_client_leave(ws_conn *conn) {
     wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
     wsi_client_end_lookup(client);
     wsi_client_forget_addresses(client);
-    if (conn->handler || client->redirected || client->phase == WSI_PHASE_WAITING)
+    if (conn->handler)
+        return;
+    conn->broken = true; /* there was no WebSocket: nothing is to be ended in order */
+    if (client->redirected || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
     if (client->handler.on_error)
@@ -6949,13 +7057,14 @@ static ws_error wsi_client_check(wsi_client *client) {
         return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
     for (line = client->headers; *line; line++)
         if (!wsi_handshake_own_header(*line))
-            return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the header \"%.40s\" cannot be sent: it is "
-                                    "malformed, or part of the handshake itself", *line);
+            return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
+                                    "is malformed, or part of the handshake itself",
+                                    (unsigned)(line - client->headers + 1));
     if (client->config.transport && !wsi_endpoint_carries(&client->transport))
         return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
     if (!client->config.proxy)
         return WS_OK;
-    problem = wsi_url_parse(&client->proxy, wsi_text_z(client->config.proxy));
+    problem = wsi_client_read_url(&client->proxy, wsi_text_z(client->config.proxy));
     if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
         problem = "has another scheme than http";
     return problem ? wsi_platform_say(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
@@ -7017,8 +7126,6 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
 static void wsi_client_launch(wsi_client *client, const ws_client_config *config) {
     ws_loop *loop = client->endpoint.loop;
     ws_error error = loop->error ? loop->error : wsi_client_check(client);
-    if (!error && loop->shutting)
-        error = WS_ERROR_STATE;
     client->phase = WSI_PHASE_RESOLVING;
     client->hopeless = true;
     if (error) {
@@ -7035,7 +7142,8 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
 }
 
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
-    wsi_client *client = loop && handler && url ? wsi_client_new(loop, url, handler, config) : NULL;
+    bool good = loop && handler && url && !loop->shutting && !loop->freeing;
+    wsi_client *client = good ? wsi_client_new(loop, url, handler, config) : NULL;
     if (!client)
         return NULL;
     client->conn->user = handler->user;
@@ -7049,7 +7157,7 @@ WS_API int ws_status(const ws_conn *conn) {
 }
 
 WS_API const char *ws_header(const ws_conn *conn, const char *name) {
-    return conn && name && wsi_conn_is_client(conn) ? wsi_client_header(wsi_client_of(conn), name) : NULL;
+    return conn && name && wsi_conn_is_client(conn) ? wsi_client_header(wsi_client_of(conn), name, NULL) : NULL;
 }
 
 WS_API const char *ws_body(const ws_conn *conn) {
@@ -7082,13 +7190,21 @@ static bool wsi_client_next(wsi_client *client, ws_event *event) {
     return false;
 }
 
+/* A loop that failed takes its connection along. */
+static bool wsi_client_lives(wsi_client *client) {
+    ws_error error = client->endpoint.loop->error;
+    if (error)
+        (void)wsi_engine_end(&client->conn->engine, error, WS_CLOSE_BROKEN);
+    return !error && !client->conn->over;
+}
+
 /* Waits for a message. false: the connection has ended, or the time is up. */
 static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t milliseconds) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
     bool tried = false;
-    while (!conn->over && !loop->error) {
+    while (wsi_client_lives(client)) {
         if (conn->filled && wsi_client_next(client, event)) {
             wsi_conn_flush(conn);
             return true;
@@ -7107,9 +7223,9 @@ static bool wsi_client_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
     wsi_conn_flush(conn);
-    while (!closing && conn->blocked && !conn->is_doomed && !conn->over && !client->endpoint.loop->error)
+    while (!closing && conn->blocked && !conn->is_doomed && wsi_client_lives(client))
         client->wait(client, WS_OFF);
-    while (closing && !conn->over && !client->endpoint.loop->error)
+    while (closing && wsi_client_lives(client))
         (void)wsi_client_pull(client, &event, WS_OFF);
     return closing || !conn->broken;
 }
@@ -7117,7 +7233,7 @@ static bool wsi_client_sent(ws_conn *conn, bool closing) {
 /* Makes a client one of a loop of its own. */
 static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char *url,
                                            const ws_client_config *config) {
-    ws_loop *loop = ws_loop_new(own);
+    ws_loop *loop = wsi_loop_new(own, false);
     ws_handler nothing;
     wsi_client *client;
     memset(&nothing, 0, sizeof nothing);
@@ -7136,7 +7252,7 @@ static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char
 static ws_conn *wsi_client_await(wsi_client *client) {
     ws_conn *conn = client->conn;
     ws_event event;
-    while (!conn->over && client->phase != WSI_PHASE_OPEN && !client->endpoint.loop->error) {
+    while (wsi_client_lives(client) && client->phase != WSI_PHASE_OPEN) {
         if (conn->filled && wsi_client_next(client, &event))
             break;
         client->wait(client, conn->is_doomed ? 0 : WS_OFF);
@@ -7847,17 +7963,18 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
 
 /* --- listening --- */
 
+static const char wsi_server_no_place[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                                          "Content-Length: 0\r\nConnection: close\r\n\r\n";
+
 /* Says no to a connection that there is no place for, as well as can be done without reading. */
 static void wsi_server_turn_away(const ws_server *server, int descriptor) {
-    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-                                 "Content-Length: 0\r\nConnection: close\r\n\r\n";
     uint8_t request[1024];
     ws_link link;
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (!server->endpoint.transport)
-        (void)send(descriptor, answer, sizeof answer - 1, WSI_PLATFORM_SEND_FLAGS);
+        (void)send(descriptor, wsi_server_no_place, sizeof wsi_server_no_place - 1, WSI_PLATFORM_SEND_FLAGS);
     wsi_tcp_shut(&link);
     wsi_tcp_close(&link);
 }
@@ -8082,9 +8199,10 @@ typedef struct wsi_test_end { /* one end of the wire; the session of its link */
 } wsi_test_end;
 
 typedef struct wsi_test {
+    wsi_guest guest;      /* first: of the server's loop */
     wsi_memory memory;    /* libc's: either loop may end first */
-    ws_loop *loop;        /* the server's */
-    ws_server *server;
+    ws_loop *loop;        /* the server's; NULL: it has ended */
+    uint64_t now;         /* the time then */
     bool cut;
     int references;       /* of both connections and of the client */
     wsi_test_end server_end, client_end;
@@ -8097,8 +8215,25 @@ static wsi_test_end *wsi_test_other(wsi_test_end *end) {
 static void wsi_test_release(void *user) {
     wsi_test *wire = (wsi_test *)user;
     wsi_memory memory = wire->memory;
-    if (--wire->references == 0)
-        wsi_memory_free(&memory, wire, sizeof *wire);
+    wsi_guest **place = wire->loop ? &wire->loop->guests : NULL;
+    if (--wire->references)
+        return;
+    while (place && *place != &wire->guest)
+        place = &(*place)->next;
+    if (place)
+        *place = wire->guest.next;
+    wsi_memory_free(&memory, wire, sizeof *wire);
+}
+
+static void wsi_test_orphan(wsi_guest *guest) {
+    wsi_test *wire = (wsi_test *)(void *)guest;
+    wire->now = wire->loop->virtual_now;
+    wire->loop = NULL;
+}
+
+static uint64_t wsi_test_clock(void *user) {
+    const wsi_test *wire = (const wsi_test *)user;
+    return wire->loop ? wire->loop->virtual_now : wire->now;
 }
 
 /* --- the transport --- */
@@ -8181,45 +8316,53 @@ static bool wsi_test_serve(wsi_test_end *end) {
     return true;
 }
 
-/* One round of both loops and of all ends at the server. false: nothing moved. */
+/* Serves one of the ends that lead to the loop, if any can be served. */
+static bool wsi_test_serve_any(ws_loop *loop) {
+    wsi_endpoint *endpoint;
+    ws_conn *conn;
+    for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+        for (conn = endpoint->conns; conn; conn = conn->next)
+            if (endpoint->transport && endpoint->transport->read == wsi_test_read && conn->source.link.session
+                && wsi_test_serve((wsi_test_end *)conn->source.link.session))
+                return true; /* anything may have been freed */
+    return false;
+}
+
+/* One round of both loops. false: nothing moved. */
 static bool wsi_test_step(wsi_client *client) {
     wsi_test *wire = (wsi_test *)client->wire;
-    ws_conn *conn, *next;
     bool moved = false;
     (void)ws_run_once(client->endpoint.loop, 0);
-    (void)ws_run_once(wire->loop, 0);
-    for (conn = wire->server->endpoint.conns; conn; conn = next) {
-        wsi_test_end *end = (wsi_test_end *)conn->source.link.session;
-        next = conn->next;
-        if (end && wsi_test_serve(end)) {
-            moved = true; /* anything may have been freed */
-            break;
-        }
-    }
+    if (wire->loop)
+        (void)ws_run_once(wire->loop, 0);
+    if (wire->loop)
+        moved = wsi_test_serve_any(wire->loop);
     return wsi_test_serve(&wire->client_end) || moved;
 }
 
-static uint64_t wsi_test_next_timer(const ws_loop *loop) { return loop->heap_size ? loop->heap[0]->at : UINT64_MAX; }
+static uint64_t wsi_test_next_timer(const ws_loop *loop) {
+    return loop && loop->heap_size ? loop->heap[0]->at : UINT64_MAX;
+}
 
 /* Nothing moves: time does, up to the next timer, but not beyond `until`. */
 static void wsi_test_advance(wsi_client *client, uint64_t until) {
     wsi_test *wire = (wsi_test *)client->wire;
     uint64_t server = wsi_test_next_timer(wire->loop), own = wsi_test_next_timer(client->endpoint.loop);
-    uint64_t to = server < own ? server : own;
+    uint64_t to = server < own ? server : own, *now = wire->loop ? &wire->loop->virtual_now : &wire->now;
     to = to < until ? to : until;
     if (to == UINT64_MAX) /* nothing will ever happen */
         wsi_client_fail(client, WS_ERROR_TIMEOUT);
-    else if (to > wire->loop->virtual_now)
-        wire->loop->virtual_now = to;
+    else if (to > *now)
+        *now = to;
 }
 
 static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
-    const wsi_test *wire = (const wsi_test *)client->wire;
-    if (wire->loop->busy) { /* inside a callback of the server's */
+    wsi_test *wire = (wsi_test *)client->wire;
+    if (wire->loop && wire->loop->busy) { /* inside a callback of the server's */
         wsi_client_fail(client, WS_ERROR_STATE);
-        wsi_conn_settle(client->endpoint.loop);
+        (void)ws_run_once(client->endpoint.loop, 0);
     } else if (!wsi_test_step(client) && milliseconds) {
-        wsi_test_advance(client, wsi_engine_due(wire->loop->virtual_now, milliseconds));
+        wsi_test_advance(client, wsi_engine_due(wsi_test_clock(wire), milliseconds));
         (void)wsi_test_step(client);
     }
 }
@@ -8231,13 +8374,13 @@ static wsi_client *wsi_test_client(const ws_conn *conn) {
 
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds) {
     wsi_client *client = wsi_test_client(conn);
-    const wsi_test *wire = client ? (const wsi_test *)client->wire : NULL;
-    uint64_t until = wire ? wire->loop->virtual_now + milliseconds : 0;
-    if (!wire || wire->loop->busy)
+    wsi_test *wire = client ? (wsi_test *)client->wire : NULL;
+    uint64_t until = wire ? wsi_test_clock(wire) + milliseconds : 0;
+    if (!wire || (wire->loop && wire->loop->busy))
         return;
     for (;;) {
         while (wsi_test_step(client)) {}
-        if (wire->loop->virtual_now >= until)
+        if (wsi_test_clock(wire) >= until)
             return;
         wsi_test_advance(client, until);
     }
@@ -8251,30 +8394,23 @@ WS_API void ws_test_cut(ws_conn *conn) {
 
 /* --- connecting --- */
 
-/* Both ends of a new wire; false: no memory. */
-static bool wsi_test_wire(wsi_client *client, ws_server *server) {
-    wsi_memory memory;
+/* A wire to the server's loop, with one reference; NULL: no memory. */
+static wsi_test *wsi_test_new(ws_loop *loop) {
     ws_allocator libc = {NULL, NULL};
+    wsi_memory memory;
     wsi_test *wire;
     wsi_memory_init(&memory, libc, SIZE_MAX);
     wire = (wsi_test *)wsi_memory_new(&memory, sizeof *wire);
-    if (!wire || !wsi_endpoint_reserve_record(server->endpoint.loop)
-        || !wsi_endpoint_reserve_record(client->endpoint.loop)) {
-        wsi_memory_free(&memory, wire, sizeof *wire);
-        return false;
-    }
+    if (!wire)
+        return NULL;
     wire->memory = memory;
-    wire->loop = server->endpoint.loop;
-    wire->server = server;
+    wire->loop = loop;
     wire->references = 1;
     wire->server_end.wire = wire->client_end.wire = wire;
-    client->wire = wire;
-    client->end_wire = wsi_test_release;
-    client->wait = wsi_test_round;
-    client->transport = server->transport = wsi_test_transport(wire);
-    client->config.transport = &client->transport;
-    server->endpoint.transport = &server->transport;
-    return true;
+    wire->guest.orphan = wsi_test_orphan;
+    wire->guest.next = loop->guests;
+    loop->guests = &wire->guest;
+    return wire;
 }
 
 static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
@@ -8290,6 +8426,23 @@ static ws_error wsi_test_check(wsi_client *client, const ws_server *server, cons
     return wsi_client_check(client);
 }
 
+/* Connects both ends, or what a server without place for another says. */
+static ws_error wsi_test_join(wsi_client *client, ws_server *server) {
+    wsi_test *wire = (wsi_test *)client->wire;
+    if (!wsi_endpoint_reserve_record(server->endpoint.loop) || !wsi_endpoint_reserve_record(client->endpoint.loop))
+        return WS_ERROR_MEMORY;
+    client->transport = server->transport = wsi_test_transport(wire);
+    client->config.transport = &client->transport;
+    server->endpoint.transport = &server->transport;
+    if (!wsi_server_take(server, -1)) {
+        wire->client_end.size = sizeof wsi_server_no_place - 1;
+        memcpy(wire->client_end.bytes, wsi_server_no_place, wire->client_end.size);
+        wire->client_end.ended = true;
+    }
+    wsi_client_begin(client, -1);
+    return WS_OK;
+}
+
 static ws_error wsi_test_launch(wsi_client *client, ws_server *server, const char *target) {
     static const char host[] = "ws://localhost";
     wsi_memory *memory = wsi_client_memory(client);
@@ -8299,28 +8452,22 @@ static ws_error wsi_test_launch(wsi_client *client, ws_server *server, const cha
     bool good;
     if (error)
         return error;
-    if (!wsi_buffer_reserve(memory, &url, sizeof host + size) || !wsi_test_wire(client, server)) {
-        wsi_buffer_free(memory, &url);
+    if (!wsi_buffer_reserve(memory, &url, sizeof host + size))
         return WS_ERROR_MEMORY;
-    }
     memcpy(url.data, host, sizeof host - 1);
     memcpy(url.data + sizeof host - 1, target, size);
     good = wsi_client_go_to(client, wsi_text((const char *)url.data, sizeof host - 1 + size));
     wsi_buffer_free(memory, &url);
-    if (!good)
-        return WS_ERROR_URL; /* it has failed already */
-    if (!wsi_server_take(server, -1))
-        return wsi_platform_say(&client->why, WS_ERROR_CLOSED, "the server has no place for another connection");
-    wsi_client_begin(client, -1);
-    return WS_OK;
+    return good ? wsi_test_join(client, server) : WS_ERROR_URL; /* go_to has said it already */
 }
 
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *given) {
     ws_client_config config;
     ws_loop_config own;
     wsi_client *client;
+    wsi_test *wire = server ? wsi_test_new(server->endpoint.loop) : NULL;
     ws_error error;
-    if (!server)
+    if (!wire)
         return NULL;
     memset(&config, 0, sizeof config);
     memset(&own, 0, sizeof own);
@@ -8331,11 +8478,16 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     config.proxy = config.unix_path = NULL;
     config.max_redirects = -1; /* a redirect is seen, not followed */
     own.allocator = config.allocator;
-    own.clock = wsi_loop_virtual_clock;
-    own.clock_user = server->endpoint.loop;
+    own.clock = wsi_test_clock;
+    own.clock_user = wire;
     client = wsi_client_new_blocking(&own, target ? target : "", &config);
-    if (!client)
+    if (!client) {
+        wsi_test_release(wire);
         return NULL;
+    }
+    client->wire = wire;
+    client->end_wire = wsi_test_release;
+    client->wait = wsi_test_round;
     error = wsi_test_launch(client, server, target);
     if (error)
         wsi_client_fail(client, error);

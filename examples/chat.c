@@ -1,6 +1,7 @@
 /* Chat: one room for all who open the page. From the top of the tree:
 
-       cc -O2 -o chat examples/chat.c
+       cc -O2 -o chat examples/chat.c -lssl -lcrypto
+       cc -O2 -DWS_NO_TLS -o chat examples/chat.c                  # where --cert is not needed
        ./chat                              then open http://127.0.0.1:8000/ in two tabs
 
    The server passes on what it gets, as it is. What it means, {"name": ..., "text": ...}, is the
@@ -13,8 +14,9 @@
 #include <stdio.h>
 
 static const char usage[] =
-    "usage: chat [port] [--host ADDR]\n"
-    "Serves a chat page. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n";
+    "usage: chat [port] [--host ADDR] [--cert FILE --key FILE]\n"
+    "Serves a chat page. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n"
+    "--cert (PEM, its chain behind it) and --key: serve https://.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -36,6 +38,10 @@ static bool arguments(int count, char **words, ws_server_config *config) {
         long port = strtol(words[i], &end, 10);
         if (strcmp(words[i], "--host") == 0 && i + 1 < count)
             config->host = words[++i];
+        else if (strcmp(words[i], "--cert") == 0 && i + 1 < count)
+            config->tls.cert_file = words[++i];
+        else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
+            config->tls.key_file = words[++i];
         else if (end != words[i] && !*end && port >= 0 && port <= 65535)
             config->port = (uint16_t)port;
         else {
@@ -65,12 +71,13 @@ int main(int argc, char **argv) {
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);
         signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
+        printf(strchr(config.host, ':') ? "%s://[%s]:%u/\n" : "%s://%s:%u/\n",
+               config.tls.cert_file ? "https" : "http", config.host, ws_port(server));
         fflush(stdout);
     }
     error = ws_run(loop); /* returns at once when something above has failed */
     if (error)
-        fprintf(stderr, "chat: %s port %u: %s\n", config.host, config.port, ws_error_text(error));
+        fprintf(stderr, "chat: %s\n", ws_loop_error_text(loop));
     ws_loop_free(loop);
     return error ? 1 : 0;
 }

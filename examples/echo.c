@@ -1,6 +1,7 @@
 /* Echo server: every message goes back to the one who sent it. From the top of the tree:
 
-       cc -O2 -o echo examples/echo.c
+       cc -O2 -o echo examples/echo.c -lssl -lcrypto
+       cc -O2 -DWS_NO_TLS -o echo examples/echo.c                  # where --cert is not needed
        ./echo                              then connect to ws://127.0.0.1:9001/
 */
 #define WS_IMPLEMENTATION
@@ -10,8 +11,9 @@
 #include <stdio.h>
 
 static const char usage[] =
-    "usage: echo [port] [--host ADDR]\n"
-    "Sends every message back. Port 9001 and address 127.0.0.1 unless told; port 0 takes a free one.\n";
+    "usage: echo [port] [--host ADDR] [--cert FILE --key FILE]\n"
+    "Sends every message back. Port 9001 and address 127.0.0.1 unless told; port 0 takes a free one.\n"
+    "--cert (PEM, its chain behind it) and --key: serve wss://.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -31,6 +33,10 @@ static bool arguments(int count, char **words, ws_server_config *config) {
         long port = strtol(words[i], &end, 10);
         if (strcmp(words[i], "--host") == 0 && i + 1 < count)
             config->host = words[++i];
+        else if (strcmp(words[i], "--cert") == 0 && i + 1 < count)
+            config->tls.cert_file = words[++i];
+        else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
+            config->tls.key_file = words[++i];
         else if (end != words[i] && !*end && port >= 0 && port <= 65535)
             config->port = (uint16_t)port;
         else {
@@ -58,12 +64,13 @@ int main(int argc, char **argv) {
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);
         signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
+        printf(strchr(config.host, ':') ? "%s://[%s]:%u/\n" : "%s://%s:%u/\n",
+               config.tls.cert_file ? "wss" : "ws", config.host, ws_port(server));
         fflush(stdout);
     }
     error = ws_run(loop); /* returns at once when something above has failed */
     if (error)
-        fprintf(stderr, "echo: %s port %u: %s\n", config.host, config.port, ws_error_text(error));
+        fprintf(stderr, "echo: %s\n", ws_loop_error_text(loop));
     ws_loop_free(loop);
     return error ? 1 : 0;
 }

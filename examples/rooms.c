@@ -1,6 +1,7 @@
 /* Chat rooms: whoever opens /ws/{room} talks to those who are in the same room. From the top of the tree:
 
-       cc -O2 -o rooms examples/rooms.c
+       cc -O2 -o rooms examples/rooms.c -lssl -lcrypto
+       cc -O2 -DWS_NO_TLS -o rooms examples/rooms.c                # where --cert is not needed
        ./rooms                             then open http://127.0.0.1:8000/ in two tabs
 
    A member sends plain text. All members of the room get JSON, always of this form:
@@ -18,8 +19,9 @@
 enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096 };
 
 static const char usage[] =
-    "usage: rooms [port] [--host ADDR]\n"
-    "Serves chat rooms. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n";
+    "usage: rooms [port] [--host ADDR] [--cert FILE --key FILE]\n"
+    "Serves chat rooms. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n"
+    "--cert (PEM, its chain behind it) and --key: serve https://.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -80,6 +82,10 @@ static bool arguments(int count, char **words, ws_server_config *config) {
         long port = strtol(words[i], &end, 10);
         if (strcmp(words[i], "--host") == 0 && i + 1 < count)
             config->host = words[++i];
+        else if (strcmp(words[i], "--cert") == 0 && i + 1 < count)
+            config->tls.cert_file = words[++i];
+        else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
+            config->tls.key_file = words[++i];
         else if (end != words[i] && !*end && port >= 0 && port <= 65535)
             config->port = (uint16_t)port;
         else {
@@ -111,12 +117,13 @@ int main(int argc, char **argv) {
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);
         signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
+        printf(strchr(config.host, ':') ? "%s://[%s]:%u/\n" : "%s://%s:%u/\n",
+               config.tls.cert_file ? "https" : "http", config.host, ws_port(server));
         fflush(stdout);
     }
     error = ws_run(loop); /* returns at once when something above has failed */
     if (error)
-        fprintf(stderr, "rooms: %s port %u: %s\n", config.host, config.port, ws_error_text(error));
+        fprintf(stderr, "rooms: %s\n", ws_loop_error_text(loop));
     ws_loop_free(loop);
     return error ? 1 : 0;
 }

@@ -1,7 +1,8 @@
 /*
    The system calls that ws.h makes, so that a test can count them and let them fail. Include it
    before "../ws.h": from there on each name stands for the function here. Calls count and fail
-   only while the library is inside (net.h says so), never those of the test's own peers.
+   only while the library is inside (net.h says so), never those of the test's own peers, and never
+   those of another thread. Names are resolved from a table of the test's, if it gives one.
 */
 #ifndef CALLS_H
 #define CALLS_H
@@ -9,17 +10,21 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -30,12 +35,14 @@
 typedef enum calls_kind {
     CALLS_RECV, CALLS_SEND, CALLS_SENDMSG, CALLS_ACCEPT, CALLS_SELECT, CALLS_PIPE, CALLS_FCNTL,
     CALLS_SOCKET, CALLS_BIND, CALLS_LISTEN, CALLS_SETSOCKOPT, CALLS_READ, CALLS_WRITE,
-    CALLS_SHUTDOWN, CALLS_KINDS
+    CALLS_SHUTDOWN, CALLS_CONNECT, CALLS_GETSOCKOPT, CALLS_SOCKETPAIR, CALLS_GETADDRINFO, CALLS_THREAD,
+    CALLS_ENTROPY, CALLS_KINDS
 } calls_kind;
 
 static const char *const calls_names[CALLS_KINDS] = {
     "recv", "send", "sendmsg", "accept", "select", "pipe", "fcntl", "socket", "bind", "listen",
-    "setsockopt", "read", "write", "shutdown"};
+    "setsockopt", "read", "write", "shutdown", "connect", "getsockopt", "socketpair", "getaddrinfo",
+    "pthread_create", "getentropy"};
 
 typedef struct calls_state {
     bool inside;                /* the library runs */
@@ -47,7 +54,7 @@ typedef struct calls_state {
     size_t sent_to[1024];       /* send and sendmsg calls by descriptor */
 } calls_state;
 
-static calls_state calls;
+static __thread calls_state calls; /* the test's thread is the one that counts */
 
 static inline void calls_reset(void) { memset(&calls, 0, sizeof calls); }
 
@@ -149,6 +156,135 @@ static inline ssize_t calls_write(int fd, const void *data, size_t size) {
 
 static inline int calls_shutdown(int fd, int how) { return calls_hit(CALLS_SHUTDOWN) ? -1 : shutdown(fd, how); }
 
+static inline int calls_connect(int fd, const struct sockaddr *address, socklen_t size) {
+    return calls_hit(CALLS_CONNECT) ? -1 : connect(fd, address, size);
+}
+
+static inline int calls_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+    return calls_hit(CALLS_GETSOCKOPT) ? -1 : getsockopt(fd, level, name, value, size);
+}
+
+static inline int calls_socketpair(int family, int type, int protocol, int *ends) {
+    return calls_hit(CALLS_SOCKETPAIR) ? -1 : socketpair(family, type, protocol, ends);
+}
+
+static inline int calls_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user) {
+    return calls_hit(CALLS_THREAD) ? EAGAIN : pthread_create(thread, attributes, run, user);
+}
+
+static inline int calls_entropy(void *data, size_t size) {
+    return calls_hit(CALLS_ENTROPY) ? -1 : getentropy(data, size);
+}
+
+/* --- names --- */
+
+typedef struct calls_name {
+    const char *name;      /* NULL ends the table */
+    const char *addresses; /* "127.0.0.2 ::1", tried in this order; NULL: nobody knows the name */
+    bool held;             /* the answer waits for calls_let_go */
+} calls_name;
+
+/* Set it once, before the first thread resolves. Names that are not in it are the system's. */
+static const calls_name *calls_table;
+
+static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER;
+static bool calls_open_gate;
+static unsigned calls_resolving; /* answers that are held */
+
+static inline void calls_hold(void) {
+    (void)pthread_mutex_lock(&calls_lock);
+    calls_open_gate = false;
+    (void)pthread_mutex_unlock(&calls_lock);
+}
+
+static inline void calls_let_go(void) {
+    (void)pthread_mutex_lock(&calls_lock);
+    calls_open_gate = true;
+    (void)pthread_cond_broadcast(&calls_gate);
+    while (calls_resolving)
+        (void)pthread_cond_wait(&calls_gate, &calls_lock);
+    (void)pthread_mutex_unlock(&calls_lock);
+}
+
+static inline void calls_pass_gate(void) {
+    (void)pthread_mutex_lock(&calls_lock);
+    calls_resolving++;
+    while (!calls_open_gate)
+        (void)pthread_cond_wait(&calls_gate, &calls_lock);
+    calls_resolving--;
+    (void)pthread_cond_broadcast(&calls_gate);
+    (void)pthread_mutex_unlock(&calls_lock);
+}
+
+enum { CALLS_MARK = 0x40000000 }; /* in ai_flags of what is made here */
+
+static inline struct addrinfo *calls_address(const char *text, size_t size, unsigned port) {
+    struct made {
+        struct addrinfo info;
+        struct sockaddr_in6 six;
+        struct sockaddr_in four;
+    } *made = (struct made *)calloc(1, sizeof *made);
+    char address[64];
+    if (!made || size >= sizeof address)
+        abort();
+    memcpy(address, text, size);
+    address[size] = 0;
+    made->info.ai_flags = CALLS_MARK;
+    made->info.ai_socktype = SOCK_STREAM;
+    made->info.ai_protocol = IPPROTO_TCP;
+    made->info.ai_family = strchr(address, ':') ? AF_INET6 : AF_INET;
+    made->six.sin6_family = AF_INET6;
+    made->six.sin6_port = made->four.sin_port = htons((uint16_t)port);
+    made->four.sin_family = AF_INET;
+    if (made->info.ai_family == AF_INET6) {
+        made->info.ai_addr = (struct sockaddr *)&made->six;
+        made->info.ai_addrlen = sizeof made->six;
+        (void)inet_pton(AF_INET6, address, &made->six.sin6_addr);
+    } else {
+        made->info.ai_addr = (struct sockaddr *)&made->four;
+        made->info.ai_addrlen = sizeof made->four;
+        (void)inet_pton(AF_INET, address, &made->four.sin_addr);
+    }
+    return &made->info;
+}
+
+static inline int calls_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                                    struct addrinfo **result) {
+    const calls_name *name = calls_table;
+    const char *text;
+    if (calls_hit(CALLS_GETADDRINFO))
+        return calls.error == ENOMEM ? EAI_MEMORY : EAI_AGAIN;
+    while (name && name->name && (!host || strcasecmp(name->name, host) != 0))
+        name++;
+    if (!name || !name->name)
+        return getaddrinfo(host, port, hints, result);
+    if (hints && hints->ai_flags & AI_NUMERICHOST)
+        return EAI_NONAME;
+    if (name->held)
+        calls_pass_gate();
+    *result = NULL;
+    for (text = name->addresses; text && *text;) {
+        size_t size = strcspn(text, " ");
+        *result = calls_address(text, size, port ? (unsigned)atoi(port) : 0);
+        result = &(*result)->ai_next;
+        text += size + strspn(text + size, " ");
+    }
+    return name->addresses ? 0 : EAI_NONAME;
+}
+
+static inline void calls_freeaddrinfo(struct addrinfo *all) {
+    if (!all || !(all->ai_flags & CALLS_MARK)) {
+        freeaddrinfo(all);
+        return;
+    }
+    while (all) {
+        struct addrinfo *next = all->ai_next;
+        free(all);
+        all = next;
+    }
+}
+
 #define recv calls_recv
 #define send calls_send
 #define sendmsg calls_sendmsg
@@ -164,5 +300,12 @@ static inline int calls_shutdown(int fd, int how) { return calls_hit(CALLS_SHUTD
 #define read calls_read
 #define write calls_write
 #define shutdown calls_shutdown
+#define connect calls_connect
+#define getsockopt calls_getsockopt
+#define socketpair calls_socketpair
+#define pthread_create calls_thread
+#define getentropy calls_entropy
+#define getaddrinfo calls_getaddrinfo
+#define freeaddrinfo calls_freeaddrinfo
 
 #endif

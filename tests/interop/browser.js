@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-// Chromium's pages of rooms.c and chat.c, driven by playwright. Screenshots: build/screenshots.
+// Chromium's pages of rooms.c and chat.c, driven by playwright; over https with a verified chain, too.
+// Screenshots: build/screenshots.
 'use strict';
-const { spawn } = require('child_process');
+const { execFileSync, spawn, spawnSync } = require('child_process');
 const { once } = require('events');
-const { accessSync } = require('fs');
+const { accessSync, existsSync, mkdirSync, rmSync } = require('fs');
+const { resolve } = require('path');
 
 const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
 let playwright;
@@ -21,7 +23,8 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 const desktop = { viewport: { width: 1100, height: 720 } };
 const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const markup = '<img src=x onerror="hurt=1"><b>bold</b> & "quotes" \\ {"type":"left"}';
-let passed = 0, failed = 0, problems = [];
+const tls = 'build/interop/tls/';
+let passed = 0, failed = 0, skipped = 0, problems = [];
 
 function expect(name, good, detail = '') {
   good ? passed++ : failed++;
@@ -38,8 +41,8 @@ const shows = text => [...document.querySelectorAll('#log li')].some(line => lin
 const state = wanted => document.getElementById('state').textContent.startsWith(wanted);
 const members = wanted => document.getElementById('members').textContent === wanted;
 
-async function start(program, port) {
-  const server = spawn(`build/${program}`, [String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function start(program, port, ...options) {
+  const server = spawn(`build/${program}`, [String(port), ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.on('exit', () => server.kill('SIGKILL'));
   const [line] = await Promise.race([once(server.stdout, 'data'),
     once(server, 'exit').then(() => { throw new Error(`${program} does not start`); })]);
@@ -191,9 +194,70 @@ async function chat(browser) {
   expect('chat ends with status 0', await stop(server) === 0);
 }
 
+// A home whose certificate store trusts our root, as a user would import it; or none.
+function home(name, trusting) {
+  const folder = resolve('build/interop/' + name), store = folder + '/.pki/nssdb';
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(store, { recursive: true });
+  execFileSync('certutil', ['-N', '-d', 'sql:' + store, '--empty-password']);
+  if (trusting) {
+    execFileSync('certutil', ['-A', '-d', 'sql:' + store, '-t', 'C,,', '-n', 'interop', '-i', tls + 'ca.pem']);
+  }
+  return { ...process.env, HOME: folder };
+}
+
+async function secure() {
+  const options = ['--cert', tls + 'server.pem', '--key', tls + 'server.key'];
+  const running = { chat: await start('chat', 0, ...options), rooms: await start('rooms', 0, ...options) };
+  const strict = await playwright.chromium.launch({ executablePath, args: flags, env: home('stranger', false) });
+  const problem = await (await strict.newPage()).goto(running.chat.address).then(() => 'none', error => error.message);
+  expect('https: an unknown authority is refused', problem.includes('ERR_CERT_AUTHORITY_INVALID'), problem);
+  await strict.close();
+
+  const browser = await playwright.chromium.launch({ executablePath, args: flags, env: home('trusting', true) });
+  for (const program of ['chat', 'rooms']) {
+    const { server, address } = running[program];
+    expect(`${program}: https`, /^https:/.test(address), address);
+    const ann = await open(browser, address, 'Ann', desktop);
+    const place = address.replace('127.0.0.1', 'localhost');
+    const bob = await open(browser, place, 'Bob', { ...phone, colorScheme: 'dark' });
+    expect('its page is a secure context', await ann.evaluate(() => isSecureContext && location.protocol === 'https:'));
+    expect('its socket is wss', await ann.evaluate(() => socket.url.startsWith('wss:')));
+    await say(ann, 'Hello Bob, nobody listens in');
+    await appears('what Ann says reaches Bob', bob, shows, 'nobody listens in');
+    await say(bob, 'Good: \u00e4\u20ac\u{1f600}');
+    await appears('what Bob says reaches Ann', ann, shows, '\u00e4\u20ac\u{1f600}');
+    for (let i = 1; i <= 30; i++) await say(bob, `line ${i} ` + 'word '.repeat(i % 12));
+    await appears('many lines', ann, shows, 'line 30');
+    await picture(ann, `${program}-https-desktop`);
+    await picture(bob, `${program}-https-phone`);
+    expect(`${program} over https ends with status 0`, await stop(server) === 0);
+    await appears('and the page is reconnecting', ann, state, 'Reconnecting');
+    const again = await start(program, running[program].port, ...options);
+    await appears('until the server is back', ann, state, 'Connected');
+    expect('which ends with status 0', await stop(again.server) === 0);
+  }
+  await browser.close();
+}
+
+// Whether https can be tried here; if not, why.
+function lacking() {
+  if (!existsSync(tls + 'server.pem')) return 'no certificates: openssl is missing';
+  if (spawnSync('certutil', ['-H']).error) return 'no certutil (libnss3-tools)';
+  const probe = spawnSync('build/chat', ['0', '--cert', '/dev/null', '--key', '/dev/null'], { timeout: 5000 });
+  return probe.stderr.includes('WS_NO_TLS') ? 'built without TLS' : '';
+}
+
 async function main() {
   const browser = await playwright.chromium.launch({ executablePath, args: flags });
-  for (const part of [rooms, chat]) {
+  const parts = [rooms, chat];
+  if (lacking()) {
+    console.log('skipped chromium: https: ' + lacking());
+    skipped++;
+  } else {
+    parts.push(secure);
+  }
+  for (const part of parts) {
     problems = [];
     await part(browser).catch(problem => expect(part.name, false, problem.message));
     expect(`no script error in ${part.name}`, problems.length === 0, problems.join('; '));
@@ -204,7 +268,7 @@ async function main() {
 const late = setTimeout(() => { expect('all in four minutes', false); finish(); }, 240000);
 function finish() {
   clearTimeout(late);
-  console.log(`${passed} passed, ${failed} failed`);
+  console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
   process.exit(failed ? 1 : 0);
 }
 main().catch(problem => expect('the browser', false, problem.message)).then(finish);

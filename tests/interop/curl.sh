@@ -70,7 +70,7 @@ port=${address##*:}
 port=${port%/}
 timeout 5 build/chat "$port" >$work/output 2>&1
 expect "a port in use ends with 1" $? 1
-expect "and says so" "$(cat $work/output)" "chat: 127.0.0.1 port $port: *"
+expect "and says so" "$(cat $work/output)" "chat: *127.0.0.1*$port*"
 kill -TERM "$child"
 wait "$child"
 expect "SIGTERM ends it with 0" $? 0
@@ -82,7 +82,7 @@ if [ -s $work/address ]; then
     wait "$child"
     expect "Ctrl-C ends it with 0" $? 0
 else
-    expect "without IPv6 it says so" "$(cat $work/errors)" "chat: ::1 port 0: *"
+    expect "without IPv6 it says so" "$(cat $work/errors)" "chat: *::1*"
 fi
 for name in echo chat rooms; do
     timeout 5 build/$name --help >$work/output 2>&1
@@ -92,7 +92,7 @@ for name in echo chat rooms; do
     timeout 5 build/$name 65536 >$work/output 2>&1
     expect "$name with a bad port ends with 2" $? 2
     timeout 5 build/$name 0 --host nowhere.invalid >$work/output 2>&1
-    expect "$name with a bad address ends with 1" "$? $(cat $work/output)" "1 $name: nowhere.invalid port 0: *"
+    expect "$name with a bad address ends with 1" "$? $(cat $work/output)" "1 $name: *nowhere.invalid*"
 done
 
 echo "$passed passed, $failed failed"

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// npm's ws as a client of the echo server.
+// npm's ws as a client of the echo server, over ws and wss.
 'use strict';
 const { spawn } = require('child_process');
 const { once } = require('events');
 const { randomBytes } = require('crypto');
+const { existsSync, readFileSync } = require('fs');
 let WebSocket;
 try {
   WebSocket = require('ws');
@@ -13,11 +14,12 @@ try {
   process.exit(0);
 }
 
-let passed = 0, failed = 0;
+const tls = 'build/interop/tls/';
+let passed = 0, failed = 0, skipped = 0, name = 'ws', ca;
 
-function expect(name, good, detail = '') {
+function expect(what, good, detail = '') {
   good ? passed++ : failed++;
-  console.log(good ? `ok      ws: ${name}` : `FAILED  ws: ${name} ${detail}`);
+  console.log(good ? `ok      ${name}: ${what}` : `FAILED  ${name}: ${what} ${detail}`);
 }
 
 function within(seconds, promise, what) {
@@ -28,8 +30,8 @@ function within(seconds, promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-async function connect(url, ...more) {
-  const socket = new WebSocket(url, ...more);
+async function connect(url, subprotocols = [], options = {}) {
+  const socket = new WebSocket(url, subprotocols, { ca, ...options });
   socket.on('error', () => { });
   await within(10, once(socket, 'open'), 'connecting');
   return socket;
@@ -66,13 +68,13 @@ async function messages(url) {
 }
 
 async function handshake(url) {
-  const socket = await connect(url, { perMessageDeflate: true });
+  const socket = await connect(url, [], { perMessageDeflate: true });
   expect('no extension is chosen', socket.extensions === '');
   socket.terminate();
   let problem = '';
   await connect(url, ['chat']).catch(error => { problem = error.message; });
   expect('no subprotocol is chosen', /took|sent no subprotocol/i.test(problem) || problem === '', problem);
-  const refused = new WebSocket(url + 'unknown');
+  const refused = new WebSocket(url + 'unknown', { ca });
   refused.on('error', () => { });
   const [, response] = await within(5, once(refused, 'unexpected-response'), 'a refusal');
   expect('an unknown path is 404', response.statusCode === 404, response.statusCode);
@@ -129,18 +131,30 @@ async function shutdown(url, server) {
   expect('it ends with status 0', status === 0, status);
 }
 
-(async () => {
-  const server = spawn('build/echo', ['0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function suite(options) {
+  const server = spawn('build/echo', ['0', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   process.on('exit', () => server.kill('SIGKILL'));
-  const [line] = await within(5, once(server.stdout, 'data'), 'the start');
+  const [line] = await within(5, Promise.race([once(server.stdout, 'data'), once(server.stderr, 'data')]), 'the start');
   const url = line.toString().trim();
+  if (url.includes('WS_NO_TLS')) {
+    skipped++;
+    return;
+  }
   for (const part of [messages, handshake, failing, crowd, vanishing, shutdown]) {
     await part(url, server).catch(problem => expect(part.name, false, problem.message));
   }
-  console.log(`${passed} passed, ${failed} failed`);
+}
+
+(async () => {
+  await suite([]);
+  if (existsSync(tls + 'server.pem')) {
+    name = 'wss';
+    ca = readFileSync(tls + 'ca.pem');
+    await suite(['--cert', tls + 'server.pem', '--key', tls + 'server.key']);
+  } else {
+    skipped++;
+  }
+})().catch(problem => expect('the suite', false, problem.message)).then(() => {
+  console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
   process.exit(failed ? 1 : 0);
-})().catch(problem => {
-  console.log(problem.message);
-  console.log(`${passed} passed, ${failed + 1} failed`);
-  process.exit(1);
 });

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
-"""Debian's python3-websockets as a client of the echo server, and as an unkind member of rooms."""
+"""Debian's python3-websockets as a client of the echo server, over ws and wss, and as an unkind member of rooms."""
 import asyncio
 import json
 import os
 import signal
 import sys
+
+sys.dont_write_bytecode = True
+from kit import CERT, KEY, client_context, example, expect, finish, part, skip, with_tls
 
 try:
     import websockets
@@ -13,16 +16,12 @@ except ImportError:
     print("0 passed, 0 failed, 1 skipped")
     sys.exit(0)
 
-counts = {True: 0, False: 0}
-
-
-def expect(name, good, detail=""):
-    counts[bool(good)] += 1
-    print(("ok      " if good else "FAILED  ") + "python: " + name + ("" if good else f" {detail}"))
+secure = None  # for wss: an ssl.SSLContext
 
 
 async def connect(url, **more):
-    return await asyncio.wait_for(websockets.connect(url, max_size=None, **more), 10)
+    context = secure if url.startswith("wss:") else None
+    return await asyncio.wait_for(websockets.connect(url, max_size=None, ssl=context, **more), 10)
 
 
 async def echo(socket, message):
@@ -182,31 +181,24 @@ async def rooms(url):
     await ann.close()
 
 
-async def part(function, *arguments):
-    try:
-        await asyncio.wait_for(function(*arguments), 120)
-    except Exception as problem:  # a part that breaks is one failure, the others still run
-        expect(function.__name__, False, repr(problem))
-
-
-async def serve(program, path, functions):
-    server = await asyncio.create_subprocess_exec(f"build/{program}", "0", stdout=asyncio.subprocess.PIPE)
-    try:
-        url = (await asyncio.wait_for(server.stdout.readline(), 5)).decode().strip().replace("http:", "ws:")
-        for function in functions:
-            await part(function, url)
-        await part(shutdown, url + path, server)
-    finally:
-        if server.returncode is None:
-            server.kill()
-            await server.wait()
+async def serve(words, path, functions):
+    server, url = await example(*words)
+    for function in functions:
+        await part(function, url)
+    await part(shutdown, url + path, server)
 
 
 async def main():
-    await part(serve, "echo", "", (messages, closing, failing, handshake, crowd, slow_reader))
-    await part(serve, "rooms", "ws/den", (rooms,))
-    print(f"{counts[True]} passed, {counts[False]} failed")
-    return 1 if counts[False] else 0
+    global secure
+    await part(serve, ("build/echo", "0"), "", (messages, closing, failing, handshake, crowd, slow_reader))
+    await part(serve, ("build/rooms", "0"), "ws/den", (rooms,))
+    if not with_tls():
+        skip("wss: no openssl here, or built without")
+        return
+    secure = client_context()
+    files = ("--cert", CERT, "--key", KEY)
+    await part(serve, ("build/echo", "0", *files), "", (messages, closing, failing, crowd, slow_reader))
+    await part(serve, ("build/rooms", "0", *files), "ws/den", (rooms,))
 
 
-sys.exit(asyncio.run(main()))
+finish(main())

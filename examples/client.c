@@ -1,0 +1,35 @@
+/* A client that waits: sends one message, prints the answer, and closes. From the top of the tree:
+
+       cc -O2 -o client examples/client.c -lssl -lcrypto
+       cc -O2 -DWS_NO_TLS -o client examples/client.c              # where wss:// is not needed
+       ./client ws://127.0.0.1:9001/ "hello"                       # wants a server: ./echo
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+    const char *url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001/";
+    const char *text = argc > 2 ? argv[2] : "hello";
+    ws_message answer;
+    ws_conn *conn;
+    int status = 1;
+    if (argc > 3 || url[0] == '-') {
+        fprintf(stderr, "usage: client [URL [TEXT]]\n");
+        return strcmp(url, "--help") == 0 ? 0 : 2;
+    }
+    conn = ws_connect(url, &(ws_client_config){.receive_ms = 5000});
+    if (ws_send_text(conn, text) && ws_receive(conn, &answer)) {
+        fwrite(answer.data, 1, answer.size, stdout);
+        puts("");
+        ws_close(conn, WS_CLOSE_NORMAL, NULL); /* waits until the server has closed, too */
+        status = ws_closed(conn).clean ? 0 : 1;
+    }
+    if (ws_last_error(conn))
+        fprintf(stderr, "client: %s\n", ws_last_error_text(conn));
+    else if (status)
+        fprintf(stderr, "client: closed with %u %s\n", ws_closed(conn).code, ws_closed(conn).reason);
+    ws_free(conn);
+    return status;
+}

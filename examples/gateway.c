@@ -1,0 +1,205 @@
+/* Gateway: each client gets a connection of its own to another server, and messages and close codes
+   go both ways. So programs that cannot speak TLS reach a wss:// server. From the top of the tree:
+
+       cc -O2 -o gateway examples/gateway.c -lssl -lcrypto
+       cc -O2 -DWS_NO_TLS -o gateway examples/gateway.c            # where wss:// is not needed
+       ./gateway ws://127.0.0.1:9001/                              # wants a server there: ./echo
+       ./client ws://127.0.0.1:9002/                               # and a client here
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const char usage[] =
+    "usage: gateway URL [port] [--host ADDR] [--ca FILE] [--insecure]\n"
+    "Connects each client to the ws:// or wss:// URL. Port 9002 and address 127.0.0.1 unless told; port 0\n"
+    "takes a free one. --ca: trust servers whose certificate these (PEM) have signed, in place of the\n"
+    "system's. --insecure: trust any certificate; anybody in between can read and change all.\n";
+
+enum { KEPT_BYTES = 1 << 20, BAD_GATEWAY = 1014 };
+
+/* A message that came before the upstream was open. */
+typedef struct early {
+    struct early *next;
+    ws_message message; /* its data stands behind the struct */
+} early;
+
+typedef struct pair {
+    ws_conn *client, *upstream; /* NULL: has ended */
+    early *first, **end;
+    size_t kept;
+} pair;
+
+static ws_loop *loop; /* here, for the signal handler */
+static const char *url;
+static ws_client_config upstream_config;
+
+/* --- the pair --------------------------------------------------------------------------- */
+
+static bool keep(pair *both, ws_message message) {
+    size_t size = sizeof(early) + message.size;
+    early *kept = size <= KEPT_BYTES - both->kept ? (early *)malloc(size) : NULL;
+    if (!kept)
+        return false;
+    kept->next = NULL;
+    kept->message = message;
+    kept->message.data = (uint8_t *)(kept + 1);
+    memcpy(kept + 1, message.data, message.size);
+    both->kept += size;
+    *both->end = kept;
+    both->end = &kept->next;
+    return true;
+}
+
+static void forward(ws_conn *from, ws_conn *to, ws_message message) {
+    if (ws_send(to, message) || ws_state(to) != WS_OPEN)
+        return;
+    ws_close(from, WS_CLOSE_TRY_LATER, "the other side reads too slowly");
+    ws_close(to, WS_CLOSE_TRY_LATER, "you read too slowly");
+}
+
+static void release(pair *both) {
+    while (both->first) {
+        early *kept = both->first;
+        both->first = kept->next;
+        free(kept);
+    }
+    both->end = &both->first;
+    both->kept = 0;
+    if (!both->client && !both->upstream)
+        free(both);
+}
+
+/* Closes one side as the other was closed; broken is said for a side that vanished. */
+static void pass_on(ws_conn *to, ws_close_info why, uint16_t broken, const char *reason) {
+    if (ws_state(to) == WS_CONNECTING)
+        ws_drop(to);
+    else if (why.code == WS_CLOSE_BROKEN)
+        ws_close(to, broken, reason);
+    else
+        ws_close(to, why.code == WS_CLOSE_NONE ? 0 : why.code, why.reason);
+}
+
+/* --- upstream --------------------------------------------------------------------------- */
+
+static void upstream_open(ws_conn *conn) {
+    pair *both = (pair *)ws_user(conn);
+    for (early *kept = both->first; kept; kept = kept->next)
+        forward(both->client, conn, kept->message);
+    release(both);
+}
+
+static void upstream_message(ws_conn *conn, ws_message message) {
+    pair *both = (pair *)ws_user(conn);
+    forward(conn, both->client, message);
+}
+
+static void upstream_close(ws_conn *conn, ws_close_info why) {
+    pair *both = (pair *)ws_user(conn);
+    both->upstream = NULL;
+    pass_on(both->client, why, BAD_GATEWAY, "the upstream broke off");
+    release(both);
+}
+
+static void upstream_error(ws_conn *conn) {
+    pair *both = (pair *)ws_user(conn);
+    if (both->client) /* else it was given up because the client went */
+        fprintf(stderr, "gateway: %s\n", ws_last_error_text(conn)); /* the client need not know it all */
+    both->upstream = NULL;
+    ws_close(both->client, BAD_GATEWAY, "the upstream cannot be reached");
+    release(both);
+}
+
+/* --- clients ---------------------------------------------------------------------------- */
+
+static void client_open(ws_conn *conn) {
+    ws_handler handler = {.on_open = upstream_open, .on_message = upstream_message,
+                          .on_close = upstream_close, .on_error = upstream_error};
+    pair *both = (pair *)calloc(1, sizeof *both);
+    if (both) {
+        both->client = conn;
+        both->end = &both->first;
+        handler.user = both;
+        both->upstream = ws_dial(loop, url, &handler, &upstream_config);
+    }
+    ws_set_user(conn, both);
+    if (!both || !both->upstream)
+        ws_close(conn, WS_CLOSE_TRY_LATER, "the gateway is short of memory");
+}
+
+static void client_message(ws_conn *conn, ws_message message) {
+    pair *both = (pair *)ws_user(conn);
+    if (ws_state(both->upstream) != WS_CONNECTING)
+        forward(conn, both->upstream, message);
+    else if (!keep(both, message))
+        ws_close(conn, WS_CLOSE_TRY_LATER, "the upstream is not open yet");
+}
+
+static void client_close(ws_conn *conn, ws_close_info why) {
+    pair *both = (pair *)ws_user(conn);
+    if (!both)
+        return;
+    both->client = NULL;
+    pass_on(both->upstream, why, WS_CLOSE_GOING_AWAY, "the client has gone");
+    release(both);
+}
+
+/* --- the program ------------------------------------------------------------------------ */
+
+static void stop(int number) {
+    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    ws_shutdown(loop, 2000);
+}
+
+static bool arguments(int count, char **words, ws_server_config *config) {
+    for (int i = 1; i < count; i++) {
+        char *end;
+        long port = strtol(words[i], &end, 10);
+        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
+            config->host = words[++i];
+        else if (strcmp(words[i], "--ca") == 0 && i + 1 < count)
+            upstream_config.tls.ca_file = words[++i];
+        else if (strcmp(words[i], "--insecure") == 0)
+            upstream_config.tls.accept_any_certificate = true;
+        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+            config->port = (uint16_t)port;
+        else if (*words[i] != '-' && !url)
+            url = words[i];
+        else {
+            fprintf(stderr, "gateway: cannot make sense of \"%s\"\n%s", words[i], usage);
+            return false;
+        }
+    }
+    if (!url)
+        fprintf(stderr, "gateway: no URL\n%s", usage);
+    return url != NULL;
+}
+
+int main(int argc, char **argv) {
+    ws_server_config config = {.host = "127.0.0.1", .port = 9002};
+    ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_close = client_close};
+    ws_server *server;
+    ws_error error;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!arguments(argc, argv, &config))
+        return 2;
+    loop = ws_loop_new(NULL);
+    server = ws_listen(loop, &config);
+    ws_route(server, "/", &handler);
+    if (!ws_loop_error(loop)) {
+        signal(SIGINT, stop);
+        signal(SIGTERM, stop);
+        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
+        fflush(stdout);
+    }
+    error = ws_run(loop); /* returns at once when something above has failed */
+    if (error)
+        fprintf(stderr, "gateway: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
+}

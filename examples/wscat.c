@@ -1,0 +1,336 @@
+/* wscat: lines to a WebSocket, messages from it, on a terminal or in a pipe. From the top of the tree:
+
+       cc -O2 -o wscat examples/wscat.c -lssl -lcrypto
+       cc -O2 -DWS_NO_TLS -o wscat examples/wscat.c                # where wss:// is not needed
+       ./wscat --help
+       echo hello | ./wscat ws://127.0.0.1:9001/                   # wants a server: ./echo
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: wscat URL [option...]\n"
+    "Sends each line as a text message, and prints each message that comes as a line.\n"
+    "When the input ends it waits for what still comes, then closes.\n"
+    "  -H 'Name: value'     a header of your own; as often as needed\n"
+    "  --subprotocol NAME   offer it, or several: \"chat, superchat\"\n"
+    "  --origin URL         speak as a page of that site\n"
+    "  --binary             send bytes: what is typed line by line, a pipe or file as one message;\n"
+    "                       write the bytes of binary messages that come, but not to a terminal\n"
+    "  --wait SECONDS       so long must it be quiet behind the end of the input: 1; \"inf\": no end\n"
+    "  --proxy URL          tunnel through http://user:password@host:port\n"
+    "  --ca FILE            trust servers whose certificate these (PEM) have signed\n"
+    "  --cert FILE, --key FILE   show the server this certificate\n"
+    "  --insecure           trust any certificate: anybody in between can read and change all\n"
+    "Exit status: 0 after a clean close with 1000, 1001 or without a code; 1 otherwise; 2: bad usage.\n";
+
+enum { PIECE = 65536, ENOUGH_UNSENT = 262144 };
+
+typedef struct options {
+    const char *url, *wait;
+    const char **headers; /* room for one per argument and the NULL */
+    ws_client_config config;
+    bool binary, terminal_in, terminal_out;
+    uint32_t wait_ms;
+} options;
+
+static options option;
+static ws_loop *loop;
+static ws_conn *conn; /* NULL when it has ended */
+static int status = 1;
+static bool failed;    /* on our side: then a clean close is no success */
+
+static char *input; /* the line that has not ended yet */
+static size_t input_size, input_room;
+static unsigned long lines;
+static bool streaming;  /* a pipe's bytes go out as fragments of one message */
+static bool ended;      /* nothing more to send */
+static uint64_t heard;  /* when something came, or could be sent, for the last time */
+
+/* --- output ----------------------------------------------------------------------------- */
+
+/* What a peer sends must not steer the terminal: control characters become ^[ and the like, those from
+   U+0080 to U+009F, which begin with byte C2, a replacement character. */
+static void show(FILE *file, const void *text, size_t size) {
+    static bool after_c2; /* a chunk may end there */
+    const uint8_t *bytes = (const uint8_t *)text;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = bytes[i];
+        if (after_c2 && byte < 0xa0)
+            fputs("\357\277\275", file);
+        else if (after_c2)
+            fprintf(file, "\302%c", byte);
+        else if (byte == 127 || (byte < ' ' && byte != '\n' && byte != '\t'))
+            fprintf(file, "^%c", byte ^ 64);
+        else if (byte != 0xc2)
+            putc(byte, file);
+        after_c2 = !after_c2 && byte == 0xc2;
+    }
+}
+
+static void complain(const char *text) {
+    fputs("wscat: ", stderr);
+    show(stderr, text, strlen(text));
+    putc('\n', stderr);
+}
+
+static void give_up(const char *why) {
+    if (why)
+        complain(why);
+    failed = failed || why;
+    ended = true;
+    ws_watch(loop, STDIN_FILENO, WS_NONE, NULL, NULL);
+    ws_close(conn, WS_CLOSE_NORMAL, NULL);
+}
+
+static void on_chunk(ws_conn *from, ws_chunk chunk) {
+    static size_t size; /* of the message so far */
+    bool raw = chunk.type == WS_BINARY && option.binary && !option.terminal_out;
+    size = chunk.first ? chunk.size : size + chunk.size;
+    heard = ws_now(ws_conn_loop(from));
+    if (chunk.type == WS_TEXT && option.terminal_out)
+        show(stdout, chunk.data, chunk.size);
+    else if (chunk.type == WS_TEXT || raw)
+        fwrite(chunk.data, 1, chunk.size, stdout);
+    else if (chunk.last)
+        printf("<%lu bytes>", (unsigned long)size);
+    if (chunk.last && !raw)
+        putchar('\n');
+    if (fflush(stdout) || ferror(stdout)) /* a reader who has seen enough is no failure */
+        give_up(errno == EPIPE ? NULL : strerror(errno));
+}
+
+/* --- input ------------------------------------------------------------------------------ */
+
+static bool sent(bool taken) {
+    char text[100];
+    if (taken || ws_state(conn) != WS_OPEN)
+        return taken;
+    snprintf(text, sizeof text, "line %lu is not UTF-8; --binary sends any bytes", lines);
+    give_up(ws_last_error(conn) == WS_ERROR_UTF8 ? text : ws_last_error_text(conn));
+    return false;
+}
+
+static bool send_line(const char *line, size_t size) {
+    ws_message message = {(const uint8_t *)line, size, option.binary ? WS_BINARY : WS_TEXT};
+    lines++;
+    return sent(ws_send(conn, message));
+}
+
+static void send_lines(size_t more) {
+    size_t start = 0, from = input_size;
+    char *end;
+    input_size += more;
+    while ((end = (char *)memchr(input + from, '\n', input_size - from))) {
+        size_t stop = (size_t)(end - input);
+        if (!send_line(input + start, stop - start))
+            return;
+        start = from = stop + 1;
+    }
+    input_size -= start;
+    memmove(input, input + start, input_size);
+}
+
+static void send_part(const char *bytes, size_t size, bool last) {
+    ws_message part = {(const uint8_t *)bytes, size, WS_BINARY};
+    streaming = !last;
+    sent(ws_send_part(conn, part, last));
+}
+
+static void close_when_quiet(ws_loop *in, void *user) {
+    uint64_t quiet;
+    (void)user;
+    if (ws_buffered(conn))
+        heard = ws_now(in);
+    quiet = ws_now(in) - heard;
+    if (quiet >= option.wait_ms)
+        ws_close(conn, WS_CLOSE_NORMAL, NULL);
+    else
+        ws_after(in, option.wait_ms - (uint32_t)quiet, close_when_quiet, NULL);
+}
+
+static void end_of_input(void) {
+    if (streaming)
+        send_part("", 0, true);
+    else if (input_size)
+        send_line(input, input_size);
+    if (ended)
+        return;
+    ended = true;
+    ws_watch(loop, STDIN_FILENO, WS_NONE, NULL, NULL);
+    heard = ws_now(loop);
+    if (option.wait_ms != WS_OFF)
+        close_when_quiet(loop, NULL);
+}
+
+static void on_input(ws_loop *in, int descriptor, unsigned ready, void *user) {
+    ssize_t got;
+    (void)ready, (void)user;
+    if (ws_buffered(conn) > ENOUGH_UNSENT) { /* the peer is slow: on_drain goes on */
+        ws_watch(in, descriptor, WS_NONE, NULL, NULL);
+        return;
+    }
+    if (input_room - input_size < PIECE) {
+        size_t room = input_room * 2 + PIECE;
+        char *larger = room > input_room ? (char *)realloc(input, room) : NULL;
+        if (!larger) {
+            give_up("this line is too long for the memory of this machine");
+            return;
+        }
+        input = larger;
+        input_room = room;
+    }
+    got = read(descriptor, input + input_size, PIECE);
+    if (got > 0 && option.binary && !option.terminal_in)
+        send_part(input, (size_t)got, false);
+    else if (got > 0)
+        send_lines((size_t)got);
+    else if (got == 0)
+        end_of_input();
+    else if (errno != EINTR && errno != EAGAIN)
+        give_up(strerror(errno));
+}
+
+/* --- the connection --------------------------------------------------------------------- */
+
+static void on_open(ws_conn *opened) {
+    const char *subprotocol = ws_subprotocol(opened);
+    if (option.terminal_in)
+        fprintf(stderr, "connected%s%s; Ctrl-D ends\n", *subprotocol ? " with " : "", subprotocol);
+    if (!ws_watch(loop, STDIN_FILENO, WS_READ, on_input, NULL))
+        give_up("no memory");
+}
+
+static void on_drain(ws_conn *drained) {
+    (void)drained;
+    if (!ended)
+        ws_watch(loop, STDIN_FILENO, WS_READ, on_input, NULL);
+}
+
+static void on_close(ws_conn *closed, ws_close_info why) {
+    const char *reason = why.clean ? why.reason : ws_last_error_text(closed);
+    fprintf(stderr, "closed with %u%s", why.code, *reason ? ": " : "");
+    show(stderr, reason, strlen(reason));
+    putc('\n', stderr);
+    if (why.clean && (why.code == WS_CLOSE_NORMAL || why.code == WS_CLOSE_GOING_AWAY || why.code == WS_CLOSE_NONE))
+        status = failed ? 1 : 0;
+    conn = NULL;
+    ws_stop(loop);
+}
+
+static void on_error(ws_conn *refused) {
+    complain(ws_last_error_text(refused));
+    conn = NULL;
+    ws_stop(loop);
+}
+
+static void interrupted(void *user) {
+    (void)user;
+    if (ws_state(conn) == WS_OPEN)
+        ws_close(conn, WS_CLOSE_NORMAL, NULL);
+    else
+        ws_drop(conn);
+}
+
+static void on_signal(int number) {
+    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    ws_post(loop, interrupted, NULL);
+}
+
+/* --- arguments -------------------------------------------------------------------------- */
+
+static bool with_value(const char *name, const char *value) {
+    struct { const char *name, **place; } all[] = {
+        {"--subprotocol", &option.config.subprotocols}, {"--origin", &option.config.origin},
+        {"--proxy", &option.config.proxy}, {"--ca", &option.config.tls.ca_file}, {"--wait", &option.wait},
+        {"--cert", &option.config.tls.cert_file}, {"--key", &option.config.tls.key_file},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(name, all[i].name) == 0) {
+            *all[i].place = value;
+            return true;
+        }
+    return false;
+}
+
+static bool seconds(const char *text) {
+    char *end;
+    double number = strtod(text, &end);
+    if (end == text || *end || !(number >= 0))
+        return false;
+    option.wait_ms = number < 4e6 ? (uint32_t)(number * 1000) : WS_OFF;
+    return true;
+}
+
+static bool arguments(int count, char **words) {
+    size_t headers = 0;
+    for (int i = 1; i < count; i++) {
+        const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
+        if (strcmp(word, "--binary") == 0)
+            option.binary = true;
+        else if (strcmp(word, "--insecure") == 0)
+            option.config.tls.accept_any_certificate = true;
+        else if (strcmp(word, "-H") == 0 && value && strchr(value, ':'))
+            option.headers[headers++] = words[++i];
+        else if (value && with_value(word, value))
+            i++;
+        else if (*word != '-' && !option.url)
+            option.url = word;
+        else {
+            fprintf(stderr, "wscat: cannot make sense of \"%s\"\n%s", word, usage);
+            return false;
+        }
+    }
+    if (!option.url || !seconds(option.wait))
+        fprintf(stderr, "wscat: %s\n%s", option.url ? "--wait takes seconds" : "no URL", usage);
+    return option.url && seconds(option.wait);
+}
+
+static int run(void) {
+    ws_handler handler = {.on_open = on_open, .on_chunk = on_chunk, .on_drain = on_drain,
+                          .on_close = on_close, .on_error = on_error};
+    ws_error error = WS_ERROR_MEMORY;
+    option.config.headers = option.headers;
+    option.config.limits.buffered = SIZE_MAX; /* else a long line would stop the reading, too */
+    loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX});
+    conn = ws_dial(loop, option.url, &handler, &option.config);
+    if (conn) {
+        signal(SIGINT, on_signal);
+        signal(SIGTERM, on_signal);
+        signal(SIGPIPE, SIG_IGN);
+        error = ws_run(loop);
+    }
+    if (error)
+        complain(ws_error_text(error));
+    ws_loop_free(loop);
+    free(input);
+    return error ? 1 : status;
+}
+
+int main(int argc, char **argv) {
+    int descriptor, result = 2;
+    do /* a socket must not take the place of a standard stream that is closed */
+        descriptor = open("/dev/null", O_RDWR);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    close(descriptor);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    option.wait = "1";
+    option.terminal_in = isatty(STDIN_FILENO);
+    option.terminal_out = isatty(STDOUT_FILENO);
+    if (option.terminal_in)
+        option.wait = "0"; /* Ctrl-D means: now */
+    option.headers = (const char **)calloc((size_t)argc + 1, sizeof *option.headers);
+    if (option.headers && arguments(argc, argv))
+        result = run();
+    free(option.headers);
+    return result;
+}

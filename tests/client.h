@@ -1,0 +1,433 @@
+/*
+   Raw servers for a client under test, in one thread with it: they listen on a free port, accept in
+   the test's rounds, and answer what the test says, true or not. Include it in place of net.h; with
+   "calls.h" before ws.h names are resolved from a table.
+
+   Callbacks write net.h's log, and
+
+       e:6             on_error, and the number of its ws_error
+
+   What on_error could see is kept in `client`.
+*/
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "net.h"
+
+#include <sys/un.h>
+
+enum { RAW_SERVERS = 16, RAW_ROUNDS = 3000, RAW_HEAD = 40000 };
+
+typedef struct raw_server {
+    int fd;
+    uint16_t port; /* 0: a Unix socket */
+} raw_server;
+
+typedef struct client_state {
+    raw_server servers[RAW_SERVERS];
+    size_t server_count;
+    unsigned errors; /* on_error calls */
+    ws_error error;  /* in the newest */
+    int status;
+    char text[800], body[800];
+    ws_conn *conn;   /* dialed last */
+    ws_id id;
+    void (*on_error)(ws_conn *conn);
+} client_state;
+
+static client_state client;
+
+static inline void client_error(ws_conn *conn) {
+    client.errors++;
+    client.error = ws_last_error(conn);
+    client.status = ws_status(conn);
+    (void)snprintf(client.text, sizeof client.text, "%s", ws_last_error_text(conn));
+    (void)snprintf(client.body, sizeof client.body, "%s", ws_body(conn) ? ws_body(conn) : "");
+    net_log("e:%u", (unsigned)client.error);
+    if (client.on_error)
+        client.on_error(conn);
+}
+
+static inline ws_handler client_handler(void) {
+    ws_handler handler = net_handler();
+    handler.on_error = client_error;
+    return handler;
+}
+
+static inline ws_conn *client_dial(const char *url, const ws_client_config *config) {
+    ws_handler handler = client_handler();
+    net_inside(true);
+    client.conn = ws_dial(net.loop, url, &handler, config);
+    net_inside(false);
+    client.id = ws_conn_id(client.conn);
+    return client.conn;
+}
+
+/* "ws://127.0.0.1:port" and the target. */
+static inline const char *client_url(const raw_server *raw, const char *target) {
+    static char url[4][3000];
+    static unsigned turn;
+    char *text = url[turn++ & 3];
+    (void)snprintf(text, sizeof *url, "ws://127.0.0.1:%u%s", (unsigned)raw->port, target);
+    return text;
+}
+
+static inline ws_conn *client_dial_raw(const raw_server *raw, const ws_client_config *config) {
+    return client_dial(client_url(raw, "/"), config);
+}
+
+static inline ws_client_config client_config(void) {
+    ws_client_config config;
+    memset(&config, 0, sizeof config);
+    return config;
+}
+
+/* --- start and end --- */
+
+static inline void client_start(const ws_loop_config *config) {
+    memset(&client, 0, sizeof client);
+    net_start_loop(config);
+}
+
+/* NULL for 127.0.0.1; "::1"; or a Unix socket's path, with a slash. fd -1: cannot be had. */
+static inline raw_server *raw_listen_on(const char *address, int backlog) {
+    raw_server *raw = &client.servers[client.server_count++];
+    struct sockaddr_storage all;
+    struct sockaddr_in *four = (struct sockaddr_in *)(void *)&all;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)&all;
+    struct sockaddr_un *path = (struct sockaddr_un *)(void *)&all;
+    socklen_t size = sizeof *four;
+    bool bad;
+    int on = 1;
+    if (client.server_count > RAW_SERVERS)
+        abort();
+    memset(&all, 0, sizeof all);
+    if (!address) {
+        four->sin_family = AF_INET;
+        four->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    } else if (strchr(address, '/')) {
+        path->sun_family = AF_UNIX;
+        (void)snprintf(path->sun_path, sizeof path->sun_path, "%s", address);
+        size = sizeof *path;
+    } else {
+        six->sin6_family = AF_INET6;
+        six->sin6_addr = in6addr_loopback;
+        size = sizeof *six;
+    }
+    raw->fd = socket(all.ss_family, SOCK_STREAM, 0);
+    if (all.ss_family == AF_INET6)
+        (void)setsockopt(raw->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    bad = raw->fd < 0 || bind(raw->fd, (struct sockaddr *)&all, size) != 0 || listen(raw->fd, backlog) != 0;
+    if (bad) {
+        if (raw->fd >= 0)
+            (void)close(raw->fd);
+        raw->fd = -1;
+        return raw;
+    }
+    size = sizeof all;
+    (void)getsockname(raw->fd, (struct sockaddr *)&all, &size);
+    raw->port = all.ss_family == AF_UNIX ? 0 : ntohs(all.ss_family == AF_INET ? four->sin_port : six->sin6_port);
+    (void)fcntl(raw->fd, F_SETFL, fcntl(raw->fd, F_GETFL) | O_NONBLOCK);
+    return raw;
+}
+
+static inline raw_server *raw_listen(void) { return raw_listen_on(NULL, 128); }
+
+static inline void raw_close(raw_server *raw) {
+    if (raw->fd >= 0)
+        (void)close(raw->fd);
+    raw->fd = -1;
+}
+
+/* A port of 127.0.0.1 that refuses. */
+static inline uint16_t raw_refusing_port(void) {
+    raw_server *raw = raw_listen();
+    raw_close(raw);
+    return raw->port;
+}
+
+/* Closes the peers of the past: there is place for NET_PEERS. */
+static inline void raw_forget(void) {
+    size_t i;
+    for (i = 0; i < net.peer_count; i++) {
+        peer_close(&net.peers[i]);
+        bytes_free(&net.peers[i].in);
+    }
+    net.peer_count = 0;
+}
+
+static inline void client_finish(const char *file, int line) {
+    size_t i;
+    for (i = 0; i < client.server_count; i++)
+        raw_close(&client.servers[i]);
+    net_finish(file, line);
+}
+
+#define CLIENT_END() client_finish(__FILE__, __LINE__)
+
+/* --- accepting --- */
+
+static inline peer *raw_peer(int fd) {
+    peer *p = &net.peers[net.peer_count++];
+    int on = 1;
+    if (net.peer_count > NET_PEERS)
+        abort();
+    memset(p, 0, sizeof *p);
+    p->fd = fd;
+    p->ended = fd < 0;
+    if (fd >= 0) {
+        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    return p;
+}
+
+/* Serves until a client connects. One that ended already when none does: that is a failure. */
+static inline peer *raw_accept_at(raw_server *raw, const char *file, int line) {
+    int i, fd = -1;
+    for (i = 0; i < RAW_ROUNDS && fd < 0; i++) {
+        fd = accept(raw->fd, NULL, NULL);
+        if (fd < 0)
+            (void)net_round(100);
+    }
+    test_check(fd >= 0, "a client connects", file, line);
+    return raw_peer(fd);
+}
+
+#define raw_accept(raw) raw_accept_at((raw), __FILE__, __LINE__)
+
+/* Whether nobody has connected, when all has come to rest. */
+static inline bool raw_nobody(raw_server *raw) {
+    int fd;
+    net_settle();
+    fd = accept(raw->fd, NULL, NULL);
+    if (fd >= 0)
+        (void)raw_peer(fd);
+    return fd < 0;
+}
+
+/* Fills the queue of a listener that nobody accepts from, so that a further connection waits. false:
+   this system does not let one wait. */
+static inline bool raw_fill_hole(raw_server *hole) {
+    int i;
+    for (i = 0; i < 20; i++) {
+        struct sockaddr_in address;
+        fd_set writes;
+        struct timeval timeout = {0, 20000};
+        peer *p = raw_peer(socket(AF_INET, SOCK_STREAM, 0));
+        memset(&address, 0, sizeof address);
+        address.sin_family = AF_INET;
+        address.sin_port = htons(hole->port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        (void)connect(p->fd, (struct sockaddr *)&address, sizeof address);
+        FD_ZERO(&writes);
+        FD_SET(p->fd, &writes);
+        p->deaf = true;
+        if (select(p->fd + 1, NULL, &writes, NULL, &timeout) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a thread that resolves holds is given back soon after its answer. */
+static inline void client_wait_for_threads(void) {
+    int i;
+    size_t now = net_descriptors(), before;
+    for (i = 0; i < 200; i++) {
+        struct timeval little = {0, 1000};
+        before = now;
+        (void)select(0, NULL, NULL, NULL, &little);
+        now = net_descriptors();
+        if (now == before && i > 3)
+            break;
+    }
+}
+
+/* --- heads --- */
+
+/* Waits for a request's head and takes it. "" when none came; good until the next call. */
+static inline const char *raw_head(peer *p) {
+    static char head[RAW_HEAD];
+    size_t at, i;
+    for (i = 0; i < RAW_ROUNDS && peer_find(p, "\r\n\r\n") == SIZE_MAX && !p->ended; i++)
+        (void)net_round(100);
+    at = peer_find(p, "\r\n\r\n");
+    head[0] = 0;
+    if (at == SIZE_MAX || at + 4 >= sizeof head)
+        return head;
+    memcpy(head, p->in.data, at + 4);
+    head[at + 4] = 0;
+    peer_take(p, at + 4);
+    return head;
+}
+
+static inline bool raw_same_name(const char *line, const char *name) {
+    size_t i;
+    for (i = 0; name[i]; i++)
+        if ((line[i] | 32) != (name[i] | 32))
+            return false;
+    return line[i] == ':';
+}
+
+/* How many lines of this name the head has; the first one's value, without its leading space. */
+static inline int raw_find_header(const char *head, const char *name, char *value, size_t size) {
+    const char *line = strstr(head, "\r\n");
+    int count = 0;
+    value[0] = 0;
+    for (; line && line[2] && line[2] != '\r'; line = strstr(line + 2, "\r\n")) {
+        const char *from = line + 2 + strlen(name) + 1;
+        if (!raw_same_name(line + 2, name) || count++)
+            continue;
+        from += strspn(from, " ");
+        (void)snprintf(value, size, "%.*s", (int)strcspn(from, "\r"), from);
+    }
+    return count;
+}
+
+static inline int raw_header_count(const char *head, const char *name) {
+    char value[2];
+    return raw_find_header(head, name, value, sizeof value);
+}
+
+/* The value; NULL when there is none, or more than one. Good for four calls. */
+static inline const char *raw_header(const char *head, const char *name) {
+    static char values[4][3000];
+    static unsigned turn;
+    char *value = values[turn++ & 3];
+    return raw_find_header(head, name, value, sizeof *values) == 1 ? value : NULL;
+}
+
+/* Whether the head has exactly this line, and just once. */
+static inline bool raw_has_line(const char *head, const char *line) {
+    size_t size = strlen(line);
+    const char *at = strstr(head, line), *again = at ? strstr(at + size, line) : NULL;
+    return at && (at == head || at[-1] == '\n') && at[size] == '\r' && !(again && again[-1] == '\n');
+}
+
+static inline int raw_lines(const char *head) {
+    int count = 0;
+    for (; (head = strstr(head, "\r\n")) != NULL; head += 2)
+        count++;
+    return count - 1; /* the empty one */
+}
+
+/* The Sec-WebSocket-Accept for a request's head. */
+static inline const char *raw_accept_value(const char *head) {
+    static char accept[29];
+    const char *key = raw_header(head, "Sec-WebSocket-Key");
+    uint8_t text[24 + 36], digest[20];
+    accept[0] = 0;
+    if (!key || strlen(key) != 24)
+        return accept;
+    memcpy(text, key, 24);
+    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    wsi_sha1(text, sizeof text, digest);
+    accept[wsi_text_base64(accept, digest, sizeof digest)] = 0;
+    return accept;
+}
+
+/* The text with the accept value in place of each '$'. */
+static inline void raw_fill(bytes *out, const char *head, const char *text) {
+    for (; *text; text++) {
+        const char *accept = raw_accept_value(head);
+        if (*text == '$')
+            bytes_add(out, accept, strlen(accept));
+        else
+            bytes_add(out, text, 1);
+    }
+}
+
+static inline void raw_reply(peer *p, const char *head, const char *text) {
+    bytes out = {NULL, 0, 0};
+    raw_fill(&out, head, text);
+    (void)peer_send(p, out.data, out.size);
+    bytes_free(&out);
+}
+
+#define RAW_UP "Upgrade: websocket\r\n"
+#define RAW_CON "Connection: Upgrade\r\n"
+#define RAW_ACC "Sec-WebSocket-Accept: $\r\n"
+#define RAW_101 "HTTP/1.1 101 Switching Protocols\r\n"
+#define RAW_GOOD RAW_101 RAW_UP RAW_CON RAW_ACC
+
+/* Answers as a good server does; more holds further lines, each with its CRLF. */
+static inline void raw_answer(peer *p, const char *head, const char *more) {
+    char text[2000];
+    (void)snprintf(text, sizeof text, RAW_GOOD "%s\r\n", more ? more : "");
+    raw_reply(p, head, text);
+}
+
+/* Accepts, answers, and comes to rest: the client's WebSocket is open. */
+static inline peer *raw_open_at(raw_server *raw, const char *file, int line) {
+    peer *p = raw_accept_at(raw, file, line);
+    unsigned opened = net.opened;
+    raw_answer(p, raw_head(p), NULL);
+    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_equal(net.opened, opened + 1, "on_open", file, line);
+    return p;
+}
+
+#define raw_open(raw) raw_open_at((raw), __FILE__, __LINE__)
+
+/* --- frames --- */
+
+static inline void raw_frames(peer *p, const char *text) {
+    bytes out = {NULL, 0, 0};
+    wire_write(&out, text, false);
+    (void)peer_send(p, out.data, out.size);
+    bytes_free(&out);
+}
+
+/* What the client sent: exactly these frames, each of them masked. They are taken. */
+static inline void raw_check(peer *p, const char *frames, const char *file, int line) {
+    bytes wanted = {NULL, 0, 0}, plain = {NULL, 0, 0};
+    wire_write(&wanted, frames, false);
+    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_check(wire_plain(&plain, p->in.data, p->in.size, true), "whole frames, all masked", file, line);
+    test_memory(plain.data, plain.size, wanted.data, wanted.size, frames, file, line);
+    p->in.size = 0;
+    bytes_free(&wanted);
+    bytes_free(&plain);
+}
+
+#define CHECK_SENT(p, frames) raw_check((p), (frames), __FILE__, __LINE__)
+
+/* --- a transport that is as plain as TCP: it stands in for TLS under a wss: URL --- */
+
+static unsigned raw_links; /* open and not yet closed */
+static char raw_verified[200]; /* the host that the newest was opened for */
+
+static inline bool raw_link_open(ws_link *link, const char *host, void *user) {
+    (void)snprintf(raw_verified, sizeof raw_verified, "%s", host ? host : "");
+    link->session = user;
+    raw_links++;
+    return true;
+}
+
+static inline ptrdiff_t raw_link_read(ws_link *link, void *data, size_t size) {
+    ssize_t got = recv(link->descriptor, data, size, 0);
+    if (got > 0)
+        return got;
+    return !got ? WS_ENDED : errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : WS_FAILED;
+}
+
+static inline ptrdiff_t raw_link_write(ws_link *link, const void *data, size_t size) {
+    ssize_t sent = send(link->descriptor, data, size, MSG_NOSIGNAL);
+    if (sent >= 0)
+        return sent;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : WS_FAILED;
+}
+
+static inline ptrdiff_t raw_link_shut(ws_link *link) {
+    return shutdown(link->descriptor, SHUT_WR) == 0 ? 1 : WS_FAILED;
+}
+
+static inline void raw_link_close(ws_link *link) {
+    (void)link;
+    raw_links--;
+}
+
+static const ws_transport raw_transport = {raw_link_open,  raw_link_read, raw_link_write, raw_link_shut,
+                                           raw_link_close, NULL,          &raw_links};
+
+#endif
