@@ -30,6 +30,7 @@
    RULES
    - Threads    A loop and all that belongs to it is used from one thread. Three calls may come
                 from any thread, or from a signal handler: ws_post, ws_stop, ws_shutdown.
+                A client's look-up of a name runs in a thread of its own, which may outlive the loop.
    - Lifetime   A ws_conn pointer is good until its on_close has returned. What you want to keep
                 for longer is its ws_id: ws_find gives the connection back, or NULL.
                 Message data is good until the callback returns; a zero byte stands behind it.
@@ -56,6 +57,7 @@
      WS_API              what stands before every public function (default: nothing)
      WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
      WS_NO_NET           only the engine: no sockets, no clock, no operating system
+     WS_NO_JSON          no JSON
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
 */
 #define WS_VERSION "0.2.0"
@@ -69,6 +71,7 @@
 #endif
 #endif
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -81,14 +84,21 @@
 #define WS_API
 #endif
 
+/* Has the compiler check a printf-style format against its arguments. */
+#if defined(__GNUC__)
+#define WS_PRINTF(format, first) __attribute__((__format__(__printf__, format, first)))
+#else
+#define WS_PRINTF(format, first)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /*
 >> API ====================================================================================
-   Errors, messages, connections, rooms, servers, loops, the engine: in the order in which
-   a program meets them.
+   Errors, messages, connections, rooms, TLS, servers, clients, loops, testing, the engine, JSON: in
+   the order in which a program meets them.
 */
 
 typedef enum ws_error {
@@ -207,6 +217,12 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
    other messages on this connection are refused (STATE) and broadcasts wait for its end. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
+#ifndef WS_NO_JSON
+/* Sends text that ws_json_print's format makes: ws_send_json(conn, "{'name':%s,'age':%d}", name, age).
+   false as ws_send, or ARGUMENT: the format makes no JSON. */
+WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
+#endif
+
 /* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Automatic pings need no such call. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
@@ -262,6 +278,10 @@ WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message);
+#ifndef WS_NO_JSON
+WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+#endif
 
 WS_API size_t ws_room_count(const ws_server *server, const char *room); /* NULL: all open */
 /* Writes up to capacity ids of members; returns how many there are. */
@@ -282,10 +302,12 @@ WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- TLS and other transports ----------------------------------------------------------- */
 
-/* Files and texts are PEM; texts end with a zero. All is read and checked by the call that takes the
-   config, which fails with WS_ERROR_TLS and a sentence. TLS 1.2 at least, ALPN http/1.1. */
+/* Files and texts are PEM; texts end with a zero; a file goes before a text. All is read and checked by
+   the call that takes the config (ws_dial tells by on_error): WS_ERROR_TLS and a sentence. TLS 1.2 at
+   least, ALPN http/1.1, tickets. OpenSSL's memory is not counted in max_memory. */
 typedef struct ws_tls_config {
-    const char *cert_file, *key_file; /* own certificate, its chain behind it; and its private key */
+    const char *cert_file, *key_file; /* own certificate, its chain behind it; and its private key
+                                         (NULL: it stands in cert_file, too) */
     const char *cert_pem, *key_pem;   /* the same from memory */
     const char *ca_file, *ca_pem;     /* who may sign the peer's certificate. Client: NULL means the
                                          system's roots. Server: set, each client must show one (mTLS) */
@@ -293,7 +315,7 @@ typedef struct ws_tls_config {
     const char *server_name;          /* client: asked for (SNI) and verified; NULL: the URL's host */
     bool client_cert_optional;        /* server with ca: those who show none are let in as well */
     bool accept_any_certificate;      /* client: verify nothing. Whoever sits in between reads all */
-    void *ssl_ctx;                    /* an SSL_CTX of yours, in place of files and texts; shared */
+    void *ssl_ctx;                    /* an SSL_CTX of yours, as it is, in place of files and texts */
 } ws_tls_config;
 
 /* The subject of the peer's verified certificate, as in RFC 4514: "CN=alice,O=Example". Writes at most
@@ -406,20 +428,23 @@ typedef struct ws_client_config {
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (http and https mean the same) and waits for
    the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed; headers
-   Authorization and Cookie, and credentials, do not go to another host or port, nor from wss: to
-   ws:. config NULL: all defaults; copied. Returns a connection even when that failed: ask
-   ws_last_error; all calls on it then do nothing. NULL: no memory. End it with ws_free. */
+   Authorization, Cookie and Host, and credentials, do not go to another host or port, nor from wss: to
+   ws:; other headers of yours do (max_redirects -1 follows none). config NULL: all defaults; copied.
+   Returns a connection even when that failed: ask ws_last_error; all calls on it then do nothing. NULL:
+   no memory. End it with ws_free. Blocks: not for callbacks of a loop. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
 /* Waits for the next message, at most receive_ms; pings are answered meanwhile. The data lives until
    the next call on this connection. false: the connection has ended (ws_closed says how), or the time
    is up: then ws_last_error is WS_ERROR_TIMEOUT, ws_state still WS_OPEN, and it may be tried again.
    ws_send on such a connection waits until the system has taken all; ws_close until the peer has
-   closed too, at most close_ms. Nothing is received while they wait. */
+   closed too, at most close_ms. Nothing is received while ws_send waits: who sends much receives in
+   between, for a peer whose answers nobody reads stops reading. ARGUMENT for a ws_dial's. */
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees what ws_connect or ws_test_connect returned; one that is open is closed with 1000 first. */
+/* Frees what ws_connect or ws_test_connect returned; one that is open is closed with 1000 first, as by
+   ws_close. Does nothing to other connections: those belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
 /* The same in a loop, beside servers and other clients. Returns at once; then either on_open is called
@@ -431,7 +456,7 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
 
 /* The server's answer to a client: its status (101, or that of a refusal; 0: none came), a header by
    its name (NULL: absent; a later line of one name is not seen), and of a refusal's body what came
-   together with its head, at most receive_size. Until the next attempt. */
+   together with its head, at most receive_size ("" when there is none). Until the next attempt. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_body(const ws_conn *conn);
@@ -494,8 +519,9 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
    needs virtual_clock, and does not run: calls on the connection run it as far as they must. target
    is "/ws/lobby?a=b". All that ws_connect's connections can do this one can: ws_send, ws_receive (its
    time limit is virtual), ws_close, ws_status 404, ws_header, ws_body, ws_drop to vanish without
-   a close, ws_free. Of config count subprotocols, headers, origin, receive_ms, limits, allocator.
-   Not to be called from callbacks of that loop. */
+   a close, ws_free. Of config count subprotocols, headers, origin, receive_ms, limits, allocator; the
+   server's own TLS and transport do not. Not from callbacks of that loop. NULL: no server or memory;
+   else as ws_connect. */
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* lets so much time pass */
 WS_API void ws_test_cut(ws_conn *conn); /* nothing arrives any more, as if the cable were cut */
@@ -588,6 +614,88 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe);
 /* Moves the clock on and runs both ends' deadlines. */
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
+/* --- JSON --------------------------------------------------------------------------------- */
+
+#ifndef WS_NO_JSON
+
+#define WS_JSON_DEPTH 64 /* so many arrays and objects may stand inside each other; 64 at most */
+
+typedef enum ws_json_type {
+    WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
+    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the token, or at the text if not UTF-8 */
+    WS_JSON_TOO_DEEP,   /* nested deeper than WS_JSON_DEPTH; data points at the bracket */
+    WS_JSON_NULL,
+    WS_JSON_BOOL,
+    WS_JSON_NUMBER,
+    WS_JSON_STRING,
+    WS_JSON_ARRAY,
+    WS_JSON_OBJECT
+} ws_json_type;
+
+/* A value within a text that ws_json_parse or ws_json_find has found valid: a slice, good as long
+   as the text is. Only those two and the calls below make one. */
+typedef struct ws_json {
+    const char *data; /* the value as it stands there, a string with its quotes */
+    size_t size;      /* bytes */
+    ws_json_type type;
+} ws_json;
+
+/* Whether this is one JSON text, strictly by RFC 8259: UTF-8 without a byte order mark, at most
+   WS_JSON_DEPTH deep. A lone surrogate escape is in the grammar, so it passes. */
+WS_API bool ws_json_valid(const void *text, size_t size);
+/* Checks the same and returns the whole value; its type is below WS_JSON_NULL if there is none. One
+   pass, nothing is allocated. */
+WS_API ws_json ws_json_parse(const void *text, size_t size);
+
+/* From a message by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL
+   is the whole. Of members with one name the last counts, as in browsers. Each call checks all of
+   the message, one pass, then takes at most one pass for each step of the path, so bad JSON
+   anywhere finds nothing. For several look-ups: ws_json_parse or ws_json_find once, then ws_json_get. */
+WS_API ws_json ws_json_find(ws_message message, const char *path);
+/* Writes the string, unescaped, with a zero. false, and buffer is "": not JSON, absent, no string
+   (ws_json_find says which), too big for size, or it holds \u0000 or a lone surrogate. */
+WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size);
+/* These leave the result as it is when they answer false, so that it can hold a default. */
+WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer); /* as_integer */
+WS_API bool ws_json_number(ws_message message, const char *path, double *number);    /* as_number */
+WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean);
+
+/* From a value, without checking the text again. A value that is MALFORMED or TOO_DEEP comes back
+   as it is. A name that a peer chose belongs in ws_json_member, never in a path. */
+WS_API ws_json ws_json_get(ws_json value, const char *path);
+WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last of that name */
+WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
+
+/* Steps through an array or object: for (ws_json name, item = {0}; ws_json_next(value, &name, &item);)
+   name may be NULL; for an array it becomes ABSENT. false: over, and item is ABSENT again. */
+WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item);
+
+/* Unescapes a string into buffer. Returns how big a buffer it takes, with the zero behind it; nothing
+   but a zero is written if that is more than size. It may hold zero bytes (\u0000). 0: it is no
+   string, or a lone surrogate keeps it from being UTF-8. */
+WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size);
+WS_API bool ws_json_is(ws_json string, const char *text); /* a string, and unescaped this one */
+/* The exact value: 1e3 and 1000.0 are 1000. false: no number, a fraction, beyond 64 bits. */
+WS_API bool ws_json_as_integer(ws_json number, int64_t *integer);
+/* The double nearest to it, whatever the locale. false: no number, or too big for a double. */
+WS_API bool ws_json_as_number(ws_json number, double *result);
+WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
+
+/* Writes JSON into buffer, with a zero; returns its size without the zero. Size bytes or more: it
+   did not fit and buffer is "". 0, and buffer is "": a text that is not UTF-8, or the format makes no
+   JSON (known only when it fits) or holds what is not listed here.
+     'name'         a string: single quotes stand for double ones; \' is an apostrophe in it
+     %s %.*s        a string, quoted and escaped, which nothing in it can end; NULL: null. Not inside ''
+     %-s %-.*s      a JSON value, unquoted and checked to be one: flag ? "true" : "false"; NULL: null
+     %d %i %u       an integer, with hh h l ll z j t before it; PRId64 and its like
+     %f %e %g       the shortest double of 15 to 17 digits that reads back the same; NaN, infinite: null
+     %.2f and such  rounded as printf does, up to 30 places. Always with a point, whatever the locale
+     %%             a percent sign, in a string */
+WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
+WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
+
+#endif /* WS_NO_JSON */
+
 /* Private from here on: needed above only for its size. */
 
 typedef struct wsi_buffer {
@@ -677,6 +785,10 @@ struct ws_engine {
 
 #include <stdlib.h>
 #include <string.h>
+#ifndef WS_NO_JSON
+#include <float.h>
+#include <stdio.h>
+#endif
 #ifndef WS_ASSERT
 #include <assert.h>
 #define WS_ASSERT(x) assert(x)
@@ -1153,9 +1265,827 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 }
 
 /*
+>> JSON ===================================================================================
+   Strict reader that allocates nothing, printf-style writer (RFC 8259). Calls MEMORY, BYTES,
+   TEXT, UTF8.
+   A text is checked once, as a whole; values are slices of it. What steps through a checked
+   text still minds its end, so that a forged slice is wrong but never read past.
+*/
+
+#ifndef WS_NO_JSON
+
+/* Eight bytes, the first one lowest; and which of them holds the lowest bit of marks. */
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static uint64_t wsi_json_word(const uint8_t *at) { return wsi_bytes_word(at); }
+
+static size_t wsi_json_first(uint64_t marks) { return (size_t)__builtin_ctzll(marks) >> 3; }
+#else
+static uint64_t wsi_json_word(const uint8_t *at) {
+    uint64_t word = 0;
+    int i;
+    for (i = 8; i--;)
+        word = word << 8 | at[i];
+    return word;
+}
+
+static size_t wsi_json_first(uint64_t marks) {
+    size_t i = 0;
+    for (; !(marks & 0xff); marks >>= 8)
+        i++;
+    return i;
+}
+#endif
+
+#define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
+
+/* Skips what stands in a string as it is, up to a quote, a backslash, a byte below 0x20, or the end. The
+   lowest mark is right, those above it may not be. The exclusive or swaps quote and space, so that one
+   subtraction finds the quote together with what is below 0x20. */
+static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = wsi_json_word(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
+        uint64_t backslash = (word ^ WSI_JSON_ALL * '\\') - WSI_JSON_ALL;
+        uint64_t marks = (low | backslash) & ~word & WSI_JSON_ALL * 0x80;
+        if (marks)
+            return at + wsi_json_first(marks);
+    }
+    while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
+        at++;
+    return at;
+}
+
+/* Skips what stands between strings, up to a quote, a bracket, or the end. Only brackets, of what may
+   stand there, are 0x7b and more once [ and ] are made { and }. */
+static const uint8_t *wsi_json_bare(const uint8_t *at, const uint8_t *end) {
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = wsi_json_word(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
+        uint64_t quote = (word ^ WSI_JSON_ALL * '"') - WSI_JSON_ALL;
+        uint64_t marks = (brackets | quote) & WSI_JSON_ALL * 0x80;
+        if (marks)
+            return at + wsi_json_first(marks);
+    }
+    while (at < end && *at != '"' && (*at | 0x20) < '{')
+        at++;
+    return at;
+}
+
+static const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+        at++;
+        while (end - at >= 8 && wsi_bytes_word(at) == 0x2020202020202020u) /* indentation */
+            at += 8;
+    }
+    return at;
+}
+
+/* The compact text has no blanks: then this should cost no call. */
+static const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
+    return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
+}
+
+/* Four hexadecimal digits; -1 when they are not. */
+static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
+    int32_t code = 0;
+    int i;
+    if (end - at < 4)
+        return -1;
+    for (i = 0; i < 4; i++) {
+        char c = wsi_text_lower((char)at[i]);
+        if (!wsi_text_digit(c) && (c < 'a' || c > 'f'))
+            return -1;
+        code = code * 16 + (wsi_text_digit(c) ? c - '0' : c - 'a' + 10);
+    }
+    return code;
+}
+
+/* These return what stands behind the token that begins at `at`, or NULL when it is malformed. */
+
+static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
+    if (end - at < 2 || !at[1])
+        return NULL;
+    if (at[1] == 'u')
+        return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
+    return strchr("\"\\/bfnrt", at[1]) ? at + 2 : NULL;
+}
+
+/* From an escape, or from what ends the string wrongly, on. */
+WSI_RARE const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
+    while (at && at < end && *at == '\\') {
+        at = wsi_json_escape(at, end);
+        at = at ? wsi_json_plain(at, end) : NULL;
+    }
+    return at && at < end && *at == '"' ? at + 1 : NULL;
+}
+
+static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_plain(at + 1, end);
+    return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
+}
+
+static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
+    while (at < end && wsi_text_digit((char)*at))
+        at++;
+    return at;
+}
+
+static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
+    const uint8_t *digits = at < end && *at == '-' ? at + 1 : at;
+    at = wsi_json_digits(digits, end);
+    if (at == digits || (*digits == '0' && at - digits > 1))
+        return NULL;
+    if (at < end && *at == '.') {
+        digits = at + 1;
+        at = wsi_json_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        digits = at + 1;
+        if (digits < end && (*digits == '+' || *digits == '-'))
+            digits++;
+        at = wsi_json_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    return at;
+}
+
+static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
+    const char *literal;
+    size_t size;
+    if (*at == '"')
+        return wsi_json_string(at, end);
+    if (*at < 'a')
+        return wsi_json_numeral(at, end);
+    literal = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
+    size = *at == 'f' ? 5 : 4;
+    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
+}
+
+/* A member's name with the colon and the blanks around it. */
+static const uint8_t *wsi_json_name(const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_space(at, end);
+    at = at < end && *at == '"' ? wsi_json_string(at, end) : NULL;
+    at = at ? wsi_json_space(at, end) : NULL;
+    return at && at < end && *at == ':' ? at + 1 : NULL;
+}
+
+static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
+    ws_json value;
+    value.data = (const char *)at;
+    value.size = (size_t)(end - at);
+    value.type = type;
+    return value;
+}
+
+static ws_json_type wsi_json_type_at(uint8_t c) {
+    return c == '{' ? WS_JSON_OBJECT : c == '[' ? WS_JSON_ARRAY : c == '"' ? WS_JSON_STRING : c == 'n' ? WS_JSON_NULL
+         : c == 't' || c == 'f' ? WS_JSON_BOOL : WS_JSON_NUMBER;
+}
+
+/* Checks one value and the blanks around it, and moves *text behind them; or, when it is malformed or
+   too deep, to the token that shows it. */
+static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end) {
+    const uint8_t *at = wsi_json_space(*text, end);
+    ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
+    uint64_t objects = 0; /* a bit for each open level, the innermost lowest: it is an object */
+    unsigned depth = 0;
+    bool opened; /* the level holds nothing yet, so it needs no comma */
+    for (;;) {
+        *text = at = wsi_json_space(at, end);
+        opened = at < end && (*at == '{' || *at == '[');
+        if (opened && depth++ == WS_JSON_DEPTH)
+            return WS_JSON_TOO_DEEP;
+        if (opened)
+            objects = objects << 1 | (*at++ == '{');
+        else
+            at = at < end ? wsi_json_scalar(at, end) : NULL;
+        if (!at)
+            return WS_JSON_MALFORMED;
+        for (at = wsi_json_space(at, end); depth; opened = false) {
+            if (at == end || *at != (objects & 1 ? '}' : ']'))
+                break;
+            at = wsi_json_space(at + 1, end);
+            objects >>= 1;
+            depth--;
+        }
+        *text = at;
+        if (!depth)
+            return type;
+        if (!opened && (at == end || *at++ != ','))
+            return WS_JSON_MALFORMED;
+        at = objects & 1 ? wsi_json_name(at, end) : at;
+        if (!at)
+            return WS_JSON_MALFORMED;
+    }
+}
+
+WS_API ws_json ws_json_parse(const void *text, size_t size) {
+    const uint8_t *start = (const uint8_t *)(text ? text : ""), *end = start + (text ? size : 0), *at = start;
+    ws_json_type type;
+    if (!wsi_utf8_valid(start, (size_t)(end - start)))
+        return wsi_json_make(start, end, WS_JSON_MALFORMED);
+    type = wsi_json_check(&at, end);
+    if (type < WS_JSON_NULL || at < end)
+        return wsi_json_make(at, end, type < WS_JSON_NULL ? type : WS_JSON_MALFORMED);
+    start = wsi_json_space(start, end);
+    while (end[-1] <= ' ')
+        end--;
+    return wsi_json_make(start, end, type);
+}
+
+WS_API bool ws_json_valid(const void *text, size_t size) {
+    return ws_json_parse(text, size).type >= WS_JSON_NULL;
+}
+
+/* Behind the array or object that begins at `at`, whose text is good; NULL: it was not. */
+static const uint8_t *wsi_json_skip(const uint8_t *at, const uint8_t *end) {
+    size_t depth = 0;
+    for (; at && at < end; at = at ? wsi_json_bare(at, end) : NULL) {
+        if (*at == '"') {
+            at = wsi_json_string(at, end);
+            continue;
+        }
+        depth += *at == '{' || *at == '[' ? 1 : (size_t)-1;
+        at++;
+        if (!depth)
+            return at;
+    }
+    return NULL;
+}
+
+static ws_json wsi_json_absent(void) { return wsi_json_make(NULL, NULL, WS_JSON_ABSENT); }
+
+static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
+    bool nested = at < end && (*at == '{' || *at == '[');
+    const uint8_t *behind;
+    if (at == end)
+        return wsi_json_absent();
+    behind = nested ? wsi_json_skip(at, end) : wsi_json_scalar(at, end);
+    return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
+}
+
+/* What stands between the quotes or brackets; false: it has none. */
+static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **end) {
+    if (value.type < WS_JSON_STRING || value.size < 2)
+        return false;
+    *at = (const uint8_t *)value.data + 1;
+    *end = *at + value.size - 2;
+    return true;
+}
+
+/* Past blanks and, the text being good, the comma or colon between them. */
+static const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_space(at, end);
+    return at < end && (*at == ',' || *at == ':') ? wsi_json_space(at + 1, end) : at;
+}
+
+WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
+    const uint8_t *at, *end;
+    uintptr_t from; /* how far inside the container the item before stands */
+    ws_json key = wsi_json_absent(), before = *item;
+    *item = key;
+    if (container.type == WS_JSON_STRING || !wsi_json_inside(container, &at, &end))
+        return false;
+    from = (uintptr_t)before.data - (uintptr_t)at;
+    if (before.data && from <= (size_t)(end - at) && before.size <= (size_t)(end - at) - from)
+        at += from + before.size;
+    at = wsi_json_between(at, end);
+    if (container.type == WS_JSON_OBJECT) {
+        key = wsi_json_value(at, end);
+        at = wsi_json_between(at + key.size, end);
+    }
+    *item = wsi_json_value(at, end);
+    if (name)
+        *name = key;
+    return item->type != WS_JSON_ABSENT;
+}
+
+/* The UTF-8 of a code point that is no surrogate; returns how many bytes it has. */
+static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
+    size_t i, size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (i = size - 1; i; i--, code >>= 6)
+        bytes[i] = (uint8_t)(0x80 | (code & 0x3f));
+    bytes[0] = (uint8_t)(size == 1 ? code : (0xf00u >> size & 0xff) | code);
+    return size;
+}
+
+/* Takes an escape off, a pair of surrogates as one (RFC 8259 7). 0: one of them is alone. */
+static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
+    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    const uint8_t *behind = wsi_json_escape(*at, end);
+    const char *letter = behind ? strchr(letters, (*at)[1]) : NULL;
+    int32_t code, low = -1;
+    if (!behind)
+        return 0;
+    code = letter ? meanings[letter - letters] : (*at)[1];
+    if (code == 'u') {
+        code = wsi_json_hex(*at + 2, end);
+        if ((code & ~0x3ff) == 0xd800 && end - behind >= 2 && behind[0] == '\\' && behind[1] == 'u')
+            low = wsi_json_hex(behind + 2, end);
+        if ((low & ~0x3ff) == 0xdc00) {
+            code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
+            behind += 6;
+        }
+    }
+    *at = behind;
+    return (code & ~0x7ff) == 0xd800 ? 0 : wsi_json_encode((uint32_t)code, bytes);
+}
+
+/* Takes the next piece off a string: what stands there as it is, or what one escape means. false:
+   it has no meaning in UTF-8. */
+static bool wsi_json_piece(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *piece) {
+    const uint8_t *from = *at, *backslash = (const uint8_t *)memchr(from, '\\', (size_t)(end - from));
+    if (backslash == from) {
+        *piece = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
+        return piece->size > 0;
+    }
+    *at = backslash ? backslash : end;
+    *piece = wsi_text((const char *)from, (size_t)(*at - from));
+    return true;
+}
+
+WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
+    const uint8_t *at, *end;
+    size_t length = 0;
+    uint8_t bytes[4];
+    wsi_slice piece;
+    bool good = string.type == WS_JSON_STRING && wsi_json_inside(string, &at, &end);
+    while (good && at < end) {
+        good = wsi_json_piece(&at, end, bytes, &piece);
+        if (good && length < size && piece.size < size - length)
+            memcpy(buffer + length, piece.data, piece.size);
+        length += good ? piece.size : 0;
+    }
+    if (size)
+        buffer[good && length < size ? length : 0] = 0;
+    return good ? length + 1 : 0;
+}
+
+static bool wsi_json_means(ws_json string, wsi_slice text) {
+    const uint8_t *at, *end;
+    uint8_t bytes[4];
+    wsi_slice piece;
+    if (string.type != WS_JSON_STRING || !wsi_json_inside(string, &at, &end)
+        || (size_t)(end - at) < text.size) /* no escape is shorter than what it means */
+        return false;
+    while (at < end) {
+        if (!wsi_json_piece(&at, end, bytes, &piece) || piece.size > text.size
+            || memcmp(piece.data, text.data, piece.size) != 0)
+            return false;
+        text.data += piece.size;
+        text.size -= piece.size;
+    }
+    return text.size == 0;
+}
+
+WS_API bool ws_json_is(ws_json string, const char *text) { return text && wsi_json_means(string, wsi_text_z(text)); }
+
+static ws_json wsi_json_member(ws_json object, wsi_slice wanted) {
+    ws_json found = wsi_json_absent(), name, item = found;
+    while (object.type == WS_JSON_OBJECT && ws_json_next(object, &name, &item))
+        if (wsi_json_means(name, wanted))
+            found = item;
+    return found;
+}
+
+WS_API ws_json ws_json_member(ws_json object, const char *name) {
+    return name ? wsi_json_member(object, wsi_text_z(name)) : wsi_json_absent();
+}
+
+WS_API ws_json ws_json_element(ws_json array, size_t index) {
+    ws_json item = wsi_json_absent();
+    while (array.type == WS_JSON_ARRAY && ws_json_next(array, NULL, &item))
+        if (!index--)
+            return item;
+    return wsi_json_absent();
+}
+
+/* Takes [2], ['name'] or ["name"] off the path, which begins with the bracket. */
+static ws_json wsi_json_bracket(ws_json value, const char **path) {
+    const char *inner = *path + 1, *close = strchr(inner, ']');
+    bool quoted = *inner == '\'' || *inner == '"';
+    const char *quote = quoted ? strchr(inner + 1, *inner) : NULL;
+    uint64_t index;
+    if (quote) {
+        *path = quote[1] == ']' ? quote + 2 : NULL;
+        return wsi_json_member(value, wsi_text(inner + 1, (size_t)(quote - inner - 1)));
+    }
+    *path = NULL;
+    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index) || index > SIZE_MAX)
+        return wsi_json_absent();
+    *path = close + 1;
+    return ws_json_element(value, (size_t)index);
+}
+
+WS_API ws_json ws_json_get(ws_json value, const char *path) {
+    bool first = true;
+    while (path && *path && value.type >= WS_JSON_NULL) {
+        size_t size;
+        if (*path == '[') {
+            value = wsi_json_bracket(value, &path);
+            if (!path)
+                return wsi_json_absent();
+        } else {
+            if (!first && *path++ != '.')
+                return wsi_json_absent();
+            size = strcspn(path, ".[");
+            if (!size)
+                return wsi_json_absent();
+            value = wsi_json_member(value, wsi_text(path, size));
+            path += size;
+        }
+        first = false;
+    }
+    return value;
+}
+
+WS_API ws_json ws_json_find(ws_message message, const char *path) {
+    return ws_json_get(ws_json_parse(message.data, message.size), path);
+}
+
+/* Between two doubles lies no number of more than 768 digits, so that behind 800 it only matters whether
+   any digit is not zero: then the last one is none either. */
+#define WSI_JSON_DIGITS 800
+
+typedef struct wsi_json_decimal { /* digits * ten to the power of exponent; 0 without digits */
+    char digits[WSI_JSON_DIGITS + 24]; /* the first and the last is no zero; room for "e-9999" */
+    size_t count;
+    int64_t exponent;
+} wsi_json_decimal;
+
+static void wsi_json_add_digit(wsi_json_decimal *decimal, char digit) {
+    char *last = &decimal->digits[WSI_JSON_DIGITS - 1];
+    if (decimal->count < WSI_JSON_DIGITS) {
+        decimal->digits[decimal->count++] = digit;
+        return;
+    }
+    decimal->exponent++;
+    if (digit > '0' && *last == '0')
+        *last = '1';
+}
+
+/* Ten to the power of 16 is as good as any that is greater: no text makes up for it with digits. */
+static int64_t wsi_json_exponent(const char *at, const char *end) {
+    bool negative = at < end && *at == '-';
+    int64_t exponent = 0;
+    for (; at < end; at++)
+        if (wsi_text_digit(*at) && exponent < 1000000000000000)
+            exponent = exponent * 10 + (*at - '0');
+    return negative ? -exponent : exponent;
+}
+
+static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
+    const char *at = number.data, *end = at + number.size;
+    int64_t zeros = 0; /* that count only if another digit follows */
+    bool fraction = false;
+    decimal->count = 0;
+    decimal->exponent = 0;
+    for (; at < end && *at != 'e' && *at != 'E'; at++) {
+        fraction = fraction || *at == '.';
+        if (!wsi_text_digit(*at))
+            continue;
+        decimal->exponent -= fraction;
+        if (*at == '0') {
+            zeros += decimal->count > 0;
+            continue;
+        }
+        for (; zeros; zeros--)
+            wsi_json_add_digit(decimal, '0');
+        wsi_json_add_digit(decimal, *at);
+    }
+    decimal->exponent += zeros + (at < end ? wsi_json_exponent(at + 1, end) : 0);
+}
+
+WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
+    wsi_json_decimal decimal;
+    uint64_t value = 0, limit = INT64_MAX;
+    int64_t i, size;
+    if (number.type != WS_JSON_NUMBER || !number.size)
+        return false;
+    limit += number.data[0] == '-';
+    wsi_json_decimal_of(number, &decimal);
+    size = decimal.count ? (int64_t)decimal.count + decimal.exponent : 0;
+    if (size > 19 || (decimal.count && decimal.exponent < 0))
+        return false;
+    for (i = 0; i < size; i++) {
+        unsigned digit = i < (int64_t)decimal.count ? (unsigned)(decimal.digits[i] - '0') : 0;
+        if (value > (limit - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *integer = number.data[0] != '-' ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
+    return true;
+}
+
+WS_API bool ws_json_as_number(ws_json number, double *result) {
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    wsi_json_decimal decimal;
+    uint64_t digits;
+    int64_t ten;
+    double value = 0;
+    if (number.type != WS_JSON_NUMBER || !number.size)
+        return false;
+    wsi_json_decimal_of(number, &decimal);
+    ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
+    if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22
+        && wsi_text_number(wsi_text(decimal.digits, decimal.count), &digits) && digits <= (uint64_t)1 << 53) {
+        /* Both are exact doubles, so that this rounds once. */
+        value = ten < 0 ? (double)digits / powers[-ten] : (double)digits * powers[ten];
+    } else if (decimal.count) { /* strtod knows no locale where there is no point */
+        (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
+        value = strtod(decimal.digits, NULL);
+    }
+    if (value > DBL_MAX)
+        return false;
+    *result = number.data[0] == '-' ? -value : value;
+    return true;
+}
+
+WS_API bool ws_json_as_bool(ws_json boolean, bool *result) {
+    if (boolean.type != WS_JSON_BOOL || !boolean.size)
+        return false;
+    *result = boolean.data[0] == 't';
+    return true;
+}
+
+WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size) {
+    size_t needed = ws_json_as_text(ws_json_find(message, path), buffer, size);
+    if (needed && needed <= size && strlen(buffer) == needed - 1)
+        return true;
+    if (size)
+        buffer[0] = 0;
+    return false;
+}
+
+WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer) {
+    return ws_json_as_integer(ws_json_find(message, path), integer);
+}
+
+WS_API bool ws_json_number(ws_message message, const char *path, double *number) {
+    return ws_json_as_number(ws_json_find(message, path), number);
+}
+
+WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean) {
+    return ws_json_as_bool(ws_json_find(message, path), boolean);
+}
+
+typedef struct wsi_json_writer {
+    wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
+    wsi_buffer *buffer;
+    va_list arguments;
+    ws_error error; /* the first one; then nothing more is written */
+    char quote;     /* what ends the format's string; 0 between strings */
+} wsi_json_writer;
+
+typedef struct wsi_json_spec { /* a conversion specification */
+    bool minus, exact;         /* exact: has a precision */
+    int precision;
+    char length; /* h l z j t L as in the format; H is hh, q is ll */
+    char conversion;
+} wsi_json_spec;
+
+static void wsi_json_fail(wsi_json_writer *writer, ws_error error) {
+    if (!writer->error)
+        writer->error = error;
+}
+
+static void wsi_json_put(wsi_json_writer *writer, const void *data, size_t size) {
+    wsi_buffer *buffer = writer->buffer;
+    if (writer->error || !size)
+        return;
+    if (size > SIZE_MAX - 1 - buffer->size || (writer->memory && !wsi_buffer_reserve(writer->memory, buffer, size))) {
+        wsi_json_fail(writer, WS_ERROR_MEMORY);
+        return;
+    }
+    if (buffer->size < buffer->capacity && size <= buffer->capacity - buffer->size)
+        memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+}
+
+static void wsi_json_put_escaped(wsi_json_writer *writer, uint8_t c) {
+    static const char meanings[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\", hex[] = "0123456789abcdef";
+    const char *meaning = c ? strchr(meanings, c) : NULL;
+    char text[6] = {'\\', 'u', '0', '0', 0, 0};
+    text[4] = hex[c >> 4];
+    text[5] = hex[c & 15];
+    if (meaning)
+        text[1] = letters[meaning - meanings];
+    wsi_json_put(writer, text, meaning ? 2 : 6);
+}
+
+static void wsi_json_put_string(wsi_json_writer *writer, const char *text, size_t size) {
+    const uint8_t *at = (const uint8_t *)text, *end = at + size;
+    if (!wsi_utf8_valid(at, size))
+        wsi_json_fail(writer, WS_ERROR_UTF8);
+    wsi_json_put(writer, "\"", 1);
+    while (at < end) {
+        const uint8_t *stop = wsi_json_plain(at, end);
+        wsi_json_put(writer, at, (size_t)(stop - at));
+        if (stop < end)
+            wsi_json_put_escaped(writer, *stop++);
+        at = stop;
+    }
+    wsi_json_put(writer, "\"", 1);
+}
+
+/* %s and %-s. Within a string of the format, quotes or a value would end it: refused. */
+static void wsi_json_put_text(wsi_json_writer *writer, wsi_json_spec spec) {
+    const char *text = va_arg(writer->arguments, const char *), *zero;
+    size_t size;
+    if (!text) {
+        wsi_json_put(writer, "null", 4);
+        return;
+    }
+    zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
+    size = zero ? (size_t)(zero - text) : (size_t)spec.precision;
+    if (writer->quote || spec.length || (spec.minus && !ws_json_valid(text, size)))
+        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
+    else if (spec.minus)
+        wsi_json_put(writer, text, size);
+    else
+        wsi_json_put_string(writer, text, size);
+}
+
+/* An integer argument; less than 0 it wraps. */
+static uintmax_t wsi_json_argument(va_list *from, wsi_json_spec spec) {
+    bool u = spec.conversion == 'u';
+    switch (spec.length) {
+    case 'H':
+        return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
+    case 'h':
+        return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
+    case 'l':
+        return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
+    case 'q':
+        return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
+    case 'z': case 't':
+        return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
+    case 'j':
+        return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
+    default:
+        return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
+    }
+}
+
+static void wsi_json_put_integer(wsi_json_writer *writer, wsi_json_spec spec) {
+    char text[20];
+    uintmax_t value;
+    bool negative;
+    if (spec.minus || spec.exact || spec.length == 'L') {
+        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
+        return;
+    }
+    value = wsi_json_argument(&writer->arguments, spec);
+    negative = spec.conversion != 'u' && value > INTMAX_MAX;
+    wsi_json_put(writer, "-", negative ? 1 : 0);
+    wsi_json_put(writer, text, wsi_text_decimal(text, negative ? 0 - value : value));
+}
+
+/* The locale's decimal point, of one or more bytes, becomes a point. Returns the size. */
+static size_t wsi_json_point(char *text) {
+    size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
+    if (!point)
+        return strlen(text);
+    text[size] = '.';
+    memmove(text + size + 1, text + size + point, strlen(text + size + point) + 1);
+    return strlen(text);
+}
+
+static void wsi_json_put_double(wsi_json_writer *writer, wsi_json_spec spec) {
+    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 places */
+    double value = spec.length == 'L' ? (double)va_arg(writer->arguments, long double)
+                                      : va_arg(writer->arguments, double);
+    int digits = 15;
+    if (spec.minus || (spec.exact && spec.precision > 30) || (spec.length && !strchr("lL", spec.length))) {
+        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
+        return;
+    }
+    if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
+        wsi_json_put(writer, "null", 4);
+        return;
+    }
+    if (spec.exact) {
+        format[3] = spec.conversion;
+        (void)snprintf(text, sizeof text, format, spec.precision, value);
+    } else {
+        do
+            (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
+    }
+    wsi_json_put(writer, text, wsi_json_point(text));
+}
+
+/* Reads a conversion specification behind its percent sign; returns what stands behind it. */
+static const char *wsi_json_spec_of(wsi_json_writer *writer, const char *at, wsi_json_spec *spec) {
+    memset(spec, 0, sizeof *spec);
+    spec->minus = *at == '-';
+    at += spec->minus;
+    if (*at == '.' && at[1] == '*') {
+        spec->precision = va_arg(writer->arguments, int);
+        spec->exact = spec->precision >= 0; /* C99 7.19.6.1: as if there were none */
+        at += 2;
+    } else if (*at == '.') {
+        spec->exact = true;
+        for (at++; wsi_text_digit(*at); at++)
+            spec->precision = spec->precision < 100000000 ? spec->precision * 10 + (*at - '0') : INT32_MAX;
+    }
+    if (*at && strchr("hlzjtL", *at)) {
+        spec->length = *at++;
+        if (*at == spec->length && (*at == 'h' || *at == 'l'))
+            spec->length = *at++ == 'h' ? 'H' : 'q';
+    }
+    spec->conversion = *at;
+    return *at ? at + 1 : at;
+}
+
+static const char *wsi_json_convert(wsi_json_writer *writer, const char *at) {
+    wsi_json_spec spec;
+    at = wsi_json_spec_of(writer, at, &spec);
+    if (spec.conversion == 's')
+        wsi_json_put_text(writer, spec);
+    else if (spec.conversion && strchr("diu", spec.conversion))
+        wsi_json_put_integer(writer, spec);
+    else if (spec.conversion && strchr("fegFEG", spec.conversion))
+        wsi_json_put_double(writer, spec);
+    else if (spec.conversion == '%')
+        wsi_json_put(writer, "%", 1);
+    else
+        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
+    return at;
+}
+
+/* Takes a quote or backslash off the format; returns what stands behind it. */
+static const char *wsi_json_quote(wsi_json_writer *writer, const char *at) {
+    char c = *at++;
+    if (c == '\\' && *at == '\'') {
+        wsi_json_put(writer, at++, 1);
+    } else if (c == '\\') {
+        wsi_json_put(writer, at - 1, *at ? 2 : 1);
+        at += *at != 0;
+    } else if (writer->quote && c != writer->quote) { /* the other kind */
+        wsi_json_put(writer, c == '"' ? "\\\"" : "'", c == '"' ? 2 : 1);
+    } else {
+        writer->quote = writer->quote ? 0 : c;
+        wsi_json_put(writer, "\"", 1);
+    }
+    return at;
+}
+
+/* Appends JSON to the buffer, or leaves it as it was. Without memory it writes at most capacity bytes
+   and counts on, so that a size beyond the capacity says what is needed: nothing is checked then.
+   ARGUMENT: the format makes no JSON; UTF8: a text is not; MEMORY. */
+static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
+    size_t from = buffer->size;
+    wsi_json_writer writer;
+    memset(&writer, 0, sizeof writer);
+    writer.memory = memory;
+    writer.buffer = buffer;
+    va_copy(writer.arguments, arguments);
+    while (*format && !writer.error) {
+        size_t plain = strcspn(format, "%'\"\\");
+        wsi_json_put(&writer, format, plain);
+        format += plain;
+        if (*format)
+            format = *format == '%' ? wsi_json_convert(&writer, format + 1) : wsi_json_quote(&writer, format);
+    }
+    va_end(writer.arguments);
+    if (buffer->size == from
+        || (buffer->size <= buffer->capacity && !ws_json_valid(buffer->data + from, buffer->size - from)))
+        wsi_json_fail(&writer, WS_ERROR_ARGUMENT);
+    if (writer.error)
+        buffer->size = from;
+    return writer.error;
+}
+
+WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
+    wsi_buffer out;
+    ws_error error;
+    out.data = (uint8_t *)buffer;
+    out.size = 0;
+    out.capacity = size;
+    error = wsi_json_write(NULL, &out, format, arguments);
+    if (size)
+        buffer[error || out.size >= size ? 0 : out.size] = 0;
+    return error ? 0 : out.size;
+}
+
+WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) {
+    va_list arguments;
+    size_t written;
+    va_start(arguments, format);
+    written = ws_json_vprint(buffer, size, format, arguments);
+    va_end(arguments);
+    return written;
+}
+#endif /* WS_NO_JSON */
+
+/*
 >> HTTP ===================================================================================
-   Request and response heads (RFC 9112). Strict: whatever two parsers could read in two ways
-   is refused. Slices point into the head; nothing is allocated. Calls TEXT.
+   Request and response heads (RFC 9112), and URLs (RFC 3986). Strict: whatever two parsers could
+   read in two ways is refused. Slices point into the text; nothing is allocated. Calls TEXT.
+   Prefixes: wsi_http_, wsi_url_.
 */
 
 #define WSI_HTTP_BAD SIZE_MAX
@@ -1420,7 +2350,7 @@ static bool wsi_url_host(wsi_slice host, bool literal) {
                     : !wsi_text_digit(c) && (lower < 'a' || lower > 'z') && (!c || !strchr("-_.", c)))
             return false;
     }
-    return host.size > 0 && host.size < 256 && (!literal || memchr(host.data, ':', host.size));
+    return host.size > 0 && host.size < 256 && host.data[0] != '.' && (!literal || memchr(host.data, ':', host.size));
 }
 
 /* The part between "//" and the path. */
@@ -1708,9 +2638,9 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
 /* A header line that a client's program may add: "Name: value" with nothing in it that could end the
    line, and no field that the handshake itself is made of. */
 static bool wsi_handshake_own_header(const char *line) {
-    static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, sec-websocket-key, "
-                               "sec-websocket-version, sec-websocket-accept, sec-websocket-protocol, "
-                               "sec-websocket-extensions";
+    static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, "
+                               "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
+                               "sec-websocket-protocol, sec-websocket-extensions";
     wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
     size_t i;
     if (!wsi_http_until(&value, ':', &name) || !wsi_text_token(name))
@@ -2617,7 +3547,9 @@ static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *con
     return true;
 }
 
-typedef struct wsi_ask { /* what a client's request is made of */
+/* --- a client's request --- */
+
+typedef struct wsi_ask { /* what it is made of */
     wsi_slice target, host; /* host with port, as Host has it */
     const char *subprotocols;
     const char *const *headers; /* the program's own lines; NULL: none */
@@ -2635,7 +3567,8 @@ static bool wsi_engine_ask_headers(wsi_engine *e, const wsi_ask *ask) {
     bool host = false, sent = true;
     for (line = ask->headers; line && *line && sent; line++) {
         bool names_host = wsi_engine_is_header(*line, "host");
-        bool theirs = names_host || wsi_engine_is_header(*line, "authorization") || wsi_engine_is_header(*line, "cookie");
+        bool theirs = names_host || wsi_engine_is_header(*line, "authorization")
+                      || wsi_engine_is_header(*line, "proxy-authorization") || wsi_engine_is_header(*line, "cookie");
         host = host || (names_host && !ask->bare);
         if (!ask->bare || !theirs)
             sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
@@ -2669,6 +3602,8 @@ static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
                || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
            && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, ask->more) && wsi_engine_text(e, "\r\n");
 }
+
+/* --- and the calls of the engine by itself --- */
 
 static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *config) {
     wsi_ask ask;
@@ -3260,7 +4195,7 @@ static int wsi_platform_look_up_later(const char *host, uint16_t port) {
     strcpy(lookup->host, host);
     lookup->port = port;
     lookup->descriptor = ends[1];
-    if (wsi_platform_prepare(ends[0]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0
+    if (wsi_platform_prepare(ends[0]) && wsi_platform_no_sigpipe(ends[1]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0
         && wsi_platform_start_thread(lookup))
         return ends[0];
     (void)close(ends[0]);
@@ -3403,6 +4338,7 @@ typedef struct wsi_tls_session { /* one connection's; the session of its link */
     wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
     size_t sent;    /* of it */
     size_t size;    /* of this struct */
+    bool failed;    /* nothing may be said any more */
     char name[1];   /* whom the certificate must name; empty: nobody */
 } wsi_tls_session;
 
@@ -3495,7 +4431,7 @@ static long wsi_tls_bio_control(BIO *bio, int command, long number, void *pointe
 }
 
 static BIO_METHOD *wsi_tls_new_method(void) {
-    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "ws.h");
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ws.h");
     if (method && BIO_meth_set_read(method, wsi_tls_bio_read) && BIO_meth_set_write(method, wsi_tls_bio_write)
         && BIO_meth_set_ctrl(method, wsi_tls_bio_control))
         return method;
@@ -3522,12 +4458,12 @@ static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why)
     return bio;
 }
 
-/* The next certificate. Its extensions are read now: when memory fails there later, OpenSSL takes the
-   certificate for invalid for good. */
+/* The next certificate. Extensions and key are read now: where memory fails OpenSSL keeps a certificate
+   without them, for good. */
 static X509 *wsi_tls_certificate(BIO *bio, bool own) {
     X509 *certificate = own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
                             : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL);
-    if (!certificate || X509_check_purpose(certificate, -1, 0) == 1)
+    if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
         return certificate;
     X509_free(certificate);
     return NULL;
@@ -3569,8 +4505,8 @@ static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem,
         (void)wsi_platform_say(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
                                wsi_tls_reason_text());
     else if (bio && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable private key (without password): %s", name,
-                               wsi_tls_reason_text());
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
+                               name, wsi_tls_reason_text());
     EVP_PKEY_free(key);
     BIO_free(bio);
     return good;
@@ -3674,8 +4610,23 @@ static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool ser
     return true;
 }
 
+/* What would be passed over in silence. */
+static bool wsi_tls_sensible(const ws_tls_config *config, bool server, wsi_sentence *why) {
+    bool authorities = config->ca_file || config->ca_pem;
+    bool files = authorities || config->cert_file || config->cert_pem || config->key_file || config->key_pem
+                 || config->crl_file;
+    if (config->ssl_ctx && files)
+        return wsi_platform_say(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the "
+                                "other") == WS_OK;
+    if (server && !authorities && (config->crl_file || config->client_cert_optional) && !config->ssl_ctx)
+        return wsi_platform_say(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
+    return true;
+}
+
 static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_sentence *why) {
     SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
+    if (!wsi_tls_sensible(config, server, why))
+        return NULL;
     if (context)
         return SSL_CTX_up_ref(context) == 1 ? context : NULL;
     context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
@@ -3761,27 +4712,36 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     return false;
 }
 
-static bool wsi_tls_is_alert_on_certificate(int reason) { /* RFC 8446 6: bad_certificate to unknown_ca, certificate_required */
+static bool wsi_tls_is_unknown_issuer(long verdict) {
+    return verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
+           || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+}
+
+/* RFC 8446 6: bad_certificate to unknown_ca, and certificate_required. */
+static bool wsi_tls_is_alert_on_certificate(int reason) {
     int alert = reason - SSL_AD_REASON_OFFSET;
     return (alert >= 42 && alert <= 48) || alert == 116;
 }
 
 /* Keeps why a connection failed, before OpenSSL forgets it. */
 WSI_RARE void wsi_tls_failed(const ws_link *link) {
-    const wsi_tls_session *session = wsi_tls_of(link);
+    wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
     wsi_sentence *say = &tls->failure;
     long verdict = SSL_get_verify_result(session->ssl);
     bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
     unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
+    session->failed = true;
     tls->failed = link;
     if (!verified && (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
         tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
                                               session->name);
     else if (!verified)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s",
-                                              X509_verify_cert_error_string(verdict));
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s%s",
+                                              X509_verify_cert_error_string(verdict),
+                                              wsi_tls_is_unknown_issuer(verdict) ? " (name its CA in tls.ca_file)"
+                                                                                 : "");
     else if (!code)
         tls->failure_error = wsi_platform_say(say, WS_ERROR_CLOSED, "the connection ended within TLS");
     else if (wsi_tls_is_alert_on_certificate(reason))
@@ -3796,7 +4756,6 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ERR_clear_error();
 }
 
-/* Not by SSL_get_error, which takes errors that the program's own use of OpenSSL left for ours. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     bool again = BIO_should_retry(SSL_get_rbio(ssl)) != 0;
@@ -3814,7 +4773,7 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     size_t total = 0, got;
     ptrdiff_t result = 0;
-    link->budget = 1;
+    wsi_tls_forget_errors();
     while (total < size) {
         if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
             result = wsi_tls_result(link);
@@ -3836,6 +4795,7 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     size_t sent;
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
+    wsi_tls_forget_errors();
     link->budget = 1;
     return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
@@ -3843,8 +4803,11 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
 static ptrdiff_t wsi_tls_shut(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     ptrdiff_t result = 1;
+    if (wsi_tls_of(link)->failed)
+        return WS_FAILED;
     if (SSL_in_init(ssl))
         return 1; /* nothing was opened yet */
+    wsi_tls_forget_errors();
     if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
         result = wsi_tls_result(link);
     return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
@@ -3875,8 +4838,10 @@ static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config, boo
                             wsi_sentence *why) {
     wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
     *error = tls ? WS_ERROR_TLS : WS_ERROR_MEMORY;
-    if (!tls)
+    if (!tls) {
+        (void)wsi_platform_say(why, *error, "%s", ws_error_text(*error));
         return NULL;
+    }
     wsi_tls_forget_errors();
     tls->memory = memory;
     tls->references = 1;
@@ -3890,10 +4855,16 @@ static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config, boo
     return NULL;
 }
 
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get1_peer_certificate(ssl); }
+#else
+static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get_peer_certificate(ssl); }
+#endif
+
 /* RFC 4514: the subject of the certificate that the peer showed and that was verified. */
 static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
-    X509 *certificate = SSL_get_peer_certificate(ssl);
+    X509 *certificate = wsi_tls_peer_certificate(ssl);
     bool verified = certificate && SSL_get_verify_result(ssl) == X509_V_OK
                     && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
     BIO *bio = verified ? BIO_new(BIO_s_mem()) : NULL;
@@ -4085,7 +5056,7 @@ static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
 
 /*
 >> LOOP ===================================================================================
-   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, PLATFORM,
+   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, ENGINE, PLATFORM,
    POLL. What connections add to a round hangs on function pointers (wsi_hooks). Prefixes:
    wsi_loop_, wsi_timer_, wsi_alarm_ (timers of the program), wsi_watch_.
 */
@@ -4126,7 +5097,7 @@ typedef struct wsi_post {
 
 typedef struct wsi_hooks { /* set by those that have connections */
     void (*settle)(ws_loop *loop);   /* at the end of each round: send, say on_close, free */
-    void (*shutdown)(ws_loop *loop); /* close everything with 1012 */
+    void (*shutdown)(ws_loop *loop); /* close everything */
     void (*finish)(ws_loop *loop);   /* drop everything */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
@@ -4168,6 +5139,7 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
+    wsi_buffer json;   /* what ws_send_json and its like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
     struct wsi_tls *default_tls; /* of clients without a config of their own */
     wsi_window window;
@@ -4190,10 +5162,17 @@ struct ws_loop {
     wsi_poll poll; /* large: last */
 };
 
-static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
+/* The first error stays, with loop->why if that says it. */
+static bool wsi_loop_fail_said(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->error = error;
     return false;
+}
+
+static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
+    if (loop && !loop->error)
+        loop->why.text[0] = 0;
+    return wsi_loop_fail_said(loop, error);
 }
 
 /* The system's random bytes, fetched many at a time. */
@@ -4645,6 +5624,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
+    wsi_buffer_free(&loop->memory, &loop->json);
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
@@ -4924,28 +5904,30 @@ static void wsi_conn_interest(ws_conn *conn) {
 
 /* --- the transport --- */
 
-static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
-    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t size) {
     ws_link *link = &conn->source.link;
     ptrdiff_t got;
-    if (!transport)
-        return wsi_tcp_read(link, data, size);
     conn->crossed &= (uint8_t)~WS_READ;
     link->wants = WS_READ;
+    link->budget = !link->pending; /* once more for what is at hand, not for what comes meanwhile: others wait */
     link->pending = false;
-    got = link->session ? transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
+    got = link->session ? wsi_conn_endpoint(conn)->transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
         conn->crossed |= WS_READ;
     if (link->unsent && !conn->blocked) { /* an answer of its own */
         conn->blocked = true;
-        conn->took = wsi_conn_loop(conn)->now;
         wsi_conn_interest(conn);
     }
     return got;
 }
 
+static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
+    return wsi_conn_endpoint(conn)->transport ? wsi_conn_receive_through(conn, data, size)
+                                              : wsi_tcp_read(&conn->source.link, data, size);
+}
+
 /* Through a transport: as much as it takes, small spans put together. */
-static ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
+WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
     wsi_buffer *record = &wsi_conn_loop(conn)->record;
@@ -5526,7 +6508,7 @@ static void wsi_conn_message(ws_conn *conn, ws_message message) {
 }
 
 /* Nothing more is whole in the window: keeps the rest, and sends what was answered. */
-static void wsi_conn_leave_window(ws_conn *conn) {
+static inline void wsi_conn_leave_window(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window_restore(&loop->window);
     if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
@@ -5568,7 +6550,7 @@ static bool wsi_conn_make_room(ws_conn *conn) {
 }
 
 /* Reads into the loop's window. false: nothing came. */
-static bool wsi_conn_fill(ws_conn *conn) {
+static inline bool wsi_conn_fill(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
     ptrdiff_t got;
@@ -5679,7 +6661,7 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     }
 }
 
-static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
+static inline void wsi_conn_serve(ws_conn *conn, unsigned ready) {
     if (conn->over) {
         wsi_conn_linger(conn, ready);
         return;
@@ -5771,25 +6753,25 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
 }
 
 /* Gives it a descriptor, which it owns from now on, or -1 for a transport without one. host: whom
-   TLS must find there. false: nothing has changed, and the descriptor is the caller's still. */
-static bool wsi_conn_attach(ws_conn *conn, int descriptor, const char *host) {
+   TLS must find there. An error: nothing has changed, and the descriptor is the caller's still. */
+static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
     link->descriptor = descriptor;
     conn->source.ready = wsi_conn_ready;
     if (!wsi_conn_poll(conn, WS_READ)) {
         link->descriptor = -1;
-        return false;
+        return WS_ERROR_DESCRIPTORS;
     }
     if (transport && !transport->open(link, host, transport->user)) {
         (void)wsi_conn_poll(conn, WS_NONE);
         link->descriptor = -1;
         link->session = NULL;
-        return false;
+        return WS_ERROR_MEMORY;
     }
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
     wsi_conn_tick(conn);
-    return true;
+    return WS_OK;
 }
 
 static ws_close_info wsi_conn_closed(const ws_conn *conn) {
@@ -5827,8 +6809,11 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_loop *loop = wsi_conn_loop(conn);
     (void)wsi_conn_poll(conn, WS_NONE);
-    if (transport && conn->source.link.session)
+    if (transport && conn->source.link.session) {
+        if (!conn->shut)
+            (void)transport->shut(&conn->source.link); /* as far as the socket takes it */
         transport->close(&conn->source.link);
+    }
     conn->source.link.session = NULL;
     conn->source.link.unsent = conn->source.link.pending = false;
     wsi_tcp_close(&conn->source.link);
@@ -6171,6 +7156,34 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
     return ws_send(conn, message);
 }
 
+#ifndef WS_NO_JSON
+/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
+static ws_error wsi_conn_json(ws_loop *loop, ws_message *message, const char *format, va_list arguments) {
+    ws_error error = WS_ERROR_ARGUMENT;
+    if (loop->json.capacity > WSI_ARENA) /* once it was large */
+        wsi_buffer_free(&loop->memory, &loop->json);
+    loop->json.size = 0;
+    if (format)
+        error = wsi_json_write(&loop->memory, &loop->json, format, arguments);
+    message->data = loop->json.data;
+    message->size = loop->json.size;
+    message->type = WS_TEXT;
+    return error;
+}
+
+WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
+    ws_message message;
+    ws_error error;
+    va_list arguments;
+    if (!conn)
+        return false;
+    va_start(arguments, format);
+    error = wsi_conn_json(wsi_conn_loop(conn), &message, format, arguments);
+    va_end(arguments);
+    return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
+}
+#endif
+
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last) {
     if (!conn || !wsi_conn_may_send(conn) || !wsi_engine_part(&conn->engine, part, last))
         return false;
@@ -6249,13 +7262,17 @@ WS_API ws_id ws_conn_id(const ws_conn *conn) {
 
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
     uint64_t number = (id & UINT32_MAX) - 1;
+    const wsi_endpoint *endpoint;
     ws_conn *conn;
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
         return NULL;
     conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
     if (conn->generation != id >> 32 || !conn->engine.env)
         return NULL;
-    return conn->handler || (wsi_conn_is_client(conn) && !conn->over) ? conn : NULL;
+    if (conn->handler)
+        return conn;
+    endpoint = wsi_conn_endpoint(conn);
+    return wsi_conn_is_client(conn) && (!conn->over || (endpoint->returns && !endpoint->ending)) ? conn : NULL;
 }
 
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(conn) : NULL; }
@@ -6309,7 +7326,7 @@ typedef struct wsi_client {
     wsi_endpoint endpoint; /* first */
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its strings are ours, but for tls' and headers */
+    ws_client_config config; /* its origin, proxy, unix_path are ours; transport leads to our own, or NULL */
     char *url, *subprotocols, *server_name;
     char **headers;
     size_t header_count;     /* with the NULL behind them */
@@ -6410,19 +7427,20 @@ static void wsi_client_begin(wsi_client *client, int descriptor) {
     wsi_endpoint *endpoint = &client->endpoint;
     char host[256];
     bool carried = client->config.transport || client->where.secure;
+    ws_error error;
     memcpy(host, client->where.host.data, client->where.host.size);
     host[client->where.host.size] = 0;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
     client->phase = WSI_PHASE_ASKING;
     endpoint->transport = carried ? &client->transport : NULL;
-    if (wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host)) {
+    error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
+    if (!error) {
         wsi_client_ask(client);
         return;
     }
     if (descriptor >= 0)
         (void)close(descriptor);
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_DESCRIPTORS, "%s: no memory for TLS, or the "
-                                             "descriptor is beyond FD_SETSIZE", host));
+    wsi_client_fail(client, error);
 }
 
 /* --- the proxy (RFC 9110 9.3.6) --- */
@@ -6566,8 +7584,9 @@ static void wsi_client_connect_next(wsi_client *client, int error) {
         return;
     }
     wsi_client_fail(client, wsi_platform_say(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
-                                             "cannot connect to %s%.*s: %s", client->proxy.host.data ? "the proxy " : "",
-                                             (int)peer.size, peer.data, strerror(error)));
+                                             "cannot connect to %s%.*s: %s",
+                                             client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
+                                             strerror(error)));
 }
 
 static void wsi_client_forget_addresses(wsi_client *client) {
@@ -6862,6 +7881,7 @@ static void wsi_client_opened(wsi_client *client) {
     conn->engine.chunks = client->handler.on_chunk != NULL;
     client->phase = WSI_PHASE_OPEN;
     client->pause = 0;
+    conn->took = client->endpoint.loop->now;
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -6912,7 +7932,7 @@ static void wsi_client_leave(ws_conn *conn) {
     if (conn->handler)
         return;
     conn->broken = true; /* there was no WebSocket: nothing is to be ended in order */
-    if (client->redirected || client->phase == WSI_PHASE_WAITING)
+    if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
     if (client->handler.on_error)
@@ -7060,6 +8080,8 @@ static ws_error wsi_client_check(wsi_client *client) {
             return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
                                     "is malformed, or part of the handshake itself",
                                     (unsigned)(line - client->headers + 1));
+    if (client->server_name && !wsi_url_host(wsi_text_z(client->server_name), strchr(client->server_name, ':') != NULL))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "tls.server_name is no host's name");
     if (client->config.transport && !wsi_endpoint_carries(&client->transport))
         return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
     if (!client->config.proxy)
@@ -7109,6 +8131,10 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     if (config.transport)
         client->transport = *config.transport;
     client->config.origin = client->config.proxy = client->config.unix_path = NULL;
+    client->config.subprotocols = NULL; /* kept elsewhere, as our own */
+    client->config.headers = NULL;
+    client->config.transport = config.transport ? &client->transport : NULL;
+    memset(&client->config.tls, 0, sizeof client->config.tls);
     if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
         return client;
     if (client->conn)
@@ -7227,6 +8253,9 @@ static bool wsi_client_sent(ws_conn *conn, bool closing) {
         client->wait(client, WS_OFF);
     while (closing && wsi_client_lives(client))
         (void)wsi_client_pull(client, &event, WS_OFF);
+    while (closing && (conn->source.link.session || conn->source.link.descriptor >= 0)
+           && !client->endpoint.loop->error)
+        client->wait(client, WS_OFF); /* for the end of the transport, too: close_ms at most */
     return closing || !conn->broken;
 }
 
@@ -7634,6 +8663,32 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
     return server && wsi_server_broadcast(server, room, NULL, message) == WS_OK;
 }
 
+#ifndef WS_NO_JSON
+WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
+    ws_message message;
+    ws_error error;
+    va_list arguments;
+    if (!sender)
+        return false;
+    va_start(arguments, format);
+    error = wsi_conn_json(wsi_conn_loop(sender), &message, format, arguments);
+    va_end(arguments);
+    return error ? wsi_engine_refuse(&sender->engine, error) : wsi_server_broadcast_from(sender, room, NULL, message);
+}
+
+WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
+    ws_message message;
+    ws_error error;
+    va_list arguments;
+    if (!server)
+        return false;
+    va_start(arguments, format);
+    error = wsi_conn_json(server->endpoint.loop, &message, format, arguments);
+    va_end(arguments);
+    return !error && ws_server_broadcast(server, room, message);
+}
+#endif
+
 /* --- routes --- */
 
 typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, WSI_UNKNOWN } wsi_convertor;
@@ -7893,6 +8948,7 @@ static void wsi_server_open(ws_conn *conn, const wsi_route *route, const wsi_sli
     conn->user = route->handler.user;
     conn->engine.chunks = route->handler.on_chunk != NULL;
     server->open_count++;
+    conn->took = server->endpoint.loop->now;
     wsi_conn_tick(conn);
     if (route->handler.on_open)
         route->handler.on_open(conn);
@@ -7990,7 +9046,7 @@ static bool wsi_server_take(ws_server *server, int descriptor) {
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
     if (!conn)
         return false;
-    if (wsi_conn_attach(conn, descriptor, NULL))
+    if (wsi_conn_attach(conn, descriptor, NULL) == WS_OK)
         return true;
     wsi_conn_free(conn);
     return false;
@@ -8065,18 +9121,21 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
 }
 
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
-    ws_error error;
-    wsi_tls *tls;
     ws_loop *loop = server ? server->endpoint.loop : NULL;
+    wsi_sentence why;
+    wsi_tls *tls = NULL;
+    ws_error error = WS_ERROR_STATE;
     if (!server || !config)
         return false;
-    if (!server->tls) {
-        (void)wsi_platform_say(&loop->why, WS_ERROR_STATE, "the server was not started with a certificate");
+    if (server->tls)
+        tls = wsi_endpoint_tls(loop, config, true, &error, &why);
+    else
+        (void)wsi_platform_say(&why, error, "the server was not started with a certificate");
+    if (!tls) {
+        if (!loop->error)
+            loop->why = why;
         return false;
     }
-    tls = wsi_endpoint_tls(loop, config, true, &error, &loop->why);
-    if (!tls)
-        return false;
     wsi_tls_release(server->tls); /* lives on with its connections */
     server->tls = tls;
     server->transport = tls->transport;
@@ -8150,7 +9209,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     error = wsi_server_start(server, &config);
     if (!error)
         return server;
-    (void)wsi_loop_fail(loop, error);
+    (void)wsi_loop_fail_said(loop, error);
     server->endpoint.freed = true;
     wsi_endpoint_retire(&server->endpoint);
     return NULL;
@@ -8182,7 +9241,7 @@ WS_API uint16_t ws_port(const ws_server *server) {
 /*
 >> TEST ===================================================================================
    The test client: a blocking client whose transport leads to a server in the same process, through
-   two buffers. Calls MEMORY, TEXT, ENGINE, LOOP, CONNECTION, CLIENT, SERVER.
+   two buffers. Calls MEMORY, TEXT, ENGINE, PLATFORM, LOOP, CONNECTION, CLIENT, SERVER.
    Who waits runs both loops until nothing moves any more, and then moves the server's clock on.
 */
 
@@ -8518,7 +9577,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
    OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
    CHANGES
-   0.2.0   the client, TLS, transports that plug in, the test client
+   0.2.0   the client, TLS, transports that plug in, the test client, JSON
    0.1.0   the server: handshake, frames, rooms, pages, select
 */
 

@@ -156,10 +156,25 @@ static inline void raw_forget(void) {
     net.peer_count = 0;
 }
 
+/* What a thread that resolves holds is given back soon after its answer: waits until so many are left. */
+static inline void client_await_descriptors(size_t wanted) {
+    int i;
+    for (i = 0; i < 2000 && net_descriptors() != wanted; i++) {
+        struct timeval little = {0, 1000};
+        (void)select(0, NULL, NULL, NULL, &little);
+    }
+}
+
 static inline void client_finish(const char *file, int line) {
     size_t i;
     for (i = 0; i < client.server_count; i++)
         raw_close(&client.servers[i]);
+    net_inside(true);
+    ws_loop_free(net.loop);
+    net_inside(false);
+    net.loop = NULL;
+    raw_forget();
+    client_await_descriptors(net.descriptors);
     net_finish(file, line);
 }
 
@@ -227,20 +242,6 @@ static inline bool raw_fill_hole(raw_server *hole) {
             return true;
     }
     return false;
-}
-
-/* What a thread that resolves holds is given back soon after its answer. */
-static inline void client_wait_for_threads(void) {
-    int i;
-    size_t now = net_descriptors(), before;
-    for (i = 0; i < 200; i++) {
-        struct timeval little = {0, 1000};
-        before = now;
-        (void)select(0, NULL, NULL, NULL, &little);
-        now = net_descriptors();
-        if (now == before && i > 3)
-            break;
-    }
 }
 
 /* --- heads --- */

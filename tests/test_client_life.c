@@ -750,7 +750,6 @@ static void run_end(phase p, int how, bool reconnects) {
     net.loop = NULL;
     CHECK_EQ(client.errors + net.opened, p >= PHASE_OPEN ? attempts : attempts + 1);
     calls_let_go();
-    client_wait_for_threads();
     CLIENT_END();
 }
 

@@ -213,7 +213,6 @@ static void test_allocations(bool after) {
         check_told();
         CHECK_EQ(ws_loop_error(net.loop), WS_OK);
         CHECK(recovered(raw));
-        client_wait_for_threads();
         CLIENT_END();
         if (through)
             break;
@@ -267,7 +266,6 @@ static bool fault_at(size_t i, size_t n, bool after) {
         CHECK(ws_loop_error(net.loop) == WS_OK && recovered(raw));
     }
     calls_reset();
-    client_wait_for_threads();
     CLIENT_END();
     return hit;
 }
@@ -302,7 +300,6 @@ static void test_sizes(void) {
         scenario(raw);
         check_told();
         CHECK(recovered(raw));
-        client_wait_for_threads();
         calls_reset();
         CLIENT_END();
     }
@@ -312,9 +309,9 @@ static void test_sizes(void) {
 
 /* A server in a thread of its own, whose calls do not fail: redirects, answers, says something, waits
    for a close, closes. Ended by a request for /quit. */
-static raw_server helper;
+static raw_server partner;
 
-static size_t helper_read(int fd, char *text, size_t size) {
+static size_t partner_read(int fd, char *text, size_t size) {
     size_t used = 0;
     text[0] = 0;
     while (used + 1 < size && !strstr(text, "\r\n\r\n")) {
@@ -326,7 +323,7 @@ static size_t helper_read(int fd, char *text, size_t size) {
     return used;
 }
 
-static void helper_serve(int fd, const char *head) {
+static void partner_serve(int fd, const char *head) {
     static const char said[] = "\x81\x05hello\x89\x01p\x82\x03\x01\x02\x03";
     bytes out = {NULL, 0, 0};
     raw_fill(&out, head, RAW_GOOD "\r\n");
@@ -345,16 +342,16 @@ static void helper_serve(int fd, const char *head) {
     (void)send(fd, "\x88\x02\x03\xe8", 4, MSG_NOSIGNAL);
 }
 
-static void *helper_run(void *unused) {
+static void *partner_run(void *unused) {
     static char head[8000];
     struct timeval limit = {1, 0};
     (void)unused;
     while (true) {
-        int fd = accept(helper.fd, NULL, NULL);
+        int fd = accept(partner.fd, NULL, NULL);
         if (fd < 0)
             continue;
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        if (helper_read(fd, head, sizeof head)) {
+        if (partner_read(fd, head, sizeof head)) {
             static const char moved[] = "HTTP/1.1 302 Found\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n";
             if (strncmp(head, "GET /quit", 9) == 0) {
                 (void)close(fd);
@@ -363,36 +360,36 @@ static void *helper_run(void *unused) {
             if (strncmp(head, "GET /old", 8) == 0)
                 (void)send(fd, moved, sizeof moved - 1, MSG_NOSIGNAL);
             else
-                helper_serve(fd, head);
+                partner_serve(fd, head);
         }
         (void)close(fd);
     }
 }
 
-static pthread_t helper_thread;
+static pthread_t partner_thread;
 
-static void helper_start(void) {
+static void partner_start(void) {
     memset(&client, 0, sizeof client);
-    helper = *raw_listen();
-    (void)fcntl(helper.fd, F_SETFL, fcntl(helper.fd, F_GETFL) & ~O_NONBLOCK);
-    if (pthread_create(&helper_thread, NULL, helper_run, NULL) != 0)
+    partner = *raw_listen();
+    (void)fcntl(partner.fd, F_SETFL, fcntl(partner.fd, F_GETFL) & ~O_NONBLOCK);
+    if (pthread_create(&partner_thread, NULL, partner_run, NULL) != 0)
         abort();
 }
 
-static void helper_end(void) {
+static void partner_end(void) {
     static const char quit[] = "GET /quit HTTP/1.1\r\n\r\n";
     struct sockaddr_in address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
-    address.sin_port = htons(helper.port);
+    address.sin_port = htons(partner.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0
         || send(fd, quit, sizeof quit - 1, MSG_NOSIGNAL) != (ssize_t)sizeof quit - 1)
         abort();
-    (void)pthread_join(helper_thread, NULL);
+    (void)pthread_join(partner_thread, NULL);
     (void)close(fd);
-    raw_close(&helper);
+    raw_close(&partner);
 }
 
 static drive_memory blocking_memory;
@@ -412,7 +409,7 @@ static bool blocking_scenario(const char *host, bool after_all) {
     config.limits.close_ms = 30;
     config.limits.ping_ms = config.limits.pong_ms = after_all ? 30 : 0;
     config.subprotocols = "chat";
-    (void)snprintf(url, sizeof url, "ws://me:too@%s:%u/old", host, (unsigned)helper.port);
+    (void)snprintf(url, sizeof url, "ws://me:too@%s:%u/old", host, (unsigned)partner.port);
     calls.inside = true;
     conn = ws_connect(url, &config);
     good = conn && !ws_last_error(conn);
@@ -435,7 +432,7 @@ static void test_blocking_allocations(bool after) {
         return;
     calls_reset();
     descriptors = net_descriptors();
-    helper_start();
+    partner_start();
     for (n = 1; n < 2000; n++) {
         memset(&blocking_memory, 0, sizeof blocking_memory);
         blocking_memory.fail_at = n;
@@ -448,7 +445,7 @@ static void test_blocking_allocations(bool after) {
         }
     }
     CHECK(n < 2000 && points > 3);
-    helper_end();
+    partner_end();
     CHECK_EQ(net_descriptors(), descriptors);
     if (test_now.running)
         printf("blocking, allocations: %zu points\n", points);
@@ -465,7 +462,7 @@ static void test_blocking_faults(bool after) {
             continue;
         calls_reset();
         descriptors = net_descriptors();
-        helper_start();
+        partner_start();
         for (n = 1, points = 0; n <= most; n++) {
             bool hit, good;
             calls_reset();
@@ -485,8 +482,8 @@ static void test_blocking_faults(bool after) {
         CHECK(n <= 200);
         memset(&blocking_memory, 0, sizeof blocking_memory);
         CHECK(blocking_scenario("127.0.0.1", false)); /* and without a fault it works again */
-        helper_end();
-        client_wait_for_threads();
+        partner_end();
+        client_await_descriptors(descriptors);
         CHECK_EQ(net_descriptors(), descriptors);
     }
 }

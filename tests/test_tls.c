@@ -292,6 +292,40 @@ static void test_gathered(int version) {
     TLS_END();
 }
 
+/* Broadcasts and messages by turns, from one callback. */
+static void mixture(ws_conn *conn, unsigned number, ws_message message) {
+    int i;
+    (void)number;
+    (void)message;
+    for (i = 0; i < 20; i++) {
+        (void)ws_broadcast_text(conn, NULL, "to all");
+        (void)ws_send_text(conn, "to one");
+    }
+}
+
+static void test_mixture(int version) {
+    raw *r;
+    if (!test_begin("what leaves in one round leaves in one record, broadcasts too, %s", version_name(version)))
+        return;
+    CHECK(start_version(version));
+    net.on_message = mixture;
+    r = raw_open();
+    (void)tls_settle();
+    r->records = 0;
+    raw_frames(r, "81\"go\"");
+    UNTIL(r->plain.size == 40 * 8);
+    CHECK_EQ(r->records, 1);
+    r->plain.size = r->records = 0;
+    CHECK(ws_send_binary(net.conns[1], net.peers, 15000)); /* header and data */
+    UNTIL(r->plain.size == 15004);
+    CHECK_EQ(r->records, 1);
+    r->plain.size = r->records = 0;
+    CHECK(ws_server_broadcast(net.server, NULL, (ws_message){(const uint8_t *)net.peers, 15000, WS_BINARY}));
+    UNTIL(r->plain.size == 15004);
+    CHECK_EQ(r->records, 1);
+    TLS_END();
+}
+
 static void test_full_records(int version) {
     uint8_t *data = sample(MIB);
     client *c;
@@ -2119,6 +2153,7 @@ int main(int argc, char **argv) {
         test_echo(versions[v]);
         test_large(versions[v]);
         test_gathered(versions[v]);
+        test_mixture(versions[v]);
         test_full_records(versions[v]);
         test_slow_reader(versions[v]);
         for (policy = WS_SLOW_CLOSE; policy <= WS_SLOW_LATEST; policy++) {

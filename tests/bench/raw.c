@@ -27,9 +27,12 @@ static int secure(const char *cert, const char *key) {
 static int start(int peer) {
     if (!context)
         return 1;
+    SSL_free(tls[peer]);
     tls[peer] = SSL_new(context);
-    return tls[peer] && SSL_set_fd(tls[peer], peer) == 1 && SSL_accept(tls[peer]) == 1
-           && fcntl(peer, F_SETFL, O_NONBLOCK) == 0;
+    if (!tls[peer] || SSL_set_fd(tls[peer], peer) != 1)
+        return 0;
+    SSL_set_accept_state(tls[peer]); /* SSL_read does the handshake */
+    return fcntl(peer, F_SETFL, O_NONBLOCK) == 0;
 }
 
 /* 1: goes on. */
