@@ -64,7 +64,7 @@ bench:
 install: ws.h
 	mkdir -p $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/pkgconfig
 	cp ws.h $(DESTDIR)$(PREFIX)/include/ws.h
-	printf 'Name: ws\nDescription: WebSockets for C in one header\nVersion: %s\nCflags: -I%s/include\n' \
+	printf 'Name: ws\nDescription: WebSockets for C in one header\nVersion: %s\nCflags: -I%s/include\nLibs: -lssl -lcrypto -pthread\n' \
 		"$$(sed -n 's/^#define WS_VERSION "\(.*\)"/\1/p' ws.h)" '$(PREFIX)' \
 		> $(DESTDIR)$(PREFIX)/share/pkgconfig/ws.pc
 
@@ -87,8 +87,8 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h
 $(EXAMPLES) $(BUILD)/driver: CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
 
 $(BUILD)/driver: tests/interop/driver.c ws.h
 	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
