@@ -4339,6 +4339,7 @@ typedef struct wsi_tls_session { /* one connection's; the session of its link */
     size_t sent;    /* of it */
     size_t size;    /* of this struct */
     bool failed;    /* nothing may be said any more */
+    bool ended;     /* the socket's stream came to its end */
     char name[1];   /* whom the certificate must name; empty: nobody */
 } wsi_tls_session;
 
@@ -4352,8 +4353,7 @@ static void wsi_tls_forget_errors(void) {
         ERR_clear_error();
 }
 
-static const char *wsi_tls_reason_text(void) {
-    unsigned long code = ERR_peek_error();
+static const char *wsi_tls_reason_text(unsigned long code) {
     const char *text = code ? ERR_reason_error_string(code) : NULL;
     if (code && ERR_GET_LIB(code) == ERR_LIB_SYS)
         return strerror(ERR_GET_REASON(code));
@@ -4372,6 +4372,8 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
     }
     if (got == 0)
         BIO_set_retry_read(bio);
+    if (got == WS_ENDED)
+        wsi_tls_of(link)->ended = true;
     return got == WS_ENDED ? 0 : -1;
 }
 
@@ -4454,7 +4456,7 @@ static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why)
     BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
     if (!bio)
         (void)wsi_platform_say(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
-                               wsi_tls_reason_text());
+                               wsi_tls_reason_text(ERR_peek_error()));
     return bio;
 }
 
@@ -4488,7 +4490,7 @@ static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pe
     }
     if (bio && !good)
         (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
-                               wsi_tls_reason_text());
+                               wsi_tls_reason_text(ERR_peek_error()));
     else if (good && !wsi_tls_read_all())
         good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
                                 file ? file : "the PEM text") == WS_OK;
@@ -4503,10 +4505,10 @@ static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem,
     const char *name = file ? file : "the PEM text";
     if (key && !good)
         (void)wsi_platform_say(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
-                               wsi_tls_reason_text());
+                               wsi_tls_reason_text(ERR_peek_error()));
     else if (bio && !good)
         (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
-                               name, wsi_tls_reason_text());
+                               name, wsi_tls_reason_text(ERR_peek_error()));
     EVP_PKEY_free(key);
     BIO_free(bio);
     return good;
@@ -4730,7 +4732,7 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     wsi_sentence *say = &tls->failure;
     long verdict = SSL_get_verify_result(session->ssl);
     bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
-    unsigned long code = ERR_peek_error();
+    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the newest is ours */
     int reason = ERR_GET_REASON(code);
     session->failed = true;
     tls->failed = link;
@@ -4746,25 +4748,26 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
         tls->failure_error = wsi_platform_say(say, WS_ERROR_CLOSED, "the connection ended within TLS");
     else if (wsi_tls_is_alert_on_certificate(reason))
         tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
-                                              "one: %s", wsi_tls_reason_text());
+                                              "one: %s", wsi_tls_reason_text(code));
     else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST
              || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
         tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
-                                              wsi_tls_reason_text());
+                                              wsi_tls_reason_text(code));
     else
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text());
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text(code));
     ERR_clear_error();
 }
 
+/* Not by SSL_get_error: for that OpenSSL's queue of errors would have to be cleared before each call, which
+   costs more than all else here. What the program's own use of OpenSSL left there decides nothing. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
-    bool again = BIO_should_retry(SSL_get_rbio(ssl)) != 0;
-    if (SSL_want_read(ssl) && again) {
+    if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
         link->wants = WS_READ;
         return 0;
     }
-    if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !ERR_peek_error())
-        return WS_ENDED; /* with an error it was an alert */
+    if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
+        return WS_ENDED; /* an alert that is fatal would have set its state back */
     wsi_tls_failed(link);
     return WS_FAILED;
 }
@@ -4773,7 +4776,6 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     size_t total = 0, got;
     ptrdiff_t result = 0;
-    wsi_tls_forget_errors();
     while (total < size) {
         if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
             result = wsi_tls_result(link);
@@ -4795,7 +4797,6 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     size_t sent;
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
-    wsi_tls_forget_errors();
     link->budget = 1;
     return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
@@ -4807,7 +4808,6 @@ static ptrdiff_t wsi_tls_shut(ws_link *link) {
         return WS_FAILED;
     if (SSL_in_init(ssl))
         return 1; /* nothing was opened yet */
-    wsi_tls_forget_errors();
     if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
         result = wsi_tls_result(link);
     return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
