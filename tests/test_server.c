@@ -1,8 +1,9 @@
-/* SERVER: routes, pages, who may connect, limits, shutdown. Rooms are in test_rooms.c. */
+/* SERVER: routes, pages, who may connect, limits, shutdown. Rooms are in test_rooms.c. Sockets where it is
+   about bytes, ports or what the system buffers; else test clients. */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "net.h"
+#include "behaviour.h"
 
 /* --- routes --- */
 
@@ -32,7 +33,6 @@ static const struct {
     {"/ws", "/w", NULL},
     {"/ws", "/WS", NULL},
     {"/ws", "/%77s", ""},
-    {"/ws", "http://127.0.0.1:%u/ws", ""},
     {"/ws/{room}", "/ws/lobby", "room=lobby"},
     {"/ws/{room}", "/ws/", NULL},
     {"/ws/{room}", "/ws", NULL},
@@ -67,30 +67,54 @@ static const struct {
     {"/files/{rest:path}", "/files/", "rest="},
     {"/files/{rest:path}", "/files", NULL},
     {"/{rest:path}", "/", "rest="},
-    {"/{rest:path}", "/a%2f..%2fb", "rest=a/../b"},
-    {"/ws", "*", NULL}};
+    {"/{rest:path}", "/a%2f..%2fb", "rest=a/../b"}};
 
 static void test_routes(void) {
     size_t i;
     for (i = 0; i < sizeof routes / sizeof *routes; i++) {
         ws_handler handler = net_handler();
-        char path[200];
+        bool found = routes[i].wanted != NULL;
         if (!test_begin("route %s for %s", routes[i].pattern, routes[i].path))
+            continue;
+        CHECK(behaviour_start_bare(NULL));
+        handler.on_open = note_params;
+        CHECK(ws_route(net.server, routes[i].pattern, &handler));
+        ws_conn *conn = behaviour_connect(routes[i].path, NULL);
+        CHECK_EQ(ws_status(conn), found ? 101 : 404);
+        CHECK_EQ(ws_last_error(conn), found ? WS_OK : WS_ERROR_REFUSED);
+        CHECK_EQ(ws_state(conn), found ? WS_OPEN : WS_CLOSED);
+        CHECK_EQ(net.opened, found);
+        if (found)
+            CHECK_STR(params, routes[i].wanted);
+        else /* its body is there as long as its header says */
+            CHECK(ws_header(conn, "Content-Length")
+                  && (size_t)atoi(ws_header(conn, "Content-Length")) == strlen(ws_body(conn)));
+        BEHAVIOUR_END();
+    }
+}
+
+/* Targets that no client of ours sends. */
+static void test_other_targets(void) {
+    static const char *const targets[] = {"http://127.0.0.1:%u/ws", "*"};
+    size_t i;
+    for (i = 0; i < 2; i++) {
+        ws_handler handler = net_handler();
+        char target[200];
+        if (!test_begin("route /ws for %s", targets[i]))
             continue;
         net_start_loop(NULL);
         net.server = ws_listen(net.loop, NULL);
         handler.on_open = note_params;
-        CHECK(ws_route(net.server, routes[i].pattern, &handler));
+        CHECK(ws_route(net.server, "/ws", &handler));
         peer *p = net_connect();
-        if (strncmp(routes[i].path, "http", 4) == 0)
-            (void)snprintf(path, sizeof path, "http://127.0.0.1:%u/ws", (unsigned)ws_port(net.server));
-        else
-            (void)snprintf(path, sizeof path, "%s", routes[i].path);
-        peer_upgrade(p, path, NULL);
-        CHECK_EQ(peer_status(p), routes[i].wanted ? 101 : strcmp(path, "*") == 0 ? 400 : 404);
-        CHECK_EQ(net.opened, routes[i].wanted != NULL);
-        if (routes[i].wanted)
-            CHECK_STR(params, routes[i].wanted);
+        (void)snprintf(target, sizeof target, "*");
+        if (!i)
+            (void)snprintf(target, sizeof target, "http://127.0.0.1:%u/ws", (unsigned)ws_port(net.server));
+        peer_upgrade(p, target, NULL);
+        CHECK_EQ(peer_status(p), i ? 400 : 101);
+        CHECK_EQ(net.opened, !i);
+        if (!i)
+            CHECK_STR(params, "");
         NET_END();
     }
 }
@@ -134,25 +158,23 @@ static void test_patterns(void) {
     for (i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         if (!test_begin("pattern %s", patterns[i].pattern ? patterns[i].pattern : "NULL"))
             continue;
-        net_start_loop(NULL);
-        net.server = ws_listen(net.loop, NULL);
+        CHECK(behaviour_start_bare(NULL));
         CHECK_EQ(ws_route(net.server, patterns[i].pattern, &handler), patterns[i].error == WS_OK);
         CHECK_EQ(ws_loop_error(net.loop), patterns[i].error);
         if (patterns[i].error)
             CHECK_EQ(ws_run(net.loop), patterns[i].error); /* and says so at once */
-        NET_END();
+        BEHAVIOUR_END();
     }
     if (!test_begin("pattern without a handler, page without a body"))
         return;
-    net_start_loop(NULL);
-    net.server = ws_listen(net.loop, NULL);
+    CHECK(behaviour_start_bare(NULL));
     CHECK(!ws_route(net.server, "/", NULL));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
     CHECK(!ws_page(net.server, "/", "text/html", NULL) && !ws_page(net.server, "/", NULL, "x"));
     CHECK(!ws_page(net.server, "/", "text/html\r\nX: y", "x"));
     CHECK(!ws_route(net.server, "no slash", &handler));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT); /* the first stays */
-    NET_END();
+    BEHAVIOUR_END();
 }
 
 static void first_opens(ws_conn *conn) {
@@ -164,16 +186,16 @@ static void test_first_fits(void) {
     ws_handler handler = net_handler();
     if (!test_begin("the first registered route that fits wins"))
         return;
-    CHECK(net_start());
+    CHECK(behaviour_start());
     handler.on_open = first_opens;
     CHECK(ws_route(net.server, "/a/{n:int}", &handler));
     CHECK(net_route("/a/{room}") && net_route("/a/7"));
     CHECK(ws_page(net.server, "/a/7", "text/plain", "a page of the same path"));
-    peer *p = net_peer("/a/7");
-    CHECK_FRAMES(p, "81\"first\"");
-    p = net_peer("/a/b");
-    CHECK_FRAMES(p, "");
-    NET_END();
+    ws_conn *conn = behaviour_open("/a/7");
+    CHECK_GETS(conn, "t:first");
+    conn = behaviour_open("/a/b");
+    CHECK_GETS(conn, "");
+    BEHAVIOUR_END();
 }
 
 /* --- pages --- */
@@ -246,6 +268,21 @@ static const struct {
     {"GET / HTTP/1.1", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n", 400, NULL},
     {"GET / HTTP/1.1", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 400, NULL}};
+
+static void test_page_is_no_websocket(void) {
+    if (!test_begin("pages: who wants a WebSocket there gets 404"))
+        return;
+    CHECK(behaviour_start());
+    CHECK(ws_page(net.server, "/page", "text/plain", "only a page"));
+    ws_conn *conn = behaviour_connect("/page", NULL);
+    CHECK_EQ(ws_status(conn), 404);
+    CHECK_EQ(ws_last_error(conn), WS_ERROR_REFUSED);
+    CHECK_EQ(ws_state(conn), WS_CLOSED);
+    CHECK(ws_body(conn)[0] && !strstr(ws_body(conn), "only a page"));
+    CHECK(ws_header(conn, "Content-Type") != NULL);
+    CHECK_EQ(net.opened, 0);
+    BEHAVIOUR_END();
+}
 
 static void test_answers(void) {
     size_t i;
@@ -407,28 +444,28 @@ static void test_page_file(void) {
 
 static const struct {
     const char *origins; /* the config; NULL: same origin */
-    const char *origin;  /* the header; NULL: none; @ is our port */
+    const char *origin;  /* the header; NULL: none */
     int status;
 } origins[] = {
     {NULL, NULL, 101},
-    {NULL, "http://127.0.0.1:@", 101},
-    {NULL, "https://127.0.0.1:@", 101},
-    {NULL, "HTTP://127.0.0.1:@", 101},
+    {NULL, "http://127.0.0.1:8000", 101},
+    {NULL, "https://127.0.0.1:8000", 101},
+    {NULL, "HTTP://127.0.0.1:8000", 101},
     {NULL, "http://127.0.0.1", 403},
     {NULL, "http://127.0.0.1:1", 403},
-    {NULL, "http://127.0.0.1:@0", 403},
-    {NULL, "http://127.0.0.2:@", 403},
+    {NULL, "http://127.0.0.1:80000", 403},
+    {NULL, "http://127.0.0.2:8000", 403},
     {NULL, "http://evil.example", 403},
-    {NULL, "http://127.0.0.1:@.evil.example", 403},
-    {NULL, "http://evil.example/127.0.0.1:@", 403},
-    {NULL, "http://evil127.0.0.1:@", 403},
-    {NULL, "http://127.0.0.1:@@evil.example", 403},
-    {NULL, "http://127.0.0.1:@/", 403},
+    {NULL, "http://127.0.0.1:8000.evil.example", 403},
+    {NULL, "http://evil.example/127.0.0.1:8000", 403},
+    {NULL, "http://evil127.0.0.1:8000", 403},
+    {NULL, "http://127.0.0.1:8000@evil.example", 403},
+    {NULL, "http://127.0.0.1:8000/", 403},
     {NULL, "null", 403},
     {NULL, "", 403},
-    {NULL, "ftp://127.0.0.1:@", 403},
-    {NULL, "127.0.0.1:@", 403},
-    {NULL, "http:127.0.0.1:@", 403},
+    {NULL, "ftp://127.0.0.1:8000", 403},
+    {NULL, "127.0.0.1:8000", 403},
+    {NULL, "http:127.0.0.1:8000", 403},
     {NULL, "http://", 403},
     {"*", "http://evil.example", 101},
     {"*", "null", 101},
@@ -442,43 +479,40 @@ static const struct {
     {"https://a.example, http://b.example:8000", "https://a.example, http://b.example:8000", 403},
     {"https://a.example, http://b.example:8000", "null", 403},
     {"https://a.example, http://b.example:8000", "", 403},
-    {"https://a.example, http://b.example:8000", "http://127.0.0.1:@", 403},
+    {"https://a.example, http://b.example:8000", "http://127.0.0.1:8000", 403},
     {"https://a.example, http://b.example:8000", NULL, 101}};
 
-/* Writes text with @ replaced: the first time by the port, later by itself. */
-static void with_port(char *to, const char *text, unsigned port) {
-    bool done = false;
-    while (*text) {
-        if (*text == '@' && !done)
-            to += sprintf(to, "%u", port);
-        else
-            *to++ = *text;
-        done = done || *text == '@';
-        text++;
+/* The client's status with these headers; origin NULL: none. */
+static int status_from(const char *host, const char *origin) {
+    const char *headers[3] = {NULL, NULL, NULL};
+    char lines[2][200];
+    ws_client_config config;
+    memset(&config, 0, sizeof config);
+    (void)snprintf(lines[0], sizeof lines[0], "Host: %s", host);
+    headers[0] = lines[0];
+    if (origin) { /* as a line, since an empty config.origin is none */
+        (void)snprintf(lines[1], sizeof lines[1], "Origin: %s", origin);
+        headers[1] = lines[1];
     }
-    *to = 0;
+    config.headers = headers;
+    ws_conn *conn = behaviour_connect("/", &config);
+    CHECK_EQ(ws_last_error(conn), ws_status(conn) == 101 ? WS_OK : WS_ERROR_REFUSED);
+    return ws_status(conn);
 }
 
 static void test_origins(void) {
     size_t i;
     for (i = 0; i < sizeof origins / sizeof *origins; i++) {
         ws_server_config config;
-        char header[200] = "", value[150];
         if (!test_begin("origins %s: Origin %s", origins[i].origins ? origins[i].origins : "same",
                         origins[i].origin ? origins[i].origin : "absent"))
             continue;
         memset(&config, 0, sizeof config);
         config.origins = origins[i].origins;
-        CHECK(net_start_with(NULL, &config));
-        if (origins[i].origin) {
-            with_port(value, origins[i].origin, ws_port(net.server));
-            (void)snprintf(header, sizeof header, "Origin: %s\r\n", value);
-        }
-        peer *p = net_connect();
-        peer_upgrade(p, "/", header);
-        CHECK_EQ(peer_status(p), origins[i].status);
+        CHECK(behaviour_start_with(&config));
+        CHECK_EQ(status_from("127.0.0.1:8000", origins[i].origin), origins[i].status);
         CHECK_EQ(net.opened, origins[i].status == 101);
-        NET_END();
+        BEHAVIOUR_END();
     }
 }
 
@@ -496,18 +530,12 @@ static const struct {
 static void test_default_ports(void) {
     size_t i;
     for (i = 0; i < sizeof default_ports / sizeof *default_ports; i++) {
-        char text[400];
         if (!test_begin("Host %s, Origin %s", default_ports[i].host, default_ports[i].origin))
             continue;
-        CHECK(net_start());
-        peer *p = net_connect();
-        (void)snprintf(text, sizeof text,
-                       "GET / HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                       default_ports[i].host, default_ports[i].origin);
-        peer_text(p, text);
-        CHECK_EQ(peer_status(p), default_ports[i].status);
-        NET_END();
+        CHECK(behaviour_start());
+        CHECK_EQ(status_from(default_ports[i].host, default_ports[i].origin), default_ports[i].status);
+        CHECK_EQ(net.opened, default_ports[i].status == 101);
+        BEHAVIOUR_END();
     }
 }
 
@@ -518,12 +546,11 @@ static void test_origin_is_ours(void) {
         return;
     memset(&config, 0, sizeof config);
     config.origins = origin;
-    CHECK(net_start_with(NULL, &config));
+    CHECK(behaviour_start_with(&config));
     strcpy(origin, "*");
-    peer *p = net_connect();
-    peer_upgrade(p, "/", "Origin: http://evil.example\r\n");
-    CHECK_EQ(peer_status(p), 403);
-    NET_END();
+    CHECK_EQ(status_from("127.0.0.1:8000", "http://evil.example"), 403);
+    CHECK_EQ(status_from("127.0.0.1:8000", "https://a.example"), 101);
+    BEHAVIOUR_END();
 }
 
 static const struct {
@@ -543,23 +570,25 @@ static void test_subprotocols(void) {
     size_t i;
     for (i = 0; i < sizeof protocols / sizeof *protocols; i++) {
         ws_handler handler = net_handler();
-        char header[100] = "", wanted[100];
+        ws_client_config config;
+        const char *header;
         if (!test_begin("subprotocols: ours %s, offered %s", protocols[i].ours ? protocols[i].ours : "none",
                         protocols[i].offered ? protocols[i].offered : "none"))
             continue;
-        CHECK(net_start());
+        CHECK(behaviour_start());
         handler.subprotocols = protocols[i].ours;
         CHECK(ws_route(net.server, "/{a}/sub", &handler));
-        if (protocols[i].offered)
-            (void)snprintf(header, sizeof header, "Sec-WebSocket-Protocol: %s\r\n", protocols[i].offered);
-        peer *p = net_connect();
-        peer_upgrade(p, "/p/sub", header);
-        CHECK_EQ(peer_status(p), 101);
-        (void)snprintf(wanted, sizeof wanted, "\r\nSec-WebSocket-Protocol: %s\r\n", protocols[i].chosen);
-        CHECK_EQ(peer_has(p, protocols[i].chosen[0] ? wanted : "Sec-WebSocket-Protocol"), protocols[i].chosen[0] != 0);
+        memset(&config, 0, sizeof config);
+        config.subprotocols = protocols[i].offered;
+        ws_conn *conn = behaviour_connect("/p/sub", &config);
+        CHECK_EQ(ws_status(conn), 101);
+        header = ws_header(conn, "Sec-WebSocket-Protocol");
+        CHECK_EQ(header != NULL, protocols[i].chosen[0] != 0);
+        CHECK_STR(header ? header : "", protocols[i].chosen);
+        CHECK_STR(ws_subprotocol(conn), protocols[i].chosen);
         CHECK_STR(ws_subprotocol(net.conns[1]), protocols[i].chosen);
         CHECK(ws_param(net.conns[1], "a") && strcmp(ws_param(net.conns[1], "a"), "p") == 0);
-        NET_END();
+        BEHAVIOUR_END();
     }
 }
 
@@ -605,29 +634,52 @@ static void test_turned_away_late(void) {
 
 static void test_two_servers(void) {
     ws_server *first, *second;
+    ws_server_config config;
     ws_handler handler = net_handler();
     if (!test_begin("two servers in one loop: routes and rooms of their own; one is freed"))
+        return;
+    CHECK(behaviour_start());
+    first = net.server;
+    ws_conn *a = behaviour_open("/");
+    memset(&config, 0, sizeof config);
+    config.no_port = true;
+    second = net.server = ws_listen(net.loop, &config);
+    CHECK(second && second != first && ws_port(second) == 0);
+    CHECK(ws_route(second, "/b", &handler));
+    CHECK_EQ(ws_status(behaviour_connect("/", NULL)), 404);
+    ws_conn *b = behaviour_open("/b");
+    CHECK(ws_conn_server(net.conns[1]) == first && ws_conn_server(net.conns[2]) == second);
+    CHECK(ws_join(net.conns[1], "room") && ws_join(net.conns[2], "room"));
+    CHECK_EQ(ws_room_count(first, "room"), 1);
+    CHECK(ws_broadcast_text(net.conns[1], "room", "hi"));
+    CHECK_GETS(a, "t:hi");
+    CHECK_GETS(b, "");
+    net.log.size = 0;
+    ws_server_free(first);
+    CHECK_LOG("c1:1006::n"); /* outside of callbacks: at once */
+    CHECK_GETS(a, "c:1006:");
+    CHECK(ws_send_text(b, "x"));
+    CHECK_GETS(b, "t:x");
+    CHECK_EQ(ws_loop_error(net.loop), WS_OK);
+    BEHAVIOUR_END();
+}
+
+static void test_two_ports(void) {
+    ws_server *first;
+    if (!test_begin("two servers in one loop: each has a port of its own"))
         return;
     CHECK(net_start());
     first = net.server;
     peer *a = net_peer("/");
-    second = net.server = ws_listen(net.loop, NULL);
-    CHECK(second && ws_port(second) != ws_port(first));
-    CHECK(ws_route(second, "/b", &handler));
+    net.server = ws_listen(net.loop, NULL);
+    CHECK(net.server && ws_port(net.server) && ws_port(net.server) != ws_port(first));
+    CHECK(net_route("/b"));
     peer *b = net_peer("/b");
-    CHECK(ws_join(net.conns[1], "room") && ws_join(net.conns[2], "room"));
-    CHECK_EQ(ws_room_count(first, "room"), 1);
-    CHECK(ws_broadcast_text(net.conns[1], "room", "hi"));
-    CHECK_FRAMES(a, "81\"hi\"");
-    CHECK_FRAMES(b, "");
-    net.log.size = 0;
     ws_server_free(first);
-    CHECK_LOG("c1:1006::n"); /* outside of callbacks: at once */
     net_settle();
     CHECK(a->ended);
     peer_frames(b, "81\"x\"");
     CHECK_FRAMES(b, "81\"x\"");
-    CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     NET_END();
 }
 
@@ -782,19 +834,43 @@ static void test_shutdown_deadline(void) {
 static void test_shutdown_again(void) {
     if (!test_begin("shutdown: a second call may only shorten the time; 0 is at once"))
         return;
-    CHECK(net_start());
-    (void)net_peer("/");
+    CHECK(behaviour_start());
+    ws_conn *conn = behaviour_open("/"); /* does not receive, so does not close */
     CHECK(ws_shutdown(net.loop, 1000));
-    net_settle();
+    behaviour_wait(0);
     CHECK(ws_shutdown(net.loop, 50000));
-    net_wait(900);
+    behaviour_wait(900);
     CHECK_EQ(net.closed, 0);
     CHECK(ws_shutdown(net.loop, 0));
-    net_settle();
-    net_wait(1);
+    behaviour_wait(1);
     CHECK_LOG("o1 c1:1006::n");
     check_stopped();
-    NET_END();
+    CHECK_GETS(conn, "c:1012:server restarts");
+    BEHAVIOUR_END();
+}
+
+static void test_shutdown_codes(void) {
+    ws_conn *conns[3];
+    uint64_t before;
+    if (!test_begin("shutdown: clients that receive see 1012 behind what was sent, and it takes no time"))
+        return;
+    CHECK(behaviour_start());
+    for (int i = 0; i < 3; i++)
+        conns[i] = behaviour_open("/");
+    before = ws_now(net.loop);
+    CHECK(ws_send_text(net.conns[2], "last"));
+    CHECK(ws_shutdown(net.loop, 1000));
+    CHECK_LOG("o1 o2 o3");
+    CHECK_GETS(conns[0], "c:1012:server restarts");
+    CHECK_GETS(conns[1], "t:last c:1012:server restarts");
+    CHECK_EQ(net.closed, 2);
+    CHECK_EQ(ws_status(behaviour_connect("/", NULL)), 0);
+    CHECK_GETS(conns[2], "c:1012:server restarts");
+    behaviour_wait(0); /* its answer arrives */
+    CHECK_LOG("c1:1012::y c2:1012::y c3:1012::y");
+    CHECK_EQ(ws_now(net.loop), before);
+    check_stopped();
+    BEHAVIOUR_END();
 }
 
 static void test_shutdown_empty(void) {
@@ -836,10 +912,12 @@ static void test_port_after_close(void) {
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_routes();
+    test_other_targets();
     test_bad_paths();
     test_patterns();
     test_first_fits();
     test_pages();
+    test_page_is_no_websocket();
     test_answers();
     test_pipelined();
     test_large_page();
@@ -852,6 +930,7 @@ int main(int argc, char **argv) {
     test_max_connections();
     test_turned_away_late();
     test_two_servers();
+    test_two_ports();
     test_reuse_port();
     test_restart();
     test_ipv6();
@@ -859,6 +938,7 @@ int main(int argc, char **argv) {
     test_shutdown();
     test_shutdown_deadline();
     test_shutdown_again();
+    test_shutdown_codes();
     test_shutdown_empty();
     test_port_after_close();
     return test_finish();
