@@ -4339,7 +4339,7 @@ typedef struct wsi_tls_session { /* one connection's; the session of its link */
     size_t sent;    /* of it */
     size_t size;    /* of this struct */
     bool failed;    /* nothing may be said any more */
-    bool ended;     /* the socket's stream came to its end */
+    bool ended;     /* the socket's stream came to its end, or broke: OpenSSL has no reason to tell */
     char name[1];   /* whom the certificate must name; empty: nobody */
 } wsi_tls_session;
 
@@ -4372,7 +4372,7 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
     }
     if (got == 0)
         BIO_set_retry_read(bio);
-    if (got == WS_ENDED)
+    if (got < 0)
         wsi_tls_of(link)->ended = true;
     return got == WS_ENDED ? 0 : -1;
 }
@@ -4398,8 +4398,10 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
         sent = wsi_tcp_write(link, &span, 1);
     if (sent == size)
         return size;
-    if (sent < 0 || !wsi_tls_keep(wsi_tls_of(link), data + sent, (size_t)(size - sent)))
+    if (sent < 0 || !wsi_tls_keep(wsi_tls_of(link), data + sent, (size_t)(size - sent))) {
+        wsi_tls_of(link)->ended = true;
         return -1;
+    }
     link->unsent = true;
     return size;
 }
@@ -4758,8 +4760,8 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ERR_clear_error();
 }
 
-/* Not by SSL_get_error: for that OpenSSL's queue of errors would have to be cleared before each call, which
-   costs more than all else here. What the program's own use of OpenSSL left there decides nothing. */
+/* Not by SSL_get_error: for that OpenSSL's queue of errors would have to be cleared before each call (430
+   instructions for an echo, by make bench). What the program's own use of OpenSSL left there decides nothing. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
@@ -5936,6 +5938,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     if (!link->session)
         return WS_FAILED; /* what was meant for it must never leave in clear */
     conn->crossed &= (uint8_t)~WS_WRITE;
+    link->wants = WS_WRITE;
     if (!count) /* it may hold something back itself */
         sent = transport->write(link, NULL, 0);
     while (span < count && sent > 0) {
@@ -7384,12 +7387,22 @@ static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *
     return size >= 0;
 }
 
+/* The URL's credentials; a header of the program's own goes before them, for there is but one (RFC 9110
+   11.6.2). Those of the first URL stay behind when a redirect led elsewhere. */
+static wsi_slice wsi_client_credentials(const wsi_client *client) {
+    char *const *line;
+    for (line = client->headers; *line && !client->bare; line++)
+        if (wsi_engine_is_header(*line, "authorization"))
+            return wsi_text(NULL, 0);
+    return client->where.credentials.data || client->bare ? client->where.credentials : client->credentials;
+}
+
 /* Sends the request; behind it the connection serves as any other. */
 static void wsi_client_ask(wsi_client *client) {
     ws_conn *conn = client->conn;
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer more = {NULL, 0, 0};
-    wsi_slice origin = wsi_text_z(client->config.origin), credentials = client->where.credentials;
+    wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_client_credentials(client);
     wsi_ask ask;
     bool good = wsi_buffer_reserve(memory, &more, origin.size + 16);
     memset(&ask, 0, sizeof ask);
@@ -7404,8 +7417,6 @@ static void wsi_client_ask(wsi_client *client) {
         memcpy(more.data + 8 + origin.size, "\r\n", 2);
         more.size = origin.size + 10;
     }
-    if (!credentials.data && !client->bare)
-        credentials = client->credentials;
     if (good && credentials.data)
         good = wsi_client_basic(memory, &more, "Authorization", credentials);
     good = good && wsi_buffer_reserve(memory, &more, 1);

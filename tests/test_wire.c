@@ -91,45 +91,6 @@ static void run_both(const wire_case *c) {
     run_case(c, WS_ROLE_CLIENT);
 }
 
-static void run_table(const wire_case *cases, size_t count) {
-    size_t i;
-    for (i = 0; i < count; i++)
-        run_both(&cases[i]);
-}
-
-static void run_texts(void) {
-    size_t i;
-    for (i = 0; i < COUNT(wire_texts); i++) {
-        char in[200], out[200];
-        wire_case c;
-        memset(&c, 0, sizeof c);
-        c.name = wire_texts[i].name;
-        (void)snprintf(in, sizeof in, "81<%s>%s", wire_texts[i].hex, wire_texts[i].valid ? WIRE_END : "");
-        (void)snprintf(out, sizeof out, "%s", wire_texts[i].valid ? in : WIRE_1007);
-        c.in = in;
-        c.out = out;
-        c.events = wire_texts[i].valid ? "Tc" : "x";
-        c.code = wire_texts[i].valid ? 1000 : 1007;
-        run_both(&c);
-    }
-}
-
-static void run_codes(void) {
-    size_t i;
-    for (i = 0; i < COUNT(wire_codes); i++) {
-        char in[40];
-        wire_case c;
-        memset(&c, 0, sizeof c);
-        (void)snprintf(in, sizeof in, "88<%04x>", (unsigned)wire_codes[i].code);
-        c.name = wire_codes[i].name;
-        c.in = in;
-        c.out = wire_codes[i].legal ? in : WIRE_1002;
-        c.events = wire_codes[i].legal ? "c" : "x";
-        c.code = wire_codes[i].legal ? wire_codes[i].code : 1002;
-        run_both(&c);
-    }
-}
-
 /* RFC 6455 7.4 and the registry, for each of the 65,536 numbers. */
 static void run_all_codes(ws_role role) {
     unsigned code;
@@ -210,14 +171,7 @@ static void run_role(ws_role role) {
 
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    run_table(wire_framing, COUNT(wire_framing));
-    run_table(wire_fragments, COUNT(wire_fragments));
-    run_table(wire_utf8_fragments, COUNT(wire_utf8_fragments));
-    run_texts();
-    run_table(wire_closing, COUNT(wire_closing));
-    run_codes();
-    run_table(wire_limits, COUNT(wire_limits));
-    run_table(wire_own, COUNT(wire_own));
+    wire_run_all(run_both);
     run_role(WS_ROLE_SERVER);
     run_role(WS_ROLE_CLIENT);
     return test_finish();

@@ -5,37 +5,9 @@
 
 #include "client.h"
 #include "wire_cases.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "wire_sockets.h"
 
 static raw_server *server;
-static bytes letters; /* of what the callbacks saw: T, B, and c or x at the end */
-
-static void letter(char c) { bytes_add(&letters, &c, 1); }
-
-static void note_message(ws_conn *conn, unsigned number, ws_message message) {
-    (void)number;
-    letter(message.type == WS_TEXT ? 'T' : 'B');
-    CHECK(ws_send(conn, message));
-}
-
-static void note_close(ws_conn *conn, unsigned number, ws_close_info why) {
-    (void)conn;
-    (void)number;
-    letter(why.clean ? 'c' : 'x');
-}
-
-/* The events of a case that a program sees. */
-static void wanted_letters(bytes *out, const char *events) {
-    bytes all = {NULL, 0, 0};
-    size_t i;
-    wire_events(&all, events);
-    for (i = 0; i < all.size; i++)
-        if (strchr("TBcx", all.data[i]))
-            bytes_add(out, all.data + i, 1);
-    bytes_free(&all);
-}
-
 /* A new client, in the loop that all cases share. */
 static peer *start_case(void) {
     letters.size = 0;
@@ -68,103 +40,18 @@ static void check_case(peer *p, const wire_case *c) {
     bytes_free(&plain);
 }
 
-static void run_pieces(const wire_case *c, const bytes *in, size_t piece) {
-    peer *p = start_case();
-    size_t i;
-    for (i = 0; i < in->size; i += piece) {
-        (void)peer_send(p, in->data + i, piece < in->size - i ? piece : in->size - i);
-        if (piece < in->size)
-            (void)ws_run_once(net.loop, 0);
-    }
-    check_case(p, c);
-}
-
-static void run_frames(const wire_case *c) {
-    const char *rest = c->in;
-    bytes frame = {NULL, 0, 0};
-    size_t at = 0;
-    peer *p = start_case();
-    while (*rest) {
-        frame.size = 0;
-        rest = wire_next(rest, &frame, false, &at);
-        (void)peer_send(p, frame.data, frame.size);
-        (void)ws_run_once(net.loop, 0);
-    }
-    bytes_free(&frame);
-    check_case(p, c);
-}
-
-static void run_case(const wire_case *c) {
-    bytes in = {NULL, 0, 0};
-    if (!test_begin("%s for a client, over a socket", c->name))
-        return;
-    wire_write(&in, c->in, false);
-    run_pieces(c, &in, c->piece ? c->piece : in.size);
-    if (!c->piece)
-        run_frames(c);
-    if (!c->piece && in.size < 400)
-        run_pieces(c, &in, 1);
-    bytes_free(&in);
-}
-
-static void run_table(const wire_case *cases, size_t count) {
-    size_t i;
-    for (i = 0; i < count; i++)
-        run_case(&cases[i]);
-}
-
-static void run_texts(void) {
-    size_t i;
-    for (i = 0; i < COUNT(wire_texts); i++) {
-        bool valid = wire_texts[i].valid;
-        char in[200];
-        wire_case c;
-        memset(&c, 0, sizeof c);
-        (void)snprintf(in, sizeof in, "81<%s>%s", wire_texts[i].hex, valid ? WIRE_END : "");
-        c.name = wire_texts[i].name;
-        c.in = in;
-        c.out = valid ? in : WIRE_1007;
-        c.events = valid ? "Tc" : "x";
-        c.code = valid ? 1000 : 1007;
-        run_case(&c);
-    }
-}
-
-static void run_codes(void) {
-    size_t i;
-    for (i = 0; i < COUNT(wire_codes); i++) {
-        char in[40];
-        wire_case c;
-        memset(&c, 0, sizeof c);
-        (void)snprintf(in, sizeof in, "88<%04x>", (unsigned)wire_codes[i].code);
-        c.name = wire_codes[i].name;
-        c.in = in;
-        c.out = wire_codes[i].legal ? in : WIRE_1002;
-        c.events = wire_codes[i].legal ? "c" : "x";
-        c.code = wire_codes[i].legal ? wire_codes[i].code : 1002;
-        run_case(&c);
-    }
-}
-
 int main(int argc, char **argv) {
     test_start(argc, argv);
     (void)test_begin("the loop of all clients starts");
     client_start(NULL);
     server = raw_listen();
-    net.quiet = true;
-    net.on_message = note_message;
-    net.on_close = note_close;
     CHECK(net.loop != NULL && server->fd >= 0);
-    run_table(wire_framing, COUNT(wire_framing));
-    run_table(wire_fragments, COUNT(wire_fragments));
-    run_table(wire_utf8_fragments, COUNT(wire_utf8_fragments));
-    run_texts();
-    run_table(wire_closing, COUNT(wire_closing));
-    run_codes();
-    run_table(wire_limits, COUNT(wire_limits));
-    run_table(wire_own, COUNT(wire_own));
+    wire_sockets.masked = false;
+    wire_sockets.title = "for a client, over a socket";
+    wire_sockets.start = start_case;
+    wire_sockets.check = check_case;
+    run_all();
     (void)test_begin("the loop of all clients ends");
     CLIENT_END();
-    bytes_free(&letters);
     return test_finish();
 }

@@ -10,8 +10,11 @@
 #ifndef WIRE_CASES_H
 #define WIRE_CASES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #define WIRE_END " 88<03e8>"  /* close 1000, both ways */
 #define WIRE_1002 " 88<03ea>"
@@ -363,5 +366,44 @@ static const wire_case wire_own[] = {
     WIRE_FAIL("W continuation of 2^64-1", "02#1 80@ffffffffffffffff"),
     WIRE_FAIL("W orphan continuation over the limit", "80@7fffffffffffffff"),
 };
+
+/* Runs every case: the tables, and a case for each text and each close code. */
+static inline void wire_run_all(void (*run)(const wire_case *c)) {
+    static const struct { const wire_case *cases; size_t count; } tables[] = {
+        {wire_framing, sizeof wire_framing / sizeof *wire_framing},
+        {wire_fragments, sizeof wire_fragments / sizeof *wire_fragments},
+        {wire_utf8_fragments, sizeof wire_utf8_fragments / sizeof *wire_utf8_fragments},
+        {wire_closing, sizeof wire_closing / sizeof *wire_closing},
+        {wire_limits, sizeof wire_limits / sizeof *wire_limits},
+        {wire_own, sizeof wire_own / sizeof *wire_own},
+    };
+    size_t i, j;
+    char in[200];
+    wire_case c;
+    for (i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (j = 0; j < tables[i].count; j++)
+            run(&tables[i].cases[j]);
+    memset(&c, 0, sizeof c);
+    for (i = 0; i < sizeof wire_texts / sizeof *wire_texts; i++) {
+        bool valid = wire_texts[i].valid;
+        (void)snprintf(in, sizeof in, "81<%s>%s", wire_texts[i].hex, valid ? WIRE_END : "");
+        c.name = wire_texts[i].name;
+        c.in = in;
+        c.out = valid ? in : WIRE_1007;
+        c.events = valid ? "Tc" : "x";
+        c.code = valid ? 1000 : 1007;
+        run(&c);
+    }
+    for (i = 0; i < sizeof wire_codes / sizeof *wire_codes; i++) {
+        bool legal = wire_codes[i].legal;
+        (void)snprintf(in, sizeof in, "88<%04x>", (unsigned)wire_codes[i].code);
+        c.name = wire_codes[i].name;
+        c.in = in;
+        c.out = legal ? in : WIRE_1002;
+        c.events = legal ? "c" : "x";
+        c.code = legal ? wire_codes[i].code : 1002;
+        run(&c);
+    }
+}
 
 #endif
