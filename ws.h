@@ -57,7 +57,7 @@
      WS_API              what stands before every public function (default: nothing)
      WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
      WS_NO_NET           only the engine: no sockets, no clock, no operating system
-     WS_NO_JSON          no JSON
+     WS_NO_JSON          no JSON, and no HTML writer
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
 */
 #define WS_VERSION "0.2.0"
@@ -97,8 +97,8 @@ extern "C" {
 
 /*
 >> API ====================================================================================
-   Errors, messages, connections, rooms, TLS, servers, clients, loops, testing, the engine, JSON: in
-   the order in which a program meets them.
+   Errors, messages, connections, rooms, TLS, servers, clients, loops, testing, the engine, JSON, HTML:
+   in the order in which a program meets them.
 */
 
 typedef enum ws_error {
@@ -221,6 +221,9 @@ WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 /* Sends text that ws_json_print's format makes: ws_send_json(conn, "{'name':%s,'age':%d}", name, age).
    false as ws_send, or ARGUMENT: the format makes no JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
+/* Sends a text of HTML that ws_html_print's format makes, as htmx takes it: each top-level element is
+   swapped in by its id. ws_send_html(conn, "<p id='said'>Hello %s</p>", name). */
+WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #endif
 
 /* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Automatic pings need no such call. */
@@ -281,6 +284,8 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 #ifndef WS_NO_JSON
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 #endif
 
 WS_API size_t ws_room_count(const ws_server *server, const char *room); /* NULL: all open */
@@ -693,6 +698,17 @@ WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
      %%             a percent sign, in a string */
 WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
+
+/* --- HTML --------------------------------------------------------------------------------- */
+
+/* Writes HTML into buffer as ws_json_print writes JSON, with the same conversions. 0, and buffer is "":
+   nothing to write, a text that is not UTF-8, or the format holds what is not listed there.
+     %s %.*s        a text in which & < > " ' are escaped: it can end neither an element nor an attribute
+                    that stands in quotes. NULL: nothing. Not for scripts, styles, URLs or bare attributes
+     %-s %-.*s      markup as it is: only what was made by this writer, or by you
+     %d %f and such as for JSON; NaN, infinite: nothing. Quotes in the format stand for themselves. */
+WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
+WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
 #endif /* WS_NO_JSON */
 
@@ -1265,9 +1281,262 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 }
 
 /*
+>> PRINT ==================================================================================
+   printf-style writer whose values cannot break out of where they stand, and HTML by it. Calls
+   MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
+*/
+
+#ifndef WS_NO_JSON
+
+typedef struct wsi_printer {
+    wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
+    wsi_buffer *buffer;
+    va_list arguments;
+    void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
+    const char *none; /* what NULL, and what is no number, are written as */
+    ws_error error;   /* the first one; then nothing more is written */
+    char quote;       /* JSON: what ends the format's string; 0 between strings */
+} wsi_printer;
+
+typedef struct wsi_print_spec { /* a conversion specification */
+    bool minus, exact;         /* exact: has a precision */
+    int precision;
+    char length; /* h l z j t L as in the format; H is hh, q is ll */
+    char conversion;
+} wsi_print_spec;
+
+static void wsi_print_fail(wsi_printer *printer, ws_error error) {
+    if (!printer->error)
+        printer->error = error;
+}
+
+static void wsi_print_put(wsi_printer *printer, const void *data, size_t size) {
+    wsi_buffer *buffer = printer->buffer;
+    if (printer->error || !size)
+        return;
+    if (size > SIZE_MAX - 1 - buffer->size || (printer->memory && !wsi_buffer_reserve(printer->memory, buffer, size))) {
+        wsi_print_fail(printer, WS_ERROR_MEMORY);
+        return;
+    }
+    if (buffer->size < buffer->capacity && size <= buffer->capacity - buffer->size)
+        memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+}
+
+/* %s and %-s. */
+static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
+    const char *text = va_arg(printer->arguments, const char *), *zero;
+    if (!text) {
+        wsi_print_put(printer, printer->none, strlen(printer->none));
+        return;
+    }
+    zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
+    if (spec.length)
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+    else
+        printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
+}
+
+/* An integer argument; less than 0 it wraps. */
+static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
+    bool u = spec.conversion == 'u';
+    switch (spec.length) {
+    case 'H':
+        return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
+    case 'h':
+        return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
+    case 'l':
+        return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
+    case 'q':
+        return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
+    case 'z': case 't':
+        return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
+    case 'j':
+        return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
+    default:
+        return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
+    }
+}
+
+static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
+    char text[20];
+    uintmax_t value;
+    bool negative;
+    if (spec.minus || spec.exact || spec.length == 'L') {
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        return;
+    }
+    value = wsi_print_argument(&printer->arguments, spec);
+    negative = spec.conversion != 'u' && value > INTMAX_MAX;
+    wsi_print_put(printer, "-", negative ? 1 : 0);
+    wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
+}
+
+/* The locale's decimal point, of one or more bytes, becomes a point. Returns the size. */
+static size_t wsi_print_point(char *text) {
+    size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
+    if (!point)
+        return strlen(text);
+    text[size] = '.';
+    memmove(text + size + 1, text + size + point, strlen(text + size + point) + 1);
+    return strlen(text);
+}
+
+static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
+    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 places */
+    double value = spec.length == 'L' ? (double)va_arg(printer->arguments, long double)
+                                      : va_arg(printer->arguments, double);
+    int digits = 15;
+    if (spec.minus || (spec.exact && spec.precision > 30) || (spec.length && !strchr("lL", spec.length))) {
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        return;
+    }
+    if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
+        wsi_print_put(printer, printer->none, strlen(printer->none));
+        return;
+    }
+    if (spec.exact) {
+        format[3] = spec.conversion;
+        (void)snprintf(text, sizeof text, format, spec.precision, value);
+    } else {
+        do
+            (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
+    }
+    wsi_print_put(printer, text, wsi_print_point(text));
+}
+
+/* Reads a conversion specification behind its percent sign; returns what stands behind it. */
+static const char *wsi_print_read(wsi_printer *printer, const char *at, wsi_print_spec *spec) {
+    memset(spec, 0, sizeof *spec);
+    spec->minus = *at == '-';
+    at += spec->minus;
+    if (*at == '.' && at[1] == '*') {
+        spec->precision = va_arg(printer->arguments, int);
+        spec->exact = spec->precision >= 0; /* C99 7.19.6.1: as if there were none */
+        at += 2;
+    } else if (*at == '.') {
+        spec->exact = true;
+        for (at++; wsi_text_digit(*at); at++)
+            spec->precision = spec->precision < 100000000 ? spec->precision * 10 + (*at - '0') : INT32_MAX;
+    }
+    if (*at && strchr("hlzjtL", *at)) {
+        spec->length = *at++;
+        if (*at == spec->length && (*at == 'h' || *at == 'l'))
+            spec->length = *at++ == 'h' ? 'H' : 'q';
+    }
+    spec->conversion = *at;
+    return *at ? at + 1 : at;
+}
+
+static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
+    wsi_print_spec spec;
+    at = wsi_print_read(printer, at, &spec);
+    if (spec.conversion == 's')
+        wsi_print_text(printer, spec);
+    else if (spec.conversion && strchr("diu", spec.conversion))
+        wsi_print_integer(printer, spec);
+    else if (spec.conversion && strchr("fegFEG", spec.conversion))
+        wsi_print_double(printer, spec);
+    else if (spec.conversion == '%')
+        wsi_print_put(printer, "%", 1);
+    else
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+    return at;
+}
+
+/* Starts a printer on what may grow (memory) or may not (NULL); wsi_print_end ends it. */
+static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
+    memset(printer, 0, sizeof *printer);
+    printer->memory = memory;
+    printer->buffer = buffer;
+    printer->none = "";
+    va_copy(printer->arguments, arguments);
+}
+
+/* One that failed leaves the buffer as it was when its size was `from`. */
+static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
+    va_end(printer->arguments);
+    if (printer->error)
+        printer->buffer->size = from;
+    return printer->error;
+}
+
+typedef ws_error wsi_print_function(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments);
+
+/* Into a caller's buffer: the contract of ws_json_vprint and ws_html_vprint. */
+static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *print, const char *format,
+                             va_list arguments) {
+    wsi_buffer out;
+    ws_error error;
+    out.data = (uint8_t *)buffer;
+    out.size = 0;
+    out.capacity = size;
+    error = print(NULL, &out, format, arguments);
+    if (size)
+        buffer[error || out.size >= size ? 0 : out.size] = 0;
+    return error ? 0 : out.size;
+}
+
+static const char *wsi_print_entity(char c) {
+    switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&#34;";
+    default: return "&#39;";
+    }
+}
+
+/* What cannot end a text, nor an attribute in either kind of quotes. */
+static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
+    size_t from = 0, i;
+    if (!wsi_utf8_valid((const uint8_t *)text, size))
+        wsi_print_fail(printer, WS_ERROR_UTF8);
+    for (i = 0; i < size && !raw; i++) {
+        if (text[i] != '&' && text[i] != '<' && text[i] != '>' && text[i] != '"' && text[i] != '\'')
+            continue;
+        wsi_print_put(printer, text + from, i - from);
+        wsi_print_put(printer, wsi_print_entity(text[i]), strlen(wsi_print_entity(text[i])));
+        from = i + 1;
+    }
+    wsi_print_put(printer, text + from, size - from);
+}
+
+/* Appends HTML to the buffer, or leaves it as it was; without memory as wsi_json_write. */
+static ws_error wsi_html_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
+    size_t from = buffer->size;
+    wsi_printer printer;
+    wsi_print_start(&printer, memory, buffer, arguments);
+    printer.text = wsi_html_text;
+    while (*format && !printer.error) {
+        size_t plain = strcspn(format, "%");
+        wsi_print_put(&printer, format, plain);
+        format += plain;
+        if (*format)
+            format = wsi_print_convert(&printer, format + 1);
+    }
+    return wsi_print_end(&printer, from);
+}
+
+WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
+    return wsi_print_into(buffer, size, wsi_html_write, format, arguments);
+}
+
+WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) {
+    va_list arguments;
+    size_t written;
+    va_start(arguments, format);
+    written = ws_html_vprint(buffer, size, format, arguments);
+    va_end(arguments);
+    return written;
+}
+#endif
+
+/*
 >> JSON ===================================================================================
    Strict reader that allocates nothing, printf-style writer (RFC 8259). Calls MEMORY, BYTES,
-   TEXT, UTF8.
+   TEXT, UTF8, PRINT.
    A text is checked once, as a whole; values are slices of it. What steps through a checked
    text still minds its end, so that a forged slice is wrong but never read past.
 */
@@ -1831,40 +2100,7 @@ WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean) {
     return ws_json_as_bool(ws_json_find(message, path), boolean);
 }
 
-typedef struct wsi_json_writer {
-    wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
-    wsi_buffer *buffer;
-    va_list arguments;
-    ws_error error; /* the first one; then nothing more is written */
-    char quote;     /* what ends the format's string; 0 between strings */
-} wsi_json_writer;
-
-typedef struct wsi_json_spec { /* a conversion specification */
-    bool minus, exact;         /* exact: has a precision */
-    int precision;
-    char length; /* h l z j t L as in the format; H is hh, q is ll */
-    char conversion;
-} wsi_json_spec;
-
-static void wsi_json_fail(wsi_json_writer *writer, ws_error error) {
-    if (!writer->error)
-        writer->error = error;
-}
-
-static void wsi_json_put(wsi_json_writer *writer, const void *data, size_t size) {
-    wsi_buffer *buffer = writer->buffer;
-    if (writer->error || !size)
-        return;
-    if (size > SIZE_MAX - 1 - buffer->size || (writer->memory && !wsi_buffer_reserve(writer->memory, buffer, size))) {
-        wsi_json_fail(writer, WS_ERROR_MEMORY);
-        return;
-    }
-    if (buffer->size < buffer->capacity && size <= buffer->capacity - buffer->size)
-        memcpy(buffer->data + buffer->size, data, size);
-    buffer->size += size;
-}
-
-static void wsi_json_put_escaped(wsi_json_writer *writer, uint8_t c) {
+static void wsi_json_put_escaped(wsi_printer *printer, uint8_t c) {
     static const char meanings[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\", hex[] = "0123456789abcdef";
     const char *meaning = c ? strchr(meanings, c) : NULL;
     char text[6] = {'\\', 'u', '0', '0', 0, 0};
@@ -1872,163 +2108,47 @@ static void wsi_json_put_escaped(wsi_json_writer *writer, uint8_t c) {
     text[5] = hex[c & 15];
     if (meaning)
         text[1] = letters[meaning - meanings];
-    wsi_json_put(writer, text, meaning ? 2 : 6);
+    wsi_print_put(printer, text, meaning ? 2 : 6);
 }
 
-static void wsi_json_put_string(wsi_json_writer *writer, const char *text, size_t size) {
+static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t size) {
     const uint8_t *at = (const uint8_t *)text, *end = at + size;
     if (!wsi_utf8_valid(at, size))
-        wsi_json_fail(writer, WS_ERROR_UTF8);
-    wsi_json_put(writer, "\"", 1);
+        wsi_print_fail(printer, WS_ERROR_UTF8);
+    wsi_print_put(printer, "\"", 1);
     while (at < end) {
         const uint8_t *stop = wsi_json_plain(at, end);
-        wsi_json_put(writer, at, (size_t)(stop - at));
+        wsi_print_put(printer, at, (size_t)(stop - at));
         if (stop < end)
-            wsi_json_put_escaped(writer, *stop++);
+            wsi_json_put_escaped(printer, *stop++);
         at = stop;
     }
-    wsi_json_put(writer, "\"", 1);
+    wsi_print_put(printer, "\"", 1);
 }
 
 /* %s and %-s. Within a string of the format, quotes or a value would end it: refused. */
-static void wsi_json_put_text(wsi_json_writer *writer, wsi_json_spec spec) {
-    const char *text = va_arg(writer->arguments, const char *), *zero;
-    size_t size;
-    if (!text) {
-        wsi_json_put(writer, "null", 4);
-        return;
-    }
-    zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
-    size = zero ? (size_t)(zero - text) : (size_t)spec.precision;
-    if (writer->quote || spec.length || (spec.minus && !ws_json_valid(text, size)))
-        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
-    else if (spec.minus)
-        wsi_json_put(writer, text, size);
+static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
+    if (printer->quote || (raw && !ws_json_valid(text, size)))
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+    else if (raw)
+        wsi_print_put(printer, text, size);
     else
-        wsi_json_put_string(writer, text, size);
-}
-
-/* An integer argument; less than 0 it wraps. */
-static uintmax_t wsi_json_argument(va_list *from, wsi_json_spec spec) {
-    bool u = spec.conversion == 'u';
-    switch (spec.length) {
-    case 'H':
-        return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
-    case 'h':
-        return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
-    case 'l':
-        return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
-    case 'q':
-        return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
-    case 'z': case 't':
-        return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
-    case 'j':
-        return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
-    default:
-        return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
-    }
-}
-
-static void wsi_json_put_integer(wsi_json_writer *writer, wsi_json_spec spec) {
-    char text[20];
-    uintmax_t value;
-    bool negative;
-    if (spec.minus || spec.exact || spec.length == 'L') {
-        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
-        return;
-    }
-    value = wsi_json_argument(&writer->arguments, spec);
-    negative = spec.conversion != 'u' && value > INTMAX_MAX;
-    wsi_json_put(writer, "-", negative ? 1 : 0);
-    wsi_json_put(writer, text, wsi_text_decimal(text, negative ? 0 - value : value));
-}
-
-/* The locale's decimal point, of one or more bytes, becomes a point. Returns the size. */
-static size_t wsi_json_point(char *text) {
-    size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
-    if (!point)
-        return strlen(text);
-    text[size] = '.';
-    memmove(text + size + 1, text + size + point, strlen(text + size + point) + 1);
-    return strlen(text);
-}
-
-static void wsi_json_put_double(wsi_json_writer *writer, wsi_json_spec spec) {
-    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 places */
-    double value = spec.length == 'L' ? (double)va_arg(writer->arguments, long double)
-                                      : va_arg(writer->arguments, double);
-    int digits = 15;
-    if (spec.minus || (spec.exact && spec.precision > 30) || (spec.length && !strchr("lL", spec.length))) {
-        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
-        return;
-    }
-    if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
-        wsi_json_put(writer, "null", 4);
-        return;
-    }
-    if (spec.exact) {
-        format[3] = spec.conversion;
-        (void)snprintf(text, sizeof text, format, spec.precision, value);
-    } else {
-        do
-            (void)snprintf(text, sizeof text, "%.*g", digits, value);
-        while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
-    }
-    wsi_json_put(writer, text, wsi_json_point(text));
-}
-
-/* Reads a conversion specification behind its percent sign; returns what stands behind it. */
-static const char *wsi_json_spec_of(wsi_json_writer *writer, const char *at, wsi_json_spec *spec) {
-    memset(spec, 0, sizeof *spec);
-    spec->minus = *at == '-';
-    at += spec->minus;
-    if (*at == '.' && at[1] == '*') {
-        spec->precision = va_arg(writer->arguments, int);
-        spec->exact = spec->precision >= 0; /* C99 7.19.6.1: as if there were none */
-        at += 2;
-    } else if (*at == '.') {
-        spec->exact = true;
-        for (at++; wsi_text_digit(*at); at++)
-            spec->precision = spec->precision < 100000000 ? spec->precision * 10 + (*at - '0') : INT32_MAX;
-    }
-    if (*at && strchr("hlzjtL", *at)) {
-        spec->length = *at++;
-        if (*at == spec->length && (*at == 'h' || *at == 'l'))
-            spec->length = *at++ == 'h' ? 'H' : 'q';
-    }
-    spec->conversion = *at;
-    return *at ? at + 1 : at;
-}
-
-static const char *wsi_json_convert(wsi_json_writer *writer, const char *at) {
-    wsi_json_spec spec;
-    at = wsi_json_spec_of(writer, at, &spec);
-    if (spec.conversion == 's')
-        wsi_json_put_text(writer, spec);
-    else if (spec.conversion && strchr("diu", spec.conversion))
-        wsi_json_put_integer(writer, spec);
-    else if (spec.conversion && strchr("fegFEG", spec.conversion))
-        wsi_json_put_double(writer, spec);
-    else if (spec.conversion == '%')
-        wsi_json_put(writer, "%", 1);
-    else
-        wsi_json_fail(writer, WS_ERROR_ARGUMENT);
-    return at;
+        wsi_json_put_string(printer, text, size);
 }
 
 /* Takes a quote or backslash off the format; returns what stands behind it. */
-static const char *wsi_json_quote(wsi_json_writer *writer, const char *at) {
+static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     char c = *at++;
     if (c == '\\' && *at == '\'') {
-        wsi_json_put(writer, at++, 1);
+        wsi_print_put(printer, at++, 1);
     } else if (c == '\\') {
-        wsi_json_put(writer, at - 1, *at ? 2 : 1);
+        wsi_print_put(printer, at - 1, *at ? 2 : 1);
         at += *at != 0;
-    } else if (writer->quote && c != writer->quote) { /* the other kind */
-        wsi_json_put(writer, c == '"' ? "\\\"" : "'", c == '"' ? 2 : 1);
+    } else if (printer->quote && c != printer->quote) { /* the other kind */
+        wsi_print_put(printer, c == '"' ? "\\\"" : "'", c == '"' ? 2 : 1);
     } else {
-        writer->quote = writer->quote ? 0 : c;
-        wsi_json_put(writer, "\"", 1);
+        printer->quote = printer->quote ? 0 : c;
+        wsi_print_put(printer, "\"", 1);
     }
     return at;
 }
@@ -2038,37 +2158,25 @@ static const char *wsi_json_quote(wsi_json_writer *writer, const char *at) {
    ARGUMENT: the format makes no JSON; UTF8: a text is not; MEMORY. */
 static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
-    wsi_json_writer writer;
-    memset(&writer, 0, sizeof writer);
-    writer.memory = memory;
-    writer.buffer = buffer;
-    va_copy(writer.arguments, arguments);
-    while (*format && !writer.error) {
+    wsi_printer printer;
+    wsi_print_start(&printer, memory, buffer, arguments);
+    printer.text = wsi_json_put_text;
+    printer.none = "null";
+    while (*format && !printer.error) {
         size_t plain = strcspn(format, "%'\"\\");
-        wsi_json_put(&writer, format, plain);
+        wsi_print_put(&printer, format, plain);
         format += plain;
         if (*format)
-            format = *format == '%' ? wsi_json_convert(&writer, format + 1) : wsi_json_quote(&writer, format);
+            format = *format == '%' ? wsi_print_convert(&printer, format + 1) : wsi_json_quote(&printer, format);
     }
-    va_end(writer.arguments);
     if (buffer->size == from
         || (buffer->size <= buffer->capacity && !ws_json_valid(buffer->data + from, buffer->size - from)))
-        wsi_json_fail(&writer, WS_ERROR_ARGUMENT);
-    if (writer.error)
-        buffer->size = from;
-    return writer.error;
+        wsi_print_fail(&printer, WS_ERROR_ARGUMENT);
+    return wsi_print_end(&printer, from);
 }
 
 WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
-    wsi_buffer out;
-    ws_error error;
-    out.data = (uint8_t *)buffer;
-    out.size = 0;
-    out.capacity = size;
-    error = wsi_json_write(NULL, &out, format, arguments);
-    if (size)
-        buffer[error || out.size >= size ? 0 : out.size] = 0;
-    return error ? 0 : out.size;
+    return wsi_print_into(buffer, size, wsi_json_write, format, arguments);
 }
 
 WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) {
@@ -5141,7 +5249,7 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
-    wsi_buffer json;   /* what ws_send_json and its like write */
+    wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
     struct wsi_tls *default_tls; /* of clients without a config of their own */
     wsi_window window;
@@ -5626,7 +5734,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
-    wsi_buffer_free(&loop->memory, &loop->json);
+    wsi_buffer_free(&loop->memory, &loop->printed);
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
@@ -7161,29 +7269,42 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
 
 #ifndef WS_NO_JSON
 /* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
-static ws_error wsi_conn_json(ws_loop *loop, ws_message *message, const char *format, va_list arguments) {
+static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
+                               va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
-    if (loop->json.capacity > WSI_ARENA) /* once it was large */
-        wsi_buffer_free(&loop->memory, &loop->json);
-    loop->json.size = 0;
+    if (loop->printed.capacity > WSI_ARENA) /* once it was large */
+        wsi_buffer_free(&loop->memory, &loop->printed);
+    loop->printed.size = 0;
     if (format)
-        error = wsi_json_write(&loop->memory, &loop->json, format, arguments);
-    message->data = loop->json.data;
-    message->size = loop->json.size;
+        error = print(&loop->memory, &loop->printed, format, arguments);
+    message->data = loop->printed.data;
+    message->size = loop->printed.size;
     message->type = WS_TEXT;
     return error;
 }
 
-WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
+static bool wsi_conn_send_printed(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
     ws_message message;
-    ws_error error;
-    va_list arguments;
-    if (!conn)
-        return false;
-    va_start(arguments, format);
-    error = wsi_conn_json(wsi_conn_loop(conn), &message, format, arguments);
-    va_end(arguments);
+    ws_error error = wsi_conn_print(wsi_conn_loop(conn), &message, print, format, arguments);
     return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
+}
+
+WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = conn && wsi_conn_send_printed(conn, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = conn && wsi_conn_send_printed(conn, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
 }
 #endif
 
@@ -8675,28 +8796,51 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 }
 
 #ifndef WS_NO_JSON
-WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
+/* One of server and sender may be NULL. */
+static bool wsi_server_broadcast_printed(ws_server *server, ws_conn *sender, const char *room,
+                                         wsi_print_function *print, const char *format, va_list arguments) {
+    ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
     ws_message message;
-    ws_error error;
+    ws_error error = wsi_conn_print(loop, &message, print, format, arguments);
+    if (!error)
+        error = server ? wsi_server_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
+    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
+}
+
+WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
-    if (!sender)
-        return false;
+    bool sent;
     va_start(arguments, format);
-    error = wsi_conn_json(wsi_conn_loop(sender), &message, format, arguments);
+    sent = sender && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
     va_end(arguments);
-    return error ? wsi_engine_refuse(&sender->engine, error) : wsi_server_broadcast_from(sender, room, NULL, message);
+    return sent;
 }
 
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
-    ws_message message;
-    ws_error error;
     va_list arguments;
-    if (!server)
-        return false;
+    bool sent;
     va_start(arguments, format);
-    error = wsi_conn_json(server->endpoint.loop, &message, format, arguments);
+    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_json_write, format, arguments);
     va_end(arguments);
-    return !error && ws_server_broadcast(server, room, message);
+    return sent;
+}
+
+WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = sender && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
 }
 #endif
 
