@@ -2,64 +2,20 @@
 // Chromium's pages of rooms.c and chat.c, driven by playwright; over https with a verified chain, too.
 // Screenshots: build/screenshots.
 'use strict';
-const { execFileSync, spawn, spawnSync } = require('child_process');
-const { once } = require('events');
-const { accessSync, existsSync, mkdirSync, rmSync } = require('fs');
+const { execFileSync, spawnSync } = require('child_process');
+const { existsSync, mkdirSync, rmSync } = require('fs');
 const { resolve } = require('path');
+const { appears, desktop, expect, fits, launch, phone, picture, run, skip, start, stop, visit } = require('./kit');
 
-const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
-let playwright;
-try {
-  playwright = require('playwright-core');
-  accessSync(executablePath);
-} catch {
-  console.log(`no ${playwright ? executablePath : 'npm package playwright-core: run npm ci in tests/interop'}`);
-  console.log('0 passed, 0 failed, 1 skipped');
-  process.exit(0);
-}
-
-const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const desktop = { viewport: { width: 1100, height: 720 } };
-const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const markup = '<img src=x onerror="hurt=1"><b>bold</b> & "quotes" \\ {"type":"left"}';
 const tls = 'build/interop/tls/';
-let passed = 0, failed = 0, skipped = 0, problems = [];
-
-function expect(name, good, detail = '') {
-  good ? passed++ : failed++;
-  console.log(good ? `ok      chromium: ${name}` : `FAILED  chromium: ${name} ${detail}`);
-}
-
-// Passes when test(...) in the page comes true in time.
-async function appears(name, page, test, argument) {
-  const good = await page.waitForFunction(test, argument, { timeout: 20000 }).then(() => true, () => false);
-  expect(name, good, good ? '' : await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ').slice(-300)));
-}
 
 const shows = text => [...document.querySelectorAll('#log li')].some(line => line.innerText.includes(text));
 const state = wanted => document.getElementById('state').textContent.startsWith(wanted);
 const members = wanted => document.getElementById('members').textContent === wanted;
 
-async function start(program, port, ...options) {
-  const server = spawn(`build/${program}`, [String(port), ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.on('exit', () => server.kill('SIGKILL'));
-  const [line] = await Promise.race([once(server.stdout, 'data'),
-    once(server, 'exit').then(() => { throw new Error(`${program} does not start`); })]);
-  return { server, address: line.toString().trim(), port: new URL(line.toString().trim()).port };
-}
-
-async function stop(server) {
-  const exit = once(server, 'exit');
-  server.kill('SIGTERM');
-  return (await exit)[0];
-}
-
 async function open(browser, address, name, options) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.on('pageerror', error => problems.push(`${name}: ${error.message}`));
-  await page.goto(address);
+  const page = await visit(browser, address, name, options);
   await page.fill('#name', name);
   await page.press('#name', 'Tab');
   await page.waitForFunction(state, 'Connected', { timeout: 10000 });
@@ -70,10 +26,6 @@ async function say(page, text) {
   await page.fill('#text', text);
   await page.press('#text', 'Enter');
 }
-
-const picture = (page, name) => page.screenshot({ path: `build/screenshots/${name}.png` });
-const fits = page => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth
-  && document.documentElement.scrollHeight <= innerHeight);
 
 async function harmless(page) {
   return page.evaluate(() => !('hurt' in window) && !document.querySelector('#log img, #log b b, #log p *'));
@@ -209,12 +161,12 @@ function home(name, trusting) {
 async function secure() {
   const options = ['--cert', tls + 'server.pem', '--key', tls + 'server.key'];
   const running = { chat: await start('chat', 0, ...options), rooms: await start('rooms', 0, ...options) };
-  const strict = await playwright.chromium.launch({ executablePath, args: flags, env: home('stranger', false) });
+  const strict = await launch({ env: home('stranger', false) });
   const problem = await (await strict.newPage()).goto(running.chat.address).then(() => 'none', error => error.message);
   expect('https: an unknown authority is refused', problem.includes('ERR_CERT_AUTHORITY_INVALID'), problem);
   await strict.close();
 
-  const browser = await playwright.chromium.launch({ executablePath, args: flags, env: home('trusting', true) });
+  const browser = await launch({ env: home('trusting', true) });
   for (const program of ['chat', 'rooms']) {
     const { server, address } = running[program];
     expect(`${program}: https`, /^https:/.test(address), address);
@@ -248,27 +200,5 @@ function lacking() {
   return probe.stderr.includes('WS_NO_TLS') ? 'built without TLS' : '';
 }
 
-async function main() {
-  const browser = await playwright.chromium.launch({ executablePath, args: flags });
-  const parts = [rooms, chat];
-  if (lacking()) {
-    console.log('skipped chromium: https: ' + lacking());
-    skipped++;
-  } else {
-    parts.push(secure);
-  }
-  for (const part of parts) {
-    problems = [];
-    await part(browser).catch(problem => expect(part.name, false, problem.message));
-    expect(`no script error in ${part.name}`, problems.length === 0, problems.join('; '));
-  }
-  await browser.close();
-}
-
-const late = setTimeout(() => { expect('all in four minutes', false); finish(); }, 240000);
-function finish() {
-  clearTimeout(late);
-  console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
-  process.exit(failed ? 1 : 0);
-}
-main().catch(problem => expect('the browser', false, problem.message)).then(finish);
+if (lacking()) skip('https: ' + lacking());
+run(rooms, chat, ...(lacking() ? [] : [secure]));

@@ -1,0 +1,172 @@
+/* A page without a line of JavaScript: a form says hello to whoever fills it in, and goodbye two seconds
+   later; htmx carries the form's fields here and swaps what comes back by its id. From the top of the tree:
+
+       cc -O2 -DWS_NO_TLS -o htmx examples/htmx.c
+       ./htmx                              then open http://127.0.0.1:8000/
+
+   The browser takes htmx from its public address. --scripts FOLDER serves htmx.min.js and ws.js (its
+   WebSocket extension) from a folder, for machines that are not on the Internet.
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+enum { NAME_MAX_BYTES = 100, GOODBYE_MS = 2000 };
+
+static const char usage[] =
+    "usage: htmx [port] [--host ADDR] [--scripts FOLDER]\n"
+    "Serves a form that is answered over a WebSocket. Port 8000 and address 127.0.0.1 unless told; port 0\n"
+    "takes a free one. --scripts: serve htmx.min.js and ws.js from this folder.\n";
+
+static const char page[] =
+    "<!doctype html>\n"
+    "<html lang='en'>\n"
+    "<head>\n"
+    "<meta charset='utf-8'>\n"
+    "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
+    "<title>htmx</title>\n"
+    "<link rel='icon' href='data:,'>\n"
+    "<script src='%s'></script>\n"
+    "<script src='%s'></script>\n"
+    "<style>\n"
+    "  :root { color-scheme: light dark; --line: #8884; --accent: #3b6fe0 }\n"
+    "  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto; padding: 0 1.2rem }\n"
+    "  form { display: flex; gap: .6rem }\n"
+    "  input { flex: 1; min-width: 0; font: inherit; padding: .5rem .8rem; border: 1px solid var(--line);\n"
+    "    border-radius: .5rem }\n"
+    "  button { font: inherit; padding: .5rem 1.1rem; border: 0; border-radius: .5rem; color: #fff;\n"
+    "    background: var(--accent) }\n"
+    "  #said { min-height: 3rem; margin: 1.2rem 0; font-size: 1.5rem; overflow-wrap: anywhere }\n"
+    "  .error { color: #d33 }\n"
+    "</style>\n"
+    "</head>\n"
+    "<body hx-ext='ws' ws-connect='/ws'>\n"
+    "<h1>Who are you?</h1>\n"
+    "<form id='form' ws-send>\n"
+    "  %-s\n"
+    "  <button>Say hello</button>\n"
+    "</form>\n"
+    "<p id='said'>Hello, world</p>\n"
+    "</body>\n"
+    "</html>\n";
+
+/* As it is when the page opens, and again when it is to be emptied. */
+static const char input[] = "<input id='name' name='name' placeholder='Your name' aria-label='Your name' maxlength='50' "
+                            "autocomplete='off' required autofocus>";
+
+static ws_loop *loop; /* here, for the signal handler */
+
+typedef struct visitor {
+    ws_id conn, timer;
+    char name[NAME_MAX_BYTES + 1]; /* who is to hear goodbye */
+} visitor;
+
+/* A connection that ended has cancelled its timer, so the visitor is still there. */
+static void say_goodbye(ws_loop *in, void *user) {
+    visitor *who = user;
+    who->timer = 0;
+    ws_send_html(ws_find(in, who->conn), "<p id='said'>Goodbye, %s</p>%-s", who->name, input);
+}
+
+static void enter(ws_conn *conn) {
+    visitor *who = calloc(1, sizeof *who);
+    ws_set_user(conn, who);
+    if (who)
+        who->conn = ws_conn_id(conn);
+    else
+        ws_close(conn, WS_CLOSE_TRY_LATER, "the server is short of memory");
+}
+
+/* The message is a JSON object of the form's fields. Whatever else it is, the socket stays open. */
+static void answer(ws_conn *conn, ws_message message) {
+    visitor *who = ws_user(conn);
+    if (message.type != WS_TEXT || !ws_json_text(message, "name", who->name, sizeof who->name) || !*who->name) {
+        ws_send_html(conn, "<p id='said' class='error'>Please send a name of at most %d bytes.</p>", NAME_MAX_BYTES);
+        return;
+    }
+    ws_cancel(loop, who->timer); /* of two names in two seconds the newer one counts */
+    who->timer = ws_after(loop, GOODBYE_MS, say_goodbye, who);
+    ws_send_html(conn, "<p id='said'>Hello, %s</p>", who->name);
+}
+
+static void leave(ws_conn *conn, ws_close_info why) {
+    visitor *who = ws_user(conn);
+    (void)why;
+    if (who)
+        ws_cancel(loop, who->timer);
+    free(who);
+}
+
+static void stop(int number) {
+    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    ws_shutdown(loop, 2000);
+}
+
+static bool arguments(int count, char **words, ws_server_config *config, const char **scripts) {
+    for (int i = 1; i < count; i++) {
+        char *end;
+        long port = strtol(words[i], &end, 10);
+        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
+            config->host = words[++i];
+        else if (strcmp(words[i], "--scripts") == 0 && i + 1 < count)
+            *scripts = words[++i];
+        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+            config->port = (uint16_t)port;
+        else {
+            fprintf(stderr, "htmx: cannot make sense of \"%s\"\n%s", words[i], usage);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A file that is missing, or a path too long for the buffer, makes ws_run fail and name it. */
+static void serve_script(ws_server *server, const char *path, const char *folder) {
+    char file[4096];
+    snprintf(file, sizeof file, "%s%s", folder, path);
+    ws_page_file(server, path, "text/javascript; charset=utf-8", file);
+}
+
+static void serve_page(ws_server *server, const char *scripts) {
+    char html[sizeof page + sizeof input + 256];
+    if (scripts) {
+        serve_script(server, "/htmx.min.js", scripts);
+        serve_script(server, "/ws.js", scripts);
+        ws_html_print(html, sizeof html, page, "/htmx.min.js", "/ws.js", input);
+    } else {
+        ws_html_print(html, sizeof html, page, "https://unpkg.com/htmx.org@2/dist/htmx.min.js",
+                      "https://unpkg.com/htmx-ext-ws@2/ws.js", input);
+    }
+    ws_page(server, "/", "text/html; charset=utf-8", html);
+}
+
+int main(int argc, char **argv) {
+    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 4096}};
+    ws_handler handler = {.on_open = enter, .on_message = answer, .on_close = leave};
+    const char *scripts = NULL;
+    ws_server *server;
+    ws_error error;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!arguments(argc, argv, &config, &scripts))
+        return 2;
+    loop = ws_loop_new(NULL);
+    server = ws_listen(loop, &config);
+    ws_route(server, "/ws", &handler);
+    serve_page(server, scripts);
+    if (!ws_loop_error(loop)) {
+        signal(SIGINT, stop);
+        signal(SIGTERM, stop);
+        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
+        fflush(stdout);
+    }
+    error = ws_run(loop); /* returns at once when something above has failed */
+    if (error)
+        fprintf(stderr, "htmx: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
+}
