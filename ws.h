@@ -140,6 +140,7 @@ WS_API const char *ws_error_text(ws_error error);
 typedef struct ws_loop ws_loop;     /* waits for sockets, timers and other threads */
 typedef struct ws_server ws_server; /* a listening port with its routes and rooms */
 typedef struct ws_conn ws_conn;     /* one WebSocket connection */
+typedef struct ws_request ws_request; /* one that asks to be opened, while hooks decide on it */
 typedef uint64_t ws_id;             /* names a connection or timer for ever; 0 names none */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
@@ -363,6 +364,7 @@ typedef struct ws_transport {
 /* --- servers ---------------------------------------------------------------------------- */
 
 typedef struct ws_handler {
+    void (*on_request)(ws_request *request); /* a server's: may ws_accept or ws_refuse; see ws_before */
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: no size limit */
@@ -404,6 +406,45 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
    percent-decoded path, which must be UTF-8; the first registered route that fits wins. Config and
    its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT, MEMORY. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
+
+/* What stands in a request. data NULL: absent, which is not the same as empty. */
+typedef struct ws_slice {
+    const char *data; /* UTF-8 in path, parameters and query; until the hook returns */
+    size_t size;
+} ws_slice;
+
+/* Before a handshake is answered, hooks may look at the request: first those of ws_before, in the order of
+   these calls, then the route's on_request. One that refuses ends the chain; if none does, the request is
+   accepted. They run behind the library's own checks: a request that is malformed, has no route or comes
+   from a foreign origin has been refused already. false, and the loop's error: ARGUMENT, MEMORY. */
+typedef void ws_hook(ws_request *request, void *user);
+WS_API bool ws_before(ws_server *server, ws_hook *hook, void *user);
+
+WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
+WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* as ws_param */
+/* The first of that name, percent-decoded and '+' a space; of a malformed query there is none: that is 400. */
+WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
+WS_API ws_slice ws_request_header(const ws_request *request, const char *name); /* case-blind, the first line */
+/* As the browser sent it, less quotes around it (RFC 6265 4.2); names are not case-blind. */
+WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
+WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size); /* as ws_peer */
+WS_API ws_server *ws_request_server(const ws_request *request);
+WS_API bool ws_slice_is(ws_slice slice, const char *text);
+
+typedef struct ws_acceptance {
+    const char *subprotocol; /* one that the client offered, in place of the handler's choice */
+    const char *const *headers; /* lines for the answer, NULL at the end: {"Set-Cookie: a=b", NULL} */
+    void *user;              /* ws_user of the connection; NULL: as it was */
+} ws_acceptance;
+
+/* Says yes, which a later hook may still turn into no; twice adds up. how may be NULL; all is copied. false,
+   and the answer is 500: a subprotocol that was not offered, a header with CR, LF or NUL in it or of the
+   handshake's own, no memory. false and nothing happens: refused already. */
+WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
+/* Answers with this status (200 to 599) instead, these header lines (or NULL) and this body (text/plain unless
+   a header says otherwise; NULL: the status in words). A page sees 1006 then; for one that would come back for
+   ever, accept it and ws_close it with 1008 in on_open. false as above. */
+WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
 /* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now;
    both are copied. false as above, or FILE. */
@@ -2192,7 +2233,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 /*
 >> HTTP ===================================================================================
    Request and response heads (RFC 9112), and URLs (RFC 3986). Strict: whatever two parsers could
-   read in two ways is refused. Slices point into the text; nothing is allocated. Calls TEXT.
+   read in two ways is refused. Slices point into the text; nothing is allocated. Calls TEXT, UTF8.
    Prefixes: wsi_http_, wsi_url_.
 */
 
@@ -2391,13 +2432,20 @@ static const char *wsi_http_reason(int status) {
     switch (status) {
     case 101: return "Switching Protocols";
     case 200: return "OK";
+    case 204: return "No Content";
+    case 302: return "Found";
+    case 303: return "See Other";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
     case 413: return "Content Too Large";
     case 426: return "Upgrade Required";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 503: return "Service Unavailable";
@@ -2407,6 +2455,39 @@ static const char *wsi_http_reason(int status) {
 }
 
 #ifndef WS_NO_NET
+/* --- urlencoded pairs --- */
+
+static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
+    size_t i;
+    for (i = 0; i < text.size; i++)
+        out[i] = text.data[i] == '+' ? ' ' : text.data[i];
+    return wsi_text_unescape(wsi_text(out, text.size), out);
+}
+
+/* Decodes "a=b&c" into name, zero, value, zero, and so on; empty pairs are passed over. out has room for
+   2 * size + 2. Returns the size, or -1: a malformed escape, a zero byte, not UTF-8. */
+static ptrdiff_t wsi_http_form(wsi_slice text, char *out) {
+    size_t size = 0;
+    while (text.size) {
+        wsi_slice pair = text, parts[2];
+        int i;
+        if (!wsi_http_until(&text, '&', &pair))
+            text.size = 0;
+        parts[0] = pair;
+        parts[1] = wsi_text("", 0);
+        if (wsi_http_until(&pair, '=', &parts[0]))
+            parts[1] = pair;
+        for (i = 0; i < 2 && parts[0].size + parts[1].size; i++) {
+            ptrdiff_t part = wsi_http_form_part(parts[i], out + size);
+            if (part < 0)
+                return -1;
+            size += (size_t)part;
+            out[size++] = 0;
+        }
+    }
+    return wsi_utf8_valid((const uint8_t *)out, size) ? (ptrdiff_t)size : -1;
+}
+
 /* --- URLs (RFC 3986, RFC 6455 3) --- */
 
 typedef struct wsi_url { /* slices of the text */
@@ -3185,8 +3266,8 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
     return WSI_STEP_AGAIN;
 }
 
-/* Accepts the pending request (RFC 6455 4.2.2). */
-static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol) {
+/* Accepts the pending request (RFC 6455 4.2.2). `more` holds further header lines, each with CRLF. */
+static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more) {
     char accept[28];
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
@@ -3196,7 +3277,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
         || !wsi_engine_raw(e, accept, sizeof accept)
         || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
                                  || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)))
-        || !wsi_engine_text(e, "\r\n\r\n"))
+        || !wsi_engine_text(e, "\r\n") || !wsi_engine_text(e, more) || !wsi_engine_text(e, "\r\n"))
         return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
     e->left = 0;
@@ -3900,7 +3981,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
-                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols));
+                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "");
 }
 
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
@@ -8461,9 +8542,9 @@ WS_API void ws_free(ws_conn *conn) {
 
 /*
 >> SERVER =================================================================================
-   Rooms, routes, pages, listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, ENGINE,
-   PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_.
-   Hooks, handlers of HTTP and sessions will have their place at wsi_server_request.
+   Rooms, routes, pages, requests and their hooks, listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE,
+   FRAME, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_,
+   wsi_request_. Handlers of HTTP and sessions will have their place at wsi_server_request.
 */
 
 enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
@@ -8476,6 +8557,12 @@ typedef struct wsi_route {
     char *page, *header; /* a page: its body and "Content-Type: ..." line; NULL: a WebSocket */
     size_t page_size;
 } wsi_route;
+
+typedef struct wsi_hook { /* of ws_before */
+    struct wsi_hook *next;
+    ws_hook *function;
+    void *user;
+} wsi_hook;
 
 struct wsi_room;
 
@@ -8501,9 +8588,10 @@ struct ws_server {
     ws_transport transport;
     wsi_tls *tls;          /* NULL: none */
     wsi_route *routes, **last_route;
+    wsi_hook *hooks, **last_hook;
     wsi_room **buckets;
     size_t bucket_count, room_count, open_count;
-    wsi_buffer path;       /* the decoded path of the request at hand */
+    wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
     char *origins, *unix_path;
 };
 
@@ -9079,81 +9167,304 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 
 /* --- requests --- */
 
+struct ws_request { /* lives as long as its hooks run */
+    ws_server *server;
+    ws_conn *conn;
+    const wsi_route *route;
+    wsi_slice path, query; /* decoded; the query as wsi_http_form writes it */
+    wsi_slice values[WSI_MAX_PARAMS];
+    size_t count;
+    wsi_buffer lines, body; /* of the answer; lines end with a zero behind their size */
+    char *subprotocol;      /* the hooks' choice */
+    void *user;
+    int status;             /* 0: accepted */
+};
+
+static const wsi_request *wsi_request_head(const ws_request *request) { return &request->server->endpoint.env.request; }
+
+static ws_slice wsi_request_slice(wsi_slice text) {
+    ws_slice slice;
+    slice.data = text.data;
+    slice.size = text.size;
+    return slice;
+}
+
+WS_API ws_slice ws_request_path(const ws_request *request) {
+    return wsi_request_slice(request ? request->path : wsi_text(NULL, 0));
+}
+
+WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
+    wsi_slice pattern = wsi_text_z(request && name ? request->route->pattern : NULL), found;
+    size_t i = 0;
+    while (wsi_http_until(&pattern, '{', &found)) {
+        (void)wsi_route_param(&pattern, &found);
+        if (wsi_text_is(found, name))
+            return wsi_request_slice(request->values[i]);
+        i++;
+    }
+    return wsi_request_slice(wsi_text(NULL, 0));
+}
+
+WS_API ws_slice ws_request_query(const ws_request *request, const char *name) {
+    wsi_slice rest = request && name ? request->query : wsi_text(NULL, 0), found, value;
+    while (wsi_http_until(&rest, 0, &found) && wsi_http_until(&rest, 0, &value))
+        if (wsi_text_is(found, name))
+            return wsi_request_slice(value);
+    return wsi_request_slice(wsi_text(NULL, 0));
+}
+
+/* Steps to the next field of that name; *rest begins as the head without its first line. */
+static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *value) {
+    wsi_slice found;
+    while (wsi_http_header(rest, &found, value) == WSI_HEADER_FOUND)
+        if (wsi_text_is_nocase(found, name))
+            return true;
+    return false;
+}
+
+WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
+    wsi_slice rest = request && name ? wsi_request_head(request)->head : wsi_text(NULL, 0), value;
+    (void)wsi_http_line(&rest);
+    return wsi_request_slice(wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0));
+}
+
+WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
+    wsi_slice rest = request && name ? wsi_request_head(request)->head : wsi_text(NULL, 0), pairs, pair, found;
+    (void)wsi_http_line(&rest);
+    while (wsi_request_field(&rest, "cookie", &pairs)) {
+        while (pairs.size) {
+            pair = pairs;
+            if (!wsi_http_until(&pairs, ';', &pair))
+                pairs.size = 0;
+            if (!wsi_http_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
+                continue;
+            pair = wsi_text_trim(pair);
+            if (pair.size >= 2 && pair.data[0] == '"' && pair.data[pair.size - 1] == '"')
+                pair = wsi_text(pair.data + 1, pair.size - 2);
+            return wsi_request_slice(pair);
+        }
+    }
+    return wsi_request_slice(wsi_text(NULL, 0));
+}
+
+WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size) {
+    return request && ws_peer(request->conn, text, size);
+}
+
+WS_API ws_server *ws_request_server(const ws_request *request) { return request ? request->server : NULL; }
+
+WS_API bool ws_slice_is(ws_slice slice, const char *text) {
+    return slice.data && text && wsi_text_is(wsi_text(slice.data, slice.size), text);
+}
+
+WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
+    wsi_hook *hook;
+    if (!server)
+        return false;
+    if (!function)
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
+    hook = (wsi_hook *)wsi_memory_new(wsi_server_memory(server), sizeof *hook);
+    if (!hook)
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
+    hook->function = function;
+    hook->user = user;
+    *server->last_hook = hook;
+    server->last_hook = &hook->next;
+    return true;
+}
+
+/* What a hook asked for cannot be had: whoever was to be let in or kept out, stays out. */
+static bool wsi_request_fail(ws_request *request) {
+    request->status = 500;
+    request->lines.size = request->body.size = 0;
+    return false;
+}
+
+static bool wsi_request_put(ws_request *request, wsi_buffer *buffer, const char *text, size_t size) {
+    if (!wsi_buffer_reserve(wsi_server_memory(request->server), buffer, size + 1))
+        return false;
+    memcpy(buffer->data + buffer->size, text, size);
+    buffer->size += size;
+    buffer->data[buffer->size] = 0;
+    return true;
+}
+
+static bool wsi_request_lines(ws_request *request, const char *const *headers) {
+    for (; headers && *headers; headers++)
+        if (!wsi_handshake_own_header(*headers)
+            || !wsi_request_put(request, &request->lines, *headers, strlen(*headers))
+            || !wsi_request_put(request, &request->lines, "\r\n", 2))
+            return false;
+    return true;
+}
+
+static bool wsi_request_choose(ws_request *request, const char *subprotocol) {
+    wsi_memory *memory = wsi_server_memory(request->server);
+    if (!wsi_text_token(wsi_text_z(subprotocol)) || !wsi_handshake_choose(wsi_request_head(request), subprotocol).size)
+        return false;
+    wsi_memory_free_text(memory, request->subprotocol);
+    request->subprotocol = wsi_memory_copy(memory, subprotocol, strlen(subprotocol));
+    return request->subprotocol != NULL;
+}
+
+WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
+    if (!request || request->status)
+        return false;
+    if (!how)
+        return true;
+    if (how->user)
+        request->user = how->user;
+    return ((!how->subprotocol || wsi_request_choose(request, how->subprotocol))
+            && wsi_request_lines(request, how->headers)) || wsi_request_fail(request);
+}
+
+WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
+    bool bare = status == 204 || status == 205 || status == 304, typed = bare;
+    if (!request || request->status)
+        return false;
+    if (!body)
+        body = bare ? "" : wsi_http_reason(status);
+    request->lines.size = 0; /* of a hook that accepted */
+    if (status < 200 || status > 599 || (bare && *body) || !wsi_request_lines(request, headers)
+        || !wsi_request_put(request, &request->body, body, strlen(body)))
+        return wsi_request_fail(request);
+    for (; headers && *headers; headers++)
+        typed = typed || wsi_engine_is_header(*headers, "content-type");
+    if (!typed && !wsi_request_put(request, &request->lines, "Content-Type: text/plain; charset=utf-8\r\n", 41))
+        return wsi_request_fail(request);
+    request->status = status;
+    return true;
+}
+
 /* The route of this kind that the request's path leads to, or NULL. */
-static const wsi_route *wsi_server_find(const ws_server *server, wsi_slice path, bool page, wsi_slice *values,
-                                        size_t *count) {
+static const wsi_route *wsi_server_find(const ws_server *server, ws_request *request, bool page) {
     const wsi_route *route;
     for (route = server->routes; route; route = route->next)
-        if ((route->page != NULL) == page && wsi_route_match(route->pattern, path, values, count))
+        if ((route->page != NULL) == page
+            && wsi_route_match(route->pattern, request->path, request->values, &request->count))
             return route;
     return NULL;
 }
 
-static void wsi_server_open(ws_conn *conn, const wsi_route *route, const wsi_slice *values, size_t count) {
-    ws_server *server = wsi_server_of(conn);
+static const char *wsi_request_more(const ws_request *request) {
+    return request->lines.size ? (const char *)request->lines.data : "";
+}
+
+static void wsi_server_open(const ws_request *request) {
+    ws_server *server = request->server;
+    ws_conn *conn = request->conn;
+    const ws_handler *handler = &request->route->handler;
     wsi_window *window = &server->endpoint.loop->window;
-    wsi_slice subprotocol = wsi_handshake_choose(&server->endpoint.env.request, route->subprotocols);
-    if (!wsi_conn_keep_texts(conn, subprotocol, values, count)) {
+    wsi_slice subprotocol = request->subprotocol ? wsi_text_z(request->subprotocol)
+                                                 : wsi_handshake_choose(wsi_request_head(request), handler->subprotocols);
+    if (!wsi_conn_keep_texts(conn, subprotocol, request->values, request->count)) {
         wsi_engine_status(&conn->engine, window, 503);
         return;
     }
-    if (!wsi_engine_accept(&conn->engine, window, subprotocol))
+    if (!wsi_engine_accept(&conn->engine, window, subprotocol, wsi_request_more(request)))
         return;
-    conn->handler = &route->handler;
-    conn->user = route->handler.user;
-    conn->engine.chunks = route->handler.on_chunk != NULL;
+    conn->handler = handler;
+    conn->user = request->user;
+    conn->engine.chunks = handler->on_chunk != NULL;
     server->open_count++;
     conn->took = server->endpoint.loop->now;
     wsi_conn_tick(conn);
-    if (route->handler.on_open)
-        route->handler.on_open(conn);
+}
+
+/* Whether the request still waits for its answer: a hook may have ended its server. */
+static bool wsi_request_waits(const ws_request *request) {
+    return !request->status && request->conn->engine.state == WSI_ASKED;
+}
+
+/* Runs the hooks and answers a handshake that may be accepted. */
+static void wsi_server_decide(ws_request *request) {
+    ws_server *server = request->server;
+    ws_conn *conn = request->conn;
+    const wsi_hook *hook;
+    const ws_handler *handler = &request->route->handler;
+    request->user = handler->user;
+    for (hook = server->hooks; hook && wsi_request_waits(request); hook = hook->next)
+        hook->function(request, hook->user);
+    if (handler->on_request && wsi_request_waits(request))
+        handler->on_request(request);
+    if (wsi_request_waits(request))
+        wsi_server_open(request);
+    else if (conn->engine.state == WSI_ASKED && request->status == 500 && !request->lines.size)
+        wsi_engine_status(&conn->engine, &server->endpoint.loop->window, 500);
+    else if (conn->engine.state == WSI_ASKED)
+        (void)wsi_engine_respond(&conn->engine, &server->endpoint.loop->window, request->status,
+                                 wsi_request_more(request),
+                                 wsi_text((const char *)request->body.data, request->body.size), false);
+    wsi_buffer_free(wsi_server_memory(server), &request->lines);
+    wsi_buffer_free(wsi_server_memory(server), &request->body);
+    wsi_memory_free_text(wsi_server_memory(server), request->subprotocol);
+    if (conn->engine.state == WSI_OPEN && conn->handler && handler->on_open)
+        handler->on_open(conn);
 }
 
 static bool wsi_server_origin(const ws_server *server) {
     return wsi_handshake_origin(&server->endpoint.env.request, server->origins, wsi_tls_is(server->endpoint.transport));
 }
 
+/* Decodes path and query: what is handed out is text. Returns 0, 400 or 503. */
+static int wsi_server_decode(ws_server *server, ws_request *request) {
+    const wsi_request *head = &server->endpoint.env.request;
+    ptrdiff_t size;
+    char *text;
+    server->path.size = 0;
+    if (!wsi_buffer_reserve(wsi_server_memory(server), &server->path, head->path.size + 2 * head->query.size + 2))
+        return 503;
+    text = (char *)server->path.data;
+    size = wsi_text_unescape(head->path, text);
+    if (size < 0 || !wsi_utf8_valid(server->path.data, (size_t)size))
+        return 400;
+    request->path = wsi_text(text, (size_t)size);
+    text += size;
+    size = wsi_http_form(head->query, text);
+    request->query = wsi_text(text, size < 0 ? 0 : (size_t)size);
+    return size < 0 ? 400 : 0;
+}
+
+/* Finds the route; returns 0, or the status that refuses the request. */
+static int wsi_server_judge(ws_server *server, ws_request *request) {
+    const wsi_request *head = &server->endpoint.env.request;
+    int status = wsi_server_decode(server, request);
+    if (status)
+        return status;
+    request->route = wsi_server_find(server, request, !head->upgrade);
+    if (head->upgrade && head->status)
+        return head->status;
+    if (!request->route)
+        return !head->upgrade && wsi_server_find(server, request, false) ? 426 : 404;
+    if (head->upgrade)
+        return wsi_server_origin(server) ? 0 : 403;
+    if (!wsi_text_is(head->method, "GET") && !wsi_text_is(head->method, "HEAD"))
+        return 405;
+    return head->chunked || head->content_length ? 400 : 0; /* a body where none belongs: its end is not looked for */
+}
+
 /* Every request passes here: a WebSocket, a page, or a status. */
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     wsi_window *window = &server->endpoint.loop->window;
-    const wsi_request *request = &server->endpoint.env.request;
-    wsi_slice path = request->path, values[WSI_MAX_PARAMS];
-    bool head = wsi_text_is(request->method, "HEAD"), get = wsi_text_is(request->method, "GET");
+    const wsi_request *head = &server->endpoint.env.request;
     const wsi_route *route;
-    size_t count;
-    ptrdiff_t size;
-    int status = 0;
+    ws_request request;
+    int status;
     (void)event; /* the request is read already */
     wsi_window_restore(window);
-    server->path.size = 0;
-    size = wsi_buffer_reserve(wsi_server_memory(server), &server->path, path.size)
-               ? wsi_text_unescape(path, (char *)server->path.data) : -2;
-    if (size >= 0 && !wsi_utf8_valid(server->path.data, (size_t)size))
-        size = -1; /* what ws_param hands out is text */
-    if (size < 0) {
-        wsi_engine_status(&conn->engine, window, size == -1 ? 400 : 503);
-        return;
-    }
-    path = wsi_text((const char *)server->path.data, (size_t)size);
-    route = wsi_server_find(server, path, !request->upgrade, values, &count);
-    if (request->upgrade && request->status)
-        status = request->status;
-    else if (route && request->upgrade && !wsi_server_origin(server))
-        status = 403;
-    else if (!route)
-        status = !request->upgrade && wsi_server_find(server, path, false, values, &count) ? 426 : 404;
-    else if (!request->upgrade && !get && !head)
-        status = 405;
-    else if (!request->upgrade && (request->chunked || request->content_length))
-        status = 400; /* a body where none belongs: its end is not looked for */
+    memset(&request, 0, sizeof request);
+    request.server = server;
+    request.conn = conn;
+    status = wsi_server_judge(server, &request);
+    route = request.route;
     if (status)
         wsi_engine_status(&conn->engine, window, status);
-    else if (request->upgrade)
-        wsi_server_open(conn, route, values, count);
+    else if (head->upgrade)
+        wsi_server_decide(&request);
     else
         (void)wsi_engine_respond(&conn->engine, window, 200, route->header, wsi_text(route->page, route->page_size),
-                                 request->keep_alive);
+                                 head->keep_alive);
 }
 
 WS_API const char *ws_param(const ws_conn *conn, const char *name) {
@@ -9248,6 +9559,11 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
         server->routes = route->next;
         wsi_route_free(memory, route);
     }
+    while (server->hooks) {
+        wsi_hook *hook = server->hooks;
+        server->hooks = hook->next;
+        wsi_memory_free(memory, hook, sizeof *hook);
+    }
     wsi_memory_free(memory, server->buckets, server->bucket_count * sizeof *server->buckets);
     wsi_memory_free_text(memory, server->origins);
     wsi_memory_free_text(memory, server->unix_path);
@@ -9306,6 +9622,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->release = wsi_server_release;
     endpoint->fire = wsi_server_fire;
     server->last_route = &server->routes;
+    server->last_hook = &server->hooks;
     server->listener.link.descriptor = -1;
     server->listener.ready = wsi_server_accept;
 }
