@@ -8899,7 +8899,8 @@ WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *for
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = sender && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+    sent = sender
+           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -8917,7 +8918,8 @@ WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *for
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = sender && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    sent = sender
+           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -9355,8 +9357,9 @@ static void wsi_server_open(const ws_request *request) {
     ws_conn *conn = request->conn;
     const ws_handler *handler = &request->route->handler;
     wsi_window *window = &server->endpoint.loop->window;
-    wsi_slice subprotocol = request->subprotocol ? wsi_text_z(request->subprotocol)
-                                                 : wsi_handshake_choose(wsi_request_head(request), handler->subprotocols);
+    wsi_slice subprotocol = wsi_text_z(request->subprotocol);
+    if (!subprotocol.data)
+        subprotocol = wsi_handshake_choose(wsi_request_head(request), handler->subprotocols);
     if (!wsi_conn_keep_texts(conn, subprotocol, request->values, request->count)) {
         wsi_engine_status(&conn->engine, window, 503);
         return;

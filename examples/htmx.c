@@ -53,8 +53,9 @@ static const char page[] =
     "</html>\n";
 
 /* As it is when the page opens, and again when it is to be emptied. */
-static const char input[] = "<input id='name' name='name' placeholder='Your name' aria-label='Your name' maxlength='50' "
-                            "autocomplete='off' required autofocus>";
+static const char input[] =
+    "<input id='name' name='name' placeholder='Your name' aria-label='Your name' maxlength='50' autocomplete='off' "
+    "required autofocus>";
 
 static ws_loop *loop; /* here, for the signal handler */
 
