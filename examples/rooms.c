@@ -25,16 +25,33 @@ static const char usage[] =
 
 static ws_loop *loop; /* here, for the signal handler */
 
+/* Writes text as a JSON string (RFC 8259, section 7), so that it cannot break out of its quotes.
+   Needs room for twice the text and three bytes. */
+static void quote(char *out, const char *text, size_t size) {
+    *out++ = '"';
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '"' || text[i] == '\\')
+            *out++ = '\\';
+        *out++ = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+    }
+    *out++ = '"';
+    *out = 0;
+}
+
 /* Tells all members of the connection's room. false: its name will not do, or there is no memory. */
 static bool tell(ws_conn *conn, const char *type, const char *text, size_t size) {
+    char name[2 * NAME_MAX_BYTES + 3], said[2 * TEXT_MAX_BYTES + 3], json[sizeof name + sizeof said + 128];
     const char *room = ws_param(conn, "room"), *who = ws_param(conn, "name");
     if (!who || !*who)
         who = "guest";
-    if (strlen(who) > NAME_MAX_BYTES)
+    if (strlen(who) > NAME_MAX_BYTES || size > TEXT_MAX_BYTES)
         return false;
-    return ws_broadcast_json(conn, room, "{'type':%s,'id':'%llu','name':%s,'text':%.*s,'members':%zu}", type,
-                             (unsigned long long)ws_conn_id(conn), who, (int)size, text,
-                             ws_room_count(ws_conn_server(conn), room));
+    quote(name, who, strlen(who));
+    quote(said, text, size);
+    snprintf(json, sizeof json, "{\"type\":\"%s\",\"id\":\"%llu\",\"name\":%s,\"text\":%s,\"members\":%lu}", type,
+             (unsigned long long)ws_conn_id(conn), name, said,
+             (unsigned long)ws_room_count(ws_conn_server(conn), room));
+    return ws_broadcast_text(conn, room, json);
 }
 
 static void enter(ws_conn *conn) {
