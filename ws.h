@@ -140,7 +140,7 @@ WS_API const char *ws_error_text(ws_error error);
 typedef struct ws_loop ws_loop;     /* waits for sockets, timers and other threads */
 typedef struct ws_server ws_server; /* a listening port with its routes and rooms */
 typedef struct ws_conn ws_conn;     /* one WebSocket connection */
-typedef struct ws_request ws_request; /* one that asks to be opened, while hooks decide on it */
+typedef struct ws_request ws_request; /* one over HTTP, or one that asks for a WebSocket, until it is answered */
 typedef uint64_t ws_id;             /* names a connection or timer for ever; 0 names none */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
@@ -194,6 +194,9 @@ typedef struct ws_limits {
     uint32_t ping_ms;      /* silence after which a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after the ping until the peer is given up: 20 s */
     uint32_t close_ms;     /* for the peer's part of closing: 5 s */
+    size_t body;           /* body of a request over HTTP, bytes: 1 MiB; over it 413 */
+    uint32_t answer_ms;    /* for a body to arrive, then 408; for the answer to a request that is kept,
+                              then 503; for a peer that takes nothing of an answer: 30 s */
 } ws_limits;
 
 /* resize(user, block, old_size, new_size): block NULL allocates, new_size 0 frees and returns
@@ -259,7 +262,7 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name);
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
 /* Writes the peer's numeric address and port, "127.0.0.1:5000" or "[::1]:5000"; at most size
-   bytes with the zero, 64 are enough. false: unknown, or size too small. */
+   bytes with the zero, 64 are enough. Behind proxies: see ws_server_config. false: unknown, or size too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
 /* A pointer of your own; at first it is the handler's user. */
@@ -386,6 +389,10 @@ typedef struct ws_server_config {
     bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
     const char *unix_path;  /* listen on this Unix socket instead; the file is removed at the end */
     bool no_port;           /* listen nowhere: for ws_test_connect */
+    const char *proxies;    /* whose word on a peer's address counts: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix";
+                               NULL: nobody's. Their X-Forwarded-For, from the right up to the first address
+                               that is not in this list, is what ws_peer answers */
+    bool proxy_protocol;    /* those begin each connection with a PROXY header, version 1 or 2 */
     ws_tls_config tls;      /* with a certificate: wss:// */
     const ws_transport *transport; /* in place of TCP and TLS; copied */
     ws_limits limits;
@@ -407,50 +414,126 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
    its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT, MEMORY. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
+/* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now;
+   both are copied. false as above, or FILE. */
+WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
+WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
+                         const char *file);
+
+/* Answers GET and HEAD on paths that begin with prefix ("/" or "/static/") with the files of a folder: those
+   that are regular, not hidden (".git") and not behind a symbolic link; "index.html" where a path ends with
+   '/'. With Last-Modified; If-Modified-Since is answered with 304 (RFC 9110 13.1.3). They are read when they
+   are asked for. false as above, or FILE: no such folder. */
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
+
+/* --- requests --------------------------------------------------------------------------- */
+
 /* What stands in a request. data NULL: absent, which is not the same as empty. */
 typedef struct ws_slice {
-    const char *data; /* UTF-8 in path, parameters and query; until the hook returns */
+    const char *data; /* UTF-8 in path, parameters, query and form; until the callback returns, or, of a
+                         request that is kept, until it is answered */
     size_t size;
 } ws_slice;
 
-/* Before a handshake is answered, hooks may look at the request: first those of ws_before, in the order of
-   these calls, then the route's on_request. One that refuses ends the chain; if none does, the request is
-   accepted. They run behind the library's own checks: a request that is malformed, has no route or comes
-   from a foreign origin has been refused already. false, and the loop's error: ARGUMENT, MEMORY. */
 typedef void ws_hook(ws_request *request, void *user);
+
+/* Answers requests over HTTP to a path: ws_http(server, "POST", "/login", login, NULL). methods is a list: "GET,
+   POST"; GET takes HEAD too, whose answer goes without its body. A body has come whole when function is called:
+   up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, query, chunks,
+   a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
+   above. Other methods get 405. */
+WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
+
+/* Before a WebSocket's handshake is answered, hooks may look at the request: first those of ws_before, in the
+   order of these calls, then the route's on_request. One that refuses ends the chain; if none does, the request
+   is accepted. They run behind the library's own checks: a request that is malformed, has no route or comes
+   from a foreign origin has been refused already. false, and the loop's error: ARGUMENT, MEMORY. */
 WS_API bool ws_before(ws_server *server, ws_hook *hook, void *user);
 
+WS_API const char *ws_request_method(const ws_request *request); /* "GET"; for NULL "" */
 WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* as ws_param */
 /* The first of that name, percent-decoded and '+' a space; of a malformed query there is none: that is 400. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
+/* The same from a body of type application/x-www-form-urlencoded. */
+WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name); /* case-blind, the first line */
 /* As the browser sent it, less quotes around it (RFC 6265 4.2); names are not case-blind. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
-WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size); /* as ws_peer */
+/* As a message, a zero byte behind it: ws_json_text(ws_request_body(request), "name", ...). Text if it is UTF-8. */
+WS_API ws_message ws_request_body(const ws_request *request);
+/* As ws_peer; without a port where a proxy that is trusted names none. */
+WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size);
 WS_API ws_server *ws_request_server(const ws_request *request);
+
 WS_API bool ws_slice_is(ws_slice slice, const char *text);
+/* An integer: digits, perhaps a '-' before them. A number: the same, perhaps a point and digits, an exponent,
+   whatever the locale. false leaves the result as it is: absent, something else, beyond 64 bits or a double. */
+WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
+#ifndef WS_NO_JSON
+WS_API bool ws_slice_number(ws_slice slice, double *number);
+#endif
 
 typedef struct ws_acceptance {
     const char *subprotocol; /* one that the client offered, in place of the handler's choice */
-    const char *const *headers; /* lines for the answer, NULL at the end: {"Set-Cookie: a=b", NULL} */
+    const char *const *headers; /* lines for the answer, NULL at the end: {"X-Served-By: a", NULL} */
     void *user;              /* ws_user of the connection; NULL: as it was */
 } ws_acceptance;
 
 /* Says yes, which a later hook may still turn into no; twice adds up. how may be NULL; all is copied. false,
    and the answer is 500: a subprotocol that was not offered, a header with CR, LF or NUL in it or of the
-   handshake's own, no memory. false and nothing happens: refused already. */
+   handshake's own, no memory. false and nothing happens: answered already, or no WebSocket. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Answers with this status (200 to 599) instead, these header lines (or NULL) and this body (text/plain unless
    a header says otherwise; NULL: the status in words). A page sees 1006 then; for one that would come back for
    ever, accept it and ws_close it with 1008 in on_open. false as above. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
-/* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now;
-   both are copied. false as above, or FILE. */
-WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
-WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
-                         const char *file);
+/* Answers a request, once. Text without a charset is UTF-8; content_type NULL: none. Header lines end with NULL,
+   or are NULL; all is copied. A WebSocket's request is refused by it. false as ws_refuse. */
+WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
+WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
+WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: GET that instead (RFC 9110 15.4.4) */
+#ifndef WS_NO_JSON
+WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
+#endif
+/* Adds a cookie to the answer, whatever that will be: Path=/, HttpOnly, SameSite=Lax, and Secure on a server with
+   TLS. It lives for so many seconds; 0: as long as the browser runs; less: it is deleted. false: name is no
+   token, value holds a space, quote, comma, semicolon, backslash or more than ASCII, no memory, answered. */
+WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
+
+/* Keeps the request: the answer comes later, from a timer, a watched descriptor or a ws_post. Inside its callback,
+   which then returns; the pointer must not be used any more. Returns its id for ws_kept; 0: no memory, and the
+   answer is 503. A WebSocket's chain goes on behind this hook with ws_accept. abandoned (or NULL) is
+   called if it comes to nothing: the peer went away, limits.answer_ms passed (503), the server ends. */
+WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
+/* The request, to be answered: by the end of the loop's round. NULL: it was, or was abandoned. */
+WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
+
+/* --- sessions ---------------------------------------------------------------------------- */
+
+#ifndef WS_NO_JSON
+/* A session is JSON in a cookie that only the server can write: signed with HMAC-SHA256, not secret. */
+typedef struct ws_session_config {
+    const char *const *keys; /* texts of at least 16 random bytes, NULL at the end: the first signs, all are good */
+    const char *cookie;      /* its name: "session" */
+    uint32_t seconds;        /* for which it is good after it was set: 14 days */
+    bool secure;             /* Secure, too, where a proxy does the TLS; with TLS of its own it always is */
+    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+    void *hmac_user;         /* hmac NULL: OpenSSL's. WS_NO_TLS: HMAC-SHA256 of yours (RFC 2104) is needed */
+} ws_session_config;
+
+/* Gives a server sessions. All is copied. false, and the loop's error: ARGUMENT, NO_TLS, MEMORY. */
+WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
+/* The session of a request, or of a connection as it was when that was opened: text for ws_json_text and its like.
+   data NULL: none, an altered one, or an old one. As long as the request, or until on_close returns. */
+WS_API ws_message ws_session(ws_request *request);
+WS_API ws_message ws_conn_session(const ws_conn *conn);
+/* Sets it in the answer: ws_set_session(request, "{'user':%s}", name). At most 3,000 bytes. format NULL: ends it.
+   false: no ws_sessions, not JSON, too long, no memory, answered. */
+WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
+#endif
 
 /* --- clients ---------------------------------------------------------------------------- */
 
@@ -775,7 +858,7 @@ typedef struct wsi_request { /* slices of the head */
     wsi_slice host, origin, key;
     uint64_t content_length;
     int status; /* why the handshake is refused; 0: it is good */
-    bool http11, keep_alive, chunked, has_length;
+    bool http11, keep_alive, chunked, has_length, expects_continue, expects_more;
     bool upgrade, connection_upgrade, version_13; /* asks for a WebSocket; and how */
 } wsi_request;
 
@@ -809,6 +892,7 @@ typedef struct wsi_engine {
     uint32_t utf8_out;
     uint16_t close_code;
     uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go */
+    uint8_t body;         /* server: which part of a request's body comes */
     bool final, pinged, chunks, in_frame, first;
     bool clean : 1, told : 1, opened : 1;
 } wsi_engine;
@@ -1135,7 +1219,6 @@ static size_t wsi_text_decimal(char *out, uint64_t number) {
     return count;
 }
 
-#ifndef WS_NO_NET
 static int wsi_text_hex(char c) {
     if (wsi_text_digit(c))
         return c - '0';
@@ -1143,6 +1226,7 @@ static int wsi_text_hex(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+#ifndef WS_NO_NET
 /* Percent-decodes into out, which has room for text.size bytes, and returns the size; -1 when an
    escape is malformed or yields a zero byte. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
@@ -2389,6 +2473,11 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
         request->origin = value;
         return first;
     }
+    if (wsi_text_is_nocase(name, "expect")) {
+        bool known = wsi_text_is_nocase(value, "100-continue");
+        request->expects_continue = known;
+        request->expects_more = !known;
+    }
     if (wsi_text_is_nocase(name, "connection")) {
         wsi_slice option;
         while (wsi_text_next(&value, &option)) {
@@ -2425,16 +2514,25 @@ static int wsi_http_request(wsi_request *request, wsi_slice head) {
         return 400;
     if (request->authority.data && !wsi_text_same_nocase(request->authority, request->host))
         return 400;
-    return 0;
+    return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
+
+/* Answers that have no body, and no word on its size (RFC 9110 8.6, 15.3.5, 15.4.5). */
+static bool wsi_http_bare(int status) { return status == 204 || status == 304; }
 
 static const char *wsi_http_reason(int status) {
     switch (status) {
     case 101: return "Switching Protocols";
     case 200: return "OK";
     case 204: return "No Content";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 301: return "Moved Permanently";
     case 302: return "Found";
     case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
     case 403: return "Forbidden";
@@ -2444,6 +2542,9 @@ static const char *wsi_http_reason(int status) {
     case 409: return "Conflict";
     case 410: return "Gone";
     case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 417: return "Expectation Failed";
+    case 422: return "Unprocessable Content";
     case 426: return "Upgrade Required";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
@@ -2452,6 +2553,83 @@ static const char *wsi_http_reason(int status) {
     case 505: return "HTTP Version Not Supported";
     default: return "Status";
     }
+}
+
+#ifndef WS_NO_NET
+/* The method as a text, or NULL: none that a handler can take. */
+static const char *wsi_http_method(wsi_slice method) {
+    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    size_t i;
+    for (i = 0; i < sizeof known / sizeof *known; i++)
+        if (wsi_text_is(method, known[i]))
+            return known[i];
+    return NULL;
+}
+#endif
+
+/* --- chunks (RFC 9112 7.1) --- */
+
+enum { WSI_HTTP_CHUNK_LINE = 256 };
+
+/* A quoted string off the front; false: its end is not there. No control characters are in the text. */
+static bool wsi_http_quoted(wsi_slice *rest) {
+    size_t i;
+    for (i = 1; i < rest->size && rest->data[i] != '"'; i++)
+        i += rest->data[i] == '\\';
+    if (i >= rest->size)
+        return false;
+    *rest = wsi_text(rest->data + i + 1, rest->size - i - 1);
+    return true;
+}
+
+static size_t wsi_http_token_size(wsi_slice text) {
+    size_t i = 0;
+    while (i < text.size && wsi_text_token_char(text.data[i]))
+        i++;
+    return i;
+}
+
+/* *( ";" name [ "=" ( token / quoted-string ) ] ), space around each. */
+static bool wsi_http_chunk_extensions(wsi_slice rest) {
+    bool name = false; /* a value may follow */
+    for (rest = wsi_text_trim(rest); rest.size; rest = wsi_text_trim(rest)) {
+        char c = rest.data[0];
+        size_t size;
+        if (c != ';' && !(c == '=' && name))
+            return false;
+        name = c == ';';
+        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
+        size = wsi_http_token_size(rest);
+        if (!size && (name || !rest.size || rest.data[0] != '"' || !wsi_http_quoted(&rest)))
+            return false;
+        rest = wsi_text(rest.data + size, rest.size - size);
+    }
+    return true;
+}
+
+/* Reads the line ahead of a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
+static bool wsi_http_chunk(wsi_slice line, uint64_t *size) {
+    size_t i = 0;
+    *size = 0;
+    for (; i < line.size && i < 15 && wsi_text_hex(line.data[i]) >= 0; i++)
+        *size = *size << 4 | (unsigned)wsi_text_hex(line.data[i]);
+    return i && wsi_http_chunk_extensions(wsi_text(line.data + i, line.size - i));
+}
+
+/* A line of at most `limit` bytes with its CRLF at the front of the data; *size is its size. Returns 1,
+   0 when it is not whole yet, or -1 for one that is too long, or holds what no line may. */
+static int wsi_http_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
+    size_t i;
+    for (i = 0; i < at_hand && i < limit; i++) {
+        bool after_cr = i && data[i - 1] == '\r';
+        if (data[i] == '\n') {
+            *size = i + 1;
+            return after_cr ? 1 : -1;
+        }
+        if (after_cr || (data[i] < ' ' && data[i] != '\t' && data[i] != '\r') || data[i] == 0x7f)
+            return -1;
+    }
+    return i == limit ? -1 : 0;
 }
 
 #ifndef WS_NO_NET
@@ -2486,6 +2664,93 @@ static ptrdiff_t wsi_http_form(wsi_slice text, char *out) {
         }
     }
     return wsi_utf8_valid((const uint8_t *)out, size) ? (ptrdiff_t)size : -1;
+}
+
+/* --- dates (RFC 9110 5.6.7) --- */
+
+static const char wsi_http_months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+/* Days from 1970-01-01 to the first of a month (0 to 11) of the Gregorian calendar. */
+static uint64_t wsi_http_days(uint64_t year, unsigned month) {
+    static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    uint64_t past = year - 1, leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return past * 365 + past / 4 - past / 100 + past / 400 - 719162 + before[month] + (month > 1 ? leap : 0);
+}
+
+/* Writes "Sun, 06 Nov 1994 08:49:37 GMT", 29 characters, of seconds since 1970. */
+static void wsi_http_date(char out[29], uint64_t seconds) {
+    uint64_t days = seconds / 86400, year = 1970 + days / 366;
+    unsigned month = 11, i;
+    const uint64_t parts[] = {seconds / 3600 % 24, seconds / 60 % 60, seconds % 60};
+    while (wsi_http_days(year + 1, 0) <= days)
+        year++;
+    while (wsi_http_days(year, month) > days)
+        month--;
+    days -= wsi_http_days(year, month);
+    memcpy(out, &"ThuFriSatSunMonTueWed"[seconds / 86400 % 7 * 3], 3);
+    memcpy(out + 3, ", 00 ", 5);
+    out[5] = (char)('0' + (days + 1) / 10);
+    out[6] = (char)('0' + (days + 1) % 10);
+    memcpy(out + 8, wsi_http_months + month * 3, 3);
+    memcpy(out + 11, " 0000 00:00:00 GMT", 18);
+    (void)wsi_text_decimal(out + 12, year % 10000 < 1970 ? 9999 : year);
+    for (i = 0; i < 3; i++) {
+        out[17 + i * 3] = (char)('0' + parts[i] / 10);
+        out[18 + i * 3] = (char)('0' + parts[i] % 10);
+    }
+    out[16] = out[25] = ' ';
+}
+
+typedef struct wsi_http_time {
+    uint64_t day, year, hour, minute, second;
+    unsigned month; /* 0 to 11 */
+} wsi_http_time;
+
+/* Reads text by a form in which d, y, H, M, S stand for digits of those, b for a month's name, w for letters of a
+   day's name, and all else for itself. */
+static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *time) {
+    size_t i, month;
+    if (text.size != strlen(form))
+        return false;
+    memset(time, 0, sizeof *time);
+    time->month = 12;
+    for (i = 0; i < text.size; i++) {
+        static const char kinds[] = "dyHMS";
+        uint64_t *parts[] = {&time->day, &time->year, &time->hour, &time->minute, &time->second};
+        const char *kind = strchr(kinds, form[i]);
+        char c = text.data[i];
+        if (kind && (wsi_text_digit(c) || (c == ' ' && form[i] == 'd')))
+            *parts[kind - kinds] = *parts[kind - kinds] * 10 + (uint64_t)(c == ' ' ? 0 : c - '0');
+        else if (form[i] == 'b' && form[i + 1] == 'b' && form[i + 2] == 'b')
+            for (month = 0; month < 12; month++)
+                time->month = memcmp(wsi_http_months + month * 3, text.data + i, 3) ? time->month : (unsigned)month;
+        else if (kind || (form[i] != 'b' && form[i] != 'w' && form[i] != c))
+            return false;
+    }
+    return time->month < 12 && time->day && time->day < 32 && time->hour < 24 && time->minute < 60 && time->second < 61;
+}
+
+/* Reads any of the three forms. The century of a year of two digits: the one that is nearest to now, and at most 50
+   years ahead of it. */
+static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) {
+    wsi_http_time time;
+    const char *comma = text.size ? (const char *)memchr(text.data, ',', text.size) : NULL;
+    if (comma && comma - text.data > 3) { /* the day's name in full */
+        wsi_slice rest = wsi_text(comma, (size_t)(text.data + text.size - comma));
+        if (!wsi_http_date_as(rest, ", dd-bbb-yy HH:MM:SS GMT", &time))
+            return false;
+        time.year += 2000;
+        if (wsi_http_days(time.year, 0) > now / 86400 + 18262)
+            time.year -= 100;
+    } else if (!wsi_http_date_as(text, "www, dd bbb yyyy HH:MM:SS GMT", &time)
+               && !wsi_http_date_as(text, "www bbb dd HH:MM:SS yyyy", &time)) {
+        return false;
+    }
+    if (time.year < 1970)
+        return false;
+    *seconds = ((wsi_http_days(time.year, time.month) + time.day - 1) * 24 + time.hour) * 3600 + time.minute * 60
+               + time.second;
+    return true;
 }
 
 /* --- URLs (RFC 3986, RFC 6455 3) --- */
@@ -3065,11 +3330,15 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
    unfinished message first, is what must be kept. Output leaves through env->emit.
 */
 
-enum { WSI_HEAD, WSI_ASKED, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
+enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
+
+/* Where in a request's body it stands. */
+enum { WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
+
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
-static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000, 20000, 5000};
+static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000, 20000, 5000, 1 << 20, 30000};
 
 static void wsi_engine_limits(ws_limits *limits) {
     const ws_limits *d = &wsi_engine_defaults;
@@ -3080,6 +3349,8 @@ static void wsi_engine_limits(ws_limits *limits) {
     limits->ping_ms = limits->ping_ms ? limits->ping_ms : d->ping_ms;
     limits->pong_ms = limits->pong_ms ? limits->pong_ms : d->pong_ms;
     limits->close_ms = limits->close_ms ? limits->close_ms : d->close_ms;
+    limits->body = limits->body ? limits->body : d->body;
+    limits->answer_ms = limits->answer_ms ? limits->answer_ms : d->answer_ms;
 }
 
 /* Puts a zero byte behind handed-out data; the byte that it hides comes back with the next step. */
@@ -3217,23 +3488,19 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, u
 
 /* --- the opening handshake --- */
 
-/* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Unless keep is
-   set, the connection is over. */
-static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
-                               wsi_slice body, bool keep) {
+static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
-    bool bare = status == 204 || status == 304; /* RFC 9110 8.6, 15.3.5, 15.4.5 */
-    bool head_only = bare || wsi_text_is(e->env->request.method, "HEAD"), sent;
     wsi_text_decimal(line + 9, (uint64_t)status);
     line[12] = ' ';
-    sent = wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
-           && (bare || (wsi_engine_text(e, "\r\nContent-Length: ")
-                        && wsi_engine_raw(e, length, wsi_text_decimal(length, body.size))))
+    return wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
+           && (wsi_http_bare(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
+                                         && wsi_engine_raw(e, length, wsi_text_decimal(length, size))))
            && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, more)
-           && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n")
-           && (head_only || wsi_engine_raw(e, body.data, body.size));
-    if (e->state == WSI_ASKED)
-        window->pos += (size_t)e->left;
+           && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n");
+}
+
+/* The answer is through: the next request, or the end. */
+static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     e->left = 0;
     e->since = e->heard;
     if (keep && sent)
@@ -3241,6 +3508,18 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
     else
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     return sent;
+}
+
+/* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Unless keep is
+   set, the connection is over. */
+static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
+                               wsi_slice body, bool keep) {
+    bool head_only = wsi_http_bare(status) || wsi_text_is(e->env->request.method, "HEAD");
+    bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
+                && (head_only || wsi_engine_raw(e, body.data, body.size));
+    if (e->state == WSI_ASKED)
+        window->pos += (size_t)e->left;
+    return wsi_engine_responded(e, sent, keep);
 }
 
 /* A refusal that says its reason phrase, and no more, in the body. */
@@ -3262,7 +3541,7 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
         e->env->problem = status == 431 ? "is longer than limits.head" : "has a byte that no head may have";
     }
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
-    e->error = status == 431 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
+    e->error = status == 431 || status == 413 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
     return WSI_STEP_AGAIN;
 }
 
@@ -3298,6 +3577,103 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, wsi_slice 
     event->message.type = WS_TEXT;
     wsi_window_patch(window, window->base + window->pos + (request->target.data - head.data) + request->target.size);
     return WSI_STEP_EVENT;
+}
+
+/* --- a request's body (RFC 9112 6, 7.1): it is built in the window as a message is --- */
+
+#ifndef WS_NO_NET
+/* Behind the head of the pending request, which the caller has copied: a body comes. */
+static void wsi_engine_want_body(wsi_engine *e, wsi_window *window) {
+    const wsi_request *request = &e->env->request;
+    window->pos += (size_t)e->left;
+    e->left = request->chunked ? 0 : request->content_length;
+    e->body = request->chunked ? WSI_BODY_CHUNK : WSI_BODY_LENGTH;
+    e->state = WSI_BODY;
+    e->since = e->heard;
+    e->message_size = 0;
+    if (request->expects_continue && request->http11 && window->pos == window->end)
+        (void)wsi_engine_text(e, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+#endif
+
+/* Takes what has come of e->left bytes. */
+static void wsi_engine_take_body(wsi_engine *e, wsi_window *window) {
+    size_t here = window->end - window->pos;
+    uint8_t *to;
+    if (here > e->left)
+        here = (size_t)e->left;
+    if (!e->message_size)
+        window->message = window->pos;
+    to = window->base + window->message + e->message_size;
+    if (to != window->base + window->pos)
+        memmove(to, window->base + window->pos, here);
+    window->pos += here;
+    e->message_size += here;
+    e->left -= here;
+}
+
+static wsi_step wsi_engine_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
+    if (!e->message_size)
+        window->message = window->pos;
+    event->type = WS_EVENT_REQUEST;
+    event->message.data = window->base + window->message;
+    event->message.size = e->message_size;
+    event->message.type = WS_BINARY;
+    wsi_window_patch(window, window->base + window->message + e->message_size);
+    e->message_size = 0;
+    e->left = 0;
+    e->state = WSI_ASKED;
+    return WSI_STEP_EVENT;
+}
+
+/* The line that says how large the next chunk is. 0, or the status that refuses it. */
+static int wsi_engine_chunk(wsi_engine *e, wsi_slice line) {
+    if (!wsi_http_chunk(line, &e->left))
+        return 400;
+    if (e->left > e->env->limits.body - e->message_size)
+        return 413;
+    e->body = e->left ? WSI_BODY_CHUNK_DATA : WSI_BODY_TRAILERS;
+    return 0;
+}
+
+/* A line of a chunked body: a size, the end of a chunk, or a trailer, of which nothing is kept. */
+static wsi_step wsi_engine_body_line(wsi_engine *e, wsi_window *window, ws_event *event) {
+    const uint8_t *data = window->base + window->pos;
+    bool trailers = e->body == WSI_BODY_TRAILERS;
+    size_t limit = trailers ? e->env->limits.head : (size_t)WSI_HTTP_CHUNK_LINE, size = 0;
+    int whole = wsi_http_whole_line(data, window->end - window->pos, limit, &size), status = 0;
+    wsi_slice line, name, value;
+    if (!whole)
+        return WSI_STEP_MORE;
+    if (whole < 0)
+        return wsi_engine_bad_head(e, window, 400);
+    line = wsi_text((const char *)data, size - 2);
+    window->pos += size;
+    if (e->body == WSI_BODY_CHUNK) {
+        status = wsi_engine_chunk(e, line);
+    } else if (e->body == WSI_BODY_CHUNK_END) {
+        status = line.size ? 400 : 0;
+        e->body = WSI_BODY_CHUNK;
+    } else if (line.size) {
+        e->left += size;
+        line.size += 2;
+        status = e->left > limit ? 431 : wsi_http_header(&line, &name, &value) == WSI_HEADER_FOUND ? 0 : 400;
+    } else {
+        return wsi_engine_body_done(e, window, event);
+    }
+    return status ? wsi_engine_bad_head(e, window, status) : WSI_STEP_AGAIN;
+}
+
+static wsi_step wsi_engine_body(wsi_engine *e, wsi_window *window, ws_event *event) {
+    if (e->body != WSI_BODY_LENGTH && e->body != WSI_BODY_CHUNK_DATA)
+        return wsi_engine_body_line(e, window, event);
+    wsi_engine_take_body(e, window);
+    if (e->left)
+        return WSI_STEP_MORE;
+    if (e->body == WSI_BODY_LENGTH)
+        return wsi_engine_body_done(e, window, event);
+    e->body = WSI_BODY_CHUNK_END;
+    return WSI_STEP_AGAIN;
 }
 
 static wsi_step wsi_engine_answer(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
@@ -3546,6 +3922,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     do {
         switch (e->state) {
         case WSI_HEAD: step = wsi_engine_head(e, window, event); break;
+        case WSI_BODY: step = wsi_engine_body(e, window, event); break;
         case WSI_OPEN:
         case WSI_CLOSING: step = wsi_engine_frame(e, window, event); break;
         case WSI_CLOSED:
@@ -3626,7 +4003,9 @@ static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t now)
     switch (e->state) {
     case WSI_OPEN: return wsi_engine_tick_open(e, now);
     case WSI_CLOSED: return UINT64_MAX;
-    default: due = wsi_engine_due(e->since, e->state == WSI_CLOSING ? limits->close_ms : limits->handshake_ms);
+    case WSI_CLOSING: due = wsi_engine_due(e->since, limits->close_ms); break;
+    case WSI_HEAD: due = wsi_engine_due(e->since, limits->handshake_ms); break;
+    default: due = wsi_engine_due(e->since, limits->answer_ms);
     }
     if (now < due)
         return due;
@@ -4084,6 +4463,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
@@ -4301,6 +4681,78 @@ static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
     return needed > 0 && (size_t)needed < size;
 }
 
+/* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
+static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
+    char host[INET6_ADDRSTRLEN];
+    if (!text.size || text.size >= sizeof host)
+        return false;
+    memcpy(host, text.data, text.size);
+    host[text.size] = 0;
+    if (memchr(host, ':', text.size))
+        return inet_pton(AF_INET6, host, address) == 1;
+    memset(address, 0, 10);
+    memset(address + 10, 0xff, 2);
+    return inet_pton(AF_INET, host, address + 12) == 1;
+}
+
+/* Writes a host and a port as ws_peer does. */
+static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
+    bool ipv6 = memchr(host.data, ':', host.size) != NULL;
+    int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
+    return needed > 0 && (size_t)needed < size;
+}
+
+/* The peer's address in that form; *local: it has none, at a Unix socket. */
+static bool wsi_platform_peer_address(int descriptor, uint8_t address[16], bool *local) {
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    memset(address, 0, 16);
+    memset(&storage, 0, sizeof storage);
+    *local = false;
+    if (getpeername(descriptor, (struct sockaddr *)&storage, &length) != 0)
+        return false;
+    if (storage.ss_family == AF_INET6) {
+        memcpy(address, &((const struct sockaddr_in6 *)(const void *)&storage)->sin6_addr, 16);
+    } else if (storage.ss_family == AF_INET) {
+        memset(address + 10, 0xff, 2);
+        memcpy(address + 12, &((const struct sockaddr_in *)(const void *)&storage)->sin_addr, 4);
+    } else {
+        *local = true;
+    }
+    return true;
+}
+
+/* Seconds since 1970. */
+static uint64_t wsi_platform_time(void) { return (uint64_t)time(NULL); }
+
+/* --- files of a folder --- */
+
+static int wsi_platform_open_folder(const char *name) { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
+
+/* Opens what stands in a folder; never through a symbolic link, and without waiting for a FIFO's other end. */
+static int wsi_platform_open_in(int folder, const char *name) {
+    return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER } wsi_file_kind;
+
+static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t *changed) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0)
+        return WSI_FILE_OTHER;
+    *size = (uint64_t)status.st_size;
+    *changed = status.st_mtime > 0 ? (uint64_t)status.st_mtime : 0;
+    return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
+}
+
+static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t size) {
+    ssize_t got;
+    do {
+        got = read(descriptor, data, size);
+    } while (got < 0 && errno == EINTR);
+    return (ptrdiff_t)got;
+}
+
 /* --- a client's names and addresses --- */
 
 typedef struct wsi_address {
@@ -4442,6 +4894,14 @@ static ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t size) {
     return wsi_platform_again() ? 0 : WS_FAILED;
 }
 
+/* The same bytes are read again by the next call. */
+static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
+    ssize_t got = recv(link->descriptor, data, size, MSG_PEEK);
+    if (got > 0)
+        return got;
+    return got == 0 ? WS_ENDED : wsi_platform_again() ? 0 : WS_FAILED;
+}
+
 static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t count) {
     int descriptor = link->descriptor;
     struct iovec vectors[WSI_SPANS];
@@ -4515,6 +4975,7 @@ enum { WSI_TLS_BUILT_IN = 1 };
 #endif
 #endif
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -5075,6 +5536,16 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
 
 static bool wsi_tls_is(const ws_transport *transport) { return transport && transport->read == wsi_tls_read; }
 
+#ifndef WS_NO_JSON
+/* HMAC-SHA256 (RFC 2104), for sessions. */
+static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
+    unsigned written = 0;
+    (void)user;
+    return key_size <= INT_MAX && HMAC(EVP_sha256(), key, (int)key_size, (const uint8_t *)data, size, mac, &written)
+           && written == 32;
+}
+#endif
+
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
 #else /* WS_NO_TLS */
@@ -5108,6 +5579,13 @@ static bool wsi_tls_is(const ws_transport *transport) {
 }
 
 static void *wsi_tls_session_of(const ws_link *link) { return link->session; }
+
+#ifndef WS_NO_JSON
+static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
+    (void)user, (void)key, (void)key_size, (void)data, (void)size, (void)mac;
+    return false;
+}
+#endif
 
 #endif /* WS_NO_TLS */
 
@@ -5301,6 +5779,7 @@ typedef struct wsi_guest { /* something that may outlive the loop, and is told w
 
 struct wsi_block;
 struct wsi_node;
+struct wsi_pending;
 struct wsi_slab;
 
 struct ws_loop {
@@ -5335,6 +5814,8 @@ struct ws_loop {
     struct wsi_tls *default_tls; /* of clients without a config of their own */
     wsi_window window;
     ws_conn *gather_owner, *doomed;
+    struct wsi_pending *answered; /* requests that were kept and have their answer now */
+    uint64_t kept_serial;
     ws_conn **dirty; /* those with broadcasts to send at the end of the round */
     size_t dirty_count, dirty_capacity;
     const uint8_t *checked; /* text being handed out: known to be UTF-8 */
@@ -5891,7 +6372,15 @@ typedef struct wsi_queue {
     size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
+typedef struct wsi_pending { /* a request that waits for its body, or its answer */
+    ws_conn *conn;
+    struct wsi_pending *next; /* in loop->answered */
+    bool answered, listed;
+} wsi_pending;
+
 typedef struct wsi_extra { /* what few connections need */
+    wsi_pending *pending;
+    char peer[64];      /* by the word of a proxy; or empty */
     uint8_t pong[136];
     size_t pong_size;   /* 0: none waits */
     char reason[124];
@@ -5920,7 +6409,9 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     bool returns;             /* client: another attempt follows an end */
     bool pulls;               /* events are asked for, not handed out: ws_receive */
     void (*handshake)(ws_conn *conn, const ws_event *event); /* a request to answer, or its answer */
-    void (*leave)(ws_conn *conn);      /* it ends: it leaves all rooms */
+    void (*answered)(ws_conn *conn);   /* server: its pending request has its answer */
+    void (*go_on)(ws_conn *conn);      /* server: it takes more of an answer that is being sent */
+    void (*leave)(ws_conn *conn);      /* it ends: it leaves all rooms, and what is pending is given up */
     bool (*gone)(ws_conn *conn);       /* its transport is closed. true: it is to live on */
     bool (*sent)(ws_conn *conn, bool closing); /* NULL, or called when the program has sent */
     void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
@@ -6405,6 +6896,40 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
     return conn->extra;
 }
 
+/* --- pending requests --- */
+
+static void wsi_conn_pending_set(ws_conn *conn, wsi_pending *pending) {
+    pending->conn = conn;
+    conn->extra->pending = pending;
+}
+
+static void wsi_conn_pending_answered(wsi_pending *pending) {
+    ws_loop *loop = wsi_conn_loop(pending->conn);
+    pending->answered = true;
+    if (pending->listed)
+        return;
+    pending->listed = true;
+    pending->next = loop->answered;
+    loop->answered = pending;
+}
+
+static void wsi_conn_pending_clear(wsi_pending *pending) {
+    wsi_pending **place = &wsi_conn_loop(pending->conn)->answered;
+    pending->conn->extra->pending = NULL;
+    while (pending->listed && *place != pending)
+        place = &(*place)->next;
+    if (pending->listed)
+        *place = pending->next;
+}
+
+/* Who the peer is by the word of a proxy. */
+static bool wsi_conn_keep_peer(ws_conn *conn, const char *text) {
+    if (!wsi_conn_extra(conn))
+        return false;
+    strcpy(conn->extra->peer, text);
+    return true;
+}
+
 /* A peer that does not read gets no pile of pongs: only the newest waits (RFC 6455 5.5.3). */
 WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
     wsi_extra *extra = wsi_conn_extra(conn);
@@ -6669,6 +7194,8 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
         return false;
     wsi_engine_keep(engine, &loop->window, held->data);
     held->size = unfinished;
+    if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
+        conn->paused = true; /* it asks more and more before it has its answer */
     if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* a large message is over: give back */
         (void)wsi_buffer_resize(&loop->memory, held, unfinished + 1);
     return true;
@@ -6816,6 +7343,8 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     }
     if (!conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
+    if (!conn->blocked && conn->engine.state == WSI_ASKED && conn->extra && conn->extra->pending)
+        wsi_conn_endpoint(conn)->go_on(conn);
     if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
         wsi_conn_resume(conn);
     wsi_conn_flush(conn);
@@ -7161,9 +7690,16 @@ static void wsi_conn_flush_dirty(ws_loop *loop) {
 /* The end of a round: all that is to be sent leaves, all that ended is told and freed; on_close
    may send, so again until nothing is left. */
 static void wsi_conn_settle(ws_loop *loop) {
-    while (loop->dirty_count || loop->gather_owner || loop->doomed) {
+    while (loop->dirty_count || loop->gather_owner || loop->doomed || loop->answered) {
+        wsi_pending *pending = loop->answered;
         ws_conn *conn;
         wsi_conn_flush_dirty(loop);
+        if (pending) {
+            loop->answered = pending->next;
+            pending->listed = false;
+            wsi_conn_endpoint(pending->conn)->answered(pending->conn);
+            continue;
+        }
         conn = loop->doomed;
         if (!conn)
             continue;
@@ -7485,7 +8021,14 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(
 WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts->text : ""; }
 
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
-    return conn && text && wsi_platform_peer(conn->source.link.descriptor, text, size);
+    size_t known = conn && conn->extra ? strlen(conn->extra->peer) : 0;
+    if (!conn || !text)
+        return false;
+    if (!known)
+        return wsi_platform_peer(conn->source.link.descriptor, text, size);
+    if (known < size)
+        memcpy(text, conn->extra->peer, known + 1);
+    return known < size;
 }
 
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size) {
@@ -8541,6 +9084,357 @@ WS_API void ws_free(ws_conn *conn) {
 }
 
 /*
+>> FORWARD ================================================================================
+   Who is at the other end, by the word of proxies that the config trusts: X-Forwarded-For, and the PROXY
+   protocol, version 1 and 2. Calls BYTES, TEXT, PLATFORM.
+*/
+
+enum { WSI_FORWARD_MAX = 2048 };
+
+#define WSI_FORWARD_BAD ((ptrdiff_t)-1)
+
+typedef struct wsi_forward_peer {
+    uint8_t address[16]; /* IPv4 is mapped into IPv6 */
+    bool local;          /* at a Unix socket */
+} wsi_forward_peer;
+
+/* "10.0.0.0/8" or an address alone. */
+static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bits) {
+    wsi_slice host = text;
+    bool ranged = wsi_http_until(&text, '/', &host), ipv4;
+    if (!wsi_platform_address(host, address))
+        return false;
+    ipv4 = !memchr(host.data, ':', host.size);
+    *bits = ipv4 ? 32 : 128;
+    if (ranged && (!wsi_text_number(text, bits) || *bits > (ipv4 ? 32u : 128u)))
+        return false;
+    *bits += ipv4 ? 96 : 0;
+    return true;
+}
+
+/* Whether a config's list can be used. */
+static bool wsi_forward_list(const char *list) {
+    wsi_slice rest = wsi_text_z(list), one;
+    uint8_t address[16];
+    uint64_t bits;
+    while (wsi_text_next(&rest, &one))
+        if (!wsi_text_is(one, "unix") && !wsi_forward_range(one, address, &bits))
+            return false;
+    return true;
+}
+
+static bool wsi_forward_within(const uint8_t a[16], const uint8_t b[16], uint64_t bits) {
+    size_t whole = (size_t)bits / 8;
+    uint8_t mask = (uint8_t)(0xff00u >> bits % 8);
+    return memcmp(a, b, whole) == 0 && (bits % 8 == 0 || ((a[whole] ^ b[whole]) & mask) == 0);
+}
+
+static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
+    wsi_slice rest = wsi_text_z(list), one;
+    uint8_t address[16];
+    uint64_t bits;
+    while (wsi_text_next(&rest, &one)) {
+        if (peer->local ? wsi_text_is(one, "unix")
+                        : wsi_forward_range(one, address, &bits) && wsi_forward_within(address, peer->address, bits))
+            return true;
+    }
+    return false;
+}
+
+/* An address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
+static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
+    const char *colon = text.size ? (const char *)memchr(text.data, ':', text.size) : NULL;
+    wsi_slice host = text, rest = text;
+    uint64_t port;
+    if (colon && (text.data[0] == '[' || !memchr(colon + 1, ':', (size_t)(text.data + text.size - colon - 1)))) {
+        if (!wsi_http_authority(text, 0, &host, &port))
+            return false;
+        if (text.data[0] == '[')
+            host = wsi_text(host.data + 1, host.size - 2);
+    }
+    return rest.size < 64 && wsi_platform_address(host, address);
+}
+
+/* Walks one line of X-Forwarded-For from its end: as long as the peer is trusted, the address before it is the
+   peer. *client is the last one found; false: the walk is over. */
+static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
+    while (line.size && wsi_forward_trusts(list, peer)) {
+        size_t from = line.size;
+        wsi_slice one;
+        while (from && line.data[from - 1] != ',')
+            from--;
+        one = wsi_text_trim(wsi_text(line.data + from, line.size - from));
+        if (!wsi_forward_address(one, peer->address))
+            return false;
+        peer->local = false;
+        *client = one;
+        line.size = from ? from - 1 : 0;
+    }
+    return !line.size && wsi_forward_trusts(list, peer);
+}
+
+/* --- the PROXY protocol --- */
+
+static const char wsi_forward_signature[] = "\r\n\r\n\0\r\nQUIT\n"; /* of version 2, 12 bytes */
+
+/* How large the header at the front of the data is; 0: its end has not come yet, WSI_FORWARD_BAD: it is none. */
+static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
+    size_t begin = size < 12 ? size : 12, limit = size < 107 ? size : 107, i;
+    if (memcmp(data, wsi_forward_signature, begin) == 0) {
+        size_t all = size < 16 ? 0 : 16 + (size_t)wsi_bytes_load(data + 14, 2);
+        return all > WSI_FORWARD_MAX ? WSI_FORWARD_BAD : all <= size ? (ptrdiff_t)all : 0;
+    }
+    if (memcmp(data, "PROXY ", size < 6 ? size : 6) != 0)
+        return WSI_FORWARD_BAD;
+    for (i = 0; i < limit; i++)
+        if (data[i] == '\n')
+            return data[i - 1] == '\r' ? (ptrdiff_t)i + 1 : WSI_FORWARD_BAD;
+    return limit == 107 ? WSI_FORWARD_BAD : 0;
+}
+
+/* "PROXY TCP4 source destination port port"; UNKNOWN tells nothing. */
+static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
+    wsi_slice part[5];
+    uint8_t address[16];
+    uint64_t port;
+    bool ipv4;
+    size_t i;
+    (void)wsi_http_until(&line, ' ', &part[0]); /* PROXY */
+    if (line.size >= 7 && memcmp(line.data, "UNKNOWN", 7) == 0 && (line.size == 7 || line.data[7] == ' '))
+        return true;
+    for (i = 0; i < 4; i++)
+        if (!wsi_http_until(&line, ' ', &part[i]))
+            return false;
+    part[4] = line;
+    ipv4 = wsi_text_is(part[0], "TCP4");
+    for (i = 1; i < 3; i++)
+        if (!wsi_platform_address(part[i], address) || ipv4 != !memchr(part[i].data, ':', part[i].size))
+            return false;
+    for (i = 4; i > 2; i--)
+        if (!wsi_text_number(part[i], &port) || port > 65535)
+            return false;
+    if (!ipv4 && !wsi_text_is(part[0], "TCP6"))
+        return false;
+    return wsi_platform_address_text(part[1], (uint16_t)port, text, size);
+}
+
+static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, size_t room) {
+    uint8_t command = data[12], family = data[13];
+    char host[INET6_ADDRSTRLEN];
+    bool ipv6 = family == 0x21;
+    if (command >> 4 != 2 || (command & 15) > 1)
+        return false;
+    if ((command & 15) == 0 || (family != 0x11 && !ipv6))
+        return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family that has no address for us */
+    if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !inet_ntop(ipv6 ? AF_INET6 : AF_INET, data + 16, host, sizeof host))
+        return false;
+    return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2), text, room);
+}
+
+/* Reads a whole header; text becomes the client's address and port, or stays as it is. */
+static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_t room) {
+    if (data[0] == 'P')
+        return wsi_forward_line(wsi_text((const char *)data, size - 2), text, room);
+    return wsi_forward_binary(data, size, text, room);
+}
+
+/*
+>> SESSION ================================================================================
+   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
+   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, TLS.
+*/
+
+#ifndef WS_NO_JSON
+
+enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
+
+typedef struct wsi_sessions { /* of one server */
+    char *keys;       /* each with its zero, an empty one at the end */
+    size_t keys_size;
+    char *cookie;
+    uint32_t seconds;
+    bool secure;
+    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+    void *hmac_user;
+} wsi_sessions;
+
+/* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
+static size_t wsi_session_encode(char *out, const void *data, size_t size) {
+    size_t written = wsi_text_base64(out, (const uint8_t *)data, size), i;
+    for (i = 0; i < written; i++)
+        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
+    return written - (3 - size % 3) % 3;
+}
+
+static int wsi_session_digit(char c) {
+    const char *at;
+    if (c == '-' || c == '_')
+        return c == '-' ? 62 : 63;
+    at = c && c != '+' && c != '/' ? strchr(wsi_text_alphabet, c) : NULL;
+    return at ? (int)(at - wsi_text_alphabet) : -1;
+}
+
+/* Decodes it into out, which has room for as much; -1: malformed, loose bits included. */
+static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t i, size = 0;
+    for (i = 0; i < text.size; i++) {
+        int digit = wsi_session_digit(text.data[i]);
+        if (digit < 0)
+            return -1;
+        bits = bits << 6 | (uint32_t)digit;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            out[size++] = (uint8_t)(bits >> count);
+        }
+    }
+    return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
+}
+
+/* Takes as long whatever is in them. */
+static bool wsi_session_same(const char *a, const char *b, size_t size) {
+    unsigned different = 0;
+    size_t i;
+    for (i = 0; i < size; i++)
+        different |= (unsigned)(a[i] ^ b[i]);
+    return !different;
+}
+
+/* Writes the 43 characters that sign the text. */
+static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
+    uint8_t mac[32];
+    char encoded[48];
+    if (!sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac))
+        return false;
+    memcpy(out, encoded, wsi_session_encode(encoded, mac, sizeof mac));
+    return true;
+}
+
+/* Appends "name=JSON.time.signature". */
+static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
+                              uint64_t now) {
+    size_t name = strlen(sessions->cookie), from = out->size;
+    char *to;
+    if (!wsi_buffer_reserve(memory, out, name + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
+        return false;
+    to = (char *)out->data + from;
+    memcpy(to, sessions->cookie, name);
+    to += name;
+    *to++ = '=';
+    to += wsi_session_encode(to, json.data, json.size);
+    *to++ = '.';
+    to += wsi_text_decimal(to, now);
+    if (!wsi_session_sign(sessions, sessions->keys, out->data + from, (size_t)(to - (char *)out->data) - from, to + 1))
+        return false;
+    *to = '.';
+    out->size = (size_t)(to - (char *)out->data) + 1 + WSI_SESSION_MAC;
+    return true;
+}
+
+static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
+    const char *key;
+    char wanted[WSI_SESSION_MAC];
+    for (key = sessions->keys; *key; key += strlen(key) + 1)
+        if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
+            && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
+            return true;
+    return false;
+}
+
+/* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
+static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice value,
+                             uint64_t now) {
+    size_t name = strlen(sessions->cookie);
+    wsi_slice text = value, json;
+    uint64_t time;
+    ptrdiff_t size;
+    if (value.size < WSI_SESSION_MAC + 4 || !wsi_buffer_reserve(memory, out, name + 1 + value.size))
+        return false;
+    text.size -= WSI_SESSION_MAC + 1;
+    memcpy(out->data, sessions->cookie, name);
+    out->data[name] = '=';
+    memcpy(out->data + name + 1, value.data, text.size);
+    if (text.data[text.size] != '.'
+        || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
+                               text.data + text.size + 1))
+        return false;
+    if (!wsi_http_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
+        return false;
+    size = wsi_session_decode(out->data, json);
+    if (size < 0 || !ws_json_valid(out->data, (size_t)size))
+        return false;
+    out->size = (size_t)size;
+    out->data[size] = 0;
+    return true;
+}
+
+static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
+    if (!sessions)
+        return;
+    wsi_memory_free(memory, sessions->keys, sessions->keys_size);
+    wsi_memory_free_text(memory, sessions->cookie);
+    wsi_memory_free(memory, sessions, sizeof *sessions);
+}
+
+static bool wsi_session_keep_keys(wsi_memory *memory, wsi_sessions *sessions, const char *const *keys) {
+    size_t size = 1, i;
+    char *to;
+    for (i = 0; keys[i]; i++)
+        size += strlen(keys[i]) + 1;
+    sessions->keys = to = (char *)wsi_memory_new(memory, size);
+    sessions->keys_size = to ? size : 0;
+    for (i = 0; to && keys[i]; to += strlen(keys[i]) + 1, i++)
+        memcpy(to, keys[i], strlen(keys[i]));
+    return sessions->keys != NULL;
+}
+
+static bool wsi_session_sensible(const ws_session_config *config) {
+    const char *const *key;
+    if (!config || !config->keys || !config->keys[0]
+        || (config->cookie && !wsi_text_token(wsi_text_z(config->cookie))))
+        return false;
+    for (key = config->keys; *key; key++)
+        if (strlen(*key) < WSI_SESSION_KEY)
+            return false;
+    return true;
+}
+
+static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, ws_error *error) {
+    const char *cookie = config && config->cookie ? config->cookie : "session";
+    wsi_sessions *sessions = NULL;
+    uint8_t mac[32];
+    *error = WS_ERROR_ARGUMENT;
+    if (!wsi_session_sensible(config))
+        return NULL;
+    *error = WS_ERROR_MEMORY;
+    sessions = (wsi_sessions *)wsi_memory_new(memory, sizeof *sessions);
+    if (!sessions)
+        return NULL;
+    sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
+    sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
+    sessions->secure = config->secure;
+    sessions->hmac = config->hmac ? config->hmac : wsi_tls_hmac;
+    sessions->hmac_user = config->hmac_user;
+    if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
+        *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
+        if (sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
+            *error = WS_OK;
+            return sessions;
+        }
+    }
+    wsi_session_free(memory, sessions);
+    return NULL;
+}
+
+#else
+
+static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memory, (void)none; }
+
+#endif /* WS_NO_JSON */
+
+/*
 >> SERVER =================================================================================
    Rooms, routes, pages, requests and their hooks, listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE,
    FRAME, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_,
@@ -8554,8 +9448,12 @@ typedef struct wsi_route {
     struct wsi_route *next;
     char *pattern;
     char *subprotocols;
-    char *page, *header; /* a page: its body and "Content-Type: ..." line; NULL: a WebSocket */
+    char *methods;       /* over HTTP: those that it takes; NULL: a WebSocket */
+    char *page, *header; /* a page: its body and "Content-Type: ..." line */
     size_t page_size;
+    char *folder;        /* or the files of a folder */
+    ws_hook *function;   /* or what the program answers */
+    void *user;
 } wsi_route;
 
 typedef struct wsi_hook { /* of ws_before */
@@ -8592,7 +9490,9 @@ struct ws_server {
     wsi_room **buckets;
     size_t bucket_count, room_count, open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
-    char *origins, *unix_path;
+    char *origins, *unix_path, *proxies;
+    bool proxy_protocol;
+    struct wsi_sessions *sessions; /* NULL: none */
 };
 
 static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
@@ -8698,12 +9598,10 @@ static void wsi_room_leave(ws_server *server, wsi_member **place) {
         wsi_room_vanish(server, room);
 }
 
-static void wsi_server_leave(ws_conn *conn) {
-    ws_server *server = wsi_server_of(conn);
+/* A connection ends: it is in no room any more. */
+static void wsi_room_leave_all(ws_conn *conn) {
     while (conn->rooms)
-        wsi_room_leave(server, &conn->rooms);
-    if (conn->handler)
-        server->open_count--;
+        wsi_room_leave(wsi_server_of(conn), &conn->rooms);
 }
 
 WS_API bool ws_join(ws_conn *conn, const char *name) {
@@ -9062,6 +9960,8 @@ static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
     wsi_memory_free_text(memory, route->pattern);
     wsi_memory_free_text(memory, route->subprotocols);
     wsi_memory_free_text(memory, route->header);
+    wsi_memory_free_text(memory, route->methods);
+    wsi_memory_free_text(memory, route->folder);
     wsi_memory_free(memory, route->page, route->page_size + 1);
     wsi_memory_free(memory, route, sizeof *route);
 }
@@ -9109,8 +10009,12 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
 }
 
 /* Text without a charset is UTF-8: what else would a C string hold. */
+static const char *wsi_server_charset(const char *type) {
+    return strncmp(type, "text/", 5) == 0 && !strchr(type, ';') ? "; charset=utf-8" : "";
+}
+
 static char *wsi_server_content_type(wsi_memory *memory, const char *type) {
-    const char *charset = strncmp(type, "text/", 5) == 0 && !strchr(type, ';') ? "; charset=utf-8" : "";
+    const char *charset = wsi_server_charset(type);
     size_t size = strlen(type), more = strlen(charset);
     char *line = (char *)wsi_memory_resize(memory, NULL, 0, 14 + size + more + 2 + 1);
     if (!line)
@@ -9131,9 +10035,10 @@ static bool wsi_server_page(ws_server *server, const char *pattern, const char *
     if (!route)
         return false;
     route->header = wsi_server_content_type(memory, type);
+    route->methods = wsi_memory_copy(memory, "GET", 3);
     route->page = wsi_memory_copy(memory, body, size);
     route->page_size = size;
-    return wsi_route_add(server, route, route->header && route->page);
+    return wsi_route_add(server, route, route->header && route->page && route->methods);
 }
 
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body) {
@@ -9167,22 +10072,112 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
     return good;
 }
 
-/* --- requests --- */
+static bool wsi_server_prefix(const char *prefix) {
+    size_t size = prefix ? strlen(prefix) : 0;
+    return size && prefix[0] == '/' && prefix[size - 1] == '/' && !strpbrk(prefix, "{}");
+}
 
-struct ws_request { /* lives as long as its hooks run */
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
+    wsi_memory *memory = server ? wsi_server_memory(server) : NULL;
+    wsi_buffer pattern = {NULL, 0, 0};
+    wsi_route *route = NULL;
+    int descriptor;
+    if (!server)
+        return false;
+    if (!folder || !wsi_server_prefix(prefix))
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
+    descriptor = wsi_platform_open_folder(folder);
+    if (descriptor < 0)
+        return wsi_loop_fail_said(server->endpoint.loop,
+                                  wsi_platform_say(&server->endpoint.loop->why, WS_ERROR_FILE, "%s: %s", folder,
+                                                   "no folder that can be read"));
+    (void)close(descriptor);
+    if (wsi_buffer_reserve(memory, &pattern, strlen(prefix) + sizeof "{file:path}")) {
+        memcpy(pattern.data, prefix, strlen(prefix));
+        memcpy(pattern.data + strlen(prefix), "{file:path}", sizeof "{file:path}");
+        route = wsi_route_new(server, (const char *)pattern.data);
+    }
+    wsi_buffer_free(memory, &pattern);
+    if (!route)
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
+    route->methods = wsi_memory_copy(memory, "GET", 3);
+    route->folder = wsi_memory_copy(memory, folder, strlen(folder));
+    return wsi_route_add(server, route, route->methods && route->folder);
+}
+
+static bool wsi_server_methods(const char *methods) {
+    wsi_slice list = wsi_text_z(methods), method;
+    bool any = false;
+    for (; wsi_text_next(&list, &method); any = true)
+        if (!wsi_http_method(method))
+            return false;
+    return any;
+}
+
+WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
+    wsi_route *route;
+    if (!server)
+        return false;
+    if (!function || !wsi_server_methods(methods))
+        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
+    route = wsi_route_new(server, pattern);
+    if (!route)
+        return false;
+    route->methods = wsi_memory_copy(wsi_server_memory(server), methods, strlen(methods));
+    route->function = function;
+    route->user = user;
+    return wsi_route_add(server, route, route->methods != NULL);
+}
+
+/* --- requests: what stands in them --- */
+
+typedef enum wsi_stage {
+    WSI_RUNNING, /* its callbacks run */
+    WSI_MOVED,   /* it lies in a callback's hands no more: a kept one took its place */
+    WSI_WAITING, /* kept, for its body */
+    WSI_KEPT,    /* kept, for its answer */
+    WSI_SENDING, /* kept, while a file is sent */
+    WSI_OVER
+} wsi_stage;
+
+struct wsi_kept;
+
+struct ws_request {
     ws_server *server;
     ws_conn *conn;
     const wsi_route *route;
-    wsi_slice path, query; /* decoded; the query as wsi_http_form writes it */
-    wsi_slice values[WSI_MAX_PARAMS];
+    const wsi_request *head;
+    const wsi_hook *hook;   /* the next of the server's hooks */
+    bool routed;            /* and the route's own has been asked */
+    wsi_stage stage;
+    struct wsi_kept *kept;  /* what keeps it; NULL: it lives as long as its callbacks run */
+    wsi_slice path, query, form; /* decoded; query and form as wsi_http_form writes them */
+    wsi_slice values[WSI_MAX_PARAMS + 1]; /* and the session */
     size_t count;
-    wsi_buffer lines, body; /* of the answer; lines end with a zero behind their size */
+    wsi_buffer decoded, content; /* the form; the body of one that is kept */
+    ws_message body;
+    char peer[64];          /* by the word of proxies; or empty */
+    wsi_buffer session;     /* read, when has_session */
+    bool has_session;
+    wsi_buffer lines, cookies, reply; /* of the answer; lines end with a zero behind their size */
     char *subprotocol;      /* the hooks' choice */
     void *user;
-    int status;             /* 0: accepted */
+    int status;             /* 0: accepted, or not answered yet */
+    bool failed;            /* a call of the program's could not do what it should: status says no more */
 };
 
-static const wsi_request *wsi_request_head(const ws_request *request) { return &request->server->endpoint.env.request; }
+typedef struct wsi_kept { /* a request that outlives its callback: everything in it, in one block */
+    wsi_pending pending;  /* first */
+    ws_request request;
+    wsi_request head;
+    ws_id id;
+    ws_hook *abandoned;
+    void *abandoned_user;
+    int file;             /* what is being sent, and how much of it is left */
+    uint64_t left;
+    size_t size;          /* of this block */
+    char text[1];
+} wsi_kept;
 
 static ws_slice wsi_request_slice(wsi_slice text) {
     ws_slice slice;
@@ -9191,8 +10186,15 @@ static ws_slice wsi_request_slice(wsi_slice text) {
     return slice;
 }
 
+static ws_slice wsi_request_absent(void) { return wsi_request_slice(wsi_text(NULL, 0)); }
+
+WS_API const char *ws_request_method(const ws_request *request) {
+    const char *method = request ? wsi_http_method(request->head->method) : NULL;
+    return method ? method : "";
+}
+
 WS_API ws_slice ws_request_path(const ws_request *request) {
-    return wsi_request_slice(request ? request->path : wsi_text(NULL, 0));
+    return request ? wsi_request_slice(request->path) : wsi_request_absent();
 }
 
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
@@ -9204,15 +10206,23 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
             return wsi_request_slice(request->values[i]);
         i++;
     }
-    return wsi_request_slice(wsi_text(NULL, 0));
+    return wsi_request_absent();
 }
 
-WS_API ws_slice ws_request_query(const ws_request *request, const char *name) {
-    wsi_slice rest = request && name ? request->query : wsi_text(NULL, 0), found, value;
+static ws_slice wsi_request_pair(wsi_slice rest, const char *name) {
+    wsi_slice found, value;
     while (wsi_http_until(&rest, 0, &found) && wsi_http_until(&rest, 0, &value))
         if (wsi_text_is(found, name))
             return wsi_request_slice(value);
-    return wsi_request_slice(wsi_text(NULL, 0));
+    return wsi_request_absent();
+}
+
+WS_API ws_slice ws_request_query(const ws_request *request, const char *name) {
+    return request && name ? wsi_request_pair(request->query, name) : wsi_request_absent();
+}
+
+WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
+    return request && name ? wsi_request_pair(request->form, name) : wsi_request_absent();
 }
 
 /* Steps to the next field of that name; *rest begins as the head without its first line. */
@@ -9224,15 +10234,20 @@ static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *valu
     return false;
 }
 
-WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
-    wsi_slice rest = request && name ? wsi_request_head(request)->head : wsi_text(NULL, 0), value;
+/* The fields of the head. */
+static wsi_slice wsi_request_fields(const ws_request *request) {
+    wsi_slice rest = request->head->head;
     (void)wsi_http_line(&rest);
+    return rest;
+}
+
+WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
+    wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
     return wsi_request_slice(wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0));
 }
 
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
-    wsi_slice rest = request && name ? wsi_request_head(request)->head : wsi_text(NULL, 0), pairs, pair, found;
-    (void)wsi_http_line(&rest);
+    wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), pairs, pair, found;
     while (wsi_request_field(&rest, "cookie", &pairs)) {
         while (pairs.size) {
             pair = pairs;
@@ -9246,11 +10261,31 @@ WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
             return wsi_request_slice(pair);
         }
     }
-    return wsi_request_slice(wsi_text(NULL, 0));
+    return wsi_request_absent();
+}
+
+WS_API ws_message ws_request_body(const ws_request *request) {
+    ws_message none = {(const uint8_t *)"", 0, WS_TEXT};
+    return request && request->body.data ? request->body : none;
+}
+
+/* Content-Type, less what stands behind a semicolon. */
+static wsi_slice wsi_request_media_type(const ws_request *request) {
+    ws_slice type = ws_request_header(request, "content-type");
+    wsi_slice rest = wsi_text(type.data, type.size), media = rest;
+    (void)wsi_http_until(&rest, ';', &media);
+    return wsi_text_trim(media);
 }
 
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size) {
-    return request && ws_peer(request->conn, text, size);
+    size_t needed = request ? strlen(request->peer) : 0;
+    if (!request || !text)
+        return false;
+    if (!needed)
+        return ws_peer(request->conn, text, size);
+    if (needed < size)
+        memcpy(text, request->peer, needed + 1);
+    return needed < size;
 }
 
 WS_API ws_server *ws_request_server(const ws_request *request) { return request ? request->server : NULL; }
@@ -9258,6 +10293,38 @@ WS_API ws_server *ws_request_server(const ws_request *request) { return request 
 WS_API bool ws_slice_is(ws_slice slice, const char *text) {
     return slice.data && text && wsi_text_is(wsi_text(slice.data, slice.size), text);
 }
+
+WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
+    bool negative = slice.size && slice.data[0] == '-';
+    uint64_t value = 0, limit = (uint64_t)INT64_MAX + negative;
+    size_t i = negative;
+    if (i == slice.size)
+        return false;
+    for (; i < slice.size; i++) {
+        unsigned digit = (unsigned)(slice.data[i] - '0');
+        if (!wsi_text_digit(slice.data[i]) || value > (limit - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
+    return true;
+}
+
+#ifndef WS_NO_JSON
+WS_API bool ws_slice_number(ws_slice slice, double *number) {
+    bool negative = slice.size && slice.data[0] == '-';
+    double value;
+    slice.data += negative;
+    slice.size -= negative;
+    while (slice.size > 1 && slice.data[0] == '0' && wsi_text_digit(slice.data[1]))
+        slice.data++, slice.size--;
+    if (!slice.size || !wsi_text_digit(slice.data[0]) || !wsi_text_digit(slice.data[slice.size - 1])
+        || !ws_json_as_number(ws_json_parse(slice.data, slice.size), &value))
+        return false;
+    *number = negative ? -value : value;
+    return true;
+}
+#endif
 
 WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     wsi_hook *hook;
@@ -9275,34 +10342,60 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     return true;
 }
 
+/* --- requests: their answers --- */
+
+/* Whether something may still be said to it. */
+static bool wsi_request_open(const ws_request *request) {
+    return request && (request->stage == WSI_RUNNING || request->stage == WSI_KEPT) && !request->status;
+}
+
+/* Something was said. One that was kept is acted on at the end of the round. */
+static bool wsi_request_said(ws_request *request) {
+    if (request->stage == WSI_KEPT)
+        wsi_conn_pending_answered(&request->kept->pending);
+    return true;
+}
+
 /* What a hook asked for cannot be had: whoever was to be let in or kept out, stays out. */
 static bool wsi_request_fail(ws_request *request) {
     request->status = 500;
-    request->lines.size = request->body.size = 0;
+    request->failed = true;
+    (void)wsi_request_said(request);
     return false;
 }
 
-static bool wsi_request_put(ws_request *request, wsi_buffer *buffer, const char *text, size_t size) {
+static bool wsi_request_put(ws_request *request, wsi_buffer *buffer, const void *data, size_t size) {
     if (!wsi_buffer_reserve(wsi_server_memory(request->server), buffer, size + 1))
         return false;
-    memcpy(buffer->data + buffer->size, text, size);
+    if (size)
+        memcpy(buffer->data + buffer->size, data, size);
     buffer->size += size;
     buffer->data[buffer->size] = 0;
     return true;
 }
 
+static bool wsi_request_text(ws_request *request, wsi_buffer *buffer, const char *text) {
+    return wsi_request_put(request, buffer, text, strlen(text));
+}
+
 static bool wsi_request_lines(ws_request *request, const char *const *headers) {
     for (; headers && *headers; headers++)
-        if (!wsi_handshake_own_header(*headers)
-            || !wsi_request_put(request, &request->lines, *headers, strlen(*headers))
-            || !wsi_request_put(request, &request->lines, "\r\n", 2))
+        if (!wsi_handshake_own_header(*headers) || !wsi_request_text(request, &request->lines, *headers)
+            || !wsi_request_text(request, &request->lines, "\r\n"))
             return false;
     return true;
 }
 
+static bool wsi_request_type(ws_request *request, const char *type) {
+    return wsi_request_text(request, &request->lines, "Content-Type: ")
+           && wsi_request_text(request, &request->lines, type)
+           && wsi_request_text(request, &request->lines, wsi_server_charset(type))
+           && wsi_request_text(request, &request->lines, "\r\n");
+}
+
 static bool wsi_request_choose(ws_request *request, const char *subprotocol) {
     wsi_memory *memory = wsi_server_memory(request->server);
-    if (!wsi_text_token(wsi_text_z(subprotocol)) || !wsi_handshake_choose(wsi_request_head(request), subprotocol).size)
+    if (!wsi_text_token(wsi_text_z(subprotocol)) || !wsi_handshake_choose(request->head, subprotocol).size)
         return false;
     wsi_memory_free_text(memory, request->subprotocol);
     request->subprotocol = wsi_memory_copy(memory, subprotocol, strlen(subprotocol));
@@ -9310,41 +10403,565 @@ static bool wsi_request_choose(ws_request *request, const char *subprotocol) {
 }
 
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
-    if (!request || request->status)
+    if (!wsi_request_open(request) || !request->head->upgrade)
         return false;
-    if (!how)
-        return true;
-    if (how->user)
+    if (how && how->user)
         request->user = how->user;
-    return ((!how->subprotocol || wsi_request_choose(request, how->subprotocol))
-            && wsi_request_lines(request, how->headers)) || wsi_request_fail(request);
+    if (how && ((how->subprotocol && !wsi_request_choose(request, how->subprotocol))
+                || !wsi_request_lines(request, how->headers)))
+        return wsi_request_fail(request);
+    return wsi_request_said(request);
+}
+
+/* An answer that is none of a WebSocket. type NULL: of no type, unless a header says so. */
+static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
+                               const void *body, size_t size) {
+    const char *const *line;
+    bool bare = wsi_http_bare(status) || status == 205;
+    if (!wsi_request_open(request))
+        return false;
+    request->lines.size = request->reply.size = 0; /* of a hook that accepted */
+    for (line = headers; line && *line; line++)
+        type = wsi_engine_is_header(*line, "content-type") ? NULL : type;
+    if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_engine_head_safe(type, ' ')
+        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type))
+        || !wsi_request_put(request, &request->reply, body, size))
+        return wsi_request_fail(request);
+    request->status = status;
+    return wsi_request_said(request);
 }
 
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
-    bool bare = status == 204 || status == 205 || status == 304, typed = bare;
-    if (!request || request->status)
-        return false;
     if (!body)
-        body = bare ? "" : wsi_http_reason(status);
-    request->lines.size = 0; /* of a hook that accepted */
-    if (status < 200 || status > 599 || (bare && *body) || !wsi_request_lines(request, headers)
-        || !wsi_request_put(request, &request->body, body, strlen(body)))
+        body = wsi_http_bare(status) || status == 205 ? "" : wsi_http_reason(status);
+    return wsi_request_answer(request, status, headers, "text/plain", body, strlen(body));
+}
+
+WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body) {
+    return wsi_request_answer(request, status, NULL, content_type, body, body ? strlen(body) : 0);
+}
+
+WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size) {
+    return wsi_request_answer(request, status, headers, NULL, body, size);
+}
+
+WS_API bool ws_redirect(ws_request *request, const char *location) {
+    const char *headers[] = {NULL, NULL};
+    char line[2048];
+    int size = location ? snprintf(line, sizeof line, "Location: %s", location) : -1;
+    headers[0] = line;
+    if (!wsi_request_open(request))
+        return false;
+    if (size < 0 || (size_t)size >= sizeof line)
         return wsi_request_fail(request);
-    for (; headers && *headers; headers++)
-        typed = typed || wsi_engine_is_header(*headers, "content-type");
-    if (!typed && !wsi_request_put(request, &request->lines, "Content-Type: text/plain; charset=utf-8\r\n", 41))
+    return wsi_request_answer(request, 303, headers, NULL, NULL, 0);
+}
+
+#ifndef WS_NO_JSON
+static bool wsi_request_printed(ws_request *request, int status, const char *type, wsi_print_function *print,
+                                const char *format, va_list arguments) {
+    ws_message message;
+    if (!wsi_request_open(request))
+        return false;
+    if (wsi_conn_print(request->server->endpoint.loop, &message, print, format, arguments))
         return wsi_request_fail(request);
-    request->status = status;
+    return wsi_request_answer(request, status, NULL, type, message.data, message.size);
+}
+
+WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
+    va_list arguments;
+    bool replied;
+    va_start(arguments, format);
+    replied = wsi_request_printed(request, status, "application/json", wsi_json_write, format, arguments);
+    va_end(arguments);
+    return replied;
+}
+
+WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
+    va_list arguments;
+    bool replied;
+    va_start(arguments, format);
+    replied = wsi_request_printed(request, status, "text/html", wsi_html_write, format, arguments);
+    va_end(arguments);
+    return replied;
+}
+#endif
+
+/* cookie-octet of RFC 6265 4.1.1. */
+static bool wsi_request_cookie_value(const char *text) {
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~' || strchr("\",;\\", *text))
+            return false;
     return true;
 }
 
-/* The route of this kind that the request's path leads to, or NULL. */
-static const wsi_route *wsi_server_find(const ws_server *server, ws_request *request, bool page) {
+/* "Set-Cookie: pair; attributes" */
+static bool wsi_request_set_cookie(ws_request *request, wsi_slice pair, int64_t seconds, bool secure) {
+    wsi_buffer *cookies = &request->cookies;
+    char age[20];
+    size_t before = cookies->size, size = wsi_text_decimal(age, seconds < 0 ? 0 : (uint64_t)seconds);
+    secure = secure || wsi_tls_is(request->server->endpoint.transport);
+    if (wsi_request_text(request, cookies, "Set-Cookie: ") && wsi_request_put(request, cookies, pair.data, pair.size)
+        && wsi_request_text(request, cookies, "; Path=/; HttpOnly; SameSite=Lax")
+        && (!secure || wsi_request_text(request, cookies, "; Secure"))
+        && (!seconds || (wsi_request_text(request, cookies, "; Max-Age=")
+                         && wsi_request_put(request, cookies, age, size)))
+        && wsi_request_text(request, cookies, "\r\n"))
+        return true;
+    cookies->size = before;
+    return false;
+}
+
+WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds) {
+    wsi_buffer pair = {NULL, 0, 0};
+    bool set;
+    if (!wsi_request_open(request) || !name || !value || !wsi_text_token(wsi_text_z(name))
+        || !wsi_request_cookie_value(value))
+        return false;
+    set = wsi_request_text(request, &pair, name) && wsi_request_text(request, &pair, "=")
+          && wsi_request_text(request, &pair, value)
+          && wsi_request_set_cookie(request, wsi_text((const char *)pair.data, pair.size), seconds, false);
+    wsi_buffer_free(wsi_server_memory(request->server), &pair);
+    return set;
+}
+
+/* --- requests: sessions --- */
+
+#ifndef WS_NO_JSON
+WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
+    ws_error error;
+    wsi_sessions *sessions;
+    if (!server)
+        return false;
+    sessions = wsi_session_new(wsi_server_memory(server), config, &error);
+    if (!sessions)
+        return wsi_loop_fail(server->endpoint.loop, error);
+    wsi_session_free(wsi_server_memory(server), server->sessions);
+    server->sessions = sessions;
+    return true;
+}
+
+/* The clock on the wall; in virtual time, that. */
+static uint64_t wsi_server_time(const ws_server *server) {
+    const ws_loop *loop = server->endpoint.loop;
+    return loop->clock == wsi_loop_virtual_clock ? loop->virtual_now / 1000 : wsi_platform_time();
+}
+
+WS_API ws_message ws_session(ws_request *request) {
+    ws_message session = {NULL, 0, WS_TEXT};
+    const wsi_sessions *sessions = request ? request->server->sessions : NULL;
+    if (!sessions)
+        return session;
+    if (!request->has_session) {
+        ws_slice cookie = ws_request_cookie(request, sessions->cookie);
+        request->has_session = true;
+        if (!wsi_session_read(sessions, wsi_server_memory(request->server), &request->session,
+                              wsi_text(cookie.data, cookie.size), wsi_server_time(request->server)))
+            request->session.size = 0;
+    }
+    session.data = request->session.size ? request->session.data : NULL;
+    session.size = request->session.size;
+    return session;
+}
+
+WS_API ws_message ws_conn_session(const ws_conn *conn) {
+    ws_message session = {NULL, 0, WS_TEXT};
+    wsi_slice pattern, found;
+    const char *text;
+    if (!conn || !conn->texts || !conn->handler || wsi_conn_is_client(conn) || !wsi_server_of(conn)->sessions)
+        return session;
+    pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
+    text = conn->texts->text + strlen(conn->texts->text) + 1;
+    while (wsi_http_until(&pattern, '{', &found))
+        text += strlen(text) + 1;
+    if (text >= conn->texts->text + conn->texts->size - sizeof *conn->texts + 1)
+        return session; /* opened before there were sessions */
+    session.size = strlen(text);
+    session.data = session.size ? (const uint8_t *)text : NULL;
+    return session;
+}
+
+static bool wsi_request_set_session(ws_request *request, const char *format, va_list arguments) {
+    const wsi_sessions *sessions = request->server->sessions;
+    wsi_buffer pair = {NULL, 0, 0};
+    ws_message json = {NULL, 0, WS_TEXT};
+    bool set = !format || !wsi_conn_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments);
+    if (!set || json.size > WSI_SESSION_MAX)
+        return false;
+    if (format)
+        set = wsi_session_write(sessions, wsi_server_memory(request->server), &pair,
+                                wsi_text((const char *)json.data, json.size), wsi_server_time(request->server));
+    else
+        set = wsi_request_text(request, &pair, sessions->cookie) && wsi_request_text(request, &pair, "=");
+    set = set && wsi_request_set_cookie(request, wsi_text((const char *)pair.data, pair.size),
+                                        format ? (int64_t)sessions->seconds : -1, sessions->secure);
+    wsi_buffer_free(wsi_server_memory(request->server), &pair);
+    return set;
+}
+
+WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
+    va_list arguments;
+    bool set;
+    va_start(arguments, format);
+    set = wsi_request_open(request) && request->server->sessions
+          && wsi_request_set_session(request, format, arguments);
+    va_end(arguments);
+    return set;
+}
+
+/* What an opened connection keeps of it: one value behind the parameters. */
+static void wsi_request_keep_session(ws_request *request) {
+    ws_message session = ws_session(request);
+    if (request->server->sessions)
+        request->values[request->count++] = wsi_text((const char *)session.data, session.size);
+}
+
+static bool wsi_request_is_json(const ws_request *request) {
+    wsi_slice type = wsi_request_media_type(request);
+    bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
+    return !(suffix || wsi_text_is_nocase(type, "application/json"))
+           || ws_json_valid(request->body.data, request->body.size);
+}
+#else
+static void wsi_request_keep_session(ws_request *request) { (void)request; }
+
+static bool wsi_request_is_json(const ws_request *request) { return request != NULL; }
+#endif
+
+/* --- requests that are kept --- */
+
+static wsi_kept *wsi_kept_of(const ws_conn *conn) {
+    return conn->extra ? (wsi_kept *)(void *)conn->extra->pending : NULL;
+}
+
+static void wsi_request_free(ws_request *request) {
+    wsi_memory *memory = wsi_server_memory(request->server);
+    wsi_buffer_free(memory, &request->lines);
+    wsi_buffer_free(memory, &request->cookies);
+    wsi_buffer_free(memory, &request->reply);
+    wsi_buffer_free(memory, &request->decoded);
+    wsi_buffer_free(memory, &request->content);
+    wsi_buffer_free(memory, &request->session);
+    wsi_memory_free_text(memory, request->subprotocol);
+    request->subprotocol = NULL;
+}
+
+/* Takes it off its connection. */
+static void wsi_kept_free(wsi_kept *kept) {
+    wsi_memory *memory = wsi_server_memory(kept->request.server);
+    wsi_conn_pending_clear(&kept->pending);
+    if (kept->file >= 0)
+        (void)close(kept->file);
+    wsi_request_free(&kept->request);
+    wsi_memory_free(memory, kept, kept->size);
+}
+
+/* A slice of a text that was copied is one of the copy. */
+static void wsi_kept_move(wsi_slice *slice, const char *from, size_t size, char *to) {
+    if (slice->data && (uintptr_t)slice->data >= (uintptr_t)from && (uintptr_t)slice->data < (uintptr_t)from + size)
+        slice->data = to + (slice->data - from);
+}
+
+static void wsi_kept_move_all(wsi_kept *kept, const ws_request *from) {
+    const wsi_buffer *decoded = &from->server->path;
+    wsi_request *head = &kept->head;
+    wsi_slice *slices[] = {&head->head, &head->method, &head->target, &head->authority, &head->path, &head->query,
+                           &head->host, &head->origin, &head->key};
+    char *to = kept->text + from->head->head.size;
+    size_t i;
+    memcpy(kept->text, from->head->head.data, from->head->head.size);
+    memcpy(to, decoded->data, decoded->size);
+    for (i = 0; i < sizeof slices / sizeof *slices; i++)
+        wsi_kept_move(slices[i], from->head->head.data, from->head->head.size, kept->text);
+    wsi_kept_move(&kept->request.path, (const char *)decoded->data, decoded->size, to);
+    wsi_kept_move(&kept->request.query, (const char *)decoded->data, decoded->size, to);
+    for (i = 0; i < kept->request.count; i++)
+        wsi_kept_move(&kept->request.values[i], (const char *)decoded->data, decoded->size, to);
+}
+
+/* Makes one that outlives its callback of one that does not; its connection waits for it from now on. */
+static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage) {
+    size_t size = sizeof(wsi_kept) + request->head->head.size + request->server->path.size;
+    wsi_kept *kept = NULL;
+    if (wsi_conn_extra(request->conn))
+        kept = (wsi_kept *)wsi_memory_new(wsi_server_memory(request->server), size);
+    if (!kept)
+        return NULL;
+    kept->size = size;
+    kept->file = -1;
+    kept->head = *request->head;
+    kept->request = *request;
+    kept->request.head = &kept->head;
+    kept->request.kept = kept;
+    kept->request.stage = stage;
+    wsi_kept_move_all(kept, request);
+    memset(&request->lines, 0, sizeof request->lines); /* what it owns went along */
+    memset(&request->cookies, 0, sizeof request->cookies);
+    memset(&request->session, 0, sizeof request->session);
+    request->subprotocol = NULL;
+    request->stage = WSI_MOVED;
+    wsi_conn_pending_set(request->conn, &kept->pending);
+    return kept;
+}
+
+enum { WSI_KEPT_CONNS = 1 << 24 }; /* an id is serial << 24 | number of the connection + 1 */
+
+WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
+    wsi_kept *kept = request ? request->kept : NULL;
+    ws_conn *conn = request ? request->conn : NULL;
+    if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
+        return 0;
+    if (kept && request->body.size && !request->content.size) { /* the body lies in the window still */
+        if (wsi_request_put(request, &request->content, request->body.data, request->body.size))
+            request->body.data = request->content.data;
+        else
+            kept = NULL;
+    } else if (!kept && conn->number < WSI_KEPT_CONNS - 1) {
+        kept = wsi_kept_new(request, WSI_KEPT);
+    }
+    if (!kept) {
+        request->status = 503;
+        request->failed = true;
+        return 0;
+    }
+    kept->request.stage = WSI_KEPT;
+    kept->pending.answered = false;
+    kept->abandoned = abandoned;
+    kept->abandoned_user = user;
+    kept->id = ++request->server->endpoint.loop->kept_serial << 24 | (conn->number + 1);
+    return kept->id;
+}
+
+WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
+    uint64_t number = (id & (WSI_KEPT_CONNS - 1)) - 1;
+    const ws_conn *conn;
+    wsi_kept *kept;
+    if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
+        return NULL;
+    conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
+    kept = conn->engine.env && !wsi_conn_is_client(conn) ? wsi_kept_of(conn) : NULL;
+    return kept && kept->id == id && kept->request.stage == WSI_KEPT && !kept->pending.answered ? &kept->request : NULL;
+}
+
+/* Its connection ends. Who waits for an answer is told, and so is the program. */
+static void wsi_server_abandon(ws_conn *conn) {
+    wsi_kept *kept = wsi_kept_of(conn);
+    bool told = kept && kept->pending.answered, late = conn->engine.error == WS_ERROR_TIMEOUT;
+    wsi_stage stage = kept ? kept->request.stage : WSI_OVER;
+    if (!kept)
+        return;
+    kept->request.stage = WSI_OVER;
+    if (stage == WSI_KEPT && !told && kept->abandoned)
+        kept->abandoned(&kept->request, kept->abandoned_user);
+    conn->engine.env->request = kept->head;
+    if (!conn->broken && (stage == WSI_KEPT || (stage == WSI_WAITING && late)))
+        wsi_engine_status(&conn->engine, &wsi_conn_loop(conn)->window, stage == WSI_KEPT ? 503 : 408);
+    wsi_kept_free(kept);
+}
+
+/* --- files --- */
+
+/* By the name's end; text gets its charset with wsi_server_charset. */
+static const char *wsi_files_type(wsi_slice name) {
+    static const char *const types[] = {
+        "html", "text/html", "htm", "text/html", "css", "text/css", "js", "text/javascript", "mjs", "text/javascript",
+        "json", "application/json", "map", "application/json", "txt", "text/plain", "md", "text/markdown",
+        "csv", "text/csv", "xml", "application/xml", "svg", "image/svg+xml", "png", "image/png", "jpg", "image/jpeg",
+        "jpeg", "image/jpeg", "gif", "image/gif", "webp", "image/webp", "avif", "image/avif", "ico", "image/x-icon",
+        "woff", "font/woff", "woff2", "font/woff2", "ttf", "font/ttf", "wasm", "application/wasm",
+        "pdf", "application/pdf", "zip", "application/zip", "mp3", "audio/mpeg", "ogg", "audio/ogg",
+        "wav", "audio/wav", "mp4", "video/mp4", "webm", "video/webm", "webmanifest", "application/manifest+json"};
+    size_t i, from = name.size;
+    while (from && name.data[from - 1] != '.' && name.data[from - 1] != '/')
+        from--;
+    for (i = 0; from && name.data[from - 1] == '.' && i < sizeof types / sizeof *types; i += 2)
+        if (wsi_text_is_nocase(wsi_text(name.data + from, name.size - from), types[i]))
+            return types[i + 1];
+    return "application/octet-stream";
+}
+
+/* A segment of a path that may name a file: no "..", nothing hidden, nothing that a browser takes for '/'. */
+static bool wsi_files_segment(wsi_slice segment, char name[256]) {
+    size_t i;
+    if (!segment.size || segment.size > 255 || segment.data[0] == '.')
+        return false;
+    for (i = 0; i < segment.size; i++)
+        if (segment.data[i] == '\\' || (uint8_t)segment.data[i] < ' ')
+            return false;
+    memcpy(name, segment.data, segment.size);
+    name[segment.size] = 0;
+    return true;
+}
+
+/* Opens a file, folder by folder, so that no link leads out. -1: there is none. */
+static int wsi_files_open(const char *folder, wsi_slice path) {
+    int at = wsi_platform_open_folder(folder), next;
+    bool more = true;
+    while (at >= 0 && more) {
+        wsi_slice segment = path;
+        char name[256];
+        more = wsi_http_until(&path, '/', &segment);
+        if (!more && !segment.size)
+            segment = wsi_text("index.html", 10);
+        next = wsi_files_segment(segment, name) ? wsi_platform_open_in(at, name) : -1;
+        (void)close(at);
+        at = next;
+    }
+    return at;
+}
+
+/* Sends on until the socket takes no more; others have their turn after a MiB. */
+static void wsi_files_pump(wsi_kept *kept) {
+    ws_conn *conn = kept->pending.conn;
+    bool keep = kept->head.keep_alive;
+    uint8_t piece[WSI_RECORD];
+    int turn;
+    conn->engine.since = wsi_conn_loop(conn)->now;
+    for (turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
+        size_t size = kept->left < sizeof piece ? (size_t)kept->left : sizeof piece;
+        ptrdiff_t got = wsi_platform_read_file(kept->file, piece, size);
+        if (got <= 0 || !wsi_engine_raw(&conn->engine, piece, (size_t)got)) {
+            wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: the answer has no other end */
+            return;
+        }
+        kept->left -= (uint64_t)got;
+        if (wsi_conn_gathered(conn))
+            wsi_conn_flush(conn);
+    }
+    if (conn->broken)
+        return;
+    if (!kept->left) {
+        wsi_kept_free(kept);
+        (void)wsi_engine_responded(&conn->engine, true, keep);
+    } else if (!conn->blocked) {
+        conn->blocked = true;
+        wsi_conn_interest(conn);
+    }
+    wsi_conn_tick(conn);
+}
+
+/* The socket takes more. */
+static void wsi_server_go_on(ws_conn *conn) {
+    wsi_kept *kept = wsi_kept_of(conn);
+    if (!kept || kept->request.stage != WSI_SENDING)
+        return;
+    wsi_files_pump(kept);
+    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_doomed)
+        wsi_conn_resume(conn);
+}
+
+/* Takes the file over. */
+static void wsi_files_send(ws_request *request, int file, uint64_t size) {
+    ws_conn *conn = request->conn;
+    wsi_window *window = &request->server->endpoint.loop->window;
+    wsi_kept *kept = wsi_kept_new(request, WSI_SENDING);
+    if (!kept) {
+        (void)close(file);
+        wsi_engine_status(&conn->engine, window, 503);
+        return;
+    }
+    kept->file = file;
+    kept->left = size;
+    if (!wsi_engine_respond_head(&conn->engine, 200, (const char *)kept->request.lines.data, size,
+                                 kept->head.keep_alive)) {
+        wsi_conn_break(conn, WS_ERROR_MEMORY);
+        return;
+    }
+    window->pos += (size_t)conn->engine.left;
+    conn->engine.left = 0;
+    wsi_files_pump(kept);
+}
+
+/* Whether the client has this version of a file. */
+static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
+    ws_slice since = ws_request_header(request, "if-modified-since");
+    uint64_t seconds;
+    return since.data && !ws_request_header(request, "if-none-match").data
+           && wsi_http_date_read(wsi_text(since.data, since.size), wsi_platform_time(), &seconds) && changed <= seconds;
+}
+
+static bool wsi_files_lines(ws_request *request, wsi_slice path, uint64_t changed) {
+    char date[29];
+    wsi_http_date(date, changed);
+    if (!path.size || path.data[path.size - 1] == '/')
+        path = wsi_text("index.html", 10);
+    return wsi_request_type(request, wsi_files_type(path))
+           && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
+                                                         "Last-Modified: ")
+           && wsi_request_put(request, &request->lines, date, sizeof date)
+           && wsi_request_text(request, &request->lines, "\r\n");
+}
+
+/* A folder without the '/' behind it: relative links of its page would go wrong. */
+static bool wsi_files_folder(ws_request *request) {
+    const wsi_request *head = request->head;
+    return wsi_request_text(request, &request->lines, "Location: ")
+           && wsi_request_put(request, &request->lines, head->path.data, head->path.size)
+           && wsi_request_text(request, &request->lines, "/\r\n");
+}
+
+static void wsi_files_answer(ws_request *request) {
+    ws_conn *conn = request->conn;
+    wsi_window *window = &request->server->endpoint.loop->window;
+    wsi_slice path = request->values[0], none = {NULL, 0};
+    uint64_t size = 0, changed = 0;
+    bool keep = request->head->keep_alive, head = wsi_text_is(request->head->method, "HEAD"), good = true;
+    int file = wsi_files_open(request->route->folder, path), status = 200;
+    wsi_file_kind kind = file >= 0 ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
+    if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
+        status = 301;
+        good = wsi_files_folder(request);
+    } else if (kind != WSI_FILE_REGULAR) {
+        status = 404;
+    } else {
+        good = wsi_files_lines(request, path, changed);
+        status = wsi_files_fresh(request, changed) ? 304 : 200;
+    }
+    if (good && status == 200 && size && !head) {
+        wsi_files_send(request, file, size);
+        return;
+    }
+    if (file >= 0)
+        (void)close(file);
+    if (!good || status == 404)
+        wsi_engine_status(&conn->engine, window, good ? 404 : 503);
+    else if (wsi_engine_respond_head(&conn->engine, status, (const char *)request->lines.data,
+                                     status == 200 ? size : 0, keep)) {
+        window->pos += (size_t)conn->engine.left;
+        (void)wsi_engine_responded(&conn->engine, true, keep);
+    } else {
+        (void)wsi_engine_respond(&conn->engine, window, 503, "", none, false);
+    }
+    wsi_request_free(request);
+}
+
+static void wsi_server_leave(ws_conn *conn) {
+    wsi_room_leave_all(conn);
+    wsi_server_abandon(conn);
+    if (conn->handler)
+        wsi_server_of(conn)->open_count--;
+}
+
+/* --- requests: from the engine to the program and back --- */
+
+/* Whether the route takes the method. */
+static bool wsi_route_takes(const wsi_route *route, wsi_slice method) {
+    wsi_slice methods = wsi_text_z(route->methods);
+    return wsi_text_in_list(methods, method)
+           || (wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
+}
+
+/* The first route that fits the path, and of those over HTTP the method. *other: a route that fits the path alone. */
+static const wsi_route *wsi_server_find(ws_request *request, bool upgrade, const wsi_route **other) {
     const wsi_route *route;
-    for (route = server->routes; route; route = route->next)
-        if ((route->page != NULL) == page
-            && wsi_route_match(route->pattern, request->path, request->values, &request->count))
+    for (route = request->server->routes; route; route = route->next) {
+        if ((!route->methods) != upgrade
+            || !wsi_route_match(route->pattern, request->path, request->values, &request->count))
+            continue;
+        if (upgrade || wsi_route_takes(route, request->head->method))
             return route;
+        *other = *other ? *other : route;
+    }
     return NULL;
 }
 
@@ -9352,15 +10969,17 @@ static const char *wsi_request_more(const ws_request *request) {
     return request->lines.size ? (const char *)request->lines.data : "";
 }
 
-static void wsi_server_open(const ws_request *request) {
+static void wsi_server_open(ws_request *request) {
     ws_server *server = request->server;
     ws_conn *conn = request->conn;
     const ws_handler *handler = &request->route->handler;
     wsi_window *window = &server->endpoint.loop->window;
     wsi_slice subprotocol = wsi_text_z(request->subprotocol);
     if (!subprotocol.data)
-        subprotocol = wsi_handshake_choose(wsi_request_head(request), handler->subprotocols);
-    if (!wsi_conn_keep_texts(conn, subprotocol, request->values, request->count)) {
+        subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
+    wsi_request_keep_session(request);
+    if (!wsi_conn_keep_texts(conn, subprotocol, request->values, request->count)
+        || (request->peer[0] && !wsi_conn_keep_peer(conn, request->peer))) {
         wsi_engine_status(&conn->engine, window, 503);
         return;
     }
@@ -9374,35 +10993,93 @@ static void wsi_server_open(const ws_request *request) {
     wsi_conn_tick(conn);
 }
 
-/* Whether the request still waits for its answer: a hook may have ended its server. */
-static bool wsi_request_waits(const ws_request *request) {
-    return !request->status && request->conn->engine.state == WSI_ASKED;
+/* Sends what the callbacks said. */
+static void wsi_request_send(ws_request *request) {
+    ws_conn *conn = request->conn;
+    wsi_window *window = &request->server->endpoint.loop->window;
+    bool upgrade = request->head->upgrade;
+    if (request->cookies.size
+        && !wsi_request_put(request, &request->lines, request->cookies.data, request->cookies.size))
+        (void)wsi_request_fail(request);
+    if (!request->status && upgrade)
+        wsi_server_open(request);
+    else if (!request->status || request->failed) /* no answer was given, or none that can be sent */
+        wsi_engine_status(&conn->engine, window, request->status ? request->status : 500);
+    else
+        (void)wsi_engine_respond(&conn->engine, window, request->status, wsi_request_more(request),
+                                 wsi_text((const char *)request->reply.data, request->reply.size),
+                                 request->head->keep_alive && !upgrade);
 }
 
-/* Runs the hooks and answers a handshake that may be accepted. */
-static void wsi_server_decide(ws_request *request) {
-    ws_server *server = request->server;
+/* The callbacks have run: answers it, or lets it wait. Its memory is given back unless it waits. */
+static void wsi_request_conclude(ws_request *request) {
     ws_conn *conn = request->conn;
-    const wsi_hook *hook;
+    wsi_window *window = &request->server->endpoint.loop->window;
+    if (request->stage == WSI_MOVED || request->stage == WSI_KEPT) {
+        if (conn->engine.state == WSI_ASKED) { /* the head has been copied: it leaves the window */
+            window->pos += (size_t)conn->engine.left;
+            conn->engine.left = 0;
+            conn->engine.since = request->server->endpoint.loop->now;
+            wsi_conn_tick(conn);
+        }
+        return;
+    }
+    if (conn->engine.state == WSI_ASKED) { /* a hook may have ended its server */
+        if (request->kept)
+            request->server->endpoint.env.request = *request->head;
+        wsi_request_send(request);
+    }
+    request->stage = WSI_OVER;
+    if (request->kept)
+        wsi_kept_free(request->kept);
+    else
+        wsi_request_free(request);
+    if (conn->engine.state == WSI_OPEN && conn->handler && conn->handler->on_open)
+        conn->handler->on_open(conn);
+}
+
+/* Whether the next hook is to be asked. */
+static bool wsi_request_goes_on(const ws_request *request) {
+    return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
+}
+
+/* Runs the hooks that have not run, and answers a handshake that may be accepted. */
+static void wsi_server_decide(ws_request *request) {
     const ws_handler *handler = &request->route->handler;
-    request->user = handler->user;
-    for (hook = server->hooks; hook && wsi_request_waits(request); hook = hook->next)
+    while (request->hook && wsi_request_goes_on(request)) {
+        const wsi_hook *hook = request->hook;
+        request->hook = hook->next; /* before the call, which may move the request */
         hook->function(request, hook->user);
-    if (handler->on_request && wsi_request_waits(request))
+    }
+    if (handler->on_request && !request->routed && wsi_request_goes_on(request)) {
+        request->routed = true;
         handler->on_request(request);
-    if (wsi_request_waits(request))
-        wsi_server_open(request);
-    else if (conn->engine.state == WSI_ASKED && request->status == 500 && !request->lines.size)
-        wsi_engine_status(&conn->engine, &server->endpoint.loop->window, 500);
-    else if (conn->engine.state == WSI_ASKED)
-        (void)wsi_engine_respond(&conn->engine, &server->endpoint.loop->window, request->status,
-                                 wsi_request_more(request),
-                                 wsi_text((const char *)request->body.data, request->body.size), false);
-    wsi_buffer_free(wsi_server_memory(server), &request->lines);
-    wsi_buffer_free(wsi_server_memory(server), &request->body);
-    wsi_memory_free_text(wsi_server_memory(server), request->subprotocol);
-    if (conn->engine.state == WSI_OPEN && conn->handler && handler->on_open)
-        handler->on_open(conn);
+    }
+    wsi_request_conclude(request);
+}
+
+/* Checks the body by its type, and hands the request to the program. */
+static void wsi_server_call(ws_request *request) {
+    ws_message *body = &request->body;
+    int status = 0;
+    body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
+    if (wsi_text_is_nocase(wsi_request_media_type(request), "application/x-www-form-urlencoded")) {
+        ptrdiff_t size = -1;
+        if (!wsi_buffer_reserve(wsi_server_memory(request->server), &request->decoded, 2 * body->size + 2))
+            status = 503;
+        else
+            size = wsi_http_form(wsi_text((const char *)body->data, body->size), (char *)request->decoded.data);
+        request->form = wsi_text((const char *)request->decoded.data, size < 0 ? 0 : (size_t)size);
+        status = status ? status : size < 0 ? 400 : 0;
+    } else if (!wsi_request_is_json(request)) {
+        status = 400;
+    }
+    if (status)
+        (void)wsi_request_answer(request, status, NULL, "text/plain", wsi_http_reason(status),
+                                 strlen(wsi_http_reason(status)));
+    else
+        request->route->function(request, request->route->user);
+    wsi_request_conclude(request);
 }
 
 static bool wsi_server_origin(const ws_server *server) {
@@ -9411,63 +11088,168 @@ static bool wsi_server_origin(const ws_server *server) {
 
 /* Decodes path and query: what is handed out is text. Returns 0, 400 or 503. */
 static int wsi_server_decode(ws_server *server, ws_request *request) {
-    const wsi_request *head = &server->endpoint.env.request;
-    ptrdiff_t size;
+    const wsi_request *head = request->head;
+    ptrdiff_t size, pairs;
     char *text;
     server->path.size = 0;
-    if (!wsi_buffer_reserve(wsi_server_memory(server), &server->path, head->path.size + 2 * head->query.size + 2))
+    if (!wsi_buffer_reserve(wsi_server_memory(server), &server->path, head->path.size + 2 * head->query.size + 3))
         return 503;
     text = (char *)server->path.data;
     size = wsi_text_unescape(head->path, text);
     if (size < 0 || !wsi_utf8_valid(server->path.data, (size_t)size))
         return 400;
     request->path = wsi_text(text, (size_t)size);
-    text += size;
-    size = wsi_http_form(head->query, text);
-    request->query = wsi_text(text, size < 0 ? 0 : (size_t)size);
-    return size < 0 ? 400 : 0;
+    pairs = wsi_http_form(head->query, text + size);
+    request->query = wsi_text(text + size, pairs < 0 ? 0 : (size_t)pairs);
+    server->path.size = (size_t)size + request->query.size;
+    server->path.data[server->path.size++] = 0;
+    return pairs < 0 ? 400 : 0;
+}
+
+/* Whether the address that the proxy tells is to be believed, and which it is. */
+static void wsi_server_forwarded(ws_request *request) {
+    ws_server *server = request->server;
+    wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
+    wsi_forward_peer peer;
+    size_t count = 0;
+    memset(&peer, 0, sizeof peer);
+    if (!server->proxies || !wsi_request_field(&rest, "x-forwarded-for", &lines[0]))
+        return;
+    for (count = 1; wsi_request_field(&rest, "x-forwarded-for", &value);) {
+        if (count == sizeof lines / sizeof *lines) { /* the last ones count */
+            memmove(lines, lines + 1, sizeof lines - sizeof *lines);
+            count--;
+        }
+        lines[count++] = value;
+    }
+    if (request->conn->extra && request->conn->extra->peer[0]
+            ? !wsi_forward_address(wsi_text_z(request->conn->extra->peer), peer.address)
+            : !wsi_platform_peer_address(request->conn->source.link.descriptor, peer.address, &peer.local))
+        return;
+    while (count && wsi_forward_walk(server->proxies, lines[count - 1], &peer, &client))
+        count--;
+    if (client.data) {
+        memcpy(request->peer, client.data, client.size); /* at most 63 */
+        request->peer[client.size] = 0;
+    }
+}
+
+/* Answers 405, with the methods that the path takes. */
+static void wsi_server_other_method(ws_request *request) {
+    const wsi_route *route;
+    bool good = wsi_request_text(request, &request->lines, "Content-Type: text/plain\r\nAllow: "), any = false;
+    for (route = request->server->routes; route && good; route = route->next) {
+        if (!route->methods || !wsi_route_match(route->pattern, request->path, request->values, &request->count))
+            continue;
+        good = (!any || wsi_request_text(request, &request->lines, ", "))
+               && wsi_request_text(request, &request->lines, route->methods)
+               && (!wsi_text_in_list(wsi_text_z(route->methods), wsi_text("GET", 3))
+                   || wsi_text_in_list(wsi_text_z(route->methods), wsi_text("HEAD", 4))
+                   || wsi_request_text(request, &request->lines, ", HEAD"));
+        any = true;
+    }
+    good = good && wsi_request_text(request, &request->lines, "\r\n");
+    if (good)
+        (void)wsi_engine_respond(&request->conn->engine, &request->server->endpoint.loop->window, 405,
+                                 wsi_request_more(request), wsi_text_z(wsi_http_reason(405)), false);
+    else
+        wsi_engine_status(&request->conn->engine, &request->server->endpoint.loop->window, 503);
+    wsi_request_free(request);
 }
 
 /* Finds the route; returns 0, or the status that refuses the request. */
-static int wsi_server_judge(ws_server *server, ws_request *request) {
-    const wsi_request *head = &server->endpoint.env.request;
-    int status = wsi_server_decode(server, request);
+static int wsi_server_judge(ws_request *request) {
+    const wsi_request *head = request->head;
+    const wsi_route *other = NULL;
+    int status = wsi_server_decode(request->server, request);
+    bool idempotent = wsi_text_is(head->method, "GET") || wsi_text_is(head->method, "HEAD");
     if (status)
         return status;
-    request->route = wsi_server_find(server, request, !head->upgrade);
+    request->route = wsi_server_find(request, head->upgrade, &other);
     if (head->upgrade && head->status)
         return head->status;
-    if (!request->route)
-        return !head->upgrade && wsi_server_find(server, request, false) ? 426 : 404;
-    if (head->upgrade)
-        return wsi_server_origin(server) ? 0 : 403;
-    if (!wsi_text_is(head->method, "GET") && !wsi_text_is(head->method, "HEAD"))
+    if (!request->route && other)
         return 405;
-    return head->chunked || head->content_length ? 400 : 0; /* a body where none belongs: its end is not looked for */
+    if (!request->route)
+        return !head->upgrade && wsi_server_find(request, true, &other) ? 426 : 404;
+    if (head->upgrade)
+        return wsi_server_origin(request->server) ? 0 : 403;
+    if (idempotent && (head->chunked || head->content_length))
+        return 400; /* a body where none belongs: its end is not looked for */
+    return head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
-/* Every request passes here: a WebSocket, a page, or a status. */
+/* The body of a request came whole. */
+static void wsi_server_body(wsi_kept *kept, ws_message body) {
+    kept->request.stage = WSI_RUNNING;
+    kept->request.body = body;
+    wsi_server_call(&kept->request);
+}
+
+/* A request over HTTP that has a route. */
+static void wsi_server_http(ws_request *request) {
+    ws_conn *conn = request->conn;
+    const wsi_route *route = request->route;
+    wsi_window *window = &request->server->endpoint.loop->window;
+    if (route->page) {
+        (void)wsi_engine_respond(&conn->engine, window, 200, route->header,
+                                 wsi_text(route->page, route->page_size), request->head->keep_alive);
+    } else if (route->folder) {
+        wsi_files_answer(request);
+    } else if (!request->head->chunked && !request->head->content_length) {
+        wsi_server_call(request);
+    } else if (wsi_kept_new(request, WSI_WAITING)) {
+        wsi_engine_want_body(&conn->engine, window);
+        wsi_conn_tick(conn);
+    } else {
+        wsi_engine_status(&conn->engine, window, 503);
+    }
+}
+
+/* Every request passes here: a WebSocket, one over HTTP, the body of one, or a status. */
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     wsi_window *window = &server->endpoint.loop->window;
-    const wsi_request *head = &server->endpoint.env.request;
-    const wsi_route *route;
     ws_request request;
     int status;
-    (void)event; /* the request is read already */
+    if (wsi_kept_of(conn)) {
+        wsi_server_body(wsi_kept_of(conn), event->message);
+        return;
+    }
     wsi_window_restore(window);
     memset(&request, 0, sizeof request);
     request.server = server;
     request.conn = conn;
-    status = wsi_server_judge(server, &request);
-    route = request.route;
-    if (status)
+    request.head = &server->endpoint.env.request;
+    request.hook = server->hooks;
+    status = wsi_server_judge(&request);
+    if (status == 405 && !request.head->upgrade) {
+        wsi_server_other_method(&request);
+    } else if (status) {
         wsi_engine_status(&conn->engine, window, status);
-    else if (head->upgrade)
-        wsi_server_decide(&request);
+    } else {
+        wsi_server_forwarded(&request);
+        request.user = request.route->handler.user;
+        if (request.head->upgrade)
+            wsi_server_decide(&request);
+        else
+            wsi_server_http(&request);
+    }
+}
+
+/* A request that was kept has its answer; what came behind it goes on then. */
+static void wsi_server_answered(ws_conn *conn) {
+    wsi_kept *kept = wsi_kept_of(conn);
+    if (!kept || conn->engine.state != WSI_ASKED)
+        return;
+    kept->request.stage = WSI_RUNNING;
+    if (kept->request.head->upgrade)
+        wsi_server_decide(&kept->request);
     else
-        (void)wsi_engine_respond(&conn->engine, window, 200, route->header, wsi_text(route->page, route->page_size),
-                                 head->keep_alive);
+        wsi_request_conclude(&kept->request);
+    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_doomed)
+        wsi_conn_resume(conn);
+    wsi_conn_interest(conn);
 }
 
 WS_API const char *ws_param(const ws_conn *conn, const char *name) {
@@ -9510,13 +11292,70 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
         (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_READ);
 }
 
+/* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */
+static void wsi_server_header(ws_loop *loop, wsi_source *source, unsigned ready) {
+    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+    wsi_buffer *held = &conn->engine.held;
+    uint8_t data[WSI_FORWARD_MAX];
+    size_t before = held->size, size;
+    ptrdiff_t got, whole;
+    char peer[64] = "";
+    if (conn->over || conn->is_doomed) {
+        wsi_conn_ready(loop, source, ready);
+        return;
+    }
+    if (before)
+        memcpy(data, held->data, before);
+    got = wsi_tcp_peek(&source->link, data + before, sizeof data - before);
+    if (got == 0)
+        return;
+    whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(data, before + (size_t)got);
+    size = whole > 0 ? (size_t)whole - before : (size_t)got;
+    if (whole == WSI_FORWARD_BAD || before + size == sizeof data
+        || wsi_tcp_read(&source->link, data + before, size) != (ptrdiff_t)size) {
+        wsi_conn_break(conn, got < 0 ? WS_ERROR_CLOSED : WS_ERROR_HANDSHAKE);
+    } else if (!whole) {
+        if (!wsi_buffer_reserve(&loop->memory, held, size)) {
+            wsi_conn_break(conn, WS_ERROR_MEMORY);
+            return;
+        }
+        memcpy(held->data + before, data + before, size);
+        held->size += size;
+    } else {
+        int descriptor = source->link.descriptor;
+        wsi_buffer_free(&loop->memory, held);
+        if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
+            wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
+        } else if ((peer[0] && !wsi_conn_keep_peer(conn, peer)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
+            source->link.descriptor = descriptor;
+            wsi_conn_break(conn, WS_ERROR_MEMORY);
+        }
+    }
+}
+
+/* Whether this connection begins with a PROXY header. */
+static bool wsi_server_proxied(const ws_server *server, int descriptor) {
+    wsi_forward_peer peer;
+    return server->proxy_protocol && descriptor >= 0
+           && wsi_platform_peer_address(descriptor, peer.address, &peer.local)
+           && wsi_forward_trusts(server->proxies, &peer);
+}
+
 static bool wsi_server_take(ws_server *server, int descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
     if (!conn)
         return false;
-    if (wsi_conn_attach(conn, descriptor, NULL) == WS_OK)
+    if (wsi_server_proxied(server, descriptor)) {
+        conn->source.link.descriptor = descriptor;
+        conn->source.ready = wsi_server_header;
+        wsi_conn_tick(conn);
+        if (wsi_conn_poll(conn, WS_READ))
+            return true;
+        wsi_timer_clear(endpoint->loop, &conn->timer);
+    } else if (wsi_conn_attach(conn, descriptor, NULL) == WS_OK) {
         return true;
+    }
     wsi_conn_free(conn);
     return false;
 }
@@ -9570,6 +11409,8 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free(memory, server->buckets, server->bucket_count * sizeof *server->buckets);
     wsi_memory_free_text(memory, server->origins);
     wsi_memory_free_text(memory, server->unix_path);
+    wsi_memory_free_text(memory, server->proxies);
+    wsi_session_free(memory, server->sessions);
     wsi_buffer_free(memory, &server->path);
     wsi_tls_release(server->tls);
     wsi_memory_free(memory, server, sizeof *server);
@@ -9621,6 +11462,8 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->max_count = config->max_connections ? config->max_connections : 100000;
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
+    endpoint->answered = wsi_server_answered;
+    endpoint->go_on = wsi_server_go_on;
     endpoint->stop = wsi_server_stop;
     endpoint->release = wsi_server_release;
     endpoint->fire = wsi_server_fire;
@@ -9657,8 +11500,15 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
         server->origins = wsi_memory_copy(memory, config->origins, strlen(config->origins));
     if (config->unix_path)
         server->unix_path = wsi_memory_copy(memory, config->unix_path, strlen(config->unix_path));
-    if ((config->origins && !server->origins) || (config->unix_path && !server->unix_path))
+    if (config->proxies)
+        server->proxies = wsi_memory_copy(memory, config->proxies, strlen(config->proxies));
+    server->proxy_protocol = config->proxy_protocol;
+    if ((config->origins && !server->origins) || (config->unix_path && !server->unix_path)
+        || (config->proxies && !server->proxies))
         return WS_ERROR_MEMORY;
+    if (!wsi_forward_list(server->proxies) || (server->proxy_protocol && !server->proxies))
+        return wsi_platform_say(&server->endpoint.loop->why, WS_ERROR_ARGUMENT, "proxies is a list of numeric addresses, "
+                                "ranges such as 10.0.0.0/8, and the word unix; proxy_protocol needs it");
     error = wsi_server_secure(server, config);
     return error ? error : wsi_server_open_port(server, config);
 }
