@@ -2706,7 +2706,7 @@ typedef struct wsi_http_time {
     unsigned month; /* 0 to 11 */
 } wsi_http_time;
 
-/* Reads text by a form in which d, y, H, M, S stand for digits of those, b for a month's name, w for letters of a
+/* Reads text by a form in which d, y, h, m, s stand for digits of those, b for a month's name, w for letters of a
    day's name, and all else for itself. */
 static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *time) {
     size_t i, month;
@@ -2715,7 +2715,7 @@ static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *ti
     memset(time, 0, sizeof *time);
     time->month = 12;
     for (i = 0; i < text.size; i++) {
-        static const char kinds[] = "dyHMS";
+        static const char kinds[] = "dyhms";
         uint64_t *parts[] = {&time->day, &time->year, &time->hour, &time->minute, &time->second};
         const char *kind = strchr(kinds, form[i]);
         char c = text.data[i];
@@ -2737,13 +2737,13 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
     const char *comma = text.size ? (const char *)memchr(text.data, ',', text.size) : NULL;
     if (comma && comma - text.data > 3) { /* the day's name in full */
         wsi_slice rest = wsi_text(comma, (size_t)(text.data + text.size - comma));
-        if (!wsi_http_date_as(rest, ", dd-bbb-yy HH:MM:SS GMT", &time))
+        if (!wsi_http_date_as(rest, ", dd-bbb-yy hh:mm:ss GMT", &time))
             return false;
         time.year += 2000;
         if (wsi_http_days(time.year, 0) > now / 86400 + 18262)
             time.year -= 100;
-    } else if (!wsi_http_date_as(text, "www, dd bbb yyyy HH:MM:SS GMT", &time)
-               && !wsi_http_date_as(text, "www bbb dd HH:MM:SS yyyy", &time)) {
+    } else if (!wsi_http_date_as(text, "www, dd bbb yyyy hh:mm:ss GMT", &time)
+               && !wsi_http_date_as(text, "www bbb dd hh:mm:ss yyyy", &time)) {
         return false;
     }
     if (time.year < 1970)
@@ -10919,6 +10919,7 @@ static void wsi_files_answer(ws_request *request) {
     }
     if (good && status == 200 && size && !head) {
         wsi_files_send(request, file, size);
+        wsi_request_free(request);
         return;
     }
     if (file >= 0)

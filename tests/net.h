@@ -407,7 +407,7 @@ static inline void peer_take_head(peer *p) {
 
 /* Sends an opening handshake; more holds further header lines, each with its CRLF. */
 static inline void peer_upgrade(peer *p, const char *path, const char *more) {
-    char text[4096];
+    char text[8192];
     (void)snprintf(text, sizeof text,
                    "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
