@@ -91,7 +91,8 @@ static void hook_all(ws_request *request, void *user) {
     mark_slice(ws_request_query(request, "q"));
     mark_slice(ws_request_header(request, "origin"));
     mark_slice(ws_request_cookie(request, "c"));
-    mark(ws_request_peer(request, address, sizeof address) && strncmp(address, "127.0.0.1:", 10) == 0 ? "peer" : "no peer");
+    mark(ws_request_peer(request, address, sizeof address) && strncmp(address, "127.0.0.1:", 10) == 0 ? "peer"
+                                                                                                        : "no peer");
     if (ws_slice_is(ws_request_query(request, "q"), (const char *)user))
         CHECK(ws_refuse(request, 403, NULL, NULL));
     if (ws_slice_is(ws_request_query(request, "q"), "twice"))
@@ -658,7 +659,8 @@ static void test_page(void) {
     peer *p;
     if (!test_begin("Beside the socket: HTML page"))
         return;
-    CHECK(net_start() && ws_page(net.server, "/page", "text/html", "<p>a") && ws_page_file(net.server, "/me", "text/plain", __FILE__));
+    CHECK(net_start() && ws_page(net.server, "/page", "text/html", "<p>a"));
+    CHECK(ws_page_file(net.server, "/me", "text/plain", __FILE__));
     p = http("HEAD /page HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_MEM(p->in.data, p->in.size, head, sizeof head - 1);
     p = http("GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -691,7 +693,8 @@ static bool plain_sum(void *user, const void *key, size_t key_size, const void *
     (void)user;
     memset(mac, 7, 32);
     for (i = 0; i < key_size + size; i++)
-        mac[i % 32] = (uint8_t)(mac[i % 32] * 31 + ((const uint8_t *)(i < key_size ? key : data))[i < key_size ? i : i - key_size]);
+        mac[i % 32] = (uint8_t)(mac[i % 32] * 31 + (i < key_size ? ((const uint8_t *)key)[i]
+                                                                 : ((const uint8_t *)data)[i - key_size]));
     return true;
 }
 
@@ -764,7 +767,8 @@ static void test_htmx(void) {
     CHECK(ws_send_text(conn, "{\"name\":\"A & B\",\"tag\":[\"x\",\"y\"],\"n\":7,\"HEADERS\":{\"HX-Request\":\"true\","
                              "\"HX-Trigger\":\"form\",\"HX-Trigger-Name\":null,\"HX-Target\":\"form\"}}"));
     CHECK(ws_send_text(conn, "{\"tag\":\"x\"}") && ws_send_text(conn, "{"));
-    CHECK_GETS(conn, "t:<p id='said'>A &amp; B 2 form</p> t:<p id='said'>A name, please</p> t:<p id='said'>A name, please</p>");
+    CHECK_GETS(conn, "t:<p id='said'>A &amp; B 2 form</p> t:<p id='said'>A name, please</p> "
+                     "t:<p id='said'>A name, please</p>");
     CHECK_EQ(ws_state(conn), WS_OPEN);
     BEHAVIOUR_END();
 }
