@@ -891,8 +891,8 @@ typedef struct wsi_engine {
     uint32_t utf8;        /* validator of the message; and of the one sent in parts */
     uint32_t utf8_out;
     uint16_t close_code;
-    uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go */
-    uint8_t body;         /* server: which part of a request's body comes */
+    uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go; in a
+                                            request's body: which part of it comes */
     bool final, pinged, chunks, in_frame, first;
     bool clean : 1, told : 1, opened : 1;
 } wsi_engine;
@@ -3333,7 +3333,7 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
 
 /* Where in a request's body it stands. */
-enum { WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
+enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
 
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
@@ -3587,7 +3587,7 @@ static void wsi_engine_want_body(wsi_engine *e, wsi_window *window) {
     const wsi_request *request = &e->env->request;
     window->pos += (size_t)e->left;
     e->left = request->chunked ? 0 : request->content_length;
-    e->body = request->chunked ? WSI_BODY_CHUNK : WSI_BODY_LENGTH;
+    e->type = request->chunked ? WSI_BODY_CHUNK : WSI_BODY_LENGTH;
     e->state = WSI_BODY;
     e->since = e->heard;
     e->message_size = 0;
@@ -3622,6 +3622,7 @@ static wsi_step wsi_engine_body_done(wsi_engine *e, wsi_window *window, ws_event
     wsi_window_patch(window, window->base + window->message + e->message_size);
     e->message_size = 0;
     e->left = 0;
+    e->type = WSI_BODY_NONE;
     e->state = WSI_ASKED;
     return WSI_STEP_EVENT;
 }
@@ -3632,14 +3633,14 @@ static int wsi_engine_chunk(wsi_engine *e, wsi_slice line) {
         return 400;
     if (e->left > e->env->limits.body - e->message_size)
         return 413;
-    e->body = e->left ? WSI_BODY_CHUNK_DATA : WSI_BODY_TRAILERS;
+    e->type = e->left ? WSI_BODY_CHUNK_DATA : WSI_BODY_TRAILERS;
     return 0;
 }
 
 /* A line of a chunked body: a size, the end of a chunk, or a trailer, of which nothing is kept. */
 static wsi_step wsi_engine_body_line(wsi_engine *e, wsi_window *window, ws_event *event) {
     const uint8_t *data = window->base + window->pos;
-    bool trailers = e->body == WSI_BODY_TRAILERS;
+    bool trailers = e->type == WSI_BODY_TRAILERS;
     size_t limit = trailers ? e->env->limits.head : (size_t)WSI_HTTP_CHUNK_LINE, size = 0;
     int whole = wsi_http_whole_line(data, window->end - window->pos, limit, &size), status = 0;
     wsi_slice line, name, value;
@@ -3649,11 +3650,11 @@ static wsi_step wsi_engine_body_line(wsi_engine *e, wsi_window *window, ws_event
         return wsi_engine_bad_head(e, window, 400);
     line = wsi_text((const char *)data, size - 2);
     window->pos += size;
-    if (e->body == WSI_BODY_CHUNK) {
+    if (e->type == WSI_BODY_CHUNK) {
         status = wsi_engine_chunk(e, line);
-    } else if (e->body == WSI_BODY_CHUNK_END) {
+    } else if (e->type == WSI_BODY_CHUNK_END) {
         status = line.size ? 400 : 0;
-        e->body = WSI_BODY_CHUNK;
+        e->type = WSI_BODY_CHUNK;
     } else if (line.size) {
         e->left += size;
         line.size += 2;
@@ -3665,14 +3666,14 @@ static wsi_step wsi_engine_body_line(wsi_engine *e, wsi_window *window, ws_event
 }
 
 static wsi_step wsi_engine_body(wsi_engine *e, wsi_window *window, ws_event *event) {
-    if (e->body != WSI_BODY_LENGTH && e->body != WSI_BODY_CHUNK_DATA)
+    if (e->type != WSI_BODY_LENGTH && e->type != WSI_BODY_CHUNK_DATA)
         return wsi_engine_body_line(e, window, event);
     wsi_engine_take_body(e, window);
     if (e->left)
         return WSI_STEP_MORE;
-    if (e->body == WSI_BODY_LENGTH)
+    if (e->type == WSI_BODY_LENGTH)
         return wsi_engine_body_done(e, window, event);
-    e->body = WSI_BODY_CHUNK_END;
+    e->type = WSI_BODY_CHUNK_END;
     return WSI_STEP_AGAIN;
 }
 
