@@ -2255,6 +2255,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 /* The bits of the tables, and how many entries a table and its sub-tables can have at most for 286 codes,
    30 codes, of up to 15 bits. */
 enum {
+    WSI_INFLATE_SYMBOLS = 288,
     WSI_INFLATE_LITERAL_BITS = 10,
     WSI_INFLATE_DISTANCE_BITS = 8,
     WSI_INFLATE_LENGTH_BITS = 7,
@@ -2389,7 +2390,7 @@ static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
 
 /* The next entry, all of whose bits are there; 0 when input is missing. An entry that was found with
    too few bits is the right one only if it needs no more than them. */
-static uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits) {
+static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits) {
     for (;;) {
         uint32_t entry = wsi_inflate_find(table, table_bits, z->bits);
         if ((entry & 63) <= z->count)
@@ -2411,12 +2412,15 @@ static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t
     return entry + length + (length << 8);
 }
 
-/* The code behind `code`: codes are counted from their first bit on, which is the lowest here. */
+/* The code behind `code`: they are counted with their first bit highest, but here it is the lowest. So the
+   highest zero becomes one, and the ones above it zero: without a branch, as none could be foretold. */
 static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
-    uint32_t bit = (uint32_t)1 << (length - 1);
-    while (code & bit)
-        bit >>= 1;
-    return bit ? (code & (bit - 1)) | bit : 0;
+    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
+    below |= below >> 1;
+    below |= below >> 2;
+    below |= below >> 4;
+    below |= below >> 8;
+    return (code & below) | (below ^ below >> 1);
 }
 
 /* Codes longer than the table's bits: a sub-table for each beginning that they have in common. */
@@ -2442,29 +2446,31 @@ static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const u
         }
 }
 
-/* Counts the codes of each length and sorts the symbols by them. Returns the greatest length, or 16 when the
-   codes are more or fewer than there can be; but none at all, or one of one bit, are allowed. */
+/* Counts the codes of each length, and sorts the symbols that have a code by it. Returns the greatest length,
+   or 16 when the codes are more or fewer than there can be; but none at all, or one of one bit, are allowed. */
 static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
-    uint16_t next[16];
-    uint32_t i, left = 1, greatest = 0;
+    uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
+    uint32_t i, all = 0, left = 1, greatest = 0;
     memset(counts, 0, 16 * sizeof *counts);
-    for (i = 0; i < size; i++)
-        counts[lengths[i]]++;
-    counts[0] = next[0] = next[1] = 0;
+    for (i = 0; i < size; i++) { /* most have none: these should cost little, and no branch that goes wrong */
+        used[all] = (uint16_t)i;
+        all += lengths[i] != 0;
+    }
+    for (i = 0; i < all; i++)
+        counts[lengths[used[i]]]++;
+    next[0] = 0;
     for (i = 1; i <= 15; i++) {
         if (counts[i] > left * 2)
             return 16;
         left = left * 2 - counts[i];
         if (counts[i])
             greatest = i;
-        if (i < 15)
-            next[i + 1] = (uint16_t)(next[i] + counts[i]);
+        next[i] = (uint16_t)(next[i - 1] + counts[i - 1]);
     }
     if (left && greatest > 1)
         return 16;
-    for (i = 0; i < size; i++)
-        if (lengths[i])
-            symbols[next[lengths[i]]++] = (uint16_t)i;
+    for (i = 0; i < all; i++)
+        symbols[next[lengths[used[i]]]++] = used[i];
     return greatest;
 }
 
@@ -2472,7 +2478,7 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
    are no code. The table begins as small as the shortest code allows and is doubled with each length. */
 static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                                  const wsi_inflate_alphabet *alphabet) {
-    uint16_t counts[16], symbols[288];
+    uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
     const uint16_t *symbol = symbols;
     uint32_t length, left, code = 0, greatest = wsi_inflate_sort(counts, symbols, lengths, size);
     if (greatest > 15)
@@ -2480,7 +2486,7 @@ static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32
     table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* stays if there is no code, or only one */
     if (greatest < 2) {
         for (left = 0; left < counts[1]; left++)
-            table[left] = wsi_inflate_entry(alphabet, symbols[left], 1);
+            table[left] = wsi_inflate_entry(alphabet, symbol[left], 1);
         return 1;
     }
     for (length = 1; length <= greatest && length <= alphabet->bits; length++) {
@@ -2642,20 +2648,21 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
 static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
     uint32_t all = z->literal_codes + z->distance_codes;
     while (z->have < all) {
-        uint32_t entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits), times = 1;
+        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
         uint8_t length = 0;
         if (!entry)
             return WSI_INFLATE_INPUT;
         if (entry & WSI_INFLATE_LITERAL) {
-            length = entry >> 16 & 15;
-        } else {
-            times = wsi_inflate_value(entry, z->bits);
-            if (times > all - z->have || (!z->have && entry & WSI_INFLATE_PREVIOUS))
-                return WSI_INFLATE_BAD;
-            if (entry & WSI_INFLATE_PREVIOUS)
-                length = z->lengths[z->have - 1];
+            z->lengths[z->have++] = entry >> 16 & 15;
+            (void)wsi_inflate_take(z, entry & 63);
+            continue;
         }
+        times = wsi_inflate_value(entry, z->bits);
         (void)wsi_inflate_take(z, entry & 63);
+        if (times > all - z->have || (!z->have && entry & WSI_INFLATE_PREVIOUS))
+            return WSI_INFLATE_BAD;
+        if (entry & WSI_INFLATE_PREVIOUS)
+            length = z->lengths[z->have - 1];
         memset(z->lengths + z->have, length, times);
         z->have += times;
     }
@@ -2747,14 +2754,17 @@ static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) 
     source->count -= entry & 63;
 }
 
-/* Copies by eight bytes, up to seven too many; from lies eight or more before to. */
+/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from lies eight or more before to. */
 static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
     const uint8_t *end = to + length;
-    do {
+    memcpy(to, from, 8);
+    memcpy(to + 8, from + 8, 8);
+    while (end - to > 16) {
+        to += 16;
+        from += 16;
         memcpy(to, from, 8);
-        to += 8;
-        from += 8;
-    } while (to < end);
+        memcpy(to + 8, from + 8, 8);
+    }
 }
 
 /* As long as input and room need no care: 48 bits, three literals. Stops before what is not a literal or
@@ -2798,7 +2808,7 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
         distance = wsi_inflate_value(entry, source.bits);
         wsi_inflate_skip(&source, entry);
         if (distance >= 8 && distance <= (size_t)(out - io->out) && distance <= io->window
-            && (size_t)(out_end - out) >= length + 7) {
+            && (size_t)(out_end - out) >= length + 15) {
             wsi_inflate_words(out, out - distance, length);
             out += length;
             continue;
