@@ -200,6 +200,10 @@ static void test_broken(void) {
                 packed[k] = (uint8_t)(k ? next_random(256) : 5); /* a dynamic block */
         a = by_ours(packed_size, 32768, 0, 0);
         b = by_zlib(packed_size, theirs);
+        if (a.result == WSI_INFLATE_BAD && b.result == WSI_INFLATE_INPUT) { /* no codes for lengths at all: */
+            memset(packed + packed_size, 0, 64);                            /* it finds the end missing, later */
+            b = by_zlib(packed_size + 64, theirs);
+        }
         CHECK_EQ(a.result, b.result);
         CHECK_MEM(out, a.size, theirs, b.size);
         if (a.result != WSI_INFLATE_BAD)
