@@ -2390,7 +2390,8 @@ static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
 
 /* The next entry, all of whose bits are there; 0 when input is missing. An entry that was found with
    too few bits is the right one only if it needs no more than them. */
-static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits) {
+static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table,
+                                        uint32_t table_bits) {
     for (;;) {
         uint32_t entry = wsi_inflate_find(table, table_bits, z->bits);
         if ((entry & 63) <= z->count)
