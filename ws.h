@@ -2755,7 +2755,7 @@ static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) 
     source->count -= entry & 63;
 }
 
-/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from lies eight or more before to. */
+/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from does not lie in the seven before to. */
 static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
     const uint8_t *end = to + length;
     memcpy(to, from, 8);
@@ -2772,11 +2772,13 @@ static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t 
    a match, or before the distance when that is wrong: the careful steps see to these. */
 static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
+    const wsi_inflate_io base = *io; /* which no byte written can change, as far as the compiler knows */
     const uint32_t literal_mask = ((uint32_t)1 << z->literal_bits) - 1;
-    uint8_t *out = io->out + io->out_size, *out_end = io->out + io->out_capacity;
+    uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
     wsi_inflate_result result = WSI_INFLATE_NEXT;
     while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
         uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
+        size_t before; /* how far the match begins before the output, in the history */
         if (entry & WSI_INFLATE_LITERAL) { /* up to three, of 30 bits at most */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
@@ -2808,9 +2810,10 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
         }
         distance = wsi_inflate_value(entry, source.bits);
         wsi_inflate_skip(&source, entry);
-        if (distance >= 8 && distance <= (size_t)(out - io->out) && distance <= io->window
-            && (size_t)(out_end - out) >= length + 15) {
-            wsi_inflate_words(out, out - distance, length);
+        before = distance > (size_t)(out - base.out) ? distance - (size_t)(out - base.out) : 0;
+        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 15
+            && before <= base.history_size && before - 1 >= (size_t)length + 14) { /* 0, or enough */
+            wsi_inflate_words(out, before ? base.history + (base.history_size - before) : out - distance, length);
             out += length;
             continue;
         }

@@ -1,8 +1,10 @@
 /* Decompression by ws.h and by zlib, side by side in one run: 1 MiB in messages of one size, which all
-   differ, as else the processor learns the one message by heart. Each is a raw stream of its own.
+   differ, as else the processor learns the one message by heart. Each is a raw stream of its own; or, with
+   takeover, reaches back into those before it, which for ws.h lie ready as its history.
    cc -O2 tests/bench/inflate.c -o inflate -lz && ./inflate
    Prints MB/s of output, the best of several interleaved turns, and the ratio. For callgrind:
-   ./inflate ws|zlib KIND SIZE LEVEL TURNS decompresses by one of them only; KIND 0 JSON, 1 text, 2 HTML. */
+   ./inflate ws|zlib KIND SIZE LEVEL TURNS decompresses by one of them only; KIND 0 JSON, 1 text, 2 HTML;
+   add 3 for takeover. */
 #define _POSIX_C_SOURCE 200809L
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
@@ -17,6 +19,7 @@ enum { TURNS = 25, ALL = 1 << 20, SMALLEST = 256 };
 
 static uint8_t documents[ALL + 4096], packed[ALL * 2], result[ALL + 512];
 static size_t size, count, ends[ALL / SMALLEST + 1]; /* of a message; message i ends at packed[ends[i + 1]] */
+static bool takeover;
 static uint32_t seed;
 
 static uint32_t next_random(uint32_t below) {
@@ -67,9 +70,10 @@ static void make(int kind, size_t message, int level) {
     static size_t (*const makers[3])(char *, size_t) = {json, text, html};
     z_stream stream;
     size_t i, made;
-    seed = (uint32_t)kind + 1;
+    takeover = kind > 2;
+    seed = (uint32_t)kind % 3 + 1;
     for (made = 0; made < ALL;)
-        made += makers[kind]((char *)documents + made, 4096);
+        made += makers[kind % 3]((char *)documents + made, 4096);
     size = message;
     count = ALL / size;
     memset(&stream, 0, sizeof stream);
@@ -83,7 +87,8 @@ static void make(int kind, size_t message, int level) {
         if (deflate(&stream, Z_SYNC_FLUSH) != Z_OK)
             abort();
         ends[i + 1] = sizeof packed - stream.avail_out;
-        (void)deflateReset(&stream);
+        if (!takeover)
+            (void)deflateReset(&stream);
     }
     (void)deflateEnd(&stream);
 }
@@ -91,23 +96,27 @@ static void make(int kind, size_t message, int level) {
 static z_stream theirs;
 static wsi_inflate ours;
 
-static void by_zlib(uint8_t *in, size_t in_size) {
-    if (inflateReset(&theirs) != Z_OK)
+static void by_zlib(size_t i) {
+    if ((!takeover || !i) && inflateReset(&theirs) != Z_OK)
         abort();
-    theirs.next_in = in;
-    theirs.avail_in = (uInt)in_size;
+    theirs.next_in = packed + ends[i];
+    theirs.avail_in = (uInt)(ends[i + 1] - ends[i]);
     theirs.next_out = result;
     theirs.avail_out = sizeof result;
-    if (inflate(&theirs, Z_SYNC_FLUSH) != Z_OK || theirs.total_out != size)
+    if (inflate(&theirs, Z_SYNC_FLUSH) != Z_OK || sizeof result - theirs.avail_out != size)
         abort();
 }
 
 /* As the engine does: the message, then the four bytes of its tail. */
-static void by_ws(uint8_t *in, size_t in_size) {
+static void by_ws(size_t i) {
     wsi_inflate_io io;
     memset(&io, 0, sizeof io);
-    io.in = in;
-    io.in_size = in_size - 4;
+    io.in = packed + ends[i];
+    io.in_size = ends[i + 1] - ends[i] - 4;
+    if (takeover) {
+        io.history_size = i * size < 32768 ? i * size : 32768;
+        io.history = documents + i * size - io.history_size;
+    }
     io.out = result;
     io.out_capacity = sizeof result;
     io.window = 32768;
@@ -119,18 +128,19 @@ static void by_ws(uint8_t *in, size_t in_size) {
         abort();
 }
 
-static double seconds(void (*work)(uint8_t *, size_t)) {
+static double seconds(void (*work)(size_t)) {
     struct timespec a, b;
     size_t i;
     clock_gettime(CLOCK_MONOTONIC, &a);
     for (i = 0; i < count; i++)
-        work(packed + ends[i], ends[i + 1] - ends[i]);
+        work(i);
     clock_gettime(CLOCK_MONOTONIC, &b);
     return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9;
 }
 
 static void compare(int kind, size_t message, int level) {
-    static const char *const names[3] = {"JSON", "text", "HTML"};
+    static const char *const names[6] = {"JSON", "text", "HTML", "JSON, takeover", "text, takeover",
+                                         "HTML, takeover"};
     double best[2] = {1e9, 1e9};
     int turn;
     make(kind, message, level);
@@ -142,7 +152,7 @@ static void compare(int kind, size_t message, int level) {
         best[0] = a < best[0] ? a : best[0];
         best[1] = b < best[1] ? b : best[1];
     }
-    printf("%s %7zu bytes, level %d to %2.0f %%: ws.h %5.0f MB/s, zlib %5.0f MB/s, ratio %.2f\n", names[kind], size,
+    printf("%-14s %7zu bytes, level %d to %2.0f %%: ws.h %5.0f MB/s, zlib %5.0f MB/s, ratio %.2f\n", names[kind], size,
            level, (double)ends[count] / (double)(count * size) * 100, (double)(count * size) / best[0] / 1e6,
            (double)(count * size) / best[1] / 1e6, best[1] / best[0]);
 }
@@ -160,7 +170,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (kind = 0; kind < 3; kind++) {
+        for (kind = 0; kind < (sizes[i] < ALL ? 6 : 3); kind++) {
             compare(kind, sizes[i], 6);
             compare(kind, sizes[i], 1);
         }
