@@ -50,7 +50,8 @@ tsan:
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 	@for target in $^; do mkdir -p $$target.corpus; \
-		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=$(BUILD)/fuzz/ $$target.corpus || exit 1; done
+		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=$(BUILD)/fuzz/ $$target.corpus \
+		$$(ls -d tests/fuzz/corpus/$${target##*/fuzz_} 2>/dev/null) || exit 1; done
 
 check:
 	@tests/check
@@ -79,10 +80,13 @@ $(BUILD)/test_no_tls: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
 $(BUILD)/test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
 endif
+ifeq ($(call has,zlib.h),yes)
+$(BUILD)/test_inflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
+endif
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h
 	@mkdir -p $(BUILD)/fuzz
-	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@
+	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 
 $(EXAMPLES) $(BUILD)/driver: CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h

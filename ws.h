@@ -58,6 +58,7 @@
      WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
      WS_NO_NET           only the engine: no sockets, no clock, no operating system
      WS_NO_JSON          no JSON, and no HTML writer
+     WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
 */
 #define WS_VERSION "0.2.0"
@@ -2313,6 +2314,663 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
     return written;
 }
 #endif /* WS_NO_JSON */
+
+/*
+>> INFLATE ================================================================================
+   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
+   It can stop at every byte of input and output. The message that is put together is its own window;
+   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
+   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
+*/
+
+#if !defined(WS_NO_DEFLATE) && defined(WSI_CODEC)
+
+/* A table turns the next bits into an entry. Codes longer than the table's bits go on in a sub-table
+   behind it. An entry: 6 bits: how many bits the code and its extra bits have; from bit 8 on 4 bits: how
+   many the code alone has; then these marks; from bit 16 on a literal, or what the extra bits are added
+   to. A sub-table's entry has its bits and its place there instead. */
+#define WSI_INFLATE_PREVIOUS 0x1000u /* repeat the length before, not a zero */
+#define WSI_INFLATE_WRONG 0x2000u    /* no code, or a symbol that may not be used */
+#define WSI_INFLATE_END 0x4000u      /* of the block */
+#define WSI_INFLATE_TABLE 0x8000u    /* go on in a sub-table */
+#define WSI_INFLATE_LITERAL 0x80000000u
+#define WSI_INFLATE_BASE(base, extra) ((uint32_t)(base) << 16 | (extra))
+
+/* The bits of the tables, and how many entries a table and its sub-tables can have at most for 286 codes,
+   30 codes, of up to 15 bits. */
+enum {
+    WSI_INFLATE_SYMBOLS = 288,
+    WSI_INFLATE_LITERAL_BITS = 10,
+    WSI_INFLATE_DISTANCE_BITS = 8,
+    WSI_INFLATE_LENGTH_BITS = 7,
+    WSI_INFLATE_LITERAL_ROOM = 1332,
+    WSI_INFLATE_DISTANCE_ROOM = 400
+};
+
+typedef enum wsi_inflate_state {
+    WSI_INFLATE_HEAD,     /* before the three bits that begin a block */
+    WSI_INFLATE_SIZES,    /* a stored block's size comes */
+    WSI_INFLATE_STORED,   /* `length` bytes of it are to come */
+    WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes come */
+    WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths come */
+    WSI_INFLATE_LENGTHS,  /* the lengths of the codes come */
+    WSI_INFLATE_SYMBOL,   /* a literal, length, or end comes */
+    WSI_INFLATE_WRITE,    /* the literal in `length` is to be written */
+    WSI_INFLATE_DISTANCE, /* `length` is known, the distance comes */
+    WSI_INFLATE_COPY,     /* `length` bytes from `distance` are to be copied */
+    WSI_INFLATE_BROKEN
+} wsi_inflate_state;
+
+/* Set to zero once; then wsi_inflate_start begins each message. The tables of the fixed codes are made
+   when they are first needed, and kept for as long as no other codes come. */
+typedef struct wsi_inflate {
+    uint64_t bits;  /* taken from the input and not used yet, the next one lowest */
+    uint32_t count; /* of them; what is above is zero or equals the bits of the next input */
+    wsi_inflate_state state;
+    bool final; /* the block's BFINAL */
+    bool fixed; /* the tables are those of the fixed codes */
+    uint8_t literal_bits, distance_bits;
+    uint32_t length, distance;
+    uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths so far */
+    uint8_t lengths[320];
+    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read: the codes for lengths */
+    uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
+} wsi_inflate;
+
+/* What one call works on. Whatever of it the caller moves between calls, the bytes must stay the same
+   seen from the end of the output: bytes from the front of out may go to the end of history. */
+typedef struct wsi_inflate_io {
+    const uint8_t *in; /* advanced by what was used */
+    size_t in_size;
+    uint8_t *out; /* the message so far stands at out[0..out_size) */
+    size_t out_size, out_capacity;
+    const uint8_t *history; /* the bytes before out[0], oldest first */
+    size_t history_size;
+    size_t window; /* the greatest distance */
+} wsi_inflate_io;
+
+typedef enum wsi_inflate_result {
+    WSI_INFLATE_INPUT,  /* all input is used: more is needed */
+    WSI_INFLATE_OUTPUT, /* a byte is to be written, and out is full */
+    WSI_INFLATE_DONE,   /* a block with BFINAL ended: the next byte begins another block if the caller goes on */
+    WSI_INFLATE_BAD,    /* and stays so until the next start */
+    WSI_INFLATE_NEXT    /* never returned by wsi_inflate_run: go on with the next state */
+} wsi_inflate_result;
+
+static void wsi_inflate_start(wsi_inflate *z) {
+    z->bits = 0;
+    z->count = 0;
+    z->state = WSI_INFLATE_HEAD;
+    z->final = false;
+}
+
+/* Whether the input so far ends at the end of a block and of a byte: else a message is cut off. */
+static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->count; }
+
+/* --- bits --- */
+
+/* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
+static inline uint64_t wsi_inflate_word(const uint8_t *at) {
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
+           | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+}
+
+/* Takes input: one byte, or as much as there is room for when eight bytes can be loaded. */
+static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
+    size_t bytes = 1;
+    if (io->in_size >= 8) {
+        z->bits |= wsi_inflate_word(io->in) << z->count;
+        bytes = (63 - z->count) >> 3;
+    } else if (io->in_size) {
+        z->bits |= (uint64_t)*io->in << z->count;
+    } else {
+        return false;
+    }
+    io->in += bytes;
+    io->in_size -= bytes;
+    z->count += (uint32_t)bytes * 8;
+    return true;
+}
+
+/* At most 32 bits. */
+static bool wsi_inflate_need(wsi_inflate *z, wsi_inflate_io *io, uint32_t count) {
+    while (z->count < count)
+        if (!wsi_inflate_fill(z, io))
+            return false;
+    return true;
+}
+
+static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
+    uint32_t value = (uint32_t)(z->bits & (((uint64_t)1 << count) - 1));
+    z->bits >>= count;
+    z->count -= count;
+    return value;
+}
+
+/* Gives whole bytes back that were taken and are not needed. They all come from this call's input: what
+   an earlier call left was too little for the next step, which has been done now. */
+static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
+    if (z->count >= 8) {
+        io->in -= z->count >> 3;
+        io->in_size += z->count >> 3;
+        z->count &= 7;
+    }
+    z->bits &= ((uint64_t)1 << z->count) - 1;
+}
+
+/* --- tables --- */
+
+static inline uint32_t wsi_inflate_find(const uint32_t *table, uint32_t table_bits, uint64_t bits) {
+    uint32_t entry = table[bits & (((uint64_t)1 << table_bits) - 1)];
+    if (entry & WSI_INFLATE_TABLE)
+        entry = table[(entry >> 16) + (bits >> table_bits & (((uint64_t)1 << (entry >> 8 & 15)) - 1))];
+    return entry;
+}
+
+/* The value that stands behind a code in its extra bits, on top of the base. */
+static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
+    return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
+}
+
+/* The next entry, all of whose bits are there; 0 when input is missing. An entry that was found with
+   too few bits is the right one only if it needs no more than them. */
+static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table,
+                                        uint32_t table_bits) {
+    for (;;) {
+        uint32_t entry = wsi_inflate_find(table, table_bits, z->bits);
+        if ((entry & 63) <= z->count)
+            return entry;
+        if (!wsi_inflate_fill(z, io))
+            return 0;
+    }
+}
+
+/* The symbols that codes stand for: those below `plain` stand for themselves, the others for an entry. */
+typedef struct wsi_inflate_alphabet {
+    uint32_t plain, bits; /* bits: of the table, at most */
+    const uint32_t *others;
+} wsi_inflate_alphabet;
+
+static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t symbol, uint32_t length) {
+    uint32_t entry = symbol < alphabet->plain ? WSI_INFLATE_LITERAL | symbol << 16
+                                              : alphabet->others[symbol - alphabet->plain];
+    return entry + length + (length << 8);
+}
+
+/* The code behind `code`: they are counted with their first bit highest, but here it is the lowest. So the
+   highest zero becomes one, and the ones above it zero: without a branch, as none could be foretold. */
+static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
+    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
+    below |= below >> 1;
+    below |= below >> 2;
+    below |= below >> 4;
+    below |= below >> 8;
+    return (code & below) | (below ^ below >> 1);
+}
+
+/* Codes longer than the table's bits: a sub-table for each beginning that they have in common. */
+static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const uint16_t *counts, uint32_t code,
+                                   const uint16_t *symbols, const wsi_inflate_alphabet *alphabet) {
+    uint32_t length, left, begin = UINT32_MAX, from = 0, bits = 0, end = (uint32_t)1 << table_bits;
+    for (length = table_bits + 1; length <= 15; length++)
+        for (left = counts[length]; left; left--) {
+            uint32_t at, step = (uint32_t)1 << (length - table_bits);
+            if ((code & (((uint32_t)1 << table_bits) - 1)) != begin) {
+                uint32_t used = left; /* as many bits as it takes for the next codes to fill the sub-table */
+                begin = code & (((uint32_t)1 << table_bits) - 1);
+                for (bits = length - table_bits; used < (uint32_t)1 << bits;)
+                    used = used * 2 + counts[table_bits + ++bits];
+                from = end;
+                end += (uint32_t)1 << bits;
+                table[begin] = WSI_INFLATE_TABLE | from << 16 | bits << 8;
+            }
+            for (at = code >> table_bits; at < (uint32_t)1 << bits; at += step)
+                table[from + at] = wsi_inflate_entry(alphabet, *symbols, length);
+            symbols++;
+            code = wsi_inflate_after(code, length);
+        }
+}
+
+/* Counts the codes of each length, and sorts the symbols that have a code by it. Returns the greatest length,
+   or 16 when the codes are more or fewer than there can be; but none at all, or one of one bit, are allowed. */
+static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
+    uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
+    uint32_t i, all = 0, left = 1, greatest = 0;
+    memset(counts, 0, 16 * sizeof *counts);
+    for (i = 0; i < size; i++) { /* most have none: these should cost little, and no branch that goes wrong */
+        used[all] = (uint16_t)i;
+        all += lengths[i] != 0;
+    }
+    for (i = 0; i < all; i++)
+        counts[lengths[used[i]]]++;
+    next[0] = 0;
+    for (i = 1; i <= 15; i++) {
+        if (counts[i] > left * 2)
+            return 16;
+        left = left * 2 - counts[i];
+        if (counts[i])
+            greatest = i;
+        next[i] = (uint16_t)(next[i - 1] + counts[i - 1]);
+    }
+    if (left && greatest > 1)
+        return 16;
+    for (i = 0; i < all; i++)
+        symbols[next[lengths[used[i]]]++] = used[i];
+    return greatest;
+}
+
+/* Makes the table of the codes that have these lengths (RFC 1951 3.2.2), and returns its bits; 0 when they
+   are no code. The table begins as small as the shortest code allows and is doubled with each length. */
+static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
+                                 const wsi_inflate_alphabet *alphabet) {
+    uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
+    const uint16_t *symbol = symbols;
+    uint32_t length, left, code = 0, greatest = wsi_inflate_sort(counts, symbols, lengths, size);
+    if (greatest > 15)
+        return 0;
+    table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* stays if there is no code, or only one */
+    if (greatest < 2) {
+        for (left = 0; left < counts[1]; left++)
+            table[left] = wsi_inflate_entry(alphabet, symbol[left], 1);
+        return 1;
+    }
+    for (length = 1; length <= greatest && length <= alphabet->bits; length++) {
+        uint32_t half = (uint32_t)1 << (length - 1);
+        memcpy(table + half, table, half * sizeof *table);
+        for (left = counts[length]; left; left--) {
+            table[code] = wsi_inflate_entry(alphabet, *symbol++, length);
+            code = wsi_inflate_after(code, length);
+        }
+    }
+    if (greatest <= alphabet->bits)
+        return (uint8_t)greatest;
+    wsi_inflate_build_rest(table, alphabet->bits, counts, code, symbol, alphabet);
+    return (uint8_t)alphabet->bits;
+}
+
+/* Makes both tables from z->lengths (RFC 1951 3.2.5). */
+static bool wsi_inflate_build_both(wsi_inflate *z) {
+    static const uint32_t lengths[32] = {
+        WSI_INFLATE_END, WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0), WSI_INFLATE_BASE(5, 0),
+        WSI_INFLATE_BASE(6, 0), WSI_INFLATE_BASE(7, 0), WSI_INFLATE_BASE(8, 0), WSI_INFLATE_BASE(9, 0),
+        WSI_INFLATE_BASE(10, 0), WSI_INFLATE_BASE(11, 1), WSI_INFLATE_BASE(13, 1), WSI_INFLATE_BASE(15, 1),
+        WSI_INFLATE_BASE(17, 1), WSI_INFLATE_BASE(19, 2), WSI_INFLATE_BASE(23, 2), WSI_INFLATE_BASE(27, 2),
+        WSI_INFLATE_BASE(31, 2), WSI_INFLATE_BASE(35, 3), WSI_INFLATE_BASE(43, 3), WSI_INFLATE_BASE(51, 3),
+        WSI_INFLATE_BASE(59, 3), WSI_INFLATE_BASE(67, 4), WSI_INFLATE_BASE(83, 4), WSI_INFLATE_BASE(99, 4),
+        WSI_INFLATE_BASE(115, 4), WSI_INFLATE_BASE(131, 5), WSI_INFLATE_BASE(163, 5), WSI_INFLATE_BASE(195, 5),
+        WSI_INFLATE_BASE(227, 5), WSI_INFLATE_BASE(258, 0), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
+    };
+    static const uint32_t distances[32] = {
+        WSI_INFLATE_BASE(1, 0), WSI_INFLATE_BASE(2, 0), WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0),
+        WSI_INFLATE_BASE(5, 1), WSI_INFLATE_BASE(7, 1), WSI_INFLATE_BASE(9, 2), WSI_INFLATE_BASE(13, 2),
+        WSI_INFLATE_BASE(17, 3), WSI_INFLATE_BASE(25, 3), WSI_INFLATE_BASE(33, 4), WSI_INFLATE_BASE(49, 4),
+        WSI_INFLATE_BASE(65, 5), WSI_INFLATE_BASE(97, 5), WSI_INFLATE_BASE(129, 6), WSI_INFLATE_BASE(193, 6),
+        WSI_INFLATE_BASE(257, 7), WSI_INFLATE_BASE(385, 7), WSI_INFLATE_BASE(513, 8), WSI_INFLATE_BASE(769, 8),
+        WSI_INFLATE_BASE(1025, 9), WSI_INFLATE_BASE(1537, 9), WSI_INFLATE_BASE(2049, 10),
+        WSI_INFLATE_BASE(3073, 10), WSI_INFLATE_BASE(4097, 11), WSI_INFLATE_BASE(6145, 11),
+        WSI_INFLATE_BASE(8193, 12), WSI_INFLATE_BASE(12289, 12), WSI_INFLATE_BASE(16385, 13),
+        WSI_INFLATE_BASE(24577, 13), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
+    };
+    wsi_inflate_alphabet alphabet;
+    alphabet.plain = 256;
+    alphabet.bits = WSI_INFLATE_LITERAL_BITS;
+    alphabet.others = lengths;
+    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &alphabet);
+    alphabet.plain = 0;
+    alphabet.bits = WSI_INFLATE_DISTANCE_BITS;
+    alphabet.others = distances;
+    z->distance_bits = wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &alphabet);
+    z->state = WSI_INFLATE_SYMBOL;
+    return z->literal_bits && z->distance_bits;
+}
+
+/* --- the beginning and the end of a block --- */
+
+static void wsi_inflate_fix(wsi_inflate *z) {
+    if (!z->fixed) {
+        memset(z->lengths, 8, 288);
+        memset(z->lengths + 144, 9, 112);
+        memset(z->lengths + 256, 7, 24);
+        memset(z->lengths + 288, 5, 32);
+        z->literal_codes = 288;
+        z->distance_codes = 32;
+        z->fixed = wsi_inflate_build_both(z);
+    }
+    z->state = WSI_INFLATE_SYMBOL;
+}
+
+static wsi_inflate_result wsi_inflate_head(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t type;
+    if (!wsi_inflate_need(z, io, 3))
+        return WSI_INFLATE_INPUT;
+    z->final = wsi_inflate_take(z, 1) != 0;
+    type = wsi_inflate_take(z, 2);
+    if (type == 3)
+        return WSI_INFLATE_BAD;
+    z->state = type ? WSI_INFLATE_COUNTS : WSI_INFLATE_SIZES;
+    if (type == 1)
+        wsi_inflate_fix(z);
+    if (type == 0) {
+        wsi_inflate_return(z, io);
+        (void)wsi_inflate_take(z, z->count); /* the rest of the byte */
+    }
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_end(wsi_inflate *z, wsi_inflate_io *io) {
+    z->state = WSI_INFLATE_HEAD;
+    if (!z->final)
+        return WSI_INFLATE_NEXT;
+    wsi_inflate_return(z, io);
+    wsi_inflate_start(z);
+    return WSI_INFLATE_DONE;
+}
+
+static wsi_inflate_result wsi_inflate_sizes(wsi_inflate *z, wsi_inflate_io *io) {
+    if (!wsi_inflate_need(z, io, 32))
+        return WSI_INFLATE_INPUT;
+    z->length = wsi_inflate_take(z, 16);
+    if (wsi_inflate_take(z, 16) != (z->length ^ 0xffff))
+        return WSI_INFLATE_BAD;
+    wsi_inflate_return(z, io);
+    z->state = WSI_INFLATE_STORED;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_stored(wsi_inflate *z, wsi_inflate_io *io) {
+    size_t room = io->out_capacity - io->out_size, part = z->length;
+    if (!z->length)
+        return wsi_inflate_end(z, io);
+    if (!io->in_size || !room)
+        return io->in_size ? WSI_INFLATE_OUTPUT : WSI_INFLATE_INPUT;
+    part = part < room ? part : room;
+    part = part < io->in_size ? part : io->in_size;
+    memcpy(io->out + io->out_size, io->in, part);
+    io->in += part;
+    io->in_size -= part;
+    io->out_size += part;
+    z->length -= (uint32_t)part;
+    return WSI_INFLATE_NEXT;
+}
+
+/* The lengths of a dynamic block (RFC 1951 3.2.7). */
+static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io) {
+    if (!wsi_inflate_need(z, io, 14))
+        return WSI_INFLATE_INPUT;
+    z->literal_codes = wsi_inflate_take(z, 5) + 257;
+    z->distance_codes = wsi_inflate_take(z, 5) + 1;
+    z->length_codes = wsi_inflate_take(z, 4) + 4;
+    if (z->literal_codes > 286 || z->distance_codes > 30)
+        return WSI_INFLATE_BAD;
+    memset(z->lengths, 0, 19);
+    z->have = 0;
+    z->fixed = false;
+    z->state = WSI_INFLATE_ORDER;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
+    static const uint8_t order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    static const uint32_t repeats[3] = {WSI_INFLATE_BASE(3, 2) | WSI_INFLATE_PREVIOUS, WSI_INFLATE_BASE(3, 3),
+                                        WSI_INFLATE_BASE(11, 7)};
+    wsi_inflate_alphabet alphabet;
+    for (; z->have < z->length_codes; z->have++) {
+        if (!wsi_inflate_need(z, io, 3))
+            return WSI_INFLATE_INPUT;
+        z->lengths[order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
+    }
+    alphabet.plain = 16;
+    alphabet.bits = WSI_INFLATE_LENGTH_BITS;
+    alphabet.others = repeats;
+    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, 19, &alphabet);
+    if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* here no code may be missing */
+        return WSI_INFLATE_BAD;
+    z->have = 0;
+    z->state = WSI_INFLATE_LENGTHS;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t all = z->literal_codes + z->distance_codes;
+    while (z->have < all) {
+        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+        uint8_t length = 0;
+        if (!entry)
+            return WSI_INFLATE_INPUT;
+        if (entry & WSI_INFLATE_LITERAL) {
+            z->lengths[z->have++] = entry >> 16 & 15;
+            (void)wsi_inflate_take(z, entry & 63);
+            continue;
+        }
+        times = wsi_inflate_value(entry, z->bits);
+        (void)wsi_inflate_take(z, entry & 63);
+        if (times > all - z->have || (!z->have && entry & WSI_INFLATE_PREVIOUS))
+            return WSI_INFLATE_BAD;
+        if (entry & WSI_INFLATE_PREVIOUS)
+            length = z->lengths[z->have - 1];
+        memset(z->lengths + z->have, length, times);
+        z->have += times;
+    }
+    if (!z->lengths[256]) /* the block could not end */
+        return WSI_INFLATE_BAD;
+    return wsi_inflate_build_both(z) ? WSI_INFLATE_NEXT : WSI_INFLATE_BAD;
+}
+
+/* --- symbols --- */
+
+/* Copies `length` bytes from `distance` before, or as many as there is room for. */
+static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
+    size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
+    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* where in the history */
+    uint8_t *to;
+    z->state = WSI_INFLATE_COPY;
+    if (z->distance > io->window || before > io->history_size)
+        return WSI_INFLATE_BAD;
+    if (!left)
+        return WSI_INFLATE_OUTPUT;
+    to = io->out + io->out_size;
+    io->out_size += left;
+    z->length -= (uint32_t)left;
+    if (before) {
+        size_t part = left < before ? left : before;
+        memcpy(to, io->history + io->history_size - before, part);
+        to += part;
+        left -= part;
+    }
+    if (left) { /* what was copied can be copied again: twice as much each time */
+        const uint8_t *from = to - z->distance;
+        for (; left; ) {
+            size_t gap = (size_t)(to - from), part = gap < left ? gap : left;
+            memcpy(to, from, part);
+            to += part;
+            left -= part;
+        }
+    }
+    if (z->length)
+        return WSI_INFLATE_OUTPUT;
+    z->state = WSI_INFLATE_SYMBOL;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_write(wsi_inflate *z, wsi_inflate_io *io) {
+    if (io->out_size == io->out_capacity)
+        return WSI_INFLATE_OUTPUT;
+    io->out[io->out_size++] = (uint8_t)z->length;
+    z->state = WSI_INFLATE_SYMBOL;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_distance(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t entry = wsi_inflate_peek(z, io, z->distances, z->distance_bits);
+    if (!entry)
+        return WSI_INFLATE_INPUT;
+    if (entry & WSI_INFLATE_WRONG)
+        return WSI_INFLATE_BAD;
+    z->distance = wsi_inflate_value(entry, z->bits);
+    (void)wsi_inflate_take(z, entry & 63);
+    return wsi_inflate_copy(z, io);
+}
+
+/* What the fast loop reads from, so that it stays in registers. */
+typedef struct wsi_inflate_source {
+    uint64_t bits;
+    uint32_t count;
+    const uint8_t *in, *end;
+} wsi_inflate_source;
+
+/* false: there are fewer than the 48 bits that a length and a distance can have together. */
+static inline bool wsi_inflate_refill(wsi_inflate_source *source) {
+    if (source->end - source->in >= 8) {
+        source->bits |= wsi_inflate_word(source->in) << source->count;
+        source->in += (63 - source->count) >> 3;
+        source->count |= 56;
+        return true;
+    }
+    for (; source->count < 48; source->count += 8) {
+        if (source->in == source->end)
+            return false;
+        source->bits |= (uint64_t)*source->in++ << source->count;
+    }
+    return true;
+}
+
+static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
+    source->bits >>= entry & 63;
+    source->count -= entry & 63;
+}
+
+/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from does not lie in the seven before to. */
+static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
+    const uint8_t *end = to + length;
+    memcpy(to, from, 8);
+    memcpy(to + 8, from + 8, 8);
+    while (end - to > 16) {
+        to += 16;
+        from += 16;
+        memcpy(to, from, 8);
+        memcpy(to + 8, from + 8, 8);
+    }
+}
+
+/* As long as input and room need no care: 48 bits, three literals. Stops before what is not a literal or
+   a match, or before the distance when that is wrong: the careful steps see to these. */
+static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
+    wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
+    const wsi_inflate_io base = *io; /* which no byte written can change, as far as the compiler knows */
+    const uint32_t literal_mask = ((uint32_t)1 << z->literal_bits) - 1;
+    uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
+    wsi_inflate_result result = WSI_INFLATE_NEXT;
+    while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
+        uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
+        size_t before; /* how far the match begins before the output, in the history */
+        if (entry & WSI_INFLATE_LITERAL) { /* up to three, of 30 bits at most */
+            wsi_inflate_skip(&source, entry);
+            *out++ = (uint8_t)(entry >> 16);
+            entry = z->literals[source.bits & literal_mask];
+            if (entry & WSI_INFLATE_LITERAL) {
+                wsi_inflate_skip(&source, entry);
+                *out++ = (uint8_t)(entry >> 16);
+                entry = z->literals[source.bits & literal_mask];
+            }
+            if (!wsi_inflate_refill(&source))
+                break;
+        }
+        if (entry & WSI_INFLATE_TABLE)
+            entry = wsi_inflate_find(z->literals, z->literal_bits, source.bits);
+        if (entry & WSI_INFLATE_LITERAL) {
+            wsi_inflate_skip(&source, entry);
+            *out++ = (uint8_t)(entry >> 16);
+            continue;
+        }
+        if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
+            break;
+        length = wsi_inflate_value(entry, source.bits);
+        wsi_inflate_skip(&source, entry);
+        entry = wsi_inflate_find(z->distances, z->distance_bits, source.bits);
+        if (entry & WSI_INFLATE_WRONG) {
+            z->length = length;
+            z->state = WSI_INFLATE_DISTANCE;
+            break;
+        }
+        distance = wsi_inflate_value(entry, source.bits);
+        wsi_inflate_skip(&source, entry);
+        before = distance > (size_t)(out - base.out) ? distance - (size_t)(out - base.out) : 0;
+        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 15
+            && before <= base.history_size && before - 1 >= (size_t)length + 14) { /* 0, or enough */
+            wsi_inflate_words(out, before ? base.history + (base.history_size - before) : out - distance, length);
+            out += length;
+            continue;
+        }
+        z->length = length;
+        z->distance = distance;
+        io->out_size = (size_t)(out - io->out);
+        result = wsi_inflate_copy(z, io);
+        out = io->out + io->out_size;
+        if (result != WSI_INFLATE_NEXT)
+            break;
+    }
+    io->out_size = (size_t)(out - io->out);
+    io->in_size = (size_t)(source.end - source.in);
+    io->in = source.in;
+    z->bits = source.bits;
+    z->count = source.count;
+    return result;
+}
+
+static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t entry;
+    if (io->in_size + (z->count >> 3) >= 6 && io->out_capacity - io->out_size >= 3) {
+        wsi_inflate_result result = wsi_inflate_fast(z, io);
+        if (result != WSI_INFLATE_NEXT || z->state != WSI_INFLATE_SYMBOL)
+            return result;
+    }
+    entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+    if (!entry)
+        return WSI_INFLATE_INPUT;
+    z->length = entry & WSI_INFLATE_LITERAL ? entry >> 16 & 255 : wsi_inflate_value(entry, z->bits);
+    (void)wsi_inflate_take(z, entry & 63);
+    if (entry & WSI_INFLATE_LITERAL) {
+        z->state = WSI_INFLATE_WRITE;
+        return wsi_inflate_write(z, io);
+    }
+    if (entry & WSI_INFLATE_WRONG)
+        return WSI_INFLATE_BAD;
+    if (entry & WSI_INFLATE_END)
+        return wsi_inflate_end(z, io);
+    z->state = WSI_INFLATE_DISTANCE;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_step(wsi_inflate *z, wsi_inflate_io *io) {
+    switch (z->state) {
+    case WSI_INFLATE_HEAD: return wsi_inflate_head(z, io);
+    case WSI_INFLATE_SIZES: return wsi_inflate_sizes(z, io);
+    case WSI_INFLATE_STORED: return wsi_inflate_stored(z, io);
+    case WSI_INFLATE_COUNTS: return wsi_inflate_counts(z, io);
+    case WSI_INFLATE_ORDER: return wsi_inflate_order(z, io);
+    case WSI_INFLATE_LENGTHS: return wsi_inflate_lengths(z, io);
+    case WSI_INFLATE_SYMBOL: return wsi_inflate_symbol(z, io);
+    case WSI_INFLATE_WRITE: return wsi_inflate_write(z, io);
+    case WSI_INFLATE_DISTANCE: return wsi_inflate_distance(z, io);
+    case WSI_INFLATE_COPY: return wsi_inflate_copy(z, io);
+    case WSI_INFLATE_BROKEN: break;
+    }
+    return WSI_INFLATE_BAD;
+}
+
+/* Works until input, room or blocks come to an end. Behind DONE, or OUTPUT, just call it again. */
+static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
+    wsi_inflate_result result;
+    do
+        result = wsi_inflate_step(z, io);
+    while (result == WSI_INFLATE_NEXT);
+    if (result == WSI_INFLATE_OUTPUT)
+        wsi_inflate_return(z, io);
+    if (result == WSI_INFLATE_BAD)
+        z->state = WSI_INFLATE_BROKEN;
+    return result;
+}
+#endif /* WS_NO_DEFLATE */
 
 /*
 >> HTTP ===================================================================================
