@@ -2276,7 +2276,7 @@ typedef struct wsi_deflate_level {
 static const wsi_deflate_level wsi_deflate_levels[] = {
     {0, 8, 0, 10, 4, 0, 258},
     {1, 12, 0, 14, 4, 0, 258},
-    {6, 0, 14, 14, 24, 32, 128},
+    {6, 0, 14, 14, 64, 24, 128},
     {9, 0, 14, 14, 300, 258, 258},
 };
 
@@ -2299,12 +2299,13 @@ struct wsi_deflate {
     uint16_t *threes;      /* by hash of three bytes: the last position */
     unsigned hash_shift;   /* 32 less the bits of the table */
     size_t tables;         /* bytes of all tables */
-    uint16_t *tokens;      /* a byte; or 256 + length and, in the next one, distance */
+    uint16_t *tokens;      /* a byte; or wsi_deflate_length_token and, in the next one, distance - 1 */
     size_t used, room;     /* tokens */
     wsi_deflate_bits out;
     uint8_t *limit;
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
-    uint32_t codes[WSI_DEFLATE_SYMBOLS]; /* reversed code << 4 | length */
+    uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
+    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: not in use */
     uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* for the work of making codes */
     uint16_t weights[WSI_DEFLATE_LITERALS];
 };
@@ -2312,16 +2313,20 @@ struct wsi_deflate {
 /* --- numbers and bits --- */
 
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* How many bytes, of the first ones, two words have in common; at least. */
-static size_t wsi_deflate_common(uint64_t differing) { return (size_t)__builtin_ctzll(differing) >> 3; }
+/* How many bytes come before the first one that is not zero, in a word that holds one. */
+static unsigned wsi_deflate_zeros(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
 
 static void wsi_deflate_store(uint8_t *at, uint64_t word) { memcpy(at, &word, 8); }
 
 static unsigned wsi_deflate_log2(uint32_t number) { return 31u - (unsigned)__builtin_clz(number); }
 #else
-static size_t wsi_deflate_common(uint64_t differing) {
-    (void)differing;
-    return 0;
+static unsigned wsi_deflate_zeros(uint64_t word) {
+    uint8_t bytes[8];
+    unsigned zeros = 0;
+    memcpy(bytes, &word, 8);
+    while (!bytes[zeros])
+        zeros++;
+    return zeros;
 }
 
 static void wsi_deflate_store(uint8_t *at, uint64_t word) {
@@ -2344,19 +2349,23 @@ static uint32_t wsi_deflate_four(const uint8_t *at) {
     return four;
 }
 
-/* The symbols of lengths and distances: what is above the extra bits, which are the value's lowest (RFC 1951 3.2.5). */
-static unsigned wsi_deflate_length_extra(unsigned length) {
-    return length == WSI_DEFLATE_LONGEST ? 0 : wsi_deflate_log2((length - 3) | 4) - 2;
+/* The extra bits of lengths are the lowest ones of length - 3, those of distances the lowest ones of distance - 1;
+   the symbol is what stands above them (RFC 1951 3.2.5). */
+static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+                                              2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
+
+/* Symbol, and extra bits << 9. */
+static unsigned wsi_deflate_length_token(unsigned length) {
+    unsigned value = length - 3, extra = wsi_deflate_log2(value | 4) - 2;
+    if (length == WSI_DEFLATE_LONGEST)
+        return 285;
+    return 257 + extra * 4 + (value >> extra) + ((value & ((1u << extra) - 1)) << 9);
 }
 
-static unsigned wsi_deflate_length_symbol(unsigned length, unsigned extra) {
-    return length == WSI_DEFLATE_LONGEST ? 285 : 257 + extra * 4 + ((length - 3) >> extra);
-}
+static unsigned wsi_deflate_distance_extra(unsigned value) { return wsi_deflate_log2(value | 2) - 1; }
 
-static unsigned wsi_deflate_distance_extra(unsigned distance) { return wsi_deflate_log2((distance - 1) | 2) - 1; }
-
-static unsigned wsi_deflate_distance_symbol(unsigned distance, unsigned extra) {
-    return 288 + extra * 2 + ((distance - 1) >> extra);
+static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
+    return 288 + extra * 2 + (value >> extra);
 }
 
 /* A flush leaves at most 7 bits; so 56 may come before the next one. */
@@ -2430,38 +2439,38 @@ static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, 
     }
 }
 
-static uint32_t wsi_deflate_reversed(uint32_t code, unsigned length) {
+static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
     code = (code & 0x5555) << 1 | (code >> 1 & 0x5555);
     code = (code & 0x3333) << 2 | (code >> 2 & 0x3333);
     code = (code & 0x0f0f) << 4 | (code >> 4 & 0x0f0f);
     code = (code & 0xff) << 8 | code >> 8;
-    return (code >> (16 - length)) << 4 | length;
+    return (uint16_t)(code >> (16 - length));
 }
 
 /* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for all that is in use, and for two symbols at least: then
    each code is complete. Returns the number of bits that all symbols take. */
-static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint32_t *codes, unsigned symbols,
-                                  unsigned limit) {
-    unsigned lengths[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
+static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
+                                  unsigned symbols, unsigned limit) {
+    unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
-    memset(codes, 0, symbols * sizeof *codes);
+    memset(lengths, 0, symbols);
     for (; count < 2; bits--) { /* one that is not used, and a bit long as there are two, counts below */
         frequency[frequency[0] ? 1 : 0] = 1;
         count = wsi_deflate_sort(z, frequency, symbols);
     }
     wsi_deflate_tree(z, frequency, count);
-    wsi_deflate_lengths(z, count, limit, lengths);
+    wsi_deflate_lengths(z, count, limit, many);
     for (length = limit; length; length--)
-        for (i = 0; i < lengths[length]; i++, place++) {
-            codes[z->first[place]] = length;
+        for (i = 0; i < many[length]; i++, place++) {
+            lengths[z->first[place]] = (uint8_t)length;
             bits += length * frequency[z->first[place]];
         }
     next[1] = 0;
     for (length = 2; length <= limit; length++)
-        next[length] = (next[length - 1] + lengths[length - 1]) << 1;
+        next[length] = (next[length - 1] + many[length - 1]) << 1;
     for (i = 0; i < symbols; i++)
-        if (codes[i])
-            codes[i] = wsi_deflate_reversed(next[codes[i]]++, codes[i]);
+        if (lengths[i])
+            codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
     return bits;
 }
 
@@ -2469,23 +2478,29 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint32_t 
 static void wsi_deflate_fixed_codes(wsi_deflate *z) {
     unsigned i;
     for (i = 0; i < WSI_DEFLATE_LITERALS; i++) {
-        unsigned length = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
         unsigned code = i < 144 ? 0x30 + i : i < 256 ? 0x190 + i - 144 : i < 280 ? i - 256 : 0xc0 + i - 280;
-        if (z->frequency[i])
-            z->codes[i] = wsi_deflate_reversed(code, length);
+        if (!z->frequency[i])
+            continue;
+        z->lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+        z->codes[i] = wsi_deflate_reversed(code, z->lengths[i]);
     }
-    for (i = 0; i < WSI_DEFLATE_DISTANCES; i++)
+    for (i = 0; i < WSI_DEFLATE_DISTANCES; i++) {
+        z->lengths[288 + i] = 5;
         z->codes[288 + i] = wsi_deflate_reversed(i, 5);
+    }
+}
+
+static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
+    uint32_t sum = 0;
+    unsigned i;
+    for (i = 0; i < count; i++)
+        sum += frequency[i];
+    return sum;
 }
 
 static uint32_t wsi_deflate_fixed_bits(const wsi_deflate *z) {
-    uint32_t bits = 0;
-    unsigned i;
-    for (i = 0; i < WSI_DEFLATE_LITERALS; i++)
-        bits += z->frequency[i] * (i < 144 ? 8u : i < 256 ? 9u : i < 280 ? 7u : 8u);
-    for (i = 288; i < 288 + WSI_DEFLATE_DISTANCES; i++)
-        bits += z->frequency[i] * 5u;
-    return bits;
+    return 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
+           - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
 }
 
 static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
@@ -2504,8 +2519,8 @@ typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
     unsigned literals, distances, orders; /* how many lengths are told */
     unsigned count;
     uint16_t items[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES]; /* symbol, and extra bits << 5 */
-    uint16_t frequency[19];
-    uint32_t codes[19];
+    uint16_t frequency[19], codes[19];
+    uint8_t lengths[19];
 } wsi_deflate_head;
 
 static const uint8_t wsi_deflate_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
@@ -2532,36 +2547,37 @@ static void wsi_deflate_repeat(wsi_deflate_head *head, unsigned length, unsigned
 }
 
 static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
-    uint8_t lengths[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES];
-    unsigned count = 0, i, run;
-    for (i = 0; i < head->literals; i++)
-        lengths[count++] = (uint8_t)(z->codes[i] & 15);
-    for (i = 0; i < head->distances; i++)
-        lengths[count++] = (uint8_t)(z->codes[288 + i] & 15);
+    uint8_t lengths[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES + 8];
+    unsigned count = head->literals + head->distances, i, run;
+    memcpy(lengths, z->lengths, head->literals);
+    memcpy(lengths + head->literals, z->lengths + 288, head->distances);
+    memset(lengths + count, 255, 8); /* unlike any length */
     for (i = 0; i < count; i += run) {
-        for (run = 1; i + run < count && lengths[i + run] == lengths[i]; run++)
+        for (run = 0; !wsi_bytes_word(lengths + i + run); run += 8)
             continue;
+        while (lengths[i + run] == lengths[i])
+            run++;
         wsi_deflate_repeat(head, lengths[i], run);
     }
 }
 
 /* Makes the codes of a dynamic block. Returns its bits, but for the extra bits of lengths and distances. */
 static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
-    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, WSI_DEFLATE_LITERALS, 15);
-    bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, WSI_DEFLATE_DISTANCES, 15);
+    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 15);
+    bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, z->lengths + 288, WSI_DEFLATE_DISTANCES, 15);
     memset(head->frequency, 0, sizeof head->frequency);
     head->count = 0;
     head->literals = WSI_DEFLATE_LITERALS;
     head->distances = WSI_DEFLATE_DISTANCES;
     head->orders = 19;
-    while (!z->codes[head->literals - 1]) /* ends at WSI_DEFLATE_END, which has a code */
+    while (!z->lengths[head->literals - 1]) /* ends at WSI_DEFLATE_END, which has a code */
         head->literals--;
-    while (!z->codes[288 + head->distances - 1])
+    while (!z->lengths[288 + head->distances - 1])
         head->distances--;
     wsi_deflate_runs(z, head);
     bits += head->frequency[16] * 2u + head->frequency[17] * 3u + head->frequency[18] * 7u;
-    bits += wsi_deflate_codes(z, head->frequency, head->codes, 19, 7);
-    while (!head->codes[wsi_deflate_order[head->orders - 1]])
+    bits += wsi_deflate_codes(z, head->frequency, head->codes, head->lengths, 19, 7);
+    while (!head->lengths[wsi_deflate_order[head->orders - 1]])
         head->orders--;
     return bits + 3 + 14 + head->orders * 3;
 }
@@ -2572,39 +2588,36 @@ static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
     wsi_deflate_put(out, 4 | (head->literals - 257) << 3 | (head->distances - 1) << 8 | (head->orders - 4) << 13, 17);
     wsi_deflate_flush(out);
     for (i = 0; i < head->orders; i++) {
-        wsi_deflate_put(out, head->codes[wsi_deflate_order[i]] & 15, 3);
+        wsi_deflate_put(out, head->lengths[wsi_deflate_order[i]], 3);
         wsi_deflate_flush(out);
     }
     for (i = 0; i < head->count; i++) {
         unsigned symbol = head->items[i] & 31;
-        wsi_deflate_put(out, head->codes[symbol] >> 4, head->codes[symbol] & 15);
+        wsi_deflate_put(out, head->codes[symbol], head->lengths[symbol]);
         wsi_deflate_put(out, head->items[i] >> 5, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
         wsi_deflate_flush(out);
     }
 }
 
 static void wsi_deflate_put_tokens(wsi_deflate *z) {
-    const uint16_t *token = z->tokens, *end = token + z->used;
-    const uint32_t *codes = z->codes;
+    const uint16_t *token = z->tokens, *end = token + z->used, *codes = z->codes;
+    const uint8_t *lengths = z->lengths;
     wsi_deflate_bits out = z->out; /* a copy, which can live in registers */
     while (token < end) {
-        unsigned symbol = *token++;
+        unsigned symbol = *token & 511, value = *token >> 9, extra;
+        token++;
+        wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
         if (symbol > 255) {
-            unsigned length = symbol - 256, distance = *token++;
-            unsigned extra = wsi_deflate_length_extra(length);
-            symbol = wsi_deflate_length_symbol(length, extra);
-            wsi_deflate_put(&out, codes[symbol] >> 4, codes[symbol] & 15);
-            wsi_deflate_put(&out, (length - 3) & ((1u << extra) - 1), extra);
-            extra = wsi_deflate_distance_extra(distance);
-            symbol = wsi_deflate_distance_symbol(distance, extra);
-            wsi_deflate_put(&out, codes[symbol] >> 4, codes[symbol] & 15);
-            wsi_deflate_put(&out, (distance - 1) & ((1u << extra) - 1), extra);
-        } else {
-            wsi_deflate_put(&out, codes[symbol] >> 4, codes[symbol] & 15);
+            wsi_deflate_put(&out, value, wsi_deflate_extra[symbol - 257]);
+            value = *token++;
+            extra = wsi_deflate_distance_extra(value);
+            symbol = wsi_deflate_distance_symbol(value, extra);
+            wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
+            wsi_deflate_put(&out, value & ((1u << extra) - 1), extra);
         }
         wsi_deflate_flush(&out);
     }
-    wsi_deflate_put(&out, codes[WSI_DEFLATE_END] >> 4, codes[WSI_DEFLATE_END] & 15);
+    wsi_deflate_put(&out, codes[WSI_DEFLATE_END], lengths[WSI_DEFLATE_END]);
     wsi_deflate_flush(&out);
     z->out = out;
 }
@@ -2663,24 +2676,24 @@ static void wsi_deflate_literal(wsi_deflate *z, uint8_t byte) {
 }
 
 static void wsi_deflate_match(wsi_deflate *z, unsigned length, unsigned distance) {
-    z->tokens[z->used++] = (uint16_t)(256 + length);
-    z->tokens[z->used++] = (uint16_t)distance;
-    z->frequency[wsi_deflate_length_symbol(length, wsi_deflate_length_extra(length))]++;
-    z->frequency[wsi_deflate_distance_symbol(distance, wsi_deflate_distance_extra(distance))]++;
+    unsigned token = wsi_deflate_length_token(length), value = distance - 1;
+    z->tokens[z->used++] = (uint16_t)token;
+    z->tokens[z->used++] = (uint16_t)value;
+    z->frequency[token & 511]++;
+    z->frequency[wsi_deflate_distance_symbol(value, wsi_deflate_distance_extra(value))]++;
 }
 
 static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
     return end - at < WSI_DEFLATE_LONGEST ? (unsigned)(end - at) : 0u + WSI_DEFLATE_LONGEST;
 }
 
-/* How many bytes, from `length` on, are the same. */
-static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned length, unsigned most) {
+/* How many bytes are the same. */
+static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
+    unsigned length = 0;
     for (; most - length >= 8; length += 8) {
         uint64_t differing = wsi_bytes_word(a + length) ^ wsi_bytes_word(b + length);
-        if (differing) {
-            length += (unsigned)wsi_deflate_common(differing);
-            break;
-        }
+        if (differing)
+            return length + wsi_deflate_zeros(differing);
     }
     while (length < most && a[length] == b[length])
         length++;
@@ -2691,7 +2704,7 @@ static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
     return z->base + (uint32_t)(at - z->data);
 }
 
-static uint32_t wsi_deflate_hash(const wsi_deflate *z, uint32_t four) { return (four * 0x9e3779b1u) >> z->hash_shift; }
+static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
 
 /* How far back a match at this place may lie. */
 static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
@@ -2699,30 +2712,37 @@ static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
     return history < z->reach ? (uint32_t)history : z->reach;
 }
 
-static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at) {
-    uint64_t *bucket = &z->buckets[wsi_deflate_hash(z, wsi_deflate_four(at))];
-    *bucket = *bucket << 16 | (wsi_deflate_position(z, at) & 0xffff);
+/* Each place joins those of its hash. */
+static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    uint64_t *buckets = z->buckets;
+    uint32_t position = wsi_deflate_position(z, at);
+    unsigned shift = z->hash_shift;
+    for (; at < end; at++, position++) {
+        uint64_t *bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(at), shift)];
+        *bucket = *bucket << 16 | (position & 0xffff);
+    }
 }
 
 /* The longest match among the last four places of the same hash; 0: none. The place itself joins them. */
 static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned most, uint32_t *distance) {
-    uint32_t four = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
-    uint64_t *bucket = &z->buckets[wsi_deflate_hash(z, four)], places = *bucket;
-    unsigned best = 0, i;
+    uint32_t probe = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
+    uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
+    unsigned best = 0, from = 0, length, i; /* from: where the four bytes stand that a longer match must have */
     *bucket = places << 16 | (position & 0xffff);
-    for (i = 0; i < 4; i++, places >>= 16) {
+    for (i = 0; i < 4 && best < most; i++, places >>= 16) {
         uint32_t back = (position - (uint32_t)places) & 0xffff;
-        const uint8_t *there = at - back;
-        unsigned length;
         if (back - 1 >= reach)
             break;
-        if (wsi_deflate_four(there) != four || (best && (best == most || there[best] != at[best])))
+        if (wsi_deflate_four(at - back + from) != probe)
             continue;
-        length = wsi_deflate_extend(at, there, 4, most);
-        if (length > best) {
-            best = length;
-            *distance = back;
-        }
+        length = wsi_deflate_extend(at, at - back, most);
+        if (length <= best)
+            continue;
+        best = length;
+        from = best - 3;
+        *distance = back;
+        if (best < most)
+            probe = wsi_deflate_four(at + from);
     }
     return best;
 }
@@ -2737,8 +2757,7 @@ static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const 
         if (length) {
             const uint8_t *behind = at + length, *last = behind < end - 3 ? behind : end - 3;
             wsi_deflate_match(z, length, distance);
-            for (at++; at < last; at++)
-                wsi_deflate_note(z, at);
+            wsi_deflate_note(z, at + 1, last);
             at = behind;
             misses = 0;
             continue;
@@ -2761,7 +2780,7 @@ static uint32_t wsi_deflate_hash_three(const uint8_t *at) {
 /* Puts the place at the head of its chains; gives the heads that were there. */
 static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four, uint32_t *three) {
     uint16_t position = (uint16_t)wsi_deflate_position(z, at);
-    uint16_t *head = &z->heads[wsi_deflate_hash(z, wsi_deflate_four(at))];
+    uint16_t *head = &z->heads[wsi_deflate_hash(wsi_deflate_four(at), z->hash_shift)];
     uint16_t *other = &z->threes[wsi_deflate_hash_three(at)];
     *four = *head;
     *three = *other;
@@ -2791,7 +2810,7 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
         place = z->links[place & (z->reach - 1)];
         if (wsi_deflate_four(there) != wsi_deflate_four(at) || there[best] != at[best])
             continue;
-        length = wsi_deflate_extend(at, there, 4, most);
+        length = wsi_deflate_extend(at, there, most);
         if (length > best) {
             best = length;
             *distance = back;
@@ -2932,14 +2951,15 @@ static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, cons
 
 /* Writes an empty stored block, with which the bytes are whole. */
 static size_t wsi_deflate_sync(wsi_deflate *z, const uint8_t *out) {
-    wsi_deflate_put_stored(z, NULL, 0);
+    wsi_deflate_put_stored(z, out, 0);
     return (size_t)(z->out.at - out);
 }
 
 /* Compresses a message or a part of one into `out`, up to and with a sync flush. Returns how many bytes that took;
    or 0, with the history forgotten, where the capacity is below wsi_deflate_bound(size) and did not suffice. */
 static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
-    const uint8_t *block = in, *end = in + size;
+    const uint8_t *block = size ? in : out, *end = block + size; /* `in` may be NULL for nothing */
+    in = block;
     memset(&z->out, 0, sizeof z->out);
     z->out.at = out;
     z->limit = out + capacity;
