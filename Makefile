@@ -49,9 +49,10 @@ tsan:
 	@$(MAKE) test BUILD=build/tsan SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
-	@for target in $^; do mkdir -p $$target.corpus; \
-		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=$(BUILD)/fuzz/ $$target.corpus \
-		$$(ls -d tests/fuzz/corpus/$${target##*/fuzz_} 2>/dev/null) || exit 1; done
+	@for target in $^; do mkdir -p $$target.corpus; seeds=tests/fuzz/corpus/$${target##*/fuzz_}; \
+		[ -d $$seeds ] || seeds=; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=$(BUILD)/fuzz/ $$target.corpus $$seeds \
+			|| exit 1; done
 
 check:
 	@tests/check
@@ -81,10 +82,10 @@ ifeq ($(call has,mbedtls/ssl.h),yes)
 $(BUILD)/test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
 endif
 ifeq ($(call has,zlib.h),yes)
-$(BUILD)/test_inflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
+$(BUILD)/test_inflate_zlib $(BUILD)/test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
 endif
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h
+$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 

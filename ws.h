@@ -2316,12 +2316,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #endif /* WS_NO_JSON */
 
 /*
->> INFLATE ================================================================================
-   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
-   It can stop at every byte of input and output. The message that is put together is its own window;
-   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
-   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
-*/
+>> INFLATE =========================================================================*/
 
 #if !defined(WS_NO_DEFLATE) && defined(WSI_CODEC)
 
@@ -2970,6 +2965,773 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
         z->state = WSI_INFLATE_BROKEN;
     return result;
 }
+
+#endif /* WS_NO_DEFLATE */
+
+/*
+   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
+   It can stop at every byte of input and output. The message that is put together is its own window;
+   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
+   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
+=======
+>> DEFLATE ================================================================================
+   Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES.
+
+   Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
+   Bytes of memory, W being 1 << window_bits, besides about 5 KiB for the state itself:
+     level 0      4 KiB                        with takeover besides W * 5 / 4, at least W + 256
+     level 1      32 KiB + W, at most 64 KiB
+     level 6, 9   32 KiB + W * 6               (window_bits 15: 224 KiB)
+
+   Positions are numbered modulo 65536, which is twice the largest window. A table may hold a number that is
+   out of date: it then names another place of the window, or none at all. Since bytes are always compared, that
+   costs a look and no more, and no table has to be moved or cleared as the window goes on.
+   Without takeover the message is its own window. Its numbers begin where those of the message before ended, so
+   that those are too far away, and the tables are cleared when the numbers run out: what is written depends on
+   this message alone. With takeover a message is copied, in pieces, behind the bytes that are kept; when the
+   buffer is full, the last W bytes move to its front.
+*/
+
+#if !defined(WS_NO_DEFLATE) && defined(WSI_CODEC)
+
+enum {
+    WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
+    WSI_DEFLATE_DISTANCES = 30,
+    WSI_DEFLATE_SYMBOLS = 288 + 32, /* of both; the distances begin at 288 */
+    WSI_DEFLATE_END = 256,
+    WSI_DEFLATE_LONGEST = 258,
+    WSI_DEFLATE_THREE_BITS = 12,
+    WSI_DEFLATE_NEAR = 4096, /* how far back three bytes are worth it */
+    WSI_DEFLATE_SPARE = 16 /* tokens that one step may write */
+};
+
+typedef struct wsi_deflate wsi_deflate;
+
+typedef struct wsi_deflate_level {
+    uint8_t level;
+    uint8_t bucket_bits, hash_bits; /* of either kind of table; the other is 0 */
+    uint8_t token_bits;
+    uint16_t depth;                 /* places looked at */
+    uint16_t good;                  /* length that is taken without a look at the next byte */
+    uint16_t nice;                  /* length that ends the search */
+} wsi_deflate_level;
+
+static const wsi_deflate_level wsi_deflate_levels[] = {
+    {0, 8, 0, 10, 4, 0, 258},
+    {1, 12, 0, 14, 4, 0, 258},
+    {6, 0, 14, 14, 64, 24, 128},
+    {9, 0, 14, 14, 300, 258, 258},
+};
+
+typedef struct wsi_deflate_bits {
+    uint64_t bits; /* what is written next, lowest first */
+    unsigned count;
+    uint8_t *at;
+} wsi_deflate_bits;
+
+struct wsi_deflate {
+    const wsi_deflate_level *level;
+    uint8_t *window;       /* with takeover: room for `reach` and `piece` bytes */
+    size_t filled, piece;
+    uint32_t reach;        /* the largest distance */
+    uint32_t base;         /* number of the position data[0] */
+    const uint8_t *data;   /* where the history begins */
+    uint64_t *buckets;     /* by hash of four bytes: the last four positions, newest lowest */
+    uint16_t *heads;       /* or by hash of four bytes: the last position */
+    uint16_t *links;       /* from a position to the one before it of the same hash */
+    uint16_t *threes;      /* by hash of three bytes: the last position */
+    unsigned hash_shift;   /* 32 less the bits of the table */
+    size_t tables;         /* bytes of all tables */
+    uint16_t *tokens;      /* a byte; or wsi_deflate_length_token and, in the next one, distance - 1 */
+    size_t used, room;     /* tokens */
+    wsi_deflate_bits out;
+    uint8_t *limit;
+    uint16_t frequency[WSI_DEFLATE_SYMBOLS];
+    uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
+    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: not in use */
+    uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* for the work of making codes */
+    uint16_t weights[WSI_DEFLATE_LITERALS];
+};
+
+/* --- numbers and bits --- */
+
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* How many bytes come before the first one that is not zero, in a word that holds one. */
+static unsigned wsi_deflate_zeros(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
+
+static void wsi_deflate_store(uint8_t *at, uint64_t word) { memcpy(at, &word, 8); }
+
+static unsigned wsi_deflate_log2(uint32_t number) { return 31u - (unsigned)__builtin_clz(number); }
+#else
+static unsigned wsi_deflate_zeros(uint64_t word) {
+    uint8_t bytes[8];
+    unsigned zeros = 0;
+    memcpy(bytes, &word, 8);
+    while (!bytes[zeros])
+        zeros++;
+    return zeros;
+}
+
+static void wsi_deflate_store(uint8_t *at, uint64_t word) {
+    int i;
+    for (i = 0; i < 8; i++, word >>= 8)
+        at[i] = (uint8_t)word;
+}
+
+static unsigned wsi_deflate_log2(uint32_t number) {
+    unsigned bits = 0;
+    while (number >>= 1)
+        bits++;
+    return bits;
+}
+#endif
+
+static uint32_t wsi_deflate_four(const uint8_t *at) {
+    uint32_t four;
+    memcpy(&four, at, 4);
+    return four;
+}
+
+/* The extra bits of lengths are the lowest ones of length - 3, those of distances the lowest ones of distance - 1;
+   the symbol is what stands above them (RFC 1951 3.2.5). */
+static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+                                              2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
+
+/* Symbol, and extra bits << 9. */
+static unsigned wsi_deflate_length_token(unsigned length) {
+    unsigned value = length - 3, extra = wsi_deflate_log2(value | 4) - 2;
+    if (length == WSI_DEFLATE_LONGEST)
+        return 285;
+    return 257 + extra * 4 + (value >> extra) + ((value & ((1u << extra) - 1)) << 9);
+}
+
+static unsigned wsi_deflate_distance_extra(unsigned value) { return wsi_deflate_log2(value | 2) - 1; }
+
+static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
+    return 288 + extra * 2 + (value >> extra);
+}
+
+/* A flush leaves at most 7 bits; so 56 may come before the next one. */
+static void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
+    out->bits |= (uint64_t)bits << out->count;
+    out->count += count;
+}
+
+static void wsi_deflate_flush(wsi_deflate_bits *out) { /* writes 8 bytes, of which those that are not full come again */
+    wsi_deflate_store(out->at, out->bits);
+    out->at += out->count >> 3;
+    out->bits >>= out->count & 56;
+    out->count &= 7;
+}
+
+/* --- Huffman codes --- */
+
+/* Lists the symbols in use, rarest first, in `first`: sorted by four bits of the frequency after the other. */
+static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
+    unsigned count = 0, all = 0, shift, i;
+    for (i = 0; i < symbols; i++)
+        if (frequency[i]) {
+            z->first[count++] = (uint16_t)i;
+            all |= frequency[i];
+        }
+    for (shift = 0; all >> shift; shift += 4) {
+        unsigned places[17] = {0};
+        for (i = 0; i < count; i++)
+            places[(frequency[z->first[i]] >> shift & 15) + 1]++;
+        for (i = 1; i < 16; i++)
+            places[i] += places[i - 1];
+        for (i = 0; i < count; i++)
+            z->second[places[frequency[z->first[i]] >> shift & 15]++] = z->first[i];
+        memcpy(z->first, z->second, count * sizeof *z->first);
+    }
+    return count;
+}
+
+/* Huffman's tree over the sorted symbols: two at a time, of leaves and of nodes made before, which come in the
+   order of their weights. Leaves the parent of each node in `second`; the root is node count - 2. */
+static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
+    unsigned leaf = 0, node = 0, made, child;
+    for (made = 0; made < count - 1; made++) {
+        unsigned weight = 0;
+        for (child = 0; child < 2; child++)
+            if (node == made || (leaf < count && frequency[z->first[leaf]] <= z->weights[node])) {
+                weight += frequency[z->first[leaf++]];
+            } else {
+                weight += z->weights[node];
+                z->second[node++] = (uint16_t)made;
+            }
+        z->weights[made] = (uint16_t)weight;
+    }
+}
+
+/* How many codes have each length. From the root on each node takes the place of a leaf in its depth and has two
+   leaves below. A node beyond the limit takes that of the deepest leaf within it: so the code stays complete. */
+static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, unsigned lengths[16]) {
+    unsigned node, depth;
+    memset(lengths, 0, 16 * sizeof *lengths);
+    lengths[1] = 2;
+    z->second[count - 2] = 0; /* from here on the depth of a node stands in place of its parent */
+    for (node = count - 2; node--;) {
+        depth = z->second[z->second[node]] + 1u;
+        z->second[node] = (uint16_t)depth;
+        depth = depth < limit ? depth : limit - 1;
+        while (!lengths[depth])
+            depth--;
+        lengths[depth]--;
+        lengths[depth + 1] += 2;
+    }
+}
+
+static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
+    code = (code & 0x5555) << 1 | (code >> 1 & 0x5555);
+    code = (code & 0x3333) << 2 | (code >> 2 & 0x3333);
+    code = (code & 0x0f0f) << 4 | (code >> 4 & 0x0f0f);
+    code = (code & 0xff) << 8 | code >> 8;
+    return (uint16_t)(code >> (16 - length));
+}
+
+/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for all that is in use, and for two symbols at least: then
+   each code is complete. Returns the number of bits that all symbols take. */
+static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
+                                  unsigned symbols, unsigned limit) {
+    unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
+    uint32_t bits = 0;
+    memset(lengths, 0, symbols);
+    for (; count < 2; bits--) { /* one that is not used, and a bit long as there are two, counts below */
+        frequency[frequency[0] ? 1 : 0] = 1;
+        count = wsi_deflate_sort(z, frequency, symbols);
+    }
+    wsi_deflate_tree(z, frequency, count);
+    wsi_deflate_lengths(z, count, limit, many);
+    for (length = limit; length; length--)
+        for (i = 0; i < many[length]; i++, place++) {
+            lengths[z->first[place]] = (uint8_t)length;
+            bits += length * frequency[z->first[place]];
+        }
+    next[1] = 0;
+    for (length = 2; length <= limit; length++)
+        next[length] = (next[length - 1] + many[length - 1]) << 1;
+    for (i = 0; i < symbols; i++)
+        if (lengths[i])
+            codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
+    return bits;
+}
+
+/* The codes of a fixed block (RFC 1951 3.2.6) for all that is in use. */
+static void wsi_deflate_fixed_codes(wsi_deflate *z) {
+    unsigned i;
+    for (i = 0; i < WSI_DEFLATE_LITERALS; i++) {
+        unsigned code = i < 144 ? 0x30 + i : i < 256 ? 0x190 + i - 144 : i < 280 ? i - 256 : 0xc0 + i - 280;
+        if (!z->frequency[i])
+            continue;
+        z->lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+        z->codes[i] = wsi_deflate_reversed(code, z->lengths[i]);
+    }
+    for (i = 0; i < WSI_DEFLATE_DISTANCES; i++) {
+        z->lengths[288 + i] = 5;
+        z->codes[288 + i] = wsi_deflate_reversed(i, 5);
+    }
+}
+
+static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
+    uint32_t sum = 0;
+    unsigned i;
+    for (i = 0; i < count; i++)
+        sum += frequency[i];
+    return sum;
+}
+
+static uint32_t wsi_deflate_fixed_bits(const wsi_deflate *z) {
+    return 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
+           - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
+}
+
+static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
+    uint32_t bits = 0;
+    unsigned i;
+    for (i = 265; i < 285; i++)
+        bits += z->frequency[i] * ((i - 261) / 4);
+    for (i = 4; i < WSI_DEFLATE_DISTANCES; i++)
+        bits += z->frequency[288 + i] * (i / 2 - 1);
+    return bits;
+}
+
+/* --- blocks --- */
+
+typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
+    unsigned literals, distances, orders; /* how many lengths are told */
+    unsigned count;
+    uint16_t items[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES]; /* symbol, and extra bits << 5 */
+    uint16_t frequency[19], codes[19];
+    uint8_t lengths[19];
+} wsi_deflate_head;
+
+static const uint8_t wsi_deflate_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+
+static void wsi_deflate_item(wsi_deflate_head *head, unsigned symbol, unsigned extra) {
+    head->items[head->count++] = (uint16_t)(symbol | extra << 5);
+    head->frequency[symbol]++;
+}
+
+/* A run of one length: 16 repeats the one before 3 to 6 times, 17 and 18 are up to 10 and 138 zeros. */
+static void wsi_deflate_repeat(wsi_deflate_head *head, unsigned length, unsigned run) {
+    unsigned most = length ? 6 : 138;
+    if (length) {
+        wsi_deflate_item(head, length, 0);
+        run--;
+    }
+    while (run >= 3) {
+        unsigned part = run < most ? run : most;
+        wsi_deflate_item(head, length ? 16 : part < 11 ? 17 : 18, !length && part >= 11 ? part - 11 : part - 3);
+        run -= part;
+    }
+    while (run--)
+        wsi_deflate_item(head, length, 0);
+}
+
+static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
+    uint8_t lengths[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES + 8];
+    unsigned count = head->literals + head->distances, i, run;
+    memcpy(lengths, z->lengths, head->literals);
+    memcpy(lengths + head->literals, z->lengths + 288, head->distances);
+    memset(lengths + count, 255, 8); /* unlike any length */
+    for (i = 0; i < count; i += run) {
+        for (run = 0; !wsi_bytes_word(lengths + i + run); run += 8)
+            continue;
+        while (lengths[i + run] == lengths[i])
+            run++;
+        wsi_deflate_repeat(head, lengths[i], run);
+    }
+}
+
+/* Makes the codes of a dynamic block. Returns its bits, but for the extra bits of lengths and distances. */
+static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
+    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 15);
+    bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, z->lengths + 288, WSI_DEFLATE_DISTANCES, 15);
+    memset(head->frequency, 0, sizeof head->frequency);
+    head->count = 0;
+    head->literals = WSI_DEFLATE_LITERALS;
+    head->distances = WSI_DEFLATE_DISTANCES;
+    head->orders = 19;
+    while (!z->lengths[head->literals - 1]) /* ends at WSI_DEFLATE_END, which has a code */
+        head->literals--;
+    while (!z->lengths[288 + head->distances - 1])
+        head->distances--;
+    wsi_deflate_runs(z, head);
+    bits += head->frequency[16] * 2u + head->frequency[17] * 3u + head->frequency[18] * 7u;
+    bits += wsi_deflate_codes(z, head->frequency, head->codes, head->lengths, 19, 7);
+    while (!head->lengths[wsi_deflate_order[head->orders - 1]])
+        head->orders--;
+    return bits + 3 + 14 + head->orders * 3;
+}
+
+static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
+    wsi_deflate_bits *out = &z->out;
+    unsigned i;
+    wsi_deflate_put(out, 4 | (head->literals - 257) << 3 | (head->distances - 1) << 8 | (head->orders - 4) << 13, 17);
+    wsi_deflate_flush(out);
+    for (i = 0; i < head->orders; i++) {
+        wsi_deflate_put(out, head->lengths[wsi_deflate_order[i]], 3);
+        wsi_deflate_flush(out);
+    }
+    for (i = 0; i < head->count; i++) {
+        unsigned symbol = head->items[i] & 31;
+        wsi_deflate_put(out, head->codes[symbol], head->lengths[symbol]);
+        wsi_deflate_put(out, head->items[i] >> 5, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
+        wsi_deflate_flush(out);
+    }
+}
+
+static void wsi_deflate_put_tokens(wsi_deflate *z) {
+    const uint16_t *token = z->tokens, *end = token + z->used, *codes = z->codes;
+    const uint8_t *lengths = z->lengths;
+    wsi_deflate_bits out = z->out; /* a copy, which can live in registers */
+    while (token < end) {
+        unsigned symbol = *token & 511, value = *token >> 9, extra;
+        token++;
+        wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
+        if (symbol > 255) {
+            wsi_deflate_put(&out, value, wsi_deflate_extra[symbol - 257]);
+            value = *token++;
+            extra = wsi_deflate_distance_extra(value);
+            symbol = wsi_deflate_distance_symbol(value, extra);
+            wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
+            wsi_deflate_put(&out, value & ((1u << extra) - 1), extra);
+        }
+        wsi_deflate_flush(&out);
+    }
+    wsi_deflate_put(&out, codes[WSI_DEFLATE_END], lengths[WSI_DEFLATE_END]);
+    wsi_deflate_flush(&out);
+    z->out = out;
+}
+
+/* Stored blocks (RFC 1951 3.2.4), as many as it takes. */
+static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t size) {
+    wsi_deflate_bits *out = &z->out;
+    do {
+        uint32_t part = size < 65535 ? (uint32_t)size : 65535;
+        wsi_deflate_put(out, 0, 3 + ((5 - out->count) & 7));
+        wsi_deflate_put(out, part | (part ^ 0xffff) << 16, 32);
+        wsi_deflate_flush(out);
+        if (part)
+            memcpy(out->at, source, part);
+        out->at += part;
+        source += part;
+        size -= part;
+    } while (size);
+}
+
+static uint64_t wsi_deflate_stored_bits(const wsi_deflate *z, size_t size) {
+    return 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
+}
+
+/* Writes the tokens, which stand for the bytes at source, as the kind of block that is smallest. false: no room. */
+static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
+    wsi_deflate_head head;
+    uint64_t extra = wsi_deflate_extra_bits(z), stored = wsi_deflate_stored_bits(z, size), fixed, dynamic, least;
+    z->frequency[WSI_DEFLATE_END] = 1;
+    fixed = 3 + wsi_deflate_fixed_bits(z) + extra;
+    dynamic = wsi_deflate_dynamic(z, &head) + extra;
+    least = fixed < dynamic ? fixed : dynamic;
+    least = stored < least ? stored : least;
+    if ((z->out.count + least) / 8 + 16 > (size_t)(z->limit - z->out.at)) /* the last flush, and the sync flush */
+        return false;
+    if (least == stored) {
+        wsi_deflate_put_stored(z, source, size);
+    } else if (least == fixed) {
+        wsi_deflate_fixed_codes(z);
+        wsi_deflate_put(&z->out, 2, 3);
+        wsi_deflate_put_tokens(z);
+    } else {
+        wsi_deflate_put_head(z, &head);
+        wsi_deflate_put_tokens(z);
+    }
+    memset(z->frequency, 0, sizeof z->frequency);
+    z->used = 0;
+    return true;
+}
+
+/* --- matches --- */
+
+static void wsi_deflate_literal(wsi_deflate *z, uint8_t byte) {
+    z->tokens[z->used++] = byte;
+    z->frequency[byte]++;
+}
+
+static void wsi_deflate_match(wsi_deflate *z, unsigned length, unsigned distance) {
+    unsigned token = wsi_deflate_length_token(length), value = distance - 1;
+    z->tokens[z->used++] = (uint16_t)token;
+    z->tokens[z->used++] = (uint16_t)value;
+    z->frequency[token & 511]++;
+    z->frequency[wsi_deflate_distance_symbol(value, wsi_deflate_distance_extra(value))]++;
+}
+
+static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
+    return end - at < WSI_DEFLATE_LONGEST ? (unsigned)(end - at) : 0u + WSI_DEFLATE_LONGEST;
+}
+
+/* How many bytes are the same. */
+static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
+    unsigned length = 0;
+    for (; most - length >= 8; length += 8) {
+        uint64_t differing = wsi_bytes_word(a + length) ^ wsi_bytes_word(b + length);
+        if (differing)
+            return length + wsi_deflate_zeros(differing);
+    }
+    while (length < most && a[length] == b[length])
+        length++;
+    return length;
+}
+
+static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
+    return z->base + (uint32_t)(at - z->data);
+}
+
+static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
+
+/* How far back a match at this place may lie. */
+static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
+    size_t history = (size_t)(at - z->data);
+    return history < z->reach ? (uint32_t)history : z->reach;
+}
+
+/* Each place joins those of its hash. */
+static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    uint64_t *buckets = z->buckets;
+    uint32_t position = wsi_deflate_position(z, at);
+    unsigned shift = z->hash_shift;
+    for (; at < end; at++, position++) {
+        uint64_t *bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(at), shift)];
+        *bucket = *bucket << 16 | (position & 0xffff);
+    }
+}
+
+/* The longest match among the last four places of the same hash; 0: none. The place itself joins them. */
+static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned most, uint32_t *distance) {
+    uint32_t probe = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
+    uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
+    unsigned best = 0, from = 0, length, i; /* from: where the four bytes stand that a longer match must have */
+    *bucket = places << 16 | (position & 0xffff);
+    for (i = 0; i < 4 && best < most; i++, places >>= 16) {
+        uint32_t back = (position - (uint32_t)places) & 0xffff;
+        if (back - 1 >= reach)
+            break;
+        if (wsi_deflate_four(at - back + from) != probe)
+            continue;
+        length = wsi_deflate_extend(at, at - back, most);
+        if (length <= best)
+            continue;
+        best = length;
+        from = best - 3;
+        *distance = back;
+        if (best < most)
+            probe = wsi_deflate_four(at + from);
+    }
+    return best;
+}
+
+/* Turns bytes into tokens, each match as it is found, until the end or until there is no room. Returns where it
+   stopped. Where nothing matches for long, places are passed over. */
+static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    unsigned misses = 0;
+    while (end - at >= 4 && z->used < z->room) {
+        uint32_t distance = 0;
+        unsigned length = wsi_deflate_look(z, at, wsi_deflate_most(at, end), &distance), i;
+        if (length) {
+            const uint8_t *behind = at + length, *last = behind < end - 3 ? behind : end - 3;
+            wsi_deflate_match(z, length, distance);
+            wsi_deflate_note(z, at + 1, last);
+            at = behind;
+            misses = 0;
+            continue;
+        }
+        length = 1 + (misses++ >> 6);
+        for (i = 0; i < length && i < 8 && at < end; i++)
+            wsi_deflate_literal(z, *at++);
+    }
+    if (z->used < z->room)
+        while (at < end)
+            wsi_deflate_literal(z, *at++);
+    return at;
+}
+
+static uint32_t wsi_deflate_hash_three(const uint8_t *at) {
+    uint32_t three = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
+    return (three * 0x9e3779b1u) >> (32 - WSI_DEFLATE_THREE_BITS);
+}
+
+/* Puts the place at the head of its chains; gives the heads that were there. */
+static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four, uint32_t *three) {
+    uint16_t position = (uint16_t)wsi_deflate_position(z, at);
+    uint16_t *head = &z->heads[wsi_deflate_hash(wsi_deflate_four(at), z->hash_shift)];
+    uint16_t *other = &z->threes[wsi_deflate_hash_three(at)];
+    *four = *head;
+    *three = *other;
+    z->links[position & (z->reach - 1)] = *head;
+    *head = *other = position;
+}
+
+/* The longest match that is longer than `best`, or else `best`. The place itself joins the chains. */
+static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
+                                   uint32_t *distance) {
+    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, back, last = 0;
+    unsigned depth = best ? z->level->depth / 2u : z->level->depth;
+    wsi_deflate_chain(z, at, &place, &three);
+    back = (position - three) & 0xffff;
+    if (!best && back - 1 < reach && back <= WSI_DEFLATE_NEAR && memcmp(at - back, at, 3) == 0) {
+        best = 3;
+        *distance = back;
+    }
+    for (; depth && best < most && best < z->level->nice; depth--) {
+        const uint8_t *there;
+        unsigned length;
+        back = (position - place) & 0xffff;
+        if (back - 1 >= reach || back <= last)
+            break;
+        last = back;
+        there = at - back;
+        place = z->links[place & (z->reach - 1)];
+        if (wsi_deflate_four(there) != wsi_deflate_four(at) || there[best] != at[best])
+            continue;
+        length = wsi_deflate_extend(at, there, most);
+        if (length > best) {
+            best = length;
+            *distance = back;
+        }
+    }
+    return best;
+}
+
+/* The same as wsi_deflate_fast, but a match gives way to a longer one that begins a byte later. */
+static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    const uint8_t *behind, *last;
+    uint32_t distance = 0, unused;
+    while (end - at >= 4 && z->used < z->room) {
+        unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer, i = 1;
+        if (!length) {
+            wsi_deflate_literal(z, *at++);
+            continue;
+        }
+        for (; length < z->level->good && end - at >= 5 && z->used < z->room; length = longer) {
+            i = 2; /* the next place is in the chains then */
+            longer = wsi_deflate_search(z, at + 1, wsi_deflate_most(at + 1, end), length, &distance);
+            if (longer == length)
+                break;
+            i = 1;
+            wsi_deflate_literal(z, *at++);
+        }
+        wsi_deflate_match(z, length, distance);
+        behind = at + length;
+        last = behind < end - 3 ? behind : end - 3;
+        for (at += i; at < last; at++)
+            wsi_deflate_chain(z, at, &unused, &unused);
+        at = behind;
+    }
+    if (z->used < z->room)
+        while (at < end)
+            wsi_deflate_literal(z, *at++);
+    return at;
+}
+
+/* --- messages --- */
+
+static const wsi_deflate_level *wsi_deflate_pick(int level) {
+    const wsi_deflate_level *pick = &wsi_deflate_levels[sizeof wsi_deflate_levels / sizeof *wsi_deflate_levels - 1];
+    while (pick > wsi_deflate_levels && pick->level > level)
+        pick--;
+    return pick;
+}
+
+/* Bytes of each table, in their order: buckets; heads, links, threes. */
+static void wsi_deflate_tables(const wsi_deflate_level *level, int window_bits, size_t sizes[4]) {
+    memset(sizes, 0, 4 * sizeof *sizes);
+    if (level->bucket_bits) {
+        sizes[0] = sizeof(uint64_t) << level->bucket_bits;
+    } else {
+        sizes[1] = sizeof(uint16_t) << level->hash_bits;
+        sizes[2] = sizeof(uint16_t) << window_bits;
+        sizes[3] = sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
+    }
+}
+
+static size_t wsi_deflate_piece(int window_bits) { return window_bits < 10 ? 256 : (size_t)1 << (window_bits - 2); }
+
+/* What the state and its tables take. */
+static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
+    const wsi_deflate_level *pick = wsi_deflate_pick(level);
+    size_t sizes[4], window = takeover ? ((size_t)1 << window_bits) + wsi_deflate_piece(window_bits) : 0;
+    wsi_deflate_tables(pick, window_bits, sizes);
+    return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + (sizeof(uint16_t) << pick->token_bits)
+           + window;
+}
+
+static void wsi_deflate_clear(wsi_deflate *z) {
+    memset(z + 1, 0, z->tables);
+    z->base = 0;
+}
+
+/* Forgets the history: what comes next is written as by a new one. */
+static void wsi_deflate_reset(wsi_deflate *z) {
+    if (z->window)
+        wsi_deflate_clear(z);
+    z->filled = 0; /* without takeover each message begins with none anyway */
+    z->used = 0;
+    memset(z->frequency, 0, sizeof z->frequency);
+}
+
+/* The memory is aligned as malloc's is, and does not move. */
+static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
+    size_t sizes[4];
+    uint8_t *at = (uint8_t *)(z + 1);
+    memset(z, 0, sizeof *z);
+    z->level = wsi_deflate_pick(level);
+    wsi_deflate_tables(z->level, window_bits, sizes);
+    z->buckets = (uint64_t *)(void *)at;
+    z->heads = (uint16_t *)(void *)(at + sizes[0]);
+    z->links = z->heads + sizes[1] / 2;
+    z->threes = z->links + sizes[2] / 2;
+    z->tokens = z->threes + sizes[3] / 2;
+    z->tables = sizes[0] + sizes[1] + sizes[2] + sizes[3];
+    z->room = ((size_t)1 << z->level->token_bits) - WSI_DEFLATE_SPARE;
+    z->reach = (uint32_t)1 << window_bits;
+    z->piece = wsi_deflate_piece(window_bits);
+    z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << z->level->token_bits)) : NULL;
+    z->hash_shift = 32u - z->level->bucket_bits - z->level->hash_bits;
+    wsi_deflate_clear(z);
+}
+
+/* A block for every 1024 - WSI_DEFLATE_SPARE bytes, should they all be stored, and the sync flush. */
+static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
+
+/* Without takeover: begins a history. A message that the numbers do not suffice for begins with cleared tables. */
+static void wsi_deflate_begin(wsi_deflate *z, const uint8_t *in, size_t size) {
+    if (size > 0x10000 - z->base)
+        wsi_deflate_clear(z);
+    z->data = in;
+}
+
+static void wsi_deflate_end(wsi_deflate *z, size_t size) {
+    z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
+}
+
+/* With takeover: copies a piece behind the history, and says where it lies now. */
+static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
+    size_t spare = z->filled - z->reach;
+    if (z->filled + size > z->reach + z->piece) {
+        memmove(z->window, z->window + spare, z->reach);
+        z->filled -= spare;
+        z->base = (z->base + (uint32_t)spare) & 0xffff;
+    }
+    z->data = z->window;
+    memcpy(z->window + z->filled, in, size);
+    z->filled += size;
+    return z->window + z->filled - size;
+}
+
+static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    return z->level->bucket_bits ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
+}
+
+/* Writes an empty stored block, with which the bytes are whole. */
+static size_t wsi_deflate_sync(wsi_deflate *z, const uint8_t *out) {
+    wsi_deflate_put_stored(z, out, 0);
+    return (size_t)(z->out.at - out);
+}
+
+/* Compresses a message or a part of one into `out`, up to and with a sync flush. Returns how many bytes that took;
+   or 0, with the history forgotten, where the capacity is below wsi_deflate_bound(size) and did not suffice. */
+static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
+    const uint8_t *block = size ? in : out, *end = block + size; /* `in` may be NULL for nothing */
+    in = block;
+    memset(&z->out, 0, sizeof z->out);
+    z->out.at = out;
+    z->limit = out + capacity;
+    if (capacity < 16)
+        return 0;
+    if (!z->window)
+        wsi_deflate_begin(z, in, size);
+    while (in < end) {
+        size_t piece = z->window && (size_t)(end - in) > z->piece ? z->piece : (size_t)(end - in);
+        const uint8_t *at = z->window ? wsi_deflate_keep(z, in, piece) : in, *stop = at + piece;
+        while (at < stop) {
+            const uint8_t *next = wsi_deflate_tokens(z, at, stop);
+            in += next - at;
+            at = next;
+            if (z->used < z->room && in < end)
+                continue;
+            if (!wsi_deflate_block(z, block, (size_t)(in - block))) {
+                wsi_deflate_clear(z);
+                wsi_deflate_reset(z);
+                return 0;
+            }
+            block = in;
+        }
+    }
+    if (!z->window)
+        wsi_deflate_end(z, size);
+    return wsi_deflate_sync(z, out);
+}
+
 #endif /* WS_NO_DEFLATE */
 
 /*
