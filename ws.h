@@ -2316,7 +2316,12 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #endif /* WS_NO_JSON */
 
 /*
->> INFLATE =========================================================================*/
+>> INFLATE ================================================================================
+   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
+   It can stop at every byte of input and output. The message that is put together is its own window;
+   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
+   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
+*/
 
 #if !defined(WS_NO_DEFLATE) && defined(WSI_CODEC)
 
@@ -2969,11 +2974,6 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 #endif /* WS_NO_DEFLATE */
 
 /*
-   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
-   It can stop at every byte of input and output. The message that is put together is its own window;
-   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
-   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
-=======
 >> DEFLATE ================================================================================
    Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES.
 
