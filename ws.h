@@ -2508,6 +2508,15 @@ static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
     return (code & below) | (below ^ below >> 1);
 }
 
+/* The bits of a sub-table that begins with the last `left` codes of this length: as many as it takes for these
+   and the longer codes to fill it. */
+static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits, uint32_t length, uint32_t left) {
+    uint32_t bits = length - table_bits;
+    while (left < (uint32_t)1 << bits)
+        left = left * 2 + counts[table_bits + ++bits];
+    return bits;
+}
+
 /* Codes longer than the table's bits: a sub-table for each beginning that they have in common. */
 static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const uint16_t *counts, uint32_t code,
                                    const uint16_t *symbols, const wsi_inflate_alphabet *alphabet) {
@@ -2516,10 +2525,8 @@ static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const u
         for (left = counts[length]; left; left--) {
             uint32_t at, step = (uint32_t)1 << (length - table_bits);
             if ((code & (((uint32_t)1 << table_bits) - 1)) != begin) {
-                uint32_t used = left; /* as many bits as it takes for the next codes to fill the sub-table */
                 begin = code & (((uint32_t)1 << table_bits) - 1);
-                for (bits = length - table_bits; used < (uint32_t)1 << bits;)
-                    used = used * 2 + counts[table_bits + ++bits];
+                bits = wsi_inflate_sub_bits(counts, table_bits, length, left);
                 from = end;
                 end += (uint32_t)1 << bits;
                 table[begin] = WSI_INFLATE_TABLE | from << 16 | bits << 8;
@@ -2863,7 +2870,7 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
     while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
         uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
         size_t before; /* how far the match begins before the output, in the history */
-        if (entry & WSI_INFLATE_LITERAL) { /* up to three, of 30 bits at most */
+        if (entry & WSI_INFLATE_LITERAL) { /* two need no new input: 20 bits at most */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
             entry = z->literals[source.bits & literal_mask];
