@@ -2985,10 +2985,10 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
    Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES.
 
    Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
-   Bytes of memory, W being 1 << window_bits, besides about 5 KiB for the state itself:
-     level 0      4 KiB                        with takeover besides W * 5 / 4, at least W + 256
-     level 1      32 KiB + W, at most 64 KiB
-     level 6, 9   32 KiB + W * 6               (window_bits 15: 224 KiB)
+   Bytes of memory, W being 1 << window_bits; with takeover W * 3 / 2 besides, at least W + 256:
+     level 0      4 KiB + state                     (state: 3.5 KiB)
+     level 1      16 KiB + min(W * 4, 32 KiB) + state
+     level 6, 9   40 KiB + W * 2 + min(W * 2, 32 KiB) + state
 
    Positions are numbered modulo 65536, which is twice the largest window. A table may hold a number that is
    out of date: it then names another place of the window, or none at all. Since bytes are always compared, that
@@ -3025,8 +3025,8 @@ typedef struct wsi_deflate_level {
 
 static const wsi_deflate_level wsi_deflate_levels[] = {
     {0, 8, 0, 10, 4, 0, 258},
-    {1, 12, 0, 14, 4, 0, 258},
-    {6, 0, 14, 14, 64, 24, 128},
+    {1, 12, 0, 13, 4, 0, 258},
+    {6, 0, 14, 14, 64, 32, 128},
     {9, 0, 14, 14, 300, 258, 258},
 };
 
@@ -3140,6 +3140,8 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
         if (frequency[i]) {
             z->first[count++] = (uint16_t)i;
             all |= frequency[i];
+        } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
+            i += 3; /* most are not in use */
         }
     for (shift = 0; all >> shift; shift += 4) {
         unsigned places[17] = {0};
@@ -3221,6 +3223,8 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
     for (i = 0; i < symbols; i++)
         if (lengths[i])
             codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
+        else if (symbols - i > 8 && !wsi_bytes_word(lengths + i))
+            i += 7;
     return bits;
 }
 
@@ -3479,7 +3483,7 @@ static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned mos
     uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
     unsigned best = 0, from = 0, length, i; /* from: where the four bytes stand that a longer match must have */
     *bucket = places << 16 | (position & 0xffff);
-    for (i = 0; i < 4 && best < most; i++, places >>= 16) {
+    for (i = 0; i < 4; i++, places >>= 16) {
         uint32_t back = (position - (uint32_t)places) & 0xffff;
         if (back - 1 >= reach)
             break;
@@ -3491,8 +3495,9 @@ static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned mos
         best = length;
         from = best - 3;
         *distance = back;
-        if (best < most)
-            probe = wsi_deflate_four(at + from);
+        if (best == most)
+            break;
+        probe = wsi_deflate_four(at + from);
     }
     return best;
 }
@@ -3507,7 +3512,8 @@ static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const 
         if (length) {
             const uint8_t *behind = at + length, *last = behind < end - 3 ? behind : end - 3;
             wsi_deflate_match(z, length, distance);
-            wsi_deflate_note(z, at + 1, last);
+            wsi_deflate_note(z, at + 1, last - at > 3 ? at + 3 : last);
+            wsi_deflate_note(z, last - at > 5 ? last - 2 : last, last);
             at = behind;
             misses = 0;
             continue;
@@ -3541,30 +3547,36 @@ static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four,
 /* The longest match that is longer than `best`, or else `best`. The place itself joins the chains. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
-    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, back, last = 0;
-    unsigned depth = best ? z->level->depth / 2u : z->level->depth;
+    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, probe, last = 0;
+    unsigned depth = best ? z->level->depth / 2u : z->level->depth, nice = z->level->nice, from, length;
+    const uint16_t *links = z->links;
     wsi_deflate_chain(z, at, &place, &three);
-    back = (position - three) & 0xffff;
-    if (!best && back - 1 < reach && back <= WSI_DEFLATE_NEAR && memcmp(at - back, at, 3) == 0) {
+    three = (position - three) & 0xffff;
+    if (!best && three - 1 < reach && three <= WSI_DEFLATE_NEAR && memcmp(at - three, at, 3) == 0) {
         best = 3;
-        *distance = back;
+        *distance = three;
     }
-    for (; depth && best < most && best < z->level->nice; depth--) {
-        const uint8_t *there;
-        unsigned length;
-        back = (position - place) & 0xffff;
+    if (best >= most)
+        return best;
+    from = best < 3 ? 0 : best - 3; /* where the four bytes stand that a longer match must have */
+    probe = wsi_deflate_four(at + from);
+    for (; depth; depth--) {
+        uint32_t back = (position - place) & 0xffff;
         if (back - 1 >= reach || back <= last)
             break;
         last = back;
-        there = at - back;
-        place = z->links[place & (z->reach - 1)];
-        if (wsi_deflate_four(there) != wsi_deflate_four(at) || there[best] != at[best])
+        place = links[place & (z->reach - 1)];
+        if (wsi_deflate_four(at - back + from) != probe)
             continue;
-        length = wsi_deflate_extend(at, there, most);
-        if (length > best) {
-            best = length;
-            *distance = back;
-        }
+        length = wsi_deflate_extend(at, at - back, most);
+        if (length <= best)
+            continue;
+        best = length;
+        *distance = back;
+        if (best >= nice || best == most)
+            break;
+        from = best - 3;
+        probe = wsi_deflate_four(at + from);
     }
     return best;
 }
@@ -3609,19 +3621,27 @@ static const wsi_deflate_level *wsi_deflate_pick(int level) {
     return pick;
 }
 
+/* Of the hash. A small window needs no large table. */
+static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
+    unsigned bits = level->bucket_bits ? level->bucket_bits : level->hash_bits;
+    unsigned most = level->bucket_bits ? (unsigned)window_bits - 1 : (unsigned)window_bits;
+    return bits < most ? bits : most;
+}
+
 /* Bytes of each table, in their order: buckets; heads, links, threes. */
 static void wsi_deflate_tables(const wsi_deflate_level *level, int window_bits, size_t sizes[4]) {
+    unsigned bits = wsi_deflate_hash_bits(level, window_bits);
     memset(sizes, 0, 4 * sizeof *sizes);
     if (level->bucket_bits) {
-        sizes[0] = sizeof(uint64_t) << level->bucket_bits;
+        sizes[0] = sizeof(uint64_t) << bits;
     } else {
-        sizes[1] = sizeof(uint16_t) << level->hash_bits;
+        sizes[1] = sizeof(uint16_t) << bits;
         sizes[2] = sizeof(uint16_t) << window_bits;
         sizes[3] = sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
     }
 }
 
-static size_t wsi_deflate_piece(int window_bits) { return window_bits < 10 ? 256 : (size_t)1 << (window_bits - 2); }
+static size_t wsi_deflate_piece(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
 /* What the state and its tables take. */
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
@@ -3663,7 +3683,7 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     z->reach = (uint32_t)1 << window_bits;
     z->piece = wsi_deflate_piece(window_bits);
     z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << z->level->token_bits)) : NULL;
-    z->hash_shift = 32u - z->level->bucket_bits - z->level->hash_bits;
+    z->hash_shift = 32u - wsi_deflate_hash_bits(z->level, window_bits);
     wsi_deflate_clear(z);
 }
 
