@@ -2475,8 +2475,8 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     }
     if (wsi_text_is_nocase(name, "expect")) {
         bool known = wsi_text_is_nocase(value, "100-continue");
-        request->expects_continue = known;
-        request->expects_more = !known;
+        request->expects_continue = request->expects_continue || known;
+        request->expects_more = request->expects_more || !known;
     }
     if (wsi_text_is_nocase(name, "connection")) {
         wsi_slice option;

@@ -119,6 +119,8 @@ static void test_bad_bodies(void) {
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_ANSWER(bad[i], BAD);
     CHECK_ANSWER(POST("Expect: magic\r\nContent-Length: 1\r\n", ""), NO("417", "Expectation Failed", "18"));
+    CHECK_ANSWER(POST("Expect: magic\r\nExpect: 100-continue\r\nContent-Length: 1\r\n", ""),
+                 NO("417", "Expectation Failed", "18"));
     CHECK_STR(seen, "");
     NET_END();
 }
