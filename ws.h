@@ -3922,8 +3922,8 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     }
     if (wsi_text_is_nocase(name, "expect")) {
         bool known = wsi_text_is_nocase(value, "100-continue");
-        request->expects_continue = known;
-        request->expects_more = !known;
+        request->expects_continue = request->expects_continue || known;
+        request->expects_more = request->expects_more || !known;
     }
     if (wsi_text_is_nocase(name, "connection")) {
         wsi_slice option;
@@ -12159,7 +12159,7 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     ws_conn *conn = request ? request->conn : NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (kept && request->body.size && !request->content.size) { /* the body lies in the window still */
+    if (kept && request->body.data && !request->content.data) { /* it lies in the window still, or its zero does */
         if (wsi_request_put(request, &request->content, request->body.data, request->body.size))
             request->body.data = request->content.data;
         else
@@ -12692,6 +12692,7 @@ static void wsi_server_answered(ws_conn *conn) {
     if (!kept || conn->engine.state != WSI_ASKED)
         return;
     kept->request.stage = WSI_RUNNING;
+    wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now); /* its time for the next request begins now */
     if (kept->request.head->upgrade)
         wsi_server_decide(&kept->request);
     else

@@ -119,6 +119,8 @@ static void test_bad_bodies(void) {
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK_ANSWER(bad[i], BAD);
     CHECK_ANSWER(POST("Expect: magic\r\nContent-Length: 1\r\n", ""), NO("417", "Expectation Failed", "18"));
+    CHECK_ANSWER(POST("Expect: magic\r\nExpect: 100-continue\r\nContent-Length: 1\r\n", ""),
+                 NO("417", "Expectation Failed", "18"));
     CHECK_STR(seen, "");
     NET_END();
 }
@@ -495,6 +497,39 @@ static void test_kept_flood(void) {
     NET_END();
 }
 
+/* A body of no bytes has its zero too, whatever came behind it; and an answer that came late leaves time. */
+static void test_kept_late(void) {
+    ws_message body;
+    peer *p;
+    if (!test_begin("a kept request without bytes in its body; behind a late answer there is time for another request"))
+        return;
+    start_kept(NULL);
+    p = net_connect();
+    peer_text(p, "POST /keep/a HTTP/1.1\r\nHost: a\r\n" CHUNKED "\r\n0\r\n\r\n" GET("/page"));
+    net_settle();
+    body = ws_request_body(ws_kept(net.loop, kept));
+    CHECK_EQ(body.size, 0);
+    CHECK_EQ(body.data[0], 0);
+    CHECK(ws_reply(ws_kept(net.loop, kept), 200, NULL, ""));
+    net_settle();
+    p->in.size = 0;
+    peer_text(p, KEEP);
+    net_settle();
+    net_wait(29000);
+    CHECK(ws_reply(ws_kept(net.loop, kept), 200, NULL, ""));
+    net_settle();
+    net_wait(2000);
+    CHECK(!p->ended);
+    p->in.size = 0;
+    peer_text(p, GET("/page"));
+    net_settle();
+    CHECK_EQ(peer_status(p), 200);
+    net_wait(11000);
+    net_wait(11000);
+    CHECK(p->ended);
+    NET_END();
+}
+
 /* The Nth allocation fails, for all N. */
 static void test_scarce(void) {
     size_t n, points = 0;
@@ -556,6 +591,7 @@ int main(int argc, char **argv) {
     test_kept_ends();
     test_kept_handshake();
     test_kept_flood();
+    test_kept_late();
     test_scarce();
     test_bad_registration();
     return test_finish();
