@@ -60,6 +60,7 @@
      WS_NO_JSON          no JSON, and no HTML writer
      WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
+     WS_NO_EPOLL         no epoll or kqueue: loops stay on select and serve FD_SETSIZE descriptors
 */
 #define WS_VERSION "0.2.0"
 
@@ -117,7 +118,7 @@ typedef enum ws_error {
     WS_ERROR_IN_USE,      /* another program listens on this port */
     WS_ERROR_PERMISSION,  /* the system does not allow this port */
     WS_ERROR_SYSTEM,      /* the system refused a socket, pipe or select */
-    WS_ERROR_DESCRIPTORS, /* no descriptor left, or it is beyond FD_SETSIZE */
+    WS_ERROR_DESCRIPTORS, /* no descriptor left, or more than the loop's poller takes */
     WS_ERROR_RANDOM,      /* the random source failed */
     WS_ERROR_HANDSHAKE,   /* the peer's opening handshake is wrong */
     WS_ERROR_PROTOCOL,    /* the peer broke the framing rules (1002) */
@@ -593,6 +594,15 @@ WS_API const char *ws_body(const ws_conn *conn);
 
 /* --- loops ------------------------------------------------------------------------------ */
 
+/* How a loop waits. A loop that chooses for itself begins on select and, at the first descriptor beyond FD_SETSIZE,
+   moves to epoll (Linux) or kqueue (BSD, macOS), for good; connections notice nothing. Where there is neither, or
+   with WS_NO_EPOLL, it stays. Not for use on both sides of a fork: the child frees nothing and starts anew. */
+typedef enum ws_poller {
+    WS_POLLER_AUTO = 0,
+    WS_POLLER_SELECT, /* never anything else: at most FD_SETSIZE descriptors, 1,024 on most systems */
+    WS_POLLER_EPOLL   /* epoll or kqueue from the start; without them the loop fails */
+} ws_poller;
+
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
@@ -600,6 +610,7 @@ typedef struct ws_loop_config {
     uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
     void *clock_user;
     bool virtual_clock;     /* time stands still, but for ws_test_wait and the test client's waits */
+    ws_poller poller;       /* WS_POLLER_AUTO */
 } ws_loop_config;
 
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* NULL config: defaults; NULL: no memory */
@@ -631,15 +642,16 @@ WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *f
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* does nothing when it is over already */
 
-/* Watches a descriptor of yours (select(2)); ready says which of the two it is ready for. A second
-   call changes it, WS_NONE ends it; end it before you close the descriptor. false: it is beyond
-   FD_SETSIZE, or there is no memory. */
+/* Watches a descriptor of yours; ready says which of the two it is ready for (a file always is). A second
+   call changes it, WS_NONE ends it; end it before you close the descriptor. false: it is not watched: the poller
+   does not take it, or there is no memory. */
 typedef void ws_watch_function(ws_loop *loop, int descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user);
 
 /* Inside a select loop of your own. ws_loop_fds adds to both sets, raises highest (start with -1)
    and lowers timeout (start with your own); after select, ws_loop_dispatch serves what is set,
-   and timers. On select's failure or timeout pass empty sets. false: as for ws_run_once. */
+   and timers. On select's failure or timeout pass empty sets. A loop on epoll or kqueue adds that one
+   descriptor, so that more connections than FD_SETSIZE are served here too. false: as for ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -5493,7 +5505,7 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_IN_USE: return "the port is in use; stop the other program or choose another port";
     case WS_ERROR_PERMISSION: return "no permission for this port; use one above 1023";
     case WS_ERROR_SYSTEM: return "the system refused a socket call; errno may say why";
-    case WS_ERROR_DESCRIPTORS: return "no descriptor left, or it is beyond FD_SETSIZE; close some or raise ulimit -n";
+    case WS_ERROR_DESCRIPTORS: return "no descriptor left, or more than the loop's poller takes; close some or raise ulimit -n";
     case WS_ERROR_RANDOM: return "the random source failed; without it a client must not send";
     case WS_ERROR_HANDSHAKE: return "the peer's opening handshake is wrong; is it a WebSocket endpoint?";
     case WS_ERROR_PROTOCOL: return "the peer broke the WebSocket framing rules";
@@ -7039,8 +7051,9 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 
 /*
 >> POLL ===================================================================================
-   Which descriptors are ready: select(2). Any other poller has the same functions: init, set,
-   wait, next, and for foreign loops ask and take. Calls PLATFORM.
+   Which descriptors are ready. select(2), where every loop starts, and epoll or kqueue, to which it moves when
+   select is full, have the same few functions: set, wait, next, and for foreign loops ask and take; wsi_poll_ hands
+   each call to the one in use. Calls MEMORY, PLATFORM. Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
 typedef struct wsi_source { /* something with a descriptor */
@@ -7050,7 +7063,8 @@ typedef struct wsi_source { /* something with a descriptor */
 
 enum {
     WSI_POLL_BITS = sizeof(unsigned long) * 8,
-    WSI_POLL_WORDS = FD_SETSIZE / WSI_POLL_BITS
+    WSI_POLL_WORDS = FD_SETSIZE / WSI_POLL_BITS,
+    WSI_POLL_EVENTS = 64 /* so many come with one call of epoll_wait or kevent */
 };
 
 /* The words are for looking at 64 descriptors at once. */
@@ -7059,26 +7073,33 @@ typedef union wsi_poll_bits {
     unsigned long words[WSI_POLL_WORDS];
 } wsi_poll_bits;
 
+typedef struct wsi_event {
+    wsi_source *source; /* NULL: forgotten since */
+    unsigned ready;
+} wsi_event;
+
 typedef struct wsi_poll {
+    wsi_memory *memory;
+    bool stays, moved;                       /* select for ever; not select any more */
+
+    /* epoll or kqueue */
+    int descriptor;                          /* -1: none */
+    int found, given;                        /* events of this round, and how many next has given out */
+    wsi_event events[WSI_POLL_EVENTS];
+    wsi_source **files;                      /* regular files, which are always ready */
+    size_t file_count, file_capacity, files_left; /* files_left: not yet given out in this round */
+
+    /* select */
     wsi_poll_bits reads, writes;             /* what is wanted */
     wsi_poll_bits ready_reads, ready_writes; /* what wait found and next has not given out */
     int highest, cursor;
     wsi_source *sources[FD_SETSIZE];
 } wsi_poll;
 
-static void wsi_poll_init(wsi_poll *poll) {
-    memset(poll, 0, sizeof *poll);
-    FD_ZERO(&poll->reads.set);
-    FD_ZERO(&poll->writes.set);
-    poll->highest = -1;
-    FD_SET(WSI_POLL_BITS + 1, &poll->ready_reads.set); /* fd_set is words of bits, lowest first */
-    WS_ASSERT(poll->ready_reads.words[1] == 2);
-    FD_ZERO(&poll->ready_reads.set);
-    FD_ZERO(&poll->ready_writes.set);
-}
+/* --- select --- */
 
 /* Changes what a source waits for; WS_NONE forgets it. false: its descriptor is out of range. */
-static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
+static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     int descriptor = source->link.descriptor;
     if (descriptor < 0 || descriptor >= FD_SETSIZE)
         return false;
@@ -7104,7 +7125,7 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
 }
 
 /* Begins a round with what a select found: interest may have changed since. */
-static void wsi_poll_take(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+static void wsi_select_take(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     int i, words = (poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
     for (i = 0; i < words; i++) {
         poll->ready_reads.words[i] = reads->words[i] & poll->reads.words[i];
@@ -7120,26 +7141,26 @@ static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
     timeout->tv_usec = (suseconds_t)(milliseconds % 1000 * 1000);
 }
 
-/* Waits; UINT64_MAX is for ever. Returns how many are ready, or -1. */
-static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
+static bool wsi_poll_passes(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
+
+static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     wsi_poll_bits reads = poll->reads, writes = poll->writes;
     struct timeval timeout;
     int count;
     wsi_poll_timeout(milliseconds, &timeout);
     count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
-    if (count < 0 && errno != EINTR && errno != ENOMEM && errno != EAGAIN)
+    if (count < 0 && !wsi_poll_passes())
         return -1;
     if (count <= 0) {
         FD_ZERO(&reads.set);
         FD_ZERO(&writes.set);
         count = 0;
     }
-    wsi_poll_take(poll, &reads, &writes);
+    wsi_select_take(poll, &reads, &writes);
     return count;
 }
 
-/* The next ready source and for what; NULL at the end of the round. */
-static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
+static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
     int words = (poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
     for (; poll->cursor < words; poll->cursor++) {
         unsigned long *read = &poll->ready_reads.words[poll->cursor], *write = &poll->ready_writes.words[poll->cursor];
@@ -7159,7 +7180,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     return NULL;
 }
 
-static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
+static void wsi_select_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     int i;
     for (i = 0; i <= poll->highest; i++) {
         if (FD_ISSET(i, &poll->reads.set))
@@ -7169,6 +7190,312 @@ static void wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
     }
     if (poll->highest > *highest)
         *highest = poll->highest;
+}
+
+/* --- epoll, kqueue, or neither: open, control, fetch, is_file --- */
+
+#if !defined(WS_NO_EPOLL) && defined(__linux__) && !defined(WSI_KQUEUE_SHIM)
+#include <sys/epoll.h>
+
+static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+/* Level-triggered: no call for a message. It may be there already, under another source or a closed number. */
+static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
+    struct epoll_event event;
+    int watched = source->link.descriptor, before = source->link.interest;
+    memset(&event, 0, sizeof event);
+    event.events = (interest & WS_READ ? (uint32_t)EPOLLIN : 0u) | (interest & WS_WRITE ? (uint32_t)EPOLLOUT : 0u);
+    event.data.ptr = source;
+    if (!interest) {
+        (void)epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, &event);
+        return true;
+    }
+    if (epoll_ctl(descriptor, before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watched, &event) == 0)
+        return true;
+    if (errno == (before ? ENOENT : EEXIST))
+        return epoll_ctl(descriptor, before ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watched, &event) == 0;
+    return false;
+}
+
+/* An error or a hang-up is told by reading and by writing, whichever is wanted. */
+static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
+    struct epoll_event found[WSI_POLL_EVENTS];
+    int timeout = milliseconds == UINT64_MAX ? -1 : milliseconds > 100000000 ? 100000000 : (int)milliseconds;
+    int i, count = epoll_wait(descriptor, found, WSI_POLL_EVENTS, timeout);
+    for (i = 0; i < count; i++) {
+        uint32_t bits = found[i].events;
+        events[i].source = (wsi_source *)found[i].data.ptr;
+        events[i].ready = (bits & ~(uint32_t)EPOLLOUT ? (unsigned)WS_READ : 0u)
+                          | (bits & ~(uint32_t)EPOLLIN ? (unsigned)WS_WRITE : 0u);
+    }
+    return count;
+}
+
+/* Whether the newest control failed because the descriptor is a regular file's or the like. */
+static bool wsi_kernel_is_file(int descriptor) {
+    (void)descriptor;
+    return errno == EPERM;
+}
+
+#elif !defined(WS_NO_EPOLL) && (defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) \
+    || defined(__NetBSD__) || defined(__DragonFly__) || defined(WSI_KQUEUE_SHIM))
+#if !defined(WSI_KQUEUE_SHIM) /* a stand-in of the tests */
+#include <sys/event.h>
+#endif
+#include <sys/stat.h>
+
+static int wsi_kernel_open(void) {
+    int descriptor = kqueue();
+    if (descriptor >= 0)
+        (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    return descriptor;
+}
+
+static bool wsi_kernel_filter(int descriptor, wsi_source *source, short filter, bool wanted) {
+    struct kevent change;
+    memset(&change, 0, sizeof change);
+    change.ident = (uintptr_t)source->link.descriptor;
+    change.filter = filter;
+    change.flags = wanted ? EV_ADD : EV_DELETE;
+    change.udata = source;
+    return kevent(descriptor, &change, 1, NULL, 0, NULL) == 0 || !wanted;
+}
+
+/* Regular files go another way: kqueue takes them, but not for ready at their end. */
+static bool wsi_kernel_is_file(int descriptor) {
+    struct stat about;
+    return fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+/* Both filters always: another source may have left one behind. */
+static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
+    int error;
+    if (interest && !source->link.interest && wsi_kernel_is_file(source->link.descriptor))
+        return false;
+    if (wsi_kernel_filter(descriptor, source, EVFILT_READ, (interest & WS_READ) != 0)
+        && wsi_kernel_filter(descriptor, source, EVFILT_WRITE, (interest & WS_WRITE) != 0))
+        return true;
+    error = errno;
+    (void)wsi_kernel_filter(descriptor, source, EVFILT_READ, false);
+    (void)wsi_kernel_filter(descriptor, source, EVFILT_WRITE, false);
+    errno = error;
+    return false;
+}
+
+static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
+    struct kevent found[WSI_POLL_EVENTS];
+    struct timespec timeout;
+    int i, count;
+    uint64_t most = milliseconds > 100000000 ? 100000000 : milliseconds;
+    timeout.tv_sec = (time_t)(most / 1000);
+    timeout.tv_nsec = (long)(most % 1000 * 1000000);
+    count = kevent(descriptor, NULL, 0, found, WSI_POLL_EVENTS, milliseconds == UINT64_MAX ? NULL : &timeout);
+    for (i = 0; i < count; i++) {
+        events[i].source = (wsi_source *)found[i].udata;
+        events[i].ready = found[i].filter == EVFILT_WRITE ? WS_WRITE : WS_READ;
+    }
+    return count;
+}
+
+#else
+
+static int wsi_kernel_open(void) {
+    errno = ENOSYS;
+    return -1;
+}
+
+static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
+    (void)descriptor;
+    (void)source;
+    (void)interest;
+    return false;
+}
+
+static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
+    (void)descriptor;
+    (void)events;
+    (void)milliseconds;
+    return -1;
+}
+
+static bool wsi_kernel_is_file(int descriptor) {
+    (void)descriptor;
+    return false;
+}
+
+#endif
+
+static void wsi_kernel_forget_file(wsi_poll *poll, const wsi_source *source) {
+    size_t i;
+    for (i = 0; i < poll->file_count && poll->files[i] != source; i++) {}
+    if (i == poll->file_count)
+        return;
+    poll->files[i] = poll->files[--poll->file_count];
+    if (poll->files_left > poll->file_count)
+        poll->files_left = poll->file_count;
+}
+
+static bool wsi_kernel_add_file(wsi_poll *poll, wsi_source *source) {
+    size_t size = sizeof *poll->files;
+    void *moved;
+    if (poll->file_count == poll->file_capacity) {
+        moved = wsi_memory_resize(poll->memory, poll->files, poll->file_capacity * size,
+                                  (poll->file_capacity + 1) * size);
+        if (!moved)
+            return false;
+        poll->files = (wsi_source **)moved;
+        poll->file_capacity++;
+    }
+    poll->files[poll->file_count++] = source;
+    return true;
+}
+
+/* What this round found for a source that ends, or for a number that begins anew, must reach nobody. */
+static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
+    int i;
+    for (i = poll->given; i < poll->found; i++) {
+        wsi_source *other = poll->events[i].source;
+        if (other && (other == source || other->link.descriptor == source->link.descriptor))
+            poll->events[i].source = NULL;
+    }
+}
+
+static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
+    bool done;
+    if (source->link.descriptor < 0)
+        return false;
+    if (!interest || !source->link.interest)
+        wsi_kernel_drop_events(poll, source);
+    if (poll->file_count)
+        wsi_kernel_forget_file(poll, source);
+    done = wsi_kernel_control(poll->descriptor, source, interest)
+           || (wsi_kernel_is_file(source->link.descriptor) && wsi_kernel_add_file(poll, source));
+    if (!done)
+        wsi_kernel_drop_events(poll, source);
+    source->link.interest = done ? (uint8_t)interest : (uint8_t)WS_NONE;
+    return done;
+}
+
+static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
+    poll->given = 0;
+    poll->files_left = poll->file_count;
+    poll->found = wsi_kernel_fetch(poll->descriptor, poll->events, poll->file_count ? 0 : milliseconds);
+    if (poll->found >= 0)
+        return poll->found + (int)poll->file_count;
+    poll->found = 0;
+    return wsi_poll_passes() ? 0 : -1;
+}
+
+static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
+    while (poll->given < poll->found) {
+        const wsi_event *event = &poll->events[poll->given++];
+        if (!event->source)
+            continue;
+        *ready = event->ready & event->source->link.interest;
+        if (*ready)
+            return event->source;
+    }
+    if (!poll->files_left)
+        return NULL;
+    *ready = poll->files[--poll->files_left]->link.interest;
+    return poll->files[poll->files_left];
+}
+
+/* --- the one in use --- */
+
+static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
+    memset(poll, 0, sizeof *poll);
+    poll->memory = memory;
+    poll->descriptor = poll->highest = -1;
+    FD_ZERO(&poll->reads.set);
+    FD_ZERO(&poll->writes.set);
+    FD_SET(WSI_POLL_BITS + 1, &poll->ready_reads.set); /* fd_set is words of bits, lowest first */
+    WS_ASSERT(poll->ready_reads.words[1] == 2);
+    FD_ZERO(&poll->ready_reads.set);
+    FD_ZERO(&poll->ready_writes.set);
+}
+
+static void wsi_poll_free(wsi_poll *poll) {
+    if (poll->descriptor >= 0)
+        (void)close(poll->descriptor);
+    poll->descriptor = -1;
+    wsi_memory_free(poll->memory, poll->files, poll->file_capacity * sizeof *poll->files);
+    poll->files = NULL;
+    poll->file_count = poll->file_capacity = poll->files_left = 0;
+}
+
+/* Has the descriptor of epoll or kqueue at hand; false, with errno, if there is none. */
+static bool wsi_poll_open(wsi_poll *poll) {
+    if (poll->descriptor < 0)
+        poll->descriptor = wsi_kernel_open();
+    return poll->descriptor >= 0;
+}
+
+/* Takes everything from select to epoll or kqueue. false, with errno: all stays as it was. What this round has not
+   given out yet is found again by the next. */
+static bool wsi_poll_move(wsi_poll *poll) {
+    int i, error;
+    bool done = wsi_poll_open(poll);
+    for (i = 0; done && i <= poll->highest; i++) {
+        wsi_source *source = poll->sources[i];
+        unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
+        done = !source || wsi_kernel_set(poll, source, interest);
+        if (source)
+            source->link.interest = (uint8_t)interest;
+    }
+    error = errno;
+    if (!done)
+        wsi_poll_free(poll);
+    errno = error;
+    poll->moved = done;
+    return done;
+}
+
+/* Changes what a source waits for; WS_NONE forgets it. false: the poller does not take it, and it waits for nothing. */
+static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
+    if (!poll->moved && (source->link.descriptor < FD_SETSIZE || poll->stays || !interest || !wsi_poll_move(poll)))
+        return wsi_select_set(poll, source, interest);
+    return wsi_kernel_set(poll, source, interest);
+}
+
+/* Waits; UINT64_MAX is for ever. Returns how many are ready, or -1. */
+static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
+    return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
+}
+
+/* The next ready source and for what; NULL at the end of the round. */
+static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
+    return poll->moved ? wsi_kernel_next(poll, ready) : wsi_select_next(poll, ready);
+}
+
+/* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
+   FD_SETSIZE itself. */
+static bool wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
+    if (!poll->moved) {
+        wsi_select_ask(poll, reads, writes, highest);
+        return true;
+    }
+    if (poll->descriptor >= FD_SETSIZE)
+        return false;
+    FD_SET(poll->descriptor, reads);
+    if (poll->descriptor > *highest)
+        *highest = poll->descriptor;
+    if (poll->file_count)
+        *pause = 0;
+    return true;
+}
+
+/* Begins a round with what a foreign select found. -1: the poller failed. */
+static int wsi_poll_take(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
+    wsi_poll_bits read, write;
+    if (poll->moved) {
+        bool ready = poll->descriptor < FD_SETSIZE && FD_ISSET(poll->descriptor, reads);
+        return ready || poll->file_count ? wsi_kernel_wait(poll, 0) : 0;
+    }
+    read.set = *reads;
+    write.set = *writes;
+    wsi_select_take(poll, &read, &write);
+    return 0;
 }
 
 /*
@@ -7522,6 +7849,8 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
     watch->function = function;
     watch->user = user;
     if (!wsi_poll_set(&loop->poll, &watch->source, what)) {
+        if (*place)
+            *place = watch->next;
         wsi_memory_free(&loop->memory, watch, sizeof *watch);
         return false;
     }
@@ -7665,21 +7994,20 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
     if (!loop || !reads || !writes || !highest || loop->busy || loop->error)
         return false;
     pause = wsi_loop_pause(loop, WS_OFF);
+    if (!wsi_poll_ask(&loop->poll, reads, writes, highest, &pause))
+        return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     wsi_poll_timeout(pause, &own);
     if (timeout && (own.tv_sec < timeout->tv_sec
                     || (own.tv_sec == timeout->tv_sec && own.tv_usec < timeout->tv_usec)))
         *timeout = own;
-    wsi_poll_ask(&loop->poll, reads, writes, highest);
     return true;
 }
 
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
-    wsi_poll_bits read, write;
     if (!loop || !reads || !writes || loop->busy || loop->error)
         return false;
-    read.set = *reads;
-    write.set = *writes;
-    wsi_poll_take(&loop->poll, &read, &write);
+    if (wsi_poll_take(&loop->poll, reads, writes) < 0)
+        return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     wsi_loop_round(loop);
     return wsi_loop_goes_on(loop);
 }
@@ -7694,6 +8022,20 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
     if (!wsi_platform_prepare(ends[0]) || !wsi_platform_prepare(ends[1]))
         return wsi_loop_fail(loop, wsi_platform_error());
     return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
+}
+
+/* A loop that may move gets the new poller's descriptor now: later there would be no number left that a foreign
+   select can take. A blocking client's (keeps false) costs none before it is needed. */
+#ifndef WSI_POLLER_DEFAULT
+#define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* the tests run once more with another */
+#endif
+
+static void wsi_loop_choose(ws_loop *loop, ws_poller poller, bool keeps) {
+    loop->poll.stays = poller == WS_POLLER_SELECT;
+    if (poller == WS_POLLER_EPOLL && !wsi_poll_move(&loop->poll))
+        (void)wsi_loop_fail(loop, wsi_platform_error());
+    if (poller == WS_POLLER_AUTO && keeps)
+        (void)wsi_poll_open(&loop->poll);
 }
 
 /* wakes: other threads may post; a blocking client's loop has nobody who could. */
@@ -7717,7 +8059,8 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = loop->wake_in = -1;
     loop->hooks.fire[WSI_TIMER_ALARM] = wsi_alarm_fire;
-    wsi_poll_init(&loop->poll);
+    wsi_poll_init(&loop->poll, &loop->memory);
+    wsi_loop_choose(loop, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes);
     if (!all.receive_size)
         all.receive_size = 64 << 10;
     if (all.receive_size < 16 << 10)
@@ -7771,6 +8114,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
         (void)close(loop->wake.link.descriptor);
     if (loop->wake_in >= 0)
         (void)close(loop->wake_in);
+    wsi_poll_free(&loop->poll);
     memory = loop->memory;
     wsi_memory_free(&memory, loop, sizeof *loop);
 }
@@ -8028,8 +8372,8 @@ static void wsi_conn_interest(ws_conn *conn) {
         interest |= WS_READ;
     if (conn->crossed)
         interest = wsi_conn_cross(conn, interest, false) | (conn->source.link.unsent ? (unsigned)WS_WRITE : 0u);
-    if (interest != conn->source.link.interest && !conn->broken)
-        (void)wsi_conn_poll(conn, interest);
+    if (interest != conn->source.link.interest && !conn->broken && !wsi_conn_poll(conn, interest))
+        wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
 
 /* --- the transport --- */
@@ -12738,8 +13082,8 @@ static void wsi_server_turn_away(const ws_server *server, int descriptor) {
 
 static void wsi_server_fire(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
-    if (!endpoint->ending)
-        (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_READ);
+    if (!endpoint->ending && !wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_READ))
+        wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
 /* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */

@@ -14,7 +14,8 @@ typedef struct pipes {
 static void pipes_open(pipes *p) {
     int i;
     memset(p, 0, sizeof *p);
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
+    poller.stays = true;
     for (i = 0; i < 4; i++) {
         if (pipe(p->ends[i]) != 0)
             abort();
@@ -38,7 +39,8 @@ static void test_range(void) {
     size_t i;
     if (!test_begin("poll: descriptors outside of the set are refused"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
+    poller.stays = true;
     memset(&source, 0, sizeof source);
     for (i = 0; i < sizeof outside / sizeof *outside; i++) {
         source.link.descriptor = outside[i];
@@ -57,7 +59,8 @@ static void test_highest(void) {
     wsi_source a, b;
     if (!test_begin("poll: the highest descriptor follows what is set"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
+    poller.stays = true;
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
     a.link.descriptor = 7;
@@ -139,7 +142,8 @@ static void test_changed(void) {
     unsigned ready = 0;
     if (!test_begin("poll: what is not wanted any more is not told"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
+    poller.stays = true;
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     CHECK_EQ(write(ends[1], "x", 1), 1);
     memset(&source, 0, sizeof source);
@@ -157,6 +161,7 @@ static void test_foreign(void) {
     pipes p;
     wsi_poll_bits reads, writes;
     int highest = 1000;
+    uint64_t pause = 5;
     unsigned ready = 0;
     if (!test_begin("poll: a foreign select gets our sets, and its own bits are left alone"))
         return;
@@ -165,15 +170,15 @@ static void test_foreign(void) {
     FD_ZERO(&reads.set);
     FD_ZERO(&writes.set);
     FD_SET(0, &reads.set);
-    wsi_poll_ask(&poller, &reads.set, &writes.set, &highest);
+    CHECK(wsi_poll_ask(&poller, &reads.set, &writes.set, &highest, &pause));
     CHECK(FD_ISSET(0, &reads.set) && FD_ISSET(p.ends[2][0], &reads.set));
     CHECK(!FD_ISSET(p.ends[2][0], &writes.set) && !FD_ISSET(p.ends[1][0], &reads.set));
     CHECK_EQ(highest, 1000);
     highest = -1;
-    wsi_poll_ask(&poller, &reads.set, &writes.set, &highest);
+    CHECK(wsi_poll_ask(&poller, &reads.set, &writes.set, &highest, &pause));
     CHECK_EQ(highest, p.ends[2][0]);
     FD_SET(p.ends[2][0], &writes.set); /* not asked for */
-    wsi_poll_take(&poller, &reads, &writes);
+    CHECK_EQ(wsi_poll_take(&poller, &reads.set, &writes.set), 0);
     CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
     CHECK_EQ(ready, WS_READ);
     CHECK(wsi_poll_next(&poller, &ready) == NULL);
@@ -202,7 +207,8 @@ static void test_failure_of_select(void) {
     int ends[2];
     if (!test_begin("poll: a closed descriptor is an error, no crash"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
+    poller.stays = true;
     memset(&source, 0, sizeof source);
     CHECK_EQ(pipe(ends), 0);
     source.link.descriptor = ends[0];
@@ -210,6 +216,52 @@ static void test_failure_of_select(void) {
     (void)close(ends[0]);
     CHECK_EQ(wsi_poll_wait(&poller, 0), -1);
     (void)close(ends[1]);
+}
+
+static void test_moves(void) {
+    wsi_memory memory;
+    ws_allocator none;
+    pipes p;
+    wsi_source file;
+    unsigned ready = 0;
+    if (!test_begin("poll: a move keeps what is watched; stale events reach nobody; a file is always ready"))
+        return;
+    pipes_open(&p);
+    memset(&none, 0, sizeof none);
+    wsi_memory_init(&memory, none, 1 << 20);
+    poller.memory = &memory;
+    poller.stays = false;
+    for (int i = 0; i < 3; i++) {
+        CHECK(wsi_poll_set(&poller, &p.sources[i], WS_READ));
+        pipes_fill(&p, i);
+    }
+    if (!wsi_poll_move(&poller)) {
+        test_skip("neither epoll nor kqueue");
+        pipes_close(&p);
+        return;
+    }
+    CHECK_EQ(wsi_poll_wait(&poller, 0), 3);
+    CHECK(wsi_poll_set(&poller, &p.sources[0], WS_NONE));
+    CHECK(wsi_poll_set(&poller, &p.sources[1], WS_NONE));
+    p.sources[3].link.descriptor = p.sources[1].link.descriptor; /* the number begins anew */
+    CHECK(wsi_poll_set(&poller, &p.sources[3], WS_READ));
+    CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
+    CHECK_EQ(ready, WS_READ);
+    CHECK(wsi_poll_next(&poller, &ready) == NULL);
+    CHECK(wsi_poll_set(&poller, &p.sources[2], WS_NONE));
+    memset(&file, 0, sizeof file);
+    file.link.descriptor = open(__FILE__, O_RDONLY);
+    CHECK(file.link.descriptor >= 0 && wsi_poll_set(&poller, &file, WS_READ));
+    CHECK_EQ(wsi_poll_wait(&poller, UINT64_MAX), 2);
+    CHECK(wsi_poll_next(&poller, &ready) == &p.sources[3]);
+    CHECK(wsi_poll_next(&poller, &ready) == &file);
+    CHECK(wsi_poll_next(&poller, &ready) == NULL);
+    CHECK(wsi_poll_set(&poller, &file, WS_NONE));
+    CHECK_EQ(wsi_poll_wait(&poller, 0), 1);
+    (void)close(file.link.descriptor);
+    pipes_close(&p);
+    wsi_poll_free(&poller);
+    CHECK_EQ(memory.used, 0);
 }
 
 int main(int argc, char **argv) {
@@ -223,5 +275,6 @@ int main(int argc, char **argv) {
     test_foreign();
     test_timeout();
     test_failure_of_select();
+    test_moves();
     return test_finish();
 }

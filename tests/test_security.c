@@ -455,6 +455,7 @@ static void test_fd_setsize(void) {
         return;
     }
     CHECK(net_start());
+    net.loop->poll.stays = true;
     open = net_peer("/");
     for (i = 0; i < 3; i++) {
         waiting[i] = net_connect();
@@ -482,7 +483,10 @@ static void test_fd_setsize(void) {
     CHECK(!ws_watch(net.loop, FD_SETSIZE + 6, WS_WRITE, nothing, NULL));
     peer_frames(open, "81\"x\"");
     CHECK_FRAMES(open, "81\"x\"");
-    ws_loop *other = ws_loop_new(NULL); /* its pipe lies beyond */
+    ws_loop_config forced;
+    memset(&forced, 0, sizeof forced);
+    forced.poller = WS_POLLER_SELECT;
+    ws_loop *other = ws_loop_new(&forced); /* its pipe lies beyond */
     CHECK_EQ(ws_loop_error(other), WS_ERROR_DESCRIPTORS);
     CHECK_EQ(ws_run(other), WS_ERROR_DESCRIPTORS);
     ws_loop_free(other);
@@ -502,6 +506,7 @@ static void test_listen_past_setsize(void) {
         return;
     }
     net_start_loop(NULL);
+    net.loop->poll.stays = true;
     fill_to(FD_SETSIZE + 1);
     CHECK(ws_listen(net.loop, NULL) == NULL);
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_DESCRIPTORS);
