@@ -4051,6 +4051,8 @@ static size_t wsi_http_token_size(wsi_slice text) {
 /* *( ";" name [ "=" ( token / quoted-string ) ] ), space around each. */
 static bool wsi_http_chunk_extensions(wsi_slice rest) {
     bool name = false; /* a value may follow */
+    if (rest.size && !wsi_text_trim(rest).size)
+        return false; /* space stands ahead of something */
     for (rest = wsi_text_trim(rest); rest.size; rest = wsi_text_trim(rest)) {
         char c = rest.data[0];
         size_t size;
@@ -13041,6 +13043,8 @@ static void wsi_server_answered(ws_conn *conn) {
         wsi_server_decide(&kept->request);
     else
         wsi_request_conclude(&kept->request);
+    if (conn->engine.state == WSI_HEAD)
+        wsi_conn_tick(conn); /* the next request has the time of any other */
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_doomed)
         wsi_conn_resume(conn);
     wsi_conn_interest(conn);

@@ -103,7 +103,7 @@ static void test_bad_bodies(void) {
         POST(CHUNKED, "5\r\nhelloX\r\n0\r\n\r\n"), POST(CHUNKED, "5\r\nhello\r\n0\r\n X\r\n\r\n"),
         POST(CHUNKED, "0\r\nbad trailer\r\n\r\n"), POST(CHUNKED, "0\r\nA: b\n\r\n"), POST(CHUNKED, "5;\r\nhello"),
         POST(CHUNKED, "5;a=\r\nhello"), POST(CHUNKED, "5;a=\"b\r\nhello"), POST(CHUNKED, "5;=b\r\nhello"),
-        POST(CHUNKED, "5=b\r\nhello"), POST(CHUNKED, "5,\r\nhello"), POST(CHUNKED, "5\r\rhello"),
+        POST(CHUNKED, "5=b\r\nhello"), POST(CHUNKED, "5,\r\nhello"), POST(CHUNKED, "5 \r\nhello"), POST(CHUNKED, "5\r\rhello"),
         POST(CHUNKED, "1000000000000000\r\n"), POST(CHUNKED, "0000000000000005\r\nhello"),
         POST(CHUNKED "Content-Length: 5\r\n", "5\r\n"), POST("Transfer-Encoding: gzip, chunked\r\n", "5\r\n"),
         POST("Transfer-Encoding: identity\r\n", ""), POST("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"),
