@@ -201,6 +201,18 @@ typedef struct ws_limits {
                               then 503; for a peer that takes nothing of an answer: 30 s */
 } ws_limits;
 
+/* permessage-deflate (RFC 7692), which a server takes when a client offers it, and a client offers. Without context
+   a connection costs no memory for it between messages: compressor (72 KiB), decompressor (8 KiB) and a message's
+   buffer are the loop's. With context messages become smaller, and each connection holds, with W = 1 << window_bits,
+   5 * W / 4 for what it receives and for what it sends 72 KiB and W at level 1, 75 KiB and 7 * W above. */
+typedef struct ws_deflate_config {
+    bool off;            /* never */
+    bool context;        /* each message may refer to those before it (context takeover) */
+    uint8_t window_bits; /* 8 to 15: how far back, both ways. 0: 15, with context 12. A peer may ask for less */
+    int8_t level;        /* 1, fast, to 9, small. 0: 1; -1: least memory */
+    uint16_t threshold;  /* what is shorter goes as it is: 0: 64 bytes */
+} ws_deflate_config;
+
 /* resize(user, block, old_size, new_size): block NULL allocates, new_size 0 frees and returns
    NULL, NULL for any other size means out of memory and leaves the block as it was. */
 typedef struct ws_allocator {
@@ -379,6 +391,7 @@ typedef struct ws_handler {
     const char *subprotocols; /* "chat, superchat", best first: a server takes the first that the
                                  client offers, a client offers all */
     void *user;               /* ws_user of each new connection */
+    ws_deflate_config deflate; /* a server's; a client has its own in ws_client_config */
 } ws_handler;
 
 typedef struct ws_server_config {
@@ -553,6 +566,7 @@ typedef struct ws_client_config {
     int max_redirects;          /* 5; -1: none are followed */
     ws_tls_config tls;          /* for wss: */
     const ws_transport *transport; /* in place of TCP and TLS; copied */
+    ws_deflate_config deflate;
     ws_limits limits;           /* handshake_ms: TLS and HTTP, behind connect_ms */
     ws_allocator allocator;     /* ws_connect: resize NULL: realloc and free */
 } ws_client_config;
@@ -694,6 +708,7 @@ typedef struct ws_engine_config {
     const char *const *headers; /* and lines of its own, NULL at the end: {"Cookie: a=b", NULL} */
     const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
     const char *origins;      /* a server's: as in ws_server_config; kept */
+    const ws_deflate_config *deflate; /* kept; NULL, or memory of your own: no compression */
 } ws_engine_config;
 
 typedef enum ws_event_type {
@@ -875,8 +890,15 @@ typedef struct wsi_request { /* slices of the head */
     bool upgrade, connection_upgrade, version_13; /* asks for a WebSocket; and how */
 } wsi_request;
 
+typedef struct wsi_agreed { /* of permessage-deflate; in: what comes, out: what we send */
+    bool on, keep_in, keep_out; /* keep: the context of the messages before */
+    uint8_t in_bits, out_bits;
+} wsi_agreed;
+
 struct wsi_engine;
 struct wsi_piece;
+struct wsi_codecs;
+struct wsi_context;
 
 typedef struct wsi_env { /* what the engines of one server (or one client) have in common */
     ws_limits limits;
@@ -887,6 +909,9 @@ typedef struct wsi_env { /* what the engines of one server (or one client) have 
     wsi_request request;      /* server: the one that is being answered */
     const char *subprotocols; /* ours, in order of preference */
     const char *origins;
+    struct wsi_codecs *codecs;        /* of the loop; NULL: no compression */
+    const ws_deflate_config *deflate; /* client: what it offers; NULL: nothing */
+    wsi_agreed agreed;                /* client: what the answer says to that */
     const char *problem;      /* client: what is wrong with the answer; NULL: nothing */
     int status;               /* client: of the answer */
     size_t interim;           /* client: bytes of heads before it */
@@ -900,14 +925,18 @@ typedef struct wsi_engine {
     uint64_t left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
     uint64_t heard;       /* when the peer was last heard */
     uint64_t since;       /* when this state, or the wait for a pong, began */
+    struct wsi_context *context; /* of permessage-deflate, where something is kept; or NULL */
     uint8_t key[4];       /* of this frame */
     uint32_t utf8;        /* validator of the message; and of the one sent in parts */
     uint32_t utf8_out;
-    uint16_t close_code;
+    uint16_t close_code, threshold;
     uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go; in a
                                             request's body: which part of it comes */
-    bool final, pinged, chunks, in_frame, first;
-    bool clean : 1, told : 1, opened : 1;
+    bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, told : 1, opened : 1;
+    bool deflate : 1, packed : 1, keep_in : 1, keep_out : 1; /* agreed on; the message that comes is compressed */
+    bool owing : 1, parts_packed : 1; /* more of a piece is to be handed out; the parts that go are compressed */
+    int8_t level;
+    uint8_t window_bits; /* in, and from the fifth bit on out */
 } wsi_engine;
 
 typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
@@ -917,10 +946,18 @@ typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not
     uint8_t saved;
 } wsi_window;
 
+typedef struct wsi_codecs { /* what all connections of a loop share to compress */
+    wsi_memory *memory;
+    struct wsi_unpacker *spare; /* not in use; or NULL */
+    struct wsi_packer *packer;  /* without context */
+    wsi_buffer packed;          /* the message that was compressed last */
+} wsi_codecs;
+
 struct ws_engine {
     wsi_engine core;
     wsi_env env;
     wsi_memory memory;
+    wsi_codecs codecs;
     wsi_window window;
     wsi_buffer in, out;
     size_t out_sent;
@@ -993,13 +1030,16 @@ static void wsi_memory_free(wsi_memory *memory, void *block, size_t size) {
         (void)wsi_memory_resize(memory, block, size, 0);
 }
 
-#ifndef WS_NO_NET
+#if !defined(WS_NO_NET) || !defined(WS_NO_DEFLATE)
 static void *wsi_memory_new(wsi_memory *memory, size_t size) {
     void *block = wsi_memory_resize(memory, NULL, 0, size);
     if (block)
         memset(block, 0, size);
     return block;
 }
+#endif
+
+#ifndef WS_NO_NET
 
 static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) {
     char *copy = (char *)wsi_memory_resize(memory, NULL, 0, size + 1);
@@ -2335,7 +2375,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
    refuses what that refuses, but for distances beyond the agreed window, which are always refused.
 */
 
-#if !defined(WS_NO_DEFLATE) && defined(WSI_CODEC)
+#ifndef WS_NO_DEFLATE
 
 /* A table turns the next bits into an entry. Codes longer than the table's bits go on in a sub-table
    behind it. An entry: 6 bits: how many bits the code and its extra bits have; from bit 8 on 4 bits: how
@@ -3011,7 +3051,7 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
    buffer is full, the last W bytes move to its front.
 */
 
-#if !defined(WS_NO_DEFLATE) && defined(WSI_CODEC)
+#ifndef WS_NO_DEFLATE
 
 enum {
     WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
@@ -4395,6 +4435,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
+#define WSI_HANDSHAKE_EXTENSION 200 /* room for the line of Sec-WebSocket-Extensions */
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
@@ -4576,10 +4617,167 @@ static bool wsi_handshake_offer(const char *subprotocols) {
     return !subprotocols || !*subprotocols || wsi_handshake_protocols(wsi_text_z(subprotocols), seen, &count);
 }
 
+#ifndef WS_NO_DEFLATE
+/* --- permessage-deflate (RFC 7692 7) --- */
+
+typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named */
+    bool server_alone, client_alone; /* no_context_takeover */
+    bool client_bits_named;          /* client_max_window_bits, perhaps without a value */
+    uint8_t server_bits, client_bits;
+} wsi_offer;
+
+/* "8" to "15". */
+static bool wsi_handshake_bits(wsi_slice text, uint8_t *bits) {
+    uint64_t value = 0;
+    bool good = text.size && text.data[0] != '0' && wsi_text_number(text, &value) && value >= 8 && value <= 15;
+    *bits = good ? (uint8_t)value : 0;
+    return good;
+}
+
+/* One parameter; has: a value stands behind it. Of each at most one, and with a value only where one belongs. */
+static bool wsi_handshake_parameter(wsi_offer *offer, wsi_slice name, wsi_slice value, bool has, bool answer) {
+    bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_alone
+                 : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_alone : NULL;
+    if (flag) {
+        bool first = !*flag;
+        *flag = true;
+        return first && !has;
+    }
+    if (wsi_text_is(name, "server_max_window_bits"))
+        return !offer->server_bits && has && wsi_handshake_bits(value, &offer->server_bits);
+    if (wsi_text_is(name, "client_max_window_bits") && !offer->client_bits_named) {
+        offer->client_bits_named = true;
+        return has ? wsi_handshake_bits(value, &offer->client_bits) : !answer;
+    }
+    return false;
+}
+
+/* Reads one element of Sec-WebSocket-Extensions whose grammar is good. false: another extension, or one of the
+   parameters is wrong. */
+static bool wsi_handshake_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
+    wsi_slice name, value;
+    memset(offer, 0, sizeof *offer);
+    if (!wsi_handshake_word(&rest, &name) || !wsi_text_is(name, "permessage-deflate"))
+        return false;
+    while (rest.size) {
+        bool has;
+        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
+        (void)wsi_handshake_word(&rest, &name);
+        value = wsi_text("", 0);
+        has = rest.size && rest.data[0] == '=';
+        if (has) {
+            rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
+            (void)wsi_handshake_word(&rest, &value);
+        }
+        if (!wsi_handshake_parameter(offer, name, value, has, answer))
+            return false;
+    }
+    return true;
+}
+
+static uint8_t wsi_handshake_window(const ws_deflate_config *config) {
+    uint8_t bits = config->window_bits ? config->window_bits : config->context ? 12 : 15;
+    return bits < 8 ? 8 : bits > 15 ? 15 : bits;
+}
+
+static uint8_t wsi_handshake_least(uint8_t a, uint8_t b) { return b && b < a ? b : a; }
+
+/* What we, a server, make of an offer. 8 bits are taken by the letter of the RFC; zlib, which most others use, cannot
+   compress with so few, and so they decline or use 9. */
+static void wsi_handshake_take(const wsi_offer *offer, const ws_deflate_config *config, wsi_agreed *agreed) {
+    uint8_t bits = wsi_handshake_window(config);
+    agreed->on = true;
+    agreed->keep_out = config->context && !offer->server_alone;
+    agreed->out_bits = wsi_handshake_least(bits, offer->server_bits);
+    agreed->in_bits = offer->client_bits_named ? wsi_handshake_least(bits, offer->client_bits) : 15;
+    agreed->keep_in = config->context && !offer->client_alone && agreed->in_bits <= bits;
+}
+
+/* The first offer of the client's that can be taken, in its order. */
+static wsi_agreed wsi_handshake_agree(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
+    wsi_slice rest = request->head, name, value, element;
+    wsi_agreed agreed;
+    memset(&agreed, 0, sizeof agreed);
+    (void)wsi_http_line(&rest);
+    while (!agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+        while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
+            if (wsi_handshake_offered(element, offer, false))
+                wsi_handshake_take(offer, config, &agreed);
+    return agreed;
+}
+
+static char *wsi_handshake_append(char *to, const char *text) {
+    size_t size = strlen(text);
+    memcpy(to, text, size + 1);
+    return to + size;
+}
+
+static char *wsi_handshake_append_bits(char *to, const char *text, uint8_t bits) {
+    to = wsi_handshake_append(to, text);
+    to += wsi_text_decimal(to, bits);
+    *to = 0;
+    return to;
+}
+
+/* A server's line for what was agreed on. */
+static void wsi_handshake_agreed_line(char *to, const wsi_agreed *agreed, const wsi_offer *offer) {
+    to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate");
+    if (!agreed->keep_out)
+        to = wsi_handshake_append(to, "; server_no_context_takeover");
+    if (!agreed->keep_in)
+        to = wsi_handshake_append(to, "; client_no_context_takeover");
+    if (offer->server_bits || agreed->out_bits < 15)
+        to = wsi_handshake_append_bits(to, "; server_max_window_bits=", agreed->out_bits);
+    if (agreed->in_bits < 15)
+        to = wsi_handshake_append_bits(to, "; client_max_window_bits=", agreed->in_bits);
+    (void)wsi_handshake_append(to, "\r\n");
+}
+
+/* A client's offer. */
+static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) {
+    uint8_t bits = wsi_handshake_window(config);
+    to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
+    if (!config->context)
+        to = wsi_handshake_append(to, "; server_no_context_takeover; client_no_context_takeover");
+    if (bits < 15)
+        to = wsi_handshake_append_bits(to, "; server_max_window_bits=", bits);
+    (void)wsi_handshake_append(to, "\r\n");
+}
+
+/* The answer to it. false: it says what may not be said. */
+static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
+    wsi_slice element, second;
+    wsi_offer answer;
+    uint8_t bits = wsi_handshake_window(config);
+    if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element) || wsi_text_next(&list, &second)
+        || !wsi_handshake_offered(element, &answer, true) || (!config->context && !answer.server_alone)
+        || (bits < 15 && (!answer.server_bits || answer.server_bits > bits)))
+        return false;
+    agreed->on = true;
+    agreed->keep_in = config->context && !answer.server_alone;
+    agreed->keep_out = config->context && !answer.client_alone;
+    agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
+    agreed->out_bits = wsi_handshake_least(bits, answer.client_bits);
+    return true;
+}
+#endif
+
 typedef struct wsi_answer { /* what a server's head said to a client */
     int upgrades, connections, accepts, protocols;
     const char *problem; /* the first that was found; NULL: none */
+    wsi_agreed agreed;
 } wsi_answer;
+
+#ifndef WS_NO_DEFLATE
+static bool wsi_handshake_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
+    return env->deflate && wsi_handshake_accepted(value, env->deflate, &answer->agreed);
+}
+#else
+static bool wsi_handshake_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
+    (void)env, (void)answer, (void)value;
+    return false;
+}
+#endif
 
 static void wsi_handshake_wrong(wsi_answer *answer, bool wrong, const char *problem) {
     if (wrong && !answer->problem)
@@ -4604,7 +4802,9 @@ static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, w
         wsi_handshake_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
                             "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        wsi_handshake_wrong(answer, true, "has a Sec-WebSocket-Extensions that was not offered");
+        wsi_handshake_wrong(answer, !wsi_handshake_extended(env, answer, value),
+                            env->deflate ? "has Sec-WebSocket-Extensions that are no answer to the offer"
+                                         : "has a Sec-WebSocket-Extensions that was not offered");
     } else if (wsi_text_is_nocase(name, "content-length") || wsi_text_is_nocase(name, "transfer-encoding")) {
         wsi_handshake_wrong(answer, true, "has a body, which no 101 has: Content-Length or Transfer-Encoding");
     }
@@ -4622,7 +4822,7 @@ static int wsi_handshake_status(wsi_slice line, bool *http11) {
 }
 
 /* A client's check of the whole answer (RFC 6455 4.1, end). Returns what is wrong with it, or NULL. */
-static const char *wsi_handshake_answer(const wsi_env *env, wsi_slice head, int *status) {
+static const char *wsi_handshake_answer(wsi_env *env, wsi_slice head, int *status) {
     wsi_slice line = wsi_http_line(&head), name, value;
     wsi_answer answer;
     wsi_header found;
@@ -4640,6 +4840,7 @@ static const char *wsi_handshake_answer(const wsi_env *env, wsi_slice head, int 
     wsi_handshake_wrong(&answer, !answer.upgrades, "lacks the header Upgrade");
     wsi_handshake_wrong(&answer, !answer.connections, "lacks a header Connection that says Upgrade");
     wsi_handshake_wrong(&answer, !answer.accepts, "lacks the header Sec-WebSocket-Accept");
+    env->agreed = answer.agreed;
     return answer.problem;
 }
 
@@ -4653,26 +4854,31 @@ enum {
     WSI_CLOSE = 8,
     WSI_PING = 9,
     WSI_PONG = 10,
+    WSI_PACKED = 0x40, /* RSV1, beside the opcode of a message's first frame */
     WSI_RAW = 16 /* no frame: a piece of an HTTP head or body */
 };
 
 typedef struct wsi_frame {
     uint64_t size; /* of the payload */
     uint8_t opcode, header_size, key[4];
-    bool final;
+    bool final, packed;
 } wsi_frame;
 
 typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
 
 /* Reads a header, and refuses it at its first byte that cannot be right. */
-static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked) {
+static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked, bool deflate) {
     size_t extended = 0, header;
     uint64_t length;
     if (!size)
         return WSI_FRAME_MORE;
-    switch (data[0]) { /* all first bytes that are legal without an extension */
+    switch (data[0]) { /* all first bytes that are legal */
     case 0x00: case 0x01: case 0x02:
     case 0x80: case 0x81: case 0x82: case 0x88: case 0x89: case 0x8a: break;
+    case 0x41: case 0x42: case 0xc1: case 0xc2: /* RSV1: a compressed message begins (RFC 7692 6) */
+        if (deflate)
+            break;
+        return WSI_FRAME_BAD;
     default: return WSI_FRAME_BAD;
     }
     if (size < 2)
@@ -4698,6 +4904,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     frame->size = length;
     frame->opcode = data[0] & 15;
     frame->final = data[0] >> 7 != 0;
+    frame->packed = (data[0] & WSI_PACKED) != 0;
     frame->header_size = (uint8_t)header;
     return WSI_FRAME_GOOD;
 }
@@ -4780,6 +4987,245 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
 }
 
 /*
+>> PERMESSAGE =============================================================================
+   Messages through the codec (RFC 7692 7.2). Calls MEMORY, INFLATE, DEFLATE. Prefixes: wsi_unpacker_,
+   wsi_packer_, wsi_context_.
+
+   Decompressor and compressor are the loop's where no context is kept: a message that has come whole passes through
+   without an allocation. One that is unfinished keeps its decompressor until its end.
+*/
+
+#ifndef WS_NO_DEFLATE
+
+enum { WSI_UNPACKER_PIECE = 16 << 10, WSI_UNPACKER_LARGE = 256 << 10, WSI_PACKER_TAIL = 4 };
+
+typedef struct wsi_unpacker { /* of one message at a time */
+    wsi_inflate inflate;
+    wsi_buffer out;  /* what has been unpacked, less what was handed out in pieces */
+    size_t checked;  /* of it, as UTF-8 */
+    uint8_t tail;    /* bytes of it that have been fed */
+    bool handed;     /* a piece is with the program, and becomes history */
+} wsi_unpacker;
+
+typedef struct wsi_packer {
+    wsi_deflate *deflate;
+    size_t size;
+    int level;
+    uint8_t bits;
+} wsi_packer;
+
+typedef struct wsi_context { /* of a connection that keeps one, or is in the middle of a message */
+    wsi_unpacker *unpacker;
+    uint8_t *history; /* the end of what earlier messages, or pieces, held */
+    size_t history_size, history_capacity;
+    wsi_packer packer;
+} wsi_context;
+
+/* --- unpacking --- */
+
+/* Makes room for more: as much again, and never for more than the limit. */
+static bool wsi_unpacker_grow(wsi_codecs *codecs, wsi_buffer *out, size_t limit) {
+    size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
+    if (wanted > limit + 1 || wanted < out->capacity)
+        wanted = limit + 1;
+    return wsi_buffer_resize(codecs->memory, out, wanted);
+}
+
+static wsi_unpacker *wsi_unpacker_lend(wsi_codecs *codecs) {
+    wsi_unpacker *unpacker = codecs->spare;
+    codecs->spare = NULL;
+    if (!unpacker)
+        unpacker = (wsi_unpacker *)wsi_memory_new(codecs->memory, sizeof *unpacker);
+    if (!unpacker)
+        return NULL;
+    if (unpacker->out.capacity > WSI_UNPACKER_LARGE) /* once it was large */
+        wsi_buffer_free(codecs->memory, &unpacker->out);
+    wsi_inflate_start(&unpacker->inflate);
+    unpacker->out.size = unpacker->checked = 0;
+    unpacker->tail = 0;
+    unpacker->handed = false;
+    if (unpacker->out.data || wsi_unpacker_grow(codecs, &unpacker->out, WSI_UNPACKER_PIECE))
+        return unpacker;
+    wsi_memory_free(codecs->memory, unpacker, sizeof *unpacker);
+    return NULL;
+}
+
+/* The message in it is good until another one is unpacked. */
+static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker) {
+    if (!unpacker)
+        return;
+    if (!codecs->spare) {
+        codecs->spare = unpacker;
+        return;
+    }
+    wsi_buffer_free(codecs->memory, &unpacker->out);
+    wsi_memory_free(codecs->memory, unpacker, sizeof *unpacker);
+}
+
+typedef enum wsi_unpacked { WSI_UNPACKED_ALL, WSI_UNPACKED_PIECE, WSI_UNPACKED_BIG, WSI_UNPACKED_BAD, WSI_UNPACKED_MEMORY }
+    wsi_unpacked;
+
+/* Inflates the input, up to so many bytes in all; limit + 1 must not overflow. A zero byte fits behind them. */
+static wsi_unpacked wsi_unpacker_run(wsi_codecs *codecs, wsi_unpacker *unpacker, const wsi_context *context,
+                                     uint8_t window_bits, wsi_slice *in, size_t limit, bool pieces) {
+    wsi_buffer *out = &unpacker->out;
+    wsi_inflate_io io;
+    memset(&io, 0, sizeof io);
+    io.in = (const uint8_t *)in->data;
+    io.in_size = in->size;
+    io.window = (size_t)1 << window_bits;
+    if (context && context->history_size) {
+        io.history_size = context->history_size < io.window ? context->history_size : io.window;
+        io.history = context->history + context->history_size - io.history_size;
+    }
+    for (;;) {
+        wsi_inflate_result result;
+        io.out = out->data;
+        io.out_size = out->size;
+        io.out_capacity = out->capacity ? out->capacity - 1 : 0;
+        if (io.out_capacity > limit)
+            io.out_capacity = limit;
+        result = wsi_inflate_run(&unpacker->inflate, &io);
+        out->size = io.out_size;
+        in->data = (const char *)io.in;
+        in->size = io.in_size;
+        if (result == WSI_INFLATE_BAD)
+            return WSI_UNPACKED_BAD;
+        if (result == WSI_INFLATE_INPUT || (result == WSI_INFLATE_DONE && !io.in_size))
+            return WSI_UNPACKED_ALL;
+        if (result == WSI_INFLATE_OUTPUT && out->size >= limit)
+            return pieces ? WSI_UNPACKED_PIECE : WSI_UNPACKED_BIG;
+        if (result == WSI_INFLATE_OUTPUT && !wsi_unpacker_grow(codecs, out, limit))
+            return WSI_UNPACKED_MEMORY;
+    }
+}
+
+/* Feeds what the sender left away (RFC 7692 7.2.2). */
+static wsi_unpacked wsi_unpacker_finish(wsi_codecs *codecs, wsi_unpacker *unpacker, const wsi_context *context,
+                                        uint8_t window_bits, size_t limit, bool pieces) {
+    static const char tail[] = "\0\0\xff\xff";
+    wsi_slice in;
+    wsi_unpacked unpacked;
+    in.data = tail + unpacker->tail;
+    in.size = WSI_PACKER_TAIL - (size_t)unpacker->tail;
+    unpacked = wsi_unpacker_run(codecs, unpacker, context, window_bits, &in, limit, pieces);
+    unpacker->tail = (uint8_t)(WSI_PACKER_TAIL - in.size);
+    if (unpacked == WSI_UNPACKED_ALL && !wsi_inflate_ended(&unpacker->inflate))
+        return WSI_UNPACKED_BAD;
+    return unpacked;
+}
+
+/* --- context --- */
+
+/* The connection's own; NULL: no memory. */
+static wsi_context *wsi_context_get(wsi_codecs *codecs, wsi_context **context) {
+    if (!*context)
+        *context = (wsi_context *)wsi_memory_new(codecs->memory, sizeof **context);
+    return *context;
+}
+
+static void wsi_context_free(wsi_codecs *codecs, wsi_context **place) {
+    wsi_context *context = *place;
+    if (!context)
+        return;
+    wsi_unpacker_give_back(codecs, context->unpacker);
+    wsi_memory_free(codecs->memory, context->history, context->history_capacity);
+    wsi_memory_free(codecs->memory, context->packer.deflate, context->packer.size);
+    wsi_memory_free(codecs->memory, context, sizeof *context);
+    *place = NULL;
+}
+
+/* Room for the history: a window, and a quarter of one so that it need not move for each message. */
+static bool wsi_context_history(wsi_codecs *codecs, wsi_context *context, uint8_t window_bits) {
+    size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
+    if (context->history)
+        return true;
+    context->history = (uint8_t *)wsi_memory_resize(codecs->memory, NULL, 0, capacity);
+    context->history_capacity = context->history ? capacity : 0;
+    return context->history != NULL;
+}
+
+/* Appends to the history, of which a window is enough. */
+static void wsi_context_remember(wsi_context *context, uint8_t window_bits, const uint8_t *data, size_t size) {
+    size_t window = (size_t)1 << window_bits, keep = context->history_size;
+    if (size > window) {
+        data += size - window;
+        size = window;
+    }
+    if (keep + size > context->history_capacity) {
+        size_t kept = window - size < keep ? window - size : keep;
+        memmove(context->history, context->history + keep - kept, kept);
+        keep = kept;
+    }
+    if (size)
+        memcpy(context->history + keep, data, size);
+    context->history_size = keep + size;
+}
+
+/* --- packing --- */
+
+static int wsi_packer_level(int8_t level) { return level < 0 ? 0 : level == 0 ? 1 : level > 9 ? 9 : level; }
+
+/* Makes it ready for this level and window; what it was before is gone. */
+static bool wsi_packer_prepare(wsi_codecs *codecs, wsi_packer *packer, int level, uint8_t bits, bool context) {
+    size_t size = wsi_deflate_size(level, bits, context);
+    if (packer->deflate && packer->level == level && packer->bits == bits)
+        return true;
+    wsi_memory_free(codecs->memory, packer->deflate, packer->size);
+    packer->deflate = (wsi_deflate *)wsi_memory_resize(codecs->memory, NULL, 0, size);
+    packer->size = packer->deflate ? size : 0;
+    packer->level = level;
+    packer->bits = bits;
+    if (packer->deflate)
+        wsi_deflate_init(packer->deflate, level, bits, context);
+    return packer->deflate != NULL;
+}
+
+/* The shared one. */
+static wsi_packer *wsi_packer_shared(wsi_codecs *codecs, int level, uint8_t bits) {
+    if (!codecs->packer)
+        codecs->packer = (wsi_packer *)wsi_memory_new(codecs->memory, sizeof *codecs->packer);
+    return codecs->packer && wsi_packer_prepare(codecs, codecs->packer, level, bits, false) ? codecs->packer : NULL;
+}
+
+/* Compresses a message or a part of one into codecs->packed, where it is good until the next. last: less the tail.
+   false: no memory. */
+static bool wsi_packer_run(wsi_codecs *codecs, wsi_packer *packer, const void *data, size_t size, bool last) {
+    wsi_buffer *packed = &codecs->packed;
+    size_t bound = wsi_deflate_bound(size), written;
+    if (packed->capacity > WSI_UNPACKER_LARGE && bound <= WSI_UNPACKER_LARGE)
+        wsi_buffer_free(codecs->memory, packed);
+    packed->size = 0;
+    if (bound < size || !wsi_buffer_reserve(codecs->memory, packed, bound))
+        return false;
+    written = wsi_deflate_run(packer->deflate, (const uint8_t *)data, size, packed->data, packed->capacity);
+    packed->size = written > WSI_PACKER_TAIL && last ? written - WSI_PACKER_TAIL : written;
+    return written > 0;
+}
+
+static void wsi_codecs_free(wsi_codecs *codecs) {
+    if (codecs->spare) {
+        wsi_buffer_free(codecs->memory, &codecs->spare->out);
+        wsi_memory_free(codecs->memory, codecs->spare, sizeof *codecs->spare);
+    }
+    if (codecs->packer) {
+        wsi_memory_free(codecs->memory, codecs->packer->deflate, codecs->packer->size);
+        wsi_memory_free(codecs->memory, codecs->packer, sizeof *codecs->packer);
+    }
+    codecs->spare = NULL;
+    codecs->packer = NULL;
+    wsi_buffer_free(codecs->memory, &codecs->packed);
+}
+
+#else
+
+static void wsi_context_free(wsi_codecs *codecs, struct wsi_context **context) { (void)codecs, (void)context; }
+
+static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
+
+#endif /* WS_NO_DEFLATE */
+
+/*
 >> ENGINE =================================================================================
    One connection's protocol, both roles: bytes in, events and bytes out (RFC 6455 4 to 8).
    Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME.
@@ -4831,7 +5277,7 @@ static void wsi_window_restore(wsi_window *window) {
 
 static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const void *data, size_t size) {
     wsi_piece piece;
-    piece.opcode = opcode;
+    piece.opcode = opcode & 15;
     piece.data = (const uint8_t *)data;
     piece.size = size;
     piece.masked = e->env->role == WS_ROLE_CLIENT;
@@ -4888,14 +5334,111 @@ static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
     return false;
 }
 
+#ifndef WS_NO_DEFLATE
+/* Compresses a message, or a part of one: *data and *size become what is sent. false: it goes as it is. */
+static bool wsi_engine_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
+    wsi_codecs *codecs = e->env->codecs;
+    wsi_packer *packer = e->keep_out ? &e->context->packer : wsi_packer_shared(codecs, e->level, e->window_bits >> 4);
+    if (!packer || !wsi_packer_run(codecs, packer, *data, *size, last))
+        return false;
+    if (whole && codecs->packed.size >= *size) {
+        if (e->keep_out) /* the peer does not see what the compressor saw */
+            wsi_deflate_reset(packer->deflate);
+        return false;
+    }
+    *data = codecs->packed.data;
+    *size = codecs->packed.size;
+    return true;
+}
+
+/* What was compressed did not leave. */
+static void wsi_engine_unpacked(wsi_engine *e) {
+    if (e->keep_out)
+        wsi_deflate_reset(e->context->packer.deflate);
+}
+
+/* Takes on what was agreed. false: no memory for the contexts, and nothing has changed. */
+static bool wsi_engine_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
+    wsi_codecs *codecs = e->env->codecs;
+    int level = wsi_packer_level(config->level);
+    if ((agreed->keep_in || agreed->keep_out)
+        && (!wsi_context_get(codecs, &e->context)
+            || (agreed->keep_in && !wsi_context_history(codecs, e->context, agreed->in_bits))
+            || (agreed->keep_out
+                && !wsi_packer_prepare(codecs, &e->context->packer, level, agreed->out_bits, true)))) {
+        wsi_context_free(codecs, &e->context);
+        return false;
+    }
+    e->deflate = true;
+    e->keep_in = agreed->keep_in;
+    e->keep_out = agreed->keep_out;
+    e->window_bits = (uint8_t)(agreed->in_bits | agreed->out_bits << 4);
+    e->level = (int8_t)level;
+    e->threshold = config->threshold ? config->threshold : 64;
+    return true;
+}
+
+/* What a server says to a client's offers: a header line, or nothing. */
+static void wsi_engine_agree(wsi_engine *e, const ws_deflate_config *config, char line[WSI_HANDSHAKE_EXTENSION]) {
+    wsi_offer offer;
+    wsi_agreed agreed;
+    line[0] = 0;
+    if (!config || config->off || !e->env->codecs)
+        return;
+    agreed = wsi_handshake_agree(&e->env->request, config, &offer);
+    if (agreed.on && wsi_engine_extend(e, &agreed, config))
+        wsi_handshake_agreed_line(line, &agreed, &offer);
+}
+
+/* What a client offers. */
+static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENSION]) {
+    line[0] = 0;
+    if (e->env->deflate)
+        wsi_handshake_offer_line(line, e->env->deflate);
+}
+#else
+static bool wsi_engine_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
+    (void)e, (void)whole, (void)last, (void)data, (void)size;
+    return false;
+}
+
+static void wsi_engine_unpacked(wsi_engine *e) { (void)e; }
+
+static bool wsi_engine_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
+    (void)e, (void)agreed, (void)config;
+    return true;
+}
+
+static void wsi_engine_agree(wsi_engine *e, const ws_deflate_config *config, char line[WSI_HANDSHAKE_EXTENSION]) {
+    (void)e, (void)config;
+    line[0] = 0;
+}
+
+static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENSION]) {
+    (void)e;
+    line[0] = 0;
+}
+#endif
+
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
+    bool packed = e->deflate && (first ? size >= e->threshold : e->parts_packed);
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
         return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    if (!wsi_engine_emit(e, first ? (uint8_t)type : (uint8_t)WSI_CONTINUATION, last, data, size))
+    if (packed && !wsi_engine_pack(e, first && last, last, &data, &size)) {
+        if (!first)
+            return wsi_engine_refuse(e, WS_ERROR_MEMORY);
+        packed = false;
+    }
+    if (!wsi_engine_emit(e, (uint8_t)((first ? (int)type : WSI_CONTINUATION) | (first && packed ? WSI_PACKED : 0)), last,
+                         data, size)) {
+        if (packed)
+            wsi_engine_unpacked(e);
         return false;
+    }
     e->sending = last ? 0 : (uint8_t)type;
+    e->parts_packed = packed && !last;
     return true;
 }
 
@@ -5007,17 +5550,20 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
 }
 
 /* Accepts the pending request (RFC 6455 4.2.2). `more` holds further header lines, each with CRLF. */
-static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more) {
-    char accept[28];
+static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
+                              const ws_deflate_config *deflate) {
+    char accept[28], extension[WSI_HANDSHAKE_EXTENSION];
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     wsi_handshake_accept(e->env->request.key, accept);
+    wsi_engine_agree(e, deflate, extension);
     if (!wsi_engine_text(e, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                             "Connection: Upgrade\r\nSec-WebSocket-Accept: ")
         || !wsi_engine_raw(e, accept, sizeof accept)
         || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
                                  || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)))
-        || !wsi_engine_text(e, "\r\n") || !wsi_engine_text(e, more) || !wsi_engine_text(e, "\r\n"))
+        || !wsi_engine_text(e, "\r\n") || !wsi_engine_text(e, extension) || !wsi_engine_text(e, more)
+        || !wsi_engine_text(e, "\r\n"))
         return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
     e->left = 0;
@@ -5149,6 +5695,10 @@ static wsi_step wsi_engine_answer(wsi_engine *e, wsi_window *window, wsi_slice h
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_engine_bad_head(e, window, 431) : WSI_STEP_AGAIN;
     }
+    if (env->status == 101 && env->agreed.on && !wsi_engine_extend(e, &env->agreed, env->deflate)) {
+        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return WSI_STEP_AGAIN;
+    }
     event->type = env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED;
     event->message.data = (const uint8_t *)head.data;
     event->message.size = head.size;
@@ -5252,7 +5802,9 @@ static bool wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
         (void)wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
         return false;
     }
-    if (!e->chunks && frame->size > e->env->limits.message - e->message_size) {
+    if (!continuation)
+        e->packed = frame->packed;
+    if (!e->chunks && !e->packed && frame->size > e->env->limits.message - e->message_size) {
         (void)wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
         return false;
     }
@@ -5269,19 +5821,15 @@ static bool wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     return true;
 }
 
-/* Hands out what there is of a message: all of it, or with on_chunk what has come. */
-static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
-    const uint8_t *data = window->base + window->message;
-    size_t size = e->message_size;
+/* Hands out a message, or a chunk of one. */
+static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *data, size_t size, bool last) {
     bool first = e->first;
     ws_type type = (ws_type)e->type;
-    e->message_size = 0;
     e->first = false;
     if (last)
         e->type = 0;
     if (e->state != WSI_OPEN) /* closing: what still comes is dropped */
         return WSI_STEP_AGAIN;
-    wsi_window_patch(window, window->base + window->message + size);
     if (e->chunks) {
         event->type = WS_EVENT_CHUNK;
         event->chunk.data = data;
@@ -5298,11 +5846,135 @@ static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event 
     return WSI_STEP_EVENT;
 }
 
+/* Hands out what there is of a message in the window: all of it, or with on_chunk what has come. */
+static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
+    uint8_t *data = window->base + window->message;
+    size_t size = e->message_size;
+    wsi_step step = wsi_engine_hand(e, event, data, size, last);
+    e->message_size = 0;
+    if (step == WSI_STEP_EVENT)
+        wsi_window_patch(window, data + size);
+    return step;
+}
+
+#ifndef WS_NO_DEFLATE
+/* --- compressed messages (RFC 7692 6, 7.2) --- */
+
+static uint8_t wsi_engine_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
+
+/* Keeps the decompressor of an unfinished message. false: no memory for what that takes. */
+static bool wsi_engine_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
+    wsi_codecs *codecs = e->env->codecs;
+    if (!wsi_context_get(codecs, &e->context))
+        return false;
+    e->context->unpacker = unpacker;
+    return !e->chunks || wsi_context_history(codecs, e->context, wsi_engine_in_bits(e));
+}
+
+static void wsi_engine_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
+    if (e->context)
+        e->context->unpacker = NULL;
+    wsi_unpacker_give_back(e->env->codecs, unpacker);
+    if (!e->keep_in && !e->keep_out)
+        wsi_context_free(e->env->codecs, &e->context);
+}
+
+static wsi_unpacker *wsi_engine_unpacker(wsi_engine *e) {
+    wsi_unpacker *unpacker = e->context ? e->context->unpacker : NULL;
+    if (!unpacker && e->context && !e->keep_in)
+        e->context->history_size = 0;
+    if (!unpacker)
+        return wsi_unpacker_lend(e->env->codecs);
+    if (unpacker->handed) { /* what the program had is history now */
+        wsi_context_remember(e->context, wsi_engine_in_bits(e), unpacker->out.data, unpacker->out.size);
+        unpacker->out.size = unpacker->checked = 0;
+        unpacker->handed = false;
+    }
+    return unpacker;
+}
+
+WSI_RARE wsi_step wsi_engine_not_unpacked(wsi_engine *e, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
+    wsi_engine_drop_unpacker(e, unpacker);
+    switch (unpacked) {
+    case WSI_UNPACKED_BIG: return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
+    case WSI_UNPACKED_MEMORY: return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+    default: return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_BAD_DATA); /* as text that is none */
+    }
+}
+
+/* Hands out what was unpacked: a whole message, or with on_chunk a piece of one. */
+static wsi_step wsi_engine_hand_unpacked(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker, bool whole) {
+    uint8_t *data = unpacker->out.data;
+    size_t size = unpacker->out.size;
+    data[size] = 0;
+    unpacker->handed = !whole;
+    if (whole && e->keep_in)
+        wsi_context_remember(e->context, wsi_engine_in_bits(e), data, size);
+    if (whole)
+        wsi_engine_drop_unpacker(e, unpacker);
+    return wsi_engine_hand(e, event, data, size, whole);
+}
+
+static wsi_step wsi_engine_after_unpacking(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
+    bool all = unpacked == WSI_UNPACKED_ALL && !e->left, whole = all && e->final;
+    size_t fresh = unpacker->out.size - unpacker->checked;
+    if (unpacked > WSI_UNPACKED_PIECE)
+        return wsi_engine_not_unpacked(e, unpacker, unpacked);
+    if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, unpacker->out.data + unpacker->checked, fresh)
+                               || (whole && e->utf8))) {
+        wsi_engine_drop_unpacker(e, unpacker);
+        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+    }
+    unpacker->checked = unpacker->out.size;
+    e->owing = unpacked == WSI_UNPACKED_PIECE;
+    e->in_frame = !all;
+    if (!whole && !wsi_engine_keep_unpacker(e, unpacker))
+        return wsi_engine_not_unpacked(e, unpacker, WSI_UNPACKED_MEMORY);
+    if (whole || (e->chunks && unpacker->out.size))
+        return wsi_engine_hand_unpacked(e, event, unpacker, whole);
+    return all ? WSI_STEP_AGAIN : WSI_STEP_MORE;
+}
+
+/* Takes what has come of a compressed message's frame. */
+static wsi_step wsi_engine_packed(wsi_engine *e, wsi_window *window, ws_event *event) {
+    wsi_codecs *codecs = e->env->codecs;
+    wsi_unpacker *unpacker = wsi_engine_unpacker(e);
+    uint8_t *from = window->base + window->pos, bits = wsi_engine_in_bits(e);
+    size_t here = window->end - window->pos, limit = e->env->limits.message;
+    wsi_slice in;
+    wsi_unpacked unpacked;
+    if (!unpacker)
+        return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+    if (e->chunks || limit > SIZE_MAX / 4)
+        limit = e->chunks ? (size_t)WSI_UNPACKER_PIECE : SIZE_MAX / 4;
+    if (here > e->left)
+        here = (size_t)e->left;
+    wsi_engine_unmask(e, from, from, here, e->key);
+    in = wsi_text((const char *)from, here);
+    unpacked = wsi_unpacker_run(codecs, unpacker, e->context, bits, &in, limit, e->chunks);
+    here -= in.size;
+    wsi_frame_rotate(e->key, here);
+    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* what is left is as it came */
+    window->pos += here;
+    e->left -= here;
+    if (unpacked == WSI_UNPACKED_ALL && !e->left && e->final)
+        unpacked = wsi_unpacker_finish(codecs, unpacker, e->context, bits, limit, e->chunks);
+    return wsi_engine_after_unpacking(e, event, unpacker, unpacked);
+}
+#else
+static wsi_step wsi_engine_packed(wsi_engine *e, wsi_window *window, ws_event *event) {
+    (void)window, (void)event;
+    return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL); /* never: RSV1 was refused */
+}
+#endif
+
 /* Takes what has come of a data frame's payload. */
 static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
     bool last;
+    if (e->packed)
+        return wsi_engine_packed(e, window, event);
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
@@ -5331,7 +6003,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     wsi_frame frame;
     if (!e->in_frame) {
         wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
-                                               e->env->role == WS_ROLE_SERVER);
+                                               e->env->role == WS_ROLE_SERVER, e->deflate);
         if (found == WSI_FRAME_MORE)
             return WSI_STEP_MORE;
         if (found == WSI_FRAME_BAD)
@@ -5405,7 +6077,7 @@ static bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) 
 /* The next event in the window. false: none is whole yet. Its data lives until the next call. */
 static inline bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_window_restore(window);
-    if (window->pos == window->end && e->state != WSI_CLOSED)
+    if (window->pos == window->end && e->state != WSI_CLOSED && !e->owing)
         return false;
     return wsi_engine_some(e, window, event);
 }
@@ -5610,7 +6282,7 @@ static bool wsi_engine_ask_headers(wsi_engine *e, const wsi_ask *ask) {
 /* Sends a client's request (RFC 6455 4.1). */
 static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
     uint8_t nonce[16];
-    char key[24];
+    char key[24], extension[WSI_HANDSHAKE_EXTENSION];
     wsi_env *env = e->env;
     bool rooted = ask->target.size && ask->target.data[0] == '/';
     env->problem = NULL;
@@ -5623,6 +6295,7 @@ static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
     }
     (void)wsi_text_base64(key, nonce, sizeof nonce);
     wsi_handshake_accept(wsi_text(key, sizeof key), env->accept);
+    wsi_engine_offer(e, extension);
     return wsi_engine_text(e, rooted ? "GET " : "GET /") && wsi_engine_raw(e, ask->target.data, ask->target.size)
            && wsi_engine_text(e, " HTTP/1.1\r\n") && wsi_engine_ask_headers(e, ask)
            && wsi_engine_text(e, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -5630,7 +6303,8 @@ static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
            && wsi_engine_raw(e, key, sizeof key)
            && (!ask->subprotocols || !*ask->subprotocols
                || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
-           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, ask->more) && wsi_engine_text(e, "\r\n");
+           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, extension) && wsi_engine_text(e, ask->more)
+           && wsi_engine_text(e, "\r\n");
 }
 
 /* --- and the calls of the engine by itself --- */
@@ -5677,6 +6351,9 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     engine->env.role = config->role;
     engine->env.subprotocols = config->subprotocols;
     engine->env.origins = config->origins;
+    engine->env.deflate = config->memory || !config->deflate || config->deflate->off ? NULL : config->deflate;
+    engine->codecs.memory = &engine->memory;
+    engine->env.codecs = &engine->codecs;
     wsi_engine_start(&engine->core, &engine->env, 0);
     if (!wsi_engine_own_memory(engine, config))
         return false;
@@ -5691,6 +6368,8 @@ WS_API void ws_engine_free(ws_engine *engine) {
     if (!engine)
         return;
     if (!engine->fixed) {
+        wsi_context_free(&engine->codecs, &engine->core.context);
+        wsi_codecs_free(&engine->codecs);
         wsi_buffer_free(&engine->memory, &engine->in);
         wsi_buffer_free(&engine->memory, &engine->out);
     }
@@ -5822,7 +6501,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
-                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "");
+                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "", engine->env.deflate);
 }
 
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
@@ -7586,6 +8265,7 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
+    wsi_codecs codecs;  /* of permessage-deflate */
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
     struct wsi_tls *default_tls; /* of clients without a config of their own */
@@ -8053,6 +8733,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     if (!loop)
         return NULL;
     loop->memory = memory;
+    loop->codecs.memory = &loop->memory;
     loop->virtual_now = 1000;
     loop->clock = all.clock ? all.clock : all.virtual_clock ? wsi_loop_virtual_clock : wsi_platform_clock;
     loop->clock_user = all.clock ? all.clock_user : loop;
@@ -8090,6 +8771,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
     wsi_buffer_free(&loop->memory, &loop->printed);
+    wsi_codecs_free(&loop->codecs);
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
@@ -8221,15 +8903,15 @@ struct ws_conn {
     void *user;
     wsi_texts *texts;          /* NULL: none */
     wsi_queue queue;
-    uint64_t took;             /* when a blocked peer last took some of it */
     wsi_extra *extra;
     struct wsi_member *rooms;
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
     ws_conn *next_doomed;
     uint32_t number, generation;
+    uint32_t took;   /* when a blocked peer last took some of it: the low half of the clock, see wsi_conn_took */
     uint8_t crossed; /* WS_READ: reading waits for writability; WS_WRITE: the other way */
-    bool is_dirty, is_doomed, blocked, paused, broken, ended;
-    bool shut : 1, over : 1, filled : 1; /* filled: the window holds what was read and not yet asked for */
+    bool is_dirty : 1, is_doomed : 1, blocked : 1, paused : 1, broken : 1, ended : 1, shut : 1, over : 1;
+    bool filled : 1; /* filled: the window holds what was read and not yet asked for */
 };
 
 enum {
@@ -8250,6 +8932,14 @@ typedef struct wsi_slab {
 static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
 
 static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
+
+static void wsi_conn_takes(ws_conn *conn) { conn->took = (uint32_t)wsi_conn_loop(conn)->now; }
+
+/* When that was; of 49 days the last counts. */
+static uint64_t wsi_conn_took(const ws_conn *conn) {
+    uint64_t now = wsi_conn_loop(conn)->now;
+    return now - (uint32_t)((uint32_t)now - conn->took);
+}
 
 static bool wsi_conn_is_client(const ws_conn *conn) { return conn->engine.env->role == WS_ROLE_CLIENT; }
 
@@ -8623,7 +9313,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
     if (wsi_conn_endpoint(conn)->transport)
         wsi_conn_commit(conn);
     if (conn->blocked && !(conn->source.link.interest & WS_WRITE)) {
-        conn->took = wsi_conn_loop(conn)->now;
+        wsi_conn_takes(conn);
         wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, 0, 0);
         wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
@@ -8795,7 +9485,7 @@ static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_co
 /* A peer that takes nothing is given up even if it goes on talking. */
 static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
     const ws_limits *limits = &conn->engine.env->limits;
-    uint64_t due = wsi_engine_due(conn->took, limits->ping_ms);
+    uint64_t due = wsi_engine_due(wsi_conn_took(conn), limits->ping_ms);
     due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
     if (wsi_conn_loop(conn)->now >= due)
         (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
@@ -8813,9 +9503,9 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_doom(conn);
         return;
     }
-    if (conn->took > conn->engine.since
+    if (wsi_conn_took(conn) > conn->engine.since
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
-        conn->engine.since = conn->took; /* it was still taking what was sent */
+        conn->engine.since = wsi_conn_took(conn); /* it was still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN)
         next = wsi_conn_tick_blocked(conn, next);
@@ -9114,7 +9804,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_buffer *held = &conn->engine.held;
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
-    if (held->size || conn->engine.state == WSI_CLOSED)
+    if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.owing)
         wsi_conn_process(conn);
     if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed)
         wsi_conn_read(conn);
@@ -9125,8 +9815,8 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     conn->blocked = false;
     wsi_conn_flush(conn);
     if (conn->queue.size < before) { /* it takes what waited: it lives */
-        conn->took = wsi_conn_loop(conn)->now;
-        wsi_engine_heard(&conn->engine, conn->took);
+        wsi_conn_takes(conn);
+        wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
     }
     if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
         ws_span pong;
@@ -9339,6 +10029,7 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     if (conn->extra)
         wsi_queue_clear(loop, &conn->extra->later);
     wsi_buffer_free(&loop->memory, &conn->engine.held);
+    wsi_context_free(&loop->codecs, &conn->engine.context);
     conn->blocked = conn->filled = false;
     conn->crossed = 0;
 }
@@ -9380,7 +10071,7 @@ static void wsi_conn_renew(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_conn_free_texts(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
-    conn->took = 0;
+    wsi_conn_takes(conn);
     conn->paused = conn->broken = conn->ended = conn->shut = conn->over = false;
 }
 
@@ -9439,6 +10130,8 @@ static void wsi_conn_end(ws_conn *conn) {
         conn->over = true;
         conn->paused = conn->filled = false;
         wsi_buffer_free(&loop->memory, &conn->engine.held);
+        wsi_context_free(&loop->codecs, &conn->engine.context);
+        conn->engine.deflate = false;
         wsi_conn_flush(conn);
         if (!conn->broken) {
             wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
@@ -9580,6 +10273,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     endpoint->env.emit = wsi_conn_emit;
     endpoint->env.random = wsi_loop_random;
     endpoint->env.random_user = loop;
+    endpoint->env.codecs = &loop->codecs;
     endpoint->env.role = role;
     endpoint->loop = loop;
     loop->hooks = wsi_endpoint_hooks;
@@ -9629,6 +10323,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     uint8_t *to;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || !message.data
+        || (conn->engine.deflate && message.size >= conn->engine.threshold)
         || message.size >= WSI_LARGE || conn->engine.env->role != WS_ROLE_SERVER
         || (message.type != WS_BINARY && !wsi_conn_checked(loop, message)))
         return false;
@@ -10431,7 +11126,7 @@ static void wsi_client_opened(wsi_client *client) {
     conn->engine.chunks = client->handler.on_chunk != NULL;
     client->phase = WSI_PHASE_OPEN;
     client->pause = 0;
-    conn->took = client->endpoint.loop->now;
+    wsi_conn_takes(conn);
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -10685,6 +11380,7 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     client->config.headers = NULL;
     client->config.transport = config.transport ? &client->transport : NULL;
     memset(&client->config.tls, 0, sizeof client->config.tls);
+    client->endpoint.env.deflate = config.deflate.off ? NULL : &client->config.deflate;
     if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
         return client;
     if (client->conn)
@@ -10816,7 +11512,7 @@ static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char
     ws_handler nothing;
     wsi_client *client;
     memset(&nothing, 0, sizeof nothing);
-    client = loop ? wsi_client_new(loop, url, &nothing, config) : NULL;
+    client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
     if (!client) {
         ws_loop_free(loop);
         return NULL;
@@ -11476,10 +12172,11 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
 
 /* Frames a message into the loop's arena, or into a block of its own when it is large. The
    caller releases the block. */
-static bool wsi_server_frame(ws_loop *loop, ws_message message, wsi_delivery *delivery) {
+static bool wsi_server_frame(ws_loop *loop, ws_message message, bool packed, wsi_delivery *delivery) {
     wsi_piece piece;
     size_t size;
-    piece.header_size = (uint8_t)wsi_frame_write(piece.header, (uint8_t)message.type, true, false, message.size);
+    piece.header_size = (uint8_t)wsi_frame_write(
+        piece.header, (uint8_t)(message.type | (packed ? WSI_PACKED : 0)), true, false, message.size);
     piece.data = message.data;
     piece.size = message.size;
     piece.masked = false;
@@ -11508,6 +12205,52 @@ static bool wsi_server_frame(ws_loop *loop, ws_message message, wsi_delivery *de
     return true;
 }
 
+typedef struct wsi_broadcast { /* one message on its way to many */
+    ws_message message;
+    wsi_delivery plain;
+    wsi_delivery packed[16]; /* by window bits, made when the first receiver takes it; block NULL: not (yet) */
+    uint16_t tried;          /* a bit for each of them */
+} wsi_broadcast;
+
+#ifndef WS_NO_DEFLATE
+/* Compresses it once for all that keep no context and take this window; where that does not pay it stays plain. */
+static void wsi_server_pack(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast, unsigned bits) {
+    wsi_packer *packer = wsi_packer_shared(&loop->codecs, conn->engine.level, (uint8_t)bits);
+    wsi_delivery *packed = &broadcast->packed[bits];
+    ws_message message = broadcast->message;
+    broadcast->tried = (uint16_t)(broadcast->tried | 1u << bits);
+    if (!packer || !wsi_packer_run(&loop->codecs, packer, message.data, message.size, true)
+        || loop->codecs.packed.size >= message.size)
+        return;
+    message.data = loop->codecs.packed.data;
+    message.size = loop->codecs.packed.size;
+    *packed = broadcast->plain;
+    packed->block = NULL;
+    if (!wsi_server_frame(loop, message, true, packed))
+        packed->block = NULL;
+}
+
+/* What this member gets. One that keeps a context gets it plain: what a policy drops would be missing in it. */
+static const wsi_delivery *wsi_server_delivery(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
+    const wsi_engine *e = &conn->engine;
+    unsigned bits = e->window_bits >> 4;
+    if (!e->deflate || e->keep_out || broadcast->message.size < e->threshold)
+        return &broadcast->plain;
+    if (!(broadcast->tried >> bits & 1))
+        wsi_server_pack(loop, conn, broadcast, bits);
+    return broadcast->packed[bits].block ? &broadcast->packed[bits] : &broadcast->plain;
+}
+#else
+static const wsi_delivery *wsi_server_delivery(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
+    (void)loop, (void)conn;
+    return &broadcast->plain;
+}
+#endif
+
+static void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast) {
+    wsi_conn_deliver(conn, wsi_server_delivery(loop, conn, broadcast));
+}
+
 static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
     const wsi_member *member;
     for (member = room->members; member; member = member->next)
@@ -11519,7 +12262,8 @@ static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except)
 static ws_error wsi_server_broadcast(ws_server *server, const char *name, const ws_conn *except, ws_message message) {
     ws_loop *loop = server->endpoint.loop;
     wsi_room *room = name ? wsi_room_find(server, name) : NULL;
-    wsi_delivery delivery;
+    wsi_broadcast broadcast;
+    size_t i;
     if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
         return WS_ERROR_ARGUMENT;
     if (message.type == WS_TEXT && !wsi_conn_checked(loop, message) && !wsi_utf8_valid(message.data, message.size))
@@ -11528,22 +12272,26 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
         return WS_OK;
     if (room && room->slow == WS_SLOW_WAIT && wsi_server_someone_full(room, except))
         return WS_ERROR_BUFFERED;
-    if (!wsi_server_frame(loop, message, &delivery))
+    memset(&broadcast, 0, sizeof broadcast);
+    broadcast.message = message;
+    if (!wsi_server_frame(loop, message, false, &broadcast.plain))
         return WS_ERROR_MEMORY;
-    delivery.room = room ? room->serial : 0;
-    delivery.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
+    broadcast.plain.room = room ? room->serial : 0;
+    broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
     if (room) {
         wsi_member *member;
         for (member = room->members; member; member = member->next)
             if (member->conn != except)
-                wsi_conn_deliver(member->conn, &delivery);
+                wsi_server_deliver(loop, member->conn, &broadcast);
     } else {
         ws_conn *conn;
         for (conn = server->endpoint.conns; conn; conn = conn->next)
             if (conn != except)
-                wsi_conn_deliver(conn, &delivery);
+                wsi_server_deliver(loop, conn, &broadcast);
     }
-    wsi_block_release(loop, delivery.block);
+    wsi_block_release(loop, broadcast.plain.block);
+    for (i = 0; broadcast.tried && i < sizeof broadcast.packed / sizeof *broadcast.packed; i++)
+        wsi_block_release(loop, broadcast.packed[i].block);
     return WS_OK;
 }
 
@@ -12778,13 +13526,13 @@ static void wsi_server_open(ws_request *request) {
         wsi_engine_status(&conn->engine, window, 503);
         return;
     }
-    if (!wsi_engine_accept(&conn->engine, window, subprotocol, wsi_request_more(request)))
+    if (!wsi_engine_accept(&conn->engine, window, subprotocol, wsi_request_more(request), &handler->deflate))
         return;
     conn->handler = handler;
     conn->user = request->user;
     conn->engine.chunks = handler->on_chunk != NULL;
     server->open_count++;
-    conn->took = server->endpoint.loop->now;
+    wsi_conn_takes(conn);
     wsi_conn_tick(conn);
 }
 

@@ -1,7 +1,6 @@
 /* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_deflate.c
    The compressor, read back by the small inflater of tiny_inflate.h. */
 #define WS_IMPLEMENTATION
-#define WSI_CODEC
 #include "../ws.h"
 
 #include "deflate_texts.h"

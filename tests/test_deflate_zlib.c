@@ -1,7 +1,6 @@
 /* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_deflate_zlib.c -lz
    What the compressor writes, zlib reads; where zlib is installed. */
 #define WS_IMPLEMENTATION
-#define WSI_CODEC
 #include "../ws.h"
 
 #include "deflate_texts.h"

@@ -96,7 +96,7 @@ static void test_first_bytes(bool masked) {
                 data[2] = 1;
             good = !(first & 0x70) && known_opcode(first & 15) && (second >> 7 != 0) == masked
                    && !(control && (length > 125 || !(first & 0x80)));
-            found = wsi_frame_read(&frame, data, sizeof data, masked);
+            found = wsi_frame_read(&frame, data, sizeof data, masked, false);
             CHECK_EQ(found, good ? WSI_FRAME_GOOD : WSI_FRAME_BAD);
             if (!good || found != WSI_FRAME_GOOD)
                 continue;
@@ -125,13 +125,13 @@ static void test_sizes(bool masked) {
         memcpy(header + wanted, "KEYS", 4);
         wanted += masked ? 4 : 0;
         for (cut = 0; cut < wanted; cut++)
-            CHECK_EQ(wsi_frame_read(&frame, header, cut, masked), WSI_FRAME_MORE);
-        CHECK_EQ(wsi_frame_read(&frame, header, wanted, masked), WSI_FRAME_GOOD);
+            CHECK_EQ(wsi_frame_read(&frame, header, cut, masked, false), WSI_FRAME_MORE);
+        CHECK_EQ(wsi_frame_read(&frame, header, wanted, masked, false), WSI_FRAME_GOOD);
         CHECK(frame.size == sizes[i] && frame.opcode == 2 && frame.final);
         CHECK_EQ(frame.header_size, wanted);
         if (masked)
             CHECK_MEM(frame.key, 4, "KEYS", 4);
-        CHECK_EQ(wsi_frame_read(&frame, header, wanted, !masked), WSI_FRAME_BAD);
+        CHECK_EQ(wsi_frame_read(&frame, header, wanted, !masked, false), WSI_FRAME_BAD);
     }
 }
 
@@ -151,7 +151,7 @@ static void test_bad_lengths(bool masked) {
             continue;
         header[1] = (uint8_t)(cases[i].second | (masked ? 0x80 : 0));
         wsi_bytes_store(header + 2, cases[i].second == 126 ? 2 : 8, cases[i].size);
-        CHECK_EQ(wsi_frame_read(&frame, header, sizeof header, masked), WSI_FRAME_BAD);
+        CHECK_EQ(wsi_frame_read(&frame, header, sizeof header, masked, false), WSI_FRAME_BAD);
     }
 }
 
@@ -160,13 +160,13 @@ static void test_early(void) {
     wsi_frame frame;
     if (!test_begin("refused early"))
         return;
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x83", 1, true), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\xc1", 1, true), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x09", 1, true), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x81\x05", 2, true), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x89\xfe", 2, true), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x82\xff\x80", 3, true), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"", 0, true), WSI_FRAME_MORE);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x83", 1, true, false), WSI_FRAME_BAD);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\xc1", 1, true, false), WSI_FRAME_BAD);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x09", 1, true, false), WSI_FRAME_BAD);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x81\x05", 2, true, false), WSI_FRAME_BAD);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x89\xfe", 2, true, false), WSI_FRAME_BAD);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x82\xff\x80", 3, true, false), WSI_FRAME_BAD);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"", 0, true, false), WSI_FRAME_MORE);
 }
 
 /* RFC 6455 5.7, the examples. */

@@ -1,7 +1,6 @@
 /* The decompressor: streams written by hand, every kind of wrong stream, cuts, limits, the window.
    What zlib writes is read in test_inflate_zlib.c. */
 #define WS_IMPLEMENTATION
-#define WSI_CODEC
 #include "../ws.h"
 #include "test.h"
 

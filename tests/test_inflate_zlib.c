@@ -1,7 +1,6 @@
 /* What zlib compresses, read by ours: all its levels, strategies, windows and flushes; and broken streams,
    on which both must agree. Where zlib is installed. */
 #define WS_IMPLEMENTATION
-#define WSI_CODEC
 #include "../ws.h"
 #include "test.h"
 

@@ -5,7 +5,6 @@
    `deflate json 1024 takeover fast 1000` compresses a thousand messages once, with ours alone: for callgrind. */
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
-#define WSI_CODEC
 #include "../../ws.h"
 
 #include <stdio.h>

@@ -8,7 +8,6 @@
 #define _POSIX_C_SOURCE 200809L
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
-#define WSI_CODEC
 #include "../../ws.h"
 
 #include <stdio.h>

@@ -3,7 +3,6 @@
    these. What must hold is checked here; the sanitizers see the rest. */
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
-#define WSI_CODEC
 #include "../../ws.h"
 
 #include "../tiny_inflate.h"

@@ -3,7 +3,6 @@
    at once it must come out the same; where zlib is installed, as zlib has it too. */
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
-#define WSI_CODEC
 #include "../../ws.h"
 
 #ifdef __has_include
