@@ -4749,7 +4749,8 @@ static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *conf
     wsi_slice element, second;
     wsi_offer answer;
     uint8_t bits = wsi_handshake_window(config);
-    if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element) || wsi_text_next(&list, &second)
+    if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
+        || wsi_text_next(&list, &second)
         || !wsi_handshake_offered(element, &answer, true) || (!config->context && !answer.server_alone)
         || (bits < 15 && (!answer.server_bits || answer.server_bits > bits)))
         return false;
@@ -5062,8 +5063,13 @@ static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker) {
     wsi_memory_free(codecs->memory, unpacker, sizeof *unpacker);
 }
 
-typedef enum wsi_unpacked { WSI_UNPACKED_ALL, WSI_UNPACKED_PIECE, WSI_UNPACKED_BIG, WSI_UNPACKED_BAD, WSI_UNPACKED_MEMORY }
-    wsi_unpacked;
+typedef enum wsi_unpacked {
+    WSI_UNPACKED_ALL,
+    WSI_UNPACKED_PIECE,
+    WSI_UNPACKED_BIG,
+    WSI_UNPACKED_BAD,
+    WSI_UNPACKED_MEMORY
+} wsi_unpacked;
 
 /* Inflates the input, up to so many bytes in all; limit + 1 must not overflow. A zero byte fits behind them. */
 static wsi_unpacked wsi_unpacker_run(wsi_codecs *codecs, wsi_unpacker *unpacker, const wsi_context *context,
@@ -5422,6 +5428,7 @@ static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENS
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
     bool packed = e->deflate && (first ? size >= e->threshold : e->parts_packed);
+    uint8_t opcode;
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
@@ -5431,8 +5438,8 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
             return wsi_engine_refuse(e, WS_ERROR_MEMORY);
         packed = false;
     }
-    if (!wsi_engine_emit(e, (uint8_t)((first ? (int)type : WSI_CONTINUATION) | (first && packed ? WSI_PACKED : 0)), last,
-                         data, size)) {
+    opcode = (uint8_t)(first ? (int)type | (packed ? WSI_PACKED : 0) : WSI_CONTINUATION);
+    if (!wsi_engine_emit(e, opcode, last, data, size)) {
         if (packed)
             wsi_engine_unpacked(e);
         return false;
@@ -5915,7 +5922,8 @@ static wsi_step wsi_engine_hand_unpacked(wsi_engine *e, ws_event *event, wsi_unp
     return wsi_engine_hand(e, event, data, size, whole);
 }
 
-static wsi_step wsi_engine_after_unpacking(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
+static wsi_step wsi_engine_after_unpacking(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker,
+                                           wsi_unpacked unpacked) {
     bool all = unpacked == WSI_UNPACKED_ALL && !e->left, whole = all && e->final;
     size_t fresh = unpacker->out.size - unpacker->checked;
     if (unpacked > WSI_UNPACKED_PIECE)
@@ -6179,7 +6187,7 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_IN_USE: return "the port is in use; stop the other program or choose another port";
     case WS_ERROR_PERMISSION: return "no permission for this port; use one above 1023";
     case WS_ERROR_SYSTEM: return "the system refused a socket call; errno may say why";
-    case WS_ERROR_DESCRIPTORS: return "no descriptor left, or more than the loop's poller takes; close some or raise ulimit -n";
+    case WS_ERROR_DESCRIPTORS: return "no descriptor left, or more than the poller takes; raise ulimit -n";
     case WS_ERROR_RANDOM: return "the random source failed; without it a client must not send";
     case WS_ERROR_HANDSHAKE: return "the peer's opening handshake is wrong; is it a WebSocket endpoint?";
     case WS_ERROR_PROTOCOL: return "the peer broke the WebSocket framing rules";
@@ -6501,7 +6509,8 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
-                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "", engine->env.deflate);
+                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
+                             engine->env.deflate);
 }
 
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
@@ -11718,7 +11727,8 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
         return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family that has no address for us */
     if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !inet_ntop(ipv6 ? AF_INET6 : AF_INET, data + 16, host, sizeof host))
         return false;
-    return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2), text, room);
+    return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2),
+                                     text, room);
 }
 
 /* Reads a whole header; text becomes the client's address and port, or stays as it is. */
@@ -13428,8 +13438,8 @@ static bool wsi_files_lines(ws_request *request, wsi_slice path, uint64_t change
     if (!path.size || path.data[path.size - 1] == '/')
         path = wsi_text("index.html", 10);
     return wsi_request_type(request, wsi_files_type(path))
-           && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
-                                                         "Last-Modified: ")
+           && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
+                                                         "\r\nLast-Modified: ")
            && wsi_request_put(request, &request->lines, date, sizeof date)
            && wsi_request_text(request, &request->lines, "\r\n");
 }
@@ -14053,8 +14063,9 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
         || (config->proxies && !server->proxies))
         return WS_ERROR_MEMORY;
     if (!wsi_forward_list(server->proxies) || (server->proxy_protocol && !server->proxies))
-        return wsi_platform_say(&server->endpoint.loop->why, WS_ERROR_ARGUMENT, "proxies is a list of numeric addresses, "
-                                "ranges such as 10.0.0.0/8, and the word unix; proxy_protocol needs it");
+        return wsi_platform_say(&server->endpoint.loop->why, WS_ERROR_ARGUMENT,
+                                "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
+                                "proxy_protocol needs it");
     error = wsi_server_secure(server, config);
     return error ? error : wsi_server_open_port(server, config);
 }

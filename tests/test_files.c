@@ -151,11 +151,14 @@ static void test_escapes(void) {
 
 static void test_since(void) {
     static const struct { const char *date; int status; } cases[] = {
-        {"Sun, 06 Nov 1994 08:49:37 GMT", 304}, {"Sunday, 06-Nov-94 08:49:37 GMT", 304}, {"Sun Nov  6 08:49:37 1994", 304},
-        {"Sun, 06 Nov 1994 08:49:36 GMT", 200}, {"Fri, 01 Jan 2027 00:00:00 GMT", 304}, {"Sun Nov  6 08:49:36 1994", 200},
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 304}, {"Sunday, 06-Nov-94 08:49:37 GMT", 304}, {"Sun Nov  6 08:49:37 1994",
+        304},
+        {"Sun, 06 Nov 1994 08:49:36 GMT", 200}, {"Fri, 01 Jan 2027 00:00:00 GMT", 304}, {"Sun Nov  6 08:49:36 1994",
+        200},
         {"Monday, 01-Jan-90 00:00:00 GMT", 200}, {"yesterday", 200}, {"", 200}, {"Sun, 06 Nov 1994 08:49:37", 200},
         {"Sun, 06 Abc 1994 08:49:37 GMT", 200}, {"Sun, 00 Nov 1994 08:49:37 GMT", 200},
-        {"Sun, 06 Nov 1994 25:49:37 GMT", 200}, {"Sun, 06 Nov 1969 08:49:37 GMT", 200}, {"Sun, x6 Nov 1994 08:49:37 GMT", 200},
+        {"Sun, 06 Nov 1994 25:49:37 GMT", 200}, {"Sun, 06 Nov 1969 08:49:37 GMT", 200},
+        {"Sun, x6 Nov 1994 08:49:37 GMT", 200},
     };
     size_t i;
     if (!test_begin("If-Modified-Since: three forms of dates; what is none is passed over"))
@@ -166,7 +169,8 @@ static void test_since(void) {
         (void)snprintf(line, sizeof line, "If-Modified-Since: %s\r\n", cases[i].date);
         test_equal(peer_status(get("/a.css", line)), cases[i].status, cases[i].date, __FILE__, __LINE__);
     }
-    CHECK_EQ(peer_status(get("/a.css", "If-None-Match: \"x\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n")), 200);
+    CHECK_EQ(peer_status(get("/a.css", "If-None-Match: \"x\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n")),
+        200);
     NET_END();
 }
 

@@ -62,7 +62,8 @@ static const char *seen_with(const char *before, size_t size, const char *fields
         if (!i && strcmp(peer_seen, own) == 0)
             strcpy(peer_seen, "own");
         if (i && strcmp(first, "own") != 0 && *first)
-            test_memory(peer_seen, strlen(peer_seen), first, strlen(first), "HTTP and WebSocket agree", __FILE__, __LINE__);
+            test_memory(peer_seen, strlen(peer_seen), first, strlen(first), "HTTP and WebSocket agree", __FILE__,
+                __LINE__);
         if (!i)
             (void)snprintf(text, sizeof text, "%s", peer_seen);
     }
@@ -180,11 +181,14 @@ static const header bad[] = {
     HEADER("PROXY TCP4 1.2.3 5.6.7.8 1000 80\r\n", ""), HEADER("PROXY TCP4 ::1 ::1 1000 80\r\n", ""),
     HEADER("PROXY TCP6 1.2.3.4 1.2.3.4 1000 80\r\n", ""), HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 65536 80\r\n", ""),
     HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 x\r\n", ""), HEADER("PROXY TCP5 1.2.3.4 5.6.7.8 1000 80\r\n", ""),
-    HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 80\n", ""), HEADER("PROXY\r\n", ""), HEADER("PROXY  TCP4 1.2.3.4 5.6.7.8 1 2\r\n", ""),
+    HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 80\n", ""), HEADER("PROXY\r\n", ""),
+        HEADER("PROXY  TCP4 1.2.3.4 5.6.7.8 1 2\r\n", ""),
     HEADER("PROXY TCP4                                                                                            "
            "                     \r\n", ""),
-    HEADER(V2 "\x11\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""), HEADER(V2 "\x22\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
-    HEADER(V2 "\x21\x11\0\x0b\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""), HEADER(V2 "\x21\x21\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+    HEADER(V2 "\x11\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+        HEADER(V2 "\x22\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+    HEADER(V2 "\x21\x11\0\x0b\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+        HEADER(V2 "\x21\x21\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
     HEADER(V2 "\x21\x11\xff\xff\1\2\3\4", ""), HEADER(V2 "\x21\x41\0\0", ""), HEADER("\r\n\r\n\0\r\nQUIX", ""),
     HEADER("GET / HTTP/1.1\r\n", ""), HEADER("P", ""), HEADER(V2 "\x21\x13\0\0", ""), HEADER("proxy TCP4", ""),
 };

@@ -103,7 +103,8 @@ static void test_bad_bodies(void) {
         POST(CHUNKED, "5\r\nhelloX\r\n0\r\n\r\n"), POST(CHUNKED, "5\r\nhello\r\n0\r\n X\r\n\r\n"),
         POST(CHUNKED, "0\r\nbad trailer\r\n\r\n"), POST(CHUNKED, "0\r\nA: b\n\r\n"), POST(CHUNKED, "5;\r\nhello"),
         POST(CHUNKED, "5;a=\r\nhello"), POST(CHUNKED, "5;a=\"b\r\nhello"), POST(CHUNKED, "5;=b\r\nhello"),
-        POST(CHUNKED, "5=b\r\nhello"), POST(CHUNKED, "5,\r\nhello"), POST(CHUNKED, "5 \r\nhello"), POST(CHUNKED, "5\r\rhello"),
+        POST(CHUNKED, "5=b\r\nhello"), POST(CHUNKED, "5,\r\nhello"), POST(CHUNKED, "5 \r\nhello"), POST(CHUNKED,
+        "5\r\rhello"),
         POST(CHUNKED, "1000000000000000\r\n"), POST(CHUNKED, "0000000000000005\r\nhello"),
         POST(CHUNKED "Content-Length: 5\r\n", "5\r\n"), POST("Transfer-Encoding: gzip, chunked\r\n", "5\r\n"),
         POST("Transfer-Encoding: identity\r\n", ""), POST("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"),
@@ -160,7 +161,8 @@ static void test_limits(void) {
 /* Cut at every byte: the same answers, whatever comes together. */
 static void test_split(void) {
     static const char both[] = POST(CHUNKED, "3;x=\"y\"\r\nabc\r\n2\r\nde\r\n0\r\nT: u\r\n\r\n")
-                               POST("Content-Length: 3\r\n", "xyz") GET("/page") "GET /last HTTP/1.1\r\nHost: a\r\n\r\n";
+                               POST("Content-Length: 3\r\n", "xyz") GET("/page") "GET /last HTTP/1.1\r\nHost: "
+                               "a\r\n\r\n";
     static const char wanted[] = OK("5", "abcde") OK("3", "xyz")
         "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/plain; charset=utf-8\r\n\r\npage"
         NO("404", "Not Found", "9");
@@ -198,7 +200,8 @@ static void test_types(void) {
     start();
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         peer *p = net_connect();
-        (void)snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
+        (void)snprintf(text, sizeof text,
+            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
                        cases[i].type, strlen(cases[i].body), cases[i].body);
         peer_text(p, text);
         CHECK_EQ(peer_status(p), cases[i].status);
@@ -245,7 +248,8 @@ static void test_answers(void) {
         "HTTP/1.1 201 Created\r\nContent-Length: 3\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>",
         NULL,
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Type: application/json\r\n\r\n{\"a\":\"\\\"\"}",
-        "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 7\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>&lt;",
+        "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 7\r\nContent-Type: text/html; "
+        "charset=utf-8\r\n\r\n<p>&lt;",
         "HTTP/1.1 303 See Other\r\nContent-Length: 0\r\nLocation: /there\r\n\r\n",
         NO("500", "Internal Server Error", "21"), NO("500", "Internal Server Error", "21"),
         NO("500", "Internal Server Error", "21"),
@@ -254,7 +258,8 @@ static void test_answers(void) {
         "HTTP/1.1 204 No Content\r\n\r\n", NO("500", "Internal Server Error", "21"),
         "HTTP/1.1 304 Not Modified\r\n\r\n", NO("500", "Internal Server Error", "21"),
         "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nNot Found",
-        NO("500", "Internal Server Error", "21"), "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\nmine", "",
+        NO("500", "Internal Server Error", "21"), "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\nmine",
+            "",
     };
     size_t i;
     if (!test_begin("answers: text, data, JSON, HTML, redirect, cookies; what cannot be one is 500"))
@@ -285,7 +290,8 @@ static void test_slices(void) {
         {"0", true, true, 0, 0}, {"007", true, true, 7, 7}, {"-12", true, true, -12, -12}, {"1.5", false, true, 0, 1.5},
         {"007.25", false, true, 0, 7.25}, {"1e3", false, true, 0, 1000}, {"", false, false, 0, 0},
         {"-", false, false, 0, 0}, {"+1", false, false, 0, 0}, {" 1", false, false, 0, 0}, {"1 ", false, false, 0, 0},
-        {"1.", false, false, 0, 0}, {".5", false, false, 0, 0}, {"0x10", false, false, 0, 0}, {"--1", false, false, 0, 0},
+        {"1.", false, false, 0, 0}, {".5", false, false, 0, 0}, {"0x10", false, false, 0, 0}, {"--1", false, false, 0,
+        0},
         {"9223372036854775807", true, true, INT64_MAX, 9223372036854775807.0},
         {"9223372036854775808", false, true, 0, 9223372036854775808.0},
         {"-9223372036854775808", true, true, INT64_MIN, -9223372036854775808.0},

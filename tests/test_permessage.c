@@ -48,17 +48,23 @@ static void test_offers(void) {
         {PMD "; client_max_window_bits", PMD BOTH, PMD SB("12") CB("12")},
         {PMD CB("15"), PMD BOTH, PMD SB("12") CB("12")}, {PMD CB("9"), PMD BOTH CB("9"), PMD SB("12") CB("9")},
         {PMD CB("8"), PMD BOTH CB("8"), PMD SB("12") CB("8")}, {PMD SB("8"), PMD BOTH SB("8"), PMD CNC SB("8")},
-        {PMD SB("15"), PMD BOTH SB("15"), PMD CNC SB("12")}, {PMD SB("10") CB("\"10\""), PMD BOTH SB("10") CB("10"), PMD SB("10") CB("10")},
+        {PMD SB("15"), PMD BOTH SB("15"), PMD CNC SB("12")}, {PMD SB("10") CB("\"10\""), PMD BOTH SB("10") CB("10"),
+        PMD SB("10") CB("10")},
         {PMD SNC, PMD BOTH, PMD BOTH SB("12")}, {PMD CNC, PMD BOTH, PMD CNC SB("12")},
         {PMD CNC "; client_max_window_bits" SNC SB("9"), PMD BOTH SB("9"), PMD BOTH SB("9") CB("12")},
         /* the next offer counts where one is wrong */
-        {PMD SB("7") ", " PMD SB("9"), PMD BOTH SB("9"), PMD CNC SB("9")}, {"x, " PMD CB("11"), PMD BOTH CB("11"), PMD SB("12") CB("11")},
+        {PMD SB("7") ", " PMD SB("9"), PMD BOTH SB("9"), PMD CNC SB("9")}, {"x, " PMD CB("11"), PMD BOTH CB("11"),
+        PMD SB("12") CB("11")},
         {PMD SB("9") ", " PMD SB("10"), PMD BOTH SB("9"), PMD CNC SB("9")},
         /* declined */
-        {PMD SB("7"), "", ""}, {PMD SB("16"), "", ""}, {PMD SB("999"), "", ""}, {PMD SB("08"), "", ""}, {PMD SB("0"), "", ""},
-        {PMD SB("x"), "", ""}, {PMD SB("\"9"), "", ""}, {PMD SB("+9"), "", ""}, {PMD "; server_max_window_bits", "", ""},
-        {PMD CB("7"), "", ""}, {PMD CB("16"), "", ""}, {PMD CB("015"), "", ""}, {PMD SNC SNC, "", ""}, {PMD CNC CNC, "", ""},
-        {PMD SB("9") SB("9"), "", ""}, {PMD CB("9") CB("9"), "", ""}, {PMD "; client_max_window_bits; client_max_window_bits=9", "", ""},
+        {PMD SB("7"), "", ""}, {PMD SB("16"), "", ""}, {PMD SB("999"), "", ""}, {PMD SB("08"), "", ""}, {PMD SB("0"),
+        "", ""},
+        {PMD SB("x"), "", ""}, {PMD SB("\"9"), "", ""}, {PMD SB("+9"), "", ""}, {PMD "; server_max_window_bits", "",
+        ""},
+        {PMD CB("7"), "", ""}, {PMD CB("16"), "", ""}, {PMD CB("015"), "", ""}, {PMD SNC SNC, "", ""}, {PMD CNC CNC, "",
+        ""},
+        {PMD SB("9") SB("9"), "", ""}, {PMD CB("9") CB("9"), "", ""},
+        {PMD "; client_max_window_bits; client_max_window_bits=9", "", ""},
         {PMD SNC "=1", "", ""}, {PMD CNC "=true", "", ""}, {PMD "; unknown", "", ""}, {PMD "; unknown=1", "", ""},
         {"permessage-bzip2", "", ""}, {"x-webkit-deflate-frame", "", ""}, {"Permessage-Deflate", "", ""},
     };
@@ -76,12 +82,16 @@ static void test_offers(void) {
 
 static void test_answers(void) {
     static const struct { const char *answer; bool plain, context, nine; } cases[] = {
-        {PMD BOTH, true, true, false}, {PMD SNC, true, true, false}, {PMD, false, true, false}, {PMD CNC, false, true, false},
-        {PMD BOTH SB("9"), true, true, true}, {PMD BOTH SB("8"), true, true, true}, {PMD BOTH SB("10"), true, true, false},
+        {PMD BOTH, true, true, false}, {PMD SNC, true, true, false}, {PMD, false, true, false}, {PMD CNC, false, true,
+        false},
+        {PMD BOTH SB("9"), true, true, true}, {PMD BOTH SB("8"), true, true, true}, {PMD BOTH SB("10"), true, true,
+        false},
         {PMD BOTH SB("15"), true, true, false}, {PMD BOTH SB("9") CB("8"), true, true, true},
         {PMD BOTH SB("9") "; client_max_window_bits", false, false, false}, {PMD BOTH SB("16"), false, false, false},
-        {PMD BOTH CB("7"), false, false, false}, {PMD BOTH "; x", false, false, false}, {PMD BOTH SNC, false, false, false},
-        {PMD BOTH ", " PMD BOTH, false, false, false}, {PMD BOTH ", x", false, false, false}, {"x", false, false, false},
+        {PMD BOTH CB("7"), false, false, false}, {PMD BOTH "; x", false, false, false}, {PMD BOTH SNC, false, false,
+        false},
+        {PMD BOTH ", " PMD BOTH, false, false, false}, {PMD BOTH ", x", false, false, false}, {"x", false, false,
+        false},
         {"", false, false, false}, {PMD BOTH ";", false, false, false}, {"permessage-deflate=1", false, false, false},
         {PMD SNC "=1", false, false, false},
     };
@@ -92,11 +102,13 @@ static void test_answers(void) {
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         wsi_agreed agreed[3];
         memset(agreed, 0, sizeof agreed);
-        test_equal(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &plain, &agreed[0]), cases[i].plain, cases[i].answer,
+        test_equal(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &plain, &agreed[0]), cases[i].plain,
+            cases[i].answer,
                    __FILE__, __LINE__);
         test_equal(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &context, &agreed[1]), cases[i].context,
                    cases[i].answer, __FILE__, __LINE__);
-        test_equal(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &nine, &agreed[2]), cases[i].nine, cases[i].answer,
+        test_equal(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &nine, &agreed[2]), cases[i].nine,
+            cases[i].answer,
                    __FILE__, __LINE__);
         if (cases[i].plain) /* a second line */
             CHECK(!wsi_handshake_accepted(wsi_text_z(cases[i].answer), &plain, &agreed[0]));
@@ -140,9 +152,11 @@ static void test_frames(void) {
     static const struct { const char *name, *frames, *log; } good[] = {
         {"whole", "c1" HELLO, "t1:Hello"}, {"two fragments", "41<f248cd> 80<c9c90700>", "t1:Hello"},
         {"with a ping between", "41<f248cd> 89\"\" 80<c9c90700>", "t1:Hello"},
-        {"in bytes, with empty fragments", "41<f2> 00<> 00<48> 00<cd> 00<c9> 00<> 00<c9> 00<07> 00<00> 80<>", "t1:Hello"},
+        {"in bytes, with empty fragments", "41<f2> 00<> 00<48> 00<cd> 00<c9> 00<> 00<c9> 00<07> 00<00> 80<>",
+        "t1:Hello"},
         {"binary", "c2" HELLO, "b1:5"}, {"stored (7.2.3.3)", "c1<000500faff48656c6c6f00>", "t1:Hello"},
-        {"BFINAL (7.2.3.4)", "c1<f348cdc9c9070000>", "t1:Hello"}, {"two blocks (7.2.3.5)", "c1<f248050000 00ffffcac9c90700>", "t1:Hello"},
+        {"BFINAL (7.2.3.4)", "c1<f348cdc9c9070000>", "t1:Hello"}, {"two blocks (7.2.3.5)",
+        "c1<f248050000 00ffffcac9c90700>", "t1:Hello"},
         {"empty", "c1<00>", "t1:"}, {"plain ones between", "81\"a\" c1" HELLO " 81\"b\"", "t1:a t1:Hello t1:b"},
         {"first fragment empty", "41<> 80" HELLO, "t1:Hello"},
     };
@@ -283,10 +297,12 @@ static size_t document(char *out, size_t size, int kind) {
         char piece[120];
         int count;
         if (kind == 0)
-            count = snprintf(piece, sizeof piece, "{\"id\":%u,\"name\":\"user-%u\",\"tags\":[\"a\",\"b%u\"],\"ok\":true},",
+            count = snprintf(piece, sizeof piece,
+                "{\"id\":%u,\"name\":\"user-%u\",\"tags\":[\"a\",\"b%u\"],\"ok\":true},",
                              next() >> 20, next() >> 24, next() >> 28);
         else if (kind == 1)
-            count = snprintf(piece, sizeof piece, "%c%c%c", ' ' + (int)(next() >> 20) % 94, ' ' + (int)(next() >> 20) % 94,
+            count = snprintf(piece, sizeof piece, "%c%c%c", ' ' + (int)(next() >> 20) % 94,
+                ' ' + (int)(next() >> 20) % 94,
                              ' ' + (int)(next() >> 20) % 94);
         else
             count = snprintf(piece, sizeof piece, "%.*s", 1 + (int)(next() >> 26),
@@ -363,7 +379,8 @@ static void test_echoes(void) {
     echoes("context at the client", config_of(false, 0, 0), config_of(true, 0, 0), true);
     for (bits = 8; bits < 16; bits += 3)
         for (level = -1; level < 8; level += 4)
-            echoes(level < 0 ? "least memory" : level == 3 ? "level 3" : "level 7", config_of(bits % 2 == 0, bits, level),
+            echoes(level < 0 ? "least memory" : level == 3 ? "level 3" : "level 7", config_of(bits % 2 == 0, bits,
+                level),
                    config_of(bits % 2 == 0, 15, level), true);
 }
 
@@ -401,7 +418,7 @@ static void test_threshold(void) {
     p = open_with("/", PMD, PMD BOTH);
     peer_frames(p, "81*63");
     CHECK_FRAMES(p, "81*63");
-    peer_frames(p, "81\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"");
+    peer_frames(p, "81\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"");
     net_settle();
     CHECK(p->in.size > 2 && p->in.size < 20 && p->in.data[0] == 0xc1);
     p->in.size = 0;
@@ -463,7 +480,8 @@ static void test_idle(void) {
         (void)document(text, sizeof text, 0);
         for (i = 0; i < 20; i++)
             p[i] = open_with("/", kind ? PMD : "", kind ? PMD BOTH : "");
-        CHECK(ws_send_text(net.conns[1], "a message that is long enough to be compressed, for that the loop has its compressor"));
+        CHECK(ws_send_text(net.conns[1],
+            "a message that is long enough to be compressed, for that the loop has its compressor"));
         peer_frames(p[0], kind ? "c1" HELLO : "81\"Hello\"");
         peer_frames(p[0], kind ? "41<f248cd> 80<c9c90700>" : "81\"Hello\"");
         net_settle();
@@ -519,7 +537,8 @@ static void test_cuts(void) {
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
     static const uint8_t rest[] = {0xc1, 0x87, 0, 0, 0, 0, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, /* Hello */
-                                   0xc1, 0x85, 0, 0, 0, 0, 0xf2, 0x00, 0x11, 0x00, 0x00,             /* again, of the context */
+                                   0xc1, 0x85, 0, 0, 0, 0, 0xf2, 0x00, 0x11, 0x00, 0x00,
+                                   /* again, of the context */
                                    0x41, 0x83, 1, 2, 3, 4, 0xf2 ^ 1, 0x00 ^ 2, 0x11 ^ 3, 0x89, 0x80, 0, 0, 0, 0,
                                    0x80, 0x82, 0, 0, 0, 0, 0x00, 0x00};
     ws_deflate_config deflate = config_of(true, 15, 0);

@@ -247,8 +247,10 @@ static void test_base64url(void) {
 
 #ifndef WS_NO_TLS
 static void test_hmac(void) {
-    static const uint8_t wanted[] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7,
-                                     0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43};
+    static const uint8_t wanted[] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95,
+        0x75, 0xc7,
+                                     0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec,
+                                     0x38, 0x43};
     ws_session_config config = config_of(keys);
     uint8_t mac[32];
     if (!test_begin("HMAC-SHA256 of OpenSSL: RFC 4231 4.3; and a session by it"))
@@ -300,7 +302,8 @@ static void test_bad(void) {
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
         NET_END();
     }
-    CHECK(!ws_sessions(NULL, NULL) && !ws_session(NULL).data && !ws_conn_session(NULL).data && !ws_set_session(NULL, "1"));
+    CHECK(!ws_sessions(NULL, NULL) && !ws_session(NULL).data && !ws_conn_session(NULL).data && !ws_set_session(NULL,
+        "1"));
     start();
     CHECK(ws_http(net.server, "GET", "/long", too_long, NULL));
     CHECK_EQ(peer_status(ask("GET", "/long", NULL)), 200);

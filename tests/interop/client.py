@@ -52,7 +52,7 @@ async def serve_one(socket, path):
         socket.transport.abort()
     elif name == "wrong":  # by hand: the library itself would refuse to send that
         await socket.send("good so far")
-        socket.transport.write({"mask": b"\x81\x81\0\0\0\0x", "utf8": b"\x81\x01\xff", "bit": b"\xc1\x00",
+        socket.transport.write({"mask": b"\x81\x81\0\0\0\0x", "utf8": b"\x81\x01\xff", "bit": b"\xa1\x00",
                                 "cont": b"\x80\x00"}[path.split("/")[2]])
     elif name == "silent":
         await asyncio.sleep(60)

@@ -69,8 +69,11 @@ async function messages(url) {
 
 async function handshake(url) {
   const socket = await connect(url, [], { perMessageDeflate: true });
-  expect('no extension is chosen', socket.extensions === '');
+  expect('permessage-deflate is chosen', socket.extensions.startsWith('permessage-deflate'), socket.extensions);
   socket.terminate();
+  const plain = await connect(url, [], { perMessageDeflate: false });
+  expect('no extension is chosen unasked', plain.extensions === '');
+  plain.terminate();
   let problem = '';
   await connect(url, ['chat']).catch(error => { problem = error.message; });
   expect('no subprotocol is chosen', /took|sent no subprotocol/i.test(problem) || problem === '', problem);
@@ -86,7 +89,8 @@ async function failing(url) {
     ['bad UTF-8', [0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28], 1007],
     ['an impossible byte before the message ends', [0x01, 0x84, 0, 0, 0, 0, 0xf4, 0x90, 0x80, 0x80], 1007],
     ['a frame without mask', [0x81, 0x01, 0x61], 1002],
-    ['a reserved bit', [0xc1, 0x80, 0, 0, 0, 0], 1002],
+    ['a reserved bit', [0xa1, 0x80, 0, 0, 0, 0], 1002],
+    ['a compressed message that is cut off', [0xc1, 0x80, 0, 0, 0, 0], 1007],
     ['a length that is not minimal', [0x82, 0xfe, 0, 5, 0, 0, 0, 0], 1002],
     ['a length with the top bit', [0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], 1002],
     ['an announced gigabyte', [0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0], 1009],

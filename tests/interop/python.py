@@ -17,10 +17,12 @@ except ImportError:
     sys.exit(0)
 
 secure = None  # for wss: an ssl.SSLContext
+compression = "deflate"
 
 
 async def connect(url, **more):
     context = secure if url.startswith("wss:") else None
+    more = {"compression": compression, **more}
     return await asyncio.wait_for(websockets.connect(url, max_size=None, ssl=context, **more), 10)
 
 
@@ -49,6 +51,17 @@ async def messages(url):
     expect("1,000 messages keep their order", back == [str(number) for number in range(1000)])
     await socket.close()
     expect("close", socket.close_code == 1000, socket.close_code)
+
+
+async def plain(url):
+    """The same without permessage-deflate."""
+    global compression
+    compression = None
+    socket = await connect(url)
+    expect("none is chosen unasked", not socket.extensions)
+    await socket.close()
+    await messages(url)
+    compression = "deflate"
 
 
 async def closing(url):
@@ -85,7 +98,8 @@ async def failing(url):
 async def handshake(url):
     socket = await connect(url, subprotocols=["a", "b"])
     expect("no subprotocol is chosen", socket.subprotocol is None)
-    expect("no extension is chosen", not socket.extensions)
+    names = [extension.name for extension in socket.extensions]
+    expect("permessage-deflate is chosen", names == ["permessage-deflate"], names)
     await socket.close()
     socket = await connect(url, origin="https://elsewhere.example")
     expect("any origin may connect", await echo(socket, "x") == "x")
@@ -190,7 +204,7 @@ async def serve(words, path, functions):
 
 async def main():
     global secure
-    await part(serve, ("build/echo", "0"), "", (messages, closing, failing, handshake, crowd, slow_reader))
+    await part(serve, ("build/echo", "0"), "", (messages, plain, closing, failing, handshake, crowd, slow_reader))
     await part(serve, ("build/rooms", "0"), "ws/den", (rooms,))
     if not with_tls():
         skip("wss: no openssl here, or built without")

@@ -18,7 +18,8 @@ PROGRAM = 'build/interop/reader'
 SCRAPS = [b'{', b'}', b'[', b']', b',', b':', b'"', b'\\', b'\\u', b'\\ud800', b'\\udc00', b'\\n', b'0', b'-', b'.',
           b'e', b'E+', b'1', b'true', b'false', b'null', b'nul', b'NaN', b'Infinity', b'\xef\xbb\xbf', b'\x00', b'\x1f',
           b'\x7f', b'\xc3', b'\xa9', b'\xed\xa0\x80', b'\xf4\x90\x80\x80', b'\xe2\x80\xa8', b' ', b'\t', b'\r', b'\n',
-          b'\x0b', b"'", b'//', b'+', b'1e400', b'-0', b'00', b'1.', b'.5', b'9223372036854775807', b'9223372036854775808', b'1e19']
+          b'\x0b', b"'", b'//', b'+', b'1e400', b'-0', b'00', b'1.', b'.5', b'9223372036854775807',
+              b'9223372036854775808', b'1e19']
 random.seed(SEED)
 
 
