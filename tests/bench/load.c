@@ -268,10 +268,10 @@ static peer *open_all(void) {
     for (i = 0; i < want.connections; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = &peers[i]}};
         dial(&peers[i]);
-        if (!want.raw) {
+        if (!want.raw)
             ask(&peers[i]);
+        if (!want.raw || strcmp(want.mode, "room") == 0) /* the raw room greets: the peer is in it */
             hear(&peers[i]);
-        }
         if (want.tls)
             (void)fcntl(peers[i].descriptor, F_SETFL, O_NONBLOCK);
         (void)epoll_ctl(poller, EPOLL_CTL_ADD, peers[i].descriptor, &event);
