@@ -1,31 +1,36 @@
-/* A load generator for echo servers, without any code of ws.h: raw frames over poll(2). Each
-   connection keeps so many messages in flight; every byte that comes back is compared.
+/* A load generator without any code of ws.h: raw frames over epoll(7). Every byte that comes back
+   is compared. All messages in flight of a connection are written at once.
 
-     load PORT CONNECTIONS IN_FLIGHT SIZE MESSAGES text|binary|raw|tls|tls-raw
+     load [-m echo|room|connect|idle] [-c CONNECTIONS] [-p IN_FLIGHT] [-s SIZE] [-n MESSAGES]
+          [-t] [-r] [-e] [-S PID] PORT
 
-   tls is binary over TLS 1.3, certificates unverified. raw and tls-raw send the same bytes to an echo
-   without handshake and frames. Built with -DNO_TLS it needs no OpenSSL. */
-#define _POSIX_C_SOURCE 200809L
+   room: one connection sends to /room, all receive. connect: open, handshake, close, CONNECTIONS at a
+   time. idle: opens the connections and prints what the server's memory grows by each.
+   -t text; -r raw bytes: neither handshake nor frames; -e TLS 1.3, unverified; -S counts what the process
+   PID spends meanwhile: instructions if the system tells them, and CPU time. Linux. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #ifndef NO_TLS
 #include <openssl/ssl.h>
 #else
-typedef void SSL;
+typedef struct SSL SSL;
 #endif
-
-static const char request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 typedef struct batch { /* what one connection sends at a time, and what must come back */
     unsigned char *out, *in;
@@ -36,14 +41,36 @@ typedef struct peer {
     int descriptor;
     SSL *tls; /* NULL: plain */
     size_t sent, received;
+    uint64_t since;
+    bool waits_to_write;
 } peer;
 
+static struct {
+    const char *mode;
+    size_t connections, in_flight, size, messages;
+    bool text, raw, tls;
+    int server;
+    uint16_t port;
+} want = {"echo", 100, 1, 125, 60000, false, false, false, 0, 0};
+
+static int poller, counters[2] = {-1, -1}; /* of instructions in user space, and in the kernel */
+static batch all;
+static uint32_t *latencies; /* nanoseconds */
+static size_t measured, kept;
+
 static void fail(const char *what) {
-    perror(what);
+    fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "wrong");
     exit(1);
 }
 
-/* Bytes, or -1: not now, or never again. */
+static uint64_t now(clockid_t clock) {
+    struct timespec at = {0, 0};
+    (void)clock_gettime(clock, &at);
+    return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+}
+
+/* --- the wire ------------------------------------------------------------------------------ */
+
 #ifndef NO_TLS
 static void secure(peer *p) {
     static SSL_CTX *context;
@@ -78,10 +105,7 @@ static ssize_t take(const peer *p, void *data, size_t size, int flags) {
     return recv(p->descriptor, data, size, flags);
 }
 
-static bool more(const peer *p) {
-    (void)p;
-    return false;
-}
+static bool more(const peer *p) { return p->descriptor < 0; }
 #endif
 
 static size_t put_header(unsigned char *to, size_t size, unsigned opcode, bool masked) {
@@ -97,122 +121,302 @@ static size_t put_header(unsigned char *to, size_t size, unsigned opcode, bool m
     return used + (masked ? 4 : 0);
 }
 
-static void fill(batch *all, size_t size, size_t count, const char *kind) {
-    bool raw = strstr(kind, "raw") != NULL;
-    unsigned opcode = strcmp(kind, "text") == 0 ? 1 : 2;
+static void fill(void) {
     size_t n, i;
-    all->out = malloc((size + 14) * count);
-    all->in = malloc((size + 14) * count);
-    if (!all->out || !all->in)
+    all.out = malloc((want.size + 14) * want.in_flight);
+    all.in = malloc((want.size + 14) * want.in_flight);
+    if (!all.out || !all.in)
         fail("malloc");
-    for (n = 0; n < count; n++) {
-        unsigned char *out = all->out + all->out_size, *in = all->in + all->in_size;
-        size_t out_header = raw ? 0 : put_header(out, size, opcode, true);
-        size_t in_header = raw ? 0 : put_header(in, size, opcode, false);
-        for (i = 0; i < size; i++) {
+    for (n = 0; n < want.in_flight; n++) {
+        unsigned char *out = all.out + all.out_size, *in = all.in + all.in_size;
+        size_t out_header = want.raw ? 0 : put_header(out, want.size, want.text ? 1 : 2, true);
+        size_t in_header = want.raw ? 0 : put_header(in, want.size, want.text ? 1 : 2, false);
+        for (i = 0; i < want.size; i++) {
             in[in_header + i] = (unsigned char)(' ' + (i + n) % 95);
-            out[out_header + i] = in[in_header + i] ^ (raw ? 0 : out[out_header - 4 + (i & 3)]);
+            out[out_header + i] = in[in_header + i];
+            if (!want.raw)
+                out[out_header + i] ^= out[out_header - 4 + (i & 3)];
         }
-        all->out_size += out_header + size;
-        all->in_size += in_header + size;
+        all.out_size += out_header + want.size;
+        all.in_size += in_header + want.size;
     }
 }
 
-static void open_peer(peer *p, uint16_t port, const char *kind) {
-    struct sockaddr_in address;
+static void dial(peer *p) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
     int on = 1;
-    char answer[1024];
-    size_t got = 0;
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
+    address.sin_port = htons(want.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memset(p, 0, sizeof *p);
     p->descriptor = socket(AF_INET, SOCK_STREAM, 0);
     if (p->descriptor < 0 || connect(p->descriptor, (struct sockaddr *)&address, sizeof address) != 0
         || setsockopt(p->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
         fail("connect");
-    if (strncmp(kind, "tls", 3) == 0)
+    if (want.tls)
         secure(p);
-    if (strstr(kind, "raw"))
-        return;
-    if (put(p, request, sizeof request - 1, 0) != (ssize_t)(sizeof request - 1))
-        fail("send");
-    while (got < 4 || memcmp(answer + got - 4, "\r\n\r\n", 4) != 0) {
-        ssize_t n = take(p, answer + got, sizeof answer - got, 0);
+}
+
+static void ask(peer *p) {
+    char request[300];
+    int size = snprintf(request, sizeof request,
+                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                        strcmp(want.mode, "room") == 0 ? "/room" : "/");
+    if (want.raw ? put(p, "x", 1, 0) != 1 : put(p, request, (size_t)size, 0) != size)
+        fail("handshake");
+}
+
+static void hear(peer *p) { /* the answer, whole and right */
+    char answer[2048];
+    size_t got = 0;
+    for (;;) {
+        ssize_t n = take(p, answer + got, sizeof answer - 1 - got, 0);
         if (n <= 0)
             fail("handshake");
         got += (size_t)n;
+        answer[got] = 0;
+        if (want.raw || (got >= 4 && memcmp(answer + got - 4, "\r\n\r\n", 4) == 0))
+            break;
     }
+    errno = 0;
+    if (!want.raw && (strncmp(answer, "HTTP/1.1 101", 12) != 0 || !strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")))
+        fail("handshake");
 }
 
-static void push(peer *p, const batch *all) {
-    while (p->sent < all->out_size) {
-        ssize_t n = put(p, all->out + p->sent, all->out_size - p->sent, MSG_DONTWAIT);
+/* --- what the server spends ---------------------------------------------------------------- */
+
+static int count_instructions(bool kernel) {
+    struct perf_event_attr what;
+    memset(&what, 0, sizeof what);
+    what.type = PERF_TYPE_HARDWARE;
+    what.size = sizeof what;
+    what.config = PERF_COUNT_HW_INSTRUCTIONS;
+    what.exclude_kernel = !kernel;
+    what.exclude_user = kernel;
+    what.exclude_hv = 1;
+    return (int)syscall(SYS_perf_event_open, &what, want.server, -1, -1, 0);
+}
+
+static void spent(uint64_t sum[3]) {
+    clockid_t clock;
+    int i;
+    for (i = 0; i < 2; i++)
+        if (counters[i] < 0 || read(counters[i], &sum[i], sizeof sum[i]) != sizeof sum[i])
+            sum[i] = 0;
+    sum[2] = want.server && clock_getcpuclockid(want.server, &clock) == 0 ? now(clock) : 0;
+}
+
+static int by_size(const void *one, const void *other) {
+    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+static void note(uint64_t from) {
+    uint64_t took = now(CLOCK_MONOTONIC) - from;
+    if (kept < measured)
+        latencies[kept++] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
+}
+
+static double percentile(double share) { return kept ? latencies[(size_t)(share * (double)(kept - 1))] / 1000.0 : 0; }
+
+/* --- the patterns -------------------------------------------------------------------------- */
+
+static void push(peer *p) {
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = p}};
+    while (p->sent < all.out_size) {
+        ssize_t n = put(p, all.out + p->sent, all.out_size - p->sent, MSG_DONTWAIT);
         if (n <= 0)
-            return;
+            break;
         p->sent += (size_t)n;
     }
+    if (p->waits_to_write == (p->sent < all.out_size))
+        return;
+    p->waits_to_write = !p->waits_to_write;
+    event.events = p->waits_to_write ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    (void)epoll_ctl(poller, EPOLL_CTL_MOD, p->descriptor, &event);
 }
 
-/* Moves bytes both ways; true when a batch has come back whole and the next is on its way. */
-static bool pump(struct pollfd *slot, peer *p, const batch *all) {
+static void begin(peer *p) {
+    p->sent = 0;
+    p->since = now(CLOCK_MONOTONIC);
+    push(p);
+}
+
+static bool pull(peer *p) { /* true: the batch has come whole */
     static unsigned char bytes[1 << 20];
-    bool whole = false;
-    if (slot->revents & POLLOUT)
-        push(p, all);
-    if (slot->revents & POLLIN) {
-        do {
-            size_t room = all->in_size - p->received < sizeof bytes ? all->in_size - p->received : sizeof bytes;
-            ssize_t n = take(p, bytes, room, MSG_DONTWAIT);
-            if (n <= 0 && p->tls)
-                break; /* a part of a record */
-            if (n <= 0 || memcmp(bytes, all->in + p->received, (size_t)n) != 0) {
-                fprintf(stderr, "load: wrong bytes came back\n");
-                exit(1);
+    do {
+        size_t room = all.in_size - p->received < sizeof bytes ? all.in_size - p->received : sizeof bytes;
+        ssize_t n = take(p, bytes, room, MSG_DONTWAIT);
+        if (n < 0 && (p->tls || errno == EAGAIN))
+            break; /* a part of a record */
+        errno = 0;
+        if (n <= 0 || memcmp(bytes, all.in + p->received, (size_t)n) != 0)
+            fail(n <= 0 ? "connection ended" : "the bytes that came back");
+        p->received += (size_t)n;
+    } while (p->received < all.in_size && more(p));
+    if (p->received < all.in_size)
+        return false;
+    p->received = 0;
+    return true;
+}
+
+static peer *open_all(void) {
+    peer *peers = calloc(want.connections, sizeof *peers);
+    size_t i;
+    if (!peers)
+        fail("calloc");
+    for (i = 0; i < want.connections; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = &peers[i]}};
+        dial(&peers[i]);
+        if (!want.raw)
+            ask(&peers[i]);
+        if (!want.raw || strcmp(want.mode, "room") == 0) /* the raw room greets: the peer is in it */
+            hear(&peers[i]);
+        if (want.tls)
+            (void)fcntl(peers[i].descriptor, F_SETFL, O_NONBLOCK);
+        (void)epoll_ctl(poller, EPOLL_CTL_ADD, peers[i].descriptor, &event);
+    }
+    return peers;
+}
+
+static size_t echo_or_room(peer *peers, bool room) {
+    struct epoll_event ready[256];
+    size_t done = 0, whole = 0, i;
+    for (i = 0; i < (room ? 1 : want.connections); i++)
+        begin(&peers[i]);
+    while (done < want.messages) {
+        int n = epoll_wait(poller, ready, 256, 30000), at;
+        if (n <= 0)
+            fail("no answer");
+        for (at = 0; at < n; at++) {
+            peer *p = ready[at].data.ptr;
+            if (ready[at].events & EPOLLOUT)
+                push(p);
+            if (!(ready[at].events & ~(uint32_t)EPOLLOUT) || !pull(p))
+                continue;
+            done += want.in_flight;
+            if (!room || ++whole == want.connections) {
+                whole = 0;
+                p = room ? peers : p;
+                note(p->since);
+                begin(p);
             }
-            p->received += (size_t)n;
-        } while (more(p) && p->received < all->in_size);
-        if (p->received == all->in_size) {
-            whole = true;
-            p->sent = p->received = 0;
-            push(p, all);
         }
     }
-    slot->events = (short)(p->sent < all->out_size ? POLLIN | POLLOUT : POLLIN);
-    return whole;
+    return done;
+}
+
+static size_t connects(void) {
+    static const unsigned char bye[8] = {0x88, 0x82, 0, 0, 0, 0, 3, 0xe8};
+    peer *peers = calloc(want.connections, sizeof *peers);
+    unsigned char end[64];
+    size_t done = 0, i, part;
+    while (peers && done < want.messages) {
+        for (i = 0; i < want.connections; i++) {
+            dial(&peers[i]);
+            peers[i].since = now(CLOCK_MONOTONIC);
+            ask(&peers[i]);
+        }
+        for (i = 0; i < want.connections; i++) {
+            hear(&peers[i]);
+            if (!want.raw && put(&peers[i], bye, sizeof bye, 0) != sizeof bye)
+                fail("close");
+        }
+        for (i = 0; i < want.connections; i++) {
+            for (part = 0; !want.raw && part < 4;) {
+                ssize_t n = take(&peers[i], end + part, 4 - part, 0);
+                if (n <= 0)
+                    fail("close");
+                part += (size_t)n;
+            }
+            errno = 0;
+            if (!want.raw && (end[0] != 0x88 || end[1] != 2 || end[2] != 3 || end[3] != 0xe8))
+                fail("close");
+            (void)close(peers[i].descriptor);
+            note(peers[i].since);
+        }
+        done += want.connections;
+    }
+    return done;
+}
+
+static size_t server_memory(void) { /* bytes that are resident */
+    char path[64];
+    unsigned long pages = 0;
+    FILE *file;
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", want.server);
+    file = fopen(path, "r");
+    if (!file || fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (file)
+        (void)fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void arguments(int argc, char **argv) {
+    int letter;
+    while ((letter = getopt(argc, argv, "m:c:p:s:n:treS:")) != -1) {
+        switch (letter) {
+        case 'm': want.mode = optarg; break;
+        case 'c': want.connections = strtoul(optarg, NULL, 10); break;
+        case 'p': want.in_flight = strtoul(optarg, NULL, 10); break;
+        case 's': want.size = strtoul(optarg, NULL, 10); break;
+        case 'n': want.messages = strtoul(optarg, NULL, 10); break;
+        case 't': want.text = true; break;
+        case 'r': want.raw = true; break;
+        case 'e': want.tls = true; break;
+        case 'S': want.server = atoi(optarg); break;
+        default: exit(2);
+        }
+    }
+    if (optind + 1 != argc || !want.connections || !want.in_flight || !want.size) {
+        fprintf(stderr, "usage: see tests/bench/load.c\n");
+        exit(2);
+    }
+    want.port = (uint16_t)atoi(argv[optind]);
 }
 
 int main(int argc, char **argv) {
-    size_t connections, in_flight, messages, done = 0, i;
-    struct pollfd *slots;
-    peer *peers;
-    batch all = {NULL, NULL, 0, 0};
-    if (argc != 7) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS IN_FLIGHT SIZE MESSAGES text|binary|raw|tls|tls-raw\n");
-        return 2;
+    uint64_t before[3], after[3], start;
+    struct rlimit files;
+    size_t done, memory;
+    peer *peers = NULL;
+    arguments(argc, argv);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    connections = (size_t)atol(argv[2]);
-    in_flight = (size_t)atol(argv[3]);
-    messages = (size_t)atol(argv[5]);
-    fill(&all, (size_t)atol(argv[4]), in_flight, argv[6]);
-    slots = calloc(connections, sizeof *slots);
-    peers = calloc(connections, sizeof *peers);
-    if (!slots || !peers)
-        fail("calloc");
-    for (i = 0; i < connections; i++) {
-        open_peer(&peers[i], (uint16_t)atoi(argv[1]), argv[6]);
-        if (peers[i].tls)
-            (void)fcntl(peers[i].descriptor, F_SETFL, O_NONBLOCK);
-        slots[i].fd = peers[i].descriptor;
-        slots[i].events = POLLIN | POLLOUT;
+    poller = epoll_create1(0);
+    fill();
+    measured = want.messages + want.connections;
+    latencies = malloc(measured * sizeof *latencies);
+    if (!latencies)
+        fail("malloc");
+    memory = server_memory();
+    if (strcmp(want.mode, "connect") != 0)
+        peers = open_all();
+    if (strcmp(want.mode, "idle") == 0) {
+        printf("idle=%zu\n", (server_memory() - memory) / want.connections);
+        return 0;
     }
-    while (done < messages) {
-        if (poll(slots, (nfds_t)connections, 10000) <= 0)
-            fail("poll");
-        for (i = 0; i < connections; i++)
-            if (pump(&slots[i], &peers[i], &all))
-                done += in_flight;
+    if (want.server) {
+        counters[0] = count_instructions(false);
+        counters[1] = count_instructions(true);
     }
-    printf("%zu messages\n", done);
+    spent(before);
+    start = now(CLOCK_MONOTONIC);
+    done = peers ? echo_or_room(peers, strcmp(want.mode, "room") == 0) : connects();
+    start = now(CLOCK_MONOTONIC) - start;
+    spent(after);
+    qsort(latencies, kept, sizeof *latencies, by_size);
+    printf("messages=%zu rate=%.0f p50=%.1f p99=%.1f p999=%.1f", done, (double)done * 1e9 / (double)start,
+           percentile(0.5), percentile(0.99), percentile(0.999));
+    if (counters[0] >= 0)
+        printf(" user=%.0f", (double)(after[0] - before[0]) / (double)done);
+    if (counters[1] >= 0)
+        printf(" kernel=%.0f", (double)(after[1] - before[1]) / (double)done);
+    if (after[2])
+        printf(" cpu=%.0f", (double)(after[2] - before[2]) / (double)done);
+    printf("\n");
     return 0;
 }
