@@ -56,7 +56,7 @@ CASES = (
     ("too long once escaped", request("repeat", '["\\"",32000]'), error(-32603, 1)),
     ("too long a batch", "[" + ",".join([request("repeat", '["x",30000]')] * 3) + "]",
      lambda answer: [len(one.get("result", "")) for one in answer] == [30000, 30000, 0] and error(-32603, 1)(answer[2])),
-    ("an id that leaves no room", request("fly", id='"id":"' + "x" * 65400 + '",'), error(-32603)),
+    ("an id that leaves no room", request("fly", id='"id":"' + "x" * 65470 + '",'), error(-32603)),
     ("a batch of numbers", "[1,2,3]", lambda answer: len(answer) == 3 and all(map(error(-32600), answer))),
     ("a mixed batch", f'[{request("sum", "[1]")},{request("sum", id="")},{request("fly")},1]',
      lambda answer: len(answer) == 3 and result(1)(answer[0]) and error(-32601, 1)(answer[1])
