@@ -1,0 +1,206 @@
+/* Logging in: a form, a signed cookie, and a WebSocket that knows who is there. From the top of the tree:
+
+       cc -O2 -o session examples/session.c -lssl -lcrypto
+       SESSION_KEY=$(openssl rand -hex 16) ./session     then open http://127.0.0.1:8000/
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const char usage[] =
+    "usage: session [port] [--host ADDR]\n"
+    "Serves a page for those who have logged in: as ann with the password apple, or as bob with banana. Port 8000 and\n"
+    "address 127.0.0.1 unless told; port 0 takes a free one. The environment's SESSION_KEY signs the sessions, and\n"
+    "OLD_SESSION_KEY, if it is set, is still good; without a key one is made, and sessions end with the program.\n";
+
+/* A real program keeps hashes of passwords (argon2, bcrypt), and never the passwords. */
+static const struct { const char *name, *password; } users[] = {{"ann", "apple"}, {"bob", "banana"}};
+
+static const char head[] =
+    "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+    "<meta name='viewport' content='width=device-width, initial-scale=1'>\n<title>Session</title>\n"
+    "<link rel='icon' href='data:,'>\n"
+    "<style>\n"
+    "  :root { color-scheme: light dark; --line: #8884; --accent: #3b6fe0 }\n"
+    "  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 24rem; margin: 14vh auto; padding: 0 1.2rem }\n"
+    "  form { display: grid; gap: .8rem }\n"
+    "  label { display: grid; gap: .2rem }\n"
+    "  input { font: inherit; padding: .5rem .8rem; border: 1px solid var(--line); border-radius: .5rem }\n"
+    "  button { font: inherit; padding: .5rem 1.1rem; border: 0; border-radius: .5rem; color: #fff;\n"
+    "    background: var(--accent) }\n"
+    "  #said { min-height: 3rem; margin: 1.2rem 0; font-size: 1.3rem; overflow-wrap: anywhere }\n"
+    "  .error { color: #d33; min-height: 1.6rem; margin: 0 }\n"
+    "</style>\n</head>\n<body>\n";
+
+static const char login_page[] =
+    "%-s<h1>Who are you?</h1>\n"
+    "<form method='post' action='/login'>\n"
+    "  <label>Name <input name='name' value='%.*s' autocomplete='username' required autofocus></label>\n"
+    "  <label>Password <input name='password' type='password' autocomplete='current-password' required></label>\n"
+    "  <p class='error' role='alert'>%s</p>\n"
+    "  <button>Log in</button>\n"
+    "</form>\n</body>\n</html>\n";
+
+static const char home_page[] =
+    "%-s<h1>Hello, %s</h1>\n"
+    "<p id='said'>Connecting ...</p>\n"
+    "<form method='post' action='/logout'><button>Log out</button></form>\n"
+    "<script>\n"
+    "const said = document.getElementById('said');\n"
+    "function connect() {\n"
+    "  const socket = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host + '/ws');\n"
+    "  socket.onmessage = event => {\n"
+    "    const { you, tabs } = JSON.parse(event.data);\n"
+    "    said.textContent = 'The socket knows you as ' + you + ', in ' + tabs + (tabs === 1 ? ' tab.' : ' tabs.');\n"
+    "  };\n"
+    "  socket.onclose = event => {\n"
+    "    if (event.code === 1008) location.reload(); // logged out\n"
+    "    else setTimeout(connect, 1000);\n"
+    "  };\n"
+    "}\n"
+    "connect();\n"
+    "</script>\n</body>\n</html>\n";
+
+static ws_loop *loop; /* here, for the signal handler */
+
+/* Who a session is of; "" for nobody. */
+static const char *user_of(ws_message session, char *name, size_t size) {
+    if (!ws_json_text(session, "user", name, size))
+        name[0] = 0;
+    return name;
+}
+
+static void ask(ws_request *request, int status, ws_slice name, const char *problem) {
+    ws_reply_html(request, status, login_page, head, (int)name.size, name.data ? name.data : "", problem);
+}
+
+static void home(ws_request *request, void *unused) {
+    char name[32];
+    (void)unused;
+    if (*user_of(ws_session(request), name, sizeof name))
+        ws_reply_html(request, 200, home_page, head, name);
+    else
+        ask(request, 200, ws_request_form(request, "name"), "");
+}
+
+/* One answer for a wrong name and a wrong password: who has an account here is nobody's business. */
+static void log_in(ws_request *request, void *unused) {
+    ws_slice name = ws_request_form(request, "name"), password = ws_request_form(request, "password");
+    (void)unused;
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        if (ws_slice_is(name, users[i].name) && ws_slice_is(password, users[i].password)) {
+            if (ws_set_session(request, "{'user':%s}", users[i].name))
+                ws_redirect(request, "/");
+            else
+                ws_reply(request, 503, "text/plain", "no memory for a session");
+            return;
+        }
+    }
+    ask(request, 401, name, "Wrong name or password.");
+}
+
+static void tell_tabs(ws_server *server, const char *name) {
+    ws_server_broadcast_json(server, name, "{'you':%s,'tabs':%zu}", name, ws_room_count(server, name));
+}
+
+/* All sockets of this user end with 1008; their pages load again, and ask. */
+static void log_out(ws_request *request, void *unused) {
+    ws_server *server = ws_request_server(request);
+    char name[32];
+    ws_id ids[64];
+    (void)unused;
+    if (*user_of(ws_session(request), name, sizeof name)) {
+        size_t count = ws_room_members(server, name, ids, 64);
+        for (size_t i = 0; i < count && i < 64; i++)
+            ws_close(ws_find(loop, ids[i]), WS_CLOSE_POLICY, "logged out");
+    }
+    ws_set_session(request, NULL);
+    ws_redirect(request, "/");
+}
+
+/* A socket of nobody is closed with 1008, not refused: a page sees that code, and does not come back for ever. */
+static void enter(ws_conn *conn) {
+    char name[32];
+    if (!*user_of(ws_conn_session(conn), name, sizeof name)) {
+        ws_close(conn, WS_CLOSE_POLICY, "log in first");
+    } else if (ws_join(conn, name)) {
+        tell_tabs(ws_conn_server(conn), name);
+    }
+}
+
+static void leave(ws_conn *conn, ws_close_info why) {
+    char name[32];
+    (void)why;
+    if (*user_of(ws_conn_session(conn), name, sizeof name))
+        tell_tabs(ws_conn_server(conn), name);
+}
+
+static void stop(int number) {
+    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    ws_shutdown(loop, 2000);
+}
+
+static bool arguments(int count, char **words, ws_server_config *config) {
+    for (int i = 1; i < count; i++) {
+        char *end;
+        long port = strtol(words[i], &end, 10);
+        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
+            config->host = words[++i];
+        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+            config->port = (uint16_t)port;
+        else {
+            fprintf(stderr, "session: cannot make sense of \"%s\"\n%s", words[i], usage);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* 128 bits of the system's randomness as text; "" if that fails, which ws_sessions refuses. */
+static const char *made_key(void) {
+    static char key[33];
+    unsigned char bytes[16];
+    FILE *file = fopen("/dev/urandom", "rb");
+    if (file && fread(bytes, 1, sizeof bytes, file) == sizeof bytes)
+        for (size_t i = 0; i < sizeof bytes; i++)
+            snprintf(key + 2 * i, 3, "%02x", bytes[i]);
+    if (file)
+        fclose(file);
+    return key;
+}
+
+int main(int argc, char **argv) {
+    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 1024, .body = 4096}};
+    const char *key = getenv("SESSION_KEY");
+    const char *keys[] = {key && *key ? key : made_key(), getenv("OLD_SESSION_KEY"), NULL};
+    ws_session_config sessions = {.keys = keys, .seconds = 8 * 3600};
+    ws_handler handler = {.on_open = enter, .on_close = leave};
+    ws_server *server;
+    ws_error error;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!arguments(argc, argv, &config))
+        return 2;
+    loop = ws_loop_new(NULL);
+    server = ws_listen(loop, &config);
+    ws_sessions(server, &sessions);
+    ws_http(server, "GET", "/", home, NULL);
+    ws_http(server, "POST", "/login", log_in, NULL);
+    ws_http(server, "POST", "/logout", log_out, NULL);
+    ws_route(server, "/ws", &handler);
+    if (!ws_loop_error(loop)) {
+        signal(SIGINT, stop);
+        signal(SIGTERM, stop);
+        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
+        fflush(stdout);
+    }
+    error = ws_run(loop); /* returns at once when something above has failed */
+    if (error)
+        fprintf(stderr, "session: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
+}
