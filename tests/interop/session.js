@@ -29,7 +29,8 @@ async function session(browser) {
   await appears('the socket knows', page, shows, 'The socket knows you as ann, in 1 tab.');
   await picture(page, 'session-home-desktop');
   const [cookie] = await page.context().cookies();
-  expect('the cookie is HttpOnly and SameSite=Lax', cookie.httpOnly && cookie.sameSite === 'Lax', JSON.stringify(cookie));
+  expect('the cookie is HttpOnly and SameSite=Lax', cookie.httpOnly && cookie.sameSite === 'Lax',
+    JSON.stringify(cookie));
   expect('scripts do not see it', await page.evaluate(() => document.cookie) === '');
   await page.reload();
   await appears('a reload stays logged in', page, shows, 'The socket knows you as ann, in 1 tab.');
@@ -55,7 +56,7 @@ async function session(browser) {
 
   expect('session ends with status 0', await stop(server) === 0);
   const again = await start('session', port);
-  await appears('with its server back, sockets and sessions are', page, shows, 'The socket knows you as ann, in 2 tabs.');
+  await appears('with its server back, sockets and sessions are', page, shows, 'knows you as ann, in 2 tabs.');
   await Promise.all([page.waitForNavigation(), page.click('button')]);
   await appears('log out', page, shows, 'Who are you?');
   await appears('the other tab is logged out, too', second, shows, 'Who are you?');

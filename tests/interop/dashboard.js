@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+// Chromium's page of dashboard.c: figures and lines that move; readers that are slow; a server that comes back.
+'use strict';
+const net = require('net');
+const { appears, desktop, expect, phone, picture, run, start, stop, visit } = require('./kit');
+
+const text = id => document.getElementById(id).textContent;
+const ink = page => page.evaluate(() => {
+  const canvas = document.getElementById('cpu-line');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0, left = canvas.width;
+  for (let i = 3; i < data.length; i += 4) if (data[i]) { sum++; left = Math.min(left, (i >> 2) % canvas.width); }
+  return { sum, left, width: canvas.width };
+});
+
+// A socket that asks for a WebSocket and then reads nothing: how much was pushed at it is seen at the end.
+function sleeper(port) {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.write(`GET /ws HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`
+    + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n');
+  socket.pause();
+  return socket;
+}
+
+async function dashboard(browser) {
+  const { server, address, port } = await start('dashboard', 0, '--every', '100');
+  const asleep = sleeper(port);
+  const page = await visit(browser, address, 'dashboard', desktop);
+  await appears('dashboard: connected', page, () => document.getElementById('state').textContent === 'Live');
+  for (const [id, form] of [['cpu', '^\\d+ %$'], ['memory', '^\\d+ %$'], ['load', '^\\d+\\.\\d\\d$'],
+    ['network', '^\\d+\\.\\d KiB/s$']]) {
+    await appears(`${id} has a figure`, page, ([name, form]) => new RegExp(form)
+      .test(document.getElementById(name).textContent), [id, form]);
+  }
+  await page.waitForTimeout(500);
+  const before = await ink(page);
+  await page.waitForTimeout(1500);
+  const after = await ink(page);
+  expect('a line is drawn', before.sum > 0, JSON.stringify(before));
+  expect('and moves to the left', after.left < before.left, JSON.stringify([before, after]));
+  await picture(page, 'dashboard-desktop');
+  const memory = await page.evaluate(text, 'memory');
+  expect('the figures are sane', parseInt(memory, 10) > 0 && parseInt(memory, 10) <= 100, memory);
+  const small = await visit(browser, address, 'phone', { ...phone, colorScheme: 'dark' });
+  await appears('a new page has the past at once', small, () => history.cpu.length >= 10);
+  await small.waitForTimeout(300);
+  expect('it is as wide as a phone', await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await picture(small, 'dashboard-phone-dark');
+  expect('who does not read keeps nobody waiting', !asleep.destroyed);
+  asleep.destroy();
+  expect('dashboard ends with status 0', await stop(server) === 0);
+  await appears('the page says that it lost its server', page, () => /Not connected/
+    .test(document.getElementById('state').textContent));
+  const again = await start('dashboard', port, '--every', '100');
+  await appears('and comes back', page, () => document.getElementById('state').textContent === 'Live'
+    && history.cpu.length > 2);
+  expect('dashboard ends with status 0 again', await stop(again.server) === 0);
+}
+
+run(dashboard);
