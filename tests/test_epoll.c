@@ -1,4 +1,6 @@
 /* POLL, LOOP: more connections than select takes, on the default config. */
+#include "calls.h"
+
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
@@ -128,8 +130,46 @@ static void test_many(void) {
     (void)setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* The calls of epoll fail while a loop is made, or while it moves. */
+static void test_faults(void) {
+    static const calls_kind kinds[] = {CALLS_EPOLL_CREATE, CALLS_EPOLL_CTL};
+    ws_loop_config config;
+    int i, descriptor;
+    if (!test_begin("epoll: a call fails: a clear error, or the loop stays on select; nothing leaks"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.poller = WS_POLLER_EPOLL;
+    for (i = 0; i < 2; i++) {
+        calls_reset();
+        calls.fail_at[kinds[i]] = 1;
+        calls.error = EMFILE;
+        calls.inside = true;
+        net_start_loop(&config);
+        calls_reset();
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_DESCRIPTORS);
+        NET_END();
+    }
+    CHECK(net_start());
+    descriptor = net.loop->poll.descriptor;
+    for (i = 1; i <= 2; i++) {
+        calls_reset();
+        calls.fail_at[CALLS_EPOLL_CTL] = (size_t)i;
+        calls.error = ENOMEM;
+        calls.inside = true;
+        CHECK(!wsi_poll_move(&net.loop->poll));
+        calls_reset();
+        CHECK(!net.loop->poll.moved && net.loop->poll.descriptor == descriptor);
+        CHECK(net_serves());
+    }
+    CHECK(wsi_poll_move(&net.loop->poll) && net_serves());
+    NET_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
+#if defined(__linux__) && !defined(WS_NO_EPOLL)
+    test_faults();
+#endif
     test_many();
     return test_finish();
 }
