@@ -11,6 +11,9 @@ FUZZ_SECONDS = 60
 CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start
+TESTS += $(addprefix $(BUILD)/epoll_test_,loop server rooms reentrancy security sockets threads)
+endif
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -76,6 +79,11 @@ clean:
 $(BUILD)/test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/epoll_test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) $(CPPFLAGS) -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL $(CFLAGS) $(SANITIZE) -pthread $< -o $@ \
+		$(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
 
 $(BUILD)/test_no_tls: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)

@@ -8121,21 +8121,25 @@ static bool wsi_poll_open(wsi_poll *poll) {
     return poll->descriptor >= 0;
 }
 
-/* Takes everything from select to epoll or kqueue. false, with errno: all stays as it was. What this round has not
-   given out yet is found again by the next. */
+/* Gives one of select's sources to epoll or kqueue, or takes it back; for select its interest stays. */
+static bool wsi_poll_carry(wsi_poll *poll, wsi_source *source, bool there) {
+    unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
+    bool done = !source || wsi_kernel_set(poll, source, there ? interest : (unsigned)WS_NONE);
+    if (source)
+        source->link.interest = (uint8_t)interest;
+    return done;
+}
+
+/* Takes everything from select to epoll or kqueue. false, with errno: all stays as it was, and the new poller's
+   descriptor is kept. What this round has not given out yet is found again by the next. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error;
     bool done = wsi_poll_open(poll);
-    for (i = 0; done && i <= poll->highest; i++) {
-        wsi_source *source = poll->sources[i];
-        unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
-        done = !source || wsi_kernel_set(poll, source, interest);
-        if (source)
-            source->link.interest = (uint8_t)interest;
-    }
+    for (i = 0; done && i <= poll->highest; i++)
+        done = wsi_poll_carry(poll, poll->sources[i], true);
     error = errno;
-    if (!done)
-        wsi_poll_free(poll);
+    while (!done && i > 0)
+        (void)wsi_poll_carry(poll, poll->sources[--i], false);
     errno = error;
     poll->moved = done;
     return done;
@@ -8724,7 +8728,8 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
 static void wsi_loop_choose(ws_loop *loop, ws_poller poller, bool keeps) {
     loop->poll.stays = poller == WS_POLLER_SELECT;
     if (poller == WS_POLLER_EPOLL && !wsi_poll_move(&loop->poll))
-        (void)wsi_loop_fail(loop, wsi_platform_error());
+        (void)wsi_loop_fail_said(loop, wsi_platform_say(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
+                                                        strerror(errno)));
     if (poller == WS_POLLER_AUTO && keeps)
         (void)wsi_poll_open(&loop->poll);
 }

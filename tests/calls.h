@@ -31,18 +31,27 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/epoll.h>
+#endif
 
 typedef enum calls_kind {
     CALLS_RECV, CALLS_SEND, CALLS_SENDMSG, CALLS_ACCEPT, CALLS_SELECT, CALLS_PIPE, CALLS_FCNTL,
     CALLS_SOCKET, CALLS_BIND, CALLS_LISTEN, CALLS_SETSOCKOPT, CALLS_READ, CALLS_WRITE,
     CALLS_SHUTDOWN, CALLS_CONNECT, CALLS_GETSOCKOPT, CALLS_SOCKETPAIR, CALLS_GETADDRINFO, CALLS_THREAD,
-    CALLS_ENTROPY, CALLS_KINDS
+    CALLS_ENTROPY, CALLS_EPOLL_CREATE, CALLS_EPOLL_CTL, CALLS_EPOLL_WAIT, CALLS_KINDS
 } calls_kind;
+
+#if defined(WSI_POLLER_DEFAULT)
+enum { CALLS_WAIT = CALLS_EPOLL_WAIT }; /* with which the loops of this test wait */
+#else
+enum { CALLS_WAIT = CALLS_SELECT };
+#endif
 
 static const char *const calls_names[CALLS_KINDS] = {
     "recv", "send", "sendmsg", "accept", "select", "pipe", "fcntl", "socket", "bind", "listen",
     "setsockopt", "read", "write", "shutdown", "connect", "getsockopt", "socketpair", "getaddrinfo",
-    "pthread_create", "getentropy"};
+    "pthread_create", "getentropy", "epoll_create1", "epoll_ctl", "epoll_wait"};
 
 typedef struct calls_state {
     bool inside;                /* the library runs */
@@ -176,6 +185,20 @@ static inline int calls_entropy(void *data, size_t size) {
     return calls_hit(CALLS_ENTROPY) ? -1 : getentropy(data, size);
 }
 
+#if defined(__linux__)
+static inline int calls_epoll_create(int flags) {
+    return calls_hit(CALLS_EPOLL_CREATE) ? -1 : epoll_create1(flags);
+}
+
+static inline int calls_epoll_ctl(int poller, int operation, int fd, struct epoll_event *event) {
+    return calls_hit(CALLS_EPOLL_CTL) ? -1 : epoll_ctl(poller, operation, fd, event);
+}
+
+static inline int calls_epoll_wait(int poller, struct epoll_event *events, int most, int timeout) {
+    return calls_hit(CALLS_EPOLL_WAIT) ? -1 : epoll_wait(poller, events, most, timeout);
+}
+#endif
+
 /* --- names --- */
 
 typedef struct calls_name {
@@ -305,6 +328,9 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #define socketpair calls_socketpair
 #define pthread_create calls_thread
 #define getentropy calls_entropy
+#define epoll_create1 calls_epoll_create
+#define epoll_ctl calls_epoll_ctl
+#define epoll_wait calls_epoll_wait
 #define getaddrinfo calls_getaddrinfo
 #define freeaddrinfo calls_freeaddrinfo
 

@@ -607,20 +607,20 @@ static void test_system_refuses(void) {
     }
 }
 
-static void test_select_fails(void) {
+static void test_wait_fails(void) {
     static const struct {
         int error;
         ws_error wanted;
     } rows[] = {{EINTR, WS_OK}, {ENOMEM, WS_OK}, {EAGAIN, WS_OK}, {EBADF, WS_ERROR_SYSTEM}, {EINVAL, WS_ERROR_SYSTEM}};
     size_t i;
     for (i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!test_begin("loop: select fails with %d", rows[i].error))
+        if (!test_begin("loop: %s fails with %d", calls_names[CALLS_WAIT], rows[i].error))
             continue;
         calls_reset();
         CHECK(net_start());
         (void)ws_after(net.loop, 1, fired, "timer");
         net.now++;
-        calls.fail_at[CALLS_SELECT] = 1;
+        calls.fail_at[CALLS_WAIT] = 1;
         calls.error = rows[i].error;
         calls.inside = true;
         CHECK_EQ(ws_run_once(net.loop, 0), rows[i].wanted == WS_OK);
@@ -652,7 +652,7 @@ static void test_no_endless_loop(void) {
         calls.fail_after = true;
         for (kind = CALLS_RECV; kind <= CALLS_ACCEPT; kind++)
             calls.fail_at[kind] = 1;
-        calls.fail_at[CALLS_READ] = 1;
+        calls.fail_at[CALLS_READ] = calls.fail_at[CALLS_WAIT] = 1;
         calls.inside = true;
         for (int round = 0; round < 10; round++)
             CHECK(ws_run_once(net.loop, 0));
@@ -790,7 +790,7 @@ int main(int argc, char **argv) {
     test_port_in_use();
     test_bad_address();
     test_system_refuses();
-    test_select_fails();
+    test_wait_fails();
     test_no_endless_loop();
     test_small_memory();
     test_sizes_of_receive();

@@ -446,6 +446,7 @@ static void nothing(ws_loop *loop, int descriptor, unsigned ready, void *user) {
 
 static void test_fd_setsize(void) {
     struct rlimit before;
+    ws_loop_config forced;
     peer *open, *waiting[3];
     int i;
     if (!test_begin("select past FD_SETSIZE: refused cleanly, the server serves on"))
@@ -454,8 +455,9 @@ static void test_fd_setsize(void) {
         test_skip("the limit of descriptors cannot be raised");
         return;
     }
-    CHECK(net_start());
-    net.loop->poll.stays = true;
+    memset(&forced, 0, sizeof forced);
+    forced.poller = WS_POLLER_SELECT;
+    CHECK(net_start_with(&forced, NULL));
     open = net_peer("/");
     for (i = 0; i < 3; i++) {
         waiting[i] = net_connect();
@@ -483,9 +485,6 @@ static void test_fd_setsize(void) {
     CHECK(!ws_watch(net.loop, FD_SETSIZE + 6, WS_WRITE, nothing, NULL));
     peer_frames(open, "81\"x\"");
     CHECK_FRAMES(open, "81\"x\"");
-    ws_loop_config forced;
-    memset(&forced, 0, sizeof forced);
-    forced.poller = WS_POLLER_SELECT;
     ws_loop *other = ws_loop_new(&forced); /* its pipe lies beyond */
     CHECK_EQ(ws_loop_error(other), WS_ERROR_DESCRIPTORS);
     CHECK_EQ(ws_run(other), WS_ERROR_DESCRIPTORS);
@@ -499,14 +498,16 @@ static void test_fd_setsize(void) {
 
 static void test_listen_past_setsize(void) {
     struct rlimit before;
+    ws_loop_config forced;
     if (!test_begin("select past FD_SETSIZE: a listening socket there is an error"))
         return;
     if (!raise_limit(FD_SETSIZE + 200, &before)) {
         test_skip("the limit of descriptors cannot be raised");
         return;
     }
-    net_start_loop(NULL);
-    net.loop->poll.stays = true;
+    memset(&forced, 0, sizeof forced);
+    forced.poller = WS_POLLER_SELECT;
+    net_start_loop(&forced);
     fill_to(FD_SETSIZE + 1);
     CHECK(ws_listen(net.loop, NULL) == NULL);
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_DESCRIPTORS);
