@@ -9740,7 +9740,8 @@ static inline void wsi_conn_leave_window(ws_conn *conn) {
 static void wsi_conn_process(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_event event;
-    while (!conn->broken && !(conn->paused = conn->engine.state != WSI_CLOSED && wsi_conn_full(conn))
+    while (!conn->broken
+           && !(conn->paused = conn->queue.first && conn->engine.state != WSI_CLOSED && wsi_conn_full(conn))
            && wsi_engine_next(&conn->engine, &loop->window, &event)) {
         if (event.type == WS_EVENT_MESSAGE)
             wsi_conn_message(conn, event.message);
