@@ -55,7 +55,8 @@ CASES = (
     ("too long an answer", request("repeat", '["ha",1000000]'), error(-32603, 1)),
     ("too long once escaped", request("repeat", '["\\"",32000]'), error(-32603, 1)),
     ("too long a batch", "[" + ",".join([request("repeat", '["x",30000]')] * 3) + "]",
-     lambda answer: [len(one.get("result", "")) for one in answer] == [30000, 30000, 0] and error(-32603, 1)(answer[2])),
+     lambda answer: [len(one.get("result", "")) for one in answer] == [30000, 30000, 0]
+     and error(-32603, 1)(answer[2])),
     ("an id that leaves no room", request("fly", id='"id":"' + "x" * 65470 + '",'), error(-32603)),
     ("a batch of numbers", "[1,2,3]", lambda answer: len(answer) == 3 and all(map(error(-32600), answer))),
     ("a mixed batch", f'[{request("sum", "[1]")},{request("sum", id="")},{request("fly")},1]',
