@@ -143,7 +143,7 @@ typedef struct ws_loop ws_loop;     /* waits for sockets, timers and other threa
 typedef struct ws_server ws_server; /* a listening port with its routes and rooms */
 typedef struct ws_conn ws_conn;     /* one WebSocket connection */
 typedef struct ws_request ws_request; /* one over HTTP, or one that asks for a WebSocket, until it is answered */
-typedef uint64_t ws_id;             /* names a connection or timer for ever; 0 names none */
+typedef uint64_t ws_id;             /* names a connection, timer or kept request for ever; 0 names none */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
 
@@ -202,9 +202,10 @@ typedef struct ws_limits {
 } ws_limits;
 
 /* permessage-deflate (RFC 7692), which a server takes when a client offers it, and a client offers. Without context
-   a connection costs no memory for it between messages: compressor (72 KiB), decompressor (8 KiB) and a message's
-   buffer are the loop's. With context messages become smaller, and each connection holds, with W = 1 << window_bits,
-   5 * W / 4 for what it receives and for what it sends 72 KiB and W at level 1, 75 KiB and 7 * W above. */
+   a connection costs no memory for it between messages: compressor (52 KiB at level 1), decompressor (8 KiB) and a
+   message's buffer are the loop's. With context messages become smaller, and each connection holds, with
+   W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
+   20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). */
 typedef struct ws_deflate_config {
     bool off;            /* never */
     bool context;        /* each message may refer to those before it (context takeover) */
@@ -2768,15 +2769,17 @@ static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io)
     return WSI_INFLATE_NEXT;
 }
 
+/* In which the lengths of the codes for lengths come (RFC 1951 3.2.7). */
+static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+
 static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
-    static const uint8_t order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
     static const uint32_t repeats[3] = {WSI_INFLATE_BASE(3, 2) | WSI_INFLATE_PREVIOUS, WSI_INFLATE_BASE(3, 3),
                                         WSI_INFLATE_BASE(11, 7)};
     wsi_inflate_alphabet alphabet;
     for (; z->have < z->length_codes; z->have++) {
         if (!wsi_inflate_need(z, io, 3))
             return WSI_INFLATE_INPUT;
-        z->lengths[order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
+        z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
     }
     alphabet.plain = 16;
     alphabet.bits = WSI_INFLATE_LENGTH_BITS;
@@ -3034,7 +3037,7 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 
 /*
 >> DEFLATE ================================================================================
-   Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES.
+   Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES, INFLATE.
 
    Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
    Bytes of memory, W being 1 << window_bits; with takeover W * 3 / 2 besides, at least W + 256:
@@ -3329,8 +3332,6 @@ typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
     uint8_t lengths[19];
 } wsi_deflate_head;
 
-static const uint8_t wsi_deflate_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
-
 static void wsi_deflate_item(wsi_deflate_head *head, unsigned symbol, unsigned extra) {
     head->items[head->count++] = (uint16_t)(symbol | extra << 5);
     head->frequency[symbol]++;
@@ -3383,7 +3384,7 @@ static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
     wsi_deflate_runs(z, head);
     bits += head->frequency[16] * 2u + head->frequency[17] * 3u + head->frequency[18] * 7u;
     bits += wsi_deflate_codes(z, head->frequency, head->codes, head->lengths, 19, 7);
-    while (!head->lengths[wsi_deflate_order[head->orders - 1]])
+    while (!head->lengths[wsi_inflate_lengths_order[head->orders - 1]])
         head->orders--;
     return bits + 3 + 14 + head->orders * 3;
 }
@@ -3394,7 +3395,7 @@ static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
     wsi_deflate_put(out, 4 | (head->literals - 257) << 3 | (head->distances - 1) << 8 | (head->orders - 4) << 13, 17);
     wsi_deflate_flush(out);
     for (i = 0; i < head->orders; i++) {
-        wsi_deflate_put(out, head->lengths[wsi_deflate_order[i]], 3);
+        wsi_deflate_put(out, head->lengths[wsi_inflate_lengths_order[i]], 3);
         wsi_deflate_flush(out);
     }
     for (i = 0; i < head->count; i++) {
@@ -4180,9 +4181,15 @@ static uint64_t wsi_http_days(uint64_t year, unsigned month) {
 
 /* Writes "Sun, 06 Nov 1994 08:49:37 GMT", 29 characters, of seconds since 1970. */
 static void wsi_http_date(char out[29], uint64_t seconds) {
-    uint64_t days = seconds / 86400, year = 1970 + days / 366;
+    uint64_t days, year, parts[3];
     unsigned month = 11, i;
-    const uint64_t parts[] = {seconds / 3600 % 24, seconds / 60 % 60, seconds % 60};
+    if (seconds > 253402300799u) /* the last that four digits of a year can tell */
+        seconds = 253402300799u;
+    days = seconds / 86400;
+    year = 1970 + days / 366;
+    parts[0] = seconds / 3600 % 24;
+    parts[1] = seconds / 60 % 60;
+    parts[2] = seconds % 60;
     while (wsi_http_days(year + 1, 0) <= days)
         year++;
     while (wsi_http_days(year, month) > days)
@@ -4194,12 +4201,11 @@ static void wsi_http_date(char out[29], uint64_t seconds) {
     out[6] = (char)('0' + (days + 1) % 10);
     memcpy(out + 8, wsi_http_months + month * 3, 3);
     memcpy(out + 11, " 0000 00:00:00 GMT", 18);
-    (void)wsi_text_decimal(out + 12, year % 10000 < 1970 ? 9999 : year);
+    (void)wsi_text_decimal(out + 12, year);
     for (i = 0; i < 3; i++) {
         out[17 + i * 3] = (char)('0' + parts[i] / 10);
         out[18 + i * 3] = (char)('0' + parts[i] % 10);
     }
-    out[16] = out[25] = ' ';
 }
 
 typedef struct wsi_http_time {
@@ -5234,7 +5240,7 @@ static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
 /*
 >> ENGINE =================================================================================
    One connection's protocol, both roles: bytes in, events and bytes out (RFC 6455 4 to 8).
-   Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME.
+   Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, PERMESSAGE.
 
    The bytes at hand lie in a window: the loop's receive buffer, or the connection's own held
    bytes. Frames are parsed and unmasked there and handed out from there. A later fragment's
@@ -7884,7 +7890,7 @@ static void wsi_select_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, 
 
 /* --- epoll, kqueue, or neither: open, control, fetch, is_file --- */
 
-#if !defined(WS_NO_EPOLL) && defined(__linux__) && !defined(WSI_KQUEUE_SHIM)
+#if !defined(WS_NO_EPOLL) && defined(__linux__)
 #include <sys/epoll.h>
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
@@ -7928,10 +7934,8 @@ static bool wsi_kernel_is_file(int descriptor) {
 }
 
 #elif !defined(WS_NO_EPOLL) && (defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) \
-    || defined(__NetBSD__) || defined(__DragonFly__) || defined(WSI_KQUEUE_SHIM))
-#if !defined(WSI_KQUEUE_SHIM) /* a stand-in of the tests */
+    || defined(__NetBSD__) || defined(__DragonFly__))
 #include <sys/event.h>
-#endif
 #include <sys/stat.h>
 
 static int wsi_kernel_open(void) {
@@ -8719,12 +8723,12 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
     return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
 }
 
-/* A loop that may move gets the new poller's descriptor now: later there would be no number left that a foreign
-   select can take. A blocking client's (keeps false) costs none before it is needed. */
 #ifndef WSI_POLLER_DEFAULT
 #define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* the tests run once more with another */
 #endif
 
+/* A loop that may move gets the new poller's descriptor now: later there would be no number left that a foreign
+   select can take. A blocking client's (keeps false) costs none before it is needed. */
 static void wsi_loop_choose(ws_loop *loop, ws_poller poller, bool keeps) {
     loop->poll.stays = poller == WS_POLLER_SELECT;
     if (poller == WS_POLLER_EPOLL && !wsi_poll_move(&loop->poll))
@@ -11591,7 +11595,7 @@ WS_API void ws_free(ws_conn *conn) {
 /*
 >> FORWARD ================================================================================
    Who is at the other end, by the word of proxies that the config trusts: X-Forwarded-For, and the PROXY
-   protocol, version 1 and 2. Calls BYTES, TEXT, PLATFORM.
+   protocol, version 1 and 2. Calls BYTES, TEXT, HTTP, PLATFORM.
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -11649,7 +11653,7 @@ static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
 /* An address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
 static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     const char *colon = text.size ? (const char *)memchr(text.data, ':', text.size) : NULL;
-    wsi_slice host = text, rest = text;
+    wsi_slice host = text;
     uint64_t port;
     if (colon && (text.data[0] == '[' || !memchr(colon + 1, ':', (size_t)(text.data + text.size - colon - 1)))) {
         if (!wsi_http_authority(text, 0, &host, &port))
@@ -11657,7 +11661,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
         if (text.data[0] == '[')
             host = wsi_text(host.data + 1, host.size - 2);
     }
-    return rest.size < 64 && wsi_platform_address(host, address);
+    return text.size < 64 && wsi_platform_address(host, address);
 }
 
 /* Walks one line of X-Forwarded-For from its end: as long as the peer is trusted, the address before it is the
@@ -11747,7 +11751,8 @@ static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_
 /*
 >> SESSION ================================================================================
    Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
-   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, TLS.
+   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
+   TLS.
 */
 
 #ifndef WS_NO_JSON
@@ -11942,9 +11947,10 @@ static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memor
 
 /*
 >> SERVER =================================================================================
-   Rooms, routes, pages, requests and their hooks, listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE,
-   FRAME, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION. Prefixes: wsi_server_, wsi_room_, wsi_route_,
-   wsi_request_. Handlers of HTTP and sessions will have their place at wsi_server_request.
+   Rooms, routes, pages, files, requests with their hooks and handlers, listening. Calls MEMORY, TEXT, UTF8, PRINT,
+   JSON, HTTP, HANDSHAKE, FRAME, PERMESSAGE, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION, FORWARD, SESSION.
+   Prefixes: wsi_server_, wsi_room_, wsi_route_, wsi_files_, wsi_request_, wsi_kept_ (a request that outlives its
+   callback). Every request passes wsi_server_request.
 */
 
 enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
@@ -12242,8 +12248,7 @@ static void wsi_server_pack(ws_loop *loop, const ws_conn *conn, wsi_broadcast *b
     message.size = loop->codecs.packed.size;
     *packed = broadcast->plain;
     packed->block = NULL;
-    if (!wsi_server_frame(loop, message, true, packed))
-        packed->block = NULL;
+    (void)wsi_server_frame(loop, message, true, packed);
 }
 
 /* What this member gets. One that keeps a context gets it plain: what a policy drops would be missing in it. */

@@ -461,11 +461,22 @@ static void on_drain_mark(ws_conn *conn, unsigned number) {
     mark(ws_buffered(conn) == 0 ? "drained" : "early");
 }
 
+/* Sends to a peer that does not read until the system's buffers are full, and ours. */
+static void fill_up(const char *text) {
+    size_t sent = 0;
+    do {
+        while (sent < 10000 && ws_send_text(net.conns[1], text))
+            sent++;
+        net_settle();
+    } while (sent < 10000 && ws_buffered(net.conns[1]) < 20000);
+    CHECK(sent < 10000);
+}
+
 static void test_backpressure(void) {
     ws_server_config config;
     static char text[1000];
     peer *p, *other;
-    size_t sent = 0;
+    int i;
     if (!test_begin("While open: Backpressure"))
         return;
     memset(&config, 0, sizeof config);
@@ -477,12 +488,8 @@ static void test_backpressure(void) {
     net_small_buffers();
     p = net_open_with("/", 8192);
     p->deaf = true;
-    do { /* until the system's buffers are full, too */
-        while (sent < 10000 && ws_send_text(net.conns[1], text))
-            sent++;
-        net_settle();
-    } while (sent < 10000 && ws_buffered(net.conns[1]) < 20000);
-    CHECK(sent < 10000 && ws_last_error(net.conns[1]) == WS_ERROR_BUFFERED);
+    fill_up(text);
+    CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_BUFFERED);
     CHECK(ws_buffered(net.conns[1]) >= 20000 && ws_buffered(net.conns[1]) < 20000 + (64 << 10)); /* one gather more */
     peer_frames(p, "81\"not read yet\""); /* above the limit nothing is read */
     net_settle();
@@ -493,12 +500,16 @@ static void test_backpressure(void) {
     CHECK(ws_broadcast_text(net.conns[2], "r", "news"));
     CHECK_FRAMES(other, "81\"news\"");
     CHECK_EQ(ws_state(net.conns[1]), WS_OPEN);
+    p->deaf = false;
+    for (i = 0; i < 8000 && (net.received < 12 || !*seen); i++)
+        (void)net_round(200);
+    CHECK_EQ(net.received, 12); /* it is read now */
+    CHECK_STR(seen, "drained ");
+    p->deaf = true;
+    fill_up(text);
     CHECK(ws_room_slow(net.server, "r", WS_SLOW_CLOSE) && ws_broadcast_text(net.conns[2], "r", "more"));
     CHECK_EQ(ws_state(net.conns[1]), WS_CLOSING);
     CHECK_FRAMES(other, "81\"more\"");
-    p->deaf = false;
-    net_settle();
-    CHECK(strstr(seen, "early") == NULL);
     NET_END();
 }
 
@@ -648,7 +659,7 @@ static void test_shutdown(void) {
     CHECK_LOG("o1 o2 c1:1012::y");
     net_wait(1001); /* the other one says nothing: dropped at the deadline */
     CHECK_LOG("c2:1006::n");
-    CHECK(!deaf->ended || net.closed == 2);
+    CHECK(deaf->ended);
     NET_END();
 }
 

@@ -181,6 +181,7 @@ static void test_dates(void) {
         {951782400, "Tue, 29 Feb 2000 00:00:00 GMT"}, {951868799, "Tue, 29 Feb 2000 23:59:59 GMT"},
         {4107542399u, "Sun, 28 Feb 2100 23:59:59 GMT"}, {4107542400u, "Mon, 01 Mar 2100 00:00:00 GMT"},
         {1735689599, "Tue, 31 Dec 2024 23:59:59 GMT"}, {253402300799u, "Fri, 31 Dec 9999 23:59:59 GMT"},
+        {253402300800u, "Fri, 31 Dec 9999 23:59:59 GMT"}, {UINT64_MAX, "Fri, 31 Dec 9999 23:59:59 GMT"},
     };
     char text[29];
     uint64_t seconds, i;

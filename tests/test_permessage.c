@@ -386,14 +386,12 @@ static void test_echoes(void) {
 
 static void test_ratio(void) {
     static char text[1024];
-    ws_handler handler;
     ws_message message;
     peer *p;
-    size_t plain = 0, packed = 0, i;
+    size_t plain = 0, packed, i;
     if (!test_begin("1 KiB of JSON with context: at most 0.30 of it on the wire"))
         return;
     CHECK(start_deflate(config_of(true, 15, 0), NULL));
-    memset(&handler, 0, sizeof handler);
     p = open_with("/", PMD "; client_max_window_bits", PMD);
     seed = 7;
     for (i = 0; i < 200; i++) {
