@@ -943,6 +943,7 @@ typedef struct wsi_engine {
 typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
     uint8_t *base;
     size_t message, pos, end;
+    size_t reply;     /* where the next message's reply may begin: see wsi_engine_whole */
     uint8_t *patched; /* where a zero byte stands in for `saved` */
     uint8_t saved;
 } wsi_window;
@@ -986,11 +987,15 @@ struct ws_engine {
 #define WS_ASSERT(x) assert(x)
 #endif
 
-/* Keeps what is rare out of the functions that each message passes through. */
+/* What each message passes through is one piece of code (WSI_INLINE); what is rare, or long, is kept out of it. */
 #if defined(__GNUC__)
 #define WSI_RARE static __attribute__((noinline, cold))
+#define WSI_APART static __attribute__((noinline))
+#define WSI_INLINE static inline __attribute__((always_inline))
 #else
 #define WSI_RARE static
+#define WSI_APART static
+#define WSI_INLINE static inline
 #endif
 
 /*
@@ -1111,6 +1116,9 @@ static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     memcpy(&word, bytes, 8);
     return word;
 }
+
+/* The bits that ASCII leaves 0. */
+#define WSI_BYTES_HIGH 0x8080808080808080u
 
 /* Sixteen: one register of SSE2 or NEON where the compiler offers it. */
 #if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
@@ -1403,16 +1411,15 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 
 /* Returns the offset of the first byte at or after i that is not ASCII, or size. */
 static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
-    const uint64_t high_bits = 0x8080808080808080u;
     for (; size - i >= 64; i += 64) {
         wsi_wide a = wsi_wide_or(wsi_wide_load(data + i), wsi_wide_load(data + i + 16));
         wsi_wide b = wsi_wide_or(wsi_wide_load(data + i + 32), wsi_wide_load(data + i + 48));
-        if (wsi_wide_any(wsi_wide_or(a, b), high_bits))
+        if (wsi_wide_any(wsi_wide_or(a, b), WSI_BYTES_HIGH))
             break;
     }
-    while (size - i >= 16 && !wsi_wide_any(wsi_wide_load(data + i), high_bits))
+    while (size - i >= 16 && !wsi_wide_any(wsi_wide_load(data + i), WSI_BYTES_HIGH))
         i += 16;
-    if (size - i >= 8 && !(wsi_bytes_word(data + i) & high_bits))
+    if (size - i >= 8 && !(wsi_bytes_word(data + i) & WSI_BYTES_HIGH))
         i += 8;
     while (i < size && data[i] < 0x80)
         i++;
@@ -4926,43 +4933,93 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
     return 2 + extended;
 }
 
-/* XORs with the key, 64 bytes at a time. to may be from, or lie before it and overlap. */
-static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
-    uint32_t half;
-    uint64_t whole;
-    wsi_wide wide;
+/* XORs fewer than 16 bytes: two words that overlap, both read before one is written. */
+static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
+    uint8_t seen = 0;
+    size_t i;
+    if (size >= 8) {
+        uint64_t first = wsi_bytes_word(from), last = wsi_bytes_word(from + size - 8);
+        uint32_t turned;
+        memcpy(&turned, twice + (size & 3), 4);
+        first ^= wsi_bytes_word(twice);
+        last ^= (uint64_t)turned << 32 | turned;
+        memcpy(to, &first, 8);
+        memcpy(to + size - 8, &last, 8);
+        return !((first | last) & WSI_BYTES_HIGH);
+    }
+    for (i = 0; i < size; i++) {
+        to[i] = from[i] ^ twice[i & 3];
+        seen |= to[i];
+    }
+    return seen < 0x80;
+}
+
+typedef struct wsi_frame_block { /* 64 bytes of a payload */
+    wsi_wide a, b, c, d;
+} wsi_frame_block;
+
+static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_wide key) {
+    wsi_frame_block block;
+    block.a = wsi_wide_xor(wsi_wide_load(from), key);
+    block.b = wsi_wide_xor(wsi_wide_load(from + 16), key);
+    block.c = wsi_wide_xor(wsi_wide_load(from + 32), key);
+    block.d = wsi_wide_xor(wsi_wide_load(from + 48), key);
+    return block;
+}
+
+static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block) {
+    memcpy(to, &block->a, 16); /* the four by themselves stay in registers */
+    memcpy(to + 16, &block->b, 16);
+    memcpy(to + 32, &block->c, 16);
+    memcpy(to + 48, &block->d, 16);
+}
+
+static inline wsi_wide wsi_frame_block_bits(const wsi_frame_block *block) {
+    return wsi_wide_or(wsi_wide_or(block->a, block->b), wsi_wide_or(block->c, block->d));
+}
+
+/* XORs with the key. to may be from, or lie before it and overlap. With watch it returns whether what comes out is
+   ASCII: the bits are at hand. What does not fill a block at the end is done together with bytes before it, in a block (or 16
+   bytes) that is read first: no loop over the rest. */
+WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
+    uint8_t twice[8];
+    uint32_t turned;
+    wsi_wide wide, seen, last;
     size_t i = 0;
-    memcpy(&half, key, 4);
-    whole = (uint64_t)half << 32 | half;
-    wide = wsi_wide_of(whole);
-    for (; i + 64 <= size; i += 64) {
-        wsi_wide a = wsi_wide_xor(wsi_wide_load(from + i), wide);
-        wsi_wide b = wsi_wide_xor(wsi_wide_load(from + i + 16), wide);
-        wsi_wide c = wsi_wide_xor(wsi_wide_load(from + i + 32), wide);
-        wsi_wide d = wsi_wide_xor(wsi_wide_load(from + i + 48), wide);
-        memcpy(to + i, &a, 16);
-        memcpy(to + i + 16, &b, 16);
-        memcpy(to + i + 32, &c, 16);
-        memcpy(to + i + 48, &d, 16);
+    memcpy(twice, key, 4);
+    memcpy(twice + 4, key, 4);
+    if (size < 16)
+        return wsi_frame_mask_few(to, from, size, twice);
+    memcpy(&turned, twice + (size & 3), 4);
+    wide = wsi_wide_of(wsi_bytes_word(twice));
+    last = wsi_wide_of((uint64_t)turned << 32 | turned);
+    if (size >= 64) {
+        wsi_frame_block end = wsi_frame_block_of(from + size - 64, last);
+        seen = wsi_frame_block_bits(&end);
+        for (; size - i > 64; i += 64) {
+            wsi_frame_block block = wsi_frame_block_of(from + i, wide);
+            wsi_frame_block_put(to + i, &block);
+            seen = wsi_wide_or(seen, wsi_frame_block_bits(&block));
+        }
+        wsi_frame_block_put(to + size - 64, &end);
+    } else {
+        seen = last = wsi_wide_xor(wsi_wide_load(from + size - 16), last);
+        for (; size - i > 16; i += 16) {
+            wsi_wide part = wsi_wide_xor(wsi_wide_load(from + i), wide);
+            memcpy(to + i, &part, 16);
+            seen = wsi_wide_or(seen, part);
+        }
+        memcpy(to + size - 16, &last, 16);
     }
-    for (; i + 16 <= size; i += 16) {
-        wsi_wide a = wsi_wide_xor(wsi_wide_load(from + i), wide);
-        memcpy(to + i, &a, 16);
-    }
-    if (i + 8 <= size) {
-        whole ^= wsi_bytes_word(from + i);
-        memcpy(to + i, &whole, 8);
-        i += 8;
-    }
-    if (i + 4 <= size) {
-        uint32_t word;
-        memcpy(&word, from + i, 4);
-        word ^= half;
-        memcpy(to + i, &word, 4);
-        i += 4;
-    }
-    for (; i < size; i++)
-        to[i] = from[i] ^ key[i & 3];
+    return watch && !wsi_wide_any(seen, WSI_BYTES_HIGH);
+}
+
+static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
+    (void)wsi_frame_mask_some(to, from, size, key, false);
+}
+
+static bool wsi_frame_mask_text(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
+    return wsi_frame_mask_some(to, from, size, key, true);
 }
 
 /* The key for the payload behind its first `done` bytes. */
@@ -6030,37 +6087,45 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     return wsi_engine_payload(e, window, event);
 }
 
-/* The common case, and nothing else: an unfragmented message that lies in the window whole. What
-   is in any way unusual, wrong included, is left to wsi_engine_frame. */
-static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event) {
-    uint8_t *data = window->base + window->pos;
-    const uint8_t *key;
-    size_t here = window->end - window->pos, size;
-    size_t header = e->env->role == WS_ROLE_SERVER ? 6 : 2;
-    if (here < 8 || e->in_frame || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82)
-        || data[1] >> 7 != (header == 6))
+/* The common case, and nothing else: an unfragmented message that lies in the window whole. What is in any way
+   unusual, wrong included, is left to wsi_engine_frame. A client's payload moves down as it is unmasked: to where
+   the reply's header, which has no key, fits between it and the reply before, so that an echo is sent from here. */
+WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event) {
+    uint8_t *data = window->base + window->pos, *to;
+    size_t here = window->end - window->pos, size, header = e->env->role == WS_ROLE_SERVER ? 6 : 2;
+    bool ascii = false, masked = header == 6, text;
+    if (here < 8 || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82) || data[1] >> 7 != masked)
         return false;
     size = data[1] & 0x7fu;
-    if (size == 126) {
+    if (size > 125) {
+        if (size == 127 || data[2] * 256u + data[3] < 126)
+            return false;
         size = (size_t)data[2] << 8 | data[3];
-        header += size < 126 ? 14 : 2; /* not minimal: never fits */
-    } else if (size == 127) {
-        return false;
+        header += 2;
     }
-    if (header > 8 || here < header + size || size > e->env->limits.message)
+    if (here - header < size || size > e->env->limits.message)
         return false;
-    key = header < 6 ? data : data + header - 4;
-    wsi_engine_unmask(e, data + header, data + header, size, key);
-    if (data[0] == 0x81 && !wsi_utf8_valid(data + header, size)) {
-        wsi_engine_unmask(e, data + header, data + header, size, key); /* as it came */
-        return false;
-    }
+    text = data[0] == 0x81;
     window->pos += header + size;
-    wsi_window_patch(window, data + header + size);
+    if (masked) {
+        to = window->base + window->reply + (size < 126 ? 2 : 4);
+        if (text)
+            ascii = wsi_frame_mask_text(to, data + header, size, data + header - 4);
+        else
+            wsi_frame_mask(to, data + header, size, data + header - 4);
+        to[size] = 0; /* before window->pos */
+    } else {
+        to = data + header;
+        wsi_window_patch(window, to + size);
+    }
+    if (text && !ascii && !wsi_utf8_valid(to, size)) {
+        (void)wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+        return false;
+    }
     event->type = WS_EVENT_MESSAGE;
-    event->message.data = data + header;
+    event->message.data = to;
     event->message.size = size;
-    event->message.type = data[0] == 0x81 ? WS_TEXT : WS_BINARY;
+    event->message.type = text ? WS_TEXT : WS_BINARY;
     return true;
 }
 
@@ -6084,12 +6149,12 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     return step == WSI_STEP_EVENT;
 }
 
-static bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) {
+WSI_INLINE bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) {
     return (e->state == WSI_OPEN && wsi_engine_whole(e, window, event)) || wsi_engine_any(e, window, event);
 }
 
 /* The next event in the window. false: none is whole yet. Its data lives until the next call. */
-static inline bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
+WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_window_restore(window);
     if (window->pos == window->end && e->state != WSI_CLOSED && !e->owing)
         return false;
@@ -6112,7 +6177,7 @@ static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8
 /* A window over kept bytes, with `fresh` new ones behind them. */
 static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint8_t *base, size_t kept, size_t fresh) {
     window->base = base;
-    window->message = 0;
+    window->message = window->reply = 0;
     window->pos = e->message_size;
     window->end = kept + fresh;
     window->patched = NULL;
@@ -7058,27 +7123,30 @@ static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
     return got == 0 ? WS_ENDED : wsi_platform_again() ? 0 : WS_FAILED;
 }
 
-static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t count) {
-    int descriptor = link->descriptor;
-    struct iovec vectors[WSI_SPANS];
-    struct msghdr message;
-    ssize_t sent;
-    size_t i;
-    if (count == 1) {
-        sent = send(descriptor, spans[0].data, spans[0].size, WSI_PLATFORM_SEND_FLAGS);
-    } else {
-        memset(&message, 0, sizeof message);
-        for (i = 0; i < count; i++) {
-            vectors[i].iov_base = spans[i].data;
-            vectors[i].iov_len = spans[i].size;
-        }
-        message.msg_iov = vectors;
-        message.msg_iovlen = count;
-        sent = sendmsg(descriptor, &message, WSI_PLATFORM_SEND_FLAGS);
-    }
+static ptrdiff_t wsi_tcp_sent(ssize_t sent) {
     if (sent >= 0)
         return sent;
     return wsi_platform_again() ? 0 : WS_FAILED;
+}
+
+static ptrdiff_t wsi_tcp_write_one(const ws_link *link, ws_span span) {
+    return wsi_tcp_sent(send(link->descriptor, span.data, span.size, WSI_PLATFORM_SEND_FLAGS));
+}
+
+static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t count) {
+    struct iovec vectors[WSI_SPANS];
+    struct msghdr message;
+    size_t i;
+    if (count == 1)
+        return wsi_tcp_write_one(link, spans[0]);
+    memset(&message, 0, sizeof message);
+    for (i = 0; i < count; i++) {
+        vectors[i].iov_base = spans[i].data;
+        vectors[i].iov_len = spans[i].size;
+    }
+    message.msg_iov = vectors;
+    message.msg_iovlen = count;
+    return wsi_tcp_sent(sendmsg(link->descriptor, &message, WSI_PLATFORM_SEND_FLAGS));
 }
 
 static void wsi_tcp_shut(const ws_link *link) {
@@ -8288,12 +8356,13 @@ struct ws_loop {
     struct wsi_tls *default_tls; /* of clients without a config of their own */
     wsi_window window;
     ws_conn *gather_owner, *doomed;
+    ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
+    ws_message handed; /* the message being handed out; its text is known to be UTF-8 */
+    ws_conn *handed_by; /* whose it is, while it may go back from where it lies; or NULL */
     struct wsi_pending *answered; /* requests that were kept and have their answer now */
     uint64_t kept_serial;
     ws_conn **dirty; /* those with broadcasts to send at the end of the round */
     size_t dirty_count, dirty_capacity;
-    const uint8_t *checked; /* text being handed out: known to be UTF-8 */
-    size_t checked_size;
     struct wsi_block *arena;
     struct wsi_node *free_nodes;
     size_t free_node_count;
@@ -8928,8 +8997,9 @@ struct ws_conn {
     uint32_t number, generation;
     uint32_t took;   /* when a blocked peer last took some of it: the low half of the clock, see wsi_conn_took */
     uint8_t crossed; /* WS_READ: reading waits for writability; WS_WRITE: the other way */
-    bool is_dirty : 1, is_doomed : 1, blocked : 1, paused : 1, broken : 1, ended : 1, shut : 1, over : 1;
-    bool filled : 1; /* filled: the window holds what was read and not yet asked for */
+    bool is_doomed : 1, blocked : 1, paused : 1, broken : 1, ended : 1, over : 1;
+    bool filled : 1; /* the window holds what was read and not yet asked for */
+    bool shut : 1, is_dirty : 1;
 };
 
 enum {
@@ -9178,7 +9248,7 @@ WSI_RARE ws_error wsi_conn_lost(ws_conn *conn) {
 
 static size_t wsi_conn_gathered(const ws_conn *conn) {
     const ws_loop *loop = wsi_conn_loop(conn);
-    return loop->gather_owner == conn ? loop->gather.size : 0;
+    return loop->gather_owner == conn ? loop->gathered.size : 0;
 }
 
 /* Copies bytes to the end of the queue, into the last block where it has room. */
@@ -9347,10 +9417,10 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     size_t count = 0, total = 0, i;
     ptrdiff_t sent = 0;
     if (loop->gather_owner == conn) {
-        tail[0].data = loop->gather.data;
-        total = tail[0].size = loop->gather.size;
+        tail[0] = loop->gathered;
+        total = tail[0].size;
         count = total > 0;
-        loop->gather_owner = NULL; /* its bytes stay there until the next owner comes */
+        loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
     }
     for (i = 0; i < extra_count; i++)
         total += (tail[count++] = extra[i]).size;
@@ -9363,22 +9433,25 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
-/* Sends what there is; mostly that is gathered bytes and nothing else. */
+/* Sends what there is; mostly that is gathered bytes for a plain socket and nothing else. */
 static void wsi_conn_flush(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span bytes;
     ptrdiff_t sent;
-    if (conn->queue.first || conn->broken || conn->blocked || loop->gather_owner != conn
-        || conn->source.link.unsent) {
+    if (loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked
+        || wsi_conn_endpoint(conn)->transport) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
-    loop->gather_owner = NULL; /* its bytes stay there until the next owner comes */
-    bytes.data = loop->gather.data;
-    bytes.size = loop->gather.size;
-    sent = bytes.size ? wsi_conn_offer(conn, &bytes, 1, bytes.size) : 0;
-    if (sent < 0 || conn->blocked)
-        (void)wsi_conn_offered(conn, &bytes, 1, sent);
+    loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
+    bytes = loop->gathered;
+    if (!bytes.size)
+        return;
+    sent = wsi_tcp_write_one(&conn->source.link, bytes);
+    if (sent == (ptrdiff_t)bytes.size)
+        return;
+    conn->blocked = true;
+    (void)wsi_conn_offered(conn, &bytes, 1, sent);
 }
 
 /* Makes the connection the one whose bytes are gathered. */
@@ -9389,7 +9462,20 @@ static void wsi_conn_own_gather(ws_conn *conn) {
     if (loop->gather_owner)
         wsi_conn_flush(loop->gather_owner);
     loop->gather_owner = conn;
-    loop->gather.size = 0;
+    loop->gathered.data = loop->gather.data;
+    loop->gathered.size = 0;
+}
+
+/* Where the owner may put so many bytes more; NULL: there is no room. Replies in the window move to the buffer. */
+static uint8_t *wsi_conn_gather_room(ws_loop *loop, size_t size) {
+    ws_span *gathered = &loop->gathered;
+    if (gathered->size > loop->gather.capacity || size > loop->gather.capacity - gathered->size)
+        return NULL;
+    if (gathered->data != loop->gather.data) {
+        memcpy(loop->gather.data, gathered->data, gathered->size);
+        gathered->data = loop->gather.data;
+    }
+    return gathered->data + gathered->size;
 }
 
 static wsi_extra *wsi_conn_extra(ws_conn *conn) {
@@ -9472,6 +9558,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
     ws_conn *conn = (ws_conn *)(void *)engine;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = piece->header_size + piece->size;
+    uint8_t *to;
     if (conn->broken || size < piece->size)
         return false;
     if (conn->blocked && piece->opcode == WSI_PONG)
@@ -9479,12 +9566,14 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
     wsi_conn_own_gather(conn);
     if (size >= WSI_LARGE && (!wsi_conn_endpoint(conn)->transport || size > loop->gather.capacity))
         return wsi_conn_emit_large(conn, piece);
-    if (size > loop->gather.capacity - loop->gather.size) {
+    to = wsi_conn_gather_room(loop, size);
+    if (!to) {
         wsi_conn_flush(conn);
         wsi_conn_own_gather(conn);
+        to = loop->gather.data;
     }
-    wsi_frame_put(loop->gather.data + loop->gather.size, piece);
-    loop->gather.size += size;
+    wsi_frame_put(to, piece);
+    loop->gathered.size += size;
     return !conn->broken;
 }
 
@@ -9634,16 +9723,19 @@ WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery
 static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = delivery->to - delivery->from;
+    uint8_t *to;
     bool piled = delivery->slow == WS_SLOW_LATEST && (conn->blocked || conn->queue.charge > WSI_COPIED);
     if ((wsi_conn_full(conn) || piled) && !wsi_conn_make_place(conn, &conn->queue, delivery))
         return true;
-    if (wsi_conn_gathered(conn) && size <= loop->gather.capacity - loop->gather.size) {
-        memcpy(loop->gather.data + loop->gather.size, delivery->block->data + delivery->from, size);
-        loop->gather.size += size;
-        return true;
-    }
-    if (wsi_conn_gathered(conn))
+    if (wsi_conn_gathered(conn)) {
+        to = wsi_conn_gather_room(loop, size);
+        if (to) {
+            memcpy(to, delivery->block->data + delivery->from, size);
+            loop->gathered.size += size;
+            return true;
+        }
         wsi_conn_flush(conn);
+    }
     if (conn->blocked && size <= WSI_COPIED && delivery->slow < WS_SLOW_DROP_OLDEST)
         return wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
     if (!wsi_conn_enqueue(conn, &conn->queue, delivery, conn->blocked))
@@ -9722,31 +9814,39 @@ static void wsi_conn_message(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     if (!conn->handler->on_message)
         return;
-    loop->checked = message.type == WS_TEXT ? message.data : NULL;
-    loop->checked_size = message.size;
+    loop->handed = message;
+    loop->handed_by = conn;
     conn->handler->on_message(conn, message);
-    loop->checked = NULL;
+    loop->handed_by = NULL;
+    loop->handed.data = NULL;
 }
 
-/* Nothing more is whole in the window: keeps the rest, and sends what was answered. */
-static inline void wsi_conn_leave_window(ws_conn *conn) {
+/* Nothing more is whole in the window: sends what was answered, and keeps the rest. */
+WSI_INLINE void wsi_conn_leave_window(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window_restore(&loop->window);
+    if (wsi_conn_gathered(conn))
+        wsi_conn_flush(conn); /* before the window's bytes move: replies may lie among them */
     if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
         (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
         wsi_conn_doom(conn);
-    }
-    if (wsi_conn_gathered(conn))
         wsi_conn_flush(conn);
+    }
+}
+
+/* Whether it is to wait: what it is sent piles up. */
+static bool wsi_conn_pauses(ws_conn *conn) {
+    if (!conn->queue.first || conn->engine.state == WSI_CLOSED || !wsi_conn_full(conn))
+        return false;
+    conn->paused = true;
+    return true;
 }
 
 /* Serves all that is whole in the loop's window. */
 static void wsi_conn_process(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_event event;
-    while (!conn->broken
-           && !(conn->paused = conn->queue.first && conn->engine.state != WSI_CLOSED && wsi_conn_full(conn))
-           && wsi_engine_next(&conn->engine, &loop->window, &event)) {
+    while (!conn->broken && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
         if (event.type == WS_EVENT_MESSAGE)
             wsi_conn_message(conn, event.message);
         else
@@ -9772,7 +9872,7 @@ static bool wsi_conn_make_room(ws_conn *conn) {
 }
 
 /* Reads into the loop's window. false: nothing came. */
-static inline bool wsi_conn_fill(ws_conn *conn) {
+WSI_INLINE bool wsi_conn_fill(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
     ptrdiff_t got;
@@ -9885,7 +9985,7 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     }
 }
 
-static inline void wsi_conn_serve(ws_conn *conn, unsigned ready) {
+static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
     if (conn->over) {
         wsi_conn_linger(conn, ready);
         return;
@@ -9911,8 +10011,22 @@ WSI_RARE void wsi_conn_serve_crossed(ws_conn *conn, unsigned ready) {
     wsi_conn_interest(conn);
 }
 
+static ws_conn *wsi_conn_of(wsi_source *source) {
+    return (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+}
+
+/* A plain socket; mostly it has bytes to read. */
 static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
-    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+    ws_conn *conn = wsi_conn_of(source);
+    (void)loop;
+    if (ready == WS_READ && !conn->over && !conn->is_doomed && !conn->broken && !conn->paused && !conn->filled)
+        wsi_conn_read(conn);
+    else
+        wsi_conn_serve(conn, ready);
+}
+
+static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
+    ws_conn *conn = wsi_conn_of(source);
     (void)loop;
     if (conn->crossed) {
         wsi_conn_serve_crossed(conn, ready);
@@ -9982,7 +10096,7 @@ static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host)
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
     link->descriptor = descriptor;
-    conn->source.ready = wsi_conn_ready;
+    conn->source.ready = transport ? wsi_conn_ready_through : wsi_conn_ready;
     if (!wsi_conn_poll(conn, WS_READ)) {
         link->descriptor = -1;
         return WS_ERROR_DESCRIPTORS;
@@ -10332,8 +10446,34 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return true;
 }
 
-static bool wsi_conn_checked(const ws_loop *loop, ws_message message) {
-    return loop->checked && message.data == loop->checked && message.size == loop->checked_size;
+static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
+    return message.data && message.data == loop->handed.data && message.size == loop->handed.size
+           && message.type == loop->handed.type;
+}
+
+/* The commonest case: the message being handed out goes back. Its header is put before it, where the frame lay that
+   brought it, behind the replies that lie there already; nothing is copied. */
+WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_window *window = &loop->window;
+    size_t header = message.size < 126 ? 2 : 4;
+    uint8_t *at = window->base + window->reply;
+    if (loop->handed_by != conn || !wsi_conn_handed(loop, message) || message.data != at + header
+        || conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || conn->broken
+        || (conn->engine.deflate && message.size >= conn->engine.threshold))
+        return false;
+    if (!loop->gather_owner) {
+        loop->gather_owner = conn;
+        loop->gathered.data = at;
+        loop->gathered.size = 0;
+    } else if (loop->gather_owner != conn || loop->gathered.data + loop->gathered.size != at) {
+        return false;
+    }
+    (void)wsi_frame_write(at, (uint8_t)message.type, true, false, message.size);
+    loop->gathered.size += header + message.size;
+    window->reply += header + message.size;
+    loop->handed_by = NULL; /* once only: it is to be sent as it lies */
+    return true;
 }
 
 /* The common case, and nothing else: a server's small message that finds nothing in its way. What
@@ -10341,18 +10481,19 @@ static bool wsi_conn_checked(const ws_loop *loop, ws_message message) {
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     uint8_t *to;
+    size_t header;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || !message.data
         || (conn->engine.deflate && message.size >= conn->engine.threshold)
         || message.size >= WSI_LARGE || conn->engine.env->role != WS_ROLE_SERVER
-        || (message.type != WS_BINARY && !wsi_conn_checked(loop, message)))
+        || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
         return false;
     wsi_conn_own_gather(conn);
-    if (message.size + 14 > loop->gather.capacity - loop->gather.size || conn->broken)
+    to = conn->broken ? NULL : wsi_conn_gather_room(loop, message.size + 14);
+    if (!to)
         return false;
-    to = loop->gather.data + loop->gather.size;
-    to += wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
-    memcpy(to, message.data, message.size);
-    loop->gather.size = (size_t)(to - loop->gather.data) + message.size;
+    header = wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
+    memcpy(to + header, message.data, message.size);
+    loop->gathered.size += header + message.size;
     return true;
 }
 
@@ -10362,16 +10503,20 @@ static bool wsi_conn_sent(ws_conn *conn, bool good) {
     return good && (!endpoint->sent || endpoint->sent(conn, false));
 }
 
-WS_API bool ws_send(ws_conn *conn, ws_message message) {
+WSI_APART bool wsi_conn_send(ws_conn *conn, ws_message message) {
     if (!conn)
         return false;
     if (wsi_conn_gather(conn, message))
         return true;
     if (!wsi_conn_may_send(conn))
         return false;
-    if (wsi_conn_checked(wsi_conn_loop(conn), message))
+    if (wsi_conn_handed(wsi_conn_loop(conn), message))
         return wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size);
     return wsi_conn_sent(conn, wsi_engine_message(&conn->engine, message));
+}
+
+WS_API bool ws_send(ws_conn *conn, ws_message message) {
+    return (conn && wsi_conn_reply(conn, message)) || wsi_conn_send(conn, message);
 }
 
 WS_API bool ws_send_text(ws_conn *conn, const char *text) {
@@ -12287,7 +12432,7 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
     size_t i;
     if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
         return WS_ERROR_ARGUMENT;
-    if (message.type == WS_TEXT && !wsi_conn_checked(loop, message) && !wsi_utf8_valid(message.data, message.size))
+    if (message.type == WS_TEXT && !wsi_conn_handed(loop, message) && !wsi_utf8_valid(message.data, message.size))
         return WS_ERROR_UTF8;
     if (name && !room)
         return WS_OK;
