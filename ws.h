@@ -5337,8 +5337,9 @@ static void wsi_window_patch(wsi_window *window, uint8_t *at) {
 }
 
 static void wsi_window_restore(wsi_window *window) {
-    if (window->patched)
-        *window->patched = window->saved;
+    if (!window->patched)
+        return;
+    *window->patched = window->saved;
     window->patched = NULL;
 }
 
@@ -6090,10 +6091,10 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
 /* The common case, and nothing else: an unfragmented message that lies in the window whole. What is in any way
    unusual, wrong included, is left to wsi_engine_frame. A client's payload moves down as it is unmasked: to where
    the reply's header, which has no key, fits between it and the reply before, so that an echo is sent from here. */
-WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event) {
+WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
     uint8_t *data = window->base + window->pos, *to;
-    size_t here = window->end - window->pos, size, header = e->env->role == WS_ROLE_SERVER ? 6 : 2;
-    bool ascii = false, masked = header == 6, text;
+    size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
+    bool ascii = false, text;
     if (here < 8 || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82) || data[1] >> 7 != masked)
         return false;
     size = data[1] & 0x7fu;
@@ -6102,20 +6103,22 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
             return false;
         size = (size_t)data[2] << 8 | data[3];
         header += 2;
+        reply = 4;
     }
     if (here - header < size || size > e->env->limits.message)
         return false;
     text = data[0] == 0x81;
     window->pos += header + size;
+    data += header;
     if (masked) {
-        to = window->base + window->reply + (size < 126 ? 2 : 4);
+        to = window->base + window->reply + reply;
         if (text)
-            ascii = wsi_frame_mask_text(to, data + header, size, data + header - 4);
+            ascii = wsi_frame_mask_text(to, data, size, data - 4);
         else
-            wsi_frame_mask(to, data + header, size, data + header - 4);
+            wsi_frame_mask(to, data, size, data - 4);
         to[size] = 0; /* before window->pos */
     } else {
-        to = data + header;
+        to = data;
         wsi_window_patch(window, to + size);
     }
     if (text && !ascii && !wsi_utf8_valid(to, size)) {
@@ -6150,7 +6153,12 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
 }
 
 WSI_INLINE bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) {
-    return (e->state == WSI_OPEN && wsi_engine_whole(e, window, event)) || wsi_engine_any(e, window, event);
+    bool found = false;
+    if (e->state == WSI_OPEN && e->env->role == WS_ROLE_SERVER)
+        found = wsi_engine_whole(e, window, event, true);
+    else if (e->state == WSI_OPEN)
+        found = wsi_engine_whole(e, window, event, false);
+    return found || wsi_engine_any(e, window, event);
 }
 
 /* The next event in the window. false: none is whole yet. Its data lives until the next call. */
@@ -7106,7 +7114,7 @@ static int wsi_platform_connected(int descriptor) {
 
 enum { WSI_SPANS = 16 };
 
-static ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t size) {
+WSI_INLINE ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t size) {
     ssize_t got = recv(link->descriptor, data, size, 0);
     if (got > 0)
         return got;
@@ -7129,7 +7137,7 @@ static ptrdiff_t wsi_tcp_sent(ssize_t sent) {
     return wsi_platform_again() ? 0 : WS_FAILED;
 }
 
-static ptrdiff_t wsi_tcp_write_one(const ws_link *link, ws_span span) {
+WSI_INLINE ptrdiff_t wsi_tcp_write_one(const ws_link *link, ws_span span) {
     return wsi_tcp_sent(send(link->descriptor, span.data, span.size, WSI_PLATFORM_SEND_FLAGS));
 }
 
@@ -7856,7 +7864,8 @@ typedef struct wsi_poll {
     /* select */
     wsi_poll_bits reads, writes;             /* what is wanted */
     wsi_poll_bits ready_reads, ready_writes; /* what wait found and next has not given out */
-    int highest, cursor;
+    int highest;
+    unsigned words, cursor;                  /* words that wait looked at; the one that next is at */
     wsi_source *sources[FD_SETSIZE];
 } wsi_poll;
 
@@ -7890,8 +7899,9 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
 
 /* Begins a round with what a select found: interest may have changed since. */
 static void wsi_select_take(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    int i, words = (poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
-    for (i = 0; i < words; i++) {
+    unsigned i;
+    poll->words = (unsigned)(poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
+    for (i = 0; i < poll->words; i++) {
         poll->ready_reads.words[i] = reads->words[i] & poll->reads.words[i];
         poll->ready_writes.words[i] = writes->words[i] & poll->writes.words[i];
     }
@@ -7925,19 +7935,18 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
 }
 
 static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
-    int words = (poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
-    for (; poll->cursor < words; poll->cursor++) {
-        unsigned long *read = &poll->ready_reads.words[poll->cursor], *write = &poll->ready_writes.words[poll->cursor];
-        while (*read | *write) {
-            unsigned bit = wsi_platform_lowest_bit(*read | *write);
-            unsigned long mask = 1ul << bit;
-            wsi_source *source = poll->sources[(unsigned)poll->cursor * WSI_POLL_BITS + bit];
-            *ready = (*read & mask ? (unsigned)WS_READ : 0u) | (*write & mask ? (unsigned)WS_WRITE : 0u);
-            *read &= ~mask;
-            *write &= ~mask;
-            if (source)
-                *ready &= source->link.interest; /* a callback of this round may have changed it */
-            if (source && *ready)
+    for (; poll->cursor < poll->words; poll->cursor++) {
+        unsigned long *reads = &poll->ready_reads.words[poll->cursor];
+        unsigned long *writes = &poll->ready_writes.words[poll->cursor];
+        unsigned long read, write, any;
+        while ((any = (read = *reads) | (write = *writes)) != 0) {
+            unsigned bit = wsi_platform_lowest_bit(any);
+            wsi_source *source = poll->sources[poll->cursor * WSI_POLL_BITS + bit];
+            any &= any - 1; /* the others */
+            *reads = read & any;
+            *writes = write & any;
+            *ready = (unsigned)(read >> bit & 1) * WS_READ | (unsigned)(write >> bit & 1) * WS_WRITE;
+            if (source && (*ready &= source->link.interest) != 0) /* a callback may have changed it */
                 return source;
         }
     }
@@ -8357,8 +8366,8 @@ struct ws_loop {
     wsi_window window;
     ws_conn *gather_owner, *doomed;
     ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
-    ws_message handed; /* the message being handed out; its text is known to be UTF-8 */
-    ws_conn *handed_by; /* whose it is, while it may go back from where it lies; or NULL */
+    ws_message handed;  /* the message being handed out; its text is known to be UTF-8 */
+    ws_conn *handed_by; /* whose it is; NULL: none is handed out */
     struct wsi_pending *answered; /* requests that were kept and have their answer now */
     uint64_t kept_serial;
     ws_conn **dirty; /* those with broadcasts to send at the end of the round */
@@ -9046,29 +9055,54 @@ static wsi_block *wsi_block_new(ws_loop *loop, size_t capacity) {
     return NULL;
 }
 
-static void wsi_block_release(ws_loop *loop, wsi_block *block) {
-    if (!block || --block->references)
-        return;
+WSI_RARE void wsi_block_free(ws_loop *loop, wsi_block *block) {
     wsi_memory_free(&loop->memory, block->data, block->capacity);
     wsi_memory_free(&loop->memory, block, sizeof *block);
 }
 
+static void wsi_block_release(ws_loop *loop, wsi_block *block) {
+    if (block && --block->references == 0)
+        wsi_block_free(loop, block);
+}
+
+/* Nodes are used again: mostly there are some. */
+WSI_RARE wsi_node *wsi_node_new(ws_loop *loop) {
+    return (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof(wsi_node));
+}
+
+WSI_INLINE wsi_node *wsi_node_take(ws_loop *loop) {
+    wsi_node *node = loop->free_nodes;
+    if (!node)
+        return wsi_node_new(loop);
+    loop->free_nodes = node->next;
+    loop->free_node_count--;
+    return node;
+}
+
+static void wsi_node_give_back(ws_loop *loop, wsi_node *node) {
+    wsi_block_release(loop, node->block);
+    if (loop->free_node_count >= WSI_FREE_NODES) {
+        wsi_memory_free(&loop->memory, node, sizeof *node);
+        return;
+    }
+    loop->free_node_count++;
+    node->next = loop->free_nodes;
+    loop->free_nodes = node;
+}
+
 /* Adds a node that takes over one reference to the block. */
 static wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
-    wsi_node *node = loop->free_nodes;
-    if (node) {
-        loop->free_nodes = node->next;
-        loop->free_node_count--;
-    } else {
-        node = (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof *node);
-    }
+    wsi_node *node = wsi_node_take(loop);
     if (!node)
         return NULL;
-    memset(node, 0, sizeof *node);
+    node->next = NULL;
     node->block = block;
     node->from = from;
     node->to = to;
     node->charge = sizeof *node + sizeof *block;
+    node->room = 0;
+    node->slow = 0;
+    node->begun = node->shared = false;
     queue->size += to - from;
     queue->charge += node->charge;
     if (queue->last)
@@ -9087,14 +9121,7 @@ static void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node **place, 
         queue->last = before;
     queue->size -= node->to - node->from;
     queue->charge -= node->charge;
-    wsi_block_release(loop, node->block);
-    if (loop->free_node_count >= WSI_FREE_NODES) {
-        wsi_memory_free(&loop->memory, node, sizeof *node);
-        return;
-    }
-    loop->free_node_count++;
-    node->next = loop->free_nodes;
-    loop->free_nodes = node;
+    wsi_node_give_back(loop, node);
 }
 
 static void wsi_queue_shift(ws_loop *loop, wsi_queue *queue) {
@@ -9433,25 +9460,48 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
-/* Sends what there is; mostly that is gathered bytes for a plain socket and nothing else. */
-static void wsi_conn_flush(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+/* Sends what there is; mostly that is gathered bytes for a plain socket (without a transport) and nothing else. */
+WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_span bytes;
     ptrdiff_t sent;
     if (loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked
-        || wsi_conn_endpoint(conn)->transport) {
+        || !plain) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
     loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
     bytes = loop->gathered;
-    if (!bytes.size)
-        return;
-    sent = wsi_tcp_write_one(&conn->source.link, bytes);
+    sent = bytes.size ? wsi_tcp_write_one(&conn->source.link, bytes) : 0;
     if (sent == (ptrdiff_t)bytes.size)
         return;
     conn->blocked = true;
     (void)wsi_conn_offered(conn, &bytes, 1, sent);
+}
+
+static void wsi_conn_flush(ws_conn *conn) {
+    wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_endpoint(conn)->transport);
+}
+
+/* The common case of a broadcast, and nothing else: one piece waits for a plain socket. */
+WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
+    wsi_node *node = conn->queue.first;
+    ws_span bytes;
+    ptrdiff_t sent;
+    if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
+        || wsi_conn_endpoint(conn)->transport)
+        return false;
+    bytes.data = node->block->data + node->from;
+    bytes.size = node->to - node->from;
+    sent = wsi_tcp_write_one(&conn->source.link, bytes);
+    if (sent == (ptrdiff_t)bytes.size) {
+        memset(&conn->queue, 0, sizeof conn->queue);
+        wsi_node_give_back(loop, node);
+        return true;
+    }
+    conn->blocked = true;
+    (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
+    (void)wsi_conn_offered(conn, NULL, 0, sent);
+    return true;
 }
 
 /* Makes the connection the one whose bytes are gathered. */
@@ -9631,16 +9681,20 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
 
 /* --- broadcasts --- */
 
-static void wsi_conn_mark_dirty(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+WSI_RARE bool wsi_conn_grow_dirty(ws_loop *loop) {
     void *dirty = loop->dirty;
+    bool grown = wsi_loop_grow(loop, &dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty);
+    loop->dirty = (ws_conn **)dirty;
+    return grown;
+}
+
+WSI_INLINE void wsi_conn_mark_dirty(ws_loop *loop, ws_conn *conn) {
     if (conn->is_dirty)
         return;
-    if (!wsi_loop_grow(loop, &dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty)) {
+    if (loop->dirty_count == loop->dirty_capacity && !wsi_conn_grow_dirty(loop)) {
         wsi_conn_flush(conn); /* no memory to remember it: at once then */
         return;
     }
-    loop->dirty = (ws_conn **)dirty;
     loop->dirty[loop->dirty_count++] = conn;
     conn->is_dirty = true;
 }
@@ -9740,11 +9794,37 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
         return wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
     if (!wsi_conn_enqueue(conn, &conn->queue, delivery, conn->blocked))
         return false;
-    wsi_conn_mark_dirty(conn);
+    wsi_conn_mark_dirty(loop, conn);
     return true;
 }
 
-static void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
+/* The common cases, and nothing else: its queue is empty, or ends with what the same block goes on with. */
+WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
+    wsi_queue *queue = &conn->queue;
+    wsi_node *last = queue->last;
+    if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->blocked || loop->gather_owner == conn
+        || !conn->handler)
+        return false;
+    if (last) {
+        if (last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
+            || delivery->slow == WS_SLOW_LATEST || wsi_queue_full(queue, conn->engine.env->limits.buffered))
+            return false;
+        last->to = delivery->to;
+        queue->size += delivery->to - delivery->from;
+        return true;
+    }
+    last = wsi_queue_add(loop, queue, delivery->block, delivery->from, delivery->to);
+    if (!last)
+        return false;
+    delivery->block->references++;
+    last->shared = true; /* nothing is to be appended: it may be dropped */
+    last->room = delivery->room;
+    last->slow = delivery->slow;
+    wsi_conn_mark_dirty(loop, conn);
+    return true;
+}
+
+WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
     bool taken;
     if (conn->engine.state != WSI_OPEN || !conn->handler)
         return;
@@ -9767,7 +9847,7 @@ static void wsi_conn_release_later(ws_conn *conn) {
     conn->queue.size += later->size;
     conn->queue.charge += later->charge;
     memset(later, 0, sizeof *later);
-    wsi_conn_mark_dirty(conn);
+    wsi_conn_mark_dirty(wsi_conn_loop(conn), conn);
 }
 
 /* --- receiving --- */
@@ -9810,23 +9890,20 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     }
 }
 
-static void wsi_conn_message(ws_conn *conn, ws_message message) {
-    ws_loop *loop = wsi_conn_loop(conn);
+WSI_INLINE void wsi_conn_message(ws_loop *loop, ws_conn *conn, const ws_message *message) {
     if (!conn->handler->on_message)
         return;
-    loop->handed = message;
+    loop->handed = *message;
     loop->handed_by = conn;
-    conn->handler->on_message(conn, message);
+    conn->handler->on_message(conn, *message);
     loop->handed_by = NULL;
-    loop->handed.data = NULL;
 }
 
 /* Nothing more is whole in the window: sends what was answered, and keeps the rest. */
-WSI_INLINE void wsi_conn_leave_window(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_window_restore(&loop->window);
-    if (wsi_conn_gathered(conn))
-        wsi_conn_flush(conn); /* before the window's bytes move: replies may lie among them */
+    if (loop->gather_owner == conn)
+        wsi_conn_flush_now(loop, conn, plain); /* before the window's bytes move: replies may lie among them */
     if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
         (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
         wsi_conn_doom(conn);
@@ -9843,19 +9920,20 @@ static bool wsi_conn_pauses(ws_conn *conn) {
 }
 
 /* Serves all that is whole in the loop's window. */
-static void wsi_conn_process(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
     while (!conn->broken && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
         if (event.type == WS_EVENT_MESSAGE)
-            wsi_conn_message(conn, event.message);
+            wsi_conn_message(loop, conn, &event.message);
         else
             wsi_conn_event(conn, &event);
     }
-    wsi_conn_leave_window(conn);
+    wsi_conn_leave_window(loop, conn, plain);
     if (conn->paused)
         wsi_conn_interest(conn);
 }
+
+static void wsi_conn_process(ws_conn *conn) { wsi_conn_serve_window(wsi_conn_loop(conn), conn, false); }
 
 /* Room behind the held bytes of a large message: as much again as has come, no more; and beyond
    a buffer's size only what the frame still wants. */
@@ -9871,12 +9949,25 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     return wsi_buffer_resize(&loop->memory, held, held->size + ahead + 1);
 }
 
-/* Reads into the loop's window. false: nothing came. */
-WSI_INLINE bool wsi_conn_fill(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+/* Nothing came, or the end. */
+WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
+    if (got == 0)
+        return;
+    if (got == WS_ENDED && conn->queue.first) { /* it still reads, perhaps */
+        (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
+        conn->ended = true;
+        wsi_conn_doom(conn);
+        return;
+    }
+    wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_lost(conn));
+}
+
+/* Reads into the loop's window. plain: it has no transport. false: nothing came. */
+WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
+    size_t kept = held->size;
     ptrdiff_t got;
-    if (held->size > WSI_SMALL) {
+    if (kept > WSI_SMALL) {
         into = held;
         if (!wsi_conn_make_room(conn)) {
             (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
@@ -9884,37 +9975,37 @@ WSI_INLINE bool wsi_conn_fill(ws_conn *conn) {
             return false;
         }
     }
-    got = wsi_conn_receive(conn, into->data + held->size, into->capacity - held->size - 1);
-    if (got == 0)
-        return false;
-    if (got == WS_ENDED && conn->queue.first) { /* it still reads, perhaps */
-        (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
-        conn->ended = true;
-        wsi_conn_doom(conn);
-        return false;
-    }
-    if (got < 0) {
-        wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_lost(conn));
+    if (plain)
+        got = wsi_tcp_read(&conn->source.link, into->data + kept, into->capacity - kept - 1);
+    else
+        got = wsi_conn_receive(conn, into->data + kept, into->capacity - kept - 1);
+    if (got <= 0) {
+        wsi_conn_got_none(conn, got);
         return false;
     }
-    if (into != held && held->size)
-        memcpy(into->data, held->data, held->size);
+    if (kept && into != held)
+        memcpy(into->data, held->data, kept);
     wsi_engine_heard(&conn->engine, loop->now);
-    wsi_engine_open_window(&conn->engine, &loop->window, into->data, held->size, (size_t)got);
+    wsi_engine_open_window(&conn->engine, &loop->window, into->data, kept, (size_t)got);
+    return true;
+}
+
+/* Reads once. Whether there was something, and its transport may hold more. */
+WSI_INLINE bool wsi_conn_read_once(ws_loop *loop, ws_conn *conn, bool plain) {
+    if (!wsi_conn_fill(loop, conn, plain))
+        return false;
+    if (wsi_conn_endpoint(conn)->pulls) {
+        conn->filled = true;
+        wsi_conn_interest(conn);
+        return false;
+    }
+    wsi_conn_serve_window(loop, conn, plain);
     return true;
 }
 
 static void wsi_conn_read(ws_conn *conn) {
-    do {
-        if (!wsi_conn_fill(conn))
-            return;
-        if (wsi_conn_endpoint(conn)->pulls) {
-            conn->filled = true;
-            wsi_conn_interest(conn);
-            return;
-        }
-        wsi_conn_process(conn);
-    } while (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed);
+    while (wsi_conn_read_once(wsi_conn_loop(conn), conn, false) && conn->source.link.pending && !conn->paused
+           && !conn->broken && !conn->is_doomed) {}
 }
 
 /* The buffer went below its limit: what was read already comes first. */
@@ -10018,11 +10109,10 @@ static ws_conn *wsi_conn_of(wsi_source *source) {
 /* A plain socket; mostly it has bytes to read. */
 static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
-    (void)loop;
-    if (ready == WS_READ && !conn->over && !conn->is_doomed && !conn->broken && !conn->paused && !conn->filled)
-        wsi_conn_read(conn);
-    else
+    if (conn->is_doomed || conn->paused || conn->broken || conn->over || conn->filled || ready != WS_READ)
         wsi_conn_serve(conn, ready);
+    else
+        (void)wsi_conn_read_once(loop, conn, true);
 }
 
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
@@ -10301,8 +10391,10 @@ static void wsi_conn_flush_dirty(ws_loop *loop) {
         wsi_conn_flush(loop->gather_owner);
     loop->gather_owner = NULL;
     for (i = 0; i < loop->dirty_count; i++) {
-        loop->dirty[i]->is_dirty = false;
-        wsi_conn_flush(loop->dirty[i]);
+        ws_conn *conn = loop->dirty[i];
+        conn->is_dirty = false;
+        if (!wsi_conn_flush_one(loop, conn))
+            wsi_conn_flush(conn);
     }
     loop->dirty_count = 0;
 }
@@ -10446,19 +10538,24 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return true;
 }
 
-static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
-    return message.data && message.data == loop->handed.data && message.size == loop->handed.size
+static bool wsi_conn_is_handed(const ws_loop *loop, ws_message message) {
+    return message.data == loop->handed.data && message.size == loop->handed.size
            && message.type == loop->handed.type;
 }
 
+static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
+    return loop->handed_by && wsi_conn_is_handed(loop, message);
+}
+
 /* The commonest case: the message being handed out goes back. Its header is put before it, where the frame lay that
-   brought it, behind the replies that lie there already; nothing is copied. */
+   brought it, behind the replies that lie there already; nothing is copied. A second time it is not at that place. */
 WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
     size_t header = message.size < 126 ? 2 : 4;
     uint8_t *at = window->base + window->reply;
-    if (loop->handed_by != conn || !wsi_conn_handed(loop, message) || message.data != at + header
+    if (wsi_conn_is_client(conn) || loop->handed_by != conn || message.data != at + header
+        || !wsi_conn_is_handed(loop, message)
         || conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || conn->broken
         || (conn->engine.deflate && message.size >= conn->engine.threshold))
         return false;
@@ -10472,7 +10569,6 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     (void)wsi_frame_write(at, (uint8_t)message.type, true, false, message.size);
     loop->gathered.size += header + message.size;
     window->reply += header + message.size;
-    loop->handed_by = NULL; /* once only: it is to be sent as it lies */
     return true;
 }
 
@@ -11619,8 +11715,9 @@ static bool wsi_client_next(wsi_client *client, ws_event *event) {
             if (event->type == WS_EVENT_MESSAGE || event->type == WS_EVENT_OPEN)
                 return true;
         }
-        wsi_conn_leave_window(conn);
-        conn->filled = conn->source.link.pending && !conn->broken && !conn->is_doomed && wsi_conn_fill(conn);
+        wsi_conn_leave_window(loop, conn, false);
+        conn->filled = conn->source.link.pending && !conn->broken && !conn->is_doomed
+                       && wsi_conn_fill(loop, conn, false);
     }
     wsi_conn_interest(conn);
     return false;
@@ -12397,24 +12494,28 @@ static void wsi_server_pack(ws_loop *loop, const ws_conn *conn, wsi_broadcast *b
 }
 
 /* What this member gets. One that keeps a context gets it plain: what a policy drops would be missing in it. */
-static const wsi_delivery *wsi_server_delivery(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
+WSI_APART const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
     const wsi_engine *e = &conn->engine;
     unsigned bits = e->window_bits >> 4;
-    if (!e->deflate || e->keep_out || broadcast->message.size < e->threshold)
+    if (e->keep_out || broadcast->message.size < e->threshold)
         return &broadcast->plain;
     if (!(broadcast->tried >> bits & 1))
         wsi_server_pack(loop, conn, broadcast, bits);
     return broadcast->packed[bits].block ? &broadcast->packed[bits] : &broadcast->plain;
 }
 #else
-static const wsi_delivery *wsi_server_delivery(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
+static const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
     (void)loop, (void)conn;
     return &broadcast->plain;
 }
 #endif
 
-static void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast) {
-    wsi_conn_deliver(conn, wsi_server_delivery(loop, conn, broadcast));
+WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast) {
+    const wsi_delivery *delivery = &broadcast->plain;
+    if (conn->engine.deflate)
+        delivery = wsi_server_packed(loop, conn, broadcast);
+    if (!wsi_conn_deliver_quickly(loop, conn, delivery))
+        wsi_conn_deliver(conn, delivery);
 }
 
 static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
