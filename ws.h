@@ -1784,7 +1784,7 @@ static const uint8_t *wsi_json_bare(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
-static const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
+WSI_RARE const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
     while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
         at++;
         while (end - at >= 8 && wsi_bytes_word(at) == 0x2020202020202020u) /* indentation */
@@ -1794,7 +1794,7 @@ static const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
 }
 
 /* The compact text has no blanks: then this should cost no call. */
-static const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
+static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
     return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
 }
 
@@ -1816,15 +1816,24 @@ static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
 /* These return what stands behind the token that begins at `at`, or NULL when it is malformed. */
 
 static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
-    if (end - at < 2 || !at[1])
+    if (end - at < 2)
         return NULL;
-    if (at[1] == 'u')
-        return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
-    return strchr("\"\\/bfnrt", at[1]) ? at + 2 : NULL;
+    switch (at[1]) {
+    case 'u': return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return at + 2;
+    default: return NULL;
+    }
 }
 
 /* From an escape, or from what ends the string wrongly, on. */
-WSI_RARE const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
+static const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
     while (at && at < end && *at == '\\') {
         at = wsi_json_escape(at, end);
         at = at ? wsi_json_plain(at, end) : NULL;
@@ -2166,11 +2175,14 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
 typedef struct wsi_json_decimal { /* digits * ten to the power of exponent; 0 without digits */
     char digits[WSI_JSON_DIGITS + 24]; /* the first and the last is no zero; room for "e-9999" */
     size_t count;
+    uint64_t value; /* of the first 19 digits */
     int64_t exponent;
 } wsi_json_decimal;
 
 static void wsi_json_add_digit(wsi_json_decimal *decimal, char digit) {
     char *last = &decimal->digits[WSI_JSON_DIGITS - 1];
+    if (decimal->count < 19)
+        decimal->value = decimal->value * 10 + (uint64_t)(digit - '0');
     if (decimal->count < WSI_JSON_DIGITS) {
         decimal->digits[decimal->count++] = digit;
         return;
@@ -2195,6 +2207,7 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     int64_t zeros = 0; /* that count only if another digit follows */
     bool fraction = false;
     decimal->count = 0;
+    decimal->value = 0;
     decimal->exponent = 0;
     for (; at < end && *at != 'e' && *at != 'E'; at++) {
         fraction = fraction || *at == '.';
@@ -2214,21 +2227,18 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
 
 WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
     wsi_json_decimal decimal;
-    uint64_t value = 0, limit = INT64_MAX;
-    int64_t i, size;
+    uint64_t value, limit = INT64_MAX;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
     limit += number.data[0] == '-';
     wsi_json_decimal_of(number, &decimal);
-    size = decimal.count ? (int64_t)decimal.count + decimal.exponent : 0;
-    if (size > 19 || (decimal.count && decimal.exponent < 0))
+    value = decimal.value;
+    if (value && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 19))
         return false;
-    for (i = 0; i < size; i++) {
-        unsigned digit = i < (int64_t)decimal.count ? (unsigned)(decimal.digits[i] - '0') : 0;
-        if (value > (limit - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
+    for (; value && decimal.exponent; decimal.exponent--) /* of 19 digits at most: fits in 64 bits */
+        value *= 10;
+    if (value > limit)
+        return false;
     *integer = number.data[0] != '-' ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
     return true;
 }
@@ -2237,17 +2247,16 @@ WS_API bool ws_json_as_number(ws_json number, double *result) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     wsi_json_decimal decimal;
-    uint64_t digits;
     int64_t ten;
     double value = 0;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
     wsi_json_decimal_of(number, &decimal);
     ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
-    if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22
-        && wsi_text_number(wsi_text(decimal.digits, decimal.count), &digits) && digits <= (uint64_t)1 << 53) {
+    if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
+        && decimal.value <= (uint64_t)1 << 53) {
         /* Both are exact doubles, so that this rounds once. */
-        value = ten < 0 ? (double)digits / powers[-ten] : (double)digits * powers[ten];
+        value = ten < 0 ? (double)decimal.value / powers[-ten] : (double)decimal.value * powers[ten];
     } else if (decimal.count) { /* strtod knows no locale where there is no point */
         (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
         value = strtod(decimal.digits, NULL);
