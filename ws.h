@@ -7183,8 +7183,14 @@ static void wsi_tcp_close(ws_link *link) {
    A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
 */
 
+enum { WSI_TLS_WARM = 128 };
+
+struct wsi_tls_session;
+
 typedef struct wsi_tls { /* what the connections of one config share */
     ws_transport transport; /* its user is this */
+    struct wsi_tls_session *warm[WSI_TLS_WARM]; /* a ring of those that keep their buffers */
+    unsigned warm_next;
     wsi_memory *memory;
     size_t references;
     bool accept_any;
@@ -7229,6 +7235,7 @@ typedef struct wsi_tls_session { /* one connection's; the session of its link */
     wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
     size_t sent;    /* of it */
     size_t size;    /* of this struct */
+    uint8_t warm;   /* its place in tls->warm, from 1; 0: none */
     bool failed;    /* nothing may be said any more */
     bool ended;     /* the socket's stream came to its end, or broke: OpenSSL has no reason to tell */
     char name[1];   /* whom the certificate must name; empty: nobody */
@@ -7237,6 +7244,27 @@ typedef struct wsi_tls_session { /* one connection's; the session of its link */
 enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up */
 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
+
+/* OpenSSL's buffers for records, 34 KiB, cost two allocations for each message if an idle connection is to have none.
+   So the connections that were busy last keep theirs. A record that is half read keeps its own in any case. */
+static void wsi_tls_cool(wsi_tls_session *session) {
+    if (!session->warm)
+        return;
+    session->tls->warm[session->warm - 1] = NULL;
+    session->warm = 0;
+    (void)SSL_free_buffers(session->ssl);
+}
+
+static void wsi_tls_warm(wsi_tls_session *session) {
+    wsi_tls *tls = session->tls;
+    if (session->warm)
+        return;
+    if (tls->warm[tls->warm_next])
+        wsi_tls_cool(tls->warm[tls->warm_next]);
+    tls->warm[tls->warm_next++] = session;
+    session->warm = (uint8_t)tls->warm_next;
+    tls->warm_next %= WSI_TLS_WARM;
+}
 
 /* Errors that the program's own use of OpenSSL left behind must not be taken for ours. */
 static void wsi_tls_forget_errors(void) {
@@ -7559,6 +7587,7 @@ static void wsi_tls_release(wsi_tls *tls) {
 static void wsi_tls_close(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
+    wsi_tls_cool(session);
     SSL_free(session->ssl);
     wsi_buffer_free(tls->memory, &session->out);
     wsi_memory_free(tls->memory, session, session->size);
@@ -7576,8 +7605,7 @@ static bool wsi_tls_start(ws_link *link, bool client) {
     BIO_set_data(bio, link);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
-    (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-                                | SSL_MODE_RELEASE_BUFFERS);
+    (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (client)
         SSL_set_connect_state(ssl);
     else
@@ -7669,6 +7697,7 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     size_t total = 0, got;
     ptrdiff_t result = 0;
+    wsi_tls_warm(wsi_tls_of(link));
     while (total < size) {
         if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
             result = wsi_tls_result(link);
@@ -7691,6 +7720,7 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
     link->budget = 1;
+    wsi_tls_warm(wsi_tls_of(link));
     return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
 
