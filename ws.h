@@ -888,7 +888,7 @@ typedef struct wsi_request { /* slices of the head */
     uint64_t content_length;
     int status; /* why the handshake is refused; 0: it is good */
     bool http11, keep_alive, chunked, has_length, expects_continue, expects_more;
-    bool upgrade, connection_upgrade, version_13; /* asks for a WebSocket; and how */
+    bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
 } wsi_request;
 
 typedef struct wsi_agreed { /* of permessage-deflate; in: what comes, out: what we send */
@@ -1195,13 +1195,14 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     if (a.size != b.size)
         return false;
     for (i = 0; i < a.size; i++)
-        if (wsi_text_lower(a.data[i]) != wsi_text_lower(b.data[i]))
+        if (a.data[i] != b.data[i] && wsi_text_lower(a.data[i]) != wsi_text_lower(b.data[i]))
             return false;
     return true;
 }
 
-static bool wsi_text_is_nocase(wsi_slice a, const char *b) {
-    return wsi_text_same_nocase(a, wsi_text_z(b));
+/* Mostly the sizes differ already; then it costs no call. */
+WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
+    return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
 
 static wsi_slice wsi_text_trim(wsi_slice text) {
@@ -1214,12 +1215,13 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* tchar of RFC 9110 5.6.2. */
+/* Whether a set of ASCII characters, a bit for each, holds this one. */
+static bool wsi_text_in(const uint32_t set[4], char c) { return (uint8_t)c < 128 && (set[c >> 5] >> (c & 31) & 1); }
+
+/* tchar of RFC 9110 5.6.2: letters, digits and !#$%&'*+-.^_`|~ */
 static bool wsi_text_token_char(char c) {
-    char lower = wsi_text_lower(c);
-    if (wsi_text_digit(c) || (lower >= 'a' && lower <= 'z'))
-        return true;
-    return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    static const uint32_t set[4] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
+    return wsi_text_in(set, c);
 }
 
 static bool wsi_text_token(wsi_slice text) {
@@ -1332,11 +1334,12 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 /* Whether the text is base64 of 16 bytes. Loose bits before the padding are not looked at: RFC
    6455's own example key in 4.1 has some. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
+    static const uint32_t set[4] = {0, 0x03ff8800u, 0x07fffffeu, 0x07fffffeu}; /* letters, digits, + and / */
     size_t i;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
         return false;
     for (i = 0; i < 22; i++)
-        if (!text.data[i] || !strchr(wsi_text_alphabet, text.data[i]))
+        if (!wsi_text_in(set, text.data[i]))
             return false;
     return true;
 }
@@ -1350,35 +1353,46 @@ static uint32_t wsi_sha1_rotate(uint32_t value, int bits) {
     return value << bits | value >> (32 - bits);
 }
 
-static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
-    uint32_t w[80], a = hash[0], b = hash[1], c = hash[2], d = hash[3], e = hash[4];
+/* A fourth of the steps: mix and constant are its own. Five at a time, so that no value moves from name to name. */
+#define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
+    ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
+
+WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d) {
+    switch (quarter) {
+    case 0: return (d ^ (b & (c ^ d))) + 0x5a827999u;
+    case 1: return (b ^ c ^ d) + 0x6ed9eba1u;
+    case 2: return ((b & c) | (d & (b | c))) + 0x8f1bbcdcu;
+    default: return (b ^ c ^ d) + 0xca62c1d6u;
+    }
+}
+
+WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) {
+    uint32_t a = v[0], b = v[1], c = v[2], d = v[3], e = v[4];
     int i;
-    for (i = 0; i < 16; i++)
-        w[i] = (uint32_t)wsi_bytes_load(block + i * 4, 4);
+    for (i = 0; i < 20; i += 5) {
+        WSI_SHA1_STEP(a, b, c, d, e, wsi_sha1_mix(quarter, b, c, d), w[i]);
+        WSI_SHA1_STEP(e, a, b, c, d, wsi_sha1_mix(quarter, a, b, c), w[i + 1]);
+        WSI_SHA1_STEP(d, e, a, b, c, wsi_sha1_mix(quarter, e, a, b), w[i + 2]);
+        WSI_SHA1_STEP(c, d, e, a, b, wsi_sha1_mix(quarter, d, e, a), w[i + 3]);
+        WSI_SHA1_STEP(b, c, d, e, a, wsi_sha1_mix(quarter, c, d, e), w[i + 4]);
+    }
+    v[0] = a, v[1] = b, v[2] = c, v[3] = d, v[4] = e;
+}
+
+static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
+    uint32_t w[80], v[5];
+    int i;
+    for (i = 0; i < 16; i++, block += 4)
+        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
     for (i = 16; i < 80; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (i = 0; i < 80; i++) {
-        uint32_t mix, next;
-        if (i < 20)
-            mix = ((b & c) | (~b & d)) + 0x5a827999u;
-        else if (i < 40)
-            mix = (b ^ c ^ d) + 0x6ed9eba1u;
-        else if (i < 60)
-            mix = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdcu;
-        else
-            mix = (b ^ c ^ d) + 0xca62c1d6u;
-        next = wsi_sha1_rotate(a, 5) + mix + e + w[i];
-        e = d;
-        d = c;
-        c = wsi_sha1_rotate(b, 30);
-        b = a;
-        a = next;
-    }
-    hash[0] += a;
-    hash[1] += b;
-    hash[2] += c;
-    hash[3] += d;
-    hash[4] += e;
+    memcpy(v, hash, sizeof v);
+    wsi_sha1_quarter(v, w, 0);
+    wsi_sha1_quarter(v, w + 20, 1);
+    wsi_sha1_quarter(v, w + 40, 2);
+    wsi_sha1_quarter(v, w + 60, 3);
+    for (i = 0; i < 5; i++)
+        hash[i] += v[i];
 }
 
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
@@ -3839,26 +3853,38 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
 
 #define WSI_HTTP_BAD SIZE_MAX
 
+/* How many bytes from here on are no controls, eight at a time as far as that goes. */
+static size_t wsi_http_plain(const uint8_t *data, size_t size) {
+    const uint64_t ones = WSI_BYTES_HIGH / 128;
+    size_t i = 0;
+    for (; size - i >= 8; i += 8) {
+        uint64_t word = wsi_bytes_word(data + i), del = word ^ 0x7f * ones;
+        if ((((word - 0x20 * ones) & ~word) | ((del - ones) & ~del)) & WSI_BYTES_HIGH)
+            break;
+    }
+    while (i < size && data[i] >= 0x20 && data[i] != 0x7f)
+        i++;
+    return i;
+}
+
 /* Looks for the empty line from offset `from` on, each byte once. Returns the size of the head,
    0 when its end has not come yet, or WSI_HTTP_BAD for a byte that no head may hold. */
 static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
-    size_t i;
-    for (i = from; i < size; i++) {
-        uint8_t c = data[i];
-        bool after_cr = i && data[i - 1] == '\r';
-        if (c >= 0x20 && c != 0x7f) {
-            if (after_cr)
-                return WSI_HTTP_BAD;
-        } else if (c == '\n') {
-            if (!after_cr)
-                return WSI_HTTP_BAD;
-            if (i >= 3 && data[i - 2] == '\n')
-                return i + 1;
-        } else if ((c != '\r' && c != '\t') || after_cr) {
-            return WSI_HTTP_BAD;
+    size_t i = from && data[from - 1] == '\r' ? from - 1 : from;
+    for (;;) {
+        i += wsi_http_plain(data + i, size - i);
+        if (i < size && data[i] == '\t') {
+            i++;
+            continue;
         }
+        if (i == size || (data[i] == '\r' && i + 1 == size))
+            return 0;
+        if (data[i] != '\r' || data[i + 1] != '\n')
+            return WSI_HTTP_BAD;
+        if (i >= 2 && data[i - 1] == '\n')
+            return i + 2;
+        i += 2;
     }
-    return 0;
 }
 
 /* Takes one line off a head whose lines all end with CRLF. */
@@ -3876,15 +3902,16 @@ typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi
 /* Takes one field line off (RFC 9112 5): no folding, no space before the colon. */
 static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_slice line = wsi_http_line(head);
-    const char *colon;
+    size_t colon = 0;
     if (!line.size)
         return WSI_HEADER_END;
-    colon = (const char *)memchr(line.data, ':', line.size);
-    if (!colon)
+    while (colon < line.size && wsi_text_token_char(line.data[colon]))
+        colon++;
+    if (!colon || colon == line.size || line.data[colon] != ':')
         return WSI_HEADER_BAD;
-    *name = wsi_text(line.data, (size_t)(colon - line.data));
-    *value = wsi_text_trim(wsi_text(colon + 1, line.size - name->size - 1));
-    return wsi_text_token(*name) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
+    *name = wsi_text(line.data, colon);
+    *value = wsi_text_trim(wsi_text(line.data + colon + 1, line.size - colon - 1));
+    return WSI_HEADER_FOUND;
 }
 
 /* Takes the text up to c off; false when there is no c. */
@@ -3898,10 +3925,11 @@ static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
-/* RFC 3986 3.2.2: unreserved, sub-delims, percent, and what an IPv6 literal needs. */
+/* RFC 3986 3.2.2: unreserved, sub-delims, percent, and what an IPv6 literal needs: letters, digits and
+   -._~%!$&'()*+,;=:[] */
 static bool wsi_http_host_char(char c) {
-    char lower = wsi_text_lower(c);
-    return wsi_text_digit(c) || (lower >= 'a' && lower <= 'z') || (c && strchr("-._~%!$&'()*+,;=:[]", c));
+    static const uint32_t set[4] = {0, 0x2fff7ff2u, 0xaffffffeu, 0x47fffffeu};
+    return wsi_text_in(set, c);
 }
 
 /* Splits "host:port"; the port is `fallback` when none stands there. An IPv6 literal keeps its
@@ -4006,8 +4034,11 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     return true;
 }
 
-/* Parses a complete head. Returns 0, or the status that refuses it. */
-static int wsi_http_request(wsi_request *request, wsi_slice head) {
+/* A field that someone else reads, too. */
+typedef void wsi_http_field(wsi_request *request, void *user, wsi_slice name, wsi_slice value);
+
+/* Parses a complete head. Returns 0, or the status that refuses it. field: NULL, or it sees each field. */
+static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field *field, void *user) {
     wsi_slice rest = head, line = wsi_http_line(&rest), name, value;
     wsi_header found;
     int status;
@@ -4022,9 +4053,12 @@ static int wsi_http_request(wsi_request *request, wsi_slice head) {
     if (!wsi_http_target(request))
         return 400;
     request->keep_alive = request->http11;
-    while ((found = wsi_http_header(&rest, &name, &value)) == WSI_HEADER_FOUND)
+    while ((found = wsi_http_header(&rest, &name, &value)) == WSI_HEADER_FOUND) {
         if (!wsi_http_framing(request, name, value))
             return 400;
+        if (field)
+            field(request, user, name, value);
+    }
     if (found == WSI_HEADER_BAD || (request->http11 && !request->host.data)
         || (request->chunked && request->has_length))
         return 400;
@@ -4533,7 +4567,8 @@ typedef struct wsi_handshake_seen { /* while the fields of one request are read 
     bool bad;
 } wsi_handshake_seen;
 
-static void wsi_handshake_field(wsi_request *request, wsi_handshake_seen *seen, wsi_slice name, wsi_slice value) {
+static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name, wsi_slice value) {
+    wsi_handshake_seen *seen = (wsi_handshake_seen *)user;
     wsi_slice token;
     if (wsi_text_is_nocase(name, "upgrade")) {
         while (wsi_text_next(&value, &token))
@@ -4549,6 +4584,7 @@ static void wsi_handshake_field(wsi_request *request, wsi_handshake_seen *seen, 
         if (!wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count))
             seen->bad = true;
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
+        request->extensions = true;
         if (!wsi_handshake_extensions(value))
             seen->bad = true;
     }
@@ -4567,17 +4603,17 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Reads the fields of the opening handshake. request->upgrade says whether it is one, and
-   request->status why it must be refused (RFC 6455 4.2.1). */
-static void wsi_handshake_read(wsi_request *request) {
+/* Parses a head, and in the same pass the opening handshake, which request->upgrade tells; request->status says why
+   that must be refused (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
+static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_handshake_seen seen;
-    wsi_slice rest = request->head, name, value;
-    memset(&seen, 0, sizeof seen);
-    (void)wsi_http_line(&rest);
-    while (wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
-        wsi_handshake_field(request, &seen, name, value);
-    if (!request->upgrade)
-        return;
+    int status;
+    seen.protocol_count = 0;
+    seen.keys = seen.versions = 0;
+    seen.bad = false;
+    status = wsi_http_request(request, head, wsi_handshake_field, &seen);
+    if (status || !request->upgrade)
+        return status;
     if (!wsi_text_is(request->method, "GET"))
         request->status = 405;
     else if (!request->http11 || !request->connection_upgrade || seen.bad || seen.keys > 1
@@ -4587,6 +4623,7 @@ static void wsi_handshake_read(wsi_request *request) {
         request->status = 426;
     else if (!wsi_text_is_base64_16(request->key))
         request->status = 400;
+    return 0;
 }
 
 /* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). Behind a
@@ -4720,6 +4757,8 @@ static wsi_agreed wsi_handshake_agree(const wsi_request *request, const ws_defla
     wsi_slice rest = request->head, name, value, element;
     wsi_agreed agreed;
     memset(&agreed, 0, sizeof agreed);
+    if (!request->extensions)
+        return agreed;
     (void)wsi_http_line(&rest);
     while (!agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
         while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
@@ -5632,18 +5671,20 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
 /* Accepts the pending request (RFC 6455 4.2.2). `more` holds further header lines, each with CRLF. */
 static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
                               const ws_deflate_config *deflate) {
-    char accept[28], extension[WSI_HANDSHAKE_EXTENSION];
+    static const char first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                                "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+    char head[sizeof first - 1 + 28 + 2], extension[WSI_HANDSHAKE_EXTENSION];
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
-    wsi_handshake_accept(e->env->request.key, accept);
+    memcpy(head, first, sizeof first - 1);
+    wsi_handshake_accept(e->env->request.key, head + sizeof first - 1);
+    memcpy(head + sizeof first - 1 + 28, "\r\n", 2);
     wsi_engine_agree(e, deflate, extension);
-    if (!wsi_engine_text(e, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                            "Connection: Upgrade\r\nSec-WebSocket-Accept: ")
-        || !wsi_engine_raw(e, accept, sizeof accept)
-        || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
-                                 || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)))
-        || !wsi_engine_text(e, "\r\n") || !wsi_engine_text(e, extension) || !wsi_engine_text(e, more)
-        || !wsi_engine_text(e, "\r\n"))
+    if (!wsi_engine_raw(e, head, sizeof head)
+        || (subprotocol.size && (!wsi_engine_text(e, "Sec-WebSocket-Protocol: ")
+                                 || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)
+                                 || !wsi_engine_text(e, "\r\n")))
+        || !wsi_engine_text(e, extension) || !wsi_engine_text(e, more) || !wsi_engine_text(e, "\r\n"))
         return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
     e->left = 0;
@@ -5653,10 +5694,9 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
 
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
     wsi_request *request = &e->env->request;
-    int status = wsi_http_request(request, head);
+    int status = wsi_handshake_request(request, head);
     if (status)
         return wsi_engine_bad_head(e, window, status);
-    wsi_handshake_read(request);
     e->state = WSI_ASKED;
     event->type = WS_EVENT_REQUEST;
     event->message.data = (const uint8_t *)request->target.data;
