@@ -10014,13 +10014,15 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static void wsi_conn_process(ws_conn *conn) { wsi_conn_serve_window(wsi_conn_loop(conn), conn, false); }
 
-/* Room behind the held bytes of a large message: as much again as has come, no more; and beyond
-   a buffer's size only what the frame still wants. */
+/* Room behind the held bytes of a large message: as much again as has come, three times as much once a buffer's
+   size has (each time all of it may be copied), no more; and beyond that size only what the frame still wants. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t room = held->capacity - held->size - 1, ahead = held->size;
+    if (ahead >= loop->receive.capacity - 1)
+        ahead *= 3;
     if (ahead > loop->receive.capacity && ahead > engine->left)
         ahead = engine->left > loop->receive.capacity ? (size_t)engine->left : loop->receive.capacity;
     if (room >= ahead || room >= WSI_SMALL)
