@@ -1292,7 +1292,7 @@ static int wsi_text_hex(char c) {
 
 #ifndef WS_NO_NET
 /* Percent-decodes into out, which has room for text.size bytes, and returns the size; -1 when an
-   escape is malformed or yields a zero byte. */
+   escape is malformed, or a byte is zero, escaped or not. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
     size_t i, size = 0;
     for (i = 0; i < text.size; i++) {
@@ -1300,11 +1300,13 @@ static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
         if (c == '%') {
             int high = i + 2 < text.size ? wsi_text_hex(text.data[i + 1]) : -1;
             int low = i + 2 < text.size ? wsi_text_hex(text.data[i + 2]) : -1;
-            if (high < 0 || low < 0 || (high | low) == 0)
+            if (high < 0 || low < 0)
                 return -1;
             c = (char)(high * 16 + low);
             i += 2;
         }
+        if (!c)
+            return -1;
         out[size++] = c;
     }
     return (ptrdiff_t)size;
@@ -13204,8 +13206,8 @@ WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
 WS_API bool ws_slice_number(ws_slice slice, double *number) {
     bool negative = slice.size && slice.data[0] == '-';
     double value;
-    slice.data += negative;
-    slice.size -= negative;
+    if (negative)
+        slice.data++, slice.size--;
     while (slice.size > 1 && slice.data[0] == '0' && wsi_text_digit(slice.data[1]))
         slice.data++, slice.size--;
     if (!slice.size || !wsi_text_digit(slice.data[0]) || !wsi_text_digit(slice.data[slice.size - 1])
