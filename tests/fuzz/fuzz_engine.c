@@ -1,6 +1,6 @@
 /* libFuzzer target: hostile bytes for an engine of either role, in pieces, with sends, closes, pings
-   and ticks in between. The first byte chooses role and memory, then come commands. What must hold
-   is checked here; the sanitizers see the rest. */
+   and ticks in between. The first byte chooses role, memory and whether to compress; then how, in a
+   byte of its own; then come commands. What must hold is checked here; the sanitizers see the rest. */
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
 #include "../../ws.h"
@@ -41,13 +41,40 @@ static bool take_events(ws_engine *engine, uint8_t command, bool closed) {
     return closed;
 }
 
+static ws_deflate_config deflate_of(uint8_t choice) {
+    static const int8_t levels[] = {1, 6, 9, -1};
+    ws_deflate_config config;
+    memset(&config, 0, sizeof config);
+    config.window_bits = (uint8_t)(8 + (choice & 7));
+    config.context = (choice & 8) != 0;
+    config.level = levels[choice >> 4 & 3];
+    config.threshold = choice & 64 ? 1 : 0;
+    return config;
+}
+
+/* Past the handshake, where the fuzzer would be long in coming. */
+static void open_now(ws_engine *engine, bool one_way) {
+    const ws_deflate_config *deflate = engine->env.deflate; /* NULL with memory of its own */
+    wsi_agreed agreed;
+    engine->core.state = WSI_OPEN;
+    engine->core.opened = true;
+    if (!deflate)
+        return;
+    agreed.on = true;
+    agreed.keep_out = deflate->context;
+    agreed.keep_in = deflate->context && !one_way;
+    agreed.in_bits = agreed.out_bits = deflate->window_bits;
+    HOLDS(wsi_engine_extend(&engine->core, &agreed, deflate));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static uint8_t memory[4096];
     ws_engine_config config;
+    ws_deflate_config deflate;
     ws_engine engine;
-    bool closed = false;
-    if (!size)
+    bool closed = false, one_way = false, opened = size && data[0] & 8;
+    if (size < 2)
         return 0;
     memset(&config, 0, sizeof config);
     config.role = data[0] & 1 ? WS_ROLE_CLIENT : WS_ROLE_SERVER;
@@ -58,11 +85,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     config.limits.buffered = data[0] & 2 ? 1000 : 0;
     config.memory = data[0] & 4 ? memory : NULL;
     config.memory_size = sizeof memory;
-    HOLDS(ws_engine_init(&engine, &config));
-    if (data[0] & 8) { /* past the handshake, where the fuzzer would be long in coming */
-        engine.core.state = WSI_OPEN;
-        engine.core.opened = true;
+    if (data[0] & 16) {
+        deflate = deflate_of(data[1]);
+        one_way = (data[1] & 128) != 0;
+        config.deflate = &deflate;
+        config.limits.message = config.limits.message ? config.limits.message : 100000; /* what a few bytes become */
+        data++, size--;
     }
+    HOLDS(ws_engine_init(&engine, &config));
+    if (opened)
+        open_now(&engine, one_way);
     for (data++, size--; size > 1;) {
         uint8_t command = data[0];
         ws_span in = ws_engine_input(&engine), out;
