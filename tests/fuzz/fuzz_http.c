@@ -25,7 +25,8 @@ static struct {
     ws_conn *conn; /* NULL: closed */
     const uint8_t *in;
     size_t size, piece;
-    bool ended, free_choice; /* what comes back may depend on the pieces */
+    bool ended, full;  /* full: takes nothing the next time */
+    bool free_choice;  /* what comes back may depend on the pieces */
     record out, seen;
 } wire;
 
@@ -60,6 +61,9 @@ static ptrdiff_t wire_read(ws_link *link, void *data, size_t size) {
 
 static ptrdiff_t wire_write(ws_link *link, const void *data, size_t size) {
     (void)link;
+    wire.full = !wire.full && wire.piece < ROOM;
+    if (!wire.full && wire.piece < ROOM)
+        return 0;
     size = size < wire.piece ? size : wire.piece;
     add(&wire.out, data, size);
     return (ptrdiff_t)size;
@@ -230,7 +234,7 @@ static void settle(void) {
 
 static void talk(const uint8_t *data, size_t size, size_t piece) {
     wire.out.size = wire.seen.size = 0;
-    wire.ended = wire.free_choice = false;
+    wire.ended = wire.full = wire.free_choice = false;
     wire.piece = piece;
     HOLDS(wsi_server_take(server, -1));
     while (size && wire.conn) {
