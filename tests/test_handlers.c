@@ -208,7 +208,8 @@ static void test_types(void) {
     }
     CHECK_STR(seen, "POST /echo a=1 2 3 POST /echo POST /echo POST /echo ");
     {
-        static const char zero[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        static const char zero[] = "POST /echo HTTP/1.1\r\nHost: a\r\n"
+                                   "Content-Type: application/x-www-form-urlencoded\r\n"
                                    "Content-Length: 7\r\n\r\nb=c\0a\0d"; /* would be the pair a, d */
         peer *p = net_connect();
         (void)peer_send(p, zero, sizeof zero - 1);
