@@ -60,7 +60,7 @@ fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 check:
 	@tests/check
 
-interop: examples $(BUILD)/driver
+interop: examples $(BUILD)/driver $(BUILD)/echoes
 	@tests/interop/run
 
 bench:
@@ -101,6 +101,10 @@ $(EXAMPLES) $(BUILD)/driver: CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE
 $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/echoes: tests/test_echoes.c ws.h $(wildcard tests/*.h)
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) -O2 $< -o $@
 
 $(BUILD)/driver: tests/interop/driver.c ws.h
 	@mkdir -p $(BUILD)

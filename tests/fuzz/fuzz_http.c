@@ -297,9 +297,8 @@ static void read_head(wsi_slice text, size_t piece) {
         from = to;
     } while (!found && from < text.size);
     HOLDS(found == head);
-    if (!head || head == WSI_HTTP_BAD || wsi_http_request(&request, wsi_text(text.data, head)) != 0)
+    if (!head || head == WSI_HTTP_BAD || wsi_handshake_request(&request, wsi_text(text.data, head)) != 0)
         return;
-    wsi_handshake_read(&request);
     text.size = head;
     HOLDS(inside(request.method, text) && inside(request.target, text) && inside(request.authority, request.target)
           && inside(request.query, request.target) && inside(request.host, text) && inside(request.origin, text)

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Chromium's pages of rooms.c and chat.c, driven by playwright; over https with a verified chain, too.
+// Chromium's pages of rooms.c and chat.c, driven by playwright, and echo.c; over https with a verified chain, too.
 // Screenshots: build/screenshots.
 'use strict';
 const { execFileSync, spawnSync } = require('child_process');
@@ -192,6 +192,40 @@ async function secure() {
   await browser.close();
 }
 
+// Echoes in the page; how many came back as they went, and what was agreed on.
+async function echoes(address) {
+  const socket = new WebSocket(address);
+  socket.binaryType = 'arraybuffer';
+  await new Promise((opened, failed) => { socket.onopen = opened; socket.onerror = failed; });
+  const next = () => new Promise(take => { socket.onmessage = event => take(event.data); });
+  const noise = crypto.getRandomValues(new Uint8Array(5000));
+  const texts = [0, 1, 30, 100, 1000, 20000, 300000].map(size => 'word \u20ac '.repeat(size / 7 + 1).slice(0, size));
+  let good = 0;
+  for (const data of [...texts, ...texts.map(text => new TextEncoder().encode(text)), noise]) {
+    socket.send(data);
+    const back = await next();
+    good += typeof data === 'string' ? back === data
+      : back.byteLength === data.length && new Uint8Array(back).every((byte, i) => byte === data[i]);
+  }
+  socket.close();
+  return { good, extensions: socket.extensions };
+}
+
+async function compressed(browser) {
+  const running = await start('echo', 0);
+  const page = await visit(browser, running.address.replace('ws:', 'http:'), 'echo', desktop);
+  const heads = [];
+  const inspector = await page.context().newCDPSession(page);
+  await inspector.send('Network.enable');
+  inspector.on('Network.webSocketHandshakeResponseReceived', event => heads.push(event.response.headers));
+  const { good, extensions } = await page.evaluate(echoes, running.address);
+  expect('permessage-deflate is agreed on', extensions.startsWith('permessage-deflate'), extensions);
+  expect('by the header that came', heads.length === 1
+    && /permessage-deflate/.test(Object.entries(heads[0]).find(([name]) => /extensions/i.test(name))), heads);
+  expect('15 echoes, compressed and not', good === 15, good);
+  expect('echo ends with status 0', await stop(running.server) === 0);
+}
+
 // Whether https can be tried here; if not, why.
 function lacking() {
   if (!existsSync(tls + 'server.pem')) return 'no certificates: openssl is missing';
@@ -201,4 +235,4 @@ function lacking() {
 }
 
 if (lacking()) skip('https: ' + lacking());
-run(rooms, chat, ...(lacking() ? [] : [secure]));
+run(rooms, chat, compressed, ...(lacking() ? [] : [secure]));
