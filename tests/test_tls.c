@@ -257,6 +257,79 @@ static void test_plain_things(void) {
     TLS_END();
 }
 
+/* --- HTTP --- */
+
+static ws_id kept;
+static unsigned abandoned;
+
+static void give_up(ws_request *request, void *user) {
+    (void)request;
+    (void)user;
+    abandoned++;
+}
+
+static void keep(ws_request *request, void *user) { kept = ws_keep(request, give_up, user); }
+
+static void reply_kept(ws_loop *loop, void *user) {
+    (void)user;
+    CHECK(ws_reply(ws_kept(loop, kept), 200, "text/plain", "at last"));
+}
+
+static void reply_body(ws_request *request, void *user) {
+    ws_message body = ws_request_body(request);
+    (void)user;
+    CHECK(ws_reply_data(request, 200, NULL, body.data, body.size));
+}
+
+/* Through small socket buffers, so that file and body wait for the peer again and again. */
+static void test_http(int version) {
+    enum { SIZE = 700000 };
+    static char folder[] = "build/tls-XXXXXX";
+    char name[sizeof folder + 10];
+    FILE *file;
+    raw *r;
+    if (!test_begin("files, bodies and kept requests, %s", version_name(version)))
+        return;
+    memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
+    CHECK(mkdtemp(folder));
+    (void)snprintf(name, sizeof name, "%s/large", folder);
+    file = fopen(name, "wb");
+    CHECK(file && fwrite(sample(SIZE), 1, SIZE, file) == SIZE && fclose(file) == 0);
+    CHECK(start_version(version));
+    CHECK(ws_files(net.server, "/files/", folder) && ws_http(net.server, "POST", "/body", reply_body, NULL)
+          && ws_http(net.server, "GET", "/later", keep, NULL));
+    r = raw_client(4096);
+    CHECK(raw_handshake(r));
+    r->piece = 30000;
+    raw_text(r, "GET /files/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK_EQ(raw_status(r), 200);
+    UNTIL(r->plain.size == SIZE || raw_over(r));
+    CHECK_MEM(r->plain.data, r->plain.size, sample(SIZE), SIZE);
+    raw_take(r, r->plain.size);
+    raw_text(r, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 700000\r\n\r\n");
+    CHECK_EQ(raw_write(r, sample(SIZE), SIZE), SIZE);
+    CHECK_EQ(raw_status(r), 200);
+    UNTIL(r->plain.size == SIZE || raw_over(r));
+    CHECK_MEM(r->plain.data, r->plain.size, sample(SIZE), SIZE);
+    raw_take(r, r->plain.size);
+    kept = abandoned = 0;
+    raw_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    UNTIL(kept);
+    CHECK(r->plain.size == 0 && ws_after(net.loop, 100, reply_kept, NULL));
+    net.now += 100;
+    CHECK_EQ(raw_status(r), 200);
+    UNTIL(r->plain.size == 7);
+    CHECK_MEM(r->plain.data, r->plain.size, "at last", 7);
+    raw_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    kept = 0;
+    UNTIL(kept);
+    peer_close(r->p);
+    UNTIL(abandoned == 1);
+    CHECK(!ws_kept(net.loop, kept));
+    CHECK(remove(name) == 0 && remove(folder) == 0);
+    TLS_END();
+}
+
 /* --- records --- */
 
 static void burst(ws_conn *conn, unsigned number, ws_message message) {
@@ -2179,6 +2252,8 @@ int main(int argc, char **argv) {
     }
     test_rsa();
     test_plain_things();
+    test_http(TLS1_2_VERSION);
+    test_http(TLS1_3_VERSION);
     test_pending(0);
     test_pending(16);
     test_pending(1000);
