@@ -113,7 +113,7 @@ static void test_rounds(void) {
                 continue;
             for (window = 9; window <= 15; window++) {
                 int times;
-                for (times = 0; times < 12; times++) {
+                for (times = 0; times < 30; times++) { /* 10,500 documents in all */
                     size_t size = next_random(times == 0 ? 150000 : times < 4 ? 20000 : 1500);
                     int last = next_random(2) ? Z_FINISH : Z_SYNC_FLUSH;
                     make_document(size);
@@ -122,6 +122,23 @@ static void test_rounds(void) {
                 }
             }
         }
+}
+
+/* The input in pieces of every size there is: its first cut is at every byte. */
+static void test_cuts(void) {
+    int level;
+    for (level = 0; level <= 9; level++) {
+        size_t size = 300 + next_random(3000), packed_size, cut;
+        if (!test_begin("cut at every byte, level %d", level))
+            continue;
+        make_document(size);
+        packed_size = compress_document(size, level, Z_DEFAULT_STRATEGY, 15, 8, Z_FINISH);
+        for (cut = 1; cut <= packed_size; cut++) {
+            verdict found = by_ours(packed_size, 32768, cut, cut % 7 ? 0 : cut);
+            CHECK_EQ(found.result, WSI_INFLATE_DONE);
+            CHECK_MEM(out, found.size, document, size);
+        }
+    }
 }
 
 /* One compressor, one decompressor, many messages: each may reach into those before it (RFC 7692 7.2.3.2). */
@@ -220,6 +237,7 @@ static void test_broken(void) {
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_rounds();
+    test_cuts();
     test_takeover();
     test_broken();
     return test_finish();
