@@ -1273,14 +1273,13 @@ static bool wsi_text_number(wsi_slice text, uint64_t *number) {
 /* Writes the number's digits and returns how many; out has room for 20. */
 static size_t wsi_text_decimal(char *out, uint64_t number) {
     char digits[20];
-    size_t count = 0, i;
+    size_t at = sizeof digits;
     do {
-        digits[count++] = (char)('0' + number % 10);
+        digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number);
-    for (i = 0; i < count; i++)
-        out[i] = digits[count - 1 - i];
-    return count;
+    memcpy(out, digits + at, sizeof digits - at);
+    return sizeof digits - at;
 }
 
 static int wsi_text_hex(char c) {
