@@ -3094,7 +3094,7 @@ enum {
     WSI_DEFLATE_END = 256,
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
-    WSI_DEFLATE_NEAR = 4096, /* how far back three bytes are worth it */
+    WSI_DEFLATE_NEAR = 2048, /* how far back three bytes are worth it: farther, three literals are often shorter */
     WSI_DEFLATE_SPARE = 16 /* tokens that one step may write */
 };
 
@@ -3112,7 +3112,7 @@ typedef struct wsi_deflate_level {
 static const wsi_deflate_level wsi_deflate_levels[] = {
     {0, 8, 0, 10, 4, 0, 258},
     {1, 12, 0, 13, 4, 0, 258},
-    {6, 0, 14, 14, 64, 32, 128},
+    {6, 0, 14, 14, 72, 32, 128},
     {9, 0, 14, 14, 300, 258, 258},
 };
 
@@ -3632,7 +3632,7 @@ static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four,
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
     uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, probe, last = 0;
-    unsigned depth = best ? z->level->depth / 2u : z->level->depth, nice = z->level->nice, from, length;
+    unsigned nice = z->level->nice, depth = z->level->depth, from, length;
     const uint16_t *links = z->links;
     wsi_deflate_chain(z, at, &place, &three);
     three = (position - three) & 0xffff;
@@ -3642,6 +3642,8 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
     }
     if (best >= most)
         return best;
+    if (best >= 8) /* few are better than that: the time is spent where matches are short */
+        depth /= 4;
     from = best < 3 ? 0 : best - 3; /* where the four bytes stand that a longer match must have */
     probe = wsi_deflate_four(at + from);
     for (; depth; depth--) {

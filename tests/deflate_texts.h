@@ -74,4 +74,80 @@ static inline void text_make(uint32_t *state, unsigned kind, uint8_t *out, size_
     }
 }
 
+/* --- what people and their programs write, of which the benchmark is made --- */
+
+enum { TEXT_WRITTEN = 3 };
+
+static const char *const text_written_names[TEXT_WRITTEN] = {"json", "english", "html"};
+
+static const char *const text_words[] = {
+    "the", "of", "and", "a", "to", "in", "that", "it", "was", "he", "for", "on", "with", "his", "as", "at", "by", "had",
+    "not", "but", "from", "they", "which", "said", "there", "when", "water", "people", "house", "morning", "would",
+    "together", "another", "between", "remember", "question", "thought", "garden", "letter", "window", "evening",
+    "country", "something", "children", "against", "through", "market", "river", "station", "company", "number",
+    "because", "always", "winter", "mountain", "language", "picture", "machine", "silence", "answer", "history",
+    "weather", "journey", "captain", "village", "kitchen", "teacher", "doctor", "father", "mother", "brother", "sister",
+    "money", "paper", "voice", "light", "night", "world", "field", "stone", "horse", "street", "corner", "table",
+    "door", "hand", "face", "road", "year", "day", "place", "work", "week", "case", "point", "government", "group",
+    "problem", "fact", "system", "program", "hour", "game", "line", "end", "member", "law", "car", "city", "community",
+    "name", "president", "team", "minute", "idea", "body", "information", "nothing", "ago", "right", "social", "black",
+};
+
+/* Rare words are many and common ones few, as in a language. */
+static inline const char *text_word(uint32_t *state) {
+    uint32_t count = sizeof text_words / sizeof *text_words, most = 1 + text_below(state, count);
+    return text_words[text_below(state, 1 + text_below(state, most))];
+}
+
+static inline size_t text_english_piece(uint32_t *state, char *at) {
+    size_t size = 0;
+    uint32_t i, count = 5 + text_below(state, 14);
+    for (i = 0; i < count; i++) {
+        size += (size_t)sprintf(at + size, "%s%s%s", i ? " " : "", text_word(state),
+                                i && i + 1 < count && !text_below(state, 9) ? "," : "");
+        if (!text_below(state, 12)) { /* a name, or a word that is not in the list */
+            unsigned letter;
+            at[size++] = ' ';
+            for (letter = 0; letter < 5; letter++)
+                at[size++] = (char)('a' + (int)text_below(state, 26));
+            at[size] = 0;
+        }
+    }
+    at[0] = (char)(at[0] - 'a' + 'A');
+    return size + (size_t)sprintf(at + size, text_below(state, 6) ? ". " : ".\n\n");
+}
+
+static inline size_t text_json_piece(uint32_t *state, char *at) {
+    return (size_t)sprintf(at,
+                           "{\"id\":%u,\"user\":\"%s%u\",\"room\":\"%s\","
+                           "\"time\":\"2024-%02u-%02uT%02u:%02u:%02u.%03uZ\","
+                           "\"active\":%s,\"score\":%u.%02u,\"tags\":[\"%s\",\"%s\"],\"text\":\"%s %s %s %s\"},",
+                           100000 + text_below(state, 900000), text_word(state), text_below(state, 100),
+                           text_word(state), 1 + text_below(state, 12), 1 + text_below(state, 28),
+                           text_below(state, 24), text_below(state, 60), text_below(state, 60),
+                           text_below(state, 1000), text_below(state, 2) ? "true" : "false", text_below(state, 1000),
+                           text_below(state, 100), text_word(state), text_word(state), text_word(state),
+                           text_word(state), text_word(state), text_word(state));
+}
+
+static inline size_t text_html_piece(uint32_t *state, char *at) {
+    size_t size = (size_t)sprintf(at, "<li class=\"item %s\" id=\"item-%u\"><a href=\"/%s/%u\">", text_word(state),
+                                  text_below(state, 10000), text_word(state), text_below(state, 10000));
+    size += text_english_piece(state, at + size);
+    return size + (size_t)sprintf(at + size, "</a> <span class=\"count\">%u</span></li>\n", text_below(state, 1000));
+}
+
+static inline void text_written(unsigned kind, uint8_t *out, size_t total) {
+    static char piece[10000];
+    uint32_t state = 1;
+    size_t size, at = 0;
+    for (; at < total; at += size) {
+        size = kind == 0   ? text_json_piece(&state, piece)
+               : kind == 1 ? text_english_piece(&state, piece)
+                           : text_html_piece(&state, piece);
+        size = size < total - at ? size : total - at;
+        memcpy(out + at, piece, size);
+    }
+}
+
 #endif

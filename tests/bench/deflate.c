@@ -7,6 +7,8 @@
 #define WS_NO_NET
 #include "../../ws.h"
 
+#include "../deflate_texts.h"
+
 #include <stdio.h>
 #include <time.h>
 #include <zlib.h>
@@ -14,71 +16,6 @@
 enum { TEXT = 4 << 20, ROUNDS = 9 };
 
 static uint8_t text[TEXT], packed[TEXT * 2];
-static uint32_t state;
-
-static uint32_t below(uint32_t number) {
-    state = state * 1664525u + 1013904223u;
-    return (uint32_t)((uint64_t)(state >> 8) * number >> 24);
-}
-
-static const char *const words[] = {
-    "the", "of", "and", "a", "to", "in", "that", "it", "was", "he", "for", "on", "with", "his", "as", "at", "by", "had",
-    "not", "but", "from", "they", "which", "said", "there", "when", "water", "people", "house", "morning", "would",
-    "together", "another", "between", "remember", "question", "thought", "garden", "letter", "window", "evening",
-    "country", "something", "children", "against", "through", "market", "river", "station", "company", "number",
-    "because", "always", "winter", "mountain", "language", "picture", "machine", "silence", "answer", "history",
-    "weather", "journey", "captain", "village", "kitchen", "teacher", "doctor", "father", "mother", "brother", "sister",
-    "money", "paper", "voice", "light", "night", "world", "field", "stone", "horse", "street", "corner", "table",
-    "door", "hand", "face", "road", "year", "day", "place", "work", "week", "case", "point", "government", "group",
-    "problem", "fact", "system", "program", "hour", "game", "line", "end", "member", "law", "car", "city", "community",
-    "name", "president", "team", "minute", "idea", "body", "information", "nothing", "ago", "right", "social", "black",
-};
-
-/* Rare words are many and common ones few, as in a language. */
-static const char *word(void) {
-    uint32_t count = sizeof words / sizeof *words, most = 1 + below(count);
-    return words[below(1 + below(most))];
-}
-
-static size_t english(char *at) {
-    size_t size = 0;
-    uint32_t i, count = 5 + below(14);
-    for (i = 0; i < count; i++) {
-        size += (size_t)sprintf(at + size, "%s%s%s", i ? " " : "", word(), i && i + 1 < count && !below(9) ? "," : "");
-        if (!below(12)) /* a name, or a word that is not in the list */
-            size += (size_t)sprintf(at + size, " %c%c%c%c%c", 'a' + (int)below(26), 'a' + (int)below(26),
-                                    'a' + (int)below(26), 'a' + (int)below(26), 'a' + (int)below(26));
-    }
-    at[0] = (char)(at[0] - 'a' + 'A');
-    return size + (size_t)sprintf(at + size, below(6) ? ". " : ".\n\n");
-}
-
-static size_t json(char *at) {
-    return (size_t)sprintf(at,
-                           "{\"id\":%u,\"user\":\"%s%u\",\"room\":\"%s\","
-                           "\"time\":\"2024-%02u-%02uT%02u:%02u:%02u.%03uZ\","
-                           "\"active\":%s,\"score\":%u.%02u,\"tags\":[\"%s\",\"%s\"],\"text\":\"%s %s %s %s\"},",
-                           100000 + below(900000), word(), below(100), word(), 1 + below(12), 1 + below(28), below(24),
-                           below(60), below(60), below(1000), below(2) ? "true" : "false", below(1000), below(100),
-                           word(), word(), word(), word(), word(), word());
-}
-
-static size_t html(char *at) {
-    size_t size = (size_t)sprintf(at, "<li class=\"item %s\" id=\"item-%u\"><a href=\"/%s/%u\">", word(), below(10000),
-                                  word(), below(10000));
-    size += english(at + size);
-    return size + (size_t)sprintf(at + size, "</a> <span class=\"count\">%u</span></li>\n", below(1000));
-}
-
-static void write_text(const char *kind) {
-    static char piece[10000];
-    size_t size, at = 0;
-    for (state = 1; at < TEXT; at += size) {
-        size = *kind == 'j' ? json(piece) : *kind == 'e' ? english(piece) : html(piece);
-        size = size < TEXT - at ? size : TEXT - at;
-        memcpy(text + at, piece, size);
-    }
-}
 
 static double now(void) {
     struct timespec time;
@@ -147,19 +84,18 @@ static void row(const char *kind, size_t message, bool takeover, int level) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const kinds[] = {"json", "english", "html"};
     static const size_t messages[] = {1 << 10, 1 << 14, 1 << 20};
     int kind, message, takeover, level;
     if (argc == 6) {
-        write_text(argv[1]);
+        text_written(*argv[1] == 'j' ? 0 : *argv[1] == 'e' ? 1 : 2, text, TEXT);
         (void)ours(make(*argv[4] == 'f' ? 1 : 6, *argv[3] == 't'), (size_t)atol(argv[2]), (size_t)atol(argv[5]));
         return 0;
     }
     printf("text      message                      MB/s     left  speed/zlib size/zlib\n");
     for (level = 1; level <= 6; level += 5)
-        for (kind = 0; kind < 3; kind++)
-            for (message = 0, write_text(kinds[kind]); message < 3; message++)
+        for (kind = 0; kind < TEXT_WRITTEN; kind++)
+            for (message = 0, text_written((unsigned)kind, text, TEXT); message < 3; message++)
                 for (takeover = 0; takeover < 2; takeover++)
-                    row(kinds[kind], messages[message], takeover, level);
+                    row(text_written_names[kind], messages[message], takeover, level);
     return 0;
 }
