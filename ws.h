@@ -5165,14 +5165,16 @@ static wsi_unpacker *wsi_unpacker_lend(wsi_codecs *codecs) {
     return NULL;
 }
 
-/* The message in it is good until another one is unpacked. */
-static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker) {
+/* handed: what is in it is with the program, and stays good until another message is unpacked; so it, and no other,
+   becomes the spare one. */
+static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker, bool handed) {
+    if (handed || !codecs->spare) {
+        wsi_unpacker *spare = codecs->spare;
+        codecs->spare = unpacker;
+        unpacker = spare;
+    }
     if (!unpacker)
         return;
-    if (!codecs->spare) {
-        codecs->spare = unpacker;
-        return;
-    }
     wsi_buffer_free(codecs->memory, &unpacker->out);
     wsi_memory_free(codecs->memory, unpacker, sizeof *unpacker);
 }
@@ -5248,7 +5250,7 @@ static void wsi_context_free(wsi_codecs *codecs, wsi_context **place) {
     wsi_context *context = *place;
     if (!context)
         return;
-    wsi_unpacker_give_back(codecs, context->unpacker);
+    wsi_unpacker_give_back(codecs, context->unpacker, false);
     wsi_memory_free(codecs->memory, context->history, context->history_capacity);
     wsi_memory_free(codecs->memory, context->packer.deflate, context->packer.size);
     wsi_memory_free(codecs->memory, context, sizeof *context);
@@ -5994,10 +5996,10 @@ static bool wsi_engine_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
     return !e->chunks || wsi_context_history(codecs, e->context, wsi_engine_in_bits(e));
 }
 
-static void wsi_engine_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
+static void wsi_engine_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool handed) {
     if (e->context)
         e->context->unpacker = NULL;
-    wsi_unpacker_give_back(e->env->codecs, unpacker);
+    wsi_unpacker_give_back(e->env->codecs, unpacker, handed);
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codecs, &e->context);
 }
@@ -6017,7 +6019,7 @@ static wsi_unpacker *wsi_engine_unpacker(wsi_engine *e) {
 }
 
 WSI_RARE wsi_step wsi_engine_not_unpacked(wsi_engine *e, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
-    wsi_engine_drop_unpacker(e, unpacker);
+    wsi_engine_drop_unpacker(e, unpacker, false);
     switch (unpacked) {
     case WSI_UNPACKED_BIG: return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
     case WSI_UNPACKED_MEMORY: return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
@@ -6034,7 +6036,7 @@ static wsi_step wsi_engine_hand_unpacked(wsi_engine *e, ws_event *event, wsi_unp
     if (whole && e->keep_in)
         wsi_context_remember(e->context, wsi_engine_in_bits(e), data, size);
     if (whole)
-        wsi_engine_drop_unpacker(e, unpacker);
+        wsi_engine_drop_unpacker(e, unpacker, true);
     return wsi_engine_hand(e, event, data, size, whole);
 }
 
@@ -6046,7 +6048,7 @@ static wsi_step wsi_engine_after_unpacking(wsi_engine *e, ws_event *event, wsi_u
         return wsi_engine_not_unpacked(e, unpacker, unpacked);
     if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, unpacker->out.data + unpacker->checked, fresh)
                                || (whole && e->utf8))) {
-        wsi_engine_drop_unpacker(e, unpacker);
+        wsi_engine_drop_unpacker(e, unpacker, false);
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     }
     unpacker->checked = unpacker->out.size;

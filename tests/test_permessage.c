@@ -211,6 +211,25 @@ static void test_frames(void) {
     NET_END();
 }
 
+/* The message that ends last is handed out of its own decompressor, though the loop has a spare one by then. */
+static void test_interleaved(void) {
+    peer *p[2];
+    if (!test_begin("an unfinished message, and a whole one of another connection between its fragments"))
+        return;
+    CHECK(start_deflate(config_of(false, 0, 0), NULL));
+    p[0] = open_with("/", PMD, PMD BOTH);
+    p[1] = open_with("/", PMD, PMD BOTH);
+    peer_frames(p[0], "41<f248cd>");
+    net_settle();
+    peer_frames(p[1], "c1" HELLO);
+    net_settle();
+    peer_frames(p[0], "80<c9c90700>");
+    CHECK_FRAMES(p[1], "81\"Hello\"");
+    CHECK_FRAMES(p[0], "81\"Hello\"");
+    CHECK_LOG("o1 o2 t2:Hello t1:Hello");
+    NET_END();
+}
+
 static void test_off(void) {
     ws_deflate_config off = config_of(false, 0, 0);
     if (!test_begin("off by config; not offered"))
@@ -565,6 +584,7 @@ int main(int argc, char **argv) {
     test_offers();
     test_answers();
     test_frames();
+    test_interleaved();
     test_off();
     test_bomb();
     test_echoes();
