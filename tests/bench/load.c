@@ -2,12 +2,14 @@
    is compared. All messages in flight of a connection are written at once.
 
      load [-m echo|room|connect|idle] [-c CONNECTIONS] [-p IN_FLIGHT] [-s SIZE] [-n MESSAGES]
-          [-t] [-r] [-e] [-S PID] PORT
+          [-a ACTIVE] [-t] [-r] [-z] [-e] [-S PID] PORT
 
    room: one connection sends to /room, all receive. connect: open, handshake, close, CONNECTIONS at a
    time. idle: opens the connections and prints what the server's memory grows by each.
-   -t text; -r raw bytes: neither handshake nor frames; -e TLS 1.3, unverified; -S counts what the process
-   PID spends meanwhile: instructions if the system tells them, and CPU time. Linux. */
+   -a only so many connections send; -t text; -r raw bytes: neither handshake nor frames; -z text like JSON,
+   compressed without context: what comes back is unpacked once, and must be the same bytes from then on; -e TLS 1.3,
+   unverified; -S counts what the process PID spends meanwhile: instructions if the system tells them, and CPU
+   time. Linux. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +28,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#ifndef NO_ZLIB
+#include <zlib.h>
+#endif
 #ifndef NO_TLS
 #include <openssl/ssl.h>
 #else
@@ -47,11 +52,11 @@ typedef struct peer {
 
 static struct {
     const char *mode;
-    size_t connections, in_flight, size, messages;
-    bool text, raw, tls;
+    size_t connections, active, in_flight, size, messages;
+    bool text, raw, packed, tls;
     int server;
     uint16_t port;
-} want = {"echo", 100, 1, 125, 60000, false, false, false, 0, 0};
+} want = {"echo", 100, SIZE_MAX, 1, 125, 60000, false, false, false, false, 0, 0};
 
 static int poller, counters[2] = {-1, -1}; /* of instructions in user space, and in the kernel */
 static batch all;
@@ -142,6 +147,9 @@ static void fill(void) {
     }
 }
 
+#define EXTENSION \
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+
 static void dial(peer *p) {
     struct sockaddr_in address = {.sin_family = AF_INET};
     int on = 1;
@@ -157,11 +165,11 @@ static void dial(peer *p) {
 }
 
 static void ask(peer *p) {
-    char request[300];
+    char request[500];
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                        strcmp(want.mode, "room") == 0 ? "/room" : "/");
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                        strcmp(want.mode, "room") == 0 ? "/room" : "/", want.packed ? EXTENSION : "");
     if (want.raw ? put(p, "x", 1, 0) != 1 : put(p, request, (size_t)size, 0) != size)
         fail("handshake");
 }
@@ -179,9 +187,109 @@ static void hear(peer *p) { /* the answer, whole and right */
             break;
     }
     errno = 0;
-    if (!want.raw && (strncmp(answer, "HTTP/1.1 101", 12) != 0 || !strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")))
+    if (!want.raw && (strncmp(answer, "HTTP/1.1 101", 12) != 0 || !strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+                      || (want.packed && !strstr(answer, "permessage-deflate"))))
         fail("handshake");
 }
+
+/* --- permessage-deflate (RFC 7692) ----------------------------------------------------------- */
+
+#ifndef NO_ZLIB
+static void take_all(const peer *p, unsigned char *to, size_t size) {
+    while (size) {
+        ssize_t n = take(p, to, size, 0);
+        if (n <= 0)
+            fail("connection ended");
+        to += n;
+        size -= (size_t)n;
+    }
+}
+
+static size_t pack(const unsigned char *text, unsigned char *to, size_t room) {
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    z.next_in = (unsigned char *)(uintptr_t)text;
+    z.avail_in = (uInt)want.size;
+    z.next_out = to;
+    z.avail_out = (uInt)room;
+    if (deflateInit2(&z, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK || deflate(&z, Z_SYNC_FLUSH) != Z_OK)
+        fail("deflate");
+    room -= z.avail_out;
+    (void)deflateEnd(&z);
+    return room - 4; /* RFC 7692 7.2.1 */
+}
+
+static bool unpacks(unsigned char *packed, size_t size, const unsigned char *text) { /* with 4 bytes of room behind */
+    unsigned char *out = malloc(want.size + 1);
+    z_stream z;
+    int result;
+    memset(&z, 0, sizeof z);
+    memcpy(packed + size, "\0\0\377\377", 4);
+    z.next_in = packed;
+    z.avail_in = (uInt)size + 4;
+    z.next_out = out;
+    z.avail_out = (uInt)want.size + 1;
+    result = out && inflateInit2(&z, -15) == Z_OK ? inflate(&z, Z_SYNC_FLUSH) : Z_MEM_ERROR;
+    (void)inflateEnd(&z);
+    size = want.size + 1 - z.avail_out;
+    result = result == Z_OK && size == want.size && memcmp(out, text, size) == 0;
+    free(out);
+    return result;
+}
+
+/* Sends a message, unpacks what comes back, and adds that to what must come back from now on. */
+static void learn(const peer *p, const unsigned char *frame, size_t size, const unsigned char *text) {
+    unsigned char *in = all.in + all.in_size, *payload = in + 2;
+    size_t length;
+    if (put(p, frame, size, 0) != (ssize_t)size)
+        fail("send");
+    take_all(p, in, 2);
+    length = in[1];
+    if (length >= 126) {
+        take_all(p, payload, 2);
+        length = (size_t)payload[0] << 8 | payload[1];
+        payload += 2;
+    }
+    errno = 0;
+    if ((in[0] != 0xc1 && in[0] != 0x81) || in[1] > 126 || length > want.size)
+        fail("the frame that came back");
+    take_all(p, payload, length);
+    all.in_size += (size_t)(payload - in) + length;
+    if (in[0] == 0x81 ? length != want.size || memcmp(payload, text, length) != 0 : !unpacks(payload, length, text))
+        fail("the message that came back");
+}
+
+static void fill_packed(void) {
+    size_t room = want.size + want.size / 100 + 100, n, i, at;
+    unsigned char *text = malloc(want.size + 200), *packed = malloc(room);
+    peer first;
+    all.out = malloc((room + 14) * want.in_flight);
+    all.in = malloc((room + 14) * want.in_flight);
+    if (!text || !packed || !all.out || !all.in || want.size > 60000)
+        fail("memory, or -s above 60000");
+    dial(&first);
+    ask(&first);
+    hear(&first);
+    for (n = 0; n < want.in_flight; n++) {
+        unsigned char *out = all.out + all.out_size;
+        size_t size, header;
+        for (at = 0, i = n; at < want.size; i++)
+            at += (size_t)sprintf((char *)text + at,
+                                  "{\"id\":%zu,\"user\":\"user%zu\",\"text\":\"hello %zu\",\"on\":%s},",
+                                  i * 7919 % 10007, i * 31 % 97, i * i % 1009, i % 3 ? "true" : "false");
+        size = pack(text, packed, room);
+        header = put_header(out, size, 0x41, true);
+        for (i = 0; i < size; i++)
+            out[header + i] = packed[i] ^ out[header - 4 + (i & 3)];
+        all.out_size += header + size;
+        learn(&first, out, header + size, text);
+    }
+    free(text);
+    free(packed);
+}
+#else
+static void fill_packed(void) { fail("built without zlib"); }
+#endif
 
 /* --- what the server spends ---------------------------------------------------------------- */
 
@@ -282,7 +390,7 @@ static peer *open_all(void) {
 static size_t echo_or_room(peer *peers, bool room) {
     struct epoll_event ready[256];
     size_t done = 0, whole = 0, i;
-    for (i = 0; i < (room ? 1 : want.connections); i++)
+    for (i = 0; i < (room ? 1 : want.connections) && i < want.active; i++)
         begin(&peers[i]);
     while (done < want.messages) {
         int n = epoll_wait(poller, ready, 256, 30000), at;
@@ -355,15 +463,17 @@ static size_t server_memory(void) { /* bytes that are resident */
 
 static void arguments(int argc, char **argv) {
     int letter;
-    while ((letter = getopt(argc, argv, "m:c:p:s:n:treS:")) != -1) {
+    while ((letter = getopt(argc, argv, "m:c:a:p:s:n:trzeS:")) != -1) {
         switch (letter) {
         case 'm': want.mode = optarg; break;
         case 'c': want.connections = strtoul(optarg, NULL, 10); break;
+        case 'a': want.active = strtoul(optarg, NULL, 10); break;
         case 'p': want.in_flight = strtoul(optarg, NULL, 10); break;
         case 's': want.size = strtoul(optarg, NULL, 10); break;
         case 'n': want.messages = strtoul(optarg, NULL, 10); break;
         case 't': want.text = true; break;
         case 'r': want.raw = true; break;
+        case 'z': want.packed = true; break;
         case 'e': want.tls = true; break;
         case 'S': want.server = atoi(optarg); break;
         default: exit(2);
@@ -387,7 +497,10 @@ int main(int argc, char **argv) {
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     poller = epoll_create1(0);
-    fill();
+    if (want.packed)
+        fill_packed();
+    else
+        fill();
     measured = want.messages + want.connections;
     latencies = malloc(measured * sizeof *latencies);
     if (!latencies)
