@@ -10642,7 +10642,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     uint8_t *at = window->base + window->reply;
     if (wsi_conn_is_client(conn) || loop->handed_by != conn || message.data != at + header
         || !wsi_conn_is_handed(loop, message)
-        || conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || conn->broken
+        || conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first
         || (conn->engine.deflate && message.size >= conn->engine.threshold))
         return false;
     if (!loop->gather_owner) {
