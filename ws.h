@@ -356,7 +356,8 @@ typedef struct ws_link {
     bool pending : 1; /* read sets it when it holds more than fitted: it is called again at once */
     bool unsent : 1; /* set as long as the transport holds bytes that the socket did not take: write is
                         called, with size 0 if there is no more, when it can go on */
-    uint8_t interest, budget; /* private */
+    bool budget : 1; /* private, as what follows */
+    uint8_t interest, kind;
     void *session;   /* NULL until open, and from close on */
 } ws_link;
 
@@ -7912,9 +7913,17 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
    each call to the one in use. Calls MEMORY, PLATFORM. Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
+/* What a source is; link.kind: loop->ready[kind] is called for it. A pointer in each would cost a connection 8 bytes. */
+typedef enum wsi_kind {
+    WSI_KIND_WATCH, WSI_KIND_WAKE, /* LOOP */
+    WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* connections without and with a transport */
+    WSI_KIND_DIAL, WSI_KIND_TUNNEL, WSI_KIND_LOOKUP, /* CLIENT */
+    WSI_KIND_LISTENER, WSI_KIND_HEADER, /* SERVER; the PROXY protocol's */
+    WSI_KINDS
+} wsi_kind;
+
 typedef struct wsi_source { /* something with a descriptor */
     ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
-    void (*ready)(ws_loop *loop, struct wsi_source *source, unsigned ready);
 } wsi_source;
 
 enum {
@@ -8416,8 +8425,11 @@ struct wsi_node;
 struct wsi_pending;
 struct wsi_slab;
 
+typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
+
 struct ws_loop {
     wsi_memory memory;
+    wsi_ready *ready[WSI_KINDS]; /* set by those that have such sources */
     uint64_t now;
     uint64_t (*clock)(void *user);
     void *clock_user;
@@ -8705,7 +8717,7 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
         if (!watch)
             return false;
         watch->source.link.descriptor = descriptor;
-        watch->source.ready = wsi_watch_ready;
+        watch->source.link.kind = WSI_KIND_WATCH;
     }
     watch->function = function;
     watch->user = user;
@@ -8804,7 +8816,7 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = true;
     loop->now = loop->clock(loop->clock_user);
     while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
-        source->ready(loop, source, ready);
+        loop->ready[source->link.kind](loop, source, ready);
     wsi_loop_fire(loop);
     wsi_loop_settle(loop);
     loop->busy = false;
@@ -8878,7 +8890,7 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
     if (pipe(ends) != 0)
         return wsi_loop_fail(loop, wsi_platform_error());
     loop->wake.link.descriptor = ends[0];
-    loop->wake.ready = wsi_loop_wake;
+    loop->wake.link.kind = WSI_KIND_WAKE;
     loop->wake_in = ends[1];
     if (!wsi_platform_prepare(ends[0]) || !wsi_platform_prepare(ends[1]))
         return wsi_loop_fail(loop, wsi_platform_error());
@@ -8922,6 +8934,8 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = loop->wake_in = -1;
     loop->hooks.fire[WSI_TIMER_ALARM] = wsi_alarm_fire;
+    loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
+    loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll, &loop->memory);
     wsi_loop_choose(loop, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes);
     if (!all.receive_size)
@@ -10259,7 +10273,7 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     conn->number = number;
     conn->generation = generation;
     conn->source.link.descriptor = -1;
-    conn->source.ready = wsi_conn_ready;
+    conn->source.link.kind = WSI_KIND_PLAIN;
     conn->timer.kind = WSI_TIMER_CONN;
     wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
     wsi_conn_link(conn, endpoint);
@@ -10272,7 +10286,7 @@ static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host)
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
     link->descriptor = descriptor;
-    conn->source.ready = transport ? wsi_conn_ready_through : wsi_conn_ready;
+    link->kind = transport ? WSI_KIND_THROUGH : WSI_KIND_PLAIN;
     if (!wsi_conn_poll(conn, WS_READ)) {
         link->descriptor = -1;
         return WS_ERROR_DESCRIPTORS;
@@ -10588,6 +10602,8 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     endpoint->env.role = role;
     endpoint->loop = loop;
     loop->hooks = wsi_endpoint_hooks;
+    loop->ready[WSI_KIND_PLAIN] = wsi_conn_ready;
+    loop->ready[WSI_KIND_THROUGH] = wsi_conn_ready_through;
     return true;
 }
 
@@ -10927,7 +10943,6 @@ typedef struct wsi_client {
     uint32_t pause;          /* before the next attempt */
     int redirects;
     uint8_t phase;
-    void (*connected)(ws_loop *loop, wsi_source *source, unsigned ready);
     bool blocking, bare;     /* bare: a redirect led elsewhere; credentials stay here */
     bool redirected, hopeless; /* hopeless: another attempt cannot do better */
     wsi_sentence why;
@@ -11126,7 +11141,7 @@ static void wsi_client_tunnel(wsi_client *client, int descriptor) {
     client->phase = WSI_PHASE_TUNNELLING;
     client->answer.size = 0;
     source->link.descriptor = descriptor;
-    source->ready = wsi_client_tunnelled;
+    source->link.kind = WSI_KIND_TUNNEL;
     wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
     span.data = request.data;
     span.size = request.size;
@@ -11164,7 +11179,7 @@ static void wsi_client_connect_next(wsi_client *client, int error) {
             continue;
         }
         source->link.descriptor = descriptor;
-        source->ready = client->connected;
+        source->link.kind = WSI_KIND_DIAL;
         if (wsi_poll_set(&loop->poll, source, WS_WRITE)) {
             wsi_timer_set(loop, &client->endpoint.timer,
                           client->deadline == UINT64_MAX ? UINT64_MAX : loop->now + left / count);
@@ -11694,9 +11709,11 @@ static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_clien
     endpoint->release = wsi_client_release;
     endpoint->fire = wsi_client_fire;
     endpoint->why = &client->why;
-    client->connected = wsi_client_connected;
     client->lookup.link.descriptor = -1;
-    client->lookup.ready = wsi_client_resolved;
+    client->lookup.link.kind = WSI_KIND_LOOKUP;
+    loop->ready[WSI_KIND_DIAL] = wsi_client_connected;
+    loop->ready[WSI_KIND_TUNNEL] = wsi_client_tunnelled;
+    loop->ready[WSI_KIND_LOOKUP] = wsi_client_resolved;
     if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
         return false;
     wsi_endpoint_link(endpoint);
@@ -14247,7 +14264,7 @@ static bool wsi_server_take(ws_server *server, int descriptor) {
         return false;
     if (wsi_server_proxied(server, descriptor)) {
         conn->source.link.descriptor = descriptor;
-        conn->source.ready = wsi_server_header;
+        conn->source.link.kind = WSI_KIND_HEADER;
         wsi_conn_tick(conn);
         if (wsi_conn_poll(conn, WS_READ))
             return true;
@@ -14369,7 +14386,9 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     server->last_route = &server->routes;
     server->last_hook = &server->hooks;
     server->listener.link.descriptor = -1;
-    server->listener.ready = wsi_server_accept;
+    server->listener.link.kind = WSI_KIND_LISTENER;
+    server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
+    server->endpoint.loop->ready[WSI_KIND_HEADER] = wsi_server_header;
 }
 
 /* Opens the port of a server that is complete otherwise. */
@@ -14594,7 +14613,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
         return false;
     loop->busy = true;
     loop->now = loop->clock(loop->clock_user);
-    conn->source.ready(loop, &conn->source, ready);
+    loop->ready[conn->source.link.kind](loop, &conn->source, ready);
     wsi_loop_settle(loop);
     loop->busy = false;
     return true;
