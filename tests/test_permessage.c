@@ -33,6 +33,7 @@ static const char *answer_to(const char *offers, const ws_deflate_config *config
     memset(&request, 0, sizeof request);
     (void)snprintf(head, sizeof head, "GET / HTTP/1.1\r\nSec-WebSocket-Extensions: %s\r\n\r\n", offers);
     request.head = wsi_text_z(head);
+    request.extensions = true;
     agreed = wsi_handshake_agree(&request, config, &offer);
     line[0] = 0;
     if (!agreed.on)

@@ -286,15 +286,17 @@ static void test_http(int version) {
     enum { SIZE = 700000 };
     static char folder[] = "build/tls-XXXXXX";
     char name[sizeof folder + 10];
+    uint8_t *large;
     FILE *file;
     raw *r;
     if (!test_begin("files, bodies and kept requests, %s", version_name(version)))
         return;
+    large = sample(SIZE);
     memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
     CHECK(mkdtemp(folder));
     (void)snprintf(name, sizeof name, "%s/large", folder);
     file = fopen(name, "wb");
-    CHECK(file && fwrite(sample(SIZE), 1, SIZE, file) == SIZE && fclose(file) == 0);
+    CHECK(file && fwrite(large, 1, SIZE, file) == SIZE && fclose(file) == 0);
     CHECK(start_version(version));
     CHECK(ws_files(net.server, "/files/", folder) && ws_http(net.server, "POST", "/body", reply_body, NULL)
           && ws_http(net.server, "GET", "/later", keep, NULL));
@@ -304,13 +306,13 @@ static void test_http(int version) {
     raw_text(r, "GET /files/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     CHECK_EQ(raw_status(r), 200);
     UNTIL(r->plain.size == SIZE || raw_over(r));
-    CHECK_MEM(r->plain.data, r->plain.size, sample(SIZE), SIZE);
+    CHECK_MEM(r->plain.data, r->plain.size, large, SIZE);
     raw_take(r, r->plain.size);
     raw_text(r, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 700000\r\n\r\n");
-    CHECK_EQ(raw_write(r, sample(SIZE), SIZE), SIZE);
+    CHECK_EQ(raw_write(r, large, SIZE), SIZE);
     CHECK_EQ(raw_status(r), 200);
     UNTIL(r->plain.size == SIZE || raw_over(r));
-    CHECK_MEM(r->plain.data, r->plain.size, sample(SIZE), SIZE);
+    CHECK_MEM(r->plain.data, r->plain.size, large, SIZE);
     raw_take(r, r->plain.size);
     kept = abandoned = 0;
     raw_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -327,6 +329,7 @@ static void test_http(int version) {
     UNTIL(abandoned == 1);
     CHECK(!ws_kept(net.loop, kept));
     CHECK(remove(name) == 0 && remove(folder) == 0);
+    free(large);
     TLS_END();
 }
 
