@@ -31,27 +31,6 @@ static unsigned echoes_of_large = 12;
 
 /* --- documents --- */
 
-static void text_words(uint32_t *state, uint8_t *out, size_t size, bool markup) {
-    static const char *const words[] = {"the", "of", "and", "to", "in", "that", "it", "was", "for", "with", "as", "his",
-                                        "on", "be", "at", "river", "window", "message", "compressed", "letters",
-                                        "m\xc3\xbc" "de", "evening", "connection", "house", "never", "between"};
-    static const char *const tags[] = {"<p class=\"text\">", "</p>\n", "<a href=\"/page/", "<li>", "</li>\n",
-                                       "<div id=\"d", "\">", "</div>\n", "<td>", "</td>"};
-    size_t at = 0;
-    while (at < size) {
-        bool tag = markup && !text_below(state, 3);
-        const char *word = tag ? tags[text_below(state, 10)] : words[text_below(state, 1 + text_below(state, 26))];
-        size_t count = strlen(word);
-        if (size - at <= count) { /* not inside a character */
-            memset(out + at, '.', size - at);
-            return;
-        }
-        memcpy(out + at, word, count);
-        at += count;
-        out[at++] = text_below(state, 12) ? ' ' : '\n';
-    }
-}
-
 /* Rows of a picture: shades that change slowly, with areas of one color. */
 static void text_bitmap(uint32_t *state, uint8_t *out, size_t size) {
     uint32_t shade = 100, area = 0;
@@ -89,10 +68,11 @@ static ws_message document(unsigned kind, size_t size) {
     ws_message message;
     uint32_t state = (uint32_t)(size + kind);
     switch (kind) {
-    case 0: text_json(&state, text, size); break;
+    case 0: text_written(0, text, size); break;
     case 1: text_bitmap(&state, text, size); break;
-    case 4: text_pdf(&state, text, size); break;
-    default: text_words(&state, text, size, kind == 3); break;
+    case 2: text_written(1, text, size); break;
+    case 3: text_written(2, text, size); break;
+    default: text_pdf(&state, text, size); break;
     }
     message.data = text;
     message.size = size;
