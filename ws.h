@@ -5031,8 +5031,8 @@ static inline wsi_wide wsi_frame_block_bits(const wsi_frame_block *block) {
 }
 
 /* XORs with the key. to may be from, or lie before it and overlap. With watch it returns whether what comes out is
-   ASCII: the bits are at hand. What does not fill a block at the end is done together with bytes before it, in a block (or 16
-   bytes) that is read first: no loop over the rest. */
+   ASCII: the bits are at hand. What does not fill a block at the end is done together with bytes before it, in a block
+   (or 16 bytes) that is read first: no loop over the rest. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t turned;
@@ -7913,7 +7913,7 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
    each call to the one in use. Calls MEMORY, PLATFORM. Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
-/* What a source is; link.kind: loop->ready[kind] is called for it. A pointer in each would cost a connection 8 bytes. */
+/* What a source is; link.kind: loop->ready[kind] is called for it. A pointer would cost each connection 8 bytes. */
 typedef enum wsi_kind {
     WSI_KIND_WATCH, WSI_KIND_WAKE, /* LOOP */
     WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* connections without and with a transport */

@@ -60,7 +60,8 @@ static void test_offers(void) {
         /* declined */
         {PMD SB("7"), "", ""}, {PMD SB("16"), "", ""}, {PMD SB("999"), "", ""}, {PMD SB("08"), "", ""}, {PMD SB("0"),
         "", ""},
-        {PMD SB(""), "", ""}, {PMD CB(""), "", ""}, {PMD SB("x"), "", ""}, {PMD SB("\"9"), "", ""}, {PMD SB("+9"), "", ""}, {PMD "; server_max_window_bits", "",
+        {PMD SB(""), "", ""}, {PMD CB(""), "", ""},
+        {PMD SB("x"), "", ""}, {PMD SB("\"9"), "", ""}, {PMD SB("+9"), "", ""}, {PMD "; server_max_window_bits", "",
         ""},
         {PMD CB("7"), "", ""}, {PMD CB("16"), "", ""}, {PMD CB("015"), "", ""}, {PMD SNC SNC, "", ""}, {PMD CNC CNC, "",
         ""},
