@@ -218,7 +218,7 @@ static bool serve(void) {
     ready &= wire.conn ? wire.conn->source.link.interest : 0u;
     if (ready) {
         loop->busy = true;
-        wire.conn->source.ready(loop, &wire.conn->source, ready);
+        loop->ready[wire.conn->source.link.kind](loop, &wire.conn->source, ready);
         wsi_loop_settle(loop);
         loop->busy = false;
     }
