@@ -514,6 +514,52 @@ static void test_idle(void) {
     CHECK_EQ(each[0], each[1]);
 }
 
+static int reconnected;
+
+static void say_again(ws_conn *conn) {
+    static char text[3000];
+    ws_message message;
+    seed = 9; /* the same each time: with a context of before it would be a reference to it */
+    message.size = document(text, sizeof text, 0);
+    message.data = (const uint8_t *)text;
+    message.type = WS_TEXT;
+    CHECK(ws_send(conn, message));
+    CHECK(ws_send_part(conn, message, false)); /* and one is unfinished when it ends */
+    reconnected++;
+}
+
+static void cut_off(ws_conn *conn, unsigned number, ws_message message) {
+    CHECK(ws_send(conn, message));
+    CHECK(ws_send_part(conn, message, false));
+    if (number < 3)
+        (void)ws_close(conn, 1000, "again");
+}
+
+static void test_reconnect(void) {
+    ws_client_config config;
+    ws_handler handler;
+    char url[60];
+    int i;
+    if (!test_begin("a client that connects again begins with empty contexts"))
+        return;
+    CHECK(start_deflate(config_of(true, 15, 0), NULL));
+    net.on_message = cut_off;
+    memset(&config, 0, sizeof config);
+    memset(&handler, 0, sizeof handler);
+    handler.on_open = say_again;
+    config.deflate = config_of(true, 15, 0);
+    config.reconnect_ms = 1;
+    config.reconnect_max_ms = 1;
+    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u/", (unsigned)ws_port(net.server));
+    reconnected = 0;
+    CHECK(ws_dial(net.loop, url, &handler, &config) != NULL);
+    for (i = 0; i < 3; i++)
+        net_wait(1000);
+    CHECK_EQ(reconnected, 3);
+    CHECK_LOG("o1 t1:3000 c1:1000::y o2 t2:3000 c2:1000::y o3 t3:3000");
+    NET_END();
+}
+
 static void test_scarce(void) {
     static char text[4000];
     size_t n, failures = 0;
@@ -594,6 +640,7 @@ int main(int argc, char **argv) {
     test_threshold();
     test_broadcast();
     test_idle();
+    test_reconnect();
     test_scarce();
     test_cuts();
     return test_finish();
