@@ -1355,7 +1355,7 @@ static uint32_t wsi_sha1_rotate(uint32_t value, int bits) {
     return value << bits | value >> (32 - bits);
 }
 
-/* A fourth of the steps: mix and constant are its own. Five at a time, so that no value moves from name to name. */
+/* b and e get new values and the names turn, so that no value moves from one to another. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
     ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
 
@@ -1368,6 +1368,7 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     }
 }
 
+/* 20 steps. */
 WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) {
     uint32_t a = v[0], b = v[1], c = v[2], d = v[3], e = v[4];
     int i;
@@ -4985,7 +4986,7 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
     return 2 + extended;
 }
 
-/* XORs fewer than 16 bytes: two words that overlap, both read before one is written. */
+/* XORs fewer than 16 bytes. From eight on: two words that overlap, both read before one is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
     size_t i;
@@ -7229,7 +7230,7 @@ static void wsi_tcp_close(ws_link *link) {
    A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
 */
 
-enum { WSI_TLS_WARM = 128 };
+enum { WSI_TLS_WARM = 128 }; /* with 33 KB each, see wsi_tls_warm */
 
 struct wsi_tls_session;
 
@@ -7291,7 +7292,7 @@ enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up 
 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
-/* OpenSSL's buffers for records, 34 KiB, cost two allocations for each message if an idle connection is to have none.
+/* OpenSSL's buffers for records, 33 KB, cost two allocations for each message if an idle connection is to have none.
    So the connections that were busy last keep theirs. A record that is half read keeps its own in any case. */
 static void wsi_tls_cool(wsi_tls_session *session) {
     if (!session->warm)
@@ -9562,8 +9563,7 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_span bytes;
     ptrdiff_t sent;
-    if (loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked
-        || !plain) {
+    if (loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked || !plain) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
@@ -9823,35 +9823,47 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
     }
 }
 
-/* Adds a reference to the delivery's block, or, for one that waits, a copy of a small piece. */
+/* The same block goes on: still one piece. */
+WSI_INLINE bool wsi_conn_continue(wsi_queue *queue, const wsi_delivery *delivery) {
+    wsi_node *last = queue->last;
+    if (!last || last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
+        || delivery->slow == WS_SLOW_LATEST)
+        return false;
+    last->to = delivery->to;
+    queue->size += delivery->to - delivery->from;
+    return true;
+}
+
+/* Adds a piece of a block, and a reference to that. */
+WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery, wsi_block *block,
+                             size_t from, size_t to) {
+    wsi_node *node = wsi_queue_add(loop, queue, block, from, to);
+    if (!node)
+        return false;
+    block->references++;
+    node->shared = true; /* nothing is to be appended: it may be dropped */
+    node->room = delivery->room;
+    node->slow = delivery->slow;
+    return true;
+}
+
+/* Adds a piece of the delivery's block, or, to a queue that waits, a copy if it is small. */
 static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool waits) {
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = delivery->to - delivery->from;
-    bool copied = waits && size <= WSI_COPIED;
-    wsi_block *block = copied ? wsi_block_new(loop, size) : delivery->block;
-    wsi_node *last = queue->last;
-    if (last && last->block == block && last->to == delivery->from && last->room == delivery->room
-        && delivery->slow != WS_SLOW_LATEST) {
-        last->to = delivery->to; /* the same block goes on: still one piece */
-        queue->size += size;
-        return true;
+    wsi_block *copy;
+    bool added;
+    if (!waits || size > WSI_COPIED)
+        return wsi_conn_continue(queue, delivery)
+               || wsi_conn_add(loop, queue, delivery, delivery->block, delivery->from, delivery->to);
+    copy = wsi_block_new(loop, size);
+    added = copy && wsi_conn_add(loop, queue, delivery, copy, 0, size);
+    if (added) {
+        memcpy(copy->data, delivery->block->data + delivery->from, size);
+        copy->size = size;
     }
-    last = block ? wsi_queue_add(loop, queue, block, copied ? 0 : delivery->from, copied ? size : delivery->to) : NULL;
-    if (!last) {
-        if (copied)
-            wsi_block_release(loop, block);
-        return false;
-    }
-    if (copied) {
-        memcpy(block->data, delivery->block->data + delivery->from, size);
-        block->size = size;
-    } else {
-        block->references++;
-    }
-    last->shared = true; /* nothing is to be appended: it may be dropped */
-    last->room = delivery->room;
-    last->slow = delivery->slow;
-    return true;
+    wsi_block_release(loop, copy); /* the queue has a reference of its own */
+    return added;
 }
 
 /* Whether a broadcast finds the queue that it would go to at its limit. */
@@ -9899,25 +9911,13 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
 /* The common cases, and nothing else: its queue is empty, or ends with what the same block goes on with. */
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
-    wsi_node *last = queue->last;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->blocked || loop->gather_owner == conn
         || !conn->handler)
         return false;
-    if (last) {
-        if (last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
-            || delivery->slow == WS_SLOW_LATEST || wsi_queue_full(queue, conn->engine.env->limits.buffered))
-            return false;
-        last->to = delivery->to;
-        queue->size += delivery->to - delivery->from;
-        return true;
-    }
-    last = wsi_queue_add(loop, queue, delivery->block, delivery->from, delivery->to);
-    if (!last)
+    if (queue->last)
+        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
+    if (!wsi_conn_add(loop, queue, delivery, delivery->block, delivery->from, delivery->to))
         return false;
-    delivery->block->references++;
-    last->shared = true; /* nothing is to be appended: it may be dropped */
-    last->room = delivery->room;
-    last->slow = delivery->slow;
     wsi_conn_mark_dirty(loop, conn);
     return true;
 }
@@ -10031,8 +10031,6 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
         wsi_conn_interest(conn);
 }
 
-static void wsi_conn_process(ws_conn *conn) { wsi_conn_serve_window(wsi_conn_loop(conn), conn, false); }
-
 /* Room behind the held bytes of a large message: as much again as has come, three times as much once a buffer's
    size has (each time all of it may be copied), no more; and beyond that size only what the frame still wants. */
 static bool wsi_conn_make_room(ws_conn *conn) {
@@ -10040,7 +10038,7 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t room = held->capacity - held->size - 1, ahead = held->size;
-    if (ahead >= loop->receive.capacity - 1)
+    if (ahead >= loop->receive.capacity - 1 && ahead <= SIZE_MAX / 8)
         ahead *= 3;
     if (ahead > loop->receive.capacity && ahead > engine->left)
         ahead = engine->left > loop->receive.capacity ? (size_t)engine->left : loop->receive.capacity;
@@ -10090,7 +10088,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     return true;
 }
 
-/* Reads once. Whether there was something, and its transport may hold more. */
+/* Reads once, and serves what came. false: nothing came, or it waits to be asked for. */
 WSI_INLINE bool wsi_conn_read_once(ws_loop *loop, ws_conn *conn, bool plain) {
     if (!wsi_conn_fill(loop, conn, plain))
         return false;
@@ -10115,7 +10113,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
     if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.owing)
-        wsi_conn_process(conn);
+        wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed)
         wsi_conn_read(conn);
 }
@@ -10640,13 +10638,9 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return true;
 }
 
-static bool wsi_conn_is_handed(const ws_loop *loop, ws_message message) {
-    return message.data == loop->handed.data && message.size == loop->handed.size
-           && message.type == loop->handed.type;
-}
-
 static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
-    return loop->handed_by && wsi_conn_is_handed(loop, message);
+    return loop->handed_by && message.data == loop->handed.data && message.size == loop->handed.size
+           && message.type == loop->handed.type;
 }
 
 /* The commonest case: the message being handed out goes back. Its header is put before it, where the frame lay that
@@ -10657,15 +10651,15 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     size_t header = message.size < 126 ? 2 : 4;
     uint8_t *at = window->base + window->reply;
     if (wsi_conn_is_client(conn) || loop->handed_by != conn || message.data != at + header
-        || !wsi_conn_is_handed(loop, message)
-        || conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first
-        || (conn->engine.deflate && message.size >= conn->engine.threshold))
+        || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN || conn->engine.sending
+        || conn->queue.first || (conn->engine.deflate && message.size >= conn->engine.threshold))
         return false;
     if (!loop->gather_owner) {
         loop->gather_owner = conn;
         loop->gathered.data = at;
         loop->gathered.size = 0;
-    } else if (loop->gather_owner != conn || loop->gathered.data + loop->gathered.size != at) {
+    } else if (loop->gather_owner != conn || loop->gathered.data == loop->gather.data
+               || loop->gathered.data + loop->gathered.size != at) { /* the buffer may end where the window begins */
         return false;
     }
     (void)wsi_frame_write(at, (uint8_t)message.type, true, false, message.size);
