@@ -11,8 +11,9 @@ FUZZ_SECONDS = 60
 CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
-ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start
+ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
 TESTS += $(addprefix $(BUILD)/epoll_test_,loop server rooms reentrancy security sockets threads)
+TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server rooms reentrancy security sockets threads poll epoll)
 endif
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 MAKEFLAGS += --no-print-directory
@@ -82,8 +83,15 @@ $(BUILD)/test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
 
 $(BUILD)/epoll_test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL $(CFLAGS) $(SANITIZE) -pthread $< -o $@ \
+	$(CC) $(STRICT) $(CPPFLAGS) $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/kqueue_test_%: tests/test_%.c ws.h $(wildcard tests/*.h tests/kqueue/sys/*.h)
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) $(CPPFLAGS) -Itests/kqueue -DWSI_KQUEUE $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ \
 		$(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
+$(BUILD)/kqueue_test_epoll: POLLER = # it moves by itself
 
 $(BUILD)/test_no_tls: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)

@@ -7209,7 +7209,7 @@ static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t
         vectors[i].iov_len = spans[i].size;
     }
     message.msg_iov = vectors;
-    message.msg_iovlen = count;
+    message.msg_iovlen = (uint8_t)count; /* int or size_t, as the system has it */
     return wsi_tcp_sent(sendmsg(link->descriptor, &message, WSI_PLATFORM_SEND_FLAGS));
 }
 
@@ -8061,7 +8061,7 @@ static void wsi_select_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, 
 
 /* --- epoll, kqueue, or neither: open, control, fetch, is_file --- */
 
-#if !defined(WS_NO_EPOLL) && defined(__linux__)
+#if !defined(WS_NO_EPOLL) && defined(__linux__) && !defined(WSI_KQUEUE)
 #include <sys/epoll.h>
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
@@ -8105,7 +8105,7 @@ static bool wsi_kernel_is_file(int descriptor) {
 }
 
 #elif !defined(WS_NO_EPOLL) && (defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) \
-    || defined(__NetBSD__) || defined(__DragonFly__))
+    || defined(__NetBSD__) || defined(__DragonFly__) || defined(WSI_KQUEUE)) /* the last: tests on Linux */
 #include <sys/event.h>
 #include <sys/stat.h>
 
@@ -8147,19 +8147,28 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
     return false;
 }
 
+/* Reading and writing are told one by one: what is ready for both gets one event. Returns how many there are then. */
+static int wsi_kernel_tell(wsi_event *events, int told, wsi_source *source, unsigned ready) {
+    int i = source->link.interest == (WS_READ | WS_WRITE) ? 0 : told;
+    while (i < told && events[i].source != source)
+        i++;
+    events[i].ready = i < told ? events[i].ready | ready : ready;
+    events[i].source = source;
+    return i < told ? told : told + 1;
+}
+
 static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
     struct kevent found[WSI_POLL_EVENTS];
     struct timespec timeout;
-    int i, count;
+    int i, count, told = 0;
     uint64_t most = milliseconds > 100000000 ? 100000000 : milliseconds;
     timeout.tv_sec = (time_t)(most / 1000);
     timeout.tv_nsec = (long)(most % 1000 * 1000000);
     count = kevent(descriptor, NULL, 0, found, WSI_POLL_EVENTS, milliseconds == UINT64_MAX ? NULL : &timeout);
-    for (i = 0; i < count; i++) {
-        events[i].source = (wsi_source *)found[i].udata;
-        events[i].ready = found[i].filter == EVFILT_WRITE ? WS_WRITE : WS_READ;
-    }
-    return count;
+    for (i = 0; i < count; i++)
+        told = wsi_kernel_tell(events, told, (wsi_source *)found[i].udata,
+                               found[i].filter == EVFILT_WRITE ? WS_WRITE : WS_READ);
+    return count < 0 ? -1 : told;
 }
 
 #else

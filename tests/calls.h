@@ -31,7 +31,9 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__linux__)
+#if defined(WSI_KQUEUE)
+#include <sys/event.h> /* tests/kqueue */
+#elif defined(__linux__)
 #include <sys/epoll.h>
 #endif
 
@@ -39,11 +41,11 @@ typedef enum calls_kind {
     CALLS_RECV, CALLS_SEND, CALLS_SENDMSG, CALLS_ACCEPT, CALLS_SELECT, CALLS_PIPE, CALLS_FCNTL,
     CALLS_SOCKET, CALLS_BIND, CALLS_LISTEN, CALLS_SETSOCKOPT, CALLS_READ, CALLS_WRITE,
     CALLS_SHUTDOWN, CALLS_CONNECT, CALLS_GETSOCKOPT, CALLS_SOCKETPAIR, CALLS_GETADDRINFO, CALLS_THREAD,
-    CALLS_ENTROPY, CALLS_EPOLL_CREATE, CALLS_EPOLL_CTL, CALLS_EPOLL_WAIT, CALLS_KINDS
+    CALLS_ENTROPY, CALLS_KERNEL_OPEN, CALLS_KERNEL_CONTROL, CALLS_KERNEL_FETCH, CALLS_KINDS
 } calls_kind;
 
 #if defined(WSI_POLLER_DEFAULT)
-enum { CALLS_WAIT = CALLS_EPOLL_WAIT }; /* with which the loops of this test wait */
+enum { CALLS_WAIT = CALLS_KERNEL_FETCH }; /* with which the loops of this test wait */
 #else
 enum { CALLS_WAIT = CALLS_SELECT };
 #endif
@@ -51,7 +53,7 @@ enum { CALLS_WAIT = CALLS_SELECT };
 static const char *const calls_names[CALLS_KINDS] = {
     "recv", "send", "sendmsg", "accept", "select", "pipe", "fcntl", "socket", "bind", "listen",
     "setsockopt", "read", "write", "shutdown", "connect", "getsockopt", "socketpair", "getaddrinfo",
-    "pthread_create", "getentropy", "epoll_create1", "epoll_ctl", "epoll_wait"};
+    "pthread_create", "getentropy", "kqueue or epoll_create1", "kevent or epoll_ctl", "kevent or epoll_wait"};
 
 typedef struct calls_state {
     bool inside;                /* the library runs */
@@ -61,6 +63,9 @@ typedef struct calls_state {
     int error;                  /* with this errno; 0: is short, one byte */
     size_t limit;               /* inside: so many bytes at most in one call; 0: any */
     size_t sent_to[1024];       /* send and sendmsg calls by descriptor */
+    int stuck;                  /* once full, this descriptor's socket takes nothing more; 0: none. The system may
+                                   find room for more after a while, whatever the peer does */
+    bool stuck_full;
 } calls_state;
 
 static __thread calls_state calls; /* the test's thread is the one that counts */
@@ -98,10 +103,26 @@ static inline void calls_sent_to(int fd) {
         calls.sent_to[fd]++;
 }
 
+/* Whether a descriptor is the one that takes nothing more. */
+static inline bool calls_stuck(int fd) {
+    bool stuck = calls.stuck_full && fd == calls.stuck;
+    if (stuck)
+        errno = EAGAIN;
+    return stuck;
+}
+
+static inline ssize_t calls_sent(int fd, ssize_t sent) {
+    if (sent < 0 && fd == calls.stuck && errno == EAGAIN)
+        calls.stuck_full = true;
+    return sent;
+}
+
 static inline ssize_t calls_send(int fd, const void *data, size_t size, int flags) {
     bool hit = calls_hit(CALLS_SEND);
     calls_sent_to(fd);
-    return hit && calls.error ? -1 : send(fd, data, calls_size(hit, size), flags);
+    if (calls_stuck(fd) || (hit && calls.error))
+        return -1;
+    return calls_sent(fd, send(fd, data, calls_size(hit, size), flags));
 }
 
 /* A short one: so many bytes of the first parts. */
@@ -109,12 +130,12 @@ static inline ssize_t calls_sendmsg(int fd, const struct msghdr *message, int fl
     bool hit = calls_hit(CALLS_SENDMSG);
     size_t limit = hit ? 1 : calls.inside ? calls.limit : 0;
     calls_sent_to(fd);
-    if (hit && calls.error)
+    if (calls_stuck(fd) || (hit && calls.error))
         return -1;
     if (limit && message->msg_iovlen)
         return send(fd, message->msg_iov[0].iov_base,
                     message->msg_iov[0].iov_len < limit ? message->msg_iov[0].iov_len : limit, flags);
-    return sendmsg(fd, message, flags);
+    return calls_sent(fd, sendmsg(fd, message, flags));
 }
 
 static inline int calls_accept(int fd, struct sockaddr *address, socklen_t *size) {
@@ -185,17 +206,25 @@ static inline int calls_entropy(void *data, size_t size) {
     return calls_hit(CALLS_ENTROPY) ? -1 : getentropy(data, size);
 }
 
-#if defined(__linux__)
+#if defined(WSI_KQUEUE)
+static inline int calls_kqueue(void) { return calls_hit(CALLS_KERNEL_OPEN) ? -1 : kqueue(); }
+
+static inline int calls_kevent(int poller, const struct kevent *changes, int change_count, struct kevent *events,
+                               int most, const struct timespec *timeout) {
+    bool hit = calls_hit(most ? CALLS_KERNEL_FETCH : CALLS_KERNEL_CONTROL);
+    return hit ? -1 : kevent(poller, changes, change_count, events, most, timeout);
+}
+#elif defined(__linux__)
 static inline int calls_epoll_create(int flags) {
-    return calls_hit(CALLS_EPOLL_CREATE) ? -1 : epoll_create1(flags);
+    return calls_hit(CALLS_KERNEL_OPEN) ? -1 : epoll_create1(flags);
 }
 
 static inline int calls_epoll_ctl(int poller, int operation, int fd, struct epoll_event *event) {
-    return calls_hit(CALLS_EPOLL_CTL) ? -1 : epoll_ctl(poller, operation, fd, event);
+    return calls_hit(CALLS_KERNEL_CONTROL) ? -1 : epoll_ctl(poller, operation, fd, event);
 }
 
 static inline int calls_epoll_wait(int poller, struct epoll_event *events, int most, int timeout) {
-    return calls_hit(CALLS_EPOLL_WAIT) ? -1 : epoll_wait(poller, events, most, timeout);
+    return calls_hit(CALLS_KERNEL_FETCH) ? -1 : epoll_wait(poller, events, most, timeout);
 }
 #endif
 
@@ -328,6 +357,8 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #define socketpair calls_socketpair
 #define pthread_create calls_thread
 #define getentropy calls_entropy
+#define kqueue calls_kqueue
+#define kevent(...) calls_kevent(__VA_ARGS__)
 #define epoll_create1 calls_epoll_create
 #define epoll_ctl calls_epoll_ctl
 #define epoll_wait calls_epoll_wait
