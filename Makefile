@@ -46,7 +46,7 @@ test: $(TESTS)
 examples: $(EXAMPLES)
 
 asan:
-	@$(MAKE) test BUILD=build/asan \
+	@$(MAKE) test BUILD=build/asan CFLAGS="-O0 -g" \
 		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 tsan:

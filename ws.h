@@ -1167,6 +1167,49 @@ static wsi_wide wsi_wide_load(const uint8_t *bytes) {
     return wide;
 }
 
+/* As much as one register holds: two or four of those where the program is compiled for AVX2 or AVX-512. */
+#if defined(__GNUC__) && (defined(__AVX2__) || defined(__AVX512F__))
+#if defined(__AVX512F__)
+typedef uint64_t wsi_broad __attribute__((vector_size(64)));
+#else
+typedef uint64_t wsi_broad __attribute__((vector_size(32)));
+#endif
+
+static wsi_broad wsi_broad_of(uint64_t word) {
+    wsi_broad none = {0};
+    return none + word;
+}
+
+static wsi_broad wsi_broad_xor(wsi_broad a, wsi_broad b) { return a ^ b; }
+
+static wsi_broad wsi_broad_or(wsi_broad a, wsi_broad b) { return a | b; }
+#else
+typedef wsi_wide wsi_broad;
+
+static wsi_broad wsi_broad_of(uint64_t word) { return wsi_wide_of(word); }
+
+static wsi_broad wsi_broad_xor(wsi_broad a, wsi_broad b) { return wsi_wide_xor(a, b); }
+
+static wsi_broad wsi_broad_or(wsi_broad a, wsi_broad b) { return wsi_wide_or(a, b); }
+#endif
+
+static wsi_broad wsi_broad_load(const uint8_t *bytes) {
+    wsi_broad broad;
+    memcpy(&broad, bytes, sizeof broad);
+    return broad;
+}
+
+/* All of its sixteens, or-ed. */
+static wsi_wide wsi_broad_fold(wsi_broad broad) {
+    wsi_wide parts[sizeof(wsi_broad) / 16], all;
+    size_t i;
+    memcpy(parts, &broad, sizeof parts);
+    all = parts[0];
+    for (i = 1; i < sizeof parts / 16; i++)
+        all = wsi_wide_or(all, parts[i]);
+    return all;
+}
+
 /*
 >> TEXT ===================================================================================
    Slices, comma lists, numbers, base64, percent-decoding (RFC 3986 2.1, RFC 4648 4,
@@ -5007,63 +5050,79 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
     return seen < 0x80;
 }
 
-typedef struct wsi_frame_block { /* 64 bytes of a payload */
-    wsi_wide a, b, c, d;
+typedef struct wsi_frame_block { /* of a payload: four registers */
+    wsi_broad a, b, c, d;
 } wsi_frame_block;
 
-static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_wide key) {
+enum { WSI_FRAME_BROAD = sizeof(wsi_broad), WSI_FRAME_BLOCK = sizeof(wsi_frame_block) };
+
+static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_broad key) {
     wsi_frame_block block;
-    block.a = wsi_wide_xor(wsi_wide_load(from), key);
-    block.b = wsi_wide_xor(wsi_wide_load(from + 16), key);
-    block.c = wsi_wide_xor(wsi_wide_load(from + 32), key);
-    block.d = wsi_wide_xor(wsi_wide_load(from + 48), key);
+    block.a = wsi_broad_xor(wsi_broad_load(from), key);
+    block.b = wsi_broad_xor(wsi_broad_load(from + WSI_FRAME_BROAD), key);
+    block.c = wsi_broad_xor(wsi_broad_load(from + 2 * WSI_FRAME_BROAD), key);
+    block.d = wsi_broad_xor(wsi_broad_load(from + 3 * WSI_FRAME_BROAD), key);
     return block;
 }
 
 static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block) {
-    memcpy(to, &block->a, 16); /* the four by themselves stay in registers */
-    memcpy(to + 16, &block->b, 16);
-    memcpy(to + 32, &block->c, 16);
-    memcpy(to + 48, &block->d, 16);
+    memcpy(to, &block->a, WSI_FRAME_BROAD); /* the four by themselves stay in registers */
+    memcpy(to + WSI_FRAME_BROAD, &block->b, WSI_FRAME_BROAD);
+    memcpy(to + 2 * WSI_FRAME_BROAD, &block->c, WSI_FRAME_BROAD);
+    memcpy(to + 3 * WSI_FRAME_BROAD, &block->d, WSI_FRAME_BROAD);
 }
 
-static inline wsi_wide wsi_frame_block_bits(const wsi_frame_block *block) {
-    return wsi_wide_or(wsi_wide_or(block->a, block->b), wsi_wide_or(block->c, block->d));
+static inline wsi_broad wsi_frame_block_bits(const wsi_frame_block *block) {
+    return wsi_broad_or(wsi_broad_or(block->a, block->b), wsi_broad_or(block->c, block->d));
+}
+
+/* Both of these begin with what does not fill a block (or a register) at the end: it is done together with bytes before
+   it, which are read first. So there is no loop over the rest. word, last: the key twice, and turned for the end.
+   They return what comes out, or-ed. */
+WSI_INLINE wsi_wide wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
+    wsi_broad key = wsi_broad_of(word), seen;
+    wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_broad_of(last));
+    size_t i;
+    seen = wsi_frame_block_bits(&end);
+    for (i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
+        wsi_frame_block block = wsi_frame_block_of(from + i, key);
+        wsi_frame_block_put(to + i, &block);
+        seen = wsi_broad_or(seen, wsi_frame_block_bits(&block));
+    }
+    wsi_frame_block_put(to + size - WSI_FRAME_BLOCK, &end);
+    return wsi_broad_fold(seen);
+}
+
+WSI_INLINE wsi_wide wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
+    wsi_wide key = wsi_wide_of(word), end = wsi_wide_xor(wsi_wide_load(from + size - 16), wsi_wide_of(last));
+    wsi_wide seen = end;
+    size_t i;
+    for (i = 0; size - i > 16; i += 16) {
+        wsi_wide part = wsi_wide_xor(wsi_wide_load(from + i), key);
+        memcpy(to + i, &part, 16);
+        seen = wsi_wide_or(seen, part);
+    }
+    memcpy(to + size - 16, &end, 16);
+    return seen;
 }
 
 /* XORs with the key. to may be from, or lie before it and overlap. With watch it returns whether what comes out is
-   ASCII: the bits are at hand. What does not fill a block at the end is done together with bytes before it, in a block
-   (or 16 bytes) that is read first: no loop over the rest. */
+   ASCII: the bits are at hand. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t turned;
-    wsi_wide wide, seen, last;
-    size_t i = 0;
+    uint64_t last;
+    wsi_wide seen;
     memcpy(twice, key, 4);
     memcpy(twice + 4, key, 4);
     if (size < 16)
         return wsi_frame_mask_few(to, from, size, twice);
     memcpy(&turned, twice + (size & 3), 4);
-    wide = wsi_wide_of(wsi_bytes_word(twice));
-    last = wsi_wide_of((uint64_t)turned << 32 | turned);
-    if (size >= 64) {
-        wsi_frame_block end = wsi_frame_block_of(from + size - 64, last);
-        seen = wsi_frame_block_bits(&end);
-        for (; size - i > 64; i += 64) {
-            wsi_frame_block block = wsi_frame_block_of(from + i, wide);
-            wsi_frame_block_put(to + i, &block);
-            seen = wsi_wide_or(seen, wsi_frame_block_bits(&block));
-        }
-        wsi_frame_block_put(to + size - 64, &end);
-    } else {
-        seen = last = wsi_wide_xor(wsi_wide_load(from + size - 16), last);
-        for (; size - i > 16; i += 16) {
-            wsi_wide part = wsi_wide_xor(wsi_wide_load(from + i), wide);
-            memcpy(to + i, &part, 16);
-            seen = wsi_wide_or(seen, part);
-        }
-        memcpy(to + size - 16, &last, 16);
-    }
+    last = (uint64_t)turned << 32 | turned;
+    if (size >= WSI_FRAME_BLOCK)
+        seen = wsi_frame_mask_blocks(to, from, size, wsi_bytes_word(twice), last);
+    else
+        seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
     return watch && !wsi_wide_any(seen, WSI_BYTES_HIGH);
 }
 

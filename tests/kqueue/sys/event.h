@@ -121,8 +121,8 @@ static inline int kqueue_fetch(int descriptor, struct kevent *events, int most, 
 }
 
 /* Changes or events, not both in one call. A change's failure is the call's: there is no room to tell it. */
-static inline int kevent(int descriptor, const struct kevent *changes, int change_count, struct kevent *events, int most,
-                         const struct timespec *timeout) {
+static inline int kevent(int descriptor, const struct kevent *changes, int change_count, struct kevent *events,
+                         int most, const struct timespec *timeout) {
     int i, result = 0;
     if (change_count && most)
         abort();
