@@ -1430,8 +1430,10 @@ static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
     int i;
     for (i = 0; i < 16; i++, block += 4)
         w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
-    for (i = 16; i < 80; i++)
+    for (i = 16; i < 32; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+    for (i = 32; i < 80; i++) /* the same, further back: a compiler can do four at once */
+        w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
     memcpy(v, hash, sizeof v);
     wsi_sha1_quarter(v, w, 0);
     wsi_sha1_quarter(v, w + 20, 1);
