@@ -7,6 +7,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -20,7 +21,8 @@ static void end(int number) { (void)kill(child, number); } /* what ends this one
 int main(int argc, char **argv) {
     unsigned long long count = 0;
     struct sigaction action;
-    int status;
+    int status = 0;
+    bool stopped = false;
     if (argc < 2) {
         fprintf(stderr, "usage: steps COMMAND...\n");
         return 2;
@@ -45,10 +47,14 @@ int main(int argc, char **argv) {
     (void)sigaction(SIGINT, &action, NULL);
     for (;;) {
         int sent;
-        if (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        pid_t ended = waitpid(child, &status, 0);
+        if (ended < 0 && errno == EINTR)
             continue;
-        if (!WIFSTOPPED(status))
+        if (ended < 0 || !WIFSTOPPED(status))
             break;
+        if (!stopped) /* it must not outlive this one */
+            (void)ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_EXITKILL);
+        stopped = true;
         sent = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
         count++;
         if (ptrace(PTRACE_SINGLESTEP, child, NULL, (void *)(long)sent) != 0 && errno != ESRCH)
