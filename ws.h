@@ -544,7 +544,8 @@ typedef struct ws_session_config {
 /* Gives a server sessions. All is copied. false, and the loop's error: ARGUMENT, NO_TLS, MEMORY. */
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
 /* The session of a request, or of a connection as it was when that was opened: text for ws_json_text and its like.
-   data NULL: none, an altered one, or an old one. As long as the request, or until on_close returns. */
+   Of several cookies the first good one. data NULL: none, or all are altered or old. As long as the request, or until
+   on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
 /* Sets it in the answer: ws_set_session(request, "{'user':%s}", name). At most 3,000 bytes. format NULL: ends it.
@@ -13222,22 +13223,27 @@ WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     return wsi_request_slice(wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0));
 }
 
-WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
-    wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), pairs, pair, found;
-    while (wsi_request_field(&rest, "cookie", &pairs)) {
-        while (pairs.size) {
-            pair = pairs;
-            if (!wsi_http_until(&pairs, ';', &pair))
-                pairs.size = 0;
-            if (!wsi_http_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
-                continue;
-            pair = wsi_text_trim(pair);
-            if (pair.size >= 2 && pair.data[0] == '"' && pair.data[pair.size - 1] == '"')
-                pair = wsi_text(pair.data + 1, pair.size - 2);
-            return wsi_request_slice(pair);
-        }
+/* Steps to the next cookie of that name; *fields begins as the fields of the head, *pairs empty. */
+static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *name, wsi_slice *value) {
+    wsi_slice pair, found;
+    while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
+        pair = *pairs;
+        if (!wsi_http_until(pairs, ';', &pair))
+            pairs->size = 0;
+        if (!wsi_http_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
+            continue;
+        pair = wsi_text_trim(pair);
+        if (pair.size >= 2 && pair.data[0] == '"' && pair.data[pair.size - 1] == '"')
+            pair = wsi_text(pair.data + 1, pair.size - 2);
+        *value = pair;
+        return true;
     }
-    return wsi_request_absent();
+    return false;
+}
+
+WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
+    wsi_slice fields = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), pairs = {NULL, 0}, value;
+    return wsi_request_slice(wsi_request_cookie(&fields, &pairs, name, &value) ? value : wsi_text(NULL, 0));
 }
 
 WS_API ws_message ws_request_body(const ws_request *request) {
@@ -13528,12 +13534,13 @@ WS_API ws_message ws_session(ws_request *request) {
     const wsi_sessions *sessions = request ? request->server->sessions : NULL;
     if (!sessions)
         return session;
-    if (!request->has_session) {
-        ws_slice cookie = ws_request_cookie(request, sessions->cookie);
+    if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
+        wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
         request->has_session = true;
-        if (!wsi_session_read(sessions, wsi_server_memory(request->server), &request->session,
-                              wsi_text(cookie.data, cookie.size), wsi_server_time(request->server)))
-            request->session.size = 0;
+        while (!request->session.size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
+            if (!wsi_session_read(sessions, wsi_server_memory(request->server), &request->session, cookie,
+                                  wsi_server_time(request->server)))
+                request->session.size = 0;
     }
     session.data = request->session.size ? request->session.data : NULL;
     session.size = request->session.size;

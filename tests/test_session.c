@@ -160,6 +160,35 @@ static void test_altered(void) {
     NET_END();
 }
 
+/* RFC 6265 5.4: the longer path goes first, and what a neighbouring host has set may go before ours: a bad cookie
+   of the same name says nothing about the next. */
+static void test_several(void) {
+    static const char *const forms[] = {
+        "session=forged; %s", "%s; session=forged", "session=; session=\"\"; session; x=y; %s; session=z",
+        "session=forged\r\nCookie: a=b\r\nCookie: %s", "session=eyJ1c2VyIjoiZXZlIn0.1.AAAA; %s", "session=x; session=\"%s\"",
+    };
+    char good[sizeof cookie], with[sizeof cookie + 200];
+    size_t i;
+    if (!test_begin("of several cookies of one name the first good one counts"))
+        return;
+    start();
+    (void)ask("POST", "/login", NULL);
+    memcpy(good, cookie, sizeof good);
+    for (i = 0; i < sizeof forms / sizeof *forms; i++) {
+        peer *p = net_connect();
+        char line[sizeof with + 20];
+        (void)snprintf(with, sizeof with, forms[i], good + (i == 5 ? 8 : 0));
+        test_check(is(with, "an\xc3\xa9"), forms[i], __FILE__, __LINE__);
+        (void)snprintf(line, sizeof line, "Cookie: %s\r\n", with);
+        seen[0] = 0;
+        peer_upgrade(p, "/ws/r", line);
+        CHECK_EQ(peer_status(p), 101);
+        CHECK_STR(seen, "r|{\"user\":\"an\xc3\xa9\"}");
+    }
+    CHECK(is("session=a; session=b; session=c", "nobody"));
+    NET_END();
+}
+
 static void test_keys(void) {
     static const char *const rotated[] = {"0123456789abcdef-newer", "0123456789abcdef-first", NULL};
     static const char *const others[] = {"0123456789abcdef-other", NULL};
@@ -341,6 +370,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_flow();
     test_altered();
+    test_several();
     test_keys();
     test_expiry();
     test_base64url();
