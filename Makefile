@@ -15,6 +15,7 @@ ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and
 TESTS += $(addprefix $(BUILD)/epoll_test_,loop server rooms reentrancy security sockets threads)
 TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server rooms reentrancy security sockets threads poll epoll)
 endif
+TESTS += $(BUILD)/unit_test # an example that is a test
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)

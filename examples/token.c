@@ -1,0 +1,122 @@
+/* Who may connect: each client shows a token before the handshake is answered. From the top of the tree:
+
+       cc -O2 -DWS_NO_TLS -o token examples/token.c
+       ./token                             then, with wscat beside it:
+       ./wscat 'ws://127.0.0.1:8000/ws/lobby?token=ann-secret'
+       ./wscat -H 'Authorization: Bearer bob-secret' ws://127.0.0.1:8000/ws/lobby
+
+   Browsers cannot send an Authorization header with a WebSocket: they put the token into the query, or into a cookie
+   (session.c). A query ends up in logs of proxies: give such tokens a short life.
+*/
+#define WS_IMPLEMENTATION
+#include "../ws.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: token [port] [--host ADDR]\n"
+    "Rooms for those who have a token. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n";
+
+static ws_loop *loop; /* here, for the signal handler */
+
+/* Takes as long for a wrong token as for the right one, so that its time tells nothing about the letters. */
+static bool same(ws_slice given, const char *secret) {
+    size_t size = strlen(secret), i;
+    unsigned differs = given.size != size;
+    for (i = 0; i < given.size; i++)
+        differs |= (unsigned char)given.data[i] ^ (unsigned char)secret[i % size];
+    return !differs;
+}
+
+/* Stands for your own look-up. */
+static const char *user_of(ws_slice token) {
+    static const char *const users[][2] = {{"ann-secret", "Ann"}, {"bob-secret", "Bob"}};
+    const char *user = NULL;
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+        if (same(token, users[i][0]))
+            user = users[i][1];
+    return user;
+}
+
+static ws_slice token_of(const ws_request *request) {
+    ws_slice header = ws_request_header(request, "Authorization");
+    if (header.size < 7 || memcmp(header.data, "Bearer ", 7) != 0)
+        return ws_request_query(request, "token");
+    header.data += 7;
+    header.size -= 7;
+    return header;
+}
+
+static void check(ws_request *request) {
+    const char *user = user_of(token_of(request));
+    if (user)
+        ws_accept(request, &(ws_acceptance){.user = (void *)user});
+    else
+        ws_refuse(request, 401, (const char *const[]){"WWW-Authenticate: Bearer", NULL}, "a token is needed\n");
+}
+
+static void enter(ws_conn *conn) {
+    ws_join(conn, ws_param(conn, "room"));
+    ws_send_json(conn, "{'hello':%s}", (const char *)ws_user(conn));
+}
+
+static void say(ws_conn *conn, ws_message message) {
+    if (message.type != WS_TEXT)
+        ws_close(conn, WS_CLOSE_UNSUPPORTED, "text only");
+    else
+        ws_broadcast_json(conn, ws_param(conn, "room"), "{'from':%s,'text':%.*s}", (const char *)ws_user(conn),
+                          (int)message.size, (const char *)message.data);
+}
+
+static void stop(int number) {
+    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    ws_shutdown(loop, 2000);
+}
+
+static bool arguments(int count, char **words, ws_server_config *config) {
+    for (int i = 1; i < count; i++) {
+        char *end;
+        long port = strtol(words[i], &end, 10);
+        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
+            config->host = words[++i];
+        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+            config->port = (uint16_t)port;
+        else {
+            fprintf(stderr, "token: cannot make sense of \"%s\"\n%s", words[i], usage);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv) {
+    /* A token proves who it is, so pages of other sites may connect, too: theirs have none. */
+    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .origins = "*", .limits = {.message = 4096}};
+    ws_handler handler = {.on_request = check, .on_open = enter, .on_message = say};
+    ws_server *server;
+    ws_error error;
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (!arguments(argc, argv, &config))
+        return 2;
+    loop = ws_loop_new(NULL);
+    server = ws_listen(loop, &config);
+    ws_route(server, "/ws/{room}", &handler);
+    if (!ws_loop_error(loop)) {
+        signal(SIGINT, stop);
+        signal(SIGTERM, stop);
+        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
+        fflush(stdout);
+    }
+    error = ws_run(loop); /* returns at once when something above has failed */
+    if (error)
+        fprintf(stderr, "token: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
+}
