@@ -440,7 +440,8 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 /* Answers GET and HEAD on paths that begin with prefix ("/" or "/static/") with the files of a folder: those
    that are regular, not hidden (".git") and not behind a symbolic link; "index.html" where a path ends with
    '/'. With Last-Modified; If-Modified-Since is answered with 304 (RFC 9110 13.1.3). They are read when they
-   are asked for. false as above, or FILE: no such folder. */
+   are asked for: 404 for none, 403 for one that the system keeps from us, 503 without a descriptor. false as above,
+   or FILE: no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -7081,12 +7082,30 @@ static int wsi_platform_open_in(int folder, const char *name) {
     return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
-typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER } wsi_file_kind;
+/* Why it could not be opened, as a status: none such, not for us, not now, or the system's fault. */
+WSI_RARE int wsi_platform_file_status(void) {
+    switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ENXIO: /* a socket */
+    case EMLINK:
+    case ELOOP: return 404; /* the last two: a symbolic link */
+    case EACCES:
+    case EPERM: return 403;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: return 503;
+    default: return 500;
+    }
+}
+
+typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, WSI_FILE_FAILED } wsi_file_kind;
 
 static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t *changed) {
     struct stat status;
     if (fstat(descriptor, &status) != 0)
-        return WSI_FILE_OTHER;
+        return WSI_FILE_FAILED;
     *size = (uint64_t)status.st_size;
     *changed = status.st_mtime > 0 ? (uint64_t)status.st_mtime : 0;
     return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
@@ -13776,17 +13795,23 @@ static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     return true;
 }
 
-/* Opens a file, folder by folder, so that no link leads out. -1: there is none. */
-static int wsi_files_open(const char *folder, wsi_slice path) {
+/* Opens a file, folder by folder, so that no link leads out. -1: it cannot be had, and *status says why. */
+static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
     int at = wsi_platform_open_folder(folder), next;
     bool more = true;
+    if (at < 0)
+        *status = wsi_platform_file_status();
     while (at >= 0 && more) {
         wsi_slice segment = path;
         char name[256];
         more = wsi_http_until(&path, '/', &segment);
         if (!more && !segment.size)
             segment = wsi_text("index.html", 10);
-        next = wsi_files_segment(segment, name) ? wsi_platform_open_in(at, name) : -1;
+        next = -1;
+        if (!wsi_files_segment(segment, name))
+            *status = 404;
+        else if ((next = wsi_platform_open_in(at, name)) < 0)
+            *status = wsi_platform_file_status();
         (void)close(at);
         at = next;
     }
@@ -13889,14 +13914,14 @@ static void wsi_files_answer(ws_request *request) {
     wsi_slice path = request->values[0], none = {NULL, 0};
     uint64_t size = 0, changed = 0;
     bool keep = request->head->keep_alive, head = wsi_text_is(request->head->method, "HEAD"), good = true;
-    int file = wsi_files_open(request->route->folder, path), status = 200;
+    int status = 404, file = wsi_files_open(request->route->folder, path, &status);
     wsi_file_kind kind = file >= 0 ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
     if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
         status = 301;
         good = wsi_files_folder(request);
-    } else if (kind != WSI_FILE_REGULAR) {
-        status = 404;
-    } else {
+    } else if (kind == WSI_FILE_FAILED) {
+        status = 500;
+    } else if (kind == WSI_FILE_REGULAR) {
         good = wsi_files_lines(request, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
@@ -13907,8 +13932,8 @@ static void wsi_files_answer(ws_request *request) {
     }
     if (file >= 0)
         (void)close(file);
-    if (!good || status == 404)
-        wsi_engine_status(&conn->engine, window, good ? 404 : 503);
+    if (!good || status >= 400)
+        wsi_engine_status(&conn->engine, window, good ? status : 503);
     else if (wsi_engine_respond_head(&conn->engine, status, (const char *)request->lines.data,
                                      status == 200 ? size : 0, keep)) {
         window->pos += (size_t)conn->engine.left;

@@ -27,6 +27,7 @@
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -41,7 +42,7 @@ typedef enum calls_kind {
     CALLS_RECV, CALLS_SEND, CALLS_SENDMSG, CALLS_ACCEPT, CALLS_SELECT, CALLS_PIPE, CALLS_FCNTL,
     CALLS_SOCKET, CALLS_BIND, CALLS_LISTEN, CALLS_SETSOCKOPT, CALLS_READ, CALLS_WRITE,
     CALLS_SHUTDOWN, CALLS_CONNECT, CALLS_GETSOCKOPT, CALLS_SOCKETPAIR, CALLS_GETADDRINFO, CALLS_THREAD,
-    CALLS_ENTROPY, CALLS_KERNEL_OPEN, CALLS_KERNEL_CONTROL, CALLS_KERNEL_FETCH, CALLS_KINDS
+    CALLS_ENTROPY, CALLS_OPENAT, CALLS_FSTAT, CALLS_KERNEL_OPEN, CALLS_KERNEL_CONTROL, CALLS_KERNEL_FETCH, CALLS_KINDS
 } calls_kind;
 
 #if defined(WSI_POLLER_DEFAULT)
@@ -53,7 +54,7 @@ enum { CALLS_WAIT = CALLS_SELECT };
 static const char *const calls_names[CALLS_KINDS] = {
     "recv", "send", "sendmsg", "accept", "select", "pipe", "fcntl", "socket", "bind", "listen",
     "setsockopt", "read", "write", "shutdown", "connect", "getsockopt", "socketpair", "getaddrinfo",
-    "pthread_create", "getentropy", "kqueue or epoll_create1", "kevent or epoll_ctl", "kevent or epoll_wait"};
+    "pthread_create", "getentropy", "openat", "fstat", "kqueue or epoll_create1", "kevent or epoll_ctl", "kevent or epoll_wait"};
 
 typedef struct calls_state {
     bool inside;                /* the library runs */
@@ -206,6 +207,12 @@ static inline int calls_entropy(void *data, size_t size) {
     return calls_hit(CALLS_ENTROPY) ? -1 : getentropy(data, size);
 }
 
+static inline int calls_openat(int folder, const char *name, int flags) {
+    return calls_hit(CALLS_OPENAT) ? -1 : openat(folder, name, flags);
+}
+
+static inline int calls_fstat(int fd, struct stat *status) { return calls_hit(CALLS_FSTAT) ? -1 : fstat(fd, status); }
+
 #if defined(WSI_KQUEUE)
 static inline int calls_kqueue(void) { return calls_hit(CALLS_KERNEL_OPEN) ? -1 : kqueue(); }
 
@@ -357,6 +364,8 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #define socketpair calls_socketpair
 #define pthread_create calls_thread
 #define getentropy calls_entropy
+#define openat calls_openat
+#define fstat calls_fstat
 #define kqueue calls_kqueue
 #define kevent(...) calls_kevent(__VA_ARGS__)
 #define epoll_create1 calls_epoll_create
