@@ -736,8 +736,8 @@ typedef struct ws_event {
 
 typedef struct ws_engine ws_engine; /* visible, so that you can place it; its fields are private */
 
-/* false: bad config, no memory, or, for a client, a failing random source. Strings marked "kept"
-   are not copied and must outlive the engine. */
+/* false: bad config, no memory, or, for a client, a failing random source; ws_engine_error says which, and the other
+   calls do nothing. Strings marked "kept" are not copied and must outlive the engine. */
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config);
 WS_API void ws_engine_free(ws_engine *engine); /* not needed with memory of your own */
 WS_API ws_span ws_engine_input(ws_engine *engine);  /* room for received bytes, empty when done */
@@ -6523,7 +6523,7 @@ static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *co
     ask.subprotocols = config->subprotocols;
     ask.headers = config->headers;
     ask.more = "";
-    return config->host && wsi_engine_ask(&engine->core, &ask);
+    return wsi_engine_ask(&engine->core, &ask);
 }
 
 static bool wsi_engine_own_headers(const char *const *headers) {
@@ -6541,33 +6541,39 @@ static bool wsi_engine_head_safe(const char *text, char first_allowed) {
     return true;
 }
 
+static bool wsi_engine_own_config(const ws_engine_config *config) {
+    return wsi_engine_head_safe(config->host, '!') && wsi_engine_head_safe(config->path, '!')
+           && (!config->path || (config->path[0] == '/' && !strchr(config->path, '#')))
+           && wsi_engine_own_headers(config->headers)
+           && (config->role == WS_ROLE_CLIENT ? config->host && wsi_handshake_offer(config->subprotocols)
+                                              : wsi_engine_head_safe(config->subprotocols, ' '));
+}
+
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
-    if (!engine || !config || !wsi_engine_head_safe(config->host, '!') || !wsi_engine_head_safe(config->path, '!')
-        || (config->path && (config->path[0] != '/' || strchr(config->path, '#')))
-        || !wsi_engine_own_headers(config->headers)
-        || (config->role == WS_ROLE_CLIENT ? !wsi_handshake_offer(config->subprotocols)
-                                           : !wsi_engine_head_safe(config->subprotocols, ' ')))
+    ws_engine_config none; /* an engine that failed is one, too: closed, and it says why */
+    const ws_engine_config *given = config ? config : &none;
+    if (!engine)
         return false;
+    memset(&none, 0, sizeof none);
     memset(engine, 0, sizeof *engine);
-    engine->env.limits = config->limits;
+    engine->env.limits = given->limits;
     wsi_engine_limits(&engine->env.limits);
     engine->env.emit = wsi_engine_own_emit;
-    engine->env.random = config->random;
-    engine->env.random_user = config->random_user;
-    engine->env.role = config->role;
-    engine->env.subprotocols = config->subprotocols;
-    engine->env.origins = config->origins;
-    engine->env.deflate = config->memory || !config->deflate || config->deflate->off ? NULL : config->deflate;
+    engine->env.random = given->random;
+    engine->env.random_user = given->random_user;
+    engine->env.role = given->role;
+    engine->env.subprotocols = given->subprotocols;
+    engine->env.origins = given->origins;
+    engine->env.deflate = given->memory || !given->deflate || given->deflate->off ? NULL : given->deflate;
     engine->codecs.memory = &engine->memory;
     engine->env.codecs = &engine->codecs;
     wsi_engine_start(&engine->core, &engine->env, 0);
-    if (!wsi_engine_own_memory(engine, config))
-        return false;
-    if (config->role == WS_ROLE_CLIENT && !wsi_engine_own_request(engine, config)) {
-        ws_engine_free(engine);
-        return false;
-    }
-    return true;
+    if (!wsi_engine_own_memory(engine, given) || !config || !wsi_engine_own_config(config))
+        engine->core.error = WS_ERROR_ARGUMENT;
+    else if (config->role == WS_ROLE_SERVER || wsi_engine_own_request(engine, config))
+        return true;
+    ws_engine_free(engine);
+    return false;
 }
 
 WS_API void ws_engine_free(ws_engine *engine) {
@@ -10739,10 +10745,12 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
     size_t header = message.size < 126 ? 2 : 4;
-    uint8_t *at = window->base + window->reply;
-    if (wsi_conn_is_client(conn) || loop->handed_by != conn || message.data != at + header
-        || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN || conn->engine.sending
-        || conn->queue.first || (conn->engine.deflate && message.size >= conn->engine.threshold))
+    uint8_t *at;
+    if (wsi_conn_is_client(conn) || loop->handed_by != conn)
+        return false;
+    at = window->base + window->reply;
+    if (message.data != at + header || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN
+        || conn->engine.sending || conn->queue.first || (conn->engine.deflate && message.size >= conn->engine.threshold))
         return false;
     if (!loop->gather_owner) {
         loop->gather_owner = conn;
@@ -11500,10 +11508,11 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
 
 /* The value of the header's first line, or of the first behind `line`; NULL: there is none. */
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
-    const char *end = (const char *)client->answer.data + client->body;
+    const char *end;
     wsi_slice value, found;
     if (!client->answer.size || client->phase < WSI_PHASE_ASKING)
         return NULL;
+    end = (const char *)client->answer.data + client->body;
     if (!line)
         line = (const char *)client->answer.data; /* the status line */
     for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
