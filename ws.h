@@ -404,7 +404,8 @@ typedef struct ws_server_config {
     size_t max_connections; /* 100,000; beyond, new ones get 503 */
     int backlog;            /* listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
-    const char *unix_path;  /* listen on this Unix socket instead; the file is removed at the end */
+    const char *unix_path;  /* listen on this Unix socket instead; it is removed at the end. What lies there already is
+                               IN_USE, and stays, unless it is a socket that nobody listens on */
     bool no_port;           /* listen nowhere: for ws_test_connect */
     const char *proxies;    /* whose word on a peer's address counts: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix";
                                NULL: nobody's. Their X-Forwarded-For, from the right up to the first address
@@ -6979,14 +6980,51 @@ static ws_error wsi_platform_listen(const ws_server_config *config, int *listene
     return error;
 }
 
-/* A file that nobody listens on any more is left over from a server that ended in a hurry. */
-static void wsi_platform_remove_stale(const struct sockaddr_un *address) {
-    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+typedef struct wsi_file_id { /* which file lies at a path; all zero: none */
+    uint64_t device, inode;
+} wsi_file_id;
+
+static bool wsi_platform_file_id(const char *path, wsi_file_id *id) {
+    struct stat status;
+    if (lstat(path, &status) != 0)
+        return false;
+    id->device = (uint64_t)status.st_dev;
+    id->inode = (uint64_t)status.st_ino;
+    return true;
+}
+
+/* Removes what lies at the path if it is still that file. */
+static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
+    wsi_file_id now;
+    if (wsi_platform_file_id(path, &now) && now.device == id->device && now.inode == id->inode)
+        (void)unlink(path);
+}
+
+/* Makes room at the path: of all that may lie there only a socket that nobody listens on, which a server that ended
+   in a hurry left over, is removed. Does not block, whoever listens. *why: what is in the way. */
+static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
+    struct stat status;
+    int descriptor;
+    bool stale;
+    if (lstat(address->sun_path, &status) != 0)
+        return WS_OK;
+    *why = S_ISREG(status.st_mode)   ? "a regular file is there, and stays"
+           : S_ISLNK(status.st_mode) ? "a symbolic link is there, and stays"
+           : S_ISDIR(status.st_mode) ? "a folder is there, and stays"
+                                     : "a FIFO or a device is there, and stays";
+    if (!S_ISSOCK(status.st_mode))
+        return WS_ERROR_IN_USE;
+    *why = NULL;
+    descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
-        return;
-    if (connect(descriptor, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED)
-        (void)unlink(address->sun_path);
+        return wsi_platform_error();
+    stale = wsi_platform_prepare(descriptor)
+            && connect(descriptor, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
     (void)close(descriptor);
+    if (stale && unlink(address->sun_path) == 0)
+        return WS_OK;
+    *why = stale ? "an old socket is there, which cannot be removed" : "a socket is there, which is in use";
+    return WS_ERROR_IN_USE;
 }
 
 static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
@@ -6998,19 +7036,23 @@ static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
     return true;
 }
 
-static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener) {
+/* id: of the file that is made. */
+static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
+                                         const char **why) {
     struct sockaddr_un address;
-    int descriptor = wsi_platform_unix(config->unix_path, &address) ? socket(AF_UNIX, SOCK_STREAM, 0) : -1;
-    ws_error error;
+    ws_error error = wsi_platform_unix(config->unix_path, &address) ? wsi_platform_clear(&address, why)
+                                                                    : WS_ERROR_ADDRESS;
+    int descriptor = error ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
-        return strlen(config->unix_path) < sizeof address.sun_path ? wsi_platform_error() : WS_ERROR_ADDRESS;
-    wsi_platform_remove_stale(&address);
+        return error ? error : wsi_platform_error();
     if (wsi_platform_prepare(descriptor) && bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0
+        && wsi_platform_file_id(config->unix_path, id)
         && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
         *listener = descriptor;
         return WS_OK;
     }
     error = wsi_platform_error();
+    wsi_platform_remove(config->unix_path, id);
     (void)close(descriptor);
     return error;
 }
@@ -12441,6 +12483,7 @@ struct ws_server {
     size_t bucket_count, room_count, open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
     char *origins, *unix_path, *proxies;
+    wsi_file_id unix_file; /* at unix_path */
     bool proxy_protocol;
     struct wsi_sessions *sessions; /* NULL: none */
 };
@@ -14399,6 +14442,13 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
+/* The file goes first: as long as the socket is open no other file can have its number. */
+static void wsi_server_close_port(ws_server *server) {
+    if (server->unix_path)
+        wsi_platform_remove(server->unix_path, &server->unix_file);
+    wsi_tcp_close(&server->listener.link);
+}
+
 /* Stops listening. */
 static void wsi_server_stop(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
@@ -14409,9 +14459,7 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
     if (server->listener.link.descriptor < 0)
         return;
     (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_NONE);
-    wsi_tcp_close(&server->listener.link);
-    if (server->unix_path)
-        (void)unlink(server->unix_path);
+    wsi_server_close_port(server);
 }
 
 static void wsi_server_release(wsi_endpoint *endpoint) {
@@ -14500,16 +14548,18 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
 static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
     int *listener = &server->listener.link.descriptor;
+    const char *why = NULL;
     ws_error error = WS_OK;
     if (config->no_port)
         return WS_OK;
-    error = config->unix_path ? wsi_platform_listen_unix(config, listener) : wsi_platform_listen(config, listener);
+    error = config->unix_path ? wsi_platform_listen_unix(config, listener, &server->unix_file, &why)
+                              : wsi_platform_listen(config, listener);
     if (!error && !wsi_poll_set(&loop->poll, &server->listener, WS_READ)) {
-        wsi_tcp_close(&server->listener.link);
+        wsi_server_close_port(server);
         error = WS_ERROR_DESCRIPTORS;
     }
     if (error && config->unix_path)
-        (void)wsi_platform_say(&loop->why, error, "%s: %s", config->unix_path, ws_error_text(error));
+        (void)wsi_platform_say(&loop->why, error, "%s: %s", config->unix_path, why ? why : ws_error_text(error));
     else if (error)
         (void)wsi_platform_say(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
                                (unsigned)config->port, ws_error_text(error));
