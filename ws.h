@@ -489,6 +489,7 @@ WS_API bool ws_slice_is(ws_slice slice, const char *text);
 /* An integer: digits, perhaps a '-' before them. A number: the same, perhaps a point and digits, an exponent,
    whatever the locale. false leaves the result as it is: absent, something else, beyond 64 bits or a double. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
+WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer); /* digits alone */
 #ifndef WS_NO_JSON
 WS_API bool ws_slice_number(ws_slice slice, double *number);
 #endif
@@ -780,12 +781,12 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
 #ifndef WS_NO_JSON
 
-#define WS_JSON_DEPTH 64 /* so many arrays and objects may stand inside each other; 64 at most */
+#define WS_JSON_DEPTH 64 /* so many arrays and objects may stand inside each other, but for ws_json_parse_deep */
 
 typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
     WS_JSON_MALFORMED,  /* the text is not JSON; data points at the token, or at the text if not UTF-8 */
-    WS_JSON_TOO_DEEP,   /* nested deeper than WS_JSON_DEPTH; data points at the bracket */
+    WS_JSON_TOO_DEEP,   /* nested too deep; data points at the bracket */
     WS_JSON_NULL,
     WS_JSON_BOOL,
     WS_JSON_NUMBER,
@@ -794,8 +795,8 @@ typedef enum ws_json_type {
     WS_JSON_OBJECT
 } ws_json_type;
 
-/* A value within a text that ws_json_parse or ws_json_find has found valid: a slice, good as long
-   as the text is. Only those two and the calls below make one. */
+/* A value within a text that ws_json_parse, ws_json_parse_deep or ws_json_find has found valid: a slice,
+   good as long as the text is. Only those three and the calls below make one. */
 typedef struct ws_json {
     const char *data; /* the value as it stands there, a string with its quotes */
     size_t size;      /* bytes */
@@ -808,6 +809,9 @@ WS_API bool ws_json_valid(const void *text, size_t size);
 /* Checks the same and returns the whole value; its type is below WS_JSON_NULL if there is none. One
    pass, nothing is allocated. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
+/* The same for texts that may be nested deeper: 64 levels more for each of the words that you lend for the call.
+   uint64_t nesting[15] is good for 1,024 levels. What it returns is for ws_json_get, ws_json_next and so on. */
+WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 
 /* From a message by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL
    is the whole. Of members with one name the last counts, as in browsers. Each call checks all of
@@ -819,6 +823,7 @@ WS_API ws_json ws_json_find(ws_message message, const char *path);
 WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size);
 /* These leave the result as it is when they answer false, so that it can hold a default. */
 WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer); /* as_integer */
+WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer); /* as_unsigned */
 WS_API bool ws_json_number(ws_message message, const char *path, double *number);    /* as_number */
 WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean);
 
@@ -839,6 +844,7 @@ WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size);
 WS_API bool ws_json_is(ws_json string, const char *text); /* a string, and unescaped this one */
 /* The exact value: 1e3 and 1000.0 are 1000. false: no number, a fraction, beyond 64 bits. */
 WS_API bool ws_json_as_integer(ws_json number, int64_t *integer);
+WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer); /* the same from 0 to 18446744073709551615 */
 /* The double nearest to it, whatever the locale. false: no number, or too big for a double. */
 WS_API bool ws_json_as_number(ws_json number, double *result);
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
@@ -1972,9 +1978,21 @@ static ws_json_type wsi_json_type_at(uint8_t c) {
          : c == 't' || c == 'f' ? WS_JSON_BOOL : WS_JSON_NUMBER;
 }
 
+typedef struct wsi_json_nesting { /* what the levels are that are further out than the innermost 64 */
+    uint64_t *words;
+    size_t used, count;
+} wsi_json_nesting;
+
+WSI_RARE bool wsi_json_deeper(wsi_json_nesting *outer, uint64_t objects) {
+    if (outer->used == outer->count)
+        return false;
+    outer->words[outer->used++] = objects;
+    return true;
+}
+
 /* Checks one value and the blanks around it, and moves *text behind them; or, when it is malformed or
    too deep, to the token that shows it. */
-static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end) {
+static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer) {
     const uint8_t *at = wsi_json_space(*text, end);
     ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
     uint64_t objects = 0; /* a bit for each open level, the innermost lowest: it is an object */
@@ -1983,15 +2001,22 @@ static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end) {
     for (;;) {
         *text = at = wsi_json_space(at, end);
         opened = at < end && (*at == '{' || *at == '[');
-        if (opened && depth++ == WS_JSON_DEPTH)
-            return WS_JSON_TOO_DEEP;
+        if (opened && depth++ == WS_JSON_DEPTH) {
+            if (!wsi_json_deeper(outer, objects))
+                return WS_JSON_TOO_DEEP;
+            depth = 1;
+        }
         if (opened)
             objects = objects << 1 | (*at++ == '{');
         else
             at = at < end ? wsi_json_scalar(at, end) : NULL;
         if (!at)
             return WS_JSON_MALFORMED;
-        for (at = wsi_json_space(at, end); depth; opened = false) {
+        for (at = wsi_json_space(at, end); depth || outer->used; opened = false) {
+            if (!depth) {
+                objects = outer->words[--outer->used];
+                depth = WS_JSON_DEPTH;
+            }
             if (at == end || *at != (objects & 1 ? '}' : ']'))
                 break;
             at = wsi_json_space(at + 1, end);
@@ -2009,12 +2034,13 @@ static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end) {
     }
 }
 
-WS_API ws_json ws_json_parse(const void *text, size_t size) {
+WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words) {
     const uint8_t *start = (const uint8_t *)(text ? text : ""), *end = start + (text ? size : 0), *at = start;
+    wsi_json_nesting outer = {nesting, 0, nesting ? words : 0};
     ws_json_type type;
     if (!wsi_utf8_valid(start, (size_t)(end - start)))
         return wsi_json_make(start, end, WS_JSON_MALFORMED);
-    type = wsi_json_check(&at, end);
+    type = wsi_json_check(&at, end, &outer);
     if (type < WS_JSON_NULL || at < end)
         return wsi_json_make(at, end, type < WS_JSON_NULL ? type : WS_JSON_MALFORMED);
     start = wsi_json_space(start, end);
@@ -2022,6 +2048,8 @@ WS_API ws_json ws_json_parse(const void *text, size_t size) {
         end--;
     return wsi_json_make(start, end, type);
 }
+
+WS_API ws_json ws_json_parse(const void *text, size_t size) { return ws_json_parse_deep(text, size, NULL, 0); }
 
 WS_API bool ws_json_valid(const void *text, size_t size) {
     return ws_json_parse(text, size).type >= WS_JSON_NULL;
@@ -2290,21 +2318,40 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     decimal->exponent += zeros + (at < end ? wsi_json_exponent(at + 1, end) : 0);
 }
 
-WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
+/* A whole number without its sign. */
+static bool wsi_json_whole(ws_json number, uint64_t *whole) {
     wsi_json_decimal decimal;
-    uint64_t value, limit = INT64_MAX;
+    size_t at, places;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
-    limit += number.data[0] == '-';
     wsi_json_decimal_of(number, &decimal);
-    value = decimal.value;
-    if (value && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 19))
+    *whole = decimal.value;
+    if (decimal.count && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 20))
         return false;
-    for (; value && decimal.exponent; decimal.exponent--) /* of 19 digits at most: fits in 64 bits */
-        value *= 10;
-    if (value > limit)
+    places = decimal.count ? decimal.count + (size_t)decimal.exponent : 0;
+    for (at = decimal.count < 19 ? decimal.count : 19; at < places; at++) {
+        unsigned digit = at < decimal.count ? (unsigned)(decimal.digits[at] - '0') : 0;
+        if (*whole > (UINT64_MAX - digit) / 10)
+            return false;
+        *whole = *whole * 10 + digit;
+    }
+    return true;
+}
+
+WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
+    uint64_t value;
+    bool negative = number.size && number.data[0] == '-';
+    if (!wsi_json_whole(number, &value) || value > (uint64_t)INT64_MAX + negative)
         return false;
-    *integer = number.data[0] != '-' ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
+    *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
+    return true;
+}
+
+WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer) {
+    uint64_t value;
+    if (!wsi_json_whole(number, &value) || (value && number.data[0] == '-'))
+        return false;
+    *integer = value;
     return true;
 }
 
@@ -2350,6 +2397,10 @@ WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, siz
 
 WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer) {
     return ws_json_as_integer(ws_json_find(message, path), integer);
+}
+
+WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer) {
+    return ws_json_as_unsigned(ws_json_find(message, path), integer);
 }
 
 WS_API bool ws_json_number(ws_message message, const char *path, double *number) {
@@ -13347,20 +13398,32 @@ WS_API bool ws_slice_is(ws_slice slice, const char *text) {
     return slice.data && text && wsi_text_is(wsi_text(slice.data, slice.size), text);
 }
 
-WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
-    bool negative = slice.size && slice.data[0] == '-';
-    uint64_t value = 0, limit = (uint64_t)INT64_MAX + negative;
-    size_t i = negative;
-    if (i == slice.size)
-        return false;
-    for (; i < slice.size; i++) {
+/* Digits behind the first `from` characters, up to limit. */
+static bool wsi_request_digits(ws_slice slice, size_t from, uint64_t limit, uint64_t *number) {
+    uint64_t value = 0;
+    size_t i;
+    for (i = from; i < slice.size; i++) {
         unsigned digit = (unsigned)(slice.data[i] - '0');
         if (!wsi_text_digit(slice.data[i]) || value > (limit - digit) / 10)
             return false;
         value = value * 10 + digit;
     }
+    if (slice.size > from)
+        *number = value;
+    return slice.size > from;
+}
+
+WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
+    bool negative = slice.size && slice.data[0] == '-';
+    uint64_t value;
+    if (!wsi_request_digits(slice, negative, (uint64_t)INT64_MAX + negative, &value))
+        return false;
     *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
     return true;
+}
+
+WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer) {
+    return wsi_request_digits(slice, 0, UINT64_MAX, integer);
 }
 
 #ifndef WS_NO_JSON

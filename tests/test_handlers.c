@@ -303,6 +303,7 @@ static void test_slices(void) {
         {"9223372036854775807", true, true, INT64_MAX, 9223372036854775807.0},
         {"9223372036854775808", false, true, 0, 9223372036854775808.0},
         {"-9223372036854775808", true, true, INT64_MIN, -9223372036854775808.0},
+        {"18446744073709551615", false, true, 0, 18446744073709551615.0},
         {"1e999", false, false, 0, 0}, {"true", false, false, 0, 0}, {"[1]", false, false, 0, 0},
     };
     size_t i;
@@ -311,10 +312,20 @@ static void test_slices(void) {
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         ws_slice slice = wsi_request_slice(wsi_text_z(cases[i].text));
         int64_t integer = 0;
+        uint64_t positive = 0;
         double number = 0;
+        bool digits = *cases[i].text && strspn(cases[i].text, "0123456789") == slice.size;
+        CHECK_EQ(ws_slice_unsigned(slice, &positive), digits);
+        CHECK(positive == (digits ? strtoull(cases[i].text, NULL, 10) : 0));
         CHECK_EQ(ws_slice_integer(slice, &integer), cases[i].integer);
         CHECK_EQ(ws_slice_number(slice, &number), cases[i].number);
         CHECK(integer == cases[i].i && number >= cases[i].d && number <= cases[i].d);
+    }
+    for (i = 0; i < 4; i++) { /* beyond 64 bits; absent */
+        static const char *const beyond[] = {"18446744073709551616", "20000000000000000000", "99999999999999999999"};
+        uint64_t positive = 42;
+        CHECK(!ws_slice_unsigned(i < 3 ? wsi_request_slice(wsi_text_z(beyond[i])) : wsi_request_absent(), &positive));
+        CHECK_EQ(positive, 42);
     }
 }
 

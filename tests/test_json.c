@@ -142,6 +142,22 @@ static const text malformed[] = {
     T("\\u0022a\\u0022"), T("`"), T("@"),
 };
 
+/* Levels of both kinds in turn, not with a period of 64, and the innermost value of all: the caller frees it. */
+static char *nested(size_t levels, const char *inner, size_t *size) {
+    char *all = (char *)malloc(levels * 6 + strlen(inner) + 1);
+    size_t i, at = 0;
+    if (!all)
+        abort();
+    for (i = 0; i < levels; i++)
+        at += (size_t)sprintf(all + at, "%s", i % 3 && i % 7 ? "[" : "{\"a\":");
+    at += (size_t)sprintf(all + at, "%s", inner);
+    while (i--)
+        all[at++] = i % 3 && i % 7 ? ']' : '}';
+    all[at] = 0;
+    *size = at;
+    return all;
+}
+
 static const text too_deep[] = {
     T(DEEP("[") "[]" DEEP("]")), T(DEEP("[") "["), T(DEEP("[") "{}" DEEP("]")), T(DEEP("{\"a\":") "[1]" DEEP("}")),
     T(DEEP("[[[[")), T(DEEP("{\"a\":") "{"), T("[0," DEEP("[") DEEP("]") "]"), T("[[],[{}],{\"a\":" DEEP("[1,") "]"),
@@ -439,6 +455,71 @@ static void test_types(void) {
     CHECK_EQ(ws_json_get(json(DEEP("[[")), "a").type, WS_JSON_TOO_DEEP);
 }
 
+/* RFC 8259 9: the reader sets the limit. Whoever trusts a text says how deep it may be; 64 without that. */
+static void test_deep(void) {
+    static const size_t depths[] = {0, 1, 63, 64, 65, 127, 128, 129, 192, 193, 1000, 1024, 1025};
+    static uint64_t nesting[16];
+    size_t i, words, size, steps;
+    char *all;
+    if (!test_begin("nested deeper than 64: as deep as the words that are lent allow"))
+        return;
+    for (i = 0; i < COUNT(depths); i++) {
+        all = nested(depths[i], "\"end\"", &size);
+        CHECK_EQ(ws_json_parse(all, size).type == WS_JSON_TOO_DEEP, depths[i] > 64);
+        for (words = 0; words <= 15; words++) {
+            ws_json value;
+            nesting[words] = 42;
+            value = ws_json_parse_deep(all, size, nesting, words);
+            CHECK_EQ(value.type == WS_JSON_TOO_DEEP, depths[i] > 64 + words * 64);
+            CHECK(value.type == WS_JSON_TOO_DEEP ? *value.data == '{' || *value.data == '['
+                                                 : value.size == size && value.data == all);
+            CHECK_EQ(nesting[words], 42);
+        }
+        if (depths[i] <= 1024) {
+            ws_json value = ws_json_parse_deep(all, size, nesting, 15), item;
+            for (steps = 0; steps < depths[i]; steps++) { /* by name, by index and by stepping */
+                memset(&item, 0, sizeof item);
+                (void)(steps % 2 ? ws_json_next(value, NULL, &item) : false);
+                value = steps % 2 ? item : ws_json_get(value, value.type == WS_JSON_OBJECT ? "a" : "[0]");
+            }
+            CHECK(ws_json_is(value, "end"));
+        }
+        if (size > 100) { /* a bracket of the other kind, outermost and at the end of each word */
+            size_t back;
+            for (back = 1; back <= depths[i]; back += back == 1 ? 62 : back % 64 ? 1 : 63) {
+                all[size - back] ^= '}' ^ ']';
+                CHECK_EQ(ws_json_parse_deep(all, size, nesting, 16).type, WS_JSON_MALFORMED);
+                all[size - back] ^= '}' ^ ']';
+            }
+        }
+        free(all);
+    }
+    CHECK_EQ(ws_json_parse_deep(DEEP("[") "[]" DEEP("]"), 130, NULL, 5).type, WS_JSON_TOO_DEEP);
+}
+
+/* What a browser's DevTools answer for a page of 40 nested elements: two levels for each. */
+static void test_devtools(void) {
+    char data[6000] = "{\"id\":1,\"result\":{\"root\":", name[16] = "";
+    uint64_t nesting[1];
+    ws_json node;
+    int i, elements;
+    if (!test_begin("a DevTools answer of 40 nested elements, 82 levels"))
+        return;
+    for (i = 0; i < 40; i++)
+        (void)sprintf(data + strlen(data), "{\"nodeId\":%d,\"localName\":\"e%d\",\"children\":[", i, i);
+    for (i = 0; i < 40; i++)
+        strcat(data, "]}");
+    strcat(data, "}}");
+    CHECK_EQ(json(data).type, WS_JSON_TOO_DEEP);
+    node = ws_json_get(ws_json_parse_deep(data, strlen(data), nesting, 1), "result.root");
+    for (elements = 0; node.type == WS_JSON_OBJECT; elements++) {
+        (void)sprintf(name, "e%d", elements);
+        CHECK(ws_json_is(ws_json_get(node, "localName"), name));
+        node = ws_json_get(node, "children[0]");
+    }
+    CHECK_EQ(elements, 40);
+}
+
 static void test_paths(void) {
     static const char data[] = "{\"user\":{\"name\":\"Ann\",\"tags\":[\"x\",[10,11],{\"k\":true}]},"
                                "\"data\":[1,2,3],\"a.b\":{\"c\":4},"
@@ -636,6 +717,42 @@ static void test_integers(void) {
             && test_failure(__FILE__, __LINE__, "integer"))
             printf("    %s: %d, %" PRId64 "\n", cases[i].json, good, integer);
     }
+}
+
+/* What the writer's %llu writes can be read back. */
+static void test_unsigned(void) {
+    static const struct {
+        const char *json;
+        bool good;
+        uint64_t wanted;
+    } cases[] = {
+        {"0", true, 0}, {"-0", true, 0}, {"-0.0e3", true, 0}, {"7", true, 7}, {"-7", false, 0}, {"-1e-1", false, 0},
+        {"9223372036854775808", true, (uint64_t)INT64_MAX + 1}, {"18446744073709551614", true, UINT64_MAX - 1},
+        {"18446744073709551615", true, UINT64_MAX}, {"18446744073709551615.0", true, UINT64_MAX},
+        {"1844674407370955161.5e1", true, UINT64_MAX}, {"1.8446744073709551615e19", true, UINT64_MAX},
+        {"18446744073709551615000e-3", true, UINT64_MAX}, {"18446744073709551616", false, 0},
+        {"18446744073709551620", false, 0}, {"18446744073709551625", false, 0}, {"20000000000000000000", false, 0},
+        {"99999999999999999999", false, 0}, {"100000000000000000000", false, 0}, {"1e19", true, 10000000000000000000u},
+        {"1e20", false, 0}, {"184467440737095516150", false, 0}, {"18446744073709551615.5", false, 0},
+        {"-18446744073709551615", false, 0}, {"1e999999999999999999999", false, 0},
+        {"0e999999999999999999999", true, 0}, {"1.5", false, 0}, {"\"1\"", false, 0}, {"null", false, 0},
+    };
+    uint64_t integer = 42;
+    char made[40];
+    size_t i;
+    if (!test_begin("%zu unsigned integers", COUNT(cases)))
+        return;
+    for (i = 0; i < COUNT(cases); i++) {
+        bool good;
+        integer = 42;
+        good = ws_json_as_unsigned(json(cases[i].json), &integer);
+        if ((good != cases[i].good || integer != (good ? cases[i].wanted : 42))
+            && test_failure(__FILE__, __LINE__, "unsigned"))
+            printf("    %s: %d, %" PRIu64 "\n", cases[i].json, good, integer);
+    }
+    CHECK(ws_json_print(made, sizeof made, "{'n':%llu}", (unsigned long long)UINT64_MAX) < sizeof made);
+    CHECK(ws_json_unsigned(message_of(made), "n", &integer) && integer == UINT64_MAX);
+    CHECK(!ws_json_unsigned(message_of(made), "m", &integer) && integer == UINT64_MAX);
 }
 
 static uint64_t seed = 1;
@@ -985,11 +1102,14 @@ int main(int argc, char **argv) {
     test_replaced();
     test_short();
     test_types();
+    test_deep();
+    test_devtools();
     test_paths();
     test_next();
     test_text();
     test_message();
     test_integers();
+    test_unsigned();
     test_numbers();
     test_formats();
     test_strings_out();

@@ -96,6 +96,7 @@ static void look(ws_request *request) {
                         ws_request_cookie(request, "a"), ws_request_cookie(request, "session")};
     char peer[100];
     int64_t integer;
+    uint64_t positive;
     double real;
     size_t i;
     for (i = 0; i < sizeof found / sizeof *found; i++) {
@@ -103,7 +104,8 @@ static void look(ws_request *request) {
         HOLDS(i > 4 || wsi_utf8_valid((const uint8_t *)found[i].data, found[i].size));
         HOLDS(i > 4 || !found[i].size || !memchr(found[i].data, 0, found[i].size));
         HOLDS(i < 5 || inside(text_of(found[i]), request->head->head));
-        (void)ws_slice_integer(found[i], &integer);
+        HOLDS(!ws_slice_integer(found[i], &integer) || integer < 0 || found[i].data[0] == '-'
+              || (ws_slice_unsigned(found[i], &positive) && positive == (uint64_t)integer));
         HOLDS(!ws_slice_number(found[i], &real) || (real <= DBL_MAX && real >= -DBL_MAX));
     }
     HOLDS(inside(text_of(found[4]), request->path) && inside(text_of(found[1]), request->query)

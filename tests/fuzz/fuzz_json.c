@@ -48,10 +48,14 @@ static void check_string(ws_json string) {
 /* An integer is what the double nearest to it is, and what is written reads back the same. */
 static void check_number(ws_json number) {
     int64_t integer = 0, back = 0;
+    uint64_t positive = 0;
     double real = 0, again = 0;
     bool whole = ws_json_as_integer(number, &integer), good = ws_json_as_number(number, &real);
     char text[64];
     size_t size;
+    HOLDS(ws_json_as_unsigned(number, &positive) ? good && (double)positive <= real && (double)positive >= real
+                                                 : !whole || integer < 0);
+    HOLDS(!whole || integer < 0 || positive == (uint64_t)integer);
     HOLDS(!whole || (good && (double)integer <= real && (double)integer >= real));
     HOLDS(!good || (real <= DBL_MAX && real >= -DBL_MAX));
     if (whole) {
