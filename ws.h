@@ -570,6 +570,7 @@ typedef struct ws_client_config {
     uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first. Each is shortened
                                    by up to half, at random */
     int max_redirects;          /* 5; -1: none are followed */
+    bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, in clear; else it is refused */
     ws_tls_config tls;          /* for wss: */
     const ws_transport *transport; /* in place of TCP and TLS; copied */
     ws_deflate_config deflate;
@@ -578,9 +579,9 @@ typedef struct ws_client_config {
 } ws_client_config;
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (http and https mean the same) and waits for
-   the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed; headers
-   Authorization, Cookie and Host, and credentials, do not go to another host or port, nor from wss: to
-   ws:; other headers of yours do (max_redirects -1 follows none). config NULL: all defaults; copied.
+   the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed, but not from wss:
+   to ws:; to another host or port no header of yours goes along, nor credentials, nor tls's certificate; origin
+   and subprotocols do (max_redirects -1 follows none). config NULL: all defaults; copied.
    Returns a connection even when that failed: ask ws_last_error; all calls on it then do nothing. NULL:
    no memory. End it with ws_free. Blocks: not for callbacks of a loop. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
@@ -4001,6 +4002,18 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
     return line;
 }
 
+/* A user agent reads a field that is folded over lines as one line: each fold becomes spaces (RFC 9112 5.2). Behind the
+   status line there is nothing yet to be folded (2.2): such a head stays malformed. */
+static void wsi_http_unfold(uint8_t *head, size_t size) {
+    size_t i = 0;
+    while (head[i] != '\n')
+        i++;
+    for (i++; i + 2 < size; i++)
+        if (head[i] == '\r')
+            for (; head[i + 2] == ' ' || head[i + 2] == '\t'; i++)
+                head[i] = head[i + 1] = head[i + 2] = ' ';
+}
+
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
 /* Takes one field line off (RFC 9112 5): no folding, no space before the colon. */
@@ -4455,6 +4468,15 @@ static bool wsi_url_has_controls(wsi_slice text) {
     return false;
 }
 
+/* RFC 7617 2: behind a colon, escaped or not, the password begins. */
+static bool wsi_url_user_has_colon(wsi_slice text) {
+    size_t i;
+    for (i = 0; i + 2 < text.size && text.data[i] != ':'; i++)
+        if (text.data[i] == '%' && text.data[i + 1] == '3' && wsi_text_lower(text.data[i + 2]) == 'a')
+            return true;
+    return false;
+}
+
 /* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
 static bool wsi_url_host(wsi_slice host, bool literal) {
     size_t i;
@@ -4477,6 +4499,8 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
             return "has user information with characters that must be percent-encoded";
         if (wsi_url_has_controls(url->credentials))
             return "has user information with control characters";
+        if (wsi_url_user_has_colon(url->credentials))
+            return "has a user name with a colon (%3A), which Basic credentials cannot carry (RFC 7617)";
         text = rest;
     }
     if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
@@ -4516,18 +4540,30 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     return NULL;
 }
 
+/* How many dots a segment is made of, one of which may be written as "%2e"; 0: of more, or of something else. */
+static unsigned wsi_url_dots(const char *text, size_t size) {
+    unsigned dots = 0;
+    while (size) {
+        bool escaped = size >= 3 && text[0] == '%' && text[1] == '2' && wsi_text_lower(text[2]) == 'e';
+        if ((text[0] != '.' && !escaped) || ++dots > 2)
+            return 0;
+        text += escaped ? 3 : 1;
+        size -= escaped ? 3 : 1;
+    }
+    return dots;
+}
+
 /* Takes "." and ".." segments out of a path that begins with '/' (RFC 3986 5.2.4). */
 static size_t wsi_url_remove_dots(char *path, size_t size) {
     size_t from = 0, to = 0;
     while (from < size) {
         size_t end = from + 1;
-        bool dot, dots;
+        unsigned dots;
         while (end < size && path[end] != '/')
             end++;
-        dot = end - from == 2 && path[from + 1] == '.';
-        dots = end - from == 3 && path[from + 1] == '.' && path[from + 2] == '.';
-        while (dots && to && path[--to] != '/') {}
-        if (!dot && !dots) {
+        dots = wsi_url_dots(path + from + 1, end - from - 1);
+        while (dots == 2 && to && path[--to] != '/') {}
+        if (!dots) {
             memmove(path + to, path + from, end - from);
             to += end - from;
         } else if (end == size) {
@@ -4549,18 +4585,18 @@ static size_t wsi_url_path_size(wsi_slice target) {
     return query ? (size_t)(query - target.data) : target.size;
 }
 
-/* Where the path begins in "scheme://authority/path", or in "//authority/path" behind `from`. */
-static size_t wsi_url_find_path(const char *text, size_t size, size_t from) {
-    while (from + 2 <= size && memcmp(text + from, "//", 2) != 0)
-        from++;
-    for (from += 2; from < size && text[from] != '/' && text[from] != '?'; from++) {}
-    return from < size ? from : size;
+/* Takes the dot segments out of a target, in the text it is a slice of. Returns how much shorter that is. */
+static size_t wsi_url_normalize(wsi_slice *target, char *text) {
+    size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
+    memmove(text + kept, text + path, target->size - path);
+    target->size -= path - kept;
+    return path - kept;
 }
 
-/* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment.
-   out has room for both and one character more. Returns the size. */
+/* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment; dot segments
+   stay. out has room for both and one character more. Returns the size. */
 static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
-    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size, kept;
+    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size;
     bool whole = wsi_url_has_scheme(reference);
     wsi_slice before;
     if (wsi_http_until(&reference, '#', &before))
@@ -4578,13 +4614,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
             out[size++] = '/';
     }
     memcpy(out + size, reference.data, reference.size);
-    if (size < head)
-        head = wsi_url_find_path(out, size + reference.size, size);
-    size += reference.size;
-    path = wsi_url_path_size(wsi_text(out + head, size - head));
-    kept = wsi_url_remove_dots(out + head, path);
-    memmove(out + head + kept, out + head + path, size - head - path);
-    return size - path + kept;
+    return size + reference.size;
 }
 #endif
 
@@ -4971,9 +5001,7 @@ static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, w
         wsi_handshake_wrong(answer, !wsi_handshake_extended(env, answer, value),
                             env->deflate ? "has Sec-WebSocket-Extensions that are no answer to the offer"
                                          : "has a Sec-WebSocket-Extensions that was not offered");
-    } else if (wsi_text_is_nocase(name, "content-length") || wsi_text_is_nocase(name, "transfer-encoding")) {
-        wsi_handshake_wrong(answer, true, "has a body, which no 101 has: Content-Length or Transfer-Encoding");
-    }
+    } /* Content-Length and Transfer-Encoding say nothing here: a 1xx ends with its head (RFC 9112 6.3) */
 }
 
 /* The status line; 0: it is malformed. */
@@ -5973,6 +6001,7 @@ static wsi_step wsi_engine_head(wsi_engine *e, wsi_window *window, ws_event *eve
     text = wsi_text((const char *)data, head);
     if (e->env->role == WS_ROLE_SERVER)
         return wsi_engine_request(e, window, text, event);
+    wsi_http_unfold(data, head);
     return wsi_engine_answer(e, window, text, event);
 }
 
@@ -6514,7 +6543,6 @@ typedef struct wsi_ask { /* what it is made of */
     const char *subprotocols;
     const char *const *headers; /* the program's own lines; NULL: none */
     const char *more;           /* further lines, each with CRLF */
-    bool bare;                  /* without Host, Authorization, Cookie: they are for another server */
 } wsi_ask;
 
 static bool wsi_engine_is_header(const char *line, const char *name) {
@@ -6522,19 +6550,19 @@ static bool wsi_engine_is_header(const char *line, const char *name) {
     return wsi_http_until(&rest, ':', &before) && wsi_text_is_nocase(before, name);
 }
 
+/* Host goes first (RFC 9110 7.2): the program's own, if it has one. */
 static bool wsi_engine_ask_headers(wsi_engine *e, const wsi_ask *ask) {
-    const char *const *line;
-    bool host = false, sent = true;
-    for (line = ask->headers; line && *line && sent; line++) {
-        bool names_host = wsi_engine_is_header(*line, "host");
-        bool theirs = names_host || wsi_engine_is_header(*line, "authorization")
-                      || wsi_engine_is_header(*line, "proxy-authorization") || wsi_engine_is_header(*line, "cookie");
-        host = host || (names_host && !ask->bare);
-        if (!ask->bare || !theirs)
+    const char *const *line, *host = NULL;
+    bool sent;
+    for (line = ask->headers; line && *line && !host; line++)
+        host = wsi_engine_is_header(*line, "host") ? *line : NULL;
+    sent = (host ? wsi_engine_text(e, host)
+                 : wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size))
+           && wsi_engine_text(e, "\r\n");
+    for (line = ask->headers; line && *line && sent; line++)
+        if (!wsi_engine_is_header(*line, "host"))
             sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
-    }
-    return sent && (host || (wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size)
-                             && wsi_engine_text(e, "\r\n")));
+    return sent;
 }
 
 /* Sends a client's request (RFC 6455 4.1). */
@@ -8046,6 +8074,9 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
+/* A client's own certificate is not shown on this connection. */
+static void wsi_tls_hide_certificate(const ws_link *link) { SSL_certs_clear(wsi_tls_of(link)->ssl); }
+
 #else /* WS_NO_TLS */
 
 enum { WSI_TLS_BUILT_IN = 0 };
@@ -8077,6 +8108,8 @@ static bool wsi_tls_is(const ws_transport *transport) {
 }
 
 static void *wsi_tls_session_of(const ws_link *link) { return link->session; }
+
+static void wsi_tls_hide_certificate(const ws_link *link) { (void)link; }
 
 #ifndef WS_NO_JSON
 static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
@@ -11128,7 +11161,7 @@ typedef struct wsi_client {
     uint32_t pause;          /* before the next attempt */
     int redirects;
     uint8_t phase;
-    bool blocking, bare;     /* bare: a redirect led elsewhere; credentials stay here */
+    bool blocking, bare;     /* bare: a redirect led elsewhere; what is for one server stays here */
     bool redirected, hopeless; /* hopeless: another attempt cannot do better */
     wsi_sentence why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
@@ -11189,8 +11222,7 @@ static void wsi_client_ask(wsi_client *client) {
     ask.target = client->where.target;
     ask.host = client->where.authority;
     ask.subprotocols = client->subprotocols;
-    ask.headers = (const char *const *)client->headers;
-    ask.bare = client->bare;
+    ask.headers = client->bare ? NULL : (const char *const *)client->headers;
     if (good && origin.data) {
         memcpy(more.data, "Origin: ", 8);
         memcpy(more.data + 8, origin.data, origin.size);
@@ -11226,6 +11258,8 @@ static void wsi_client_begin(wsi_client *client, int descriptor) {
     endpoint->transport = carried ? &client->transport : NULL;
     error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
     if (!error) {
+        if (client->bare && wsi_tls_is(endpoint->transport))
+            wsi_tls_hide_certificate(&conn->source.link);
         wsi_client_ask(client);
         return;
     }
@@ -11251,10 +11285,33 @@ static int wsi_client_proxy_status(wsi_slice head) {
     return found == WSI_HEADER_END ? status : 0;
 }
 
+/* The status of the final answer; all 1xx before it are passed over (RFC 9110 15.2). What stands behind its head
+   is left in client->answer. -1: more must come; 0: it is no answer in HTTP. */
+static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
+    wsi_buffer *answer = &client->answer;
+    ws_limits *limits = &client->endpoint.env.limits;
+    size_t from = answer->size, head;
+    int status;
+    answer->size += got;
+    client->endpoint.env.interim += got;
+    do {
+        head = wsi_http_scan(answer->data, from, answer->size);
+        if (head == WSI_HTTP_BAD || (!head && client->endpoint.env.interim > limits->head))
+            return 0;
+        if (!head)
+            return -1;
+        wsi_http_unfold(answer->data, head);
+        status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
+        answer->size -= head;
+        memmove(answer->data, answer->data + head, answer->size);
+        from = 0;
+    } while (status >= 100 && status < 200 && status != 101); /* nobody asked for another protocol */
+    return status;
+}
+
 static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
     wsi_buffer *answer = &client->answer;
-    size_t limit = client->endpoint.env.limits.head, head;
     ptrdiff_t got;
     int status, descriptor = source->link.descriptor;
     (void)ready;
@@ -11267,24 +11324,16 @@ static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned rea
     got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
     if (got < 0)
         wsi_client_proxy_fail(client, "ended the connection instead of answering");
-    if (got <= 0)
+    status = got > 0 ? wsi_client_proxy_answer(client, (size_t)got) : -1;
+    if (status < 0)
         return;
-    head = wsi_http_scan(answer->data, answer->size, answer->size + (size_t)got);
-    answer->size += (size_t)got;
-    if (head == WSI_HTTP_BAD || answer->size > limit) {
-        wsi_client_proxy_fail(client, "does not answer in HTTP");
-        return;
-    }
-    if (!head)
-        return;
-    status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
     if (status == 407) {
         wsi_client_proxy_fail(client, "wants other credentials (407)");
     } else if (status < 200 || status > 299) {
         char what[64];
         (void)snprintf(what, sizeof what, status ? "refused to connect (%d)" : "does not answer in HTTP", status);
         wsi_client_proxy_fail(client, what);
-    } else if (answer->size > head) {
+    } else if (answer->size) {
         wsi_client_proxy_fail(client, "sent bytes before the server could");
     } else {
         wsi_buffer_free(&loop->memory, answer);
@@ -11324,7 +11373,7 @@ static void wsi_client_tunnel(wsi_client *client, int descriptor) {
     bool written = wsi_client_write_connect(client, &request);
     ptrdiff_t sent = 0;
     client->phase = WSI_PHASE_TUNNELLING;
-    client->answer.size = 0;
+    client->answer.size = client->endpoint.env.interim = 0;
     source->link.descriptor = descriptor;
     source->link.kind = WSI_KIND_TUNNEL;
     wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
@@ -11501,12 +11550,14 @@ static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
    4.1 wants it, without a default port. */
 static const char *wsi_client_read_place(wsi_client *client) {
     wsi_url *url = &client->where;
-    char *text = (char *)client->place.data, *to = text + client->place.size;
+    char *text = (char *)client->place.data, *to;
     const char *problem = wsi_client_read_url(url, wsi_text(text, client->place.size));
     bool literal;
     size_t size = 0;
     if (problem)
         return problem;
+    client->place.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
+    to = text + client->place.size;
     literal = url->authority.data[0] == '[';
     if (literal)
         to[size++] = '[';
@@ -11616,6 +11667,44 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
     return NULL;
 }
 
+/* Takes the framing out of a chunked body (RFC 9112 7.1), as far as it has come and is good. Returns its size. */
+static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
+    size_t from = 0, to = 0, line;
+    uint64_t chunk;
+    while (wsi_http_whole_line(data + from, size - from, WSI_HTTP_CHUNK_LINE, &line) > 0
+           && wsi_http_chunk(wsi_text((const char *)data + from, line - 2), &chunk) && chunk) {
+        size_t here = chunk < size - from - line ? (size_t)chunk : size - from - line;
+        memmove(data + to, data + from + line, here);
+        to += here;
+        from += line + here;
+        if (size - from < 2 || memcmp(data + from, "\r\n", 2) != 0)
+            break;
+        from += 2;
+    }
+    return to;
+}
+
+/* Of what stands behind a refusal's head, only the body stays (RFC 9112 6.3). */
+static void wsi_client_cut_body(wsi_client *client) {
+    uint8_t *body = client->answer.data + client->body;
+    size_t size = client->answer.size - client->body;
+    const char *line = NULL;
+    wsi_slice codings, coding;
+    uint64_t length;
+    bool coded = false, chunked = false;
+    while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
+        for (codings = wsi_text_z(line), coded = true; wsi_text_next(&codings, &coding);)
+            chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
+    if (wsi_http_bare(client->endpoint.env.status))
+        size = 0;
+    else if (chunked)
+        size = wsi_client_unchunk(body, size);
+    else if (!coded && wsi_text_number(wsi_text_z(wsi_client_header(client, "content-length", NULL)), &length))
+        size = length < size ? (size_t)length : size;
+    body[size] = 0;
+    client->answer.size = client->body + size;
+}
+
 /* Whether what belongs to one place may be sent to the other: same host, same port, TLS kept. */
 static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
     bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
@@ -11642,6 +11731,8 @@ static ws_error wsi_client_redirect(wsi_client *client) {
     }
     place->size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)place->data);
     problem = wsi_client_read_place(client);
+    if (!problem && from.secure && !client->where.secure && !client->config.allow_wss_to_ws)
+        problem = "would go on in clear, from wss:// to ws:// (see allow_wss_to_ws)";
     client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
     client->redirected = !problem;
     wsi_buffer_free(wsi_client_memory(client), &old);
@@ -11653,6 +11744,7 @@ static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     ws_error error;
+    wsi_client_cut_body(client);
     if (redirect && client->config.max_redirects >= 0)
         error = wsi_client_redirect(client);
     else

@@ -80,7 +80,31 @@ static void test_request(void) {
     CHECK(raw_has_line(head, "Origin: https://example.com:8443"));
     CHECK(raw_has_line(head, "Sec-WebSocket-Protocol: chat, superchat"));
     CHECK_EQ(raw_lines(head), 14);
+    CHECK(strncmp(strchr(head, '\n'), "\nHost: other.example\r\nX-One: 1\r\n", 32) == 0);
     CLIENT_END();
+
+    if (!test_begin("the request: Host is the first field (RFC 9110 7.2), and there is one, whatever the program adds"))
+        return;
+    static const char *const behind[] = {"X-One: 1", "Cookie: a=b", NULL};
+    static const char *const twice[] = {"X-One: 1", "host: a.example", "X-Two: 2", "HOST: b.example", NULL};
+    client_start(NULL);
+    raw = raw_listen();
+    config = client_config();
+    config.headers = behind;
+    (void)client_dial_raw(raw, &config);
+    head = raw_head(raw_accept(raw));
+    (void)snprintf(line, sizeof line, "\nHost: 127.0.0.1:%u\r\nX-One: 1\r\nCookie: a=b\r\n", (unsigned)raw->port);
+    CHECK(strncmp(strchr(head, '\n'), line, strlen(line)) == 0);
+    CHECK_EQ(raw_header_count(head, "Host"), 1);
+    config.headers = twice;
+    (void)client_dial_raw(raw, &config);
+    head = raw_head(raw_accept(raw));
+    CHECK(strncmp(strchr(head, '\n'), "\nhost: a.example\r\nX-One: 1\r\nX-Two: 2\r\n", 38) == 0);
+    CHECK_EQ(raw_header_count(head, "Host"), 1);
+    CLIENT_END();
+
+    config.headers = NULL;
+    config.subprotocols = "chat, superchat";
 
     if (!test_begin("the request: the handler's subprotocols, unless the config has some"))
         return;
@@ -206,6 +230,17 @@ static const struct {
     {"ws://example.com/%0d%0aX:%20y", "example.com:80", "/%0d%0aX:%20y", "example.com"},
     {"ws://example.com//double//", "example.com:80", "//double//", "example.com"},
     {"ws://example.com/;a=1,b!$&'()*+:@-._~", "example.com:80", "/;a=1,b!$&'()*+:@-._~", "example.com"},
+    /* dot segments: RFC 3986 5.2.4, and an escaped dot is a dot (6.2.2.2, as in browsers) */
+    {"ws://example.com/a/../b", "example.com:80", "/b", "example.com"},
+    {"ws://example.com/a/./b/.", "example.com:80", "/a/b/", "example.com"},
+    {"ws://example.com/..", "example.com:80", "/", "example.com"},
+    {"ws://example.com/../../a/b/..?q=/../x", "example.com:80", "/a/?q=/../x", "example.com"},
+    {"ws://example.com/a/%2e%2E/b", "example.com:80", "/b", "example.com"},
+    {"ws://example.com/a/.%2e/b/%2e/c", "example.com:80", "/b/c", "example.com"},
+    {"ws://example.com:81/a/b/..", "example.com:81", "/a/", "example.com:81"},
+    {"ws://example.com/.../a./.b/..c/%2f..", "example.com:80", "/.../a./.b/..c/%2f..", "example.com"},
+    {"ws://example.com/%2e%2e%2e/%2ea/%252e", "example.com:80", "/%2e%2e%2e/%2ea/%252e", "example.com"},
+    {"ws://example.com?/a/../b", "example.com:80", "/?/a/../b", "example.com"},
     {"ws://example.com/user@host:80", "example.com:80", "/user@host:80", "example.com"},
     {"ws://example.com?user@host", "example.com:80", "/?user@host", "example.com"},
     {"ws://example.com./", "example.com.:80", "/", "example.com."},
@@ -336,6 +371,8 @@ static const char *const bad_urls[] = {
     /* user and password */
     "ws://us%er@example.com/", "ws://us%4@example.com/", "ws://us%zz:x@example.com/", "ws://u:p%@example.com/",
     "ws://u%00r:p@example.com/", "ws://u:p%00@example.com/", "ws://u%0d%0aX:p@example.com/", "ws://u:p%0a@example.com/",
+    /* a user's name has no colon (RFC 7617 2) */
+    "ws://us%3Aer:x@example.com/", "ws://us%3aer@example.com/", "ws://%3A:@example.com/",
     "ws://a@b@example.com/", "ws://a:b@c:d@example.com/", "ws://u[r:p@example.com/"};
 
 static void check_bad_url(const char *url) {
@@ -354,6 +391,8 @@ static void check_bad_url(const char *url) {
     CHECK(ws_find(net.loop, client.id) == NULL);
     CHECK(strpbrk(client.text, "\r\n") == NULL); /* a log of it stays one line */
     CHECK_LOG("e:21");
+    if (strstr(url, "%3A"))
+        CHECK_SAYS("colon");
     CLIENT_END();
 }
 
@@ -440,7 +479,8 @@ static const char *const bad_proxies[] = {"", "127.0.0.1:3128", "http://", "http
     "http://127.0.0.1:0",
                                           "http://127.0.0.1:65536", "http://a b:80", "http://a\r\nX: y:80",
                                           "http://u%0a:p@127.0.0.1:80",
-                                          "http://u%zz:p@127.0.0.1:80", "http://127.0.0.1:80#x"};
+                                          "http://u%zz:p@127.0.0.1:80", "http://127.0.0.1:80#x",
+                                          "http://us%3Aer:p@127.0.0.1:80"};
 
 /* Refused before anything is sent, and with a sentence. */
 static void check_bad_config(const ws_client_config *config, ws_error error, const char *word) {
@@ -579,8 +619,13 @@ static const answer_case answers[] = {
     {"an empty subprotocol", RAW_GOOD "Sec-WebSocket-Protocol:\r\n\r\n", WS_ERROR_HANDSHAKE, "Protocol"},
     {"an extension that was not offered", RAW_GOOD "Sec-WebSocket-Extensions: x-made-up\r\n\r\n", WS_ERROR_HANDSHAKE,
      "Extensions"},
-    {"101 with a length", RAW_GOOD "Content-Length: 5\r\n\r\n", WS_ERROR_HANDSHAKE, "Content-Length"},
-    {"101 in chunks", RAW_GOOD "Transfer-Encoding: chunked\r\n\r\n", WS_ERROR_HANDSHAKE, "Transfer-Encoding"},
+    /* RFC 9112 6.3: a 1xx ends with its head, whatever it says of a body */
+    {"101 with a length of 0", RAW_GOOD "Content-Length: 0\r\n\r\n", WS_OK, NULL},
+    {"101 with a length", RAW_GOOD "Content-Length: 5\r\n\r\n", WS_OK, NULL},
+    {"101 in chunks", RAW_GOOD "Transfer-Encoding: chunked\r\n\r\n", WS_OK, NULL},
+    {"100 with a length before 101", "HTTP/1.1 100 a\r\nContent-Length: 9\r\n\r\n" RAW_GOOD "\r\n", WS_OK, NULL},
+    {"103 in chunks before 101", "HTTP/1.1 103 a\r\nTransfer-Encoding: chunked\r\n\r\n" RAW_GOOD "\r\n", WS_OK,
+     NULL},
 
     {"HTTP/1.0", "HTTP/1.0 101 Switching Protocols\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, "HTTP"},
     {"HTTP/2.0", "HTTP/2.0 101 Switching Protocols\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, "HTTP"},
@@ -595,7 +640,15 @@ static const answer_case answers[] = {
     {"a status in letters", "HTTP/1.1 abc x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"a negative status", "HTTP/1.1 -101 x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"two spaces before the status", "HTTP/1.1  101 x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
-    {"a folded line", RAW_GOOD "X: a\r\n b\r\n\r\n", WS_ERROR_HANDSHAKE, NULL},
+    /* RFC 9112 5.2: a user agent reads a fold as spaces; 2.2: none may stand behind the status line */
+    {"a folded line", RAW_GOOD "X: a\r\n b\r\n\r\n", WS_OK, NULL},
+    {"folded handshake", RAW_101 "Upgrade:\r\n \t websocket\r\nConnection: close,\r\n\tUpgrade\r\n"
+     "Sec-WebSocket-Accept:\r\n \r\n\t$\r\n \r\n\r\n", WS_OK, NULL},
+    {"a folded line before 101", "HTTP/1.1 103 a\r\nX: a\r\n b: c\r\n\r\n" RAW_GOOD "\r\n", WS_OK, NULL},
+    {"a fold inside Accept", RAW_101 RAW_UP RAW_CON "Sec-WebSocket-Accept: $\r\n =\r\n\r\n", WS_ERROR_HANDSHAKE,
+     "Sec-WebSocket-Accept"},
+    {"a fold behind the status line", RAW_101 " X: a\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE,
+     "header"},
     {"a bare LF", RAW_101 "Upgrade: websocket\n" RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"only LFs", "HTTP/1.1 101 x\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: $\n\n",
      WS_ERROR_HANDSHAKE, NULL},
@@ -667,8 +720,7 @@ static void test_own_sentences(void) {
         "no Upgrade", "another Upgrade", "no Connection", "another Connection", "no Accept", "two Accepts",
         "a wrong Accept",
         "a subprotocol that was not offered", "two subprotocols in two lines", "an extension that was not offered",
-        "101 with a length",
-        "101 in chunks", "HTTP/1.0", "another protocol's greeting"};
+        "HTTP/1.0", "another protocol's greeting"};
     static char texts[COUNT(names)][800];
     size_t i, k;
     if (!test_begin("answers that lie: each lie has its own sentence"))
@@ -748,6 +800,55 @@ static void test_refusals(void) {
     CHECK_EQ(client.error, WS_ERROR_REFUSED);
     CHECK_STR(client.body, "the first part");
     CLIENT_END();
+}
+
+#define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
+
+/* What ws_body gives is the body (RFC 9112 6.3), less its framing, as far as it has come. */
+static const struct {
+    const char *name, *text, *body;
+} bodies[] = {
+    {"one chunk", "403 No\r\n" CHUNKED "8\r\ngo away!\r\n0\r\n\r\n", "go away!"},
+    {"three chunks, an extension, a trailer",
+     "403 No\r\nTransfer-Encoding: Chunked\r\n\r\n3;a=b\r\ngo \r\n4 ; c\r\naway\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n", "go away!"},
+    {"a chunk with line ends in it",
+     "403 No\r\n" CHUNKED "00A\r\n\r\n5\r\n0\r\n\r\n\r\n0\r\n\r\n",
+     "\r\n5\r\n0\r\n\r\n"},
+    {"no chunk", "403 No\r\n" CHUNKED "0\r\n\r\n", ""},
+    {"a chunk that has come in part", "403 No\r\n" CHUNKED "2\r\ngo\r\nFFFF\r\n away", "go away"},
+    {"a chunk's line in part", "403 No\r\n" CHUNKED "2\r\ngo\r\nFF", "go"},
+    {"chunks that end in nonsense", "403 No\r\n" CHUNKED "2\r\ngo\r\nzz\r\n away", "go"},
+    {"a chunk that is longer than it says", "403 No\r\n" CHUNKED "2\r\ngo away\r\n0\r\n\r\n", "go"},
+    {"chunks that are none", "403 No\r\n" CHUNKED "go away!", ""},
+    {"codings over two lines", "403 No\r\nTransfer-Encoding: x\r\n" CHUNKED "2\r\ngo\r\n0\r\n\r\n", "go"},
+    {"chunks and a length: chunks", "403 No\r\nContent-Length: 3\r\n" CHUNKED
+     "2\r\ngo\r\n0\r\n\r\n",
+     "go"},
+    {"another coding", "403 No\r\nTransfer-Encoding: x\r\nContent-Length: 1\r\n\r\n2\r\ngo", "2\r\ngo"},
+    {"a length, and more behind it", "403 No\r\nContent-Length: 2\r\n\r\ngo away!", "go"},
+    {"a length of 0", "403 No\r\nContent-Length: 0\r\n\r\ngo away!", ""},
+    {"no length", "403 No\r\n\r\ngo away!", "go away!"},
+    {"204 and bytes", "204 No\r\nContent-Length: 8\r\n\r\ngo away!", ""},
+    {"304 and chunks", "304 No\r\n" CHUNKED "2\r\ngo\r\n0\r\n\r\n", ""}};
+
+static void test_bodies(void) {
+    size_t i;
+    for (i = 0; i < COUNT(bodies); i++) {
+        char text[400];
+        if (!test_begin("a refusal's body: %s", bodies[i].name))
+            continue;
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, NULL);
+        peer *p = raw_accept(raw);
+        (void)raw_head(p);
+        (void)snprintf(text, sizeof text, "HTTP/1.1 %s", bodies[i].text);
+        peer_text(p, text);
+        net_settle();
+        CHECK_EQ(client.error, WS_ERROR_REFUSED);
+        CHECK_STR(client.body, bodies[i].body);
+        CLIENT_END();
+    }
 }
 
 /* A program reads the answer after on_open too. */
@@ -1274,12 +1375,46 @@ static void test_proxy(void) {
         CHECK(strncmp(raw_head(p), "GET / HTTP/1.1\r\n", 16) == 0);
         CLIENT_END();
     }
+    static const char *const interims[] = {
+        "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Wait\r\n\r\n",
+        "HTTP/1.1 199 x\r\nContent-Length: 7\r\nX: a\r\n b\r\n\r\n"};
+    size_t i, k, bytewise;
+    for (i = 0; i < 2 * COUNT(interims); i++) {
+        char text[300];
+        bytewise = i % 2;
+        if (!test_begin("a proxy: 1xx before its 200 is passed over (RFC 9110 15.2), %zu, %s", i / 2,
+                        bytewise ? "byte by byte" : "in one piece"))
+            continue;
+        client_start(NULL);
+        raw = raw_listen();
+        proxy_config(&config, raw);
+        (void)client_dial("ws://example.com/chat", &config);
+        p = raw_accept(raw);
+        (void)raw_head(p);
+        (void)snprintf(text, sizeof text, "%sHTTP/1.1 200 ok\r\nX: a\r\n\tb\r\n\r\n", interims[i / 2]);
+        for (k = 0; bytewise && k < strlen(text); k++) {
+            (void)peer_send(p, text + k, 1);
+            (void)net_round(0);
+        }
+        if (!bytewise)
+            peer_text(p, text);
+        head = raw_head(p);
+        CHECK(strncmp(head, "GET /chat HTTP/1.1\r\n", 20) == 0);
+        raw_answer(p, head, NULL);
+        net_settle();
+        CHECK_LOG("o1");
+        CLIENT_END();
+    }
 }
 
 static const struct {
     const char *name, *answer, *word;
     bool closes;
 } proxy_answers[] = {
+    {"100, then 403", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\n\r\n", "403", false},
+    {"100, then nonsense", "HTTP/1.1 100 Continue\r\n\r\nSSH-2.0\r\n\r\n", "proxy", false},
+    {"100, then an end", "HTTP/1.1 100 Continue\r\n\r\n", "proxy", true},
+    {"100, 200, and bytes behind", "HTTP/1.1 100 a\r\n\r\nHTTP/1.1 200 ok\r\n\r\nx", "proxy", false},
     {"407", "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
      "407", false},
     {"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "403", false},
@@ -1321,17 +1456,20 @@ static void test_proxy_answers(void) {
         CHECK(p->fd < 0 || p->ended);
         CLIENT_END();
     }
-    if (test_begin("a proxy with an endless answer")) {
+    for (i = 0; i < 2; i++) {
         ws_client_config config;
+        if (!test_begin("a proxy with an endless answer%s", i ? " of 1xx" : ""))
+            continue;
         client_start(NULL);
         raw_server *raw = raw_listen();
         proxy_config(&config, raw);
         (void)client_dial("ws://example.com/", &config);
         peer *p = raw_accept(raw);
         (void)raw_head(p);
-        peer_text(p, "HTTP/1.1 200 ok\r\n");
+        peer_text(p, i ? "HTTP/1.1 100 " : "HTTP/1.1 200 ok\r\n");
         for (n = 0; n < 20000 && !p->ended; n++) {
-            peer_text(p, "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n");
+            peer_text(p, i ? "Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 "
+                           : "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n");
             (void)net_round(0);
         }
         net_settle();
@@ -1500,6 +1638,9 @@ static const struct {
     {"g?y/../x", "a", "/b/c/g?y/../x"}, {"ws://h/i/../j?k", "h", "/j?k"}, {"ws://h", "h", "/"}, {"http://h/i", "h",
         "/i"},
     {"//h:81/i", "h:81", "/i"}, {"//h?y", "h", "/?y"}, {"?", "a", "/b/c/d;p?"},
+    /* an escaped dot is a dot: 6.2.2.2, as in browsers */
+    {"%2e%2E/g", "a", "/b/g"}, {"/x/.%2e/g", "a", "/g"}, {"%2e", "a", "/b/c/"}, {"g%2e%2e", "a", "/b/c/g%2e%2e"},
+    {"ws://h/x/%2E./y?%2e", "h", "/y?%2e"},
     /* a fragment is the reader's, not the server's: RFC 9110 10.2.2 */
     {"g#s", "a", "/b/c/g"}, {"g?y#s", "a", "/b/c/g?y"}, {"g#s/../x", "a", "/b/c/g"}, {"ws://h/#s", "h", "/"}};
 
@@ -1533,7 +1674,7 @@ static void test_references(void) {
 /* What a redirect may take along: from ws://one.test:port, or wss: where `secure`. */
 typedef struct leak_case {
     const char *name, *location; /* "%o" the first server's port, "%n" the other's */
-    bool keeps, other;           /* other: it arrives at the other server */
+    bool keeps, other;           /* keeps: all goes along; other: it arrives at the other server */
     bool secure;
 } leak_case;
 
@@ -1547,7 +1688,7 @@ static const leak_case leaks[] = {
     {"another host without a scheme", "//other.test:%o/new", false, false, false},
     {"a host that begins like it", "ws://one.test.other.test:%o/", false, false, false},
     {"the same secure origin", "wss://one.test:%o/new", true, false, true},
-    {"wss to ws, by a transport that looks the same", "ws://one.test:%o/new", false, false, true}};
+    {"wss to ws, which the config allows", "ws://one.test:%o/new", false, false, true}};
 
 static void fill_ports(char *out, size_t size, const char *text, unsigned first, unsigned second) {
     size_t used = 0;
@@ -1563,19 +1704,21 @@ static void fill_ports(char *out, size_t size, const char *text, unsigned first,
 }
 
 static void run_leak(const leak_case *c, bool in_url) {
-    static const char *const lines[] = {"authorization: Bearer secret", "cookie: secret=1", "X-Stays: 1",
+    static const char *const lines[] = {"authorization: Bearer secret", "cookie: secret=1", "X-Mine: 1",
         "Host: one.test:1", NULL};
-    static const char *const stays[] = {"X-Stays: 1", NULL};
+    static const char *const mine[] = {"X-Mine: 1", NULL};
     ws_client_config config = client_config();
     char url[200], location[200];
     client_start(NULL);
     raw_server *raw = raw_listen(), *other = raw_listen();
     (void)snprintf(url, sizeof url, "%s://%sone.test:%u/old", c->secure ? "wss" : "ws", in_url ? "me:secret@" : "",
                    (unsigned)raw->port);
-    config.headers = in_url ? stays : lines;
+    config.headers = in_url ? mine : lines;
     config.origin = "https://page.example";
     if (c->secure)
         config.transport = &raw_transport;
+    config.allow_wss_to_ws = c->secure;
+    config.subprotocols = "chat";
     (void)client_dial(url, &config);
     peer *p = raw_accept(raw);
     const char *head = raw_head(p);
@@ -1587,8 +1730,9 @@ static void run_leak(const leak_case *c, bool in_url) {
     CHECK_EQ(raw_header_count(head, "Authorization"), c->keeps);
     CHECK_EQ(raw_header_count(head, "Cookie"), c->keeps && !in_url);
     CHECK_EQ(strstr(head, "secret") != NULL || strstr(head, "bWU6c2VjcmV0") != NULL, c->keeps);
-    CHECK(raw_has_line(head, "X-Stays: 1"));
-    CHECK(raw_has_line(head, "Origin: https://page.example"));
+    CHECK_EQ(raw_header_count(head, "X-Mine"), c->keeps); /* who knows what it tells: an API's key, perhaps */
+    CHECK(raw_has_line(head, "Origin: https://page.example")); /* who asks, and for what: that is no secret */
+    CHECK(raw_has_line(head, "Sec-WebSocket-Protocol: chat"));
     if (!in_url) /* a Host of one's own names the first server */
         CHECK_EQ(raw_has_line(head, "Host: one.test:1"), c->keeps);
     if (!c->keeps) { /* and what was dropped does not come back on the way home */
@@ -1613,6 +1757,43 @@ static void test_leaks(void) {
     CHECK_EQ(raw_links, 0);
 }
 
+/* The security that the URL asked for is never lowered, unless the config says so. */
+static void test_downgrade(void) {
+    static const char *const locations[] = {"ws://one.test:%o/new", "http://one.test:%o/", "WS://one.test:%n/",
+                                            "ws://other.test:%n/x"};
+    static const char *const lines[] = {"X-Mine: secret", NULL};
+    size_t i;
+    for (i = 0; i < COUNT(locations); i++) {
+        ws_client_config config = client_config();
+        char url[200], location[200];
+        int hops, hop;
+        if (!test_begin("a redirect from wss to %s is refused, at the first hop and at a later one", locations[i]))
+            continue;
+        for (hops = 0; hops < 2; hops++) {
+            client_start(NULL);
+            raw_server *raw = raw_listen(), *other = raw_listen();
+            config.transport = &raw_transport;
+            config.headers = lines;
+            (void)snprintf(url, sizeof url, "wss://one.test:%u/old", (unsigned)raw->port);
+            (void)client_dial(url, &config);
+            for (hop = 0; hop <= hops; hop++) {
+                peer *p = raw_accept(raw);
+                (void)raw_head(p);
+                fill_ports(location, sizeof location, hop == hops ? locations[i] : "/next", raw->port, other->port);
+                redirect(p, 307, location);
+            }
+            CHECK(raw_nobody(raw) && raw_nobody(other));
+            CHECK_EQ(client.errors, 1);
+            CHECK_EQ(client.error, WS_ERROR_REDIRECT);
+            CHECK_EQ(client.status, 307);
+            CHECK_SAYS("in clear");
+            CHECK_SAYS("allow_wss_to_ws");
+            CLIENT_END();
+        }
+    }
+    CHECK_EQ(raw_links, 0);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     calls_table = names;
@@ -1627,6 +1808,7 @@ int main(int argc, char **argv) {
     test_answers();
     test_own_sentences();
     test_refusals();
+    test_bodies();
     test_answer_headers();
     test_endless();
     test_behind_the_head();
@@ -1644,5 +1826,6 @@ int main(int argc, char **argv) {
     test_bad_redirects();
     test_references();
     test_leaks();
+    test_downgrade();
     return test_finish();
 }

@@ -1511,6 +1511,41 @@ static void test_visitors(void) {
     }
 }
 
+static const char *led_to;
+
+static void lead_on(ws_request *request) {
+    const char *lines[] = {led_to, NULL};
+    (void)ws_refuse(request, 307, lines, NULL);
+}
+
+/* A certificate says who the client is: that is for the server that the URL names, and for no other. */
+static void test_led_visitors(void) {
+    static const char *const led[] = {"127.0.0.1", "localhost"};
+    size_t i;
+    for (i = 0; i < 2; i++) {
+        ws_handler handler = net_handler();
+        ws_client_config config = trusting();
+        char url[100], location[100];
+        client *c;
+        if (!test_begin("client certificate: a redirect to %s host %s it", i ? "another" : "the same",
+                        i ? "does not show" : "shows"))
+            continue;
+        CHECK(start_mtls(true));
+        (void)snprintf(url, sizeof url, "wss://127.0.0.1:%u/old", (unsigned)ws_port(net.server));
+        (void)snprintf(location, sizeof location, "Location: wss://%s:%u/", led[i], (unsigned)ws_port(net.server));
+        led_to = location;
+        handler.on_request = lead_on;
+        CHECK(ws_route(net.server, "/old", &handler));
+        config.tls.cert_pem = certs.alice.pem;
+        config.tls.key_pem = certs.alice.key_pem;
+        c = client_dial(url, &config);
+        UNTIL(c->opened || c->errors);
+        CHECK_EQ(c->opened, 1);
+        CHECK_STR(seen_certificate, i ? "none" : "CN=alice,O=Example");
+        TLS_END();
+    }
+}
+
 /* The same over TLS 1.2, where the refusal comes within the handshake. */
 static void test_refused_visitor_12(void) {
     client *c;
@@ -2289,6 +2324,7 @@ int main(int argc, char **argv) {
     test_chain();
     test_own_contexts();
     test_visitors();
+    test_led_visitors();
     test_refused_visitor_12();
     test_revoked_visitor();
     test_odd_names();

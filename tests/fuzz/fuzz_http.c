@@ -352,6 +352,9 @@ static void follow(wsi_slice text, wsi_slice reference) {
         size = wsi_url_resolve(&url, text, reference, out);
         HOLDS(size <= text.size + reference.size + 1);
         good = wsi_url_parse(&to, wsi_text(out, size)) == NULL && reference.size && reference.data[0] != '#';
+        if (good)
+            HOLDS(wsi_url_normalize(&to.target, out + (to.target.data - out)) <= size
+                  && inside(to.target, wsi_text(out, size)));
         path = good ? wsi_text(to.target.data, wsi_url_path_size(to.target)) : wsi_text(NULL, 0);
         while (path.size) {
             segment = path;
