@@ -17,6 +17,7 @@ TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server server_files server_unix 
 endif
 TESTS += $(BUILD)/unit_test # an example that is a test
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
+INTEROP = $(addprefix $(BUILD)/,driver peers)
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
@@ -62,7 +63,7 @@ fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 check:
 	@tests/check
 
-interop: examples $(BUILD)/driver $(BUILD)/echoes
+interop: examples $(INTEROP) $(BUILD)/echoes
 	@tests/interop/run
 
 bench:
@@ -106,7 +107,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 
-$(EXAMPLES) $(BUILD)/driver: CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+$(EXAMPLES) $(INTEROP): CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
@@ -115,6 +116,6 @@ $(BUILD)/echoes: tests/test_echoes.c ws.h $(wildcard tests/*.h)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O2 $< -o $@
 
-$(BUILD)/driver: tests/interop/driver.c ws.h
+$(INTEROP): $(BUILD)/%: tests/interop/%.c ws.h
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
