@@ -95,6 +95,14 @@ $(BUILD)/kqueue_test_%: tests/test_%.c ws.h $(wildcard tests/*.h tests/kqueue/sy
 POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
 $(BUILD)/kqueue_test_epoll: POLLER = # it moves by itself
 
+$(BUILD)/test_cost: CFLAGS += $(COUNT_BLOCKS)
+$(BUILD)/test_cost: LDLIBS = $(BUILD)/count.o
+$(BUILD)/test_cost: $(BUILD)/count.o
+$(BUILD)/count.o: tests/count.c
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) -O1 -c $< -o $@
+COUNT_BLOCKS = $(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && echo -fsanitize-coverage=trace-pc)
+
 $(BUILD)/test_no_tls: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
 $(BUILD)/test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto

@@ -133,7 +133,8 @@ typedef enum ws_error {
     WS_ERROR_REFUSED,     /* the server answered with another status than 101: see ws_status */
     WS_ERROR_TLS,         /* certificate files cannot be used, or the TLS handshake failed */
     WS_ERROR_CERTIFICATE, /* the peer's certificate is not to be trusted */
-    WS_ERROR_NO_TLS       /* wss: or a certificate, but this program was built with WS_NO_TLS */
+    WS_ERROR_NO_TLS,      /* wss: or a certificate, but this program was built with WS_NO_TLS */
+    WS_ERROR_ROOMS        /* the connection is in limits.rooms rooms already */
 } ws_error;
 
 /* What happened and what to do about it, one English sentence; static, never NULL. */
@@ -199,6 +200,7 @@ typedef struct ws_limits {
     size_t body;           /* body of a request over HTTP, bytes: 1 MiB; over it 413 */
     uint32_t answer_ms;    /* for a body to arrive, then 408; for the answer to a request that is kept,
                               then 503; for a peer that takes nothing of an answer: 30 s */
+    size_t rooms;          /* that a connection may be in: 1,000; beyond, ws_join is false (ROOMS) */
 } ws_limits;
 
 /* permessage-deflate (RFC 7692), which a server takes when a client offers it, and a client offers. Without context
@@ -288,7 +290,8 @@ WS_API void *ws_user(const ws_conn *conn);
 
 /* A room is a name within a server. It begins with its first member and vanishes with its last.
    A connection that ends has left all its rooms before its on_close runs. ws_join answers true
-   too when it is in already; false: not open (STATE), no memory. ws_leave: whether it was in. */
+   too when it is in already; false: not open (STATE), in limits.rooms others (ROOMS), no memory. ws_leave: whether
+   it was in. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
@@ -3997,7 +4000,8 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
     const char *end = head->size ? (const char *)memchr(head->data, '\r', head->size) : NULL;
     wsi_slice line = wsi_text(head->data, end ? (size_t)(end - head->data) : 0);
     size_t step = end ? line.size + 2 : head->size;
-    head->data += step;
+    if (step)
+        head->data += step;
     head->size -= step;
     return line;
 }
@@ -5512,7 +5516,8 @@ enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
-static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000, 20000, 5000, 1 << 20, 30000};
+static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000,
+                                              20000,    5000,     1 << 20, 30000, 1000};
 
 static void wsi_engine_limits(ws_limits *limits) {
     const ws_limits *d = &wsi_engine_defaults;
@@ -5525,6 +5530,7 @@ static void wsi_engine_limits(ws_limits *limits) {
     limits->close_ms = limits->close_ms ? limits->close_ms : d->close_ms;
     limits->body = limits->body ? limits->body : d->body;
     limits->answer_ms = limits->answer_ms ? limits->answer_ms : d->answer_ms;
+    limits->rooms = limits->rooms ? limits->rooms : d->rooms;
 }
 
 /* Puts a zero byte behind handed-out data; the byte that it hides comes back with the next step. */
@@ -6482,6 +6488,7 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_TLS: return "TLS failed; check certificate, key and the peer's TLS versions";
     case WS_ERROR_CERTIFICATE: return "the peer's certificate is not to be trusted";
     case WS_ERROR_NO_TLS: return "this program was built without TLS; build it without WS_NO_TLS";
+    case WS_ERROR_ROOMS: return "the connection is in limits.rooms rooms already; leave one, or raise it";
     }
     return "unknown error";
 }
@@ -10876,7 +10883,8 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
         return false;
     at = window->base + window->reply;
     if (message.data != at + header || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN
-        || conn->engine.sending || conn->queue.first || (conn->engine.deflate && message.size >= conn->engine.threshold))
+        || conn->engine.sending || conn->queue.first
+        || (conn->engine.deflate && message.size >= conn->engine.threshold))
         return false;
     if (!loop->gather_owner) {
         loop->gather_owner = conn;
@@ -12572,8 +12580,8 @@ static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memor
 >> SERVER =================================================================================
    Rooms, routes, pages, files, requests with their hooks and handlers, listening. Calls MEMORY, TEXT, UTF8, PRINT,
    JSON, HTTP, HANDSHAKE, FRAME, PERMESSAGE, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION, FORWARD, SESSION.
-   Prefixes: wsi_server_, wsi_room_, wsi_route_, wsi_files_, wsi_request_, wsi_kept_ (a request that outlives its
-   callback). Every request passes wsi_server_request.
+   Prefixes: wsi_server_, wsi_room_, wsi_table_, wsi_route_, wsi_files_, wsi_request_, wsi_kept_ (a request that
+   outlives its callback). Every request passes wsi_server_request.
 */
 
 enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
@@ -12597,20 +12605,32 @@ typedef struct wsi_hook { /* of ws_before */
     void *user;
 } wsi_hook;
 
+typedef struct wsi_chain { /* what stands in a table: next is in the same bucket */
+    struct wsi_chain *next;
+    uint32_t hash;
+    uint32_t count; /* of a connection's first membership: how many there are */
+} wsi_chain;
+
+typedef struct wsi_table {
+    wsi_chain **buckets;
+    size_t bucket_count, count;
+} wsi_table;
+
 struct wsi_room;
 
 typedef struct wsi_member { /* one connection in one room */
+    wsi_chain chain;                    /* first */
     ws_conn *conn;
     struct wsi_room *room;
     struct wsi_member *next, *previous; /* of the room */
-    struct wsi_member *next_room;       /* of the connection */
+    struct wsi_member *next_room, *previous_room; /* of the connection */
 } wsi_member;
 
 typedef struct wsi_room {
-    struct wsi_room *next; /* of its bucket */
+    wsi_chain chain; /* first */
     wsi_member *members;
     size_t count, name_size;
-    uint32_t hash, serial;
+    uint32_t serial;
     uint8_t slow;
     char name[1];
 } wsi_room;
@@ -12622,8 +12642,8 @@ struct ws_server {
     wsi_tls *tls;          /* NULL: none */
     wsi_route *routes, **last_route;
     wsi_hook *hooks, **last_hook;
-    wsi_room **buckets;
-    size_t bucket_count, room_count, open_count;
+    wsi_table rooms, memberships;
+    size_t open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
     char *origins, *unix_path, *proxies;
     wsi_file_id unix_file; /* at unix_path */
@@ -12652,83 +12672,117 @@ static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t 
     return (uint32_t)hash;
 }
 
+static wsi_chain *wsi_table_first(const wsi_table *table, uint32_t hash) {
+    return table->bucket_count ? table->buckets[hash & (table->bucket_count - 1)] : NULL;
+}
+
+static void wsi_table_put(wsi_table *table, wsi_chain *chain) {
+    wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
+    chain->next = *place;
+    *place = chain;
+    table->count++;
+}
+
+static void wsi_table_take(wsi_table *table, const wsi_chain *chain) {
+    wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
+    while (*place != chain)
+        place = &(*place)->next;
+    *place = chain->next;
+    table->count--;
+}
+
+/* Adds to a table, and keeps its chains short. Without memory they grow; false: there is no table at all. */
+static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
+    wsi_table grown = {NULL, 0, 0};
+    size_t i;
+    grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
+    if (table->count >= table->bucket_count)
+        grown.buckets = (wsi_chain **)wsi_memory_new(memory, grown.bucket_count * sizeof *grown.buckets);
+    for (i = 0; grown.buckets && i < table->bucket_count; i++) {
+        while (table->buckets[i]) {
+            wsi_chain *moved = table->buckets[i];
+            table->buckets[i] = moved->next;
+            wsi_table_put(&grown, moved);
+        }
+    }
+    if (grown.buckets) {
+        wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
+        *table = grown;
+    }
+    if (table->buckets)
+        wsi_table_put(table, chain);
+    return table->buckets != NULL;
+}
+
 static wsi_room *wsi_room_find(const ws_server *server, const char *name) {
     size_t size = strlen(name);
     uint32_t hash = wsi_room_hash(server, name, size);
-    wsi_room *room = server->bucket_count ? server->buckets[hash & (server->bucket_count - 1)] : NULL;
-    while (room && (room->hash != hash || room->name_size != size || memcmp(room->name, name, size) != 0))
-        room = room->next;
-    return room;
-}
-
-/* Keeps chains short. Without memory they grow, and nothing else happens. */
-static void wsi_room_rehash(ws_server *server) {
-    size_t count = server->bucket_count ? server->bucket_count * 2 : 16, i;
-    wsi_room **buckets;
-    if (server->room_count < server->bucket_count)
-        return;
-    buckets = (wsi_room **)wsi_memory_new(wsi_server_memory(server), count * sizeof *buckets);
-    if (!buckets)
-        return;
-    for (i = 0; i < server->bucket_count; i++) {
-        while (server->buckets[i]) {
-            wsi_room *room = server->buckets[i], **place = &buckets[room->hash & (count - 1)];
-            server->buckets[i] = room->next;
-            room->next = *place;
-            *place = room;
-        }
+    wsi_chain *chain = wsi_table_first(&server->rooms, hash);
+    for (; chain; chain = chain->next) {
+        wsi_room *room = (wsi_room *)(void *)chain;
+        if (chain->hash == hash && room->name_size == size && memcmp(room->name, name, size) == 0)
+            return room;
     }
-    wsi_memory_free(wsi_server_memory(server), server->buckets, server->bucket_count * sizeof *buckets);
-    server->buckets = buckets;
-    server->bucket_count = count;
+    return NULL;
 }
 
 static wsi_room *wsi_room_new(ws_server *server, const char *name) {
     size_t size = strlen(name);
-    wsi_room *room, **place;
-    wsi_room_rehash(server);
-    room = server->bucket_count
-               ? (wsi_room *)wsi_memory_new(wsi_server_memory(server), sizeof *room + size) : NULL;
+    wsi_memory *memory = wsi_server_memory(server);
+    wsi_room *room = (wsi_room *)wsi_memory_new(memory, sizeof *room + size);
     if (!room)
         return NULL;
     memcpy(room->name, name, size + 1);
     room->name_size = size;
-    room->hash = wsi_room_hash(server, name, size);
+    room->chain.hash = wsi_room_hash(server, name, size);
     room->serial = ++server->endpoint.loop->room_serial;
-    place = &server->buckets[room->hash & (server->bucket_count - 1)];
-    room->next = *place;
-    *place = room;
-    server->room_count++;
-    return room;
+    if (wsi_table_add(memory, &server->rooms, &room->chain))
+        return room;
+    wsi_memory_free(memory, room, sizeof *room + size);
+    return NULL;
 }
 
 static void wsi_room_vanish(ws_server *server, wsi_room *room) {
-    wsi_room **place = &server->buckets[room->hash & (server->bucket_count - 1)];
-    while (*place != room)
-        place = &(*place)->next;
-    *place = room->next;
-    server->room_count--;
+    wsi_table_take(&server->rooms, &room->chain);
     wsi_memory_free(wsi_server_memory(server), room, sizeof *room + room->name_size);
 }
 
-static wsi_member **wsi_room_membership(ws_conn *conn, const wsi_room *room) {
-    wsi_member **place = &conn->rooms;
-    while (*place && (*place)->room != room)
-        place = &(*place)->next_room;
-    return place;
+static uint32_t wsi_room_pair(const ws_conn *conn, const wsi_room *room) {
+    return ((room->chain.hash ^ conn->number) * 0x9e3779b1u >> 7) ^ conn->number;
 }
 
-/* Ends the membership that *place leads to; an empty room vanishes. */
-static void wsi_room_leave(ws_server *server, wsi_member **place) {
-    wsi_member *member = *place;
+static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *conn, const wsi_room *room) {
+    wsi_chain *chain = wsi_table_first(&server->memberships, wsi_room_pair(conn, room));
+    for (; chain; chain = chain->next) {
+        wsi_member *member = (wsi_member *)(void *)chain;
+        if (member->conn == conn && member->room == room)
+            return member;
+    }
+    return NULL;
+}
+
+static uint32_t wsi_room_joined(const ws_conn *conn) { return conn->rooms ? conn->rooms->chain.count : 0; }
+
+/* Ends a membership; an empty room vanishes. */
+static void wsi_room_leave(ws_server *server, wsi_member *member) {
+    ws_conn *conn = member->conn;
     wsi_room *room = member->room;
-    *place = member->next_room;
+    uint32_t count = wsi_room_joined(conn);
+    if (member->previous_room)
+        member->previous_room->next_room = member->next_room;
+    else
+        conn->rooms = member->next_room;
+    if (member->next_room)
+        member->next_room->previous_room = member->previous_room;
+    if (conn->rooms)
+        conn->rooms->chain.count = count - 1;
     if (member->previous)
         member->previous->next = member->next;
     else
         room->members = member->next;
     if (member->next)
         member->next->previous = member->previous;
+    wsi_table_take(&server->memberships, &member->chain);
     wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
     if (--room->count == 0)
         wsi_room_vanish(server, room);
@@ -12737,28 +12791,21 @@ static void wsi_room_leave(ws_server *server, wsi_member **place) {
 /* A connection ends: it is in no room any more. */
 static void wsi_room_leave_all(ws_conn *conn) {
     while (conn->rooms)
-        wsi_room_leave(wsi_server_of(conn), &conn->rooms);
+        wsi_room_leave(wsi_server_of(conn), conn->rooms);
 }
 
-WS_API bool ws_join(ws_conn *conn, const char *name) {
-    ws_server *server;
-    wsi_room *room;
-    wsi_member *member;
-    if (!conn)
+/* false: no memory. */
+static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
+    wsi_memory *memory = wsi_server_memory(server);
+    wsi_member *member = (wsi_member *)wsi_memory_new(memory, sizeof *member);
+    if (!member)
         return false;
-    if (!name || conn->engine.state != WSI_OPEN || wsi_conn_is_client(conn))
-        return wsi_engine_refuse(&conn->engine, name ? WS_ERROR_STATE : WS_ERROR_ARGUMENT);
-    server = wsi_server_of(conn);
-    room = wsi_room_find(server, name);
-    if (room && *wsi_room_membership(conn, room))
-        return true;
-    member = (wsi_member *)wsi_memory_new(wsi_server_memory(server), sizeof *member);
-    if (member && !room)
-        room = wsi_room_new(server, name);
-    if (!member || !room) {
-        wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
-        return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
+    member->chain.hash = wsi_room_pair(conn, room);
+    if (!wsi_table_add(memory, &server->memberships, &member->chain)) {
+        wsi_memory_free(memory, member, sizeof *member);
+        return false;
     }
+    member->chain.count = wsi_room_joined(conn) + 1;
     member->conn = conn;
     member->room = room;
     member->next = room->members;
@@ -12767,18 +12814,40 @@ WS_API bool ws_join(ws_conn *conn, const char *name) {
     room->members = member;
     room->count++;
     member->next_room = conn->rooms;
+    if (member->next_room)
+        member->next_room->previous_room = member;
     conn->rooms = member;
     return true;
+}
+
+WS_API bool ws_join(ws_conn *conn, const char *name) {
+    ws_server *server;
+    wsi_room *room;
+    if (!conn)
+        return false;
+    if (!name || conn->engine.state != WSI_OPEN || wsi_conn_is_client(conn))
+        return wsi_engine_refuse(&conn->engine, name ? WS_ERROR_STATE : WS_ERROR_ARGUMENT);
+    server = wsi_server_of(conn);
+    room = wsi_room_find(server, name);
+    if (room && wsi_room_membership(server, conn, room))
+        return true;
+    if (wsi_room_joined(conn) >= conn->engine.env->limits.rooms)
+        return wsi_engine_refuse(&conn->engine, WS_ERROR_ROOMS);
+    room = room ? room : wsi_room_new(server, name);
+    if (room && wsi_room_enter(server, conn, room))
+        return true;
+    if (room && !room->count)
+        wsi_room_vanish(server, room);
+    return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
 }
 
 WS_API bool ws_leave(ws_conn *conn, const char *name) {
     ws_server *server = ws_conn_server(conn);
     wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
-    wsi_member **place = room ? wsi_room_membership(conn, room) : NULL;
-    if (!place || !*place)
-        return false;
-    wsi_room_leave(server, place);
-    return true;
+    wsi_member *member = room ? wsi_room_membership(server, conn, room) : NULL;
+    if (member)
+        wsi_room_leave(server, member);
+    return member != NULL;
 }
 
 WS_API size_t ws_room_count(const ws_server *server, const char *name) {
@@ -14630,7 +14699,8 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
         server->hooks = hook->next;
         wsi_memory_free(memory, hook, sizeof *hook);
     }
-    wsi_memory_free(memory, server->buckets, server->bucket_count * sizeof *server->buckets);
+    wsi_memory_free(memory, server->rooms.buckets, server->rooms.bucket_count * sizeof(wsi_chain *));
+    wsi_memory_free(memory, server->memberships.buckets, server->memberships.bucket_count * sizeof(wsi_chain *));
     wsi_memory_free_text(memory, server->origins);
     wsi_memory_free_text(memory, server->unix_path);
     wsi_memory_free_text(memory, server->proxies);

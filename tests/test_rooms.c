@@ -48,9 +48,9 @@ static void test_members(void) {
     CHECK(!ws_leave(net.conns[3], "r") && !ws_leave(net.conns[1], "none") && !ws_leave(net.conns[1], NULL));
     CHECK(ws_leave(net.conns[1], "r") && !ws_leave(net.conns[1], "r"));
     CHECK_EQ(ws_room_count(net.server, "r"), 1);
-    CHECK_EQ(net.server->room_count, 1);
+    CHECK_EQ(net.server->rooms.count, 1);
     CHECK(ws_leave(net.conns[2], "r"));
-    CHECK_EQ(net.server->room_count, 0);
+    CHECK_EQ(net.server->rooms.count, 0);
     CHECK(!ws_join(net.conns[1], NULL));
     CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_ARGUMENT);
     CHECK(ws_join(net.conns[1], "") && ws_join(net.conns[1], "caf\xc3\xa9 / x"));
@@ -89,21 +89,52 @@ static void test_rooms_vanish(void) {
         if (i % 5 == 0)
             CHECK(ws_join(net.conns[2], name));
     }
-    CHECK_EQ(net.server->room_count, 500);
+    CHECK_EQ(net.server->rooms.count, 500);
     CHECK_EQ(ws_room_count(net.server, "room 10"), 2);
     CHECK_EQ(ws_room_count(net.server, "room 11"), 1);
     ws_drop(a);
     behaviour_wait(0);
     CHECK(!ws_find(net.loop, net.ids[1]) && ws_find(net.loop, net.ids[2]) == net.conns[2]);
-    CHECK_EQ(net.server->room_count, 100);
+    CHECK_EQ(net.server->rooms.count, 100);
     CHECK_EQ(ws_room_count(net.server, "room 10"), 1);
     for (int i = 0; i < 500; i += 5) {
         (void)snprintf(name, sizeof name, "room %d", i);
         CHECK(ws_leave(net.conns[2], name));
     }
-    CHECK_EQ(net.server->room_count, 0);
-    CHECK(net.memory.used <= before + 600 * sizeof(void *)); /* the table of rooms */
+    CHECK_EQ(net.server->rooms.count, 0);
+    CHECK(net.memory.used <= before + 2 * 1024 * sizeof(void *)); /* the tables of rooms and memberships */
     BEHAVIOUR_END();
+}
+
+static void test_rooms_limit(void) {
+    ws_server_config config;
+    char name[40];
+    if (!test_begin("rooms: a connection may be in limits.rooms of them; ws_join says ROOMS"))
+        return;
+    for (size_t limit = 0; limit <= 3; limit += 3) {
+        unsigned most = limit ? (unsigned)limit : 1000;
+        memset(&config, 0, sizeof config);
+        config.limits.rooms = limit;
+        CHECK(behaviour_start_with(&config));
+        (void)behaviour_open("/");
+        (void)behaviour_open("/");
+        for (unsigned i = 0; i < most; i++) {
+            (void)snprintf(name, sizeof name, "room %u", i);
+            CHECK(ws_join(net.conns[1], name));
+        }
+        CHECK(!ws_join(net.conns[1], "more"));
+        CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_ROOMS);
+        CHECK_EQ(ws_room_count(net.server, "more"), 0);
+        CHECK(ws_join(net.conns[1], "room 0")); /* it is in */
+        CHECK(ws_join(net.conns[2], "more"));   /* the limit is each connection's */
+        CHECK(!ws_join(net.conns[1], "more"));
+        CHECK(ws_leave(net.conns[1], "room 1") && ws_join(net.conns[1], "more"));   /* from the middle */
+        CHECK(ws_leave(net.conns[1], "more") && ws_join(net.conns[1], "room 1"));   /* the newest */
+        CHECK(ws_leave(net.conns[1], "room 0") && ws_join(net.conns[1], "more"));   /* the oldest */
+        CHECK(!ws_join(net.conns[1], "room 0"));
+        CHECK_EQ(net.server->memberships.count, most + 1);
+        BEHAVIOUR_END();
+    }
 }
 
 /* --- broadcasts --- */
@@ -776,6 +807,7 @@ int main(int argc, char **argv) {
     test_members();
     test_no_member_yet();
     test_rooms_vanish();
+    test_rooms_limit();
     test_broadcast();
     test_broadcast_wrong();
     test_closing_members();
