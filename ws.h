@@ -632,7 +632,9 @@ typedef struct ws_loop_config {
     size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
     size_t receive_size;    /* the one receive buffer, and the one to send from: 64 KiB; at least 16 */
     uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
-    void *clock_user;
+    void *clock_user;       /* of both clocks */
+    uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions: NULL means the system's, or
+                               virtual time; it returns 0 as long as it is not known: no Date is sent */
     bool virtual_clock;     /* time stands still, but for ws_test_wait and the test client's waits */
     ws_poller poller;       /* WS_POLLER_AUTO */
 } ws_loop_config;
@@ -924,6 +926,7 @@ typedef struct wsi_env { /* what the engines of one server (or one client) have 
     wsi_request request;      /* server: the one that is being answered */
     const char *subprotocols; /* ours, in order of preference */
     const char *origins;
+    const char *(*date)(struct wsi_env *env); /* server: the line "Date: ..." of now, or ""; NULL: there is no clock */
     struct wsi_codecs *codecs;        /* of the loop; NULL: no compression */
     const ws_deflate_config *deflate; /* client: what it offers; NULL: nothing */
     wsi_agreed agreed;                /* client: what the answer says to that */
@@ -5767,6 +5770,15 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, u
 
 /* --- the opening handshake --- */
 
+/* The line Date (RFC 9110 6.6.1), unless one stands among those lines. */
+static const char *wsi_engine_date(wsi_env *env, const char *lines) {
+    wsi_slice rest = wsi_text_z(lines), name, value;
+    while (env->date && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+        if (wsi_text_is_nocase(name, "date"))
+            return "";
+    return env->date ? env->date(env) : "";
+}
+
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
     wsi_text_decimal(line + 9, (uint64_t)status);
@@ -5774,7 +5786,8 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
     return wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
            && (wsi_http_bare(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
                                          && wsi_engine_raw(e, length, wsi_text_decimal(length, size))))
-           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, more)
+           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, wsi_engine_date(e->env, more))
+           && wsi_engine_text(e, more)
            && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n");
 }
 
@@ -7205,7 +7218,11 @@ static bool wsi_platform_peer_address(int descriptor, uint8_t address[16], bool 
 }
 
 /* Seconds since 1970. */
-static uint64_t wsi_platform_time(void) { return (uint64_t)time(NULL); }
+static uint64_t wsi_platform_time(void *user) {
+    time_t now = time(NULL);
+    (void)user;
+    return now > 0 ? (uint64_t)now : 0;
+}
 
 /* --- files of a folder --- */
 
@@ -8662,7 +8679,8 @@ struct ws_loop {
     wsi_ready *ready[WSI_KINDS]; /* set by those that have such sources */
     uint64_t now;
     uint64_t (*clock)(void *user);
-    void *clock_user;
+    uint64_t (*wall_clock)(void *user);
+    void *clock_user, *wall_user;
     wsi_hooks hooks;
     ws_error error;
     wsi_sentence why; /* the error's, or empty */
@@ -8743,6 +8761,8 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
 }
 
 static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
+
+static uint64_t wsi_loop_virtual_time(void *user) { return ((const ws_loop *)user)->virtual_now / 1000; }
 
 /* Makes room for one element more; doubles. */
 static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t count, size_t element) {
@@ -9159,6 +9179,9 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->virtual_now = 1000;
     loop->clock = all.clock ? all.clock : all.virtual_clock ? wsi_loop_virtual_clock : wsi_platform_clock;
     loop->clock_user = all.clock ? all.clock_user : loop;
+    loop->wall_clock = all.wall_clock ? all.wall_clock
+                       : loop->clock == wsi_loop_virtual_clock ? wsi_loop_virtual_time : wsi_platform_time;
+    loop->wall_user = all.wall_clock ? all.clock_user : loop;
     loop->now = loop->clock(loop->clock_user);
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* not worth failing for */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
@@ -12649,6 +12672,8 @@ struct ws_server {
     wsi_file_id unix_file; /* at unix_path */
     bool proxy_protocol;
     struct wsi_sessions *sessions; /* NULL: none */
+    uint64_t dated;        /* of which second date is */
+    char date[40];
 };
 
 static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
@@ -12658,6 +12683,12 @@ WS_API ws_server *ws_conn_server(const ws_conn *conn) {
 }
 
 static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->endpoint.loop->memory; }
+
+/* The clock on the wall; 0: it is not known. */
+static uint64_t wsi_server_time(const ws_server *server) {
+    const ws_loop *loop = server->endpoint.loop;
+    return loop->wall_clock(loop->wall_user);
+}
 
 /* --- rooms --- */
 
@@ -13818,12 +13849,6 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     return true;
 }
 
-/* The clock on the wall; in virtual time, that. */
-static uint64_t wsi_server_time(const ws_server *server) {
-    const ws_loop *loop = server->endpoint.loop;
-    return loop->clock == wsi_loop_virtual_clock ? loop->virtual_now / 1000 : wsi_platform_time();
-}
-
 WS_API ws_message ws_session(ws_request *request) {
     ws_message session = {NULL, 0, WS_TEXT};
     const wsi_sessions *sessions = request ? request->server->sessions : NULL;
@@ -14159,9 +14184,9 @@ static void wsi_files_send(ws_request *request, int file, uint64_t size) {
 /* Whether the client has this version of a file. */
 static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
     ws_slice since = ws_request_header(request, "if-modified-since");
-    uint64_t seconds;
+    uint64_t seconds, now = wsi_server_time(request->server);
     return since.data && !ws_request_header(request, "if-none-match").data
-           && wsi_http_date_read(wsi_text(since.data, since.size), wsi_platform_time(), &seconds) && changed <= seconds;
+           && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
 }
 
 static bool wsi_files_lines(ws_request *request, wsi_slice path, uint64_t changed) {
@@ -14751,9 +14776,23 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     return true;
 }
 
+/* Written once for each second. */
+static const char *wsi_server_date(wsi_env *env) {
+    ws_server *server = (ws_server *)(void *)env; /* which begins with it */
+    uint64_t now = wsi_server_time(server);
+    if (now != server->dated) {
+        server->dated = now;
+        memcpy(server->date, "Date: ", 6);
+        wsi_http_date(server->date + 6, now);
+        memcpy(server->date + 35, "\r\n", 3);
+    }
+    return now ? server->date : "";
+}
+
 static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
     endpoint->max_count = config->max_connections ? config->max_connections : 100000;
+    endpoint->env.date = wsi_server_date;
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
     endpoint->answered = wsi_server_answered;

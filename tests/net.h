@@ -32,6 +32,7 @@ typedef struct net_state {
     ws_loop *loop;
     ws_server *server;
     uint64_t now; /* of the virtual clock */
+    uint64_t wall; /* seconds since 1970; 0: not known, and no Date stands in answers */
     drive_memory memory;
     bytes log;
     peer peers[NET_PEERS];
@@ -155,6 +156,11 @@ static inline bool net_route(const char *pattern) {
 
 static inline uint64_t net_clock(void *user) { return *(const uint64_t *)user; }
 
+static inline uint64_t net_wall_clock(void *user) {
+    (void)user;
+    return net.wall;
+}
+
 /* Descriptors of this process; 0 where that cannot be told. */
 static inline size_t net_descriptors(void) {
     DIR *folder = opendir("/proc/self/fd");
@@ -182,6 +188,7 @@ static inline void net_start_loop(const ws_loop_config *config) {
     all.allocator.user = &net.memory;
     all.clock = net_clock;
     all.clock_user = &net.now;
+    all.wall_clock = net_wall_clock;
     net.loop = ws_loop_new(&all);
 }
 
