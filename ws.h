@@ -329,15 +329,18 @@ WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- TLS and other transports ----------------------------------------------------------- */
 
-/* Files and texts are PEM; texts end with a zero; a file goes before a text. All is read and checked by
-   the call that takes the config (ws_dial tells by on_error): WS_ERROR_TLS and a sentence. TLS 1.2 at
-   least, ALPN http/1.1, tickets. OpenSSL's memory is not counted in max_memory. */
+/* Files and texts are PEM; texts end with a zero; a file goes before a text. What is needed is read and checked by
+   the call that takes the config (ws_dial tells by on_error; of a ws: URL that leads to wss:, then): WS_ERROR_TLS and
+   a sentence. Clients with equal configs share what was read; the next ws_dial behind a change of a file reads it
+   anew, the system's roots are read once for each loop that needs them. TLS 1.2 at least, or what the system's OpenSSL
+   asks for beyond that; ALPN http/1.1, tickets. OpenSSL's memory is not counted in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* own certificate, its chain behind it; and its private key
                                          (NULL: it stands in cert_file, too) */
     const char *cert_pem, *key_pem;   /* the same from memory */
-    const char *ca_file, *ca_pem;     /* who may sign the peer's certificate. Client: NULL means the
-                                         system's roots. Server: set, each client must show one (mTLS) */
+    const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, one at
+                                         least that can be used. Client: NULL means the system's roots.
+                                         Server: set, each client must show one (mTLS) */
     const char *crl_file;             /* with ca: certificates that were revoked */
     const char *server_name;          /* client: asked for (SNI) and verified; NULL: the URL's host */
     bool client_cert_optional;        /* server with ca: those who show none are let in as well */
@@ -7262,6 +7265,28 @@ static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t 
     return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
 }
 
+#if defined(__APPLE__)
+#define WSI_PLATFORM_CHANGED st_mtimespec
+#else
+#define WSI_PLATFORM_CHANGED st_mtim
+#endif
+
+/* Mixes into state what changes with a file: another number, in all likelihood, once it was replaced or written. */
+static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
+    struct stat status;
+    uint64_t parts[4] = {1, 0, 0, 0};
+    size_t i;
+    if (stat(name, &status) == 0) {
+        parts[0] = (uint64_t)status.st_ino;
+        parts[1] = (uint64_t)status.st_size;
+        parts[2] = (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec;
+        parts[3] = (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
+    }
+    for (i = 0; i < 4; i++)
+        state = (state ^ parts[i]) * 0x100000001b3u;
+    return state;
+}
+
 static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t size) {
     ssize_t got;
     do {
@@ -7458,7 +7483,7 @@ static void wsi_tcp_close(ws_link *link) {
 
 /*
 >> TLS ====================================================================================
-   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 6125, 7301). Calls MEMORY, PLATFORM, TCP.
+   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, PLATFORM, TCP.
    A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
 */
 
@@ -7472,17 +7497,56 @@ typedef struct wsi_tls { /* what the connections of one config share */
     unsigned warm_next;
     wsi_memory *memory;
     size_t references;
-    bool accept_any;
-    void *context, *method; /* SSL_CTX, BIO_METHOD */
+    struct wsi_tls *next;   /* a client's: in loop->tls */
+    ws_tls_config config;   /* a client's: what it is made of, texts copied; zero but for that */
+    uint64_t files;         /* the state of its files when they were read */
+    void *context, *method; /* SSL_CTX, BIO_METHOD; NULL: not needed yet */
     wsi_sentence failure;   /* the newest connection's */
     ws_error failure_error;
     const ws_link *failed;  /* whose it is */
 } wsi_tls;
 
+/* The texts of a config, but for server_name: that is each connection's own. */
+static const size_t wsi_tls_texts[] = {
+    offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
+    offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
+    offsetof(ws_tls_config, ca_pem)};
+enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
+
+static const char **wsi_tls_text(const ws_tls_config *config, size_t i) {
+    return (const char **)(void *)((char *)(uintptr_t)config + wsi_tls_texts[i]);
+}
+
+/* Whether two clients' configs ask for the same. */
+static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
+    bool same = a->client_cert_optional == b->client_cert_optional
+                && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
+    size_t i;
+    for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
+        const char *text = *wsi_tls_text(a, i), *other = *wsi_tls_text(b, i);
+        same = text == other || (text && other && strcmp(text, other) == 0);
+    }
+    return same;
+}
+
 static bool wsi_tls_is_default(const ws_tls_config *config) {
     ws_tls_config nothing;
     memset(&nothing, 0, sizeof nothing);
-    return memcmp(config, &nothing, sizeof nothing) == 0;
+    return wsi_tls_same(config, &nothing);
+}
+
+static uint64_t wsi_tls_files(const ws_tls_config *config) {
+    uint64_t state = 0;
+    size_t i;
+    for (i = 0; i < WSI_TLS_FILES; i++)
+        if (*wsi_tls_text(config, i))
+            state = wsi_platform_file_state(*wsi_tls_text(config, i), state);
+    return state;
+}
+
+/* For a client: whose config equals, and names no file that has changed since it was read, is served by it. */
+static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
+    return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
 }
 
 /* Whether a server's config asks for TLS; without a certificate it then fails. */
@@ -7660,15 +7724,28 @@ static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why)
     return bio;
 }
 
-/* The next certificate. Extensions and key are read now: where memory fails OpenSSL keeps a certificate
-   without them, for good. */
-static X509 *wsi_tls_certificate(BIO *bio, bool own) {
-    X509 *certificate = own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
-                            : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL);
+/* The certificate if it can be used; else it is freed. Extensions and key are read now: where memory fails OpenSSL
+   keeps a certificate without them, for good. */
+static X509 *wsi_tls_usable(X509 *certificate) {
     if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
         return certificate;
     X509_free(certificate);
     return NULL;
+}
+
+static X509 *wsi_tls_certificate(BIO *bio, bool own) {
+    return wsi_tls_usable(own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
+                              : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL));
+}
+
+/* The next certificate of a list, which has one. Tried twice: memory may have failed, and then none must be lost. */
+static X509 *wsi_tls_authority(unsigned char *data, long size) {
+    const unsigned char *first = data, *second = data;
+    X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
+    if (!certificate)
+        certificate = wsi_tls_usable(d2i_X509(NULL, &second, size));
+    OPENSSL_free(data);
+    return certificate;
 }
 
 /* Whether reading ended because there was no more, not because something was malformed. */
@@ -7714,13 +7791,20 @@ static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem,
     return good;
 }
 
+/* Those that cannot be used, for an unknown kind of key, say, leave the others as they are. Each may be the end of a
+   chain: who names an intermediate trusts it (RFC 5280 6.1: any certificate may be a trust anchor). */
 static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
     BIO *bio = wsi_tls_source(config->ca_file, config->ca_pem, why);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
-    X509 *certificate;
+    unsigned char *data;
+    long data_size;
     size_t count = 0;
-    bool good = bio != NULL;
-    while (good && (certificate = wsi_tls_certificate(bio, false)) != NULL) {
+    bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
+    while (good
+           && PEM_bytes_read_bio(&data, &data_size, NULL, PEM_STRING_X509, bio, wsi_tls_no_password, NULL) == 1) {
+        X509 *certificate = wsi_tls_authority(data, data_size);
+        if (!certificate)
+            continue;
         good = X509_STORE_add_cert(store, certificate) == 1
                && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
         X509_free(certificate);
@@ -7733,10 +7817,13 @@ static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *confi
     return good;
 }
 
-/* The certificate's own issuer must have a list; those further up need none. */
+/* The certificate's own issuer must have a list; those further up need none. Nor need there be a certificate to check
+   the list with where the chain ends with an intermediate; what it says of that one counts all the same. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
-    if (good || X509_STORE_CTX_get_error(verification) != X509_V_ERR_UNABLE_TO_GET_CRL
-        || X509_STORE_CTX_get_error_depth(verification) == 0)
+    int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
+    bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
+    bool unchecked = error == X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER || error == X509_V_ERR_CRL_SIGNATURE_FAILURE;
+    if (good || depth == 0 || !(error == X509_V_ERR_UNABLE_TO_GET_CRL || (last && unchecked)))
         return good;
     X509_STORE_CTX_set_error(verification, X509_V_OK);
     return 1;
@@ -7776,17 +7863,19 @@ static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned cha
 
 static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
     static const unsigned char name[] = "ws.h";
+    /* the system's own policy may ask for more; 0: it asks for nothing */
+    if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
+        && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+        return false;
     SSL_CTX_set_default_passwd_cb(context, wsi_tls_no_password);
     SSL_CTX_set_read_ahead(context, 1);
     (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
     if (!server)
-        return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1
-               && SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
+        return SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
-    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1
-           && SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
+    return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
 }
 
 static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
@@ -7804,7 +7893,7 @@ static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool ser
         return false;
     if (config->crl_file && !wsi_tls_use_revoked(context, config->crl_file, why))
         return false;
-    if (!server && !authorities && SSL_CTX_set_default_verify_paths(context) != 1)
+    if (!server && !authorities && !config->accept_any_certificate && SSL_CTX_set_default_verify_paths(context) != 1)
         return wsi_platform_say(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
     if (server && authorities && !config->client_cert_optional)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
@@ -7840,15 +7929,16 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, ws
 
 /* --- the transport --- */
 
-/* RFC 6125: the certificate must be for this name, or for this address. */
+/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
 static bool wsi_tls_expect(const wsi_tls_session *session) {
     SSL *ssl = session->ssl;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    SSL_set_verify(ssl, session->tls->accept_any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    SSL_set_verify(ssl, session->tls->config.accept_any_certificate ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
         return true;
     ERR_clear_error();
-    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
            && SSL_set_tlsext_host_name(ssl, session->name) == 1;
 }
@@ -7856,8 +7946,11 @@ static bool wsi_tls_expect(const wsi_tls_session *session) {
 static void wsi_tls_share(wsi_tls *tls) { tls->references++; }
 
 static void wsi_tls_release(wsi_tls *tls) {
+    size_t i;
     if (!tls || --tls->references)
         return;
+    for (i = 0; i < WSI_TLS_TEXTS; i++)
+        wsi_memory_free_text(tls->memory, (char *)(uintptr_t)*wsi_tls_text(&tls->config, i));
     SSL_CTX_free((SSL_CTX *)tls->context);
     BIO_meth_free((BIO_METHOD *)tls->method);
     wsi_memory_free(tls->memory, tls, sizeof *tls);
@@ -8023,36 +8116,53 @@ static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
     return tls->failure_error;
 }
 
-static bool wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
-    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close,
-                              wsi_tls_reason, NULL};
-    tls->transport = transport;
-    tls->transport.user = tls;
-    tls->accept_any = config->accept_any_certificate;
-    (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
-    tls->method = wsi_tls_new_method();
+/* Makes the context, unless it is there. */
+static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    unsigned long code;
+    if (tls->context)
+        return WS_OK;
+    wsi_tls_forget_errors();
+    why->text[0] = 0;
+    tls->files = wsi_tls_files(config);
+    if (!tls->method)
+        tls->method = wsi_tls_new_method();
     tls->context = tls->method ? wsi_tls_new_context(config, server, why) : NULL;
-    return tls->context != NULL;
+    code = ERR_peek_error();
+    if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
+                               wsi_tls_reason_text(code));
+    else if (!tls->context && !why->text[0])
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
+    ERR_clear_error();
+    return tls->context ? WS_OK : WS_ERROR_TLS;
 }
 
-/* With one reference; or NULL, and why says the reason. */
-static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config, bool server, ws_error *error,
-                            wsi_sentence *why) {
+/* With one reference, and a copy of the config if it is a client's: its context is made when it is needed. NULL: no
+   memory. */
+static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config) {
+    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close,
+                              wsi_tls_reason, NULL};
     wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
-    *error = tls ? WS_ERROR_TLS : WS_ERROR_MEMORY;
-    if (!tls) {
-        (void)wsi_platform_say(why, *error, "%s", ws_error_text(*error));
+    bool good = tls != NULL;
+    size_t i;
+    if (!tls)
         return NULL;
-    }
-    wsi_tls_forget_errors();
     tls->memory = memory;
     tls->references = 1;
-    if (wsi_tls_complete(tls, config, server, why)) {
-        why->text[0] = 0;
-        *error = WS_OK;
-        return tls;
+    tls->transport = transport;
+    tls->transport.user = tls;
+    if (config) {
+        tls->config.client_cert_optional = config->client_cert_optional;
+        tls->config.accept_any_certificate = config->accept_any_certificate;
+        tls->config.ssl_ctx = config->ssl_ctx;
     }
-    ERR_clear_error();
+    for (i = 0; config && i < WSI_TLS_TEXTS; i++) {
+        const char *text = *wsi_tls_text(config, i), **copy = wsi_tls_text(&tls->config, i);
+        *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
+        good = good && (*copy || !text);
+    }
+    if (good)
+        return tls;
     wsi_tls_release(tls);
     return NULL;
 }
@@ -8105,13 +8215,17 @@ static void wsi_tls_hide_certificate(const ws_link *link) { SSL_certs_clear(wsi_
 
 enum { WSI_TLS_BUILT_IN = 0 };
 
-static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config, bool server, ws_error *error,
-                            wsi_sentence *why) {
+static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    (void)tls;
+    (void)config;
+    return wsi_platform_say(why, WS_ERROR_NO_TLS, "%s", server
+                                ? "a certificate is given, but this program was built without TLS (WS_NO_TLS)"
+                                : "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
+}
+
+static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config) {
     (void)memory;
     (void)config;
-    *error = wsi_platform_say(why, WS_ERROR_NO_TLS, "%s", server
-                                  ? "a certificate is given, but this program was built without TLS (WS_NO_TLS)"
-                                  : "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
     return NULL;
 }
 
@@ -8706,7 +8820,7 @@ struct ws_loop {
     wsi_codecs codecs;  /* of permessage-deflate */
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
-    struct wsi_tls *default_tls; /* of clients without a config of their own */
+    struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
     ws_conn *gather_owner, *doomed;
     ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
@@ -10782,7 +10896,11 @@ static void wsi_conn_release(ws_loop *loop) {
         loop->free_nodes = node->next;
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
-    wsi_tls_release(loop->default_tls);
+    while (loop->tls) {
+        wsi_tls *tls = loop->tls;
+        loop->tls = tls->next;
+        wsi_tls_release(tls);
+    }
     wsi_block_release(loop, loop->arena);
     wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
     for (i = 0; i < loop->slab_count; i++)
@@ -10866,17 +10984,47 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
     return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
 }
 
-/* The TLS of a config: the loop's own for clients that ask for nothing special. NULL, and why. */
-static wsi_tls *wsi_endpoint_tls(ws_loop *loop, const ws_tls_config *config, bool server, ws_error *error,
-                                 wsi_sentence *why) {
-    bool common = !server && wsi_tls_is_default(config);
-    wsi_tls *tls = common ? loop->default_tls : NULL;
-    *error = WS_OK;
+/* A server's TLS. */
+static ws_error wsi_endpoint_tls(ws_loop *loop, const ws_tls_config *config, wsi_tls **made, wsi_sentence *why) {
+    wsi_tls *tls = wsi_tls_new(&loop->memory, NULL);
+    ws_error error = WS_ERROR_MEMORY;
+    if (tls || !WSI_TLS_BUILT_IN)
+        error = wsi_tls_complete(tls, config, true, why);
+    else
+        (void)wsi_platform_say(why, error, "%s", ws_error_text(error));
+    if (error)
+        wsi_tls_release(tls);
+    *made = error ? NULL : tls;
+    return error;
+}
+
+enum { WSI_TLS_SPARE = 4 }; /* with the system's roots about 1 MB each */
+
+/* A client's TLS: equal configs share one, so that the system's roots are read once. The loop keeps the newest few
+   that nobody uses. NULL: no memory. */
+static wsi_tls *wsi_endpoint_client_tls(ws_loop *loop, const ws_tls_config *config) {
+    wsi_tls **place = &loop->tls, *tls;
+    unsigned spare = 0;
+    while (*place && !wsi_tls_serves(*place, config))
+        place = &(*place)->next;
+    tls = *place;
+    if (tls)
+        *place = tls->next;
+    else
+        tls = wsi_tls_new(&loop->memory, config);
     if (!tls)
-        tls = wsi_tls_new(&loop->memory, config, server, error, why);
-    if (tls && common) {
-        loop->default_tls = tls;
-        wsi_tls_share(tls);
+        return NULL;
+    tls->next = loop->tls;
+    loop->tls = tls;
+    wsi_tls_share(tls);
+    for (place = &tls->next; *place;) {
+        wsi_tls *old = *place;
+        if (old->references > 1 || ++spare <= WSI_TLS_SPARE) {
+            place = &old->next;
+            continue;
+        }
+        *place = old->next;
+        wsi_tls_release(old);
     }
     return tls;
 }
@@ -11552,18 +11700,24 @@ static void wsi_client_resolve(wsi_client *client) {
 
 /* --- hops and attempts --- */
 
-/* The TLS of this client, made when it is first needed. */
-static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config) {
-    ws_error error;
-    if (client->config.transport || client->tls)
+/* The TLS of this client; its context is made when it is first needed: a ws: URL may lead to a wss: one. */
+static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, bool now) {
+    ws_error error = WS_OK;
+    if (client->config.transport)
         return true;
-    client->tls = wsi_endpoint_tls(client->endpoint.loop, config, false, &error, &client->why);
-    if (!client->tls) {
+    if (!client->tls)
+        client->tls = wsi_endpoint_client_tls(client->endpoint.loop, config);
+    if (!client->tls && WSI_TLS_BUILT_IN)
+        error = WS_ERROR_MEMORY;
+    else if (now)
+        error = wsi_tls_complete(client->tls, client->tls ? &client->tls->config : config, false, &client->why);
+    if (error) {
         client->hopeless = true;
         wsi_client_fail(client, error);
         return false;
     }
-    client->transport = client->tls->transport;
+    if (client->tls)
+        client->transport = client->tls->transport;
     return true;
 }
 
@@ -11627,9 +11781,9 @@ static void wsi_client_hop(wsi_client *client) {
     memset(&nothing, 0, sizeof nothing);
     client->deadline = wsi_engine_due(loop->now, client->config.connect_ms);
     client->next_address = 0;
-    if (client->where.secure && !wsi_client_secure(client, &nothing))
+    if (client->where.secure && !wsi_client_secure(client, &nothing, true))
         return;
-    if ((client->config.transport || client->tls) && !wsi_endpoint_reserve_record(loop)) {
+    if ((client->config.transport || client->where.secure) && !wsi_endpoint_reserve_record(loop)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
@@ -12078,8 +12232,8 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
     }
     if (!wsi_client_go_to(client, wsi_text_z(client->url)))
         return;
-    if (config && !wsi_tls_is_default(&config->tls) && (client->where.secure || WSI_TLS_BUILT_IN)
-        && !wsi_client_secure(client, &config->tls))
+    if (config && !wsi_tls_is_default(&config->tls)
+        && !wsi_client_secure(client, &config->tls, client->where.secure || (WSI_TLS_BUILT_IN && config->tls.ssl_ctx)))
         return;
     client->hopeless = false;
     wsi_client_start(client);
@@ -14746,7 +14900,7 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
     if (!wsi_endpoint_reserve_record(endpoint->loop))
         return WS_ERROR_MEMORY;
     if (!config->transport)
-        server->tls = wsi_endpoint_tls(endpoint->loop, &config->tls, true, &error, &endpoint->loop->why);
+        error = wsi_endpoint_tls(endpoint->loop, &config->tls, &server->tls, &endpoint->loop->why);
     if (error)
         return error;
     server->transport = config->transport ? *config->transport : server->tls->transport;
@@ -14762,7 +14916,7 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     if (!server || !config)
         return false;
     if (server->tls)
-        tls = wsi_endpoint_tls(loop, config, true, &error, &why);
+        (void)wsi_endpoint_tls(loop, config, &tls, &why);
     else
         (void)wsi_platform_say(&why, error, "the server was not started with a certificate");
     if (!tls) {
