@@ -16,6 +16,7 @@ TESTS += $(addprefix $(BUILD)/epoll_test_,loop server server_date server_files s
 TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads poll epoll)
 endif
 TESTS += $(BUILD)/unit_test # an example that is a test
+TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers)
 MAKEFLAGS += --no-print-directory
