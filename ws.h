@@ -452,6 +452,9 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    are asked for: 404 for none, 403 for one that the system keeps from us, 503 without a descriptor. false as above,
    or FILE: no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
+/* The same for a folder whose texts are in this charset, "windows-1252"; "": none is said. ws_files says utf-8. Neither
+   says one of a page (in its first 1,024 bytes) or style sheet that names its own; nor does ws_page. */
+WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 /* --- requests --------------------------------------------------------------------------- */
 
@@ -7337,6 +7340,11 @@ static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t si
     return (ptrdiff_t)got;
 }
 
+/* The first bytes of a file, which is read from there all the same. */
+static ptrdiff_t wsi_platform_peek_file(int descriptor, void *data, size_t size) {
+    return (ptrdiff_t)pread(descriptor, data, size, 0);
+}
+
 /* --- a client's names and addresses --- */
 
 typedef struct wsi_address {
@@ -12805,7 +12813,7 @@ static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memor
    outlives its callback). Every request passes wsi_server_request.
 */
 
-enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
+enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100, WSI_CHARSET = 1024 };
 
 typedef struct wsi_route {
     ws_handler handler;  /* first: a connection's handler leads here */
@@ -12816,6 +12824,7 @@ typedef struct wsi_route {
     char *page, *header; /* a page: its body and "Content-Type: ..." line */
     size_t page_size;
     char *folder;        /* or the files of a folder */
+    char *charset;       /* "; charset=..." of its texts; NULL: UTF-8 */
     ws_hook *function;   /* or what the program answers */
     void *user;
 } wsi_route;
@@ -13451,6 +13460,7 @@ static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
     wsi_memory_free_text(memory, route->header);
     wsi_memory_free_text(memory, route->methods);
     wsi_memory_free_text(memory, route->folder);
+    wsi_memory_free_text(memory, route->charset);
     wsi_memory_free(memory, route->page, route->page_size + 1);
     wsi_memory_free(memory, route, sizeof *route);
 }
@@ -13497,13 +13507,40 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     return wsi_route_add(server, route, !own || route->subprotocols);
 }
 
-/* Text without a charset is UTF-8: what else would a C string hold. */
-static const char *wsi_server_charset(const char *type) {
-    return strncmp(type, "text/", 5) == 0 && !strchr(type, ';') ? "; charset=utf-8" : "";
+static bool wsi_server_begins(wsi_slice text, const char *with) {
+    size_t size = strlen(with);
+    return text.size >= size && wsi_text_is_nocase(wsi_text(text.data, size), with);
 }
 
-static char *wsi_server_content_type(wsi_memory *memory, const char *type) {
-    const char *charset = wsi_server_charset(type);
+/* Whether a page or a style sheet says how it is encoded, which a charset of ours would override (HTML 13.2.3.2, CSS
+   Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
+static bool wsi_server_names_charset(const char *type, wsi_slice text) {
+    bool comment = false, meta = false;
+    if (strcmp(type, "text/html") != 0)
+        return strcmp(type, "text/css") == 0 && wsi_server_begins(text, "@charset \"");
+    if (text.size > WSI_CHARSET)
+        text.size = WSI_CHARSET;
+    for (; text.size; text.data++, text.size--) {
+        if (comment || wsi_server_begins(text, "<!--"))
+            comment = !wsi_server_begins(text, "-->");
+        else if (wsi_server_begins(text, "<meta"))
+            meta = true;
+        else if (*text.data == '>')
+            meta = false;
+        else if (meta && wsi_server_begins(text, "charset")
+                 && wsi_server_begins(wsi_text_trim(wsi_text(text.data + 7, text.size - 7)), "="))
+            return true;
+    }
+    return false;
+}
+
+/* What is said behind the type of a text: UTF-8, unless it names a charset itself. */
+static const char *wsi_server_charset(const char *type, wsi_slice text) {
+    return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_server_names_charset(type, text)
+               ? "" : "; charset=utf-8";
+}
+
+static char *wsi_server_content_type(wsi_memory *memory, const char *type, const char *charset) {
     size_t size = strlen(type), more = strlen(charset);
     char *line = (char *)wsi_memory_resize(memory, NULL, 0, 14 + size + more + 2 + 1);
     if (!line)
@@ -13523,7 +13560,7 @@ static bool wsi_server_page(ws_server *server, const char *pattern, const char *
     route = wsi_route_new(server, pattern);
     if (!route)
         return false;
-    route->header = wsi_server_content_type(memory, type);
+    route->header = wsi_server_content_type(memory, type, wsi_server_charset(type, wsi_text(body, size)));
     route->methods = wsi_memory_copy(memory, "GET", 3);
     route->page = wsi_memory_copy(memory, body, size);
     route->page_size = size;
@@ -13566,14 +13603,23 @@ static bool wsi_server_prefix(const char *prefix) {
     return size && prefix[0] == '/' && prefix[size - 1] == '/' && !strpbrk(prefix, "{}");
 }
 
-WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
+/* "; charset=windows-1252", or "". */
+static char *wsi_server_charset_parameter(wsi_memory *memory, const char *charset) {
+    size_t size = *charset ? strlen(charset) + sizeof "; charset=" : 1;
+    char *text = (char *)wsi_memory_resize(memory, NULL, 0, size);
+    if (text)
+        (void)snprintf(text, size, "; charset=%s", charset);
+    return text;
+}
+
+WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset) {
     wsi_memory *memory = server ? wsi_server_memory(server) : NULL;
     wsi_buffer pattern = {NULL, 0, 0};
     wsi_route *route = NULL;
     int descriptor;
     if (!server)
         return false;
-    if (!folder || !wsi_server_prefix(prefix))
+    if (!folder || !wsi_server_prefix(prefix) || (charset && *charset && !wsi_text_token(wsi_text_z(charset))))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     descriptor = wsi_platform_open_folder(folder);
     if (descriptor < 0)
@@ -13591,7 +13637,13 @@ WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) 
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
     route->methods = wsi_memory_copy(memory, "GET", 3);
     route->folder = wsi_memory_copy(memory, folder, strlen(folder));
-    return wsi_route_add(server, route, route->methods && route->folder);
+    if (charset)
+        route->charset = wsi_server_charset_parameter(memory, charset);
+    return wsi_route_add(server, route, route->methods && route->folder && (!charset || route->charset));
+}
+
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
+    return ws_files_charset(server, prefix, folder, NULL);
 }
 
 static bool wsi_server_methods(const char *methods) {
@@ -13892,10 +13944,11 @@ static bool wsi_request_lines(ws_request *request, const char *const *headers) {
     return true;
 }
 
-static bool wsi_request_type(ws_request *request, const char *type) {
+/* charset: what stands behind the type; NULL: as for a C string. */
+static bool wsi_request_type(ws_request *request, const char *type, const char *charset) {
     return wsi_request_text(request, &request->lines, "Content-Type: ")
            && wsi_request_text(request, &request->lines, type)
-           && wsi_request_text(request, &request->lines, wsi_server_charset(type))
+           && wsi_request_text(request, &request->lines, charset ? charset : wsi_server_charset(type, wsi_text("", 0)))
            && wsi_request_text(request, &request->lines, "\r\n");
 }
 
@@ -13930,7 +13983,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
     for (line = headers; line && *line; line++)
         type = wsi_engine_is_header(*line, "content-type") ? NULL : type;
     if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_engine_head_safe(type, ' ')
-        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type))
+        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type, NULL))
         || !wsi_request_put(request, &request->reply, body, size))
         return wsi_request_fail(request);
     request->status = status;
@@ -14387,12 +14440,22 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
            && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
 }
 
-static bool wsi_files_lines(ws_request *request, wsi_slice path, uint64_t changed) {
+/* What is said behind the type. */
+static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
+    char first[WSI_CHARSET];
+    ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
+    const char *charset = wsi_server_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
+    return *charset && route->charset ? route->charset : charset;
+}
+
+static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint64_t changed) {
+    const char *type;
     char date[29];
     wsi_http_date(date, changed);
     if (!path.size || path.data[path.size - 1] == '/')
         path = wsi_text("index.html", 10);
-    return wsi_request_type(request, wsi_files_type(path))
+    type = wsi_files_type(path);
+    return wsi_request_type(request, type, wsi_files_charset(request->route, file, type))
            && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
                                                          "\r\nLast-Modified: ")
            && wsi_request_put(request, &request->lines, date, sizeof date)
@@ -14421,7 +14484,7 @@ static void wsi_files_answer(ws_request *request) {
     } else if (kind == WSI_FILE_FAILED) {
         status = 500;
     } else if (kind == WSI_FILE_REGULAR) {
-        good = wsi_files_lines(request, path, changed);
+        good = wsi_files_lines(request, file, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
     if (good && status == 200 && size && !head) {
