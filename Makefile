@@ -14,9 +14,9 @@ TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
 TESTS += $(addprefix $(BUILD)/epoll_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads)
 TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads poll epoll)
+TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,connection_slow connection_drain server_half))
 endif
 TESTS += $(BUILD)/unit_test # an example that is a test
-TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers)
 MAKEFLAGS += --no-print-directory

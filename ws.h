@@ -188,7 +188,8 @@ typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_
 
 #define WS_OFF UINT32_MAX /* for a limit in milliseconds: never */
 
-/* Limits on a peer. Zero means the default in the comment; SIZE_MAX and WS_OFF mean none. */
+/* Limits on a peer. Zero means the default in the comment; SIZE_MAX and WS_OFF mean none. A peer that takes some of
+   what waits for it, however slowly, is not silent: its times begin anew (but for those of a client's handshake). */
 typedef struct ws_limits {
     size_t head;           /* request or response head, bytes: 16 KiB; over it 431 */
     size_t message;        /* a whole message, bytes: 16 MiB; over it 1009 */
@@ -207,9 +208,7 @@ typedef struct ws_limits {
    a connection costs no memory for it between messages: compressor (52 KiB at level 1), decompressor (8 KiB) and a
    message's buffer are the loop's. With context messages become smaller, and each connection holds, with
    W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
-   20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). A client offers
-   what its config says, and behind that what any server takes; where the server keeps its context although it was
-   asked not to, the client holds up to 40 KiB for what it receives. */
+   20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). */
 typedef struct ws_deflate_config {
     bool off;            /* never */
     bool context;        /* each message may refer to those before it (context takeover) */
@@ -260,7 +259,10 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 WS_API void ws_drop(ws_conn *conn);
 
 WS_API ws_conn_state ws_state(const ws_conn *conn); /* WS_CLOSED for NULL */
-WS_API size_t ws_buffered(const ws_conn *conn);     /* bytes taken but not yet sent */
+/* Bytes taken but not yet sent (broadcasts that wait for the end of a message in parts come later). Above 0:
+   on_drain follows, or on_close. So a file of any size goes out, in on_open and in on_drain alike, by
+   while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
+WS_API size_t ws_buffered(const ws_conn *conn);
 /* Why the newest call that answered false did so; success does not clear it. Once the connection
    has failed: why, for good. */
 WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
@@ -319,7 +321,8 @@ WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *
 /* What happens to a broadcast for a member whose ws_buffered stands at its limit. */
 typedef enum ws_slow {
     WS_SLOW_CLOSE = 0,   /* the member is closed with 1013: it may come back (default) */
-    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false until it has drained */
+    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false; go on in that member's on_drain (or
+                            on_close) */
     WS_SLOW_DROP_NEWEST, /* the member misses this message */
     WS_SLOW_DROP_OLDEST, /* the member misses the room's oldest unsent messages instead */
     WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
@@ -395,7 +398,9 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: no size limit */
-    void (*on_drain)(ws_conn *conn); /* all is sent, after some of it had to wait */
+    void (*on_drain)(ws_conn *conn); /* once, when ws_buffered is 0 again: after some of it had to wait, ws_buffered
+                                        said more, or a send, part or broadcast was refused with BUFFERED or
+                                        during a message in parts. Never inside such a call: send more here */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* a client's attempt ended before on_open: ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first: a server takes the first that the
@@ -452,9 +457,6 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    are asked for: 404 for none, 403 for one that the system keeps from us, 503 without a descriptor. false as above,
    or FILE: no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for a folder whose texts are in this charset, "windows-1252"; "": none is said. ws_files says utf-8. Neither
-   says one of a page (in its first 1,024 bytes) or style sheet that names its own; nor does ws_page. */
-WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 /* --- requests --------------------------------------------------------------------------- */
 
@@ -537,7 +539,8 @@ WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *val
 /* Keeps the request: the answer comes later, from a timer, a watched descriptor or a ws_post. Inside its callback,
    which then returns; the pointer must not be used any more. Returns its id for ws_kept; 0: no memory, and the
    answer is 503. A WebSocket's chain goes on behind this hook with ws_accept. abandoned (or NULL) is
-   called if it comes to nothing: the peer went away, limits.answer_ms passed (503), the server ends. */
+   called if it comes to nothing: the connection broke, limits.answer_ms passed (503), the server ends. A client
+   that only ended its stream is still answered (RFC 9112 9.6). */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The request, to be answered: by the end of the loop's round. NULL: it was, or was abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
@@ -908,10 +911,10 @@ typedef struct wsi_slice {
 
 typedef struct wsi_request { /* slices of the head */
     wsi_slice head, method, target, authority, path, query;
-    wsi_slice host, origin, key; /* host: the target's authority, where it has one */
+    wsi_slice host, origin, key;
     uint64_t content_length;
     int status; /* why the handshake is refused; 0: it is good */
-    bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not chunked alone */
+    bool http11, keep_alive, chunked, has_length, expects_continue, expects_more;
     bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
 } wsi_request;
 
@@ -4086,7 +4089,7 @@ static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *hos
                                       && *port <= 65535);
 }
 
-/* Origin-form, absolute-form, or the asterisk of OPTIONS (RFC 9112 3.2), into authority, path, query. */
+/* Origin-form or absolute-form (RFC 9112 3.2.1, 3.2.2), into authority, path, query. */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
     uint64_t port;
@@ -4094,7 +4097,7 @@ static bool wsi_http_target(wsi_request *request) {
     for (i = 0; i < rest.size; i++)
         if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
             return false;
-    if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_text_is(request->method, "OPTIONS"))) {
+    if (rest.size && rest.data[0] != '/') {
         if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
             return false;
         if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https")
@@ -4124,24 +4127,6 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
     return text.data[5] == '1' ? 0 : 505;
 }
 
-/* The codings of a body: chunked is the last, or its end cannot be known; others before it are none of ours
-   (RFC 9112 6.1, 6.3). false: it is malformed. */
-static bool wsi_http_codings(wsi_slice list, bool *others) {
-    wsi_slice coding, rest, name;
-    bool chunked = false;
-    while (wsi_text_next(&list, &coding)) {
-        if (chunked)
-            return false;
-        chunked = wsi_text_is_nocase(coding, "chunked");
-        *others = *others || !chunked;
-        rest = name = coding;
-        (void)wsi_http_until(&rest, ';', &name);
-        if (!wsi_text_token(wsi_text_trim(name)))
-            return false;
-    }
-    return chunked;
-}
-
 /* The fields that say where a request belongs and where it ends: each at most once, and never
    both ways of framing a body (RFC 9112 3.2, 6). */
 static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
@@ -4160,7 +4145,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     if (wsi_text_is_nocase(name, "transfer-encoding")) {
         bool first = !request->chunked;
         request->chunked = true;
-        return first && request->http11 && wsi_http_codings(value, &request->coded);
+        return first && request->http11 && wsi_text_is_nocase(value, "chunked");
     }
     if (wsi_text_is_nocase(name, "origin")) {
         bool first = !request->origin.data;
@@ -4170,7 +4155,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     if (wsi_text_is_nocase(name, "expect")) {
         bool known = wsi_text_is_nocase(value, "100-continue");
         request->expects_continue = request->expects_continue || known;
-        request->expects_more = request->expects_more || (!known && value.size);
+        request->expects_more = request->expects_more || !known;
     }
     if (wsi_text_is_nocase(name, "connection")) {
         wsi_slice option;
@@ -4212,10 +4197,8 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
     if (found == WSI_HEADER_BAD || (request->http11 && !request->host.data)
         || (request->chunked && request->has_length))
         return 400;
-    if (request->authority.data)
-        request->host = request->authority; /* the field is ignored then (RFC 9112 3.2.2) */
-    if (request->coded)
-        return 501;
+    if (request->authority.data && !wsi_text_same_nocase(request->authority, request->host))
+        return 400;
     return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
@@ -4251,7 +4234,6 @@ static const char *wsi_http_reason(int status) {
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
     case 505: return "HTTP Version Not Supported";
     default: return "Status";
@@ -4661,7 +4643,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
-#define WSI_HANDSHAKE_EXTENSION 240 /* room for the line of Sec-WebSocket-Extensions */
+#define WSI_HANDSHAKE_EXTENSION 200 /* room for the line of Sec-WebSocket-Extensions */
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
@@ -4687,17 +4669,12 @@ static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *cou
     return *count > before;
 }
 
-/* Takes a token, or the token inside a quoted string, off the front; false: neither. The word's backslashes, which
-   only quotes allow, are not of the token (RFC 9110 5.6.4). */
+/* Takes a token, or the token inside a quoted string, off the front; false: neither. */
 static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) {
     bool quoted = rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
-    while (i < rest->size) {
-        size_t at = quoted && rest->data[i] == '\\' && i + 1 < rest->size ? i + 1 : i;
-        if (!wsi_text_token_char(rest->data[at]))
-            break;
-        i = at + 1;
-    }
+    while (i < rest->size && wsi_text_token_char(rest->data[i]))
+        i++;
     *word = wsi_text(rest->data + (quoted ? 1 : 0), quoted ? i - 1 : i);
     if (quoted && (i == rest->size || rest->data[i++] != '"'))
         return false;
@@ -4755,8 +4732,6 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name
     } else if (wsi_text_is_nocase(name, "sec-websocket-version")) {
         request->version_13 = wsi_text_is(value, "13");
         seen->versions++;
-    } else if (!value.size) { /* gateways add empty lines: they say nothing */
-        return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         if (!wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count))
             seen->bad = true;
@@ -4862,16 +4837,10 @@ typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named 
     uint8_t server_bits, client_bits;
 } wsi_offer;
 
-/* "8" to "15"; there may be backslashes between. */
+/* "8" to "15". */
 static bool wsi_handshake_bits(wsi_slice text, uint8_t *bits) {
-    char digits[3]; /* of three or more no number is good */
     uint64_t value = 0;
-    size_t i, size = 0;
-    bool good;
-    for (i = 0; i < text.size && size < sizeof digits; i++)
-        if (text.data[i] != '\\')
-            digits[size++] = text.data[i];
-    good = size && digits[0] != '0' && wsi_text_number(wsi_text(digits, size), &value) && value >= 8 && value <= 15;
+    bool good = text.size && text.data[0] != '0' && wsi_text_number(text, &value) && value >= 8 && value <= 15;
     *bits = good ? (uint8_t)value : 0;
     return good;
 }
@@ -4977,8 +4946,7 @@ static void wsi_handshake_agreed_line(char *to, const wsi_agreed *agreed, const 
     (void)wsi_handshake_append(to, "\r\n");
 }
 
-/* A client's offers: what it wants, and, where that is not so already, what a server fits that passes over parameters
-   (RFC 7692 5.1, 7.1). */
+/* A client's offer. */
 static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) {
     uint8_t bits = wsi_handshake_window(config);
     to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
@@ -4986,22 +4954,21 @@ static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) 
         to = wsi_handshake_append(to, "; server_no_context_takeover; client_no_context_takeover");
     if (bits < 15)
         to = wsi_handshake_append_bits(to, "; server_max_window_bits=", bits);
-    if (!config->context || bits < 15)
-        to = wsi_handshake_append(to, ", permessage-deflate; client_max_window_bits");
     (void)wsi_handshake_append(to, "\r\n");
 }
 
-/* The answer to them: the last is fit by all that an answer may say. What the server keeps of its messages, we must
-   keep; what we keep is our choice. false: it says what may not be said. */
+/* The answer to it. false: it says what may not be said. */
 static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
     wsi_slice element, second;
     wsi_offer answer;
     uint8_t bits = wsi_handshake_window(config);
     if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
-        || wsi_text_next(&list, &second) || !wsi_handshake_offered(element, &answer, true))
+        || wsi_text_next(&list, &second)
+        || !wsi_handshake_offered(element, &answer, true) || (!config->context && !answer.server_alone)
+        || (bits < 15 && (!answer.server_bits || answer.server_bits > bits)))
         return false;
     agreed->on = true;
-    agreed->keep_in = !answer.server_alone;
+    agreed->keep_in = config->context && !answer.server_alone;
     agreed->keep_out = config->context && !answer.client_alone;
     agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
     agreed->out_bits = wsi_handshake_least(bits, answer.client_bits);
@@ -5044,8 +5011,6 @@ static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, w
         wsi_handshake_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
         wsi_handshake_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
                             "has a wrong Sec-WebSocket-Accept");
-    } else if (!value.size) { /* as in a request */
-        return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         wsi_handshake_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
         wsi_handshake_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
@@ -6092,14 +6057,14 @@ static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *re
     return WSI_STEP_EVENT;
 }
 
-/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it with its reason. */
+/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it. */
 static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t size, ws_event *event) {
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
     if (size == 1 || (size && !wsi_engine_close_code(code)))
         return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
     if (size && !wsi_utf8_valid(payload + 2, size - 2))
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
-    if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size)) {
+    if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size ? 2 : 0)) {
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* emit said why */
         return WSI_STEP_AGAIN;
     }
@@ -6554,8 +6519,7 @@ WS_API const char *ws_error_text(ws_error error) {
 
 /* --- the engine by itself, with buffers of its own --- */
 
-enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131 }; /* with fixed memory data leaves place for a close frame of
-                                                             ours; what a control frame of any size may take */
+enum { WSI_ENGINE_SPARE = 16 }; /* with fixed memory data leaves place for a close frame */
 
 /* Makes room for so many bytes more. */
 static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
@@ -6741,9 +6705,8 @@ WS_API void ws_engine_free(ws_engine *engine) {
 /* Whether so much is unsent that nothing more is read. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
     size_t unsent = engine->out.size - engine->out_sent;
-    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to what comes next */
     if (engine->fixed)
-        return engine->out.capacity - unsent < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
+        return engine->out.capacity - unsent < engine->env.limits.message + 14 + WSI_ENGINE_SPARE;
     return unsent >= engine->env.limits.buffered;
 }
 
@@ -6963,6 +6926,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -7340,11 +7304,6 @@ static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t si
     return (ptrdiff_t)got;
 }
 
-/* The first bytes of a file, which is read from there all the same. */
-static ptrdiff_t wsi_platform_peek_file(int descriptor, void *data, size_t size) {
-    return (ptrdiff_t)pread(descriptor, data, size, 0);
-}
-
 /* --- a client's names and addresses --- */
 
 typedef struct wsi_address {
@@ -7462,6 +7421,46 @@ static int wsi_platform_connect(const wsi_address *address) {
     errno = error;
     return -1;
 }
+
+/* Sent bytes that wait in the system for a peer that takes no more at present. 0: none, or it does not tell. */
+#if defined(__linux__)
+static size_t wsi_platform_unsent(int descriptor) {
+    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; a Unix socket: SIOCOUTQ */
+    bool told = ioctl(descriptor, 0x894b, &size) == 0 || ioctl(descriptor, TIOCOUTQ, &size) == 0;
+    return told && size > 0 ? (size_t)size : 0;
+}
+#elif defined(SO_NWRITE) /* macOS */
+static size_t wsi_platform_unsent(int descriptor) {
+    int size = 0;
+    socklen_t length = sizeof size;
+    return getsockopt(descriptor, SOL_SOCKET, SO_NWRITE, &size, &length) == 0 && size > 0 ? (size_t)size : 0;
+}
+#elif defined(FIONWRITE) /* BSD */
+static size_t wsi_platform_unsent(int descriptor) {
+    int size = 0;
+    return ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
+}
+#else
+static size_t wsi_platform_unsent(int descriptor) {
+    (void)descriptor;
+    return 0;
+}
+#endif
+
+/* A number that changes when the peer takes some: what it has acknowledged in all, or else what is unsent. */
+#if defined(__linux__) && defined(TCP_INFO)
+static uint64_t wsi_platform_taken(int descriptor, size_t unsent) {
+    uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
+    socklen_t size = sizeof info;
+    bool told = getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, &size) == 0 && size == sizeof info;
+    return told ? info[15] : unsent;
+}
+#else
+static uint64_t wsi_platform_taken(int descriptor, size_t unsent) {
+    (void)descriptor;
+    return unsent;
+}
+#endif
 
 /* How a connect has ended: 0, or an errno. */
 static int wsi_platform_connected(int descriptor) {
@@ -9520,13 +9519,19 @@ struct ws_conn {
     ws_conn *next_doomed;
     uint32_t number, generation;
     uint32_t took;   /* when a blocked peer last took some of it: the low half of the clock, see wsi_conn_took */
-    uint8_t crossed; /* WS_READ: reading waits for writability; WS_WRITE: the other way */
+    uint32_t mark : 19;   /* of what it has taken, see wsi_conn_mark; 0: nothing waited for it */
+    uint32_t crossed : 2; /* WS_READ: reading waits for writability; WS_WRITE: the other way */
     bool is_doomed : 1, blocked : 1, paused : 1, broken : 1, ended : 1, over : 1;
     bool filled : 1; /* the window holds what was read and not yet asked for */
     bool shut : 1, is_dirty : 1;
+    bool wants_drain : 1; /* the program saw unsent bytes, or was told to wait: on_drain is due. Not while blocked,
+                             which says the same */
+    bool wants_end : 1;   /* it was told to wait for the end of a message in parts */
 };
 
 enum {
+    WSI_MARKS = 1 << 19,
+    WSI_MARKED = 256,        /* bytes: taking less is taking nothing */
     WSI_SLAB_CONNS = 32,
     WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer */
     WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy */
@@ -9551,6 +9556,21 @@ static void wsi_conn_takes(ws_conn *conn) { conn->took = (uint32_t)wsi_conn_loop
 static uint64_t wsi_conn_took(const ws_conn *conn) {
     uint64_t now = wsi_conn_loop(conn)->now;
     return now - (uint32_t)((uint32_t)now - conn->took);
+}
+
+/* Notes how much of what waits the peer has taken by now. true: more than when that was last noted. What its system
+   took at once, and the program behind it perhaps never reads, says nothing. */
+WSI_RARE bool wsi_conn_mark(ws_conn *conn) {
+    int descriptor = conn->source.link.descriptor;
+    size_t unsent = descriptor >= 0 ? wsi_platform_unsent(descriptor) : 0;
+    bool waits = descriptor >= 0 && (unsent || conn->queue.first);
+    uint32_t before = conn->mark, now = 0;
+    if (waits || before)
+        now = (uint32_t)(wsi_platform_taken(descriptor, unsent) / WSI_MARKED % (WSI_MARKS - 1)) + 1;
+    conn->mark = waits ? now & (WSI_MARKS - 1) : 0;
+    if (!waits && conn->engine.state == WSI_HEAD)
+        return false; /* nothing is owed to it */
+    return before ? now != before : waits && conn->engine.state != WSI_OPEN;
 }
 
 static bool wsi_conn_is_client(const ws_conn *conn) { return conn->engine.env->role == WS_ROLE_CLIENT; }
@@ -9689,7 +9709,7 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
 }
 
 static void wsi_conn_interest(ws_conn *conn) {
-    unsigned interest = conn->blocked ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
+    unsigned interest = conn->blocked || conn->wants_drain ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
     if (!conn->paused && !conn->ended && !conn->filled)
         interest |= WS_READ;
     if (conn->crossed)
@@ -9698,12 +9718,21 @@ static void wsi_conn_interest(ws_conn *conn) {
         wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
 
+/* on_drain is due: the poller says when, at the earliest in the next round, so that others have their turn. */
+WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
+    if (conn->blocked || conn->wants_drain || conn->engine.state != WSI_OPEN || !conn->handler
+        || !conn->handler->on_drain)
+        return;
+    conn->wants_drain = true;
+    wsi_conn_interest(conn);
+}
+
 /* --- the transport --- */
 
 WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t size) {
     ws_link *link = &conn->source.link;
     ptrdiff_t got;
-    conn->crossed &= (uint8_t)~WS_READ;
+    conn->crossed &= WS_WRITE;
     link->wants = WS_READ;
     link->budget = !link->pending; /* once more for what is at hand, not for what comes meanwhile: others wait */
     link->pending = false;
@@ -9731,7 +9760,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     ptrdiff_t sent = 1;
     if (!link->session)
         return WS_FAILED; /* what was meant for it must never leave in clear */
-    conn->crossed &= (uint8_t)~WS_WRITE;
+    conn->crossed &= WS_READ;
     link->wants = WS_WRITE;
     if (!count) /* it may hold something back itself */
         sent = transport->write(link, NULL, 0);
@@ -9769,7 +9798,7 @@ static bool wsi_conn_shut(ws_conn *conn) {
         done = transport->shut(link);
     if (done == 0) {
         conn->blocked = true;
-        conn->crossed = (uint8_t)(link->wants == WS_READ ? conn->crossed | WS_WRITE : conn->crossed & ~WS_WRITE);
+        conn->crossed = (link->wants == WS_READ ? conn->crossed | WS_WRITE : conn->crossed & WS_READ) & 3u;
         return false;
     }
     wsi_tcp_shut(link);
@@ -9942,8 +9971,10 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
     }
     if (wsi_conn_endpoint(conn)->transport)
         wsi_conn_commit(conn);
-    if (conn->blocked && !(conn->source.link.interest & WS_WRITE)) {
+    if (conn->blocked && (conn->wants_drain || !(conn->source.link.interest & WS_WRITE))) {
+        conn->wants_drain = false;
         wsi_conn_takes(conn);
+        (void)wsi_conn_mark(conn);
         wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, 0, 0);
         wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
@@ -10188,9 +10219,18 @@ static void wsi_conn_tick(ws_conn *conn) {
     wsi_conn_doom(conn);
 }
 
+/* Before a deadline is judged: who took some of what waits for it lives, and its time begins anew. */
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
-    (void)loop;
-    wsi_conn_tick((ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer)));
+    ws_conn *conn = (ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer));
+    if (!conn->broken && wsi_conn_mark(conn)) {
+        wsi_conn_takes(conn);
+        wsi_engine_heard(&conn->engine, loop->now);
+        if (conn->over) {
+            wsi_conn_schedule(conn, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+            return;
+        }
+    }
+    wsi_conn_tick(conn);
 }
 
 /* --- broadcasts --- */
@@ -10463,14 +10503,23 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     return wsi_buffer_resize(&loop->memory, held, held->size + ahead + 1);
 }
 
+/* A peer that ended its stream asks for nothing more, but may still read: the connection ends behind the last answer
+   (RFC 9112 9.6). */
+static void wsi_conn_run_out(ws_conn *conn) {
+    if (!conn->ended || conn->paused || conn->engine.state == WSI_ASKED || conn->is_doomed || conn->broken)
+        return;
+    (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
+    wsi_conn_doom(conn);
+}
+
 /* Nothing came, or the end. */
 WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
     if (got == 0)
         return;
-    if (got == WS_ENDED && conn->queue.first) { /* it still reads, perhaps */
-        (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
+    if (got == WS_ENDED && (conn->engine.state == WSI_ASKED || conn->queue.first || conn->source.link.unsent)) {
         conn->ended = true;
-        wsi_conn_doom(conn);
+        wsi_conn_interest(conn);
+        wsi_conn_run_out(conn);
         return;
     }
     wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_lost(conn));
@@ -10532,14 +10581,17 @@ static void wsi_conn_resume(ws_conn *conn) {
         wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed)
         wsi_conn_read(conn);
+    wsi_conn_run_out(conn);
 }
 
 WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     size_t before = conn->queue.size;
-    conn->blocked = false;
+    bool waited = conn->blocked || conn->wants_drain;
+    conn->blocked = conn->wants_drain = false;
     wsi_conn_flush(conn);
     if (conn->queue.size < before) { /* it takes what waited: it lives */
         wsi_conn_takes(conn);
+        (void)wsi_conn_mark(conn);
         wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
     }
     if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
@@ -10549,7 +10601,7 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
         conn->extra->pong_size = 0;
         (void)wsi_conn_write(conn, &pong, 1);
     }
-    if (!conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
+    if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
     if (!conn->blocked && conn->engine.state == WSI_ASKED && conn->extra && conn->extra->pending)
         wsi_conn_endpoint(conn)->go_on(conn);
@@ -10568,8 +10620,10 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
         size_t before = conn->queue.size;
         conn->blocked = false;
         wsi_conn_flush(conn);
-        if (conn->queue.size < before) /* it is still taking it */
+        if (conn->queue.size < before) { /* it is still taking it */
+            (void)wsi_conn_mark(conn);
             wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+        }
     }
     if ((ready & WS_READ) && !conn->broken && !conn->ended) {
         ptrdiff_t got;
@@ -10609,7 +10663,7 @@ WSI_RARE void wsi_conn_serve_crossed(ws_conn *conn, unsigned ready) {
     if (wsi_conn_cross(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
         return;
     wsi_conn_serve(conn, WS_READ);
-    if (conn->blocked)
+    if (conn->blocked || conn->wants_drain)
         wsi_conn_serve(conn, WS_WRITE);
     if (conn->crossed & WS_READ)
         wsi_conn_serve(conn, WS_READ);
@@ -10810,6 +10864,8 @@ static void wsi_conn_renew(ws_conn *conn) {
     wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
     wsi_conn_takes(conn);
     conn->paused = conn->broken = conn->ended = conn->shut = conn->over = false;
+    conn->wants_drain = conn->wants_end = false;
+    conn->mark = 0;
 }
 
 static void wsi_endpoint_link(wsi_endpoint *endpoint) {
@@ -10865,12 +10921,13 @@ static void wsi_conn_end(ws_conn *conn) {
     if (!conn->over) {
         wsi_conn_say_close(conn);
         conn->over = true;
-        conn->paused = conn->filled = false;
+        conn->paused = conn->filled = conn->wants_drain = false;
         wsi_buffer_free(&loop->memory, &conn->engine.held);
         wsi_context_free(&loop->codecs, &conn->engine.context);
         conn->engine.deflate = false;
         wsi_conn_flush(conn);
         if (!conn->broken) {
+            (void)wsi_conn_mark(conn);
             wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
             wsi_conn_linger(conn, WS_NONE);
         }
@@ -11083,9 +11140,10 @@ static wsi_tls *wsi_endpoint_client_tls(ws_loop *loop, const ws_tls_config *conf
 
 /* Whether a message may be sent now. Text that is being handed out was checked when it came. */
 static bool wsi_conn_may_send(ws_conn *conn) {
-    if (conn->engine.state == WSI_OPEN && wsi_conn_full(conn))
-        return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
-    return true;
+    if (conn->engine.state != WSI_OPEN || !wsi_conn_full(conn))
+        return true;
+    wsi_conn_want_drain(conn);
+    return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
 }
 
 static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
@@ -11145,6 +11203,8 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
 /* The rest of a call that sends: a blocking connection waits. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
     const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    if (!good && conn->engine.sending && conn->engine.error == WS_ERROR_STATE)
+        conn->wants_end = true;
     return good && (!endpoint->sent || endpoint->sent(conn, false));
 }
 
@@ -11156,7 +11216,8 @@ WSI_APART bool wsi_conn_send(ws_conn *conn, ws_message message) {
     if (!wsi_conn_may_send(conn))
         return false;
     if (wsi_conn_handed(wsi_conn_loop(conn), message))
-        return wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size);
+        return wsi_conn_sent(conn, wsi_engine_send(&conn->engine, message.type, true, true, message.data,
+                                                   message.size));
     return wsi_conn_sent(conn, wsi_engine_message(&conn->engine, message));
 }
 
@@ -11226,8 +11287,12 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last) {
     if (!conn || !wsi_conn_may_send(conn) || !wsi_engine_part(&conn->engine, part, last))
         return false;
-    if (last)
+    if (last) {
         wsi_conn_release_later(conn);
+        if (conn->wants_end)
+            wsi_conn_want_drain(conn);
+        conn->wants_end = false;
+    }
     return wsi_conn_sent(conn, true);
 }
 
@@ -11255,6 +11320,7 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
         return false;
     if (wsi_conn_is_client(conn))
         endpoint->ending = true;
+    (void)wsi_conn_mark(conn);
     wsi_conn_tick(conn);
     return !endpoint->sent || endpoint->sent(conn, true);
 }
@@ -11275,9 +11341,10 @@ WS_API void ws_drop(ws_conn *conn) {
 WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
 
 WS_API size_t ws_buffered(const ws_conn *conn) {
-    if (!conn)
-        return 0;
-    return conn->queue.size + wsi_conn_gathered(conn) + (conn->extra ? conn->extra->later.size : 0);
+    size_t size = conn ? conn->queue.size + wsi_conn_gathered(conn) : 0;
+    if (size)
+        wsi_conn_want_drain((ws_conn *)(uintptr_t)conn);
+    return size;
 }
 
 WS_API ws_error ws_last_error(const ws_conn *conn) {
@@ -11991,10 +12058,8 @@ static void wsi_client_refused(wsi_client *client) {
 
 static void wsi_client_opened(wsi_client *client) {
     ws_conn *conn = client->conn;
-    const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
-    while (subprotocol && !*subprotocol) /* an empty line is none */
-        subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
-    if (!wsi_conn_keep_texts(conn, wsi_text_z(subprotocol), NULL, 0)) {
+    wsi_slice subprotocol = wsi_text_z(wsi_client_header(client, "sec-websocket-protocol", NULL));
+    if (!wsi_conn_keep_texts(conn, subprotocol, NULL, 0)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
@@ -12813,7 +12878,7 @@ static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memor
    outlives its callback). Every request passes wsi_server_request.
 */
 
-enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100, WSI_CHARSET = 1024 };
+enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
 
 typedef struct wsi_route {
     ws_handler handler;  /* first: a connection's handler leads here */
@@ -12824,7 +12889,6 @@ typedef struct wsi_route {
     char *page, *header; /* a page: its body and "Content-Type: ..." line */
     size_t page_size;
     char *folder;        /* or the files of a folder */
-    char *charset;       /* "; charset=..." of its texts; NULL: UTF-8 */
     ws_hook *function;   /* or what the program answers */
     void *user;
 } wsi_route;
@@ -13210,8 +13274,13 @@ WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *
 static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
     const wsi_member *member;
     for (member = room->members; member; member = member->next)
-        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_crowded(member->conn))
+        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_crowded(member->conn)) {
+            if (member->conn->engine.sending)
+                member->conn->wants_end = true;
+            else
+                wsi_conn_want_drain(member->conn);
             return true;
+        }
     return false;
 }
 
@@ -13460,7 +13529,6 @@ static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
     wsi_memory_free_text(memory, route->header);
     wsi_memory_free_text(memory, route->methods);
     wsi_memory_free_text(memory, route->folder);
-    wsi_memory_free_text(memory, route->charset);
     wsi_memory_free(memory, route->page, route->page_size + 1);
     wsi_memory_free(memory, route, sizeof *route);
 }
@@ -13507,40 +13575,13 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     return wsi_route_add(server, route, !own || route->subprotocols);
 }
 
-static bool wsi_server_begins(wsi_slice text, const char *with) {
-    size_t size = strlen(with);
-    return text.size >= size && wsi_text_is_nocase(wsi_text(text.data, size), with);
+/* Text without a charset is UTF-8: what else would a C string hold. */
+static const char *wsi_server_charset(const char *type) {
+    return strncmp(type, "text/", 5) == 0 && !strchr(type, ';') ? "; charset=utf-8" : "";
 }
 
-/* Whether a page or a style sheet says how it is encoded, which a charset of ours would override (HTML 13.2.3.2, CSS
-   Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
-static bool wsi_server_names_charset(const char *type, wsi_slice text) {
-    bool comment = false, meta = false;
-    if (strcmp(type, "text/html") != 0)
-        return strcmp(type, "text/css") == 0 && wsi_server_begins(text, "@charset \"");
-    if (text.size > WSI_CHARSET)
-        text.size = WSI_CHARSET;
-    for (; text.size; text.data++, text.size--) {
-        if (comment || wsi_server_begins(text, "<!--"))
-            comment = !wsi_server_begins(text, "-->");
-        else if (wsi_server_begins(text, "<meta"))
-            meta = true;
-        else if (*text.data == '>')
-            meta = false;
-        else if (meta && wsi_server_begins(text, "charset")
-                 && wsi_server_begins(wsi_text_trim(wsi_text(text.data + 7, text.size - 7)), "="))
-            return true;
-    }
-    return false;
-}
-
-/* What is said behind the type of a text: UTF-8, unless it names a charset itself. */
-static const char *wsi_server_charset(const char *type, wsi_slice text) {
-    return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_server_names_charset(type, text)
-               ? "" : "; charset=utf-8";
-}
-
-static char *wsi_server_content_type(wsi_memory *memory, const char *type, const char *charset) {
+static char *wsi_server_content_type(wsi_memory *memory, const char *type) {
+    const char *charset = wsi_server_charset(type);
     size_t size = strlen(type), more = strlen(charset);
     char *line = (char *)wsi_memory_resize(memory, NULL, 0, 14 + size + more + 2 + 1);
     if (!line)
@@ -13560,7 +13601,7 @@ static bool wsi_server_page(ws_server *server, const char *pattern, const char *
     route = wsi_route_new(server, pattern);
     if (!route)
         return false;
-    route->header = wsi_server_content_type(memory, type, wsi_server_charset(type, wsi_text(body, size)));
+    route->header = wsi_server_content_type(memory, type);
     route->methods = wsi_memory_copy(memory, "GET", 3);
     route->page = wsi_memory_copy(memory, body, size);
     route->page_size = size;
@@ -13603,23 +13644,14 @@ static bool wsi_server_prefix(const char *prefix) {
     return size && prefix[0] == '/' && prefix[size - 1] == '/' && !strpbrk(prefix, "{}");
 }
 
-/* "; charset=windows-1252", or "". */
-static char *wsi_server_charset_parameter(wsi_memory *memory, const char *charset) {
-    size_t size = *charset ? strlen(charset) + sizeof "; charset=" : 1;
-    char *text = (char *)wsi_memory_resize(memory, NULL, 0, size);
-    if (text)
-        (void)snprintf(text, size, "; charset=%s", charset);
-    return text;
-}
-
-WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset) {
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
     wsi_memory *memory = server ? wsi_server_memory(server) : NULL;
     wsi_buffer pattern = {NULL, 0, 0};
     wsi_route *route = NULL;
     int descriptor;
     if (!server)
         return false;
-    if (!folder || !wsi_server_prefix(prefix) || (charset && *charset && !wsi_text_token(wsi_text_z(charset))))
+    if (!folder || !wsi_server_prefix(prefix))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     descriptor = wsi_platform_open_folder(folder);
     if (descriptor < 0)
@@ -13637,13 +13669,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
     route->methods = wsi_memory_copy(memory, "GET", 3);
     route->folder = wsi_memory_copy(memory, folder, strlen(folder));
-    if (charset)
-        route->charset = wsi_server_charset_parameter(memory, charset);
-    return wsi_route_add(server, route, route->methods && route->folder && (!charset || route->charset));
-}
-
-WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
-    return ws_files_charset(server, prefix, folder, NULL);
+    return wsi_route_add(server, route, route->methods && route->folder);
 }
 
 static bool wsi_server_methods(const char *methods) {
@@ -13944,11 +13970,10 @@ static bool wsi_request_lines(ws_request *request, const char *const *headers) {
     return true;
 }
 
-/* charset: what stands behind the type; NULL: as for a C string. */
-static bool wsi_request_type(ws_request *request, const char *type, const char *charset) {
+static bool wsi_request_type(ws_request *request, const char *type) {
     return wsi_request_text(request, &request->lines, "Content-Type: ")
            && wsi_request_text(request, &request->lines, type)
-           && wsi_request_text(request, &request->lines, charset ? charset : wsi_server_charset(type, wsi_text("", 0)))
+           && wsi_request_text(request, &request->lines, wsi_server_charset(type))
            && wsi_request_text(request, &request->lines, "\r\n");
 }
 
@@ -13983,7 +14008,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
     for (line = headers; line && *line; line++)
         type = wsi_engine_is_header(*line, "content-type") ? NULL : type;
     if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_engine_head_safe(type, ' ')
-        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type, NULL))
+        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type))
         || !wsi_request_put(request, &request->reply, body, size))
         return wsi_request_fail(request);
     request->status = status;
@@ -14440,22 +14465,12 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
            && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
 }
 
-/* What is said behind the type. */
-static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
-    char first[WSI_CHARSET];
-    ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
-    const char *charset = wsi_server_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
-    return *charset && route->charset ? route->charset : charset;
-}
-
-static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint64_t changed) {
-    const char *type;
+static bool wsi_files_lines(ws_request *request, wsi_slice path, uint64_t changed) {
     char date[29];
     wsi_http_date(date, changed);
     if (!path.size || path.data[path.size - 1] == '/')
         path = wsi_text("index.html", 10);
-    type = wsi_files_type(path);
-    return wsi_request_type(request, type, wsi_files_charset(request->route, file, type))
+    return wsi_request_type(request, wsi_files_type(path))
            && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
                                                          "\r\nLast-Modified: ")
            && wsi_request_put(request, &request->lines, date, sizeof date)
@@ -14484,7 +14499,7 @@ static void wsi_files_answer(ws_request *request) {
     } else if (kind == WSI_FILE_FAILED) {
         status = 500;
     } else if (kind == WSI_FILE_REGULAR) {
-        good = wsi_files_lines(request, file, path, changed);
+        good = wsi_files_lines(request, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
     if (good && status == 200 && size && !head) {

@@ -241,7 +241,7 @@ static void test_deferred(void) {
     p = net_connect();
     peer_upgrade(p, "/ws", NULL);
     net_settle();
-    peer_close(p);
+    peer_reset(p);
     net_settle();
     CHECK(!ws_kept(net.loop, kept));
     CHECK_STR(seen, "given up ");
