@@ -15,6 +15,7 @@ ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and
 TESTS += $(addprefix $(BUILD)/epoll_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads)
 TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads poll epoll)
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,connection_slow connection_drain server_half))
+TESTS += $(addsuffix test_connection_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
 TESTS += $(BUILD)/unit_test # an example that is a test
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))

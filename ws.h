@@ -641,6 +641,9 @@ typedef enum ws_poller {
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
+    size_t max_unfinished;  /* of these, for messages, heads and bodies that have begun to arrive, of all peers
+                               together: a quarter. Who needs more takes it from the one whose has not grown for the
+                               longest, which is closed with 1013, or refused with 503 */
     size_t receive_size;    /* the one receive buffer, and the one to send from: 64 KiB; at least 16 */
     uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
     void *clock_user;       /* of both clocks */
@@ -964,6 +967,7 @@ typedef struct wsi_engine {
     bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, told : 1, opened : 1;
     bool deflate : 1, packed : 1, keep_in : 1, keep_out : 1; /* agreed on; the message that comes is compressed */
     bool owing : 1, parts_packed : 1; /* more of a piece is to be handed out; the parts that go are compressed */
+    bool ended : 1;      /* a message did, since that was last asked */
     int8_t level;
     uint8_t window_bits; /* in, and from the fifth bit on out */
 } wsi_engine;
@@ -977,7 +981,8 @@ typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not
 } wsi_window;
 
 typedef struct wsi_codecs { /* what all connections of a loop share to compress */
-    wsi_memory *memory;
+    wsi_memory *memory, *arriving; /* arriving: for what is being unpacked */
+    const struct wsi_engine *asking; /* who gets memory for what arrives: it is not given up for that */
     struct wsi_unpacker *spare; /* not in use; or NULL */
     struct wsi_packer *packer;  /* without context */
     wsi_buffer packed;          /* the message that was compressed last */
@@ -5296,6 +5301,7 @@ typedef struct wsi_context { /* of a connection that keeps one, or is in the mid
     wsi_unpacker *unpacker;
     uint8_t *history; /* the end of what earlier messages, or pieces, held */
     size_t history_size, history_capacity;
+    wsi_memory *history_memory;
     wsi_packer packer;
 } wsi_context;
 
@@ -5306,31 +5312,33 @@ static bool wsi_unpacker_grow(wsi_codecs *codecs, wsi_buffer *out, size_t limit)
     size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
     if (wanted > limit + 1 || wanted < out->capacity)
         wanted = limit + 1;
-    return wsi_buffer_resize(codecs->memory, out, wanted);
+    return wsi_buffer_resize(codecs->arriving, out, wanted);
 }
 
 static wsi_unpacker *wsi_unpacker_lend(wsi_codecs *codecs) {
     wsi_unpacker *unpacker = codecs->spare;
     codecs->spare = NULL;
     if (!unpacker)
-        unpacker = (wsi_unpacker *)wsi_memory_new(codecs->memory, sizeof *unpacker);
+        unpacker = (wsi_unpacker *)wsi_memory_new(codecs->arriving, sizeof *unpacker);
     if (!unpacker)
         return NULL;
     if (unpacker->out.capacity > WSI_UNPACKER_LARGE) /* once it was large */
-        wsi_buffer_free(codecs->memory, &unpacker->out);
+        wsi_buffer_free(codecs->arriving, &unpacker->out);
     wsi_inflate_start(&unpacker->inflate);
     unpacker->out.size = unpacker->checked = 0;
     unpacker->tail = 0;
     unpacker->handed = false;
     if (unpacker->out.data || wsi_unpacker_grow(codecs, &unpacker->out, WSI_UNPACKER_PIECE))
         return unpacker;
-    wsi_memory_free(codecs->memory, unpacker, sizeof *unpacker);
+    wsi_memory_free(codecs->arriving, unpacker, sizeof *unpacker);
     return NULL;
 }
 
 /* handed: what is in it is with the program, and stays good until another message is unpacked; so it, and no other,
    becomes the spare one. */
 static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker, bool handed) {
+    if (unpacker && !handed && unpacker->out.capacity > WSI_UNPACKER_LARGE)
+        wsi_buffer_free(codecs->arriving, &unpacker->out);
     if (handed || !codecs->spare) {
         wsi_unpacker *spare = codecs->spare;
         codecs->spare = unpacker;
@@ -5338,8 +5346,8 @@ static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker, b
     }
     if (!unpacker)
         return;
-    wsi_buffer_free(codecs->memory, &unpacker->out);
-    wsi_memory_free(codecs->memory, unpacker, sizeof *unpacker);
+    wsi_buffer_free(codecs->arriving, &unpacker->out);
+    wsi_memory_free(codecs->arriving, unpacker, sizeof *unpacker);
 }
 
 typedef enum wsi_unpacked {
@@ -5409,23 +5417,29 @@ static wsi_context *wsi_context_get(wsi_codecs *codecs, wsi_context **context) {
     return *context;
 }
 
+/* How much of an unfinished message has been unpacked, and one byte; 0: there is none. */
+static size_t wsi_context_unpacked(const wsi_context *context) {
+    return context && context->unpacker ? context->unpacker->out.size + 1 : 0;
+}
+
 static void wsi_context_free(wsi_codecs *codecs, wsi_context **place) {
     wsi_context *context = *place;
     if (!context)
         return;
     wsi_unpacker_give_back(codecs, context->unpacker, false);
-    wsi_memory_free(codecs->memory, context->history, context->history_capacity);
+    wsi_memory_free(context->history_memory, context->history, context->history_capacity);
     wsi_memory_free(codecs->memory, context->packer.deflate, context->packer.size);
     wsi_memory_free(codecs->memory, context, sizeof *context);
     *place = NULL;
 }
 
 /* Room for the history: a window, and a quarter of one so that it need not move for each message. */
-static bool wsi_context_history(wsi_codecs *codecs, wsi_context *context, uint8_t window_bits) {
+static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_t window_bits) {
     size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
     if (context->history)
         return true;
-    context->history = (uint8_t *)wsi_memory_resize(codecs->memory, NULL, 0, capacity);
+    context->history_memory = memory;
+    context->history = (uint8_t *)wsi_memory_resize(memory, NULL, 0, capacity);
     context->history_capacity = context->history ? capacity : 0;
     return context->history != NULL;
 }
@@ -5490,8 +5504,8 @@ static bool wsi_packer_run(wsi_codecs *codecs, wsi_packer *packer, const void *d
 
 static void wsi_codecs_free(wsi_codecs *codecs) {
     if (codecs->spare) {
-        wsi_buffer_free(codecs->memory, &codecs->spare->out);
-        wsi_memory_free(codecs->memory, codecs->spare, sizeof *codecs->spare);
+        wsi_buffer_free(codecs->arriving, &codecs->spare->out);
+        wsi_memory_free(codecs->arriving, codecs->spare, sizeof *codecs->spare);
     }
     if (codecs->packer) {
         wsi_memory_free(codecs->memory, codecs->packer->deflate, codecs->packer->size);
@@ -5503,6 +5517,8 @@ static void wsi_codecs_free(wsi_codecs *codecs) {
 }
 
 #else
+
+static size_t wsi_context_unpacked(const struct wsi_context *context) { return context ? 1 : 0; }
 
 static void wsi_context_free(wsi_codecs *codecs, struct wsi_context **context) { (void)codecs, (void)context; }
 
@@ -5651,7 +5667,7 @@ static bool wsi_engine_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_
     int level = wsi_packer_level(config->level);
     if ((agreed->keep_in || agreed->keep_out)
         && (!wsi_context_get(codecs, &e->context)
-            || (agreed->keep_in && !wsi_context_history(codecs, e->context, agreed->in_bits))
+            || (agreed->keep_in && !wsi_context_history(codecs->memory, e->context, agreed->in_bits))
             || (agreed->keep_out
                 && !wsi_packer_prepare(codecs, &e->context->packer, level, agreed->out_bits, true)))) {
         wsi_context_free(codecs, &e->context);
@@ -6127,8 +6143,10 @@ static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *d
     bool first = e->first;
     ws_type type = (ws_type)e->type;
     e->first = false;
-    if (last)
+    if (last) {
         e->type = 0;
+        e->ended = true;
+    }
     if (e->state != WSI_OPEN) /* closing: what still comes is dropped */
         return WSI_STEP_AGAIN;
     if (e->chunks) {
@@ -6169,7 +6187,7 @@ static bool wsi_engine_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
     if (!wsi_context_get(codecs, &e->context))
         return false;
     e->context->unpacker = unpacker;
-    return !e->chunks || wsi_context_history(codecs, e->context, wsi_engine_in_bits(e));
+    return !e->chunks || wsi_context_history(codecs->arriving, e->context, wsi_engine_in_bits(e));
 }
 
 static void wsi_engine_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool handed) {
@@ -6184,6 +6202,7 @@ static wsi_unpacker *wsi_engine_unpacker(wsi_engine *e) {
     wsi_unpacker *unpacker = e->context ? e->context->unpacker : NULL;
     if (!unpacker && e->context && !e->keep_in)
         e->context->history_size = 0;
+    e->env->codecs->asking = e;
     if (!unpacker)
         return wsi_unpacker_lend(e->env->codecs);
     if (unpacker->handed) { /* what the program had is history now */
@@ -6676,7 +6695,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     engine->env.subprotocols = given->subprotocols;
     engine->env.origins = given->origins;
     engine->env.deflate = given->memory || !given->deflate || given->deflate->off ? NULL : given->deflate;
-    engine->codecs.memory = &engine->memory;
+    engine->codecs.memory = engine->codecs.arriving = &engine->memory;
     engine->env.codecs = &engine->codecs;
     wsi_engine_start(&engine->core, &engine->env, 0);
     if (!wsi_engine_own_memory(engine, given) || !config || !wsi_engine_own_config(config))
@@ -8822,6 +8841,7 @@ typedef struct wsi_hooks { /* set by those that have connections */
     void (*shutdown)(ws_loop *loop); /* close everything */
     void (*finish)(ws_loop *loop);   /* drop everything */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
+    bool (*relieve)(ws_loop *loop);  /* give up something that has begun to arrive; false: there is nothing */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
@@ -8839,6 +8859,9 @@ typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
 
 struct ws_loop {
     wsi_memory memory;
+    wsi_memory arriving; /* of it, for what has begun to arrive: see max_unfinished */
+    size_t max_unfinished;
+    ws_conn *stalest, *freshest; /* those that hold some of it, by when that last grew */
     wsi_ready *ready[WSI_KINDS]; /* set by those that have such sources */
     uint64_t now;
     uint64_t (*clock)(void *user);
@@ -9325,6 +9348,14 @@ static void wsi_loop_choose(ws_loop *loop, ws_poller poller, bool keeps) {
         (void)wsi_poll_open(&loop->poll);
 }
 
+/* Beyond max_unfinished others make room; one that is alone may have what there is. */
+static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, size_t new_size) {
+    ws_loop *loop = (ws_loop *)user;
+    while (new_size > old_size && loop->arriving.used + (new_size - old_size) > loop->max_unfinished
+           && loop->hooks.relieve(loop)) {}
+    return wsi_memory_resize(&loop->memory, block, old_size, new_size);
+}
+
 /* wakes: other threads may post; a blocking client's loop has nobody who could. */
 static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
@@ -9338,7 +9369,12 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     if (!loop)
         return NULL;
     loop->memory = memory;
+    loop->max_unfinished = all.max_unfinished ? all.max_unfinished : memory.limit / 4;
+    all.allocator.resize = wsi_loop_resize_arriving;
+    all.allocator.user = loop;
+    wsi_memory_init(&loop->arriving, all.allocator, SIZE_MAX);
     loop->codecs.memory = &loop->memory;
+    loop->codecs.arriving = &loop->arriving;
     loop->virtual_now = 1000;
     loop->clock = all.clock ? all.clock : all.virtual_clock ? wsi_loop_virtual_clock : wsi_platform_clock;
     loop->clock_user = all.clock ? all.clock_user : loop;
@@ -9425,7 +9461,7 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 >> CONNECTION =============================================================================
    Engine, transport and send queue; rooms' deliveries arrive here. Calls MEMORY, FRAME, ENGINE,
    PLATFORM, TCP, TLS, POLL, LOOP. Prefixes: wsi_conn_, and beneath it wsi_block_, wsi_queue_,
-   wsi_endpoint_ (what servers and clients have in common).
+   wsi_hold_ (what has begun to arrive), wsi_endpoint_ (what servers and clients have in common).
 
    Sending: what a connection's own callback sends is gathered in the loop's one gather buffer
    and leaves when the loop is done with the connection. What others send it, broadcasts above
@@ -10406,6 +10442,111 @@ static void wsi_conn_release_later(ws_conn *conn) {
 
 /* --- receiving --- */
 
+typedef struct wsi_hold { /* stands before the bytes that are held */
+    ws_conn *next, *previous; /* in the loop's list; next is fresher */
+    size_t mark;              /* what was held when it last counted as grown */
+} wsi_hold;
+
+static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)conn->engine.held.data - 1; }
+
+static void wsi_hold_unlink(ws_loop *loop, ws_conn *conn) {
+    wsi_hold *hold = wsi_hold_of(conn);
+    if (hold->previous)
+        wsi_hold_of(hold->previous)->next = hold->next;
+    else
+        loop->stalest = hold->next;
+    if (hold->next)
+        wsi_hold_of(hold->next)->previous = hold->previous;
+    else
+        loop->freshest = hold->previous;
+}
+
+static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
+    wsi_hold *hold = wsi_hold_of(conn);
+    hold->next = NULL;
+    hold->previous = loop->freshest;
+    if (loop->freshest)
+        wsi_hold_of(loop->freshest)->next = conn;
+    else
+        loop->stalest = conn;
+    loop->freshest = conn;
+}
+
+/* Makes room for exactly so many bytes; others may have to make it. */
+static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_buffer *held = &conn->engine.held;
+    wsi_hold *hold = held->data ? wsi_hold_of(conn) : NULL;
+    loop->codecs.asking = &conn->engine;
+    hold = (wsi_hold *)wsi_memory_resize(&loop->arriving, hold, hold ? sizeof *hold + held->capacity : 0,
+                                         sizeof *hold + capacity);
+    if (!hold)
+        return false;
+    if (!held->data) {
+        held->data = (uint8_t *)(hold + 1);
+        hold->mark = 0;
+        wsi_hold_link(loop, conn);
+    }
+    held->data = (uint8_t *)(hold + 1);
+    held->capacity = capacity;
+    return true;
+}
+
+static void wsi_hold_free(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_buffer *held = &conn->engine.held;
+    if (!held->data)
+        return;
+    wsi_hold_unlink(loop, conn);
+    wsi_memory_free(&loop->arriving, wsi_hold_of(conn), sizeof(wsi_hold) + held->capacity);
+    memset(held, 0, sizeof *held);
+}
+
+/* A sixteenth more is growth: who wants to stay fresh without an end in sight has to send more and more. Or one has
+   ended, and another begun: then what is unfinished does not lie where the window begins. */
+static void wsi_hold_grown(ws_conn *conn, size_t size, size_t unpacked) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_engine *engine = &conn->engine;
+    wsi_hold *hold = wsi_hold_of(conn);
+    size_t start = engine->message_size ? loop->window.message : loop->window.pos;
+    bool another = engine->chunks || engine->ended || (start && !unpacked);
+    engine->ended = false;
+    if (size + unpacked <= hold->mark + hold->mark / 16 && !another)
+        return;
+    hold->mark = size + unpacked;
+    wsi_hold_unlink(loop, conn);
+    wsi_hold_link(loop, conn);
+}
+
+/* There is no memory for what it sends: an open one is closed with 1013, a request gets 503. */
+WSI_RARE void wsi_conn_overload(ws_conn *conn) {
+    wsi_engine *engine = &conn->engine;
+    if (!wsi_conn_is_client(conn) && engine->state == WSI_HEAD)
+        (void)wsi_engine_bad_head(engine, &wsi_conn_loop(conn)->window, 503);
+    (void)wsi_engine_fail(engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+    engine->error = WS_ERROR_MEMORY;
+    wsi_conn_doom(conn);
+    wsi_conn_flush(conn);
+}
+
+WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
+    ws_conn *conn = loop->stalest;
+    bool body;
+    if (conn && &conn->engine == loop->codecs.asking)
+        conn = wsi_hold_of(conn)->next;
+    if (!conn)
+        return false;
+    body = conn->engine.state == WSI_BODY;
+    if (conn->engine.state != WSI_CLOSED)
+        wsi_conn_overload(conn);
+    if (body)
+        wsi_conn_endpoint(conn)->leave(conn); /* and with it the request's head */
+    wsi_hold_free(conn);
+    wsi_context_free(&loop->codecs, &conn->engine.context);
+    conn->engine.deflate = false;
+    return true;
+}
+
 /* Keeps what is unfinished in the window, in memory of the connection's own. */
 WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
@@ -10413,19 +10554,21 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
     size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
-    if (!unfinished) {
-        wsi_buffer_free(&loop->memory, held);
+    size_t unpacked = wsi_context_unpacked(engine->context);
+    if (!unfinished && !unpacked && engine->state != WSI_BODY) {
+        wsi_hold_free(conn);
         return true;
     }
     if (loop->window.base != held->data && held->capacity <= unfinished
-        && !wsi_buffer_resize(&loop->memory, held, unfinished + ahead + 1))
+        && !wsi_hold_resize(conn, unfinished + ahead + 1))
         return false;
     wsi_engine_keep(engine, &loop->window, held->data);
     held->size = unfinished;
+    wsi_hold_grown(conn, unfinished, unpacked);
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
         conn->paused = true; /* it asks more and more before it has its answer */
     if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* a large message is over: give back */
-        (void)wsi_buffer_resize(&loop->memory, held, unfinished + 1);
+        (void)wsi_hold_resize(conn, unfinished + 1);
     return true;
 }
 
@@ -10458,11 +10601,8 @@ WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) 
     wsi_window_restore(&loop->window);
     if (loop->gather_owner == conn)
         wsi_conn_flush_now(loop, conn, plain); /* before the window's bytes move: replies may lie among them */
-    if ((conn->engine.held.data || wsi_engine_unfinished(&conn->engine, &loop->window)) && !wsi_conn_hold(conn)) {
-        (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-        wsi_conn_doom(conn);
-        wsi_conn_flush(conn);
-    }
+    if ((conn->engine.held.data || loop->window.pos != loop->window.end || conn->engine.type) && !wsi_conn_hold(conn))
+        wsi_conn_overload(conn);
 }
 
 /* Whether it is to wait: what it is sent piles up. */
@@ -10500,7 +10640,7 @@ static bool wsi_conn_make_room(ws_conn *conn) {
         ahead = engine->left > loop->receive.capacity ? (size_t)engine->left : loop->receive.capacity;
     if (room >= ahead || room >= WSI_SMALL)
         return true;
-    return wsi_buffer_resize(&loop->memory, held, held->size + ahead + 1);
+    return wsi_hold_resize(conn, held->size + ahead + 1);
 }
 
 /* A peer that ended its stream asks for nothing more, but may still read: the connection ends behind the last answer
@@ -10533,8 +10673,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     if (kept > WSI_SMALL) {
         into = held;
         if (!wsi_conn_make_room(conn)) {
-            (void)wsi_engine_fail(&conn->engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-            wsi_conn_doom(conn);
+            wsi_conn_overload(conn);
             return false;
         }
     }
@@ -10819,7 +10958,7 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     wsi_queue_clear(loop, &conn->queue);
     if (conn->extra)
         wsi_queue_clear(loop, &conn->extra->later);
-    wsi_buffer_free(&loop->memory, &conn->engine.held);
+    wsi_hold_free(conn);
     wsi_context_free(&loop->codecs, &conn->engine.context);
     conn->blocked = conn->filled = false;
     conn->crossed = 0;
@@ -10922,7 +11061,7 @@ static void wsi_conn_end(ws_conn *conn) {
         wsi_conn_say_close(conn);
         conn->over = true;
         conn->paused = conn->filled = conn->wants_drain = false;
-        wsi_buffer_free(&loop->memory, &conn->engine.held);
+        wsi_hold_free(conn);
         wsi_context_free(&loop->codecs, &conn->engine.context);
         conn->engine.deflate = false;
         wsi_conn_flush(conn);
@@ -11061,7 +11200,7 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
 }
 
 static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_shutdown, wsi_endpoint_finish,
-                                             wsi_conn_release,
+                                             wsi_conn_release, wsi_hold_relieve,
                                              {wsi_alarm_fire, wsi_conn_fire, wsi_endpoint_fire}};
 
 /* What a server and a client begin with: room for the endpoint's timer, and for records. */
@@ -14325,7 +14464,8 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
 /* Its connection ends. Who waits for an answer is told, and so is the program. */
 static void wsi_server_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
-    bool told = kept && kept->pending.answered, late = conn->engine.error == WS_ERROR_TIMEOUT;
+    bool told = kept && kept->pending.answered;
+    int status = conn->engine.error == WS_ERROR_TIMEOUT ? 408 : conn->engine.error == WS_ERROR_MEMORY ? 503 : 0;
     wsi_stage stage = kept ? kept->request.stage : WSI_OVER;
     if (!kept)
         return;
@@ -14333,8 +14473,10 @@ static void wsi_server_abandon(ws_conn *conn) {
     if (stage == WSI_KEPT && !told && kept->abandoned)
         kept->abandoned(&kept->request, kept->abandoned_user);
     conn->engine.env->request = kept->head;
-    if (!conn->broken && (stage == WSI_KEPT || (stage == WSI_WAITING && late)))
-        wsi_engine_status(&conn->engine, &wsi_conn_loop(conn)->window, stage == WSI_KEPT ? 503 : 408);
+    if (stage == WSI_WAITING)
+        wsi_conn_loop(conn)->arriving.used -= kept->size;
+    if (!conn->broken && (stage == WSI_KEPT || (stage == WSI_WAITING && status)))
+        wsi_engine_status(&conn->engine, &wsi_conn_loop(conn)->window, stage == WSI_KEPT ? 503 : status);
     wsi_kept_free(kept);
 }
 
@@ -14767,6 +14909,7 @@ static int wsi_server_judge(ws_request *request) {
 
 /* The body of a request came whole. */
 static void wsi_server_body(wsi_kept *kept, ws_message body) {
+    kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
     kept->request.body = body;
     wsi_server_call(&kept->request);
@@ -14785,6 +14928,7 @@ static void wsi_server_http(ws_request *request) {
     } else if (!request->head->chunked && !request->head->content_length) {
         wsi_server_call(request);
     } else if (wsi_kept_new(request, WSI_WAITING)) {
+        request->server->endpoint.loop->arriving.used += wsi_kept_of(conn)->size; /* until the body is there */
         wsi_engine_want_body(&conn->engine, window);
         wsi_conn_tick(conn);
     } else {
@@ -14904,7 +15048,7 @@ static void wsi_server_header(ws_loop *loop, wsi_source *source, unsigned ready)
         || wsi_tcp_read(&source->link, data + before, size) != (ptrdiff_t)size) {
         wsi_conn_break(conn, got < 0 ? WS_ERROR_CLOSED : WS_ERROR_HANDSHAKE);
     } else if (!whole) {
-        if (!wsi_buffer_reserve(&loop->memory, held, size)) {
+        if (!wsi_hold_resize(conn, before + size + 1)) {
             wsi_conn_break(conn, WS_ERROR_MEMORY);
             return;
         }
@@ -14912,7 +15056,7 @@ static void wsi_server_header(ws_loop *loop, wsi_source *source, unsigned ready)
         held->size += size;
     } else {
         int descriptor = source->link.descriptor;
-        wsi_buffer_free(&loop->memory, held);
+        wsi_hold_free(conn);
         if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
             wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
         } else if ((peer[0] && !wsi_conn_keep_peer(conn, peer)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
