@@ -578,11 +578,13 @@ typedef struct ws_client_config {
     const char *origin;         /* NULL: none, no browser is speaking (RFC 6455 4.1) */
     const char *proxy;          /* "http://user:password@host:3128": tunnel by CONNECT (RFC 9110 9.3.6) */
     const char *unix_path;      /* connect to this Unix socket; the URL gives Host and target */
-    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s */
+    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s. All addresses of the name, up to
+                                   64, are tried in it; in a loop, 16 names at a time are looked up */
     uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
-    uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled with each failure */
-    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first. Each is shortened
-                                   by up to half, at random */
+    uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled each time */
+    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first. It follows at once on a close
+                                   with 1008 and a refusal with 4xx. Each is shortened by up to half, at random */
+    uint32_t stable_ms;         /* once a connection has lasted so long, the next pause is the first again: 10 s */
     int max_redirects;          /* 5; -1: none are followed */
     bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, in clear; else it is refused */
     ws_tls_config tls;          /* for wss: */
@@ -4480,24 +4482,19 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
     return true;
 }
 
-/* RFC 7617 2: not even escaped. */
-static bool wsi_url_has_controls(wsi_slice text) {
+/* What Basic credentials cannot carry, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
+static const char *wsi_url_credentials(wsi_slice text) {
+    bool user = true; /* and behind a colon, the password */
     size_t i;
     for (i = 0; i + 2 < text.size; i++) {
         int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
+        user = user && text.data[i] != ':';
         if (value < ' ' || value == 0x7f)
-            return true;
+            return "has user information with control characters";
+        if (user && value == ':')
+            return "has a user name with a colon (%3A), where the password would begin (RFC 7617)";
     }
-    return false;
-}
-
-/* RFC 7617 2: behind a colon, escaped or not, the password begins. */
-static bool wsi_url_user_has_colon(wsi_slice text) {
-    size_t i;
-    for (i = 0; i + 2 < text.size && text.data[i] != ':'; i++)
-        if (text.data[i] == '%' && text.data[i + 1] == '3' && wsi_text_lower(text.data[i + 2]) == 'a')
-            return true;
-    return false;
+    return NULL;
 }
 
 /* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
@@ -4516,14 +4513,14 @@ static bool wsi_url_host(wsi_slice host, bool literal) {
 /* The part between "//" and the path. */
 static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
+    const char *problem;
     bool literal;
     if (wsi_http_until(&rest, '@', &url->credentials)) {
         if (!wsi_url_chars(url->credentials, ":"))
             return "has user information with characters that must be percent-encoded";
-        if (wsi_url_has_controls(url->credentials))
-            return "has user information with control characters";
-        if (wsi_url_user_has_colon(url->credentials))
-            return "has a user name with a colon (%3A), which Basic credentials cannot carry (RFC 7617)";
+        problem = wsi_url_credentials(url->credentials);
+        if (problem)
+            return problem;
         text = rest;
     }
     if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
@@ -7325,12 +7322,13 @@ static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t si
 
 /* --- a client's names and addresses --- */
 
-typedef struct wsi_address {
-    struct sockaddr_storage address;
-    socklen_t size;
+typedef union wsi_address { /* small, so that all addresses of a name fit into one datagram anywhere */
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
 } wsi_address;
 
-enum { WSI_MAX_ADDRESSES = 8 };
+enum { WSI_MAX_ADDRESSES = 64 }; /* of one name; further ones are not tried */
 
 typedef struct wsi_addresses {
     int error; /* of getaddrinfo */
@@ -7349,35 +7347,33 @@ static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi
     found->error = getaddrinfo(host, service, &hints, &addresses);
     if (found->error)
         return false;
-    for (next = addresses; next && found->count < WSI_MAX_ADDRESSES; next = next->ai_next) {
-        wsi_address *address = &found->list[found->count++];
-        memcpy(&address->address, next->ai_addr, next->ai_addrlen);
-        address->size = next->ai_addrlen;
-    }
+    for (next = addresses; next && found->count < WSI_MAX_ADDRESSES; next = next->ai_next)
+        if (next->ai_addrlen <= sizeof *found->list)
+            memcpy(&found->list[found->count++], next->ai_addr, next->ai_addrlen);
     freeaddrinfo(addresses);
     return true;
 }
 
-typedef struct wsi_lookup { /* belongs to the thread */
+typedef struct wsi_question { /* belongs to the thread */
     int descriptor;
     uint16_t port;
     char host[256];
-} wsi_lookup;
+} wsi_question;
 
 /* getaddrinfo cannot be interrupted: the thread shares nothing with the loop but a socket pair, so
    that the loop may lose interest at any time. */
 static void *wsi_platform_look_up_thread(void *argument) {
-    wsi_lookup *lookup = (wsi_lookup *)argument;
+    wsi_question *question = (wsi_question *)argument;
     wsi_addresses found;
     memset(&found, 0, sizeof found);
-    (void)wsi_platform_look_up(lookup->host, lookup->port, 0, &found);
-    (void)send(lookup->descriptor, &found, sizeof found, WSI_PLATFORM_SEND_FLAGS);
-    (void)close(lookup->descriptor);
-    (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0); /* libc's: the loop's is not for threads */
+    (void)wsi_platform_look_up(question->host, question->port, 0, &found);
+    (void)send(question->descriptor, &found, sizeof found, WSI_PLATFORM_SEND_FLAGS);
+    (void)close(question->descriptor);
+    (void)wsi_memory_default(NULL, question, sizeof *question, 0); /* libc's: the loop's is not for threads */
     return NULL;
 }
 
-static bool wsi_platform_start_thread(wsi_lookup *lookup) {
+static bool wsi_platform_start_thread(wsi_question *question) {
     pthread_t thread;
     pthread_attr_t detached;
     sigset_t all, before;
@@ -7388,7 +7384,7 @@ static bool wsi_platform_start_thread(wsi_lookup *lookup) {
     started = pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0
               && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
     if (started) {
-        started = pthread_create(&thread, &detached, wsi_platform_look_up_thread, lookup) == 0;
+        started = pthread_create(&thread, &detached, wsi_platform_look_up_thread, question) == 0;
         (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     (void)pthread_attr_destroy(&detached);
@@ -7397,21 +7393,21 @@ static bool wsi_platform_start_thread(wsi_lookup *lookup) {
 
 /* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or -1. */
 static int wsi_platform_look_up_later(const char *host, uint16_t port) {
-    wsi_lookup *lookup = (wsi_lookup *)wsi_memory_default(NULL, NULL, 0, sizeof *lookup);
+    wsi_question *question = (wsi_question *)wsi_memory_default(NULL, NULL, 0, sizeof *question);
     int ends[2];
-    if (!lookup || strlen(host) >= sizeof lookup->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
-        (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0);
+    if (!question || strlen(host) >= sizeof question->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
+        (void)wsi_memory_default(NULL, question, sizeof *question, 0);
         return -1;
     }
-    strcpy(lookup->host, host);
-    lookup->port = port;
-    lookup->descriptor = ends[1];
+    strcpy(question->host, host);
+    question->port = port;
+    question->descriptor = ends[1];
     if (wsi_platform_prepare(ends[0]) && wsi_platform_no_sigpipe(ends[1]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0
-        && wsi_platform_start_thread(lookup))
+        && wsi_platform_start_thread(question))
         return ends[0];
     (void)close(ends[0]);
     (void)close(ends[1]);
-    (void)wsi_memory_default(NULL, lookup, sizeof *lookup, 0);
+    (void)wsi_memory_default(NULL, question, sizeof *question, 0);
     return -1;
 }
 
@@ -7425,20 +7421,30 @@ static bool wsi_platform_is_ipv6(const char *host, size_t size) {
 }
 
 /* Begins to connect. Returns the descriptor, or -1 and errno. */
-static int wsi_platform_connect(const wsi_address *address) {
-    const struct sockaddr *name = (const struct sockaddr *)&address->address;
+static int wsi_platform_connect_to(const struct sockaddr *name, size_t size) {
     int descriptor = socket(name->sa_family, SOCK_STREAM, 0), on = 1, error;
     if (descriptor < 0)
         return -1;
     if (wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor)
         && (name->sa_family == AF_UNIX
             || setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0)
-        && (connect(descriptor, name, address->size) == 0 || errno == EINPROGRESS || errno == EINTR))
+        && (connect(descriptor, name, (socklen_t)size) == 0 || errno == EINPROGRESS || errno == EINTR))
         return descriptor;
     error = errno;
     (void)close(descriptor);
     errno = error;
     return -1;
+}
+
+static int wsi_platform_connect(const wsi_address *to) {
+    return wsi_platform_connect_to(&to->any, to->any.sa_family == AF_INET6 ? sizeof to->ipv6 : sizeof to->ipv4);
+}
+
+static int wsi_platform_connect_unix(const char *path) {
+    struct sockaddr_un address;
+    errno = ENAMETOOLONG;
+    return wsi_platform_unix(path, &address)
+               ? wsi_platform_connect_to((const struct sockaddr *)&address, sizeof address) : -1;
 }
 
 /* Sent bytes that wait in the system for a peer that takes no more at present. 0: none, or it does not tell. */
@@ -8830,6 +8836,13 @@ typedef struct wsi_watch { /* a descriptor of the program */
     void *user;
 } wsi_watch;
 
+enum { WSI_LOOKUPS = 16 };
+
+typedef struct wsi_lookup { /* of a name, in a thread; it may take longer than the client lives that began it */
+    wsi_source source;      /* first; free as long as it is not watched */
+    struct wsi_client *client; /* NULL: gone */
+} wsi_lookup;
+
 typedef struct wsi_post {
     void (*function)(void *argument); /* NULL: ws_shutdown */
     void *argument;
@@ -8884,6 +8897,8 @@ struct ws_loop {
     ws_id deadline;     /* of ws_shutdown */
     uint64_t deadline_at;
     wsi_watch *watches;
+    wsi_lookup lookups[WSI_LOOKUPS];
+    struct wsi_client *line, *line_end; /* clients that wait for one of those */
     wsi_source wake;
     int wake_in;
 
@@ -9411,6 +9426,9 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     for (i = 0; i < loop->slot_count; i++)
         if (loop->slots[i].alarm)
             wsi_alarm_free(loop, &loop->slots[i]);
+    for (i = 0; i < WSI_LOOKUPS; i++)
+        if (loop->lookups[i].source.link.interest) /* its thread answers to nobody */
+            (void)close(loop->lookups[i].source.link.descriptor);
     wsi_memory_free(&loop->memory, loop->slots, loop->slot_capacity * sizeof *loop->slots);
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
     wsi_buffer_free(&loop->memory, &loop->receive);
@@ -11591,13 +11609,18 @@ typedef struct wsi_client {
     size_t body;             /* where that begins */
     wsi_addresses *found;    /* while connecting */
     size_t next_address;
-    wsi_source lookup;       /* while resolving */
+    wsi_lookup *lookup;      /* until its answer comes, whatever becomes of the attempt; or NULL */
+    char asked[256];         /* the host it is about, and the port */
+    uint64_t asked_port;
+    struct wsi_client *before, *behind; /* in the line for a look-up */
     uint64_t deadline;       /* of resolving and connecting */
+    uint64_t opened;         /* when */
     uint32_t pause;          /* before the next attempt */
     int redirects;
     uint8_t phase;
     bool blocking, bare;     /* bare: a redirect led elsewhere; what is for one server stays here */
     bool redirected, hopeless; /* hopeless: another attempt cannot do better */
+    bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
     wsi_sentence why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
     void *wire;              /* of a test client; freed by end_wire */
@@ -11762,6 +11785,7 @@ static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned rea
     status = got > 0 ? wsi_client_proxy_answer(client, (size_t)got) : -1;
     if (status < 0)
         return;
+    client->unwelcome = status >= 400 && status < 500;
     if (status == 407) {
         wsi_client_proxy_fail(client, "wants other credentials (407)");
     } else if (status < 200 || status > 299) {
@@ -11842,7 +11866,9 @@ static void wsi_client_connect_next(wsi_client *client, int error) {
     while (client->next_address < client->found->count) {
         uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
         size_t count = client->found->count - client->next_address;
-        int descriptor = wsi_platform_connect(&client->found->list[client->next_address++]);
+        int descriptor = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path)
+                                                  : wsi_platform_connect(&client->found->list[client->next_address]);
+        client->next_address++;
         if (descriptor < 0) {
             error = errno;
             continue;
@@ -11891,33 +11917,94 @@ static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned rea
 
 /* --- resolving --- */
 
-static void wsi_client_end_lookup(wsi_client *client) {
-    if (client->lookup.link.descriptor < 0)
-        return;
-    (void)wsi_poll_set(&client->endpoint.loop->poll, &client->lookup, WS_NONE);
-    wsi_tcp_close(&client->lookup.link);
+static const wsi_url *wsi_client_next_place(const wsi_client *client) {
+    return client->proxy.host.data ? &client->proxy : &client->where;
 }
 
 static void wsi_client_unresolved(wsi_client *client, const char *why) {
-    wsi_slice host = client->proxy.host.data ? client->proxy.host : client->where.host;
+    wsi_slice host = wsi_client_next_place(client)->host;
     wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
                                              (int)host.size, host.data, why));
 }
 
-static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_client *client = (wsi_client *)(void *)((char *)source - offsetof(wsi_client, lookup));
-    ptrdiff_t got = wsi_tcp_read(&source->link, (uint8_t *)client->found, sizeof *client->found);
-    (void)loop;
-    (void)ready;
-    if (got == 0)
+static void wsi_client_join_line(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    client->before = loop->line_end;
+    client->behind = NULL;
+    *(client->before ? &client->before->behind : &loop->line) = client;
+    loop->line_end = client;
+    client->in_line = true;
+}
+
+static void wsi_client_leave_line(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    if (!client->in_line)
         return;
-    wsi_client_end_lookup(client);
-    if (got != (ptrdiff_t)sizeof *client->found)
+    *(client->before ? &client->before->behind : &loop->line) = client->behind;
+    *(client->behind ? &client->behind->before : &loop->line_end) = client->before;
+    client->in_line = false;
+}
+
+/* A resolver that hangs must not cost a thread for each attempt: there are so many look-ups in a loop, at most one of
+   them for each client, and who finds none free waits in line. */
+static void wsi_client_look_up(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    const wsi_url *to = wsi_client_next_place(client);
+    wsi_lookup *lookup = loop->lookups, *end = lookup + WSI_LOOKUPS;
+    while (lookup < end && lookup->source.link.interest)
+        lookup++;
+    if (lookup == end) {
+        wsi_client_join_line(client);
+        return;
+    }
+    memcpy(client->asked, to->host.data, to->host.size);
+    client->asked[to->host.size] = 0;
+    client->asked_port = to->port;
+    lookup->source.link.kind = WSI_KIND_LOOKUP;
+    lookup->source.link.descriptor = wsi_platform_look_up_later(client->asked, (uint16_t)to->port);
+    if (lookup->source.link.descriptor >= 0 && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
+        lookup->client = client;
+        client->lookup = lookup;
+        return;
+    }
+    wsi_tcp_close(&lookup->source.link);
+    wsi_client_unresolved(client, "no descriptor or thread can be had");
+}
+
+/* The answer goes to whichever attempt of the client waits now; if that asks for another name, it asks anew. */
+static void wsi_client_take_answer(wsi_client *client, ptrdiff_t got) {
+    const wsi_url *to = wsi_client_next_place(client);
+    client->lookup = NULL;
+    if (!wsi_text_is(to->host, client->asked) || to->port != client->asked_port)
+        wsi_client_look_up(client);
+    else if (got != (ptrdiff_t)sizeof *client->found)
         wsi_client_unresolved(client, "the look-up was lost");
     else if (client->found->error || !client->found->count)
         wsi_client_unresolved(client, gai_strerror(client->found->error));
     else
         wsi_client_connect_next(client, 0);
+}
+
+static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_lookup *lookup = (wsi_lookup *)(void *)source;
+    wsi_client *client = lookup->client;
+    bool waits = client && client->phase == WSI_PHASE_RESOLVING && !client->conn->broken;
+    ptrdiff_t got = waits ? wsi_tcp_read(&source->link, (uint8_t *)client->found, sizeof *client->found) : -1;
+    (void)ready;
+    if (got == 0)
+        return;
+    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+    wsi_tcp_close(&source->link);
+    lookup->client = NULL;
+    if (waits)
+        wsi_client_take_answer(client, got);
+    else if (client)
+        client->lookup = NULL;
+    while (loop->line && !source->link.interest) {
+        client = loop->line;
+        wsi_client_leave_line(client);
+        wsi_client_look_up(client);
+    }
 }
 
 /* RFC 6761 6.3: these never leave the machine. */
@@ -11930,28 +12017,24 @@ static bool wsi_client_is_local(wsi_slice host) {
 }
 
 static void wsi_client_resolve(wsi_client *client) {
-    ws_loop *loop = client->endpoint.loop;
-    const wsi_url *to = client->proxy.host.data ? &client->proxy : &client->where;
+    const wsi_url *to = wsi_client_next_place(client);
     wsi_addresses *found = client->found;
     char host[256];
     memcpy(host, to->host.data, to->host.size);
     host[to->host.size] = 0;
     if (client->config.unix_path) {
-        struct sockaddr_un *address = (struct sockaddr_un *)(void *)&found->list[0].address;
-        found->count = wsi_platform_unix(client->config.unix_path, address);
-        found->list[0].size = sizeof *address;
+        found->count = 1;
     } else if (wsi_client_is_local(to->host)) {
         (void)wsi_platform_look_up("127.0.0.1", (uint16_t)to->port, AI_NUMERICHOST, found);
         (void)wsi_platform_look_up("::1", (uint16_t)to->port, AI_NUMERICHOST, found);
     } else if (!wsi_platform_look_up(host, (uint16_t)to->port, AI_NUMERICHOST, found)) {
         client->phase = WSI_PHASE_RESOLVING;
-        client->lookup.link.descriptor = wsi_platform_look_up_later(host, (uint16_t)to->port);
-        wsi_timer_set(loop, &client->endpoint.timer, client->deadline);
-        if (client->lookup.link.descriptor < 0 || !wsi_poll_set(&loop->poll, &client->lookup, WS_READ))
-            wsi_client_unresolved(client, "no descriptor or thread can be had");
+        wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
+        if (!client->lookup)
+            wsi_client_look_up(client);
         return;
     }
-    wsi_client_connect_next(client, ENAMETOOLONG);
+    wsi_client_connect_next(client, 0);
 }
 
 /* --- hops and attempts --- */
@@ -12055,7 +12138,7 @@ static void wsi_client_hop(wsi_client *client) {
 
 static void wsi_client_start(wsi_client *client) {
     client->redirects = 0;
-    client->bare = false;
+    client->bare = client->unwelcome = false;
     client->why.text[0] = 0;
     client->phase = WSI_PHASE_RESOLVING;
     if (!wsi_client_go_to(client, wsi_text_z(client->url)))
@@ -12185,6 +12268,7 @@ static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     ws_error error;
+    client->unwelcome = status >= 400 && status < 500;
     wsi_client_cut_body(client);
     if (redirect && client->config.max_redirects >= 0)
         error = wsi_client_redirect(client);
@@ -12205,7 +12289,7 @@ static void wsi_client_opened(wsi_client *client) {
     conn->handler = &client->handler;
     conn->engine.chunks = client->handler.on_chunk != NULL;
     client->phase = WSI_PHASE_OPEN;
-    client->pause = 0;
+    client->opened = client->endpoint.loop->now;
     wsi_conn_takes(conn);
     wsi_conn_tick(conn);
     if (client->handler.on_open)
@@ -12252,7 +12336,7 @@ static void wsi_client_explain(wsi_client *client) {
 static void wsi_client_leave(ws_conn *conn) {
     wsi_client *client = wsi_client_of(conn);
     wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
-    wsi_client_end_lookup(client);
+    wsi_client_leave_line(client);
     wsi_client_forget_addresses(client);
     if (conn->handler)
         return;
@@ -12264,10 +12348,15 @@ static void wsi_client_leave(ws_conn *conn) {
         client->handler.on_error(conn);
 }
 
-/* Doubles with each failure; random, so that a thousand clients do not come back at once. */
+/* Doubles until a connection has lasted; random, so that a thousand clients do not come back at once. */
 static uint64_t wsi_client_next_pause(wsi_client *client) {
-    uint64_t pause = client->pause ? (uint64_t)client->pause * 2 : client->config.reconnect_ms, random = 0;
-    if (pause > client->config.reconnect_max_ms)
+    bool was_open = client->phase == WSI_PHASE_OPEN;
+    uint64_t lasted = client->endpoint.loop->now - client->opened, pause, random = 0;
+    if (was_open && lasted >= client->config.stable_ms)
+        client->pause = 0;
+    pause = client->pause ? (uint64_t)client->pause * 2 : client->config.reconnect_ms;
+    if (pause > client->config.reconnect_max_ms || client->unwelcome
+        || (was_open && client->conn->engine.close_code == WS_CLOSE_POLICY))
         pause = client->config.reconnect_max_ms;
     client->pause = (uint32_t)pause;
     (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* then not random */
@@ -12288,10 +12377,10 @@ static bool wsi_client_gone(ws_conn *conn) {
         return true;
     if (endpoint->returns && !endpoint->ending && !client->hopeless) {
         ws_error error = (ws_error)conn->engine.error;
+        wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + wsi_client_next_pause(client));
         wsi_conn_renew(conn);
         conn->engine.error = (uint8_t)error;
         client->phase = WSI_PHASE_WAITING;
-        wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + wsi_client_next_pause(client));
         return true;
     }
     endpoint->freed = true;
@@ -12339,6 +12428,8 @@ static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_buffer_free(memory, &client->place);
     wsi_buffer_free(memory, &client->answer);
     wsi_tls_release(client->tls);
+    if (client->lookup)
+        client->lookup->client = NULL;
     if (client->wire)
         client->end_wire(client->wire);
     wsi_memory_free(memory, client, sizeof *client);
@@ -12388,6 +12479,7 @@ static void wsi_client_defaults(ws_client_config *config) {
     config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
     if (config->reconnect_max_ms < config->reconnect_ms)
         config->reconnect_max_ms = config->reconnect_ms;
+    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
 }
 
@@ -12428,8 +12520,6 @@ static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_clien
     endpoint->release = wsi_client_release;
     endpoint->fire = wsi_client_fire;
     endpoint->why = &client->why;
-    client->lookup.link.descriptor = -1;
-    client->lookup.link.kind = WSI_KIND_LOOKUP;
     loop->ready[WSI_KIND_DIAL] = wsi_client_connected;
     loop->ready[WSI_KIND_TUNNEL] = wsi_client_tunnelled;
     loop->ready[WSI_KIND_LOOKUP] = wsi_client_resolved;

@@ -810,7 +810,8 @@ static const struct {
 } bodies[] = {
     {"one chunk", "403 No\r\n" CHUNKED "8\r\ngo away!\r\n0\r\n\r\n", "go away!"},
     {"three chunks, an extension, a trailer",
-     "403 No\r\nTransfer-Encoding: Chunked\r\n\r\n3;a=b\r\ngo \r\n4 ; c\r\naway\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n", "go away!"},
+     "403 No\r\nTransfer-Encoding: Chunked\r\n\r\n3;a=b\r\ngo \r\n4 ; c\r\naway\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n",
+     "go away!"},
     {"a chunk with line ends in it",
      "403 No\r\n" CHUNKED "00A\r\n\r\n5\r\n0\r\n\r\n\r\n0\r\n\r\n",
      "\r\n5\r\n0\r\n\r\n"},

@@ -111,7 +111,7 @@ static void test_jitter(void) {
 static void test_reset_pause(void) {
     ws_client_config config = reconnecting(100, 100000);
     int i;
-    if (!test_begin("after a success the pauses begin anew; user, id and log of each opening"))
+    if (!test_begin("after a connection that lasted the pauses begin anew; user, id and log of each opening"))
         return;
     client_start(NULL);
     raw_server *raw = raw_listen();
@@ -130,6 +130,7 @@ static void test_reset_pause(void) {
     CHECK(net.conns[1] == client.conn);
     CHECK_EQ(ws_state(client.conn), WS_OPEN);
     net.log.size = 0;
+    net_wait(10000);
     raw_frames(p, "88<03e8>");
     CHECK_SENT(p, "88<03e8>");
     peer_close(p);
@@ -145,6 +146,7 @@ static void test_reset_pause(void) {
     CHECK_EQ(net.ids[2], client.id);
     CHECK(ws_send_text(client.conn, "again"));
     CHECK_SENT(p, "81\"again\"");
+    net_wait(10000);
     peer_reset(p);
     net_settle();
     net_wait(101);
