@@ -208,7 +208,9 @@ typedef struct ws_limits {
    a connection costs no memory for it between messages: compressor (52 KiB at level 1), decompressor (8 KiB) and a
    message's buffer are the loop's. With context messages become smaller, and each connection holds, with
    W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
-   20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). */
+   20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). A client offers
+   what its config says, and behind that what any server takes; where the server keeps its context although it was
+   asked not to, the client holds up to 40 KiB for what it receives. */
 typedef struct ws_deflate_config {
     bool off;            /* never */
     bool context;        /* each message may refer to those before it (context takeover) */
@@ -457,6 +459,9 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    are asked for: 404 for none, 403 for one that the system keeps from us, 503 without a descriptor. false as above,
    or FILE: no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
+/* The same for a folder whose texts are in this charset, "windows-1252"; "": none is said. ws_files says utf-8. Neither
+   says one of a page (in its first 1,024 bytes) or style sheet that names its own; nor does ws_page. */
+WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 /* --- requests --------------------------------------------------------------------------- */
 
@@ -916,10 +921,10 @@ typedef struct wsi_slice {
 
 typedef struct wsi_request { /* slices of the head */
     wsi_slice head, method, target, authority, path, query;
-    wsi_slice host, origin, key;
+    wsi_slice host, origin, key; /* host: the target's authority, where it has one */
     uint64_t content_length;
     int status; /* why the handshake is refused; 0: it is good */
-    bool http11, keep_alive, chunked, has_length, expects_continue, expects_more;
+    bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not chunked alone */
     bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
 } wsi_request;
 
@@ -4096,7 +4101,7 @@ static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *hos
                                       && *port <= 65535);
 }
 
-/* Origin-form or absolute-form (RFC 9112 3.2.1, 3.2.2), into authority, path, query. */
+/* Origin-form, absolute-form, or the asterisk of OPTIONS (RFC 9112 3.2), into authority, path, query. */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
     uint64_t port;
@@ -4104,7 +4109,7 @@ static bool wsi_http_target(wsi_request *request) {
     for (i = 0; i < rest.size; i++)
         if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
             return false;
-    if (rest.size && rest.data[0] != '/') {
+    if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_text_is(request->method, "OPTIONS"))) {
         if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
             return false;
         if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https")
@@ -4134,6 +4139,24 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
     return text.data[5] == '1' ? 0 : 505;
 }
 
+/* The codings of a body: chunked is the last, or its end cannot be known; others before it are none of ours
+   (RFC 9112 6.1, 6.3). false: it is malformed. */
+static bool wsi_http_codings(wsi_slice list, bool *others) {
+    wsi_slice coding, rest, name;
+    bool chunked = false;
+    while (wsi_text_next(&list, &coding)) {
+        if (chunked)
+            return false;
+        chunked = wsi_text_is_nocase(coding, "chunked");
+        *others = *others || !chunked;
+        rest = name = coding;
+        (void)wsi_http_until(&rest, ';', &name);
+        if (!wsi_text_token(wsi_text_trim(name)))
+            return false;
+    }
+    return chunked;
+}
+
 /* The fields that say where a request belongs and where it ends: each at most once, and never
    both ways of framing a body (RFC 9112 3.2, 6). */
 static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
@@ -4152,7 +4175,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     if (wsi_text_is_nocase(name, "transfer-encoding")) {
         bool first = !request->chunked;
         request->chunked = true;
-        return first && request->http11 && wsi_text_is_nocase(value, "chunked");
+        return first && request->http11 && wsi_http_codings(value, &request->coded);
     }
     if (wsi_text_is_nocase(name, "origin")) {
         bool first = !request->origin.data;
@@ -4162,7 +4185,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     if (wsi_text_is_nocase(name, "expect")) {
         bool known = wsi_text_is_nocase(value, "100-continue");
         request->expects_continue = request->expects_continue || known;
-        request->expects_more = request->expects_more || !known;
+        request->expects_more = request->expects_more || (!known && value.size);
     }
     if (wsi_text_is_nocase(name, "connection")) {
         wsi_slice option;
@@ -4204,8 +4227,10 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
     if (found == WSI_HEADER_BAD || (request->http11 && !request->host.data)
         || (request->chunked && request->has_length))
         return 400;
-    if (request->authority.data && !wsi_text_same_nocase(request->authority, request->host))
-        return 400;
+    if (request->authority.data)
+        request->host = request->authority; /* the field is ignored then (RFC 9112 3.2.2) */
+    if (request->coded)
+        return 501;
     return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
@@ -4241,6 +4266,7 @@ static const char *wsi_http_reason(int status) {
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
     case 505: return "HTTP Version Not Supported";
     default: return "Status";
@@ -4645,7 +4671,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
-#define WSI_HANDSHAKE_EXTENSION 200 /* room for the line of Sec-WebSocket-Extensions */
+#define WSI_HANDSHAKE_EXTENSION 240 /* room for the line of Sec-WebSocket-Extensions */
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
@@ -4671,12 +4697,17 @@ static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *cou
     return *count > before;
 }
 
-/* Takes a token, or the token inside a quoted string, off the front; false: neither. */
+/* Takes a token, or the token inside a quoted string, off the front; false: neither. The word's backslashes, which
+   only quotes allow, are not of the token (RFC 9110 5.6.4). */
 static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) {
     bool quoted = rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
-    while (i < rest->size && wsi_text_token_char(rest->data[i]))
-        i++;
+    while (i < rest->size) {
+        size_t at = quoted && rest->data[i] == '\\' && i + 1 < rest->size ? i + 1 : i;
+        if (!wsi_text_token_char(rest->data[at]))
+            break;
+        i = at + 1;
+    }
     *word = wsi_text(rest->data + (quoted ? 1 : 0), quoted ? i - 1 : i);
     if (quoted && (i == rest->size || rest->data[i++] != '"'))
         return false;
@@ -4734,6 +4765,8 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name
     } else if (wsi_text_is_nocase(name, "sec-websocket-version")) {
         request->version_13 = wsi_text_is(value, "13");
         seen->versions++;
+    } else if (!value.size) { /* gateways add empty lines: they say nothing */
+        return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         if (!wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count))
             seen->bad = true;
@@ -4839,10 +4872,16 @@ typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named 
     uint8_t server_bits, client_bits;
 } wsi_offer;
 
-/* "8" to "15". */
+/* "8" to "15"; there may be backslashes between. */
 static bool wsi_handshake_bits(wsi_slice text, uint8_t *bits) {
+    char digits[3]; /* of three or more no number is good */
     uint64_t value = 0;
-    bool good = text.size && text.data[0] != '0' && wsi_text_number(text, &value) && value >= 8 && value <= 15;
+    size_t i, size = 0;
+    bool good;
+    for (i = 0; i < text.size && size < sizeof digits; i++)
+        if (text.data[i] != '\\')
+            digits[size++] = text.data[i];
+    good = size && digits[0] != '0' && wsi_text_number(wsi_text(digits, size), &value) && value >= 8 && value <= 15;
     *bits = good ? (uint8_t)value : 0;
     return good;
 }
@@ -4948,7 +4987,8 @@ static void wsi_handshake_agreed_line(char *to, const wsi_agreed *agreed, const 
     (void)wsi_handshake_append(to, "\r\n");
 }
 
-/* A client's offer. */
+/* A client's offers: what it wants, and, where that is not so already, what a server fits that passes over parameters
+   (RFC 7692 5.1, 7.1). */
 static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) {
     uint8_t bits = wsi_handshake_window(config);
     to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
@@ -4956,21 +4996,22 @@ static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) 
         to = wsi_handshake_append(to, "; server_no_context_takeover; client_no_context_takeover");
     if (bits < 15)
         to = wsi_handshake_append_bits(to, "; server_max_window_bits=", bits);
+    if (!config->context || bits < 15)
+        to = wsi_handshake_append(to, ", permessage-deflate; client_max_window_bits");
     (void)wsi_handshake_append(to, "\r\n");
 }
 
-/* The answer to it. false: it says what may not be said. */
+/* The answer to them: the last is fit by all that an answer may say. What the server keeps of its messages, we must
+   keep; what we keep is our choice. false: it says what may not be said. */
 static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
     wsi_slice element, second;
     wsi_offer answer;
     uint8_t bits = wsi_handshake_window(config);
     if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
-        || wsi_text_next(&list, &second)
-        || !wsi_handshake_offered(element, &answer, true) || (!config->context && !answer.server_alone)
-        || (bits < 15 && (!answer.server_bits || answer.server_bits > bits)))
+        || wsi_text_next(&list, &second) || !wsi_handshake_offered(element, &answer, true))
         return false;
     agreed->on = true;
-    agreed->keep_in = config->context && !answer.server_alone;
+    agreed->keep_in = !answer.server_alone;
     agreed->keep_out = config->context && !answer.client_alone;
     agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
     agreed->out_bits = wsi_handshake_least(bits, answer.client_bits);
@@ -5013,6 +5054,8 @@ static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, w
         wsi_handshake_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
         wsi_handshake_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
                             "has a wrong Sec-WebSocket-Accept");
+    } else if (!value.size) { /* as in a request */
+        return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         wsi_handshake_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
         wsi_handshake_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
@@ -6070,14 +6113,14 @@ static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *re
     return WSI_STEP_EVENT;
 }
 
-/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it. */
+/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it with its reason. */
 static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t size, ws_event *event) {
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
     if (size == 1 || (size && !wsi_engine_close_code(code)))
         return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
     if (size && !wsi_utf8_valid(payload + 2, size - 2))
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
-    if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size ? 2 : 0)) {
+    if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size)) {
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* emit said why */
         return WSI_STEP_AGAIN;
     }
@@ -6535,7 +6578,8 @@ WS_API const char *ws_error_text(ws_error error) {
 
 /* --- the engine by itself, with buffers of its own --- */
 
-enum { WSI_ENGINE_SPARE = 16 }; /* with fixed memory data leaves place for a close frame */
+enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131 }; /* with fixed memory data leaves place for a close frame of
+                                                             ours; what a control frame of any size may take */
 
 /* Makes room for so many bytes more. */
 static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
@@ -6721,8 +6765,9 @@ WS_API void ws_engine_free(ws_engine *engine) {
 /* Whether so much is unsent that nothing more is read. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
     size_t unsent = engine->out.size - engine->out_sent;
+    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to what comes next */
     if (engine->fixed)
-        return engine->out.capacity - unsent < engine->env.limits.message + 14 + WSI_ENGINE_SPARE;
+        return engine->out.capacity - unsent < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
     return unsent >= engine->env.limits.buffered;
 }
 
@@ -7318,6 +7363,11 @@ static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t si
         got = read(descriptor, data, size);
     } while (got < 0 && errno == EINTR);
     return (ptrdiff_t)got;
+}
+
+/* The first bytes of a file, which is read from there all the same. */
+static ptrdiff_t wsi_platform_peek_file(int descriptor, void *data, size_t size) {
+    return (ptrdiff_t)pread(descriptor, data, size, 0);
 }
 
 /* --- a client's names and addresses --- */
@@ -12281,8 +12331,10 @@ static void wsi_client_refused(wsi_client *client) {
 
 static void wsi_client_opened(wsi_client *client) {
     ws_conn *conn = client->conn;
-    wsi_slice subprotocol = wsi_text_z(wsi_client_header(client, "sec-websocket-protocol", NULL));
-    if (!wsi_conn_keep_texts(conn, subprotocol, NULL, 0)) {
+    const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
+    while (subprotocol && !*subprotocol) /* an empty line is none */
+        subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
+    if (!wsi_conn_keep_texts(conn, wsi_text_z(subprotocol), NULL, 0)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
@@ -13107,7 +13159,7 @@ static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memor
    outlives its callback). Every request passes wsi_server_request.
 */
 
-enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 };
+enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100, WSI_CHARSET = 1024 };
 
 typedef struct wsi_route {
     ws_handler handler;  /* first: a connection's handler leads here */
@@ -13118,6 +13170,7 @@ typedef struct wsi_route {
     char *page, *header; /* a page: its body and "Content-Type: ..." line */
     size_t page_size;
     char *folder;        /* or the files of a folder */
+    char *charset;       /* "; charset=..." of its texts; NULL: UTF-8 */
     ws_hook *function;   /* or what the program answers */
     void *user;
 } wsi_route;
@@ -13758,6 +13811,7 @@ static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
     wsi_memory_free_text(memory, route->header);
     wsi_memory_free_text(memory, route->methods);
     wsi_memory_free_text(memory, route->folder);
+    wsi_memory_free_text(memory, route->charset);
     wsi_memory_free(memory, route->page, route->page_size + 1);
     wsi_memory_free(memory, route, sizeof *route);
 }
@@ -13804,13 +13858,40 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     return wsi_route_add(server, route, !own || route->subprotocols);
 }
 
-/* Text without a charset is UTF-8: what else would a C string hold. */
-static const char *wsi_server_charset(const char *type) {
-    return strncmp(type, "text/", 5) == 0 && !strchr(type, ';') ? "; charset=utf-8" : "";
+static bool wsi_server_begins(wsi_slice text, const char *with) {
+    size_t size = strlen(with);
+    return text.size >= size && wsi_text_is_nocase(wsi_text(text.data, size), with);
 }
 
-static char *wsi_server_content_type(wsi_memory *memory, const char *type) {
-    const char *charset = wsi_server_charset(type);
+/* Whether a page or a style sheet says how it is encoded, which a charset of ours would override (HTML 13.2.3.2, CSS
+   Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
+static bool wsi_server_names_charset(const char *type, wsi_slice text) {
+    bool comment = false, meta = false;
+    if (strcmp(type, "text/html") != 0)
+        return strcmp(type, "text/css") == 0 && wsi_server_begins(text, "@charset \"");
+    if (text.size > WSI_CHARSET)
+        text.size = WSI_CHARSET;
+    for (; text.size; text.data++, text.size--) {
+        if (comment || wsi_server_begins(text, "<!--"))
+            comment = !wsi_server_begins(text, "-->");
+        else if (wsi_server_begins(text, "<meta"))
+            meta = true;
+        else if (*text.data == '>')
+            meta = false;
+        else if (meta && wsi_server_begins(text, "charset")
+                 && wsi_server_begins(wsi_text_trim(wsi_text(text.data + 7, text.size - 7)), "="))
+            return true;
+    }
+    return false;
+}
+
+/* What is said behind the type of a text: UTF-8, unless it names a charset itself. */
+static const char *wsi_server_charset(const char *type, wsi_slice text) {
+    return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_server_names_charset(type, text)
+               ? "" : "; charset=utf-8";
+}
+
+static char *wsi_server_content_type(wsi_memory *memory, const char *type, const char *charset) {
     size_t size = strlen(type), more = strlen(charset);
     char *line = (char *)wsi_memory_resize(memory, NULL, 0, 14 + size + more + 2 + 1);
     if (!line)
@@ -13830,7 +13911,7 @@ static bool wsi_server_page(ws_server *server, const char *pattern, const char *
     route = wsi_route_new(server, pattern);
     if (!route)
         return false;
-    route->header = wsi_server_content_type(memory, type);
+    route->header = wsi_server_content_type(memory, type, wsi_server_charset(type, wsi_text(body, size)));
     route->methods = wsi_memory_copy(memory, "GET", 3);
     route->page = wsi_memory_copy(memory, body, size);
     route->page_size = size;
@@ -13873,14 +13954,23 @@ static bool wsi_server_prefix(const char *prefix) {
     return size && prefix[0] == '/' && prefix[size - 1] == '/' && !strpbrk(prefix, "{}");
 }
 
-WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
+/* "; charset=windows-1252", or "". */
+static char *wsi_server_charset_parameter(wsi_memory *memory, const char *charset) {
+    size_t size = *charset ? strlen(charset) + sizeof "; charset=" : 1;
+    char *text = (char *)wsi_memory_resize(memory, NULL, 0, size);
+    if (text)
+        (void)snprintf(text, size, "; charset=%s", charset);
+    return text;
+}
+
+WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset) {
     wsi_memory *memory = server ? wsi_server_memory(server) : NULL;
     wsi_buffer pattern = {NULL, 0, 0};
     wsi_route *route = NULL;
     int descriptor;
     if (!server)
         return false;
-    if (!folder || !wsi_server_prefix(prefix))
+    if (!folder || !wsi_server_prefix(prefix) || (charset && *charset && !wsi_text_token(wsi_text_z(charset))))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     descriptor = wsi_platform_open_folder(folder);
     if (descriptor < 0)
@@ -13898,7 +13988,13 @@ WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) 
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
     route->methods = wsi_memory_copy(memory, "GET", 3);
     route->folder = wsi_memory_copy(memory, folder, strlen(folder));
-    return wsi_route_add(server, route, route->methods && route->folder);
+    if (charset)
+        route->charset = wsi_server_charset_parameter(memory, charset);
+    return wsi_route_add(server, route, route->methods && route->folder && (!charset || route->charset));
+}
+
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
+    return ws_files_charset(server, prefix, folder, NULL);
 }
 
 static bool wsi_server_methods(const char *methods) {
@@ -14199,10 +14295,11 @@ static bool wsi_request_lines(ws_request *request, const char *const *headers) {
     return true;
 }
 
-static bool wsi_request_type(ws_request *request, const char *type) {
+/* charset: what stands behind the type; NULL: as for a C string. */
+static bool wsi_request_type(ws_request *request, const char *type, const char *charset) {
     return wsi_request_text(request, &request->lines, "Content-Type: ")
            && wsi_request_text(request, &request->lines, type)
-           && wsi_request_text(request, &request->lines, wsi_server_charset(type))
+           && wsi_request_text(request, &request->lines, charset ? charset : wsi_server_charset(type, wsi_text("", 0)))
            && wsi_request_text(request, &request->lines, "\r\n");
 }
 
@@ -14237,7 +14334,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
     for (line = headers; line && *line; line++)
         type = wsi_engine_is_header(*line, "content-type") ? NULL : type;
     if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_engine_head_safe(type, ' ')
-        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type))
+        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type, NULL))
         || !wsi_request_put(request, &request->reply, body, size))
         return wsi_request_fail(request);
     request->status = status;
@@ -14697,12 +14794,22 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
            && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
 }
 
-static bool wsi_files_lines(ws_request *request, wsi_slice path, uint64_t changed) {
+/* What is said behind the type. */
+static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
+    char first[WSI_CHARSET];
+    ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
+    const char *charset = wsi_server_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
+    return *charset && route->charset ? route->charset : charset;
+}
+
+static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint64_t changed) {
+    const char *type;
     char date[29];
     wsi_http_date(date, changed);
     if (!path.size || path.data[path.size - 1] == '/')
         path = wsi_text("index.html", 10);
-    return wsi_request_type(request, wsi_files_type(path))
+    type = wsi_files_type(path);
+    return wsi_request_type(request, type, wsi_files_charset(request->route, file, type))
            && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
                                                          "\r\nLast-Modified: ")
            && wsi_request_put(request, &request->lines, date, sizeof date)
@@ -14731,7 +14838,7 @@ static void wsi_files_answer(ws_request *request) {
     } else if (kind == WSI_FILE_FAILED) {
         status = 500;
     } else if (kind == WSI_FILE_REGULAR) {
-        good = wsi_files_lines(request, path, changed);
+        good = wsi_files_lines(request, file, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
     if (good && status == 200 && size && !head) {

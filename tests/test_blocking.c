@@ -571,8 +571,8 @@ static void play_close(script *s) {
     bytes plain = {NULL, 0, 0};
     script_open(s);
     script_frames(s, "81\"one\" 81\"two\" 88<0fa1>\"enough\"");
-    answered_right = script_wait(s, 8) && wire_plain(&plain, s->in.data, s->in.size, true) && plain.size == 4
-                     && memcmp(plain.data, "\x88\x02\x0f\xa1", 4) == 0;
+    answered_right = script_wait(s, 14) && wire_plain(&plain, s->in.data, s->in.size, true) && plain.size == 10
+                     && memcmp(plain.data, "\x88\x08\x0f\xa1" "enough", 10) == 0;
     bytes_free(&plain);
 }
 

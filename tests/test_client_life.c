@@ -1293,7 +1293,7 @@ static void test_closing(void) {
             (void)client_dial_raw(raw, NULL);
             peer *p = raw_open(raw);
             raw_frames(p, "88<0fa1>\"go\"");
-            CHECK_SENT(p, "88<0fa1>");
+            CHECK_SENT(p, "88<0fa1>\"go\"");
             CHECK(!p->ended);
             if (ends)
                 peer_close(p);

@@ -148,10 +148,10 @@ static const struct {
     const char *log;
     bool ends;                  /* the peer ends its stream behind its frames */
 } endings[] = {
-    {"close", "88<03e8>\"bye\"", "88<03e8>", "c1:1000:bye:y", false},
+    {"close", "88<03e8>\"bye\"", "88<03e8>\"bye\"", "c1:1000:bye:y", false},
     {"close without a code", "88", "88", "c1:1005::y", false},
-    {"close 4999", "88<1387>\"x\"", "88<1387>", "c1:4999:x:y", false},
-    {"close with 123 bytes", "88<03e8>*123", "88<03e8>", NULL, false},
+    {"close 4999", "88<1387>\"x\"", "88<1387>\"x\"", "c1:4999:x:y", false},
+    {"close with 123 bytes", "88<03e8>*123", "88<03e8>*123", NULL, false},
     {"bad close code", "88<03ec>", "88<03ea>", "c1:1002::n", false},
     {"close of one byte", "88<03>", "88<03ea>", "c1:1002::n", false},
     {"bad close reason", "88<03e8ff>", "88<03ef>", "c1:1007::n", false},
@@ -249,7 +249,7 @@ static void test_half_close(void) {
     CHECK_EQ(shutdown(p->fd, SHUT_WR), 0);
     CHECK_EQ(peer_status(p), 101);
     peer_take_head(p);
-    CHECK_FRAMES(p, "81\"one\" 82#3000 88<03e8>");
+    CHECK_FRAMES(p, "81\"one\" 82#3000 88<03e8>\"end\"");
     CHECK(p->ended && !p->reset);
     CHECK_LOG("o1 t1:one b1:3000 c1:1000:end:y");
     bytes_free(&all);
@@ -516,7 +516,7 @@ static void test_one_byte_at_a_time(void) {
     }
     CHECK_EQ(peer_status(p), 101);
     peer_take_head(p);
-    CHECK_FRAMES(p, "81\"hello\" 8a\"p\" 82#307 88<03e8>");
+    CHECK_FRAMES(p, "81\"hello\" 8a\"p\" 82#307 88<03e8>\"end\"");
     CHECK_LOG("o1 t1:hello b1:307 c1:1000:end:y");
     bytes_free(&all);
     NET_END();
@@ -535,7 +535,7 @@ static void test_partial_io(void) {
         peer_frames(p, "89\"p\"");
         CHECK_FRAMES(p, "8a\"p\"");
         peer_frames(p, "81\"hello\" 82#1000 01*20 80*30 88<03e8>\"end\"");
-        CHECK_FRAMES(p, "81\"hello\" 82#1000 81*50 88<03e8>");
+        CHECK_FRAMES(p, "81\"hello\" 82#1000 81*50 88<03e8>\"end\"");
         CHECK(p->ended && !p->reset);
         calls_reset();
         NET_END();

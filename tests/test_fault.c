@@ -179,6 +179,37 @@ static void test_fixed_flood(ws_role role, const char *name, const char *frame, 
     bytes_free(&wanted);
 }
 
+/* However small messages are, what is read can be answered: a pong, and a close with its whole reason. */
+static void test_fixed_controls(ws_role role, const char *name) {
+    ws_engine_config config = fixed_config(1024);
+    size_t size, i, fed;
+    config.limits.message = 10;
+    if (!test_begin("pings and a close with a reason, messages of 10 bytes at most, in 1024 bytes, %s", name))
+        return;
+    for (size = 3; size <= 125; size++) {
+        bytes in = {NULL, 0, 0};
+        char frames[60], wanted[60];
+        drive d;
+        (void)snprintf(frames, sizeof frames, "20x89#%zu 88<03e8>*%zu", size, size - 2);
+        (void)snprintf(wanted, sizeof wanted, "20x8a#%zu 88<03e8>*%zu", size, size - 2);
+        wire_write(&in, frames, role == WS_ROLE_SERVER);
+        CHECK(drive_open(&d, role, &config));
+        d.stuck = true;
+        fed = drive_feed(&d, in.data, in.size);
+        for (i = 0; i < 1000 && !ws_engine_done(&d.engine); i++) {
+            d.stuck = false;
+            (void)drive_drain(&d);
+            d.stuck = true;
+            fed += drive_feed(&d, in.data + fed, in.size - fed);
+        }
+        CHECK(drive_sent(&d, wanted));
+        CHECK(d.log.size == 21 && d.log.data[20] == 'c');
+        CHECK_EQ(ws_engine_error(&d.engine), WS_OK);
+        drive_free(&d);
+        bytes_free(&in);
+    }
+}
+
 /* A send that does not fit now is refused, nothing of it goes out, and it fits later. */
 static void test_fixed_full(ws_role role, const char *name) {
     ws_engine_config config = fixed_config(1024);
@@ -272,6 +303,7 @@ static void test_role(ws_role role, const char *name) {
     test_fixed_flood(role, name, "89", "8a");
     test_fixed_flood(role, name, "82#240", "82#240");
     test_fixed_flood(role, name, "02#120 89#50 00#100 80#20", "8a#50 82#240");
+    test_fixed_controls(role, name);
     test_fixed_full(role, name);
 }
 

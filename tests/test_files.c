@@ -81,7 +81,7 @@ static peer *get(const char *path, const char *more) {
 }
 
 static void check_file(const char *path, const char *type, const char *body, int line) {
-    char head[400], whole[800];
+    char head[400], whole[3000];
     peer *p = get(path, "");
     (void)snprintf(head, sizeof head,
                    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nContent-Type: %s\r\nCache-Control: no-cache\r\n"
@@ -280,6 +280,68 @@ static void test_scarce(void) {
     CHECK(points > 2);
 }
 
+#define FILL64 "<!-- 456789 123456789 123456789 123456789 123456789 12345678 -->"
+#define FILL512 FILL64 FILL64 FILL64 FILL64 FILL64 FILL64 FILL64 FILL64
+
+/* HTML 13.2.3.2 and CSS Syntax 3.2: a charset in Content-Type overrides what the text says of itself, so none is said
+   where it says one. What is only a mention is none: then it is UTF-8 still. */
+static void test_charsets(void) {
+    static const struct { const char *name, *text; bool own; } cases[] = {
+        {"1.html", "<!doctype html><meta charset=windows-1252><p>\xe9", true},
+        {"2.html", "<head><META\n  CharSet = 'iso-8859-1'>", true},
+        {"3.html", "<meta http-equiv=Content-Type content=\"text/html; charset=koi8-r\">", true},
+        {"4.htm", "<meta name=viewport content=x><meta charset=utf-8>", true},
+        {"5.html", FILL512 FILL64 FILL64 FILL64 "<meta charset=latin1>", true},
+        {"6.css", "@charset \"iso-8859-1\"; p{}", true},
+        {"a.html", "<p>no word of it", false}, {"b.html", "", false}, {"c.html", "<p charset=x>", false},
+        {"d.html", "<!-- <meta charset=latin1> --><p>", false}, {"e.html", "<meta name=a><p>charset=x", false},
+        {"f.html", "<meta name=description content='which charset?'>", false}, {"g.html", "<meta charset", false},
+        {"h.html", FILL512 FILL512 "<meta charset=latin1>", false}, {"i.css", " @charset \"latin1\";", false},
+        {"j.css", "p{} @charset \"latin1\";", false}, {"k.js", "// <meta charset=latin1>", false},
+        {"l.txt", "@charset \"latin1\";", false}, {"m.css", "@charset 'latin1'", false},
+    };
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[300], type[60];
+        const char *name = cases[i].name, *media = strstr(name, ".htm")  ? "text/html"
+                                                   : strstr(name, ".css") ? "text/css"
+                                                   : strstr(name, ".js")  ? "text/javascript"
+                                                                          : "text/plain";
+        if (!test_begin("the charset of %s: %.60s", name, cases[i].text))
+            continue;
+        put(name, cases[i].text);
+        start("/f/");
+        CHECK(ws_files_charset(net.server, "/old/", folder, "windows-1252"));
+        CHECK(ws_files_charset(net.server, "/none/", folder, ""));
+        (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+        CHECK(!*cases[i].text || ws_page_file(net.server, "/page", media, path));
+        (void)snprintf(path, sizeof path, "/f/%s", name);
+        (void)snprintf(type, sizeof type, "%s%s", media, cases[i].own ? "" : "; charset=utf-8");
+        CHECK_FILE(path, type, cases[i].text);
+        if (*cases[i].text) {
+            char line[100];
+            (void)snprintf(line, sizeof line, "\r\nContent-Type: %s\r\n", type);
+            CHECK(peer_has(get("/page", ""), line));
+        }
+        (void)snprintf(path, sizeof path, "/old/%s", name);
+        (void)snprintf(type, sizeof type, "%s%s", media, cases[i].own ? "" : "; charset=windows-1252");
+        CHECK_FILE(path, type, cases[i].text);
+        (void)snprintf(path, sizeof path, "/none/%s", name);
+        CHECK_FILE(path, media, cases[i].text);
+        NET_END();
+        (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+        CHECK(remove(path) == 0);
+    }
+    if (test_begin("what is no text has no charset, whatever the folder's is")) {
+        CHECK(net_start());
+        CHECK(ws_files_charset(net.server, "/", folder, "windows-1252"));
+        CHECK_FILE("/empty", "application/octet-stream", "");
+        CHECK(!ws_files_charset(net.server, "/", folder, "a b"));
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+        NET_END();
+    }
+}
+
 static void test_bad_registration(void) {
     static const struct { const char *prefix, *folder; ws_error error; } bad[] = {
         {"/a", folder, WS_ERROR_ARGUMENT}, {"a/", folder, WS_ERROR_ARGUMENT}, {"", folder, WS_ERROR_ARGUMENT},
@@ -309,6 +371,7 @@ int main(int argc, char **argv) {
     test_big();
     test_shrinks();
     test_scarce();
+    test_charsets();
     test_bad_registration();
     remove_files();
     return test_finish();

@@ -67,7 +67,16 @@ static void test_request_line(void) {
         HEAD("asterisk with GET", LINE("GET * HTTP/1.1"), 400),
         HEAD("authority form", LINE("CONNECT a:80 HTTP/1.1"), 400),
         HEAD("unknown scheme", LINE("GET ftp://a/ HTTP/1.1"), 400),
-        HEAD("absolute form of another host", LINE("GET http://b/ HTTP/1.1"), 400),
+        /* RFC 9112 3.2.2: what Host says is ignored then. */
+        HEAD("absolute form of another host", LINE("GET http://b/ HTTP/1.1"), 0),
+        HEAD("absolute form with the default port", LINE("GET http://a:80/ HTTP/1.1"), 0),
+        HEAD("absolute form, no Host", "GET http://a/ HTTP/1.1\r\n\r\n", 400),
+        HEAD("absolute form, two Hosts", LINE("GET http://a/ HTTP/1.1\r\nHost: a"), 400),
+        HEAD("absolute form, bad Host", "GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        /* RFC 9112 3.2.4 */
+        HEAD("asterisk with OPTIONS", LINE("OPTIONS * HTTP/1.1"), 0),
+        HEAD("asterisk and more", LINE("OPTIONS *a HTTP/1.1"), 400),
+        HEAD("asterisk and a query", LINE("OPTIONS *?a HTTP/1.1"), 400),
         HEAD("absolute form without host", LINE("GET http:/// HTTP/1.1"), 400),
         HEAD("absolute form with user", LINE("GET http://u@a/ HTTP/1.1"), 400),
         HEAD("absolute form with a bad port", LINE("GET http://a:x/ HTTP/1.1"), 400),
@@ -131,6 +140,19 @@ static void test_smuggling(void) {
         HEAD("chunked and length 0", PUT("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"), 400),
         HEAD("chunked twice", PUT("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400),
         HEAD("chunked, chunked", PUT("Transfer-Encoding: chunked, chunked\r\n"), 400),
+        /* RFC 9112 6.1: a coding that is not known is 501; 6.3: chunked is not the last one, so the end is not known */
+        HEAD("gzip, chunked", PUT("Transfer-Encoding: gzip, chunked\r\n"), 501),
+        HEAD("x;a=b , CHUNKED", PUT("Transfer-Encoding: x;a=b , CHUNKED\r\n"), 501),
+        HEAD("gzip, chunked with HTTP/1.0",
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
+        HEAD("gzip, chunked and a length", PUT("Transfer-Encoding: gzip, chunked\r\nContent-Length: 5\r\n"), 400),
+        HEAD("gzip, chunked twice",
+            PUT("Transfer-Encoding: gzip, chunked\r\nTransfer-Encoding: gzip, chunked\r\n"), 400),
+        HEAD("gzip, chunked and a malformed field", PUT("Transfer-Encoding: gzip, chunked\r\nX : a\r\n"), 400),
+        HEAD("chunked, gzip", PUT("Transfer-Encoding: chunked, gzip\r\n"), 400),
+        HEAD("chunked, gzip, chunked", PUT("Transfer-Encoding: chunked, gzip, chunked\r\n"), 400),
+        HEAD("no token, chunked", PUT("Transfer-Encoding: a b, chunked\r\n"), 400),
+        HEAD("chunked with a parameter", PUT("Transfer-Encoding: chunked;a=b\r\n"), 400),
         HEAD("gzip alone", PUT("Transfer-Encoding: gzip\r\n"), 400),
         HEAD("xchunked", PUT("Transfer-Encoding: xchunked\r\n"), 400),
         HEAD("empty Transfer-Encoding", PUT("Transfer-Encoding:\r\n"), 400),
@@ -149,6 +171,7 @@ static void test_targets(void) {
         {"http://a", "/", "", "a"}, {"http://a/", "/", "", "a"}, {"WS://A/x?y", "/x", "y", "A"},
         {"wss://a?q", "/", "q", "a"},
         {"https://a/http://b/", "/http://b/", "", "a"}, {"/?http://b/", "/", "http://b/", ""},
+        {"http://b:81/x", "/x", "", "b:81"}, /* Host says a */
     };
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
@@ -162,6 +185,8 @@ static void test_targets(void) {
         CHECK_MEM(r.path.data, r.path.size, cases[i].path, strlen(cases[i].path));
         CHECK_MEM(r.query.data, r.query.size, cases[i].query, strlen(cases[i].query));
         CHECK_MEM(r.authority.data, r.authority.size, cases[i].authority, strlen(cases[i].authority));
+        CHECK_MEM(r.host.data, r.host.size, *cases[i].authority ? cases[i].authority : "a",
+                  *cases[i].authority ? strlen(cases[i].authority) : 1);
     }
 }
 
@@ -264,7 +289,7 @@ static void test_headers(void) {
 }
 
 static void test_reasons(void) {
-    static const int used[] = {101, 200, 400, 403, 404, 405, 408, 413, 426, 431, 500, 503, 505};
+    static const int used[] = {101, 200, 400, 403, 404, 405, 408, 413, 426, 431, 500, 501, 503, 505};
     size_t i;
     for (i = 0; i < COUNT(used); i++)
         if (test_begin("reason of %d", used[i]))
