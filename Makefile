@@ -19,7 +19,7 @@ TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,conn
 TESTS += $(addsuffix test_connection_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
 TESTS += $(BUILD)/unit_test # an example that is a test
-TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers))
+TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers)
 MAKEFLAGS += --no-print-directory

@@ -475,8 +475,8 @@ typedef struct ws_slice {
 typedef void ws_hook(ws_request *request, void *user);
 
 /* Answers requests over HTTP to a path: ws_http(server, "POST", "/login", login, NULL). methods is a list: "GET,
-   POST"; GET takes HEAD too, whose answer goes without its body. A body has come whole when function is called:
-   up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, query, chunks,
+   POST"; GET takes HEAD too, whose answer goes without its body. A body, of any method, has come whole when function
+   is called: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
    a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
    above. Other methods get 405. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
@@ -490,8 +490,10 @@ WS_API bool ws_before(ws_server *server, ws_hook *hook, void *user);
 WS_API const char *ws_request_method(const ws_request *request); /* "GET"; for NULL "" */
 WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* as ws_param */
-/* The first of that name, percent-decoded and '+' a space; of a malformed query there is none: that is 400. */
+/* The first of that name, percent-decoded and '+' a space. A pair that cannot be decoded, or is not UTF-8 ("q=100%",
+   "q=%E9"), is absent here: the raw query has it, as it was sent behind the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
+WS_API ws_slice ws_request_raw_query(const ws_request *request);
 /* The same from a body of type application/x-www-form-urlencoded. */
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name); /* case-blind, the first line */
@@ -4274,14 +4276,14 @@ static const char *wsi_http_reason(int status) {
 }
 
 #ifndef WS_NO_NET
+static const char *const wsi_http_methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
+
 /* The method as a text, or NULL: none that a handler can take. */
 static const char *wsi_http_method(wsi_slice method) {
-    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    size_t i;
-    for (i = 0; i < sizeof known / sizeof *known; i++)
-        if (wsi_text_is(method, known[i]))
-            return known[i];
-    return NULL;
+    const char *const *known = wsi_http_methods;
+    while (*known && !wsi_text_is(method, *known))
+        known++;
+    return *known;
 }
 #endif
 
@@ -4362,28 +4364,37 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
     return wsi_text_unescape(wsi_text(out, text.size), out);
 }
 
+/* Decodes "a=b". -1: a malformed escape, a zero byte, not UTF-8. */
+static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
+    wsi_slice name = pair, value = wsi_text("", 0);
+    ptrdiff_t first, second;
+    if (wsi_http_until(&pair, '=', &name))
+        value = pair;
+    if (!name.size && !value.size)
+        return 0;
+    first = wsi_http_form_part(name, out);
+    second = first < 0 ? -1 : wsi_http_form_part(value, out + first + 1);
+    if (second < 0)
+        return -1;
+    out[first] = out[first + 1 + second] = 0;
+    return wsi_utf8_valid((const uint8_t *)out, (size_t)(first + second) + 2) ? first + second + 2 : -1;
+}
+
 /* Decodes "a=b&c" into name, zero, value, zero, and so on; empty pairs are passed over. out has room for
-   2 * size + 2. Returns the size, or -1: a malformed escape, a zero byte, not UTF-8. */
-static ptrdiff_t wsi_http_form(wsi_slice text, char *out) {
+   2 * size + 2. Returns the size. A pair that cannot be decoded is left out; with strict it is -1. */
+static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
-        wsi_slice pair = text, parts[2];
-        int i;
+        wsi_slice pair = text;
+        ptrdiff_t more;
         if (!wsi_http_until(&text, '&', &pair))
             text.size = 0;
-        parts[0] = pair;
-        parts[1] = wsi_text("", 0);
-        if (wsi_http_until(&pair, '=', &parts[0]))
-            parts[1] = pair;
-        for (i = 0; i < 2 && parts[0].size + parts[1].size; i++) {
-            ptrdiff_t part = wsi_http_form_part(parts[i], out + size);
-            if (part < 0)
-                return -1;
-            size += (size_t)part;
-            out[size++] = 0;
-        }
+        more = wsi_http_form_pair(pair, out + size);
+        if (more < 0 && strict)
+            return -1;
+        size += more < 0 ? 0 : (size_t)more;
     }
-    return wsi_utf8_valid((const uint8_t *)out, size) ? (ptrdiff_t)size : -1;
+    return (ptrdiff_t)size;
 }
 
 /* --- dates (RFC 9110 5.6.7) --- */
@@ -14113,6 +14124,10 @@ WS_API ws_slice ws_request_query(const ws_request *request, const char *name) {
     return request && name ? wsi_request_pair(request->query, name) : wsi_request_absent();
 }
 
+WS_API ws_slice ws_request_raw_query(const ws_request *request) {
+    return request ? wsi_request_slice(request->head->query) : wsi_request_absent();
+}
+
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
     return request && name ? wsi_request_pair(request->form, name) : wsi_request_absent();
 }
@@ -14561,6 +14576,15 @@ static void wsi_kept_free(wsi_kept *kept) {
     wsi_memory_free(memory, kept, kept->size);
 }
 
+/* It is answered: its memory goes. */
+static void wsi_request_over(ws_request *request) {
+    request->stage = WSI_OVER;
+    if (request->kept)
+        wsi_kept_free(request->kept);
+    else
+        wsi_request_free(request);
+}
+
 /* A slice of a text that was copied is one of the copy. */
 static void wsi_kept_move(wsi_slice *slice, const char *from, size_t size, char *to) {
     if (slice->data && (uintptr_t)slice->data >= (uintptr_t)from && (uintptr_t)slice->data < (uintptr_t)from + size)
@@ -14764,16 +14788,18 @@ static void wsi_server_go_on(ws_conn *conn) {
         wsi_conn_resume(conn);
 }
 
-/* Takes the file over. */
+/* Takes the file over, and all that is the request's. */
 static void wsi_files_send(ws_request *request, int file, uint64_t size) {
     ws_conn *conn = request->conn;
     wsi_window *window = &request->server->endpoint.loop->window;
-    wsi_kept *kept = wsi_kept_new(request, WSI_SENDING);
+    wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request, WSI_SENDING);
     if (!kept) {
         (void)close(file);
         wsi_engine_status(&conn->engine, window, 503);
+        wsi_request_free(request);
         return;
     }
+    kept->request.stage = WSI_SENDING;
     kept->file = file;
     kept->left = size;
     if (!wsi_engine_respond_head(&conn->engine, 200, (const char *)kept->request.lines.data, size,
@@ -14843,7 +14869,6 @@ static void wsi_files_answer(ws_request *request) {
     }
     if (good && status == 200 && size && !head) {
         wsi_files_send(request, file, size);
-        wsi_request_free(request);
         return;
     }
     if (file >= 0)
@@ -14857,7 +14882,7 @@ static void wsi_files_answer(ws_request *request) {
     } else {
         (void)wsi_engine_respond(&conn->engine, window, 503, "", none, false);
     }
-    wsi_request_free(request);
+    wsi_request_over(request);
 }
 
 static void wsi_server_leave(ws_conn *conn) {
@@ -14954,11 +14979,7 @@ static void wsi_request_conclude(ws_request *request) {
             request->server->endpoint.env.request = *request->head;
         wsi_request_send(request);
     }
-    request->stage = WSI_OVER;
-    if (request->kept)
-        wsi_kept_free(request->kept);
-    else
-        wsi_request_free(request);
+    wsi_request_over(request);
     if (conn->engine.state == WSI_OPEN && conn->handler && conn->handler->on_open)
         conn->handler->on_open(conn);
 }
@@ -14993,7 +15014,7 @@ static void wsi_server_call(ws_request *request) {
         if (!wsi_buffer_reserve(wsi_server_memory(request->server), &request->decoded, 2 * body->size + 2))
             status = 503;
         else
-            size = wsi_http_form(wsi_text((const char *)body->data, body->size), (char *)request->decoded.data);
+            size = wsi_http_form(wsi_text((const char *)body->data, body->size), (char *)request->decoded.data, true);
         request->form = wsi_text((const char *)request->decoded.data, size < 0 ? 0 : (size_t)size);
         status = status ? status : size < 0 ? 400 : 0;
     } else if (!wsi_request_is_json(request)) {
@@ -15011,10 +15032,10 @@ static bool wsi_server_origin(const ws_server *server) {
     return wsi_handshake_origin(&server->endpoint.env.request, server->origins, wsi_tls_is(server->endpoint.transport));
 }
 
-/* Decodes path and query: what is handed out is text. Returns 0, 400 or 503. */
+/* Decodes path and query: what is handed out is text. Returns 0, 400 (for the path alone) or 503. */
 static int wsi_server_decode(ws_server *server, ws_request *request) {
     const wsi_request *head = request->head;
-    ptrdiff_t size, pairs;
+    ptrdiff_t size;
     char *text;
     server->path.size = 0;
     if (!wsi_buffer_reserve(wsi_server_memory(server), &server->path, head->path.size + 2 * head->query.size + 3))
@@ -15024,11 +15045,10 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     if (size < 0 || !wsi_utf8_valid(server->path.data, (size_t)size))
         return 400;
     request->path = wsi_text(text, (size_t)size);
-    pairs = wsi_http_form(head->query, text + size);
-    request->query = wsi_text(text + size, pairs < 0 ? 0 : (size_t)pairs);
+    request->query = wsi_text(text + size, (size_t)wsi_http_form(head->query, text + size, false));
     server->path.size = (size_t)size + request->query.size;
     server->path.data[server->path.size++] = 0;
-    return pairs < 0 ? 400 : 0;
+    return 0;
 }
 
 /* Whether the address that the proxy tells is to be believed, and which it is. */
@@ -15059,24 +15079,36 @@ static void wsi_server_forwarded(ws_request *request) {
     }
 }
 
-/* Answers 405, with the methods that the path takes. */
-static void wsi_server_other_method(ws_request *request) {
+/* Whether a route takes the method: on the request's path, or, with all, on any; a WebSocket's takes GET. */
+static bool wsi_server_takes(ws_request *request, const char *method, bool all) {
     const wsi_route *route;
-    bool good = wsi_request_text(request, &request->lines, "Content-Type: text/plain\r\nAllow: "), any = false;
-    for (route = request->server->routes; route && good; route = route->next) {
-        if (!route->methods || !wsi_route_match(route->pattern, request->path, request->values, &request->count))
+    for (route = request->server->routes; route; route = route->next) {
+        if (!all && (!route->methods
+                     || !wsi_route_match(route->pattern, request->path, request->values, &request->count)))
+            continue;
+        if (route->methods ? wsi_route_takes(route, wsi_text_z(method)) : strcmp(method, "GET") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Answers with the methods that the path takes: 405, or 204 for OPTIONS of '*', the server (RFC 9110 9.3.7). */
+static void wsi_server_allow(ws_request *request, int status) {
+    const wsi_request *head = request->head;
+    bool all = status == 204, any = false, keep = all && head->keep_alive && !head->chunked && !head->content_length;
+    bool good = wsi_request_text(request, &request->lines, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
+    const char *const *method;
+    for (method = wsi_http_methods; *method && good; method++) {
+        if (!wsi_server_takes(request, *method, all))
             continue;
         good = (!any || wsi_request_text(request, &request->lines, ", "))
-               && wsi_request_text(request, &request->lines, route->methods)
-               && (!wsi_text_in_list(wsi_text_z(route->methods), wsi_text("GET", 3))
-                   || wsi_text_in_list(wsi_text_z(route->methods), wsi_text("HEAD", 4))
-                   || wsi_request_text(request, &request->lines, ", HEAD"));
+               && wsi_request_text(request, &request->lines, *method);
         any = true;
     }
     good = good && wsi_request_text(request, &request->lines, "\r\n");
     if (good)
-        (void)wsi_engine_respond(&request->conn->engine, &request->server->endpoint.loop->window, 405,
-                                 wsi_request_more(request), wsi_text_z(wsi_http_reason(405)), false);
+        (void)wsi_engine_respond(&request->conn->engine, &request->server->endpoint.loop->window, status,
+                                 wsi_request_more(request), wsi_text_z(wsi_http_reason(status)), keep);
     else
         wsi_engine_status(&request->conn->engine, &request->server->endpoint.loop->window, 503);
     wsi_request_free(request);
@@ -15087,43 +15119,51 @@ static int wsi_server_judge(ws_request *request) {
     const wsi_request *head = request->head;
     const wsi_route *other = NULL;
     int status = wsi_server_decode(request->server, request);
-    bool idempotent = wsi_text_is(head->method, "GET") || wsi_text_is(head->method, "HEAD");
     if (status)
         return status;
     request->route = wsi_server_find(request, head->upgrade, &other);
     if (head->upgrade && head->status)
         return head->status;
+    if (wsi_text_is(head->path, "*"))
+        return 204;
     if (!request->route && other)
         return 405;
     if (!request->route)
         return !head->upgrade && wsi_server_find(request, true, &other) ? 426 : 404;
     if (head->upgrade)
         return wsi_server_origin(request->server) ? 0 : 403;
-    if (idempotent && (head->chunked || head->content_length))
-        return 400; /* a body where none belongs: its end is not looked for */
     return head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
-/* The body of a request came whole. */
+/* A request over HTTP that has a route, and its body. */
+static void wsi_server_answer(ws_request *request) {
+    const wsi_route *route = request->route;
+    if (route->function) {
+        wsi_server_call(request);
+    } else if (route->folder) {
+        wsi_files_answer(request);
+    } else {
+        (void)wsi_engine_respond(&request->conn->engine, &request->server->endpoint.loop->window, 200, route->header,
+                                 wsi_text(route->page, route->page_size), request->head->keep_alive);
+        wsi_request_over(request);
+    }
+}
+
+/* The body of a request came whole. A page, or a file, needs none (RFC 9110 9.3.1). */
 static void wsi_server_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
     kept->request.body = body;
-    wsi_server_call(&kept->request);
+    kept->request.server->endpoint.env.request = kept->head; /* others may have been answered since */
+    wsi_server_answer(&kept->request);
 }
 
 /* A request over HTTP that has a route. */
 static void wsi_server_http(ws_request *request) {
     ws_conn *conn = request->conn;
-    const wsi_route *route = request->route;
     wsi_window *window = &request->server->endpoint.loop->window;
-    if (route->page) {
-        (void)wsi_engine_respond(&conn->engine, window, 200, route->header,
-                                 wsi_text(route->page, route->page_size), request->head->keep_alive);
-    } else if (route->folder) {
-        wsi_files_answer(request);
-    } else if (!request->head->chunked && !request->head->content_length) {
-        wsi_server_call(request);
+    if (!request->head->chunked && !request->head->content_length) {
+        wsi_server_answer(request);
     } else if (wsi_kept_new(request, WSI_WAITING)) {
         request->server->endpoint.loop->arriving.used += wsi_kept_of(conn)->size; /* until the body is there */
         wsi_engine_want_body(&conn->engine, window);
@@ -15150,8 +15190,8 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
     status = wsi_server_judge(&request);
-    if (status == 405 && !request.head->upgrade) {
-        wsi_server_other_method(&request);
+    if ((status == 405 && !request.head->upgrade) || status == 204) {
+        wsi_server_allow(&request, status);
     } else if (status) {
         wsi_engine_status(&conn->engine, window, status);
     } else {

@@ -260,8 +260,8 @@ static const struct {
     {"DELETE /page HTTP/1.1", "", 405, NULL},
     {"get /page HTTP/1.1", "", 405, NULL},
     {"POST / HTTP/1.1", "Upgrade: websocket\r\nConnection: Upgrade\r\n", 405, NULL},
-    {"GET /page HTTP/1.1", "Content-Length: 5\r\n", 400, NULL},
-    {"GET /page HTTP/1.1", "Transfer-Encoding: chunked\r\n", 400, NULL},
+    {"GET /page HTTP/1.1", "Content-Length: 1048577\r\n", 413, NULL},
+    {"GET /page HTTP/1.1", "Transfer-Encoding: gzip, chunked\r\n", 501, NULL},
     {"GET /page HTTP/2.0", "", 505, NULL},
     {"GET / HTTP/1.1", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 426, "Sec-WebSocket-Version: 13\r\n"},

@@ -321,8 +321,9 @@ static void read_lines(wsi_slice text, size_t piece) {
 
 static void read_form(wsi_slice text) {
     char *out = (char *)malloc(text.size * 2 + 2);
-    ptrdiff_t size = out ? wsi_http_form(text, out) : -1, i, zeros = 0;
-    HOLDS(out && size <= (ptrdiff_t)text.size * 2 + 2);
+    ptrdiff_t strict = out ? wsi_http_form(text, out, true) : -1, size = out ? wsi_http_form(text, out, false) : -1, i,
+              zeros = 0;
+    HOLDS(out && size >= 0 && size <= (ptrdiff_t)text.size * 2 + 2 && (strict == -1 || strict == size));
     for (i = 0; i < size; i++)
         zeros += !out[i];
     HOLDS(size < 1 || (zeros % 2 == 0 && !out[size - 1] && wsi_utf8_valid((const uint8_t *)out, (size_t)size)));
