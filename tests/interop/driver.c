@@ -1,6 +1,7 @@
 /* Our client against an echo server, waiting and in a loop. The last line counts.
 
        driver NAME URL [--ca FILE] [--proxy URL] [--subprotocols LIST] [--most BYTES]
+                       [--deflate off|context]
 */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -165,6 +166,10 @@ int main(int argc, char **argv) {
             config.subprotocols = argv[i + 1];
         else if (strcmp(argv[i], "--most") == 0)
             most = (size_t)strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--deflate") == 0) {
+            config.deflate.off = strcmp(argv[i + 1], "off") == 0;
+            config.deflate.context = strcmp(argv[i + 1], "context") == 0;
+        }
     }
     pattern = (uint8_t *)malloc(LARGEST);
     if (argc < 3 || !pattern)

@@ -128,6 +128,7 @@ static bool mqtt_publish(ws_conn *conn, size_t payload) {
 
 static void mqtt(const char *url) {
     ws_conn *conn = connect_to(url, "mqtt");
+    ws_span body = {NULL, 0};
     mqtt_send(conn, CONNECT, "\0\4MQTT\4\2\0\74\0\4ws.h", 16);
     expect(conn, "CONNECT is acknowledged", mqtt_answers(conn, CONNACK, "\0\0", 2));
     mqtt_send(conn, SUBSCRIBE, "\0\1\0\3a/+\0", 8);
@@ -141,8 +142,13 @@ static void mqtt(const char *url) {
     ws_send_binary(conn, "\0\xc0\0", 3);
     expect(conn, "packets across messages",
            mqtt_answers(conn, PINGRESP, "", 0) && mqtt_answers(conn, PINGRESP, "", 0));
-    mqtt_send(conn, DISCONNECT, NULL, 0);
     end(conn);
+    conn = connect_to(url, "mqtt");
+    mqtt_send(conn, CONNECT, "\0\4MQTT\4\2\0\74\0\4ws.h", 16);
+    expect(conn, "once more", mqtt_answers(conn, CONNACK, "\0\0", 2));
+    mqtt_send(conn, DISCONNECT, NULL, 0);
+    expect(conn, "DISCONNECT ends it", !mqtt_receive(conn, &body) && ws_state(conn) == WS_CLOSED);
+    ws_free(conn);
 }
 
 /* --- texts ------------------------------------------------------------------------------------------------------ */
@@ -293,6 +299,25 @@ static bool happens(ws_conn *conn, const char *event) {
     return false;
 }
 
+/* How deep the elements of the page stand in each other: each takes two levels of the answer. */
+static int nested(ws_conn *conn, int64_t id) {
+    uint64_t nesting[15];
+    ws_json answer = {NULL, 0, WS_JSON_ABSENT}, node, child = answer;
+    int64_t got = 0;
+    int count = 0;
+    while (!ws_json_as_integer(ws_json_get(answer, "id"), &got) || got != id) {
+        if (!hears(conn, "{"))
+            return 0;
+        answer = ws_json_parse_deep(heard.data, heard.size, nesting, 15);
+    }
+    for (node = ws_json_get(answer, "result.root"); node.type == WS_JSON_OBJECT; count++) {
+        ws_json children = ws_json_member(node, "children");
+        for (node.type = WS_JSON_ABSENT; ws_json_next(children, NULL, &child);)
+            node = child; /* the last */
+    }
+    return count;
+}
+
 static void devtools(const char *url, const char *page) {
     ws_conn *conn = connect_to(url, NULL);
     char target[100], session[100];
@@ -311,8 +336,10 @@ static void devtools(const char *url, const char *page) {
     ws_send_json(conn, "{'id':6,'method':'Runtime.evaluate','params':{'expression':%s},'sessionId':%s}",
                  "'y'.repeat(3000000)", session);
     expect(conn, "an answer of 3 MB", answered(conn, 6) && ws_json_find(heard, "result.result.value").size == 3000002);
-    ws_send_json(conn, "{'id':7,'method':'Browser.close'}");
-    expect(conn, "the browser ends", answered(conn, 7));
+    ws_send_json(conn, "{'id':7,'method':'DOM.getDocument','params':{'depth':-1},'sessionId':%s}", session);
+    expect(conn, "its 120 elements in each other, in JSON of 250 levels", nested(conn, 7) == 3 + 120 + 1);
+    ws_send_json(conn, "{'id':8,'method':'Browser.close'}");
+    expect(conn, "the browser ends", answered(conn, 8));
     while (ws_receive(conn, &heard))
         ;
     ws_free(conn);

@@ -170,7 +170,8 @@ async function devtools() {
   } catch {
     return skip('no ' + program);
   }
-  const page = '<!doctype html><meta charset=utf-8><title>Our page \u20ac</title>';
+  const page = '<!doctype html><meta charset=utf-8><title>Our page \u20ac</title>'
+    + '<div>'.repeat(120) + 'text';
   const server = http.createServer((_, response) => response.end(page)), port = await listen(server);
   const browser = start(program, '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync',
     '--disable-background-networking', '--disable-component-update', '--remote-debugging-port=0',
