@@ -7354,18 +7354,13 @@ static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t 
 
 /* Mixes into state what changes with a file: another number, in all likelihood, once it was replaced or written. */
 static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
+    const uint64_t prime = 0x100000001b3u;
     struct stat status;
-    uint64_t parts[4] = {1, 0, 0, 0};
-    size_t i;
-    if (stat(name, &status) == 0) {
-        parts[0] = (uint64_t)status.st_ino;
-        parts[1] = (uint64_t)status.st_size;
-        parts[2] = (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec;
-        parts[3] = (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
-    }
-    for (i = 0; i < 4; i++)
-        state = (state ^ parts[i]) * 0x100000001b3u;
-    return state;
+    if (stat(name, &status) != 0)
+        return state * prime + 1;
+    state = (state * prime + (uint64_t)status.st_ino) * prime + (uint64_t)status.st_size;
+    return (state * prime + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec) * prime
+           + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
 }
 
 static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t size) {
@@ -8068,7 +8063,8 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, ws
 static bool wsi_tls_expect(const wsi_tls_session *session) {
     SSL *ssl = session->ssl;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    SSL_set_verify(ssl, session->tls->config.accept_any_certificate ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    bool any = session->tls->config.accept_any_certificate;
+    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
                                                     | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
@@ -8251,9 +8247,11 @@ static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
     return tls->failure_error;
 }
 
-/* Makes the context, unless it is there. */
+/* Makes the context, unless it is there. tls NULL: there was no memory for it. */
 static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
     unsigned long code;
+    if (!tls)
+        return wsi_platform_say(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
     if (tls->context)
         return WS_OK;
     wsi_tls_forget_errors();
@@ -11312,11 +11310,7 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
 /* A server's TLS. */
 static ws_error wsi_endpoint_tls(ws_loop *loop, const ws_tls_config *config, wsi_tls **made, wsi_sentence *why) {
     wsi_tls *tls = wsi_tls_new(&loop->memory, NULL);
-    ws_error error = WS_ERROR_MEMORY;
-    if (tls || !WSI_TLS_BUILT_IN)
-        error = wsi_tls_complete(tls, config, true, why);
-    else
-        (void)wsi_platform_say(why, error, "%s", ws_error_text(error));
+    ws_error error = wsi_tls_complete(tls, config, true, why);
     if (error)
         wsi_tls_release(tls);
     *made = error ? NULL : tls;
@@ -12107,9 +12101,7 @@ static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, b
         return true;
     if (!client->tls)
         client->tls = wsi_endpoint_client_tls(client->endpoint.loop, config);
-    if (!client->tls && WSI_TLS_BUILT_IN)
-        error = WS_ERROR_MEMORY;
-    else if (now)
+    if (now || (!client->tls && WSI_TLS_BUILT_IN))
         error = wsi_tls_complete(client->tls, client->tls ? &client->tls->config : config, false, &client->why);
     if (error) {
         client->hopeless = true;
