@@ -29,7 +29,8 @@
 
    RULES
    - Threads    A loop and all that belongs to it is used from one thread. Three calls may come
-                from any thread, or from a signal handler: ws_post, ws_stop, ws_shutdown.
+                from any thread, or from a signal handler: ws_post, ws_stop, ws_shutdown. WS_ASSERT
+                notices most others that come from another thread than the one that runs the loop.
                 A client's look-up of a name runs in a thread of its own, which may outlive the loop.
    - Lifetime   A ws_conn pointer is good until its on_close has returned. What you want to keep
                 for longer is its ws_id: ws_find gives the connection back, or NULL.
@@ -7410,6 +7411,10 @@ static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi
     return true;
 }
 
+static pthread_t wsi_platform_thread(void) { return pthread_self(); }
+
+static bool wsi_platform_is_thread(pthread_t thread) { return pthread_equal(thread, pthread_self()) != 0; }
+
 typedef struct wsi_question { /* belongs to the thread */
     int descriptor;
     uint16_t port;
@@ -8942,6 +8947,8 @@ struct ws_loop {
     wsi_hooks hooks;
     ws_error error;
     wsi_sentence why; /* the error's, or empty */
+    pthread_t owner; /* who runs it, while owned */
+    bool owned;
     bool busy, stopped, shutting, freeing;
     wsi_guest *guests;
     uint64_t virtual_now;
@@ -9001,6 +9008,19 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->why.text[0] = 0;
     return wsi_loop_fail_said(loop, error);
+}
+
+/* Whether the calling thread may use the loop: any may while none runs it. */
+static bool wsi_loop_is_ours(const ws_loop *loop) {
+    return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
+}
+
+/* Begins to run it. false: it is being run already. */
+static bool wsi_loop_own(ws_loop *loop) {
+    if (loop->owned)
+        return false;
+    loop->owner = wsi_platform_thread();
+    return loop->owned = true;
 }
 
 /* The system's random bytes, fetched many at a time. */
@@ -9165,6 +9185,7 @@ static wsi_slot *wsi_alarm_take_slot(ws_loop *loop) {
 static ws_id wsi_alarm_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_timer_function *function, void *user) {
     wsi_alarm *alarm;
     wsi_slot *slot;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !function || !wsi_timer_reserve(loop))
         return 0;
     alarm = (wsi_alarm *)wsi_memory_new(&loop->memory, sizeof *alarm);
@@ -9196,6 +9217,7 @@ WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *f
 
 WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
     wsi_slot *slot = loop ? wsi_alarm_slot(loop, timer) : NULL;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (slot)
         wsi_alarm_free(loop, slot);
 }
@@ -9209,6 +9231,7 @@ static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
 
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user) {
     wsi_watch **place, *watch;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
         return false;
     for (place = &loop->watches; *place && (*place)->source.link.descriptor != descriptor; place = &(*place)->next) {}
@@ -9355,8 +9378,8 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     return pause;
 }
 
-WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
-    if (!loop || loop->busy || loop->error)
+static bool wsi_loop_once(ws_loop *loop, uint32_t wait_ms) {
+    if (loop->busy || loop->error)
         return false;
     if (wsi_poll_wait(&loop->poll, wsi_loop_pause(loop, wait_ms)) < 0)
         return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -9364,10 +9387,25 @@ WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
     return wsi_loop_goes_on(loop);
 }
 
+WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
+    bool goes_on = false, owns;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!loop || !wsi_loop_is_ours(loop))
+        return false;
+    owns = wsi_loop_own(loop);
+    goes_on = wsi_loop_once(loop, wait_ms);
+    loop->owned = loop->owned && !owns;
+    return goes_on;
+}
+
 WS_API ws_error ws_run(ws_loop *loop) {
-    if (!loop)
-        return WS_ERROR_MEMORY;
-    while (ws_run_once(loop, WS_OFF)) {}
+    bool owns;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!loop || !wsi_loop_is_ours(loop))
+        return loop ? WS_ERROR_STATE : WS_ERROR_MEMORY;
+    owns = wsi_loop_own(loop);
+    while (wsi_loop_once(loop, WS_OFF)) {}
+    loop->owned = loop->owned && !owns;
     return loop->error;
 }
 
@@ -9387,11 +9425,15 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
 }
 
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
+    bool owns;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !reads || !writes || loop->busy || loop->error)
         return false;
     if (wsi_poll_take(&loop->poll, reads, writes) < 0)
         return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    owns = wsi_loop_own(loop);
     wsi_loop_round(loop);
+    loop->owned = loop->owned && !owns;
     return wsi_loop_goes_on(loop);
 }
 
@@ -9499,6 +9541,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
 
 WS_API void ws_loop_free(ws_loop *loop) {
     wsi_memory memory;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return;
     loop->stopped = true;
@@ -11352,6 +11395,7 @@ static wsi_tls *wsi_endpoint_client_tls(ws_loop *loop, const ws_tls_config *conf
 
 /* Whether a message may be sent now. Text that is being handed out was checked when it came. */
 static bool wsi_conn_may_send(ws_conn *conn) {
+    WS_ASSERT(wsi_loop_is_ours(wsi_conn_loop(conn)));
     if (conn->engine.state != WSI_OPEN || !wsi_conn_full(conn))
         return true;
     wsi_conn_want_drain(conn);
@@ -11423,6 +11467,7 @@ static bool wsi_conn_sent(ws_conn *conn, bool good) {
 WSI_APART bool wsi_conn_send(ws_conn *conn, ws_message message) {
     if (!conn)
         return false;
+    WS_ASSERT(wsi_loop_is_ours(wsi_conn_loop(conn)));
     if (wsi_conn_gather(conn, message))
         return true;
     if (!wsi_conn_may_send(conn))
@@ -11460,6 +11505,7 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
 static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
                                va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (loop->printed.capacity > WSI_ARENA) /* once it was large */
         wsi_buffer_free(&loop->memory, &loop->printed);
     loop->printed.size = 0;
@@ -11526,6 +11572,7 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
     wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
     if (!conn)
         return false;
+    WS_ASSERT(wsi_loop_is_ours(endpoint->loop));
     if (wsi_conn_is_client(conn) && (conn->engine.state < WSI_OPEN || conn->engine.state == WSI_CLOSED))
         return wsi_conn_cancel(conn);
     if (!wsi_engine_close(&conn->engine, code, reason, wsi_conn_loop(conn)->now))
@@ -11541,6 +11588,7 @@ WS_API void ws_drop(ws_conn *conn) {
     wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
     if (!conn)
         return;
+    WS_ASSERT(wsi_loop_is_ours(endpoint->loop));
     if (wsi_conn_is_client(conn))
         endpoint->ending = true;
     if (conn->over)
@@ -11582,6 +11630,7 @@ WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
     uint64_t number = (id & UINT32_MAX) - 1;
     const wsi_endpoint *endpoint;
     ws_conn *conn;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
         return NULL;
     conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
@@ -12643,6 +12692,7 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
     bool good = loop && handler && url && !loop->shutting && !loop->freeing;
     wsi_client *client = good ? wsi_client_new(loop, url, handler, config) : NULL;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!client)
         return NULL;
     client->conn->user = handler->user;
@@ -13410,6 +13460,7 @@ static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
 WS_API bool ws_join(ws_conn *conn, const char *name) {
     ws_server *server;
     wsi_room *room;
+    WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
     if (!conn)
         return false;
     if (!name || conn->engine.state != WSI_OPEN || wsi_conn_is_client(conn))
@@ -13432,6 +13483,7 @@ WS_API bool ws_leave(ws_conn *conn, const char *name) {
     ws_server *server = ws_conn_server(conn);
     wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
     wsi_member *member = room ? wsi_room_membership(server, conn, room) : NULL;
+    WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
     if (member)
         wsi_room_leave(server, member);
     return member != NULL;
@@ -13574,6 +13626,7 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
     wsi_room *room = name ? wsi_room_find(server, name) : NULL;
     wsi_broadcast broadcast;
     size_t i;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
         return WS_ERROR_ARGUMENT;
     if (message.type == WS_TEXT && !wsi_conn_handed(loop, message) && !wsi_utf8_valid(message.data, message.size))
@@ -13823,6 +13876,7 @@ static wsi_route *wsi_route_new(ws_server *server, const char *pattern) {
     ws_error error = wsi_route_check(pattern);
     wsi_memory *memory = wsi_server_memory(server);
     wsi_route *route = error ? NULL : (wsi_route *)wsi_memory_new(memory, sizeof *route);
+    WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
     if (route)
         route->pattern = wsi_memory_copy(memory, pattern, strlen(pattern));
     if (route && route->pattern)
@@ -14657,6 +14711,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
     uint64_t number = (id & (WSI_KEPT_CONNS - 1)) - 1;
     const ws_conn *conn;
     wsi_kept *kept;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
         return NULL;
     conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
@@ -15504,6 +15559,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     ws_server_config config;
     ws_server *server;
     ws_error error;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     memset(&config, 0, sizeof config);
     if (given)
         config = *given;
@@ -15529,6 +15585,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
 
 WS_API void ws_server_free(ws_server *server) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     if (!server || server->endpoint.freed)
         return;
     wsi_endpoint_drop_all(&server->endpoint);
