@@ -109,8 +109,8 @@ typedef enum ws_error {
     WS_ERROR_MEMORY,      /* the allocator, or the loop's max_memory, said no */
     WS_ERROR_ARGUMENT,    /* NULL or out of range where that is not allowed */
     WS_ERROR_STATE,       /* not now: not open yet, closing, or closed */
-    WS_ERROR_BUFFERED,    /* too much is unsent already: wait for on_drain */
-    WS_ERROR_UTF8,        /* text that is not UTF-8 */
+    WS_ERROR_BUFFERED,    /* no room: too much is unsent already, or an engine's memory is too small */
+    WS_ERROR_UTF8,        /* text that is not UTF-8: ours, or the peer's (1007) */
     WS_ERROR_CLOSE_CODE,  /* a close code or reason that may not be sent */
     WS_ERROR_PATTERN,     /* a route's pattern is malformed */
     WS_ERROR_DUPLICATE,   /* two parameters of one name in a route's pattern */
@@ -6556,9 +6556,9 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_OK: return "no error";
     case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it";
     case WS_ERROR_ARGUMENT: return "an argument is NULL or out of range; see the function's comment in ws.h";
-    case WS_ERROR_STATE: return "not now: send between on_open and ws_close, listen before ws_shutdown";
-    case WS_ERROR_BUFFERED: return "the peer reads too slowly and its buffer is full; go on in on_drain";
-    case WS_ERROR_UTF8: return "text must be valid UTF-8; send other data as WS_BINARY";
+    case WS_ERROR_STATE: return "not now: not open yet, closing, closed, or in the midst of a message sent in parts";
+    case WS_ERROR_BUFFERED: return "no room: go on when the rest is sent (on_drain); an engine may need more memory";
+    case WS_ERROR_UTF8: return "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages";
     case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
     case WS_ERROR_PATTERN: return "a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last";
     case WS_ERROR_DUPLICATE: return "two parameters of a route have one name; rename one";

@@ -181,6 +181,48 @@ static void test_error_texts(void) {
         }
 }
 
+/* Each sentence is true of all that its error comes from: an engine has no on_drain, and a request that does not fit
+   into its memory has no peer that reads too slowly. */
+static void test_true_texts(void) {
+    static uint8_t memory[1024];
+    static char path[600] = "/";
+    ws_engine_config config;
+    ws_engine engine;
+    const char *text;
+    drive d;
+    if (test_begin("a request that is too long for the engine's memory")) {
+        memset(&config, 0, sizeof config);
+        memset(path + 1, 'x', sizeof path - 2);
+        config.role = WS_ROLE_CLIENT;
+        config.memory = memory;
+        config.memory_size = sizeof memory;
+        config.host = "a";
+        config.path = path;
+        config.random = drive_random;
+        config.random_user = memset(&d, 0, sizeof d);
+        CHECK(!ws_engine_init(&engine, &config));
+        CHECK_EQ(ws_engine_error(&engine), WS_ERROR_BUFFERED);
+        text = ws_error_text(ws_engine_error(&engine));
+        CHECK(!strstr(text, "peer") && !strstr(text, "slow") && strstr(text, "memory"));
+    }
+    if (test_begin("the peer's text is not UTF-8")) {
+        CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+        drive_feed_wire(&d, "81<ff>");
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
+        text = ws_error_text(ws_engine_error(&d.engine));
+        CHECK(strstr(text, "peer") && strstr(text, "ours") && !strstr(text, "send "));
+        drive_free(&d);
+    }
+    if (test_begin("an engine that is not open yet")) {
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        CHECK(!ws_engine_send(&d.engine, text_of("x")));
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_STATE);
+        text = ws_error_text(ws_engine_error(&d.engine));
+        CHECK(!strstr(text, "on_open") && !strstr(text, "listen") && strstr(text, "not open yet"));
+        drive_free(&d);
+    }
+}
+
 /* --- closing --- */
 
 /* RFC 6455 5.5.1, 7.1.2: we close, the peer answers. What comes in between is dropped. */
@@ -986,6 +1028,7 @@ int main(int argc, char **argv) {
     test_parts_of_text();
     test_null();
     test_error_texts();
+    test_true_texts();
     test_close_codes();
     test_close_reasons();
     test_close_event();
