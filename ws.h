@@ -6864,8 +6864,12 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     if (!engine || size > engine->out.size - engine->out_sent)
         return;
     engine->out_sent += size;
-    if (engine->out_sent == engine->out.size)
+    if (engine->out_sent == engine->out.size) {
         engine->out_sent = engine->out.size = 0;
+    } else if (size && (engine->core.state >= WSI_OPEN || engine->env.role == WS_ROLE_SERVER)) {
+        wsi_engine_heard(&engine->core, engine->now); /* it takes what waits, perhaps a ping or a close behind it */
+        engine->core.since = engine->now;
+    }
 }
 
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {

@@ -963,6 +963,31 @@ static void test_close_deadline(ws_role role, const char *name) {
     drive_free(&d);
 }
 
+/* A ping or a close behind much that a slow line still carries says nothing about the peer: a byte a second is taken. */
+static void test_slow_line(ws_role role, bool closes, const char *name) {
+    static uint8_t data[300];
+    uint64_t now = 1000;
+    size_t taken = 0;
+    drive d;
+    if (!test_begin("a slow line, %s behind a message, %s", closes ? "a close" : "pings", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, now);
+    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY)));
+    CHECK(!closes || ws_engine_close(&d.engine, 1000, NULL));
+    while (taken < sizeof data && ws_engine_state(&d.engine) == (closes ? WS_CLOSING : WS_OPEN)) {
+        now += 1000;
+        (void)ws_engine_tick(&d.engine, now);
+        ws_engine_sent(&d.engine, 1);
+        taken++;
+    }
+    CHECK_EQ(taken, sizeof data);
+    for (; now < 400000 && ws_engine_state(&d.engine) != WS_CLOSED; now += 1000) /* and then nothing is */
+        (void)ws_engine_tick(&d.engine, now);
+    CHECK_EQ(now / 1000, 301 + (closes ? 5 : 45) + 1);
+    drive_free(&d);
+}
+
 static void test_own_deadlines(void) {
     ws_engine_config config;
     drive d;
@@ -1018,6 +1043,8 @@ static void test_role(ws_role role, const char *name) {
     test_handshake_deadline(role, name);
     test_ping_deadline(role, name);
     test_close_deadline(role, name);
+    test_slow_line(role, false, name);
+    test_slow_line(role, true, name);
 }
 
 int main(int argc, char **argv) {

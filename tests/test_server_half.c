@@ -1,6 +1,6 @@
 /* A client that ends its stream behind its requests asks for nothing more (RFC 9112 9.6), and still reads: all that it
    asked for is answered, then the connection ends. With TLS the end is close_notify (RFC 8446 6.1: it closes one
-   direction only). */
+   direction only); a FIN without it is a broken connection). */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
@@ -49,14 +49,14 @@ static void bare(ws_request *request, void *user) {
     CHECK(ws_reply(request, 204, NULL, ""));
 }
 
-static void start(bool secure) {
+static void start(int way) {
     ws_server_config config;
     ws_handler handler = net_handler();
     memset(&config, 0, sizeof config);
     memset(&half, 0, sizeof half);
     config.limits.answer_ms = config.limits.handshake_ms = config.limits.close_ms = 5000;
 #ifndef WS_NO_TLS
-    if (secure) {
+    if (way) {
         config.tls.cert_pem = certs.server.pem;
         config.tls.key_pem = certs.server.key_pem;
     }
@@ -71,15 +71,15 @@ static void start(bool secure) {
     CHECK(ws_http(net.server, "GET", "/answer", answer, NULL) && ws_http(net.server, "GET", "/keep", keep, NULL));
     CHECK(ws_http(net.server, "POST", "/body", answer_body, NULL) && ws_http(net.server, "GET", "/bare", bare, NULL));
 #ifndef WS_NO_TLS
-    if (secure) {
-        half.r = raw_client(0);
+    if (way) {
+            half.r = raw_client(0);
         half.p = half.r->p;
         half.got = &half.r->plain;
         CHECK(raw_handshake(half.r));
         return;
     }
 #else
-    (void)secure;
+    (void)way;
 #endif
     half.p = net_connect();
     half.got = &half.p->in;
@@ -154,9 +154,9 @@ static const struct {
     {"half of a request", "GET /pa", false, {NULL}, 0, 0},
     {"half of a body", "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo", false, {NULL}, 0, 0}};
 
-static void test_request(size_t at, bool secure, bool together) {
+static void test_request(size_t at, int way, bool together) {
     size_t i;
-    start(secure);
+    start(way);
     if (together)
         half.p->deaf = true; /* its answers wait */
     ask(requests[at].request);
@@ -185,17 +185,18 @@ static void test_request(size_t at, bool secure, bool together) {
 
 static void test_requests(void) {
     size_t at;
-    int secure, together;
+    static const char *const ways[] = {"TCP", "TLS"};
+    int way, together;
     for (at = 0; at < sizeof requests / sizeof *requests; at++)
-        for (secure = 0; secure < 2; secure++)
+        for (way = 0; way < 2; way++)
             for (together = 0; together < 2; together++) {
 #ifdef WS_NO_TLS
-                if (secure)
+                if (way)
                     continue;
 #endif
                 if (test_begin("half-closed %s: %s, over %s", together ? "at once" : "later", requests[at].title,
-                               secure ? "TLS" : "TCP"))
-                    test_request(at, secure, together);
+                               ways[way]))
+                    test_request(at, way, together);
             }
 }
 
@@ -204,7 +205,7 @@ static void test_requests(void) {
 static void test_deadline(void) {
     if (!test_begin("half-closed: a request that is kept for too long: 503, and the program is told"))
         return;
-    start(false);
+    start(0);
     ask(GET("/keep"));
     end_stream();
     (void)tls_settle();
@@ -220,7 +221,7 @@ static void test_deadline(void) {
 static void test_reset(void) {
     if (!test_begin("a client that is gone while its request is kept: the program is told at once"))
         return;
-    start(false);
+    start(0);
     ask(GET("/keep"));
     (void)tls_settle();
     peer_reset(half.p);
@@ -230,7 +231,7 @@ static void test_reset(void) {
     TLS_END();
     if (!test_begin("half-closed, then gone: noticed at the answer at the latest"))
         return;
-    start(false);
+    start(0);
     ask(GET("/keep") GET("/files/big"));
     end_stream();
     (void)tls_settle();
@@ -243,7 +244,7 @@ static void test_reset(void) {
     TLS_END();
     if (!test_begin("half-closed, then gone in the middle of a file"))
         return;
-    start(false);
+    start(0);
     half.p->deaf = true;
     ask(GET("/files/big"));
     end_stream();
@@ -259,7 +260,7 @@ static void test_reset(void) {
 static void test_upgrade(void) {
     if (!test_begin("half-closed behind an upgrade that is kept: 101, its frames, then 1006"))
         return;
-    start(false);
+    start(0);
     peer_upgrade(half.p, "/later", NULL);
     peer_frames(half.p, "81\"early\"");
     end_stream();
