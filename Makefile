@@ -12,9 +12,10 @@ CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
+SOCKETS = loop server server_date server_files server_origin server_unix rooms reentrancy security sockets threads
+TESTS += $(addprefix $(BUILD)/epoll_test_,$(SOCKETS))
+TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) poll epoll)
 TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
-TESTS += $(addprefix $(BUILD)/epoll_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads)
-TESTS += $(addprefix $(BUILD)/kqueue_test_,loop server server_date server_files server_unix rooms reentrancy security sockets threads poll epoll)
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,connection_slow connection_drain server_half))
 TESTS += $(addsuffix test_connection_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif

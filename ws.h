@@ -415,8 +415,13 @@ typedef struct ws_handler {
 typedef struct ws_server_config {
     const char *host;       /* address or name: NULL means 127.0.0.1; "0.0.0.0", "::" mean all */
     uint16_t port;          /* 0: any free one, see ws_port */
-    const char *origins;    /* pages that may connect: NULL only the server's own (same origin),
-                               "*" all, or a list "https://a.example, https://b.example:8443" */
+    const char *origins;    /* pages that may connect, or have a handler of ws_http change something: NULL only the
+                               server's own (same origin: scheme, host and port), "*" all, or a list
+                               "https://a.example, https://b.example:8443": the public one, too, where a proxy hides
+                               its port. Others get 403, which says what was compared */
+    const char *hosts;      /* the names that Host may have, for all requests: "a.example, 127.0.0.1, [::1]:8000", any
+                               port where none stands there; others get 403. NULL: any name, so that a page whose
+                               name leads to this address (DNS rebinding) is of the same origin */
     size_t max_connections; /* 100,000; beyond, new ones get 503 */
     int backlog;            /* listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
@@ -479,8 +484,12 @@ typedef void ws_hook(ws_request *request, void *user);
    POST"; GET takes HEAD too, whose answer goes without its body. A body, of any method, has come whole when function
    is called: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
    a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
-   above. Other methods get 405. */
+   above. Other methods get 405. Those but GET, HEAD and OPTIONS are 403 for pages of other origins, see
+   ws_server_config.origins: Origin tells them, or else Sec-Fetch-Site; who sends neither is no browser. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
+/* The same for pages of these origins, a list as there or "*", in place of the server's. */
+WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
+                         ws_hook *function, void *user);
 
 /* Before a WebSocket's handshake is answered, hooks may look at the request: first those of ws_before, in the
    order of these calls, then the route's on_request. One that refuses ends the chain; if none does, the request
@@ -4825,28 +4834,76 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     return 0;
 }
 
+/* --- who may open it --- */
+
+/* What a refusal says: two words of ours, each before one of the peer's. */
+typedef struct wsi_why {
+    wsi_slice part[4];
+} wsi_why;
+
+static bool wsi_handshake_no(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
+    why->part[0] = wsi_text_z(text);
+    why->part[1] = first;
+    why->part[2] = wsi_text_z(between);
+    why->part[3] = second;
+    return false;
+}
+
+/* An origin's parts (RFC 6454 4); the port is the scheme's own where none stands there. */
+static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, uint64_t *port) {
+    uint64_t fallback;
+    if (!wsi_http_until(&origin, ':', scheme) || origin.size < 2 || memcmp(origin.data, "//", 2) != 0)
+        return false;
+    fallback = wsi_text_is_nocase(*scheme, "https") ? 443 : wsi_text_is_nocase(*scheme, "http") ? 80 : 0;
+    return wsi_http_authority(wsi_text(origin.data + 2, origin.size - 2), fallback, host, port);
+}
+
+/* What is not of that form ("null") is the same if it is the same text. */
+static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
+    wsi_slice scheme[2], host[2];
+    uint64_t port[2];
+    if (!wsi_handshake_split(a, &scheme[0], &host[0], &port[0])
+        || !wsi_handshake_split(b, &scheme[1], &host[1], &port[1]))
+        return wsi_text_same_nocase(a, b);
+    return wsi_text_same_nocase(scheme[0], scheme[1]) && wsi_text_same_nocase(host[0], host[1]) && port[0] == port[1];
+}
+
 /* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). Behind a
    proxy that ends TLS a plain server cannot know the scheme; with TLS of its own it is https. */
-static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure) {
-    wsi_slice rest = request->origin, scheme, host, own_host;
-    wsi_slice list = wsi_text_z(allowed), element;
-    uint64_t port, own_port, fallback;
-    if (!rest.data || wsi_text_is(list, "*"))
+static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
+    wsi_slice origin = request->origin, scheme, host, own_host, list = wsi_text_z(allowed), element;
+    uint64_t port, own_port;
+    if (!origin.data || wsi_text_is(list, "*"))
         return true; /* no browser, or anybody */
     if (list.size) {
         while (wsi_text_next(&list, &element))
-            if (wsi_text_same_nocase(element, rest))
+            if (wsi_handshake_same(element, origin))
                 return true;
-        return false;
+        return wsi_handshake_no(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
     }
-    if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
-        return false;
-    if (!wsi_text_is_nocase(scheme, "https") && (secure || !wsi_text_is_nocase(scheme, "http")))
-        return false;
-    fallback = scheme.size == 5 ? 443 : 80;
-    return wsi_http_authority(wsi_text(rest.data + 2, rest.size - 2), fallback, &host, &port)
-           && wsi_http_authority(request->host, fallback, &own_host, &own_port)
-           && wsi_text_same_nocase(host, own_host) && port == own_port;
+    if (wsi_handshake_split(origin, &scheme, &host, &port)
+        && (wsi_text_is_nocase(scheme, "https") || (!secure && wsi_text_is_nocase(scheme, "http")))
+        && wsi_http_authority(request->host, scheme.size == 5 ? 443 : 80, &own_host, &own_port)
+        && wsi_text_same_nocase(host, own_host) && port == own_port)
+        return true;
+    return wsi_handshake_no(why, "the Origin ", origin,
+                            secure ? " is not https:// with the Host " : " is not http:// or https:// with the Host ",
+                            request->host);
+}
+
+/* Whether such a list can be meant; NULL, "" and "*" can. */
+static bool wsi_handshake_origins_good(const char *origins) {
+    wsi_slice list = wsi_text_z(origins), element, scheme, host;
+    uint64_t port;
+    size_t count = 0;
+    if (!list.size || wsi_text_is(list, "*"))
+        return true;
+    for (; wsi_text_next(&list, &element); count++)
+        if (!wsi_text_is(element, "null") && !wsi_text_is(element, "file://")
+            && (memchr(element.data, '*', element.size) || !wsi_handshake_split(element, &scheme, &host, &port)
+                || wsi_text_is_nocase(scheme, "ws") || wsi_text_is_nocase(scheme, "wss")))
+            return false;
+    return count > 0;
 }
 
 /* A header line that a client's program may add: "Name: value" with nothing in it that could end the
@@ -5904,6 +5961,17 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
 }
 
+/* Says what was compared; of what the peer sent at most 90 characters, and none that is not plain ASCII. */
+WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
+    char body[400] = "Forbidden: ";
+    size_t size = strlen(body), i, k;
+    for (i = 0; i < 4; i++)
+        for (k = 0; k < why->part[i].size && k < 90; k++)
+            body[size++] = why->part[i].data[k] >= ' ' && why->part[i].data[k] <= '~' ? why->part[i].data[k] : '?';
+    (void)wsi_engine_respond(e, window, 403, "Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n",
+                             wsi_text(body, size), false);
+}
+
 static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
     if (e->env->role == WS_ROLE_SERVER) {
         memset(&e->env->request, 0, sizeof e->env->request);
@@ -6729,7 +6797,8 @@ static bool wsi_engine_own_config(const ws_engine_config *config) {
            && (!config->path || (config->path[0] == '/' && !strchr(config->path, '#')))
            && wsi_engine_own_headers(config->headers)
            && (config->role == WS_ROLE_CLIENT ? config->host && wsi_handshake_offer(config->subprotocols)
-                                              : wsi_engine_head_safe(config->subprotocols, ' '));
+                                              : wsi_engine_head_safe(config->subprotocols, ' ')
+                                                    && wsi_handshake_origins_good(config->origins));
 }
 
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
@@ -6834,10 +6903,11 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     wsi_window_restore(&engine->window);
     if (e->state == WSI_ASKED) {
         const wsi_request *request = &engine->env.request;
+        wsi_why why;
         if (!request->upgrade || request->status)
             wsi_engine_status(e, &engine->window, request->upgrade ? request->status : 426);
-        else if (!wsi_handshake_origin(request, engine->env.origins, false))
-            wsi_engine_status(e, &engine->window, 403);
+        else if (!wsi_handshake_origin(request, engine->env.origins, false, &why))
+            wsi_engine_forbid(e, &engine->window, &why);
         else
             (void)ws_engine_accept(engine);
     }
@@ -13229,6 +13299,7 @@ typedef struct wsi_route {
     char *folder;        /* or the files of a folder */
     char *charset;       /* "; charset=..." of its texts; NULL: UTF-8 */
     ws_hook *function;   /* or what the program answers */
+    char *origins;       /* to pages of these; NULL: of the server's */
     void *user;
 } wsi_route;
 
@@ -13278,7 +13349,7 @@ struct ws_server {
     wsi_table rooms, memberships;
     size_t open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
-    char *origins, *unix_path, *proxies;
+    char *origins, *hosts, *unix_path, *proxies;
     wsi_file_id unix_file; /* at unix_path */
     bool proxy_protocol;
     struct wsi_sessions *sessions; /* NULL: none */
@@ -13872,6 +13943,7 @@ static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
     wsi_memory_free_text(memory, route->methods);
     wsi_memory_free_text(memory, route->folder);
     wsi_memory_free_text(memory, route->charset);
+    wsi_memory_free_text(memory, route->origins);
     wsi_memory_free(memory, route->page, route->page_size + 1);
     wsi_memory_free(memory, route, sizeof *route);
 }
@@ -14067,19 +14139,30 @@ static bool wsi_server_methods(const char *methods) {
     return any;
 }
 
-WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
+/* Copies a text of the config's; NULL stays NULL. */
+static bool wsi_server_keep(const ws_server *server, char **copy, const char *text) {
+    *copy = text ? wsi_memory_copy(wsi_server_memory(server), text, strlen(text)) : NULL;
+    return *copy || !text;
+}
+
+WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
+                         ws_hook *function, void *user) {
     wsi_route *route;
     if (!server)
         return false;
-    if (!function || !wsi_server_methods(methods))
+    if (!function || !wsi_server_methods(methods) || !wsi_handshake_origins_good(origins))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     route = wsi_route_new(server, pattern);
     if (!route)
         return false;
-    route->methods = wsi_memory_copy(wsi_server_memory(server), methods, strlen(methods));
     route->function = function;
     route->user = user;
-    return wsi_route_add(server, route, route->methods != NULL);
+    return wsi_route_add(server, route, wsi_server_keep(server, &route->methods, methods)
+                                            && wsi_server_keep(server, &route->origins, origins));
+}
+
+WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
+    return ws_http_from(server, NULL, methods, pattern, function, user);
 }
 
 /* --- requests: what stands in them --- */
@@ -15079,8 +15162,35 @@ static void wsi_server_call(ws_request *request) {
     wsi_request_conclude(request);
 }
 
-static bool wsi_server_origin(const ws_server *server) {
-    return wsi_handshake_origin(&server->endpoint.env.request, server->origins, wsi_tls_is(server->endpoint.transport));
+/* Whether Host is a name of ours. A plain server may stand behind TLS: without a port it is 80 or 443. */
+static bool wsi_server_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
+    wsi_slice list = wsi_text_z(hosts), element, name, host;
+    uint64_t wanted, port;
+    while (wsi_text_next(&list, &element))
+        if (wsi_http_authority(element, 0, &name, &wanted)
+            && wsi_http_authority(request->host, secure || wanted == 443 ? 443 : 80, &host, &port)
+            && wsi_text_same_nocase(host, name) && (!wanted || wanted == port))
+            return true;
+    return !hosts || wsi_handshake_no(why, "the Host ", request->host, " is not in the server's list",
+                                      wsi_text(NULL, 0));
+}
+
+/* Whether the page that it comes from may ask for it. A browser sends Origin with each handshake; with a method that
+   changes something, too, or "null" where the page wants to stay unknown, or, an old one, nothing. */
+static bool wsi_server_origin(const ws_request *request, bool secure, wsi_why *why) {
+    const wsi_request *head = request->head;
+    const char *origins = request->route->origins ? request->route->origins : request->server->origins;
+    wsi_slice rest = wsi_request_fields(request), site;
+    if (!head->upgrade && wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), head->method))
+        return true;
+    if (head->upgrade || (head->origin.data && !wsi_text_is(head->origin, "null"))
+        || wsi_text_is(wsi_text_z(origins), "*") || !wsi_request_field(&rest, "sec-fetch-site", &site))
+        return wsi_handshake_origin(head, origins, secure, why);
+    if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
+        return true;
+    return head->origin.data ? wsi_handshake_origin(head, origins, secure, why)
+                             : wsi_handshake_no(why, "Sec-Fetch-Site is ", site, ": the page is another site's",
+                                                wsi_text(NULL, 0));
 }
 
 /* Decodes path and query: what is handed out is text. Returns 0, 400 (for the path alone) or 503. */
@@ -15165,11 +15275,13 @@ static void wsi_server_allow(ws_request *request, int status) {
     wsi_request_free(request);
 }
 
-/* Finds the route; returns 0, or the status that refuses the request. */
-static int wsi_server_judge(ws_request *request) {
+/* Finds the route; returns 0, or the status that refuses the request; of 403 *why says more. */
+static int wsi_server_judge(ws_request *request, wsi_why *why) {
     const wsi_request *head = request->head;
+    bool secure = wsi_tls_is(request->server->endpoint.transport);
     const wsi_route *other = NULL;
-    int status = wsi_server_decode(request->server, request);
+    int status = wsi_server_host(head, request->server->hosts, secure, why)
+                     ? wsi_server_decode(request->server, request) : 403;
     if (status)
         return status;
     request->route = wsi_server_find(request, head->upgrade, &other);
@@ -15181,8 +15293,10 @@ static int wsi_server_judge(ws_request *request) {
         return 405;
     if (!request->route)
         return !head->upgrade && wsi_server_find(request, true, &other) ? 426 : 404;
+    if (!wsi_server_origin(request, secure, why))
+        return 403;
     if (head->upgrade)
-        return wsi_server_origin(request->server) ? 0 : 403;
+        return 0;
     return head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
@@ -15229,6 +15343,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     wsi_window *window = &server->endpoint.loop->window;
     ws_request request;
+    wsi_why why;
     int status;
     if (wsi_kept_of(conn)) {
         wsi_server_body(wsi_kept_of(conn), event->message);
@@ -15240,9 +15355,11 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.conn = conn;
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
-    status = wsi_server_judge(&request);
+    status = wsi_server_judge(&request, &why);
     if ((status == 405 && !request.head->upgrade) || status == 204) {
         wsi_server_allow(&request, status);
+    } else if (status == 403) {
+        wsi_engine_forbid(&conn->engine, window, &why);
     } else if (status) {
         wsi_engine_status(&conn->engine, window, status);
     } else {
@@ -15435,6 +15552,7 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free(memory, server->rooms.buckets, server->rooms.bucket_count * sizeof(wsi_chain *));
     wsi_memory_free(memory, server->memberships.buckets, server->memberships.bucket_count * sizeof(wsi_chain *));
     wsi_memory_free_text(memory, server->origins);
+    wsi_memory_free_text(memory, server->hosts);
     wsi_memory_free_text(memory, server->unix_path);
     wsi_memory_free_text(memory, server->proxies);
     wsi_session_free(memory, server->sessions);
@@ -15538,21 +15656,35 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
     return error;
 }
 
+/* Whether such a list can be meant; NULL can. */
+static bool wsi_server_hosts_good(const char *hosts) {
+    wsi_slice list = wsi_text_z(hosts), element, host;
+    uint64_t port;
+    size_t count = 0;
+    for (; wsi_text_next(&list, &element); count++)
+        if (memchr(element.data, '*', element.size) || element.data[element.size - 1] == ':'
+            || !wsi_http_authority(element, 1, &host, &port) || !port)
+            return false;
+    return count > 0 || !hosts;
+}
+
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
-    wsi_memory *memory = wsi_server_memory(server);
+    wsi_sentence *why = &server->endpoint.loop->why;
     ws_error error;
-    if (config->origins)
-        server->origins = wsi_memory_copy(memory, config->origins, strlen(config->origins));
-    if (config->unix_path)
-        server->unix_path = wsi_memory_copy(memory, config->unix_path, strlen(config->unix_path));
-    if (config->proxies)
-        server->proxies = wsi_memory_copy(memory, config->proxies, strlen(config->proxies));
     server->proxy_protocol = config->proxy_protocol;
-    if ((config->origins && !server->origins) || (config->unix_path && !server->unix_path)
-        || (config->proxies && !server->proxies))
+    if (!wsi_server_keep(server, &server->origins, config->origins)
+        || !wsi_server_keep(server, &server->hosts, config->hosts)
+        || !wsi_server_keep(server, &server->unix_path, config->unix_path)
+        || !wsi_server_keep(server, &server->proxies, config->proxies))
         return WS_ERROR_MEMORY;
+    if (!wsi_handshake_origins_good(config->origins))
+        return wsi_platform_say(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
+                                "https://a.example, http://b.example:8000, or * alone");
+    if (!wsi_server_hosts_good(config->hosts))
+        return wsi_platform_say(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
+                                "127.0.0.1, [::1]:8000; no *");
     if (!wsi_forward_list(server->proxies) || (server->proxy_protocol && !server->proxies))
-        return wsi_platform_say(&server->endpoint.loop->why, WS_ERROR_ARGUMENT,
+        return wsi_platform_say(why, WS_ERROR_ARGUMENT,
                                 "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
                                 "proxy_protocol needs it");
     error = wsi_server_secure(server, config);

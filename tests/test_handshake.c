@@ -356,6 +356,14 @@ static void test_origins(void) {
         {"https://b.example, https://c.example:8443", "a.example", "null", 403},
         {"https://b.example, https://c.example:8443", "a.example", NULL, 101},
         {"https://b.example", "a.example", "", 403}, {"null", "a.example", "null", 101},
+        /* RFC 6454 4, 5: an origin is a scheme, a host and a port, and a port that is not said is the scheme's */
+        {"https://b.example:443", "a.example", "https://b.example", 101},
+        {"https://b.example", "a.example", "https://b.example:443", 101},
+        {"http://b.example", "a.example", "http://b.example:80", 101},
+        {"http://b.example:443", "a.example", "https://b.example", 403},
+        {"https://b.example", "a.example", "https://b.example:80", 403},
+        {"app://b.example", "a.example", "app://b.example", 101}, {"file://", "a.example", "file://", 101},
+        {"app://b.example", "a.example", "app://b.example:80", 403}, {"file://", "a.example", "file:///", 403},
     };
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
