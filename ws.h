@@ -5526,10 +5526,12 @@ static wsi_context *wsi_context_get(wsi_codecs *codecs, wsi_context **context) {
     return *context;
 }
 
+#ifndef WS_NO_NET
 /* How much of an unfinished message has been unpacked, and one byte; 0: there is none. */
 static size_t wsi_context_unpacked(const wsi_context *context) {
     return context && context->unpacker ? context->unpacker->out.size + 1 : 0;
 }
+#endif
 
 static void wsi_context_free(wsi_codecs *codecs, wsi_context **place) {
     wsi_context *context = *place;
@@ -5627,7 +5629,9 @@ static void wsi_codecs_free(wsi_codecs *codecs) {
 
 #else
 
+#ifndef WS_NO_NET
 static size_t wsi_context_unpacked(const struct wsi_context *context) { return context ? 1 : 0; }
+#endif
 
 static void wsi_context_free(wsi_codecs *codecs, struct wsi_context **context) { (void)codecs, (void)context; }
 
