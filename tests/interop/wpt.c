@@ -12,7 +12,6 @@
 enum { SEVERAL_MIB = 8 << 20 };
 
 static ws_loop *loop;
-static char latest[1000]; /* the newest request's beginning */
 
 /* --- a transport that misbehaves ------------------------------------------------------------------------------- */
 
@@ -69,8 +68,6 @@ static ptrdiff_t odd_read(ws_link *link, void *data, size_t size) {
         return WS_ENDED;
     if (got > 0 && !it->asked) {
         memcpy(head, data, (size_t)got < sizeof head - 1 ? (size_t)got : sizeof head - 1);
-        memset(latest, 0, sizeof latest);
-        memcpy(latest, data, (size_t)got < sizeof latest - 1 ? (size_t)got : sizeof latest - 1);
         it->what = misdeed_of(head);
         it->asked = true;
     }
@@ -162,17 +159,6 @@ static void forget(ws_conn *conn, ws_close_info why) {
     free(ws_user(conn));
 }
 
-static ws_slice raw_query(ws_request *request) {
-    ws_slice query = {"", 0};
-    const char *start = strchr(latest, '?'), *end = strstr(latest, " HTTP");
-    (void)request;
-    if (start && end && start < end) {
-        query.data = start + 1;
-        query.size = (size_t)(end - start) - 1;
-    }
-    return query;
-}
-
 static void tell_cookie(ws_request *request) {
     say_later(request, ws_request_header(request, "Cookie"), "(none)");
 }
@@ -190,7 +176,7 @@ static void tell_extensions(ws_request *request) {
 }
 
 static void tell_query(ws_request *request) {
-    say_later(request, raw_query(request), "");
+    say_later(request, ws_request_raw_query(request), "");
 }
 
 static void echo(ws_conn *conn, ws_message message) {
@@ -252,7 +238,7 @@ static void sleep_before(ws_request *request) {
 }
 
 static void set_cookie(ws_request *request, const char *attributes) {
-    ws_slice name = raw_query(request);
+    ws_slice name = ws_request_raw_query(request);
     char line[500];
     const char *lines[] = {line, NULL};
     ws_acceptance how = {0};
@@ -298,7 +284,7 @@ static void remember_close(ws_request *request) {
     if (ws_request_query(request, "abrupt").data)
         say_later(request, ws_request_query(request, "abrupt"), "");
     else
-        say_later(request, raw_query(request), "");
+        say_later(request, ws_request_raw_query(request), "");
 }
 
 static void close_as_told(ws_conn *conn) {

@@ -110,7 +110,7 @@ for (const [code, reason] of [[1000, 'done'], [1001, ''], [1003, 'no'], [1008, '
   [1013, 'later'], [3000, ''], [4222, 'remote']]) {
   check(`remote-close: ${code} ${reason}`, async () => {
     await ends(make(`/remote-close?code=${code}&reason=${reason}`), code, reason);
-  }, { only: 'ws' });
+  });
 }
 check('remote-close: without a code', () => ends(make('/remote-close'), 1005, ''));
 check('remote-close: without a close', () => ends(make('/remote-close?abrupt=1'), 1006, '', false));
@@ -121,7 +121,7 @@ check('both begin at once: the other\'s code counts', async () => {
   const { code, wasClean } = await event(socket, 'close');
   good(code === 4222 || code === 4111, `code ${code}`);
   equal(wasClean, true, 'wasClean');
-}, { only: 'ws' });
+});
 check('messages before a close all arrive', async () => {
   const socket = await open('/echo');
   let count = 0;

@@ -19,7 +19,7 @@ check('cookies/002, 006, 007: Set-Cookie of the answer counts', async () => {
   equal(seen(name), true, 'seen');
   equal(await sent(name), true, 'sent');
   forget(name);
-}, { only: 'ws' });
+});
 check('cookies/003: HttpOnly cookies are sent', async () => {
   const name = fresh();
   await fetch('/cookie?name=' + name);
@@ -31,7 +31,7 @@ check('cookies/004, 005: HttpOnly in the answer', async () => {
   await open('/set-cookie_http?' + name.slice(8));
   equal(seen(name), false, 'seen');
   equal(await sent(name), true, 'sent');
-}, { only: 'ws' });
+});
 check('set-cookies-samesite, third-party-cookies: Strict ones are not for other sites', async () => {
   const name = fresh();
   await open('/set-cookies-samesite?' + name.slice(8));
@@ -40,4 +40,4 @@ check('set-cookies-samesite, third-party-cookies: Strict ones are not for other 
   const other = new WebSocket(base.replace('127.0.0.1', 'localhost') + '/echo-cookie');
   equal((await event(other, 'message')).data.includes(name), false, 'sent to another host');
   forget(name);
-}, { only: 'ws' });
+});

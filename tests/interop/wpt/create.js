@@ -41,7 +41,16 @@ check('constructor/016, Create-url-with-windows-1252-encoding: a query is UTF-8 
   const { data } = await event(window, 'message');
   equal(data, 'windows-1252 %C3%A5%C3%A4%C3%B6');
   frame.remove();
-}, { only: 'ws' });
+});
+check('constructor/018: a NUL in the query', async () => {
+  equal(await told('/echo-query?x\0y'), 'x%00y');
+  equal(await told('/echo-query?x%00y'), 'x%00y');
+});
+check('a query that no form would send', async () => {
+  for (const query of ['q=100%', 'q=%E9', '%', 'a=b=c&&&', 'a+b', '?']) {
+    equal(await told('/echo-query?' + query), query);
+  }
+});
 check('constructor/019: an upper-case scheme', async () => {
   const socket = new WebSocket(base.replace(/^wss?/, scheme => scheme.toUpperCase()) + '/echo');
   await event(socket, 'open');

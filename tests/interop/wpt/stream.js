@@ -51,7 +51,7 @@ streamed('remote-close: the server\'s code and reason', async () => {
   const { readable } = await stream.opened, { closeCode, reason } = await stream.closed;
   equal(`${closeCode} ${reason}`, '4000 robot');
   equal((await readable.getReader().read()).done, true, 'done');
-}, { only: 'ws' });
+});
 streamed('remote-close: without a close', async () => {
   const stream = new WebSocketStream(base + '/remote-close?abrupt=1');
   await stream.opened;
