@@ -9607,7 +9607,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
             wsi_alarm_free(loop, &loop->slots[i]);
     for (i = 0; i < WSI_LOOKUPS; i++)
         if (loop->lookups[i].source.link.interest) /* its thread answers to nobody */
-            (void)close(loop->lookups[i].source.link.descriptor);
+            wsi_tcp_close(&loop->lookups[i].source.link);
     wsi_memory_free(&loop->memory, loop->slots, loop->slot_capacity * sizeof *loop->slots);
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
     wsi_buffer_free(&loop->memory, &loop->receive);
