@@ -10642,7 +10642,7 @@ static void wsi_conn_release_later(ws_conn *conn) {
 
 typedef struct wsi_hold { /* stands before the bytes that are held */
     ws_conn *next, *previous; /* in the loop's list; next is fresher */
-    size_t mark;              /* what was held when it last counted as grown */
+    size_t mark, unused;      /* what was held when it last counted as grown; and for the bytes' alignment */
 } wsi_hold;
 
 static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)conn->engine.held.data - 1; }
