@@ -100,8 +100,7 @@ $(BUILD)/kqueue_test_%: tests/test_%.c ws.h $(wildcard tests/*.h tests/kqueue/sy
 POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
 $(BUILD)/kqueue_test_epoll: POLLER = # it moves by itself
 
-$(BUILD)/test_cost: CFLAGS += $(COUNT_BLOCKS)
-$(BUILD)/test_cost: LDLIBS = $(BUILD)/count.o
+$(BUILD)/test_cost: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
 $(BUILD)/test_cost: $(BUILD)/count.o
 $(BUILD)/count.o: tests/count.c
 	@mkdir -p $(BUILD)

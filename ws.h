@@ -9007,6 +9007,7 @@ typedef struct wsi_guest { /* something that may outlive the loop, and is told w
 
 struct wsi_block;
 struct wsi_node;
+struct wsi_waiting;
 struct wsi_pending;
 struct wsi_slab;
 
@@ -9069,6 +9070,7 @@ struct ws_loop {
     ws_conn *free_conns;
     struct wsi_endpoint *endpoints; /* servers and clients */
     size_t conn_count;
+    struct wsi_waiting *waiting; /* of the member that a broadcast is being delivered to */
     uint32_t room_serial;
     uint64_t seed; /* of rooms' hashes */
 
@@ -9676,15 +9678,23 @@ typedef struct wsi_block { /* bytes that several queues may refer to */
     uint8_t *data;
 } wsi_block;
 
+struct wsi_node;
+
+typedef struct wsi_waiting { /* of one room's broadcasts to one member: those that may be dropped, oldest first */
+    struct wsi_node *first, *last;
+} wsi_waiting;
+
 typedef struct wsi_node { /* a piece of a block, waiting in one queue */
-    struct wsi_node *next;
+    struct wsi_node *next, *previous;
+    struct wsi_node *same; /* the next of the same waiting */
+    wsi_waiting *waiting;  /* NULL: it is not to be dropped, or some of it has been sent */
     wsi_block *block;
     size_t from, to;
     size_t charge;  /* bytes that it costs beyond its own */
     uint32_t room;  /* serial; 0: no broadcast */
     uint8_t slow;   /* the room's ws_slow */
-    bool begun;     /* some of it has been sent */
     bool shared;    /* the block is not this queue's alone */
+    bool later;     /* it waits in extra->later */
 } wsi_node;
 
 typedef struct wsi_queue {
@@ -9848,7 +9858,28 @@ WSI_INLINE wsi_node *wsi_node_take(ws_loop *loop) {
     return node;
 }
 
-static void wsi_node_give_back(ws_loop *loop, wsi_node *node) {
+/* It is not to be dropped any more, or it is no more: always the oldest of those that wait. */
+WSI_RARE void wsi_waiting_take(wsi_node *node) {
+    wsi_waiting *waiting = node->waiting;
+    waiting->first = node->same;
+    if (!waiting->first)
+        waiting->last = NULL;
+    node->waiting = NULL;
+}
+
+static void wsi_waiting_add(wsi_waiting *waiting, wsi_node *node) {
+    node->waiting = waiting;
+    node->same = NULL;
+    if (waiting->last)
+        waiting->last->same = node;
+    else
+        waiting->first = node;
+    waiting->last = node;
+}
+
+WSI_INLINE void wsi_node_give_back(ws_loop *loop, wsi_node *node) {
+    if (node->waiting)
+        wsi_waiting_take(node);
     wsi_block_release(loop, node->block);
     if (loop->free_node_count >= WSI_FREE_NODES) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
@@ -9860,18 +9891,20 @@ static void wsi_node_give_back(ws_loop *loop, wsi_node *node) {
 }
 
 /* Adds a node that takes over one reference to the block. */
-static wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
+WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
     wsi_node *node = wsi_node_take(loop);
     if (!node)
         return NULL;
     node->next = NULL;
+    node->previous = queue->last;
+    node->waiting = NULL;
     node->block = block;
     node->from = from;
     node->to = to;
     node->charge = sizeof *node + sizeof *block;
     node->room = 0;
     node->slow = 0;
-    node->begun = node->shared = false;
+    node->shared = node->later = false;
     queue->size += to - from;
     queue->charge += node->charge;
     if (queue->last)
@@ -9882,19 +9915,18 @@ static wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block
     return node;
 }
 
-/* Takes the node that *place leads to out of the queue; before is the one ahead of it, or NULL. */
-static void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node **place, wsi_node *before) {
-    wsi_node *node = *place;
-    *place = node->next;
-    if (queue->last == node)
-        queue->last = before;
+WSI_APART void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node *node) {
+    if (node->previous)
+        node->previous->next = node->next;
+    else
+        queue->first = node->next;
+    if (node->next)
+        node->next->previous = node->previous;
+    else
+        queue->last = node->previous;
     queue->size -= node->to - node->from;
     queue->charge -= node->charge;
     wsi_node_give_back(loop, node);
-}
-
-static void wsi_queue_shift(ws_loop *loop, wsi_queue *queue) {
-    wsi_queue_remove(loop, queue, &queue->first, NULL);
 }
 
 /* Whether its bytes, or what they cost besides, reach the limit. */
@@ -9904,7 +9936,7 @@ static bool wsi_queue_full(const wsi_queue *queue, size_t limit) {
 
 static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
     while (queue->first)
-        wsi_queue_shift(loop, queue);
+        wsi_queue_remove(loop, queue, queue->first);
 }
 
 /* --- the ends of a connection --- */
@@ -10085,28 +10117,18 @@ static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
     return true;
 }
 
-/* Whether a later broadcast of the same "only the latest" room waits behind this one. */
-static bool wsi_conn_outdated(const wsi_node *node) {
-    const wsi_node *later = node->next;
-    if (node->slow != WS_SLOW_LATEST)
-        return false;
-    while (later && later->room != node->room)
-        later = later->next;
-    return later != NULL;
+static void wsi_conn_drop_oldest(ws_conn *conn, const wsi_waiting *waiting) {
+    wsi_node *node = waiting->first;
+    wsi_queue_remove(wsi_conn_loop(conn), node->later ? &conn->extra->later : &conn->queue, node);
 }
 
-/* Drops broadcasts that have not begun: of this room, oldest first, while the queue reaches the
-   limit; room 0: those that are outdated. */
-static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue, uint32_t room, size_t limit) {
-    wsi_node **place = &queue->first, *before = NULL;
-    while (*place && wsi_queue_full(queue, limit)) {
-        wsi_node *node = *place;
-        if (!node->begun && (room ? node->room == room : wsi_conn_outdated(node))) {
-            wsi_queue_remove(loop, queue, place, before);
-        } else {
-            before = node;
-            place = &node->next;
-        }
+/* Drops the broadcasts of "only the latest" rooms that later ones wait behind. */
+static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue) {
+    wsi_node *node, *next;
+    for (node = queue->first; node; node = next) {
+        next = node->next;
+        if (node->waiting && node->slow == WS_SLOW_LATEST && node->waiting->last != node)
+            wsi_queue_remove(loop, queue, node);
     }
 }
 
@@ -10133,12 +10155,13 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
         size_t size = node->to - node->from;
         if (sent < size) {
             node->from += sent;
-            node->begun = true;
+            if (node->waiting)
+                wsi_waiting_take(node);
             conn->queue.size -= sent;
             return 0;
         }
         sent -= size;
-        wsi_queue_shift(wsi_conn_loop(conn), &conn->queue);
+        wsi_queue_remove(wsi_conn_loop(conn), &conn->queue, node);
     }
     return sent;
 }
@@ -10192,7 +10215,8 @@ static void wsi_conn_commit(ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     size_t size;
     for (size = 0; node && size < WSI_RECORD; node = node->next) {
-        node->begun = true;
+        if (node->waiting)
+            wsi_waiting_take(node);
         size += node->to - node->from;
     }
 }
@@ -10209,7 +10233,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
         conn->wants_drain = false;
         wsi_conn_takes(conn);
         (void)wsi_conn_mark(conn);
-        wsi_conn_prune(wsi_conn_loop(conn), &conn->queue, 0, 0);
+        wsi_conn_prune(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
     }
@@ -10501,9 +10525,13 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
     ws_loop *loop = wsi_conn_loop(conn);
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
     switch (delivery->slow) {
-    case WS_SLOW_LATEST: wsi_conn_prune(loop, queue, delivery->room, 0); return true;
+    case WS_SLOW_LATEST:
+        while (loop->waiting->first)
+            wsi_conn_drop_oldest(conn, loop->waiting);
+        return true;
     case WS_SLOW_DROP_OLDEST:
-        wsi_conn_prune(loop, queue, delivery->room, limit);
+        while (loop->waiting->first && wsi_queue_full(queue, limit))
+            wsi_conn_drop_oldest(conn, loop->waiting);
         return !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
     case WS_SLOW_CLOSE:
         (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", loop->now);
@@ -10534,6 +10562,8 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     node->shared = true; /* nothing is to be appended: it may be dropped */
     node->room = delivery->room;
     node->slow = delivery->slow;
+    if (delivery->slow >= WS_SLOW_DROP_OLDEST)
+        wsi_waiting_add(loop->waiting, node);
     return true;
 }
 
@@ -10570,7 +10600,10 @@ WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery
         return false;
     if ((wsi_conn_crowded(conn) || delivery->slow == WS_SLOW_LATEST) && !wsi_conn_make_place(conn, later, delivery))
         return true;
-    return wsi_conn_enqueue(conn, later, delivery, true);
+    if (!wsi_conn_enqueue(conn, later, delivery, true))
+        return false;
+    later->last->later = true;
+    return true;
 }
 
 /* false: there was no memory for it. */
@@ -10602,7 +10635,7 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->blocked || loop->gather_owner == conn
-        || !conn->handler)
+        || !conn->handler || delivery->slow >= WS_SLOW_DROP_OLDEST)
         return false;
     if (queue->last)
         return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
@@ -10612,8 +10645,10 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
-WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
+/* waiting: of the member; NULL: not to one of a room. */
+WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_waiting *waiting) {
     bool taken;
+    wsi_conn_loop(conn)->waiting = waiting;
     if (conn->engine.state != WSI_OPEN || !conn->handler)
         return;
     taken = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
@@ -10624,9 +10659,13 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery) {
 /* A message sent in parts is through: the broadcasts that waited follow. */
 static void wsi_conn_release_later(ws_conn *conn) {
     wsi_queue *later = conn->extra ? &conn->extra->later : NULL;
+    wsi_node *node;
     if (!later || !later->first)
         return;
     wsi_conn_flush(conn);
+    for (node = later->first; node; node = node->next)
+        node->later = false;
+    later->first->previous = conn->queue.last;
     if (conn->queue.last)
         conn->queue.last->next = later->first;
     else
@@ -13332,6 +13371,7 @@ typedef struct wsi_member { /* one connection in one room */
     struct wsi_room *room;
     struct wsi_member *next, *previous; /* of the room */
     struct wsi_member *next_room, *previous_room; /* of the connection */
+    wsi_waiting waiting;
 } wsi_member;
 
 typedef struct wsi_room {
@@ -13498,6 +13538,8 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
         room->members = member->next;
     if (member->next)
         member->next->previous = member->previous;
+    while (member->waiting.first)
+        wsi_waiting_take(member->waiting.first);
     wsi_table_take(&server->memberships, &member->chain);
     wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
     if (--room->count == 0)
@@ -13679,12 +13721,12 @@ static const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn,
 }
 #endif
 
-WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast) {
+WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_waiting *waiting) {
     const wsi_delivery *delivery = &broadcast->plain;
     if (conn->engine.deflate)
         delivery = wsi_server_packed(loop, conn, broadcast);
     if (!wsi_conn_deliver_quickly(loop, conn, delivery))
-        wsi_conn_deliver(conn, delivery);
+        wsi_conn_deliver(conn, delivery, waiting);
 }
 
 static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
@@ -13724,12 +13766,12 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
         wsi_member *member;
         for (member = room->members; member; member = member->next)
             if (member->conn != except)
-                wsi_server_deliver(loop, member->conn, &broadcast);
+                wsi_server_deliver(loop, member->conn, &broadcast, &member->waiting);
     } else {
         ws_conn *conn;
         for (conn = server->endpoint.conns; conn; conn = conn->next)
             if (conn != except)
-                wsi_server_deliver(loop, conn, &broadcast);
+                wsi_server_deliver(loop, conn, &broadcast, NULL);
     }
     wsi_block_release(loop, broadcast.plain.block);
     for (i = 0; broadcast.tried && i < sizeof broadcast.packed / sizeof *broadcast.packed; i++)

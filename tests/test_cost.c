@@ -11,25 +11,27 @@ extern unsigned long long count_blocks; /* count.c */
 
 #define COST_BYTES 16 /* as many are taken for the work of a block */
 
+static unsigned long long count_bytes;
+
 static void *cost_memcpy(void *to, const void *from, size_t size) {
-    count_blocks += size / COST_BYTES;
+    count_bytes += size;
     return memcpy(to, from, size);
 }
 static void *cost_memmove(void *to, const void *from, size_t size) {
-    count_blocks += size / COST_BYTES;
+    count_bytes += size;
     return memmove(to, from, size);
 }
 static void *cost_memset(void *to, int byte, size_t size) {
-    count_blocks += size / COST_BYTES;
+    count_bytes += size;
     return memset(to, byte, size);
 }
 static int cost_memcmp(const void *a, const void *b, size_t size) {
-    count_blocks += size / COST_BYTES;
+    count_bytes += size;
     return memcmp(a, b, size);
 }
 static size_t cost_strlen(const char *text) {
     size_t size = strlen(text);
-    count_blocks += size / COST_BYTES;
+    count_bytes += size;
     return size;
 }
 
@@ -50,8 +52,9 @@ enum { COST_N = 1024 };
 
 static unsigned long long cost_from, cost_sum;
 
-static void cost_begin(void) { cost_from = count_blocks; }
-static void cost_end(void) { cost_sum += count_blocks - cost_from; }
+static unsigned long long cost_now(void) { return count_blocks + count_bytes / COST_BYTES; }
+static void cost_begin(void) { cost_from = cost_now(); }
+static void cost_end(void) { cost_sum += cost_now() - cost_from; }
 
 /* Runs it with n and with twice as many; a heap's or an array's growth is within the tenth that is added. */
 static void check_growth(const char *what, void (*run)(size_t n)) {
@@ -154,6 +157,128 @@ static void members_join(size_t n) {
     BEHAVIOUR_END();
 }
 
+/* --- what waits for a slow reader --- */
+
+static int slow_peer; /* the other end of its socket */
+
+/* A member whose socket takes nothing: it is full. In n rooms of this policy; buffered: for so many bytes. */
+static ws_conn *slow_start(size_t n, ws_slow policy, size_t buffered) {
+    static const ws_handler nothing;
+    static uint8_t junk[4096];
+    ws_server_config config;
+    ws_conn *conn;
+    int ends[2];
+    memset(&config, 0, sizeof config);
+    config.limits.rooms = SIZE_MAX;
+    config.limits.buffered = buffered;
+    CHECK(behaviour_start_with(&config));
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && wsi_platform_prepare(ends[0]));
+    while (write(ends[0], junk, sizeof junk) > 0) {}
+    slow_peer = ends[1];
+    conn = member_new();
+    conn->handler = &nothing;
+    conn->source.link.descriptor = ends[0];
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_join(conn, rooms_name(i)) && ws_room_slow(net.server, rooms_name(i), policy));
+    net.server->open_count++;
+    return conn;
+}
+
+static void say(size_t room) {
+    static const uint8_t text[40];
+    ws_message message = {text, sizeof text, WS_BINARY};
+    CHECK(ws_server_broadcast(net.server, rooms_name(room), message));
+}
+
+static void slow_end(void) {
+    (void)close(slow_peer);
+    BEHAVIOUR_END();
+}
+
+/* n rooms of which the latest message waits, each one said something again and again. */
+static void slow_latest(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
+    conn->blocked = true;
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    cost_end();
+    CHECK_EQ(conn->queue.size, n * 42);
+    slow_end();
+}
+
+/* The same before the socket turned out to be full: all in one round. */
+static void slow_latest_round(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    wsi_loop_settle(net.loop);
+    cost_end();
+    CHECK(conn->blocked);
+    CHECK_EQ(conn->queue.size, n * 42);
+    slow_end();
+}
+
+/* Each room's oldest make way for its newest; the others' stand in between, or all before. */
+static void slow_oldest(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_DROP_OLDEST, n * 42);
+    conn->blocked = true;
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    cost_end();
+    CHECK(wsi_queue_full(&conn->queue, n * 42));
+    slow_end();
+}
+
+static void slow_oldest_behind(size_t n) {
+    ws_conn *conn = slow_start(2, WS_SLOW_DROP_OLDEST, n * 42);
+    conn->blocked = true;
+    for (size_t i = 0; i + 8 < n; i++)
+        say(0);
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(1);
+    cost_end();
+    CHECK(wsi_queue_full(&conn->queue, n * 42));
+    slow_end();
+}
+
+/* Between the parts of a message nothing else goes: it waits apart. */
+static void slow_later(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
+    conn->blocked = true;
+    for (size_t i = 0; i < n; i++)
+        say(i % n);
+    conn->engine.sending = WS_BINARY;
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    conn->engine.sending = 0;
+    wsi_conn_release_later(conn);
+    for (size_t i = 0; i < n; i++)
+        say(i % n);
+    cost_end();
+    CHECK_EQ(conn->queue.size, n * 42);
+    slow_end();
+}
+
+/* Who leaves with all that waits, and who ends. */
+static void slow_leave(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_DROP_OLDEST, 64 << 20);
+    conn->blocked = true;
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    cost_begin();
+    for (size_t i = 0; i < n; i += 2)
+        CHECK(ws_leave(conn, rooms_name(i)));
+    wsi_conn_break(conn, WS_ERROR_CLOSED);
+    wsi_loop_settle(net.loop);
+    cost_end();
+    slow_end();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     check_growth("n rooms joined by one connection", rooms_join);
@@ -161,5 +286,11 @@ int main(int argc, char **argv) {
     check_growth("n rooms left", rooms_leave);
     check_growth("a connection ends that is in n rooms", rooms_end);
     check_growth("n members join and leave a room", members_join);
+    check_growth("n rooms of which the latest message waits", slow_latest);
+    check_growth("n rooms of which the latest message waits, in one round", slow_latest_round);
+    check_growth("n rooms that drop their oldest message", slow_oldest);
+    check_growth("a room that drops its oldest message, behind n of another", slow_oldest_behind);
+    check_growth("n rooms of which the latest message waits for the end of another", slow_later);
+    check_growth("a slow member leaves n rooms, and ends", slow_leave);
     return test_finish();
 }
