@@ -12,7 +12,7 @@ CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
-SOCKETS = loop server server_date server_files server_origin server_unix rooms reentrancy security sockets threads
+SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms reentrancy security sockets threads
 TESTS += $(addprefix $(BUILD)/epoll_test_,$(SOCKETS))
 TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) poll epoll)
 TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)

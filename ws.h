@@ -684,18 +684,21 @@ WS_API ws_error ws_run(ws_loop *loop);
 /* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. false:
    it was stopped, its shutdown is through, or it failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
-WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round */
+WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round or of a call in it that gave a time */
 
 /* Has the loop's thread call function(argument) in its next round, in the order of the posts. From
    any thread or signal handler, as long as the loop exists. false: too many wait already (a pipe
-   holds about 2,700; it counts for ws_stop and ws_shutdown too). ws_loop_free drops what waits. */
+   holds about 2,700). ws_loop_free drops what waits. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
-WS_API bool ws_stop(ws_loop *loop); /* ws_run returns soon; connections stay as they are */
-/* Stops listening, closes all with 1012 (clients: with 1001), sends what is queued, drops the rest after so many
-   milliseconds; then ws_run returns. A second call may only shorten the time. */
+/* From any thread or signal handler, too, and however many posts wait, it cannot fail; false: NULL. ws_run returns
+   soon, behind the posts that were there before; connections stay as they are. */
+WS_API bool ws_stop(ws_loop *loop);
+/* As safe as ws_stop. Stops listening, closes all with 1012 (clients: with 1001), sends what is queued, drops the
+   rest after so many milliseconds; then ws_run returns. A second call may only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
-/* Calls function once, or again and again, after so many milliseconds. 0: no memory. */
+/* Calls function once, or again and again, after so many milliseconds. 0: no memory. Whatever is ready by then is
+   served first, however late the loop comes: what is late is the program's doing, not the peer's. */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
@@ -709,8 +712,9 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
 
 /* Inside a select loop of your own. ws_loop_fds adds to both sets, raises highest (start with -1)
    and lowers timeout (start with your own); after select, ws_loop_dispatch serves what is set,
-   and timers. On select's failure or timeout pass empty sets. A loop on epoll or kqueue adds that one
-   descriptor, so that more connections than FD_SETSIZE are served here too. false: as for ws_run_once. */
+   and timers: before one fires it looks for itself. On select's failure or timeout pass empty sets. A loop on epoll or
+   kqueue adds that one descriptor, so that more connections than FD_SETSIZE are served here too. false: as for
+   ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -6576,10 +6580,10 @@ static void wsi_engine_heard(wsi_engine *e, uint64_t now) {
     e->pinged = false;
 }
 
-static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t now) {
+static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t looked, uint64_t now) {
     const ws_limits *limits = &e->env->limits;
     uint64_t due = wsi_engine_due(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms);
-    if (now < due)
+    if (looked < due)
         return due;
     if (e->pinged || !wsi_engine_ping(e, NULL, 0)) {
         (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
@@ -6590,18 +6594,19 @@ static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t now) {
     return wsi_engine_due(now, limits->pong_ms);
 }
 
-/* Acts on what is due, and returns when to come again: pings and gives up a silent peer. */
-static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t now) {
+/* Acts on what was due when the newest look for bytes began, and returns when to come again: pings and gives up a
+   silent peer. */
+static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t looked, uint64_t now) {
     const ws_limits *limits = &e->env->limits;
     uint64_t due;
     switch (e->state) {
-    case WSI_OPEN: return wsi_engine_tick_open(e, now);
+    case WSI_OPEN: return wsi_engine_tick_open(e, looked, now);
     case WSI_CLOSED: return UINT64_MAX;
     case WSI_CLOSING: due = wsi_engine_due(e->since, limits->close_ms); break;
     case WSI_HEAD: due = wsi_engine_due(e->since, limits->handshake_ms); break;
     default: due = wsi_engine_due(e->since, limits->answer_ms);
     }
-    if (now < due)
+    if (looked < due)
         return due;
     if (e->state == WSI_HEAD && e->env->role == WS_ROLE_SERVER && e->left) {
         memset(&e->env->request, 0, sizeof e->env->request);
@@ -6953,7 +6958,7 @@ WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
         engine->core.since = engine->core.heard = now; /* the first call sets the clock */
     engine->ticked = true;
     engine->now = now;
-    return wsi_engine_tick(&engine->core, &engine->window, now);
+    return wsi_engine_tick(&engine->core, &engine->window, now, now);
 }
 
 WS_API bool ws_engine_done(const ws_engine *engine) {
@@ -7118,6 +7123,38 @@ static unsigned wsi_platform_lowest_bit(unsigned long word) {
     return bit;
 }
 #endif
+
+/* A word that other threads and signal handlers change, too. 0: nothing is asked for. */
+#if defined(__GNUC__)
+static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+#else /* as far as the language goes */
+static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
+static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    bool same = wsi_platform_peek(word) == old;
+    if (same)
+        *(volatile uint32_t *)word = value;
+    return same;
+}
+#endif
+
+/* Asks for no more than value. */
+static void wsi_platform_lower(uint32_t *word, uint32_t value) {
+    uint32_t old;
+    do {
+        old = wsi_platform_peek(word);
+    } while ((!old || old > value) && !wsi_platform_swap(word, old, value));
+}
+
+static uint32_t wsi_platform_take(uint32_t *word) {
+    uint32_t old;
+    do {
+        old = wsi_platform_peek(word);
+    } while (old && !wsi_platform_swap(word, old, 0));
+    return old;
+}
 
 static uint64_t wsi_platform_clock(void *user) {
     struct timespec time;
@@ -8525,7 +8562,7 @@ typedef struct wsi_poll {
     /* select */
     wsi_poll_bits reads, writes;             /* what is wanted */
     wsi_poll_bits ready_reads, ready_writes; /* what wait found and next has not given out */
-    int highest;
+    int highest;                             /* epoll and kqueue: so far */
     unsigned words, cursor;                  /* words that wait looked at; the one that next is at */
     wsi_source *sources[FD_SETSIZE];
 } wsi_poll;
@@ -8576,6 +8613,7 @@ static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
     timeout->tv_usec = (suseconds_t)(milliseconds % 1000 * 1000);
 }
 
+/* A wait that failed has not looked; whether the next one may. */
 static bool wsi_poll_passes(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
 
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
@@ -8584,12 +8622,9 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     int count;
     wsi_poll_timeout(milliseconds, &timeout);
     count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
-    if (count < 0 && !wsi_poll_passes())
-        return -1;
     if (count <= 0) {
         FD_ZERO(&reads.set);
         FD_ZERO(&writes.set);
-        count = 0;
     }
     wsi_select_take(poll, &reads, &writes);
     return count;
@@ -8805,6 +8840,8 @@ static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest
     bool done;
     if (source->link.descriptor < 0)
         return false;
+    if (source->link.descriptor > poll->highest)
+        poll->highest = source->link.descriptor;
     if (!interest || !source->link.interest)
         wsi_kernel_drop_events(poll, source);
     if (poll->file_count)
@@ -8824,7 +8861,7 @@ static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
     if (poll->found >= 0)
         return poll->found + (int)poll->file_count;
     poll->found = 0;
-    return wsi_poll_passes() ? 0 : -1;
+    return -1;
 }
 
 static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
@@ -8903,9 +8940,14 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
     return wsi_kernel_set(poll, source, interest);
 }
 
-/* Waits; UINT64_MAX is for ever. Returns how many are ready, or -1. */
+/* Waits; UINT64_MAX is for ever. Returns how many are ready, or -1: it could not look. */
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
+}
+
+/* So many waits tell of each descriptor that was ready before: they come in turn. */
+static unsigned wsi_poll_turns(const wsi_poll *poll) {
+    return poll->moved ? (unsigned)(poll->highest + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
 /* The next ready source and for what; NULL at the end of the round. */
@@ -8930,7 +8972,7 @@ static bool wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
     return true;
 }
 
-/* Begins a round with what a foreign select found. -1: the poller failed. */
+/* Begins a round with what a foreign select found. -1: the poller could not look. */
 static int wsi_poll_take(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
     wsi_poll_bits read, write;
     if (poll->moved) {
@@ -8986,9 +9028,8 @@ typedef struct wsi_lookup { /* of a name, in a thread; it may take longer than t
 } wsi_lookup;
 
 typedef struct wsi_post {
-    void (*function)(void *argument); /* NULL: ws_shutdown */
+    void (*function)(void *argument); /* NULL: only wakes */
     void *argument;
-    uint32_t milliseconds;
 } wsi_post;
 
 typedef struct wsi_hooks { /* set by those that have connections */
@@ -9046,6 +9087,9 @@ struct ws_loop {
     struct wsi_client *line, *line_end; /* clients that wait for one of those */
     wsi_source wake;
     int wake_in;
+    uint32_t stop_asked, shutdown_asked; /* by any thread; 0: not; the latter: milliseconds + 1 */
+    int found;          /* by the newest wait; -1: it could not look */
+    uint64_t looked;    /* all that had come by then was served: deadlines up to then are judged */
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
@@ -9119,6 +9163,9 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
     memset(from, 0, size);
     return true;
 }
+
+/* Reads the clock anew, where time is given or measured: a callback of this round may have taken long. */
+static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
 static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
 
@@ -9204,8 +9251,10 @@ static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
     wsi_timer_down(loop, timer);
 }
 
+static bool wsi_loop_is_due(const ws_loop *loop, uint64_t at) { return loop->heap_size && loop->heap[0]->at <= at; }
+
 static void wsi_loop_fire(ws_loop *loop) {
-    while (loop->heap_size && loop->heap[0]->at <= loop->now) {
+    while (wsi_loop_is_due(loop, loop->looked)) {
         wsi_timer *timer = loop->heap[0];
         wsi_timer_clear(loop, timer);
         loop->hooks.fire[timer->kind](loop, timer);
@@ -9280,9 +9329,7 @@ static ws_id wsi_alarm_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_ti
     alarm->function = function;
     alarm->user = user;
     alarm->period = period;
-    if (!loop->busy)
-        loop->now = loop->clock(loop->clock_user);
-    wsi_timer_set(loop, &alarm->timer, loop->now + (delay ? delay : 1)); /* never twice in one round */
+    wsi_timer_set(loop, &alarm->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* never twice in one round */
     return alarm->id;
 }
 
@@ -9355,7 +9402,7 @@ static void wsi_loop_deadline(ws_loop *loop, void *user) {
 }
 
 static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
-    uint64_t at = loop->now + milliseconds;
+    uint64_t at = wsi_loop_time(loop) + milliseconds;
     bool first = !loop->shutting;
     loop->shutting = true;
     if (first && loop->hooks.shutdown)
@@ -9369,24 +9416,42 @@ static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
     }
 }
 
-static void wsi_loop_stop(void *argument) { ((ws_loop *)argument)->stopped = true; }
+static bool wsi_loop_asked(const ws_loop *loop) {
+    return wsi_platform_peek(&loop->stop_asked) || wsi_platform_peek(&loop->shutdown_asked);
+}
 
+/* Mostly some posts, for others wait too; all that are there before something ends or a deadline is judged. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_post posts[64];
-    ssize_t got = read(source->link.descriptor, posts, sizeof posts);
-    size_t i, count = got > 0 ? (size_t)got / sizeof *posts : 0;
+    enum { POSTS = 64, READS = 64 }; /* no pipe holds more */
+    wsi_post posts[POSTS];
+    size_t i, count, reads = 0;
     (void)ready;
-    for (i = 0; i < count; i++) {
-        if (posts[i].function)
-            posts[i].function(posts[i].argument);
-        else
-            wsi_loop_shutdown(loop, posts[i].milliseconds);
-    }
+    do {
+        ssize_t got = read(source->link.descriptor, posts, sizeof posts);
+        count = got > 0 ? (size_t)got / sizeof *posts : 0;
+        for (i = 0; i < count; i++)
+            if (posts[i].function)
+                posts[i].function(posts[i].argument);
+    } while (count == POSTS && ++reads < READS && (wsi_loop_asked(loop) || wsi_loop_is_due(loop, loop->now)));
+}
+
+/* Does what ws_stop and ws_shutdown asked for, behind the posts that were there before. */
+static void wsi_loop_obey(ws_loop *loop) {
+    uint32_t shutdown;
+    if (!wsi_loop_asked(loop))
+        return;
+    if (loop->wake.link.descriptor >= 0)
+        wsi_loop_wake(loop, &loop->wake, WS_READ);
+    shutdown = wsi_platform_take(&loop->shutdown_asked);
+    if (shutdown)
+        wsi_loop_shutdown(loop, shutdown - 1);
+    if (wsi_platform_take(&loop->stop_asked))
+        loop->stopped = true;
 }
 
 /* A post travels through a pipe: a write of this size is atomic, thread-safe and
    async-signal-safe (POSIX, PIPE_BUF), and it wakes the loop. */
-static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void *argument, uint32_t milliseconds) {
+static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
     wsi_post post;
     ssize_t written;
     int before = errno;
@@ -9395,7 +9460,6 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
     memset(&post, 0, sizeof post);
     post.function = function;
     post.argument = argument;
-    post.milliseconds = milliseconds;
     do {
         written = write(loop->wake_in, &post, sizeof post);
     } while (written < 0 && errno == EINTR);
@@ -9404,13 +9468,20 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
 }
 
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
-    return function && wsi_loop_post(loop, function, argument, 0);
+    return function && wsi_loop_post(loop, function, argument);
 }
 
-WS_API bool ws_stop(ws_loop *loop) { return wsi_loop_post(loop, wsi_loop_stop, loop, 0); }
+/* First the word, then the pipe: where that is full, the loop is awake. */
+static bool wsi_loop_ask(ws_loop *loop, uint32_t *word, uint32_t value) {
+    wsi_platform_lower(word, value);
+    (void)wsi_loop_post(loop, NULL, NULL);
+    return true;
+}
+
+WS_API bool ws_stop(ws_loop *loop) { return loop && wsi_loop_ask(loop, &loop->stop_asked, 1); }
 
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds) {
-    return wsi_loop_post(loop, NULL, NULL, milliseconds);
+    return loop && wsi_loop_ask(loop, &loop->shutdown_asked, milliseconds + (milliseconds != UINT32_MAX));
 }
 
 /* --- rounds --- */
@@ -9422,14 +9493,48 @@ static void wsi_loop_settle(ws_loop *loop) {
         loop->stopped = true;
 }
 
-/* Serves what the poller found, then what is due. */
-static void wsi_loop_round(ws_loop *loop) {
+/* false: the poller failed. A signal that came first is no failure, but nothing was looked at. */
+static bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
+    loop->found = wsi_poll_wait(&loop->poll, milliseconds);
+    return loop->found >= 0 || wsi_poll_passes() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+}
+
+static void wsi_loop_serve(ws_loop *loop) {
     wsi_source *source;
     unsigned ready;
-    loop->busy = true;
-    loop->now = loop->clock(loop->clock_user);
     while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
         loop->ready[source->link.kind](loop, source, ready);
+    wsi_loop_obey(loop);
+}
+
+enum {
+    WSI_LOOKS = 256,  /* so many more when all were served in turn: what one sent may take several reads */
+    WSI_LOOKS_MS = 10 /* but no longer: who goes on sending does not keep timers from firing */
+};
+
+/* No deadline is judged before all that had come by then is served, however late the loop is. */
+static void wsi_loop_look(ws_loop *loop) {
+    unsigned looks = 0, turns = wsi_poll_turns(&loop->poll);
+    uint64_t begun = wsi_loop_time(loop), now;
+    do {
+        wsi_loop_settle(loop);
+        now = wsi_loop_time(loop);
+        if (!wsi_loop_wait(loop, 0) || loop->found < 0)
+            return;
+        wsi_loop_serve(loop);
+        looks++;
+    } while (loop->found && wsi_loop_is_due(loop, loop->now)
+             && (looks < turns || (looks < turns + WSI_LOOKS && loop->now - begun < WSI_LOOKS_MS)));
+    loop->looked = loop->found ? begun : now;
+}
+
+/* Serves what the poller found, then what is due. */
+static void wsi_loop_round(ws_loop *loop) {
+    loop->busy = true;
+    (void)wsi_loop_time(loop);
+    wsi_loop_serve(loop);
+    if (wsi_loop_is_due(loop, loop->now))
+        wsi_loop_look(loop);
     wsi_loop_fire(loop);
     wsi_loop_settle(loop);
     loop->busy = false;
@@ -9461,8 +9566,8 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
 static bool wsi_loop_once(ws_loop *loop, uint32_t wait_ms) {
     if (loop->busy || loop->error)
         return false;
-    if (wsi_poll_wait(&loop->poll, wsi_loop_pause(loop, wait_ms)) < 0)
-        return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    if (!wsi_loop_wait(loop, wsi_loop_pause(loop, wait_ms)))
+        return false;
     wsi_loop_round(loop);
     return wsi_loop_goes_on(loop);
 }
@@ -9509,7 +9614,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !reads || !writes || loop->busy || loop->error)
         return false;
-    if (wsi_poll_take(&loop->poll, reads, writes) < 0)
+    if (wsi_poll_take(&loop->poll, reads, writes) < 0 && !wsi_poll_passes())
         return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     owns = wsi_loop_own(loop);
     wsi_loop_round(loop);
@@ -9794,7 +9899,7 @@ static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoi
 
 static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
 
-static void wsi_conn_takes(ws_conn *conn) { conn->took = (uint32_t)wsi_conn_loop(conn)->now; }
+static void wsi_conn_takes(ws_conn *conn) { conn->took = (uint32_t)wsi_loop_time(wsi_conn_loop(conn)); }
 
 /* When that was; of 49 days the last counts. */
 static uint64_t wsi_conn_took(const ws_conn *conn) {
@@ -10447,7 +10552,7 @@ static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
     const ws_limits *limits = &conn->engine.env->limits;
     uint64_t due = wsi_engine_due(wsi_conn_took(conn), limits->ping_ms);
     due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
-    if (wsi_conn_loop(conn)->now >= due)
+    if (wsi_conn_loop(conn)->looked >= due)
         (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
     return due < next ? due : next;
 }
@@ -10463,10 +10568,16 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_doom(conn);
         return;
     }
+    if (conn->filled && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came: first that */
+        wsi_conn_schedule(conn, loop->now + 1);
+        return;
+    }
+    if (conn->filled) /* nor can a pong be read before that */
+        wsi_engine_heard(&conn->engine, loop->now);
     if (wsi_conn_took(conn) > conn->engine.since
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
         conn->engine.since = wsi_conn_took(conn); /* it was still taking what was sent */
-    next = wsi_engine_tick(&conn->engine, &loop->window, loop->now);
+    next = wsi_engine_tick(&conn->engine, &loop->window, loop->looked, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN)
         next = wsi_conn_tick_blocked(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
@@ -10534,7 +10645,7 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
             wsi_conn_drop_oldest(conn, loop->waiting);
         return !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
     case WS_SLOW_CLOSE:
-        (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", loop->now);
+        (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", wsi_loop_time(loop));
         wsi_conn_tick(conn);
         return false;
     default: return false;
@@ -10998,7 +11109,7 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
         wsi_conn_flush(conn);
         if (conn->queue.size < before) { /* it is still taking it */
             (void)wsi_conn_mark(conn);
-            wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+            wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
         }
     }
     if ((ready & WS_READ) && !conn->broken && !conn->ended) {
@@ -11237,8 +11348,8 @@ static bool wsi_conn_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_
 static void wsi_conn_renew(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_conn_free_texts(conn);
-    wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
     wsi_conn_takes(conn);
+    wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
     conn->paused = conn->broken = conn->ended = conn->shut = conn->over = false;
     conn->wants_drain = conn->wants_end = false;
     conn->mark = 0;
@@ -11304,7 +11415,7 @@ static void wsi_conn_end(ws_conn *conn) {
         wsi_conn_flush(conn);
         if (!conn->broken) {
             (void)wsi_conn_mark(conn);
-            wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+            wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
             wsi_conn_linger(conn, WS_NONE);
         }
     }
@@ -11692,7 +11803,7 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
     WS_ASSERT(wsi_loop_is_ours(endpoint->loop));
     if (wsi_conn_is_client(conn) && (conn->engine.state < WSI_OPEN || conn->engine.state == WSI_CLOSED))
         return wsi_conn_cancel(conn);
-    if (!wsi_engine_close(&conn->engine, code, reason, wsi_conn_loop(conn)->now))
+    if (!wsi_engine_close(&conn->engine, code, reason, wsi_loop_time(wsi_conn_loop(conn))))
         return false;
     if (wsi_conn_is_client(conn))
         endpoint->ending = true;
@@ -11933,6 +12044,7 @@ static void wsi_client_begin(wsi_client *client, int descriptor) {
     memcpy(host, client->where.host.data, client->where.host.size);
     host[client->where.host.size] = 0;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
+    (void)wsi_loop_time(endpoint->loop);
     client->phase = WSI_PHASE_ASKING;
     endpoint->transport = carried ? &client->transport : NULL;
     error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
@@ -12116,6 +12228,13 @@ static void wsi_client_forget_addresses(wsi_client *client) {
     client->found = NULL;
 }
 
+/* What came in time may be served late: the next step has its time all the same. */
+static void wsi_client_extend(wsi_client *client) {
+    uint64_t now = wsi_loop_time(client->endpoint.loop);
+    if (now >= client->deadline)
+        client->deadline = wsi_engine_due(now, client->config.connect_ms);
+}
+
 static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
     int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
@@ -12123,6 +12242,7 @@ static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned rea
     if (client->conn->broken)
         return;
     (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+    wsi_client_extend(client);
     if (error) {
         wsi_tcp_close(&source->link);
         wsi_client_connect_next(client, error);
@@ -12196,6 +12316,7 @@ static void wsi_client_look_up(wsi_client *client) {
 static void wsi_client_take_answer(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_client_next_place(client);
     client->lookup = NULL;
+    wsi_client_extend(client);
     if (!wsi_text_is(to->host, client->asked) || to->port != client->asked_port)
         wsi_client_look_up(client);
     else if (got != (ptrdiff_t)sizeof *client->found)
@@ -12337,7 +12458,7 @@ static void wsi_client_hop(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     ws_tls_config nothing;
     memset(&nothing, 0, sizeof nothing);
-    client->deadline = wsi_engine_due(loop->now, client->config.connect_ms);
+    client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
     client->next_address = 0;
     if (client->where.secure && !wsi_client_secure(client, &nothing, true))
         return;
@@ -12510,8 +12631,8 @@ static void wsi_client_opened(wsi_client *client) {
     conn->handler = &client->handler;
     conn->engine.chunks = client->handler.on_chunk != NULL;
     client->phase = WSI_PHASE_OPEN;
-    client->opened = client->endpoint.loop->now;
     wsi_conn_takes(conn);
+    client->opened = client->endpoint.loop->now;
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -12761,8 +12882,7 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
         config = *given;
     if (!client)
         return NULL;
-    if (!loop->busy)
-        loop->now = loop->clock(loop->clock_user);
+    (void)wsi_loop_time(loop);
     client->config = config;
     client->handler = *handler;
     wsi_client_defaults(&client->config);
@@ -12865,22 +12985,22 @@ static bool wsi_client_lives(wsi_client *client) {
     return !error && !client->conn->over;
 }
 
-/* Waits for a message. false: the connection has ended, or the time is up. */
+/* Waits for a message. false: the connection has ended, or the time is up and a look behind that found nothing. */
 static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t milliseconds) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
-    bool tried = false;
+    unsigned looks = 0;
     while (wsi_client_lives(client)) {
         if (conn->filled && wsi_client_next(client, event)) {
             wsi_conn_flush(conn);
             return true;
         }
         now = loop->clock(loop->clock_user);
-        if (tried && now >= end)
+        if (looks && (!loop->found || looks > WSI_LOOKS))
             return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
+        looks += now >= end;
         client->wait(client, conn->is_doomed || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
-        tried = true;
     }
     return false;
 }
@@ -15145,11 +15265,12 @@ static void wsi_request_send(ws_request *request) {
 static void wsi_request_conclude(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_window *window = &request->server->endpoint.loop->window;
+    wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* the program's time is not the peer's */
     if (request->stage == WSI_MOVED || request->stage == WSI_KEPT) {
         if (conn->engine.state == WSI_ASKED) { /* the head has been copied: it leaves the window */
             window->pos += (size_t)conn->engine.left;
             conn->engine.left = 0;
-            conn->engine.since = request->server->endpoint.loop->now;
+            conn->engine.since = conn->engine.heard;
             wsi_conn_tick(conn);
         }
         return;
@@ -15373,6 +15494,7 @@ static void wsi_server_body(wsi_kept *kept, ws_message body) {
 static void wsi_server_http(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_window *window = &request->server->endpoint.loop->window;
+    wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn)));
     if (!request->head->chunked && !request->head->content_length) {
         wsi_server_answer(request);
     } else if (wsi_kept_new(request, WSI_WAITING)) {
@@ -15424,7 +15546,6 @@ static void wsi_server_answered(ws_conn *conn) {
     if (!kept || conn->engine.state != WSI_ASKED)
         return;
     kept->request.stage = WSI_RUNNING;
-    wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now); /* its time for the next request begins now */
     if (kept->request.head->upgrade)
         wsi_server_decide(&kept->request);
     else
@@ -15548,6 +15669,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     ws_server *server = (ws_server *)(void *)((char *)source - offsetof(ws_server, listener));
     int i;
     (void)ready;
+    (void)wsi_loop_time(loop);
     for (i = 0; i < WSI_ACCEPTS; i++) {
         int descriptor = wsi_platform_accept(source->link.descriptor);
         if (descriptor == WSI_ACCEPT_NONE)

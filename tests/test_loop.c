@@ -431,6 +431,97 @@ static void test_stop(void) {
     test_end();
 }
 
+/* --- stop and shutdown with a full pipe --- */
+
+static unsigned fill_pipe(void) {
+    unsigned taken = 0;
+    posted = 0;
+    while (taken < 100000 && ws_post(net.loop, posts_add, (void *)1))
+        taken++;
+    return taken;
+}
+
+static bool said;
+
+static void on_stop_signal(int number) {
+    (void)number;
+    said = ws_stop(net.loop);
+}
+
+static void on_shutdown_signal(int number) {
+    (void)number;
+    said = ws_shutdown(net.loop, 50000);
+}
+
+static void raise_with(void (*handler)(int)) {
+    said = false;
+    CHECK(signal(SIGUSR1, handler) != SIG_ERR);
+    errno = 42;
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(errno, 42);
+    CHECK(said);
+    (void)signal(SIGUSR1, SIG_DFL);
+}
+
+static void test_stop_full(void) {
+    unsigned taken;
+    peer *p;
+    if (test_begin("loop: ws_stop in a signal handler while no post fits: the posts are called, then ws_run returns")) {
+        net_start_loop(NULL);
+        taken = fill_pipe();
+        raise_with(on_stop_signal);
+        CHECK_EQ(ws_run(net.loop), WS_OK);
+        CHECK_EQ(posted, taken);
+        (void)ws_after(net.loop, 1, stops, "once");
+        net.now++;
+        net.log.size = 0;
+        CHECK_EQ(ws_run(net.loop), WS_OK); /* it was stopped once, not twice */
+        CHECK_LOG("once");
+        NET_END();
+    }
+    if (test_begin("loop: ws_shutdown in a signal handler while no post fits")) {
+        CHECK(net_start());
+        p = net_peer("/");
+        taken = fill_pipe();
+        raise_with(on_shutdown_signal);
+        CHECK(ws_shutdown(net.loop, 700)); /* of several the shortest counts */
+        CHECK(ws_shutdown(net.loop, WS_OFF));
+        net_settle();
+        CHECK_EQ(posted, taken);
+        CHECK_FRAMES(p, "88<03f4>\"server restarts\"");
+        net_wait(699);
+        CHECK_EQ(net.closed, 0);
+        net.now++;
+        CHECK_EQ(ws_run(net.loop), WS_OK);
+        CHECK_EQ(net.codes[1], 1006);
+        NET_END();
+    }
+}
+
+static void stops_inside(void *argument) {
+    net_log("p");
+    if (argument)
+        CHECK(ws_stop(net.loop));
+}
+
+static void test_stop_order(void) {
+    int i;
+    if (!test_begin("loop: posts before ws_stop are called before ws_run returns, those behind it may wait"))
+        return;
+    net_start_loop(NULL);
+    for (i = 0; i < 1000; i++)
+        CHECK(ws_post(net.loop, posts_add, (void *)1));
+    posted = 0;
+    CHECK(ws_stop(net.loop));
+    CHECK_EQ(ws_run(net.loop), WS_OK);
+    CHECK_EQ(posted, 1000);
+    net.log.size = 0;
+    CHECK(ws_post(net.loop, stops_inside, &net) && ws_post(net.loop, stops_inside, NULL));
+    CHECK_EQ(ws_run(net.loop), WS_OK);
+    CHECK_LOG("p p");
+    NET_END();
+}
+
 /* --- foreign loops --- */
 
 static void test_foreign(void) {
@@ -473,16 +564,18 @@ static void test_foreign(void) {
 
 static void test_foreign_empty(void) {
     fd_set empty;
-    if (!test_begin("loop: ws_loop_dispatch with empty sets runs timers only"))
+    if (!test_begin("loop: ws_loop_dispatch with empty sets runs timers; it looks for itself before one fires"))
         return;
     CHECK(net_start());
     (void)net_connect();
-    (void)ws_after(net.loop, 10, fired, "timer");
-    net.now += 10;
     FD_ZERO(&empty);
     CHECK(ws_loop_dispatch(net.loop, &empty, &empty));
-    CHECK_LOG("timer");
     CHECK_EQ(net.server->endpoint.count, 0);
+    (void)ws_after(net.loop, 10, fired, "timer");
+    net.now += 10;
+    CHECK(ws_loop_dispatch(net.loop, &empty, &empty));
+    CHECK_LOG("timer");
+    CHECK_EQ(net.server->endpoint.count, 1); /* who came before the timer was due is served before it */
     CHECK(!ws_loop_dispatch(NULL, &empty, &empty));
     CHECK(!ws_loop_dispatch(net.loop, NULL, &empty));
     CHECK(!ws_loop_fds(net.loop, NULL, NULL, NULL, NULL));
@@ -783,6 +876,8 @@ int main(int argc, char **argv) {
     test_post_inside();
     test_signal();
     test_stop();
+    test_stop_full();
+    test_stop_order();
     test_foreign();
     test_foreign_empty();
     test_free_inside();

@@ -67,6 +67,10 @@ static void worker_join(worker *w) {
     ws_loop_free(w->loop);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_opens = PTHREAD_COND_INITIALIZER;
+static bool gate_shut;
+
 static void posted(void *argument) { ((worker *)argument)->posted++; }
 
 static void *posts(void *argument) {
@@ -87,8 +91,7 @@ static void test_posts(void) {
         CHECK_EQ(pthread_create(&threads[i], NULL, posts, &w), 0);
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    while (!ws_stop(w.loop)) /* travels behind all posts */
-        (void)sched_yield();
+    CHECK(ws_stop(w.loop)); /* behind all posts */
     worker_join(&w);
     CHECK_EQ(w.posted, THREADS * POSTS);
 }
@@ -178,6 +181,53 @@ static void test_loops(void) {
     CHECK_EQ(opened, 4 * THREADS);
 }
 
+static void waits(void *argument) {
+    worker *w = (worker *)argument;
+    (void)pthread_mutex_lock(&gate);
+    while (gate_shut)
+        (void)pthread_cond_wait(&gate_opens, &gate);
+    (void)pthread_mutex_unlock(&gate);
+    w->posted++;
+}
+
+static void *shuts_down(void *argument) {
+    CHECK(ws_shutdown(((worker *)argument)->loop, 0));
+    return NULL;
+}
+
+static void *stops(void *argument) {
+    CHECK(ws_stop(((worker *)argument)->loop));
+    return NULL;
+}
+
+/* The loop stands in a post; behind that the pipe is full. */
+static void test_full(void) {
+    static void *(*const ends[])(void *) = {stops, shuts_down};
+    static const char *const names[] = {"ws_stop", "ws_shutdown"};
+    for (int i = 0; i < 2; i++) {
+        worker w;
+        pthread_t threads[THREADS];
+        unsigned taken = 0;
+        if (!test_begin("threads: %s from other threads while no post fits: it takes effect", names[i]))
+            continue;
+        gate_shut = true;
+        worker_start(&w, 0);
+        while (ws_post(w.loop, waits, &w))
+            taken++;
+        CHECK(taken > 2500);
+        for (int k = 0; k < THREADS; k++)
+            CHECK_EQ(pthread_create(&threads[k], NULL, ends[i], &w), 0);
+        for (int k = 0; k < THREADS; k++)
+            CHECK_EQ(pthread_join(threads[k], NULL), 0);
+        (void)pthread_mutex_lock(&gate);
+        gate_shut = false;
+        (void)pthread_cond_broadcast(&gate_opens);
+        (void)pthread_mutex_unlock(&gate);
+        worker_join(&w);
+        CHECK_EQ(w.posted, taken);
+    }
+}
+
 typedef struct question { /* a program's way to ask a loop from another thread */
     worker *asked;
     pthread_mutex_t mutex;
@@ -230,6 +280,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_posts();
     test_shutdown();
+    test_full();
     test_loops();
     test_ask();
     return test_finish();
