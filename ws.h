@@ -506,7 +506,8 @@ WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
 /* The same from a body of type application/x-www-form-urlencoded. */
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
-WS_API ws_slice ws_request_header(const ws_request *request, const char *name); /* case-blind, the first line */
+/* Case-blind, the first line. Host is the target's where that is absolute (RFC 9112 3.2.2). */
+WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* As the browser sent it, less quotes around it (RFC 6265 4.2); names are not case-blind. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
 /* As a message, a zero byte behind it: ws_json_text(ws_request_body(request), "name", ...). Text if it is UTF-8. */
@@ -14449,6 +14450,8 @@ static wsi_slice wsi_request_fields(const ws_request *request) {
 
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
+    if (rest.data && wsi_text_is_nocase(wsi_text_z(name), "host"))
+        return wsi_request_slice(request->head->host); /* which may be the target's: the field's is not checked then */
     return wsi_request_slice(wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0));
 }
 

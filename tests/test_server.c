@@ -40,7 +40,7 @@ static const struct {
     {"/ws/{room}", "/ws/a%2Fb", NULL}, /* decoded it is two segments */
     {"/ws/{room}", "/ws/caf%C3%A9%20x", "room=caf\xc3\xa9 x"},
     {"/ws/{room}", "/ws/a+b", "room=a+b"},
-    {"/ws/{room}", "/ws/..", "room=.."},
+    {"/ws/{room}", "/ws/...", "room=..."},
     {"/ws/{a}/{b}", "/ws/1/2", "a=1 b=2"},
     {"/{a}/x/{b}", "/1/x/2", "a=1 b=2"},
     {"/{a}/x/{b}", "/1/y/2", NULL},

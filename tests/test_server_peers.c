@@ -36,6 +36,12 @@ static void look(ws_request *request) {
     note("b", ws_request_query(request, "b"));
 }
 
+static void host_of(ws_request *request, void *user) {
+    (void)user;
+    note("host", ws_request_header(request, "hOST"));
+    CHECK(ws_reply(request, 200, NULL, ""));
+}
+
 static void handle(ws_request *request, void *user) {
     (void)user;
     look(request);
@@ -429,6 +435,24 @@ static void test_absolute(void) {
         peer_text(p, "GET http://b/ws HTTP/1.1\r\n" HOST UPGRADE "Origin: http://b\r\n\r\n");
         CHECK_EQ(peer_status(p), 101);
     }
+    NET_END();
+    if (!test_begin("an absolute target: its authority is what hosts allows, and what a program is told of Host"))
+        return;
+    {
+        ws_server_config config;
+        memset(&config, 0, sizeof config);
+        config.hosts = "a, b:81";
+        seen[0] = 0;
+        net_start_loop(NULL);
+        net.server = ws_listen(net.loop, &config);
+        CHECK(net.server && ws_http(net.server, "GET", "/host", host_of, NULL));
+    }
+    CHECK_ANSWERS("GET http://a/host HTTP/1.1\r\nHost: evil\r\n\r\n", ECHO("0", ""));
+    CHECK_ANSWERS("GET http://b:81/host HTTP/1.1\r\nHost: a\r\n\r\n", ECHO("0", ""));
+    CHECK_ANSWERS("GET /host HTTP/1.1\r\nHost: a:8000\r\n\r\n", ECHO("0", ""));
+    CHECK_REFUSED("GET http://evil/host HTTP/1.1\r\nHost: a\r\n\r\n", 403);
+    CHECK_REFUSED("OPTIONS * HTTP/1.1\r\nHost: evil\r\n\r\n", 403);
+    CHECK_STR(seen, "host=[a] host=[b:81] host=[a:8000] ");
     NET_END();
 }
 
