@@ -155,6 +155,8 @@ int main(int argc, char **argv) {
     }
     if (!arguments(argc, argv, &config, &scripts))
         return 2;
+    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+        config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws", &handler);

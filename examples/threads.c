@@ -97,6 +97,8 @@ int main(int argc, char **argv) {
     count = count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : count;
     if (!arguments(argc, argv, &config))
         return 2;
+    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+        config.hosts = "127.0.0.1, localhost, [::1]";
     for (; prepared < count && !status; prepared++) {
         workers[prepared].number = prepared + 1;
         if (prepare(&workers[prepared], &config)) {
