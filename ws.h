@@ -1057,7 +1057,7 @@ struct ws_engine {
 
 /*
 >> MEMORY =================================================================================
-   The only place that calls the allocator, and a growable buffer. Calls nothing.
+   The only place that calls the allocator; a growable buffer, a table. Calls nothing.
    What is in use is counted, so that max_memory bounds all that peers can make grow.
 */
 
@@ -1146,6 +1146,63 @@ static bool wsi_buffer_reserve(wsi_memory *memory, wsi_buffer *buffer, size_t mo
         capacity *= 2;
     return wsi_buffer_resize(memory, buffer, capacity);
 }
+
+#ifndef WS_NO_NET
+/* --- tables, by hash --- */
+
+typedef struct wsi_chain { /* what stands in a table: next is in the same bucket */
+    struct wsi_chain *next;
+    uint32_t hash;
+    uint32_t count; /* of a connection's first membership: how many there are */
+} wsi_chain;
+
+typedef struct wsi_table {
+    wsi_chain **buckets;
+    size_t bucket_count, count;
+} wsi_table;
+
+static wsi_chain *wsi_table_first(const wsi_table *table, uint32_t hash) {
+    return table->bucket_count ? table->buckets[hash & (table->bucket_count - 1)] : NULL;
+}
+
+static void wsi_table_put(wsi_table *table, wsi_chain *chain) {
+    wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
+    chain->next = *place;
+    *place = chain;
+    table->count++;
+}
+
+static void wsi_table_take(wsi_table *table, const wsi_chain *chain) {
+    wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
+    while (*place != chain)
+        place = &(*place)->next;
+    *place = chain->next;
+    table->count--;
+}
+
+/* Adds to a table, and keeps its chains short. Without memory they grow; false: there is no table at all. */
+static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
+    wsi_table grown = {NULL, 0, 0};
+    size_t i;
+    grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
+    if (table->count >= table->bucket_count)
+        grown.buckets = (wsi_chain **)wsi_memory_new(memory, grown.bucket_count * sizeof *grown.buckets);
+    for (i = 0; grown.buckets && i < table->bucket_count; i++) {
+        while (table->buckets[i]) {
+            wsi_chain *moved = table->buckets[i];
+            table->buckets[i] = moved->next;
+            wsi_table_put(&grown, moved);
+        }
+    }
+    if (grown.buckets) {
+        wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
+        *table = grown;
+    }
+    if (table->buckets)
+        wsi_table_put(table, chain);
+    return table->buckets != NULL;
+}
+#endif
 
 /*
 >> BYTES ==================================================================================
@@ -9016,7 +9073,7 @@ typedef struct wsi_slot { /* names alarms: an id is generation << 32 | slot + 1 
 
 typedef struct wsi_watch { /* a descriptor of the program */
     wsi_source source;     /* first */
-    struct wsi_watch *next;
+    wsi_chain chain;
     ws_watch_function *function;
     void *user;
 } wsi_watch;
@@ -9083,7 +9140,7 @@ struct ws_loop {
     uint32_t free_slot; /* + 1 */
     ws_id deadline;     /* of ws_shutdown */
     uint64_t deadline_at;
-    wsi_watch *watches;
+    wsi_table watches;
     wsi_lookup lookups[WSI_LOOKUPS];
     struct wsi_client *line, *line_end; /* clients that wait for one of those */
     wsi_source wake;
@@ -9357,40 +9414,55 @@ static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     watch->function(loop, source->link.descriptor, ready, watch->user);
 }
 
+static wsi_watch *wsi_watch_of(wsi_chain *chain) {
+    return (wsi_watch *)(void *)((char *)chain - offsetof(wsi_watch, chain));
+}
+
+static wsi_watch *wsi_watch_new(ws_loop *loop, int descriptor) {
+    wsi_watch *watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
+    if (!watch)
+        return NULL;
+    watch->source.link.descriptor = descriptor;
+    watch->source.link.kind = WSI_KIND_WATCH;
+    watch->chain.hash = (uint32_t)descriptor;
+    if (wsi_table_add(&loop->memory, &loop->watches, &watch->chain))
+        return watch;
+    wsi_memory_free(&loop->memory, watch, sizeof *watch);
+    return NULL;
+}
+
+static void wsi_watch_free(ws_loop *loop, wsi_watch *watch) {
+    wsi_table_take(&loop->watches, &watch->chain);
+    wsi_memory_free(&loop->memory, watch, sizeof *watch);
+}
+
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user) {
-    wsi_watch **place, *watch;
+    wsi_chain *chain;
+    wsi_watch *watch;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
         return false;
-    for (place = &loop->watches; *place && (*place)->source.link.descriptor != descriptor; place = &(*place)->next) {}
-    watch = *place;
+    chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
+    while (chain && chain->hash != (uint32_t)descriptor)
+        chain = chain->next;
+    watch = chain ? wsi_watch_of(chain) : NULL;
     what &= (unsigned)(WS_READ | WS_WRITE);
     if (!what) {
         if (!watch)
             return true;
         (void)wsi_poll_set(&loop->poll, &watch->source, WS_NONE);
-        *place = watch->next;
-        wsi_memory_free(&loop->memory, watch, sizeof *watch);
+        wsi_watch_free(loop, watch);
         return true;
     }
-    if (!watch) {
-        watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
-        if (!watch)
-            return false;
-        watch->source.link.descriptor = descriptor;
-        watch->source.link.kind = WSI_KIND_WATCH;
-    }
+    watch = watch ? watch : wsi_watch_new(loop, descriptor);
+    if (!watch)
+        return false;
     watch->function = function;
     watch->user = user;
-    if (!wsi_poll_set(&loop->poll, &watch->source, what)) {
-        if (*place)
-            *place = watch->next;
-        wsi_memory_free(&loop->memory, watch, sizeof *watch);
-        return false;
-    }
-    if (!*place)
-        *place = watch; /* its next is NULL */
-    return true;
+    if (wsi_poll_set(&loop->poll, &watch->source, what))
+        return true;
+    wsi_watch_free(loop, watch);
+    return false;
 }
 
 /* --- other threads, signal handlers --- */
@@ -9708,8 +9780,10 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) { return wsi_loop_new(
 
 static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
-    while (loop->watches)
-        (void)ws_watch(loop, loop->watches->source.link.descriptor, WS_NONE, NULL, NULL);
+    for (i = 0; i < loop->watches.bucket_count; i++)
+        while (loop->watches.buckets[i])
+            (void)ws_watch(loop, (int)loop->watches.buckets[i]->hash, WS_NONE, NULL, NULL);
+    wsi_memory_free(&loop->memory, loop->watches.buckets, loop->watches.bucket_count * sizeof(wsi_chain *));
     for (i = 0; i < loop->slot_count; i++)
         if (loop->slots[i].alarm)
             wsi_alarm_free(loop, &loop->slots[i]);
@@ -13446,7 +13520,7 @@ static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memor
 >> SERVER =================================================================================
    Rooms, routes, pages, files, requests with their hooks and handlers, listening. Calls MEMORY, TEXT, UTF8, PRINT,
    JSON, HTTP, HANDSHAKE, FRAME, PERMESSAGE, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION, FORWARD, SESSION.
-   Prefixes: wsi_server_, wsi_room_, wsi_table_, wsi_route_, wsi_files_, wsi_request_, wsi_kept_ (a request that
+   Prefixes: wsi_server_, wsi_room_, wsi_route_, wsi_files_, wsi_request_, wsi_kept_ (a request that
    outlives its callback). Every request passes wsi_server_request.
 */
 
@@ -13472,17 +13546,6 @@ typedef struct wsi_hook { /* of ws_before */
     ws_hook *function;
     void *user;
 } wsi_hook;
-
-typedef struct wsi_chain { /* what stands in a table: next is in the same bucket */
-    struct wsi_chain *next;
-    uint32_t hash;
-    uint32_t count; /* of a connection's first membership: how many there are */
-} wsi_chain;
-
-typedef struct wsi_table {
-    wsi_chain **buckets;
-    size_t bucket_count, count;
-} wsi_table;
 
 struct wsi_room;
 
@@ -13547,48 +13610,6 @@ static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t 
         hash ^= hash >> 32;
     }
     return (uint32_t)hash;
-}
-
-static wsi_chain *wsi_table_first(const wsi_table *table, uint32_t hash) {
-    return table->bucket_count ? table->buckets[hash & (table->bucket_count - 1)] : NULL;
-}
-
-static void wsi_table_put(wsi_table *table, wsi_chain *chain) {
-    wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
-    chain->next = *place;
-    *place = chain;
-    table->count++;
-}
-
-static void wsi_table_take(wsi_table *table, const wsi_chain *chain) {
-    wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
-    while (*place != chain)
-        place = &(*place)->next;
-    *place = chain->next;
-    table->count--;
-}
-
-/* Adds to a table, and keeps its chains short. Without memory they grow; false: there is no table at all. */
-static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
-    wsi_table grown = {NULL, 0, 0};
-    size_t i;
-    grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
-    if (table->count >= table->bucket_count)
-        grown.buckets = (wsi_chain **)wsi_memory_new(memory, grown.bucket_count * sizeof *grown.buckets);
-    for (i = 0; grown.buckets && i < table->bucket_count; i++) {
-        while (table->buckets[i]) {
-            wsi_chain *moved = table->buckets[i];
-            table->buckets[i] = moved->next;
-            wsi_table_put(&grown, moved);
-        }
-    }
-    if (grown.buckets) {
-        wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
-        *table = grown;
-    }
-    if (table->buckets)
-        wsi_table_put(table, chain);
-    return table->buckets != NULL;
 }
 
 static wsi_room *wsi_room_find(const ws_server *server, const char *name) {

@@ -279,6 +279,180 @@ static void slow_leave(size_t n) {
     slow_end();
 }
 
+/* --- what a program, or many peers, lengthen in a loop --- */
+
+static unsigned fired;
+
+static void count_fired(ws_loop *loop, void *user) {
+    (void)loop, (void)user;
+    fired++;
+}
+
+static void timers(size_t n) {
+    static ws_id ids[2 * COST_N];
+    rooms_start();
+    fired = 0;
+    cost_begin();
+    for (size_t i = 0; i < n; i++)
+        ids[i] = ws_after(net.loop, (uint32_t)(1 + i * 7919 % n), count_fired, NULL);
+    for (size_t i = 0; i < n; i += 2)
+        ws_cancel(net.loop, ids[i]);
+    behaviour_wait((uint32_t)n + 1);
+    cost_end();
+    CHECK_EQ(fired, n / 2);
+    BEHAVIOUR_END();
+}
+
+static void ignore(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+    (void)loop, (void)descriptor, (void)ready, (void)user;
+}
+
+static void watches(size_t n) {
+    static int fds[2 * COST_N];
+    ws_loop_config config;
+    ws_loop *loop;
+    int ends[2];
+    size_t opened = 0;
+    memset(&config, 0, sizeof config);
+    loop = ws_loop_new(&config);
+    CHECK(pipe(ends) == 0);
+    while (opened < n && (fds[opened] = dup(ends[0])) >= 0)
+        opened++;
+    if (opened == n) {
+        cost_begin();
+        for (size_t i = 0; i < n; i++)
+            CHECK(ws_watch(loop, fds[i], WS_READ, ignore, NULL));
+        for (size_t i = 0; i < n; i++)
+            CHECK(ws_watch(loop, fds[i * 7 % n], WS_READ | WS_WRITE, ignore, NULL));
+        for (size_t i = 0; i < n; i++)
+            CHECK(ws_watch(loop, fds[i * 5 % n], WS_NONE, NULL, NULL));
+        cost_end();
+    } else {
+        test_skip("not enough descriptors");
+    }
+    ws_loop_free(loop);
+    while (opened)
+        (void)close(fds[--opened]);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+static void connections(size_t n) {
+    static ws_conn *conns[2 * COST_N];
+    rooms_start();
+    cost_begin();
+    for (size_t i = 0; i < n; i++)
+        conns[i] = member_new();
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_find(net.loop, ws_conn_id(conns[i * 7 % n])) == NULL); /* no handler: not open */
+    for (size_t i = 0; i < n; i++)
+        wsi_conn_break(conns[i * 5 % n], WS_ERROR_CLOSED);
+    wsi_loop_settle(net.loop);
+    cost_end();
+    CHECK_EQ(net.loop->conn_count, 1);
+    BEHAVIOUR_END();
+}
+
+/* n connections with an unfinished message each; each byte more that one holds makes another one go. */
+static void unfinished(size_t n) {
+    static ws_conn *conns[2 * COST_N];
+    rooms_start();
+    for (size_t i = 0; i < n; i++)
+        conns[i] = member_new();
+    net.loop->max_unfinished = SIZE_MAX; /* nobody is given up yet */
+    for (size_t i = 0; i < n; i++)
+        CHECK(wsi_hold_resize(conns[i], 100));
+    cost_begin();
+    for (size_t i = 0; i < n; i++) {
+        net.loop->window.message = net.loop->window.pos = 0;
+        wsi_hold_grown(conns[i * 7 % n], 100 + i, 0);
+    }
+    net.loop->max_unfinished = net.loop->arriving.used;
+    for (size_t i = n - 1; i > n / 2; i--)
+        CHECK(wsi_hold_resize(conns[i * 7 % n], 120));
+    wsi_loop_settle(net.loop);
+    cost_end();
+    CHECK(net.loop->conn_count < n);
+    BEHAVIOUR_END();
+}
+
+/* --- what one peer sends --- */
+
+static size_t asked_for;
+
+static void look_up(ws_request *request) {
+    char name[40];
+    (void)snprintf(name, sizeof name, "n%zu", asked_for - 1);
+    CHECK(ws_slice_is(ws_request_query(request, name), "v"));
+    CHECK(ws_slice_is(ws_request_cookie(request, name), "v"));
+    (void)snprintf(name, sizeof name, "X-n%zu", asked_for - 1);
+    CHECK(ws_slice_is(ws_request_header(request, name), "v"));
+    CHECK(!ws_request_header(request, "None").data && !ws_request_cookie(request, "none").data);
+}
+
+static void request_of(size_t n) {
+    static char target[64 << 10], cookie[64 << 10], lines[2 * COST_N][16];
+    static const char *headers[2 * COST_N + 2];
+    ws_server_config server;
+    ws_client_config client;
+    ws_handler handler;
+    size_t query = 0, cookies = 0;
+    memset(&server, 0, sizeof server);
+    memset(&client, 0, sizeof client);
+    server.limits.head = 1 << 20;
+    CHECK(behaviour_start_bare(&server));
+    handler = net_handler();
+    handler.on_request = look_up;
+    CHECK(ws_route(net.server, "/", &handler));
+    query += (size_t)snprintf(target, sizeof target, "/?");
+    cookies += (size_t)snprintf(cookie, sizeof cookie, "Cookie: ");
+    for (size_t i = 0; i < n; i++) {
+        query += (size_t)snprintf(target + query, sizeof target - query, "%sn%zu=v", i ? "&" : "", i);
+        cookies += (size_t)snprintf(cookie + cookies, sizeof cookie - cookies, "%sn%zu=v", i ? "; " : "", i);
+        (void)snprintf(lines[i], sizeof lines[i], "X-n%zu: v", i);
+        headers[i] = lines[i];
+    }
+    headers[n] = cookie;
+    headers[n + 1] = NULL;
+    client.headers = headers;
+    asked_for = n;
+    cost_begin();
+    CHECK_EQ(ws_status(behaviour_connect(target, &client)), 101);
+    cost_end();
+    BEHAVIOUR_END();
+}
+
+static void fragments(size_t n) {
+    static const uint8_t part[64];
+    ws_message message = {part, sizeof part, WS_BINARY};
+    rooms_start();
+    cost_begin();
+    for (size_t i = 0; i < n; i++) {
+        CHECK(ws_send_part(behaviour.clients[0], message, i + 1 == n));
+        behaviour_wait(0);
+    }
+    cost_end();
+    CHECK_EQ(net.received, n * sizeof part);
+    BEHAVIOUR_END();
+}
+
+static void json(size_t n) {
+    static char text[16 * 2 * COST_N + 2];
+    size_t size = 0, found = 0;
+    ws_json value, item;
+    memset(&item, 0, sizeof item);
+    for (size_t i = 0; i < n; i++)
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s\"n%zu\":[1]", i ? "," : "{", i);
+    text[size++] = '}';
+    cost_begin();
+    value = ws_json_parse(text, size);
+    while (ws_json_next(value, NULL, &item))
+        found++;
+    CHECK(ws_json_member(value, "n0").type == WS_JSON_ARRAY);
+    cost_end();
+    CHECK_EQ(found, n);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     check_growth("n rooms joined by one connection", rooms_join);
@@ -292,5 +466,12 @@ int main(int argc, char **argv) {
     check_growth("a room that drops its oldest message, behind n of another", slow_oldest_behind);
     check_growth("n rooms of which the latest message waits for the end of another", slow_later);
     check_growth("a slow member leaves n rooms, and ends", slow_leave);
+    check_growth("n timers, half of them cancelled", timers);
+    check_growth("n descriptors watched, changed, and let go", watches);
+    check_growth("n connections begin and end", connections);
+    check_growth("n unfinished messages, and half of them given up", unfinished);
+    check_growth("n query pairs, header lines and cookies, the last looked up", request_of);
+    check_growth("n fragments, each one read alone", fragments);
+    check_growth("n members of a JSON object", json);
     return test_finish();
 }
