@@ -7,6 +7,7 @@
 
        #define WS_IMPLEMENTATION
        #include "ws.h"
+       #include <stdio.h>
 
        static void echo(ws_conn *conn, ws_message message) { ws_send(conn, message); }
 
@@ -14,7 +15,9 @@
            ws_loop *loop = ws_loop_new(NULL);
            ws_server *server = ws_listen(loop, &(ws_server_config){ .port = 9001 });
            ws_route(server, "/", &(ws_handler){ .on_message = echo });
-           return ws_run(loop);
+           ws_error error = ws_run(loop);
+           if (error) fprintf(stderr, "%s\n", ws_loop_error_text(loop));
+           return error;
        }
 
    and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`

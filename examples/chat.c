@@ -42,7 +42,7 @@ static bool arguments(int count, char **words, ws_server_config *config) {
             config->tls.cert_file = words[++i];
         else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
             config->tls.key_file = words[++i];
-        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
             config->port = (uint16_t)port;
         else {
             fprintf(stderr, "chat: cannot make sense of \"%s\"\n%s", words[i], usage);

@@ -172,12 +172,12 @@ static bool arguments(int count, char **words, ws_server_config *config) {
         const char *word = words[every ? ++i : i];
         char *end;
         long number = strtol(word, &end, 10);
-        bool good = end != word && !*end;
+        bool good = *word >= '0' && end != word && !*end;
         if (!every && strcmp(word, "--host") == 0 && i + 1 < count)
             config->host = words[++i];
         else if (every && good && number >= 10 && number <= 3600000)
             period_ms = (uint32_t)number;
-        else if (!every && good && number >= 0 && number <= 65535)
+        else if (!every && good && number <= 65535)
             config->port = (uint16_t)number;
         else {
             fprintf(stderr, "dashboard: cannot make sense of \"%s\"\n%s", word, usage);

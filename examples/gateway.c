@@ -163,9 +163,9 @@ static bool arguments(int count, char **words, ws_server_config *config) {
             upstream_config.tls.ca_file = words[++i];
         else if (strcmp(words[i], "--insecure") == 0)
             upstream_config.tls.accept_any_certificate = true;
-        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
             config->port = (uint16_t)port;
-        else if (*words[i] != '-' && !url)
+        else if (strstr(words[i], "://") && !url)
             url = words[i];
         else {
             fprintf(stderr, "gateway: cannot make sense of \"%s\"\n%s", words[i], usage);

@@ -25,33 +25,16 @@ static const char usage[] =
 
 static ws_loop *loop; /* here, for the signal handler */
 
-/* Writes text as a JSON string (RFC 8259, section 7), so that it cannot break out of its quotes.
-   Needs room for twice the text and three bytes. */
-static void quote(char *out, const char *text, size_t size) {
-    *out++ = '"';
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == '"' || text[i] == '\\')
-            *out++ = '\\';
-        *out++ = (unsigned char)text[i] < ' ' ? ' ' : text[i];
-    }
-    *out++ = '"';
-    *out = 0;
-}
-
-/* Tells all members of the connection's room. false: its name will not do, or there is no memory. */
+/* Tells all members of the connection's room. %s quotes and escapes what peers chose, so that it cannot break out of
+   its string. false: the name will not do, or there is no memory. */
 static bool tell(ws_conn *conn, const char *type, const char *text, size_t size) {
-    char name[2 * NAME_MAX_BYTES + 3], said[2 * TEXT_MAX_BYTES + 3], json[sizeof name + sizeof said + 128];
-    const char *room = ws_param(conn, "room"), *who = ws_param(conn, "name");
-    if (!who || !*who)
-        who = "guest";
-    if (strlen(who) > NAME_MAX_BYTES || size > TEXT_MAX_BYTES)
-        return false;
-    quote(name, who, strlen(who));
-    quote(said, text, size);
-    snprintf(json, sizeof json, "{\"type\":\"%s\",\"id\":\"%llu\",\"name\":%s,\"text\":%s,\"members\":%lu}", type,
-             (unsigned long long)ws_conn_id(conn), name, said,
-             (unsigned long)ws_room_count(ws_conn_server(conn), room));
-    return ws_broadcast_text(conn, room, json);
+    const char *room = ws_param(conn, "room"), *name = ws_param(conn, "name");
+    if (!name || !*name)
+        name = "guest";
+    return strlen(name) <= NAME_MAX_BYTES
+           && ws_broadcast_json(conn, room, "{'type':%s,'id':'%llu','name':%s,'text':%.*s,'members':%lu}", type,
+                                (unsigned long long)ws_conn_id(conn), name, (int)size, text,
+                                (unsigned long)ws_room_count(ws_conn_server(conn), room));
 }
 
 static void enter(ws_conn *conn) {
@@ -86,7 +69,7 @@ static bool arguments(int count, char **words, ws_server_config *config) {
             config->tls.cert_file = words[++i];
         else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
             config->tls.key_file = words[++i];
-        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
             config->port = (uint16_t)port;
         else {
             fprintf(stderr, "rooms: cannot make sense of \"%s\"\n%s", words[i], usage);

@@ -55,7 +55,7 @@ static void *serve(void *argument) {
 static long number_in(const char *text, long lowest, long highest) {
     char *end;
     long number = strtol(text, &end, 10);
-    return end != text && !*end && number >= lowest && number <= highest ? number : -1;
+    return *text >= '0' && end != text && !*end && number >= lowest && number <= highest ? number : -1;
 }
 
 static bool arguments(int words, char **word, ws_server_config *config) {

@@ -83,7 +83,7 @@ static bool arguments(int count, char **words, ws_server_config *config) {
         long port = strtol(words[i], &end, 10);
         if (strcmp(words[i], "--host") == 0 && i + 1 < count)
             config->host = words[++i];
-        else if (end != words[i] && !*end && port >= 0 && port <= 65535)
+        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
             config->port = (uint16_t)port;
         else {
             fprintf(stderr, "token: cannot make sense of \"%s\"\n%s", words[i], usage);

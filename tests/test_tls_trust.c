@@ -456,8 +456,8 @@ static void send_on(uint16_t port) {
     char text[200];
     peer *p = raw_accept_plain();
     UNTIL(p->in.size > 4 && memcmp(p->in.data + p->in.size - 4, "\r\n\r\n", 4) == 0);
-    (void)snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1:%u/\r\nContent-Length: 0\r\n\r\n",
-                   (unsigned)port);
+    (void)snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1:%u/\r\n"
+                   "Content-Length: 0\r\n\r\n", (unsigned)port);
     CHECK_EQ(peer_send(p, text, strlen(text)), strlen(text));
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The short examples against Debian's python3-websockets: token, pool, pump."""
+"""The short examples against Debian's python3-websockets: token, pool, pump. And which ports all of them refuse."""
 import asyncio
 import json
 import os
@@ -106,9 +106,14 @@ async def options():
     for name in ("token", "pool"):
         status, out, _ = await run(f"build/{name}", "-h")
         expect(f"{name}: -h is help", status == 0 and out.startswith(b"usage:"))
-        for port in ("80x", "65536", "-1", ""):
-            status, _, error = await run(f"build/{name}", port)
-            expect(f"{name}: \"{port}\" is no port", status == 2 and f"\"{port}\"" in error, error)
+    for words in (("chat",), ("dashboard",), ("echo",), ("gateway",), ("gateway", "ws://127.0.0.1:1/"), ("htmx",),
+                  ("json_api",), ("pool",), ("pump", FILE), ("rooms",), ("session",), ("threads",), ("token",)):
+        for port in ("80x", "x80", "65536", "99999", "99999999999999999999", "-1", "+80", " 80", "8e3", "0x50", ""):
+            try:
+                status, _, error = await run(f"build/{words[0]}", *words[1:], port)
+            except asyncio.TimeoutError:
+                status, error = "it serves", ""
+            expect(f"{' '.join(words)}: \"{port}\" is no port", status == 2 and f"\"{port}\"" in error, (status, error))
     status, _, error = await run("build/pump")
     expect("pump: a file is needed", status == 2 and "usage:" in error)
 
