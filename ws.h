@@ -4956,18 +4956,22 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
                             request->host);
 }
 
-/* Whether such a list can be meant; NULL, "" and "*" can. */
-static bool wsi_handshake_origins_good(const char *origins) {
-    wsi_slice list = wsi_text_z(origins), element, scheme, host;
+/* Whether a list of origins, or of hosts, can be meant; NULL can, and of origins "" and "*". */
+static bool wsi_handshake_list_good(const char *text, bool origins) {
+    wsi_slice list = wsi_text_z(text), element, scheme, host;
     uint64_t port;
     size_t count = 0;
-    if (!list.size || wsi_text_is(list, "*"))
+    if (!text || (origins && (!*text || wsi_text_is(list, "*"))))
         return true;
-    for (; wsi_text_next(&list, &element); count++)
-        if (!wsi_text_is(element, "null") && !wsi_text_is(element, "file://")
-            && (memchr(element.data, '*', element.size) || !wsi_handshake_split(element, &scheme, &host, &port)
-                || wsi_text_is_nocase(scheme, "ws") || wsi_text_is_nocase(scheme, "wss")))
+    for (; wsi_text_next(&list, &element); count++) {
+        if (origins && (wsi_text_is(element, "null") || wsi_text_is(element, "file://")))
+            continue;
+        if (memchr(element.data, '*', element.size) || element.data[element.size - 1] == ':'
+            || (origins ? !wsi_handshake_split(element, &scheme, &host, &port) || wsi_text_is_nocase(scheme, "ws")
+                              || wsi_text_is_nocase(scheme, "wss")
+                        : !wsi_http_authority(element, 1, &host, &port) || !port))
             return false;
+    }
     return count > 0;
 }
 
@@ -6868,7 +6872,7 @@ static bool wsi_engine_own_config(const ws_engine_config *config) {
            && wsi_engine_own_headers(config->headers)
            && (config->role == WS_ROLE_CLIENT ? config->host && wsi_handshake_offer(config->subprotocols)
                                               : wsi_engine_head_safe(config->subprotocols, ' ')
-                                                    && wsi_handshake_origins_good(config->origins));
+                                                    && wsi_handshake_list_good(config->origins, true));
 }
 
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
@@ -7496,20 +7500,12 @@ static int wsi_platform_open_in(int folder, const char *name) {
 
 /* Why it could not be opened, as a status: none such, not for us, not now, or the system's fault. */
 WSI_RARE int wsi_platform_file_status(void) {
-    switch (errno) {
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-    case ENXIO: /* a socket */
-    case EMLINK:
-    case ELOOP: return 404; /* the last two: a symbolic link */
-    case EACCES:
-    case EPERM: return 403;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM: return 503;
-    default: return 500;
-    }
+    if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ENXIO /* a socket */
+        || errno == ELOOP || errno == EMLINK /* a symbolic link */)
+        return 404;
+    if (errno == EACCES || errno == EPERM)
+        return 403;
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? 503 : 500;
 }
 
 typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, WSI_FILE_FAILED } wsi_file_kind;
@@ -14341,7 +14337,7 @@ WS_API bool ws_http_from(ws_server *server, const char *origins, const char *met
     wsi_route *route;
     if (!server)
         return false;
-    if (!function || !wsi_server_methods(methods) || !wsi_handshake_origins_good(origins))
+    if (!function || !wsi_server_methods(methods) || !wsi_handshake_list_good(origins, true))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     route = wsi_route_new(server, pattern);
     if (!route)
@@ -15374,11 +15370,12 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
 static bool wsi_server_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
-    wsi_slice rest = wsi_request_fields(request), site;
+    bool unknown = !head->origin.data || wsi_text_is(head->origin, "null");
+    wsi_slice rest, site;
     if (!head->upgrade && wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), head->method))
         return true;
-    if (head->upgrade || (head->origin.data && !wsi_text_is(head->origin, "null"))
-        || wsi_text_is(wsi_text_z(origins), "*") || !wsi_request_field(&rest, "sec-fetch-site", &site))
+    rest = unknown && !head->upgrade ? wsi_request_fields(request) : wsi_text("", 0);
+    if (wsi_text_is(wsi_text_z(origins), "*") || !wsi_request_field(&rest, "sec-fetch-site", &site))
         return wsi_handshake_origin(head, origins, secure, why);
     if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
         return true;
@@ -15851,18 +15848,6 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
     return error;
 }
 
-/* Whether such a list can be meant; NULL can. */
-static bool wsi_server_hosts_good(const char *hosts) {
-    wsi_slice list = wsi_text_z(hosts), element, host;
-    uint64_t port;
-    size_t count = 0;
-    for (; wsi_text_next(&list, &element); count++)
-        if (memchr(element.data, '*', element.size) || element.data[element.size - 1] == ':'
-            || !wsi_http_authority(element, 1, &host, &port) || !port)
-            return false;
-    return count > 0 || !hosts;
-}
-
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_sentence *why = &server->endpoint.loop->why;
     ws_error error;
@@ -15872,10 +15857,10 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
         || !wsi_server_keep(server, &server->unix_path, config->unix_path)
         || !wsi_server_keep(server, &server->proxies, config->proxies))
         return WS_ERROR_MEMORY;
-    if (!wsi_handshake_origins_good(config->origins))
+    if (!wsi_handshake_list_good(config->origins, true))
         return wsi_platform_say(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
                                 "https://a.example, http://b.example:8000, or * alone");
-    if (!wsi_server_hosts_good(config->hosts))
+    if (!wsi_handshake_list_good(config->hosts, false))
         return wsi_platform_say(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
                                 "127.0.0.1, [::1]:8000; no *");
     if (!wsi_forward_list(server->proxies) || (server->proxy_protocol && !server->proxies))
