@@ -10646,8 +10646,6 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule(conn, loop->now + 1);
         return;
     }
-    if (conn->filled) /* nor can a pong be read before that */
-        wsi_engine_heard(&conn->engine, loop->now);
     if (wsi_conn_took(conn) > conn->engine.since
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
         conn->engine.since = wsi_conn_took(conn); /* it was still taking what was sent */
@@ -12793,7 +12791,7 @@ static bool wsi_client_gone(ws_conn *conn) {
         return true;
     if (endpoint->returns && !endpoint->ending && !client->hopeless) {
         ws_error error = (ws_error)conn->engine.error;
-        wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + wsi_client_next_pause(client));
+        wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
         wsi_conn_renew(conn);
         conn->engine.error = (uint8_t)error;
         client->phase = WSI_PHASE_WAITING;

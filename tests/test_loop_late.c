@@ -414,6 +414,108 @@ static void test_client(void) {
     }
 }
 
+/* --- blocking clients: their server answers whenever they wait --- */
+
+static struct {
+    peer *p;
+    void (*step)(void);
+    unsigned waits;
+    uint64_t leap; /* so much passes between each look at the clock and the next */
+} blocking;
+
+static uint64_t leaping_clock(void *user) {
+    net.now += blocking.leap;
+    return net_clock(user);
+}
+
+static void blocking_wait(wsi_client *waiting, uint32_t milliseconds) {
+    blocking.waits++;
+    if (blocking.step)
+        blocking.step();
+    wsi_client_round(waiting, milliseconds > 20 ? 20 : milliseconds);
+}
+
+/* The second wait finds the server connected, some later one its request; then the answer lies there for 10 s. */
+static void answers_late(void) {
+    int fd = blocking.p ? -1 : accept(raw->fd, NULL, NULL);
+    if (fd >= 0)
+        blocking.p = raw_peer(fd);
+    if (blocking.p)
+        (void)peer_read(blocking.p);
+    if (!blocking.p || !peer_has(blocking.p, "\r\n\r\n"))
+        return;
+    client_answers(blocking.p);
+    net.now += 10001;
+    blocking.step = NULL;
+}
+
+static ws_conn *blocking_open(void) {
+    ws_loop_config own;
+    wsi_client *made;
+    memset(&own, 0, sizeof own);
+    memset(&blocking, 0, sizeof blocking);
+    own.allocator.resize = drive_resize;
+    own.allocator.user = &net.memory;
+    own.clock = leaping_clock;
+    own.clock_user = &net.now;
+    blocking.step = answers_late;
+    made = wsi_client_new_blocking(&own, client_url(raw, "/"), NULL);
+    made->wait = blocking_wait;
+    wsi_client_launch(made, NULL);
+    return wsi_client_await(made);
+}
+
+/* Until so many bytes wait at the client's socket. */
+static void blocking_has(ws_conn *conn, int size) {
+    int here = 0, i;
+    for (i = 0; i < 2000 && here < size; i++) {
+        struct timeval little = {0, 1000};
+        CHECK_EQ(ioctl(conn->source.link.descriptor, FIONREAD, &here), 0);
+        if (here < size)
+            (void)select(0, NULL, NULL, NULL, &little);
+    }
+    CHECK(here >= size);
+}
+
+static void test_blocking(void) {
+    static char large[70000];
+    ws_message message;
+    ws_conn *conn;
+    if (!test_begin("a blocking client: an answer, and a message, that have come count when the time is up"))
+        return;
+    client_start(NULL);
+    raw = raw_listen();
+    conn = blocking_open();
+    CHECK_EQ(ws_state(conn), WS_OPEN);
+    CHECK_EQ(ws_last_error(conn), WS_OK);
+    peer_sends(blocking.p, "\x81\2hi", 4);
+    blocking_has(conn, 4);
+    calls_reset();
+    calls.fail_at[CALLS_WAIT] = 1; /* a signal, and the time is up behind it */
+    calls.error = EINTR;
+    calls.inside = true;
+    blocking.leap = 400;
+    CHECK(ws_receive_within(conn, &message, 1000));
+    CHECK(message.size == 2 && memcmp(message.data, "hi", 2) == 0);
+    CHECK_EQ(calls.count[CALLS_WAIT], 2);
+    calls_reset();
+    blocking.leap = 0;
+    memset(large, 'x', sizeof large); /* two reads */
+    memcpy(large, "\x82\x7f\0\0\0\0\0\1\x11\x66", 10); /* 69,990 bytes */
+    CHECK_EQ(send(blocking.p->fd, large, sizeof large, MSG_NOSIGNAL), sizeof large);
+    blocking_has(conn, sizeof large);
+    CHECK(ws_receive_within(conn, &message, 0));
+    CHECK_EQ(message.size, 69990);
+    blocking.waits = 0;
+    CHECK(!ws_receive_within(conn, &message, 0));
+    CHECK_EQ(ws_last_error(conn), WS_ERROR_TIMEOUT);
+    CHECK_EQ(blocking.waits, 1);
+    peer_sends(blocking.p, "\x88\2\x03\xe8", 4);
+    CHECK(!ws_receive(conn, &message));
+    ws_free(conn);
+    CLIENT_END();
+}
+
 /* --- time that a callback took is not taken from what it begins --- */
 
 static uint64_t hook_ms;
@@ -595,8 +697,8 @@ static void flood_timer(ws_loop *loop, void *user) {
 static void test_flood(void) {
     unsigned at, step;
     for (step = 0; step < 2; step++) {
-        if (!test_begin("one who sends without end does not keep a timer from firing; %s", step ? "each message takes 1 ms"
-                                                                                               : "the clock stands"))
+        if (!test_begin("one who sends without end does not keep a timer from firing; %s",
+                        step ? "each message takes 1 ms" : "the clock stands"))
             continue;
         CHECK(net_start());
         (void)net_peer("/");
@@ -664,6 +766,7 @@ int main(int argc, char **argv) {
     calls_table = names;
     test_server();
     test_client();
+    test_blocking();
     test_crowd();
     test_begun_late();
     test_requests();
