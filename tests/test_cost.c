@@ -391,7 +391,7 @@ static void look_up(ws_request *request) {
 }
 
 static void request_of(size_t n) {
-    static char target[64 << 10], cookie[64 << 10], lines[2 * COST_N][16];
+    static char target[64 << 10], cookie[64 << 10], lines[2 * COST_N][40];
     static const char *headers[2 * COST_N + 2];
     ws_server_config server;
     ws_client_config client;
