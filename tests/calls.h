@@ -54,7 +54,8 @@ enum { CALLS_WAIT = CALLS_SELECT };
 static const char *const calls_names[CALLS_KINDS] = {
     "recv", "send", "sendmsg", "accept", "select", "pipe", "fcntl", "socket", "bind", "listen",
     "setsockopt", "read", "write", "shutdown", "connect", "getsockopt", "socketpair", "getaddrinfo",
-    "pthread_create", "getentropy", "openat", "fstat", "kqueue or epoll_create1", "kevent or epoll_ctl", "kevent or epoll_wait"};
+    "pthread_create", "getentropy", "openat", "fstat", "kqueue or epoll_create1", "kevent or epoll_ctl",
+    "kevent or epoll_wait"};
 
 typedef struct calls_state {
     bool inside;                /* the library runs */

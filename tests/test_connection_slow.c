@@ -32,7 +32,7 @@ typedef struct slow_reader {
 static slow_reader reader;
 static uint8_t body[600000];
 static size_t body_size;
-static char folder[] = "/tmp/ws_slow_XXXXXX";
+static char folder[] = "ws_test_slow_XXXXXX";
 static ws_id kept;
 
 static void no_message(ws_conn *conn, unsigned number, ws_message message) { (void)conn, (void)number, (void)message; }

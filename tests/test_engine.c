@@ -963,7 +963,8 @@ static void test_close_deadline(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* A ping or a close behind much that a slow line still carries says nothing about the peer: a byte a second is taken. */
+/* A ping or a close behind much that a slow line still carries says nothing about the peer: a byte a second is
+   taken. */
 static void test_slow_line(ws_role role, bool closes, const char *name) {
     static uint8_t data[300];
     uint64_t now = 1000;

@@ -16,7 +16,7 @@ static struct {
 #endif
 } half;
 
-static char folder[] = "/tmp/ws_half_XXXXXX";
+static char folder[] = "ws_test_half_XXXXXX";
 static char big[BIG];
 static ws_id kept;
 static unsigned abandoned;

@@ -248,7 +248,8 @@ static void test_faults(void) {
 
 static void test_bad_path(void) {
     static const char *const bad[] = {"", "build/none/such/socket",
-        "build/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+        "build/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     size_t i;
     if (!test_begin("a path that is empty, too long, or in no folder"))
         return;

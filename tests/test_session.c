@@ -165,7 +165,8 @@ static void test_altered(void) {
 static void test_several(void) {
     static const char *const forms[] = {
         "session=forged; %s", "%s; session=forged", "session=; session=\"\"; session; x=y; %s; session=z",
-        "session=forged\r\nCookie: a=b\r\nCookie: %s", "session=eyJ1c2VyIjoiZXZlIn0.1.AAAA; %s", "session=x; session=\"%s\"",
+        "session=forged\r\nCookie: a=b\r\nCookie: %s", "session=eyJ1c2VyIjoiZXZlIn0.1.AAAA; %s",
+        "session=x; session=\"%s\"",
     };
     char good[sizeof cookie], with[sizeof cookie + 200];
     size_t i;
