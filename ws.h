@@ -4936,10 +4936,13 @@ static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
 /* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). Behind a
    proxy that ends TLS a plain server cannot know the scheme; with TLS of its own it is https. */
 static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
-    wsi_slice origin = request->origin, scheme, host, own_host, list = wsi_text_z(allowed), element;
+    wsi_slice origin = request->origin, scheme, host, own_host, list, element;
     uint64_t port, own_port;
-    if (!origin.data || wsi_text_is(list, "*"))
-        return true; /* no browser, or anybody */
+    if (!origin.data)
+        return true; /* no browser */
+    list = wsi_text_z(allowed);
+    if (wsi_text_is(list, "*"))
+        return true;
     if (list.size) {
         while (wsi_text_next(&list, &element))
             if (wsi_handshake_same(element, origin))
@@ -15359,8 +15362,7 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
             && wsi_http_authority(request->host, secure || wanted == 443 ? 443 : 80, &host, &port)
             && wsi_text_same_nocase(host, name) && (!wanted || wanted == port))
             return true;
-    return !hosts || wsi_handshake_no(why, "the Host ", request->host, " is not in the server's list",
-                                      wsi_text(NULL, 0));
+    return wsi_handshake_no(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
 }
 
 /* Whether the page that it comes from may ask for it. A browser sends Origin with each handshake; with a method that
@@ -15368,12 +15370,14 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
 static bool wsi_server_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
-    bool unknown = !head->origin.data || wsi_text_is(head->origin, "null");
     wsi_slice rest, site;
     if (!head->upgrade && wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), head->method))
         return true;
-    rest = unknown && !head->upgrade ? wsi_request_fields(request) : wsi_text("", 0);
-    if (wsi_text_is(wsi_text_z(origins), "*") || !wsi_request_field(&rest, "sec-fetch-site", &site))
+    if (head->upgrade || (head->origin.data && !wsi_text_is(head->origin, "null"))
+        || wsi_text_is(wsi_text_z(origins), "*"))
+        return wsi_handshake_origin(head, origins, secure, why);
+    rest = wsi_request_fields(request);
+    if (!wsi_request_field(&rest, "sec-fetch-site", &site))
         return wsi_handshake_origin(head, origins, secure, why);
     if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
         return true;
@@ -15469,8 +15473,10 @@ static int wsi_server_judge(ws_request *request, wsi_why *why) {
     const wsi_request *head = request->head;
     bool secure = wsi_tls_is(request->server->endpoint.transport);
     const wsi_route *other = NULL;
-    int status = wsi_server_host(head, request->server->hosts, secure, why)
-                     ? wsi_server_decode(request->server, request) : 403;
+    int status;
+    if (request->server->hosts && !wsi_server_host(head, request->server->hosts, secure, why))
+        return 403;
+    status = wsi_server_decode(request->server, request);
     if (status)
         return status;
     request->route = wsi_server_find(request, head->upgrade, &other);
