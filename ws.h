@@ -9511,10 +9511,8 @@ static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
 }
 
 /* Does what ws_stop and ws_shutdown asked for, behind the posts that were there before. */
-static void wsi_loop_obey(ws_loop *loop) {
+WSI_RARE void wsi_loop_obey(ws_loop *loop) {
     uint32_t shutdown;
-    if (!wsi_loop_asked(loop))
-        return;
     if (loop->wake.link.descriptor >= 0)
         wsi_loop_wake(loop, &loop->wake, WS_READ);
     shutdown = wsi_platform_take(&loop->shutdown_asked);
@@ -9569,17 +9567,18 @@ static void wsi_loop_settle(ws_loop *loop) {
 }
 
 /* false: the poller failed. A signal that came first is no failure, but nothing was looked at. */
-static bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
+WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
     return loop->found >= 0 || wsi_poll_passes() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
 }
 
-static void wsi_loop_serve(ws_loop *loop) {
+WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
     wsi_source *source;
     unsigned ready;
     while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
         loop->ready[source->link.kind](loop, source, ready);
-    wsi_loop_obey(loop);
+    if (wsi_loop_asked(loop))
+        wsi_loop_obey(loop);
 }
 
 enum {
@@ -9587,30 +9586,39 @@ enum {
     WSI_LOOKS_MS = 10 /* but no longer: who goes on sending does not keep timers from firing */
 };
 
-/* No deadline is judged before all that had come by then is served, however late the loop is. */
-static void wsi_loop_look(ws_loop *loop) {
-    unsigned looks = 0, turns = wsi_poll_turns(&loop->poll);
-    uint64_t begun = wsi_loop_time(loop), now;
-    do {
-        wsi_loop_settle(loop);
-        now = wsi_loop_time(loop);
-        if (!wsi_loop_wait(loop, 0) || loop->found < 0)
-            return;
-        wsi_loop_serve(loop);
-        looks++;
-    } while (loop->found && wsi_loop_is_due(loop, loop->now)
-             && (looks < turns || (looks < turns + WSI_LOOKS && loop->now - begun < WSI_LOOKS_MS)));
-    loop->looked = loop->found ? begun : now;
+typedef struct wsi_look {
+    unsigned looks;      /* so far in this round */
+    uint64_t begun, now; /* the first, the newest */
+} wsi_look;
+
+/* No deadline is judged before all that had come by then is served, however late the loop is: looks once more. false:
+   that is enough, or it could not look. */
+WSI_RARE bool wsi_loop_look(ws_loop *loop, wsi_look *look) {
+    unsigned turns = wsi_poll_turns(&loop->poll);
+    bool turned = look->looks >= turns;
+    if (!look->looks)
+        look->begun = wsi_loop_time(loop);
+    if (look->looks && (!loop->found || (turned && (look->looks >= turns + WSI_LOOKS
+                                                    || loop->now - look->begun >= WSI_LOOKS_MS)))) {
+        loop->looked = loop->found ? look->begun : look->now;
+        return false;
+    }
+    wsi_loop_settle(loop);
+    look->now = wsi_loop_time(loop);
+    look->looks++;
+    return wsi_loop_wait(loop, 0) && loop->found >= 0;
 }
 
 /* Serves what the poller found, then what is due. */
 static void wsi_loop_round(ws_loop *loop) {
+    wsi_look look = {0, 0, 0};
     loop->busy = true;
     (void)wsi_loop_time(loop);
-    wsi_loop_serve(loop);
-    if (wsi_loop_is_due(loop, loop->now))
-        wsi_loop_look(loop);
-    wsi_loop_fire(loop);
+    do {
+        wsi_loop_serve(loop);
+    } while (wsi_loop_is_due(loop, loop->now) && wsi_loop_look(loop, &look));
+    if (look.looks)
+        wsi_loop_fire(loop);
     wsi_loop_settle(loop);
     loop->busy = false;
 }
