@@ -48,7 +48,7 @@
                 The library never prints, never exits, and leaves signals alone.
    - Zero       A zeroed config field means the default that its comment names.
 
-   CONTENTS     grep '>> ' ws.h
+   CONTENTS     grep '^>> ' ws.h
 */
 #ifndef WS_H
 #define WS_H
@@ -66,7 +66,12 @@
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select and serve FD_SETSIZE descriptors
 */
-#define WS_VERSION "0.2.0"
+#define WS_VERSION "0.3.0"
+#define WS_VERSION_MAJOR 0
+#define WS_VERSION_MINOR 3
+#define WS_VERSION_PATCH 0
+#define WS_VERSION_AT_LEAST(major, minor, patch) \
+    (WS_VERSION_MAJOR * 10000 + WS_VERSION_MINOR * 100 + WS_VERSION_PATCH >= (major) * 10000 + (minor) * 100 + (patch))
 
 #if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
 #if !defined(_GNU_SOURCE) && defined(__linux__)
@@ -1643,969 +1648,6 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
     uint32_t state = 0;
     return wsi_utf8_feed(&state, data, size) && !state;
 }
-
-/*
->> PRINT ==================================================================================
-   printf-style writer whose values cannot break out of where they stand, and HTML by it. Calls
-   MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
-*/
-
-#ifndef WS_NO_JSON
-
-typedef struct wsi_printer {
-    wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
-    wsi_buffer *buffer;
-    va_list arguments;
-    void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
-    const char *none; /* what NULL, and what is no number, are written as */
-    ws_error error;   /* the first one; then nothing more is written */
-    char quote;       /* JSON: what ends the format's string; 0 between strings */
-} wsi_printer;
-
-typedef struct wsi_print_spec { /* a conversion specification */
-    bool minus, exact;         /* exact: has a precision */
-    int precision;
-    char length; /* h l z j t L as in the format; H is hh, q is ll */
-    char conversion;
-} wsi_print_spec;
-
-static void wsi_print_fail(wsi_printer *printer, ws_error error) {
-    if (!printer->error)
-        printer->error = error;
-}
-
-static void wsi_print_put(wsi_printer *printer, const void *data, size_t size) {
-    wsi_buffer *buffer = printer->buffer;
-    if (printer->error || !size)
-        return;
-    if (size > SIZE_MAX - 1 - buffer->size || (printer->memory && !wsi_buffer_reserve(printer->memory, buffer, size))) {
-        wsi_print_fail(printer, WS_ERROR_MEMORY);
-        return;
-    }
-    if (buffer->size < buffer->capacity && size <= buffer->capacity - buffer->size)
-        memcpy(buffer->data + buffer->size, data, size);
-    buffer->size += size;
-}
-
-/* %s and %-s. */
-static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
-    const char *text = va_arg(printer->arguments, const char *), *zero;
-    if (!text) {
-        wsi_print_put(printer, printer->none, strlen(printer->none));
-        return;
-    }
-    zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
-    if (spec.length)
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
-    else
-        printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
-}
-
-/* An integer argument; less than 0 it wraps. */
-static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
-    bool u = spec.conversion == 'u';
-    switch (spec.length) {
-    case 'H':
-        return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
-    case 'h':
-        return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
-    case 'l':
-        return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
-    case 'q':
-        return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
-    case 'z': case 't':
-        return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
-    case 'j':
-        return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
-    default:
-        return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
-    }
-}
-
-static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
-    char text[20];
-    uintmax_t value;
-    bool negative;
-    if (spec.minus || spec.exact || spec.length == 'L') {
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
-        return;
-    }
-    value = wsi_print_argument(&printer->arguments, spec);
-    negative = spec.conversion != 'u' && value > INTMAX_MAX;
-    wsi_print_put(printer, "-", negative ? 1 : 0);
-    wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
-}
-
-/* The locale's decimal point, of one or more bytes, becomes a point. Returns the size. */
-static size_t wsi_print_point(char *text) {
-    size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
-    if (!point)
-        return strlen(text);
-    text[size] = '.';
-    memmove(text + size + 1, text + size + point, strlen(text + size + point) + 1);
-    return strlen(text);
-}
-
-static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
-    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 places */
-    double value = spec.length == 'L' ? (double)va_arg(printer->arguments, long double)
-                                      : va_arg(printer->arguments, double);
-    int digits = 15;
-    if (spec.minus || (spec.exact && spec.precision > 30) || (spec.length && !strchr("lL", spec.length))) {
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
-        return;
-    }
-    if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
-        wsi_print_put(printer, printer->none, strlen(printer->none));
-        return;
-    }
-    if (spec.exact) {
-        format[3] = spec.conversion;
-        (void)snprintf(text, sizeof text, format, spec.precision, value);
-    } else {
-        do
-            (void)snprintf(text, sizeof text, "%.*g", digits, value);
-        while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
-    }
-    wsi_print_put(printer, text, wsi_print_point(text));
-}
-
-/* Reads a conversion specification behind its percent sign; returns what stands behind it. */
-static const char *wsi_print_read(wsi_printer *printer, const char *at, wsi_print_spec *spec) {
-    memset(spec, 0, sizeof *spec);
-    spec->minus = *at == '-';
-    at += spec->minus;
-    if (*at == '.' && at[1] == '*') {
-        spec->precision = va_arg(printer->arguments, int);
-        spec->exact = spec->precision >= 0; /* C99 7.19.6.1: as if there were none */
-        at += 2;
-    } else if (*at == '.') {
-        spec->exact = true;
-        for (at++; wsi_text_digit(*at); at++)
-            spec->precision = spec->precision < 100000000 ? spec->precision * 10 + (*at - '0') : INT32_MAX;
-    }
-    if (*at && strchr("hlzjtL", *at)) {
-        spec->length = *at++;
-        if (*at == spec->length && (*at == 'h' || *at == 'l'))
-            spec->length = *at++ == 'h' ? 'H' : 'q';
-    }
-    spec->conversion = *at;
-    return *at ? at + 1 : at;
-}
-
-static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
-    wsi_print_spec spec;
-    at = wsi_print_read(printer, at, &spec);
-    if (spec.conversion == 's')
-        wsi_print_text(printer, spec);
-    else if (spec.conversion && strchr("diu", spec.conversion))
-        wsi_print_integer(printer, spec);
-    else if (spec.conversion && strchr("fegFEG", spec.conversion))
-        wsi_print_double(printer, spec);
-    else if (spec.conversion == '%')
-        wsi_print_put(printer, "%", 1);
-    else
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
-    return at;
-}
-
-/* Starts a printer on what may grow (memory) or may not (NULL); wsi_print_end ends it. */
-static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
-    memset(printer, 0, sizeof *printer);
-    printer->memory = memory;
-    printer->buffer = buffer;
-    printer->none = "";
-    va_copy(printer->arguments, arguments);
-}
-
-/* One that failed leaves the buffer as it was when its size was `from`. */
-static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
-    va_end(printer->arguments);
-    if (printer->error)
-        printer->buffer->size = from;
-    return printer->error;
-}
-
-typedef ws_error wsi_print_function(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments);
-
-/* Into a caller's buffer: the contract of ws_json_vprint and ws_html_vprint. */
-static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *print, const char *format,
-                             va_list arguments) {
-    wsi_buffer out;
-    ws_error error;
-    out.data = (uint8_t *)buffer;
-    out.size = 0;
-    out.capacity = size;
-    error = print(NULL, &out, format, arguments);
-    if (size)
-        buffer[error || out.size >= size ? 0 : out.size] = 0;
-    return error ? 0 : out.size;
-}
-
-static const char *wsi_print_entity(char c) {
-    switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&#34;";
-    default: return "&#39;";
-    }
-}
-
-/* What cannot end a text, nor an attribute in either kind of quotes. */
-static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
-    size_t from = 0, i;
-    if (!wsi_utf8_valid((const uint8_t *)text, size))
-        wsi_print_fail(printer, WS_ERROR_UTF8);
-    for (i = 0; i < size && !raw; i++) {
-        if (text[i] != '&' && text[i] != '<' && text[i] != '>' && text[i] != '"' && text[i] != '\'')
-            continue;
-        wsi_print_put(printer, text + from, i - from);
-        wsi_print_put(printer, wsi_print_entity(text[i]), strlen(wsi_print_entity(text[i])));
-        from = i + 1;
-    }
-    wsi_print_put(printer, text + from, size - from);
-}
-
-/* Appends HTML to the buffer, or leaves it as it was; without memory as wsi_json_write. */
-static ws_error wsi_html_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
-    size_t from = buffer->size;
-    wsi_printer printer;
-    wsi_print_start(&printer, memory, buffer, arguments);
-    printer.text = wsi_html_text;
-    while (*format && !printer.error) {
-        size_t plain = strcspn(format, "%");
-        wsi_print_put(&printer, format, plain);
-        format += plain;
-        if (*format)
-            format = wsi_print_convert(&printer, format + 1);
-    }
-    return wsi_print_end(&printer, from);
-}
-
-WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
-    return wsi_print_into(buffer, size, wsi_html_write, format, arguments);
-}
-
-WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) {
-    va_list arguments;
-    size_t written;
-    va_start(arguments, format);
-    written = ws_html_vprint(buffer, size, format, arguments);
-    va_end(arguments);
-    return written;
-}
-#endif
-
-/*
->> JSON ===================================================================================
-   Strict reader that allocates nothing, printf-style writer (RFC 8259). Calls MEMORY, BYTES,
-   TEXT, UTF8, PRINT.
-   A text is checked once, as a whole; values are slices of it. What steps through a checked
-   text still minds its end, so that a forged slice is wrong but never read past.
-*/
-
-#ifndef WS_NO_JSON
-
-/* Eight bytes, the first one lowest; and which of them holds the lowest bit of marks. */
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-static uint64_t wsi_json_word(const uint8_t *at) { return wsi_bytes_word(at); }
-
-static size_t wsi_json_first(uint64_t marks) { return (size_t)__builtin_ctzll(marks) >> 3; }
-#else
-static uint64_t wsi_json_word(const uint8_t *at) {
-    uint64_t word = 0;
-    int i;
-    for (i = 8; i--;)
-        word = word << 8 | at[i];
-    return word;
-}
-
-static size_t wsi_json_first(uint64_t marks) {
-    size_t i = 0;
-    for (; !(marks & 0xff); marks >>= 8)
-        i++;
-    return i;
-}
-#endif
-
-#define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
-
-/* Skips what stands in a string as it is, up to a quote, a backslash, a byte below 0x20, or the end. The
-   lowest mark is right, those above it may not be. The exclusive or swaps quote and space, so that one
-   subtraction finds the quote together with what is below 0x20. */
-static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
-    for (; end - at >= 8; at += 8) {
-        uint64_t word = wsi_json_word(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
-        uint64_t backslash = (word ^ WSI_JSON_ALL * '\\') - WSI_JSON_ALL;
-        uint64_t marks = (low | backslash) & ~word & WSI_JSON_ALL * 0x80;
-        if (marks)
-            return at + wsi_json_first(marks);
-    }
-    while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
-        at++;
-    return at;
-}
-
-/* Skips what stands between strings, up to a quote, a bracket, or the end. Only brackets, of what may
-   stand there, are 0x7b and more once [ and ] are made { and }. */
-static const uint8_t *wsi_json_bare(const uint8_t *at, const uint8_t *end) {
-    for (; end - at >= 8; at += 8) {
-        uint64_t word = wsi_json_word(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
-        uint64_t quote = (word ^ WSI_JSON_ALL * '"') - WSI_JSON_ALL;
-        uint64_t marks = (brackets | quote) & WSI_JSON_ALL * 0x80;
-        if (marks)
-            return at + wsi_json_first(marks);
-    }
-    while (at < end && *at != '"' && (*at | 0x20) < '{')
-        at++;
-    return at;
-}
-
-WSI_RARE const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
-        at++;
-        while (end - at >= 8 && wsi_bytes_word(at) == 0x2020202020202020u) /* indentation */
-            at += 8;
-    }
-    return at;
-}
-
-/* The compact text has no blanks: then this should cost no call. */
-static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
-    return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
-}
-
-/* Four hexadecimal digits; -1 when they are not. */
-static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
-    int32_t code = 0;
-    int i;
-    if (end - at < 4)
-        return -1;
-    for (i = 0; i < 4; i++) {
-        char c = wsi_text_lower((char)at[i]);
-        if (!wsi_text_digit(c) && (c < 'a' || c > 'f'))
-            return -1;
-        code = code * 16 + (wsi_text_digit(c) ? c - '0' : c - 'a' + 10);
-    }
-    return code;
-}
-
-/* These return what stands behind the token that begins at `at`, or NULL when it is malformed. */
-
-static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
-    if (end - at < 2)
-        return NULL;
-    switch (at[1]) {
-    case 'u': return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't': return at + 2;
-    default: return NULL;
-    }
-}
-
-/* From an escape, or from what ends the string wrongly, on. */
-static const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
-    while (at && at < end && *at == '\\') {
-        at = wsi_json_escape(at, end);
-        at = at ? wsi_json_plain(at, end) : NULL;
-    }
-    return at && at < end && *at == '"' ? at + 1 : NULL;
-}
-
-static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
-    at = wsi_json_plain(at + 1, end);
-    return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
-}
-
-static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
-    while (at < end && wsi_text_digit((char)*at))
-        at++;
-    return at;
-}
-
-static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
-    const uint8_t *digits = at < end && *at == '-' ? at + 1 : at;
-    at = wsi_json_digits(digits, end);
-    if (at == digits || (*digits == '0' && at - digits > 1))
-        return NULL;
-    if (at < end && *at == '.') {
-        digits = at + 1;
-        at = wsi_json_digits(digits, end);
-        if (at == digits)
-            return NULL;
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        digits = at + 1;
-        if (digits < end && (*digits == '+' || *digits == '-'))
-            digits++;
-        at = wsi_json_digits(digits, end);
-        if (at == digits)
-            return NULL;
-    }
-    return at;
-}
-
-static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
-    const char *literal;
-    size_t size;
-    if (*at == '"')
-        return wsi_json_string(at, end);
-    if (*at < 'a')
-        return wsi_json_numeral(at, end);
-    literal = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
-    size = *at == 'f' ? 5 : 4;
-    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
-}
-
-/* A member's name with the colon and the blanks around it. */
-static const uint8_t *wsi_json_name(const uint8_t *at, const uint8_t *end) {
-    at = wsi_json_space(at, end);
-    at = at < end && *at == '"' ? wsi_json_string(at, end) : NULL;
-    at = at ? wsi_json_space(at, end) : NULL;
-    return at && at < end && *at == ':' ? at + 1 : NULL;
-}
-
-static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
-    ws_json value;
-    value.data = (const char *)at;
-    value.size = (size_t)(end - at);
-    value.type = type;
-    return value;
-}
-
-static ws_json_type wsi_json_type_at(uint8_t c) {
-    return c == '{' ? WS_JSON_OBJECT : c == '[' ? WS_JSON_ARRAY : c == '"' ? WS_JSON_STRING : c == 'n' ? WS_JSON_NULL
-         : c == 't' || c == 'f' ? WS_JSON_BOOL : WS_JSON_NUMBER;
-}
-
-typedef struct wsi_json_nesting { /* what the levels are that are further out than the innermost 64 */
-    uint64_t *words;
-    size_t used, count;
-} wsi_json_nesting;
-
-WSI_RARE bool wsi_json_deeper(wsi_json_nesting *outer, uint64_t objects) {
-    if (outer->used == outer->count)
-        return false;
-    outer->words[outer->used++] = objects;
-    return true;
-}
-
-/* Checks one value and the blanks around it, and moves *text behind them; or, when it is malformed or
-   too deep, to the token that shows it. */
-static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer) {
-    const uint8_t *at = wsi_json_space(*text, end);
-    ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
-    uint64_t objects = 0; /* a bit for each open level, the innermost lowest: it is an object */
-    unsigned depth = 0;
-    bool opened; /* the level holds nothing yet, so it needs no comma */
-    for (;;) {
-        *text = at = wsi_json_space(at, end);
-        opened = at < end && (*at == '{' || *at == '[');
-        if (opened && depth++ == WS_JSON_DEPTH) {
-            if (!wsi_json_deeper(outer, objects))
-                return WS_JSON_TOO_DEEP;
-            depth = 1;
-        }
-        if (opened)
-            objects = objects << 1 | (*at++ == '{');
-        else
-            at = at < end ? wsi_json_scalar(at, end) : NULL;
-        if (!at)
-            return WS_JSON_MALFORMED;
-        for (at = wsi_json_space(at, end); depth || outer->used; opened = false) {
-            if (!depth) {
-                objects = outer->words[--outer->used];
-                depth = WS_JSON_DEPTH;
-            }
-            if (at == end || *at != (objects & 1 ? '}' : ']'))
-                break;
-            at = wsi_json_space(at + 1, end);
-            objects >>= 1;
-            depth--;
-        }
-        *text = at;
-        if (!depth)
-            return type;
-        if (!opened && (at == end || *at++ != ','))
-            return WS_JSON_MALFORMED;
-        at = objects & 1 ? wsi_json_name(at, end) : at;
-        if (!at)
-            return WS_JSON_MALFORMED;
-    }
-}
-
-WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words) {
-    const uint8_t *start = (const uint8_t *)(text ? text : ""), *end = start + (text ? size : 0), *at = start;
-    wsi_json_nesting outer = {nesting, 0, nesting ? words : 0};
-    ws_json_type type;
-    if (!wsi_utf8_valid(start, (size_t)(end - start)))
-        return wsi_json_make(start, end, WS_JSON_MALFORMED);
-    type = wsi_json_check(&at, end, &outer);
-    if (type < WS_JSON_NULL || at < end)
-        return wsi_json_make(at, end, type < WS_JSON_NULL ? type : WS_JSON_MALFORMED);
-    start = wsi_json_space(start, end);
-    while (end[-1] <= ' ')
-        end--;
-    return wsi_json_make(start, end, type);
-}
-
-WS_API ws_json ws_json_parse(const void *text, size_t size) { return ws_json_parse_deep(text, size, NULL, 0); }
-
-WS_API bool ws_json_valid(const void *text, size_t size) {
-    return ws_json_parse(text, size).type >= WS_JSON_NULL;
-}
-
-/* Behind the array or object that begins at `at`, whose text is good; NULL: it was not. */
-static const uint8_t *wsi_json_skip(const uint8_t *at, const uint8_t *end) {
-    size_t depth = 0;
-    for (; at && at < end; at = at ? wsi_json_bare(at, end) : NULL) {
-        if (*at == '"') {
-            at = wsi_json_string(at, end);
-            continue;
-        }
-        depth += *at == '{' || *at == '[' ? 1 : (size_t)-1;
-        at++;
-        if (!depth)
-            return at;
-    }
-    return NULL;
-}
-
-static ws_json wsi_json_absent(void) { return wsi_json_make(NULL, NULL, WS_JSON_ABSENT); }
-
-static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
-    bool nested = at < end && (*at == '{' || *at == '[');
-    const uint8_t *behind;
-    if (at == end)
-        return wsi_json_absent();
-    behind = nested ? wsi_json_skip(at, end) : wsi_json_scalar(at, end);
-    return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
-}
-
-/* What stands between the quotes or brackets; false: it has none. */
-static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **end) {
-    if (value.type < WS_JSON_STRING || value.size < 2)
-        return false;
-    *at = (const uint8_t *)value.data + 1;
-    *end = *at + value.size - 2;
-    return true;
-}
-
-/* Past blanks and, the text being good, the comma or colon between them. */
-static const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
-    at = wsi_json_space(at, end);
-    return at < end && (*at == ',' || *at == ':') ? wsi_json_space(at + 1, end) : at;
-}
-
-WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
-    const uint8_t *at, *end;
-    uintptr_t from; /* how far inside the container the item before stands */
-    ws_json key = wsi_json_absent(), before = *item;
-    *item = key;
-    if (container.type == WS_JSON_STRING || !wsi_json_inside(container, &at, &end))
-        return false;
-    from = (uintptr_t)before.data - (uintptr_t)at;
-    if (before.data && from <= (size_t)(end - at) && before.size <= (size_t)(end - at) - from)
-        at += from + before.size;
-    at = wsi_json_between(at, end);
-    if (container.type == WS_JSON_OBJECT) {
-        key = wsi_json_value(at, end);
-        at = wsi_json_between(at + key.size, end);
-    }
-    *item = wsi_json_value(at, end);
-    if (name)
-        *name = key;
-    return item->type != WS_JSON_ABSENT;
-}
-
-/* The UTF-8 of a code point that is no surrogate; returns how many bytes it has. */
-static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
-    size_t i, size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (i = size - 1; i; i--, code >>= 6)
-        bytes[i] = (uint8_t)(0x80 | (code & 0x3f));
-    bytes[0] = (uint8_t)(size == 1 ? code : (0xf00u >> size & 0xff) | code);
-    return size;
-}
-
-/* Takes an escape off, a pair of surrogates as one (RFC 8259 7). 0: one of them is alone. */
-static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
-    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-    const uint8_t *behind = wsi_json_escape(*at, end);
-    const char *letter = behind ? strchr(letters, (*at)[1]) : NULL;
-    int32_t code, low = -1;
-    if (!behind)
-        return 0;
-    code = letter ? meanings[letter - letters] : (*at)[1];
-    if (code == 'u') {
-        code = wsi_json_hex(*at + 2, end);
-        if ((code & ~0x3ff) == 0xd800 && end - behind >= 2 && behind[0] == '\\' && behind[1] == 'u')
-            low = wsi_json_hex(behind + 2, end);
-        if ((low & ~0x3ff) == 0xdc00) {
-            code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
-            behind += 6;
-        }
-    }
-    *at = behind;
-    return (code & ~0x7ff) == 0xd800 ? 0 : wsi_json_encode((uint32_t)code, bytes);
-}
-
-/* Takes the next piece off a string: what stands there as it is, or what one escape means. false:
-   it has no meaning in UTF-8. */
-static bool wsi_json_piece(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *piece) {
-    const uint8_t *from = *at, *backslash = (const uint8_t *)memchr(from, '\\', (size_t)(end - from));
-    if (backslash == from) {
-        *piece = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
-        return piece->size > 0;
-    }
-    *at = backslash ? backslash : end;
-    *piece = wsi_text((const char *)from, (size_t)(*at - from));
-    return true;
-}
-
-WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
-    const uint8_t *at, *end;
-    size_t length = 0;
-    uint8_t bytes[4];
-    wsi_slice piece;
-    bool good = string.type == WS_JSON_STRING && wsi_json_inside(string, &at, &end);
-    while (good && at < end) {
-        good = wsi_json_piece(&at, end, bytes, &piece);
-        if (good && length < size && piece.size < size - length)
-            memcpy(buffer + length, piece.data, piece.size);
-        length += good ? piece.size : 0;
-    }
-    if (size)
-        buffer[good && length < size ? length : 0] = 0;
-    return good ? length + 1 : 0;
-}
-
-static bool wsi_json_means(ws_json string, wsi_slice text) {
-    const uint8_t *at, *end;
-    uint8_t bytes[4];
-    wsi_slice piece;
-    if (string.type != WS_JSON_STRING || !wsi_json_inside(string, &at, &end)
-        || (size_t)(end - at) < text.size) /* no escape is shorter than what it means */
-        return false;
-    while (at < end) {
-        if (!wsi_json_piece(&at, end, bytes, &piece) || piece.size > text.size
-            || memcmp(piece.data, text.data, piece.size) != 0)
-            return false;
-        text.data += piece.size;
-        text.size -= piece.size;
-    }
-    return text.size == 0;
-}
-
-WS_API bool ws_json_is(ws_json string, const char *text) { return text && wsi_json_means(string, wsi_text_z(text)); }
-
-static ws_json wsi_json_member(ws_json object, wsi_slice wanted) {
-    ws_json found = wsi_json_absent(), name, item = found;
-    while (object.type == WS_JSON_OBJECT && ws_json_next(object, &name, &item))
-        if (wsi_json_means(name, wanted))
-            found = item;
-    return found;
-}
-
-WS_API ws_json ws_json_member(ws_json object, const char *name) {
-    return name ? wsi_json_member(object, wsi_text_z(name)) : wsi_json_absent();
-}
-
-WS_API ws_json ws_json_element(ws_json array, size_t index) {
-    ws_json item = wsi_json_absent();
-    while (array.type == WS_JSON_ARRAY && ws_json_next(array, NULL, &item))
-        if (!index--)
-            return item;
-    return wsi_json_absent();
-}
-
-/* Takes [2], ['name'] or ["name"] off the path, which begins with the bracket. */
-static ws_json wsi_json_bracket(ws_json value, const char **path) {
-    const char *inner = *path + 1, *close = strchr(inner, ']');
-    bool quoted = *inner == '\'' || *inner == '"';
-    const char *quote = quoted ? strchr(inner + 1, *inner) : NULL;
-    uint64_t index;
-    if (quote) {
-        *path = quote[1] == ']' ? quote + 2 : NULL;
-        return wsi_json_member(value, wsi_text(inner + 1, (size_t)(quote - inner - 1)));
-    }
-    *path = NULL;
-    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index) || index > SIZE_MAX)
-        return wsi_json_absent();
-    *path = close + 1;
-    return ws_json_element(value, (size_t)index);
-}
-
-WS_API ws_json ws_json_get(ws_json value, const char *path) {
-    bool first = true;
-    while (path && *path && value.type >= WS_JSON_NULL) {
-        size_t size;
-        if (*path == '[') {
-            value = wsi_json_bracket(value, &path);
-            if (!path)
-                return wsi_json_absent();
-        } else {
-            if (!first && *path++ != '.')
-                return wsi_json_absent();
-            size = strcspn(path, ".[");
-            if (!size)
-                return wsi_json_absent();
-            value = wsi_json_member(value, wsi_text(path, size));
-            path += size;
-        }
-        first = false;
-    }
-    return value;
-}
-
-WS_API ws_json ws_json_find(ws_message message, const char *path) {
-    return ws_json_get(ws_json_parse(message.data, message.size), path);
-}
-
-/* Between two doubles lies no number of more than 768 digits, so that behind 800 it only matters whether
-   any digit is not zero: then the last one is none either. */
-#define WSI_JSON_DIGITS 800
-
-typedef struct wsi_json_decimal { /* digits * ten to the power of exponent; 0 without digits */
-    char digits[WSI_JSON_DIGITS + 24]; /* the first and the last is no zero; room for "e-9999" */
-    size_t count;
-    uint64_t value; /* of the first 19 digits */
-    int64_t exponent;
-} wsi_json_decimal;
-
-static void wsi_json_add_digit(wsi_json_decimal *decimal, char digit) {
-    char *last = &decimal->digits[WSI_JSON_DIGITS - 1];
-    if (decimal->count < 19)
-        decimal->value = decimal->value * 10 + (uint64_t)(digit - '0');
-    if (decimal->count < WSI_JSON_DIGITS) {
-        decimal->digits[decimal->count++] = digit;
-        return;
-    }
-    decimal->exponent++;
-    if (digit > '0' && *last == '0')
-        *last = '1';
-}
-
-/* Ten to the power of 16 is as good as any that is greater: no text makes up for it with digits. */
-static int64_t wsi_json_exponent(const char *at, const char *end) {
-    bool negative = at < end && *at == '-';
-    int64_t exponent = 0;
-    for (; at < end; at++)
-        if (wsi_text_digit(*at) && exponent < 1000000000000000)
-            exponent = exponent * 10 + (*at - '0');
-    return negative ? -exponent : exponent;
-}
-
-static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
-    const char *at = number.data, *end = at + number.size;
-    int64_t zeros = 0; /* that count only if another digit follows */
-    bool fraction = false;
-    decimal->count = 0;
-    decimal->value = 0;
-    decimal->exponent = 0;
-    for (; at < end && *at != 'e' && *at != 'E'; at++) {
-        fraction = fraction || *at == '.';
-        if (!wsi_text_digit(*at))
-            continue;
-        decimal->exponent -= fraction;
-        if (*at == '0') {
-            zeros += decimal->count > 0;
-            continue;
-        }
-        for (; zeros; zeros--)
-            wsi_json_add_digit(decimal, '0');
-        wsi_json_add_digit(decimal, *at);
-    }
-    decimal->exponent += zeros + (at < end ? wsi_json_exponent(at + 1, end) : 0);
-}
-
-/* A whole number without its sign. */
-static bool wsi_json_whole(ws_json number, uint64_t *whole) {
-    wsi_json_decimal decimal;
-    size_t at, places;
-    if (number.type != WS_JSON_NUMBER || !number.size)
-        return false;
-    wsi_json_decimal_of(number, &decimal);
-    *whole = decimal.value;
-    if (decimal.count && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 20))
-        return false;
-    places = decimal.count ? decimal.count + (size_t)decimal.exponent : 0;
-    for (at = decimal.count < 19 ? decimal.count : 19; at < places; at++) {
-        unsigned digit = at < decimal.count ? (unsigned)(decimal.digits[at] - '0') : 0;
-        if (*whole > (UINT64_MAX - digit) / 10)
-            return false;
-        *whole = *whole * 10 + digit;
-    }
-    return true;
-}
-
-WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
-    uint64_t value;
-    bool negative = number.size && number.data[0] == '-';
-    if (!wsi_json_whole(number, &value) || value > (uint64_t)INT64_MAX + negative)
-        return false;
-    *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
-    return true;
-}
-
-WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer) {
-    uint64_t value;
-    if (!wsi_json_whole(number, &value) || (value && number.data[0] == '-'))
-        return false;
-    *integer = value;
-    return true;
-}
-
-WS_API bool ws_json_as_number(ws_json number, double *result) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    wsi_json_decimal decimal;
-    int64_t ten;
-    double value = 0;
-    if (number.type != WS_JSON_NUMBER || !number.size)
-        return false;
-    wsi_json_decimal_of(number, &decimal);
-    ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
-    if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
-        && decimal.value <= (uint64_t)1 << 53) {
-        /* Both are exact doubles, so that this rounds once. */
-        value = ten < 0 ? (double)decimal.value / powers[-ten] : (double)decimal.value * powers[ten];
-    } else if (decimal.count) { /* strtod knows no locale where there is no point */
-        (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
-        value = strtod(decimal.digits, NULL);
-    }
-    if (value > DBL_MAX)
-        return false;
-    *result = number.data[0] == '-' ? -value : value;
-    return true;
-}
-
-WS_API bool ws_json_as_bool(ws_json boolean, bool *result) {
-    if (boolean.type != WS_JSON_BOOL || !boolean.size)
-        return false;
-    *result = boolean.data[0] == 't';
-    return true;
-}
-
-WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size) {
-    size_t needed = ws_json_as_text(ws_json_find(message, path), buffer, size);
-    if (needed && needed <= size && strlen(buffer) == needed - 1)
-        return true;
-    if (size)
-        buffer[0] = 0;
-    return false;
-}
-
-WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer) {
-    return ws_json_as_integer(ws_json_find(message, path), integer);
-}
-
-WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer) {
-    return ws_json_as_unsigned(ws_json_find(message, path), integer);
-}
-
-WS_API bool ws_json_number(ws_message message, const char *path, double *number) {
-    return ws_json_as_number(ws_json_find(message, path), number);
-}
-
-WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean) {
-    return ws_json_as_bool(ws_json_find(message, path), boolean);
-}
-
-static void wsi_json_put_escaped(wsi_printer *printer, uint8_t c) {
-    static const char meanings[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\", hex[] = "0123456789abcdef";
-    const char *meaning = c ? strchr(meanings, c) : NULL;
-    char text[6] = {'\\', 'u', '0', '0', 0, 0};
-    text[4] = hex[c >> 4];
-    text[5] = hex[c & 15];
-    if (meaning)
-        text[1] = letters[meaning - meanings];
-    wsi_print_put(printer, text, meaning ? 2 : 6);
-}
-
-static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t size) {
-    const uint8_t *at = (const uint8_t *)text, *end = at + size;
-    if (!wsi_utf8_valid(at, size))
-        wsi_print_fail(printer, WS_ERROR_UTF8);
-    wsi_print_put(printer, "\"", 1);
-    while (at < end) {
-        const uint8_t *stop = wsi_json_plain(at, end);
-        wsi_print_put(printer, at, (size_t)(stop - at));
-        if (stop < end)
-            wsi_json_put_escaped(printer, *stop++);
-        at = stop;
-    }
-    wsi_print_put(printer, "\"", 1);
-}
-
-/* %s and %-s. Within a string of the format, quotes or a value would end it: refused. */
-static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
-    if (printer->quote || (raw && !ws_json_valid(text, size)))
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
-    else if (raw)
-        wsi_print_put(printer, text, size);
-    else
-        wsi_json_put_string(printer, text, size);
-}
-
-/* Takes a quote or backslash off the format; returns what stands behind it. */
-static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
-    char c = *at++;
-    if (c == '\\' && *at == '\'') {
-        wsi_print_put(printer, at++, 1);
-    } else if (c == '\\') {
-        wsi_print_put(printer, at - 1, *at ? 2 : 1);
-        at += *at != 0;
-    } else if (printer->quote && c != printer->quote) { /* the other kind */
-        wsi_print_put(printer, c == '"' ? "\\\"" : "'", c == '"' ? 2 : 1);
-    } else {
-        printer->quote = printer->quote ? 0 : c;
-        wsi_print_put(printer, "\"", 1);
-    }
-    return at;
-}
-
-/* Appends JSON to the buffer, or leaves it as it was. Without memory it writes at most capacity bytes
-   and counts on, so that a size beyond the capacity says what is needed: nothing is checked then.
-   ARGUMENT: the format makes no JSON; UTF8: a text is not; MEMORY. */
-static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
-    size_t from = buffer->size;
-    wsi_printer printer;
-    wsi_print_start(&printer, memory, buffer, arguments);
-    printer.text = wsi_json_put_text;
-    printer.none = "null";
-    while (*format && !printer.error) {
-        size_t plain = strcspn(format, "%'\"\\");
-        wsi_print_put(&printer, format, plain);
-        format += plain;
-        if (*format)
-            format = *format == '%' ? wsi_print_convert(&printer, format + 1) : wsi_json_quote(&printer, format);
-    }
-    if (buffer->size == from
-        || (buffer->size <= buffer->capacity && !ws_json_valid(buffer->data + from, buffer->size - from)))
-        wsi_print_fail(&printer, WS_ERROR_ARGUMENT);
-    return wsi_print_end(&printer, from);
-}
-
-WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
-    return wsi_print_into(buffer, size, wsi_json_write, format, arguments);
-}
-
-WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) {
-    va_list arguments;
-    size_t written;
-    va_start(arguments, format);
-    written = ws_json_vprint(buffer, size, format, arguments);
-    va_end(arguments);
-    return written;
-}
-#endif /* WS_NO_JSON */
 
 /*
 >> INFLATE ================================================================================
@@ -4563,191 +3605,6 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
                + time.second;
     return true;
 }
-
-/* --- URLs (RFC 3986, RFC 6455 3) --- */
-
-typedef struct wsi_url { /* slices of the text */
-    wsi_slice scheme, credentials; /* "user:password", still escaped; absent: none */
-    wsi_slice authority, host;     /* as Host names it; and without brackets and port */
-    wsi_slice target;              /* path and query; begins with '?' when the path is empty */
-    uint64_t port;
-    bool secure;
-} wsi_url;
-
-/* unreserved, sub-delims, and what else may stand in this part. */
-static bool wsi_url_char(char c, const char *others) {
-    char lower = wsi_text_lower(c);
-    return wsi_text_digit(c) || (lower >= 'a' && lower <= 'z')
-           || (c && (strchr("-._~!$&'()*+,;=", c) || strchr(others, c)));
-}
-
-static bool wsi_url_chars(wsi_slice text, const char *others) {
-    size_t i;
-    for (i = 0; i < text.size; i++) {
-        if (text.data[i] == '%') {
-            if (i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0)
-                return false;
-        } else if (!wsi_url_char(text.data[i], others)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* What Basic credentials cannot carry, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
-static const char *wsi_url_credentials(wsi_slice text) {
-    bool user = true; /* and behind a colon, the password */
-    size_t i;
-    for (i = 0; i + 2 < text.size; i++) {
-        int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
-        user = user && text.data[i] != ':';
-        if (value < ' ' || value == 0x7f)
-            return "has user information with control characters";
-        if (user && value == ':')
-            return "has a user name with a colon (%3A), where the password would begin (RFC 7617)";
-    }
-    return NULL;
-}
-
-/* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
-static bool wsi_url_host(wsi_slice host, bool literal) {
-    size_t i;
-    for (i = 0; i < host.size; i++) {
-        char c = host.data[i], lower = wsi_text_lower(c);
-        bool hex = wsi_text_hex(c) >= 0;
-        if (literal ? !hex && c != ':' && c != '.'
-                    : !wsi_text_digit(c) && (lower < 'a' || lower > 'z') && (!c || !strchr("-_.", c)))
-            return false;
-    }
-    return host.size > 0 && host.size < 256 && host.data[0] != '.' && (!literal || memchr(host.data, ':', host.size));
-}
-
-/* The part between "//" and the path. */
-static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
-    wsi_slice rest = text;
-    const char *problem;
-    bool literal;
-    if (wsi_http_until(&rest, '@', &url->credentials)) {
-        if (!wsi_url_chars(url->credentials, ":"))
-            return "has user information with characters that must be percent-encoded";
-        problem = wsi_url_credentials(url->credentials);
-        if (problem)
-            return problem;
-        text = rest;
-    }
-    if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
-        return "has no valid host and port";
-    url->authority = text;
-    literal = url->host.data[0] == '[';
-    if (literal)
-        url->host = wsi_text(url->host.data + 1, url->host.size - 2);
-    if (!wsi_url_host(url->host, literal))
-        return "has no valid host";
-    if (text.data[text.size - 1] == ':') /* "host:" is the default port */
-        url->authority.size--;
-    return NULL;
-}
-
-/* Reads ws:, wss:, http: or https:. Returns NULL, or what is wrong with it. */
-static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
-    wsi_slice rest = text;
-    size_t i;
-    const char *problem;
-    memset(url, 0, sizeof *url);
-    if (!wsi_http_until(&rest, ':', &url->scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
-        return "does not begin with ws:// or wss://";
-    url->secure = wsi_text_is_nocase(url->scheme, "wss") || wsi_text_is_nocase(url->scheme, "https");
-    if (!url->secure && !wsi_text_is_nocase(url->scheme, "ws") && !wsi_text_is_nocase(url->scheme, "http"))
-        return "has a scheme other than ws and wss";
-    rest = wsi_text(rest.data + 2, rest.size - 2);
-    for (i = 0; i < rest.size && !strchr("/?#", rest.data[i]); i++) {}
-    problem = wsi_url_authority(url, wsi_text(rest.data, i));
-    if (problem)
-        return problem;
-    url->target = wsi_text(rest.data + i, rest.size - i);
-    if (url->target.size && memchr(url->target.data, '#', url->target.size))
-        return "has a fragment (RFC 6455 3)";
-    if (!wsi_url_chars(url->target, ":@/?"))
-        return "has a path or query with characters that must be percent-encoded";
-    return NULL;
-}
-
-/* How many dots a segment is made of, one of which may be written as "%2e"; 0: of more, or of something else. */
-static unsigned wsi_url_dots(const char *text, size_t size) {
-    unsigned dots = 0;
-    while (size) {
-        bool escaped = size >= 3 && text[0] == '%' && text[1] == '2' && wsi_text_lower(text[2]) == 'e';
-        if ((text[0] != '.' && !escaped) || ++dots > 2)
-            return 0;
-        text += escaped ? 3 : 1;
-        size -= escaped ? 3 : 1;
-    }
-    return dots;
-}
-
-/* Takes "." and ".." segments out of a path that begins with '/' (RFC 3986 5.2.4). */
-static size_t wsi_url_remove_dots(char *path, size_t size) {
-    size_t from = 0, to = 0;
-    while (from < size) {
-        size_t end = from + 1;
-        unsigned dots;
-        while (end < size && path[end] != '/')
-            end++;
-        dots = wsi_url_dots(path + from + 1, end - from - 1);
-        while (dots == 2 && to && path[--to] != '/') {}
-        if (!dots) {
-            memmove(path + to, path + from, end - from);
-            to += end - from;
-        } else if (end == size) {
-            path[to++] = '/';
-        }
-        from = end;
-    }
-    return to;
-}
-
-static bool wsi_url_has_scheme(wsi_slice text) {
-    size_t i;
-    for (i = 0; i < text.size && !strchr(":/?#", text.data[i]); i++) {}
-    return i && i < text.size && text.data[i] == ':';
-}
-
-static size_t wsi_url_path_size(wsi_slice target) {
-    const char *query = target.size ? (const char *)memchr(target.data, '?', target.size) : NULL;
-    return query ? (size_t)(query - target.data) : target.size;
-}
-
-/* Takes the dot segments out of a target, in the text it is a slice of. Returns how much shorter that is. */
-static size_t wsi_url_normalize(wsi_slice *target, char *text) {
-    size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
-    memmove(text + kept, text + path, target->size - path);
-    target->size -= path - kept;
-    return path - kept;
-}
-
-/* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment; dot segments
-   stay. out has room for both and one character more. Returns the size. */
-static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
-    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size;
-    bool whole = wsi_url_has_scheme(reference);
-    wsi_slice before;
-    if (wsi_http_until(&reference, '#', &before))
-        reference = before;
-    memcpy(out, text.data, text.size);
-    if (!reference.size)
-        return text.size;
-    if (whole || (reference.size >= 2 && memcmp(reference.data, "//", 2) == 0)) {
-        size = whole ? 0 : base->scheme.size + 1;
-    } else {
-        while (reference.data[0] != '?' && path && (reference.data[0] == '/' || base->target.data[path - 1] != '/'))
-            path--; /* of the base's path its folder is kept, or nothing */
-        size = head + path;
-        if (!path && reference.data[0] != '/' && reference.data[0] != '?')
-            out[size++] = '/';
-    }
-    memcpy(out + size, reference.data, reference.size);
-    return size + reference.size;
-}
 #endif
 
 /*
@@ -5712,22 +4569,31 @@ static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
 #endif /* WS_NO_DEFLATE */
 
 /*
->> ENGINE =================================================================================
-   One connection's protocol, both roles: bytes in, events and bytes out (RFC 6455 4 to 8).
-   Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, PERMESSAGE.
+>> HEADS ==================================================================================
+   The opening handshake as bytes: a server's answers and refusals, a client's reading of them, bodies of requests
+   (RFC 6455 4, RFC 9112). Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, PERMESSAGE. Prefix: wsi_engine_,
+   in this section and the two that follow: one connection's protocol, both roles, bytes in, events and bytes out.
 
    The bytes at hand lie in a window: the loop's receive buffer, or the connection's own held
    bytes. Frames are parsed and unmasked there and handed out from there. A later fragment's
    payload moves down behind the message so far, so that a fragment costs its payload and nothing
    more. wsi_engine_next is called until it wants more bytes; what the window then still holds,
    unfinished message first, is what must be kept. Output leaves through env->emit.
+
+   A connection's states, and what leads from one to the next:
+
+       HEAD --a request's head--> ASKED --accepted--> OPEN --close sent--> CLOSING --close received--> CLOSED
+         ^                         | ^ |               |                                                 ^
+         |        answered         | | `-a body comes-> BODY (whole: ASKED again)                        |
+         `-------------------------' `----------------- '                close received, failure, deadline
+
+   A client begins in HEAD, too: it waits for the answer's head, which leads to OPEN or CLOSED.
 */
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
 
 /* Where in a request's body it stands. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
-
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
@@ -5908,77 +4774,6 @@ static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENS
     line[0] = 0;
 }
 #endif
-
-static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
-    bool packed = e->deflate && (first ? size >= e->threshold : e->parts_packed);
-    uint8_t opcode;
-    if (e->state != WSI_OPEN || (first && e->sending))
-        return wsi_engine_refuse(e, WS_ERROR_STATE);
-    if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
-        return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    if (packed && !wsi_engine_pack(e, first && last, last, &data, &size)) {
-        if (!first)
-            return wsi_engine_refuse(e, WS_ERROR_MEMORY);
-        packed = false;
-    }
-    opcode = (uint8_t)(first ? (int)type | (packed ? WSI_PACKED : 0) : WSI_CONTINUATION);
-    if (!wsi_engine_emit(e, opcode, last, data, size)) {
-        if (packed)
-            wsi_engine_unpacked(e);
-        return false;
-    }
-    e->sending = last ? 0 : (uint8_t)type;
-    e->parts_packed = packed && !last;
-    return true;
-}
-
-static bool wsi_engine_message(wsi_engine *e, ws_message message) {
-    if (message.type == WS_TEXT && message.data && !wsi_utf8_valid(message.data, message.size))
-        return wsi_engine_refuse(e, WS_ERROR_UTF8);
-    return wsi_engine_send(e, message.type, true, true, message.data, message.size);
-}
-
-/* Text may be cut inside a character: the validator goes on where it stopped. */
-static bool wsi_engine_part(wsi_engine *e, ws_message part, bool last) {
-    uint32_t utf8 = e->sending ? e->utf8_out : 0;
-    if (part.type == WS_TEXT && ((part.data && !wsi_utf8_feed(&utf8, part.data, part.size)) || (last && utf8)))
-        return wsi_engine_refuse(e, WS_ERROR_UTF8);
-    if (!wsi_engine_send(e, part.type, !e->sending, last, part.data, part.size))
-        return false;
-    e->utf8_out = utf8;
-    return true;
-}
-
-static bool wsi_engine_ping(wsi_engine *e, const void *data, size_t size) {
-    if (e->state != WSI_OPEN)
-        return wsi_engine_refuse(e, WS_ERROR_STATE);
-    if (size > 125 || (size && !data))
-        return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    return wsi_engine_emit(e, WSI_PING, true, data, size);
-}
-
-/* RFC 6455 7.4.1 and the IANA registry: 1004 is reserved, 1005, 1006 and 1015 never travel. */
-static bool wsi_engine_close_code(uint64_t code) {
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
-static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, uint64_t now) {
-    uint8_t payload[125];
-    size_t size = reason ? strlen(reason) : 0;
-    if (e->state != WSI_OPEN)
-        return wsi_engine_refuse(e, WS_ERROR_STATE);
-    if ((code ? !wsi_engine_close_code(code) : size > 0) || size > 123
-        || !wsi_utf8_valid((const uint8_t *)reason, size))
-        return wsi_engine_refuse(e, WS_ERROR_CLOSE_CODE);
-    wsi_bytes_store(payload, 2, code);
-    if (size)
-        memcpy(payload + 2, reason, size);
-    if (!wsi_engine_emit(e, WSI_CLOSE, true, payload, code ? size + 2 : 0))
-        return e->error == WS_ERROR_BUFFERED ? false : wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
-    e->state = WSI_CLOSING;
-    e->since = now;
-    return true;
-}
 
 /* --- the opening handshake --- */
 
@@ -6247,6 +5042,83 @@ static wsi_step wsi_engine_head(wsi_engine *e, wsi_window *window, ws_event *eve
     return wsi_engine_answer(e, window, text, event);
 }
 
+/*
+>> MESSAGES ===============================================================================
+   Messages and control frames, both ways: fragments, limits, UTF-8, compression, closing codes (RFC 6455 5 to 8).
+   Calls HEADS and what that calls. Prefix: wsi_engine_.
+*/
+
+static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
+    bool packed = e->deflate && (first ? size >= e->threshold : e->parts_packed);
+    uint8_t opcode;
+    if (e->state != WSI_OPEN || (first && e->sending))
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
+        return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
+    if (packed && !wsi_engine_pack(e, first && last, last, &data, &size)) {
+        if (!first)
+            return wsi_engine_refuse(e, WS_ERROR_MEMORY);
+        packed = false;
+    }
+    opcode = (uint8_t)(first ? (int)type | (packed ? WSI_PACKED : 0) : WSI_CONTINUATION);
+    if (!wsi_engine_emit(e, opcode, last, data, size)) {
+        if (packed)
+            wsi_engine_unpacked(e);
+        return false;
+    }
+    e->sending = last ? 0 : (uint8_t)type;
+    e->parts_packed = packed && !last;
+    return true;
+}
+
+static bool wsi_engine_message(wsi_engine *e, ws_message message) {
+    if (message.type == WS_TEXT && message.data && !wsi_utf8_valid(message.data, message.size))
+        return wsi_engine_refuse(e, WS_ERROR_UTF8);
+    return wsi_engine_send(e, message.type, true, true, message.data, message.size);
+}
+
+/* Text may be cut inside a character: the validator goes on where it stopped. */
+static bool wsi_engine_part(wsi_engine *e, ws_message part, bool last) {
+    uint32_t utf8 = e->sending ? e->utf8_out : 0;
+    if (part.type == WS_TEXT && ((part.data && !wsi_utf8_feed(&utf8, part.data, part.size)) || (last && utf8)))
+        return wsi_engine_refuse(e, WS_ERROR_UTF8);
+    if (!wsi_engine_send(e, part.type, !e->sending, last, part.data, part.size))
+        return false;
+    e->utf8_out = utf8;
+    return true;
+}
+
+static bool wsi_engine_ping(wsi_engine *e, const void *data, size_t size) {
+    if (e->state != WSI_OPEN)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if (size > 125 || (size && !data))
+        return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
+    return wsi_engine_emit(e, WSI_PING, true, data, size);
+}
+
+/* RFC 6455 7.4.1 and the IANA registry: 1004 is reserved, 1005, 1006 and 1015 never travel. */
+static bool wsi_engine_close_code(uint64_t code) {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, uint64_t now) {
+    uint8_t payload[125];
+    size_t size = reason ? strlen(reason) : 0;
+    if (e->state != WSI_OPEN)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if ((code ? !wsi_engine_close_code(code) : size > 0) || size > 123
+        || !wsi_utf8_valid((const uint8_t *)reason, size))
+        return wsi_engine_refuse(e, WS_ERROR_CLOSE_CODE);
+    wsi_bytes_store(payload, 2, code);
+    if (size)
+        memcpy(payload + 2, reason, size);
+    if (!wsi_engine_emit(e, WSI_CLOSE, true, payload, code ? size + 2 : 0))
+        return e->error == WS_ERROR_BUFFERED ? false : wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+    e->state = WSI_CLOSING;
+    e->since = now;
+    return true;
+}
+
 /* --- receiving --- */
 
 /* Copies a payload to its place: unmasked when a client sent it. */
@@ -6373,6 +5245,7 @@ static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event 
 }
 
 #ifndef WS_NO_DEFLATE
+
 /* --- compressed messages (RFC 7692 6, 7.2) --- */
 
 static uint8_t wsi_engine_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
@@ -6635,6 +5508,12 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
     window->end = kept + fresh;
     window->patched = NULL;
 }
+
+/*
+>> ENGINE =================================================================================
+   Deadlines, and the engine by itself, with buffers of its own: the calls ws_engine_. Calls HEADS, MESSAGES and
+   what they call. Prefix: wsi_engine_.
+*/
 
 /* --- deadlines --- */
 
@@ -7094,6 +5973,969 @@ WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size) {
 WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason) {
     return engine && wsi_engine_close(&engine->core, code, reason, engine->now);
 }
+
+/*
+>> PRINT ==================================================================================
+   printf-style writer whose values cannot break out of where they stand, and HTML by it. Calls
+   MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
+*/
+
+#ifndef WS_NO_JSON
+
+typedef struct wsi_printer {
+    wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
+    wsi_buffer *buffer;
+    va_list arguments;
+    void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
+    const char *none; /* what NULL, and what is no number, are written as */
+    ws_error error;   /* the first one; then nothing more is written */
+    char quote;       /* JSON: what ends the format's string; 0 between strings */
+} wsi_printer;
+
+typedef struct wsi_print_spec { /* a conversion specification */
+    bool minus, exact;         /* exact: has a precision */
+    int precision;
+    char length; /* h l z j t L as in the format; H is hh, q is ll */
+    char conversion;
+} wsi_print_spec;
+
+static void wsi_print_fail(wsi_printer *printer, ws_error error) {
+    if (!printer->error)
+        printer->error = error;
+}
+
+static void wsi_print_put(wsi_printer *printer, const void *data, size_t size) {
+    wsi_buffer *buffer = printer->buffer;
+    if (printer->error || !size)
+        return;
+    if (size > SIZE_MAX - 1 - buffer->size || (printer->memory && !wsi_buffer_reserve(printer->memory, buffer, size))) {
+        wsi_print_fail(printer, WS_ERROR_MEMORY);
+        return;
+    }
+    if (buffer->size < buffer->capacity && size <= buffer->capacity - buffer->size)
+        memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+}
+
+/* %s and %-s. */
+static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
+    const char *text = va_arg(printer->arguments, const char *), *zero;
+    if (!text) {
+        wsi_print_put(printer, printer->none, strlen(printer->none));
+        return;
+    }
+    zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
+    if (spec.length)
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+    else
+        printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
+}
+
+/* An integer argument; less than 0 it wraps. */
+static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
+    bool u = spec.conversion == 'u';
+    switch (spec.length) {
+    case 'H':
+        return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
+    case 'h':
+        return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
+    case 'l':
+        return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
+    case 'q':
+        return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
+    case 'z': case 't':
+        return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
+    case 'j':
+        return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
+    default:
+        return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
+    }
+}
+
+static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
+    char text[20];
+    uintmax_t value;
+    bool negative;
+    if (spec.minus || spec.exact || spec.length == 'L') {
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        return;
+    }
+    value = wsi_print_argument(&printer->arguments, spec);
+    negative = spec.conversion != 'u' && value > INTMAX_MAX;
+    wsi_print_put(printer, "-", negative ? 1 : 0);
+    wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
+}
+
+/* The locale's decimal point, of one or more bytes, becomes a point. Returns the size. */
+static size_t wsi_print_point(char *text) {
+    size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
+    if (!point)
+        return strlen(text);
+    text[size] = '.';
+    memmove(text + size + 1, text + size + point, strlen(text + size + point) + 1);
+    return strlen(text);
+}
+
+static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
+    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 places */
+    double value = spec.length == 'L' ? (double)va_arg(printer->arguments, long double)
+                                      : va_arg(printer->arguments, double);
+    int digits = 15;
+    if (spec.minus || (spec.exact && spec.precision > 30) || (spec.length && !strchr("lL", spec.length))) {
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        return;
+    }
+    if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
+        wsi_print_put(printer, printer->none, strlen(printer->none));
+        return;
+    }
+    if (spec.exact) {
+        format[3] = spec.conversion;
+        (void)snprintf(text, sizeof text, format, spec.precision, value);
+    } else {
+        do
+            (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        while (digits++ < 17 && (strtod(text, NULL) < value || strtod(text, NULL) > value));
+    }
+    wsi_print_put(printer, text, wsi_print_point(text));
+}
+
+/* Reads a conversion specification behind its percent sign; returns what stands behind it. */
+static const char *wsi_print_read(wsi_printer *printer, const char *at, wsi_print_spec *spec) {
+    memset(spec, 0, sizeof *spec);
+    spec->minus = *at == '-';
+    at += spec->minus;
+    if (*at == '.' && at[1] == '*') {
+        spec->precision = va_arg(printer->arguments, int);
+        spec->exact = spec->precision >= 0; /* C99 7.19.6.1: as if there were none */
+        at += 2;
+    } else if (*at == '.') {
+        spec->exact = true;
+        for (at++; wsi_text_digit(*at); at++)
+            spec->precision = spec->precision < 100000000 ? spec->precision * 10 + (*at - '0') : INT32_MAX;
+    }
+    if (*at && strchr("hlzjtL", *at)) {
+        spec->length = *at++;
+        if (*at == spec->length && (*at == 'h' || *at == 'l'))
+            spec->length = *at++ == 'h' ? 'H' : 'q';
+    }
+    spec->conversion = *at;
+    return *at ? at + 1 : at;
+}
+
+static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
+    wsi_print_spec spec;
+    at = wsi_print_read(printer, at, &spec);
+    if (spec.conversion == 's')
+        wsi_print_text(printer, spec);
+    else if (spec.conversion && strchr("diu", spec.conversion))
+        wsi_print_integer(printer, spec);
+    else if (spec.conversion && strchr("fegFEG", spec.conversion))
+        wsi_print_double(printer, spec);
+    else if (spec.conversion == '%')
+        wsi_print_put(printer, "%", 1);
+    else
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+    return at;
+}
+
+/* Starts a printer on what may grow (memory) or may not (NULL); wsi_print_end ends it. */
+static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
+    memset(printer, 0, sizeof *printer);
+    printer->memory = memory;
+    printer->buffer = buffer;
+    printer->none = "";
+    va_copy(printer->arguments, arguments);
+}
+
+/* One that failed leaves the buffer as it was when its size was `from`. */
+static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
+    va_end(printer->arguments);
+    if (printer->error)
+        printer->buffer->size = from;
+    return printer->error;
+}
+
+typedef ws_error wsi_print_function(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments);
+
+/* Into a caller's buffer: the contract of ws_json_vprint and ws_html_vprint. */
+static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *print, const char *format,
+                             va_list arguments) {
+    wsi_buffer out;
+    ws_error error;
+    out.data = (uint8_t *)buffer;
+    out.size = 0;
+    out.capacity = size;
+    error = print(NULL, &out, format, arguments);
+    if (size)
+        buffer[error || out.size >= size ? 0 : out.size] = 0;
+    return error ? 0 : out.size;
+}
+
+static const char *wsi_print_entity(char c) {
+    switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&#34;";
+    default: return "&#39;";
+    }
+}
+
+/* What cannot end a text, nor an attribute in either kind of quotes. */
+static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
+    size_t from = 0, i;
+    if (!wsi_utf8_valid((const uint8_t *)text, size))
+        wsi_print_fail(printer, WS_ERROR_UTF8);
+    for (i = 0; i < size && !raw; i++) {
+        if (text[i] != '&' && text[i] != '<' && text[i] != '>' && text[i] != '"' && text[i] != '\'')
+            continue;
+        wsi_print_put(printer, text + from, i - from);
+        wsi_print_put(printer, wsi_print_entity(text[i]), strlen(wsi_print_entity(text[i])));
+        from = i + 1;
+    }
+    wsi_print_put(printer, text + from, size - from);
+}
+
+/* Appends HTML to the buffer, or leaves it as it was; without memory as wsi_json_write. */
+static ws_error wsi_html_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
+    size_t from = buffer->size;
+    wsi_printer printer;
+    wsi_print_start(&printer, memory, buffer, arguments);
+    printer.text = wsi_html_text;
+    while (*format && !printer.error) {
+        size_t plain = strcspn(format, "%");
+        wsi_print_put(&printer, format, plain);
+        format += plain;
+        if (*format)
+            format = wsi_print_convert(&printer, format + 1);
+    }
+    return wsi_print_end(&printer, from);
+}
+
+WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
+    return wsi_print_into(buffer, size, wsi_html_write, format, arguments);
+}
+
+WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) {
+    va_list arguments;
+    size_t written;
+    va_start(arguments, format);
+    written = ws_html_vprint(buffer, size, format, arguments);
+    va_end(arguments);
+    return written;
+}
+#endif
+
+/*
+>> JSON ===================================================================================
+   Strict reader that allocates nothing, printf-style writer (RFC 8259). Calls MEMORY, BYTES,
+   TEXT, UTF8, PRINT.
+   A text is checked once, as a whole; values are slices of it. What steps through a checked
+   text still minds its end, so that a forged slice is wrong but never read past.
+*/
+
+#ifndef WS_NO_JSON
+
+/* Eight bytes, the first one lowest; and which of them holds the lowest bit of marks. */
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static uint64_t wsi_json_word(const uint8_t *at) { return wsi_bytes_word(at); }
+
+static size_t wsi_json_first(uint64_t marks) { return (size_t)__builtin_ctzll(marks) >> 3; }
+#else
+static uint64_t wsi_json_word(const uint8_t *at) {
+    uint64_t word = 0;
+    int i;
+    for (i = 8; i--;)
+        word = word << 8 | at[i];
+    return word;
+}
+
+static size_t wsi_json_first(uint64_t marks) {
+    size_t i = 0;
+    for (; !(marks & 0xff); marks >>= 8)
+        i++;
+    return i;
+}
+#endif
+
+#define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
+
+/* Skips what stands in a string as it is, up to a quote, a backslash, a byte below 0x20, or the end. The
+   lowest mark is right, those above it may not be. The exclusive or swaps quote and space, so that one
+   subtraction finds the quote together with what is below 0x20. */
+static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = wsi_json_word(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
+        uint64_t backslash = (word ^ WSI_JSON_ALL * '\\') - WSI_JSON_ALL;
+        uint64_t marks = (low | backslash) & ~word & WSI_JSON_ALL * 0x80;
+        if (marks)
+            return at + wsi_json_first(marks);
+    }
+    while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
+        at++;
+    return at;
+}
+
+/* Skips what stands between strings, up to a quote, a bracket, or the end. Only brackets, of what may
+   stand there, are 0x7b and more once [ and ] are made { and }. */
+static const uint8_t *wsi_json_bare(const uint8_t *at, const uint8_t *end) {
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = wsi_json_word(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
+        uint64_t quote = (word ^ WSI_JSON_ALL * '"') - WSI_JSON_ALL;
+        uint64_t marks = (brackets | quote) & WSI_JSON_ALL * 0x80;
+        if (marks)
+            return at + wsi_json_first(marks);
+    }
+    while (at < end && *at != '"' && (*at | 0x20) < '{')
+        at++;
+    return at;
+}
+
+WSI_RARE const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+        at++;
+        while (end - at >= 8 && wsi_bytes_word(at) == 0x2020202020202020u) /* indentation */
+            at += 8;
+    }
+    return at;
+}
+
+/* The compact text has no blanks: then this should cost no call. */
+static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
+    return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
+}
+
+/* Four hexadecimal digits; -1 when they are not. */
+static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
+    int32_t code = 0;
+    int i;
+    if (end - at < 4)
+        return -1;
+    for (i = 0; i < 4; i++) {
+        char c = wsi_text_lower((char)at[i]);
+        if (!wsi_text_digit(c) && (c < 'a' || c > 'f'))
+            return -1;
+        code = code * 16 + (wsi_text_digit(c) ? c - '0' : c - 'a' + 10);
+    }
+    return code;
+}
+
+/* These return what stands behind the token that begins at `at`, or NULL when it is malformed. */
+
+static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
+    if (end - at < 2)
+        return NULL;
+    switch (at[1]) {
+    case 'u': return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return at + 2;
+    default: return NULL;
+    }
+}
+
+/* From an escape, or from what ends the string wrongly, on. */
+static const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
+    while (at && at < end && *at == '\\') {
+        at = wsi_json_escape(at, end);
+        at = at ? wsi_json_plain(at, end) : NULL;
+    }
+    return at && at < end && *at == '"' ? at + 1 : NULL;
+}
+
+static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_plain(at + 1, end);
+    return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
+}
+
+static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
+    while (at < end && wsi_text_digit((char)*at))
+        at++;
+    return at;
+}
+
+static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
+    const uint8_t *digits = at < end && *at == '-' ? at + 1 : at;
+    at = wsi_json_digits(digits, end);
+    if (at == digits || (*digits == '0' && at - digits > 1))
+        return NULL;
+    if (at < end && *at == '.') {
+        digits = at + 1;
+        at = wsi_json_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        digits = at + 1;
+        if (digits < end && (*digits == '+' || *digits == '-'))
+            digits++;
+        at = wsi_json_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    return at;
+}
+
+static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
+    const char *literal;
+    size_t size;
+    if (*at == '"')
+        return wsi_json_string(at, end);
+    if (*at < 'a')
+        return wsi_json_numeral(at, end);
+    literal = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
+    size = *at == 'f' ? 5 : 4;
+    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
+}
+
+/* A member's name with the colon and the blanks around it. */
+static const uint8_t *wsi_json_name(const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_space(at, end);
+    at = at < end && *at == '"' ? wsi_json_string(at, end) : NULL;
+    at = at ? wsi_json_space(at, end) : NULL;
+    return at && at < end && *at == ':' ? at + 1 : NULL;
+}
+
+static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
+    ws_json value;
+    value.data = (const char *)at;
+    value.size = (size_t)(end - at);
+    value.type = type;
+    return value;
+}
+
+static ws_json_type wsi_json_type_at(uint8_t c) {
+    return c == '{' ? WS_JSON_OBJECT : c == '[' ? WS_JSON_ARRAY : c == '"' ? WS_JSON_STRING : c == 'n' ? WS_JSON_NULL
+         : c == 't' || c == 'f' ? WS_JSON_BOOL : WS_JSON_NUMBER;
+}
+
+typedef struct wsi_json_nesting { /* what the levels are that are further out than the innermost 64 */
+    uint64_t *words;
+    size_t used, count;
+} wsi_json_nesting;
+
+WSI_RARE bool wsi_json_deeper(wsi_json_nesting *outer, uint64_t objects) {
+    if (outer->used == outer->count)
+        return false;
+    outer->words[outer->used++] = objects;
+    return true;
+}
+
+/* Checks one value and the blanks around it, and moves *text behind them; or, when it is malformed or
+   too deep, to the token that shows it. */
+static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer) {
+    const uint8_t *at = wsi_json_space(*text, end);
+    ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
+    uint64_t objects = 0; /* a bit for each open level, the innermost lowest: it is an object */
+    unsigned depth = 0;
+    bool opened; /* the level holds nothing yet, so it needs no comma */
+    for (;;) {
+        *text = at = wsi_json_space(at, end);
+        opened = at < end && (*at == '{' || *at == '[');
+        if (opened && depth++ == WS_JSON_DEPTH) {
+            if (!wsi_json_deeper(outer, objects))
+                return WS_JSON_TOO_DEEP;
+            depth = 1;
+        }
+        if (opened)
+            objects = objects << 1 | (*at++ == '{');
+        else
+            at = at < end ? wsi_json_scalar(at, end) : NULL;
+        if (!at)
+            return WS_JSON_MALFORMED;
+        for (at = wsi_json_space(at, end); depth || outer->used; opened = false) {
+            if (!depth) {
+                objects = outer->words[--outer->used];
+                depth = WS_JSON_DEPTH;
+            }
+            if (at == end || *at != (objects & 1 ? '}' : ']'))
+                break;
+            at = wsi_json_space(at + 1, end);
+            objects >>= 1;
+            depth--;
+        }
+        *text = at;
+        if (!depth)
+            return type;
+        if (!opened && (at == end || *at++ != ','))
+            return WS_JSON_MALFORMED;
+        at = objects & 1 ? wsi_json_name(at, end) : at;
+        if (!at)
+            return WS_JSON_MALFORMED;
+    }
+}
+
+WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words) {
+    const uint8_t *start = (const uint8_t *)(text ? text : ""), *end = start + (text ? size : 0), *at = start;
+    wsi_json_nesting outer = {nesting, 0, nesting ? words : 0};
+    ws_json_type type;
+    if (!wsi_utf8_valid(start, (size_t)(end - start)))
+        return wsi_json_make(start, end, WS_JSON_MALFORMED);
+    type = wsi_json_check(&at, end, &outer);
+    if (type < WS_JSON_NULL || at < end)
+        return wsi_json_make(at, end, type < WS_JSON_NULL ? type : WS_JSON_MALFORMED);
+    start = wsi_json_space(start, end);
+    while (end[-1] <= ' ')
+        end--;
+    return wsi_json_make(start, end, type);
+}
+
+WS_API ws_json ws_json_parse(const void *text, size_t size) { return ws_json_parse_deep(text, size, NULL, 0); }
+
+WS_API bool ws_json_valid(const void *text, size_t size) {
+    return ws_json_parse(text, size).type >= WS_JSON_NULL;
+}
+
+/* Behind the array or object that begins at `at`, whose text is good; NULL: it was not. */
+static const uint8_t *wsi_json_skip(const uint8_t *at, const uint8_t *end) {
+    size_t depth = 0;
+    for (; at && at < end; at = at ? wsi_json_bare(at, end) : NULL) {
+        if (*at == '"') {
+            at = wsi_json_string(at, end);
+            continue;
+        }
+        depth += *at == '{' || *at == '[' ? 1 : (size_t)-1;
+        at++;
+        if (!depth)
+            return at;
+    }
+    return NULL;
+}
+
+static ws_json wsi_json_absent(void) { return wsi_json_make(NULL, NULL, WS_JSON_ABSENT); }
+
+static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
+    bool nested = at < end && (*at == '{' || *at == '[');
+    const uint8_t *behind;
+    if (at == end)
+        return wsi_json_absent();
+    behind = nested ? wsi_json_skip(at, end) : wsi_json_scalar(at, end);
+    return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
+}
+
+/* What stands between the quotes or brackets; false: it has none. */
+static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **end) {
+    if (value.type < WS_JSON_STRING || value.size < 2)
+        return false;
+    *at = (const uint8_t *)value.data + 1;
+    *end = *at + value.size - 2;
+    return true;
+}
+
+/* Past blanks and, the text being good, the comma or colon between them. */
+static const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_space(at, end);
+    return at < end && (*at == ',' || *at == ':') ? wsi_json_space(at + 1, end) : at;
+}
+
+WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
+    const uint8_t *at, *end;
+    uintptr_t from; /* how far inside the container the item before stands */
+    ws_json key = wsi_json_absent(), before = *item;
+    *item = key;
+    if (container.type == WS_JSON_STRING || !wsi_json_inside(container, &at, &end))
+        return false;
+    from = (uintptr_t)before.data - (uintptr_t)at;
+    if (before.data && from <= (size_t)(end - at) && before.size <= (size_t)(end - at) - from)
+        at += from + before.size;
+    at = wsi_json_between(at, end);
+    if (container.type == WS_JSON_OBJECT) {
+        key = wsi_json_value(at, end);
+        at = wsi_json_between(at + key.size, end);
+    }
+    *item = wsi_json_value(at, end);
+    if (name)
+        *name = key;
+    return item->type != WS_JSON_ABSENT;
+}
+
+/* The UTF-8 of a code point that is no surrogate; returns how many bytes it has. */
+static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
+    size_t i, size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (i = size - 1; i; i--, code >>= 6)
+        bytes[i] = (uint8_t)(0x80 | (code & 0x3f));
+    bytes[0] = (uint8_t)(size == 1 ? code : (0xf00u >> size & 0xff) | code);
+    return size;
+}
+
+/* Takes an escape off, a pair of surrogates as one (RFC 8259 7). 0: one of them is alone. */
+static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
+    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    const uint8_t *behind = wsi_json_escape(*at, end);
+    const char *letter = behind ? strchr(letters, (*at)[1]) : NULL;
+    int32_t code, low = -1;
+    if (!behind)
+        return 0;
+    code = letter ? meanings[letter - letters] : (*at)[1];
+    if (code == 'u') {
+        code = wsi_json_hex(*at + 2, end);
+        if ((code & ~0x3ff) == 0xd800 && end - behind >= 2 && behind[0] == '\\' && behind[1] == 'u')
+            low = wsi_json_hex(behind + 2, end);
+        if ((low & ~0x3ff) == 0xdc00) {
+            code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
+            behind += 6;
+        }
+    }
+    *at = behind;
+    return (code & ~0x7ff) == 0xd800 ? 0 : wsi_json_encode((uint32_t)code, bytes);
+}
+
+/* Takes the next piece off a string: what stands there as it is, or what one escape means. false:
+   it has no meaning in UTF-8. */
+static bool wsi_json_piece(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *piece) {
+    const uint8_t *from = *at, *backslash = (const uint8_t *)memchr(from, '\\', (size_t)(end - from));
+    if (backslash == from) {
+        *piece = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
+        return piece->size > 0;
+    }
+    *at = backslash ? backslash : end;
+    *piece = wsi_text((const char *)from, (size_t)(*at - from));
+    return true;
+}
+
+WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
+    const uint8_t *at, *end;
+    size_t length = 0;
+    uint8_t bytes[4];
+    wsi_slice piece;
+    bool good = string.type == WS_JSON_STRING && wsi_json_inside(string, &at, &end);
+    while (good && at < end) {
+        good = wsi_json_piece(&at, end, bytes, &piece);
+        if (good && length < size && piece.size < size - length)
+            memcpy(buffer + length, piece.data, piece.size);
+        length += good ? piece.size : 0;
+    }
+    if (size)
+        buffer[good && length < size ? length : 0] = 0;
+    return good ? length + 1 : 0;
+}
+
+static bool wsi_json_means(ws_json string, wsi_slice text) {
+    const uint8_t *at, *end;
+    uint8_t bytes[4];
+    wsi_slice piece;
+    if (string.type != WS_JSON_STRING || !wsi_json_inside(string, &at, &end)
+        || (size_t)(end - at) < text.size) /* no escape is shorter than what it means */
+        return false;
+    while (at < end) {
+        if (!wsi_json_piece(&at, end, bytes, &piece) || piece.size > text.size
+            || memcmp(piece.data, text.data, piece.size) != 0)
+            return false;
+        text.data += piece.size;
+        text.size -= piece.size;
+    }
+    return text.size == 0;
+}
+
+WS_API bool ws_json_is(ws_json string, const char *text) { return text && wsi_json_means(string, wsi_text_z(text)); }
+
+static ws_json wsi_json_member(ws_json object, wsi_slice wanted) {
+    ws_json found = wsi_json_absent(), name, item = found;
+    while (object.type == WS_JSON_OBJECT && ws_json_next(object, &name, &item))
+        if (wsi_json_means(name, wanted))
+            found = item;
+    return found;
+}
+
+WS_API ws_json ws_json_member(ws_json object, const char *name) {
+    return name ? wsi_json_member(object, wsi_text_z(name)) : wsi_json_absent();
+}
+
+WS_API ws_json ws_json_element(ws_json array, size_t index) {
+    ws_json item = wsi_json_absent();
+    while (array.type == WS_JSON_ARRAY && ws_json_next(array, NULL, &item))
+        if (!index--)
+            return item;
+    return wsi_json_absent();
+}
+
+/* Takes [2], ['name'] or ["name"] off the path, which begins with the bracket. */
+static ws_json wsi_json_bracket(ws_json value, const char **path) {
+    const char *inner = *path + 1, *close = strchr(inner, ']');
+    bool quoted = *inner == '\'' || *inner == '"';
+    const char *quote = quoted ? strchr(inner + 1, *inner) : NULL;
+    uint64_t index;
+    if (quote) {
+        *path = quote[1] == ']' ? quote + 2 : NULL;
+        return wsi_json_member(value, wsi_text(inner + 1, (size_t)(quote - inner - 1)));
+    }
+    *path = NULL;
+    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index) || index > SIZE_MAX)
+        return wsi_json_absent();
+    *path = close + 1;
+    return ws_json_element(value, (size_t)index);
+}
+
+WS_API ws_json ws_json_get(ws_json value, const char *path) {
+    bool first = true;
+    while (path && *path && value.type >= WS_JSON_NULL) {
+        size_t size;
+        if (*path == '[') {
+            value = wsi_json_bracket(value, &path);
+            if (!path)
+                return wsi_json_absent();
+        } else {
+            if (!first && *path++ != '.')
+                return wsi_json_absent();
+            size = strcspn(path, ".[");
+            if (!size)
+                return wsi_json_absent();
+            value = wsi_json_member(value, wsi_text(path, size));
+            path += size;
+        }
+        first = false;
+    }
+    return value;
+}
+
+WS_API ws_json ws_json_find(ws_message message, const char *path) {
+    return ws_json_get(ws_json_parse(message.data, message.size), path);
+}
+
+/* Between two doubles lies no number of more than 768 digits, so that behind 800 it only matters whether
+   any digit is not zero: then the last one is none either. */
+#define WSI_JSON_DIGITS 800
+
+typedef struct wsi_json_decimal { /* digits * ten to the power of exponent; 0 without digits */
+    char digits[WSI_JSON_DIGITS + 24]; /* the first and the last is no zero; room for "e-9999" */
+    size_t count;
+    uint64_t value; /* of the first 19 digits */
+    int64_t exponent;
+} wsi_json_decimal;
+
+static void wsi_json_add_digit(wsi_json_decimal *decimal, char digit) {
+    char *last = &decimal->digits[WSI_JSON_DIGITS - 1];
+    if (decimal->count < 19)
+        decimal->value = decimal->value * 10 + (uint64_t)(digit - '0');
+    if (decimal->count < WSI_JSON_DIGITS) {
+        decimal->digits[decimal->count++] = digit;
+        return;
+    }
+    decimal->exponent++;
+    if (digit > '0' && *last == '0')
+        *last = '1';
+}
+
+/* Ten to the power of 16 is as good as any that is greater: no text makes up for it with digits. */
+static int64_t wsi_json_exponent(const char *at, const char *end) {
+    bool negative = at < end && *at == '-';
+    int64_t exponent = 0;
+    for (; at < end; at++)
+        if (wsi_text_digit(*at) && exponent < 1000000000000000)
+            exponent = exponent * 10 + (*at - '0');
+    return negative ? -exponent : exponent;
+}
+
+static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
+    const char *at = number.data, *end = at + number.size;
+    int64_t zeros = 0; /* that count only if another digit follows */
+    bool fraction = false;
+    decimal->count = 0;
+    decimal->value = 0;
+    decimal->exponent = 0;
+    for (; at < end && *at != 'e' && *at != 'E'; at++) {
+        fraction = fraction || *at == '.';
+        if (!wsi_text_digit(*at))
+            continue;
+        decimal->exponent -= fraction;
+        if (*at == '0') {
+            zeros += decimal->count > 0;
+            continue;
+        }
+        for (; zeros; zeros--)
+            wsi_json_add_digit(decimal, '0');
+        wsi_json_add_digit(decimal, *at);
+    }
+    decimal->exponent += zeros + (at < end ? wsi_json_exponent(at + 1, end) : 0);
+}
+
+/* A whole number without its sign. */
+static bool wsi_json_whole(ws_json number, uint64_t *whole) {
+    wsi_json_decimal decimal;
+    size_t at, places;
+    if (number.type != WS_JSON_NUMBER || !number.size)
+        return false;
+    wsi_json_decimal_of(number, &decimal);
+    *whole = decimal.value;
+    if (decimal.count && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 20))
+        return false;
+    places = decimal.count ? decimal.count + (size_t)decimal.exponent : 0;
+    for (at = decimal.count < 19 ? decimal.count : 19; at < places; at++) {
+        unsigned digit = at < decimal.count ? (unsigned)(decimal.digits[at] - '0') : 0;
+        if (*whole > (UINT64_MAX - digit) / 10)
+            return false;
+        *whole = *whole * 10 + digit;
+    }
+    return true;
+}
+
+WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
+    uint64_t value;
+    bool negative = number.size && number.data[0] == '-';
+    if (!wsi_json_whole(number, &value) || value > (uint64_t)INT64_MAX + negative)
+        return false;
+    *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
+    return true;
+}
+
+WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer) {
+    uint64_t value;
+    if (!wsi_json_whole(number, &value) || (value && number.data[0] == '-'))
+        return false;
+    *integer = value;
+    return true;
+}
+
+WS_API bool ws_json_as_number(ws_json number, double *result) {
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    wsi_json_decimal decimal;
+    int64_t ten;
+    double value = 0;
+    if (number.type != WS_JSON_NUMBER || !number.size)
+        return false;
+    wsi_json_decimal_of(number, &decimal);
+    ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
+    if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
+        && decimal.value <= (uint64_t)1 << 53) {
+        /* Both are exact doubles, so that this rounds once. */
+        value = ten < 0 ? (double)decimal.value / powers[-ten] : (double)decimal.value * powers[ten];
+    } else if (decimal.count) { /* strtod knows no locale where there is no point */
+        (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
+        value = strtod(decimal.digits, NULL);
+    }
+    if (value > DBL_MAX)
+        return false;
+    *result = number.data[0] == '-' ? -value : value;
+    return true;
+}
+
+WS_API bool ws_json_as_bool(ws_json boolean, bool *result) {
+    if (boolean.type != WS_JSON_BOOL || !boolean.size)
+        return false;
+    *result = boolean.data[0] == 't';
+    return true;
+}
+
+WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size) {
+    size_t needed = ws_json_as_text(ws_json_find(message, path), buffer, size);
+    if (needed && needed <= size && strlen(buffer) == needed - 1)
+        return true;
+    if (size)
+        buffer[0] = 0;
+    return false;
+}
+
+WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer) {
+    return ws_json_as_integer(ws_json_find(message, path), integer);
+}
+
+WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer) {
+    return ws_json_as_unsigned(ws_json_find(message, path), integer);
+}
+
+WS_API bool ws_json_number(ws_message message, const char *path, double *number) {
+    return ws_json_as_number(ws_json_find(message, path), number);
+}
+
+WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean) {
+    return ws_json_as_bool(ws_json_find(message, path), boolean);
+}
+
+static void wsi_json_put_escaped(wsi_printer *printer, uint8_t c) {
+    static const char meanings[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\", hex[] = "0123456789abcdef";
+    const char *meaning = c ? strchr(meanings, c) : NULL;
+    char text[6] = {'\\', 'u', '0', '0', 0, 0};
+    text[4] = hex[c >> 4];
+    text[5] = hex[c & 15];
+    if (meaning)
+        text[1] = letters[meaning - meanings];
+    wsi_print_put(printer, text, meaning ? 2 : 6);
+}
+
+static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t size) {
+    const uint8_t *at = (const uint8_t *)text, *end = at + size;
+    if (!wsi_utf8_valid(at, size))
+        wsi_print_fail(printer, WS_ERROR_UTF8);
+    wsi_print_put(printer, "\"", 1);
+    while (at < end) {
+        const uint8_t *stop = wsi_json_plain(at, end);
+        wsi_print_put(printer, at, (size_t)(stop - at));
+        if (stop < end)
+            wsi_json_put_escaped(printer, *stop++);
+        at = stop;
+    }
+    wsi_print_put(printer, "\"", 1);
+}
+
+/* %s and %-s. Within a string of the format, quotes or a value would end it: refused. */
+static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
+    if (printer->quote || (raw && !ws_json_valid(text, size)))
+        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+    else if (raw)
+        wsi_print_put(printer, text, size);
+    else
+        wsi_json_put_string(printer, text, size);
+}
+
+/* Takes a quote or backslash off the format; returns what stands behind it. */
+static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
+    char c = *at++;
+    if (c == '\\' && *at == '\'') {
+        wsi_print_put(printer, at++, 1);
+    } else if (c == '\\') {
+        wsi_print_put(printer, at - 1, *at ? 2 : 1);
+        at += *at != 0;
+    } else if (printer->quote && c != printer->quote) { /* the other kind */
+        wsi_print_put(printer, c == '"' ? "\\\"" : "'", c == '"' ? 2 : 1);
+    } else {
+        printer->quote = printer->quote ? 0 : c;
+        wsi_print_put(printer, "\"", 1);
+    }
+    return at;
+}
+
+/* Appends JSON to the buffer, or leaves it as it was. Without memory it writes at most capacity bytes
+   and counts on, so that a size beyond the capacity says what is needed: nothing is checked then.
+   ARGUMENT: the format makes no JSON; UTF8: a text is not; MEMORY. */
+static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
+    size_t from = buffer->size;
+    wsi_printer printer;
+    wsi_print_start(&printer, memory, buffer, arguments);
+    printer.text = wsi_json_put_text;
+    printer.none = "null";
+    while (*format && !printer.error) {
+        size_t plain = strcspn(format, "%'\"\\");
+        wsi_print_put(&printer, format, plain);
+        format += plain;
+        if (*format)
+            format = *format == '%' ? wsi_print_convert(&printer, format + 1) : wsi_json_quote(&printer, format);
+    }
+    if (buffer->size == from
+        || (buffer->size <= buffer->capacity && !ws_json_valid(buffer->data + from, buffer->size - from)))
+        wsi_print_fail(&printer, WS_ERROR_ARGUMENT);
+    return wsi_print_end(&printer, from);
+}
+
+WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
+    return wsi_print_into(buffer, size, wsi_json_write, format, arguments);
+}
+
+WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) {
+    va_list arguments;
+    size_t written;
+    va_start(arguments, format);
+    written = ws_json_vprint(buffer, size, format, arguments);
+    va_end(arguments);
+    return written;
+}
+#endif /* WS_NO_JSON */
 
 /*
 >> PIPE ===================================================================================
@@ -9848,19 +9690,15 @@ WS_API const char *ws_loop_error_text(const ws_loop *loop) {
 WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
 /*
->> CONNECTION =============================================================================
-   Engine, transport and send queue; rooms' deliveries arrive here. Calls MEMORY, FRAME, ENGINE,
-   PLATFORM, TCP, TLS, POLL, LOOP. Prefixes: wsi_conn_, and beneath it wsi_block_, wsi_queue_,
-   wsi_hold_ (what has begun to arrive), wsi_endpoint_ (what servers and clients have in common).
+>> QUEUE ==================================================================================
+   A connection, and the bytes that it has still to send. Calls MEMORY, LOOP. Prefixes: wsi_block_, wsi_node_,
+   wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this section and the four that
+   follow.
 
    Sending: what a connection's own callback sends is gathered in the loop's one gather buffer
    and leaves when the loop is done with the connection. What others send it, broadcasts above
    all, hangs in its queue as references to shared blocks; those leave at the end of the round.
    Order: queue first, then gather. What the socket does not take is kept in the queue.
-
-   Ending: an ended connection is put on the loop's doomed list; on_close is called from there
-   at the end of the round, and nowhere else. Its socket may linger behind that: the last bytes
-   must reach the peer before the descriptor is closed (RFC 6455 7.1.1).
 */
 
 typedef struct wsi_block { /* bytes that several queues may refer to */
@@ -10129,6 +9967,12 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
         wsi_queue_remove(loop, queue, queue->first);
 }
 
+/*
+>> TRANSPORT ==============================================================================
+   A connection's bytes through its link: plain TCP, or a transport. What its socket must be ready for. Calls
+   MEMORY, ENGINE, PLATFORM, TCP, POLL, LOOP, QUEUE. Prefix: wsi_conn_.
+*/
+
 /* --- the ends of a connection --- */
 
 static void wsi_conn_doom(ws_conn *conn) {
@@ -10270,6 +10114,12 @@ WSI_RARE ws_error wsi_conn_lost(ws_conn *conn) {
         error = transport->reason(&conn->source.link, endpoint->why->text, sizeof endpoint->why->text);
     return error ? error : WS_ERROR_CLOSED;
 }
+
+/*
+>> SEND ===================================================================================
+   What goes out: gathered, queued, flushed; requests that wait for their answer; deadlines; a broadcast's arrival at a
+   member. Calls MEMORY, FRAME, ENGINE, POLL, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
+*/
 
 /* --- sending --- */
 
@@ -10871,6 +10721,12 @@ static void wsi_conn_release_later(ws_conn *conn) {
     wsi_conn_mark_dirty(wsi_conn_loop(conn), conn);
 }
 
+/*
+>> RECEIVE ================================================================================
+   What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and
+   lingering sockets. Calls MEMORY, ENGINE, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefix: wsi_conn_.
+*/
+
 /* --- receiving --- */
 
 typedef struct wsi_hold { /* stands before the bytes that are held */
@@ -11264,6 +11120,16 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
     if (conn->crossed)
         wsi_conn_interest(conn);
 }
+
+/*
+>> LIFE ===================================================================================
+   A connection from birth to end, and what programs call on one. Calls MEMORY, ENGINE, PLATFORM, TLS, LOOP, QUEUE,
+   TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
+
+   Ending: an ended connection is put on the loop's doomed list; on_close is called from there
+   at the end of the round, and nowhere else. Its socket may linger behind that: the last bytes
+   must reach the peer before the descriptor is closed (RFC 6455 7.1.1).
+*/
 
 /* --- from birth to end --- */
 
@@ -11811,48 +11677,6 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
     return ws_send(conn, message);
 }
 
-#ifndef WS_NO_JSON
-/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
-static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
-                               va_list arguments) {
-    ws_error error = WS_ERROR_ARGUMENT;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (loop->printed.capacity > WSI_ARENA) /* once it was large */
-        wsi_buffer_free(&loop->memory, &loop->printed);
-    loop->printed.size = 0;
-    if (format)
-        error = print(&loop->memory, &loop->printed, format, arguments);
-    message->data = loop->printed.data;
-    message->size = loop->printed.size;
-    message->type = WS_TEXT;
-    return error;
-}
-
-static bool wsi_conn_send_printed(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
-    ws_message message;
-    ws_error error = wsi_conn_print(wsi_conn_loop(conn), &message, print, format, arguments);
-    return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
-}
-
-WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = conn && wsi_conn_send_printed(conn, wsi_json_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = conn && wsi_conn_send_printed(conn, wsi_html_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-#endif
-
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last) {
     if (!conn || !wsi_conn_may_send(conn) || !wsi_engine_part(&conn->engine, part, last))
         return false;
@@ -11986,1190 +11810,6 @@ WS_API void ws_set_user(ws_conn *conn, void *user) {
 }
 
 WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
-
-/*
->> CLIENT =================================================================================
-   Resolving, connecting, proxies, redirects, reconnecting; and the blocking calls, which are one
-   connection in a loop of its own. Calls MEMORY, TEXT, HTTP, HANDSHAKE, ENGINE, PLATFORM, TCP,
-   TLS, POLL, LOOP, CONNECTION.
-
-   A client is an endpoint with one connection, which lives through all its attempts. Before the
-   engine begins, the connection's source is ready for wsi_client_connected or wsi_client_tunnelled;
-   the endpoint's timer bounds that time, and the pause between attempts.
-*/
-
-typedef enum wsi_phase {
-    WSI_PHASE_WAITING, /* for the next attempt */
-    WSI_PHASE_RESOLVING,
-    WSI_PHASE_CONNECTING,
-    WSI_PHASE_TUNNELLING,
-    WSI_PHASE_ASKING,
-    WSI_PHASE_OPEN
-} wsi_phase;
-
-typedef struct wsi_client {
-    wsi_endpoint endpoint; /* first */
-    ws_conn *conn;
-    ws_handler handler;
-    ws_client_config config; /* its origin, proxy, unix_path are ours; transport leads to our own, or NULL */
-    char *url, *subprotocols, *server_name;
-    char **headers;
-    size_t header_count;     /* with the NULL behind them */
-    ws_transport transport;  /* of the program, or of TLS */
-    wsi_tls *tls;            /* NULL until wss: is met */
-    wsi_buffer place;        /* the URL of this hop */
-    wsi_url where, proxy;    /* slices of place, and of config.proxy */
-    wsi_slice credentials;   /* of the first URL */
-    wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
-    size_t body;             /* where that begins */
-    wsi_addresses *found;    /* while connecting */
-    size_t next_address;
-    wsi_lookup *lookup;      /* until its answer comes, whatever becomes of the attempt; or NULL */
-    char asked[256];         /* the host it is about, and the port */
-    uint64_t asked_port;
-    struct wsi_client *before, *behind; /* in the line for a look-up */
-    uint64_t deadline;       /* of resolving and connecting */
-    uint64_t opened;         /* when */
-    uint32_t pause;          /* before the next attempt */
-    int redirects;
-    uint8_t phase;
-    bool blocking, bare;     /* bare: a redirect led elsewhere; what is for one server stays here */
-    bool redirected, hopeless; /* hopeless: another attempt cannot do better */
-    bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
-    wsi_sentence why;
-    void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
-    void *wire;              /* of a test client; freed by end_wire */
-    void (*end_wire)(void *wire);
-} wsi_client;
-
-static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(void *)wsi_conn_endpoint(conn); }
-
-static wsi_memory *wsi_client_memory(const wsi_client *client) { return &client->endpoint.loop->memory; }
-
-/* The attempt failed: client->why has the sentence. */
-static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break(client->conn, error); }
-
-/* --- the opening handshake --- */
-
-/* "Authorization: Basic ..." of escaped credentials (RFC 7617), appended. */
-static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
-    wsi_buffer plain = {NULL, 0, 0};
-    size_t needed = strlen(name) + 10 + credentials.size / 3 * 4 + 8;
-    bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1) && wsi_buffer_reserve(memory, lines, needed);
-    ptrdiff_t size = good ? wsi_text_unescape(credentials, (char *)plain.data) : -1;
-    if (size >= 0 && !memchr(plain.data, ':', (size_t)size))
-        plain.data[size++] = ':'; /* a user without password */
-    if (size >= 0) {
-        char *to = (char *)lines->data + lines->size;
-        memcpy(to, name, strlen(name));
-        to += strlen(name);
-        memcpy(to, ": Basic ", 8);
-        to += 8;
-        to += wsi_text_base64(to, plain.data, (size_t)size);
-        memcpy(to, "\r\n", 2);
-        lines->size = (size_t)(to + 2 - (char *)lines->data);
-    }
-    wsi_buffer_free(memory, &plain);
-    return size >= 0;
-}
-
-/* The URL's credentials; a header of the program's own goes before them, for there is but one (RFC 9110
-   11.6.2). Those of the first URL stay behind when a redirect led elsewhere. */
-static wsi_slice wsi_client_credentials(const wsi_client *client) {
-    char *const *line;
-    for (line = client->headers; *line && !client->bare; line++)
-        if (wsi_engine_is_header(*line, "authorization"))
-            return wsi_text(NULL, 0);
-    return client->where.credentials.data || client->bare ? client->where.credentials : client->credentials;
-}
-
-/* Sends the request; behind it the connection serves as any other. */
-static void wsi_client_ask(wsi_client *client) {
-    ws_conn *conn = client->conn;
-    wsi_memory *memory = wsi_client_memory(client);
-    wsi_buffer more = {NULL, 0, 0};
-    wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_client_credentials(client);
-    wsi_ask ask;
-    bool good = wsi_buffer_reserve(memory, &more, origin.size + 16);
-    memset(&ask, 0, sizeof ask);
-    ask.target = client->where.target;
-    ask.host = client->where.authority;
-    ask.subprotocols = client->subprotocols;
-    ask.headers = client->bare ? NULL : (const char *const *)client->headers;
-    if (good && origin.data) {
-        memcpy(more.data, "Origin: ", 8);
-        memcpy(more.data + 8, origin.data, origin.size);
-        memcpy(more.data + 8 + origin.size, "\r\n", 2);
-        more.size = origin.size + 10;
-    }
-    if (good && credentials.data)
-        good = wsi_client_basic(memory, &more, "Authorization", credentials);
-    good = good && wsi_buffer_reserve(memory, &more, 1);
-    if (good) {
-        more.data[more.size] = 0;
-        ask.more = (const char *)more.data;
-        good = wsi_engine_ask(&conn->engine, &ask);
-    }
-    wsi_buffer_free(memory, &more);
-    if (!good && !conn->broken)
-        wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
-    else if (good)
-        wsi_conn_flush(conn);
-}
-
-/* The socket is connected: TLS and the engine take over. */
-static void wsi_client_begin(wsi_client *client, int descriptor) {
-    ws_conn *conn = client->conn;
-    wsi_endpoint *endpoint = &client->endpoint;
-    char host[256];
-    bool carried = client->config.transport || client->where.secure;
-    ws_error error;
-    memcpy(host, client->where.host.data, client->where.host.size);
-    host[client->where.host.size] = 0;
-    wsi_timer_clear(endpoint->loop, &endpoint->timer);
-    (void)wsi_loop_time(endpoint->loop);
-    client->phase = WSI_PHASE_ASKING;
-    endpoint->transport = carried ? &client->transport : NULL;
-    error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
-    if (!error) {
-        if (client->bare && wsi_tls_is(endpoint->transport))
-            wsi_tls_hide_certificate(&conn->source.link);
-        wsi_client_ask(client);
-        return;
-    }
-    if (descriptor >= 0)
-        (void)close(descriptor);
-    wsi_client_fail(client, error);
-}
-
-/* --- the proxy (RFC 9110 9.3.6) --- */
-
-static void wsi_client_proxy_fail(wsi_client *client, const char *what) {
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_PROXY, "the proxy %.*s %s",
-                                             (int)client->proxy.authority.size, client->proxy.authority.data, what));
-}
-
-/* 0: it is no answer in HTTP. */
-static int wsi_client_proxy_status(wsi_slice head) {
-    wsi_slice line = wsi_http_line(&head), name, value;
-    wsi_header found;
-    bool http11;
-    int status = wsi_handshake_status(line, &http11);
-    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
-    return found == WSI_HEADER_END ? status : 0;
-}
-
-/* The status of the final answer; all 1xx before it are passed over (RFC 9110 15.2). What stands behind its head
-   is left in client->answer. -1: more must come; 0: it is no answer in HTTP. */
-static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
-    wsi_buffer *answer = &client->answer;
-    ws_limits *limits = &client->endpoint.env.limits;
-    size_t from = answer->size, head;
-    int status;
-    answer->size += got;
-    client->endpoint.env.interim += got;
-    do {
-        head = wsi_http_scan(answer->data, from, answer->size);
-        if (head == WSI_HTTP_BAD || (!head && client->endpoint.env.interim > limits->head))
-            return 0;
-        if (!head)
-            return -1;
-        wsi_http_unfold(answer->data, head);
-        status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
-        answer->size -= head;
-        memmove(answer->data, answer->data + head, answer->size);
-        from = 0;
-    } while (status >= 100 && status < 200 && status != 101); /* nobody asked for another protocol */
-    return status;
-}
-
-static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
-    wsi_buffer *answer = &client->answer;
-    ptrdiff_t got;
-    int status, descriptor = source->link.descriptor;
-    (void)ready;
-    if (client->conn->broken)
-        return;
-    if (!wsi_buffer_reserve(&loop->memory, answer, 1024)) {
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
-    got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
-    if (got < 0)
-        wsi_client_proxy_fail(client, "ended the connection instead of answering");
-    status = got > 0 ? wsi_client_proxy_answer(client, (size_t)got) : -1;
-    if (status < 0)
-        return;
-    client->unwelcome = status >= 400 && status < 500;
-    if (status == 407) {
-        wsi_client_proxy_fail(client, "wants other credentials (407)");
-    } else if (status < 200 || status > 299) {
-        char what[64];
-        (void)snprintf(what, sizeof what, status ? "refused to connect (%d)" : "does not answer in HTTP", status);
-        wsi_client_proxy_fail(client, what);
-    } else if (answer->size) {
-        wsi_client_proxy_fail(client, "sent bytes before the server could");
-    } else {
-        wsi_buffer_free(&loop->memory, answer);
-        (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-        source->link.descriptor = -1;
-        wsi_client_begin(client, descriptor);
-    }
-}
-
-static bool wsi_client_write_connect(wsi_client *client, wsi_buffer *request) {
-    wsi_memory *memory = wsi_client_memory(client);
-    const wsi_url *to = &client->where;
-    bool literal = to->authority.data[0] == '[';
-    int size;
-    if (!wsi_buffer_reserve(memory, request, 2 * to->host.size + 128))
-        return false;
-    size = snprintf((char *)request->data, request->capacity,
-                    "CONNECT %s%.*s%s:%u HTTP/1.1\r\nHost: %s%.*s%s:%u\r\n", literal ? "[" : "", (int)to->host.size,
-                    to->host.data, literal ? "]" : "", (unsigned)to->port, literal ? "[" : "", (int)to->host.size,
-                    to->host.data, literal ? "]" : "", (unsigned)to->port);
-    request->size = (size_t)size;
-    if (client->proxy.credentials.data
-        && !wsi_client_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
-        return false;
-    if (!wsi_buffer_reserve(memory, request, 2))
-        return false;
-    memcpy(request->data + request->size, "\r\n", 2);
-    request->size += 2;
-    return true;
-}
-
-/* Asks the proxy for a tunnel. The request is small and the socket is new: it takes it whole. */
-static void wsi_client_tunnel(wsi_client *client, int descriptor) {
-    wsi_source *source = &client->conn->source;
-    wsi_buffer request = {NULL, 0, 0};
-    ws_span span;
-    bool written = wsi_client_write_connect(client, &request);
-    ptrdiff_t sent = 0;
-    client->phase = WSI_PHASE_TUNNELLING;
-    client->answer.size = client->endpoint.env.interim = 0;
-    source->link.descriptor = descriptor;
-    source->link.kind = WSI_KIND_TUNNEL;
-    wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
-    span.data = request.data;
-    span.size = request.size;
-    if (written)
-        sent = wsi_tcp_write(&source->link, &span, 1);
-    wsi_buffer_free(wsi_client_memory(client), &request);
-    if (!written)
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-    else if (sent != (ptrdiff_t)span.size)
-        wsi_client_proxy_fail(client, "ended the connection");
-    else
-        (void)wsi_conn_poll(client->conn, WS_READ);
-}
-
-/* --- connecting --- */
-
-static wsi_slice wsi_client_peer(const wsi_client *client) {
-    if (client->config.unix_path)
-        return wsi_text_z(client->config.unix_path);
-    return client->proxy.host.data ? client->proxy.authority : client->where.authority;
-}
-
-/* Takes the next address. The time that is left is divided among those that are left. */
-static void wsi_client_connect_next(wsi_client *client, int error) {
-    ws_loop *loop = client->endpoint.loop;
-    wsi_source *source = &client->conn->source;
-    wsi_slice peer = wsi_client_peer(client);
-    client->phase = WSI_PHASE_CONNECTING;
-    while (client->next_address < client->found->count) {
-        uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
-        size_t count = client->found->count - client->next_address;
-        int descriptor = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path)
-                                                  : wsi_platform_connect(&client->found->list[client->next_address]);
-        client->next_address++;
-        if (descriptor < 0) {
-            error = errno;
-            continue;
-        }
-        source->link.descriptor = descriptor;
-        source->link.kind = WSI_KIND_DIAL;
-        if (wsi_poll_set(&loop->poll, source, WS_WRITE)) {
-            wsi_timer_set(loop, &client->endpoint.timer,
-                          client->deadline == UINT64_MAX ? UINT64_MAX : loop->now + left / count);
-            return;
-        }
-        wsi_tcp_close(&source->link);
-        wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
-        return;
-    }
-    wsi_client_fail(client, wsi_platform_say(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
-                                             "cannot connect to %s%.*s: %s",
-                                             client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
-                                             strerror(error)));
-}
-
-static void wsi_client_forget_addresses(wsi_client *client) {
-    wsi_memory_free(wsi_client_memory(client), client->found, sizeof *client->found);
-    client->found = NULL;
-}
-
-/* What came in time may be served late: the next step has its time all the same. */
-static void wsi_client_extend(wsi_client *client) {
-    uint64_t now = wsi_loop_time(client->endpoint.loop);
-    if (now >= client->deadline)
-        client->deadline = wsi_engine_due(now, client->config.connect_ms);
-}
-
-static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
-    int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
-    (void)ready;
-    if (client->conn->broken)
-        return;
-    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-    wsi_client_extend(client);
-    if (error) {
-        wsi_tcp_close(&source->link);
-        wsi_client_connect_next(client, error);
-        return;
-    }
-    source->link.descriptor = -1;
-    wsi_client_forget_addresses(client);
-    if (client->proxy.host.data && !client->config.unix_path)
-        wsi_client_tunnel(client, descriptor);
-    else
-        wsi_client_begin(client, descriptor);
-}
-
-/* --- resolving --- */
-
-static const wsi_url *wsi_client_next_place(const wsi_client *client) {
-    return client->proxy.host.data ? &client->proxy : &client->where;
-}
-
-static void wsi_client_unresolved(wsi_client *client, const char *why) {
-    wsi_slice host = wsi_client_next_place(client)->host;
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
-                                             (int)host.size, host.data, why));
-}
-
-static void wsi_client_join_line(wsi_client *client) {
-    ws_loop *loop = client->endpoint.loop;
-    client->before = loop->line_end;
-    client->behind = NULL;
-    *(client->before ? &client->before->behind : &loop->line) = client;
-    loop->line_end = client;
-    client->in_line = true;
-}
-
-static void wsi_client_leave_line(wsi_client *client) {
-    ws_loop *loop = client->endpoint.loop;
-    if (!client->in_line)
-        return;
-    *(client->before ? &client->before->behind : &loop->line) = client->behind;
-    *(client->behind ? &client->behind->before : &loop->line_end) = client->before;
-    client->in_line = false;
-}
-
-/* A resolver that hangs must not cost a thread for each attempt: there are so many look-ups in a loop, at most one of
-   them for each client, and who finds none free waits in line. */
-static void wsi_client_look_up(wsi_client *client) {
-    ws_loop *loop = client->endpoint.loop;
-    const wsi_url *to = wsi_client_next_place(client);
-    wsi_lookup *lookup = loop->lookups, *end = lookup + WSI_LOOKUPS;
-    while (lookup < end && lookup->source.link.interest)
-        lookup++;
-    if (lookup == end) {
-        wsi_client_join_line(client);
-        return;
-    }
-    memcpy(client->asked, to->host.data, to->host.size);
-    client->asked[to->host.size] = 0;
-    client->asked_port = to->port;
-    lookup->source.link.kind = WSI_KIND_LOOKUP;
-    lookup->source.link.descriptor = wsi_platform_look_up_later(client->asked, (uint16_t)to->port);
-    if (lookup->source.link.descriptor >= 0 && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
-        lookup->client = client;
-        client->lookup = lookup;
-        return;
-    }
-    wsi_tcp_close(&lookup->source.link);
-    wsi_client_unresolved(client, "no descriptor or thread can be had");
-}
-
-/* The answer goes to whichever attempt of the client waits now; if that asks for another name, it asks anew. */
-static void wsi_client_take_answer(wsi_client *client, ptrdiff_t got) {
-    const wsi_url *to = wsi_client_next_place(client);
-    client->lookup = NULL;
-    wsi_client_extend(client);
-    if (!wsi_text_is(to->host, client->asked) || to->port != client->asked_port)
-        wsi_client_look_up(client);
-    else if (got != (ptrdiff_t)sizeof *client->found)
-        wsi_client_unresolved(client, "the look-up was lost");
-    else if (client->found->error || !client->found->count)
-        wsi_client_unresolved(client, gai_strerror(client->found->error));
-    else
-        wsi_client_connect_next(client, 0);
-}
-
-static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_lookup *lookup = (wsi_lookup *)(void *)source;
-    wsi_client *client = lookup->client;
-    bool waits = client && client->phase == WSI_PHASE_RESOLVING && !client->conn->broken;
-    ptrdiff_t got = waits ? wsi_tcp_read(&source->link, (uint8_t *)client->found, sizeof *client->found) : -1;
-    (void)ready;
-    if (got == 0)
-        return;
-    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-    wsi_tcp_close(&source->link);
-    lookup->client = NULL;
-    if (waits)
-        wsi_client_take_answer(client, got);
-    else if (client)
-        client->lookup = NULL;
-    while (loop->line && !source->link.interest) {
-        client = loop->line;
-        wsi_client_leave_line(client);
-        wsi_client_look_up(client);
-    }
-}
-
-/* RFC 6761 6.3: these never leave the machine. */
-static bool wsi_client_is_local(wsi_slice host) {
-    if (host.size && host.data[host.size - 1] == '.')
-        host.size--;
-    if (host.size > 10 && host.data[host.size - 10] == '.')
-        host = wsi_text(host.data + host.size - 9, 9);
-    return wsi_text_is_nocase(host, "localhost");
-}
-
-static void wsi_client_resolve(wsi_client *client) {
-    const wsi_url *to = wsi_client_next_place(client);
-    wsi_addresses *found = client->found;
-    char host[256];
-    memcpy(host, to->host.data, to->host.size);
-    host[to->host.size] = 0;
-    if (client->config.unix_path) {
-        found->count = 1;
-    } else if (wsi_client_is_local(to->host)) {
-        (void)wsi_platform_look_up("127.0.0.1", (uint16_t)to->port, AI_NUMERICHOST, found);
-        (void)wsi_platform_look_up("::1", (uint16_t)to->port, AI_NUMERICHOST, found);
-    } else if (!wsi_platform_look_up(host, (uint16_t)to->port, AI_NUMERICHOST, found)) {
-        client->phase = WSI_PHASE_RESOLVING;
-        wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
-        if (!client->lookup)
-            wsi_client_look_up(client);
-        return;
-    }
-    wsi_client_connect_next(client, 0);
-}
-
-/* --- hops and attempts --- */
-
-/* The TLS of this client; its context is made when it is first needed: a ws: URL may lead to a wss: one. */
-static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, bool now) {
-    ws_error error = WS_OK;
-    if (client->config.transport)
-        return true;
-    if (!client->tls)
-        client->tls = wsi_endpoint_client_tls(client->endpoint.loop, config);
-    if (now || (!client->tls && WSI_TLS_BUILT_IN))
-        error = wsi_tls_complete(client->tls, client->tls ? &client->tls->config : config, false, &client->why);
-    if (error) {
-        client->hopeless = true;
-        wsi_client_fail(client, error);
-        return false;
-    }
-    if (client->tls)
-        client->transport = client->tls->transport;
-    return true;
-}
-
-enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port behind the URL */
-
-/* IPv6 literals are the system's to read. */
-static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
-    const char *problem = wsi_url_parse(url, text);
-    if (!problem && url->authority.data[0] == '[' && !wsi_platform_is_ipv6(url->host.data, url->host.size))
-        return "has no valid IPv6 address";
-    return problem;
-}
-
-/* Reads the URL in place, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455
-   4.1 wants it, without a default port. */
-static const char *wsi_client_read_place(wsi_client *client) {
-    wsi_url *url = &client->where;
-    char *text = (char *)client->place.data, *to;
-    const char *problem = wsi_client_read_url(url, wsi_text(text, client->place.size));
-    bool literal;
-    size_t size = 0;
-    if (problem)
-        return problem;
-    client->place.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
-    to = text + client->place.size;
-    literal = url->authority.data[0] == '[';
-    if (literal)
-        to[size++] = '[';
-    memcpy(to + size, url->host.data, url->host.size);
-    size += url->host.size;
-    if (literal)
-        to[size++] = ']';
-    if (url->port != (url->secure ? 443u : 80u)) {
-        to[size++] = ':';
-        size += wsi_text_decimal(to + size, url->port);
-    }
-    url->authority = wsi_text(to, size);
-    return NULL;
-}
-
-/* Reads the URL that this hop goes to. false: the attempt has failed. */
-static bool wsi_client_go_to(wsi_client *client, wsi_slice url) {
-    const char *problem;
-    client->place.size = 0;
-    if (!wsi_buffer_reserve(wsi_client_memory(client), &client->place, url.size + WSI_CLIENT_AUTHORITY)) {
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-        return false;
-    }
-    memcpy(client->place.data, url.data, url.size);
-    client->place.size = url.size;
-    problem = wsi_client_read_place(client);
-    if (!problem)
-        return true;
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_URL, "the URL %s", problem));
-    return false;
-}
-
-static void wsi_client_hop(wsi_client *client) {
-    ws_loop *loop = client->endpoint.loop;
-    ws_tls_config nothing;
-    memset(&nothing, 0, sizeof nothing);
-    client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
-    client->next_address = 0;
-    if (client->where.secure && !wsi_client_secure(client, &nothing, true))
-        return;
-    if ((client->config.transport || client->where.secure) && !wsi_endpoint_reserve_record(loop)) {
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
-    if (!client->found)
-        client->found = (wsi_addresses *)wsi_memory_new(&loop->memory, sizeof *client->found);
-    if (!client->found) {
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
-    memset(client->found, 0, sizeof *client->found);
-    wsi_client_resolve(client);
-}
-
-static void wsi_client_start(wsi_client *client) {
-    client->redirects = 0;
-    client->bare = client->unwelcome = false;
-    client->why.text[0] = 0;
-    client->phase = WSI_PHASE_RESOLVING;
-    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
-        return;
-    client->credentials = client->where.credentials;
-    if (client->credentials.data) /* place may change: of our own copy */
-        client->credentials.data = client->url + (client->credentials.data - (const char *)client->place.data);
-    wsi_client_hop(client);
-}
-
-/* --- the server's answer --- */
-
-/* Keeps it as texts, each with its zero: status line, headers, body. */
-static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice body) {
-    wsi_buffer *answer = &client->answer;
-    wsi_slice line;
-    uint8_t *to;
-    answer->size = 0;
-    if (!wsi_buffer_reserve(wsi_client_memory(client), answer, head.size + body.size + 1))
-        return false;
-    to = answer->data;
-    for (line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
-        line = wsi_text_trim(line);
-        memcpy(to, line.data, line.size);
-        to += line.size;
-        *to++ = 0;
-    }
-    client->body = (size_t)(to - answer->data);
-    if (body.size)
-        memcpy(to, body.data, body.size);
-    to[body.size] = 0;
-    answer->size = client->body + body.size;
-    return true;
-}
-
-/* The value of the header's first line, or of the first behind `line`; NULL: there is none. */
-static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
-    const char *end;
-    wsi_slice value, found;
-    if (!client->answer.size || client->phase < WSI_PHASE_ASKING)
-        return NULL;
-    end = (const char *)client->answer.data + client->body;
-    if (!line)
-        line = (const char *)client->answer.data; /* the status line */
-    for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
-        value = wsi_text_z(line);
-        if (wsi_http_until(&value, ':', &found) && wsi_text_is_nocase(found, name))
-            return wsi_text_trim(value).data;
-    }
-    return NULL;
-}
-
-/* Takes the framing out of a chunked body (RFC 9112 7.1), as far as it has come and is good. Returns its size. */
-static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
-    size_t from = 0, to = 0, line;
-    uint64_t chunk;
-    while (wsi_http_whole_line(data + from, size - from, WSI_HTTP_CHUNK_LINE, &line) > 0
-           && wsi_http_chunk(wsi_text((const char *)data + from, line - 2), &chunk) && chunk) {
-        size_t here = chunk < size - from - line ? (size_t)chunk : size - from - line;
-        memmove(data + to, data + from + line, here);
-        to += here;
-        from += line + here;
-        if (size - from < 2 || memcmp(data + from, "\r\n", 2) != 0)
-            break;
-        from += 2;
-    }
-    return to;
-}
-
-/* Of what stands behind a refusal's head, only the body stays (RFC 9112 6.3). */
-static void wsi_client_cut_body(wsi_client *client) {
-    uint8_t *body = client->answer.data + client->body;
-    size_t size = client->answer.size - client->body;
-    const char *line = NULL;
-    wsi_slice codings, coding;
-    uint64_t length;
-    bool coded = false, chunked = false;
-    while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
-        for (codings = wsi_text_z(line), coded = true; wsi_text_next(&codings, &coding);)
-            chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
-    if (wsi_http_bare(client->endpoint.env.status))
-        size = 0;
-    else if (chunked)
-        size = wsi_client_unchunk(body, size);
-    else if (!coded && wsi_text_number(wsi_text_z(wsi_client_header(client, "content-length", NULL)), &length))
-        size = length < size ? (size_t)length : size;
-    body[size] = 0;
-    client->answer.size = client->body + size;
-}
-
-/* Whether what belongs to one place may be sent to the other: same host, same port, TLS kept. */
-static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
-    bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
-    return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
-           && (to->secure || !from->secure);
-}
-
-/* Follows a redirect: the next attempt begins when this connection is gone. */
-static ws_error wsi_client_redirect(wsi_client *client) {
-    wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
-    wsi_buffer old = client->place, *place = &client->place;
-    wsi_url from = client->where;
-    const char *problem;
-    if (!location.data || wsi_client_header(client, "location", location.data))
-        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
-                                client->endpoint.env.status);
-    if (client->redirects++ >= client->config.max_redirects)
-        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
-                                client->config.max_redirects);
-    memset(place, 0, sizeof *place);
-    if (!wsi_buffer_reserve(wsi_client_memory(client), place, old.size + location.size + WSI_CLIENT_AUTHORITY)) {
-        *place = old;
-        return WS_ERROR_MEMORY;
-    }
-    place->size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)place->data);
-    problem = wsi_client_read_place(client);
-    if (!problem && from.secure && !client->where.secure && !client->config.allow_wss_to_ws)
-        problem = "would go on in clear, from wss:// to ws:// (see allow_wss_to_ws)";
-    client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
-    client->redirected = !problem;
-    wsi_buffer_free(wsi_client_memory(client), &old);
-    return problem ? wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
-                   : WS_ERROR_REDIRECT;
-}
-
-static void wsi_client_refused(wsi_client *client) {
-    int status = client->endpoint.env.status;
-    bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-    ws_error error;
-    client->unwelcome = status >= 400 && status < 500;
-    wsi_client_cut_body(client);
-    if (redirect && client->config.max_redirects >= 0)
-        error = wsi_client_redirect(client);
-    else
-        error = wsi_platform_say(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
-                                 (const char *)client->answer.data);
-    client->conn->engine.error = (uint8_t)error;
-    wsi_client_fail(client, error);
-}
-
-static void wsi_client_opened(wsi_client *client) {
-    ws_conn *conn = client->conn;
-    const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
-    while (subprotocol && !*subprotocol) /* an empty line is none */
-        subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
-    if (!wsi_conn_keep_texts(conn, wsi_text_z(subprotocol), NULL, 0)) {
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
-    conn->handler = &client->handler;
-    conn->engine.chunks = client->handler.on_chunk != NULL;
-    client->phase = WSI_PHASE_OPEN;
-    wsi_conn_takes(conn);
-    client->opened = client->endpoint.loop->now;
-    wsi_conn_tick(conn);
-    if (client->handler.on_open)
-        client->handler.on_open(conn);
-}
-
-static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
-    wsi_client *client = wsi_client_of(conn);
-    wsi_window *window = &client->endpoint.loop->window;
-    bool open = event->type == WS_EVENT_OPEN;
-    wsi_slice head = wsi_text((const char *)event->message.data, event->message.size);
-    wsi_slice body = wsi_text((const char *)window->base + window->pos, open ? 0 : window->end - window->pos);
-    wsi_window_restore(window);
-    if (!wsi_client_keep_answer(client, head, body))
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-    else if (open)
-        wsi_client_opened(client);
-    else
-        wsi_client_refused(client);
-}
-
-/* --- the end of an attempt --- */
-
-/* A sentence for what happened between us and the server, beginning with its name. */
-static void wsi_client_explain(wsi_client *client) {
-    wsi_slice host = client->where.authority;
-    ws_error error = (ws_error)client->conn->engine.error;
-    const char *problem = client->endpoint.env.problem;
-    wsi_sentence what = client->why;
-    if (client->phase != WSI_PHASE_ASKING || !host.data)
-        return;
-    if (problem)
-        (void)wsi_platform_say(&what, error, "the server's answer %s", problem);
-    else if (!what.text[0] && error == WS_ERROR_TIMEOUT)
-        (void)wsi_platform_say(&what, error, "the server did not answer in time");
-    else if (!what.text[0] && error == WS_ERROR_CLOSED)
-        (void)wsi_platform_say(&what, error, "the server ended the connection instead of answering; ws:// or wss://?");
-    else if (!what.text[0])
-        (void)wsi_platform_say(&what, error, "%s", ws_error_text(error));
-    (void)wsi_platform_say(&client->why, error, "%.*s: %.180s", host.size > 70 ? 70 : (int)host.size, host.data,
-                           what.text);
-}
-
-static void wsi_client_leave(ws_conn *conn) {
-    wsi_client *client = wsi_client_of(conn);
-    wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
-    wsi_client_leave_line(client);
-    wsi_client_forget_addresses(client);
-    if (conn->handler)
-        return;
-    conn->broken = true; /* there was no WebSocket: nothing is to be ended in order */
-    if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
-        return;
-    wsi_client_explain(client);
-    if (client->handler.on_error)
-        client->handler.on_error(conn);
-}
-
-/* Doubles until a connection has lasted; random, so that a thousand clients do not come back at once. */
-static uint64_t wsi_client_next_pause(wsi_client *client) {
-    bool was_open = client->phase == WSI_PHASE_OPEN;
-    uint64_t lasted = client->endpoint.loop->now - client->opened, pause, random = 0;
-    if (was_open && lasted >= client->config.stable_ms)
-        client->pause = 0;
-    pause = client->pause ? (uint64_t)client->pause * 2 : client->config.reconnect_ms;
-    if (pause > client->config.reconnect_max_ms || client->unwelcome
-        || (was_open && client->conn->engine.close_code == WS_CLOSE_POLICY))
-        pause = client->config.reconnect_max_ms;
-    client->pause = (uint32_t)pause;
-    (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* then not random */
-    return pause - random % (pause / 2 + 1);
-}
-
-static bool wsi_client_gone(ws_conn *conn) {
-    wsi_client *client = wsi_client_of(conn);
-    wsi_endpoint *endpoint = &client->endpoint;
-    if (client->redirected && !endpoint->ending) {
-        client->redirected = false;
-        client->phase = WSI_PHASE_RESOLVING;
-        wsi_conn_renew(conn);
-        wsi_client_hop(client);
-        return true;
-    }
-    if (client->blocking && !endpoint->freed)
-        return true;
-    if (endpoint->returns && !endpoint->ending && !client->hopeless) {
-        ws_error error = (ws_error)conn->engine.error;
-        wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
-        wsi_conn_renew(conn);
-        conn->engine.error = (uint8_t)error;
-        client->phase = WSI_PHASE_WAITING;
-        return true;
-    }
-    endpoint->freed = true;
-    return false;
-}
-
-static void wsi_client_fire(wsi_endpoint *endpoint) {
-    wsi_client *client = (wsi_client *)(void *)endpoint;
-    ws_conn *conn = client->conn;
-    switch (client->phase) {
-    case WSI_PHASE_WAITING:
-        conn->engine.error = WS_OK;
-        wsi_client_start(client);
-        break;
-    case WSI_PHASE_RESOLVING:
-        wsi_client_unresolved(client, "no answer in time");
-        break;
-    case WSI_PHASE_CONNECTING:
-        (void)wsi_conn_poll(conn, WS_NONE);
-        wsi_tcp_close(&conn->source.link);
-        wsi_client_connect_next(client, ETIMEDOUT);
-        break;
-    case WSI_PHASE_TUNNELLING: wsi_client_proxy_fail(client, "did not answer in time"); break;
-    default: break;
-    }
-}
-
-/* --- from birth to end --- */
-
-static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
-
-static void wsi_client_release(wsi_endpoint *endpoint) {
-    wsi_client *client = (wsi_client *)(void *)endpoint;
-    wsi_memory *memory = wsi_client_memory(client);
-    size_t i;
-    for (i = 0; i < client->header_count; i++)
-        wsi_memory_free_text(memory, client->headers[i]);
-    wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
-    wsi_memory_free_text(memory, client->url);
-    wsi_memory_free_text(memory, client->subprotocols);
-    wsi_memory_free_text(memory, client->server_name);
-    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.origin);
-    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.proxy);
-    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.unix_path);
-    wsi_buffer_free(memory, &client->place);
-    wsi_buffer_free(memory, &client->answer);
-    wsi_tls_release(client->tls);
-    if (client->lookup)
-        client->lookup->client = NULL;
-    if (client->wire)
-        client->end_wire(client->wire);
-    wsi_memory_free(memory, client, sizeof *client);
-}
-
-static bool wsi_client_copy(wsi_memory *memory, const char *from, char **to) {
-    *to = from ? wsi_memory_copy(memory, from, strlen(from)) : NULL;
-    return *to || !from;
-}
-
-static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
-    wsi_memory *memory = wsi_client_memory(client);
-    size_t count = 0, i;
-    while (headers && headers[count])
-        count++;
-    client->headers = (char **)wsi_memory_new(memory, (count + 1) * sizeof *client->headers);
-    if (!client->headers)
-        return false;
-    client->header_count = count + 1;
-    for (i = 0; i < count; i++)
-        if (!wsi_client_copy(memory, headers[i], &client->headers[i]))
-            return false;
-    return true;
-}
-
-/* Copies what is kept; the strings of the config become ours. */
-static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
-    wsi_memory *memory = wsi_client_memory(client);
-    ws_client_config *config = &client->config;
-    char *origin, *proxy, *path;
-    bool good = wsi_client_copy(memory, given->origin, &origin);
-    config->origin = origin;
-    good = wsi_client_copy(memory, given->proxy, &proxy) && good;
-    config->proxy = proxy;
-    good = wsi_client_copy(memory, given->unix_path, &path) && good;
-    config->unix_path = path;
-    good = wsi_client_copy(memory, given->tls.server_name, &client->server_name) && good;
-    good = wsi_client_copy(memory, url, &client->url) && good;
-    good = wsi_client_copy(memory, given->subprotocols ? given->subprotocols : client->handler.subprotocols,
-                           &client->subprotocols) && good;
-    return wsi_client_copy_headers(client, given->headers) && good;
-}
-
-static void wsi_client_defaults(ws_client_config *config) {
-    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
-    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
-    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
-    if (config->reconnect_max_ms < config->reconnect_ms)
-        config->reconnect_max_ms = config->reconnect_ms;
-    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
-    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
-}
-
-/* What no server needs to be asked for. WS_OK, or what the config gets wrong. */
-static ws_error wsi_client_check(wsi_client *client) {
-    const char *problem;
-    char *const *line;
-    if (!wsi_handshake_offer(client->subprotocols))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT,
-                                "subprotocols are tokens, each once: \"chat, superchat\"");
-    if (!wsi_engine_head_safe(client->config.origin, ' '))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
-    for (line = client->headers; *line; line++)
-        if (!wsi_handshake_own_header(*line))
-            return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
-                                    "is malformed, or part of the handshake itself",
-                                    (unsigned)(line - client->headers + 1));
-    if (client->server_name && !wsi_url_host(wsi_text_z(client->server_name), strchr(client->server_name, ':') != NULL))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "tls.server_name is no host's name");
-    if (client->config.transport && !wsi_endpoint_carries(&client->transport))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
-    if (!client->config.proxy)
-        return WS_OK;
-    problem = wsi_client_read_url(&client->proxy, wsi_text_z(client->config.proxy));
-    if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
-        problem = "has another scheme than http";
-    return problem ? wsi_platform_say(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
-}
-
-/* The client's own functions, and its connection. */
-static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_client_config *config) {
-    wsi_endpoint *endpoint = &client->endpoint;
-    endpoint->loop = loop;
-    endpoint->handshake = wsi_client_handshake;
-    endpoint->leave = wsi_client_leave;
-    endpoint->gone = wsi_client_gone;
-    endpoint->stop = wsi_client_stop;
-    endpoint->release = wsi_client_release;
-    endpoint->fire = wsi_client_fire;
-    endpoint->why = &client->why;
-    loop->ready[WSI_KIND_DIAL] = wsi_client_connected;
-    loop->ready[WSI_KIND_TUNNEL] = wsi_client_tunnelled;
-    loop->ready[WSI_KIND_LOOKUP] = wsi_client_resolved;
-    if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
-        return false;
-    wsi_endpoint_link(endpoint);
-    client->conn = wsi_conn_new(endpoint);
-    return client->conn != NULL;
-}
-
-/* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
-static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handler *handler,
-                                  const ws_client_config *given) {
-    wsi_client *client = (wsi_client *)wsi_memory_new(&loop->memory, sizeof *client);
-    ws_client_config config;
-    memset(&config, 0, sizeof config);
-    if (given)
-        config = *given;
-    if (!client)
-        return NULL;
-    (void)wsi_loop_time(loop);
-    client->config = config;
-    client->handler = *handler;
-    wsi_client_defaults(&client->config);
-    if (config.transport)
-        client->transport = *config.transport;
-    client->config.origin = client->config.proxy = client->config.unix_path = NULL;
-    client->config.subprotocols = NULL; /* kept elsewhere, as our own */
-    client->config.headers = NULL;
-    client->config.transport = config.transport ? &client->transport : NULL;
-    memset(&client->config.tls, 0, sizeof client->config.tls);
-    client->endpoint.env.deflate = config.deflate.off ? NULL : &client->config.deflate;
-    if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
-        return client;
-    if (client->conn)
-        wsi_conn_free(client->conn);
-    if (client->endpoint.timer.kind == WSI_TIMER_ENDPOINT) { /* it is linked */
-        client->endpoint.freed = true;
-        wsi_endpoint_retire(&client->endpoint);
-    } else {
-        wsi_memory_free(&loop->memory, client, sizeof *client);
-    }
-    return NULL;
-}
-
-/* Begins the first attempt, if the config allows any. */
-static void wsi_client_launch(wsi_client *client, const ws_client_config *config) {
-    ws_loop *loop = client->endpoint.loop;
-    ws_error error = loop->error ? loop->error : wsi_client_check(client);
-    client->phase = WSI_PHASE_RESOLVING;
-    client->hopeless = true;
-    if (error) {
-        wsi_client_fail(client, error);
-        return;
-    }
-    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
-        return;
-    if (config && !wsi_tls_is_default(&config->tls)
-        && !wsi_client_secure(client, &config->tls, client->where.secure || (WSI_TLS_BUILT_IN && config->tls.ssl_ctx)))
-        return;
-    client->hopeless = false;
-    wsi_client_start(client);
-}
-
-WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
-    bool good = loop && handler && url && !loop->shutting && !loop->freeing;
-    wsi_client *client = good ? wsi_client_new(loop, url, handler, config) : NULL;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!client)
-        return NULL;
-    client->conn->user = handler->user;
-    client->endpoint.returns = client->config.reconnect_ms > 0;
-    wsi_client_launch(client, config);
-    return client->conn;
-}
-
-WS_API int ws_status(const ws_conn *conn) {
-    return conn && wsi_conn_is_client(conn) ? conn->engine.env->status : 0;
-}
-
-WS_API const char *ws_header(const ws_conn *conn, const char *name) {
-    return conn && name && wsi_conn_is_client(conn) ? wsi_client_header(wsi_client_of(conn), name, NULL) : NULL;
-}
-
-WS_API const char *ws_body(const ws_conn *conn) {
-    const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
-    return client && client->answer.size && client->phase >= WSI_PHASE_ASKING
-               ? (const char *)client->answer.data + client->body : "";
-}
-
-/* --- blocking --- */
-
-static void wsi_client_round(wsi_client *client, uint32_t milliseconds) {
-    (void)ws_run_once(client->endpoint.loop, milliseconds);
-}
-
-/* The next event in the window. false: there is none, and the window is closed. */
-static bool wsi_client_next(wsi_client *client, ws_event *event) {
-    ws_conn *conn = client->conn;
-    ws_loop *loop = client->endpoint.loop;
-    while (conn->filled) {
-        while (!conn->broken && wsi_engine_next(&conn->engine, &loop->window, event)) {
-            if (event->type != WS_EVENT_MESSAGE)
-                wsi_conn_event(conn, event);
-            if (event->type == WS_EVENT_MESSAGE || event->type == WS_EVENT_OPEN)
-                return true;
-        }
-        wsi_conn_leave_window(loop, conn, false);
-        conn->filled = conn->source.link.pending && !conn->broken && !conn->is_doomed
-                       && wsi_conn_fill(loop, conn, false);
-    }
-    wsi_conn_interest(conn);
-    return false;
-}
-
-/* A loop that failed takes its connection along. */
-static bool wsi_client_lives(wsi_client *client) {
-    ws_error error = client->endpoint.loop->error;
-    if (error)
-        (void)wsi_engine_end(&client->conn->engine, error, WS_CLOSE_BROKEN);
-    return !error && !client->conn->over;
-}
-
-/* Waits for a message. false: the connection has ended, or the time is up and a look behind that found nothing. */
-static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t milliseconds) {
-    ws_conn *conn = client->conn;
-    ws_loop *loop = client->endpoint.loop;
-    uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
-    unsigned looks = 0;
-    while (wsi_client_lives(client)) {
-        if (conn->filled && wsi_client_next(client, event)) {
-            wsi_conn_flush(conn);
-            return true;
-        }
-        now = loop->clock(loop->clock_user);
-        if (looks && (!loop->found || looks > WSI_LOOKS))
-            return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
-        looks += now >= end;
-        client->wait(client, conn->is_doomed || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
-    }
-    return false;
-}
-
-/* What the program sent leaves; when it closes, the peer's close is waited for. */
-static bool wsi_client_sent(ws_conn *conn, bool closing) {
-    wsi_client *client = wsi_client_of(conn);
-    ws_event event;
-    wsi_conn_flush(conn);
-    while (!closing && conn->blocked && !conn->is_doomed && wsi_client_lives(client))
-        client->wait(client, WS_OFF);
-    while (closing && wsi_client_lives(client))
-        (void)wsi_client_pull(client, &event, WS_OFF);
-    while (closing && (conn->source.link.session || conn->source.link.descriptor >= 0)
-           && !client->endpoint.loop->error)
-        client->wait(client, WS_OFF); /* for the end of the transport, too: close_ms at most */
-    return closing || !conn->broken;
-}
-
-/* Makes a client one of a loop of its own. */
-static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char *url,
-                                           const ws_client_config *config) {
-    ws_loop *loop = wsi_loop_new(own, false);
-    ws_handler nothing;
-    wsi_client *client;
-    memset(&nothing, 0, sizeof nothing);
-    client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
-    if (!client) {
-        ws_loop_free(loop);
-        return NULL;
-    }
-    client->blocking = client->endpoint.pulls = true;
-    client->endpoint.sent = wsi_client_sent;
-    client->wait = wsi_client_round;
-    return client;
-}
-
-/* Waits until it is open or has failed. */
-static ws_conn *wsi_client_await(wsi_client *client) {
-    ws_conn *conn = client->conn;
-    ws_event event;
-    while (wsi_client_lives(client) && client->phase != WSI_PHASE_OPEN) {
-        if (conn->filled && wsi_client_next(client, &event))
-            break;
-        client->wait(client, conn->is_doomed ? 0 : WS_OFF);
-    }
-    return conn;
-}
-
-WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
-    ws_loop_config own;
-    wsi_client *client;
-    memset(&own, 0, sizeof own);
-    if (config)
-        own.allocator = config->allocator;
-    client = wsi_client_new_blocking(&own, url ? url : "", config);
-    if (!client)
-        return NULL;
-    wsi_client_launch(client, config);
-    return wsi_client_await(client);
-}
-
-WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds) {
-    ws_event event;
-    if (!conn || !message || !wsi_conn_endpoint(conn)->pulls)
-        return conn && wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
-    memset(message, 0, sizeof *message);
-    if (!wsi_client_pull(wsi_client_of(conn), &event, milliseconds))
-        return false;
-    *message = event.message;
-    return true;
-}
-
-WS_API bool ws_receive(ws_conn *conn, ws_message *message) {
-    return conn && ws_receive_within(conn, message, wsi_conn_endpoint(conn)->pulls
-                                                        ? wsi_client_of(conn)->config.receive_ms : 0);
-}
-
-WS_API void ws_free(ws_conn *conn) {
-    wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
-    if (!conn || !endpoint->pulls)
-        return;
-    (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
-    endpoint->freed = true;
-    ws_loop_free(endpoint->loop);
-}
 
 /*
 >> FORWARD ================================================================================
@@ -13328,208 +11968,9 @@ static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_
 }
 
 /*
->> SESSION ================================================================================
-   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
-   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
-   TLS.
-*/
-
-#ifndef WS_NO_JSON
-
-enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
-
-typedef struct wsi_sessions { /* of one server */
-    char *keys;       /* each with its zero, an empty one at the end */
-    size_t keys_size;
-    char *cookie;
-    uint32_t seconds;
-    bool secure;
-    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
-    void *hmac_user;
-} wsi_sessions;
-
-/* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
-static size_t wsi_session_encode(char *out, const void *data, size_t size) {
-    size_t written = wsi_text_base64(out, (const uint8_t *)data, size), i;
-    for (i = 0; i < written; i++)
-        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
-    return written - (3 - size % 3) % 3;
-}
-
-static int wsi_session_digit(char c) {
-    const char *at;
-    if (c == '-' || c == '_')
-        return c == '-' ? 62 : 63;
-    at = c && c != '+' && c != '/' ? strchr(wsi_text_alphabet, c) : NULL;
-    return at ? (int)(at - wsi_text_alphabet) : -1;
-}
-
-/* Decodes it into out, which has room for as much; -1: malformed, loose bits included. */
-static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
-    uint32_t bits = 0;
-    unsigned count = 0;
-    size_t i, size = 0;
-    for (i = 0; i < text.size; i++) {
-        int digit = wsi_session_digit(text.data[i]);
-        if (digit < 0)
-            return -1;
-        bits = bits << 6 | (uint32_t)digit;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[size++] = (uint8_t)(bits >> count);
-        }
-    }
-    return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
-}
-
-/* Takes as long whatever is in them. */
-static bool wsi_session_same(const char *a, const char *b, size_t size) {
-    unsigned different = 0;
-    size_t i;
-    for (i = 0; i < size; i++)
-        different |= (unsigned)(a[i] ^ b[i]);
-    return !different;
-}
-
-/* Writes the 43 characters that sign the text. */
-static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
-    uint8_t mac[32];
-    char encoded[48];
-    if (!sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac))
-        return false;
-    memcpy(out, encoded, wsi_session_encode(encoded, mac, sizeof mac));
-    return true;
-}
-
-/* Appends "name=JSON.time.signature". */
-static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
-                              uint64_t now) {
-    size_t name = strlen(sessions->cookie), from = out->size;
-    char *to;
-    if (!wsi_buffer_reserve(memory, out, name + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
-        return false;
-    to = (char *)out->data + from;
-    memcpy(to, sessions->cookie, name);
-    to += name;
-    *to++ = '=';
-    to += wsi_session_encode(to, json.data, json.size);
-    *to++ = '.';
-    to += wsi_text_decimal(to, now);
-    if (!wsi_session_sign(sessions, sessions->keys, out->data + from, (size_t)(to - (char *)out->data) - from, to + 1))
-        return false;
-    *to = '.';
-    out->size = (size_t)(to - (char *)out->data) + 1 + WSI_SESSION_MAC;
-    return true;
-}
-
-static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
-    const char *key;
-    char wanted[WSI_SESSION_MAC];
-    for (key = sessions->keys; *key; key += strlen(key) + 1)
-        if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
-            && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
-            return true;
-    return false;
-}
-
-/* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
-static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice value,
-                             uint64_t now) {
-    size_t name = strlen(sessions->cookie);
-    wsi_slice text = value, json;
-    uint64_t time;
-    ptrdiff_t size;
-    if (value.size < WSI_SESSION_MAC + 4 || !wsi_buffer_reserve(memory, out, name + 1 + value.size))
-        return false;
-    text.size -= WSI_SESSION_MAC + 1;
-    memcpy(out->data, sessions->cookie, name);
-    out->data[name] = '=';
-    memcpy(out->data + name + 1, value.data, text.size);
-    if (text.data[text.size] != '.'
-        || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
-                               text.data + text.size + 1))
-        return false;
-    if (!wsi_http_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
-        return false;
-    size = wsi_session_decode(out->data, json);
-    if (size < 0 || !ws_json_valid(out->data, (size_t)size))
-        return false;
-    out->size = (size_t)size;
-    out->data[size] = 0;
-    return true;
-}
-
-static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
-    if (!sessions)
-        return;
-    wsi_memory_free(memory, sessions->keys, sessions->keys_size);
-    wsi_memory_free_text(memory, sessions->cookie);
-    wsi_memory_free(memory, sessions, sizeof *sessions);
-}
-
-static bool wsi_session_keep_keys(wsi_memory *memory, wsi_sessions *sessions, const char *const *keys) {
-    size_t size = 1, i;
-    char *to;
-    for (i = 0; keys[i]; i++)
-        size += strlen(keys[i]) + 1;
-    sessions->keys = to = (char *)wsi_memory_new(memory, size);
-    sessions->keys_size = to ? size : 0;
-    for (i = 0; to && keys[i]; to += strlen(keys[i]) + 1, i++)
-        memcpy(to, keys[i], strlen(keys[i]));
-    return sessions->keys != NULL;
-}
-
-static bool wsi_session_sensible(const ws_session_config *config) {
-    const char *const *key;
-    if (!config || !config->keys || !config->keys[0]
-        || (config->cookie && !wsi_text_token(wsi_text_z(config->cookie))))
-        return false;
-    for (key = config->keys; *key; key++)
-        if (strlen(*key) < WSI_SESSION_KEY)
-            return false;
-    return true;
-}
-
-static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, ws_error *error) {
-    const char *cookie = config && config->cookie ? config->cookie : "session";
-    wsi_sessions *sessions = NULL;
-    uint8_t mac[32];
-    *error = WS_ERROR_ARGUMENT;
-    if (!wsi_session_sensible(config))
-        return NULL;
-    *error = WS_ERROR_MEMORY;
-    sessions = (wsi_sessions *)wsi_memory_new(memory, sizeof *sessions);
-    if (!sessions)
-        return NULL;
-    sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
-    sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
-    sessions->secure = config->secure;
-    sessions->hmac = config->hmac ? config->hmac : wsi_tls_hmac;
-    sessions->hmac_user = config->hmac_user;
-    if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
-        *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
-        if (sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
-            *error = WS_OK;
-            return sessions;
-        }
-    }
-    wsi_session_free(memory, sessions);
-    return NULL;
-}
-
-#else
-
-static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memory, (void)none; }
-
-#endif /* WS_NO_JSON */
-
-/*
->> SERVER =================================================================================
-   Rooms, routes, pages, files, requests with their hooks and handlers, listening. Calls MEMORY, TEXT, UTF8, PRINT,
-   JSON, HTTP, HANDSHAKE, FRAME, PERMESSAGE, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, CONNECTION, FORWARD, SESSION.
-   Prefixes: wsi_server_, wsi_room_, wsi_route_, wsi_files_, wsi_request_, wsi_kept_ (a request that
-   outlives its callback). Every request passes wsi_server_request.
+>> ROOMS ==================================================================================
+   Rooms, their members, and broadcasts. Calls MEMORY, FRAME, PERMESSAGE, ENGINE, LOOP, QUEUE, SEND, LIFE. Prefixes:
+   wsi_room_, wsi_server_.
 */
 
 enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100, WSI_CHARSET = 1024 };
@@ -13957,56 +12398,11 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
     return server && wsi_server_broadcast(server, room, NULL, message) == WS_OK;
 }
 
-#ifndef WS_NO_JSON
-/* One of server and sender may be NULL. */
-static bool wsi_server_broadcast_printed(ws_server *server, ws_conn *sender, const char *room,
-                                         wsi_print_function *print, const char *format, va_list arguments) {
-    ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
-    ws_message message;
-    ws_error error = wsi_conn_print(loop, &message, print, format, arguments);
-    if (!error)
-        error = server ? wsi_server_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
-    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
-}
-
-WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = sender
-           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_json_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = sender
-           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_html_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-#endif
+/*
+>> ROUTES =================================================================================
+   Patterns of paths, and what is served there. Calls MEMORY, TEXT, HTTP, ENGINE, PLATFORM, LOOP, ROOMS.
+   Prefixes: wsi_route_, wsi_server_.
+*/
 
 /* --- routes --- */
 
@@ -14361,6 +12757,12 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
     return ws_http_from(server, NULL, methods, pattern, function, user);
 }
 
+/*
+>> REQUEST ================================================================================
+   What stands in a request, what is answered to it, and those that are kept for later. Calls MEMORY, TEXT, HTTP,
+   HANDSHAKE, ENGINE, QUEUE, SEND, LIFE, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its callback).
+*/
+
 /* --- requests: what stands in them --- */
 
 typedef enum wsi_stage {
@@ -14565,22 +12967,6 @@ WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer) {
     return wsi_request_digits(slice, 0, UINT64_MAX, integer);
 }
 
-#ifndef WS_NO_JSON
-WS_API bool ws_slice_number(ws_slice slice, double *number) {
-    bool negative = slice.size && slice.data[0] == '-';
-    double value;
-    if (negative)
-        slice.data++, slice.size--;
-    while (slice.size > 1 && slice.data[0] == '0' && wsi_text_digit(slice.data[1]))
-        slice.data++, slice.size--;
-    if (!slice.size || !wsi_text_digit(slice.data[0]) || !wsi_text_digit(slice.data[slice.size - 1])
-        || !ws_json_as_number(ws_json_parse(slice.data, slice.size), &value))
-        return false;
-    *number = negative ? -value : value;
-    return true;
-}
-#endif
-
 WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     wsi_hook *hook;
     if (!server)
@@ -14713,36 +13099,6 @@ WS_API bool ws_redirect(ws_request *request, const char *location) {
     return wsi_request_answer(request, 303, headers, NULL, NULL, 0);
 }
 
-#ifndef WS_NO_JSON
-static bool wsi_request_printed(ws_request *request, int status, const char *type, wsi_print_function *print,
-                                const char *format, va_list arguments) {
-    ws_message message;
-    if (!wsi_request_open(request))
-        return false;
-    if (wsi_conn_print(request->server->endpoint.loop, &message, print, format, arguments))
-        return wsi_request_fail(request);
-    return wsi_request_answer(request, status, NULL, type, message.data, message.size);
-}
-
-WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
-    va_list arguments;
-    bool replied;
-    va_start(arguments, format);
-    replied = wsi_request_printed(request, status, "application/json", wsi_json_write, format, arguments);
-    va_end(arguments);
-    return replied;
-}
-
-WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
-    va_list arguments;
-    bool replied;
-    va_start(arguments, format);
-    replied = wsi_request_printed(request, status, "text/html", wsi_html_write, format, arguments);
-    va_end(arguments);
-    return replied;
-}
-#endif
-
 /* cookie-octet of RFC 6265 4.1.1. */
 static bool wsi_request_cookie_value(const char *text) {
     for (; *text; text++)
@@ -14780,104 +13136,6 @@ WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *val
     wsi_buffer_free(wsi_server_memory(request->server), &pair);
     return set;
 }
-
-/* --- requests: sessions --- */
-
-#ifndef WS_NO_JSON
-WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
-    ws_error error;
-    wsi_sessions *sessions;
-    if (!server)
-        return false;
-    sessions = wsi_session_new(wsi_server_memory(server), config, &error);
-    if (!sessions)
-        return wsi_loop_fail(server->endpoint.loop, error);
-    wsi_session_free(wsi_server_memory(server), server->sessions);
-    server->sessions = sessions;
-    return true;
-}
-
-WS_API ws_message ws_session(ws_request *request) {
-    ws_message session = {NULL, 0, WS_TEXT};
-    const wsi_sessions *sessions = request ? request->server->sessions : NULL;
-    if (!sessions)
-        return session;
-    if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
-        wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
-        request->has_session = true;
-        while (!request->session.size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
-            if (!wsi_session_read(sessions, wsi_server_memory(request->server), &request->session, cookie,
-                                  wsi_server_time(request->server)))
-                request->session.size = 0;
-    }
-    session.data = request->session.size ? request->session.data : NULL;
-    session.size = request->session.size;
-    return session;
-}
-
-WS_API ws_message ws_conn_session(const ws_conn *conn) {
-    ws_message session = {NULL, 0, WS_TEXT};
-    wsi_slice pattern, found;
-    const char *text;
-    if (!conn || !conn->texts || !conn->handler || wsi_conn_is_client(conn) || !wsi_server_of(conn)->sessions)
-        return session;
-    pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
-    text = conn->texts->text + strlen(conn->texts->text) + 1;
-    while (wsi_http_until(&pattern, '{', &found))
-        text += strlen(text) + 1;
-    if (text >= conn->texts->text + conn->texts->size - sizeof *conn->texts + 1)
-        return session; /* opened before there were sessions */
-    session.size = strlen(text);
-    session.data = session.size ? (const uint8_t *)text : NULL;
-    return session;
-}
-
-static bool wsi_request_set_session(ws_request *request, const char *format, va_list arguments) {
-    const wsi_sessions *sessions = request->server->sessions;
-    wsi_buffer pair = {NULL, 0, 0};
-    ws_message json = {NULL, 0, WS_TEXT};
-    bool set = !format || !wsi_conn_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments);
-    if (!set || json.size > WSI_SESSION_MAX)
-        return false;
-    if (format)
-        set = wsi_session_write(sessions, wsi_server_memory(request->server), &pair,
-                                wsi_text((const char *)json.data, json.size), wsi_server_time(request->server));
-    else
-        set = wsi_request_text(request, &pair, sessions->cookie) && wsi_request_text(request, &pair, "=");
-    set = set && wsi_request_set_cookie(request, wsi_text((const char *)pair.data, pair.size),
-                                        format ? (int64_t)sessions->seconds : -1, sessions->secure);
-    wsi_buffer_free(wsi_server_memory(request->server), &pair);
-    return set;
-}
-
-WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
-    va_list arguments;
-    bool set;
-    va_start(arguments, format);
-    set = wsi_request_open(request) && request->server->sessions
-          && wsi_request_set_session(request, format, arguments);
-    va_end(arguments);
-    return set;
-}
-
-/* What an opened connection keeps of it: one value behind the parameters. */
-static void wsi_request_keep_session(ws_request *request) {
-    ws_message session = ws_session(request);
-    if (request->server->sessions)
-        request->values[request->count++] = wsi_text((const char *)session.data, session.size);
-}
-
-static bool wsi_request_is_json(const ws_request *request) {
-    wsi_slice type = wsi_request_media_type(request);
-    bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
-    return !(suffix || wsi_text_is_nocase(type, "application/json"))
-           || ws_json_valid(request->body.data, request->body.size);
-}
-#else
-static void wsi_request_keep_session(ws_request *request) { (void)request; }
-
-static bool wsi_request_is_json(const ws_request *request) { return request != NULL; }
-#endif
 
 /* --- requests that are kept --- */
 
@@ -15022,6 +13280,447 @@ static void wsi_server_abandon(ws_conn *conn) {
         wsi_engine_status(&conn->engine, &wsi_conn_loop(conn)->window, stage == WSI_KEPT ? 503 : status);
     wsi_kept_free(kept);
 }
+
+/*
+>> FORMATTED ==============================================================================
+   JSON and HTML by a printf-style format, sent, broadcast, answered. Calls PRINT, JSON, LIFE, ROOMS, REQUEST.
+   Prefixes: those of whose calls they are.
+*/
+
+#ifndef WS_NO_JSON
+
+/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
+static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
+                               va_list arguments) {
+    ws_error error = WS_ERROR_ARGUMENT;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (loop->printed.capacity > WSI_ARENA) /* once it was large */
+        wsi_buffer_free(&loop->memory, &loop->printed);
+    loop->printed.size = 0;
+    if (format)
+        error = print(&loop->memory, &loop->printed, format, arguments);
+    message->data = loop->printed.data;
+    message->size = loop->printed.size;
+    message->type = WS_TEXT;
+    return error;
+}
+
+static bool wsi_conn_send_printed(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
+    ws_message message;
+    ws_error error = wsi_conn_print(wsi_conn_loop(conn), &message, print, format, arguments);
+    return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
+}
+
+WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = conn && wsi_conn_send_printed(conn, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = conn && wsi_conn_send_printed(conn, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+/* One of server and sender may be NULL. */
+static bool wsi_server_broadcast_printed(ws_server *server, ws_conn *sender, const char *room,
+                                         wsi_print_function *print, const char *format, va_list arguments) {
+    ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
+    ws_message message;
+    ws_error error = wsi_conn_print(loop, &message, print, format, arguments);
+    if (!error)
+        error = server ? wsi_server_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
+    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
+}
+
+WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = sender
+           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = sender
+           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+static bool wsi_request_printed(ws_request *request, int status, const char *type, wsi_print_function *print,
+                                const char *format, va_list arguments) {
+    ws_message message;
+    if (!wsi_request_open(request))
+        return false;
+    if (wsi_conn_print(request->server->endpoint.loop, &message, print, format, arguments))
+        return wsi_request_fail(request);
+    return wsi_request_answer(request, status, NULL, type, message.data, message.size);
+}
+
+WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
+    va_list arguments;
+    bool replied;
+    va_start(arguments, format);
+    replied = wsi_request_printed(request, status, "application/json", wsi_json_write, format, arguments);
+    va_end(arguments);
+    return replied;
+}
+
+WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
+    va_list arguments;
+    bool replied;
+    va_start(arguments, format);
+    replied = wsi_request_printed(request, status, "text/html", wsi_html_write, format, arguments);
+    va_end(arguments);
+    return replied;
+}
+
+WS_API bool ws_slice_number(ws_slice slice, double *number) {
+    bool negative = slice.size && slice.data[0] == '-';
+    double value;
+    if (negative)
+        slice.data++, slice.size--;
+    while (slice.size > 1 && slice.data[0] == '0' && wsi_text_digit(slice.data[1]))
+        slice.data++, slice.size--;
+    if (!slice.size || !wsi_text_digit(slice.data[0]) || !wsi_text_digit(slice.data[slice.size - 1])
+        || !ws_json_as_number(ws_json_parse(slice.data, slice.size), &value))
+        return false;
+    *number = negative ? -value : value;
+    return true;
+}
+
+#endif
+
+/*
+>> SESSION ================================================================================
+   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
+   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
+   TLS, REQUEST, FORMATTED.
+*/
+
+#ifndef WS_NO_JSON
+
+enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
+
+typedef struct wsi_sessions { /* of one server */
+    char *keys;       /* each with its zero, an empty one at the end */
+    size_t keys_size;
+    char *cookie;
+    uint32_t seconds;
+    bool secure;
+    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+    void *hmac_user;
+} wsi_sessions;
+
+/* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
+static size_t wsi_session_encode(char *out, const void *data, size_t size) {
+    size_t written = wsi_text_base64(out, (const uint8_t *)data, size), i;
+    for (i = 0; i < written; i++)
+        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
+    return written - (3 - size % 3) % 3;
+}
+
+static int wsi_session_digit(char c) {
+    const char *at;
+    if (c == '-' || c == '_')
+        return c == '-' ? 62 : 63;
+    at = c && c != '+' && c != '/' ? strchr(wsi_text_alphabet, c) : NULL;
+    return at ? (int)(at - wsi_text_alphabet) : -1;
+}
+
+/* Decodes it into out, which has room for as much; -1: malformed, loose bits included. */
+static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t i, size = 0;
+    for (i = 0; i < text.size; i++) {
+        int digit = wsi_session_digit(text.data[i]);
+        if (digit < 0)
+            return -1;
+        bits = bits << 6 | (uint32_t)digit;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            out[size++] = (uint8_t)(bits >> count);
+        }
+    }
+    return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
+}
+
+/* Takes as long whatever is in them. */
+static bool wsi_session_same(const char *a, const char *b, size_t size) {
+    unsigned different = 0;
+    size_t i;
+    for (i = 0; i < size; i++)
+        different |= (unsigned)(a[i] ^ b[i]);
+    return !different;
+}
+
+/* Writes the 43 characters that sign the text. */
+static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
+    uint8_t mac[32];
+    char encoded[48];
+    if (!sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac))
+        return false;
+    memcpy(out, encoded, wsi_session_encode(encoded, mac, sizeof mac));
+    return true;
+}
+
+/* Appends "name=JSON.time.signature". */
+static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
+                              uint64_t now) {
+    size_t name = strlen(sessions->cookie), from = out->size;
+    char *to;
+    if (!wsi_buffer_reserve(memory, out, name + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
+        return false;
+    to = (char *)out->data + from;
+    memcpy(to, sessions->cookie, name);
+    to += name;
+    *to++ = '=';
+    to += wsi_session_encode(to, json.data, json.size);
+    *to++ = '.';
+    to += wsi_text_decimal(to, now);
+    if (!wsi_session_sign(sessions, sessions->keys, out->data + from, (size_t)(to - (char *)out->data) - from, to + 1))
+        return false;
+    *to = '.';
+    out->size = (size_t)(to - (char *)out->data) + 1 + WSI_SESSION_MAC;
+    return true;
+}
+
+static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
+    const char *key;
+    char wanted[WSI_SESSION_MAC];
+    for (key = sessions->keys; *key; key += strlen(key) + 1)
+        if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
+            && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
+            return true;
+    return false;
+}
+
+/* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
+static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice value,
+                             uint64_t now) {
+    size_t name = strlen(sessions->cookie);
+    wsi_slice text = value, json;
+    uint64_t time;
+    ptrdiff_t size;
+    if (value.size < WSI_SESSION_MAC + 4 || !wsi_buffer_reserve(memory, out, name + 1 + value.size))
+        return false;
+    text.size -= WSI_SESSION_MAC + 1;
+    memcpy(out->data, sessions->cookie, name);
+    out->data[name] = '=';
+    memcpy(out->data + name + 1, value.data, text.size);
+    if (text.data[text.size] != '.'
+        || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
+                               text.data + text.size + 1))
+        return false;
+    if (!wsi_http_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
+        return false;
+    size = wsi_session_decode(out->data, json);
+    if (size < 0 || !ws_json_valid(out->data, (size_t)size))
+        return false;
+    out->size = (size_t)size;
+    out->data[size] = 0;
+    return true;
+}
+
+static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
+    if (!sessions)
+        return;
+    wsi_memory_free(memory, sessions->keys, sessions->keys_size);
+    wsi_memory_free_text(memory, sessions->cookie);
+    wsi_memory_free(memory, sessions, sizeof *sessions);
+}
+
+static bool wsi_session_keep_keys(wsi_memory *memory, wsi_sessions *sessions, const char *const *keys) {
+    size_t size = 1, i;
+    char *to;
+    for (i = 0; keys[i]; i++)
+        size += strlen(keys[i]) + 1;
+    sessions->keys = to = (char *)wsi_memory_new(memory, size);
+    sessions->keys_size = to ? size : 0;
+    for (i = 0; to && keys[i]; to += strlen(keys[i]) + 1, i++)
+        memcpy(to, keys[i], strlen(keys[i]));
+    return sessions->keys != NULL;
+}
+
+static bool wsi_session_sensible(const ws_session_config *config) {
+    const char *const *key;
+    if (!config || !config->keys || !config->keys[0]
+        || (config->cookie && !wsi_text_token(wsi_text_z(config->cookie))))
+        return false;
+    for (key = config->keys; *key; key++)
+        if (strlen(*key) < WSI_SESSION_KEY)
+            return false;
+    return true;
+}
+
+static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, ws_error *error) {
+    const char *cookie = config && config->cookie ? config->cookie : "session";
+    wsi_sessions *sessions = NULL;
+    uint8_t mac[32];
+    *error = WS_ERROR_ARGUMENT;
+    if (!wsi_session_sensible(config))
+        return NULL;
+    *error = WS_ERROR_MEMORY;
+    sessions = (wsi_sessions *)wsi_memory_new(memory, sizeof *sessions);
+    if (!sessions)
+        return NULL;
+    sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
+    sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
+    sessions->secure = config->secure;
+    sessions->hmac = config->hmac ? config->hmac : wsi_tls_hmac;
+    sessions->hmac_user = config->hmac_user;
+    if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
+        *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
+        if (sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
+            *error = WS_OK;
+            return sessions;
+        }
+    }
+    wsi_session_free(memory, sessions);
+    return NULL;
+}
+
+#else
+
+static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memory, (void)none; }
+
+#endif /* WS_NO_JSON */
+
+/* --- requests: sessions --- */
+
+#ifndef WS_NO_JSON
+WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
+    ws_error error;
+    wsi_sessions *sessions;
+    if (!server)
+        return false;
+    sessions = wsi_session_new(wsi_server_memory(server), config, &error);
+    if (!sessions)
+        return wsi_loop_fail(server->endpoint.loop, error);
+    wsi_session_free(wsi_server_memory(server), server->sessions);
+    server->sessions = sessions;
+    return true;
+}
+
+WS_API ws_message ws_session(ws_request *request) {
+    ws_message session = {NULL, 0, WS_TEXT};
+    const wsi_sessions *sessions = request ? request->server->sessions : NULL;
+    if (!sessions)
+        return session;
+    if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
+        wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
+        request->has_session = true;
+        while (!request->session.size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
+            if (!wsi_session_read(sessions, wsi_server_memory(request->server), &request->session, cookie,
+                                  wsi_server_time(request->server)))
+                request->session.size = 0;
+    }
+    session.data = request->session.size ? request->session.data : NULL;
+    session.size = request->session.size;
+    return session;
+}
+
+WS_API ws_message ws_conn_session(const ws_conn *conn) {
+    ws_message session = {NULL, 0, WS_TEXT};
+    wsi_slice pattern, found;
+    const char *text;
+    if (!conn || !conn->texts || !conn->handler || wsi_conn_is_client(conn) || !wsi_server_of(conn)->sessions)
+        return session;
+    pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
+    text = conn->texts->text + strlen(conn->texts->text) + 1;
+    while (wsi_http_until(&pattern, '{', &found))
+        text += strlen(text) + 1;
+    if (text >= conn->texts->text + conn->texts->size - sizeof *conn->texts + 1)
+        return session; /* opened before there were sessions */
+    session.size = strlen(text);
+    session.data = session.size ? (const uint8_t *)text : NULL;
+    return session;
+}
+
+static bool wsi_request_set_session(ws_request *request, const char *format, va_list arguments) {
+    const wsi_sessions *sessions = request->server->sessions;
+    wsi_buffer pair = {NULL, 0, 0};
+    ws_message json = {NULL, 0, WS_TEXT};
+    bool set = !format || !wsi_conn_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments);
+    if (!set || json.size > WSI_SESSION_MAX)
+        return false;
+    if (format)
+        set = wsi_session_write(sessions, wsi_server_memory(request->server), &pair,
+                                wsi_text((const char *)json.data, json.size), wsi_server_time(request->server));
+    else
+        set = wsi_request_text(request, &pair, sessions->cookie) && wsi_request_text(request, &pair, "=");
+    set = set && wsi_request_set_cookie(request, wsi_text((const char *)pair.data, pair.size),
+                                        format ? (int64_t)sessions->seconds : -1, sessions->secure);
+    wsi_buffer_free(wsi_server_memory(request->server), &pair);
+    return set;
+}
+
+WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
+    va_list arguments;
+    bool set;
+    va_start(arguments, format);
+    set = wsi_request_open(request) && request->server->sessions
+          && wsi_request_set_session(request, format, arguments);
+    va_end(arguments);
+    return set;
+}
+
+/* What an opened connection keeps of it: one value behind the parameters. */
+static void wsi_request_keep_session(ws_request *request) {
+    ws_message session = ws_session(request);
+    if (request->server->sessions)
+        request->values[request->count++] = wsi_text((const char *)session.data, session.size);
+}
+
+static bool wsi_request_is_json(const ws_request *request) {
+    wsi_slice type = wsi_request_media_type(request);
+    bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
+    return !(suffix || wsi_text_is_nocase(type, "application/json"))
+           || ws_json_valid(request->body.data, request->body.size);
+}
+#else
+static void wsi_request_keep_session(ws_request *request) { (void)request; }
+
+static bool wsi_request_is_json(const ws_request *request) { return request != NULL; }
+#endif
+
+/*
+>> FILES ==================================================================================
+   The files of a folder. Calls TEXT, HTTP, ENGINE, PLATFORM, LIFE, REQUEST. Prefix: wsi_files_.
+*/
 
 /* --- files --- */
 
@@ -15223,6 +13922,13 @@ static void wsi_server_leave(ws_conn *conn) {
     if (conn->handler)
         wsi_server_of(conn)->open_count--;
 }
+
+/*
+>> SERVER =================================================================================
+   Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, ENGINE,
+   PLATFORM, TCP, TLS, POLL, LOOP, LIFE, FORWARD, ROOMS, ROUTES, REQUEST, SESSION, FILES. Prefix: wsi_server_. Every
+   request passes wsi_server_request.
+*/
 
 /* --- requests: from the engine to the program and back --- */
 
@@ -15936,6 +14642,1388 @@ WS_API uint16_t ws_port(const ws_server *server) {
 }
 
 /*
+>> URL ====================================================================================
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, UTF8, HTTP.
+*/
+
+typedef struct wsi_url { /* slices of the text */
+    wsi_slice scheme, credentials; /* "user:password", still escaped; absent: none */
+    wsi_slice authority, host;     /* as Host names it; and without brackets and port */
+    wsi_slice target;              /* path and query; begins with '?' when the path is empty */
+    uint64_t port;
+    bool secure;
+} wsi_url;
+
+/* unreserved, sub-delims, and what else may stand in this part. */
+static bool wsi_url_char(char c, const char *others) {
+    char lower = wsi_text_lower(c);
+    return wsi_text_digit(c) || (lower >= 'a' && lower <= 'z')
+           || (c && (strchr("-._~!$&'()*+,;=", c) || strchr(others, c)));
+}
+
+static bool wsi_url_chars(wsi_slice text, const char *others) {
+    size_t i;
+    for (i = 0; i < text.size; i++) {
+        if (text.data[i] == '%') {
+            if (i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0)
+                return false;
+        } else if (!wsi_url_char(text.data[i], others)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What Basic credentials cannot carry, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
+static const char *wsi_url_credentials(wsi_slice text) {
+    bool user = true; /* and behind a colon, the password */
+    size_t i;
+    for (i = 0; i + 2 < text.size; i++) {
+        int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
+        user = user && text.data[i] != ':';
+        if (value < ' ' || value == 0x7f)
+            return "has user information with control characters";
+        if (user && value == ':')
+            return "has a user name with a colon (%3A), where the password would begin (RFC 7617)";
+    }
+    return NULL;
+}
+
+/* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
+static bool wsi_url_host(wsi_slice host, bool literal) {
+    size_t i;
+    for (i = 0; i < host.size; i++) {
+        char c = host.data[i], lower = wsi_text_lower(c);
+        bool hex = wsi_text_hex(c) >= 0;
+        if (literal ? !hex && c != ':' && c != '.'
+                    : !wsi_text_digit(c) && (lower < 'a' || lower > 'z') && (!c || !strchr("-_.", c)))
+            return false;
+    }
+    return host.size > 0 && host.size < 256 && host.data[0] != '.' && (!literal || memchr(host.data, ':', host.size));
+}
+
+/* The part between "//" and the path. */
+static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
+    wsi_slice rest = text;
+    const char *problem;
+    bool literal;
+    if (wsi_http_until(&rest, '@', &url->credentials)) {
+        if (!wsi_url_chars(url->credentials, ":"))
+            return "has user information with characters that must be percent-encoded";
+        problem = wsi_url_credentials(url->credentials);
+        if (problem)
+            return problem;
+        text = rest;
+    }
+    if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
+        return "has no valid host and port";
+    url->authority = text;
+    literal = url->host.data[0] == '[';
+    if (literal)
+        url->host = wsi_text(url->host.data + 1, url->host.size - 2);
+    if (!wsi_url_host(url->host, literal))
+        return "has no valid host";
+    if (text.data[text.size - 1] == ':') /* "host:" is the default port */
+        url->authority.size--;
+    return NULL;
+}
+
+/* Reads ws:, wss:, http: or https:. Returns NULL, or what is wrong with it. */
+static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
+    wsi_slice rest = text;
+    size_t i;
+    const char *problem;
+    memset(url, 0, sizeof *url);
+    if (!wsi_http_until(&rest, ':', &url->scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
+        return "does not begin with ws:// or wss://";
+    url->secure = wsi_text_is_nocase(url->scheme, "wss") || wsi_text_is_nocase(url->scheme, "https");
+    if (!url->secure && !wsi_text_is_nocase(url->scheme, "ws") && !wsi_text_is_nocase(url->scheme, "http"))
+        return "has a scheme other than ws and wss";
+    rest = wsi_text(rest.data + 2, rest.size - 2);
+    for (i = 0; i < rest.size && !strchr("/?#", rest.data[i]); i++) {}
+    problem = wsi_url_authority(url, wsi_text(rest.data, i));
+    if (problem)
+        return problem;
+    url->target = wsi_text(rest.data + i, rest.size - i);
+    if (url->target.size && memchr(url->target.data, '#', url->target.size))
+        return "has a fragment (RFC 6455 3)";
+    if (!wsi_url_chars(url->target, ":@/?"))
+        return "has a path or query with characters that must be percent-encoded";
+    return NULL;
+}
+
+/* How many dots a segment is made of, one of which may be written as "%2e"; 0: of more, or of something else. */
+static unsigned wsi_url_dots(const char *text, size_t size) {
+    unsigned dots = 0;
+    while (size) {
+        bool escaped = size >= 3 && text[0] == '%' && text[1] == '2' && wsi_text_lower(text[2]) == 'e';
+        if ((text[0] != '.' && !escaped) || ++dots > 2)
+            return 0;
+        text += escaped ? 3 : 1;
+        size -= escaped ? 3 : 1;
+    }
+    return dots;
+}
+
+/* Takes "." and ".." segments out of a path that begins with '/' (RFC 3986 5.2.4). */
+static size_t wsi_url_remove_dots(char *path, size_t size) {
+    size_t from = 0, to = 0;
+    while (from < size) {
+        size_t end = from + 1;
+        unsigned dots;
+        while (end < size && path[end] != '/')
+            end++;
+        dots = wsi_url_dots(path + from + 1, end - from - 1);
+        while (dots == 2 && to && path[--to] != '/') {}
+        if (!dots) {
+            memmove(path + to, path + from, end - from);
+            to += end - from;
+        } else if (end == size) {
+            path[to++] = '/';
+        }
+        from = end;
+    }
+    return to;
+}
+
+static bool wsi_url_has_scheme(wsi_slice text) {
+    size_t i;
+    for (i = 0; i < text.size && !strchr(":/?#", text.data[i]); i++) {}
+    return i && i < text.size && text.data[i] == ':';
+}
+
+static size_t wsi_url_path_size(wsi_slice target) {
+    const char *query = target.size ? (const char *)memchr(target.data, '?', target.size) : NULL;
+    return query ? (size_t)(query - target.data) : target.size;
+}
+
+/* Takes the dot segments out of a target, in the text it is a slice of. Returns how much shorter that is. */
+static size_t wsi_url_normalize(wsi_slice *target, char *text) {
+    size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
+    memmove(text + kept, text + path, target->size - path);
+    target->size -= path - kept;
+    return path - kept;
+}
+
+/* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment; dot segments
+   stay. out has room for both and one character more. Returns the size. */
+static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
+    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size;
+    bool whole = wsi_url_has_scheme(reference);
+    wsi_slice before;
+    if (wsi_http_until(&reference, '#', &before))
+        reference = before;
+    memcpy(out, text.data, text.size);
+    if (!reference.size)
+        return text.size;
+    if (whole || (reference.size >= 2 && memcmp(reference.data, "//", 2) == 0)) {
+        size = whole ? 0 : base->scheme.size + 1;
+    } else {
+        while (reference.data[0] != '?' && path && (reference.data[0] == '/' || base->target.data[path - 1] != '/'))
+            path--; /* of the base's path its folder is kept, or nothing */
+        size = head + path;
+        if (!path && reference.data[0] != '/' && reference.data[0] != '?')
+            out[size++] = '/';
+    }
+    memcpy(out + size, reference.data, reference.size);
+    return size + reference.size;
+}
+
+/*
+>> DIAL ===================================================================================
+   How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
+   HTTP, HANDSHAKE, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, LIFE, URL. Prefix: wsi_client_.
+
+   A client is an endpoint with one connection, which lives through all its attempts. Before the
+   engine begins, the connection's source is ready for wsi_client_connected or wsi_client_tunnelled;
+   the endpoint's timer bounds that time, and the pause between attempts.
+*/
+
+typedef enum wsi_phase {
+    WSI_PHASE_WAITING, /* for the next attempt */
+    WSI_PHASE_RESOLVING,
+    WSI_PHASE_CONNECTING,
+    WSI_PHASE_TUNNELLING,
+    WSI_PHASE_ASKING,
+    WSI_PHASE_OPEN
+} wsi_phase;
+
+typedef struct wsi_client {
+    wsi_endpoint endpoint; /* first */
+    ws_conn *conn;
+    ws_handler handler;
+    ws_client_config config; /* its origin, proxy, unix_path are ours; transport leads to our own, or NULL */
+    char *url, *subprotocols, *server_name;
+    char **headers;
+    size_t header_count;     /* with the NULL behind them */
+    ws_transport transport;  /* of the program, or of TLS */
+    wsi_tls *tls;            /* NULL until wss: is met */
+    wsi_buffer place;        /* the URL of this hop */
+    wsi_url where, proxy;    /* slices of place, and of config.proxy */
+    wsi_slice credentials;   /* of the first URL */
+    wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
+    size_t body;             /* where that begins */
+    wsi_addresses *found;    /* while connecting */
+    size_t next_address;
+    wsi_lookup *lookup;      /* until its answer comes, whatever becomes of the attempt; or NULL */
+    char asked[256];         /* the host it is about, and the port */
+    uint64_t asked_port;
+    struct wsi_client *before, *behind; /* in the line for a look-up */
+    uint64_t deadline;       /* of resolving and connecting */
+    uint64_t opened;         /* when */
+    uint32_t pause;          /* before the next attempt */
+    int redirects;
+    uint8_t phase;
+    bool blocking, bare;     /* bare: a redirect led elsewhere; what is for one server stays here */
+    bool redirected, hopeless; /* hopeless: another attempt cannot do better */
+    bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
+    wsi_sentence why;
+    void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
+    void *wire;              /* of a test client; freed by end_wire */
+    void (*end_wire)(void *wire);
+} wsi_client;
+
+static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(void *)wsi_conn_endpoint(conn); }
+
+static wsi_memory *wsi_client_memory(const wsi_client *client) { return &client->endpoint.loop->memory; }
+
+/* The attempt failed: client->why has the sentence. */
+static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break(client->conn, error); }
+
+/* --- the opening handshake --- */
+
+/* "Authorization: Basic ..." of escaped credentials (RFC 7617), appended. */
+static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
+    wsi_buffer plain = {NULL, 0, 0};
+    size_t needed = strlen(name) + 10 + credentials.size / 3 * 4 + 8;
+    bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1) && wsi_buffer_reserve(memory, lines, needed);
+    ptrdiff_t size = good ? wsi_text_unescape(credentials, (char *)plain.data) : -1;
+    if (size >= 0 && !memchr(plain.data, ':', (size_t)size))
+        plain.data[size++] = ':'; /* a user without password */
+    if (size >= 0) {
+        char *to = (char *)lines->data + lines->size;
+        memcpy(to, name, strlen(name));
+        to += strlen(name);
+        memcpy(to, ": Basic ", 8);
+        to += 8;
+        to += wsi_text_base64(to, plain.data, (size_t)size);
+        memcpy(to, "\r\n", 2);
+        lines->size = (size_t)(to + 2 - (char *)lines->data);
+    }
+    wsi_buffer_free(memory, &plain);
+    return size >= 0;
+}
+
+/* The URL's credentials; a header of the program's own goes before them, for there is but one (RFC 9110
+   11.6.2). Those of the first URL stay behind when a redirect led elsewhere. */
+static wsi_slice wsi_client_credentials(const wsi_client *client) {
+    char *const *line;
+    for (line = client->headers; *line && !client->bare; line++)
+        if (wsi_engine_is_header(*line, "authorization"))
+            return wsi_text(NULL, 0);
+    return client->where.credentials.data || client->bare ? client->where.credentials : client->credentials;
+}
+
+/* Sends the request; behind it the connection serves as any other. */
+static void wsi_client_ask(wsi_client *client) {
+    ws_conn *conn = client->conn;
+    wsi_memory *memory = wsi_client_memory(client);
+    wsi_buffer more = {NULL, 0, 0};
+    wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_client_credentials(client);
+    wsi_ask ask;
+    bool good = wsi_buffer_reserve(memory, &more, origin.size + 16);
+    memset(&ask, 0, sizeof ask);
+    ask.target = client->where.target;
+    ask.host = client->where.authority;
+    ask.subprotocols = client->subprotocols;
+    ask.headers = client->bare ? NULL : (const char *const *)client->headers;
+    if (good && origin.data) {
+        memcpy(more.data, "Origin: ", 8);
+        memcpy(more.data + 8, origin.data, origin.size);
+        memcpy(more.data + 8 + origin.size, "\r\n", 2);
+        more.size = origin.size + 10;
+    }
+    if (good && credentials.data)
+        good = wsi_client_basic(memory, &more, "Authorization", credentials);
+    good = good && wsi_buffer_reserve(memory, &more, 1);
+    if (good) {
+        more.data[more.size] = 0;
+        ask.more = (const char *)more.data;
+        good = wsi_engine_ask(&conn->engine, &ask);
+    }
+    wsi_buffer_free(memory, &more);
+    if (!good && !conn->broken)
+        wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
+    else if (good)
+        wsi_conn_flush(conn);
+}
+
+/* The socket is connected: TLS and the engine take over. */
+static void wsi_client_begin(wsi_client *client, int descriptor) {
+    ws_conn *conn = client->conn;
+    wsi_endpoint *endpoint = &client->endpoint;
+    char host[256];
+    bool carried = client->config.transport || client->where.secure;
+    ws_error error;
+    memcpy(host, client->where.host.data, client->where.host.size);
+    host[client->where.host.size] = 0;
+    wsi_timer_clear(endpoint->loop, &endpoint->timer);
+    (void)wsi_loop_time(endpoint->loop);
+    client->phase = WSI_PHASE_ASKING;
+    endpoint->transport = carried ? &client->transport : NULL;
+    error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
+    if (!error) {
+        if (client->bare && wsi_tls_is(endpoint->transport))
+            wsi_tls_hide_certificate(&conn->source.link);
+        wsi_client_ask(client);
+        return;
+    }
+    if (descriptor >= 0)
+        (void)close(descriptor);
+    wsi_client_fail(client, error);
+}
+
+/* --- the proxy (RFC 9110 9.3.6) --- */
+
+static void wsi_client_proxy_fail(wsi_client *client, const char *what) {
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_PROXY, "the proxy %.*s %s",
+                                             (int)client->proxy.authority.size, client->proxy.authority.data, what));
+}
+
+/* 0: it is no answer in HTTP. */
+static int wsi_client_proxy_status(wsi_slice head) {
+    wsi_slice line = wsi_http_line(&head), name, value;
+    wsi_header found;
+    bool http11;
+    int status = wsi_handshake_status(line, &http11);
+    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
+    return found == WSI_HEADER_END ? status : 0;
+}
+
+/* The status of the final answer; all 1xx before it are passed over (RFC 9110 15.2). What stands behind its head
+   is left in client->answer. -1: more must come; 0: it is no answer in HTTP. */
+static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
+    wsi_buffer *answer = &client->answer;
+    ws_limits *limits = &client->endpoint.env.limits;
+    size_t from = answer->size, head;
+    int status;
+    answer->size += got;
+    client->endpoint.env.interim += got;
+    do {
+        head = wsi_http_scan(answer->data, from, answer->size);
+        if (head == WSI_HTTP_BAD || (!head && client->endpoint.env.interim > limits->head))
+            return 0;
+        if (!head)
+            return -1;
+        wsi_http_unfold(answer->data, head);
+        status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
+        answer->size -= head;
+        memmove(answer->data, answer->data + head, answer->size);
+        from = 0;
+    } while (status >= 100 && status < 200 && status != 101); /* nobody asked for another protocol */
+    return status;
+}
+
+static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
+    wsi_buffer *answer = &client->answer;
+    ptrdiff_t got;
+    int status, descriptor = source->link.descriptor;
+    (void)ready;
+    if (client->conn->broken)
+        return;
+    if (!wsi_buffer_reserve(&loop->memory, answer, 1024)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
+    if (got < 0)
+        wsi_client_proxy_fail(client, "ended the connection instead of answering");
+    status = got > 0 ? wsi_client_proxy_answer(client, (size_t)got) : -1;
+    if (status < 0)
+        return;
+    client->unwelcome = status >= 400 && status < 500;
+    if (status == 407) {
+        wsi_client_proxy_fail(client, "wants other credentials (407)");
+    } else if (status < 200 || status > 299) {
+        char what[64];
+        (void)snprintf(what, sizeof what, status ? "refused to connect (%d)" : "does not answer in HTTP", status);
+        wsi_client_proxy_fail(client, what);
+    } else if (answer->size) {
+        wsi_client_proxy_fail(client, "sent bytes before the server could");
+    } else {
+        wsi_buffer_free(&loop->memory, answer);
+        (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+        source->link.descriptor = -1;
+        wsi_client_begin(client, descriptor);
+    }
+}
+
+static bool wsi_client_write_connect(wsi_client *client, wsi_buffer *request) {
+    wsi_memory *memory = wsi_client_memory(client);
+    const wsi_url *to = &client->where;
+    bool literal = to->authority.data[0] == '[';
+    int size;
+    if (!wsi_buffer_reserve(memory, request, 2 * to->host.size + 128))
+        return false;
+    size = snprintf((char *)request->data, request->capacity,
+                    "CONNECT %s%.*s%s:%u HTTP/1.1\r\nHost: %s%.*s%s:%u\r\n", literal ? "[" : "", (int)to->host.size,
+                    to->host.data, literal ? "]" : "", (unsigned)to->port, literal ? "[" : "", (int)to->host.size,
+                    to->host.data, literal ? "]" : "", (unsigned)to->port);
+    request->size = (size_t)size;
+    if (client->proxy.credentials.data
+        && !wsi_client_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
+        return false;
+    if (!wsi_buffer_reserve(memory, request, 2))
+        return false;
+    memcpy(request->data + request->size, "\r\n", 2);
+    request->size += 2;
+    return true;
+}
+
+/* Asks the proxy for a tunnel. The request is small and the socket is new: it takes it whole. */
+static void wsi_client_tunnel(wsi_client *client, int descriptor) {
+    wsi_source *source = &client->conn->source;
+    wsi_buffer request = {NULL, 0, 0};
+    ws_span span;
+    bool written = wsi_client_write_connect(client, &request);
+    ptrdiff_t sent = 0;
+    client->phase = WSI_PHASE_TUNNELLING;
+    client->answer.size = client->endpoint.env.interim = 0;
+    source->link.descriptor = descriptor;
+    source->link.kind = WSI_KIND_TUNNEL;
+    wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
+    span.data = request.data;
+    span.size = request.size;
+    if (written)
+        sent = wsi_tcp_write(&source->link, &span, 1);
+    wsi_buffer_free(wsi_client_memory(client), &request);
+    if (!written)
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+    else if (sent != (ptrdiff_t)span.size)
+        wsi_client_proxy_fail(client, "ended the connection");
+    else
+        (void)wsi_conn_poll(client->conn, WS_READ);
+}
+
+/* --- connecting --- */
+
+static wsi_slice wsi_client_peer(const wsi_client *client) {
+    if (client->config.unix_path)
+        return wsi_text_z(client->config.unix_path);
+    return client->proxy.host.data ? client->proxy.authority : client->where.authority;
+}
+
+/* Takes the next address. The time that is left is divided among those that are left. */
+static void wsi_client_connect_next(wsi_client *client, int error) {
+    ws_loop *loop = client->endpoint.loop;
+    wsi_source *source = &client->conn->source;
+    wsi_slice peer = wsi_client_peer(client);
+    client->phase = WSI_PHASE_CONNECTING;
+    while (client->next_address < client->found->count) {
+        uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
+        size_t count = client->found->count - client->next_address;
+        int descriptor = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path)
+                                                  : wsi_platform_connect(&client->found->list[client->next_address]);
+        client->next_address++;
+        if (descriptor < 0) {
+            error = errno;
+            continue;
+        }
+        source->link.descriptor = descriptor;
+        source->link.kind = WSI_KIND_DIAL;
+        if (wsi_poll_set(&loop->poll, source, WS_WRITE)) {
+            wsi_timer_set(loop, &client->endpoint.timer,
+                          client->deadline == UINT64_MAX ? UINT64_MAX : loop->now + left / count);
+            return;
+        }
+        wsi_tcp_close(&source->link);
+        wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
+        return;
+    }
+    wsi_client_fail(client, wsi_platform_say(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
+                                             "cannot connect to %s%.*s: %s",
+                                             client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
+                                             strerror(error)));
+}
+
+static void wsi_client_forget_addresses(wsi_client *client) {
+    wsi_memory_free(wsi_client_memory(client), client->found, sizeof *client->found);
+    client->found = NULL;
+}
+
+/* What came in time may be served late: the next step has its time all the same. */
+static void wsi_client_extend(wsi_client *client) {
+    uint64_t now = wsi_loop_time(client->endpoint.loop);
+    if (now >= client->deadline)
+        client->deadline = wsi_engine_due(now, client->config.connect_ms);
+}
+
+static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
+    int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
+    (void)ready;
+    if (client->conn->broken)
+        return;
+    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+    wsi_client_extend(client);
+    if (error) {
+        wsi_tcp_close(&source->link);
+        wsi_client_connect_next(client, error);
+        return;
+    }
+    source->link.descriptor = -1;
+    wsi_client_forget_addresses(client);
+    if (client->proxy.host.data && !client->config.unix_path)
+        wsi_client_tunnel(client, descriptor);
+    else
+        wsi_client_begin(client, descriptor);
+}
+
+/* --- resolving --- */
+
+static const wsi_url *wsi_client_next_place(const wsi_client *client) {
+    return client->proxy.host.data ? &client->proxy : &client->where;
+}
+
+static void wsi_client_unresolved(wsi_client *client, const char *why) {
+    wsi_slice host = wsi_client_next_place(client)->host;
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
+                                             (int)host.size, host.data, why));
+}
+
+static void wsi_client_join_line(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    client->before = loop->line_end;
+    client->behind = NULL;
+    *(client->before ? &client->before->behind : &loop->line) = client;
+    loop->line_end = client;
+    client->in_line = true;
+}
+
+static void wsi_client_leave_line(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    if (!client->in_line)
+        return;
+    *(client->before ? &client->before->behind : &loop->line) = client->behind;
+    *(client->behind ? &client->behind->before : &loop->line_end) = client->before;
+    client->in_line = false;
+}
+
+/* A resolver that hangs must not cost a thread for each attempt: there are so many look-ups in a loop, at most one of
+   them for each client, and who finds none free waits in line. */
+static void wsi_client_look_up(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    const wsi_url *to = wsi_client_next_place(client);
+    wsi_lookup *lookup = loop->lookups, *end = lookup + WSI_LOOKUPS;
+    while (lookup < end && lookup->source.link.interest)
+        lookup++;
+    if (lookup == end) {
+        wsi_client_join_line(client);
+        return;
+    }
+    memcpy(client->asked, to->host.data, to->host.size);
+    client->asked[to->host.size] = 0;
+    client->asked_port = to->port;
+    lookup->source.link.kind = WSI_KIND_LOOKUP;
+    lookup->source.link.descriptor = wsi_platform_look_up_later(client->asked, (uint16_t)to->port);
+    if (lookup->source.link.descriptor >= 0 && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
+        lookup->client = client;
+        client->lookup = lookup;
+        return;
+    }
+    wsi_tcp_close(&lookup->source.link);
+    wsi_client_unresolved(client, "no descriptor or thread can be had");
+}
+
+/* The answer goes to whichever attempt of the client waits now; if that asks for another name, it asks anew. */
+static void wsi_client_take_answer(wsi_client *client, ptrdiff_t got) {
+    const wsi_url *to = wsi_client_next_place(client);
+    client->lookup = NULL;
+    wsi_client_extend(client);
+    if (!wsi_text_is(to->host, client->asked) || to->port != client->asked_port)
+        wsi_client_look_up(client);
+    else if (got != (ptrdiff_t)sizeof *client->found)
+        wsi_client_unresolved(client, "the look-up was lost");
+    else if (client->found->error || !client->found->count)
+        wsi_client_unresolved(client, gai_strerror(client->found->error));
+    else
+        wsi_client_connect_next(client, 0);
+}
+
+static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
+    wsi_lookup *lookup = (wsi_lookup *)(void *)source;
+    wsi_client *client = lookup->client;
+    bool waits = client && client->phase == WSI_PHASE_RESOLVING && !client->conn->broken;
+    ptrdiff_t got = waits ? wsi_tcp_read(&source->link, (uint8_t *)client->found, sizeof *client->found) : -1;
+    (void)ready;
+    if (got == 0)
+        return;
+    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+    wsi_tcp_close(&source->link);
+    lookup->client = NULL;
+    if (waits)
+        wsi_client_take_answer(client, got);
+    else if (client)
+        client->lookup = NULL;
+    while (loop->line && !source->link.interest) {
+        client = loop->line;
+        wsi_client_leave_line(client);
+        wsi_client_look_up(client);
+    }
+}
+
+/* RFC 6761 6.3: these never leave the machine. */
+static bool wsi_client_is_local(wsi_slice host) {
+    if (host.size && host.data[host.size - 1] == '.')
+        host.size--;
+    if (host.size > 10 && host.data[host.size - 10] == '.')
+        host = wsi_text(host.data + host.size - 9, 9);
+    return wsi_text_is_nocase(host, "localhost");
+}
+
+static void wsi_client_resolve(wsi_client *client) {
+    const wsi_url *to = wsi_client_next_place(client);
+    wsi_addresses *found = client->found;
+    char host[256];
+    memcpy(host, to->host.data, to->host.size);
+    host[to->host.size] = 0;
+    if (client->config.unix_path) {
+        found->count = 1;
+    } else if (wsi_client_is_local(to->host)) {
+        (void)wsi_platform_look_up("127.0.0.1", (uint16_t)to->port, AI_NUMERICHOST, found);
+        (void)wsi_platform_look_up("::1", (uint16_t)to->port, AI_NUMERICHOST, found);
+    } else if (!wsi_platform_look_up(host, (uint16_t)to->port, AI_NUMERICHOST, found)) {
+        client->phase = WSI_PHASE_RESOLVING;
+        wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
+        if (!client->lookup)
+            wsi_client_look_up(client);
+        return;
+    }
+    wsi_client_connect_next(client, 0);
+}
+
+/*
+>> CLIENT =================================================================================
+   A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
+   ENGINE, TLS, LOOP, LIFE, URL, DIAL. Prefix: wsi_client_.
+*/
+
+/* --- hops and attempts --- */
+
+/* The TLS of this client; its context is made when it is first needed: a ws: URL may lead to a wss: one. */
+static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, bool now) {
+    ws_error error = WS_OK;
+    if (client->config.transport)
+        return true;
+    if (!client->tls)
+        client->tls = wsi_endpoint_client_tls(client->endpoint.loop, config);
+    if (now || (!client->tls && WSI_TLS_BUILT_IN))
+        error = wsi_tls_complete(client->tls, client->tls ? &client->tls->config : config, false, &client->why);
+    if (error) {
+        client->hopeless = true;
+        wsi_client_fail(client, error);
+        return false;
+    }
+    if (client->tls)
+        client->transport = client->tls->transport;
+    return true;
+}
+
+enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port behind the URL */
+
+/* IPv6 literals are the system's to read. */
+static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
+    const char *problem = wsi_url_parse(url, text);
+    if (!problem && url->authority.data[0] == '[' && !wsi_platform_is_ipv6(url->host.data, url->host.size))
+        return "has no valid IPv6 address";
+    return problem;
+}
+
+/* Reads the URL in place, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455
+   4.1 wants it, without a default port. */
+static const char *wsi_client_read_place(wsi_client *client) {
+    wsi_url *url = &client->where;
+    char *text = (char *)client->place.data, *to;
+    const char *problem = wsi_client_read_url(url, wsi_text(text, client->place.size));
+    bool literal;
+    size_t size = 0;
+    if (problem)
+        return problem;
+    client->place.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
+    to = text + client->place.size;
+    literal = url->authority.data[0] == '[';
+    if (literal)
+        to[size++] = '[';
+    memcpy(to + size, url->host.data, url->host.size);
+    size += url->host.size;
+    if (literal)
+        to[size++] = ']';
+    if (url->port != (url->secure ? 443u : 80u)) {
+        to[size++] = ':';
+        size += wsi_text_decimal(to + size, url->port);
+    }
+    url->authority = wsi_text(to, size);
+    return NULL;
+}
+
+/* Reads the URL that this hop goes to. false: the attempt has failed. */
+static bool wsi_client_go_to(wsi_client *client, wsi_slice url) {
+    const char *problem;
+    client->place.size = 0;
+    if (!wsi_buffer_reserve(wsi_client_memory(client), &client->place, url.size + WSI_CLIENT_AUTHORITY)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return false;
+    }
+    memcpy(client->place.data, url.data, url.size);
+    client->place.size = url.size;
+    problem = wsi_client_read_place(client);
+    if (!problem)
+        return true;
+    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_URL, "the URL %s", problem));
+    return false;
+}
+
+static void wsi_client_hop(wsi_client *client) {
+    ws_loop *loop = client->endpoint.loop;
+    ws_tls_config nothing;
+    memset(&nothing, 0, sizeof nothing);
+    client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
+    client->next_address = 0;
+    if (client->where.secure && !wsi_client_secure(client, &nothing, true))
+        return;
+    if ((client->config.transport || client->where.secure) && !wsi_endpoint_reserve_record(loop)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    if (!client->found)
+        client->found = (wsi_addresses *)wsi_memory_new(&loop->memory, sizeof *client->found);
+    if (!client->found) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    memset(client->found, 0, sizeof *client->found);
+    wsi_client_resolve(client);
+}
+
+static void wsi_client_start(wsi_client *client) {
+    client->redirects = 0;
+    client->bare = client->unwelcome = false;
+    client->why.text[0] = 0;
+    client->phase = WSI_PHASE_RESOLVING;
+    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
+        return;
+    client->credentials = client->where.credentials;
+    if (client->credentials.data) /* place may change: of our own copy */
+        client->credentials.data = client->url + (client->credentials.data - (const char *)client->place.data);
+    wsi_client_hop(client);
+}
+
+/* --- the server's answer --- */
+
+/* Keeps it as texts, each with its zero: status line, headers, body. */
+static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice body) {
+    wsi_buffer *answer = &client->answer;
+    wsi_slice line;
+    uint8_t *to;
+    answer->size = 0;
+    if (!wsi_buffer_reserve(wsi_client_memory(client), answer, head.size + body.size + 1))
+        return false;
+    to = answer->data;
+    for (line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
+        line = wsi_text_trim(line);
+        memcpy(to, line.data, line.size);
+        to += line.size;
+        *to++ = 0;
+    }
+    client->body = (size_t)(to - answer->data);
+    if (body.size)
+        memcpy(to, body.data, body.size);
+    to[body.size] = 0;
+    answer->size = client->body + body.size;
+    return true;
+}
+
+/* The value of the header's first line, or of the first behind `line`; NULL: there is none. */
+static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
+    const char *end;
+    wsi_slice value, found;
+    if (!client->answer.size || client->phase < WSI_PHASE_ASKING)
+        return NULL;
+    end = (const char *)client->answer.data + client->body;
+    if (!line)
+        line = (const char *)client->answer.data; /* the status line */
+    for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
+        value = wsi_text_z(line);
+        if (wsi_http_until(&value, ':', &found) && wsi_text_is_nocase(found, name))
+            return wsi_text_trim(value).data;
+    }
+    return NULL;
+}
+
+/* Takes the framing out of a chunked body (RFC 9112 7.1), as far as it has come and is good. Returns its size. */
+static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
+    size_t from = 0, to = 0, line;
+    uint64_t chunk;
+    while (wsi_http_whole_line(data + from, size - from, WSI_HTTP_CHUNK_LINE, &line) > 0
+           && wsi_http_chunk(wsi_text((const char *)data + from, line - 2), &chunk) && chunk) {
+        size_t here = chunk < size - from - line ? (size_t)chunk : size - from - line;
+        memmove(data + to, data + from + line, here);
+        to += here;
+        from += line + here;
+        if (size - from < 2 || memcmp(data + from, "\r\n", 2) != 0)
+            break;
+        from += 2;
+    }
+    return to;
+}
+
+/* Of what stands behind a refusal's head, only the body stays (RFC 9112 6.3). */
+static void wsi_client_cut_body(wsi_client *client) {
+    uint8_t *body = client->answer.data + client->body;
+    size_t size = client->answer.size - client->body;
+    const char *line = NULL;
+    wsi_slice codings, coding;
+    uint64_t length;
+    bool coded = false, chunked = false;
+    while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
+        for (codings = wsi_text_z(line), coded = true; wsi_text_next(&codings, &coding);)
+            chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
+    if (wsi_http_bare(client->endpoint.env.status))
+        size = 0;
+    else if (chunked)
+        size = wsi_client_unchunk(body, size);
+    else if (!coded && wsi_text_number(wsi_text_z(wsi_client_header(client, "content-length", NULL)), &length))
+        size = length < size ? (size_t)length : size;
+    body[size] = 0;
+    client->answer.size = client->body + size;
+}
+
+/* Whether what belongs to one place may be sent to the other: same host, same port, TLS kept. */
+static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
+    bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
+    return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
+           && (to->secure || !from->secure);
+}
+
+/* Follows a redirect: the next attempt begins when this connection is gone. */
+static ws_error wsi_client_redirect(wsi_client *client) {
+    wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
+    wsi_buffer old = client->place, *place = &client->place;
+    wsi_url from = client->where;
+    const char *problem;
+    if (!location.data || wsi_client_header(client, "location", location.data))
+        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
+                                client->endpoint.env.status);
+    if (client->redirects++ >= client->config.max_redirects)
+        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
+                                client->config.max_redirects);
+    memset(place, 0, sizeof *place);
+    if (!wsi_buffer_reserve(wsi_client_memory(client), place, old.size + location.size + WSI_CLIENT_AUTHORITY)) {
+        *place = old;
+        return WS_ERROR_MEMORY;
+    }
+    place->size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)place->data);
+    problem = wsi_client_read_place(client);
+    if (!problem && from.secure && !client->where.secure && !client->config.allow_wss_to_ws)
+        problem = "would go on in clear, from wss:// to ws:// (see allow_wss_to_ws)";
+    client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
+    client->redirected = !problem;
+    wsi_buffer_free(wsi_client_memory(client), &old);
+    return problem ? wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
+                   : WS_ERROR_REDIRECT;
+}
+
+static void wsi_client_refused(wsi_client *client) {
+    int status = client->endpoint.env.status;
+    bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    ws_error error;
+    client->unwelcome = status >= 400 && status < 500;
+    wsi_client_cut_body(client);
+    if (redirect && client->config.max_redirects >= 0)
+        error = wsi_client_redirect(client);
+    else
+        error = wsi_platform_say(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
+                                 (const char *)client->answer.data);
+    client->conn->engine.error = (uint8_t)error;
+    wsi_client_fail(client, error);
+}
+
+static void wsi_client_opened(wsi_client *client) {
+    ws_conn *conn = client->conn;
+    const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
+    while (subprotocol && !*subprotocol) /* an empty line is none */
+        subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
+    if (!wsi_conn_keep_texts(conn, wsi_text_z(subprotocol), NULL, 0)) {
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+        return;
+    }
+    conn->handler = &client->handler;
+    conn->engine.chunks = client->handler.on_chunk != NULL;
+    client->phase = WSI_PHASE_OPEN;
+    wsi_conn_takes(conn);
+    client->opened = client->endpoint.loop->now;
+    wsi_conn_tick(conn);
+    if (client->handler.on_open)
+        client->handler.on_open(conn);
+}
+
+static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
+    wsi_client *client = wsi_client_of(conn);
+    wsi_window *window = &client->endpoint.loop->window;
+    bool open = event->type == WS_EVENT_OPEN;
+    wsi_slice head = wsi_text((const char *)event->message.data, event->message.size);
+    wsi_slice body = wsi_text((const char *)window->base + window->pos, open ? 0 : window->end - window->pos);
+    wsi_window_restore(window);
+    if (!wsi_client_keep_answer(client, head, body))
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+    else if (open)
+        wsi_client_opened(client);
+    else
+        wsi_client_refused(client);
+}
+
+/* --- the end of an attempt --- */
+
+/* A sentence for what happened between us and the server, beginning with its name. */
+static void wsi_client_explain(wsi_client *client) {
+    wsi_slice host = client->where.authority;
+    ws_error error = (ws_error)client->conn->engine.error;
+    const char *problem = client->endpoint.env.problem;
+    wsi_sentence what = client->why;
+    if (client->phase != WSI_PHASE_ASKING || !host.data)
+        return;
+    if (problem)
+        (void)wsi_platform_say(&what, error, "the server's answer %s", problem);
+    else if (!what.text[0] && error == WS_ERROR_TIMEOUT)
+        (void)wsi_platform_say(&what, error, "the server did not answer in time");
+    else if (!what.text[0] && error == WS_ERROR_CLOSED)
+        (void)wsi_platform_say(&what, error, "the server ended the connection instead of answering; ws:// or wss://?");
+    else if (!what.text[0])
+        (void)wsi_platform_say(&what, error, "%s", ws_error_text(error));
+    (void)wsi_platform_say(&client->why, error, "%.*s: %.180s", host.size > 70 ? 70 : (int)host.size, host.data,
+                           what.text);
+}
+
+static void wsi_client_leave(ws_conn *conn) {
+    wsi_client *client = wsi_client_of(conn);
+    wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
+    wsi_client_leave_line(client);
+    wsi_client_forget_addresses(client);
+    if (conn->handler)
+        return;
+    conn->broken = true; /* there was no WebSocket: nothing is to be ended in order */
+    if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
+        return;
+    wsi_client_explain(client);
+    if (client->handler.on_error)
+        client->handler.on_error(conn);
+}
+
+/* Doubles until a connection has lasted; random, so that a thousand clients do not come back at once. */
+static uint64_t wsi_client_next_pause(wsi_client *client) {
+    bool was_open = client->phase == WSI_PHASE_OPEN;
+    uint64_t lasted = client->endpoint.loop->now - client->opened, pause, random = 0;
+    if (was_open && lasted >= client->config.stable_ms)
+        client->pause = 0;
+    pause = client->pause ? (uint64_t)client->pause * 2 : client->config.reconnect_ms;
+    if (pause > client->config.reconnect_max_ms || client->unwelcome
+        || (was_open && client->conn->engine.close_code == WS_CLOSE_POLICY))
+        pause = client->config.reconnect_max_ms;
+    client->pause = (uint32_t)pause;
+    (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* then not random */
+    return pause - random % (pause / 2 + 1);
+}
+
+static bool wsi_client_gone(ws_conn *conn) {
+    wsi_client *client = wsi_client_of(conn);
+    wsi_endpoint *endpoint = &client->endpoint;
+    if (client->redirected && !endpoint->ending) {
+        client->redirected = false;
+        client->phase = WSI_PHASE_RESOLVING;
+        wsi_conn_renew(conn);
+        wsi_client_hop(client);
+        return true;
+    }
+    if (client->blocking && !endpoint->freed)
+        return true;
+    if (endpoint->returns && !endpoint->ending && !client->hopeless) {
+        ws_error error = (ws_error)conn->engine.error;
+        wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
+        wsi_conn_renew(conn);
+        conn->engine.error = (uint8_t)error;
+        client->phase = WSI_PHASE_WAITING;
+        return true;
+    }
+    endpoint->freed = true;
+    return false;
+}
+
+static void wsi_client_fire(wsi_endpoint *endpoint) {
+    wsi_client *client = (wsi_client *)(void *)endpoint;
+    ws_conn *conn = client->conn;
+    switch (client->phase) {
+    case WSI_PHASE_WAITING:
+        conn->engine.error = WS_OK;
+        wsi_client_start(client);
+        break;
+    case WSI_PHASE_RESOLVING:
+        wsi_client_unresolved(client, "no answer in time");
+        break;
+    case WSI_PHASE_CONNECTING:
+        (void)wsi_conn_poll(conn, WS_NONE);
+        wsi_tcp_close(&conn->source.link);
+        wsi_client_connect_next(client, ETIMEDOUT);
+        break;
+    case WSI_PHASE_TUNNELLING: wsi_client_proxy_fail(client, "did not answer in time"); break;
+    default: break;
+    }
+}
+
+/* --- from birth to end --- */
+
+static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
+
+static void wsi_client_release(wsi_endpoint *endpoint) {
+    wsi_client *client = (wsi_client *)(void *)endpoint;
+    wsi_memory *memory = wsi_client_memory(client);
+    size_t i;
+    for (i = 0; i < client->header_count; i++)
+        wsi_memory_free_text(memory, client->headers[i]);
+    wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
+    wsi_memory_free_text(memory, client->url);
+    wsi_memory_free_text(memory, client->subprotocols);
+    wsi_memory_free_text(memory, client->server_name);
+    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.origin);
+    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.proxy);
+    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.unix_path);
+    wsi_buffer_free(memory, &client->place);
+    wsi_buffer_free(memory, &client->answer);
+    wsi_tls_release(client->tls);
+    if (client->lookup)
+        client->lookup->client = NULL;
+    if (client->wire)
+        client->end_wire(client->wire);
+    wsi_memory_free(memory, client, sizeof *client);
+}
+
+static bool wsi_client_copy(wsi_memory *memory, const char *from, char **to) {
+    *to = from ? wsi_memory_copy(memory, from, strlen(from)) : NULL;
+    return *to || !from;
+}
+
+static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
+    wsi_memory *memory = wsi_client_memory(client);
+    size_t count = 0, i;
+    while (headers && headers[count])
+        count++;
+    client->headers = (char **)wsi_memory_new(memory, (count + 1) * sizeof *client->headers);
+    if (!client->headers)
+        return false;
+    client->header_count = count + 1;
+    for (i = 0; i < count; i++)
+        if (!wsi_client_copy(memory, headers[i], &client->headers[i]))
+            return false;
+    return true;
+}
+
+/* Copies what is kept; the strings of the config become ours. */
+static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
+    wsi_memory *memory = wsi_client_memory(client);
+    ws_client_config *config = &client->config;
+    char *origin, *proxy, *path;
+    bool good = wsi_client_copy(memory, given->origin, &origin);
+    config->origin = origin;
+    good = wsi_client_copy(memory, given->proxy, &proxy) && good;
+    config->proxy = proxy;
+    good = wsi_client_copy(memory, given->unix_path, &path) && good;
+    config->unix_path = path;
+    good = wsi_client_copy(memory, given->tls.server_name, &client->server_name) && good;
+    good = wsi_client_copy(memory, url, &client->url) && good;
+    good = wsi_client_copy(memory, given->subprotocols ? given->subprotocols : client->handler.subprotocols,
+                           &client->subprotocols) && good;
+    return wsi_client_copy_headers(client, given->headers) && good;
+}
+
+static void wsi_client_defaults(ws_client_config *config) {
+    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
+    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
+    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
+    if (config->reconnect_max_ms < config->reconnect_ms)
+        config->reconnect_max_ms = config->reconnect_ms;
+    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
+    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
+}
+
+/* What no server needs to be asked for. WS_OK, or what the config gets wrong. */
+static ws_error wsi_client_check(wsi_client *client) {
+    const char *problem;
+    char *const *line;
+    if (!wsi_handshake_offer(client->subprotocols))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT,
+                                "subprotocols are tokens, each once: \"chat, superchat\"");
+    if (!wsi_engine_head_safe(client->config.origin, ' '))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
+    for (line = client->headers; *line; line++)
+        if (!wsi_handshake_own_header(*line))
+            return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
+                                    "is malformed, or part of the handshake itself",
+                                    (unsigned)(line - client->headers + 1));
+    if (client->server_name && !wsi_url_host(wsi_text_z(client->server_name), strchr(client->server_name, ':') != NULL))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "tls.server_name is no host's name");
+    if (client->config.transport && !wsi_endpoint_carries(&client->transport))
+        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
+    if (!client->config.proxy)
+        return WS_OK;
+    problem = wsi_client_read_url(&client->proxy, wsi_text_z(client->config.proxy));
+    if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
+        problem = "has another scheme than http";
+    return problem ? wsi_platform_say(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
+}
+
+/* The client's own functions, and its connection. */
+static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_client_config *config) {
+    wsi_endpoint *endpoint = &client->endpoint;
+    endpoint->loop = loop;
+    endpoint->handshake = wsi_client_handshake;
+    endpoint->leave = wsi_client_leave;
+    endpoint->gone = wsi_client_gone;
+    endpoint->stop = wsi_client_stop;
+    endpoint->release = wsi_client_release;
+    endpoint->fire = wsi_client_fire;
+    endpoint->why = &client->why;
+    loop->ready[WSI_KIND_DIAL] = wsi_client_connected;
+    loop->ready[WSI_KIND_TUNNEL] = wsi_client_tunnelled;
+    loop->ready[WSI_KIND_LOOKUP] = wsi_client_resolved;
+    if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
+        return false;
+    wsi_endpoint_link(endpoint);
+    client->conn = wsi_conn_new(endpoint);
+    return client->conn != NULL;
+}
+
+/* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
+static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handler *handler,
+                                  const ws_client_config *given) {
+    wsi_client *client = (wsi_client *)wsi_memory_new(&loop->memory, sizeof *client);
+    ws_client_config config;
+    memset(&config, 0, sizeof config);
+    if (given)
+        config = *given;
+    if (!client)
+        return NULL;
+    (void)wsi_loop_time(loop);
+    client->config = config;
+    client->handler = *handler;
+    wsi_client_defaults(&client->config);
+    if (config.transport)
+        client->transport = *config.transport;
+    client->config.origin = client->config.proxy = client->config.unix_path = NULL;
+    client->config.subprotocols = NULL; /* kept elsewhere, as our own */
+    client->config.headers = NULL;
+    client->config.transport = config.transport ? &client->transport : NULL;
+    memset(&client->config.tls, 0, sizeof client->config.tls);
+    client->endpoint.env.deflate = config.deflate.off ? NULL : &client->config.deflate;
+    if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
+        return client;
+    if (client->conn)
+        wsi_conn_free(client->conn);
+    if (client->endpoint.timer.kind == WSI_TIMER_ENDPOINT) { /* it is linked */
+        client->endpoint.freed = true;
+        wsi_endpoint_retire(&client->endpoint);
+    } else {
+        wsi_memory_free(&loop->memory, client, sizeof *client);
+    }
+    return NULL;
+}
+
+/* Begins the first attempt, if the config allows any. */
+static void wsi_client_launch(wsi_client *client, const ws_client_config *config) {
+    ws_loop *loop = client->endpoint.loop;
+    ws_error error = loop->error ? loop->error : wsi_client_check(client);
+    client->phase = WSI_PHASE_RESOLVING;
+    client->hopeless = true;
+    if (error) {
+        wsi_client_fail(client, error);
+        return;
+    }
+    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
+        return;
+    if (config && !wsi_tls_is_default(&config->tls)
+        && !wsi_client_secure(client, &config->tls, client->where.secure || (WSI_TLS_BUILT_IN && config->tls.ssl_ctx)))
+        return;
+    client->hopeless = false;
+    wsi_client_start(client);
+}
+
+WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
+    bool good = loop && handler && url && !loop->shutting && !loop->freeing;
+    wsi_client *client = good ? wsi_client_new(loop, url, handler, config) : NULL;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!client)
+        return NULL;
+    client->conn->user = handler->user;
+    client->endpoint.returns = client->config.reconnect_ms > 0;
+    wsi_client_launch(client, config);
+    return client->conn;
+}
+
+WS_API int ws_status(const ws_conn *conn) {
+    return conn && wsi_conn_is_client(conn) ? conn->engine.env->status : 0;
+}
+
+WS_API const char *ws_header(const ws_conn *conn, const char *name) {
+    return conn && name && wsi_conn_is_client(conn) ? wsi_client_header(wsi_client_of(conn), name, NULL) : NULL;
+}
+
+WS_API const char *ws_body(const ws_conn *conn) {
+    const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
+    return client && client->answer.size && client->phase >= WSI_PHASE_ASKING
+               ? (const char *)client->answer.data + client->body : "";
+}
+
+/*
+>> BLOCKING ===============================================================================
+   The calls that wait: one connection in a loop of its own. Calls LOOP, LIFE, CLIENT. Prefix: wsi_client_.
+*/
+
+/* --- blocking --- */
+
+static void wsi_client_round(wsi_client *client, uint32_t milliseconds) {
+    (void)ws_run_once(client->endpoint.loop, milliseconds);
+}
+
+/* The next event in the window. false: there is none, and the window is closed. */
+static bool wsi_client_next(wsi_client *client, ws_event *event) {
+    ws_conn *conn = client->conn;
+    ws_loop *loop = client->endpoint.loop;
+    while (conn->filled) {
+        while (!conn->broken && wsi_engine_next(&conn->engine, &loop->window, event)) {
+            if (event->type != WS_EVENT_MESSAGE)
+                wsi_conn_event(conn, event);
+            if (event->type == WS_EVENT_MESSAGE || event->type == WS_EVENT_OPEN)
+                return true;
+        }
+        wsi_conn_leave_window(loop, conn, false);
+        conn->filled = conn->source.link.pending && !conn->broken && !conn->is_doomed
+                       && wsi_conn_fill(loop, conn, false);
+    }
+    wsi_conn_interest(conn);
+    return false;
+}
+
+/* A loop that failed takes its connection along. */
+static bool wsi_client_lives(wsi_client *client) {
+    ws_error error = client->endpoint.loop->error;
+    if (error)
+        (void)wsi_engine_end(&client->conn->engine, error, WS_CLOSE_BROKEN);
+    return !error && !client->conn->over;
+}
+
+/* Waits for a message. false: the connection has ended, or the time is up and a look behind that found nothing. */
+static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t milliseconds) {
+    ws_conn *conn = client->conn;
+    ws_loop *loop = client->endpoint.loop;
+    uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
+    unsigned looks = 0;
+    while (wsi_client_lives(client)) {
+        if (conn->filled && wsi_client_next(client, event)) {
+            wsi_conn_flush(conn);
+            return true;
+        }
+        now = loop->clock(loop->clock_user);
+        if (looks && (!loop->found || looks > WSI_LOOKS))
+            return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
+        looks += now >= end;
+        client->wait(client, conn->is_doomed || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
+    }
+    return false;
+}
+
+/* What the program sent leaves; when it closes, the peer's close is waited for. */
+static bool wsi_client_sent(ws_conn *conn, bool closing) {
+    wsi_client *client = wsi_client_of(conn);
+    ws_event event;
+    wsi_conn_flush(conn);
+    while (!closing && conn->blocked && !conn->is_doomed && wsi_client_lives(client))
+        client->wait(client, WS_OFF);
+    while (closing && wsi_client_lives(client))
+        (void)wsi_client_pull(client, &event, WS_OFF);
+    while (closing && (conn->source.link.session || conn->source.link.descriptor >= 0)
+           && !client->endpoint.loop->error)
+        client->wait(client, WS_OFF); /* for the end of the transport, too: close_ms at most */
+    return closing || !conn->broken;
+}
+
+/* Makes a client one of a loop of its own. */
+static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char *url,
+                                           const ws_client_config *config) {
+    ws_loop *loop = wsi_loop_new(own, false);
+    ws_handler nothing;
+    wsi_client *client;
+    memset(&nothing, 0, sizeof nothing);
+    client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
+    if (!client) {
+        ws_loop_free(loop);
+        return NULL;
+    }
+    client->blocking = client->endpoint.pulls = true;
+    client->endpoint.sent = wsi_client_sent;
+    client->wait = wsi_client_round;
+    return client;
+}
+
+/* Waits until it is open or has failed. */
+static ws_conn *wsi_client_await(wsi_client *client) {
+    ws_conn *conn = client->conn;
+    ws_event event;
+    while (wsi_client_lives(client) && client->phase != WSI_PHASE_OPEN) {
+        if (conn->filled && wsi_client_next(client, &event))
+            break;
+        client->wait(client, conn->is_doomed ? 0 : WS_OFF);
+    }
+    return conn;
+}
+
+WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
+    ws_loop_config own;
+    wsi_client *client;
+    memset(&own, 0, sizeof own);
+    if (config)
+        own.allocator = config->allocator;
+    client = wsi_client_new_blocking(&own, url ? url : "", config);
+    if (!client)
+        return NULL;
+    wsi_client_launch(client, config);
+    return wsi_client_await(client);
+}
+
+WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds) {
+    ws_event event;
+    if (!conn || !message || !wsi_conn_endpoint(conn)->pulls)
+        return conn && wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
+    memset(message, 0, sizeof *message);
+    if (!wsi_client_pull(wsi_client_of(conn), &event, milliseconds))
+        return false;
+    *message = event.message;
+    return true;
+}
+
+WS_API bool ws_receive(ws_conn *conn, ws_message *message) {
+    return conn && ws_receive_within(conn, message, wsi_conn_endpoint(conn)->pulls
+                                                        ? wsi_client_of(conn)->config.receive_ms : 0);
+}
+
+WS_API void ws_free(ws_conn *conn) {
+    wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
+    if (!conn || !endpoint->pulls)
+        return;
+    (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
+    endpoint->freed = true;
+    ws_loop_free(endpoint->loop);
+}
+
+/*
 >> TEST ===================================================================================
    The test client: a blocking client whose transport leads to a server in the same process, through
    two buffers. Calls MEMORY, TEXT, ENGINE, PLATFORM, LOOP, CONNECTION, CLIENT, SERVER.
@@ -16273,7 +16361,53 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
    DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
    OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
-   CHANGES
+>> CHANGES ================================================================================
+
+   0.3.0
+   Connections that nobody meant to end
+   - A late loop (a slow callback, a stopped process, a signal) serves all that has arrived before it judges a deadline
+     or fires a timer. Times that begin in a slow callback count from the call.
+   - A peer that takes some of what waits for it is not given up, however slowly it reads.
+   - on_drain comes once whenever ws_buffered was seen above 0 or a send, part, ping or broadcast was refused for now.
+     The loop `while (ws_buffered(conn) < N) ...`, in on_open and in on_drain, never stalls. ws_buffered leaves out
+     broadcasts that wait for the end of a message sent in parts.
+   - A client that ends its stream behind its requests gets all its answers. A kept request is abandoned when the
+     connection breaks or at answer_ms.
+   - ws_stop and ws_shutdown cannot fail, however many posts wait.
+   Servers
+   - New: hosts, the names that Host may have (against DNS rebinding). Origins are compared by scheme, host and port;
+     ws_listen refuses a list that makes no sense; a 403 says what was compared.
+   - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route take them.
+   - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock of Date and of sessions.
+   - A query that cannot be decoded is no longer 400: that pair is absent, and ws_request_raw_query has the text.
+   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204. An unknown transfer coding is 501.
+   - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines are absent; quoted pairs in parameters are read.
+   - The answer to a close has its reason as well as its code.
+   - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
+   - ws_files answers 403, 503 or 500 where a file cannot be opened. It names no charset where a page or style sheet
+     names one; ws_files_charset sets it for a folder. Of several session cookies the first good one counts.
+   - New: limits.rooms (1,000; WS_ERROR_ROOMS), and ws_loop_config.max_unfinished (a quarter of max_memory): what has
+     begun to arrive, all together. Beyond it, what has not grown for the longest gets 1013 or 503.
+   - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
+   Clients
+   - Pauses grow until a connection has lasted stable_ms (10 s). 1008 and 4xx are answered with the longest pause.
+   - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. To another host or port no header, credential
+     or certificate of the program's goes along.
+   - All addresses of a name are tried, up to 64. A loop looks up 16 names at a time, one for each client.
+   - Servers that ignore parameters of permessage-deflate are understood; such a connection holds up to 40 KiB.
+   - A 101 that names a body is taken; 1xx before a proxy's answer is passed over; folded fields are read.
+   - ws_body is the body, without chunks. Host is the first field. Dot segments leave URLs and redirects. A user name
+     with %3A is refused.
+   TLS
+   - ca_file may hold intermediates alone; a certificate that cannot be used does not spoil the others. Clients with
+     equal configs share what was read. A ws: URL needs none of it.
+   - A certificate's CN is never a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
+   JSON and the engine
+   - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
+   - ws_engine_init that fails leaves an engine that every call takes; ws_engine_error says why. In fixed memory pongs
+     and the answer to a close always fit.
+   - assert (WS_ASSERT) notices most calls from a foreign thread; a second thread cannot run a loop.
+
    0.2.0   the client, TLS, transports that plug in, the test client, JSON
    0.1.0   the server: handshake, frames, rooms, pages, select
 */
