@@ -4582,12 +4582,12 @@ static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
 
    A connection's states, and what leads from one to the next:
 
-       HEAD --a request's head--> ASKED --accepted--> OPEN --close sent--> CLOSING --close received--> CLOSED
-         ^                         | ^ |               |                                                 ^
-         |        answered         | | `-a body comes-> BODY (whole: ASKED again)                        |
-         `-------------------------' `----------------- '                close received, failure, deadline
+       HEAD --- request ---> ASKED --- accepted ---> OPEN --- close sent ---> CLOSING --- close received ---> CLOSED
+                             |   |
+              HEAD <-- answered  body wanted --> BODY --- whole ---> ASKED
 
-   A client begins in HEAD, too: it waits for the answer's head, which leads to OPEN or CLOSED.
+   A close received in OPEN, a failure or a deadline leads to CLOSED from everywhere. A client begins in HEAD, too:
+   the server's answer leads to OPEN or CLOSED.
 */
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
@@ -16380,7 +16380,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
    - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route take them.
    - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock of Date and of sessions.
    - A query that cannot be decoded is no longer 400: that pair is absent, and ws_request_raw_query has the text.
-   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204. An unknown transfer coding is 501.
+   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204. Unknown transfer codings are 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines are absent; quoted pairs in parameters are read.
    - The answer to a close has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
