@@ -4462,12 +4462,18 @@ static size_t wsi_context_unpacked(const wsi_context *context) {
 }
 #endif
 
+static void wsi_context_forget(wsi_context *context) {
+    wsi_memory_free(context->history_memory, context->history, context->history_capacity);
+    context->history = NULL;
+    context->history_size = context->history_capacity = 0;
+}
+
 static void wsi_context_free(wsi_codecs *codecs, wsi_context **place) {
     wsi_context *context = *place;
     if (!context)
         return;
     wsi_unpacker_give_back(codecs, context->unpacker, false);
-    wsi_memory_free(context->history_memory, context->history, context->history_capacity);
+    wsi_context_forget(context);
     wsi_memory_free(codecs->memory, context->packer.deflate, context->packer.size);
     wsi_memory_free(codecs->memory, context, sizeof *context);
     *place = NULL;
@@ -5265,6 +5271,8 @@ static void wsi_engine_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool
     wsi_unpacker_give_back(e->env->codecs, unpacker, handed);
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codecs, &e->context);
+    else if (!e->keep_in && e->context)
+        wsi_context_forget(e->context); /* it was of that message */
 }
 
 static wsi_unpacker *wsi_engine_unpacker(wsi_engine *e) {
@@ -10162,12 +10170,13 @@ static void wsi_conn_drop_oldest(ws_conn *conn, const wsi_waiting *waiting) {
     wsi_queue_remove(wsi_conn_loop(conn), node->later ? &conn->extra->later : &conn->queue, node);
 }
 
-/* Drops the broadcasts of "only the latest" rooms that later ones wait behind. */
+/* Drops what an "only the latest" broadcast of the same room waits behind, whatever the room's policy was before:
+   so each that goes is the oldest of its waiting. */
 static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue) {
     wsi_node *node, *next;
     for (node = queue->first; node; node = next) {
         next = node->next;
-        if (node->waiting && node->slow == WS_SLOW_LATEST && node->waiting->last != node)
+        if (node->waiting && node->waiting->last != node && node->waiting->last->slow == WS_SLOW_LATEST)
             wsi_queue_remove(loop, queue, node);
     }
 }

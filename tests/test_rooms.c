@@ -649,6 +649,33 @@ static void test_latest_in_one_round(void) {
     NET_END();
 }
 
+static void test_policy_changes(void) {
+    static char text[70001];
+    static unsigned numbers[10];
+    if (!test_begin("slow reader: another policy between the broadcasts of the round in which the socket fills up"))
+        return;
+    CHECK(net_start());
+    net_small_buffers();
+    peer *b = net_open_with("/", 4096);
+    CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", WS_SLOW_DROP_OLDEST));
+    b->deaf = true;
+    memset(text, '.', sizeof text - 1);
+    for (unsigned i = 0; i < 6; i++) {
+        (void)snprintf(text, 8, "%06u", i);
+        text[6] = '.';
+        CHECK(ws_server_broadcast(net.server, "r", text_of(text)));
+        if (i == 3)
+            CHECK(ws_room_slow(net.server, "r", WS_SLOW_LATEST));
+    }
+    net_settle();
+    CHECK(ws_leave(net.conns[1], "r")); /* what waits belongs to no room any more */
+    b->deaf = false;
+    net_settle();
+    size_t count = numbers_of(b, numbers, 10);
+    CHECK(count && numbers[count - 1] == 5);
+    NET_END();
+}
+
 static void test_policy(void) {
     if (!test_begin("slow reader: the policy belongs to a room that exists, and goes with it"))
         return;
@@ -821,6 +848,7 @@ int main(int argc, char **argv) {
     test_slow();
     test_latest_waits_alone();
     test_latest_in_one_round();
+    test_policy_changes();
     test_policy();
     test_burst();
     test_budget_slow_readers();
