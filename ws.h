@@ -1122,6 +1122,12 @@ static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) 
     return copy;
 }
 
+/* Copies a text of a config's; NULL stays NULL. */
+static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
+    *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
+    return *copy || !text;
+}
+
 static void wsi_memory_free_text(wsi_memory *memory, char *text) {
     if (text)
         wsi_memory_free(memory, text, strlen(text) + 1);
@@ -1188,6 +1194,10 @@ static void wsi_table_take(wsi_table *table, const wsi_chain *chain) {
     table->count--;
 }
 
+static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
+    wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
+}
+
 /* Adds to a table, and keeps its chains short. Without memory they grow; false: there is no table at all. */
 static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
     wsi_table grown = {NULL, 0, 0};
@@ -1203,7 +1213,7 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
         }
     }
     if (grown.buckets) {
-        wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
+        wsi_table_free(memory, table);
         *table = grown;
     }
     if (table->buckets)
@@ -3220,6 +3230,14 @@ static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *hos
                                       && *port <= 65535);
 }
 
+/* Takes "scheme://" off the front. */
+static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
+    if (!wsi_http_until(rest, ':', scheme) || rest->size < 2 || memcmp(rest->data, "//", 2) != 0)
+        return false;
+    *rest = wsi_text(rest->data + 2, rest->size - 2);
+    return true;
+}
+
 /* Origin-form, absolute-form, or the asterisk of OPTIONS (RFC 9112 3.2), into authority, path, query. */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
@@ -3229,12 +3247,11 @@ static bool wsi_http_target(wsi_request *request) {
         if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
             return false;
     if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_text_is(request->method, "OPTIONS"))) {
-        if (!wsi_http_until(&rest, ':', &scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
+        if (!wsi_http_scheme(&rest, &scheme))
             return false;
         if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https")
             && !wsi_text_is_nocase(scheme, "ws") && !wsi_text_is_nocase(scheme, "wss"))
             return false;
-        rest = wsi_text(rest.data + 2, rest.size - 2);
         for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
         request->authority = wsi_text(rest.data, i);
         if (!wsi_http_authority(request->authority, 0, &host, &port))
@@ -3774,10 +3791,10 @@ static bool wsi_handshake_no(wsi_why *why, const char *text, wsi_slice first, co
 /* An origin's parts (RFC 6454 4); the port is the scheme's own where none stands there. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, uint64_t *port) {
     uint64_t fallback;
-    if (!wsi_http_until(&origin, ':', scheme) || origin.size < 2 || memcmp(origin.data, "//", 2) != 0)
+    if (!wsi_http_scheme(&origin, scheme))
         return false;
     fallback = wsi_text_is_nocase(*scheme, "https") ? 443 : wsi_text_is_nocase(*scheme, "http") ? 80 : 0;
-    return wsi_http_authority(wsi_text(origin.data + 2, origin.size - 2), fallback, host, port);
+    return wsi_http_authority(origin, fallback, host, port);
 }
 
 /* What is not of that form ("null") is the same if it is the same text. */
@@ -9643,7 +9660,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     for (i = 0; i < loop->watches.bucket_count; i++)
         while (loop->watches.buckets[i])
             (void)ws_watch(loop, (int)loop->watches.buckets[i]->hash, WS_NONE, NULL, NULL);
-    wsi_memory_free(&loop->memory, loop->watches.buckets, loop->watches.bucket_count * sizeof(wsi_chain *));
+    wsi_table_free(&loop->memory, &loop->watches);
     for (i = 0; i < loop->slot_count; i++)
         if (loop->slots[i].alarm)
             wsi_alarm_free(loop, &loop->slots[i]);
@@ -9906,10 +9923,7 @@ WSI_RARE void wsi_waiting_take(wsi_node *node) {
 static void wsi_waiting_add(wsi_waiting *waiting, wsi_node *node) {
     node->waiting = waiting;
     node->same = NULL;
-    if (waiting->last)
-        waiting->last->same = node;
-    else
-        waiting->first = node;
+    *(waiting->last ? &waiting->last->same : &waiting->first) = node;
     waiting->last = node;
 }
 
@@ -10747,24 +10761,15 @@ static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)c
 
 static void wsi_hold_unlink(ws_loop *loop, ws_conn *conn) {
     wsi_hold *hold = wsi_hold_of(conn);
-    if (hold->previous)
-        wsi_hold_of(hold->previous)->next = hold->next;
-    else
-        loop->stalest = hold->next;
-    if (hold->next)
-        wsi_hold_of(hold->next)->previous = hold->previous;
-    else
-        loop->freshest = hold->previous;
+    *(hold->previous ? &wsi_hold_of(hold->previous)->next : &loop->stalest) = hold->next;
+    *(hold->next ? &wsi_hold_of(hold->next)->previous : &loop->freshest) = hold->previous;
 }
 
 static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
     wsi_hold *hold = wsi_hold_of(conn);
     hold->next = NULL;
     hold->previous = loop->freshest;
-    if (loop->freshest)
-        wsi_hold_of(loop->freshest)->next = conn;
-    else
-        loop->stalest = conn;
+    *(hold->previous ? &wsi_hold_of(hold->previous)->next : &loop->stalest) = conn;
     loop->freshest = conn;
 }
 
@@ -10772,19 +10777,19 @@ static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
 static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
-    wsi_hold *hold = held->data ? wsi_hold_of(conn) : NULL;
+    bool first = !held->data;
+    wsi_hold *hold = first ? NULL : wsi_hold_of(conn);
     loop->codecs.asking = &conn->engine;
     hold = (wsi_hold *)wsi_memory_resize(&loop->arriving, hold, hold ? sizeof *hold + held->capacity : 0,
                                          sizeof *hold + capacity);
     if (!hold)
         return false;
-    if (!held->data) {
-        held->data = (uint8_t *)(hold + 1);
+    held->data = (uint8_t *)(hold + 1);
+    held->capacity = capacity;
+    if (first) {
         hold->mark = 0;
         wsi_hold_link(loop, conn);
     }
-    held->data = (uint8_t *)(hold + 1);
-    held->capacity = capacity;
     return true;
 }
 
@@ -12124,18 +12129,12 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
     ws_conn *conn = member->conn;
     wsi_room *room = member->room;
     uint32_t count = wsi_room_joined(conn);
-    if (member->previous_room)
-        member->previous_room->next_room = member->next_room;
-    else
-        conn->rooms = member->next_room;
+    *(member->previous_room ? &member->previous_room->next_room : &conn->rooms) = member->next_room;
     if (member->next_room)
         member->next_room->previous_room = member->previous_room;
     if (conn->rooms)
         conn->rooms->chain.count = count - 1;
-    if (member->previous)
-        member->previous->next = member->next;
-    else
-        room->members = member->next;
+    *(member->previous ? &member->previous->next : &room->members) = member->next;
     if (member->next)
         member->next->previous = member->previous;
     while (member->waiting.first)
@@ -12576,7 +12575,7 @@ static bool wsi_route_add(ws_server *server, wsi_route *route, bool good) {
 
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler) {
     wsi_route *route;
-    const char *own;
+    bool kept;
     if (!server)
         return false;
     if (!handler || !wsi_engine_head_safe(handler->subprotocols, ' '))
@@ -12585,11 +12584,9 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     if (!route)
         return false;
     route->handler = *handler;
-    own = handler->subprotocols;
-    if (own)
-        route->subprotocols = wsi_memory_copy(wsi_server_memory(server), own, strlen(own));
+    kept = wsi_memory_keep(wsi_server_memory(server), &route->subprotocols, handler->subprotocols);
     route->handler.subprotocols = route->subprotocols;
-    return wsi_route_add(server, route, !own || route->subprotocols);
+    return wsi_route_add(server, route, kept);
 }
 
 static bool wsi_server_begins(wsi_slice text, const char *with) {
@@ -12740,12 +12737,6 @@ static bool wsi_server_methods(const char *methods) {
     return any;
 }
 
-/* Copies a text of the config's; NULL stays NULL. */
-static bool wsi_server_keep(const ws_server *server, char **copy, const char *text) {
-    *copy = text ? wsi_memory_copy(wsi_server_memory(server), text, strlen(text)) : NULL;
-    return *copy || !text;
-}
-
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user) {
     wsi_route *route;
@@ -12758,8 +12749,8 @@ WS_API bool ws_http_from(ws_server *server, const char *origins, const char *met
         return false;
     route->function = function;
     route->user = user;
-    return wsi_route_add(server, route, wsi_server_keep(server, &route->methods, methods)
-                                            && wsi_server_keep(server, &route->origins, origins));
+    return wsi_route_add(server, route, wsi_memory_keep(wsi_server_memory(server), &route->methods, methods)
+                                            && wsi_memory_keep(wsi_server_memory(server), &route->origins, origins));
 }
 
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
@@ -14468,8 +14459,8 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
         server->hooks = hook->next;
         wsi_memory_free(memory, hook, sizeof *hook);
     }
-    wsi_memory_free(memory, server->rooms.buckets, server->rooms.bucket_count * sizeof(wsi_chain *));
-    wsi_memory_free(memory, server->memberships.buckets, server->memberships.bucket_count * sizeof(wsi_chain *));
+    wsi_table_free(memory, &server->rooms);
+    wsi_table_free(memory, &server->memberships);
     wsi_memory_free_text(memory, server->origins);
     wsi_memory_free_text(memory, server->hosts);
     wsi_memory_free_text(memory, server->unix_path);
@@ -14576,13 +14567,14 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
 }
 
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
+    wsi_memory *memory = wsi_server_memory(server);
     wsi_sentence *why = &server->endpoint.loop->why;
     ws_error error;
     server->proxy_protocol = config->proxy_protocol;
-    if (!wsi_server_keep(server, &server->origins, config->origins)
-        || !wsi_server_keep(server, &server->hosts, config->hosts)
-        || !wsi_server_keep(server, &server->unix_path, config->unix_path)
-        || !wsi_server_keep(server, &server->proxies, config->proxies))
+    if (!wsi_memory_keep(memory, &server->origins, config->origins)
+        || !wsi_memory_keep(memory, &server->hosts, config->hosts)
+        || !wsi_memory_keep(memory, &server->unix_path, config->unix_path)
+        || !wsi_memory_keep(memory, &server->proxies, config->proxies))
         return WS_ERROR_MEMORY;
     if (!wsi_handshake_list_good(config->origins, true))
         return wsi_platform_say(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
@@ -14743,12 +14735,11 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     size_t i;
     const char *problem;
     memset(url, 0, sizeof *url);
-    if (!wsi_http_until(&rest, ':', &url->scheme) || rest.size < 2 || memcmp(rest.data, "//", 2) != 0)
+    if (!wsi_http_scheme(&rest, &url->scheme))
         return "does not begin with ws:// or wss://";
     url->secure = wsi_text_is_nocase(url->scheme, "wss") || wsi_text_is_nocase(url->scheme, "https");
     if (!url->secure && !wsi_text_is_nocase(url->scheme, "ws") && !wsi_text_is_nocase(url->scheme, "http"))
         return "has a scheme other than ws and wss";
-    rest = wsi_text(rest.data + 2, rest.size - 2);
     for (i = 0; i < rest.size && !strchr("/?#", rest.data[i]); i++) {}
     problem = wsi_url_authority(url, wsi_text(rest.data, i));
     if (problem)
@@ -15716,11 +15707,6 @@ static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_memory_free(memory, client, sizeof *client);
 }
 
-static bool wsi_client_copy(wsi_memory *memory, const char *from, char **to) {
-    *to = from ? wsi_memory_copy(memory, from, strlen(from)) : NULL;
-    return *to || !from;
-}
-
 static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
     size_t count = 0, i;
@@ -15731,7 +15717,7 @@ static bool wsi_client_copy_headers(wsi_client *client, const char *const *heade
         return false;
     client->header_count = count + 1;
     for (i = 0; i < count; i++)
-        if (!wsi_client_copy(memory, headers[i], &client->headers[i]))
+        if (!wsi_memory_keep(memory, &client->headers[i], headers[i]))
             return false;
     return true;
 }
@@ -15741,16 +15727,16 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     wsi_memory *memory = wsi_client_memory(client);
     ws_client_config *config = &client->config;
     char *origin, *proxy, *path;
-    bool good = wsi_client_copy(memory, given->origin, &origin);
+    bool good = wsi_memory_keep(memory, &origin, given->origin);
     config->origin = origin;
-    good = wsi_client_copy(memory, given->proxy, &proxy) && good;
+    good = wsi_memory_keep(memory, &proxy, given->proxy) && good;
     config->proxy = proxy;
-    good = wsi_client_copy(memory, given->unix_path, &path) && good;
+    good = wsi_memory_keep(memory, &path, given->unix_path) && good;
     config->unix_path = path;
-    good = wsi_client_copy(memory, given->tls.server_name, &client->server_name) && good;
-    good = wsi_client_copy(memory, url, &client->url) && good;
-    good = wsi_client_copy(memory, given->subprotocols ? given->subprotocols : client->handler.subprotocols,
-                           &client->subprotocols) && good;
+    good = wsi_memory_keep(memory, &client->server_name, given->tls.server_name) && good;
+    good = wsi_memory_keep(memory, &client->url, url) && good;
+    good = wsi_memory_keep(memory, &client->subprotocols,
+                           given->subprotocols ? given->subprotocols : client->handler.subprotocols) && good;
     return wsi_client_copy_headers(client, given->headers) && good;
 }
 
