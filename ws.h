@@ -9066,9 +9066,9 @@ static bool wsi_loop_is_ours(const ws_loop *loop) {
     return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
 }
 
-/* Begins to run it. false: it is being run already. */
+/* Begins to run it. false: it is being run already, by this thread or another. */
 static bool wsi_loop_own(ws_loop *loop) {
-    if (loop->owned)
+    if (!loop || loop->busy || !wsi_loop_is_ours(loop))
         return false;
     loop->owner = wsi_platform_thread();
     return loop->owned = true;
@@ -9514,33 +9514,30 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
 }
 
 static bool wsi_loop_once(ws_loop *loop, uint32_t wait_ms) {
-    if (loop->busy || loop->error)
-        return false;
-    if (!wsi_loop_wait(loop, wsi_loop_pause(loop, wait_ms)))
+    if (loop->error || !wsi_loop_wait(loop, wsi_loop_pause(loop, wait_ms)))
         return false;
     wsi_loop_round(loop);
     return wsi_loop_goes_on(loop);
 }
 
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
-    bool goes_on = false, owns;
+    bool goes_on;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || !wsi_loop_is_ours(loop))
+    if (!wsi_loop_own(loop))
         return false;
-    owns = wsi_loop_own(loop);
     goes_on = wsi_loop_once(loop, wait_ms);
-    loop->owned = loop->owned && !owns;
+    loop->owned = false;
     return goes_on;
 }
 
 WS_API ws_error ws_run(ws_loop *loop) {
-    bool owns;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !wsi_loop_is_ours(loop))
         return loop ? WS_ERROR_STATE : WS_ERROR_MEMORY;
-    owns = wsi_loop_own(loop);
-    while (wsi_loop_once(loop, WS_OFF)) {}
-    loop->owned = loop->owned && !owns;
+    if (wsi_loop_own(loop)) {
+        while (wsi_loop_once(loop, WS_OFF)) {}
+        loop->owned = false;
+    }
     return loop->error;
 }
 
@@ -9560,15 +9557,14 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
 }
 
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
-    bool owns;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || !reads || !writes || loop->busy || loop->error)
+    if (!loop || !reads || !writes || loop->error || !wsi_loop_own(loop))
         return false;
-    if (wsi_poll_take(&loop->poll, reads, writes) < 0 && !wsi_poll_passes())
-        return wsi_loop_fail(loop, WS_ERROR_SYSTEM);
-    owns = wsi_loop_own(loop);
-    wsi_loop_round(loop);
-    loop->owned = loop->owned && !owns;
+    if (wsi_poll_take(&loop->poll, reads, writes) >= 0 || wsi_poll_passes())
+        wsi_loop_round(loop);
+    else
+        (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    loop->owned = false;
     return wsi_loop_goes_on(loop);
 }
 
