@@ -65,6 +65,7 @@
      WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select and serve FD_SETSIZE descriptors
+     WS_NO_TEST          no test client (ws_test_connect)
 */
 #define WS_VERSION "0.3.0"
 #define WS_VERSION_MAJOR 0
@@ -435,7 +436,9 @@ typedef struct ws_server_config {
     bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
     const char *unix_path;  /* listen on this Unix socket instead; it is removed at the end. What lies there already is
                                IN_USE, and stays, unless it is a socket that nobody listens on */
+#ifndef WS_NO_TEST
     bool no_port;           /* listen nowhere: for ws_test_connect */
+#endif
     const char *proxies;    /* whose word on a peer's address counts: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix";
                                NULL: nobody's. Their X-Forwarded-For, from the right up to the first address
                                that is not in this list, is what ws_peer answers */
@@ -727,6 +730,7 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
+#ifndef WS_NO_TEST
 /* --- testing a program ------------------------------------------------------------------ */
 
 /* A client of the server's real routes, in this process: no socket, no thread. The server's loop
@@ -739,6 +743,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* lets so much time pass */
 WS_API void ws_test_cut(ws_conn *conn); /* nothing arrives any more, as if the cable were cut */
+#endif /* WS_NO_TEST */
 
 #endif /* WS_NO_NET */
 
@@ -8968,11 +8973,6 @@ typedef struct wsi_hooks { /* set by those that have connections */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
-typedef struct wsi_guest { /* something that may outlive the loop, and is told when it ends */
-    struct wsi_guest *next;
-    void (*orphan)(struct wsi_guest *guest);
-} wsi_guest;
-
 struct wsi_block;
 struct wsi_node;
 struct wsi_waiting;
@@ -8997,7 +8997,6 @@ struct ws_loop {
     pthread_t owner; /* who runs it, while owned */
     bool owned;
     bool busy, stopped, shutting, freeing;
-    wsi_guest *guests;
     uint64_t virtual_now;
     uint8_t random[256]; /* fresh from the system; each byte is used once */
     size_t random_left;
@@ -9688,11 +9687,6 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.release(loop);
     }
     wsi_loop_free_lists(loop);
-    while (loop->guests) {
-        wsi_guest *guest = loop->guests;
-        loop->guests = guest->next;
-        guest->orphan(guest);
-    }
     if (loop->wake.link.descriptor >= 0)
         (void)close(loop->wake.link.descriptor);
     if (loop->wake_in >= 0)
@@ -14540,13 +14534,22 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     server->endpoint.loop->ready[WSI_KIND_HEADER] = wsi_server_header;
 }
 
+#ifndef WS_NO_TEST
+static bool wsi_server_has_port(const ws_server_config *config) { return !config->no_port; }
+#else
+static bool wsi_server_has_port(const ws_server_config *config) {
+    (void)config;
+    return true;
+}
+#endif
+
 /* Opens the port of a server that is complete otherwise. */
 static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
     int *listener = &server->listener.link.descriptor;
     const char *why = NULL;
     ws_error error = WS_OK;
-    if (config->no_port)
+    if (!wsi_server_has_port(config))
         return WS_OK;
     error = config->unix_path ? wsi_platform_listen_unix(config, listener, &server->unix_file, &why)
                               : wsi_platform_listen(config, listener);
@@ -14875,8 +14878,6 @@ typedef struct wsi_client {
     bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
     wsi_sentence why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
-    void *wire;              /* of a test client; freed by end_wire */
-    void (*end_wire)(void *wire);
 } wsi_client;
 
 static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(void *)wsi_conn_endpoint(conn); }
@@ -15698,8 +15699,6 @@ static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_tls_release(client->tls);
     if (client->lookup)
         client->lookup->client = NULL;
-    if (client->wire)
-        client->end_wire(client->wire);
     wsi_memory_free(memory, client, sizeof *client);
 }
 
@@ -16014,11 +16013,15 @@ WS_API void ws_free(ws_conn *conn) {
     ws_loop_free(endpoint->loop);
 }
 
+#ifndef WS_NO_TEST
 /*
 >> TEST ===================================================================================
    The test client: a blocking client whose transport leads to a server in the same process, through
-   two buffers. Calls MEMORY, TEXT, ENGINE, PLATFORM, LOOP, CONNECTION, CLIENT, SERVER.
-   Who waits runs both loops until nothing moves any more, and then moves the server's clock on.
+   two buffers. Calls MEMORY, TEXT, ENGINE, PLATFORM, LOOP, LIFE, SERVER, CLIENT, BLOCKING. Switch: WS_NO_TEST.
+   Whoever waits runs both loops until nothing moves any more, and then moves the server's clock on.
+
+   The core does not know of it: what connects the two is an endpoint of the server's loop, so that the loop's end
+   reaches it, and the client's loop has it as the user of its clock.
 */
 
 enum { WSI_TEST_WAY = 64 << 10 }; /* bytes that can be on their way, as in a socket's buffers */
@@ -16034,7 +16037,7 @@ typedef struct wsi_test_end { /* one end of the wire; the session of its link */
 } wsi_test_end;
 
 typedef struct wsi_test {
-    wsi_guest guest;      /* first: of the server's loop */
+    wsi_endpoint endpoint; /* first: of the server's loop, without connections */
     wsi_memory memory;    /* libc's: either loop may end first */
     ws_loop *loop;        /* the server's; NULL: it has ended */
     uint64_t now;         /* the time then */
@@ -16047,28 +16050,44 @@ static wsi_test_end *wsi_test_other(wsi_test_end *end) {
     return end == &end->wire->server_end ? &end->wire->client_end : &end->wire->server_end;
 }
 
-static void wsi_test_release(void *user) {
-    wsi_test *wire = (wsi_test *)user;
+static void wsi_test_free(wsi_test *wire) {
     wsi_memory memory = wire->memory;
-    wsi_guest **place = wire->loop ? &wire->loop->guests : NULL;
-    if (--wire->references)
-        return;
-    while (place && *place != &wire->guest)
-        place = &(*place)->next;
-    if (place)
-        *place = wire->guest.next;
     wsi_memory_free(&memory, wire, sizeof *wire);
 }
 
-static void wsi_test_orphan(wsi_guest *guest) {
-    wsi_test *wire = (wsi_test *)(void *)guest;
+static void wsi_test_release(wsi_test *wire) {
+    if (--wire->references)
+        return;
+    wire->endpoint.freed = true;
+    if (wire->loop)
+        wsi_endpoint_retire(&wire->endpoint);
+    else
+        wsi_test_free(wire);
+}
+
+static void wsi_test_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
+
+/* It leaves the server's loop: that ends, or nobody refers to the wire any more. */
+static void wsi_test_leave(wsi_endpoint *endpoint) {
+    wsi_test *wire = (wsi_test *)(void *)endpoint;
     wire->now = wire->loop->virtual_now;
     wire->loop = NULL;
+    if (!wire->references)
+        wsi_test_free(wire);
 }
 
 static uint64_t wsi_test_clock(void *user) {
     const wsi_test *wire = (const wsi_test *)user;
     return wire->loop ? wire->loop->virtual_now : wire->now;
+}
+
+static wsi_test *wsi_test_of(const wsi_client *client) { return (wsi_test *)client->endpoint.loop->clock_user; }
+
+/* The client's end: its wire goes with it. */
+static void wsi_test_end_client(wsi_endpoint *endpoint) {
+    wsi_test *wire = (wsi_test *)endpoint->loop->clock_user;
+    wsi_client_release(endpoint);
+    wsi_test_release(wire);
 }
 
 /* --- the transport --- */
@@ -16165,7 +16184,7 @@ static bool wsi_test_serve_any(ws_loop *loop) {
 
 /* One round of both loops. false: nothing moved. */
 static bool wsi_test_step(wsi_client *client) {
-    wsi_test *wire = (wsi_test *)client->wire;
+    wsi_test *wire = wsi_test_of(client);
     bool moved = false;
     (void)ws_run_once(client->endpoint.loop, 0);
     if (wire->loop)
@@ -16181,7 +16200,7 @@ static uint64_t wsi_test_next_timer(const ws_loop *loop) {
 
 /* Nothing moves: time does, up to the next timer, but not beyond `until`. */
 static void wsi_test_advance(wsi_client *client, uint64_t until) {
-    wsi_test *wire = (wsi_test *)client->wire;
+    wsi_test *wire = wsi_test_of(client);
     uint64_t server = wsi_test_next_timer(wire->loop), own = wsi_test_next_timer(client->endpoint.loop);
     uint64_t to = server < own ? server : own, *now = wire->loop ? &wire->loop->virtual_now : &wire->now;
     to = to < until ? to : until;
@@ -16192,7 +16211,7 @@ static void wsi_test_advance(wsi_client *client, uint64_t until) {
 }
 
 static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
-    wsi_test *wire = (wsi_test *)client->wire;
+    wsi_test *wire = wsi_test_of(client);
     if (wire->loop && wire->loop->busy) { /* inside a callback of the server's */
         wsi_client_fail(client, WS_ERROR_STATE);
         (void)ws_run_once(client->endpoint.loop, 0);
@@ -16204,12 +16223,12 @@ static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
 
 static wsi_client *wsi_test_client(const ws_conn *conn) {
     wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
-    return client && client->wire ? client : NULL;
+    return client && client->wait == wsi_test_round ? client : NULL;
 }
 
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds) {
     wsi_client *client = wsi_test_client(conn);
-    wsi_test *wire = client ? (wsi_test *)client->wire : NULL;
+    wsi_test *wire = client ? wsi_test_of(client) : NULL;
     uint64_t until = wire ? wsi_test_clock(wire) + milliseconds : 0;
     if (!wire || (wire->loop && wire->loop->busy))
         return;
@@ -16224,7 +16243,7 @@ WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds) {
 WS_API void ws_test_cut(ws_conn *conn) {
     wsi_client *client = wsi_test_client(conn);
     if (client)
-        ((wsi_test *)client->wire)->cut = true;
+        wsi_test_of(client)->cut = true;
 }
 
 /* --- connecting --- */
@@ -16242,9 +16261,13 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
     wire->loop = loop;
     wire->references = 1;
     wire->server_end.wire = wire->client_end.wire = wire;
-    wire->guest.orphan = wsi_test_orphan;
-    wire->guest.next = loop->guests;
-    loop->guests = &wire->guest;
+    wire->endpoint.stop = wsi_test_stop;
+    wire->endpoint.release = wsi_test_leave;
+    if (!wsi_endpoint_prepare(&wire->endpoint, loop, WS_ROLE_SERVER, &wire->endpoint.env.limits)) {
+        wsi_test_free(wire);
+        return NULL;
+    }
+    wsi_endpoint_link(&wire->endpoint);
     return wire;
 }
 
@@ -16263,7 +16286,7 @@ static ws_error wsi_test_check(wsi_client *client, const ws_server *server, cons
 
 /* Connects both ends, or what a server without place for another says. */
 static ws_error wsi_test_join(wsi_client *client, ws_server *server) {
-    wsi_test *wire = (wsi_test *)client->wire;
+    wsi_test *wire = wsi_test_of(client);
     if (!wsi_endpoint_reserve_record(server->endpoint.loop) || !wsi_endpoint_reserve_record(client->endpoint.loop))
         return WS_ERROR_MEMORY;
     client->transport = server->transport = wsi_test_transport(wire);
@@ -16320,14 +16343,14 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
         wsi_test_release(wire);
         return NULL;
     }
-    client->wire = wire;
-    client->end_wire = wsi_test_release;
+    client->endpoint.release = wsi_test_end_client;
     client->wait = wsi_test_round;
     error = wsi_test_launch(client, server, target);
     if (error)
         wsi_client_fail(client, error);
     return wsi_client_await(client);
 }
+#endif /* WS_NO_TEST */
 
 #endif /* WS_NO_NET */
 
