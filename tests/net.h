@@ -361,6 +361,23 @@ static inline size_t peer_send(peer *p, const void *data, size_t size) {
     return done;
 }
 
+/* Sends the text in two pieces, cut at every place: the answer is the same. */
+static inline void check_cuts(const char *text, const char *wanted) {
+    size_t i, size = strlen(text);
+    for (i = 0; i <= size; i++) {
+        peer *p = net_connect();
+        (void)peer_send(p, text, i);
+        net_settle();
+        (void)peer_send(p, text + i, size - i);
+        net_settle();
+        CHECK_MEM(p->in.data, p->in.size, wanted, strlen(wanted));
+        peer_close(p);
+        net_settle();
+        net.peer_count--;
+        bytes_free(&p->in);
+    }
+}
+
 static inline void peer_text(peer *p, const char *text) { (void)peer_send(p, text, strlen(text)); }
 
 /* Sends frames in the language of wire.h, masked. */

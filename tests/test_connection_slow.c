@@ -170,10 +170,7 @@ static bool slow_step(size_t rate) {
 /* --- what is sent --- */
 
 static ws_message slow_message(void) {
-    ws_message message;
-    message.data = body;
-    message.size = body_size;
-    message.type = WS_BINARY;
+    ws_message message = {body, body_size, WS_BINARY};
     return message;
 }
 

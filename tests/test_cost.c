@@ -92,30 +92,31 @@ static const char *rooms_name(size_t i) {
     return name;
 }
 
+static void rooms_fill(size_t n) {
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_join(net.conns[1], rooms_name(i)));
+}
+
 static void rooms_join(size_t n) {
     rooms_start();
     cost_begin();
-    for (size_t i = 0; i < n; i++)
-        CHECK(ws_join(net.conns[1], rooms_name(i)));
+    rooms_fill(n);
     cost_end();
     BEHAVIOUR_END();
 }
 
 static void rooms_join_again(size_t n) {
     rooms_start();
-    for (size_t i = 0; i < n; i++)
-        CHECK(ws_join(net.conns[1], rooms_name(i)));
+    rooms_fill(n);
     cost_begin();
-    for (size_t i = 0; i < n; i++)
-        CHECK(ws_join(net.conns[1], rooms_name(i)));
+    rooms_fill(n);
     cost_end();
     BEHAVIOUR_END();
 }
 
 static void rooms_leave(size_t n) {
     rooms_start();
-    for (size_t i = 0; i < n; i++)
-        CHECK(ws_join(net.conns[1], rooms_name(i)));
+    rooms_fill(n);
     cost_begin();
     for (size_t i = 0; i < n; i++)
         CHECK(ws_leave(net.conns[1], rooms_name(i * 7 % n)));
@@ -125,8 +126,7 @@ static void rooms_leave(size_t n) {
 
 static void rooms_end(size_t n) {
     rooms_start();
-    for (size_t i = 0; i < n; i++)
-        CHECK(ws_join(net.conns[1], rooms_name(i)));
+    rooms_fill(n);
     cost_begin();
     ws_drop(behaviour.clients[0]);
     behaviour_wait(0);

@@ -324,13 +324,18 @@ static void late_resolve(way how) {
     CHECK_LOG("o1");
 }
 
-/* The proxy is connected, and has not been asked yet: it has its time to answer. */
-static void late_proxy(way how) {
+static ws_client_config proxy_config(void) {
+    static char proxy[60];
     ws_client_config config = client_config();
-    char proxy[60];
-    peer *p;
     (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", (unsigned)raw->port);
     config.proxy = proxy;
+    return config;
+}
+
+/* The proxy is connected, and has not been asked yet: it has its time to answer. */
+static void late_proxy(way how) {
+    ws_client_config config = proxy_config();
+    peer *p;
     be_late_first(how, 10001);
     (void)client_dial("ws://far.example/", &config);
     be_late(how, 10001);
@@ -343,11 +348,8 @@ static void late_proxy(way how) {
 }
 
 static void late_proxy_answer(way how) {
-    ws_client_config config = client_config();
-    char proxy[60];
+    ws_client_config config = proxy_config();
     peer *p;
-    (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", (unsigned)raw->port);
-    config.proxy = proxy;
     (void)client_dial("ws://far.example/", &config);
     p = raw_accept(raw);
     (void)raw_head(p);
