@@ -2,7 +2,7 @@
 # make test     every test; needs a C compiler only      make interop  browsers and other libraries
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local
-# make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang
+# make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 
 BUILD = build
 PREFIX = /usr/local
@@ -40,7 +40,7 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
-.PHONY: all run test examples asan tsan fuzz check interop bench install clean
+.PHONY: all run test examples asan tsan fuzz check interop bench sizes install clean
 
 all: examples
 
@@ -73,6 +73,9 @@ interop: examples $(INTEROP) $(BUILD)/echoes
 
 bench:
 	@tests/bench/run
+
+sizes:
+	@tests/sizes
 
 install: ws.h
 	mkdir -p $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/pkgconfig
