@@ -8877,9 +8877,9 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
 }
 
-/* So many waits tell of each descriptor that was ready before: they come in turn. */
-static unsigned wsi_poll_turns(const wsi_poll *poll) {
-    return poll->moved ? (unsigned)(poll->highest + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
+/* So many waits tell of each descriptor that was ready before: they come in turn. A wait that found few told of all. */
+static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
+    return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->highest + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
 /* The next ready source and for what; NULL at the end of the round. */
@@ -9460,7 +9460,7 @@ typedef struct wsi_look {
 /* No deadline is judged before all that had come by then is served, however late the loop is: looks once more. false:
    that is enough, or it could not look. */
 WSI_RARE bool wsi_loop_look(ws_loop *loop, wsi_look *look) {
-    unsigned turns = wsi_poll_turns(&loop->poll);
+    unsigned turns = wsi_poll_turns(&loop->poll, loop->found);
     bool turned = look->looks >= turns;
     if (!look->looks)
         look->begun = wsi_loop_time(loop);

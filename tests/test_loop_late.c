@@ -704,6 +704,8 @@ static void test_flood(void) {
             continue;
         CHECK(net_start());
         (void)net_peer("/");
+        if (net.loop->poll.moved)
+            net.loop->poll.highest = 100000; /* there were many once */
         at = flooded = 0;
         flood_step = step;
         net.quiet = true;
