@@ -7394,6 +7394,7 @@ static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t 
     return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
 }
 
+#ifndef WS_NO_TLS
 #if defined(__APPLE__)
 #define WSI_PLATFORM_CHANGED st_mtimespec
 #else
@@ -7410,6 +7411,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
     return (state * prime + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec) * prime
            + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
 }
+#endif
 
 static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t size) {
     ssize_t got;
@@ -7662,786 +7664,6 @@ static void wsi_tcp_close(ws_link *link) {
         (void)close(link->descriptor);
     link->descriptor = -1;
 }
-
-/*
->> TLS ====================================================================================
-   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, PLATFORM, TCP.
-   A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
-*/
-
-enum { WSI_TLS_WARM = 128 }; /* with 33 KB each, see wsi_tls_warm */
-
-struct wsi_tls_session;
-
-typedef struct wsi_tls { /* what the connections of one config share */
-    ws_transport transport; /* its user is this */
-    struct wsi_tls_session *warm[WSI_TLS_WARM]; /* a ring of those that keep their buffers */
-    unsigned warm_next;
-    wsi_memory *memory;
-    size_t references;
-    struct wsi_tls *next;   /* a client's: in loop->tls */
-    ws_tls_config config;   /* a client's: what it is made of, texts copied; zero but for that */
-    uint64_t files;         /* the state of its files when they were read */
-    void *context, *method; /* SSL_CTX, BIO_METHOD; NULL: not needed yet */
-    wsi_sentence failure;   /* the newest connection's */
-    ws_error failure_error;
-    const ws_link *failed;  /* whose it is */
-} wsi_tls;
-
-/* The texts of a config, but for server_name: that is each connection's own. */
-static const size_t wsi_tls_texts[] = {
-    offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
-    offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
-    offsetof(ws_tls_config, ca_pem)};
-enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
-
-static const char **wsi_tls_text(const ws_tls_config *config, size_t i) {
-    return (const char **)(void *)((char *)(uintptr_t)config + wsi_tls_texts[i]);
-}
-
-/* Whether two clients' configs ask for the same. */
-static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
-    bool same = a->client_cert_optional == b->client_cert_optional
-                && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
-    size_t i;
-    for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
-        const char *text = *wsi_tls_text(a, i), *other = *wsi_tls_text(b, i);
-        same = text == other || (text && other && strcmp(text, other) == 0);
-    }
-    return same;
-}
-
-static bool wsi_tls_is_default(const ws_tls_config *config) {
-    ws_tls_config nothing;
-    memset(&nothing, 0, sizeof nothing);
-    return wsi_tls_same(config, &nothing);
-}
-
-static uint64_t wsi_tls_files(const ws_tls_config *config) {
-    uint64_t state = 0;
-    size_t i;
-    for (i = 0; i < WSI_TLS_FILES; i++)
-        if (*wsi_tls_text(config, i))
-            state = wsi_platform_file_state(*wsi_tls_text(config, i), state);
-    return state;
-}
-
-/* For a client: whose config equals, and names no file that has changed since it was read, is served by it. */
-static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
-    return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
-}
-
-/* Whether a server's config asks for TLS; without a certificate it then fails. */
-static bool wsi_tls_wanted(const ws_tls_config *config) {
-    return config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
-           || config->ca_pem || config->crl_file || config->ssl_ctx;
-}
-
-#ifndef WS_NO_TLS
-
-enum { WSI_TLS_BUILT_IN = 1 };
-
-#if defined(__has_include)
-#if !__has_include(<openssl/ssl.h>)
-#error "openssl/ssl.h is missing: install OpenSSL's headers, or define WS_NO_TLS to build without wss://"
-#endif
-#endif
-#include <openssl/err.h>
-#include <openssl/hmac.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-
-static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
-
-typedef struct wsi_tls_session { /* one connection's; the session of its link */
-    SSL *ssl;
-    wsi_tls *tls;
-    wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
-    size_t sent;    /* of it */
-    size_t size;    /* of this struct */
-    uint8_t warm;   /* its place in tls->warm, from 1; 0: none */
-    bool failed;    /* nothing may be said any more */
-    bool ended;     /* the socket's stream came to its end, or broke: OpenSSL has no reason to tell */
-    char name[1];   /* whom the certificate must name; empty: nobody */
-} wsi_tls_session;
-
-enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up */
-
-static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
-
-/* OpenSSL's buffers for records, 33 KB, cost two allocations for each message if an idle connection is to have none.
-   So the connections that were busy last keep theirs. A record that is half read keeps its own in any case. */
-static void wsi_tls_cool(wsi_tls_session *session) {
-    if (!session->warm)
-        return;
-    session->tls->warm[session->warm - 1] = NULL;
-    session->warm = 0;
-    (void)SSL_free_buffers(session->ssl);
-}
-
-static void wsi_tls_warm(wsi_tls_session *session) {
-    wsi_tls *tls = session->tls;
-    if (session->warm)
-        return;
-    if (tls->warm[tls->warm_next])
-        wsi_tls_cool(tls->warm[tls->warm_next]);
-    tls->warm[tls->warm_next++] = session;
-    session->warm = (uint8_t)tls->warm_next;
-    tls->warm_next %= WSI_TLS_WARM;
-}
-
-/* Errors that the program's own use of OpenSSL left behind must not be taken for ours. */
-static void wsi_tls_forget_errors(void) {
-    if (ERR_peek_error())
-        ERR_clear_error();
-}
-
-static const char *wsi_tls_reason_text(unsigned long code) {
-    const char *text = code ? ERR_reason_error_string(code) : NULL;
-    if (code && ERR_GET_LIB(code) == ERR_LIB_SYS)
-        return strerror(ERR_GET_REASON(code));
-    return text ? text : "unknown reason";
-}
-
-/* --- the socket as OpenSSL sees it --- */
-
-static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
-    ws_link *link = (ws_link *)BIO_get_data(bio);
-    ptrdiff_t got = link->budget ? wsi_tcp_read(link, (uint8_t *)data, (size_t)size) : 0;
-    BIO_clear_retry_flags(bio);
-    if (got > 0) {
-        link->budget = 0;
-        return (int)got;
-    }
-    if (got == 0)
-        BIO_set_retry_read(bio);
-    if (got < 0)
-        wsi_tls_of(link)->ended = true;
-    return got == WS_ENDED ? 0 : -1;
-}
-
-static bool wsi_tls_keep(wsi_tls_session *session, const char *data, size_t size) {
-    wsi_buffer *out = &session->out;
-    if (out->size + size > WSI_TLS_UNSENT || !wsi_buffer_reserve(session->tls->memory, out, size))
-        return false;
-    memcpy(out->data + out->size, data, size);
-    out->size += size;
-    return true;
-}
-
-/* Takes everything; what the socket does not take waits. */
-static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
-    ws_link *link = (ws_link *)BIO_get_data(bio);
-    ws_span span;
-    ptrdiff_t sent = 0;
-    span.data = (uint8_t *)(uintptr_t)data; /* only read */
-    span.size = (size_t)size;
-    BIO_clear_retry_flags(bio);
-    if (!link->unsent)
-        sent = wsi_tcp_write(link, &span, 1);
-    if (sent == size)
-        return size;
-    if (sent < 0 || !wsi_tls_keep(wsi_tls_of(link), data + sent, (size_t)(size - sent))) {
-        wsi_tls_of(link)->ended = true;
-        return -1;
-    }
-    link->unsent = true;
-    return size;
-}
-
-/* Sends what waits. 1: all of it, 0: not yet. */
-static ptrdiff_t wsi_tls_flush(ws_link *link) {
-    wsi_tls_session *session = wsi_tls_of(link);
-    ws_span span;
-    ptrdiff_t sent;
-    if (!link->unsent)
-        return 1;
-    span.data = session->out.data + session->sent;
-    span.size = session->out.size - session->sent;
-    sent = wsi_tcp_write(link, &span, 1);
-    if (sent < 0)
-        return WS_FAILED;
-    session->sent += (size_t)sent;
-    if (session->sent < session->out.size)
-        return 0;
-    wsi_buffer_free(session->tls->memory, &session->out);
-    session->sent = 0;
-    link->unsent = false;
-    return 1;
-}
-
-static long wsi_tls_bio_control(BIO *bio, int command, long number, void *pointer) {
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD *wsi_tls_new_method(void) {
-    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ws.h");
-    if (method && BIO_meth_set_read(method, wsi_tls_bio_read) && BIO_meth_set_write(method, wsi_tls_bio_write)
-        && BIO_meth_set_ctrl(method, wsi_tls_bio_control))
-        return method;
-    BIO_meth_free(method);
-    return NULL;
-}
-
-/* --- certificates and keys --- */
-
-static int wsi_tls_no_password(char *text, int size, int writing, void *user) {
-    (void)text;
-    (void)size;
-    (void)writing;
-    (void)user;
-    return -1; /* or OpenSSL would ask on the terminal */
-}
-
-/* A file or a text to read PEM from. */
-static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why) {
-    BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
-    if (!bio)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
-                               wsi_tls_reason_text(ERR_peek_error()));
-    return bio;
-}
-
-/* The certificate if it can be used; else it is freed. Extensions and key are read now: where memory fails OpenSSL
-   keeps a certificate without them, for good. */
-static X509 *wsi_tls_usable(X509 *certificate) {
-    if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
-        return certificate;
-    X509_free(certificate);
-    return NULL;
-}
-
-static X509 *wsi_tls_certificate(BIO *bio, bool own) {
-    return wsi_tls_usable(own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
-                              : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL));
-}
-
-/* The next certificate of a list, which has one. Tried twice: memory may have failed, and then none must be lost. */
-static X509 *wsi_tls_authority(unsigned char *data, long size) {
-    const unsigned char *first = data, *second = data;
-    X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
-    if (!certificate)
-        certificate = wsi_tls_usable(d2i_X509(NULL, &second, size));
-    OPENSSL_free(data);
-    return certificate;
-}
-
-/* Whether reading ended because there was no more, not because something was malformed. */
-static bool wsi_tls_read_all(void) {
-    bool all = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-    ERR_clear_error();
-    return all;
-}
-
-static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
-    BIO *bio = wsi_tls_source(file, pem, why);
-    X509 *certificate = bio ? wsi_tls_certificate(bio, true) : NULL;
-    bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
-    X509_free(certificate);
-    while (good && (certificate = wsi_tls_certificate(bio, false)) != NULL) {
-        good = SSL_CTX_add0_chain_cert(context, certificate) == 1;
-        if (!good)
-            X509_free(certificate);
-    }
-    if (bio && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
-                               wsi_tls_reason_text(ERR_peek_error()));
-    else if (good && !wsi_tls_read_all())
-        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
-                                file ? file : "the PEM text") == WS_OK;
-    BIO_free(bio);
-    return good;
-}
-
-static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
-    BIO *bio = wsi_tls_source(file, pem, why);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, wsi_tls_no_password, NULL) : NULL;
-    bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
-    const char *name = file ? file : "the PEM text";
-    if (key && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
-                               wsi_tls_reason_text(ERR_peek_error()));
-    else if (bio && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
-                               name, wsi_tls_reason_text(ERR_peek_error()));
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return good;
-}
-
-/* Those that cannot be used, for an unknown kind of key, say, leave the others as they are. Each may be the end of a
-   chain: who names an intermediate trusts it (RFC 5280 6.1: any certificate may be a trust anchor). */
-static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
-    BIO *bio = wsi_tls_source(config->ca_file, config->ca_pem, why);
-    X509_STORE *store = SSL_CTX_get_cert_store(context);
-    unsigned char *data;
-    long data_size;
-    size_t count = 0;
-    bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
-    while (good
-           && PEM_bytes_read_bio(&data, &data_size, NULL, PEM_STRING_X509, bio, wsi_tls_no_password, NULL) == 1) {
-        X509 *certificate = wsi_tls_authority(data, data_size);
-        if (!certificate)
-            continue;
-        good = X509_STORE_add_cert(store, certificate) == 1
-               && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
-        X509_free(certificate);
-        count++;
-    }
-    if (bio && (!good || !wsi_tls_read_all() || !count))
-        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable CA certificates",
-                                config->ca_file ? config->ca_file : "the PEM text") == WS_OK;
-    BIO_free(bio);
-    return good;
-}
-
-/* The certificate's own issuer must have a list; those further up need none. Nor need there be a certificate to check
-   the list with where the chain ends with an intermediate; what it says of that one counts all the same. */
-static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
-    int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
-    bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
-    bool unchecked = error == X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER || error == X509_V_ERR_CRL_SIGNATURE_FAILURE;
-    if (good || depth == 0 || !(error == X509_V_ERR_UNABLE_TO_GET_CRL || (last && unchecked)))
-        return good;
-    X509_STORE_CTX_set_error(verification, X509_V_OK);
-    return 1;
-}
-
-static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_sentence *why) {
-    BIO *bio = wsi_tls_source(file, NULL, why);
-    X509_STORE *store = SSL_CTX_get_cert_store(context);
-    X509_CRL *list;
-    size_t count = 0;
-    bool good = bio != NULL;
-    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, wsi_tls_no_password, NULL)) != NULL) {
-        good = X509_STORE_add_crl(store, list) == 1;
-        X509_CRL_free(list);
-        count++;
-    }
-    if (bio && (!good || !wsi_tls_read_all() || !count
-                || X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) != 1))
-        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable revocation list", file) == WS_OK;
-    BIO_free(bio);
-    return good;
-}
-
-/* --- contexts --- */
-
-static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
-                               unsigned in_size, void *user) {
-    unsigned char *chosen;
-    (void)ssl;
-    (void)user;
-    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
-        != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
-    *out = chosen;
-    return SSL_TLSEXT_ERR_OK;
-}
-
-static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
-    static const unsigned char name[] = "ws.h";
-    /* the system's own policy may ask for more; 0: it asks for nothing */
-    if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
-        && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
-        return false;
-    SSL_CTX_set_default_passwd_cb(context, wsi_tls_no_password);
-    SSL_CTX_set_read_ahead(context, 1);
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
-    if (!server)
-        return SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
-    return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
-}
-
-static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
-    const char *key_file = config->key_file || config->key_pem ? config->key_file : config->cert_file;
-    const char *key_pem = config->key_file || config->key_pem ? config->key_pem : config->cert_pem;
-    bool authorities = config->ca_file || config->ca_pem;
-    int mode = server && !authorities ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
-    if ((server || config->key_file || config->key_pem) && !config->cert_file && !config->cert_pem)
-        return wsi_platform_say(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
-    if ((config->cert_file || config->cert_pem)
-        && (!wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
-            || !wsi_tls_use_key(context, key_file, key_pem, why)))
-        return false;
-    if (authorities && !wsi_tls_use_authorities(context, config, server, why))
-        return false;
-    if (config->crl_file && !wsi_tls_use_revoked(context, config->crl_file, why))
-        return false;
-    if (!server && !authorities && !config->accept_any_certificate && SSL_CTX_set_default_verify_paths(context) != 1)
-        return wsi_platform_say(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
-    if (server && authorities && !config->client_cert_optional)
-        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(context, mode, wsi_tls_verify);
-    return true;
-}
-
-/* What would be passed over in silence. */
-static bool wsi_tls_sensible(const ws_tls_config *config, bool server, wsi_sentence *why) {
-    bool authorities = config->ca_file || config->ca_pem;
-    bool files = authorities || config->cert_file || config->cert_pem || config->key_file || config->key_pem
-                 || config->crl_file;
-    if (config->ssl_ctx && files)
-        return wsi_platform_say(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the "
-                                "other") == WS_OK;
-    if (server && !authorities && (config->crl_file || config->client_cert_optional) && !config->ssl_ctx)
-        return wsi_platform_say(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
-    return true;
-}
-
-static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_sentence *why) {
-    SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
-    if (!wsi_tls_sensible(config, server, why))
-        return NULL;
-    if (context)
-        return SSL_CTX_up_ref(context) == 1 ? context : NULL;
-    context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-    if (context && wsi_tls_set_up(context, server) && wsi_tls_fill(context, config, server, why))
-        return context;
-    SSL_CTX_free(context);
-    return NULL;
-}
-
-/* --- the transport --- */
-
-/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
-static bool wsi_tls_expect(const wsi_tls_session *session) {
-    SSL *ssl = session->ssl;
-    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    bool any = session->tls->config.accept_any_certificate;
-    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
-    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
-                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
-        return true;
-    ERR_clear_error();
-    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
-           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
-}
-
-static void wsi_tls_share(wsi_tls *tls) { tls->references++; }
-
-static void wsi_tls_release(wsi_tls *tls) {
-    size_t i;
-    if (!tls || --tls->references)
-        return;
-    for (i = 0; i < WSI_TLS_TEXTS; i++)
-        wsi_memory_free_text(tls->memory, (char *)(uintptr_t)*wsi_tls_text(&tls->config, i));
-    SSL_CTX_free((SSL_CTX *)tls->context);
-    BIO_meth_free((BIO_METHOD *)tls->method);
-    wsi_memory_free(tls->memory, tls, sizeof *tls);
-}
-
-static void wsi_tls_close(ws_link *link) {
-    wsi_tls_session *session = wsi_tls_of(link);
-    wsi_tls *tls = session->tls;
-    wsi_tls_cool(session);
-    SSL_free(session->ssl);
-    wsi_buffer_free(tls->memory, &session->out);
-    wsi_memory_free(tls->memory, session, session->size);
-    link->session = NULL;
-    link->unsent = false;
-    wsi_tls_release(tls);
-}
-
-static bool wsi_tls_start(ws_link *link, bool client) {
-    wsi_tls_session *session = wsi_tls_of(link);
-    SSL *ssl = session->ssl = SSL_new((SSL_CTX *)session->tls->context);
-    BIO *bio = ssl ? BIO_new((BIO_METHOD *)session->tls->method) : NULL;
-    if (!bio)
-        return false;
-    BIO_set_data(bio, link);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl, bio, bio);
-    (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (client)
-        SSL_set_connect_state(ssl);
-    else
-        SSL_set_accept_state(ssl);
-    return !client || wsi_tls_expect(session);
-}
-
-static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
-    wsi_tls *tls = (wsi_tls *)user;
-    size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
-    wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
-    if (!session)
-        return false;
-    wsi_tls_forget_errors();
-    if (length > 1 && host[length - 1] == '.')
-        length--;
-    if (length)
-        memcpy(session->name, host, length);
-    session->tls = tls;
-    session->size = size;
-    wsi_tls_share(tls);
-    link->session = session;
-    if (wsi_tls_start(link, host != NULL))
-        return true;
-    ERR_clear_error();
-    wsi_tls_close(link);
-    return false;
-}
-
-static bool wsi_tls_is_unknown_issuer(long verdict) {
-    return verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
-           || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-}
-
-/* RFC 8446 6: bad_certificate to unknown_ca, and certificate_required. */
-static bool wsi_tls_is_alert_on_certificate(int reason) {
-    int alert = reason - SSL_AD_REASON_OFFSET;
-    return (alert >= 42 && alert <= 48) || alert == 116;
-}
-
-/* Keeps why a connection failed, before OpenSSL forgets it. */
-WSI_RARE void wsi_tls_failed(const ws_link *link) {
-    wsi_tls_session *session = wsi_tls_of(link);
-    wsi_tls *tls = session->tls;
-    wsi_sentence *say = &tls->failure;
-    long verdict = SSL_get_verify_result(session->ssl);
-    bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
-    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the newest is ours */
-    int reason = ERR_GET_REASON(code);
-    session->failed = true;
-    tls->failed = link;
-    if (!verified && (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
-                                              session->name);
-    else if (!verified)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s%s",
-                                              X509_verify_cert_error_string(verdict),
-                                              wsi_tls_is_unknown_issuer(verdict) ? " (name its CA in tls.ca_file)"
-                                                                                 : "");
-    else if (!code)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CLOSED, "the connection ended within TLS");
-    else if (wsi_tls_is_alert_on_certificate(reason))
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
-                                              "one: %s", wsi_tls_reason_text(code));
-    else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST
-             || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
-                                              wsi_tls_reason_text(code));
-    else
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text(code));
-    ERR_clear_error();
-}
-
-/* Not by SSL_get_error: for that OpenSSL's queue of errors would have to be cleared before each call (430
-   instructions for an echo, by make bench). What the program's own use of OpenSSL left there decides nothing. */
-static ptrdiff_t wsi_tls_result(ws_link *link) {
-    SSL *ssl = wsi_tls_of(link)->ssl;
-    if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
-        link->wants = WS_READ;
-        return 0;
-    }
-    if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
-        return WS_ENDED; /* an alert that is fatal would have set its state back */
-    wsi_tls_failed(link);
-    return WS_FAILED;
-}
-
-static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
-    SSL *ssl = wsi_tls_of(link)->ssl;
-    size_t total = 0, got;
-    ptrdiff_t result = 0;
-    wsi_tls_warm(wsi_tls_of(link));
-    while (total < size) {
-        if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
-            result = wsi_tls_result(link);
-            break;
-        }
-        total += got;
-        if (!SSL_has_pending(ssl))
-            return (ptrdiff_t)total;
-    }
-    if (!total)
-        return result;
-    link->wants = WS_READ;
-    link->pending = total == size || result < 0; /* what is wrong comes up again */
-    return (ptrdiff_t)total;
-}
-
-static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
-    ptrdiff_t flushed = wsi_tls_flush(link);
-    size_t sent;
-    if (flushed <= 0 || !size)
-        return flushed < 0 ? flushed : 0;
-    link->budget = 1;
-    wsi_tls_warm(wsi_tls_of(link));
-    return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
-}
-
-static ptrdiff_t wsi_tls_shut(ws_link *link) {
-    SSL *ssl = wsi_tls_of(link)->ssl;
-    ptrdiff_t result = 1;
-    if (wsi_tls_of(link)->failed)
-        return WS_FAILED;
-    if (SSL_in_init(ssl))
-        return 1; /* nothing was opened yet */
-    if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
-        result = wsi_tls_result(link);
-    return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
-}
-
-static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
-    const wsi_tls *tls = wsi_tls_of(link)->tls;
-    if (tls->failed != link)
-        return WS_OK;
-    (void)snprintf(text, size, "%s", tls->failure.text);
-    return tls->failure_error;
-}
-
-/* Makes the context, unless it is there. tls NULL: there was no memory for it. */
-static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
-    unsigned long code;
-    if (!tls)
-        return wsi_platform_say(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
-    if (tls->context)
-        return WS_OK;
-    wsi_tls_forget_errors();
-    why->text[0] = 0;
-    tls->files = wsi_tls_files(config);
-    if (!tls->method)
-        tls->method = wsi_tls_new_method();
-    tls->context = tls->method ? wsi_tls_new_context(config, server, why) : NULL;
-    code = ERR_peek_error();
-    if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
-                               wsi_tls_reason_text(code));
-    else if (!tls->context && !why->text[0])
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
-    ERR_clear_error();
-    return tls->context ? WS_OK : WS_ERROR_TLS;
-}
-
-/* With one reference, and a copy of the config if it is a client's: its context is made when it is needed. NULL: no
-   memory. */
-static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config) {
-    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close,
-                              wsi_tls_reason, NULL};
-    wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
-    bool good = tls != NULL;
-    size_t i;
-    if (!tls)
-        return NULL;
-    tls->memory = memory;
-    tls->references = 1;
-    tls->transport = transport;
-    tls->transport.user = tls;
-    if (config) {
-        tls->config.client_cert_optional = config->client_cert_optional;
-        tls->config.accept_any_certificate = config->accept_any_certificate;
-        tls->config.ssl_ctx = config->ssl_ctx;
-    }
-    for (i = 0; config && i < WSI_TLS_TEXTS; i++) {
-        const char *text = *wsi_tls_text(config, i), **copy = wsi_tls_text(&tls->config, i);
-        *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
-        good = good && (*copy || !text);
-    }
-    if (good)
-        return tls;
-    wsi_tls_release(tls);
-    return NULL;
-}
-
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get1_peer_certificate(ssl); }
-#else
-static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get_peer_certificate(ssl); }
-#endif
-
-/* RFC 4514: the subject of the certificate that the peer showed and that was verified. */
-static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
-    SSL *ssl = wsi_tls_of(link)->ssl;
-    X509 *certificate = wsi_tls_peer_certificate(ssl);
-    bool verified = certificate && SSL_get_verify_result(ssl) == X509_V_OK
-                    && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
-    BIO *bio = verified ? BIO_new(BIO_s_mem()) : NULL;
-    char *subject;
-    long length = 0;
-    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
-                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
-        length = BIO_get_mem_data(bio, &subject);
-    if (length > 0 && (size_t)length < size) {
-        memcpy(text, subject, (size_t)length);
-        text[length] = 0;
-    }
-    BIO_free(bio);
-    X509_free(certificate);
-    return length > 0 && (size_t)length < size;
-}
-
-static bool wsi_tls_is(const ws_transport *transport) { return transport && transport->read == wsi_tls_read; }
-
-#ifndef WS_NO_JSON
-/* HMAC-SHA256 (RFC 2104), for sessions. */
-static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
-    unsigned written = 0;
-    (void)user;
-    return key_size <= INT_MAX && HMAC(EVP_sha256(), key, (int)key_size, (const uint8_t *)data, size, mac, &written)
-           && written == 32;
-}
-#endif
-
-static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
-
-/* A client's own certificate is not shown on this connection. */
-static void wsi_tls_hide_certificate(const ws_link *link) { SSL_certs_clear(wsi_tls_of(link)->ssl); }
-
-#else /* WS_NO_TLS */
-
-enum { WSI_TLS_BUILT_IN = 0 };
-
-static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
-    (void)tls;
-    (void)config;
-    return wsi_platform_say(why, WS_ERROR_NO_TLS, "%s", server
-                                ? "a certificate is given, but this program was built without TLS (WS_NO_TLS)"
-                                : "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
-}
-
-static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config) {
-    (void)memory;
-    (void)config;
-    return NULL;
-}
-
-static void wsi_tls_share(wsi_tls *tls) { (void)tls; }
-
-static void wsi_tls_release(wsi_tls *tls) { (void)tls; }
-
-static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
-    (void)link;
-    (void)text;
-    (void)size;
-    return false;
-}
-
-static bool wsi_tls_is(const ws_transport *transport) {
-    (void)transport;
-    return false;
-}
-
-static void *wsi_tls_session_of(const ws_link *link) { return link->session; }
-
-static void wsi_tls_hide_certificate(const ws_link *link) { (void)link; }
-
-#ifndef WS_NO_JSON
-static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
-    (void)user, (void)key, (void)key_size, (void)data, (void)size, (void)mac;
-    return false;
-}
-#endif
-
-#endif /* WS_NO_TLS */
 
 /*
 >> POLL ===================================================================================
@@ -9022,6 +8244,7 @@ struct ws_loop {
     wsi_codecs codecs;  /* of permessage-deflate */
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
+    const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
     struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
     ws_conn *gather_owner, *doomed;
@@ -9648,8 +8871,6 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     return loop;
 }
 
-WS_API ws_loop *ws_loop_new(const ws_loop_config *config) { return wsi_loop_new(config, true); }
-
 static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
     for (i = 0; i < loop->watches.bucket_count; i++)
@@ -9768,10 +8989,28 @@ typedef struct wsi_texts { /* subprotocol and parameters, each with its zero */
 
 struct wsi_member;
 
+struct wsi_tls;
+struct wsi_endpoint;
+
+typedef struct wsi_tls_calls { /* all that servers and clients know of section TLS */
+    /* Makes a server's TLS, and replaces the one that it has. On an error nothing changes. */
+    ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
+                      wsi_sentence *why);
+    /* Makes a client's TLS, once, from the first config that is not the default. now: its context as well. */
+    ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
+    void (*release)(struct wsi_tls *tls);
+    void (*end)(ws_loop *loop); /* releases what it keeps for clients */
+    bool (*peer)(const ws_link *link, char *text, size_t size); /* ws_peer_certificate */
+    void *(*session)(const ws_link *link);                      /* ws_tls_session */
+    void (*hide_certificate)(const ws_link *link); /* the client's own is not shown on this connection */
+    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+} wsi_tls_calls;
+
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
     wsi_env env;              /* first: an engine's env leads here */
     ws_loop *loop;
     const ws_transport *transport; /* NULL: TCP */
+    struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
     struct wsi_endpoint *next, *previous; /* of the loop */
     size_t count, max_count;
@@ -9832,6 +9071,11 @@ enum {
 typedef struct wsi_slab {
     ws_conn conns[WSI_SLAB_CONNS];
 } wsi_slab;
+
+/* Whether its connections go through section TLS: not in clear, nor through another transport. */
+static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
+    return endpoint->tls && endpoint->transport && endpoint->transport->user == endpoint->tls;
+}
 
 static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
 
@@ -11127,7 +10371,7 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 
 /*
 >> LIFE ===================================================================================
-   A connection from birth to end, and what programs call on one. Calls MEMORY, ENGINE, PLATFORM, TLS, LOOP, QUEUE,
+   A connection from birth to end, and what programs call on one. Calls MEMORY, ENGINE, PLATFORM, LOOP, QUEUE,
    TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
 
    Ending: an ended connection is put on the loop's doomed list; on_close is called from there
@@ -11331,6 +10575,8 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
         endpoint->next->previous = endpoint->previous;
     wsi_timer_clear(loop, &endpoint->timer);
     loop->timer_count--;
+    if (endpoint->tls)
+        loop->tls_calls->release(endpoint->tls);
     endpoint->release(endpoint);
 }
 
@@ -11443,11 +10689,8 @@ static void wsi_conn_release(ws_loop *loop) {
         loop->free_nodes = node->next;
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
-    while (loop->tls) {
-        wsi_tls *tls = loop->tls;
-        loop->tls = tls->next;
-        wsi_tls_release(tls);
-    }
+    if (loop->tls)
+        loop->tls_calls->end(loop);
     wsi_block_release(loop, loop->arena);
     wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
     for (i = 0; i < loop->slab_count; i++)
@@ -11529,47 +10772,6 @@ static bool wsi_endpoint_carries(const ws_transport *transport) {
 /* For those with a transport. */
 static bool wsi_endpoint_reserve_record(ws_loop *loop) {
     return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
-}
-
-/* A server's TLS. */
-static ws_error wsi_endpoint_tls(ws_loop *loop, const ws_tls_config *config, wsi_tls **made, wsi_sentence *why) {
-    wsi_tls *tls = wsi_tls_new(&loop->memory, NULL);
-    ws_error error = wsi_tls_complete(tls, config, true, why);
-    if (error)
-        wsi_tls_release(tls);
-    *made = error ? NULL : tls;
-    return error;
-}
-
-enum { WSI_TLS_SPARE = 4 }; /* with the system's roots about 1 MB each */
-
-/* A client's TLS: equal configs share one, so that the system's roots are read once. The loop keeps the newest few
-   that nobody uses. NULL: no memory. */
-static wsi_tls *wsi_endpoint_client_tls(ws_loop *loop, const ws_tls_config *config) {
-    wsi_tls **place = &loop->tls, *tls;
-    unsigned spare = 0;
-    while (*place && !wsi_tls_serves(*place, config))
-        place = &(*place)->next;
-    tls = *place;
-    if (tls)
-        *place = tls->next;
-    else
-        tls = wsi_tls_new(&loop->memory, config);
-    if (!tls)
-        return NULL;
-    tls->next = loop->tls;
-    loop->tls = tls;
-    wsi_tls_share(tls);
-    for (place = &tls->next; *place;) {
-        wsi_tls *old = *place;
-        if (old->references > 1 || ++spare <= WSI_TLS_SPARE) {
-            place = &old->next;
-            continue;
-        }
-        *place = old->next;
-        wsi_tls_release(old);
-    }
-    return tls;
 }
 
 /* --- what programs call --- */
@@ -11797,15 +10999,15 @@ WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
 }
 
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size) {
-    return conn && text && conn->source.link.session && wsi_tls_is(wsi_conn_endpoint(conn)->transport)
-           && wsi_tls_peer(&conn->source.link, text, size);
+    return conn && text && conn->source.link.session && wsi_endpoint_is_tls(wsi_conn_endpoint(conn))
+           && wsi_conn_loop(conn)->tls_calls->peer(&conn->source.link, text, size);
 }
 
 WS_API void *ws_tls_session(const ws_conn *conn) {
     if (!conn || !conn->source.link.session)
         return NULL;
-    return wsi_tls_is(wsi_conn_endpoint(conn)->transport) ? wsi_tls_session_of(&conn->source.link)
-                                                          : conn->source.link.session;
+    return wsi_endpoint_is_tls(wsi_conn_endpoint(conn)) ? wsi_conn_loop(conn)->tls_calls->session(&conn->source.link)
+                                                        : conn->source.link.session;
 }
 
 WS_API void ws_set_user(ws_conn *conn, void *user) {
@@ -12024,7 +11226,6 @@ struct ws_server {
     wsi_endpoint endpoint; /* first; its timer has it accept again */
     wsi_source listener;
     ws_transport transport;
-    wsi_tls *tls;          /* NULL: none */
     wsi_route *routes, **last_route;
     wsi_hook *hooks, **last_hook;
     wsi_table rooms, memberships;
@@ -13102,7 +12303,7 @@ static bool wsi_request_set_cookie(ws_request *request, wsi_slice pair, int64_t 
     wsi_buffer *cookies = &request->cookies;
     char age[20];
     size_t before = cookies->size, size = wsi_text_decimal(age, seconds < 0 ? 0 : (uint64_t)seconds);
-    secure = secure || wsi_tls_is(request->server->endpoint.transport);
+    secure = secure || wsi_endpoint_is_tls(&request->server->endpoint);
     if (wsi_request_text(request, cookies, "Set-Cookie: ") && wsi_request_put(request, cookies, pair.data, pair.size)
         && wsi_request_text(request, cookies, "; Path=/; HttpOnly; SameSite=Lax")
         && (!secure || wsi_request_text(request, cookies, "; Secure"))
@@ -13416,7 +12617,7 @@ WS_API bool ws_slice_number(ws_slice slice, double *number) {
 >> SESSION ================================================================================
    Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
    signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
-   TLS, REQUEST, FORMATTED.
+   REQUEST, FORMATTED.
 */
 
 #ifndef WS_NO_JSON
@@ -13576,7 +12777,8 @@ static bool wsi_session_sensible(const ws_session_config *config) {
     return true;
 }
 
-static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, ws_error *error) {
+static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, const wsi_tls_calls *tls,
+                                     ws_error *error) {
     const char *cookie = config && config->cookie ? config->cookie : "session";
     wsi_sessions *sessions = NULL;
     uint8_t mac[32];
@@ -13590,11 +12792,12 @@ static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config
     sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
     sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
     sessions->secure = config->secure;
-    sessions->hmac = config->hmac ? config->hmac : wsi_tls_hmac;
+    sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
     sessions->hmac_user = config->hmac_user;
     if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
         *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
-        if (sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
+        if (sessions->hmac
+            && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
             *error = WS_OK;
             return sessions;
         }
@@ -13617,7 +12820,7 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     wsi_sessions *sessions;
     if (!server)
         return false;
-    sessions = wsi_session_new(wsi_server_memory(server), config, &error);
+    sessions = wsi_session_new(wsi_server_memory(server), config, server->endpoint.loop->tls_calls, &error);
     if (!sessions)
         return wsi_loop_fail(server->endpoint.loop, error);
     wsi_session_free(wsi_server_memory(server), server->sessions);
@@ -14175,7 +13378,7 @@ static void wsi_server_allow(ws_request *request, int status) {
 /* Finds the route; returns 0, or the status that refuses the request; of 403 *why says more. */
 static int wsi_server_judge(ws_request *request, wsi_why *why) {
     const wsi_request *head = request->head;
-    bool secure = wsi_tls_is(request->server->endpoint.transport);
+    bool secure = wsi_endpoint_is_tls(&request->server->endpoint);
     const wsi_route *other = NULL;
     int status;
     if (request->server->hosts && !wsi_server_host(head, request->server->hosts, secure, why))
@@ -14457,49 +13660,55 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free_text(memory, server->proxies);
     wsi_session_free(memory, server->sessions);
     wsi_buffer_free(memory, &server->path);
-    wsi_tls_release(server->tls);
     wsi_memory_free(memory, server, sizeof *server);
+}
+
+/* Whether the config asks for TLS; without a certificate it then fails. */
+static bool wsi_server_wants_tls(const ws_tls_config *config) {
+    return config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
+           || config->ca_pem || config->crl_file || config->ssl_ctx;
+}
+
+static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, wsi_sentence *why) {
+    const wsi_tls_calls *tls = server->endpoint.loop->tls_calls;
+    if (tls)
+        return tls->serve(&server->endpoint, config, &server->transport, why);
+    return wsi_platform_say(why, WS_ERROR_NO_TLS,
+                            "a certificate is given, but this program was built without TLS (WS_NO_TLS)");
 }
 
 /* A transport of the program's, TLS, or plain TCP. */
 static ws_error wsi_server_secure(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
     ws_error error = WS_OK;
-    if (!config->transport && !wsi_tls_wanted(&config->tls))
+    if (!config->transport && !wsi_server_wants_tls(&config->tls))
         return WS_OK;
     if (config->transport && !wsi_endpoint_carries(config->transport))
         return wsi_platform_say(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
     if (!wsi_endpoint_reserve_record(endpoint->loop))
         return WS_ERROR_MEMORY;
-    if (!config->transport)
-        error = wsi_endpoint_tls(endpoint->loop, &config->tls, &server->tls, &endpoint->loop->why);
-    if (error)
-        return error;
-    server->transport = config->transport ? *config->transport : server->tls->transport;
-    endpoint->transport = &server->transport;
-    return WS_OK;
+    if (config->transport)
+        server->transport = *config->transport;
+    else
+        error = wsi_server_tls(server, &config->tls, &endpoint->loop->why);
+    if (!error)
+        endpoint->transport = &server->transport;
+    return error;
 }
 
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
     wsi_sentence why;
-    wsi_tls *tls = NULL;
-    ws_error error = WS_ERROR_STATE;
+    ws_error error;
     if (!server || !config)
         return false;
-    if (server->tls)
-        (void)wsi_endpoint_tls(loop, config, &tls, &why);
+    if (server->endpoint.tls)
+        error = wsi_server_tls(server, config, &why);
     else
-        (void)wsi_platform_say(&why, error, "the server was not started with a certificate");
-    if (!tls) {
-        if (!loop->error)
-            loop->why = why;
-        return false;
-    }
-    wsi_tls_release(server->tls); /* lives on with its connections */
-    server->tls = tls;
-    server->transport = tls->transport;
-    return true;
+        error = wsi_platform_say(&why, WS_ERROR_STATE, "the server was not started with a certificate");
+    if (error && !loop->error)
+        loop->why = why;
+    return !error;
 }
 
 /* Written once for each second. */
@@ -14640,6 +13849,795 @@ WS_API uint16_t ws_port(const ws_server *server) {
         return 0;
     return wsi_platform_port(&address);
 }
+
+#ifndef WS_NO_TLS
+/*
+>> TLS ====================================================================================
+   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, PLATFORM, TCP, QUEUE. What
+   servers and clients ask of it hangs on function pointers (wsi_tls_calls). Switch: WS_NO_TLS.
+   A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
+*/
+
+#if defined(__has_include)
+#if !__has_include(<openssl/ssl.h>)
+#error "openssl/ssl.h is missing: install OpenSSL's headers, or define WS_NO_TLS to build without wss://"
+#endif
+#endif
+#include <openssl/err.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+enum { WSI_TLS_WARM = 128 }; /* with 33 KB each, see wsi_tls_warm */
+
+struct wsi_tls_session;
+
+typedef struct wsi_tls { /* what the connections of one config share; the user of their transport */
+    struct wsi_tls_session *warm[WSI_TLS_WARM]; /* a ring of those that keep their buffers */
+    unsigned warm_next;
+    wsi_memory *memory;
+    size_t references;
+    struct wsi_tls *next;   /* a client's: in loop->tls */
+    ws_tls_config config;   /* a client's: what it is made of, texts copied; zero but for that */
+    uint64_t files;         /* the state of its files when they were read */
+    void *context, *method; /* SSL_CTX, BIO_METHOD; NULL: not needed yet */
+    wsi_sentence failure;   /* the newest connection's */
+    ws_error failure_error;
+    const ws_link *failed;  /* whose it is */
+} wsi_tls;
+
+/* The texts of a config, but for server_name: that is each connection's own. */
+static const size_t wsi_tls_texts[] = {
+    offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
+    offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
+    offsetof(ws_tls_config, ca_pem)};
+enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
+
+static const char **wsi_tls_text(const ws_tls_config *config, size_t i) {
+    return (const char **)(void *)((char *)(uintptr_t)config + wsi_tls_texts[i]);
+}
+
+/* Whether two clients' configs ask for the same. */
+static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
+    bool same = a->client_cert_optional == b->client_cert_optional
+                && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
+    size_t i;
+    for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
+        const char *text = *wsi_tls_text(a, i), *other = *wsi_tls_text(b, i);
+        same = text == other || (text && other && strcmp(text, other) == 0);
+    }
+    return same;
+}
+
+static bool wsi_tls_is_default(const ws_tls_config *config) {
+    ws_tls_config nothing;
+    memset(&nothing, 0, sizeof nothing);
+    return wsi_tls_same(config, &nothing);
+}
+
+static uint64_t wsi_tls_files(const ws_tls_config *config) {
+    uint64_t state = 0;
+    size_t i;
+    for (i = 0; i < WSI_TLS_FILES; i++)
+        if (*wsi_tls_text(config, i))
+            state = wsi_platform_file_state(*wsi_tls_text(config, i), state);
+    return state;
+}
+
+/* For a client: whose config equals, and names no file that has changed since it was read, is served by it. */
+static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
+    return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
+}
+
+static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
+
+typedef struct wsi_tls_session { /* one connection's; the session of its link */
+    SSL *ssl;
+    wsi_tls *tls;
+    wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
+    size_t sent;    /* of it */
+    size_t size;    /* of this struct */
+    uint8_t warm;   /* its place in tls->warm, from 1; 0: none */
+    bool failed;    /* nothing may be said any more */
+    bool ended;     /* the socket's stream came to its end, or broke: OpenSSL has no reason to tell */
+    char name[1];   /* whom the certificate must name; empty: nobody */
+} wsi_tls_session;
+
+enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up */
+
+static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
+
+/* OpenSSL's buffers for records, 33 KB, cost two allocations for each message if an idle connection is to have none.
+   So the connections that were busy last keep theirs. A record that is half read keeps its own in any case. */
+static void wsi_tls_cool(wsi_tls_session *session) {
+    if (!session->warm)
+        return;
+    session->tls->warm[session->warm - 1] = NULL;
+    session->warm = 0;
+    (void)SSL_free_buffers(session->ssl);
+}
+
+static void wsi_tls_warm(wsi_tls_session *session) {
+    wsi_tls *tls = session->tls;
+    if (session->warm)
+        return;
+    if (tls->warm[tls->warm_next])
+        wsi_tls_cool(tls->warm[tls->warm_next]);
+    tls->warm[tls->warm_next++] = session;
+    session->warm = (uint8_t)tls->warm_next;
+    tls->warm_next %= WSI_TLS_WARM;
+}
+
+/* Errors that the program's own use of OpenSSL left behind must not be taken for ours. */
+static void wsi_tls_forget_errors(void) {
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
+static const char *wsi_tls_reason_text(unsigned long code) {
+    const char *text = code ? ERR_reason_error_string(code) : NULL;
+    if (code && ERR_GET_LIB(code) == ERR_LIB_SYS)
+        return strerror(ERR_GET_REASON(code));
+    return text ? text : "unknown reason";
+}
+
+/* --- the socket as OpenSSL sees it --- */
+
+static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
+    ws_link *link = (ws_link *)BIO_get_data(bio);
+    ptrdiff_t got = link->budget ? wsi_tcp_read(link, (uint8_t *)data, (size_t)size) : 0;
+    BIO_clear_retry_flags(bio);
+    if (got > 0) {
+        link->budget = 0;
+        return (int)got;
+    }
+    if (got == 0)
+        BIO_set_retry_read(bio);
+    if (got < 0)
+        wsi_tls_of(link)->ended = true;
+    return got == WS_ENDED ? 0 : -1;
+}
+
+static bool wsi_tls_keep(wsi_tls_session *session, const char *data, size_t size) {
+    wsi_buffer *out = &session->out;
+    if (out->size + size > WSI_TLS_UNSENT || !wsi_buffer_reserve(session->tls->memory, out, size))
+        return false;
+    memcpy(out->data + out->size, data, size);
+    out->size += size;
+    return true;
+}
+
+/* Takes everything; what the socket does not take waits. */
+static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
+    ws_link *link = (ws_link *)BIO_get_data(bio);
+    ws_span span;
+    ptrdiff_t sent = 0;
+    span.data = (uint8_t *)(uintptr_t)data; /* only read */
+    span.size = (size_t)size;
+    BIO_clear_retry_flags(bio);
+    if (!link->unsent)
+        sent = wsi_tcp_write(link, &span, 1);
+    if (sent == size)
+        return size;
+    if (sent < 0 || !wsi_tls_keep(wsi_tls_of(link), data + sent, (size_t)(size - sent))) {
+        wsi_tls_of(link)->ended = true;
+        return -1;
+    }
+    link->unsent = true;
+    return size;
+}
+
+/* Sends what waits. 1: all of it, 0: not yet. */
+static ptrdiff_t wsi_tls_flush(ws_link *link) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    ws_span span;
+    ptrdiff_t sent;
+    if (!link->unsent)
+        return 1;
+    span.data = session->out.data + session->sent;
+    span.size = session->out.size - session->sent;
+    sent = wsi_tcp_write(link, &span, 1);
+    if (sent < 0)
+        return WS_FAILED;
+    session->sent += (size_t)sent;
+    if (session->sent < session->out.size)
+        return 0;
+    wsi_buffer_free(session->tls->memory, &session->out);
+    session->sent = 0;
+    link->unsent = false;
+    return 1;
+}
+
+static long wsi_tls_bio_control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *wsi_tls_new_method(void) {
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ws.h");
+    if (method && BIO_meth_set_read(method, wsi_tls_bio_read) && BIO_meth_set_write(method, wsi_tls_bio_write)
+        && BIO_meth_set_ctrl(method, wsi_tls_bio_control))
+        return method;
+    BIO_meth_free(method);
+    return NULL;
+}
+
+/* --- certificates and keys --- */
+
+static int wsi_tls_no_password(char *text, int size, int writing, void *user) {
+    (void)text;
+    (void)size;
+    (void)writing;
+    (void)user;
+    return -1; /* or OpenSSL would ask on the terminal */
+}
+
+/* A file or a text to read PEM from. */
+static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why) {
+    BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
+    if (!bio)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
+                               wsi_tls_reason_text(ERR_peek_error()));
+    return bio;
+}
+
+/* The certificate if it can be used; else it is freed. Extensions and key are read now: where memory fails OpenSSL
+   keeps a certificate without them, for good. */
+static X509 *wsi_tls_usable(X509 *certificate) {
+    if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
+        return certificate;
+    X509_free(certificate);
+    return NULL;
+}
+
+static X509 *wsi_tls_certificate(BIO *bio, bool own) {
+    return wsi_tls_usable(own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
+                              : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL));
+}
+
+/* The next certificate of a list, which has one. Tried twice: memory may have failed, and then none must be lost. */
+static X509 *wsi_tls_authority(unsigned char *data, long size) {
+    const unsigned char *first = data, *second = data;
+    X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
+    if (!certificate)
+        certificate = wsi_tls_usable(d2i_X509(NULL, &second, size));
+    OPENSSL_free(data);
+    return certificate;
+}
+
+/* Whether reading ended because there was no more, not because something was malformed. */
+static bool wsi_tls_read_all(void) {
+    bool all = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return all;
+}
+
+static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(file, pem, why);
+    X509 *certificate = bio ? wsi_tls_certificate(bio, true) : NULL;
+    bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
+    X509_free(certificate);
+    while (good && (certificate = wsi_tls_certificate(bio, false)) != NULL) {
+        good = SSL_CTX_add0_chain_cert(context, certificate) == 1;
+        if (!good)
+            X509_free(certificate);
+    }
+    if (bio && !good)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
+                               wsi_tls_reason_text(ERR_peek_error()));
+    else if (good && !wsi_tls_read_all())
+        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
+                                file ? file : "the PEM text") == WS_OK;
+    BIO_free(bio);
+    return good;
+}
+
+static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(file, pem, why);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, wsi_tls_no_password, NULL) : NULL;
+    bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
+    const char *name = file ? file : "the PEM text";
+    if (key && !good)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
+                               wsi_tls_reason_text(ERR_peek_error()));
+    else if (bio && !good)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
+                               name, wsi_tls_reason_text(ERR_peek_error()));
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return good;
+}
+
+/* Those that cannot be used, for an unknown kind of key, say, leave the others as they are. Each may be the end of a
+   chain: who names an intermediate trusts it (RFC 5280 6.1: any certificate may be a trust anchor). */
+static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(config->ca_file, config->ca_pem, why);
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    unsigned char *data;
+    long data_size;
+    size_t count = 0;
+    bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
+    while (good
+           && PEM_bytes_read_bio(&data, &data_size, NULL, PEM_STRING_X509, bio, wsi_tls_no_password, NULL) == 1) {
+        X509 *certificate = wsi_tls_authority(data, data_size);
+        if (!certificate)
+            continue;
+        good = X509_STORE_add_cert(store, certificate) == 1
+               && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
+        X509_free(certificate);
+        count++;
+    }
+    if (bio && (!good || !wsi_tls_read_all() || !count))
+        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable CA certificates",
+                                config->ca_file ? config->ca_file : "the PEM text") == WS_OK;
+    BIO_free(bio);
+    return good;
+}
+
+/* The certificate's own issuer must have a list; those further up need none. Nor need there be a certificate to check
+   the list with where the chain ends with an intermediate; what it says of that one counts all the same. */
+static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
+    int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
+    bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
+    bool unchecked = error == X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER || error == X509_V_ERR_CRL_SIGNATURE_FAILURE;
+    if (good || depth == 0 || !(error == X509_V_ERR_UNABLE_TO_GET_CRL || (last && unchecked)))
+        return good;
+    X509_STORE_CTX_set_error(verification, X509_V_OK);
+    return 1;
+}
+
+static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_sentence *why) {
+    BIO *bio = wsi_tls_source(file, NULL, why);
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_CRL *list;
+    size_t count = 0;
+    bool good = bio != NULL;
+    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, wsi_tls_no_password, NULL)) != NULL) {
+        good = X509_STORE_add_crl(store, list) == 1;
+        X509_CRL_free(list);
+        count++;
+    }
+    if (bio && (!good || !wsi_tls_read_all() || !count
+                || X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) != 1))
+        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable revocation list", file) == WS_OK;
+    BIO_free(bio);
+    return good;
+}
+
+/* --- contexts --- */
+
+static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
+                               unsigned in_size, void *user) {
+    unsigned char *chosen;
+    (void)ssl;
+    (void)user;
+    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
+        != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
+    static const unsigned char name[] = "ws.h";
+    /* the system's own policy may ask for more; 0: it asks for nothing */
+    if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
+        && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+        return false;
+    SSL_CTX_set_default_passwd_cb(context, wsi_tls_no_password);
+    SSL_CTX_set_read_ahead(context, 1);
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
+    if (!server)
+        return SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
+    return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
+}
+
+static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    const char *key_file = config->key_file || config->key_pem ? config->key_file : config->cert_file;
+    const char *key_pem = config->key_file || config->key_pem ? config->key_pem : config->cert_pem;
+    bool authorities = config->ca_file || config->ca_pem;
+    int mode = server && !authorities ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+    if ((server || config->key_file || config->key_pem) && !config->cert_file && !config->cert_pem)
+        return wsi_platform_say(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
+    if ((config->cert_file || config->cert_pem)
+        && (!wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
+            || !wsi_tls_use_key(context, key_file, key_pem, why)))
+        return false;
+    if (authorities && !wsi_tls_use_authorities(context, config, server, why))
+        return false;
+    if (config->crl_file && !wsi_tls_use_revoked(context, config->crl_file, why))
+        return false;
+    if (!server && !authorities && !config->accept_any_certificate && SSL_CTX_set_default_verify_paths(context) != 1)
+        return wsi_platform_say(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
+    if (server && authorities && !config->client_cert_optional)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(context, mode, wsi_tls_verify);
+    return true;
+}
+
+/* What would be passed over in silence. */
+static bool wsi_tls_sensible(const ws_tls_config *config, bool server, wsi_sentence *why) {
+    bool authorities = config->ca_file || config->ca_pem;
+    bool files = authorities || config->cert_file || config->cert_pem || config->key_file || config->key_pem
+                 || config->crl_file;
+    if (config->ssl_ctx && files)
+        return wsi_platform_say(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the "
+                                "other") == WS_OK;
+    if (server && !authorities && (config->crl_file || config->client_cert_optional) && !config->ssl_ctx)
+        return wsi_platform_say(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
+    return true;
+}
+
+static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_sentence *why) {
+    SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
+    if (!wsi_tls_sensible(config, server, why))
+        return NULL;
+    if (context)
+        return SSL_CTX_up_ref(context) == 1 ? context : NULL;
+    context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    if (context && wsi_tls_set_up(context, server) && wsi_tls_fill(context, config, server, why))
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+/* --- the transport --- */
+
+/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
+static bool wsi_tls_expect(const wsi_tls_session *session) {
+    SSL *ssl = session->ssl;
+    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+    bool any = session->tls->config.accept_any_certificate;
+    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
+        return true;
+    ERR_clear_error();
+    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
+           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
+}
+
+static void wsi_tls_release(wsi_tls *tls) {
+    size_t i;
+    if (!tls || --tls->references)
+        return;
+    for (i = 0; i < WSI_TLS_TEXTS; i++)
+        wsi_memory_free_text(tls->memory, (char *)(uintptr_t)*wsi_tls_text(&tls->config, i));
+    SSL_CTX_free((SSL_CTX *)tls->context);
+    BIO_meth_free((BIO_METHOD *)tls->method);
+    wsi_memory_free(tls->memory, tls, sizeof *tls);
+}
+
+static void wsi_tls_close(ws_link *link) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    wsi_tls *tls = session->tls;
+    wsi_tls_cool(session);
+    SSL_free(session->ssl);
+    wsi_buffer_free(tls->memory, &session->out);
+    wsi_memory_free(tls->memory, session, session->size);
+    link->session = NULL;
+    link->unsent = false;
+    wsi_tls_release(tls);
+}
+
+static bool wsi_tls_start(ws_link *link, bool client) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    SSL *ssl = session->ssl = SSL_new((SSL_CTX *)session->tls->context);
+    BIO *bio = ssl ? BIO_new((BIO_METHOD *)session->tls->method) : NULL;
+    if (!bio)
+        return false;
+    BIO_set_data(bio, link);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (client)
+        SSL_set_connect_state(ssl);
+    else
+        SSL_set_accept_state(ssl);
+    return !client || wsi_tls_expect(session);
+}
+
+static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
+    wsi_tls *tls = (wsi_tls *)user;
+    size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
+    wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
+    if (!session)
+        return false;
+    wsi_tls_forget_errors();
+    if (length > 1 && host[length - 1] == '.')
+        length--;
+    if (length)
+        memcpy(session->name, host, length);
+    session->tls = tls;
+    session->size = size;
+    tls->references++;
+    link->session = session;
+    if (wsi_tls_start(link, host != NULL))
+        return true;
+    ERR_clear_error();
+    wsi_tls_close(link);
+    return false;
+}
+
+static bool wsi_tls_is_unknown_issuer(long verdict) {
+    return verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
+           || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+}
+
+/* RFC 8446 6: bad_certificate to unknown_ca, and certificate_required. */
+static bool wsi_tls_is_alert_on_certificate(int reason) {
+    int alert = reason - SSL_AD_REASON_OFFSET;
+    return (alert >= 42 && alert <= 48) || alert == 116;
+}
+
+/* Keeps why a connection failed, before OpenSSL forgets it. */
+WSI_RARE void wsi_tls_failed(const ws_link *link) {
+    wsi_tls_session *session = wsi_tls_of(link);
+    wsi_tls *tls = session->tls;
+    wsi_sentence *say = &tls->failure;
+    long verdict = SSL_get_verify_result(session->ssl);
+    bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
+    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the newest is ours */
+    int reason = ERR_GET_REASON(code);
+    session->failed = true;
+    tls->failed = link;
+    if (!verified && (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
+                                              session->name);
+    else if (!verified)
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s%s",
+                                              X509_verify_cert_error_string(verdict),
+                                              wsi_tls_is_unknown_issuer(verdict) ? " (name its CA in tls.ca_file)"
+                                                                                 : "");
+    else if (!code)
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_CLOSED, "the connection ended within TLS");
+    else if (wsi_tls_is_alert_on_certificate(reason))
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
+                                              "one: %s", wsi_tls_reason_text(code));
+    else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST
+             || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
+                                              wsi_tls_reason_text(code));
+    else
+        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text(code));
+    ERR_clear_error();
+}
+
+/* Not by SSL_get_error: for that OpenSSL's queue of errors would have to be cleared before each call (430
+   instructions for an echo, by make bench). What the program's own use of OpenSSL left there decides nothing. */
+static ptrdiff_t wsi_tls_result(ws_link *link) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
+        link->wants = WS_READ;
+        return 0;
+    }
+    if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
+        return WS_ENDED; /* an alert that is fatal would have set its state back */
+    wsi_tls_failed(link);
+    return WS_FAILED;
+}
+
+static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    size_t total = 0, got;
+    ptrdiff_t result = 0;
+    wsi_tls_warm(wsi_tls_of(link));
+    while (total < size) {
+        if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
+            result = wsi_tls_result(link);
+            break;
+        }
+        total += got;
+        if (!SSL_has_pending(ssl))
+            return (ptrdiff_t)total;
+    }
+    if (!total)
+        return result;
+    link->wants = WS_READ;
+    link->pending = total == size || result < 0; /* what is wrong comes up again */
+    return (ptrdiff_t)total;
+}
+
+static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
+    ptrdiff_t flushed = wsi_tls_flush(link);
+    size_t sent;
+    if (flushed <= 0 || !size)
+        return flushed < 0 ? flushed : 0;
+    link->budget = 1;
+    wsi_tls_warm(wsi_tls_of(link));
+    return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
+}
+
+static ptrdiff_t wsi_tls_shut(ws_link *link) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    ptrdiff_t result = 1;
+    if (wsi_tls_of(link)->failed)
+        return WS_FAILED;
+    if (SSL_in_init(ssl))
+        return 1; /* nothing was opened yet */
+    if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
+        result = wsi_tls_result(link);
+    return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
+}
+
+static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
+    const wsi_tls *tls = wsi_tls_of(link)->tls;
+    if (tls->failed != link)
+        return WS_OK;
+    (void)snprintf(text, size, "%s", tls->failure.text);
+    return tls->failure_error;
+}
+
+/* Makes the context, unless it is there. tls NULL: there was no memory for it. */
+static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
+    unsigned long code;
+    if (!tls)
+        return wsi_platform_say(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
+    if (tls->context)
+        return WS_OK;
+    wsi_tls_forget_errors();
+    why->text[0] = 0;
+    tls->files = wsi_tls_files(config);
+    if (!tls->method)
+        tls->method = wsi_tls_new_method();
+    tls->context = tls->method ? wsi_tls_new_context(config, server, why) : NULL;
+    code = ERR_peek_error();
+    if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
+                               wsi_tls_reason_text(code));
+    else if (!tls->context && !why->text[0])
+        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
+    ERR_clear_error();
+    return tls->context ? WS_OK : WS_ERROR_TLS;
+}
+
+/* With one reference, and a copy of the config if it is a client's: its context is made when it is needed. NULL: no
+   memory. */
+static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config) {
+    wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
+    bool good = tls != NULL;
+    size_t i;
+    if (!tls)
+        return NULL;
+    tls->memory = memory;
+    tls->references = 1;
+    if (config) {
+        tls->config.client_cert_optional = config->client_cert_optional;
+        tls->config.accept_any_certificate = config->accept_any_certificate;
+        tls->config.ssl_ctx = config->ssl_ctx;
+    }
+    for (i = 0; config && i < WSI_TLS_TEXTS; i++) {
+        const char *text = *wsi_tls_text(config, i), **copy = wsi_tls_text(&tls->config, i);
+        *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
+        good = good && (*copy || !text);
+    }
+    if (good)
+        return tls;
+    wsi_tls_release(tls);
+    return NULL;
+}
+
+/* The endpoint's connections go through it from now on; those that it has keep what they began with. */
+static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
+    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close,
+                              wsi_tls_reason, tls};
+    endpoint->tls = tls;
+    *to = transport;
+}
+
+static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
+                              wsi_sentence *why) {
+    wsi_tls *tls = wsi_tls_new(&endpoint->loop->memory, NULL);
+    ws_error error = wsi_tls_complete(tls, config, true, why);
+    wsi_tls_release(error ? tls : endpoint->tls);
+    if (!error)
+        wsi_tls_give(endpoint, tls, transport);
+    return error;
+}
+
+enum { WSI_TLS_SPARE = 4 }; /* with the system's roots about 1 MB each */
+
+/* For a client: equal configs share one, so that the system's roots are read once. The loop keeps the newest few
+   that nobody uses. NULL: no memory. */
+static wsi_tls *wsi_tls_client(ws_loop *loop, const ws_tls_config *config) {
+    wsi_tls **place = &loop->tls, *tls;
+    unsigned spare = 0;
+    while (*place && !wsi_tls_serves(*place, config))
+        place = &(*place)->next;
+    tls = *place;
+    if (tls)
+        *place = tls->next;
+    else
+        tls = wsi_tls_new(&loop->memory, config);
+    if (!tls)
+        return NULL;
+    tls->next = loop->tls;
+    loop->tls = tls;
+    tls->references++;
+    for (place = &tls->next; *place;) {
+        wsi_tls *old = *place;
+        if (old->references > 1 || ++spare <= WSI_TLS_SPARE) {
+            place = &old->next;
+            continue;
+        }
+        *place = old->next;
+        wsi_tls_release(old);
+    }
+    return tls;
+}
+
+static void wsi_tls_end(ws_loop *loop) {
+    while (loop->tls) {
+        wsi_tls *tls = loop->tls;
+        loop->tls = tls->next;
+        wsi_tls_release(tls);
+    }
+}
+
+static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now) {
+    wsi_tls *tls = endpoint->tls;
+    ws_error error = WS_OK;
+    if (!now && wsi_tls_is_default(config))
+        return WS_OK;
+    if (!tls)
+        endpoint->tls = tls = wsi_tls_client(endpoint->loop, config);
+    if (now || !tls)
+        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, false, endpoint->why);
+    if (!error)
+        wsi_tls_give(endpoint, tls, transport);
+    return error;
+}
+
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get1_peer_certificate(ssl); }
+#else
+static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get_peer_certificate(ssl); }
+#endif
+
+/* RFC 4514: the subject of the certificate that the peer showed and that was verified. */
+static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    X509 *certificate = wsi_tls_peer_certificate(ssl);
+    bool verified = certificate && SSL_get_verify_result(ssl) == X509_V_OK
+                    && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
+    BIO *bio = verified ? BIO_new(BIO_s_mem()) : NULL;
+    char *subject;
+    long length = 0;
+    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
+        length = BIO_get_mem_data(bio, &subject);
+    if (length > 0 && (size_t)length < size) {
+        memcpy(text, subject, (size_t)length);
+        text[length] = 0;
+    }
+    BIO_free(bio);
+    X509_free(certificate);
+    return length > 0 && (size_t)length < size;
+}
+
+/* HMAC-SHA256 (RFC 2104), for sessions. */
+static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
+    unsigned written = 0;
+    (void)user;
+    return key_size <= INT_MAX && HMAC(EVP_sha256(), key, (int)key_size, (const uint8_t *)data, size, mac, &written)
+           && written == 32;
+}
+
+static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
+
+static void wsi_tls_hide_certificate(const ws_link *link) { SSL_certs_clear(wsi_tls_of(link)->ssl); }
+
+static const wsi_tls_calls wsi_tls_functions = {wsi_tls_serve, wsi_tls_dial, wsi_tls_release, wsi_tls_end, wsi_tls_peer,
+                                                wsi_tls_session_of, wsi_tls_hide_certificate, wsi_tls_hmac};
+
+#endif /* WS_NO_TLS */
 
 /*
 >> URL ====================================================================================
@@ -14856,7 +14854,6 @@ typedef struct wsi_client {
     char **headers;
     size_t header_count;     /* with the NULL behind them */
     ws_transport transport;  /* of the program, or of TLS */
-    wsi_tls *tls;            /* NULL until wss: is met */
     wsi_buffer place;        /* the URL of this hop */
     wsi_url where, proxy;    /* slices of place, and of config.proxy */
     wsi_slice credentials;   /* of the first URL */
@@ -14970,8 +14967,8 @@ static void wsi_client_begin(wsi_client *client, int descriptor) {
     endpoint->transport = carried ? &client->transport : NULL;
     error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
     if (!error) {
-        if (client->bare && wsi_tls_is(endpoint->transport))
-            wsi_tls_hide_certificate(&conn->source.link);
+        if (client->bare && wsi_endpoint_is_tls(endpoint))
+            endpoint->loop->tls_calls->hide_certificate(&conn->source.link);
         wsi_client_ask(client);
         return;
     }
@@ -15303,28 +15300,27 @@ static void wsi_client_resolve(wsi_client *client) {
 /*
 >> CLIENT =================================================================================
    A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
-   ENGINE, TLS, LOOP, LIFE, URL, DIAL. Prefix: wsi_client_.
+   ENGINE, LOOP, LIFE, URL, DIAL. Prefix: wsi_client_.
 */
 
 /* --- hops and attempts --- */
 
 /* The TLS of this client; its context is made when it is first needed: a ws: URL may lead to a wss: one. */
 static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, bool now) {
+    const wsi_tls_calls *tls = client->endpoint.loop->tls_calls;
     ws_error error = WS_OK;
     if (client->config.transport)
         return true;
-    if (!client->tls)
-        client->tls = wsi_endpoint_client_tls(client->endpoint.loop, config);
-    if (now || (!client->tls && WSI_TLS_BUILT_IN))
-        error = wsi_tls_complete(client->tls, client->tls ? &client->tls->config : config, false, &client->why);
-    if (error) {
-        client->hopeless = true;
-        wsi_client_fail(client, error);
-        return false;
-    }
-    if (client->tls)
-        client->transport = client->tls->transport;
-    return true;
+    if (tls)
+        error = tls->dial(&client->endpoint, config, &client->transport, now);
+    else if (now)
+        error = wsi_platform_say(&client->why, WS_ERROR_NO_TLS,
+                                 "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
+    if (!error)
+        return true;
+    client->hopeless = true;
+    wsi_client_fail(client, error);
+    return false;
 }
 
 enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port behind the URL */
@@ -15696,7 +15692,6 @@ static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.unix_path);
     wsi_buffer_free(memory, &client->place);
     wsi_buffer_free(memory, &client->answer);
-    wsi_tls_release(client->tls);
     if (client->lookup)
         client->lookup->client = NULL;
     wsi_memory_free(memory, client, sizeof *client);
@@ -15839,8 +15834,8 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
     }
     if (!wsi_client_go_to(client, wsi_text_z(client->url)))
         return;
-    if (config && !wsi_tls_is_default(&config->tls)
-        && !wsi_client_secure(client, &config->tls, client->where.secure || (WSI_TLS_BUILT_IN && config->tls.ssl_ctx)))
+    if (config
+        && !wsi_client_secure(client, &config->tls, client->where.secure || (loop->tls_calls && config->tls.ssl_ctx)))
         return;
     client->hopeless = false;
     wsi_client_start(client);
@@ -15973,19 +15968,6 @@ static ws_conn *wsi_client_await(wsi_client *client) {
         client->wait(client, conn->is_doomed ? 0 : WS_OFF);
     }
     return conn;
-}
-
-WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
-    ws_loop_config own;
-    wsi_client *client;
-    memset(&own, 0, sizeof own);
-    if (config)
-        own.allocator = config->allocator;
-    client = wsi_client_new_blocking(&own, url ? url : "", config);
-    if (!client)
-        return NULL;
-    wsi_client_launch(client, config);
-    return wsi_client_await(client);
 }
 
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds) {
@@ -16351,6 +16333,38 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     return wsi_client_await(client);
 }
 #endif /* WS_NO_TEST */
+
+/*
+>> SETUP ==================================================================================
+   The constructors of loops, which know what add-ons there are. Calls LOOP, TLS, CLIENT, BLOCKING.
+*/
+
+#ifndef WS_NO_TLS
+#define WSI_SETUP_TLS (&wsi_tls_functions)
+#else
+#define WSI_SETUP_TLS NULL
+#endif
+
+WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
+    ws_loop *loop = wsi_loop_new(config, true);
+    if (loop)
+        loop->tls_calls = WSI_SETUP_TLS;
+    return loop;
+}
+
+WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
+    ws_loop_config own;
+    wsi_client *client;
+    memset(&own, 0, sizeof own);
+    if (config)
+        own.allocator = config->allocator;
+    client = wsi_client_new_blocking(&own, url ? url : "", config);
+    if (!client)
+        return NULL;
+    client->endpoint.loop->tls_calls = WSI_SETUP_TLS;
+    wsi_client_launch(client, config);
+    return wsi_client_await(client);
+}
 
 #endif /* WS_NO_NET */
 

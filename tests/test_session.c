@@ -238,7 +238,7 @@ static void test_expiry(void) {
         return;
     config.seconds = 100;
     wsi_memory_init(&memory, libc, SIZE_MAX);
-    sessions = wsi_session_new(&memory, &config, &error);
+    sessions = wsi_session_new(&memory, &config, NULL, &error);
     CHECK(sessions && wsi_session_write(sessions, &memory, &out, wsi_text("[1]", 3), 1000));
     if (sessions) {
         wsi_slice value = wsi_text((const char *)out.data + 8, out.size - 8);
