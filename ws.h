@@ -8599,18 +8599,6 @@ static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     } while (count == POSTS && ++reads < READS && (wsi_loop_asked(loop) || wsi_loop_is_due(loop, loop->now)));
 }
 
-/* Does what ws_stop and ws_shutdown asked for, behind the posts that were there before. */
-WSI_RARE void wsi_loop_obey(ws_loop *loop) {
-    uint32_t shutdown;
-    if (loop->wake.link.descriptor >= 0)
-        wsi_loop_wake(loop, &loop->wake, WS_READ);
-    shutdown = wsi_platform_take(&loop->shutdown_asked);
-    if (shutdown)
-        wsi_loop_shutdown(loop, shutdown - 1);
-    if (wsi_platform_take(&loop->stop_asked))
-        loop->stopped = true;
-}
-
 /* A post travels through a pipe: a write of this size is atomic, thread-safe and
    async-signal-safe (POSIX, PIPE_BUF), and it wakes the loop. */
 static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
@@ -8627,6 +8615,20 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
     } while (written < 0 && errno == EINTR);
     errno = before;
     return written == (ssize_t)sizeof post;
+}
+
+/* Does what ws_stop and ws_shutdown asked for, behind the posts that were there before: what is asked for while those
+   are called, in one of them or by another thread, waits for the next round, and for the posts before it. */
+WSI_RARE void wsi_loop_obey(ws_loop *loop) {
+    bool stops = wsi_platform_peek(&loop->stop_asked) != 0, shuts = wsi_platform_peek(&loop->shutdown_asked) != 0;
+    if (loop->wake.link.descriptor >= 0)
+        wsi_loop_wake(loop, &loop->wake, WS_READ);
+    if (shuts)
+        wsi_loop_shutdown(loop, wsi_platform_take(&loop->shutdown_asked) - 1);
+    if (stops && wsi_platform_take(&loop->stop_asked))
+        loop->stopped = true;
+    if (wsi_loop_asked(loop)) /* what woke the loop for that may have been taken with the posts */
+        (void)wsi_loop_post(loop, NULL, NULL);
 }
 
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument) {

@@ -522,6 +522,29 @@ static void test_stop_order(void) {
     NET_END();
 }
 
+static void posts_last(void *argument) { net_log("%s", (const char *)argument); }
+
+static void posts_and_stops(void *argument) {
+    net_log("p");
+    CHECK(ws_post(net.loop, argument ? posts_and_stops : posts_last, argument ? NULL : (void *)"last"));
+    if (!argument)
+        CHECK(ws_stop(net.loop));
+}
+
+static void test_stop_behind_shutdown(void) {
+    if (!test_begin("loop: posts before a ws_stop that comes while a ws_shutdown is obeyed are called, too"))
+        return;
+    CHECK(net_start());
+    (void)net_peer("/");
+    net.log.size = 0;
+    CHECK(ws_shutdown(net.loop, 50000));
+    CHECK(ws_post(net.loop, posts_and_stops, &net));
+    CHECK_EQ(ws_run(net.loop), WS_OK);
+    CHECK_LOG("p p last");
+    CHECK_EQ(net.loop->conn_count, 1); /* it was stopped; the shutdown waits for the peer */
+    NET_END();
+}
+
 /* --- foreign loops --- */
 
 static void test_foreign(void) {
@@ -878,6 +901,7 @@ int main(int argc, char **argv) {
     test_stop();
     test_stop_full();
     test_stop_order();
+    test_stop_behind_shutdown();
     test_foreign();
     test_foreign_empty();
     test_free_inside();
