@@ -33,7 +33,7 @@
    RULES
    - Threads    A loop and all that belongs to it is used from one thread. Three calls may come
                 from any thread, or from a signal handler: ws_post, ws_stop, ws_shutdown. WS_ASSERT
-                notices most others that come from another thread than the one that runs the loop.
+                catches most other calls from a thread that does not run the loop.
                 A client's look-up of a name runs in a thread of its own, which may outlive the loop.
    - Lifetime   A ws_conn pointer is good until its on_close has returned. What you want to keep
                 for longer is its ws_id: ws_find gives the connection back, or NULL.
@@ -198,8 +198,8 @@ typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_
 
 #define WS_OFF UINT32_MAX /* for a limit in milliseconds: never */
 
-/* Limits on a peer. Zero means the default in the comment; SIZE_MAX and WS_OFF mean none. A peer that takes some of
-   what waits for it, however slowly, is not silent: its times begin anew (but for those of a client's handshake). */
+/* Limits on a peer. Zero means the default in the comment; SIZE_MAX and WS_OFF mean none. A peer that reads
+   what is queued for it, however slow, is not silent: its times start again (but for a client's handshake). */
 typedef struct ws_limits {
     size_t head;           /* request or response head, bytes: 16 KiB; over it 431 */
     size_t message;        /* a whole message, bytes: 16 MiB; over it 1009 */
@@ -211,7 +211,7 @@ typedef struct ws_limits {
     size_t body;           /* body of a request over HTTP, bytes: 1 MiB; over it 413 */
     uint32_t answer_ms;    /* for a body to arrive, then 408; for the answer to a request that is kept,
                               then 503; for a peer that takes nothing of an answer: 30 s */
-    size_t rooms;          /* that a connection may be in: 1,000; beyond, ws_join is false (ROOMS) */
+    size_t rooms;          /* rooms of one connection: 1,000; beyond, ws_join returns false (ROOMS) */
 } ws_limits;
 
 /* permessage-deflate (RFC 7692), which a server takes when a client offers it, and a client offers. Without context
@@ -219,8 +219,8 @@ typedef struct ws_limits {
    message's buffer are the loop's. With context messages become smaller, and each connection holds, with
    W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
    20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). A client offers
-   what its config says, and behind that what any server takes; where the server keeps its context although it was
-   asked not to, the client holds up to 40 KiB for what it receives. */
+   what its config says, and as a second choice what any server accepts; if the server keeps its context against the
+   first offer, the client holds up to 40 KiB for what it receives. */
 typedef struct ws_deflate_config {
     bool off;            /* never */
     bool context;        /* each message may refer to those before it (context takeover) */
@@ -271,8 +271,8 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 WS_API void ws_drop(ws_conn *conn);
 
 WS_API ws_conn_state ws_state(const ws_conn *conn); /* WS_CLOSED for NULL */
-/* Bytes taken but not yet sent (broadcasts that wait for the end of a message in parts come later). Above 0:
-   on_drain follows, or on_close. So a file of any size goes out, in on_open and in on_drain alike, by
+/* Bytes queued but not yet sent, without broadcasts that wait for the end of a message in parts. When it returns more
+   than 0, on_drain follows, or on_close. To send a file of any size, call this in on_open and in on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
 /* Why the newest call that answered false did so; success does not clear it. Once the connection
@@ -306,8 +306,8 @@ WS_API void *ws_user(const ws_conn *conn);
 
 /* A room is a name within a server. It begins with its first member and vanishes with its last.
    A connection that ends has left all its rooms before its on_close runs. ws_join answers true
-   too when it is in already; false: not open (STATE), in limits.rooms others (ROOMS), no memory. ws_leave: whether
-   it was in. */
+   too when it is in already; false: not open (STATE), in limits.rooms rooms already (ROOMS), no memory. ws_leave:
+   whether it was in. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
@@ -333,8 +333,8 @@ WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *
 /* What happens to a broadcast for a member whose ws_buffered stands at its limit. */
 typedef enum ws_slow {
     WS_SLOW_CLOSE = 0,   /* the member is closed with 1013: it may come back (default) */
-    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false; go on in that member's on_drain (or
-                            on_close) */
+    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false; try again in that member's on_drain
+                            (or on_close) */
     WS_SLOW_DROP_NEWEST, /* the member misses this message */
     WS_SLOW_DROP_OLDEST, /* the member misses the room's oldest unsent messages instead */
     WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
@@ -410,9 +410,9 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: no size limit */
-    void (*on_drain)(ws_conn *conn); /* once, when ws_buffered is 0 again: after some of it had to wait, ws_buffered
-                                        said more, or a send, part or broadcast was refused with BUFFERED or
-                                        during a message in parts. Never inside such a call: send more here */
+    void (*on_drain)(ws_conn *conn); /* all is sent: send more here. Called once after bytes had to wait, ws_buffered
+                                        returned more than 0, or a send, part or broadcast was refused with
+                                        BUFFERED or during a message in parts; never inside such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* a client's attempt ended before on_open: ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first: a server takes the first that the
@@ -424,18 +424,18 @@ typedef struct ws_handler {
 typedef struct ws_server_config {
     const char *host;       /* address or name: NULL means 127.0.0.1; "0.0.0.0", "::" mean all */
     uint16_t port;          /* 0: any free one, see ws_port */
-    const char *origins;    /* pages that may connect, or have a handler of ws_http change something: NULL only the
-                               server's own (same origin: scheme, host and port), "*" all, or a list
-                               "https://a.example, https://b.example:8443": the public one, too, where a proxy hides
-                               its port. Others get 403, which says what was compared */
-    const char *hosts;      /* the names that Host may have, for all requests: "a.example, 127.0.0.1, [::1]:8000", any
-                               port where none stands there; others get 403. NULL: any name, so that a page whose
-                               name leads to this address (DNS rebinding) is of the same origin */
+    const char *origins;    /* whose pages may connect, or call handlers of ws_http that change something. NULL: the
+                               server's own (same scheme, host and port); "*": all; or a list: "https://a.example,
+                               https://b.example:8443". Behind a proxy that hides the port, list the public origin.
+                               Others get 403, which says what was compared */
+    const char *hosts;      /* what Host may be in any request: "a.example, 127.0.0.1, [::1]:8000"; without a port, any
+                               port. Others get 403. NULL: anything, so that a page whose own name leads to this
+                               address (DNS rebinding) counts as same origin */
     size_t max_connections; /* 100,000; beyond, new ones get 503 */
     int backlog;            /* listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
-    const char *unix_path;  /* listen on this Unix socket instead; it is removed at the end. What lies there already is
-                               IN_USE, and stays, unless it is a socket that nobody listens on */
+    const char *unix_path;  /* listen on this Unix socket instead; it is removed at the end. Only a socket that nobody
+                               listens on is replaced; anything else at that path stays, and is IN_USE */
 #ifndef WS_NO_TEST
     bool no_port;           /* listen nowhere: for ws_test_connect */
 #endif
@@ -473,11 +473,11 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 /* Answers GET and HEAD on paths that begin with prefix ("/" or "/static/") with the files of a folder: those
    that are regular, not hidden (".git") and not behind a symbolic link; "index.html" where a path ends with
    '/'. With Last-Modified; If-Modified-Since is answered with 304 (RFC 9110 13.1.3). They are read when they
-   are asked for: 404 for none, 403 for one that the system keeps from us, 503 without a descriptor. false as above,
-   or FILE: no such folder. */
+   are asked for: 404 if there is none, 403 if it may not be opened, 503 if no descriptor is left. false as above, or
+   FILE: no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for a folder whose texts are in this charset, "windows-1252"; "": none is said. ws_files says utf-8. Neither
-   says one of a page (in its first 1,024 bytes) or style sheet that names its own; nor does ws_page. */
+/* The same for a folder whose texts are in this charset, "windows-1252", not utf-8; "": none is named. A page (in its
+   first 1,024 bytes) or style sheet that names its own is sent without one; so it is by ws_files and ws_page. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -492,13 +492,13 @@ typedef struct ws_slice {
 typedef void ws_hook(ws_request *request, void *user);
 
 /* Answers requests over HTTP to a path: ws_http(server, "POST", "/login", login, NULL). methods is a list: "GET,
-   POST"; GET takes HEAD too, whose answer goes without its body. A body, of any method, has come whole when function
-   is called: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
+   POST"; GET takes HEAD too, whose answer goes without its body. function is called when the body, with any method, has
+   arrived whole: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
    a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
-   above. Other methods get 405. Those but GET, HEAD and OPTIONS are 403 for pages of other origins, see
-   ws_server_config.origins: Origin tells them, or else Sec-Fetch-Site; who sends neither is no browser. */
+   above. Other methods get 405. Except for GET, HEAD and OPTIONS, pages of other origins get 403 (see
+   ws_server_config.origins), by their Origin, or else Sec-Fetch-Site; a request with neither is not a browser's. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
-/* The same for pages of these origins, a list as there or "*", in place of the server's. */
+/* The same, open to pages of these origins, a list as there or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user);
 
@@ -512,12 +512,12 @@ WS_API const char *ws_request_method(const ws_request *request); /* "GET"; for N
 WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* as ws_param */
 /* The first of that name, percent-decoded and '+' a space. A pair that cannot be decoded, or is not UTF-8 ("q=100%",
-   "q=%E9"), is absent here: the raw query has it, as it was sent behind the '?'. */
+   "q=%E9"), is absent here; the raw query is all that was sent after the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
 /* The same from a body of type application/x-www-form-urlencoded. */
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
-/* Case-blind, the first line. Host is the target's where that is absolute (RFC 9112 3.2.2). */
+/* Case-blind, the first line of that name. If the target is absolute, its authority is Host (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* As the browser sent it, less quotes around it (RFC 6265 4.2); names are not case-blind. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
@@ -568,8 +568,8 @@ WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *val
 /* Keeps the request: the answer comes later, from a timer, a watched descriptor or a ws_post. Inside its callback,
    which then returns; the pointer must not be used any more. Returns its id for ws_kept; 0: no memory, and the
    answer is 503. A WebSocket's chain goes on behind this hook with ws_accept. abandoned (or NULL) is
-   called if it comes to nothing: the connection broke, limits.answer_ms passed (503), the server ends. A client
-   that only ended its stream is still answered (RFC 9112 9.6). */
+   called if it cannot be answered: the connection broke, limits.answer_ms passed (503), the server ends. A client
+   that only closed its sending side still gets the answer (RFC 9112 9.6). */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The request, to be answered: by the end of the loop's round. NULL: it was, or was abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
@@ -590,8 +590,8 @@ typedef struct ws_session_config {
 /* Gives a server sessions. All is copied. false, and the loop's error: ARGUMENT, NO_TLS, MEMORY. */
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
 /* The session of a request, or of a connection as it was when that was opened: text for ws_json_text and its like.
-   Of several cookies the first good one. data NULL: none, or all are altered or old. As long as the request, or until
-   on_close returns. */
+   Of several cookies the first valid one. data NULL: none, or all are altered or expired. Good as long as the request,
+   or until on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
 /* Sets it in the answer: ws_set_session(request, "{'user':%s}", name). At most 3,000 bytes. format NULL: ends it.
@@ -607,15 +607,15 @@ typedef struct ws_client_config {
     const char *origin;         /* NULL: none, no browser is speaking (RFC 6455 4.1) */
     const char *proxy;          /* "http://user:password@host:3128": tunnel by CONNECT (RFC 9110 9.3.6) */
     const char *unix_path;      /* connect to this Unix socket; the URL gives Host and target */
-    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s. All addresses of the name, up to
-                                   64, are tried in it; in a loop, 16 names at a time are looked up */
+    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s, for all addresses of the name, up
+                                   to 64. A loop looks up 16 names at a time */
     uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled each time */
-    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first. It follows at once on a close
-                                   with 1008 and a refusal with 4xx. Each is shortened by up to half, at random */
-    uint32_t stable_ms;         /* once a connection has lasted so long, the next pause is the first again: 10 s */
+    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first; also the next one after a close
+                                   with 1008 or a refusal with 4xx. Each is shortened by up to half, at random */
+    uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
     int max_redirects;          /* 5; -1: none are followed */
-    bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, in clear; else it is refused */
+    bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, unencrypted; false: it is refused */
     ws_tls_config tls;          /* for wss: */
     const ws_transport *transport; /* in place of TCP and TLS; copied */
     ws_deflate_config deflate;
@@ -672,14 +672,14 @@ typedef enum ws_poller {
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
-    size_t max_unfinished;  /* of these, for messages, heads and bodies that have begun to arrive, of all peers
-                               together: a quarter. Who needs more takes it from the one whose has not grown for the
-                               longest, which is closed with 1013, or refused with 503 */
+    size_t max_unfinished;  /* of these, for messages, heads and bodies that are still arriving, of all peers
+                               together: a quarter. When more is needed, the peer whose own has not grown for the
+                               longest is closed with 1013, or refused with 503 */
     size_t receive_size;    /* the one receive buffer, and the one to send from: 64 KiB; at least 16 */
     uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
     void *clock_user;       /* of both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions: NULL means the system's, or
-                               virtual time; it returns 0 as long as it is not known: no Date is sent */
+                               virtual time. It returns 0 while the time is unknown: then no Date is sent */
     bool virtual_clock;     /* time stands still, but for ws_test_wait and the test client's waits */
     ws_poller poller;       /* WS_POLLER_AUTO */
 } ws_loop_config;
@@ -696,21 +696,21 @@ WS_API ws_error ws_run(ws_loop *loop);
 /* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. false:
    it was stopped, its shutdown is through, or it failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
-WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round or of a call in it that gave a time */
+WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round or of a later time in it */
 
 /* Has the loop's thread call function(argument) in its next round, in the order of the posts. From
    any thread or signal handler, as long as the loop exists. false: too many wait already (a pipe
    holds about 2,700). ws_loop_free drops what waits. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
-/* From any thread or signal handler, too, and however many posts wait, it cannot fail; false: NULL. ws_run returns
-   soon, behind the posts that were there before; connections stay as they are. */
+/* From any thread or signal handler, too. It cannot fail, however many posts wait; false: loop is NULL. ws_run returns
+   soon, after the posts made before; connections stay as they are. */
 WS_API bool ws_stop(ws_loop *loop);
 /* As safe as ws_stop. Stops listening, closes all with 1012 (clients: with 1001), sends what is queued, drops the
    rest after so many milliseconds; then ws_run returns. A second call may only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
-/* Calls function once, or again and again, after so many milliseconds. 0: no memory. Whatever is ready by then is
-   served first, however late the loop comes: what is late is the program's doing, not the peer's. */
+/* Calls function once, or again and again, after so many milliseconds. 0: no memory. What has arrived
+   by then is served first, however late the loop is: no peer pays for a slow callback. */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
@@ -724,7 +724,7 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
 
 /* Inside a select loop of your own. ws_loop_fds adds to both sets, raises highest (start with -1)
    and lowers timeout (start with your own); after select, ws_loop_dispatch serves what is set,
-   and timers: before one fires it looks for itself. On select's failure or timeout pass empty sets. A loop on epoll or
+   and timers: before one fires it polls once more. On select's failure or timeout pass empty sets. A loop on epoll or
    kqueue adds that one descriptor, so that more connections than FD_SETSIZE are served here too. false: as for
    ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
@@ -838,7 +838,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
 #ifndef WS_NO_JSON
 
-#define WS_JSON_DEPTH 64 /* so many arrays and objects may stand inside each other, but for ws_json_parse_deep */
+#define WS_JSON_DEPTH 64 /* arrays and objects may be nested so deep, except in ws_json_parse_deep */
 
 typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
@@ -866,8 +866,8 @@ WS_API bool ws_json_valid(const void *text, size_t size);
 /* Checks the same and returns the whole value; its type is below WS_JSON_NULL if there is none. One
    pass, nothing is allocated. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
-/* The same for texts that may be nested deeper: 64 levels more for each of the words that you lend for the call.
-   uint64_t nesting[15] is good for 1,024 levels. What it returns is for ws_json_get, ws_json_next and so on. */
+/* The same for deeper nesting: 64 more levels for each word that you lend for the call; uint64_t nesting[15] allows
+   1,024. Read what it returns with ws_json_get, ws_json_next and so on. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 
 /* From a message by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL
@@ -4007,8 +4007,8 @@ static void wsi_handshake_agreed_line(char *to, const wsi_agreed *agreed, const 
     (void)wsi_handshake_append(to, "\r\n");
 }
 
-/* A client's offers: what it wants, and, where that is not so already, what a server fits that passes over parameters
-   (RFC 7692 5.1, 7.1). */
+/* A client's offers: what it wants, and, if that has parameters, one for servers that ignore them (RFC 7692 5.1,
+   7.1). */
 static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) {
     uint8_t bits = wsi_handshake_window(config);
     to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
@@ -4021,8 +4021,8 @@ static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) 
     (void)wsi_handshake_append(to, "\r\n");
 }
 
-/* The answer to them: the last is fit by all that an answer may say. What the server keeps of its messages, we must
-   keep; what we keep is our choice. false: it says what may not be said. */
+/* The answer to these offers; the last of them allows any valid answer. If the server keeps its context, so must we;
+   keeping ours is our choice. false: the answer is not valid. */
 static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
     wsi_slice element, second;
     wsi_offer answer;
@@ -6445,7 +6445,7 @@ static ws_json_type wsi_json_type_at(uint8_t c) {
          : c == 't' || c == 'f' ? WS_JSON_BOOL : WS_JSON_NUMBER;
 }
 
-typedef struct wsi_json_nesting { /* what the levels are that are further out than the innermost 64 */
+typedef struct wsi_json_nesting { /* bits as in `objects`, for the levels outside the innermost 64 */
     uint64_t *words;
     size_t used, count;
 } wsi_json_nesting;
@@ -8176,7 +8176,7 @@ typedef struct wsi_watch { /* a descriptor of the program */
 
 enum { WSI_LOOKUPS = 16 };
 
-typedef struct wsi_lookup { /* of a name, in a thread; it may take longer than the client lives that began it */
+typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client that began it */
     wsi_source source;      /* first; free as long as it is not watched */
     struct wsi_client *client; /* NULL: gone */
 } wsi_lookup;
@@ -8584,7 +8584,7 @@ static bool wsi_loop_asked(const ws_loop *loop) {
     return wsi_platform_peek(&loop->stop_asked) || wsi_platform_peek(&loop->shutdown_asked);
 }
 
-/* Mostly some posts, for others wait too; all that are there before something ends or a deadline is judged. */
+/* One batch, so that others have their turn; but all that are there if the loop is to stop or a deadline is due. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     enum { POSTS = 64, READS = 64 }; /* no pipe holds more */
     wsi_post posts[POSTS];
@@ -8673,8 +8673,8 @@ WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
 }
 
 enum {
-    WSI_LOOKS = 256,  /* so many more when all were served in turn: what one sent may take several reads */
-    WSI_LOOKS_MS = 10 /* but no longer: who goes on sending does not keep timers from firing */
+    WSI_LOOKS = 256,  /* further ones after each had its turn: what one peer sent may take several reads */
+    WSI_LOOKS_MS = 10 /* but no longer: a peer that never stops sending must not keep timers from firing */
 };
 
 typedef struct wsi_look {
@@ -8682,8 +8682,8 @@ typedef struct wsi_look {
     uint64_t begun, now; /* the first, the newest */
 } wsi_look;
 
-/* No deadline is judged before all that had come by then is served, however late the loop is: looks once more. false:
-   that is enough, or it could not look. */
+/* Polls once more: all that arrived before a deadline is served before it is judged, however late the loop is. false:
+   that is enough, or the poller failed. */
 WSI_RARE bool wsi_loop_look(ws_loop *loop, wsi_look *look) {
     unsigned turns = wsi_poll_turns(&loop->poll, loop->found);
     bool turned = look->looks >= turns;
@@ -9147,7 +9147,7 @@ WSI_INLINE wsi_node *wsi_node_take(ws_loop *loop) {
     return node;
 }
 
-/* It is not to be dropped any more, or it is no more: always the oldest of those that wait. */
+/* The node, always the oldest, can no longer be dropped: it is being sent, or freed. */
 WSI_RARE void wsi_waiting_take(wsi_node *node) {
     wsi_waiting *waiting = node->waiting;
     waiting->first = node->same;
@@ -9780,7 +9780,7 @@ static void wsi_conn_tick(ws_conn *conn) {
     wsi_conn_doom(conn);
 }
 
-/* Before a deadline is judged: who took some of what waits for it lives, and its time begins anew. */
+/* A peer that has taken some of what waits for it is alive: its time starts again before the deadline is judged. */
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
     ws_conn *conn = (ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer));
     if (!conn->broken && wsi_conn_mark(conn)) {
@@ -10009,7 +10009,7 @@ static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
     loop->freshest = conn;
 }
 
-/* Makes room for exactly so many bytes; others may have to make it. */
+/* Makes room for exactly so many bytes; other connections may be given up for it. */
 static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -15148,7 +15148,7 @@ static void wsi_client_forget_addresses(wsi_client *client) {
     client->found = NULL;
 }
 
-/* What came in time may be served late: the next step has its time all the same. */
+/* What arrived in time may be served late: the next step still gets its full time. */
 static void wsi_client_extend(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
@@ -16394,14 +16394,14 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
 >> CHANGES ================================================================================
 
    0.3.0
-   Connections that nobody meant to end
+   Connections that ended without a reason
    - A late loop (a slow callback, a stopped process, a signal) serves all that has arrived before it judges a deadline
      or fires a timer. Times that begin in a slow callback count from the call.
-   - A peer that takes some of what waits for it is not given up, however slowly it reads.
-   - on_drain comes once whenever ws_buffered was seen above 0 or a send, part, ping or broadcast was refused for now.
+   - A peer that reads some of what is queued for it is not given up, however slow it is.
+   - on_drain comes once after ws_buffered returned more than 0 or a send, part, ping or broadcast was refused for now.
      The loop `while (ws_buffered(conn) < N) ...`, in on_open and in on_drain, never stalls. ws_buffered leaves out
      broadcasts that wait for the end of a message sent in parts.
-   - A client that ends its stream behind its requests gets all its answers. A kept request is abandoned when the
+   - A client that closes its sending side after its requests gets all its answers. A kept request is abandoned when the
      connection breaks or at answer_ms.
    - ws_stop and ws_shutdown cannot fail, however many posts wait.
    Servers
@@ -16411,30 +16411,30 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock of Date and of sessions.
    - A query that cannot be decoded is no longer 400: that pair is absent, and ws_request_raw_query has the text.
    - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204. Unknown transfer codings are 501.
-   - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines are absent; quoted pairs in parameters are read.
+   - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
    - The answer to a close has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
    - ws_files answers 403, 503 or 500 where a file cannot be opened. It names no charset where a page or style sheet
      names one; ws_files_charset sets it for a folder. Of several session cookies the first good one counts.
-   - New: limits.rooms (1,000; WS_ERROR_ROOMS), and ws_loop_config.max_unfinished (a quarter of max_memory): what has
-     begun to arrive, all together. Beyond it, what has not grown for the longest gets 1013 or 503.
+   - New: limits.rooms (1,000; WS_ERROR_ROOMS), and ws_loop_config.max_unfinished (a quarter of max_memory), for
+     all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    Clients
-   - Pauses grow until a connection has lasted stable_ms (10 s). 1008 and 4xx are answered with the longest pause.
-   - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. To another host or port no header, credential
-     or certificate of the program's goes along.
+   - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
+   - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
+     credential or certificate of the program's.
    - All addresses of a name are tried, up to 64. A loop looks up 16 names at a time, one for each client.
    - Servers that ignore parameters of permessage-deflate are understood; such a connection holds up to 40 KiB.
-   - A 101 that names a body is taken; 1xx before a proxy's answer is passed over; folded fields are read.
-   - ws_body is the body, without chunks. Host is the first field. Dot segments leave URLs and redirects. A user name
+   - A 101 with the fields of a body is accepted; 1xx before a proxy's answer are ignored; folded fields are read.
+   - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    TLS
-   - ca_file may hold intermediates alone; a certificate that cannot be used does not spoil the others. Clients with
-     equal configs share what was read. A ws: URL needs none of it.
+   - ca_file may hold intermediates alone; one that cannot be used does not affect the others. Clients with equal
+     configs share what was read. A ws: URL reads none of it.
    - A certificate's CN is never a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
-   - ws_engine_init that fails leaves an engine that every call takes; ws_engine_error says why. In fixed memory pongs
+   - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.
    - assert (WS_ASSERT) notices most calls from a foreign thread; a second thread cannot run a loop.
 
