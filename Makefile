@@ -3,6 +3,7 @@
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
+# make slim     WITHOUT="JSON DEFLATE": build/slim/ws.h without them
 
 BUILD = build
 PREFIX = /usr/local
@@ -35,12 +36,12 @@ ifeq ($(TLS),yes)
 TLS_LIBS = -lssl -lcrypto
 else
 CPPFLAGS = -DWS_NO_TLS
-ifneq ($(filter-out clean install check,$(if $(filter 0,$(MAKELEVEL)),$(or $(MAKECMDGOALS),all))),)
+ifneq ($(filter-out clean install check slim,$(if $(filter 0,$(MAKELEVEL)),$(or $(MAKECMDGOALS),all))),)
 $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are skipped.)
 endif
 endif
 
-.PHONY: all run test examples asan tsan fuzz check interop bench sizes install clean
+.PHONY: all run test examples asan tsan fuzz check interop bench sizes slim install clean
 
 all: examples
 
@@ -76,6 +77,12 @@ bench:
 
 sizes:
 	@tests/sizes
+
+slim: # ws.h without what the switches WS_NO_... of these names leave out
+	@mkdir -p $(BUILD)/slim
+	@awk -v without="$(WITHOUT)" -f tests/slim.awk ws.h ws.h > $(BUILD)/slim/ws.new || { rm $(BUILD)/slim/ws.new; exit 1; }
+	@mv $(BUILD)/slim/ws.new $(BUILD)/slim/ws.h
+	@wc -l $(BUILD)/slim/ws.h
 
 install: ws.h
 	mkdir -p $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/pkgconfig

@@ -1664,6 +1664,7 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
     return wsi_utf8_feed(&state, data, size) && !state;
 }
 
+#ifndef WS_NO_DEFLATE
 /*
 >> INFLATE ================================================================================
    Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
@@ -1671,8 +1672,6 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
    what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
    refuses what that refuses, but for distances beyond the agreed window, which are always refused.
 */
-
-#ifndef WS_NO_DEFLATE
 
 /* A table turns the next bits into an entry. Codes longer than the table's bits go on in a sub-table
    behind it. An entry: 6 bits: how many bits the code and its extra bits have; from bit 8 on 4 bits: how
@@ -2328,9 +2327,9 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
         z->state = WSI_INFLATE_BROKEN;
     return result;
 }
-
 #endif /* WS_NO_DEFLATE */
 
+#ifndef WS_NO_DEFLATE
 /*
 >> DEFLATE ================================================================================
    Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES, INFLATE.
@@ -2349,8 +2348,6 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
    this message alone. With takeover a message is copied, in pieces, behind the bytes that are kept; when the
    buffer is full, the last W bytes move to its front.
 */
-
-#ifndef WS_NO_DEFLATE
 
 enum {
     WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
@@ -3109,7 +3106,6 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         wsi_deflate_end(z, size);
     return wsi_deflate_sync(z, out);
 }
-
 #endif /* WS_NO_DEFLATE */
 
 /*
@@ -6004,13 +6000,12 @@ WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason
     return engine && wsi_engine_close(&engine->core, code, reason, engine->now);
 }
 
+#ifndef WS_NO_JSON
 /*
 >> PRINT ==================================================================================
    printf-style writer whose values cannot break out of where they stand, and HTML by it. Calls
    MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
 */
-
-#ifndef WS_NO_JSON
 
 typedef struct wsi_printer {
     wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
@@ -6255,8 +6250,9 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
     va_end(arguments);
     return written;
 }
-#endif
+#endif /* WS_NO_JSON */
 
+#ifndef WS_NO_JSON
 /*
 >> JSON ===================================================================================
    Strict reader that allocates nothing, printf-style writer (RFC 8259). Calls MEMORY, BYTES,
@@ -6264,8 +6260,6 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
    A text is checked once, as a whole; values are slices of it. What steps through a checked
    text still minds its end, so that a forged slice is wrong but never read past.
 */
-
-#ifndef WS_NO_JSON
 
 /* Eight bytes, the first one lowest; and which of them holds the lowest bit of marks. */
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -12474,13 +12468,12 @@ static void wsi_server_abandon(ws_conn *conn) {
     wsi_kept_free(kept);
 }
 
+#ifndef WS_NO_JSON
 /*
 >> FORMATTED ==============================================================================
    JSON and HTML by a printf-style format, sent, broadcast, answered. Calls PRINT, JSON, LIFE, ROOMS, REQUEST.
    Prefixes: those of whose calls they are.
 */
-
-#ifndef WS_NO_JSON
 
 /* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
 static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
@@ -12612,8 +12605,7 @@ WS_API bool ws_slice_number(ws_slice slice, double *number) {
     *number = negative ? -value : value;
     return true;
 }
-
-#endif
+#endif /* WS_NO_JSON */
 
 /*
 >> SESSION ================================================================================

@@ -1,0 +1,151 @@
+# Writes ws.h without what some switches leave out:
+#     awk -v without="JSON DEFLATE" -f tests/slim.awk ws.h ws.h
+# The first pass finds the switches that CONFIG names, and those that follow from the given ones. The second evaluates
+# the conditions. What is known is cut or kept; a condition that depends on anything else stays, and for its sake the
+# result defines the switches itself.
+
+# One term: "1", "0", or "?" where it is not known.
+function term(text,    no) {
+    while (sub(/^!/, "", text)) no = !no
+    return text == "?" ? text : (text == "1") != no ? "1" : "0"
+}
+
+# A condition of terms, without parentheses.
+function flat(text,    ors, ands, n, m, i, j, any, all, one) {
+    n = split(text, ors, /\|\|/)
+    any = "0"
+    for (i = 1; i <= n; i++) {
+        m = split(ors[i], ands, /&&/)
+        all = "1"
+        for (j = 1; j <= m; j++) {
+            one = term(ands[j])
+            if (one == "0" || (one == "?" && all == "1")) all = one
+        }
+        if (all == "1" || (all == "?" && any == "0")) any = all
+    }
+    return any
+}
+
+# What a condition comes to. other: what a name that is not left out comes to.
+function value(line, other,    text, name) {
+    sub(/\/\*.*/, "", line)
+    sub(/^#ifdef /, "#if defined ", line)
+    sub(/^#ifndef /, "#if !defined ", line)
+    sub(/^#(el)?if/, "", line)
+    gsub(/[ \t]/, "", line)
+    while (line != "") {
+        if (match(line, /^defined\(?[A-Za-z0-9_]+\)?/)) {
+            name = substr(line, 8, RLENGTH - 7)
+            gsub(/[()]/, "", name)
+            text = text (name in left_out ? "1" : other)
+        } else if (match(line, /^(&&|\|\||!|\(|\))/)) {
+            text = text substr(line, 1, RLENGTH)
+        } else if (match(line, /^[^&|!()]+(\([^()]*\))?[^&|()]*/)) { # a comparison, or a macro's call
+            text = text "?"
+        } else {
+            fail("slim: cannot read: " line)
+        }
+        line = substr(line, RLENGTH + 1)
+    }
+    while (match(text, /\([^()]*\)/))
+        text = substr(text, 1, RSTART - 1) flat(substr(text, RSTART + 1, RLENGTH - 2)) substr(text, RSTART + RLENGTH)
+    return flat(text)
+}
+
+function fail(text) {
+    print text > "/dev/stderr"
+    failed = 1
+    exit 1
+}
+
+# Of several blank lines in a row one stays.
+function out(text) {
+    if (pass != 2) return
+    if (blank) print ""
+    blank = 0
+    print text
+}
+
+# state[depth]: "none" of the branches so far is there, "all" of one is, "some": the condition stays, "last": it stays,
+# and what comes before its #endif goes.
+function begin(v, text) {
+    state[depth] = v == "0" ? "none" : v == "1" ? "all" : "some"
+    hidden[depth] = hidden[depth - 1] || v == "0"
+    if (v == "?" && !hidden[depth]) out(text)
+}
+
+function branch(v, text) {
+    if (state[depth] == "none") {
+        sub(/^#elif/, "#if", text)
+        begin(v, text)
+        return
+    }
+    hidden[depth] = hidden[depth - 1] || state[depth] != "some" || v == "0"
+    if (!hidden[depth]) out(v == "1" && text ~ /^#elif/ ? "#else" : text)
+    if (state[depth] == "some" && v == "1") state[depth] = "last"
+}
+
+# What a condition comes to in this pass: the first wants to know what is certain.
+function verdict(line,    v) {
+    v = value(line, pass == 1 ? "0" : "?")
+    return pass == 1 && v == "?" ? "0" : v
+}
+
+BEGIN {
+    count = split(toupper(without), given, /[ ,]+/)
+    for (i = 1; i <= count; i++) {
+        sub(/^WS_NO_/, "", given[i])
+        if (given[i] != "") left_out["WS_NO_" given[i]] = 1
+    }
+}
+END { exit failed }
+
+FNR == 1 { pass++ }
+FNR == 1 && pass == 2 {
+    for (name in left_out) {
+        any = 1
+        if (!(name in known)) unknown = unknown " " substr(name, 7)
+    }
+    if (!any || unknown != "") fail("slim: WITHOUT takes" names (any ? "; unknown:" unknown : ""))
+}
+
+held == "" && !/^#/ { raw = $0 }
+held != "" || /^#/ { # a directive goes on behind a backslash
+    raw = held == "" ? $0 : raw "\n" $0
+    held = held $0
+    if (sub(/\\$/, "", held)) next
+    $0 = held
+    held = ""
+}
+
+/^#if/ { depth++; begin(verdict($0), raw); next }
+/^#elif/ { branch(verdict($0), raw); next }
+/^#else/ { branch("1", raw); next }
+/^#endif/ {
+    if (state[depth] ~ /some|last/ && !hidden[depth - 1]) out(raw)
+    depth--
+    next
+}
+hidden[depth] { next }
+
+/^     WS_NO_[A-Z]+ / && pass == 1 { # CONFIG's manual
+    known[$1] = 1
+    names = names " " substr($1, 7)
+}
+/^     WS_NO_[A-Z]+ / { cut = $1 in left_out }
+!/^         / && !/^     WS_NO_/ { cut = 0 }
+cut { next }
+
+/^#(define|undef) WS_NO_/ { # a switch that follows from others
+    if (pass == 1) left_out[$2] = 1
+    if ($2 in left_out) next
+}
+/^#define WS_VERSION / {
+    out("/* Cut out of this copy: */")
+    n = split(names, order, " ")
+    for (i = 1; i <= n; i++)
+        if (("WS_NO_" order[i]) in left_out) out("#undef WS_NO_" order[i] "\n#define WS_NO_" order[i])
+    blank = 1
+}
+!NF { blank = pass == 2; next }
+{ out(raw) }
