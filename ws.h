@@ -214,15 +214,16 @@ typedef struct ws_limits {
     size_t rooms;          /* rooms of one connection: 1,000; beyond, ws_join returns false (ROOMS) */
 } ws_limits;
 
-/* permessage-deflate (RFC 7692), which a server takes when a client offers it, and a client offers. Without context
-   a connection costs no memory for it between messages: compressor (52 KiB at level 1), decompressor (8 KiB) and a
-   message's buffer are the loop's. With context messages become smaller, and each connection holds, with
-   W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
+/* Compression: permessage-deflate (RFC 7692), off by default. It saves bytes and costs time: an echo of 1 KiB of JSON
+   takes 0.27 of its bytes and 93,000 instructions in place of 640. With `on` a client offers it, and a server accepts
+   the offer. Without context a connection costs no memory for it between messages: compressor (52 KiB at level 1),
+   decompressor (8 KiB) and a message's buffer are the loop's. With context messages become smaller, and each connection
+   holds, with W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
    20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). A client offers
    what its config says, and as a second choice what any server accepts; if the server keeps its context against the
    first offer, the client holds up to 40 KiB for what it receives. */
 typedef struct ws_deflate_config {
-    bool off;            /* never */
+    bool on;             /* false: never, whatever the fields below say */
     bool context;        /* each message may refer to those before it (context takeover) */
     uint8_t window_bits; /* 8 to 15: how far back, both ways. 0: 15, with context 12. A peer may ask for less */
     int8_t level;        /* 1, fast, to 9, small. 0: 1; -1: least memory */
@@ -771,7 +772,7 @@ typedef struct ws_engine_config {
     const char *const *headers; /* and lines of its own, NULL at the end: {"Cookie: a=b", NULL} */
     const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
     const char *origins;      /* a server's: as in ws_server_config; kept */
-    const ws_deflate_config *deflate; /* kept; NULL, or memory of your own: no compression */
+    const ws_deflate_config *deflate; /* kept; NULL, .on false or memory of your own: no compression */
 } ws_engine_config;
 
 typedef enum ws_event_type {
@@ -4762,7 +4763,7 @@ static void wsi_engine_agree(wsi_engine *e, const ws_deflate_config *config, cha
     wsi_offer offer;
     wsi_agreed agreed;
     line[0] = 0;
-    if (!config || config->off || !e->env->codecs)
+    if (!config || !config->on || !e->env->codecs)
         return;
     agreed = wsi_handshake_agree(&e->env->request, config, &offer);
     if (agreed.on && wsi_engine_extend(e, &agreed, config))
@@ -5798,7 +5799,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     engine->env.role = given->role;
     engine->env.subprotocols = given->subprotocols;
     engine->env.origins = given->origins;
-    engine->env.deflate = given->memory || !given->deflate || given->deflate->off ? NULL : given->deflate;
+    engine->env.deflate = given->memory || !given->deflate || !given->deflate->on ? NULL : given->deflate;
     engine->codecs.memory = engine->codecs.arriving = &engine->memory;
     engine->env.codecs = &engine->codecs;
     wsi_engine_start(&engine->core, &engine->env, 0);
@@ -15802,7 +15803,7 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     client->config.headers = NULL;
     client->config.transport = config.transport ? &client->transport : NULL;
     memset(&client->config.tls, 0, sizeof client->config.tls);
-    client->endpoint.env.deflate = config.deflate.off ? NULL : &client->config.deflate;
+    client->endpoint.env.deflate = config.deflate.on ? &client->config.deflate : NULL;
     if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
         return client;
     if (client->conn)

@@ -11,9 +11,10 @@
 #include <stdio.h>
 
 static const char usage[] =
-    "usage: echo [port] [--host ADDR] [--cert FILE --key FILE]\n"
+    "usage: echo [port] [--host ADDR] [--cert FILE --key FILE] [--deflate]\n"
     "Sends every message back. Port 9001 and address 127.0.0.1 unless told; port 0 takes a free one.\n"
-    "--cert (PEM, its chain behind it) and --key: serve wss://.\n";
+    "--cert (PEM, its chain behind it) and --key: serve wss://.\n"
+    "--deflate: compress, for clients that offer it (permessage-deflate).\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -27,7 +28,7 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
+static bool arguments(int count, char **words, ws_server_config *config, ws_handler *handler) {
     for (int i = 1; i < count; i++) {
         char *end;
         long port = strtol(words[i], &end, 10);
@@ -37,6 +38,8 @@ static bool arguments(int count, char **words, ws_server_config *config) {
             config->tls.cert_file = words[++i];
         else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
             config->tls.key_file = words[++i];
+        else if (strcmp(words[i], "--deflate") == 0)
+            handler->deflate.on = true;
         else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
             config->port = (uint16_t)port;
         else {
@@ -50,19 +53,20 @@ static bool arguments(int count, char **words, ws_server_config *config) {
 int main(int argc, char **argv) {
     /* A page of any site may connect: nothing is kept here that one site could take from another. */
     ws_server_config config = {.host = "127.0.0.1", .port = 9001, .origins = "*"};
+    ws_handler handler = {.on_message = on_message};
     ws_server *server;
     ws_error error;
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         fputs(usage, stdout);
         return 0;
     }
-    if (!arguments(argc, argv, &config))
+    if (!arguments(argc, argv, &config, &handler))
         return 2;
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);
-    ws_route(server, "/", &(ws_handler){.on_message = on_message});
+    ws_route(server, "/", &handler);
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);
         signal(SIGTERM, stop);

@@ -23,6 +23,7 @@ static const char usage[] =
     "  --origin URL         speak as a page of that site\n"
     "  --binary             send bytes: what is typed line by line, a pipe or file as one message;\n"
     "                       write the bytes of binary messages that come, but not to a terminal\n"
+    "  --deflate            offer compression (permessage-deflate)\n"
     "  --wait SECONDS       so long must it be quiet behind the end of the input: 1; \"inf\": no end\n"
     "  --proxy URL          tunnel through http://user:password@host:port\n"
     "  --ca FILE            trust servers whose certificate these (PEM) have signed\n"
@@ -274,6 +275,8 @@ static bool arguments(int count, char **words) {
         const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
         if (strcmp(word, "--binary") == 0)
             option.binary = true;
+        else if (strcmp(word, "--deflate") == 0)
+            option.config.deflate.on = true;
         else if (strcmp(word, "--insecure") == 0)
             option.config.tls.accept_any_certificate = true;
         else if (strcmp(word, "-H") == 0 && value && strchr(value, ':'))

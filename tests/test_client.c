@@ -54,7 +54,7 @@ static void test_request(void) {
     CHECK(raw_has_line(head, "Connection: Upgrade"));
     CHECK(raw_has_line(head, "Sec-WebSocket-Version: 13"));
     CHECK_EQ(raw_header_count(head, "Sec-WebSocket-Key"), 1);
-    CHECK_EQ(raw_lines(head), 7);
+    CHECK_EQ(raw_lines(head), 6);
     CHECK_EQ(ws_status(client.conn), 0);
     CHECK(ws_header(client.conn, "Host") == NULL);
     CLIENT_END();
@@ -79,7 +79,7 @@ static void test_request(void) {
     CHECK(raw_header(head, "X-Empty") && !*raw_header(head, "X-Empty"));
     CHECK(raw_has_line(head, "Origin: https://example.com:8443"));
     CHECK(raw_has_line(head, "Sec-WebSocket-Protocol: chat, superchat"));
-    CHECK_EQ(raw_lines(head), 14);
+    CHECK_EQ(raw_lines(head), 13);
     CHECK(strncmp(strchr(head, '\n'), "\nHost: other.example\r\nX-One: 1\r\n", 32) == 0);
     CLIENT_END();
 
@@ -442,7 +442,7 @@ static void test_replaced_url(void) {
                 for (round = 0; round < 4; round++)
                     (void)net_round(0);
                 if (peer_has(p, "\r\n\r\n"))
-                    CHECK(raw_lines(raw_head(p)) <= 8);
+                    CHECK(raw_lines(raw_head(p)) <= 7);
             } else {
                 CHECK(client.error == WS_ERROR_URL || client.error == WS_ERROR_NO_TLS);
             }

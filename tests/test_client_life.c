@@ -590,7 +590,6 @@ static void act_timer(ws_loop *loop, void *user) {
 
 static void act_dial(uint16_t port, uint32_t reconnect_ms) {
     ws_client_config config = reconnecting(reconnect_ms, reconnect_ms);
-    config.deflate.off = true; /* large messages of zeros are to wait */
     ws_handler handler;
     char url[60];
     ws_conn *conn;

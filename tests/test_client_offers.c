@@ -15,13 +15,19 @@ static const struct {
     int bits;
     size_t most; /* that such a client may hold for it */
 } clients[] = {
-    {"the default client", false, 0, 42 << 10},
+    {"one without context", false, 0, 42 << 10},
     {"one with 9 bits", false, 9, 42 << 10},
     {"one with context", true, 0, 100 << 10},
     {"one with context and 15 bits", true, 15, 160 << 10},
 };
 
 static char text[TEXT + 1];
+
+static ws_client_config offering(void) {
+    ws_client_config config = client_config();
+    config.deflate.on = true;
+    return config;
+}
 
 /* What deflate finds no repetition in. */
 static void make_text(void) {
@@ -74,7 +80,7 @@ static void check_own(ws_conn *conn, peer *p, bool context) {
 }
 
 static void test_passed_over(size_t which) {
-    ws_client_config config = client_config();
+    ws_client_config config = offering();
     size_t memory = wsi_deflate_size(6, 15, true), before;
     wsi_deflate *deflate;
     raw_server *raw;
@@ -114,6 +120,7 @@ static void test_passed_over(size_t which) {
 
 /* RFC 7692 7.2.3.2, byte by byte: the second message is made of the first. */
 static void test_fragments(void) {
+    ws_client_config config = offering();
     raw_server *raw;
     peer *p;
     if (!test_begin("a server that keeps its context: fragments, and a chunk at a time"))
@@ -121,7 +128,7 @@ static void test_fragments(void) {
     client_start(NULL);
     net.echo = false;
     raw = raw_listen();
-    (void)client_dial_raw(raw, NULL);
+    (void)client_dial_raw(raw, &config);
     p = raw_accept(raw);
     raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n");
     raw_frames(p, "c1<f248cdc9c90700> 41<f2> 00<00> 89 00<11> 80<0000> c1<f200110000>");
@@ -132,7 +139,7 @@ static void test_fragments(void) {
 
 /* The next server may do otherwise. */
 static void test_reconnect(void) {
-    ws_client_config config = client_config();
+    ws_client_config config = offering();
     raw_server *raw;
     peer *p;
     if (!test_begin("another attempt begins without a context, and gives back its memory"))
@@ -164,6 +171,7 @@ static void test_fatal(void) {
         "permessage-deflate; client_max_window_bits", "permessage-deflate; server_max_window_bits=16",
         "permessage-deflate; made_up", "permessage-deflate, permessage-deflate", "x-webkit-deflate-frame",
         "permessage-deflate; server_no_context_takeover; server_no_context_takeover"};
+    ws_client_config config = offering();
     size_t i;
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
         char more[200];
@@ -173,7 +181,7 @@ static void test_fatal(void) {
             continue;
         client_start(NULL);
         raw = raw_listen();
-        (void)client_dial_raw(raw, NULL);
+        (void)client_dial_raw(raw, &config);
         p = raw_accept(raw);
         (void)snprintf(more, sizeof more, "Sec-WebSocket-Extensions: %s\r\n", bad[i]);
         raw_answer(p, raw_head(p), more);
@@ -185,6 +193,7 @@ static void test_fatal(void) {
 }
 
 static void test_scarce(void) {
+    ws_client_config config = offering();
     size_t n, failures = 0, opened = 0;
     if (!test_begin("the Nth allocation fails while such an answer comes: an error, and nothing leaks"))
         return;
@@ -193,7 +202,7 @@ static void test_scarce(void) {
         peer *p;
         client_start(NULL);
         raw = raw_listen();
-        (void)client_dial_raw(raw, NULL);
+        (void)client_dial_raw(raw, &config);
         p = raw_accept(raw);
         net.memory.fail_at = net.memory.calls + n;
         raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate\r\n");

@@ -100,6 +100,7 @@ static void server_got(ws_conn *conn, unsigned number, ws_message message) {
 
 static void start(bool secure, size_t buffered) {
     ws_server_config config;
+    ws_handler handler = net_handler();
     memset(&config, 0, sizeof config);
     config.limits.buffered = buffered;
 #ifndef WS_NO_TLS
@@ -110,7 +111,10 @@ static void start(bool secure, size_t buffered) {
 #else
     (void)secure;
 #endif
-    CHECK(net_start_with(NULL, &config));
+    net_start_loop(NULL);
+    net.server = ws_listen(net.loop, &config);
+    handler.deflate.on = true; /* for clients that offer it */
+    CHECK(net.server && ws_route(net.server, "/", &handler));
     net.quiet = true;
     net.echo = false;
 }
@@ -123,7 +127,7 @@ static void produce_all(bool secure, bool dials, bool packed, size_t buffered) {
     start(secure, buffered);
     memset(&handler, 0, sizeof handler);
     memset(&config, 0, sizeof config);
-    config.deflate.off = !packed;
+    config.deflate.on = packed;
     config.limits.buffered = buffered;
     config.tls.accept_any_certificate = secure;
     handler.on_close = peer_closed;

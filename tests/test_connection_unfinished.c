@@ -120,21 +120,29 @@ static void answer(ws_request *request, void *user) {
     (void)ws_reply(request, 200, "text/plain", "ok");
 }
 
+/* Either config may be NULL. */
+static bool start_packed(const ws_loop_config *loop, const ws_server_config *server) {
+    ws_handler handler = net_handler();
+    net_start_loop(loop);
+    net.server = ws_listen(net.loop, server);
+    net.quiet = true;
+    handler.deflate.on = true;
+    if (!net.server || !ws_route(net.server, "/", &handler))
+        return false;
+    handler.on_message = NULL;
+    handler.on_chunk = net_chunk;
+    return ws_route(net.server, "/chunks", &handler);
+}
+
 static bool start(size_t memory, size_t unfinished) {
     ws_loop_config loop;
     ws_server_config server;
-    ws_handler handler = net_handler();
     memset(&loop, 0, sizeof loop);
     memset(&server, 0, sizeof server);
     loop.max_memory = memory;
     loop.max_unfinished = unfinished;
     server.limits.message = server.limits.body = LIMIT;
-    if (!net_start_with(&loop, &server))
-        return false;
-    net.quiet = true;
-    handler.on_message = NULL;
-    handler.on_chunk = net_chunk;
-    return ws_route(net.server, "/chunks", &handler) && ws_http(net.server, "POST", "/post", answer, NULL);
+    return start_packed(&loop, &server) && ws_http(net.server, "POST", "/post", answer, NULL);
 }
 
 static peer *open_way(const way *w) {
@@ -221,8 +229,7 @@ static void test_default(void) {
         uint8_t *zeros = (uint8_t *)calloc(1, 16 << 20), *out = (uint8_t *)malloc(64 << 10);
         wsi_deflate_init(deflate, 9, 15, false);
         size = wsi_deflate_run(deflate, zeros, (16 << 20) - 1, out, 64 << 10);
-        CHECK(net_start());
-        net.quiet = true;
+        CHECK(start_packed(NULL, NULL));
         for (int i = 0; i < 20; i++) {
             send_frame(open_way(&ways[0]), 0x42, out, size, 0);
             net_settle();
@@ -312,7 +319,7 @@ static void test_chunks_over(void) {
     CHECK(start(MEMORY, 0));
     handler.on_message = NULL;
     handler.on_chunk = net_chunk;
-    handler.deflate.context = true;
+    handler.deflate.on = handler.deflate.context = true;
     CHECK(ws_route(net.server, "/kept", &handler));
     kept.path = "/kept";
     for (int i = 0; i < 10; i++) {

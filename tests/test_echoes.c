@@ -207,6 +207,7 @@ static void test_documents(unsigned kind, bool context) {
     ws_message none = {NULL, 0, WS_TEXT};
     unsigned i, number = 0;
     memset(&config, 0, sizeof config);
+    config.on = true;
     config.context = context;
     for (i = 0; i < 16; i++) {
         size_t size = i < 10 ? sizes[i] : (size_t)LARGEST, fragment = i < 10 ? 0 : fragments[i - 10];
@@ -238,13 +239,14 @@ static void test_offers(void) {
     ws_message none = {NULL, 0, WS_TEXT};
     unsigned i;
     memset(&theirs, 0, sizeof theirs);
-    theirs.context = true;
+    theirs.on = theirs.context = true;
     theirs.window_bits = 15;
     for (i = 0; i < 14; i++) {
         pair two;
         if (!test_begin("13.%u.%u as a server, offered %s", i % 7 + 1, i / 7 + 1, offers[i % 7]))
             continue;
         memset(&ours, 0, sizeof ours);
+        ours.on = true;
         ours.context = i < 7;
         ours.window_bits = 15;
         CHECK(pair_start(&two, &ours, &theirs));
@@ -267,7 +269,7 @@ static void test_answers(void) {
     ws_event event;
     unsigned i;
     memset(&config, 0, sizeof config);
-    config.context = true;
+    config.on = config.context = true;
     config.window_bits = 15;
     for (i = 0; i < 7; i++) {
         pair two;

@@ -12,10 +12,14 @@
 #define SB(n) "; server_max_window_bits=" n
 #define CB(n) "; client_max_window_bits=" n
 #define BOTH SNC CNC
+#define REQUEST "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" \
+                "Sec-WebSocket-Extensions: " PMD "; client_max_window_bits\r\n\r\n"
 
 static ws_deflate_config config_of(bool context, int bits, int level) {
     ws_deflate_config config;
     memset(&config, 0, sizeof config);
+    config.on = true;
     config.context = context;
     config.window_bits = (uint8_t)bits;
     config.level = (int8_t)level;
@@ -280,10 +284,13 @@ static void test_interleaved(void) {
 }
 
 static void test_off(void) {
-    ws_deflate_config off = config_of(false, 0, 0);
-    if (!test_begin("off by config; not offered"))
+    ws_deflate_config off = config_of(true, 15, 6);
+    if (!test_begin("a server: off by default; not offered"))
         return;
-    off.off = true;
+    CHECK(net_start());
+    (void)open_with("/", PMD, "");
+    NET_END();
+    off.on = false;
     CHECK(start_deflate(off, NULL));
     (void)open_with("/", PMD, "");
     NET_END();
@@ -316,6 +323,32 @@ static void send_packed(peer *p, const uint8_t *data, size_t size) {
     wire_frame_add(&out, &frame, true);
     (void)peer_send(p, out.data, out.size);
     bytes_free(&out);
+}
+
+/* What an engine says of it in its head, for each role and config; the server is offered it. */
+static void test_off_engine(void) {
+    static const struct { bool given, on, says; } cases[] = {
+        {false, false, false}, {true, false, false}, {true, true, true}};
+    size_t i;
+    if (!test_begin("an engine: off without config, and unless it is on"))
+        return;
+    for (i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        ws_deflate_config deflate = config_of(true, 15, 0);
+        ws_engine_config config;
+        drive d;
+        memset(&config, 0, sizeof config);
+        deflate.on = cases[i / 2].on;
+        config.deflate = cases[i / 2].given ? &deflate : NULL;
+        CHECK(drive_start(&d, i % 2 ? WS_ROLE_CLIENT : WS_ROLE_SERVER, &config));
+        if (i % 2)
+            drive_pump(&d);
+        else
+            drive_feed_text(&d, REQUEST);
+        bytes_add(&d.out, "", 1);
+        CHECK(strstr((const char *)d.out.data, i % 2 ? "GET / " : "HTTP/1.1 101 ") != NULL);
+        CHECK_EQ(strstr((const char *)d.out.data, "Sec-WebSocket-Extensions: " PMD) != NULL, cases[i / 2].says);
+        drive_free(&d);
+    }
 }
 
 static void test_bomb(void) {
@@ -437,7 +470,7 @@ static void echoes(const char *name, ws_deflate_config server, ws_deflate_config
 static void test_echoes(void) {
     ws_deflate_config off = config_of(false, 0, 0);
     int bits, level;
-    off.off = true;
+    off.on = false;
     echoes("defaults", config_of(false, 0, 0), config_of(false, 0, 0), true);
     echoes("client off", config_of(false, 0, 0), off, false);
     echoes("server off", off, config_of(false, 0, 0), false);
@@ -645,9 +678,6 @@ static void test_scarce(void) {
 /* --- engines alone: cut at every byte --- */
 
 static void test_cuts(void) {
-    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-                                  "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
     static const uint8_t rest[] = {0xc1, 0x87, 0, 0, 0, 0, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, /* Hello */
                                    0xc1, 0x85, 0, 0, 0, 0, 0xf2, 0x00, 0x11, 0x00, 0x00,
                                    /* again, of the context */
@@ -663,7 +693,7 @@ static void test_cuts(void) {
     for (cut = 0; cut <= sizeof rest; cut++) {
         drive d;
         CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
-        (void)drive_feed(&d, request, sizeof request - 1);
+        (void)drive_feed(&d, REQUEST, sizeof REQUEST - 1);
         (void)drive_feed(&d, rest, cut);
         (void)drive_feed(&d, rest + cut, sizeof rest - cut);
         CHECK_MEM(d.log.data, d.log.size, "roTTpT", 6);
@@ -683,6 +713,7 @@ int main(int argc, char **argv) {
     test_frames();
     test_interleaved();
     test_off();
+    test_off_engine();
     test_bomb();
     test_echoes();
     test_ratio();

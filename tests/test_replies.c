@@ -148,7 +148,6 @@ static void test_random(uint32_t seed, bool small) {
     handler = net_handler();
     handler.on_open = on_open;
     handler.on_message = on_message;
-    handler.deflate.off = true;
     CHECK(ws_route(net.server, "/", &handler));
     if (small)
         net_small_buffers();

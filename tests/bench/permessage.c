@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
     static char text[SIZE];
     bool both = argc > 1 && strcmp(argv[1], "both") == 0;
     long messages = argc > 2 ? strtol(argv[2], NULL, 10) : 1000, i;
-    ws_deflate_config deflate = {.context = argc < 4 || strcmp(argv[3], "context") == 0,
+    ws_deflate_config deflate = {.on = true, .context = argc < 4 || strcmp(argv[3], "context") == 0,
                                  .window_bits = 15, .level = (int8_t)(argc > 4 ? atoi(argv[4]) : 0)};
     ws_engine_config config = {.random = any_random, .host = "a", .deflate = &deflate};
     ws_event event;

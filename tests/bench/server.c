@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     }
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);
-    ws_route(server, "/", &(ws_handler){.on_message = echo});
+    ws_route(server, "/", &(ws_handler){.on_message = echo, .deflate = {.on = true}}); /* load -z offers it */
     ws_route(server, "/room", &(ws_handler){.on_open = join, .on_message = tell_all});
     signal(SIGTERM, stop);
     if (!ws_loop_error(loop)) {

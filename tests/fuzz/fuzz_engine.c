@@ -45,6 +45,7 @@ static ws_deflate_config deflate_of(uint8_t choice) {
     static const int8_t levels[] = {1, 6, 9, -1};
     ws_deflate_config config;
     memset(&config, 0, sizeof config);
+    config.on = true;
     config.window_bits = (uint8_t)(8 + (choice & 7));
     config.context = (choice & 8) != 0;
     config.level = levels[choice >> 4 & 3];

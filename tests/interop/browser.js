@@ -211,8 +211,17 @@ async function echoes(address) {
   return { good, extensions: socket.extensions };
 }
 
-async function compressed(browser) {
+async function plain(browser) {
   const running = await start('echo', 0);
+  const page = await visit(browser, running.address.replace('ws:', 'http:'), 'echo', desktop);
+  const { good, extensions } = await page.evaluate(echoes, running.address);
+  expect('no compression unless the server has it on', extensions === '', extensions);
+  expect('15 echoes', good === 15, good);
+  expect('echo ends with status 0', await stop(running.server) === 0);
+}
+
+async function compressed(browser) {
+  const running = await start('echo', 0, '--deflate');
   const page = await visit(browser, running.address.replace('ws:', 'http:'), 'echo', desktop);
   const heads = [];
   const inspector = await page.context().newCDPSession(page);
@@ -235,4 +244,4 @@ function lacking() {
 }
 
 if (lacking()) skip('https: ' + lacking());
-run(rooms, chat, compressed, ...(lacking() ? [] : [secure]));
+run(rooms, chat, plain, compressed, ...(lacking() ? [] : [secure]));

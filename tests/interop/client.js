@@ -116,10 +116,14 @@ async function suite(name, url, options) {
   const secret = await run(['build/wscat', url.replace('://', '://ann:pw@') + 'secret', '--wait', '0.3', ...options],
     'hi\n');
   expect(`${name}: credentials`, secret.out === 'hi\n' && secret.status === 0, secret);
-  const offered = seen.headers['sec-websocket-extensions'] || '';
-  expect(`${name}: permessage-deflate is offered`, offered.startsWith('permessage-deflate; '), offered);
+  const offered = seen.headers['sec-websocket-extensions'];
+  expect(`${name}: no compression is offered unasked`, offered === undefined, offered);
   for (let i = 0; i < 100 && !seen.close; i++) await new Promise(resolve => setTimeout(resolve, 20));
   expect(`${name}: the server saw a clean end`, seen.close && seen.close[0] === 1000, seen.close);
+  const text = 'the same text '.repeat(1000) + '\n', packed = await cat('', text, '--deflate');
+  expect(`${name}: --deflate`, packed.out === text && packed.status === 0, packed);
+  const asked = seen.headers['sec-websocket-extensions'] || '';
+  expect(`${name}: offers permessage-deflate`, asked.startsWith('permessage-deflate; '), asked);
 }
 
 (async () => {

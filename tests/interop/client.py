@@ -208,6 +208,7 @@ async def main():
             await part(drive, "ws", other)
             for function in (pieces, closing, opening, blocking):
                 await part(function, other)
+            await part(pieces, other, "--deflate")
             await part(redirects, other, plain)
         if not secure:
             skip("wss: no openssl here, or built without")
@@ -218,6 +219,7 @@ async def main():
             await part(drive, "wss", url, *tls)
             for function in (pieces, closing, opening, blocking):
                 await part(function, url, *tls)
+            await part(pieces, url, *tls, "--deflate")
             await part(redirects, url, f"wss://127.0.0.1:{port}/", *tls)
             elsewhere["/down"] = plain + "echo"
             status, _, errors = await cat(url.replace("://", "://ann:secret@") + "down", *tls, data=b"hi\n")

@@ -2,6 +2,8 @@
 
        driver NAME URL [--ca FILE] [--proxy URL] [--subprotocols LIST] [--most BYTES]
                        [--deflate off|context]
+
+   It offers compression without context, or as --deflate says.
 */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -157,6 +159,7 @@ static void crowd(void) {
 }
 
 int main(int argc, char **argv) {
+    config.deflate.on = true;
     for (int i = 3; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--ca") == 0)
             config.tls.ca_file = argv[i + 1];
@@ -167,7 +170,7 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i], "--most") == 0)
             most = (size_t)strtoul(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--deflate") == 0) {
-            config.deflate.off = strcmp(argv[i + 1], "off") == 0;
+            config.deflate.on = strcmp(argv[i + 1], "off") != 0;
             config.deflate.context = strcmp(argv[i + 1], "context") == 0;
         }
     }

@@ -34,13 +34,14 @@ async def main():
     program = ("libwebsockets-test-server", "--interface=lo")
     server, (port,) = await served(1, lambda port: (*program, f"--port={port}"))
     await part(suite, f"ws://127.0.0.1:{port}/")
+    await part(suite, f"ws://127.0.0.1:{port}/", "--deflate")
     await stop(server)
     if not with_tls():
         skip("wss: no openssl here, or built without")
         return
     files = (f"--ssl-cert={os.path.abspath(CERT)}", f"--ssl-key={os.path.abspath(KEY)}")
     server, (port,) = await served(1, lambda port: (*program, f"--port={port}", "--ssl", *files))
-    await part(suite, f"wss://localhost:{port}/", "--ca", CA)
+    await part(suite, f"wss://localhost:{port}/", "--ca", CA, "--deflate")
     await stop(server)
 
 

@@ -136,7 +136,7 @@ async function shutdown(url, server) {
 }
 
 async function suite(options) {
-  const server = spawn('build/echo', ['0', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const server = spawn('build/echo', ['0', '--deflate', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   process.on('exit', () => server.kill('SIGKILL'));
   const [line] = await within(5, Promise.race([once(server.stdout, 'data'), once(server.stderr, 'data')]), 'the start');
   const url = line.toString().trim();

@@ -10,7 +10,7 @@
 enum { LARGE = 200000 };
 
 static const char *name;
-static ws_client_config config;
+static ws_client_config config = {.deflate = {.on = true}};
 static int passed, failed;
 
 static bool expect(ws_conn *conn, const char *what, bool good) {

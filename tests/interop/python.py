@@ -64,6 +64,14 @@ async def plain(url):
     compression = "deflate"
 
 
+async def unasked(url):
+    """A server without --deflate chooses none, though it is offered."""
+    socket = await connect(url)
+    expect("none is chosen by default", not socket.extensions, socket.extensions)
+    expect("and echoes are whole", await echo(socket, "the same text " * 1000) == "the same text " * 1000)
+    await socket.close()
+
+
 async def closing(url):
     for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 3000, 3999, 4000, 4999):
         socket = await connect(url)
@@ -203,14 +211,16 @@ async def serve(words, path, functions):
 
 async def main():
     global secure
-    await part(serve, ("build/echo", "0"), "", (messages, plain, closing, failing, handshake, crowd, slow_reader))
+    await part(serve, ("build/echo", "0"), "", (unasked,))
+    await part(serve, ("build/echo", "0", "--deflate"), "",
+               (messages, plain, closing, failing, handshake, crowd, slow_reader))
     await part(serve, ("build/rooms", "0"), "ws/den", (rooms,))
     if not with_tls():
         skip("wss: no openssl here, or built without")
         return
     secure = client_context()
     files = ("--cert", CERT, "--key", KEY)
-    await part(serve, ("build/echo", "0", *files), "", (messages, closing, failing, crowd, slow_reader))
+    await part(serve, ("build/echo", "0", "--deflate", *files), "", (messages, closing, failing, crowd, slow_reader))
     await part(serve, ("build/rooms", "0", *files), "ws/den", (rooms,))
 
 

@@ -73,8 +73,11 @@ async def ours(url, *options):
         expect(f"{name}: what is compressed", saved(compressed), seen)
         expect(f"{name}: the subprotocol", {each[0] for each in seen} == {"chat"}, seen)
     for path in ("plain", "deflate"):
-        status, out, errors = await run("build/wscat", f"{url}/{path}", "--wait", "0.3", *options, data=b"hi\n" * 500)
-        expect(f"{url[:3]} {path}, wscat", status == 0 and out == b"hi\n" * 500, (status, errors))
+        for deflate in ((), ("--deflate",)):
+            status, out, errors = await run("build/wscat", f"{url}/{path}", "--wait", "0.3", *deflate, *options,
+                                            data=b"hi\n" * 500)
+            expect(f"{url[:3]} {path}, {' '.join(('wscat', *deflate))}", status == 0 and out == b"hi\n" * 500,
+                   (status, errors))
 
 
 async def theirs(url, compression):

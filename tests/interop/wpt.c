@@ -337,12 +337,12 @@ static void tell_count(ws_conn *conn) {
 /* --- servers ---------------------------------------------------------------------------------------------------- */
 
 static void websockets(ws_server *server) {
-    static const ws_deflate_config plain = {.off = true};
+    static const ws_deflate_config packed = {.on = true};
     struct { const char *path; ws_handler handler; } all[] = {
-        {"/echo", {.on_message = echo, .subprotocols = "echo", .deflate = plain}},
-        {"/echo_raw", {.on_message = echo, .deflate = plain}},
-        {"/echo_deflate", {.on_message = echo}},
-        {"/echo_context", {.on_message = echo, .deflate = {.context = true}}},
+        {"/echo", {.on_message = echo, .subprotocols = "echo"}},
+        {"/echo_raw", {.on_message = echo}},
+        {"/echo_deflate", {.on_message = echo, .deflate = packed}},
+        {"/echo_context", {.on_message = echo, .deflate = {.on = true, .context = true}}},
         {"/echo_exit", {.on_message = leave_at_goodbye}},
         {"/echo_close_data", {.on_message = leave_at_goodbye}},
         {"/echo-cookie", {.on_request = tell_cookie, .on_open = say, .on_close = forget}},
@@ -352,9 +352,9 @@ static void websockets(ws_server *server) {
         {"/referrer", {.on_request = tell_referrer, .on_open = say, .on_close = forget}},
         {"/extensions", {.on_request = tell_extensions, .on_open = say, .on_close = forget}},
         {"/empty-message", {.on_message = judge_empty}},
-        {"/handshake_no_extensions", {.deflate = plain}},
-        {"/handshake_no_protocol", {.deflate = plain}},
-        {"/handshake_protocol", {.subprotocols = "foobar"}},
+        {.path = "/handshake_no_extensions"},
+        {.path = "/handshake_no_protocol"},
+        {"/handshake_protocol", {.subprotocols = "foobar", .deflate = packed}},
         {"/handshake_sleep_2", {.on_request = sleep_before}},
         {"/protocol", {.on_open = tell_protocol, .subprotocols = "foobar"}},
         {"/protocol_array", {.on_request = first_offered, .on_open = tell_protocol}},
@@ -365,7 +365,7 @@ static void websockets(ws_server *server) {
         {"/basic_auth", {.on_request = basic_auth, .on_message = echo}},
         {"/simple_handshake", {.on_open = close_at_once}},
         {"/remote-close", {.on_request = remember_close, .on_open = close_as_told, .on_close = forget}},
-        {"/send-backpressure", {.on_open = send_much, .on_drain = tell_time, .on_close = forget, .deflate = plain}},
+        {"/send-backpressure", {.on_open = send_much, .on_drain = tell_time, .on_close = forget}},
         {"/count", {.on_open = tell_count}},
         {"/counted", {.on_open = count, .on_message = echo, .on_close = count_down}},
         {"/delayed-passive-close", {.on_message = echo}},

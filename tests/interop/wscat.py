@@ -61,7 +61,7 @@ async def lines(url):
     status, out, _ = await cat(url, data=b"\n" * 20000)
     expect("20,000 empty lines", out == b"\n" * 20000 and status == 0, len(out))
     big = os.urandom(6 << 20).hex().encode()
-    status, out, _ = await cat(url, wait="5", data=big + b"\nshort\n" + big)  # the peer compresses slowly
+    status, out, _ = await cat(url, wait="5", data=big + b"\nshort\n" + big)
     expect("lines of 12 MiB", out == big + b"\nshort\n" + big + b"\n" and status == 0, len(out))
     status, out, errors = await cat(url, data=b"good\nb\xc3\x28d\nnever sent\n")
     expect("a line that is not UTF-8 is an error", status == 1 and "line 2 is not UTF-8" in errors, errors)
