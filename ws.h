@@ -14627,7 +14627,11 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
-static void wsi_tls_hide_certificate(const ws_link *link) { SSL_certs_clear(wsi_tls_of(link)->ssl); }
+static void wsi_tls_hide_certificate(const ws_link *link) {
+    SSL *ssl = wsi_tls_of(link)->ssl;
+    SSL_certs_clear(ssl);
+    SSL_set_cert_cb(ssl, NULL, NULL); /* nor one that the program's ssl_ctx would choose now */
+}
 
 static const wsi_tls_calls wsi_tls_functions = {wsi_tls_serve, wsi_tls_dial, wsi_tls_release, wsi_tls_end, wsi_tls_peer,
                                                 wsi_tls_session_of, wsi_tls_hide_certificate, wsi_tls_hmac};

@@ -1518,17 +1518,33 @@ static void lead_on(ws_request *request) {
     (void)ws_refuse(request, 307, lines, NULL);
 }
 
+/* A context of the program's own, which chooses its certificate in the handshake. */
+static int shows_alice(SSL *ssl, void *user) {
+    BIO *pem = BIO_new_mem_buf(certs.alice.pem, -1), *key_pem = BIO_new_mem_buf(certs.alice.key_pem, -1);
+    X509 *certificate = PEM_read_bio_X509(pem, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_pem, NULL, NULL, NULL);
+    int good = SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1;
+    (void)user;
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    BIO_free(pem);
+    BIO_free(key_pem);
+    return good;
+}
+
 /* A certificate says who the client is: that is for the server that the URL names, and for no other. */
 static void test_led_visitors(void) {
     static const char *const led[] = {"127.0.0.1", "localhost"};
-    size_t i;
-    for (i = 0; i < 2; i++) {
+    size_t row;
+    for (row = 0; row < 4; row++) {
+        size_t i = row % 2;
+        SSL_CTX *own = NULL;
         ws_handler handler = net_handler();
         ws_client_config config = trusting();
         char url[100], location[100];
         client *c;
-        if (!test_begin("client certificate: a redirect to %s host %s it", i ? "another" : "the same",
-                        i ? "does not show" : "shows"))
+        if (!test_begin("client certificate%s: a redirect to %s host %s it", row < 2 ? "" : " of a callback",
+                        i ? "another" : "the same", i ? "does not show" : "shows"))
             continue;
         CHECK(start_mtls(true));
         (void)snprintf(url, sizeof url, "wss://127.0.0.1:%u/old", (unsigned)ws_port(net.server));
@@ -1536,10 +1552,18 @@ static void test_led_visitors(void) {
         led_to = location;
         handler.on_request = lead_on;
         CHECK(ws_route(net.server, "/old", &handler));
-        config.tls.cert_pem = certs.alice.pem;
-        config.tls.key_pem = certs.alice.key_pem;
+        if (row >= 2) {
+            memset(&config.tls, 0, sizeof config.tls);
+            config.tls.ssl_ctx = own = SSL_CTX_new(TLS_client_method());
+            config.tls.accept_any_certificate = true;
+            SSL_CTX_set_cert_cb(own, shows_alice, NULL);
+        } else {
+            config.tls.cert_pem = certs.alice.pem;
+            config.tls.key_pem = certs.alice.key_pem;
+        }
         c = client_dial(url, &config);
         UNTIL(c->opened || c->errors);
+        SSL_CTX_free(own);
         CHECK_EQ(c->opened, 1);
         CHECK_STR(seen_certificate, i ? "none" : "CN=alice,O=Example");
         TLS_END();
