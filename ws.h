@@ -65,6 +65,7 @@
      WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select and serve FD_SETSIZE descriptors
+     WS_NO_FORWARD       no trusted proxies: neither X-Forwarded-For nor the PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
 */
 #define WS_VERSION "0.3.0"
@@ -440,10 +441,12 @@ typedef struct ws_server_config {
 #ifndef WS_NO_TEST
     bool no_port;           /* listen nowhere: for ws_test_connect */
 #endif
+#ifndef WS_NO_FORWARD
     const char *proxies;    /* whose word on a peer's address counts: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix";
                                NULL: nobody's. Their X-Forwarded-For, from the right up to the first address
                                that is not in this list, is what ws_peer answers */
     bool proxy_protocol;    /* those begin each connection with a PROXY header, version 1 or 2 */
+#endif
     ws_tls_config tls;      /* with a certificate: wss:// */
     const ws_transport *transport; /* in place of TCP and TLS; copied */
     ws_limits limits;
@@ -7311,6 +7314,7 @@ static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
     return needed > 0 && (size_t)needed < size;
 }
 
+#ifndef WS_NO_FORWARD
 /* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
 static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
     char host[INET6_ADDRSTRLEN];
@@ -7351,6 +7355,7 @@ static bool wsi_platform_peer_address(int descriptor, uint8_t address[16], bool 
     }
     return true;
 }
+#endif /* WS_NO_FORWARD */
 
 /* Seconds since 1970. */
 static uint64_t wsi_platform_time(void *user) {
@@ -7615,6 +7620,7 @@ WSI_INLINE ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t siz
     return wsi_platform_again() ? 0 : WS_FAILED;
 }
 
+#ifndef WS_NO_FORWARD
 /* The same bytes are read again by the next call. */
 static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
     ssize_t got = recv(link->descriptor, data, size, MSG_PEEK);
@@ -7622,6 +7628,7 @@ static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
         return got;
     return got == 0 ? WS_ENDED : wsi_platform_again() ? 0 : WS_FAILED;
 }
+#endif /* WS_NO_FORWARD */
 
 static ptrdiff_t wsi_tcp_sent(ssize_t sent) {
     if (sent >= 0)
@@ -7672,7 +7679,10 @@ typedef enum wsi_kind {
     WSI_KIND_WATCH, WSI_KIND_WAKE, /* LOOP */
     WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* connections without and with a transport */
     WSI_KIND_DIAL, WSI_KIND_TUNNEL, WSI_KIND_LOOKUP, /* CLIENT */
-    WSI_KIND_LISTENER, WSI_KIND_HEADER, /* SERVER; the PROXY protocol's */
+    WSI_KIND_LISTENER, /* SERVER */
+#ifndef WS_NO_FORWARD
+    WSI_KIND_HEADER, /* the PROXY protocol's */
+#endif
     WSI_KINDS
 } wsi_kind;
 
@@ -8240,6 +8250,7 @@ struct ws_loop {
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
+    const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
     ws_conn *gather_owner, *doomed;
@@ -8971,7 +8982,9 @@ typedef struct wsi_pending { /* a request that waits for its body, or its answer
 
 typedef struct wsi_extra { /* what few connections need */
     wsi_pending *pending;
+#ifndef WS_NO_FORWARD
     char peer[64];      /* by the word of a proxy; or empty */
+#endif
     uint8_t pong[136];
     size_t pong_size;   /* 0: none waits */
     char reason[124];
@@ -9002,6 +9015,16 @@ typedef struct wsi_tls_calls { /* all that servers and clients know of section T
     void (*hide_certificate)(const ws_link *link); /* the client's own is not shown on this connection */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
 } wsi_tls_calls;
+
+typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
+    /* Sets server->forward if the config trusts any proxy. */
+    ws_error (*start)(ws_server *server, const ws_server_config *config);
+    void (*release)(ws_server *server);
+    bool (*expects)(const ws_server *server, int descriptor); /* the connection begins with a PROXY header */
+    bool (*begin)(ws_conn *conn, int descriptor);             /* reads that, then attaches. false: no memory */
+    void (*request)(ws_request *request); /* notes whom X-Forwarded-For names */
+    bool (*open)(ws_request *request);    /* its connection keeps that. false: no memory */
+} wsi_forward_calls;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
     wsi_env env;              /* first: an engine's env leads here */
@@ -9655,14 +9678,6 @@ static void wsi_conn_pending_clear(wsi_pending *pending) {
         place = &(*place)->next;
     if (pending->listed)
         *place = pending->next;
-}
-
-/* Who the peer is by the word of a proxy. */
-static bool wsi_conn_keep_peer(ws_conn *conn, const char *text) {
-    if (!wsi_conn_extra(conn))
-        return false;
-    strcpy(conn->extra->peer, text);
-    return true;
 }
 
 /* A peer that does not read gets no pile of pongs: only the newest waits (RFC 6455 5.5.3). */
@@ -10984,14 +10999,24 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(
 
 WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts->text : ""; }
 
+#ifndef WS_NO_FORWARD
+/* Who the peer is by the word of a proxy, or "". */
+static const char *wsi_conn_forwarded(const ws_conn *conn) { return conn->extra ? conn->extra->peer : ""; }
+#else
+static const char *wsi_conn_forwarded(const ws_conn *conn) {
+    (void)conn;
+    return "";
+}
+#endif
+
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
-    size_t known = conn && conn->extra ? strlen(conn->extra->peer) : 0;
+    size_t known = conn ? strlen(wsi_conn_forwarded(conn)) : 0;
     if (!conn || !text)
         return false;
     if (!known)
         return wsi_platform_peer(conn->source.link.descriptor, text, size);
     if (known < size)
-        memcpy(text, conn->extra->peer, known + 1);
+        memcpy(text, wsi_conn_forwarded(conn), known + 1);
     return known < size;
 }
 
@@ -11013,162 +11038,6 @@ WS_API void ws_set_user(ws_conn *conn, void *user) {
 }
 
 WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
-
-/*
->> FORWARD ================================================================================
-   Who is at the other end, by the word of proxies that the config trusts: X-Forwarded-For, and the PROXY
-   protocol, version 1 and 2. Calls BYTES, TEXT, HTTP, PLATFORM.
-*/
-
-enum { WSI_FORWARD_MAX = 2048 };
-
-#define WSI_FORWARD_BAD ((ptrdiff_t)-1)
-
-typedef struct wsi_forward_peer {
-    uint8_t address[16]; /* IPv4 is mapped into IPv6 */
-    bool local;          /* at a Unix socket */
-} wsi_forward_peer;
-
-/* "10.0.0.0/8" or an address alone. */
-static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bits) {
-    wsi_slice host = text;
-    bool ranged = wsi_http_until(&text, '/', &host), ipv4;
-    if (!wsi_platform_address(host, address))
-        return false;
-    ipv4 = !memchr(host.data, ':', host.size);
-    *bits = ipv4 ? 32 : 128;
-    if (ranged && (!wsi_text_number(text, bits) || *bits > (ipv4 ? 32u : 128u)))
-        return false;
-    *bits += ipv4 ? 96 : 0;
-    return true;
-}
-
-/* Whether a config's list can be used. */
-static bool wsi_forward_list(const char *list) {
-    wsi_slice rest = wsi_text_z(list), one;
-    uint8_t address[16];
-    uint64_t bits;
-    while (wsi_text_next(&rest, &one))
-        if (!wsi_text_is(one, "unix") && !wsi_forward_range(one, address, &bits))
-            return false;
-    return true;
-}
-
-static bool wsi_forward_within(const uint8_t a[16], const uint8_t b[16], uint64_t bits) {
-    size_t whole = (size_t)bits / 8;
-    uint8_t mask = (uint8_t)(0xff00u >> bits % 8);
-    return memcmp(a, b, whole) == 0 && (bits % 8 == 0 || ((a[whole] ^ b[whole]) & mask) == 0);
-}
-
-static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
-    wsi_slice rest = wsi_text_z(list), one;
-    uint8_t address[16];
-    uint64_t bits;
-    while (wsi_text_next(&rest, &one)) {
-        if (peer->local ? wsi_text_is(one, "unix")
-                        : wsi_forward_range(one, address, &bits) && wsi_forward_within(address, peer->address, bits))
-            return true;
-    }
-    return false;
-}
-
-/* An address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
-static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
-    const char *colon = text.size ? (const char *)memchr(text.data, ':', text.size) : NULL;
-    wsi_slice host = text;
-    uint64_t port;
-    if (colon && (text.data[0] == '[' || !memchr(colon + 1, ':', (size_t)(text.data + text.size - colon - 1)))) {
-        if (!wsi_http_authority(text, 0, &host, &port))
-            return false;
-        if (text.data[0] == '[')
-            host = wsi_text(host.data + 1, host.size - 2);
-    }
-    return text.size < 64 && wsi_platform_address(host, address);
-}
-
-/* Walks one line of X-Forwarded-For from its end: as long as the peer is trusted, the address before it is the
-   peer. *client is the last one found; false: the walk is over. */
-static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
-    while (line.size && wsi_forward_trusts(list, peer)) {
-        size_t from = line.size;
-        wsi_slice one;
-        while (from && line.data[from - 1] != ',')
-            from--;
-        one = wsi_text_trim(wsi_text(line.data + from, line.size - from));
-        if (!wsi_forward_address(one, peer->address))
-            return false;
-        peer->local = false;
-        *client = one;
-        line.size = from ? from - 1 : 0;
-    }
-    return !line.size && wsi_forward_trusts(list, peer);
-}
-
-/* --- the PROXY protocol --- */
-
-static const char wsi_forward_signature[] = "\r\n\r\n\0\r\nQUIT\n"; /* of version 2, 12 bytes */
-
-/* How large the header at the front of the data is; 0: its end has not come yet, WSI_FORWARD_BAD: it is none. */
-static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
-    size_t begin = size < 12 ? size : 12, limit = size < 107 ? size : 107, i;
-    if (memcmp(data, wsi_forward_signature, begin) == 0) {
-        size_t all = size < 16 ? 0 : 16 + (size_t)wsi_bytes_load(data + 14, 2);
-        return all > WSI_FORWARD_MAX ? WSI_FORWARD_BAD : all <= size ? (ptrdiff_t)all : 0;
-    }
-    if (memcmp(data, "PROXY ", size < 6 ? size : 6) != 0)
-        return WSI_FORWARD_BAD;
-    for (i = 0; i < limit; i++)
-        if (data[i] == '\n')
-            return data[i - 1] == '\r' ? (ptrdiff_t)i + 1 : WSI_FORWARD_BAD;
-    return limit == 107 ? WSI_FORWARD_BAD : 0;
-}
-
-/* "PROXY TCP4 source destination port port"; UNKNOWN tells nothing. */
-static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
-    wsi_slice part[5];
-    uint8_t address[16];
-    uint64_t port;
-    bool ipv4;
-    size_t i;
-    (void)wsi_http_until(&line, ' ', &part[0]); /* PROXY */
-    if (line.size >= 7 && memcmp(line.data, "UNKNOWN", 7) == 0 && (line.size == 7 || line.data[7] == ' '))
-        return true;
-    for (i = 0; i < 4; i++)
-        if (!wsi_http_until(&line, ' ', &part[i]))
-            return false;
-    part[4] = line;
-    ipv4 = wsi_text_is(part[0], "TCP4");
-    for (i = 1; i < 3; i++)
-        if (!wsi_platform_address(part[i], address) || ipv4 != !memchr(part[i].data, ':', part[i].size))
-            return false;
-    for (i = 4; i > 2; i--)
-        if (!wsi_text_number(part[i], &port) || port > 65535)
-            return false;
-    if (!ipv4 && !wsi_text_is(part[0], "TCP6"))
-        return false;
-    return wsi_platform_address_text(part[1], (uint16_t)port, text, size);
-}
-
-static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, size_t room) {
-    uint8_t command = data[12], family = data[13];
-    char host[INET6_ADDRSTRLEN];
-    bool ipv6 = family == 0x21;
-    if (command >> 4 != 2 || (command & 15) > 1)
-        return false;
-    if ((command & 15) == 0 || (family != 0x11 && !ipv6))
-        return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family that has no address for us */
-    if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !inet_ntop(ipv6 ? AF_INET6 : AF_INET, data + 16, host, sizeof host))
-        return false;
-    return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2),
-                                     text, room);
-}
-
-/* Reads a whole header; text becomes the client's address and port, or stays as it is. */
-static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_t room) {
-    if (data[0] == 'P')
-        return wsi_forward_line(wsi_text((const char *)data, size - 2), text, room);
-    return wsi_forward_binary(data, size, text, room);
-}
 
 /*
 >> ROOMS ==================================================================================
@@ -11228,9 +11097,9 @@ struct ws_server {
     wsi_table rooms, memberships;
     size_t open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
-    char *origins, *hosts, *unix_path, *proxies;
+    char *origins, *hosts, *unix_path;
+    struct wsi_forward *forward; /* NULL: no proxy is trusted */
     wsi_file_id unix_file; /* at unix_path */
-    bool proxy_protocol;
     struct wsi_sessions *sessions; /* NULL: none */
     uint64_t dated;        /* of which second date is */
     char date[40];
@@ -11978,7 +11847,9 @@ struct ws_request {
     size_t count;
     wsi_buffer decoded, content; /* the form; the body of one that is kept */
     ws_message body;
+#ifndef WS_NO_FORWARD
     char peer[64];          /* by the word of proxies; or empty */
+#endif
     wsi_buffer session;     /* read, when has_session */
     bool has_session;
     wsi_buffer lines, cookies, reply; /* of the answer; lines end with a zero behind their size */
@@ -12110,14 +11981,23 @@ static wsi_slice wsi_request_media_type(const ws_request *request) {
     return wsi_text_trim(media);
 }
 
+#ifndef WS_NO_FORWARD
+static const char *wsi_request_forwarded(const ws_request *request) { return request->peer; }
+#else
+static const char *wsi_request_forwarded(const ws_request *request) {
+    (void)request;
+    return "";
+}
+#endif
+
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size) {
-    size_t needed = request ? strlen(request->peer) : 0;
+    size_t needed = request ? strlen(wsi_request_forwarded(request)) : 0;
     if (!request || !text)
         return false;
     if (!needed)
         return ws_peer(request->conn, text, size);
     if (needed < size)
-        memcpy(text, request->peer, needed + 1);
+        memcpy(text, wsi_request_forwarded(request), needed + 1);
     return needed < size;
 }
 
@@ -13114,7 +12994,7 @@ static void wsi_server_leave(ws_conn *conn) {
 /*
 >> SERVER =================================================================================
    Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, ENGINE,
-   PLATFORM, TCP, TLS, POLL, LOOP, LIFE, FORWARD, ROOMS, ROUTES, REQUEST, SESSION, FILES. Prefix: wsi_server_. Every
+   PLATFORM, TCP, TLS, POLL, LOOP, LIFE, ROOMS, ROUTES, REQUEST, SESSION, FILES. Prefix: wsi_server_. Every
    request passes wsi_server_request.
 */
 
@@ -13155,7 +13035,7 @@ static void wsi_server_open(ws_request *request) {
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
     wsi_request_keep_session(request);
     if (!wsi_conn_keep_texts(conn, subprotocol, request->values, request->count)
-        || (request->peer[0] && !wsi_conn_keep_peer(conn, request->peer))) {
+        || (server->forward && !server->endpoint.loop->forward_calls->open(request))) {
         wsi_engine_status(&conn->engine, window, 503);
         return;
     }
@@ -13307,34 +13187,6 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
-/* Whether the address that the proxy tells is to be believed, and which it is. */
-static void wsi_server_forwarded(ws_request *request) {
-    ws_server *server = request->server;
-    wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
-    wsi_forward_peer peer;
-    size_t count = 0;
-    memset(&peer, 0, sizeof peer);
-    if (!server->proxies || !wsi_request_field(&rest, "x-forwarded-for", &lines[0]))
-        return;
-    for (count = 1; wsi_request_field(&rest, "x-forwarded-for", &value);) {
-        if (count == sizeof lines / sizeof *lines) { /* the last ones count */
-            memmove(lines, lines + 1, sizeof lines - sizeof *lines);
-            count--;
-        }
-        lines[count++] = value;
-    }
-    if (request->conn->extra && request->conn->extra->peer[0]
-            ? !wsi_forward_address(wsi_text_z(request->conn->extra->peer), peer.address)
-            : !wsi_platform_peer_address(request->conn->source.link.descriptor, peer.address, &peer.local))
-        return;
-    while (count && wsi_forward_walk(server->proxies, lines[count - 1], &peer, &client))
-        count--;
-    if (client.data) {
-        memcpy(request->peer, client.data, client.size); /* at most 63 */
-        request->peer[client.size] = 0;
-    }
-}
-
 /* Whether a route takes the method: on the request's path, or, with all, on any; a WebSocket's takes GET. */
 static bool wsi_server_takes(ws_request *request, const char *method, bool all) {
     const wsi_route *route;
@@ -13461,7 +13313,8 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     } else if (status) {
         wsi_engine_status(&conn->engine, window, status);
     } else {
-        wsi_server_forwarded(&request);
+        if (server->forward)
+            server->endpoint.loop->forward_calls->request(&request);
         request.user = request.route->handler.user;
         if (request.head->upgrade)
             wsi_server_decide(&request);
@@ -13527,72 +13380,18 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
         wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
-/* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */
-static void wsi_server_header(ws_loop *loop, wsi_source *source, unsigned ready) {
-    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
-    wsi_buffer *held = &conn->engine.held;
-    uint8_t data[WSI_FORWARD_MAX];
-    size_t before = held->size, size;
-    ptrdiff_t got, whole;
-    char peer[64] = "";
-    if (conn->over || conn->is_doomed) {
-        wsi_conn_ready(loop, source, ready);
-        return;
-    }
-    if (before)
-        memcpy(data, held->data, before);
-    got = wsi_tcp_peek(&source->link, data + before, sizeof data - before);
-    if (got == 0)
-        return;
-    whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(data, before + (size_t)got);
-    size = whole > 0 ? (size_t)whole - before : (size_t)got;
-    if (whole == WSI_FORWARD_BAD || before + size == sizeof data
-        || wsi_tcp_read(&source->link, data + before, size) != (ptrdiff_t)size) {
-        wsi_conn_break(conn, got < 0 ? WS_ERROR_CLOSED : WS_ERROR_HANDSHAKE);
-    } else if (!whole) {
-        if (!wsi_hold_resize(conn, before + size + 1)) {
-            wsi_conn_break(conn, WS_ERROR_MEMORY);
-            return;
-        }
-        memcpy(held->data + before, data + before, size);
-        held->size += size;
-    } else {
-        int descriptor = source->link.descriptor;
-        wsi_hold_free(conn);
-        if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
-            wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
-        } else if ((peer[0] && !wsi_conn_keep_peer(conn, peer)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
-            source->link.descriptor = descriptor;
-            wsi_conn_break(conn, WS_ERROR_MEMORY);
-        }
-    }
-}
-
-/* Whether this connection begins with a PROXY header. */
-static bool wsi_server_proxied(const ws_server *server, int descriptor) {
-    wsi_forward_peer peer;
-    return server->proxy_protocol && descriptor >= 0
-           && wsi_platform_peer_address(descriptor, peer.address, &peer.local)
-           && wsi_forward_trusts(server->proxies, &peer);
-}
-
 static bool wsi_server_take(ws_server *server, int descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
+    const wsi_forward_calls *calls = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
+    bool good;
     if (!conn)
         return false;
-    if (wsi_server_proxied(server, descriptor)) {
-        conn->source.link.descriptor = descriptor;
-        conn->source.link.kind = WSI_KIND_HEADER;
-        wsi_conn_tick(conn);
-        if (wsi_conn_poll(conn, WS_READ))
-            return true;
-        wsi_timer_clear(endpoint->loop, &conn->timer);
-    } else if (wsi_conn_attach(conn, descriptor, NULL) == WS_OK) {
-        return true;
-    }
-    wsi_conn_free(conn);
-    return false;
+    good = calls && calls->expects(server, descriptor) ? calls->begin(conn, descriptor)
+                                                       : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    if (!good)
+        wsi_conn_free(conn);
+    return good;
 }
 
 static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready) {
@@ -13652,7 +13451,8 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free_text(memory, server->origins);
     wsi_memory_free_text(memory, server->hosts);
     wsi_memory_free_text(memory, server->unix_path);
-    wsi_memory_free_text(memory, server->proxies);
+    if (server->forward)
+        server->endpoint.loop->forward_calls->release(server);
     wsi_session_free(memory, server->sessions);
     wsi_buffer_free(memory, &server->path);
     wsi_memory_free(memory, server, sizeof *server);
@@ -13735,7 +13535,6 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     server->listener.link.descriptor = -1;
     server->listener.link.kind = WSI_KIND_LISTENER;
     server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
-    server->endpoint.loop->ready[WSI_KIND_HEADER] = wsi_server_header;
 }
 
 #ifndef WS_NO_TEST
@@ -13772,12 +13571,11 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_memory *memory = wsi_server_memory(server);
     wsi_sentence *why = &server->endpoint.loop->why;
+    const wsi_forward_calls *calls = server->endpoint.loop->forward_calls;
     ws_error error;
-    server->proxy_protocol = config->proxy_protocol;
     if (!wsi_memory_keep(memory, &server->origins, config->origins)
         || !wsi_memory_keep(memory, &server->hosts, config->hosts)
-        || !wsi_memory_keep(memory, &server->unix_path, config->unix_path)
-        || !wsi_memory_keep(memory, &server->proxies, config->proxies))
+        || !wsi_memory_keep(memory, &server->unix_path, config->unix_path))
         return WS_ERROR_MEMORY;
     if (!wsi_handshake_list_good(config->origins, true))
         return wsi_platform_say(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
@@ -13785,11 +13583,9 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
     if (!wsi_handshake_list_good(config->hosts, false))
         return wsi_platform_say(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
                                 "127.0.0.1, [::1]:8000; no *");
-    if (!wsi_forward_list(server->proxies) || (server->proxy_protocol && !server->proxies))
-        return wsi_platform_say(why, WS_ERROR_ARGUMENT,
-                                "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
-                                "proxy_protocol needs it");
-    error = wsi_server_secure(server, config);
+    error = calls ? calls->start(server, config) : WS_OK;
+    if (!error)
+        error = wsi_server_secure(server, config);
     return error ? error : wsi_server_open_port(server, config);
 }
 
@@ -13844,6 +13640,300 @@ WS_API uint16_t ws_port(const ws_server *server) {
         return 0;
     return wsi_platform_port(&address);
 }
+
+#ifndef WS_NO_FORWARD
+/*
+>> FORWARD ================================================================================
+   Who is at the other end, by the word of proxies that the config trusts: X-Forwarded-For, and the PROXY
+   protocol, version 1 and 2. Calls BYTES, TEXT, HTTP, PLATFORM, TCP, POLL, LOOP, TRANSPORT, SEND, LIFE, REQUEST.
+   What servers ask of it hangs on function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
+*/
+
+enum { WSI_FORWARD_MAX = 2048 };
+
+#define WSI_FORWARD_BAD ((ptrdiff_t)-1)
+
+typedef struct wsi_forward { /* of a server */
+    bool proxy_protocol;
+    char *proxies;
+} wsi_forward;
+
+typedef struct wsi_forward_peer {
+    uint8_t address[16]; /* IPv4 is mapped into IPv6 */
+    bool local;          /* at a Unix socket */
+} wsi_forward_peer;
+
+/* "10.0.0.0/8" or an address alone. */
+static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bits) {
+    wsi_slice host = text;
+    bool ranged = wsi_http_until(&text, '/', &host), ipv4;
+    if (!wsi_platform_address(host, address))
+        return false;
+    ipv4 = !memchr(host.data, ':', host.size);
+    *bits = ipv4 ? 32 : 128;
+    if (ranged && (!wsi_text_number(text, bits) || *bits > (ipv4 ? 32u : 128u)))
+        return false;
+    *bits += ipv4 ? 96 : 0;
+    return true;
+}
+
+/* Whether a config's list can be used. */
+static bool wsi_forward_list(const char *list) {
+    wsi_slice rest = wsi_text_z(list), one;
+    uint8_t address[16];
+    uint64_t bits;
+    while (wsi_text_next(&rest, &one))
+        if (!wsi_text_is(one, "unix") && !wsi_forward_range(one, address, &bits))
+            return false;
+    return true;
+}
+
+static bool wsi_forward_within(const uint8_t a[16], const uint8_t b[16], uint64_t bits) {
+    size_t whole = (size_t)bits / 8;
+    uint8_t mask = (uint8_t)(0xff00u >> bits % 8);
+    return memcmp(a, b, whole) == 0 && (bits % 8 == 0 || ((a[whole] ^ b[whole]) & mask) == 0);
+}
+
+static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
+    wsi_slice rest = wsi_text_z(list), one;
+    uint8_t address[16];
+    uint64_t bits;
+    while (wsi_text_next(&rest, &one)) {
+        if (peer->local ? wsi_text_is(one, "unix")
+                        : wsi_forward_range(one, address, &bits) && wsi_forward_within(address, peer->address, bits))
+            return true;
+    }
+    return false;
+}
+
+/* An address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
+static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
+    const char *colon = text.size ? (const char *)memchr(text.data, ':', text.size) : NULL;
+    wsi_slice host = text;
+    uint64_t port;
+    if (colon && (text.data[0] == '[' || !memchr(colon + 1, ':', (size_t)(text.data + text.size - colon - 1)))) {
+        if (!wsi_http_authority(text, 0, &host, &port))
+            return false;
+        if (text.data[0] == '[')
+            host = wsi_text(host.data + 1, host.size - 2);
+    }
+    return text.size < 64 && wsi_platform_address(host, address);
+}
+
+/* Walks one line of X-Forwarded-For from its end: as long as the peer is trusted, the address before it is the
+   peer. *client is the last one found; false: the walk is over. */
+static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
+    while (line.size && wsi_forward_trusts(list, peer)) {
+        size_t from = line.size;
+        wsi_slice one;
+        while (from && line.data[from - 1] != ',')
+            from--;
+        one = wsi_text_trim(wsi_text(line.data + from, line.size - from));
+        if (!wsi_forward_address(one, peer->address))
+            return false;
+        peer->local = false;
+        *client = one;
+        line.size = from ? from - 1 : 0;
+    }
+    return !line.size && wsi_forward_trusts(list, peer);
+}
+
+/* --- the PROXY protocol --- */
+
+static const char wsi_forward_signature[] = "\r\n\r\n\0\r\nQUIT\n"; /* of version 2, 12 bytes */
+
+/* How large the header at the front of the data is; 0: its end has not come yet, WSI_FORWARD_BAD: it is none. */
+static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
+    size_t begin = size < 12 ? size : 12, limit = size < 107 ? size : 107, i;
+    if (memcmp(data, wsi_forward_signature, begin) == 0) {
+        size_t all = size < 16 ? 0 : 16 + (size_t)wsi_bytes_load(data + 14, 2);
+        return all > WSI_FORWARD_MAX ? WSI_FORWARD_BAD : all <= size ? (ptrdiff_t)all : 0;
+    }
+    if (memcmp(data, "PROXY ", size < 6 ? size : 6) != 0)
+        return WSI_FORWARD_BAD;
+    for (i = 0; i < limit; i++)
+        if (data[i] == '\n')
+            return data[i - 1] == '\r' ? (ptrdiff_t)i + 1 : WSI_FORWARD_BAD;
+    return limit == 107 ? WSI_FORWARD_BAD : 0;
+}
+
+/* "PROXY TCP4 source destination port port"; UNKNOWN tells nothing. */
+static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
+    wsi_slice part[5];
+    uint8_t address[16];
+    uint64_t port;
+    bool ipv4;
+    size_t i;
+    (void)wsi_http_until(&line, ' ', &part[0]); /* PROXY */
+    if (line.size >= 7 && memcmp(line.data, "UNKNOWN", 7) == 0 && (line.size == 7 || line.data[7] == ' '))
+        return true;
+    for (i = 0; i < 4; i++)
+        if (!wsi_http_until(&line, ' ', &part[i]))
+            return false;
+    part[4] = line;
+    ipv4 = wsi_text_is(part[0], "TCP4");
+    for (i = 1; i < 3; i++)
+        if (!wsi_platform_address(part[i], address) || ipv4 != !memchr(part[i].data, ':', part[i].size))
+            return false;
+    for (i = 4; i > 2; i--)
+        if (!wsi_text_number(part[i], &port) || port > 65535)
+            return false;
+    if (!ipv4 && !wsi_text_is(part[0], "TCP6"))
+        return false;
+    return wsi_platform_address_text(part[1], (uint16_t)port, text, size);
+}
+
+static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, size_t room) {
+    uint8_t command = data[12], family = data[13];
+    char host[INET6_ADDRSTRLEN];
+    bool ipv6 = family == 0x21;
+    if (command >> 4 != 2 || (command & 15) > 1)
+        return false;
+    if ((command & 15) == 0 || (family != 0x11 && !ipv6))
+        return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family that has no address for us */
+    if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !inet_ntop(ipv6 ? AF_INET6 : AF_INET, data + 16, host, sizeof host))
+        return false;
+    return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2),
+                                     text, room);
+}
+
+/* Reads a whole header; text becomes the client's address and port, or stays as it is. */
+static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_t room) {
+    if (data[0] == 'P')
+        return wsi_forward_line(wsi_text((const char *)data, size - 2), text, room);
+    return wsi_forward_binary(data, size, text, room);
+}
+
+/* The connection keeps who its peer is by the word of a proxy. */
+static bool wsi_forward_keep(ws_conn *conn, const char *text) {
+    if (!wsi_conn_extra(conn))
+        return false;
+    strcpy(conn->extra->peer, text);
+    return true;
+}
+
+/* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */
+static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
+    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+    wsi_buffer *held = &conn->engine.held;
+    uint8_t data[WSI_FORWARD_MAX];
+    size_t before = held->size, size;
+    ptrdiff_t got, whole;
+    char peer[64] = "";
+    if (conn->over || conn->is_doomed) {
+        wsi_conn_ready(loop, source, ready);
+        return;
+    }
+    if (before)
+        memcpy(data, held->data, before);
+    got = wsi_tcp_peek(&source->link, data + before, sizeof data - before);
+    if (got == 0)
+        return;
+    whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(data, before + (size_t)got);
+    size = whole > 0 ? (size_t)whole - before : (size_t)got;
+    if (whole == WSI_FORWARD_BAD || before + size == sizeof data
+        || wsi_tcp_read(&source->link, data + before, size) != (ptrdiff_t)size) {
+        wsi_conn_break(conn, got < 0 ? WS_ERROR_CLOSED : WS_ERROR_HANDSHAKE);
+    } else if (!whole) {
+        if (!wsi_hold_resize(conn, before + size + 1)) {
+            wsi_conn_break(conn, WS_ERROR_MEMORY);
+            return;
+        }
+        memcpy(held->data + before, data + before, size);
+        held->size += size;
+    } else {
+        int descriptor = source->link.descriptor;
+        wsi_hold_free(conn);
+        if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
+            wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
+        } else if ((peer[0] && !wsi_forward_keep(conn, peer)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
+            source->link.descriptor = descriptor;
+            wsi_conn_break(conn, WS_ERROR_MEMORY);
+        }
+    }
+}
+
+/* Whether this connection begins with a PROXY header. */
+static bool wsi_forward_expects(const ws_server *server, int descriptor) {
+    wsi_forward_peer peer;
+    return server->forward->proxy_protocol && descriptor >= 0
+           && wsi_platform_peer_address(descriptor, peer.address, &peer.local)
+           && wsi_forward_trusts(server->forward->proxies, &peer);
+}
+
+/* Waits for the header. */
+static bool wsi_forward_begin(ws_conn *conn, int descriptor) {
+    conn->source.link.descriptor = descriptor;
+    conn->source.link.kind = WSI_KIND_HEADER;
+    wsi_conn_tick(conn);
+    if (wsi_conn_poll(conn, WS_READ))
+        return true;
+    wsi_timer_clear(wsi_conn_loop(conn), &conn->timer);
+    return false;
+}
+
+/* --- X-Forwarded-For --- */
+
+/* Whether the address that the proxy tells is to be believed, and which it is. */
+static void wsi_forward_request(ws_request *request) {
+    const char *proxies = request->server->forward->proxies;
+    wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
+    wsi_forward_peer peer;
+    size_t count = 0;
+    memset(&peer, 0, sizeof peer);
+    if (!wsi_request_field(&rest, "x-forwarded-for", &lines[0]))
+        return;
+    for (count = 1; wsi_request_field(&rest, "x-forwarded-for", &value);) {
+        if (count == sizeof lines / sizeof *lines) { /* the last ones count */
+            memmove(lines, lines + 1, sizeof lines - sizeof *lines);
+            count--;
+        }
+        lines[count++] = value;
+    }
+    if (request->conn->extra && request->conn->extra->peer[0]
+            ? !wsi_forward_address(wsi_text_z(request->conn->extra->peer), peer.address)
+            : !wsi_platform_peer_address(request->conn->source.link.descriptor, peer.address, &peer.local))
+        return;
+    while (count && wsi_forward_walk(proxies, lines[count - 1], &peer, &client))
+        count--;
+    if (client.data) {
+        memcpy(request->peer, client.data, client.size); /* at most 63 */
+        request->peer[client.size] = 0;
+    }
+}
+
+static bool wsi_forward_open(ws_request *request) {
+    return !request->peer[0] || wsi_forward_keep(request->conn, request->peer);
+}
+
+/* --- a server's beginning and end --- */
+
+static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
+    wsi_memory *memory = wsi_server_memory(server);
+    ws_loop *loop = server->endpoint.loop;
+    if (!wsi_forward_list(config->proxies) || (config->proxy_protocol && !config->proxies))
+        return wsi_platform_say(&loop->why, WS_ERROR_ARGUMENT,
+                                "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
+                                "proxy_protocol needs it");
+    if (!config->proxies)
+        return WS_OK;
+    server->forward = (wsi_forward *)wsi_memory_new(memory, sizeof *server->forward);
+    if (!server->forward || !wsi_memory_keep(memory, &server->forward->proxies, config->proxies))
+        return WS_ERROR_MEMORY;
+    server->forward->proxy_protocol = config->proxy_protocol;
+    loop->ready[WSI_KIND_HEADER] = wsi_forward_header;
+    return WS_OK;
+}
+
+static void wsi_forward_release(ws_server *server) {
+    wsi_memory *memory = wsi_server_memory(server);
+    wsi_memory_free_text(memory, server->forward->proxies);
+    wsi_memory_free(memory, server->forward, sizeof *server->forward);
+}
+
+static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_release, wsi_forward_expects,
+                                                        wsi_forward_begin, wsi_forward_request, wsi_forward_open};
+#endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_TLS
 /*
@@ -16335,7 +16425,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 
 /*
 >> SETUP ==================================================================================
-   The constructors of loops, which know what add-ons there are. Calls LOOP, TLS, CLIENT, BLOCKING.
+   The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, TLS, CLIENT, BLOCKING.
 */
 
 #ifndef WS_NO_TLS
@@ -16344,10 +16434,18 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 #define WSI_SETUP_TLS NULL
 #endif
 
+#ifndef WS_NO_FORWARD
+#define WSI_SETUP_FORWARD (&wsi_forward_functions)
+#else
+#define WSI_SETUP_FORWARD NULL
+#endif
+
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     ws_loop *loop = wsi_loop_new(config, true);
-    if (loop)
-        loop->tls_calls = WSI_SETUP_TLS;
+    if (!loop)
+        return NULL;
+    loop->tls_calls = WSI_SETUP_TLS;
+    loop->forward_calls = WSI_SETUP_FORWARD;
     return loop;
 }
 
