@@ -13382,13 +13382,13 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
 
 static bool wsi_server_take(ws_server *server, int descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
-    const wsi_forward_calls *calls = server->forward ? endpoint->loop->forward_calls : NULL;
+    const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
     bool good;
     if (!conn)
         return false;
-    good = calls && calls->expects(server, descriptor) ? calls->begin(conn, descriptor)
-                                                       : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
+                                                           : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     if (!good)
         wsi_conn_free(conn);
     return good;
@@ -13571,7 +13571,7 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_memory *memory = wsi_server_memory(server);
     wsi_sentence *why = &server->endpoint.loop->why;
-    const wsi_forward_calls *calls = server->endpoint.loop->forward_calls;
+    const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
     ws_error error;
     if (!wsi_memory_keep(memory, &server->origins, config->origins)
         || !wsi_memory_keep(memory, &server->hosts, config->hosts)
@@ -13583,7 +13583,7 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
     if (!wsi_handshake_list_good(config->hosts, false))
         return wsi_platform_say(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
                                 "127.0.0.1, [::1]:8000; no *");
-    error = calls ? calls->start(server, config) : WS_OK;
+    error = forward ? forward->start(server, config) : WS_OK;
     if (!error)
         error = wsi_server_secure(server, config);
     return error ? error : wsi_server_open_port(server, config);
