@@ -8242,6 +8242,7 @@ struct ws_loop {
     int wake_in;
     uint32_t stop_asked, shutdown_asked; /* by any thread; 0: not; the latter: milliseconds + 1 */
     int found;          /* by the newest wait; -1: it could not look */
+    unsigned deaf;      /* how many in a row could not, where a timer was due */
     uint64_t looked;    /* all that had come by then was served: deadlines up to then are judged */
 
     /* what connections share: one buffer to receive into, one to send from */
@@ -8680,7 +8681,8 @@ WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
 
 enum {
     WSI_LOOKS = 256,  /* further ones after each had its turn: what one peer sent may take several reads */
-    WSI_LOOKS_MS = 10 /* but no longer: a peer that never stops sending must not keep timers from firing */
+    WSI_LOOKS_MS = 10, /* but no longer: a peer that never stops sending must not keep timers from firing */
+    WSI_DEAF = 1000 /* so many polls in a row were interrupted: deadlines are judged all the same */
 };
 
 typedef struct wsi_look {
@@ -8703,7 +8705,12 @@ WSI_RARE bool wsi_loop_look(ws_loop *loop, wsi_look *look) {
     wsi_loop_settle(loop);
     look->now = wsi_loop_time(loop);
     look->looks++;
-    return wsi_loop_wait(loop, 0) && loop->found >= 0;
+    if (!wsi_loop_wait(loop, 0))
+        return false;
+    loop->deaf = loop->found < 0 ? loop->deaf + 1 : 0;
+    if (loop->deaf >= WSI_DEAF)
+        loop->looked = look->now;
+    return loop->found >= 0;
 }
 
 /* Serves what the poller found, then what is due. */
