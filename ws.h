@@ -16530,6 +16530,9 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A 101 with the fields of a body is accepted; 1xx before a proxy's answer are ignored; folded fields are read.
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
+   Compression
+   - It is off by default, for servers, clients and engines: .deflate = { .on = true } switches it on.
+     ws_deflate_config.off is gone. Programs that set .context, .level or the like add .on = true.
    TLS
    - ca_file may hold intermediates alone; one that cannot be used does not affect the others. Clients with equal
      configs share what was read. A ws: URL reads none of it.
@@ -16538,6 +16541,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.
+   - New: WS_NO_TEST, WS_NO_FORWARD, WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST, and `make slim`, which
+     writes a header without what some switches leave out.
    - assert (WS_ASSERT) notices most calls from a foreign thread; a second thread cannot run a loop.
 
    0.2.0   the client, TLS, transports that plug in, the test client, JSON
