@@ -93,7 +93,8 @@ check('Create-http-urls, Create-valid-url-relative: other ways to write it', asy
   if (!secure) await event(new WebSocket('/echo'), 'open');
 });
 check('Create-invalid-urls, Create-wrong-scheme: no server is asked', () => {
-  for (const url of ['wss://127.0.0.1:0x10/', 'wss://127.0.0.1:99999/', 'wss://?', 'mailto:a@example.com', 'about:blank']) {
+  for (const url of ['wss://127.0.0.1:0x10/', 'wss://127.0.0.1:99999/', 'wss://?', 'mailto:a@example.com',
+    'about:blank']) {
     throws('SyntaxError', () => new WebSocket(url));
   }
 });
