@@ -82,6 +82,7 @@ int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 9005};
     ws_server *server;
     ws_error error;
+    FILE *probe;
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage, argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
@@ -91,6 +92,12 @@ int main(int argc, char **argv) {
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     file_name = argv[1];
+    probe = fopen(file_name, "rb");
+    if (!probe) {
+        fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
+        return 1;
+    }
+    fclose(probe);
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_open = begin, .on_drain = push, .on_close = end});

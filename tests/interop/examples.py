@@ -116,6 +116,8 @@ async def options():
             expect(f"{' '.join(words)}: \"{port}\" is no port", status == 2 and f"\"{port}\"" in error, (status, error))
     status, _, error = await run("build/pump")
     expect("pump: a file is needed", status == 2 and "usage:" in error)
+    status, _, error = await run("build/pump", "no such file")
+    expect("pump: a file that is not there is said", status == 1 and "\"no such file\"" in error, error)
 
 
 async def main():
