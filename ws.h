@@ -12031,7 +12031,7 @@ static bool wsi_request_digits(ws_slice slice, size_t from, uint64_t limit, uint
 
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
     bool negative = slice.size && slice.data[0] == '-';
-    uint64_t value;
+    uint64_t value = 0;
     if (!wsi_request_digits(slice, negative, (uint64_t)INT64_MAX + negative, &value))
         return false;
     *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;

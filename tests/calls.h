@@ -113,8 +113,9 @@ static inline bool calls_stuck(int fd) {
     return stuck;
 }
 
-static inline ssize_t calls_sent(int fd, ssize_t sent) {
-    if (sent < 0 && fd == calls.stuck && errno == EAGAIN)
+/* A short write says that it is full as well as EAGAIN does. */
+static inline ssize_t calls_sent(int fd, ssize_t sent, size_t size) {
+    if (fd == calls.stuck && (sent < 0 ? errno == EAGAIN : (size_t)sent < size))
         calls.stuck_full = true;
     return sent;
 }
@@ -124,20 +125,22 @@ static inline ssize_t calls_send(int fd, const void *data, size_t size, int flag
     calls_sent_to(fd);
     if (calls_stuck(fd) || (hit && calls.error))
         return -1;
-    return calls_sent(fd, send(fd, data, calls_size(hit, size), flags));
+    return calls_sent(fd, send(fd, data, calls_size(hit, size), flags), size);
 }
 
 /* A short one: so many bytes of the first parts. */
 static inline ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags) {
     bool hit = calls_hit(CALLS_SENDMSG);
-    size_t limit = hit ? 1 : calls.inside ? calls.limit : 0;
+    size_t limit = hit ? 1 : calls.inside ? calls.limit : 0, size = 0, i;
     calls_sent_to(fd);
     if (calls_stuck(fd) || (hit && calls.error))
         return -1;
     if (limit && message->msg_iovlen)
         return send(fd, message->msg_iov[0].iov_base,
                     message->msg_iov[0].iov_len < limit ? message->msg_iov[0].iov_len : limit, flags);
-    return calls_sent(fd, sendmsg(fd, message, flags));
+    for (i = 0; i < (size_t)message->msg_iovlen; i++)
+        size += message->msg_iov[i].iov_len;
+    return calls_sent(fd, sendmsg(fd, message, flags), size);
 }
 
 static inline int calls_accept(int fd, struct sockaddr *address, socklen_t *size) {
