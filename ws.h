@@ -60,14 +60,50 @@
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              what stands before every public function (default: nothing)
      WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
+     WS_MINIMAL          a server's core alone: every add-on below is left out
      WS_NO_NET           only the engine: no sockets, no clock, no operating system
-     WS_NO_JSON          no JSON, and no HTML writer
+     WS_NO_CLIENT        no client: neither ws_connect, ws_dial nor the client role of the engine
+     WS_NO_SERVER        no server: neither ws_listen nor the server role of the engine
+     WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
+     WS_NO_JSON          no JSON, no HTML writer, and no sessions
      WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select and serve FD_SETSIZE descriptors
      WS_NO_FORWARD       no trusted proxies: neither X-Forwarded-For nor the PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
 */
+
+/* What follows from them. */
+#ifdef WS_MINIMAL
+#undef WS_NO_CLIENT
+#define WS_NO_CLIENT
+#undef WS_NO_HTTP
+#define WS_NO_HTTP
+#undef WS_NO_JSON
+#define WS_NO_JSON
+#undef WS_NO_DEFLATE
+#define WS_NO_DEFLATE
+#undef WS_NO_TLS
+#define WS_NO_TLS
+#undef WS_NO_EPOLL
+#define WS_NO_EPOLL
+#undef WS_NO_FORWARD
+#define WS_NO_FORWARD
+#endif
+#if defined(WS_NO_CLIENT) && defined(WS_NO_SERVER)
+#error "WS_NO_CLIENT and WS_NO_SERVER leave no role: take one of them away"
+#endif
+#if defined(WS_NO_SERVER) || defined(WS_NO_NET)
+#undef WS_NO_HTTP
+#define WS_NO_HTTP
+#undef WS_NO_FORWARD
+#define WS_NO_FORWARD
+#endif
+#if defined(WS_NO_SERVER) || defined(WS_NO_CLIENT) || defined(WS_NO_NET)
+#undef WS_NO_TEST
+#define WS_NO_TEST
+#endif
+
 #define WS_VERSION "0.3.0"
 #define WS_VERSION_MAJOR 0
 #define WS_VERSION_MINOR 3
