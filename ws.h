@@ -289,15 +289,6 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
    other messages on this connection are refused (STATE) and broadcasts wait for its end. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-#ifndef WS_NO_JSON
-/* Sends text that ws_json_print's format makes: ws_send_json(conn, "{'name':%s,'age':%d}", name, age).
-   false as ws_send, or ARGUMENT: the format makes no JSON. */
-WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
-/* Sends a text of HTML that ws_html_print's format makes, as htmx takes it: each top-level element is
-   swapped in by its id. ws_send_html(conn, "<p id='said'>Hello %s</p>", name). */
-WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
-#endif
-
 /* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Automatic pings need no such call. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
@@ -323,12 +314,8 @@ WS_API const char *ws_last_error_text(const ws_conn *conn);
 WS_API ws_close_info ws_closed(const ws_conn *conn);
 WS_API ws_id ws_conn_id(const ws_conn *conn);       /* never reused; a client keeps it on reconnecting */
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id);   /* NULL when it has ended */
-WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for NULL, and for a client */
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 
-/* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. It is
-   UTF-8, and may hold any character but zero: the peer chose it. */
-WS_API const char *ws_param(const ws_conn *conn, const char *name);
 /* The one that was agreed on, until on_close returns; "" when none was (RFC 6455 4.2.2). */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
@@ -339,48 +326,6 @@ WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 /* A pointer of your own; at first it is the handler's user. */
 WS_API void ws_set_user(ws_conn *conn, void *user);
 WS_API void *ws_user(const ws_conn *conn);
-
-/* --- rooms ------------------------------------------------------------------------------ */
-
-/* A room is a name within a server. It begins with its first member and vanishes with its last.
-   A connection that ends has left all its rooms before its on_close runs. ws_join answers true
-   too when it is in already; false: not open (STATE), in limits.rooms rooms already (ROOMS), no memory. ws_leave:
-   whether it was in. */
-WS_API bool ws_join(ws_conn *conn, const char *room);
-WS_API bool ws_leave(ws_conn *conn, const char *room);
-
-/* Sends to all members of the sender's server's room, the sender too if it is one; room NULL: to
-   all open connections of the server (a slow one is closed with 1013). The message is framed once.
-   What leaves in one round of the loop leaves in one write for each receiver. false: BUFFERED (see
-   WS_SLOW_WAIT), UTF8, MEMORY. */
-WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
-WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
-WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
-WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message);
-#ifndef WS_NO_JSON
-WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
-WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
-WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
-WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
-#endif
-
-WS_API size_t ws_room_count(const ws_server *server, const char *room); /* NULL: all open */
-/* Writes up to capacity ids of members; returns how many there are. */
-WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *ids, size_t capacity);
-
-/* What happens to a broadcast for a member whose ws_buffered stands at its limit. */
-typedef enum ws_slow {
-    WS_SLOW_CLOSE = 0,   /* the member is closed with 1013: it may come back (default) */
-    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false; try again in that member's on_drain
-                            (or on_close) */
-    WS_SLOW_DROP_NEWEST, /* the member misses this message */
-    WS_SLOW_DROP_OLDEST, /* the member misses the room's oldest unsent messages instead */
-    WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
-} ws_slow;
-
-/* Sets the policy of a room for as long as it has members. false: no such room. So call it in
-   on_open, each time, behind ws_join: a room that vanished begins again with the default. */
-WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- TLS and other transports ----------------------------------------------------------- */
 
@@ -441,7 +386,7 @@ typedef struct ws_transport {
     void *user;
 } ws_transport;
 
-/* --- servers ---------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------- */
 
 typedef struct ws_handler {
     void (*on_request)(ws_request *request); /* a server's: may ws_accept or ws_refuse; see ws_before */
@@ -458,6 +403,10 @@ typedef struct ws_handler {
     void *user;               /* ws_user of each new connection */
     ws_deflate_config deflate; /* a server's; a client has its own in ws_client_config */
 } ws_handler;
+
+#ifndef WS_NO_SERVER
+
+/* --- servers, routes -------------------------------------------------------------------- */
 
 typedef struct ws_server_config {
     const char *host;       /* address or name: NULL means 127.0.0.1; "0.0.0.0", "::" mean all */
@@ -504,21 +453,50 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
    its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT, MEMORY. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
-/* Answers GET and HEAD on a path (a pattern as above) with a text, or with what the file holds now;
-   both are copied. false as above, or FILE. */
+/* Answers GET and HEAD on a path (a pattern as above) with a text, which is copied. false as above. */
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
-WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
-                         const char *file);
 
-/* Answers GET and HEAD on paths that begin with prefix ("/" or "/static/") with the files of a folder: those
-   that are regular, not hidden (".git") and not behind a symbolic link; "index.html" where a path ends with
-   '/'. With Last-Modified; If-Modified-Since is answered with 304 (RFC 9110 13.1.3). They are read when they
-   are asked for: 404 if there is none, 403 if it may not be opened, 503 if no descriptor is left. false as above, or
-   FILE: no such folder. */
-WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for a folder whose texts are in this charset, "windows-1252", not utf-8; "": none is named. A page (in its
-   first 1,024 bytes) or style sheet that names its own is sent without one; so it is by ws_files and ws_page. */
-WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
+WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for NULL, and for a client */
+
+/* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. It is
+   UTF-8, and may hold any character but zero: the peer chose it. */
+WS_API const char *ws_param(const ws_conn *conn, const char *name);
+
+/* --- rooms ------------------------------------------------------------------------------ */
+
+/* A room is a name within a server. It begins with its first member and vanishes with its last.
+   A connection that ends has left all its rooms before its on_close runs. ws_join answers true
+   too when it is in already; false: not open (STATE), in limits.rooms rooms already (ROOMS), no memory. ws_leave:
+   whether it was in. */
+WS_API bool ws_join(ws_conn *conn, const char *room);
+WS_API bool ws_leave(ws_conn *conn, const char *room);
+
+/* Sends to all members of the sender's server's room, the sender too if it is one; room NULL: to
+   all open connections of the server (a slow one is closed with 1013). The message is framed once.
+   What leaves in one round of the loop leaves in one write for each receiver. false: BUFFERED (see
+   WS_SLOW_WAIT), UTF8, MEMORY. */
+WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
+WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
+WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
+WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message);
+
+WS_API size_t ws_room_count(const ws_server *server, const char *room); /* NULL: all open */
+/* Writes up to capacity ids of members; returns how many there are. */
+WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *ids, size_t capacity);
+
+/* What happens to a broadcast for a member whose ws_buffered stands at its limit. */
+typedef enum ws_slow {
+    WS_SLOW_CLOSE = 0,   /* the member is closed with 1013: it may come back (default) */
+    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false; try again in that member's on_drain
+                            (or on_close) */
+    WS_SLOW_DROP_NEWEST, /* the member misses this message */
+    WS_SLOW_DROP_OLDEST, /* the member misses the room's oldest unsent messages instead */
+    WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
+} ws_slow;
+
+/* Sets the policy of a room for as long as it has members. false: no such room. So call it in
+   on_open, each time, behind ws_join: a room that vanished begins again with the default. */
+WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
 
@@ -530,17 +508,6 @@ typedef struct ws_slice {
 } ws_slice;
 
 typedef void ws_hook(ws_request *request, void *user);
-
-/* Answers requests over HTTP to a path: ws_http(server, "POST", "/login", login, NULL). methods is a list: "GET,
-   POST"; GET takes HEAD too, whose answer goes without its body. function is called when the body, with any method, has
-   arrived whole: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
-   a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
-   above. Other methods get 405. Except for GET, HEAD and OPTIONS, pages of other origins get 403 (see
-   ws_server_config.origins), by their Origin, or else Sec-Fetch-Site; a request with neither is not a browser's. */
-WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
-/* The same, open to pages of these origins, a list as there or "*", instead of the server's. */
-WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
-                         ws_hook *function, void *user);
 
 /* Before a WebSocket's handshake is answered, hooks may look at the request: first those of ws_before, in the
    order of these calls, then the route's on_request. One that refuses ends the chain; if none does, the request
@@ -555,14 +522,10 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /
    "q=%E9"), is absent here; the raw query is all that was sent after the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* The same from a body of type application/x-www-form-urlencoded. */
-WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
 /* Case-blind, the first line of that name. If the target is absolute, its authority is Host (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* As the browser sent it, less quotes around it (RFC 6265 4.2); names are not case-blind. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
-/* As a message, a zero byte behind it: ws_json_text(ws_request_body(request), "name", ...). Text if it is UTF-8. */
-WS_API ws_message ws_request_body(const ws_request *request);
 /* As ws_peer; without a port where a proxy that is trusted names none. */
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size);
 WS_API ws_server *ws_request_server(const ws_request *request);
@@ -572,9 +535,6 @@ WS_API bool ws_slice_is(ws_slice slice, const char *text);
    whatever the locale. false leaves the result as it is: absent, something else, beyond 64 bits or a double. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer); /* digits alone */
-#ifndef WS_NO_JSON
-WS_API bool ws_slice_number(ws_slice slice, double *number);
-#endif
 
 typedef struct ws_acceptance {
     const char *subprotocol; /* one that the client offered, in place of the handler's choice */
@@ -591,20 +551,6 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
    ever, accept it and ws_close it with 1008 in on_open. false as above. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
-/* Answers a request, once. Text without a charset is UTF-8; content_type NULL: none. Header lines end with NULL,
-   or are NULL; all is copied. A WebSocket's request is refused by it. false as ws_refuse. */
-WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
-WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
-WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: GET that instead (RFC 9110 15.4.4) */
-#ifndef WS_NO_JSON
-WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
-WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
-#endif
-/* Adds a cookie to the answer, whatever that will be: Path=/, HttpOnly, SameSite=Lax, and Secure on a server with
-   TLS. It lives for so many seconds; 0: as long as the browser runs; less: it is deleted. false: name is no
-   token, value holds a space, quote, comma, semicolon, backslash or more than ASCII, no memory, answered. */
-WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
-
 /* Keeps the request: the answer comes later, from a timer, a watched descriptor or a ws_post. Inside its callback,
    which then returns; the pointer must not be used any more. Returns its id for ws_kept; 0: no memory, and the
    answer is 503. A WebSocket's chain goes on behind this hook with ws_accept. abandoned (or NULL) is
@@ -614,89 +560,7 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The request, to be answered: by the end of the loop's round. NULL: it was, or was abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 
-/* --- sessions ---------------------------------------------------------------------------- */
-
-#ifndef WS_NO_JSON
-/* A session is JSON in a cookie that only the server can write: signed with HMAC-SHA256, not secret. */
-typedef struct ws_session_config {
-    const char *const *keys; /* texts of at least 16 random bytes, NULL at the end: the first signs, all are good */
-    const char *cookie;      /* its name: "session" */
-    uint32_t seconds;        /* for which it is good after it was set: 14 days */
-    bool secure;             /* Secure, too, where a proxy does the TLS; with TLS of its own it always is */
-    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
-    void *hmac_user;         /* hmac NULL: OpenSSL's. WS_NO_TLS: HMAC-SHA256 of yours (RFC 2104) is needed */
-} ws_session_config;
-
-/* Gives a server sessions. All is copied. false, and the loop's error: ARGUMENT, NO_TLS, MEMORY. */
-WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
-/* The session of a request, or of a connection as it was when that was opened: text for ws_json_text and its like.
-   Of several cookies the first valid one. data NULL: none, or all are altered or expired. Good as long as the request,
-   or until on_close returns. */
-WS_API ws_message ws_session(ws_request *request);
-WS_API ws_message ws_conn_session(const ws_conn *conn);
-/* Sets it in the answer: ws_set_session(request, "{'user':%s}", name). At most 3,000 bytes. format NULL: ends it.
-   false: no ws_sessions, not JSON, too long, no memory, answered. */
-WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
-#endif
-
-/* --- clients ---------------------------------------------------------------------------- */
-
-typedef struct ws_client_config {
-    const char *subprotocols;   /* offered, best first: "chat, superchat"; NULL: the handler's */
-    const char *const *headers; /* lines of your own, NULL at the end: {"Cookie: a=b", NULL} */
-    const char *origin;         /* NULL: none, no browser is speaking (RFC 6455 4.1) */
-    const char *proxy;          /* "http://user:password@host:3128": tunnel by CONNECT (RFC 9110 9.3.6) */
-    const char *unix_path;      /* connect to this Unix socket; the URL gives Host and target */
-    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s, for all addresses of the name, up
-                                   to 64. A loop looks up 16 names at a time */
-    uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
-    uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled each time */
-    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first; also the next one after a close
-                                   with 1008 or a refusal with 4xx. Each is shortened by up to half, at random */
-    uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
-    int max_redirects;          /* 5; -1: none are followed */
-    bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, unencrypted; false: it is refused */
-    ws_tls_config tls;          /* for wss: */
-    const ws_transport *transport; /* in place of TCP and TLS; copied */
-    ws_deflate_config deflate;
-    ws_limits limits;           /* handshake_ms: TLS and HTTP, behind connect_ms */
-    ws_allocator allocator;     /* ws_connect: resize NULL: realloc and free */
-} ws_client_config;
-
-/* Connects to "ws://host:port/path?query" or "wss://..." (http and https mean the same) and waits for
-   the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed, but not from wss:
-   to ws:; to another host or port no header of yours goes along, nor credentials, nor tls's certificate; origin
-   and subprotocols do (max_redirects -1 follows none). config NULL: all defaults; copied.
-   Returns a connection even when that failed: ask ws_last_error; all calls on it then do nothing. NULL:
-   no memory. End it with ws_free. Blocks: not for callbacks of a loop. */
-WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
-
-/* Waits for the next message, at most receive_ms; pings are answered meanwhile. The data lives until
-   the next call on this connection. false: the connection has ended (ws_closed says how), or the time
-   is up: then ws_last_error is WS_ERROR_TIMEOUT, ws_state still WS_OPEN, and it may be tried again.
-   ws_send on such a connection waits until the system has taken all; ws_close until the peer has
-   closed too, at most close_ms. Nothing is received while ws_send waits: who sends much receives in
-   between, for a peer whose answers nobody reads stops reading. ARGUMENT for a ws_dial's. */
-WS_API bool ws_receive(ws_conn *conn, ws_message *message);
-WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
-
-/* Frees what ws_connect or ws_test_connect returned; one that is open is closed with 1000 first, as by
-   ws_close. Does nothing to other connections: those belong to their loop. */
-WS_API void ws_free(ws_conn *conn);
-
-/* The same in a loop, beside servers and other clients. Returns at once; then either on_open is called
-   and later on_close, or on_error. Without reconnect_ms the connection is gone behind those. With it
-   another attempt follows, on the same ws_conn with the same id, until ws_close or ws_drop is called,
-   even in between. NULL: no memory; no loop, URL or handler; or the loop is ending. Copied: all. */
-WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
-                        const ws_client_config *config);
-
-/* The server's answer to a client: its status (101, or that of a refusal; 0: none came), a header by
-   its name (NULL: absent; a later line of one name is not seen), and of a refusal's body what came
-   together with its head, at most receive_size ("" when there is none). Until the next attempt. */
-WS_API int ws_status(const ws_conn *conn);
-WS_API const char *ws_header(const ws_conn *conn, const char *name);
-WS_API const char *ws_body(const ws_conn *conn);
+#endif /* WS_NO_SERVER */
 
 /* --- loops ------------------------------------------------------------------------------ */
 
@@ -769,21 +633,6 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
    ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
-
-#ifndef WS_NO_TEST
-/* --- testing a program ------------------------------------------------------------------ */
-
-/* A client of the server's real routes, in this process: no socket, no thread. The server's loop
-   needs virtual_clock, and does not run: calls on the connection run it as far as they must. target
-   is "/ws/lobby?a=b". All that ws_connect's connections can do this one can: ws_send, ws_receive (its
-   time limit is virtual), ws_close, ws_status 404, ws_header, ws_body, ws_drop to vanish without
-   a close, ws_free. Of config count subprotocols, headers, origin, receive_ms, limits, allocator; the
-   server's own TLS and transport do not. Not from callbacks of that loop. NULL: no server or memory;
-   else as ws_connect. */
-WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
-WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* lets so much time pass */
-WS_API void ws_test_cut(ws_conn *conn); /* nothing arrives any more, as if the cable were cut */
-#endif /* WS_NO_TEST */
 
 #endif /* WS_NO_NET */
 
@@ -874,9 +723,144 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe);
 /* Moves the clock on and runs both ends' deadlines. */
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
-/* --- JSON --------------------------------------------------------------------------------- */
+#ifndef WS_NO_HTTP
+
+/* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
+
+/* Answers requests over HTTP to a path: ws_http(server, "POST", "/login", login, NULL). methods is a list: "GET,
+   POST"; GET takes HEAD too, whose answer goes without its body. function is called when the body, with any method, has
+   arrived whole: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
+   a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
+   above. Other methods get 405. Except for GET, HEAD and OPTIONS, pages of other origins get 403 (see
+   ws_server_config.origins), by their Origin, or else Sec-Fetch-Site; a request with neither is not a browser's. */
+WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
+/* The same, open to pages of these origins, a list as there or "*", instead of the server's. */
+WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
+                         ws_hook *function, void *user);
+
+/* Answers a request, once. Text without a charset is UTF-8; content_type NULL: none. Header lines end with NULL,
+   or are NULL; all is copied. A WebSocket's request is refused by it. false as ws_refuse. */
+WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
+WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
+WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: GET that instead (RFC 9110 15.4.4) */
+
+/* The same from a body of type application/x-www-form-urlencoded. */
+WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
+/* As a message, a zero byte behind it: ws_json_text(ws_request_body(request), "name", ...). Text if it is UTF-8. */
+WS_API ws_message ws_request_body(const ws_request *request);
+
+/* Adds a cookie to the answer, whatever that will be: Path=/, HttpOnly, SameSite=Lax, and Secure on a server with
+   TLS. It lives for so many seconds; 0: as long as the browser runs; less: it is deleted. false: name is no
+   token, value holds a space, quote, comma, semicolon, backslash or more than ASCII, no memory, answered. */
+WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
+
+/* As ws_page, with what the file holds now. false as there, or FILE. */
+WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
+                         const char *file);
+
+/* Answers GET and HEAD on paths that begin with prefix ("/" or "/static/") with the files of a folder: those
+   that are regular, not hidden (".git") and not behind a symbolic link; "index.html" where a path ends with
+   '/'. With Last-Modified; If-Modified-Since is answered with 304 (RFC 9110 13.1.3). They are read when they
+   are asked for: 404 if there is none, 403 if it may not be opened, 503 if no descriptor is left. false as above, or
+   FILE: no such folder. */
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
+/* The same for a folder whose texts are in this charset, "windows-1252", not utf-8; "": none is named. A page (in its
+   first 1,024 bytes) or style sheet that names its own is sent without one; so it is by ws_files and ws_page. */
+WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
+/* --- sessions (WS_NO_HTTP, WS_NO_JSON) -------------------------------------------------- */
+
+/* A session is JSON in a cookie that only the server can write: signed with HMAC-SHA256, not secret. */
+typedef struct ws_session_config {
+    const char *const *keys; /* texts of at least 16 random bytes, NULL at the end: the first signs, all are good */
+    const char *cookie;      /* its name: "session" */
+    uint32_t seconds;        /* for which it is good after it was set: 14 days */
+    bool secure;             /* Secure, too, where a proxy does the TLS; with TLS of its own it always is */
+    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+    void *hmac_user;         /* hmac NULL: OpenSSL's. WS_NO_TLS: HMAC-SHA256 of yours (RFC 2104) is needed */
+} ws_session_config;
+
+/* Gives a server sessions. All is copied. false, and the loop's error: ARGUMENT, NO_TLS, MEMORY. */
+WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
+/* The session of a request, or of a connection as it was when that was opened: text for ws_json_text and its like.
+   Of several cookies the first valid one. data NULL: none, or all are altered or expired. Good as long as the request,
+   or until on_close returns. */
+WS_API ws_message ws_session(ws_request *request);
+WS_API ws_message ws_conn_session(const ws_conn *conn);
+/* Sets it in the answer: ws_set_session(request, "{'user':%s}", name). At most 3,000 bytes. format NULL: ends it.
+   false: no ws_sessions, not JSON, too long, no memory, answered. */
+WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
+#endif /* WS_NO_JSON */
+
+#endif /* WS_NO_HTTP */
+
+#if !defined(WS_NO_CLIENT) && !defined(WS_NO_NET)
+
+/* --- clients (WS_NO_CLIENT) ------------------------------------------------------------- */
+
+typedef struct ws_client_config {
+    const char *subprotocols;   /* offered, best first: "chat, superchat"; NULL: the handler's */
+    const char *const *headers; /* lines of your own, NULL at the end: {"Cookie: a=b", NULL} */
+    const char *origin;         /* NULL: none, no browser is speaking (RFC 6455 4.1) */
+    const char *proxy;          /* "http://user:password@host:3128": tunnel by CONNECT (RFC 9110 9.3.6) */
+    const char *unix_path;      /* connect to this Unix socket; the URL gives Host and target */
+    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s, for all addresses of the name, up
+                                   to 64. A loop looks up 16 names at a time */
+    uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
+    uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled each time */
+    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first; also the next one after a close
+                                   with 1008 or a refusal with 4xx. Each is shortened by up to half, at random */
+    uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
+    int max_redirects;          /* 5; -1: none are followed */
+    bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, unencrypted; false: it is refused */
+    ws_tls_config tls;          /* for wss: */
+    const ws_transport *transport; /* in place of TCP and TLS; copied */
+    ws_deflate_config deflate;
+    ws_limits limits;           /* handshake_ms: TLS and HTTP, behind connect_ms */
+    ws_allocator allocator;     /* ws_connect: resize NULL: realloc and free */
+} ws_client_config;
+
+/* Connects to "ws://host:port/path?query" or "wss://..." (http and https mean the same) and waits for
+   the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed, but not from wss:
+   to ws:; to another host or port no header of yours goes along, nor credentials, nor tls's certificate; origin
+   and subprotocols do (max_redirects -1 follows none). config NULL: all defaults; copied.
+   Returns a connection even when that failed: ask ws_last_error; all calls on it then do nothing. NULL:
+   no memory. End it with ws_free. Blocks: not for callbacks of a loop. */
+WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
+
+/* Waits for the next message, at most receive_ms; pings are answered meanwhile. The data lives until
+   the next call on this connection. false: the connection has ended (ws_closed says how), or the time
+   is up: then ws_last_error is WS_ERROR_TIMEOUT, ws_state still WS_OPEN, and it may be tried again.
+   ws_send on such a connection waits until the system has taken all; ws_close until the peer has
+   closed too, at most close_ms. Nothing is received while ws_send waits: who sends much receives in
+   between, for a peer whose answers nobody reads stops reading. ARGUMENT for a ws_dial's. */
+WS_API bool ws_receive(ws_conn *conn, ws_message *message);
+WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
+
+/* Frees what ws_connect or ws_test_connect returned; one that is open is closed with 1000 first, as by
+   ws_close. Does nothing to other connections: those belong to their loop. */
+WS_API void ws_free(ws_conn *conn);
+
+/* The same in a loop, beside servers and other clients. Returns at once; then either on_open is called
+   and later on_close, or on_error. Without reconnect_ms the connection is gone behind those. With it
+   another attempt follows, on the same ws_conn with the same id, until ws_close or ws_drop is called,
+   even in between. NULL: no memory; no loop, URL or handler; or the loop is ending. Copied: all. */
+WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
+                        const ws_client_config *config);
+
+/* The server's answer to a client: its status (101, or that of a refusal; 0: none came), a header by
+   its name (NULL: absent; a later line of one name is not seen), and of a refusal's body what came
+   together with its head, at most receive_size ("" when there is none). Until the next attempt. */
+WS_API int ws_status(const ws_conn *conn);
+WS_API const char *ws_header(const ws_conn *conn, const char *name);
+WS_API const char *ws_body(const ws_conn *conn);
+
+#endif /* WS_NO_CLIENT */
+
+#ifndef WS_NO_JSON
+
+/* --- JSON (WS_NO_JSON) ------------------------------------------------------------------ */
 
 #define WS_JSON_DEPTH 64 /* arrays and objects may be nested so deep, except in ws_json_parse_deep */
 
@@ -970,7 +954,44 @@ WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_l
 WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
+#ifndef WS_NO_NET
+/* --- JSON and HTML for connections (WS_NO_JSON) ----------------------------------------- */
+
+/* Sends text that ws_json_print's format makes: ws_send_json(conn, "{'name':%s,'age':%d}", name, age).
+   false as ws_send, or ARGUMENT: the format makes no JSON. */
+WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
+/* Sends a text of HTML that ws_html_print's format makes, as htmx takes it: each top-level element is
+   swapped in by its id. ws_send_html(conn, "<p id='said'>Hello %s</p>", name). */
+WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
+#ifndef WS_NO_SERVER
+WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_slice_number(ws_slice slice, double *number);
+#endif
+#ifndef WS_NO_HTTP
+WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
+#endif
+#endif /* WS_NO_NET */
+
 #endif /* WS_NO_JSON */
+
+#ifndef WS_NO_TEST
+/* --- testing a program (WS_NO_TEST) ----------------------------------------------------- */
+
+/* A client of the server's real routes, in this process: no socket, no thread. The server's loop
+   needs virtual_clock, and does not run: calls on the connection run it as far as they must. target
+   is "/ws/lobby?a=b". All that ws_connect's connections can do this one can: ws_send, ws_receive (its
+   time limit is virtual), ws_close, ws_status 404, ws_header, ws_body, ws_drop to vanish without
+   a close, ws_free. Of config count subprotocols, headers, origin, receive_ms, limits, allocator; the
+   server's own TLS and transport do not. Not from callbacks of that loop. NULL: no server or memory;
+   else as ws_connect. */
+WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
+WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* lets so much time pass */
+WS_API void ws_test_cut(ws_conn *conn); /* nothing arrives any more, as if the cable were cut */
+#endif /* WS_NO_TEST */
 
 /* Private from here on: needed above only for its size. */
 
