@@ -14792,9 +14792,10 @@ static const wsi_tls_calls wsi_tls_functions = {wsi_tls_serve, wsi_tls_dial, wsi
 
 #endif /* WS_NO_TLS */
 
+#ifndef WS_NO_CLIENT
 /*
 >> URL ====================================================================================
-   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, UTF8, HTTP.
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP. Switch: WS_NO_CLIENT, for this and the next three.
 */
 
 typedef struct wsi_url { /* slices of the text */
@@ -16147,6 +16148,7 @@ WS_API void ws_free(ws_conn *conn) {
     endpoint->freed = true;
     ws_loop_free(endpoint->loop);
 }
+#endif /* WS_NO_CLIENT */
 
 #ifndef WS_NO_TEST
 /*
@@ -16493,26 +16495,27 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 */
 
 #ifndef WS_NO_TLS
-#define WSI_SETUP_TLS (&wsi_tls_functions)
+static void wsi_setup_tls(ws_loop *loop) { loop->tls_calls = &wsi_tls_functions; }
 #else
-#define WSI_SETUP_TLS NULL
+static void wsi_setup_tls(ws_loop *loop) { (void)loop; }
 #endif
 
 #ifndef WS_NO_FORWARD
-#define WSI_SETUP_FORWARD (&wsi_forward_functions)
+static void wsi_setup_forward(ws_loop *loop) { loop->forward_calls = &wsi_forward_functions; }
 #else
-#define WSI_SETUP_FORWARD NULL
+static void wsi_setup_forward(ws_loop *loop) { (void)loop; }
 #endif
 
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     ws_loop *loop = wsi_loop_new(config, true);
     if (!loop)
         return NULL;
-    loop->tls_calls = WSI_SETUP_TLS;
-    loop->forward_calls = WSI_SETUP_FORWARD;
+    wsi_setup_tls(loop);
+    wsi_setup_forward(loop);
     return loop;
 }
 
+#ifndef WS_NO_CLIENT
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
     ws_loop_config own;
     wsi_client *client;
@@ -16522,10 +16525,11 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
     client = wsi_client_new_blocking(&own, url ? url : "", config);
     if (!client)
         return NULL;
-    client->endpoint.loop->tls_calls = WSI_SETUP_TLS;
+    wsi_setup_tls(client->endpoint.loop);
     wsi_client_launch(client, config);
     return wsi_client_await(client);
 }
+#endif
 
 #endif /* WS_NO_NET */
 
