@@ -8259,7 +8259,7 @@ typedef struct wsi_hooks { /* set by those that have connections */
 
 struct wsi_block;
 struct wsi_node;
-struct wsi_waiting;
+struct wsi_droppable;
 struct wsi_pending;
 struct wsi_slab;
 
@@ -8269,7 +8269,7 @@ struct ws_loop {
     wsi_memory memory;
     wsi_memory arriving; /* of it, for what has begun to arrive: see max_unfinished */
     size_t max_unfinished;
-    ws_conn *stalest, *freshest; /* those that hold some of it, by when that last grew */
+    ws_conn *oldest_held, *newest_held; /* those that hold some of it, by when that last grew */
     wsi_ready *ready[WSI_KINDS]; /* set by those that have such sources */
     uint64_t now;
     uint64_t (*clock)(void *user);
@@ -8311,7 +8311,7 @@ struct ws_loop {
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
-    ws_conn *gather_owner, *doomed;
+    ws_conn *gather_owner, *ending;
     ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
     ws_message handed;  /* the message being handed out; its text is known to be UTF-8 */
     ws_conn *handed_by; /* whose it is; NULL: none is handed out */
@@ -8327,7 +8327,7 @@ struct ws_loop {
     ws_conn *free_conns;
     struct wsi_endpoint *endpoints; /* servers and clients */
     size_t conn_count;
-    struct wsi_waiting *waiting; /* of the member that a broadcast is being delivered to */
+    struct wsi_droppable *droppable; /* of the member that a broadcast is being delivered to */
     uint32_t room_serial;
     uint64_t seed; /* of rooms' hashes */
 
@@ -9016,14 +9016,14 @@ typedef struct wsi_block { /* bytes that several queues may refer to */
 
 struct wsi_node;
 
-typedef struct wsi_waiting { /* of one room's broadcasts to one member: those that may be dropped, oldest first */
+typedef struct wsi_droppable { /* of one room's broadcasts to one member: those that may be dropped, oldest first */
     struct wsi_node *first, *last;
-} wsi_waiting;
+} wsi_droppable;
 
 typedef struct wsi_node { /* a piece of a block, waiting in one queue */
     struct wsi_node *next, *previous;
-    struct wsi_node *same; /* the next of the same waiting */
-    wsi_waiting *waiting;  /* NULL: it is not to be dropped, or some of it has been sent */
+    struct wsi_node *same; /* the next of the same droppable */
+    wsi_droppable *droppable;  /* NULL: it is not to be dropped, or some of it has been sent */
     wsi_block *block;
     size_t from, to;
     size_t charge;  /* bytes that it costs beyond its own */
@@ -9056,10 +9056,10 @@ typedef struct wsi_extra { /* what few connections need */
                            that they cannot keep it from ending */
 } wsi_extra;
 
-typedef struct wsi_texts { /* subprotocol and parameters, each with its zero */
+typedef struct wsi_strings { /* subprotocol and parameters, each with its zero */
     size_t size;           /* of the whole struct */
     char text[1];
-} wsi_texts;
+} wsi_strings;
 
 struct wsi_member;
 
@@ -9102,13 +9102,13 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     wsi_sentence *why;        /* client: of its newest attempt; else NULL */
     bool ending;              /* no new connections */
     bool freed;               /* ends with its last connection */
-    bool returns;             /* client: another attempt follows an end */
-    bool pulls;               /* events are asked for, not handed out: ws_receive */
+    bool reconnects;          /* client: another attempt follows an end */
+    bool blocking;            /* client: the program asks for events (ws_receive); none is handed out */
     void (*handshake)(ws_conn *conn, const ws_event *event); /* a request to answer, or its answer */
     void (*answered)(ws_conn *conn);   /* server: its pending request has its answer */
-    void (*go_on)(ws_conn *conn);      /* server: it takes more of an answer that is being sent */
+    void (*writable)(ws_conn *conn);   /* server: its socket takes more of an answer that is being sent */
     void (*leave)(ws_conn *conn);      /* it ends: it leaves all rooms, and what is pending is given up */
-    bool (*gone)(ws_conn *conn);       /* its transport is closed. true: it is to live on */
+    bool (*disconnected)(ws_conn *conn); /* client: its transport is closed. true: it is to live on */
     bool (*sent)(ws_conn *conn, bool closing); /* NULL, or called when the program has sent */
     void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
     void (*release)(struct wsi_endpoint *endpoint);
@@ -9121,22 +9121,28 @@ struct ws_conn {
     wsi_timer timer;
     const ws_handler *handler; /* NULL until on_open and after on_close */
     void *user;
-    wsi_texts *texts;          /* NULL: none */
+    wsi_strings *strings;      /* NULL: none */
     wsi_queue queue;
     wsi_extra *extra;
     struct wsi_member *rooms;
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
-    ws_conn *next_doomed;
+    ws_conn *next_ending;      /* in loop->ending */
     uint32_t number, generation;
-    uint32_t took;   /* when a blocked peer last took some of it: the low half of the clock, see wsi_conn_took */
-    uint32_t mark : 19;   /* of what it has taken, see wsi_conn_mark; 0: nothing waited for it */
-    uint32_t crossed : 2; /* WS_READ: reading waits for writability; WS_WRITE: the other way */
-    bool is_doomed : 1, blocked : 1, paused : 1, broken : 1, ended : 1, over : 1;
-    bool filled : 1; /* the window holds what was read and not yet asked for */
-    bool shut : 1, is_dirty : 1;
-    bool wants_drain : 1; /* the program saw unsent bytes, or was told to wait: on_drain is due. Not while blocked,
-                             which says the same */
-    bool wants_end : 1;   /* it was told to wait for the end of a message in parts */
+    uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
+    uint32_t acked : 19;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
+    uint32_t swapped : 2;   /* WS_READ: reading waits for writability; WS_WRITE: the other way */
+    bool is_ending : 1;     /* it stands in loop->ending */
+    bool closed : 1;        /* on_close has been called; the socket may linger */
+    bool broken : 1;        /* the transport failed, or is of no use any more */
+    bool eof : 1;           /* the peer has ended its stream */
+    bool half_closed : 1;   /* we have ended ours */
+    bool blocked : 1;       /* the socket took less than there was */
+    bool paused : 1;        /* it is not read: too much is pending */
+    bool has_input : 1;     /* blocking: the window holds what was read and not yet asked for */
+    bool is_dirty : 1;      /* it stands in loop->dirty */
+    bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or was told to wait. Not while blocked,
+                               which says the same */
+    bool wants_end : 1;     /* a send was refused until a message in parts ends */
 };
 
 enum {
@@ -9165,24 +9171,24 @@ static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoi
 
 static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
 
-static void wsi_conn_takes(ws_conn *conn) { conn->took = (uint32_t)wsi_loop_time(wsi_conn_loop(conn)); }
+static void wsi_conn_note_progress(ws_conn *conn) { conn->progress_at = (uint32_t)wsi_loop_time(wsi_conn_loop(conn)); }
 
 /* When that was; of 49 days the last counts. */
-static uint64_t wsi_conn_took(const ws_conn *conn) {
+static uint64_t wsi_conn_progress(const ws_conn *conn) {
     uint64_t now = wsi_conn_loop(conn)->now;
-    return now - (uint32_t)((uint32_t)now - conn->took);
+    return now - (uint32_t)((uint32_t)now - conn->progress_at);
 }
 
 /* Notes how much of what waits the peer has taken by now. true: more than when that was last noted. What its system
    took at once, and the program behind it perhaps never reads, says nothing. */
-WSI_RARE bool wsi_conn_mark(ws_conn *conn) {
+WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     int descriptor = conn->source.link.descriptor;
     size_t unsent = descriptor >= 0 ? wsi_platform_unsent(descriptor) : 0;
     bool waits = descriptor >= 0 && (unsent || conn->queue.first);
-    uint32_t before = conn->mark, now = 0;
+    uint32_t before = conn->acked, now = 0;
     if (waits || before)
         now = (uint32_t)(wsi_platform_taken(descriptor, unsent) / WSI_MARKED % (WSI_MARKS - 1)) + 1;
-    conn->mark = waits ? now & (WSI_MARKS - 1) : 0;
+    conn->acked = waits ? now & (WSI_MARKS - 1) : 0;
     if (!waits && conn->engine.state == WSI_HEAD)
         return false; /* nothing is owed to it */
     return before ? now != before : waits && conn->engine.state != WSI_OPEN;
@@ -9230,24 +9236,24 @@ WSI_INLINE wsi_node *wsi_node_take(ws_loop *loop) {
 }
 
 /* The node, always the oldest, can no longer be dropped: it is being sent, or freed. */
-WSI_RARE void wsi_waiting_take(wsi_node *node) {
-    wsi_waiting *waiting = node->waiting;
-    waiting->first = node->same;
-    if (!waiting->first)
-        waiting->last = NULL;
-    node->waiting = NULL;
+WSI_RARE void wsi_droppable_pop(wsi_node *node) {
+    wsi_droppable *droppable = node->droppable;
+    droppable->first = node->same;
+    if (!droppable->first)
+        droppable->last = NULL;
+    node->droppable = NULL;
 }
 
-static void wsi_waiting_add(wsi_waiting *waiting, wsi_node *node) {
-    node->waiting = waiting;
+static void wsi_droppable_add(wsi_droppable *droppable, wsi_node *node) {
+    node->droppable = droppable;
     node->same = NULL;
-    *(waiting->last ? &waiting->last->same : &waiting->first) = node;
-    waiting->last = node;
+    *(droppable->last ? &droppable->last->same : &droppable->first) = node;
+    droppable->last = node;
 }
 
-WSI_INLINE void wsi_node_give_back(ws_loop *loop, wsi_node *node) {
-    if (node->waiting)
-        wsi_waiting_take(node);
+WSI_INLINE void wsi_node_free(ws_loop *loop, wsi_node *node) {
+    if (node->droppable)
+        wsi_droppable_pop(node);
     wsi_block_release(loop, node->block);
     if (loop->free_node_count >= WSI_FREE_NODES) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
@@ -9265,7 +9271,7 @@ WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *b
         return NULL;
     node->next = NULL;
     node->previous = queue->last;
-    node->waiting = NULL;
+    node->droppable = NULL;
     node->block = block;
     node->from = from;
     node->to = to;
@@ -9294,7 +9300,7 @@ WSI_APART void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node *node)
         queue->last = node->previous;
     queue->size -= node->to - node->from;
     queue->charge -= node->charge;
-    wsi_node_give_back(loop, node);
+    wsi_node_free(loop, node);
 }
 
 /* Whether its bytes, or what they cost besides, reach the limit. */
@@ -9315,26 +9321,26 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
 
 /* --- the ends of a connection --- */
 
-static void wsi_conn_doom(ws_conn *conn) {
+static void wsi_conn_schedule_end(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (conn->is_doomed)
+    if (conn->is_ending)
         return;
-    conn->is_doomed = true;
-    conn->next_doomed = loop->doomed;
-    loop->doomed = conn;
+    conn->is_ending = true;
+    conn->next_ending = loop->ending;
+    loop->ending = conn;
 }
 
 /* The transport is of no use any more. */
 static void wsi_conn_break(ws_conn *conn, ws_error error) {
     (void)wsi_engine_end(&conn->engine, error, WS_CLOSE_BROKEN);
     conn->broken = true;
-    wsi_conn_doom(conn);
+    wsi_conn_schedule_end(conn);
 }
 
 /* What must be ready of the socket for what is wanted, or, the other way around, what can be done
    when so much is ready: TLS may have to write in order to read. */
-static unsigned wsi_conn_cross(const ws_conn *conn, unsigned wanted, bool back) {
-    unsigned read = conn->crossed & WS_READ ? WS_WRITE : WS_READ, write = conn->crossed & WS_WRITE ? WS_READ : WS_WRITE;
+static unsigned wsi_conn_swap(const ws_conn *conn, unsigned wanted, bool back) {
+    unsigned read = conn->swapped & WS_READ ? WS_WRITE : WS_READ, write = conn->swapped & WS_WRITE ? WS_READ : WS_WRITE;
     if (back)
         return (wanted & read ? (unsigned)WS_READ : 0u) | (wanted & write ? (unsigned)WS_WRITE : 0u);
     return (wanted & WS_READ ? read : 0u) | (wanted & WS_WRITE ? write : 0u);
@@ -9350,10 +9356,10 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
 
 static void wsi_conn_interest(ws_conn *conn) {
     unsigned interest = conn->blocked || conn->wants_drain ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
-    if (!conn->paused && !conn->ended && !conn->filled)
+    if (!conn->paused && !conn->eof && !conn->has_input)
         interest |= WS_READ;
-    if (conn->crossed)
-        interest = wsi_conn_cross(conn, interest, false) | (conn->source.link.unsent ? (unsigned)WS_WRITE : 0u);
+    if (conn->swapped)
+        interest = wsi_conn_swap(conn, interest, false) | (conn->source.link.unsent ? (unsigned)WS_WRITE : 0u);
     if (interest != conn->source.link.interest && !conn->broken && !wsi_conn_poll(conn, interest))
         wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
@@ -9372,13 +9378,13 @@ WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
 WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t size) {
     ws_link *link = &conn->source.link;
     ptrdiff_t got;
-    conn->crossed &= WS_WRITE;
+    conn->swapped &= WS_WRITE;
     link->wants = WS_READ;
     link->budget = !link->pending; /* once more for what is at hand, not for what comes meanwhile: others wait */
     link->pending = false;
     got = link->session ? wsi_conn_endpoint(conn)->transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
-        conn->crossed |= WS_READ;
+        conn->swapped |= WS_READ;
     if (link->unsent && !conn->blocked) { /* an answer of its own */
         conn->blocked = true;
         wsi_conn_interest(conn);
@@ -9400,7 +9406,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     ptrdiff_t sent = 1;
     if (!link->session)
         return WS_FAILED; /* what was meant for it must never leave in clear */
-    conn->crossed &= WS_READ;
+    conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
     if (!count) /* it may hold something back itself */
         sent = transport->write(link, NULL, 0);
@@ -9424,12 +9430,12 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
             offset -= spans[span].size;
     }
     if (sent == 0 && link->wants == WS_READ)
-        conn->crossed |= WS_WRITE;
+        conn->swapped |= WS_WRITE;
     return total ? (ptrdiff_t)total : sent;
 }
 
 /* Says the end of what we send. false: not yet, the socket is full. */
-static bool wsi_conn_shut(ws_conn *conn) {
+static bool wsi_conn_half_close(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
     ptrdiff_t done = 1;
@@ -9438,7 +9444,7 @@ static bool wsi_conn_shut(ws_conn *conn) {
         done = transport->shut(link);
     if (done == 0) {
         conn->blocked = true;
-        conn->crossed = (link->wants == WS_READ ? conn->crossed | WS_WRITE : conn->crossed & WS_READ) & 3u;
+        conn->swapped = (link->wants == WS_READ ? conn->swapped | WS_WRITE : conn->swapped & WS_READ) & 3u;
         return false;
     }
     wsi_tcp_shut(link);
@@ -9446,7 +9452,7 @@ static bool wsi_conn_shut(ws_conn *conn) {
 }
 
 /* Why a transport failed. */
-WSI_RARE ws_error wsi_conn_lost(ws_conn *conn) {
+WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     const ws_transport *transport = endpoint->transport;
     ws_error error = WS_OK;
@@ -9497,18 +9503,18 @@ static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
     return true;
 }
 
-static void wsi_conn_drop_oldest(ws_conn *conn, const wsi_waiting *waiting) {
-    wsi_node *node = waiting->first;
+static void wsi_conn_drop_oldest(ws_conn *conn, const wsi_droppable *droppable) {
+    wsi_node *node = droppable->first;
     wsi_queue_remove(wsi_conn_loop(conn), node->later ? &conn->extra->later : &conn->queue, node);
 }
 
 /* Drops what an "only the latest" broadcast of the same room waits behind, whatever the room's policy was before:
-   so each that goes is the oldest of its waiting. */
+   so each that goes is the oldest of its room. */
 static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue) {
     wsi_node *node, *next;
     for (node = queue->first; node; node = next) {
         next = node->next;
-        if (node->waiting && node->waiting->last != node && node->waiting->last->slow == WS_SLOW_LATEST)
+        if (node->droppable && node->droppable->last != node && node->droppable->last->slow == WS_SLOW_LATEST)
             wsi_queue_remove(loop, queue, node);
     }
 }
@@ -9536,8 +9542,8 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
         size_t size = node->to - node->from;
         if (sent < size) {
             node->from += sent;
-            if (node->waiting)
-                wsi_waiting_take(node);
+            if (node->droppable)
+                wsi_droppable_pop(node);
             conn->queue.size -= sent;
             return 0;
         }
@@ -9596,8 +9602,8 @@ static void wsi_conn_commit(ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     size_t size;
     for (size = 0; node && size < WSI_RECORD; node = node->next) {
-        if (node->waiting)
-            wsi_waiting_take(node);
+        if (node->droppable)
+            wsi_droppable_pop(node);
         size += node->to - node->from;
     }
 }
@@ -9605,15 +9611,15 @@ static void wsi_conn_commit(ws_conn *conn) {
 /* After an offer: keeps what the socket did not take, and asks the poller; or gives up. */
 WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     if (sent < 0 || !wsi_conn_store_rest(conn, spans, count, (size_t)sent)) {
-        wsi_conn_break(conn, sent < 0 ? wsi_conn_lost(conn) : WS_ERROR_MEMORY);
+        wsi_conn_break(conn, sent < 0 ? wsi_conn_failure(conn) : WS_ERROR_MEMORY);
         return false;
     }
     if (wsi_conn_endpoint(conn)->transport)
         wsi_conn_commit(conn);
     if (conn->blocked && (conn->wants_drain || !(conn->source.link.interest & WS_WRITE))) {
         conn->wants_drain = false;
-        wsi_conn_takes(conn);
-        (void)wsi_conn_mark(conn);
+        wsi_conn_note_progress(conn);
+        (void)wsi_conn_measure(conn);
         wsi_conn_prune(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
@@ -9679,7 +9685,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     sent = wsi_tcp_write_one(&conn->source.link, bytes);
     if (sent == (ptrdiff_t)bytes.size) {
         memset(&conn->queue, 0, sizeof conn->queue);
-        wsi_node_give_back(loop, node);
+        wsi_node_free(loop, node);
         return true;
     }
     conn->blocked = true;
@@ -9818,7 +9824,7 @@ static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_co
 /* A peer that takes nothing is given up even if it goes on talking. */
 static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
     const ws_limits *limits = &conn->engine.env->limits;
-    uint64_t due = wsi_engine_due(wsi_conn_took(conn), limits->ping_ms);
+    uint64_t due = wsi_engine_due(wsi_conn_progress(conn), limits->ping_ms);
     due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
     if (wsi_conn_loop(conn)->looked >= due)
         (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
@@ -9829,20 +9835,20 @@ static void wsi_conn_tick(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next;
-    if (conn->over) { /* it lingered long enough */
-        if (!conn->broken && !conn->shut)
-            (void)wsi_conn_shut(conn);
+    if (conn->closed) { /* it lingered long enough */
+        if (!conn->broken && !conn->half_closed)
+            (void)wsi_conn_half_close(conn);
         conn->broken = true;
-        wsi_conn_doom(conn);
+        wsi_conn_schedule_end(conn);
         return;
     }
-    if (conn->filled && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came: first that */
+    if (conn->has_input && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came: first that */
         wsi_conn_schedule(conn, loop->now + 1);
         return;
     }
-    if (wsi_conn_took(conn) > conn->engine.since
+    if (wsi_conn_progress(conn) > conn->engine.since
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
-        conn->engine.since = wsi_conn_took(conn); /* it was still taking what was sent */
+        conn->engine.since = wsi_conn_progress(conn); /* it was still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->looked, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN)
         next = wsi_conn_tick_blocked(conn, next);
@@ -9851,16 +9857,16 @@ static void wsi_conn_tick(ws_conn *conn) {
         return;
     }
     conn->broken = conn->broken || was_open; /* nothing more is expected of a peer that is silent */
-    wsi_conn_doom(conn);
+    wsi_conn_schedule_end(conn);
 }
 
 /* A peer that has taken some of what waits for it is alive: its time starts again before the deadline is judged. */
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
     ws_conn *conn = (ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer));
-    if (!conn->broken && wsi_conn_mark(conn)) {
-        wsi_conn_takes(conn);
+    if (!conn->broken && wsi_conn_measure(conn)) {
+        wsi_conn_note_progress(conn);
         wsi_engine_heard(&conn->engine, loop->now);
-        if (conn->over) {
+        if (conn->closed) {
             wsi_conn_schedule(conn, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
             return;
         }
@@ -9903,12 +9909,12 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
     switch (delivery->slow) {
     case WS_SLOW_LATEST:
-        while (loop->waiting->first)
-            wsi_conn_drop_oldest(conn, loop->waiting);
+        while (loop->droppable->first)
+            wsi_conn_drop_oldest(conn, loop->droppable);
         return true;
     case WS_SLOW_DROP_OLDEST:
-        while (loop->waiting->first && wsi_queue_full(queue, limit))
-            wsi_conn_drop_oldest(conn, loop->waiting);
+        while (loop->droppable->first && wsi_queue_full(queue, limit))
+            wsi_conn_drop_oldest(conn, loop->droppable);
         return !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
     case WS_SLOW_CLOSE:
         (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", wsi_loop_time(loop));
@@ -9940,7 +9946,7 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     node->room = delivery->room;
     node->slow = delivery->slow;
     if (delivery->slow >= WS_SLOW_DROP_OLDEST)
-        wsi_waiting_add(loop->waiting, node);
+        wsi_droppable_add(loop->droppable, node);
     return true;
 }
 
@@ -10022,10 +10028,10 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
-/* waiting: of the member; NULL: not to one of a room. */
-WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_waiting *waiting) {
+/* droppable: of the member; NULL: not to one of a room. */
+WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
     bool taken;
-    wsi_conn_loop(conn)->waiting = waiting;
+    wsi_conn_loop(conn)->droppable = droppable;
     if (conn->engine.state != WSI_OPEN || !conn->handler)
         return;
     taken = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
@@ -10071,16 +10077,16 @@ static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)c
 
 static void wsi_hold_unlink(ws_loop *loop, ws_conn *conn) {
     wsi_hold *hold = wsi_hold_of(conn);
-    *(hold->previous ? &wsi_hold_of(hold->previous)->next : &loop->stalest) = hold->next;
-    *(hold->next ? &wsi_hold_of(hold->next)->previous : &loop->freshest) = hold->previous;
+    *(hold->previous ? &wsi_hold_of(hold->previous)->next : &loop->oldest_held) = hold->next;
+    *(hold->next ? &wsi_hold_of(hold->next)->previous : &loop->newest_held) = hold->previous;
 }
 
 static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
     wsi_hold *hold = wsi_hold_of(conn);
     hold->next = NULL;
-    hold->previous = loop->freshest;
-    *(hold->previous ? &wsi_hold_of(hold->previous)->next : &loop->stalest) = conn;
-    loop->freshest = conn;
+    hold->previous = loop->newest_held;
+    *(hold->previous ? &wsi_hold_of(hold->previous)->next : &loop->oldest_held) = conn;
+    loop->newest_held = conn;
 }
 
 /* Makes room for exactly so many bytes; other connections may be given up for it. */
@@ -10136,12 +10142,12 @@ WSI_RARE void wsi_conn_overload(ws_conn *conn) {
         (void)wsi_engine_bad_head(engine, &wsi_conn_loop(conn)->window, 503);
     (void)wsi_engine_fail(engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
     engine->error = WS_ERROR_MEMORY;
-    wsi_conn_doom(conn);
+    wsi_conn_schedule_end(conn);
     wsi_conn_flush(conn);
 }
 
 WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
-    ws_conn *conn = loop->stalest;
+    ws_conn *conn = loop->oldest_held;
     bool body;
     if (conn && &conn->engine == loop->codecs.asking)
         conn = wsi_hold_of(conn)->next;
@@ -10192,7 +10198,7 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     case WS_EVENT_CLOSED:
         if (event->close.reason[0] && wsi_conn_extra(conn))
             strcpy(conn->extra->reason, event->close.reason);
-        wsi_conn_doom(conn);
+        wsi_conn_schedule_end(conn);
         break;
     default: break;
     }
@@ -10256,11 +10262,11 @@ static bool wsi_conn_make_room(ws_conn *conn) {
 
 /* A peer that ended its stream asks for nothing more, but may still read: the connection ends behind the last answer
    (RFC 9112 9.6). */
-static void wsi_conn_run_out(ws_conn *conn) {
-    if (!conn->ended || conn->paused || conn->engine.state == WSI_ASKED || conn->is_doomed || conn->broken)
+static void wsi_conn_end_at_eof(ws_conn *conn) {
+    if (!conn->eof || conn->paused || conn->engine.state == WSI_ASKED || conn->is_ending || conn->broken)
         return;
     (void)wsi_engine_end(&conn->engine, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
-    wsi_conn_doom(conn);
+    wsi_conn_schedule_end(conn);
 }
 
 /* Nothing came, or the end. */
@@ -10268,12 +10274,12 @@ WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
     if (got == 0)
         return;
     if (got == WS_ENDED && (conn->engine.state == WSI_ASKED || conn->queue.first || conn->source.link.unsent)) {
-        conn->ended = true;
+        conn->eof = true;
         wsi_conn_interest(conn);
-        wsi_conn_run_out(conn);
+        wsi_conn_end_at_eof(conn);
         return;
     }
-    wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_lost(conn));
+    wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_failure(conn));
 }
 
 /* Reads into the loop's window. plain: it has no transport. false: nothing came. */
@@ -10307,8 +10313,8 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
 WSI_INLINE bool wsi_conn_read_once(ws_loop *loop, ws_conn *conn, bool plain) {
     if (!wsi_conn_fill(loop, conn, plain))
         return false;
-    if (wsi_conn_endpoint(conn)->pulls) {
-        conn->filled = true;
+    if (wsi_conn_endpoint(conn)->blocking) {
+        conn->has_input = true;
         wsi_conn_interest(conn);
         return false;
     }
@@ -10318,7 +10324,7 @@ WSI_INLINE bool wsi_conn_read_once(ws_loop *loop, ws_conn *conn, bool plain) {
 
 static void wsi_conn_read(ws_conn *conn) {
     while (wsi_conn_read_once(wsi_conn_loop(conn), conn, false) && conn->source.link.pending && !conn->paused
-           && !conn->broken && !conn->is_doomed) {}
+           && !conn->broken && !conn->is_ending) {}
 }
 
 /* The buffer went below its limit: what was read already comes first. */
@@ -10329,9 +10335,9 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
     if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.owing)
         wsi_conn_serve_window(loop, conn, false);
-    if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_doomed)
+    if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_ending)
         wsi_conn_read(conn);
-    wsi_conn_run_out(conn);
+    wsi_conn_end_at_eof(conn);
 }
 
 WSI_RARE void wsi_conn_writable(ws_conn *conn) {
@@ -10340,8 +10346,8 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     conn->blocked = conn->wants_drain = false;
     wsi_conn_flush(conn);
     if (conn->queue.size < before) { /* it takes what waited: it lives */
-        wsi_conn_takes(conn);
-        (void)wsi_conn_mark(conn);
+        wsi_conn_note_progress(conn);
+        (void)wsi_conn_measure(conn);
         wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
     }
     if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
@@ -10354,7 +10360,7 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
     if (!conn->blocked && conn->engine.state == WSI_ASKED && conn->extra && conn->extra->pending)
-        wsi_conn_endpoint(conn)->go_on(conn);
+        wsi_conn_endpoint(conn)->writable(conn);
     if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
         wsi_conn_resume(conn);
     wsi_conn_flush(conn);
@@ -10371,51 +10377,51 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
         conn->blocked = false;
         wsi_conn_flush(conn);
         if (conn->queue.size < before) { /* it is still taking it */
-            (void)wsi_conn_mark(conn);
+            (void)wsi_conn_measure(conn);
             wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
         }
     }
-    if ((ready & WS_READ) && !conn->broken && !conn->ended) {
+    if ((ready & WS_READ) && !conn->broken && !conn->eof) {
         ptrdiff_t got;
         do {
             got = wsi_conn_receive(conn, loop->receive.data, loop->receive.capacity);
         } while (got > 0 && conn->source.link.pending);
-        conn->ended = got == WS_ENDED;
+        conn->eof = got == WS_ENDED;
         conn->broken = got == WS_FAILED;
     }
     /* the server ends TCP first (RFC 6455 7.1.1) */
-    if (!conn->queue.first && !conn->shut && !conn->broken && (conn->ended || !wsi_conn_is_client(conn)))
-        conn->shut = wsi_conn_shut(conn);
-    if (conn->broken || (conn->ended && conn->shut)) {
+    if (!conn->queue.first && !conn->half_closed && !conn->broken && (conn->eof || !wsi_conn_is_client(conn)))
+        conn->half_closed = wsi_conn_half_close(conn);
+    if (conn->broken || (conn->eof && conn->half_closed)) {
         conn->broken = true;
-        wsi_conn_doom(conn);
+        wsi_conn_schedule_end(conn);
     } else {
         wsi_conn_interest(conn);
     }
 }
 
 static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
-    if (conn->over) {
+    if (conn->closed) {
         wsi_conn_linger(conn, ready);
         return;
     }
-    if (conn->broken || conn->is_doomed)
+    if (conn->broken || conn->is_ending)
         return;
     if (ready & WS_WRITE)
         wsi_conn_writable(conn);
-    if ((ready & WS_READ) && !conn->paused && !conn->filled && !conn->broken && !conn->is_doomed)
+    if ((ready & WS_READ) && !conn->paused && !conn->has_input && !conn->broken && !conn->is_ending)
         wsi_conn_read(conn);
 }
 
 /* Reading may be what lets a write go on, and the other way round, without another word from the
    peer: both are tried. */
-WSI_RARE void wsi_conn_serve_crossed(ws_conn *conn, unsigned ready) {
-    if (wsi_conn_cross(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
+WSI_RARE void wsi_conn_serve_swapped(ws_conn *conn, unsigned ready) {
+    if (wsi_conn_swap(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
         return;
     wsi_conn_serve(conn, WS_READ);
     if (conn->blocked || conn->wants_drain)
         wsi_conn_serve(conn, WS_WRITE);
-    if (conn->crossed & WS_READ)
+    if (conn->swapped & WS_READ)
         wsi_conn_serve(conn, WS_READ);
     wsi_conn_interest(conn);
 }
@@ -10427,7 +10433,7 @@ static ws_conn *wsi_conn_of(wsi_source *source) {
 /* A plain socket; mostly it has bytes to read. */
 static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
-    if (conn->is_doomed || conn->paused || conn->broken || conn->over || conn->filled || ready != WS_READ)
+    if (conn->is_ending || conn->paused || conn->broken || conn->closed || conn->has_input || ready != WS_READ)
         wsi_conn_serve(conn, ready);
     else
         (void)wsi_conn_read_once(loop, conn, true);
@@ -10436,12 +10442,12 @@ static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     (void)loop;
-    if (conn->crossed) {
-        wsi_conn_serve_crossed(conn, ready);
+    if (conn->swapped) {
+        wsi_conn_serve_swapped(conn, ready);
         return;
     }
     wsi_conn_serve(conn, ready);
-    if (conn->crossed)
+    if (conn->swapped)
         wsi_conn_interest(conn);
 }
 
@@ -10540,7 +10546,7 @@ static ws_close_info wsi_conn_closed(const ws_conn *conn) {
 }
 
 /* Says on_close, once; from now on the connection is in no room. */
-static void wsi_conn_say_close(ws_conn *conn) {
+static void wsi_conn_report_close(ws_conn *conn) {
     const ws_handler *handler = conn->handler;
     wsi_conn_endpoint(conn)->leave(conn);
     if (handler && handler->on_close)
@@ -10566,7 +10572,7 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     (void)wsi_conn_poll(conn, WS_NONE);
     if (transport && conn->source.link.session) {
-        if (!conn->shut)
+        if (!conn->half_closed)
             (void)transport->shut(&conn->source.link); /* as far as the socket takes it */
         transport->close(&conn->source.link);
     }
@@ -10581,31 +10587,31 @@ static void wsi_conn_disconnect(ws_conn *conn) {
         wsi_queue_clear(loop, &conn->extra->later);
     wsi_hold_free(conn);
     wsi_context_free(&loop->codecs, &conn->engine.context);
-    conn->blocked = conn->filled = false;
-    conn->crossed = 0;
+    conn->blocked = conn->has_input = false;
+    conn->swapped = 0;
 }
 
-static void wsi_conn_free_texts(ws_conn *conn) {
+static void wsi_conn_free_strings(ws_conn *conn) {
     wsi_memory *memory = &wsi_conn_loop(conn)->memory;
     wsi_memory_free(memory, conn->extra, sizeof *conn->extra);
-    wsi_memory_free(memory, conn->texts, conn->texts ? conn->texts->size : 0);
+    wsi_memory_free(memory, conn->strings, conn->strings ? conn->strings->size : 0);
     conn->extra = NULL;
-    conn->texts = NULL;
+    conn->strings = NULL;
 }
 
 /* Keeps subprotocol and parameters for ws_subprotocol and ws_param; none cost nothing. */
-static bool wsi_conn_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
-    size_t size = sizeof(wsi_texts) + subprotocol.size, i;
+static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
+    size_t size = sizeof(wsi_strings) + subprotocol.size, i;
     char *to;
     if (!subprotocol.size && !count)
         return true;
     for (i = 0; i < count; i++)
         size += values[i].size + 1;
-    conn->texts = (wsi_texts *)wsi_memory_new(&wsi_conn_loop(conn)->memory, size);
-    if (!conn->texts)
+    conn->strings = (wsi_strings *)wsi_memory_new(&wsi_conn_loop(conn)->memory, size);
+    if (!conn->strings)
         return false;
-    conn->texts->size = size;
-    to = conn->texts->text;
+    conn->strings->size = size;
+    to = conn->strings->text;
     if (subprotocol.size)
         memcpy(to, subprotocol.data, subprotocol.size);
     to += subprotocol.size + 1;
@@ -10620,12 +10626,12 @@ static bool wsi_conn_keep_texts(ws_conn *conn, wsi_slice subprotocol, const wsi_
 /* Everything but who it is begins anew, for another attempt of a client. */
 static void wsi_conn_renew(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
-    wsi_conn_free_texts(conn);
-    wsi_conn_takes(conn);
+    wsi_conn_free_strings(conn);
+    wsi_conn_note_progress(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
-    conn->paused = conn->broken = conn->ended = conn->shut = conn->over = false;
+    conn->paused = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
     conn->wants_drain = conn->wants_end = false;
-    conn->mark = 0;
+    conn->acked = 0;
 }
 
 static void wsi_endpoint_link(wsi_endpoint *endpoint) {
@@ -10659,7 +10665,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
 /* The slot is for another connection. */
 static void wsi_conn_free(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
-    wsi_conn_free_texts(conn);
+    wsi_conn_free_strings(conn);
     wsi_conn_unlink(conn);
     loop->timer_count--;
     conn->engine.env = NULL;
@@ -10672,7 +10678,7 @@ static void wsi_conn_free(ws_conn *conn) {
 static void wsi_conn_destroy(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     wsi_conn_disconnect(conn);
-    if (endpoint->gone && endpoint->gone(conn))
+    if (endpoint->disconnected && endpoint->disconnected(conn))
         return;
     wsi_conn_free(conn);
     wsi_endpoint_retire(endpoint);
@@ -10680,21 +10686,21 @@ static void wsi_conn_destroy(ws_conn *conn) {
 
 static void wsi_conn_end(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (!conn->over) {
-        wsi_conn_say_close(conn);
-        conn->over = true;
-        conn->paused = conn->filled = conn->wants_drain = false;
+    if (!conn->closed) {
+        wsi_conn_report_close(conn);
+        conn->closed = true;
+        conn->paused = conn->has_input = conn->wants_drain = false;
         wsi_hold_free(conn);
         wsi_context_free(&loop->codecs, &conn->engine.context);
         conn->engine.deflate = false;
         wsi_conn_flush(conn);
         if (!conn->broken) {
-            (void)wsi_conn_mark(conn);
+            (void)wsi_conn_measure(conn);
             wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
             wsi_conn_linger(conn, WS_NONE);
         }
     }
-    conn->is_doomed = false;
+    conn->is_ending = false;
     if (conn->broken)
         wsi_conn_destroy(conn);
 }
@@ -10735,7 +10741,7 @@ static void wsi_conn_flush_dirty(ws_loop *loop) {
 /* The end of a round: all that is to be sent leaves, all that ended is told and freed; on_close
    may send, so again until nothing is left. */
 static void wsi_conn_settle(ws_loop *loop) {
-    while (loop->dirty_count || loop->gather_owner || loop->doomed || loop->answered) {
+    while (loop->dirty_count || loop->gather_owner || loop->ending || loop->answered) {
         wsi_pending *pending = loop->answered;
         ws_conn *conn;
         wsi_conn_flush_dirty(loop);
@@ -10745,10 +10751,10 @@ static void wsi_conn_settle(ws_loop *loop) {
             wsi_conn_endpoint(pending->conn)->answered(pending->conn);
             continue;
         }
-        conn = loop->doomed;
+        conn = loop->ending;
         if (!conn)
             continue;
-        loop->doomed = conn->next_doomed;
+        loop->ending = conn->next_ending;
         wsi_conn_end(conn);
     }
     wsi_conn_settle_arena(loop);
@@ -10802,7 +10808,7 @@ static void wsi_endpoint_close_all(wsi_endpoint *endpoint) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
         } else if (conn->engine.state < WSI_OPEN) {
             (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
-            wsi_conn_doom(conn);
+            wsi_conn_schedule_end(conn);
         }
     }
 }
@@ -10978,7 +10984,7 @@ WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
 /* A client that is not open: no attempt goes on, and none follows. */
 static bool wsi_conn_cancel(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
-    bool going = conn->engine.state < WSI_OPEN || (endpoint->returns && !endpoint->ending);
+    bool going = conn->engine.state < WSI_OPEN || (endpoint->reconnects && !endpoint->ending);
     endpoint->ending = true;
     if (conn->engine.state < WSI_OPEN)
         wsi_conn_break(conn, WS_ERROR_CLOSED);
@@ -10996,7 +11002,7 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
         return false;
     if (wsi_conn_is_client(conn))
         endpoint->ending = true;
-    (void)wsi_conn_mark(conn);
+    (void)wsi_conn_measure(conn);
     wsi_conn_tick(conn);
     return !endpoint->sent || endpoint->sent(conn, true);
 }
@@ -11008,7 +11014,7 @@ WS_API void ws_drop(ws_conn *conn) {
     WS_ASSERT(wsi_loop_is_ours(endpoint->loop));
     if (wsi_conn_is_client(conn))
         endpoint->ending = true;
-    if (conn->over)
+    if (conn->closed)
         return;
     wsi_conn_break(conn, WS_ERROR_CLOSED);
     if (endpoint->sent)
@@ -11056,12 +11062,12 @@ WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
     if (conn->handler)
         return conn;
     endpoint = wsi_conn_endpoint(conn);
-    return wsi_conn_is_client(conn) && (!conn->over || (endpoint->returns && !endpoint->ending)) ? conn : NULL;
+    return wsi_conn_is_client(conn) && (!conn->closed || (endpoint->reconnects && !endpoint->ending)) ? conn : NULL;
 }
 
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(conn) : NULL; }
 
-WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->texts ? conn->texts->text : ""; }
+WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->strings ? conn->strings->text : ""; }
 
 #ifndef WS_NO_FORWARD
 /* Who the peer is by the word of a proxy, or "". */
@@ -11140,7 +11146,7 @@ typedef struct wsi_member { /* one connection in one room */
     struct wsi_room *room;
     struct wsi_member *next, *previous; /* of the room */
     struct wsi_member *next_room, *previous_room; /* of the connection */
-    wsi_waiting waiting;
+    wsi_droppable droppable;
 } wsi_member;
 
 typedef struct wsi_room {
@@ -11258,8 +11264,8 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
     *(member->previous ? &member->previous->next : &room->members) = member->next;
     if (member->next)
         member->next->previous = member->previous;
-    while (member->waiting.first)
-        wsi_waiting_take(member->waiting.first);
+    while (member->droppable.first)
+        wsi_droppable_pop(member->droppable.first);
     wsi_table_take(&server->memberships, &member->chain);
     wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
     if (--room->count == 0)
@@ -11441,12 +11447,12 @@ static const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn,
 }
 #endif
 
-WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_waiting *waiting) {
+WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;
     if (conn->engine.deflate)
         delivery = wsi_server_packed(loop, conn, broadcast);
     if (!wsi_conn_deliver_quickly(loop, conn, delivery))
-        wsi_conn_deliver(conn, delivery, waiting);
+        wsi_conn_deliver(conn, delivery, droppable);
 }
 
 static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
@@ -11486,7 +11492,7 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
         wsi_member *member;
         for (member = room->members; member; member = member->next)
             if (member->conn != except)
-                wsi_server_deliver(loop, member->conn, &broadcast, &member->waiting);
+                wsi_server_deliver(loop, member->conn, &broadcast, &member->droppable);
     } else {
         ws_conn *conn;
         for (conn = server->endpoint.conns; conn; conn = conn->next)
@@ -12789,13 +12795,13 @@ WS_API ws_message ws_conn_session(const ws_conn *conn) {
     ws_message session = {NULL, 0, WS_TEXT};
     wsi_slice pattern, found;
     const char *text;
-    if (!conn || !conn->texts || !conn->handler || wsi_conn_is_client(conn) || !wsi_server_of(conn)->sessions)
+    if (!conn || !conn->strings || !conn->handler || wsi_conn_is_client(conn) || !wsi_server_of(conn)->sessions)
         return session;
     pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
-    text = conn->texts->text + strlen(conn->texts->text) + 1;
+    text = conn->strings->text + strlen(conn->strings->text) + 1;
     while (wsi_http_until(&pattern, '{', &found))
         text += strlen(text) + 1;
-    if (text >= conn->texts->text + conn->texts->size - sizeof *conn->texts + 1)
+    if (text >= conn->strings->text + conn->strings->size - sizeof *conn->strings + 1)
         return session; /* opened before there were sessions */
     session.size = strlen(text);
     session.data = session.size ? (const uint8_t *)text : NULL;
@@ -12942,12 +12948,12 @@ static void wsi_files_pump(wsi_kept *kept) {
 }
 
 /* The socket takes more. */
-static void wsi_server_go_on(ws_conn *conn) {
+static void wsi_server_writable(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept || kept->request.stage != WSI_SENDING)
         return;
     wsi_files_pump(kept);
-    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_doomed)
+    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
 }
 
@@ -13098,7 +13104,7 @@ static void wsi_server_open(ws_request *request) {
     if (!subprotocol.data)
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
     wsi_request_keep_session(request);
-    if (!wsi_conn_keep_texts(conn, subprotocol, request->values, request->count)
+    if (!wsi_conn_keep_strings(conn, subprotocol, request->values, request->count)
         || (server->forward && !server->endpoint.loop->forward_calls->open(request))) {
         wsi_engine_status(&conn->engine, window, 503);
         return;
@@ -13109,7 +13115,7 @@ static void wsi_server_open(ws_request *request) {
     conn->user = request->user;
     conn->engine.chunks = handler->on_chunk != NULL;
     server->open_count++;
-    wsi_conn_takes(conn);
+    wsi_conn_note_progress(conn);
     wsi_conn_tick(conn);
 }
 
@@ -13399,7 +13405,7 @@ static void wsi_server_answered(ws_conn *conn) {
         wsi_request_conclude(&kept->request);
     if (conn->engine.state == WSI_HEAD)
         wsi_conn_tick(conn); /* the next request has the time of any other */
-    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_doomed)
+    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
     wsi_conn_interest(conn);
 }
@@ -13407,10 +13413,10 @@ static void wsi_server_answered(ws_conn *conn) {
 WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     wsi_slice pattern, found;
     const char *value;
-    if (!conn || !name || !conn->texts || !conn->handler || wsi_conn_is_client(conn))
+    if (!conn || !name || !conn->strings || !conn->handler || wsi_conn_is_client(conn))
         return NULL;
     pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
-    value = conn->texts->text + strlen(conn->texts->text) + 1;
+    value = conn->strings->text + strlen(conn->strings->text) + 1;
     while (wsi_http_until(&pattern, '{', &found)) {
         (void)wsi_route_param(&pattern, &found);
         if (wsi_text_is(found, name))
@@ -13590,7 +13596,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
     endpoint->answered = wsi_server_answered;
-    endpoint->go_on = wsi_server_go_on;
+    endpoint->writable = wsi_server_writable;
     endpoint->stop = wsi_server_stop;
     endpoint->release = wsi_server_release;
     endpoint->fire = wsi_server_fire;
@@ -13884,7 +13890,7 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
     size_t before = held->size, size;
     ptrdiff_t got, whole;
     char peer[64] = "";
-    if (conn->over || conn->is_doomed) {
+    if (conn->closed || conn->is_ending) {
         wsi_conn_ready(loop, source, ready);
         return;
     }
@@ -15024,7 +15030,7 @@ typedef struct wsi_client {
     uint32_t pause;          /* before the next attempt */
     int redirects;
     uint8_t phase;
-    bool blocking, bare;     /* bare: a redirect led elsewhere; what is for one server stays here */
+    bool bare;               /* bare: a redirect led elsewhere; what is for one server stays here */
     bool redirected, hopeless; /* hopeless: another attempt cannot do better */
     bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
     wsi_sentence why;
@@ -15701,14 +15707,14 @@ static void wsi_client_opened(wsi_client *client) {
     const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
     while (subprotocol && !*subprotocol) /* an empty line is none */
         subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
-    if (!wsi_conn_keep_texts(conn, wsi_text_z(subprotocol), NULL, 0)) {
+    if (!wsi_conn_keep_strings(conn, wsi_text_z(subprotocol), NULL, 0)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
     conn->handler = &client->handler;
     conn->engine.chunks = client->handler.on_chunk != NULL;
     client->phase = WSI_PHASE_OPEN;
-    wsi_conn_takes(conn);
+    wsi_conn_note_progress(conn);
     client->opened = client->endpoint.loop->now;
     wsi_conn_tick(conn);
     if (client->handler.on_open)
@@ -15782,7 +15788,7 @@ static uint64_t wsi_client_next_pause(wsi_client *client) {
     return pause - random % (pause / 2 + 1);
 }
 
-static bool wsi_client_gone(ws_conn *conn) {
+static bool wsi_client_disconnected(ws_conn *conn) {
     wsi_client *client = wsi_client_of(conn);
     wsi_endpoint *endpoint = &client->endpoint;
     if (client->redirected && !endpoint->ending) {
@@ -15792,9 +15798,9 @@ static bool wsi_client_gone(ws_conn *conn) {
         wsi_client_hop(client);
         return true;
     }
-    if (client->blocking && !endpoint->freed)
+    if (endpoint->blocking && !endpoint->freed)
         return true;
-    if (endpoint->returns && !endpoint->ending && !client->hopeless) {
+    if (endpoint->reconnects && !endpoint->ending && !client->hopeless) {
         ws_error error = (ws_error)conn->engine.error;
         wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
         wsi_conn_renew(conn);
@@ -15926,7 +15932,7 @@ static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_clien
     endpoint->loop = loop;
     endpoint->handshake = wsi_client_handshake;
     endpoint->leave = wsi_client_leave;
-    endpoint->gone = wsi_client_gone;
+    endpoint->disconnected = wsi_client_disconnected;
     endpoint->stop = wsi_client_stop;
     endpoint->release = wsi_client_release;
     endpoint->fire = wsi_client_fire;
@@ -16002,7 +16008,7 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
     if (!client)
         return NULL;
     client->conn->user = handler->user;
-    client->endpoint.returns = client->config.reconnect_ms > 0;
+    client->endpoint.reconnects = client->config.reconnect_ms > 0;
     wsi_client_launch(client, config);
     return client->conn;
 }
@@ -16036,7 +16042,7 @@ static void wsi_client_round(wsi_client *client, uint32_t milliseconds) {
 static bool wsi_client_next(wsi_client *client, ws_event *event) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
-    while (conn->filled) {
+    while (conn->has_input) {
         while (!conn->broken && wsi_engine_next(&conn->engine, &loop->window, event)) {
             if (event->type != WS_EVENT_MESSAGE)
                 wsi_conn_event(conn, event);
@@ -16044,7 +16050,7 @@ static bool wsi_client_next(wsi_client *client, ws_event *event) {
                 return true;
         }
         wsi_conn_leave_window(loop, conn, false);
-        conn->filled = conn->source.link.pending && !conn->broken && !conn->is_doomed
+        conn->has_input = conn->source.link.pending && !conn->broken && !conn->is_ending
                        && wsi_conn_fill(loop, conn, false);
     }
     wsi_conn_interest(conn);
@@ -16056,7 +16062,7 @@ static bool wsi_client_lives(wsi_client *client) {
     ws_error error = client->endpoint.loop->error;
     if (error)
         (void)wsi_engine_end(&client->conn->engine, error, WS_CLOSE_BROKEN);
-    return !error && !client->conn->over;
+    return !error && !client->conn->closed;
 }
 
 /* Waits for a message. false: the connection has ended, or the time is up and a look behind that found nothing. */
@@ -16066,7 +16072,7 @@ static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t millis
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
     unsigned looks = 0;
     while (wsi_client_lives(client)) {
-        if (conn->filled && wsi_client_next(client, event)) {
+        if (conn->has_input && wsi_client_next(client, event)) {
             wsi_conn_flush(conn);
             return true;
         }
@@ -16074,7 +16080,7 @@ static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t millis
         if (looks && (!loop->found || looks > WSI_LOOKS))
             return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
         looks += now >= end;
-        client->wait(client, conn->is_doomed || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
+        client->wait(client, conn->is_ending || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
     }
     return false;
 }
@@ -16084,7 +16090,7 @@ static bool wsi_client_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
     wsi_conn_flush(conn);
-    while (!closing && conn->blocked && !conn->is_doomed && wsi_client_lives(client))
+    while (!closing && conn->blocked && !conn->is_ending && wsi_client_lives(client))
         client->wait(client, WS_OFF);
     while (closing && wsi_client_lives(client))
         (void)wsi_client_pull(client, &event, WS_OFF);
@@ -16106,7 +16112,7 @@ static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char
         ws_loop_free(loop);
         return NULL;
     }
-    client->blocking = client->endpoint.pulls = true;
+    client->endpoint.blocking = true;
     client->endpoint.sent = wsi_client_sent;
     client->wait = wsi_client_round;
     return client;
@@ -16117,16 +16123,16 @@ static ws_conn *wsi_client_await(wsi_client *client) {
     ws_conn *conn = client->conn;
     ws_event event;
     while (wsi_client_lives(client) && client->phase != WSI_PHASE_OPEN) {
-        if (conn->filled && wsi_client_next(client, &event))
+        if (conn->has_input && wsi_client_next(client, &event))
             break;
-        client->wait(client, conn->is_doomed ? 0 : WS_OFF);
+        client->wait(client, conn->is_ending ? 0 : WS_OFF);
     }
     return conn;
 }
 
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds) {
     ws_event event;
-    if (!conn || !message || !wsi_conn_endpoint(conn)->pulls)
+    if (!conn || !message || !wsi_conn_endpoint(conn)->blocking)
         return conn && wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
     memset(message, 0, sizeof *message);
     if (!wsi_client_pull(wsi_client_of(conn), &event, milliseconds))
@@ -16136,13 +16142,13 @@ WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milli
 }
 
 WS_API bool ws_receive(ws_conn *conn, ws_message *message) {
-    return conn && ws_receive_within(conn, message, wsi_conn_endpoint(conn)->pulls
+    return conn && ws_receive_within(conn, message, wsi_conn_endpoint(conn)->blocking
                                                         ? wsi_client_of(conn)->config.receive_ms : 0);
 }
 
 WS_API void ws_free(ws_conn *conn) {
     wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
-    if (!conn || !endpoint->pulls)
+    if (!conn || !endpoint->blocking)
         return;
     (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
     endpoint->freed = true;

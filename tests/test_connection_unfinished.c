@@ -215,7 +215,7 @@ static void test_way(const way *w) {
         peer_close(others[i]);
     net_settle();
     CHECK_EQ(net.loop->conn_count, 0);
-    CHECK(!net.loop->stalest && !net.loop->freshest);
+    CHECK(!net.loop->oldest_held && !net.loop->newest_held);
     CHECK(net.loop->arriving.used <= 2 * LIMIT); /* the spare decompressor */
     NET_END();
 }
@@ -326,10 +326,10 @@ static void test_chunks_over(void) {
         peer *p = open_way(&kept);
         begin_packed(p);
         net_settle();
-        CHECK(net.loop->stalest != NULL);
+        CHECK(net.loop->oldest_held != NULL);
         send_frame(p, 0x80, NULL, 0, 0);
         net_settle();
-        CHECK(!net.loop->stalest);
+        CHECK(!net.loop->oldest_held);
         spare = i ? spare : net.loop->arriving.used;
     }
     CHECK(net.loop->arriving.used <= spare);
