@@ -1228,6 +1228,18 @@ static bool wsi_buffer_reserve(wsi_memory *memory, wsi_buffer *buffer, size_t mo
 }
 
 #ifndef WS_NO_NET
+
+/* Appends bytes, and a zero that the size does not count. */
+static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void *data, size_t size) {
+    if (!wsi_buffer_reserve(memory, buffer, size + 1))
+        return false;
+    if (size)
+        memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+    buffer->data[buffer->size] = 0;
+    return true;
+}
+
 /* --- tables, by hash --- */
 
 typedef struct wsi_chain { /* what stands in a table: next is in the same bucket */
@@ -1421,6 +1433,15 @@ static wsi_slice wsi_text(const char *data, size_t size) {
 }
 
 static wsi_slice wsi_text_z(const char *text) { return wsi_text(text, text ? strlen(text) : 0); }
+
+#ifndef WS_NO_NET
+/* Writes the text without a zero, and returns where the next one goes. */
+static char *wsi_text_append(char *to, wsi_slice text) {
+    if (text.size)
+        memcpy(to, text.data, text.size);
+    return to + text.size;
+}
+#endif
 
 static char wsi_text_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
@@ -10611,15 +10632,9 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
     if (!conn->strings)
         return false;
     conn->strings->size = size;
-    to = conn->strings->text;
-    if (subprotocol.size)
-        memcpy(to, subprotocol.data, subprotocol.size);
-    to += subprotocol.size + 1;
-    for (i = 0; i < count; i++) {
-        if (values[i].size)
-            memcpy(to, values[i].data, values[i].size);
-        to += values[i].size + 1;
-    }
+    to = wsi_text_append(conn->strings->text, subprotocol) + 1;
+    for (i = 0; i < count; i++)
+        to = wsi_text_append(to, values[i]) + 1;
     return true;
 }
 
@@ -12144,13 +12159,7 @@ static bool wsi_request_fail(ws_request *request) {
 }
 
 static bool wsi_request_put(ws_request *request, wsi_buffer *buffer, const void *data, size_t size) {
-    if (!wsi_buffer_reserve(wsi_server_memory(request->server), buffer, size + 1))
-        return false;
-    if (size)
-        memcpy(buffer->data + buffer->size, data, size);
-    buffer->size += size;
-    buffer->data[buffer->size] = 0;
-    return true;
+    return wsi_buffer_append(wsi_server_memory(request->server), buffer, data, size);
 }
 
 static bool wsi_request_text(ws_request *request, wsi_buffer *buffer, const char *text) {
@@ -15225,14 +15234,9 @@ static bool wsi_client_write_connect(wsi_client *client, wsi_buffer *request) {
                     to->host.data, literal ? "]" : "", (unsigned)to->port, literal ? "[" : "", (int)to->host.size,
                     to->host.data, literal ? "]" : "", (unsigned)to->port);
     request->size = (size_t)size;
-    if (client->proxy.credentials.data
-        && !wsi_client_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
-        return false;
-    if (!wsi_buffer_reserve(memory, request, 2))
-        return false;
-    memcpy(request->data + request->size, "\r\n", 2);
-    request->size += 2;
-    return true;
+    return (!client->proxy.credentials.data
+            || wsi_client_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
+           && wsi_buffer_append(memory, request, "\r\n", 2);
 }
 
 /* Asks the proxy for a tunnel. The request is small and the socket is new: it takes it whole. */
