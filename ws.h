@@ -1031,7 +1031,7 @@ struct wsi_context;
 
 typedef struct wsi_env { /* what the engines of one server (or one client) have in common */
     ws_limits limits;
-    bool (*emit)(struct wsi_engine *engine, const struct wsi_piece *piece);
+    bool (*output)(struct wsi_engine *engine, const struct wsi_piece *piece);
     bool (*random)(void *user, void *data, size_t size);
     void *random_user;
     ws_role role;
@@ -4684,7 +4684,7 @@ static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
    bytes. Frames are parsed and unmasked there and handed out from there. A later fragment's
    payload moves down behind the message so far, so that a fragment costs its payload and nothing
    more. wsi_engine_next is called until it wants more bytes; what the window then still holds,
-   unfinished message first, is what must be kept. Output leaves through env->emit.
+   unfinished message first, is what must be kept. Output leaves through env->output.
 
    A connection's states, and what leads from one to the next:
 
@@ -4750,7 +4750,7 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
         }
         piece.header_size = (uint8_t)(piece.header_size + 4);
     }
-    return e->env->emit(e, &piece);
+    return e->env->output(e, &piece);
 }
 
 static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
@@ -4760,7 +4760,7 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
     piece.size = size;
     piece.masked = false;
     piece.header_size = 0;
-    return size == 0 || e->env->emit(e, &piece);
+    return size == 0 || e->env->output(e, &piece);
 }
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, strlen(text)); }
@@ -5255,7 +5255,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t si
     if (size && !wsi_utf8_valid(payload + 2, size - 2))
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size)) {
-        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* emit said why */
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* output has set the error */
         return WSI_STEP_AGAIN;
     }
     e->state = WSI_CLOSED;
@@ -5276,7 +5276,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     if (frame->opcode == WSI_CLOSE)
         return wsi_engine_peer_close(e, payload, size, event);
     if (frame->opcode == WSI_PING && e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_PONG, true, payload, size)) {
-        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* emit said why */
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* output has set the error */
         return WSI_STEP_AGAIN;
     }
     event->type = frame->opcode == WSI_PING ? WS_EVENT_PING : WS_EVENT_PONG;
@@ -5874,7 +5874,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     memset(engine, 0, sizeof *engine);
     engine->env.limits = given->limits;
     wsi_engine_limits(&engine->env.limits);
-    engine->env.emit = wsi_engine_own_emit;
+    engine->env.output = wsi_engine_own_emit;
     engine->env.random = given->random;
     engine->env.random_user = given->random_user;
     engine->env.role = given->role;
@@ -7107,18 +7107,18 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 #include <time.h>
 #include <unistd.h>
 
-typedef struct wsi_sentence { /* what went wrong, in full */
+typedef struct wsi_reason { /* what went wrong, in full */
     char text[256];
-} wsi_sentence;
+} wsi_reason;
 
-/* Writes the sentence and returns the error. */
+/* Writes the text and returns the error. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-WSI_RARE ws_error wsi_platform_say(wsi_sentence *sentence, ws_error error, const char *format, ...) {
+WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(sentence->text, sizeof sentence->text, format, arguments);
+    (void)vsnprintf(reason->text, sizeof reason->text, format, arguments);
     va_end(arguments);
     return error;
 }
@@ -7580,7 +7580,7 @@ static bool wsi_platform_start_thread(wsi_question *question) {
 }
 
 /* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or -1. */
-static int wsi_platform_look_up_later(const char *host, uint16_t port) {
+static int wsi_platform_start_look_up(const char *host, uint16_t port) {
     wsi_question *question = (wsi_question *)wsi_memory_default(NULL, NULL, 0, sizeof *question);
     int ends[2];
     if (!question || strlen(host) >= sizeof question->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
@@ -7662,14 +7662,14 @@ static size_t wsi_platform_unsent(int descriptor) {
 
 /* A number that changes when the peer takes some: what it has acknowledged in all, or else what is unsent. */
 #if defined(__linux__) && defined(TCP_INFO)
-static uint64_t wsi_platform_taken(int descriptor, size_t unsent) {
+static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
     socklen_t size = sizeof info;
     bool told = getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, &size) == 0 && size == sizeof info;
     return told ? info[15] : unsent;
 }
 #else
-static uint64_t wsi_platform_taken(int descriptor, size_t unsent) {
+static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     (void)descriptor;
     return unsent;
 }
@@ -7734,7 +7734,7 @@ static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t
     return wsi_tcp_sent(sendmsg(link->descriptor, &message, WSI_PLATFORM_SEND_FLAGS));
 }
 
-static void wsi_tcp_shut(const ws_link *link) {
+static void wsi_tcp_shutdown(const ws_link *link) {
     if (link->descriptor >= 0)
         (void)shutdown(link->descriptor, SHUT_WR);
 }
@@ -8298,7 +8298,7 @@ struct ws_loop {
     void *clock_user, *wall_user;
     wsi_hooks hooks;
     ws_error error;
-    wsi_sentence why; /* the error's, or empty */
+    wsi_reason why; /* the error's, or empty */
     pthread_t owner; /* who runs it, while owned */
     bool owned;
     bool busy, stopped, shutting, freeing;
@@ -8356,7 +8356,7 @@ struct ws_loop {
 };
 
 /* The first error stays, with loop->why if that says it. */
-static bool wsi_loop_fail_said(ws_loop *loop, ws_error error) {
+static bool wsi_loop_fail_why(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->error = error;
     return false;
@@ -8365,7 +8365,7 @@ static bool wsi_loop_fail_said(ws_loop *loop, ws_error error) {
 static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->why.text[0] = 0;
-    return wsi_loop_fail_said(loop, error);
+    return wsi_loop_fail_why(loop, error);
 }
 
 /* Whether the calling thread may use the loop: any may while none runs it. */
@@ -8904,8 +8904,8 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
 static void wsi_loop_choose(ws_loop *loop, ws_poller poller, bool keeps) {
     loop->poll.stays = poller == WS_POLLER_SELECT;
     if (poller == WS_POLLER_EPOLL && !wsi_poll_move(&loop->poll))
-        (void)wsi_loop_fail_said(loop, wsi_platform_say(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
-                                                        strerror(errno)));
+        (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
+                                                     strerror(errno)));
     if (poller == WS_POLLER_AUTO && keeps)
         (void)wsi_poll_open(&loop->poll);
 }
@@ -9090,7 +9090,7 @@ struct wsi_endpoint;
 typedef struct wsi_tls_calls { /* all that servers and clients know of section TLS */
     /* Makes a server's TLS, and replaces the one that it has. On an error nothing changes. */
     ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
-                      wsi_sentence *why);
+                      wsi_reason *why);
     /* Makes a client's TLS, once, from the first config that is not the default. now: its context as well. */
     ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
     void (*release)(struct wsi_tls *tls);
@@ -9120,7 +9120,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     struct wsi_endpoint *next, *previous; /* of the loop */
     size_t count, max_count;
     wsi_timer timer;          /* its own: fire */
-    wsi_sentence *why;        /* client: of its newest attempt; else NULL */
+    wsi_reason *why;          /* client: of its newest attempt; else NULL */
     bool ending;              /* no new connections */
     bool freed;               /* ends with its last connection */
     bool reconnects;          /* client: another attempt follows an end */
@@ -9137,7 +9137,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 } wsi_endpoint;
 
 struct ws_conn {
-    wsi_engine engine; /* first: an engine's emit leads here */
+    wsi_engine engine; /* first: an engine's output leads here */
     wsi_source source;
     wsi_timer timer;
     const ws_handler *handler; /* NULL until on_open and after on_close */
@@ -9208,7 +9208,7 @@ WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     bool waits = descriptor >= 0 && (unsent || conn->queue.first);
     uint32_t before = conn->acked, now = 0;
     if (waits || before)
-        now = (uint32_t)(wsi_platform_taken(descriptor, unsent) / WSI_MARKED % (WSI_MARKS - 1)) + 1;
+        now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_MARKED % (WSI_MARKS - 1)) + 1;
     conn->acked = waits ? now & (WSI_MARKS - 1) : 0;
     if (!waits && conn->engine.state == WSI_HEAD)
         return false; /* nothing is owed to it */
@@ -9468,7 +9468,7 @@ static bool wsi_conn_half_close(ws_conn *conn) {
         conn->swapped = (link->wants == WS_READ ? conn->swapped | WS_WRITE : conn->swapped & WS_READ) & 3u;
         return false;
     }
-    wsi_tcp_shut(link);
+    wsi_tcp_shutdown(link);
     return true;
 }
 
@@ -10850,7 +10850,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
         return false;
     endpoint->env.limits = *limits;
     wsi_engine_limits(&endpoint->env.limits);
-    endpoint->env.emit = wsi_conn_emit;
+    endpoint->env.output = wsi_conn_emit;
     endpoint->env.random = wsi_loop_random;
     endpoint->env.random_user = loop;
     endpoint->env.codecs = &loop->codecs;
@@ -11050,7 +11050,7 @@ WS_API ws_error ws_last_error(const ws_conn *conn) {
 }
 
 WS_API const char *ws_last_error_text(const ws_conn *conn) {
-    const wsi_sentence *why = conn ? wsi_conn_endpoint(conn)->why : NULL;
+    const wsi_reason *why = conn ? wsi_conn_endpoint(conn)->why : NULL;
     bool ended = conn && (conn->engine.state == WSI_CLOSED || conn->engine.state < WSI_OPEN);
     return why && ended && why->text[0] ? why->text : ws_error_text(ws_last_error(conn));
 }
@@ -11847,9 +11847,9 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     descriptor = wsi_platform_open_folder(folder);
     if (descriptor < 0)
-        return wsi_loop_fail_said(server->endpoint.loop,
-                                  wsi_platform_say(&server->endpoint.loop->why, WS_ERROR_FILE, "%s: %s", folder,
-                                                   "no folder that can be read"));
+        return wsi_loop_fail_why(server->endpoint.loop,
+                                 wsi_reason_set(&server->endpoint.loop->why, WS_ERROR_FILE, "%s: %s", folder,
+                                                "no folder that can be read"));
     (void)close(descriptor);
     if (wsi_buffer_reserve(memory, &pattern, strlen(prefix) + sizeof "{file:path}")) {
         memcpy(pattern.data, prefix, strlen(prefix));
@@ -13449,7 +13449,7 @@ static void wsi_server_turn_away(const ws_server *server, int descriptor) {
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (!server->endpoint.transport)
         (void)send(descriptor, wsi_server_no_place, sizeof wsi_server_no_place - 1, WSI_PLATFORM_SEND_FLAGS);
-    wsi_tcp_shut(&link);
+    wsi_tcp_shutdown(&link);
     wsi_tcp_close(&link);
 }
 
@@ -13543,12 +13543,12 @@ static bool wsi_server_wants_tls(const ws_tls_config *config) {
            || config->ca_pem || config->crl_file || config->ssl_ctx;
 }
 
-static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, wsi_sentence *why) {
+static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, wsi_reason *why) {
     const wsi_tls_calls *tls = server->endpoint.loop->tls_calls;
     if (tls)
         return tls->serve(&server->endpoint, config, &server->transport, why);
-    return wsi_platform_say(why, WS_ERROR_NO_TLS,
-                            "a certificate is given, but this program was built without TLS (WS_NO_TLS)");
+    return wsi_reason_set(why, WS_ERROR_NO_TLS,
+                          "a certificate is given, but this program was built without TLS (WS_NO_TLS)");
 }
 
 /* A transport of the program's, TLS, or plain TCP. */
@@ -13558,7 +13558,7 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
     if (!config->transport && !wsi_server_wants_tls(&config->tls))
         return WS_OK;
     if (config->transport && !wsi_endpoint_carries(config->transport))
-        return wsi_platform_say(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
+        return wsi_reason_set(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
     if (!wsi_endpoint_reserve_record(endpoint->loop))
         return WS_ERROR_MEMORY;
     if (config->transport)
@@ -13572,14 +13572,14 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
 
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
-    wsi_sentence why;
+    wsi_reason why;
     ws_error error;
     if (!server || !config)
         return false;
     if (server->endpoint.tls)
         error = wsi_server_tls(server, config, &why);
     else
-        error = wsi_platform_say(&why, WS_ERROR_STATE, "the server was not started with a certificate");
+        error = wsi_reason_set(&why, WS_ERROR_STATE, "the server was not started with a certificate");
     if (error && !loop->error)
         loop->why = why;
     return !error;
@@ -13640,16 +13640,16 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
         error = WS_ERROR_DESCRIPTORS;
     }
     if (error && config->unix_path)
-        (void)wsi_platform_say(&loop->why, error, "%s: %s", config->unix_path, why ? why : ws_error_text(error));
+        (void)wsi_reason_set(&loop->why, error, "%s: %s", config->unix_path, why ? why : ws_error_text(error));
     else if (error)
-        (void)wsi_platform_say(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
-                               (unsigned)config->port, ws_error_text(error));
+        (void)wsi_reason_set(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
+                             (unsigned)config->port, ws_error_text(error));
     return error;
 }
 
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_memory *memory = wsi_server_memory(server);
-    wsi_sentence *why = &server->endpoint.loop->why;
+    wsi_reason *why = &server->endpoint.loop->why;
     const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
     ws_error error;
     if (!wsi_memory_keep(memory, &server->origins, config->origins)
@@ -13657,11 +13657,11 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
         || !wsi_memory_keep(memory, &server->unix_path, config->unix_path))
         return WS_ERROR_MEMORY;
     if (!wsi_handshake_list_good(config->origins, true))
-        return wsi_platform_say(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
-                                "https://a.example, http://b.example:8000, or * alone");
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
+                              "https://a.example, http://b.example:8000, or * alone");
     if (!wsi_handshake_list_good(config->hosts, false))
-        return wsi_platform_say(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
-                                "127.0.0.1, [::1]:8000; no *");
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
+                              "127.0.0.1, [::1]:8000; no *");
     error = forward ? forward->start(server, config) : WS_OK;
     if (!error)
         error = wsi_server_secure(server, config);
@@ -13690,7 +13690,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     error = wsi_server_start(server, &config);
     if (!error)
         return server;
-    (void)wsi_loop_fail_said(loop, error);
+    (void)wsi_loop_fail_why(loop, error);
     server->endpoint.freed = true;
     wsi_endpoint_retire(&server->endpoint);
     return NULL;
@@ -13991,9 +13991,9 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
     wsi_memory *memory = wsi_server_memory(server);
     ws_loop *loop = server->endpoint.loop;
     if (!wsi_forward_list(config->proxies) || (config->proxy_protocol && !config->proxies))
-        return wsi_platform_say(&loop->why, WS_ERROR_ARGUMENT,
-                                "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
-                                "proxy_protocol needs it");
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT,
+                              "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
+                              "proxy_protocol needs it");
     if (!config->proxies)
         return WS_OK;
     server->forward = (wsi_forward *)wsi_memory_new(memory, sizeof *server->forward);
@@ -14046,7 +14046,7 @@ typedef struct wsi_tls { /* what the connections of one config share; the user o
     ws_tls_config config;   /* a client's: what it is made of, texts copied; zero but for that */
     uint64_t files;         /* the state of its files when they were read */
     void *context, *method; /* SSL_CTX, BIO_METHOD; NULL: not needed yet */
-    wsi_sentence failure;   /* the newest connection's */
+    wsi_reason failure;     /* the newest connection's */
     ws_error failure_error;
     const ws_link *failed;  /* whose it is */
 } wsi_tls;
@@ -14240,11 +14240,11 @@ static int wsi_tls_no_password(char *text, int size, int writing, void *user) {
 }
 
 /* A file or a text to read PEM from. */
-static BIO *wsi_tls_source(const char *file, const char *pem, wsi_sentence *why) {
+static BIO *wsi_tls_source(const char *file, const char *pem, wsi_reason *why) {
     BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
     if (!bio)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
-                               wsi_tls_reason_text(ERR_peek_error()));
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
+                             wsi_tls_reason_text(ERR_peek_error()));
     return bio;
 }
 
@@ -14279,7 +14279,7 @@ static bool wsi_tls_read_all(void) {
     return all;
 }
 
-static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
+static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
     BIO *bio = wsi_tls_source(file, pem, why);
     X509 *certificate = bio ? wsi_tls_certificate(bio, true) : NULL;
     bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
@@ -14290,26 +14290,26 @@ static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pe
             X509_free(certificate);
     }
     if (bio && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
-                               wsi_tls_reason_text(ERR_peek_error()));
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
+                             wsi_tls_reason_text(ERR_peek_error()));
     else if (good && !wsi_tls_read_all())
-        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
-                                file ? file : "the PEM text") == WS_OK;
+        good = wsi_reason_set(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
+                              file ? file : "the PEM text") == WS_OK;
     BIO_free(bio);
     return good;
 }
 
-static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_sentence *why) {
+static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
     BIO *bio = wsi_tls_source(file, pem, why);
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, wsi_tls_no_password, NULL) : NULL;
     bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
     const char *name = file ? file : "the PEM text";
     if (key && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
-                               wsi_tls_reason_text(ERR_peek_error()));
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
+                             wsi_tls_reason_text(ERR_peek_error()));
     else if (bio && !good)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
-                               name, wsi_tls_reason_text(ERR_peek_error()));
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
+                             name, wsi_tls_reason_text(ERR_peek_error()));
     EVP_PKEY_free(key);
     BIO_free(bio);
     return good;
@@ -14317,7 +14317,7 @@ static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem,
 
 /* Those that cannot be used, for an unknown kind of key, say, leave the others as they are. Each may be the end of a
    chain: who names an intermediate trusts it (RFC 5280 6.1: any certificate may be a trust anchor). */
-static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
+static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
     BIO *bio = wsi_tls_source(config->ca_file, config->ca_pem, why);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     unsigned char *data;
@@ -14335,8 +14335,8 @@ static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *confi
         count++;
     }
     if (bio && (!good || !wsi_tls_read_all() || !count))
-        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable CA certificates",
-                                config->ca_file ? config->ca_file : "the PEM text") == WS_OK;
+        good = wsi_reason_set(why, WS_ERROR_TLS, "%s holds no usable CA certificates",
+                              config->ca_file ? config->ca_file : "the PEM text") == WS_OK;
     BIO_free(bio);
     return good;
 }
@@ -14353,7 +14353,7 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_sentence *why) {
+static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_reason *why) {
     BIO *bio = wsi_tls_source(file, NULL, why);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     X509_CRL *list;
@@ -14366,7 +14366,7 @@ static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_sentence
     }
     if (bio && (!good || !wsi_tls_read_all() || !count
                 || X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) != 1))
-        good = wsi_platform_say(why, WS_ERROR_TLS, "%s holds no usable revocation list", file) == WS_OK;
+        good = wsi_reason_set(why, WS_ERROR_TLS, "%s holds no usable revocation list", file) == WS_OK;
     BIO_free(bio);
     return good;
 }
@@ -14402,13 +14402,13 @@ static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
     return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
 }
 
-static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_sentence *why) {
+static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
     const char *key_file = config->key_file || config->key_pem ? config->key_file : config->cert_file;
     const char *key_pem = config->key_file || config->key_pem ? config->key_pem : config->cert_pem;
     bool authorities = config->ca_file || config->ca_pem;
     int mode = server && !authorities ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
     if ((server || config->key_file || config->key_pem) && !config->cert_file && !config->cert_pem)
-        return wsi_platform_say(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
+        return wsi_reason_set(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
     if ((config->cert_file || config->cert_pem)
         && (!wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
             || !wsi_tls_use_key(context, key_file, key_pem, why)))
@@ -14418,7 +14418,7 @@ static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool ser
     if (config->crl_file && !wsi_tls_use_revoked(context, config->crl_file, why))
         return false;
     if (!server && !authorities && !config->accept_any_certificate && SSL_CTX_set_default_verify_paths(context) != 1)
-        return wsi_platform_say(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
+        return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
     if (server && authorities && !config->client_cert_optional)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(context, mode, wsi_tls_verify);
@@ -14426,19 +14426,19 @@ static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool ser
 }
 
 /* What would be passed over in silence. */
-static bool wsi_tls_sensible(const ws_tls_config *config, bool server, wsi_sentence *why) {
+static bool wsi_tls_sensible(const ws_tls_config *config, bool server, wsi_reason *why) {
     bool authorities = config->ca_file || config->ca_pem;
     bool files = authorities || config->cert_file || config->cert_pem || config->key_file || config->key_pem
                  || config->crl_file;
     if (config->ssl_ctx && files)
-        return wsi_platform_say(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the "
-                                "other") == WS_OK;
+        return wsi_reason_set(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the "
+                              "other") == WS_OK;
     if (server && !authorities && (config->crl_file || config->client_cert_optional) && !config->ssl_ctx)
-        return wsi_platform_say(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
+        return wsi_reason_set(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
     return true;
 }
 
-static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_sentence *why) {
+static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_reason *why) {
     SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
     if (!wsi_tls_sensible(config, server, why))
         return NULL;
@@ -14545,7 +14545,7 @@ static bool wsi_tls_is_alert_on_certificate(int reason) {
 WSI_RARE void wsi_tls_failed(const ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
-    wsi_sentence *say = &tls->failure;
+    wsi_reason *say = &tls->failure;
     long verdict = SSL_get_verify_result(session->ssl);
     bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
     unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the newest is ours */
@@ -14553,24 +14553,24 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     session->failed = true;
     tls->failed = link;
     if (!verified && (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
-                                              session->name);
+        tls->failure_error = wsi_reason_set(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
+                                            session->name);
     else if (!verified)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s%s",
-                                              X509_verify_cert_error_string(verdict),
-                                              wsi_tls_is_unknown_issuer(verdict) ? " (name its CA in tls.ca_file)"
+        tls->failure_error = wsi_reason_set(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s%s",
+                                            X509_verify_cert_error_string(verdict),
+                                            wsi_tls_is_unknown_issuer(verdict) ? " (name its CA in tls.ca_file)"
                                                                                  : "");
     else if (!code)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_CLOSED, "the connection ended within TLS");
+        tls->failure_error = wsi_reason_set(say, WS_ERROR_CLOSED, "the connection ended within TLS");
     else if (wsi_tls_is_alert_on_certificate(reason))
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
-                                              "one: %s", wsi_tls_reason_text(code));
+        tls->failure_error = wsi_reason_set(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
+                                            "one: %s", wsi_tls_reason_text(code));
     else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST
              || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
-                                              wsi_tls_reason_text(code));
+        tls->failure_error = wsi_reason_set(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
+                                            wsi_tls_reason_text(code));
     else
-        tls->failure_error = wsi_platform_say(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text(code));
+        tls->failure_error = wsi_reason_set(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text(code));
     ERR_clear_error();
 }
 
@@ -14640,10 +14640,10 @@ static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
 }
 
 /* Makes the context, unless it is there. tls NULL: there was no memory for it. */
-static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_sentence *why) {
+static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_reason *why) {
     unsigned long code;
     if (!tls)
-        return wsi_platform_say(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
+        return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
     if (tls->context)
         return WS_OK;
     wsi_tls_forget_errors();
@@ -14654,10 +14654,10 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool
     tls->context = tls->method ? wsi_tls_new_context(config, server, why) : NULL;
     code = ERR_peek_error();
     if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
-                               wsi_tls_reason_text(code));
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
+                             wsi_tls_reason_text(code));
     else if (!tls->context && !why->text[0])
-        (void)wsi_platform_say(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
     ERR_clear_error();
     return tls->context ? WS_OK : WS_ERROR_TLS;
 }
@@ -14697,7 +14697,7 @@ static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to)
 }
 
 static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
-                              wsi_sentence *why) {
+                              wsi_reason *why) {
     wsi_tls *tls = wsi_tls_new(&endpoint->loop->memory, NULL);
     ws_error error = wsi_tls_complete(tls, config, true, why);
     wsi_tls_release(error ? tls : endpoint->tls);
@@ -15042,7 +15042,7 @@ typedef struct wsi_client {
     bool bare;               /* bare: a redirect led elsewhere; what is for one server stays here */
     bool redirected, hopeless; /* hopeless: another attempt cannot do better */
     bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
-    wsi_sentence why;
+    wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
 } wsi_client;
 
@@ -15149,8 +15149,8 @@ static void wsi_client_begin(wsi_client *client, int descriptor) {
 /* --- the proxy (RFC 9110 9.3.6) --- */
 
 static void wsi_client_proxy_fail(wsi_client *client, const char *what) {
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_PROXY, "the proxy %.*s %s",
-                                             (int)client->proxy.authority.size, client->proxy.authority.data, what));
+    wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_PROXY, "the proxy %.*s %s",
+                                           (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
 /* 0: it is no answer in HTTP. */
@@ -15299,10 +15299,10 @@ static void wsi_client_connect_next(wsi_client *client, int error) {
         wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
         return;
     }
-    wsi_client_fail(client, wsi_platform_say(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
-                                             "cannot connect to %s%.*s: %s",
-                                             client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
-                                             strerror(error)));
+    wsi_client_fail(client, wsi_reason_set(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
+                                           "cannot connect to %s%.*s: %s",
+                                           client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
+                                           strerror(error)));
 }
 
 static void wsi_client_forget_addresses(wsi_client *client) {
@@ -15346,8 +15346,8 @@ static const wsi_url *wsi_client_next_place(const wsi_client *client) {
 
 static void wsi_client_unresolved(wsi_client *client, const char *why) {
     wsi_slice host = wsi_client_next_place(client)->host;
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
-                                             (int)host.size, host.data, why));
+    wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
+                                           (int)host.size, host.data, why));
 }
 
 static void wsi_client_join_line(wsi_client *client) {
@@ -15384,7 +15384,7 @@ static void wsi_client_look_up(wsi_client *client) {
     client->asked[to->host.size] = 0;
     client->asked_port = to->port;
     lookup->source.link.kind = WSI_KIND_LOOKUP;
-    lookup->source.link.descriptor = wsi_platform_look_up_later(client->asked, (uint16_t)to->port);
+    lookup->source.link.descriptor = wsi_platform_start_look_up(client->asked, (uint16_t)to->port);
     if (lookup->source.link.descriptor >= 0 && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
         lookup->client = client;
         client->lookup = lookup;
@@ -15478,8 +15478,8 @@ static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, b
     if (tls)
         error = tls->dial(&client->endpoint, config, &client->transport, now);
     else if (now)
-        error = wsi_platform_say(&client->why, WS_ERROR_NO_TLS,
-                                 "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
+        error = wsi_reason_set(&client->why, WS_ERROR_NO_TLS,
+                               "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
     if (!error)
         return true;
     client->hopeless = true;
@@ -15537,7 +15537,7 @@ static bool wsi_client_go_to(wsi_client *client, wsi_slice url) {
     problem = wsi_client_read_place(client);
     if (!problem)
         return true;
-    wsi_client_fail(client, wsi_platform_say(&client->why, WS_ERROR_URL, "the URL %s", problem));
+    wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_URL, "the URL %s", problem));
     return false;
 }
 
@@ -15670,11 +15670,11 @@ static ws_error wsi_client_redirect(wsi_client *client) {
     wsi_url from = client->where;
     const char *problem;
     if (!location.data || wsi_client_header(client, "location", location.data))
-        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
-                                client->endpoint.env.status);
+        return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
+                              client->endpoint.env.status);
     if (client->redirects++ >= client->config.max_redirects)
-        return wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
-                                client->config.max_redirects);
+        return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
+                              client->config.max_redirects);
     memset(place, 0, sizeof *place);
     if (!wsi_buffer_reserve(wsi_client_memory(client), place, old.size + location.size + WSI_CLIENT_AUTHORITY)) {
         *place = old;
@@ -15687,7 +15687,7 @@ static ws_error wsi_client_redirect(wsi_client *client) {
     client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
     client->redirected = !problem;
     wsi_buffer_free(wsi_client_memory(client), &old);
-    return problem ? wsi_platform_say(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
+    return problem ? wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
                    : WS_ERROR_REDIRECT;
 }
 
@@ -15700,8 +15700,8 @@ static void wsi_client_refused(wsi_client *client) {
     if (redirect && client->config.max_redirects >= 0)
         error = wsi_client_redirect(client);
     else
-        error = wsi_platform_say(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
-                                 (const char *)client->answer.data);
+        error = wsi_reason_set(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
+                               (const char *)client->answer.data);
     client->conn->engine.error = (uint8_t)error;
     wsi_client_fail(client, error);
 }
@@ -15747,19 +15747,19 @@ static void wsi_client_explain(wsi_client *client) {
     wsi_slice host = client->where.authority;
     ws_error error = (ws_error)client->conn->engine.error;
     const char *problem = client->endpoint.env.problem;
-    wsi_sentence what = client->why;
+    wsi_reason what = client->why;
     if (client->phase != WSI_PHASE_ASKING || !host.data)
         return;
     if (problem)
-        (void)wsi_platform_say(&what, error, "the server's answer %s", problem);
+        (void)wsi_reason_set(&what, error, "the server's answer %s", problem);
     else if (!what.text[0] && error == WS_ERROR_TIMEOUT)
-        (void)wsi_platform_say(&what, error, "the server did not answer in time");
+        (void)wsi_reason_set(&what, error, "the server did not answer in time");
     else if (!what.text[0] && error == WS_ERROR_CLOSED)
-        (void)wsi_platform_say(&what, error, "the server ended the connection instead of answering; ws:// or wss://?");
+        (void)wsi_reason_set(&what, error, "the server ended the connection instead of answering; ws:// or wss://?");
     else if (!what.text[0])
-        (void)wsi_platform_say(&what, error, "%s", ws_error_text(error));
-    (void)wsi_platform_say(&client->why, error, "%.*s: %.180s", host.size > 70 ? 70 : (int)host.size, host.data,
-                           what.text);
+        (void)wsi_reason_set(&what, error, "%s", ws_error_text(error));
+    (void)wsi_reason_set(&client->why, error, "%.*s: %.180s", host.size > 70 ? 70 : (int)host.size, host.data,
+                         what.text);
 }
 
 static void wsi_client_leave(ws_conn *conn) {
@@ -15909,25 +15909,25 @@ static ws_error wsi_client_check(wsi_client *client) {
     const char *problem;
     char *const *line;
     if (!wsi_handshake_offer(client->subprotocols))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT,
-                                "subprotocols are tokens, each once: \"chat, superchat\"");
+        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
+                              "subprotocols are tokens, each once: \"chat, superchat\"");
     if (!wsi_engine_head_safe(client->config.origin, ' '))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
+        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
     for (line = client->headers; *line; line++)
         if (!wsi_handshake_own_header(*line))
-            return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
-                                    "is malformed, or part of the handshake itself",
-                                    (unsigned)(line - client->headers + 1));
+            return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
+                                  "is malformed, or part of the handshake itself",
+                                  (unsigned)(line - client->headers + 1));
     if (client->server_name && !wsi_url_host(wsi_text_z(client->server_name), strchr(client->server_name, ':') != NULL))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "tls.server_name is no host's name");
+        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "tls.server_name is no host's name");
     if (client->config.transport && !wsi_endpoint_carries(&client->transport))
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
+        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
     if (!client->config.proxy)
         return WS_OK;
     problem = wsi_client_read_url(&client->proxy, wsi_text_z(client->config.proxy));
     if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
         problem = "has another scheme than http";
-    return problem ? wsi_platform_say(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
+    return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
 }
 
 /* The client's own functions, and its connection. */
@@ -16421,13 +16421,13 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
 static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
     const ws_loop *loop = server->endpoint.loop;
     if (server->listener.link.descriptor >= 0 || loop->clock != wsi_loop_virtual_clock)
-        return wsi_platform_say(&client->why, WS_ERROR_ARGUMENT,
-                                "ws_test_connect needs a server with .no_port, in a loop with .virtual_clock");
+        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
+                              "ws_test_connect needs a server with .no_port, in a loop with .virtual_clock");
     if (loop->busy || server->endpoint.ending)
-        return wsi_platform_say(&client->why, WS_ERROR_STATE,
-                                "the server's loop is inside a callback, or the server has ended");
+        return wsi_reason_set(&client->why, WS_ERROR_STATE,
+                              "the server's loop is inside a callback, or the server has ended");
     if (!target || target[0] != '/')
-        return wsi_platform_say(&client->why, WS_ERROR_URL, "the target does not begin with '/'");
+        return wsi_reason_set(&client->why, WS_ERROR_URL, "the target does not begin with '/'");
     return wsi_client_check(client);
 }
 
