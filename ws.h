@@ -9088,17 +9088,23 @@ struct wsi_tls;
 struct wsi_endpoint;
 
 typedef struct wsi_tls_calls { /* all that servers and clients know of section TLS */
+    void (*release)(struct wsi_tls *tls);
+    bool (*peer)(const ws_link *link, char *text, size_t size); /* ws_peer_certificate */
+    void *(*session)(const ws_link *link);                      /* ws_tls_session */
+#ifndef WS_NO_SERVER
     /* Makes a server's TLS, and replaces the one that it has. On an error nothing changes. */
     ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
                       wsi_reason *why);
+#endif
+#ifndef WS_NO_CLIENT
     /* Makes a client's TLS, once, from the first config that is not the default. now: its context as well. */
     ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
-    void (*release)(struct wsi_tls *tls);
     void (*end)(ws_loop *loop); /* releases what it keeps for clients */
-    bool (*peer)(const ws_link *link, char *text, size_t size); /* ws_peer_certificate */
-    void *(*session)(const ws_link *link);                      /* ws_tls_session */
     void (*hide_certificate)(const ws_link *link); /* the client's own is not shown on this connection */
+#endif
+#if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+#endif
 } wsi_tls_calls;
 
 typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
@@ -10775,6 +10781,15 @@ static void wsi_conn_settle(ws_loop *loop) {
     wsi_conn_settle_arena(loop);
 }
 
+#ifndef WS_NO_CLIENT
+static void wsi_conn_release_tls(ws_loop *loop) {
+    if (loop->tls)
+        loop->tls_calls->end(loop);
+}
+#else
+static void wsi_conn_release_tls(ws_loop *loop) { (void)loop; }
+#endif
+
 static void wsi_conn_release(ws_loop *loop) {
     size_t i;
     while (loop->endpoints) {
@@ -10786,8 +10801,7 @@ static void wsi_conn_release(ws_loop *loop) {
         loop->free_nodes = node->next;
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
-    if (loop->tls)
-        loop->tls_calls->end(loop);
+    wsi_conn_release_tls(loop);
     wsi_block_release(loop, loop->arena);
     wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
     for (i = 0; i < loop->slab_count; i++)
@@ -14017,8 +14031,8 @@ static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_f
 #ifndef WS_NO_TLS
 /*
 >> TLS ====================================================================================
-   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, PLATFORM, TCP, QUEUE. What
-   servers and clients ask of it hangs on function pointers (wsi_tls_calls). Switch: WS_NO_TLS.
+   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, PLATFORM, TCP, QUEUE. Servers
+   and clients call it through a table (wsi_tls_calls). Switch: WS_NO_TLS.
    A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
 */
 
@@ -14028,73 +14042,33 @@ static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_f
 #endif
 #endif
 #include <openssl/err.h>
+#if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
 #include <openssl/hmac.h>
+#endif
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-enum { WSI_TLS_WARM = 128 }; /* with 33 KB each, see wsi_tls_warm */
+enum { WSI_TLS_RECENT = 128 }; /* with 33 KB each, see wsi_tls_keep_buffers */
 
 struct wsi_tls_session;
 
 typedef struct wsi_tls { /* what the connections of one config share; the user of their transport */
-    struct wsi_tls_session *warm[WSI_TLS_WARM]; /* a ring of those that keep their buffers */
-    unsigned warm_next;
+    struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of those that keep their buffers */
+    unsigned recent_next;
     wsi_memory *memory;
     size_t references;
-    struct wsi_tls *next;   /* a client's: in loop->tls */
-    ws_tls_config config;   /* a client's: what it is made of, texts copied; zero but for that */
-    uint64_t files;         /* the state of its files when they were read */
-    void *context, *method; /* SSL_CTX, BIO_METHOD; NULL: not needed yet */
-    wsi_reason failure;     /* the newest connection's */
+    SSL_CTX *context;      /* NULL: not needed yet */
+    BIO_METHOD *method;
+    wsi_reason failure;  /* of the connection that failed last */
     ws_error failure_error;
-    const ws_link *failed;  /* whose it is */
+    const ws_link *failed; /* that connection */
+#ifndef WS_NO_CLIENT
+    struct wsi_tls *next;  /* in loop->tls */
+    ws_tls_config config;  /* a copy, texts as well; a server's is zero */
+    uint64_t files;        /* the state of its files when they were read */
+#endif
 } wsi_tls;
-
-/* The texts of a config, but for server_name: that is each connection's own. */
-static const size_t wsi_tls_texts[] = {
-    offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
-    offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
-    offsetof(ws_tls_config, ca_pem)};
-enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
-
-static const char **wsi_tls_text(const ws_tls_config *config, size_t i) {
-    return (const char **)(void *)((char *)(uintptr_t)config + wsi_tls_texts[i]);
-}
-
-/* Whether two clients' configs ask for the same. */
-static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
-    bool same = a->client_cert_optional == b->client_cert_optional
-                && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
-    size_t i;
-    for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
-        const char *text = *wsi_tls_text(a, i), *other = *wsi_tls_text(b, i);
-        same = text == other || (text && other && strcmp(text, other) == 0);
-    }
-    return same;
-}
-
-static bool wsi_tls_is_default(const ws_tls_config *config) {
-    ws_tls_config nothing;
-    memset(&nothing, 0, sizeof nothing);
-    return wsi_tls_same(config, &nothing);
-}
-
-static uint64_t wsi_tls_files(const ws_tls_config *config) {
-    uint64_t state = 0;
-    size_t i;
-    for (i = 0; i < WSI_TLS_FILES; i++)
-        if (*wsi_tls_text(config, i))
-            state = wsi_platform_file_state(*wsi_tls_text(config, i), state);
-    return state;
-}
-
-/* For a client: whose config equals, and names no file that has changed since it was read, is served by it. */
-static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
-    return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
-}
-
-static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
 
 typedef struct wsi_tls_session { /* one connection's; the session of its link */
     SSL *ssl;
@@ -14102,10 +14076,10 @@ typedef struct wsi_tls_session { /* one connection's; the session of its link */
     wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
     size_t sent;    /* of it */
     size_t size;    /* of this struct */
-    uint8_t warm;   /* its place in tls->warm, from 1; 0: none */
-    bool failed;    /* nothing may be said any more */
-    bool ended;     /* the socket's stream came to its end, or broke: OpenSSL has no reason to tell */
-    char name[1];   /* whom the certificate must name; empty: nobody */
+    uint8_t recent; /* its place in tls->recent, from 1; 0: none */
+    bool failed;    /* nothing may be sent any more */
+    bool ended;     /* the socket's stream ended or broke, so OpenSSL has no reason for the failure */
+    char name[1];   /* the name that the certificate must have; empty: none */
 } wsi_tls_session;
 
 enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up */
@@ -14114,23 +14088,23 @@ static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_sessio
 
 /* OpenSSL's buffers for records, 33 KB, cost two allocations for each message if an idle connection is to have none.
    So the connections that were busy last keep theirs. A record that is half read keeps its own in any case. */
-static void wsi_tls_cool(wsi_tls_session *session) {
-    if (!session->warm)
+static void wsi_tls_free_buffers(wsi_tls_session *session) {
+    if (!session->recent)
         return;
-    session->tls->warm[session->warm - 1] = NULL;
-    session->warm = 0;
+    session->tls->recent[session->recent - 1] = NULL;
+    session->recent = 0;
     (void)SSL_free_buffers(session->ssl);
 }
 
-static void wsi_tls_warm(wsi_tls_session *session) {
+static void wsi_tls_keep_buffers(wsi_tls_session *session) {
     wsi_tls *tls = session->tls;
-    if (session->warm)
+    if (session->recent)
         return;
-    if (tls->warm[tls->warm_next])
-        wsi_tls_cool(tls->warm[tls->warm_next]);
-    tls->warm[tls->warm_next++] = session;
-    session->warm = (uint8_t)tls->warm_next;
-    tls->warm_next %= WSI_TLS_WARM;
+    if (tls->recent[tls->recent_next])
+        wsi_tls_free_buffers(tls->recent[tls->recent_next]);
+    tls->recent[tls->recent_next++] = session;
+    session->recent = (uint8_t)tls->recent_next;
+    tls->recent_next %= WSI_TLS_RECENT;
 }
 
 /* Errors that the program's own use of OpenSSL left behind must not be taken for ours. */
@@ -14163,7 +14137,7 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
     return got == WS_ENDED ? 0 : -1;
 }
 
-static bool wsi_tls_keep(wsi_tls_session *session, const char *data, size_t size) {
+static bool wsi_tls_queue(wsi_tls_session *session, const char *data, size_t size) {
     wsi_buffer *out = &session->out;
     if (out->size + size > WSI_TLS_UNSENT || !wsi_buffer_reserve(session->tls->memory, out, size))
         return false;
@@ -14172,7 +14146,7 @@ static bool wsi_tls_keep(wsi_tls_session *session, const char *data, size_t size
     return true;
 }
 
-/* Takes everything; what the socket does not take waits. */
+/* Accepts everything: what the socket does not take is queued. */
 static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     ws_link *link = (ws_link *)BIO_get_data(bio);
     ws_span span;
@@ -14184,7 +14158,7 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
         sent = wsi_tcp_write(link, &span, 1);
     if (sent == size)
         return size;
-    if (sent < 0 || !wsi_tls_keep(wsi_tls_of(link), data + sent, (size_t)(size - sent))) {
+    if (sent < 0 || !wsi_tls_queue(wsi_tls_of(link), data + sent, (size_t)(size - sent))) {
         wsi_tls_of(link)->ended = true;
         return -1;
     }
@@ -14192,7 +14166,7 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     return size;
 }
 
-/* Sends what waits. 1: all of it, 0: not yet. */
+/* Sends what is queued. 1: all of it, 0: not yet. */
 static ptrdiff_t wsi_tls_flush(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     ws_span span;
@@ -14239,13 +14213,30 @@ static int wsi_tls_no_password(char *text, int size, int writing, void *user) {
     return -1; /* or OpenSSL would ask on the terminal */
 }
 
-/* A file or a text to read PEM from. */
-static BIO *wsi_tls_source(const char *file, const char *pem, wsi_reason *why) {
+/* The file, or the text in its place. NULL: it cannot be read. */
+static BIO *wsi_tls_open_pem(const char *file, const char *pem, wsi_reason *why) {
     BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
     if (!bio)
         (void)wsi_reason_set(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
                              wsi_tls_reason_text(ERR_peek_error()));
     return bio;
+}
+
+/* Ends reading. fault: what is wrong with the PEM; NULL: nothing, if it could be opened. */
+static bool wsi_tls_close_pem(BIO *bio, const char *file, const char *fault, wsi_reason *why) {
+    if (bio && fault)
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s %s: %s", file ? file : "the PEM text", fault,
+                             wsi_tls_reason_text(ERR_peek_error()));
+    BIO_free(bio);
+    return bio && !fault;
+}
+
+/* Whether reading ended because there was no more, not because something was malformed. */
+static bool wsi_tls_read_all(void) {
+    bool all = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    if (all)
+        ERR_clear_error();
+    return all;
 }
 
 /* The certificate if it can be used; else it is freed. Extensions and key are read now: where memory fails OpenSSL
@@ -14255,11 +14246,6 @@ static X509 *wsi_tls_usable(X509 *certificate) {
         return certificate;
     X509_free(certificate);
     return NULL;
-}
-
-static X509 *wsi_tls_certificate(BIO *bio, bool own) {
-    return wsi_tls_usable(own ? PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)
-                              : PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL));
 }
 
 /* The next certificate of a list, which has one. Tried twice: memory may have failed, and then none must be lost. */
@@ -14272,61 +14258,53 @@ static X509 *wsi_tls_authority(unsigned char *data, long size) {
     return certificate;
 }
 
-/* Whether reading ended because there was no more, not because something was malformed. */
-static bool wsi_tls_read_all(void) {
-    bool all = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-    ERR_clear_error();
-    return all;
-}
-
 static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
-    BIO *bio = wsi_tls_source(file, pem, why);
-    X509 *certificate = bio ? wsi_tls_certificate(bio, true) : NULL;
+    BIO *bio = wsi_tls_open_pem(file, pem, why);
+    X509 *certificate = bio ? wsi_tls_usable(PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)) : NULL;
     bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
     X509_free(certificate);
-    while (good && (certificate = wsi_tls_certificate(bio, false)) != NULL) {
-        good = SSL_CTX_add0_chain_cert(context, certificate) == 1;
-        if (!good)
-            X509_free(certificate);
+    if (!good)
+        return wsi_tls_close_pem(bio, file, "holds no usable certificate", why);
+    while (good && (certificate = wsi_tls_usable(PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL))) != NULL) {
+        good = SSL_CTX_add1_chain_cert(context, certificate) == 1;
+        X509_free(certificate);
     }
-    if (bio && !good)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s holds no usable certificate: %s", file ? file : "the PEM text",
-                             wsi_tls_reason_text(ERR_peek_error()));
-    else if (good && !wsi_tls_read_all())
-        good = wsi_reason_set(why, WS_ERROR_TLS, "%s holds a malformed certificate behind the first",
-                              file ? file : "the PEM text") == WS_OK;
-    BIO_free(bio);
-    return good;
+    good = good && wsi_tls_read_all();
+    return wsi_tls_close_pem(bio, file, good ? NULL : "holds a malformed certificate behind the first", why);
 }
 
 static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
-    BIO *bio = wsi_tls_source(file, pem, why);
+    BIO *bio = wsi_tls_open_pem(file, pem, why);
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, wsi_tls_no_password, NULL) : NULL;
-    bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
-    const char *name = file ? file : "the PEM text";
-    if (key && !good)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "the private key in %s does not belong to the certificate: %s", name,
-                             wsi_tls_reason_text(ERR_peek_error()));
-    else if (bio && !good)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s holds no private key, or one with a password: %s (see key_file)",
-                             name, wsi_tls_reason_text(ERR_peek_error()));
+    const char *fault = "holds no private key, or one with a password (see key_file)";
+    if (key)
+        fault = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1
+                    ? NULL : "holds a private key that does not belong to the certificate";
     EVP_PKEY_free(key);
-    BIO_free(bio);
-    return good;
+    return wsi_tls_close_pem(bio, file, fault, why);
 }
 
-/* Those that cannot be used, for an unknown kind of key, say, leave the others as they are. Each may be the end of a
-   chain: who names an intermediate trusts it (RFC 5280 6.1: any certificate may be a trust anchor). */
+/* The certificate that is shown to the peer. */
+static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
+    bool apart = config->key_file || config->key_pem;
+    if (!config->cert_file && !config->cert_pem)
+        return wsi_reason_set(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
+    return wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
+           && wsi_tls_use_key(context, apart ? config->key_file : config->cert_file,
+                              apart ? config->key_pem : config->cert_pem, why);
+}
+
+/* A certificate that cannot be used, for an unknown kind of key for instance, leaves the others as they are. Each may
+   be the end of a chain, intermediates too (RFC 5280 6.1: any certificate may be a trust anchor). */
 static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
-    BIO *bio = wsi_tls_source(config->ca_file, config->ca_pem, why);
+    BIO *bio = wsi_tls_open_pem(config->ca_file, config->ca_pem, why);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     unsigned char *data;
-    long data_size;
+    long size;
     size_t count = 0;
     bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
-    while (good
-           && PEM_bytes_read_bio(&data, &data_size, NULL, PEM_STRING_X509, bio, wsi_tls_no_password, NULL) == 1) {
-        X509 *certificate = wsi_tls_authority(data, data_size);
+    while (good && PEM_bytes_read_bio(&data, &size, NULL, PEM_STRING_X509, bio, wsi_tls_no_password, NULL) == 1) {
+        X509 *certificate = wsi_tls_authority(data, size);
         if (!certificate)
             continue;
         good = X509_STORE_add_cert(store, certificate) == 1
@@ -14334,11 +14312,8 @@ static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *confi
         X509_free(certificate);
         count++;
     }
-    if (bio && (!good || !wsi_tls_read_all() || !count))
-        good = wsi_reason_set(why, WS_ERROR_TLS, "%s holds no usable CA certificates",
-                              config->ca_file ? config->ca_file : "the PEM text") == WS_OK;
-    BIO_free(bio);
-    return good;
+    good = good && count && wsi_tls_read_all();
+    return wsi_tls_close_pem(bio, config->ca_file, good ? NULL : "holds no usable CA certificates", why);
 }
 
 /* The certificate's own issuer must have a list; those further up need none. Nor need there be a certificate to check
@@ -14354,39 +14329,35 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
 }
 
 static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_reason *why) {
-    BIO *bio = wsi_tls_source(file, NULL, why);
+    BIO *bio = wsi_tls_open_pem(file, NULL, why);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     X509_CRL *list;
     size_t count = 0;
-    bool good = bio != NULL;
+    bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
     while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, wsi_tls_no_password, NULL)) != NULL) {
         good = X509_STORE_add_crl(store, list) == 1;
         X509_CRL_free(list);
         count++;
     }
-    if (bio && (!good || !wsi_tls_read_all() || !count
-                || X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) != 1))
-        good = wsi_reason_set(why, WS_ERROR_TLS, "%s holds no usable revocation list", file) == WS_OK;
-    BIO_free(bio);
-    return good;
+    good = good && count && wsi_tls_read_all();
+    return wsi_tls_close_pem(bio, file, good ? NULL : "holds no usable revocation list", why);
+}
+
+/* What the peer's certificate is verified with, as far as the config says. */
+static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
+    if ((config->ca_file || config->ca_pem) && !wsi_tls_use_authorities(context, config, server, why))
+        return false;
+    return !config->crl_file || wsi_tls_use_revoked(context, config->crl_file, why);
 }
 
 /* --- contexts --- */
 
-static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
-                               unsigned in_size, void *user) {
-    unsigned char *chosen;
-    (void)ssl;
-    (void)user;
-    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
-        != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
-    *out = chosen;
-    return SSL_TLSEXT_ERR_OK;
-}
+typedef struct wsi_tls_role {
+    const SSL_METHOD *(*method)(void);
+    bool (*set_up)(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why);
+} wsi_tls_role;
 
-static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
-    static const unsigned char name[] = "ws.h";
+static bool wsi_tls_set_up(SSL_CTX *context) {
     /* the system's own policy may ask for more; 0: it asks for nothing */
     if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
         && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
@@ -14394,95 +14365,72 @@ static bool wsi_tls_set_up(SSL_CTX *context, bool server) {
     SSL_CTX_set_default_passwd_cb(context, wsi_tls_no_password);
     SSL_CTX_set_read_ahead(context, 1);
     (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
-    if (!server)
-        return SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) == 0;
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
-    return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1;
-}
-
-static bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
-    const char *key_file = config->key_file || config->key_pem ? config->key_file : config->cert_file;
-    const char *key_pem = config->key_file || config->key_pem ? config->key_pem : config->cert_pem;
-    bool authorities = config->ca_file || config->ca_pem;
-    int mode = server && !authorities ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
-    if ((server || config->key_file || config->key_pem) && !config->cert_file && !config->cert_pem)
-        return wsi_reason_set(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
-    if ((config->cert_file || config->cert_pem)
-        && (!wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
-            || !wsi_tls_use_key(context, key_file, key_pem, why)))
-        return false;
-    if (authorities && !wsi_tls_use_authorities(context, config, server, why))
-        return false;
-    if (config->crl_file && !wsi_tls_use_revoked(context, config->crl_file, why))
-        return false;
-    if (!server && !authorities && !config->accept_any_certificate && SSL_CTX_set_default_verify_paths(context) != 1)
-        return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
-    if (server && authorities && !config->client_cert_optional)
-        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(context, mode, wsi_tls_verify);
     return true;
 }
 
-/* What would be passed over in silence. */
-static bool wsi_tls_sensible(const ws_tls_config *config, bool server, wsi_reason *why) {
-    bool authorities = config->ca_file || config->ca_pem;
-    bool files = authorities || config->cert_file || config->cert_pem || config->key_file || config->key_pem
-                 || config->crl_file;
-    if (config->ssl_ctx && files)
-        return wsi_reason_set(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the "
-                              "other") == WS_OK;
-    if (server && !authorities && (config->crl_file || config->client_cert_optional) && !config->ssl_ctx)
-        return wsi_reason_set(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
-    return true;
-}
-
-static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, bool server, wsi_reason *why) {
+static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, const wsi_tls_role *role, wsi_reason *why) {
     SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
-    if (!wsi_tls_sensible(config, server, why))
+    if (context && (config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
+                    || config->ca_pem || config->crl_file)) {
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the other");
         return NULL;
+    }
     if (context)
         return SSL_CTX_up_ref(context) == 1 ? context : NULL;
-    context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-    if (context && wsi_tls_set_up(context, server) && wsi_tls_fill(context, config, server, why))
+    context = SSL_CTX_new(role->method());
+    if (context && wsi_tls_set_up(context) && role->set_up(context, config, why))
         return context;
     SSL_CTX_free(context);
     return NULL;
 }
 
-/* --- the transport --- */
-
-/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
-static bool wsi_tls_expect(const wsi_tls_session *session) {
-    SSL *ssl = session->ssl;
-    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    bool any = session->tls->config.accept_any_certificate;
-    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
-    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
-                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
-        return true;
+/* Makes the context, unless it is there. tls NULL: there was no memory for it. */
+static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, const wsi_tls_role *role,
+                                 wsi_reason *why) {
+    unsigned long code;
+    if (!tls)
+        return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
+    if (tls->context)
+        return WS_OK;
+    wsi_tls_forget_errors();
+    why->text[0] = 0;
+    if (!tls->method)
+        tls->method = wsi_tls_new_method();
+    tls->context = tls->method ? wsi_tls_new_context(config, role, why) : NULL;
+    code = ERR_peek_error();
+    if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
+                             wsi_tls_reason_text(code));
+    else if (!tls->context && !why->text[0])
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
     ERR_clear_error();
-    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
-           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
+    return tls->context ? WS_OK : WS_ERROR_TLS;
+}
+
+/* With one reference. NULL: no memory. */
+static wsi_tls *wsi_tls_new(wsi_memory *memory) {
+    wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
+    if (!tls)
+        return NULL;
+    tls->memory = memory;
+    tls->references = 1;
+    return tls;
 }
 
 static void wsi_tls_release(wsi_tls *tls) {
-    size_t i;
     if (!tls || --tls->references)
         return;
-    for (i = 0; i < WSI_TLS_TEXTS; i++)
-        wsi_memory_free_text(tls->memory, (char *)(uintptr_t)*wsi_tls_text(&tls->config, i));
-    SSL_CTX_free((SSL_CTX *)tls->context);
-    BIO_meth_free((BIO_METHOD *)tls->method);
+    SSL_CTX_free(tls->context);
+    BIO_meth_free(tls->method);
     wsi_memory_free(tls->memory, tls, sizeof *tls);
 }
+
+/* --- the transport --- */
 
 static void wsi_tls_close(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
-    wsi_tls_cool(session);
+    wsi_tls_free_buffers(session);
     SSL_free(session->ssl);
     wsi_buffer_free(tls->memory, &session->out);
     wsi_memory_free(tls->memory, session, session->size);
@@ -14491,39 +14439,33 @@ static void wsi_tls_close(ws_link *link) {
     wsi_tls_release(tls);
 }
 
-static bool wsi_tls_start(ws_link *link, bool client) {
+static bool wsi_tls_start(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
-    SSL *ssl = session->ssl = SSL_new((SSL_CTX *)session->tls->context);
-    BIO *bio = ssl ? BIO_new((BIO_METHOD *)session->tls->method) : NULL;
+    SSL *ssl = session->ssl = SSL_new(session->tls->context);
+    BIO *bio = ssl ? BIO_new(session->tls->method) : NULL;
     if (!bio)
         return false;
     BIO_set_data(bio, link);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (client)
-        SSL_set_connect_state(ssl);
-    else
-        SSL_set_accept_state(ssl);
-    return !client || wsi_tls_expect(session);
+    return true;
 }
 
-static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
-    wsi_tls *tls = (wsi_tls *)user;
-    size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
+static bool wsi_tls_open(ws_link *link, const char *host, wsi_tls *tls) {
+    size_t length = strlen(host), size = sizeof(wsi_tls_session) + length;
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
     if (!session)
         return false;
     wsi_tls_forget_errors();
     if (length > 1 && host[length - 1] == '.')
         length--;
-    if (length)
-        memcpy(session->name, host, length);
+    memcpy(session->name, host, length);
     session->tls = tls;
     session->size = size;
     tls->references++;
     link->session = session;
-    if (wsi_tls_start(link, host != NULL))
+    if (wsi_tls_start(link))
         return true;
     ERR_clear_error();
     wsi_tls_close(link);
@@ -14541,36 +14483,37 @@ static bool wsi_tls_is_alert_on_certificate(int reason) {
     return (alert >= 42 && alert <= 48) || alert == 116;
 }
 
+static const char *wsi_tls_fault(int reason) {
+    if (wsi_tls_is_alert_on_certificate(reason))
+        return "the peer does not accept our certificate, or wants one: ";
+    if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
+        return "the peer does not speak TLS on this port: ";
+    return "TLS failed: ";
+}
+
 /* Keeps why a connection failed, before OpenSSL forgets it. */
 WSI_RARE void wsi_tls_failed(const ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
-    wsi_reason *say = &tls->failure;
     long verdict = SSL_get_verify_result(session->ssl);
-    bool verified = SSL_get_verify_mode(session->ssl) == SSL_VERIFY_NONE || verdict == X509_V_OK;
+    bool name = verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
     unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the newest is ours */
-    int reason = ERR_GET_REASON(code);
-    session->failed = true;
+    const char *text = "the connection ended within TLS", *detail = "";
+    ws_error error = WS_ERROR_CLOSED;
+    if (SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
+        error = WS_ERROR_CERTIFICATE;
+        text = name ? "the certificate is not for " : "the certificate is not to be trusted: ";
+        detail = name ? session->name : X509_verify_cert_error_string(verdict);
+    } else if (code) {
+        error = WS_ERROR_TLS;
+        text = wsi_tls_fault(ERR_GET_REASON(code));
+        detail = wsi_tls_reason_text(code);
+    }
+    tls->failure_error = wsi_reason_set(&tls->failure, error, "%s%.180s%s", text, detail,
+                                        error == WS_ERROR_CERTIFICATE && wsi_tls_is_unknown_issuer(verdict)
+                                            ? " (name its CA in tls.ca_file)" : "");
     tls->failed = link;
-    if (!verified && (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH))
-        tls->failure_error = wsi_reason_set(say, WS_ERROR_CERTIFICATE, "the certificate is not for %.180s",
-                                            session->name);
-    else if (!verified)
-        tls->failure_error = wsi_reason_set(say, WS_ERROR_CERTIFICATE, "the certificate is not to be trusted: %s%s",
-                                            X509_verify_cert_error_string(verdict),
-                                            wsi_tls_is_unknown_issuer(verdict) ? " (name its CA in tls.ca_file)"
-                                                                                 : "");
-    else if (!code)
-        tls->failure_error = wsi_reason_set(say, WS_ERROR_CLOSED, "the connection ended within TLS");
-    else if (wsi_tls_is_alert_on_certificate(reason))
-        tls->failure_error = wsi_reason_set(say, WS_ERROR_TLS, "the peer does not accept our certificate, or wants "
-                                            "one: %s", wsi_tls_reason_text(code));
-    else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST
-             || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
-        tls->failure_error = wsi_reason_set(say, WS_ERROR_TLS, "the peer does not speak TLS on this port: %s",
-                                            wsi_tls_reason_text(code));
-    else
-        tls->failure_error = wsi_reason_set(say, WS_ERROR_TLS, "TLS failed: %s", wsi_tls_reason_text(code));
+    session->failed = true;
     ERR_clear_error();
 }
 
@@ -14592,7 +14535,7 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     size_t total = 0, got;
     ptrdiff_t result = 0;
-    wsi_tls_warm(wsi_tls_of(link));
+    wsi_tls_keep_buffers(wsi_tls_of(link));
     while (total < size) {
         if (SSL_read_ex(ssl, (uint8_t *)data + total, size - total, &got) != 1) {
             result = wsi_tls_result(link);
@@ -14615,7 +14558,7 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
     link->budget = 1;
-    wsi_tls_warm(wsi_tls_of(link));
+    wsi_tls_keep_buffers(wsi_tls_of(link));
     return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
 
@@ -14637,126 +14580,6 @@ static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
         return WS_OK;
     (void)snprintf(text, size, "%s", tls->failure.text);
     return tls->failure_error;
-}
-
-/* Makes the context, unless it is there. tls NULL: there was no memory for it. */
-static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, bool server, wsi_reason *why) {
-    unsigned long code;
-    if (!tls)
-        return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
-    if (tls->context)
-        return WS_OK;
-    wsi_tls_forget_errors();
-    why->text[0] = 0;
-    tls->files = wsi_tls_files(config);
-    if (!tls->method)
-        tls->method = wsi_tls_new_method();
-    tls->context = tls->method ? wsi_tls_new_context(config, server, why) : NULL;
-    code = ERR_peek_error();
-    if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
-                             wsi_tls_reason_text(code));
-    else if (!tls->context && !why->text[0])
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
-    ERR_clear_error();
-    return tls->context ? WS_OK : WS_ERROR_TLS;
-}
-
-/* With one reference, and a copy of the config if it is a client's: its context is made when it is needed. NULL: no
-   memory. */
-static wsi_tls *wsi_tls_new(wsi_memory *memory, const ws_tls_config *config) {
-    wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
-    bool good = tls != NULL;
-    size_t i;
-    if (!tls)
-        return NULL;
-    tls->memory = memory;
-    tls->references = 1;
-    if (config) {
-        tls->config.client_cert_optional = config->client_cert_optional;
-        tls->config.accept_any_certificate = config->accept_any_certificate;
-        tls->config.ssl_ctx = config->ssl_ctx;
-    }
-    for (i = 0; config && i < WSI_TLS_TEXTS; i++) {
-        const char *text = *wsi_tls_text(config, i), **copy = wsi_tls_text(&tls->config, i);
-        *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
-        good = good && (*copy || !text);
-    }
-    if (good)
-        return tls;
-    wsi_tls_release(tls);
-    return NULL;
-}
-
-/* The endpoint's connections go through it from now on; those that it has keep what they began with. */
-static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
-    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close,
-                              wsi_tls_reason, tls};
-    endpoint->tls = tls;
-    *to = transport;
-}
-
-static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
-                              wsi_reason *why) {
-    wsi_tls *tls = wsi_tls_new(&endpoint->loop->memory, NULL);
-    ws_error error = wsi_tls_complete(tls, config, true, why);
-    wsi_tls_release(error ? tls : endpoint->tls);
-    if (!error)
-        wsi_tls_give(endpoint, tls, transport);
-    return error;
-}
-
-enum { WSI_TLS_SPARE = 4 }; /* with the system's roots about 1 MB each */
-
-/* For a client: equal configs share one, so that the system's roots are read once. The loop keeps the newest few
-   that nobody uses. NULL: no memory. */
-static wsi_tls *wsi_tls_client(ws_loop *loop, const ws_tls_config *config) {
-    wsi_tls **place = &loop->tls, *tls;
-    unsigned spare = 0;
-    while (*place && !wsi_tls_serves(*place, config))
-        place = &(*place)->next;
-    tls = *place;
-    if (tls)
-        *place = tls->next;
-    else
-        tls = wsi_tls_new(&loop->memory, config);
-    if (!tls)
-        return NULL;
-    tls->next = loop->tls;
-    loop->tls = tls;
-    tls->references++;
-    for (place = &tls->next; *place;) {
-        wsi_tls *old = *place;
-        if (old->references > 1 || ++spare <= WSI_TLS_SPARE) {
-            place = &old->next;
-            continue;
-        }
-        *place = old->next;
-        wsi_tls_release(old);
-    }
-    return tls;
-}
-
-static void wsi_tls_end(ws_loop *loop) {
-    while (loop->tls) {
-        wsi_tls *tls = loop->tls;
-        loop->tls = tls->next;
-        wsi_tls_release(tls);
-    }
-}
-
-static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now) {
-    wsi_tls *tls = endpoint->tls;
-    ws_error error = WS_OK;
-    if (!now && wsi_tls_is_default(config))
-        return WS_OK;
-    if (!tls)
-        endpoint->tls = tls = wsi_tls_client(endpoint->loop, config);
-    if (now || !tls)
-        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, false, endpoint->why);
-    if (!error)
-        wsi_tls_give(endpoint, tls, transport);
-    return error;
 }
 
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L
@@ -14786,6 +14609,70 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
     return length > 0 && (size_t)length < size;
 }
 
+static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
+
+/* The endpoint's connections use it from now on; those that are open keep what they began with. */
+static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, bool (*open)(ws_link *, const char *, void *),
+                         ws_transport *to) {
+    ws_transport transport = {open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close, wsi_tls_reason, tls};
+    endpoint->tls = tls;
+    *to = transport;
+}
+
+static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
+
+#ifndef WS_NO_SERVER
+/* --- a server's half --- */
+
+static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
+                               unsigned in_size, void *user) {
+    unsigned char *chosen;
+    (void)ssl;
+    (void)user;
+    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
+        != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static bool wsi_tls_set_up_server(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
+    static const unsigned char name[] = "ws.h";
+    bool authorities = config->ca_file || config->ca_pem;
+    int mode = authorities ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
+    if (!authorities && (config->crl_file || config->client_cert_optional))
+        return wsi_reason_set(why, WS_ERROR_TLS, "crl_file and client_cert_optional need ca_file or ca_pem") == WS_OK;
+    if (authorities && !config->client_cert_optional)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(context, mode, wsi_tls_verify);
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
+    return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1 && wsi_tls_use_own(context, config, why)
+           && wsi_tls_use_trusted(context, config, true, why);
+}
+
+static bool wsi_tls_accept(ws_link *link, const char *host, void *user) {
+    (void)host;
+    if (!wsi_tls_open(link, "", (wsi_tls *)user))
+        return false;
+    SSL_set_accept_state(wsi_tls_of(link)->ssl);
+    return true;
+}
+
+static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
+                              wsi_reason *why) {
+    static const wsi_tls_role role = {TLS_server_method, wsi_tls_set_up_server};
+    wsi_tls *tls = wsi_tls_new(&endpoint->loop->memory);
+    ws_error error = wsi_tls_complete(tls, config, &role, why);
+    wsi_tls_release(error ? tls : endpoint->tls);
+    if (!error)
+        wsi_tls_give(endpoint, tls, wsi_tls_accept, transport);
+    return error;
+}
+#endif /* WS_NO_SERVER */
+
+#if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
 /* HMAC-SHA256 (RFC 2104), for sessions. */
 static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
     unsigned written = 0;
@@ -14793,17 +14680,190 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
     return key_size <= INT_MAX && HMAC(EVP_sha256(), key, (int)key_size, (const uint8_t *)data, size, mac, &written)
            && written == 32;
 }
+#endif
 
-static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
+#ifndef WS_NO_CLIENT
+/* --- a client's half --- */
+
+/* The texts of a config except server_name, which belongs to one connection. */
+static const size_t wsi_tls_texts[] = {
+    offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
+    offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
+    offsetof(ws_tls_config, ca_pem)};
+enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
+
+static const char **wsi_tls_text(const ws_tls_config *config, size_t i) {
+    return (const char **)(void *)((char *)(uintptr_t)config + wsi_tls_texts[i]);
+}
+
+/* Whether two configs ask for the same. */
+static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
+    bool same = a->client_cert_optional == b->client_cert_optional
+                && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
+    size_t i;
+    for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
+        const char *text = *wsi_tls_text(a, i), *other = *wsi_tls_text(b, i);
+        same = text == other || (text && other && strcmp(text, other) == 0);
+    }
+    return same;
+}
+
+static uint64_t wsi_tls_files(const ws_tls_config *config) {
+    uint64_t state = 0;
+    size_t i;
+    for (i = 0; i < WSI_TLS_FILES; i++)
+        if (*wsi_tls_text(config, i))
+            state = wsi_platform_file_state(*wsi_tls_text(config, i), state);
+    return state;
+}
+
+/* Whether its config equals this one, and none of the files has changed since they were read. */
+static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
+    return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
+}
+
+static bool wsi_tls_set_up_client(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
+    bool own = config->cert_file || config->cert_pem || config->key_file || config->key_pem;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, wsi_tls_verify);
+    if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) != 0
+        || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, false, why))
+        return false;
+    if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate
+        && SSL_CTX_set_default_verify_paths(context) != 1)
+        return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
+    return true;
+}
+
+/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
+static bool wsi_tls_expect(const wsi_tls_session *session) {
+    SSL *ssl = session->ssl;
+    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+    bool any = session->tls->config.accept_any_certificate;
+    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
+        return true;
+    ERR_clear_error();
+    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
+           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
+}
+
+static bool wsi_tls_connect(ws_link *link, const char *host, void *user) {
+    if (!wsi_tls_open(link, host, (wsi_tls *)user))
+        return false;
+    SSL_set_connect_state(wsi_tls_of(link)->ssl);
+    if (wsi_tls_expect(wsi_tls_of(link)))
+        return true;
+    ERR_clear_error();
+    wsi_tls_close(link);
+    return false;
+}
+
+/* Takes it out of the loop's list. Its config is not needed any more, but for accept_any_certificate. */
+static void wsi_tls_unlist(wsi_tls **place) {
+    wsi_tls *tls = *place;
+    size_t i;
+    *place = tls->next;
+    for (i = 0; i < WSI_TLS_TEXTS; i++)
+        wsi_memory_free_text(tls->memory, (char *)(uintptr_t)*wsi_tls_text(&tls->config, i));
+    wsi_tls_release(tls);
+}
+
+/* Puts one with a copy of the config first in the loop's list, which has the only reference. NULL: no memory. */
+static wsi_tls *wsi_tls_list(ws_loop *loop, const ws_tls_config *config) {
+    wsi_tls *tls = wsi_tls_new(&loop->memory);
+    bool good = true;
+    size_t i;
+    if (!tls)
+        return NULL;
+    tls->config = *config;
+    tls->config.server_name = NULL;
+    for (i = 0; i < WSI_TLS_TEXTS; i++) {
+        char *copy;
+        good = wsi_memory_keep(&loop->memory, &copy, *wsi_tls_text(config, i)) && good;
+        *wsi_tls_text(&tls->config, i) = copy;
+    }
+    tls->next = loop->tls;
+    loop->tls = tls;
+    if (good)
+        return tls;
+    wsi_tls_unlist(&loop->tls);
+    return NULL;
+}
+
+enum { WSI_TLS_UNUSED = 4 }; /* with the system's roots about 1 MB each */
+
+/* Clients with equal configs share one, so that the system's roots are read once. The loop keeps the newest few that
+   nobody uses. NULL: no memory. */
+static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
+    wsi_tls **place = &loop->tls, *tls;
+    unsigned unused = 0;
+    while (*place && !wsi_tls_serves(*place, config))
+        place = &(*place)->next;
+    tls = *place;
+    if (tls) {
+        *place = tls->next;
+        tls->next = loop->tls;
+        loop->tls = tls;
+    } else {
+        tls = wsi_tls_list(loop, config);
+    }
+    if (!tls)
+        return NULL;
+    tls->references++;
+    for (place = &tls->next; *place;) {
+        if ((*place)->references == 1 && ++unused > WSI_TLS_UNUSED)
+            wsi_tls_unlist(place);
+        else
+            place = &(*place)->next;
+    }
+    return tls;
+}
+
+static void wsi_tls_end(ws_loop *loop) {
+    while (loop->tls)
+        wsi_tls_unlist(&loop->tls);
+}
+
+static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now) {
+    static const wsi_tls_role role = {TLS_client_method, wsi_tls_set_up_client};
+    ws_tls_config nothing;
+    wsi_tls *tls = endpoint->tls;
+    ws_error error = WS_OK;
+    memset(&nothing, 0, sizeof nothing);
+    if (!now && wsi_tls_same(config, &nothing))
+        return WS_OK;
+    if (!tls)
+        endpoint->tls = tls = wsi_tls_share(endpoint->loop, config);
+    if (now && tls && !tls->context)
+        tls->files = wsi_tls_files(&tls->config);
+    if (now || !tls)
+        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, &role, endpoint->why);
+    if (!error)
+        wsi_tls_give(endpoint, tls, wsi_tls_connect, transport);
+    return error;
+}
 
 static void wsi_tls_hide_certificate(const ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     SSL_certs_clear(ssl);
     SSL_set_cert_cb(ssl, NULL, NULL); /* nor one that the program's ssl_ctx would choose now */
 }
+#endif /* WS_NO_CLIENT */
 
-static const wsi_tls_calls wsi_tls_functions = {wsi_tls_serve, wsi_tls_dial, wsi_tls_release, wsi_tls_end, wsi_tls_peer,
-                                                wsi_tls_session_of, wsi_tls_hide_certificate, wsi_tls_hmac};
+static const wsi_tls_calls wsi_tls_functions = {
+    wsi_tls_release, wsi_tls_peer, wsi_tls_session_of,
+#ifndef WS_NO_SERVER
+    wsi_tls_serve,
+#endif
+#ifndef WS_NO_CLIENT
+    wsi_tls_dial, wsi_tls_end, wsi_tls_hide_certificate,
+#endif
+#if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
+    wsi_tls_hmac,
+#endif
+};
 
 #endif /* WS_NO_TLS */
 
