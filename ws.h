@@ -656,10 +656,14 @@ typedef struct ws_engine_config {
     bool (*random)(void *user, void *data, size_t size); /* needed by a client: mask keys */
     void *random_user;
     ws_limits limits;
+    const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
+#ifndef WS_NO_SERVER
+    const char *origins;      /* a server's: as in ws_server_config; kept */
+#endif
+#ifndef WS_NO_CLIENT
     const char *host, *path;  /* a client's request: Host, and target ("/" when NULL) */
     const char *const *headers; /* and lines of its own, NULL at the end: {"Cookie: a=b", NULL} */
-    const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
-    const char *origins;      /* a server's: as in ws_server_config; kept */
+#endif
     const ws_deflate_config *deflate; /* kept; NULL, .on false or memory of your own: no compression */
 } ws_engine_config;
 
@@ -701,9 +705,11 @@ WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
 /* Why the newest call failed, or, once closed, why the connection did. */
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
+#ifndef WS_NO_SERVER
 WS_API bool ws_engine_accept(ws_engine *engine); /* the pending request (RFC 6455 4.2.2) */
 /* Answers the pending request over HTTP; content_type and body may be NULL. */
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body);
+#endif
 /* As ws_send, ws_send_part, ws_ping, ws_close; BUFFERED too when fixed memory has no room now. */
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message);
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last);
@@ -1025,27 +1031,34 @@ typedef struct wsi_agreed { /* of permessage-deflate; in: what comes, out: what 
 } wsi_agreed;
 
 struct wsi_engine;
+struct wsi_window;
 struct wsi_piece;
 struct wsi_codecs;
 struct wsi_context;
 
+typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
+
 typedef struct wsi_env { /* what the engines of one server (or one client) have in common */
     ws_limits limits;
     bool (*output)(struct wsi_engine *engine, const struct wsi_piece *piece);
+    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* before it is open */
     bool (*random)(void *user, void *data, size_t size);
     void *random_user;
     ws_role role;
-    wsi_request request;      /* server: the one that is being answered */
     const char *subprotocols; /* ours, in order of preference */
-    const char *origins;
-    const char *(*date)(struct wsi_env *env); /* server: the line "Date: ..." of now, or ""; NULL: there is no clock */
     struct wsi_codecs *codecs;        /* of the loop; NULL: no compression */
     const ws_deflate_config *deflate; /* client: what it offers; NULL: nothing */
-    wsi_agreed agreed;                /* client: what the answer says to that */
-    const char *problem;      /* client: what is wrong with the answer; NULL: nothing */
-    int status;               /* client: of the answer */
-    size_t interim;           /* client: bytes of heads before it */
-    char accept[28];          /* client: the Sec-WebSocket-Accept that must come */
+#ifndef WS_NO_SERVER
+    wsi_request request; /* the one that is being answered */
+    const char *origins;
+    const char *(*date)(struct wsi_env *env); /* the line "Date: ..." of now, or ""; NULL: there is no clock */
+#endif
+#ifndef WS_NO_CLIENT
+    const char *problem; /* what is wrong with the answer; NULL: nothing */
+    int status;          /* of the answer */
+    size_t interim;      /* bytes of heads before it */
+    char accept[28];     /* the Sec-WebSocket-Accept that must come */
+#endif
 } wsi_env;
 
 typedef struct wsi_engine {
@@ -1544,6 +1557,7 @@ static size_t wsi_text_decimal(char *out, uint64_t number) {
     return sizeof digits - at;
 }
 
+#ifndef WS_NO_NET
 static int wsi_text_hex(char c) {
     if (wsi_text_digit(c))
         return c - '0';
@@ -1551,7 +1565,6 @@ static int wsi_text_hex(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-#ifndef WS_NO_NET
 /* Percent-decodes into out, which has room for text.size bytes, and returns the size; -1 when an
    escape is malformed, or a byte is zero, escaped or not. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
@@ -3244,18 +3257,6 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
     return line;
 }
 
-/* A user agent reads a field that is folded over lines as one line: each fold becomes spaces (RFC 9112 5.2). Behind the
-   status line there is nothing yet to be folded (2.2): such a head stays malformed. */
-static void wsi_http_unfold(uint8_t *head, size_t size) {
-    size_t i = 0;
-    while (head[i] != '\n')
-        i++;
-    for (i++; i + 2 < size; i++)
-        if (head[i] == '\r')
-            for (; head[i + 2] == ' ' || head[i + 2] == '\t'; i++)
-                head[i] = head[i + 1] = head[i + 2] = ' ';
-}
-
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
 /* Takes one field line off (RFC 9112 5): no folding, no space before the colon. */
@@ -3283,6 +3284,53 @@ static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     rest->size -= before->size + 1;
     return true;
 }
+
+/* RFC 9112 2.3. Returns 0, 400 or 505. */
+static int wsi_http_version(wsi_slice text, bool *http11) {
+    if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !wsi_text_digit(text.data[5])
+        || text.data[6] != '.' || !wsi_text_digit(text.data[7]))
+        return 400;
+    *http11 = text.data[7] != '0';
+    return text.data[5] == '1' ? 0 : 505;
+}
+
+/* What a program puts into a head must not break out of its line. */
+static bool wsi_http_safe(const char *text, char first_allowed) {
+    for (; text && *text; text++)
+        if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
+            return false;
+    return true;
+}
+
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
+/* A header line that a client's program may add: "Name: value" with nothing in it that could end the
+   line, and no field that the handshake itself is made of. */
+static bool wsi_http_own_header(const char *line) {
+    static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, "
+                               "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
+                               "sec-websocket-protocol, sec-websocket-extensions";
+    wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
+    size_t i;
+    if (!wsi_http_until(&value, ':', &name) || !wsi_text_token(name))
+        return false;
+    while (wsi_text_next(&list, &one))
+        if (wsi_text_same_nocase(name, one))
+            return false;
+    for (i = 0; i < value.size; i++)
+        if (((uint8_t)value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool wsi_http_is_header(const char *line, const char *name) {
+    wsi_slice rest = wsi_text_z(line), before;
+    return wsi_http_until(&rest, ':', &before) && wsi_text_is_nocase(before, name);
+}
+#endif
+
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_NET)
+/* Answers that have no body, and no word on its size (RFC 9110 8.6, 15.3.5, 15.4.5). */
+static bool wsi_http_bare(int status) { return status == 204 || status == 304; }
 
 /* RFC 3986 3.2.2: unreserved, sub-delims, percent, and what an IPv6 literal needs: letters, digits and
    -._~%!$&'()*+,;=:[] */
@@ -3321,6 +3369,11 @@ static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
     return true;
 }
 
+#endif
+
+#ifndef WS_NO_SERVER
+/* --- requests --- */
+
 /* Origin-form, absolute-form, or the asterisk of OPTIONS (RFC 9112 3.2), into authority, path, query. */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
@@ -3347,15 +3400,6 @@ static bool wsi_http_target(wsi_request *request) {
     if (!request->path.size)
         request->path = wsi_text("/", 1);
     return request->target.size > 0;
-}
-
-/* RFC 9112 2.3. Returns 0, 400 or 505. */
-static int wsi_http_version(wsi_slice text, bool *http11) {
-    if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !wsi_text_digit(text.data[5])
-        || text.data[6] != '.' || !wsi_text_digit(text.data[7]))
-        return 400;
-    *http11 = text.data[7] != '0';
-    return text.data[5] == '1' ? 0 : 505;
 }
 
 /* The codings of a body: chunked is the last, or its end cannot be known; others before it are none of ours
@@ -3453,9 +3497,6 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
     return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
-/* Answers that have no body, and no word on its size (RFC 9110 8.6, 15.3.5, 15.4.5). */
-static bool wsi_http_bare(int status) { return status == 204 || status == 304; }
-
 static const char *wsi_http_reason(int status) {
     switch (status) {
     case 101: return "Switching Protocols";
@@ -3492,7 +3533,9 @@ static const char *wsi_http_reason(int status) {
     }
 }
 
-#ifndef WS_NO_NET
+#endif /* WS_NO_SERVER */
+
+#if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
 static const char *const wsi_http_methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
 
 /* The method as a text, or NULL: none that a handler can take. */
@@ -3502,76 +3545,7 @@ static const char *wsi_http_method(wsi_slice method) {
         known++;
     return *known;
 }
-#endif
 
-/* --- chunks (RFC 9112 7.1) --- */
-
-enum { WSI_HTTP_CHUNK_LINE = 256 };
-
-/* A quoted string off the front; false: its end is not there. No control characters are in the text. */
-static bool wsi_http_quoted(wsi_slice *rest) {
-    size_t i;
-    for (i = 1; i < rest->size && rest->data[i] != '"'; i++)
-        i += rest->data[i] == '\\';
-    if (i >= rest->size)
-        return false;
-    *rest = wsi_text(rest->data + i + 1, rest->size - i - 1);
-    return true;
-}
-
-static size_t wsi_http_token_size(wsi_slice text) {
-    size_t i = 0;
-    while (i < text.size && wsi_text_token_char(text.data[i]))
-        i++;
-    return i;
-}
-
-/* *( ";" name [ "=" ( token / quoted-string ) ] ), space around each. */
-static bool wsi_http_chunk_extensions(wsi_slice rest) {
-    bool name = false; /* a value may follow */
-    if (rest.size && !wsi_text_trim(rest).size)
-        return false; /* space stands ahead of something */
-    for (rest = wsi_text_trim(rest); rest.size; rest = wsi_text_trim(rest)) {
-        char c = rest.data[0];
-        size_t size;
-        if (c != ';' && !(c == '=' && name))
-            return false;
-        name = c == ';';
-        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-        size = wsi_http_token_size(rest);
-        if (!size && (name || !rest.size || rest.data[0] != '"' || !wsi_http_quoted(&rest)))
-            return false;
-        rest = wsi_text(rest.data + size, rest.size - size);
-    }
-    return true;
-}
-
-/* Reads the line ahead of a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
-static bool wsi_http_chunk(wsi_slice line, uint64_t *size) {
-    size_t i = 0;
-    *size = 0;
-    for (; i < line.size && i < 15 && wsi_text_hex(line.data[i]) >= 0; i++)
-        *size = *size << 4 | (unsigned)wsi_text_hex(line.data[i]);
-    return i && wsi_http_chunk_extensions(wsi_text(line.data + i, line.size - i));
-}
-
-/* A line of at most `limit` bytes with its CRLF at the front of the data; *size is its size. Returns 1,
-   0 when it is not whole yet, or -1 for one that is too long, or holds what no line may. */
-static int wsi_http_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
-    size_t i;
-    for (i = 0; i < at_hand && i < limit; i++) {
-        bool after_cr = i && data[i - 1] == '\r';
-        if (data[i] == '\n') {
-            *size = i + 1;
-            return after_cr ? 1 : -1;
-        }
-        if (after_cr || (data[i] < ' ' && data[i] != '\t' && data[i] != '\r') || data[i] == 0x7f)
-            return -1;
-    }
-    return i == limit ? -1 : 0;
-}
-
-#ifndef WS_NO_NET
 /* --- urlencoded pairs --- */
 
 static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
@@ -3654,6 +3628,7 @@ static void wsi_http_date(char out[29], uint64_t seconds) {
     }
 }
 
+#ifndef WS_NO_HTTP
 typedef struct wsi_http_time {
     uint64_t day, year, hour, minute, second;
     unsigned month; /* 0 to 11 */
@@ -3705,6 +3680,7 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
                + time.second;
     return true;
 }
+#endif /* WS_NO_HTTP */
 #endif
 
 /*
@@ -3740,6 +3716,7 @@ static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *cou
     return *count > before;
 }
 
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
 /* Takes a token, or the token inside a quoted string, off the front; false: neither. The word's backslashes, which
    only quotes allow, are not of the token (RFC 9110 5.6.4). */
 static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) {
@@ -3788,6 +3765,9 @@ static bool wsi_handshake_extensions(wsi_slice list) {
     return any;
 }
 
+#endif
+
+#ifndef WS_NO_SERVER
 typedef struct wsi_handshake_seen { /* while the fields of one request are read */
     wsi_slice protocols[WSI_HANDSHAKE_MAX_PROTOCOLS];
     size_t protocol_count;
@@ -3935,31 +3915,7 @@ static bool wsi_handshake_list_good(const char *text, bool origins) {
     return count > 0;
 }
 
-/* A header line that a client's program may add: "Name: value" with nothing in it that could end the
-   line, and no field that the handshake itself is made of. */
-static bool wsi_handshake_own_header(const char *line) {
-    static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, "
-                               "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
-                               "sec-websocket-protocol, sec-websocket-extensions";
-    wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
-    size_t i;
-    if (!wsi_http_until(&value, ':', &name) || !wsi_text_token(name))
-        return false;
-    while (wsi_text_next(&list, &one))
-        if (wsi_text_same_nocase(name, one))
-            return false;
-    for (i = 0; i < value.size; i++)
-        if (((uint8_t)value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
-            return false;
-    return true;
-}
-
-/* NULL, empty, or a list of tokens without repetition. */
-static bool wsi_handshake_offer(const char *subprotocols) {
-    wsi_slice seen[WSI_HANDSHAKE_MAX_PROTOCOLS];
-    size_t count = 0;
-    return !subprotocols || !*subprotocols || wsi_handshake_protocols(wsi_text_z(subprotocols), seen, &count);
-}
+#endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_DEFLATE
 /* --- permessage-deflate (RFC 7692 7) --- */
@@ -4116,88 +4072,6 @@ static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *conf
     return true;
 }
 #endif
-
-typedef struct wsi_answer { /* what a server's head said to a client */
-    int upgrades, connections, accepts, protocols;
-    const char *problem; /* the first that was found; NULL: none */
-    wsi_agreed agreed;
-} wsi_answer;
-
-#ifndef WS_NO_DEFLATE
-static bool wsi_handshake_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
-    return env->deflate && wsi_handshake_accepted(value, env->deflate, &answer->agreed);
-}
-#else
-static bool wsi_handshake_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
-    (void)env, (void)answer, (void)value;
-    return false;
-}
-#endif
-
-static void wsi_handshake_wrong(wsi_answer *answer, bool wrong, const char *problem) {
-    if (wrong && !answer->problem)
-        answer->problem = problem;
-}
-
-static void wsi_handshake_answer_field(const wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
-    if (wsi_text_is_nocase(name, "upgrade")) {
-        wsi_handshake_wrong(answer, answer->upgrades++ > 0, "has the header Upgrade twice");
-        wsi_handshake_wrong(answer, !wsi_text_is_nocase(value, "websocket"), "has an Upgrade other than websocket");
-    } else if (wsi_text_is_nocase(name, "connection")) {
-        wsi_slice option;
-        while (wsi_text_next(&value, &option))
-            if (wsi_text_is_nocase(option, "upgrade"))
-                answer->connections++;
-    } else if (wsi_text_is_nocase(name, "sec-websocket-accept")) {
-        wsi_handshake_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
-        wsi_handshake_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
-                            "has a wrong Sec-WebSocket-Accept");
-    } else if (!value.size) { /* as in a request */
-        return;
-    } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
-        wsi_handshake_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
-        wsi_handshake_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
-                            "has a Sec-WebSocket-Protocol that was not offered");
-    } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        wsi_handshake_wrong(answer, !wsi_handshake_extended(env, answer, value),
-                            env->deflate ? "has Sec-WebSocket-Extensions that are no answer to the offer"
-                                         : "has a Sec-WebSocket-Extensions that was not offered");
-    } /* Content-Length and Transfer-Encoding say nothing here: a 1xx ends with its head (RFC 9112 6.3) */
-}
-
-/* The status line; 0: it is malformed. */
-static int wsi_handshake_status(wsi_slice line, bool *http11) {
-    wsi_slice version, rest, code = line;
-    uint64_t status;
-    if (!wsi_http_until(&code, ' ', &version) || wsi_http_version(version, http11) != 0)
-        return 0;
-    rest = code; /* "101 Switching Protocols", or "101" */
-    (void)wsi_http_until(&rest, ' ', &code);
-    return code.size == 3 && wsi_text_number(code, &status) && status >= 100 ? (int)status : 0;
-}
-
-/* A client's check of the whole answer (RFC 6455 4.1, end). Returns what is wrong with it, or NULL. */
-static const char *wsi_handshake_answer(wsi_env *env, wsi_slice head, int *status) {
-    wsi_slice line = wsi_http_line(&head), name, value;
-    wsi_answer answer;
-    wsi_header found;
-    bool http11 = false;
-    memset(&answer, 0, sizeof answer);
-    *status = wsi_handshake_status(line, &http11);
-    wsi_handshake_wrong(&answer, !*status, "is no HTTP/1.1");
-    wsi_handshake_wrong(&answer, *status == 101 && !http11, "is HTTP/1.0, which has no 101");
-    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND)
-        if (*status == 101)
-            wsi_handshake_answer_field(env, &answer, name, value);
-    wsi_handshake_wrong(&answer, found == WSI_HEADER_BAD, "has a malformed header");
-    if (*status != 101)
-        return answer.problem;
-    wsi_handshake_wrong(&answer, !answer.upgrades, "lacks the header Upgrade");
-    wsi_handshake_wrong(&answer, !answer.connections, "lacks a header Connection that says Upgrade");
-    wsi_handshake_wrong(&answer, !answer.accepts, "lacks the header Sec-WebSocket-Accept");
-    env->agreed = answer.agreed;
-    return answer.problem;
-}
 
 /*
 >> FRAME ==================================================================================
@@ -4698,11 +4572,6 @@ static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
 
-/* Where in a request's body it stands. */
-enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
-
-typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
-
 static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000,
                                               20000,    5000,     1 << 20, 30000, 1000};
 
@@ -4719,6 +4588,14 @@ static void wsi_engine_limits(ws_limits *limits) {
     limits->answer_ms = limits->answer_ms ? limits->answer_ms : d->answer_ms;
     limits->rooms = limits->rooms ? limits->rooms : d->rooms;
 }
+
+#ifdef WS_NO_CLIENT
+static bool wsi_env_is_client(const wsi_env *env) { return (void)env, false; }
+#elif defined(WS_NO_SERVER)
+static bool wsi_env_is_client(const wsi_env *env) { return (void)env, true; }
+#else
+static bool wsi_env_is_client(const wsi_env *env) { return env->role == WS_ROLE_CLIENT; }
+#endif
 
 /* Puts a zero byte behind handed-out data; the byte that it hides comes back with the next step. */
 static void wsi_window_patch(wsi_window *window, uint8_t *at) {
@@ -4741,7 +4618,7 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
     piece.opcode = opcode & 15;
     piece.data = (const uint8_t *)data;
     piece.size = size;
-    piece.masked = e->env->role == WS_ROLE_CLIENT;
+    piece.masked = wsi_env_is_client(e->env);
     piece.header_size = (uint8_t)wsi_frame_write(piece.header, opcode, final, piece.masked, size);
     if (piece.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
         if (!e->env->random(e->env->random_user, piece.header + piece.header_size, 4)) {
@@ -4881,7 +4758,20 @@ static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENS
 }
 #endif
 
-/* --- the opening handshake --- */
+/* Looks for the end of a head. 0: *head is whole; -1: more must come; or the status that refuses it. */
+static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *head) {
+    const uint8_t *data = window->base + window->pos;
+    size_t at_hand = window->end - window->pos, limit = e->env->limits.head, size;
+    size = wsi_http_scan(data, (size_t)e->left, at_hand < limit ? at_hand : limit);
+    if (size == WSI_HTTP_BAD || (!size && at_hand >= limit))
+        return size ? 400 : 431;
+    e->left = size ? size : at_hand;
+    *head = wsi_text((const char *)data, size);
+    return size ? 0 : -1;
+}
+
+#ifndef WS_NO_SERVER
+/* --- a server's answers --- */
 
 /* The line Date (RFC 9110 6.6.1), unless one stands among those lines. */
 static const char *wsi_engine_date(wsi_env *env, const char *lines) {
@@ -4949,14 +4839,16 @@ WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why
                              wsi_text(body, size), false);
 }
 
+/* Answers a request that was not read to its end; a server's answer gets nothing. */
+static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
+    if (wsi_env_is_client(e->env))
+        return;
+    memset(&e->env->request, 0, sizeof e->env->request);
+    wsi_engine_status(e, window, status);
+}
+
 static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
-    if (e->env->role == WS_ROLE_SERVER) {
-        memset(&e->env->request, 0, sizeof e->env->request);
-        wsi_engine_status(e, window, status);
-    } else if (!e->env->problem) {
-        e->env->problem = status == 431 ? "is longer than limits.head" : "has a byte that no head may have";
-    }
-    (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+    wsi_engine_unread(e, window, status);
     e->error = status == 431 || status == 413 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
     return WSI_STEP_AGAIN;
 }
@@ -4985,9 +4877,21 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
-static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
+/* Reads a request's head. */
+static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
-    int status = wsi_handshake_request(request, head);
+    wsi_slice head = {NULL, 0};
+    int status;
+    if (window->end - window->pos >= 2 && memcmp(window->base + window->pos, "\r\n", 2) == 0) {
+        window->pos += 2; /* RFC 9112 2.2 */
+        e->left = 0;
+        return WSI_STEP_AGAIN;
+    }
+    status = wsi_engine_scan(e, window, &head);
+    if (status < 0)
+        return WSI_STEP_MORE;
+    if (!status)
+        status = wsi_handshake_request(request, head);
     if (status)
         return wsi_engine_bad_head(e, window, status);
     e->state = WSI_ASKED;
@@ -4998,155 +4902,9 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, wsi_slice 
     wsi_window_patch(window, window->base + window->pos + (request->target.data - head.data) + request->target.size);
     return WSI_STEP_EVENT;
 }
-
-/* --- a request's body (RFC 9112 6, 7.1): it is built in the window as a message is --- */
-
-#ifndef WS_NO_NET
-/* Behind the head of the pending request, which the caller has copied: a body comes. */
-static void wsi_engine_want_body(wsi_engine *e, wsi_window *window) {
-    const wsi_request *request = &e->env->request;
-    window->pos += (size_t)e->left;
-    e->left = request->chunked ? 0 : request->content_length;
-    e->type = request->chunked ? WSI_BODY_CHUNK : WSI_BODY_LENGTH;
-    e->state = WSI_BODY;
-    e->since = e->heard;
-    e->message_size = 0;
-    if (request->expects_continue && request->http11 && window->pos == window->end)
-        (void)wsi_engine_text(e, "HTTP/1.1 100 Continue\r\n\r\n");
-}
-#endif
-
-/* Takes what has come of e->left bytes. */
-static void wsi_engine_take_body(wsi_engine *e, wsi_window *window) {
-    size_t here = window->end - window->pos;
-    uint8_t *to;
-    if (here > e->left)
-        here = (size_t)e->left;
-    if (!e->message_size)
-        window->message = window->pos;
-    to = window->base + window->message + e->message_size;
-    if (to != window->base + window->pos)
-        memmove(to, window->base + window->pos, here);
-    window->pos += here;
-    e->message_size += here;
-    e->left -= here;
-}
-
-static wsi_step wsi_engine_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
-    if (!e->message_size)
-        window->message = window->pos;
-    event->type = WS_EVENT_REQUEST;
-    event->message.data = window->base + window->message;
-    event->message.size = e->message_size;
-    event->message.type = WS_BINARY;
-    wsi_window_patch(window, window->base + window->message + e->message_size);
-    e->message_size = 0;
-    e->left = 0;
-    e->type = WSI_BODY_NONE;
-    e->state = WSI_ASKED;
-    return WSI_STEP_EVENT;
-}
-
-/* The line that says how large the next chunk is. 0, or the status that refuses it. */
-static int wsi_engine_chunk(wsi_engine *e, wsi_slice line) {
-    if (!wsi_http_chunk(line, &e->left))
-        return 400;
-    if (e->left > e->env->limits.body - e->message_size)
-        return 413;
-    e->type = e->left ? WSI_BODY_CHUNK_DATA : WSI_BODY_TRAILERS;
-    return 0;
-}
-
-/* A line of a chunked body: a size, the end of a chunk, or a trailer, of which nothing is kept. */
-static wsi_step wsi_engine_body_line(wsi_engine *e, wsi_window *window, ws_event *event) {
-    const uint8_t *data = window->base + window->pos;
-    bool trailers = e->type == WSI_BODY_TRAILERS;
-    size_t limit = trailers ? e->env->limits.head : (size_t)WSI_HTTP_CHUNK_LINE, size = 0;
-    int whole = wsi_http_whole_line(data, window->end - window->pos, limit, &size), status = 0;
-    wsi_slice line, name, value;
-    if (!whole)
-        return WSI_STEP_MORE;
-    if (whole < 0)
-        return wsi_engine_bad_head(e, window, 400);
-    line = wsi_text((const char *)data, size - 2);
-    window->pos += size;
-    if (e->type == WSI_BODY_CHUNK) {
-        status = wsi_engine_chunk(e, line);
-    } else if (e->type == WSI_BODY_CHUNK_END) {
-        status = line.size ? 400 : 0;
-        e->type = WSI_BODY_CHUNK;
-    } else if (line.size) {
-        e->left += size;
-        line.size += 2;
-        status = e->left > limit ? 431 : wsi_http_header(&line, &name, &value) == WSI_HEADER_FOUND ? 0 : 400;
-    } else {
-        return wsi_engine_body_done(e, window, event);
-    }
-    return status ? wsi_engine_bad_head(e, window, status) : WSI_STEP_AGAIN;
-}
-
-static wsi_step wsi_engine_body(wsi_engine *e, wsi_window *window, ws_event *event) {
-    if (e->type != WSI_BODY_LENGTH && e->type != WSI_BODY_CHUNK_DATA)
-        return wsi_engine_body_line(e, window, event);
-    wsi_engine_take_body(e, window);
-    if (e->left)
-        return WSI_STEP_MORE;
-    if (e->type == WSI_BODY_LENGTH)
-        return wsi_engine_body_done(e, window, event);
-    e->type = WSI_BODY_CHUNK_END;
-    return WSI_STEP_AGAIN;
-}
-
-static wsi_step wsi_engine_answer(wsi_engine *e, wsi_window *window, wsi_slice head, ws_event *event) {
-    wsi_env *env = e->env;
-    env->problem = wsi_handshake_answer(env, head, &env->status);
-    if (env->problem)
-        return wsi_engine_bad_head(e, window, 400);
-    window->pos += head.size;
-    e->left = 0;
-    if (env->status < 200 && env->status != 101) { /* an interim answer (RFC 9110 15.2) */
-        env->interim += head.size;
-        return env->interim > env->limits.head ? wsi_engine_bad_head(e, window, 431) : WSI_STEP_AGAIN;
-    }
-    if (env->status == 101 && env->agreed.on && !wsi_engine_extend(e, &env->agreed, env->deflate)) {
-        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
-        return WSI_STEP_AGAIN;
-    }
-    event->type = env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED;
-    event->message.data = (const uint8_t *)head.data;
-    event->message.size = head.size;
-    event->message.type = WS_TEXT;
-    wsi_window_patch(window, window->base + window->pos);
-    if (env->status == 101)
-        e->state = WSI_OPEN;
-    else
-        (void)wsi_engine_end(e, WS_ERROR_REFUSED, WS_CLOSE_BROKEN);
-    return WSI_STEP_EVENT;
-}
-
-static wsi_step wsi_engine_head(wsi_engine *e, wsi_window *window, ws_event *event) {
-    uint8_t *data = window->base + window->pos;
-    size_t size = window->end - window->pos, limit = e->env->limits.head, head;
-    wsi_slice text;
-    if (e->env->role == WS_ROLE_SERVER && size >= 2 && data[0] == '\r' && data[1] == '\n') {
-        window->pos += 2; /* RFC 9112 2.2 */
-        e->left = 0;
-        return WSI_STEP_AGAIN;
-    }
-    head = wsi_http_scan(data, (size_t)e->left, size < limit ? size : limit);
-    if (head == WSI_HTTP_BAD)
-        return wsi_engine_bad_head(e, window, 400);
-    if (!head && size >= limit)
-        return wsi_engine_bad_head(e, window, 431);
-    e->left = head ? head : size;
-    if (!head)
-        return WSI_STEP_MORE;
-    text = wsi_text((const char *)data, head);
-    if (e->env->role == WS_ROLE_SERVER)
-        return wsi_engine_request(e, window, text, event);
-    wsi_http_unfold(data, head);
-    return wsi_engine_answer(e, window, text, event);
-}
+#else
+static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (void)e, (void)window, (void)status; }
+#endif /* WS_NO_SERVER */
 
 /*
 >> MESSAGES ===============================================================================
@@ -5230,7 +4988,7 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, u
 /* Copies a payload to its place: unmasked when a client sent it. */
 static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *from, size_t size,
                               const uint8_t key[4]) {
-    if (e->env->role == WS_ROLE_SERVER)
+    if (!wsi_env_is_client(e->env))
         wsi_frame_mask(to, from, size, key);
     else if (to != from)
         memmove(to, from, size);
@@ -5501,7 +5259,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     wsi_frame frame;
     if (!e->in_frame) {
         wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
-                                               e->env->role == WS_ROLE_SERVER, e->deflate);
+                                               !wsi_env_is_client(e->env), e->deflate);
         if (found == WSI_FRAME_MORE)
             return WSI_STEP_MORE;
         if (found == WSI_FRAME_BAD)
@@ -5563,8 +5321,8 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     wsi_step step;
     do {
         switch (e->state) {
-        case WSI_HEAD: step = wsi_engine_head(e, window, event); break;
-        case WSI_BODY: step = wsi_engine_body(e, window, event); break;
+        case WSI_HEAD:
+        case WSI_BODY: step = e->env->read(e, window, event); break;
         case WSI_OPEN:
         case WSI_CLOSING: step = wsi_engine_frame(e, window, event); break;
         case WSI_CLOSED:
@@ -5580,7 +5338,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
 
 WSI_INLINE bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) {
     bool found = false;
-    if (e->state == WSI_OPEN && e->env->role == WS_ROLE_SERVER)
+    if (e->state == WSI_OPEN && !wsi_env_is_client(e->env))
         found = wsi_engine_whole(e, window, event, true);
     else if (e->state == WSI_OPEN)
         found = wsi_engine_whole(e, window, event, false);
@@ -5663,10 +5421,8 @@ static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t look
     }
     if (looked < due)
         return due;
-    if (e->state == WSI_HEAD && e->env->role == WS_ROLE_SERVER && e->left) {
-        memset(&e->env->request, 0, sizeof e->env->request);
-        wsi_engine_status(e, window, 408);
-    }
+    if (e->state == WSI_HEAD && e->left)
+        wsi_engine_unread(e, window, 408);
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     e->error = WS_ERROR_TIMEOUT;
     return now;
@@ -5771,126 +5527,58 @@ static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *con
     return true;
 }
 
-/* --- a client's request --- */
-
-typedef struct wsi_ask { /* what it is made of */
-    wsi_slice target, host; /* host with port, as Host has it */
-    const char *subprotocols;
-    const char *const *headers; /* the program's own lines; NULL: none */
-    const char *more;           /* further lines, each with CRLF */
-} wsi_ask;
-
-static bool wsi_engine_is_header(const char *line, const char *name) {
-    wsi_slice rest = wsi_text_z(line), before;
-    return wsi_http_until(&rest, ':', &before) && wsi_text_is_nocase(before, name);
-}
-
-/* Host goes first (RFC 9110 7.2): the program's own, if it has one. */
-static bool wsi_engine_ask_headers(wsi_engine *e, const wsi_ask *ask) {
-    const char *const *line, *host = NULL;
-    bool sent;
-    for (line = ask->headers; line && *line && !host; line++)
-        host = wsi_engine_is_header(*line, "host") ? *line : NULL;
-    sent = (host ? wsi_engine_text(e, host)
-                 : wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size))
-           && wsi_engine_text(e, "\r\n");
-    for (line = ask->headers; line && *line && sent; line++)
-        if (!wsi_engine_is_header(*line, "host"))
-            sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
-    return sent;
-}
-
-/* Sends a client's request (RFC 6455 4.1). */
-static bool wsi_engine_ask(wsi_engine *e, const wsi_ask *ask) {
-    uint8_t nonce[16];
-    char key[24], extension[WSI_HANDSHAKE_EXTENSION];
-    wsi_env *env = e->env;
-    bool rooted = ask->target.size && ask->target.data[0] == '/';
-    env->problem = NULL;
-    env->status = 0;
-    env->interim = 0;
-    env->subprotocols = ask->subprotocols;
-    if (!env->random || !env->random(env->random_user, nonce, sizeof nonce)) {
-        e->error = WS_ERROR_RANDOM;
-        return false;
-    }
-    (void)wsi_text_base64(key, nonce, sizeof nonce);
-    wsi_handshake_accept(wsi_text(key, sizeof key), env->accept);
-    wsi_engine_offer(e, extension);
-    return wsi_engine_text(e, rooted ? "GET " : "GET /") && wsi_engine_raw(e, ask->target.data, ask->target.size)
-           && wsi_engine_text(e, " HTTP/1.1\r\n") && wsi_engine_ask_headers(e, ask)
-           && wsi_engine_text(e, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                                 "Sec-WebSocket-Key: ")
-           && wsi_engine_raw(e, key, sizeof key)
-           && (!ask->subprotocols || !*ask->subprotocols
-               || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
-           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, extension) && wsi_engine_text(e, ask->more)
-           && wsi_engine_text(e, "\r\n");
-}
-
-/* --- and the calls of the engine by itself --- */
-
-static bool wsi_engine_own_request(ws_engine *engine, const ws_engine_config *config) {
-    wsi_ask ask;
-    memset(&ask, 0, sizeof ask);
-    ask.target = wsi_text_z(config->path);
-    ask.host = wsi_text_z(config->host);
-    ask.subprotocols = config->subprotocols;
-    ask.headers = config->headers;
-    ask.more = "";
-    return wsi_engine_ask(&engine->core, &ask);
-}
-
-static bool wsi_engine_own_headers(const char *const *headers) {
-    for (; headers && *headers; headers++)
-        if (!wsi_handshake_own_header(*headers))
-            return false;
-    return true;
-}
-
-/* What a program puts into a head must not break out of its line. */
-static bool wsi_engine_head_safe(const char *text, char first_allowed) {
-    for (; text && *text; text++)
-        if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static bool wsi_engine_own_config(const ws_engine_config *config) {
-    return wsi_engine_head_safe(config->host, '!') && wsi_engine_head_safe(config->path, '!')
-           && (!config->path || (config->path[0] == '/' && !strchr(config->path, '#')))
-           && wsi_engine_own_headers(config->headers)
-           && (config->role == WS_ROLE_CLIENT ? config->host && wsi_handshake_offer(config->subprotocols)
-                                              : wsi_engine_head_safe(config->subprotocols, ' ')
-                                                    && wsi_handshake_list_good(config->origins, true));
-}
-
-WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
-    ws_engine_config none; /* an engine that failed is one, too: closed, and it says why */
-    const ws_engine_config *given = config ? config : &none;
+#ifndef WS_NO_SERVER
+WS_API bool ws_engine_accept(ws_engine *engine) {
     if (!engine)
         return false;
-    memset(&none, 0, sizeof none);
-    memset(engine, 0, sizeof *engine);
-    engine->env.limits = given->limits;
-    wsi_engine_limits(&engine->env.limits);
-    engine->env.output = wsi_engine_own_emit;
-    engine->env.random = given->random;
-    engine->env.random_user = given->random_user;
-    engine->env.role = given->role;
-    engine->env.subprotocols = given->subprotocols;
-    engine->env.origins = given->origins;
-    engine->env.deflate = given->memory || !given->deflate || !given->deflate->on ? NULL : given->deflate;
-    engine->codecs.memory = engine->codecs.arriving = &engine->memory;
-    engine->env.codecs = &engine->codecs;
-    wsi_engine_start(&engine->core, &engine->env, 0);
-    if (!wsi_engine_own_memory(engine, given) || !config || !wsi_engine_own_config(config))
-        engine->core.error = WS_ERROR_ARGUMENT;
-    else if (config->role == WS_ROLE_SERVER || wsi_engine_own_request(engine, config))
-        return true;
-    ws_engine_free(engine);
-    return false;
+    if (engine->core.state != WSI_ASKED)
+        return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
+    wsi_window_restore(&engine->window);
+    return wsi_engine_accept(&engine->core, &engine->window,
+                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
+                             engine->env.deflate);
 }
+
+WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
+    wsi_engine *e = engine ? &engine->core : NULL;
+    char more[128] = "";
+    size_t size = content_type ? strlen(content_type) : 0;
+    if (!e || status < 200 || status > 599 || size > 100 || !wsi_http_safe(content_type, ' '))
+        return e ? wsi_engine_refuse(e, WS_ERROR_ARGUMENT) : false;
+    if (e->state != WSI_ASKED)
+        return wsi_engine_refuse(e, WS_ERROR_STATE);
+    if (size) {
+        memcpy(more, "Content-Type: ", 14);
+        memcpy(more + 14, content_type, size);
+        memcpy(more + 14 + size, "\r\n", 3);
+    }
+    wsi_window_restore(&engine->window);
+    return wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
+                              engine->env.request.keep_alive && !engine->env.request.upgrade
+                                  && !engine->env.request.chunked && !engine->env.request.content_length);
+}
+
+/* What the program has not answered by its next call: a WebSocket that may be opened is accepted. */
+static void wsi_engine_own_answer(ws_engine *engine) {
+    const wsi_request *request = &engine->env.request;
+    wsi_why why;
+    if (!request->upgrade || request->status)
+        wsi_engine_status(&engine->core, &engine->window, request->upgrade ? request->status : 426);
+    else if (!wsi_handshake_origin(request, engine->env.origins, false, &why))
+        wsi_engine_forbid(&engine->core, &engine->window, &why);
+    else
+        (void)ws_engine_accept(engine);
+}
+
+/* A server's part of ws_engine_init. */
+static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *config) {
+    engine->env.read = wsi_engine_request;
+    engine->env.origins = config->origins;
+    return wsi_http_safe(config->subprotocols, ' ') && wsi_handshake_list_good(config->origins, true);
+}
+#else
+static void wsi_engine_own_answer(ws_engine *engine) { (void)engine; }
+#endif /* WS_NO_SERVER */
 
 WS_API void ws_engine_free(ws_engine *engine) {
     if (!engine)
@@ -5965,17 +5653,9 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
         return false;
     memset(event, 0, sizeof *event);
     wsi_window_restore(&engine->window);
-    if (e->state == WSI_ASKED) {
-        const wsi_request *request = &engine->env.request;
-        wsi_why why;
-        if (!request->upgrade || request->status)
-            wsi_engine_status(e, &engine->window, request->upgrade ? request->status : 426);
-        else if (!wsi_handshake_origin(request, engine->env.origins, false, &why))
-            wsi_engine_forbid(e, &engine->window, &why);
-        else
-            (void)ws_engine_accept(engine);
-    }
-    if (e->env->role == WS_ROLE_SERVER && e->state == WSI_OPEN && !e->opened) {
+    if (e->state == WSI_ASKED)
+        wsi_engine_own_answer(engine);
+    if (e->state == WSI_OPEN && !e->opened) {
         e->opened = true;
         event->type = WS_EVENT_OPEN;
         return true;
@@ -6000,7 +5680,7 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     engine->out_sent += size;
     if (engine->out_sent == engine->out.size) {
         engine->out_sent = engine->out.size = 0;
-    } else if (size && (engine->core.state >= WSI_OPEN || engine->env.role == WS_ROLE_SERVER)) {
+    } else if (size && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
         wsi_engine_heard(&engine->core, engine->now); /* it takes what waits, perhaps a ping or a close behind it */
         engine->core.since = engine->now;
     }
@@ -6026,36 +5706,6 @@ WS_API ws_conn_state ws_engine_state(const ws_engine *engine) {
 
 WS_API ws_error ws_engine_error(const ws_engine *engine) {
     return engine ? (ws_error)engine->core.error : WS_ERROR_ARGUMENT;
-}
-
-WS_API bool ws_engine_accept(ws_engine *engine) {
-    if (!engine)
-        return false;
-    if (engine->core.state != WSI_ASKED)
-        return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
-    wsi_window_restore(&engine->window);
-    return wsi_engine_accept(&engine->core, &engine->window,
-                             wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
-                             engine->env.deflate);
-}
-
-WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
-    wsi_engine *e = engine ? &engine->core : NULL;
-    char more[128] = "";
-    size_t size = content_type ? strlen(content_type) : 0;
-    if (!e || status < 200 || status > 599 || size > 100 || !wsi_engine_head_safe(content_type, ' '))
-        return e ? wsi_engine_refuse(e, WS_ERROR_ARGUMENT) : false;
-    if (e->state != WSI_ASKED)
-        return wsi_engine_refuse(e, WS_ERROR_STATE);
-    if (size) {
-        memcpy(more, "Content-Type: ", 14);
-        memcpy(more + 14, content_type, size);
-        memcpy(more + 14 + size, "\r\n", 3);
-    }
-    wsi_window_restore(&engine->window);
-    return wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
-                              engine->env.request.keep_alive && !engine->env.request.upgrade
-                                  && !engine->env.request.chunked && !engine->env.request.content_length);
 }
 
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
@@ -7043,6 +6693,407 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 }
 #endif /* WS_NO_JSON */
 
+#ifndef WS_NO_CLIENT
+/*
+>> UPGRADE ================================================================================
+   The client's half of the opening handshake: its request, and what it reads of the answer (RFC 6455 4.1).
+   Calls HTTP, HANDSHAKE, HEADS, ENGINE.
+*/
+
+/* A user agent reads a field that is folded over lines as one line: each fold becomes spaces (RFC 9112 5.2). Behind the
+   status line there is nothing yet to be folded (2.2): such a head stays malformed. */
+static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
+    size_t i = 0;
+    while (head[i] != '\n')
+        i++;
+    for (i++; i + 2 < size; i++)
+        if (head[i] == '\r')
+            for (; head[i + 2] == ' ' || head[i + 2] == '\t'; i++)
+                head[i] = head[i + 1] = head[i + 2] = ' ';
+}
+
+typedef struct wsi_answer { /* what a server's head said to a client */
+    int upgrades, connections, accepts, protocols;
+    const char *problem; /* the first that was found; NULL: none */
+    wsi_agreed agreed;
+} wsi_answer;
+
+#ifndef WS_NO_DEFLATE
+static bool wsi_upgrade_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
+    return env->deflate && wsi_handshake_accepted(value, env->deflate, &answer->agreed);
+}
+#else
+static bool wsi_upgrade_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
+    (void)env, (void)answer, (void)value;
+    return false;
+}
+#endif
+
+static void wsi_upgrade_wrong(wsi_answer *answer, bool wrong, const char *problem) {
+    if (wrong && !answer->problem)
+        answer->problem = problem;
+}
+
+static void wsi_upgrade_field(const wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
+    if (wsi_text_is_nocase(name, "upgrade")) {
+        wsi_upgrade_wrong(answer, answer->upgrades++ > 0, "has the header Upgrade twice");
+        wsi_upgrade_wrong(answer, !wsi_text_is_nocase(value, "websocket"), "has an Upgrade other than websocket");
+    } else if (wsi_text_is_nocase(name, "connection")) {
+        wsi_slice option;
+        while (wsi_text_next(&value, &option))
+            if (wsi_text_is_nocase(option, "upgrade"))
+                answer->connections++;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-accept")) {
+        wsi_upgrade_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
+        wsi_upgrade_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
+                            "has a wrong Sec-WebSocket-Accept");
+    } else if (!value.size) { /* as in a request */
+        return;
+    } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
+        wsi_upgrade_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
+        wsi_upgrade_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
+                            "has a Sec-WebSocket-Protocol that was not offered");
+    } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
+        wsi_upgrade_wrong(answer, !wsi_upgrade_extended(env, answer, value),
+                            env->deflate ? "has Sec-WebSocket-Extensions that are no answer to the offer"
+                                         : "has a Sec-WebSocket-Extensions that was not offered");
+    } /* Content-Length and Transfer-Encoding say nothing here: a 1xx ends with its head (RFC 9112 6.3) */
+}
+
+/* The status line; 0: it is malformed. */
+static int wsi_upgrade_status(wsi_slice line, bool *http11) {
+    wsi_slice version, rest, code = line;
+    uint64_t status;
+    if (!wsi_http_until(&code, ' ', &version) || wsi_http_version(version, http11) != 0)
+        return 0;
+    rest = code; /* "101 Switching Protocols", or "101" */
+    (void)wsi_http_until(&rest, ' ', &code);
+    return code.size == 3 && wsi_text_number(code, &status) && status >= 100 ? (int)status : 0;
+}
+
+/* Checks the whole answer (RFC 6455 4.1, end). */
+static void wsi_upgrade_check(wsi_env *env, wsi_slice head, wsi_answer *answer) {
+    wsi_slice line = wsi_http_line(&head), name, value;
+    wsi_header found;
+    bool http11 = false;
+    memset(answer, 0, sizeof *answer);
+    env->status = wsi_upgrade_status(line, &http11);
+    wsi_upgrade_wrong(answer, !env->status, "is no HTTP/1.1");
+    wsi_upgrade_wrong(answer, env->status == 101 && !http11, "is HTTP/1.0, which has no 101");
+    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND)
+        if (env->status == 101)
+            wsi_upgrade_field(env, answer, name, value);
+    wsi_upgrade_wrong(answer, found == WSI_HEADER_BAD, "has a malformed header");
+    if (env->status != 101)
+        return;
+    wsi_upgrade_wrong(answer, !answer->upgrades, "lacks the header Upgrade");
+    wsi_upgrade_wrong(answer, !answer->connections, "lacks a header Connection that says Upgrade");
+    wsi_upgrade_wrong(answer, !answer->accepts, "lacks the header Sec-WebSocket-Accept");
+}
+
+static wsi_step wsi_upgrade_bad(wsi_engine *e, ws_error error, const char *problem) {
+    e->env->problem = problem;
+    (void)wsi_engine_end(e, error, WS_CLOSE_BROKEN);
+    return WSI_STEP_AGAIN;
+}
+
+/* Reads an answer's head. */
+static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *event) {
+    static const char long_head[] = "is longer than limits.head";
+    wsi_env *env = e->env;
+    wsi_slice head = {NULL, 0};
+    wsi_answer answer;
+    int status = wsi_engine_scan(e, window, &head);
+    if (status < 0)
+        return WSI_STEP_MORE;
+    if (status)
+        return status == 431 ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head)
+                             : wsi_upgrade_bad(e, WS_ERROR_HANDSHAKE, "has a byte that no head may have");
+    wsi_upgrade_unfold(window->base + window->pos, head.size);
+    wsi_upgrade_check(env, head, &answer);
+    if (answer.problem)
+        return wsi_upgrade_bad(e, WS_ERROR_HANDSHAKE, answer.problem);
+    window->pos += head.size;
+    e->left = 0;
+    if (env->status < 200 && env->status != 101) { /* an interim answer (RFC 9110 15.2) */
+        env->interim += head.size;
+        return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
+    }
+    if (answer.agreed.on && !wsi_engine_extend(e, &answer.agreed, env->deflate)) {
+        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+        return WSI_STEP_AGAIN;
+    }
+    event->type = env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED;
+    event->message.data = (const uint8_t *)head.data;
+    event->message.size = head.size;
+    event->message.type = WS_TEXT;
+    wsi_window_patch(window, window->base + window->pos);
+    e->opened = true;
+    if (env->status == 101)
+        e->state = WSI_OPEN;
+    else
+        (void)wsi_engine_end(e, WS_ERROR_REFUSED, WS_CLOSE_BROKEN);
+    return WSI_STEP_EVENT;
+}
+
+/* --- the request --- */
+
+typedef struct wsi_ask { /* what it is made of */
+    wsi_slice target, host; /* host with port, as Host has it */
+    const char *subprotocols;
+    const char *const *headers; /* the program's own lines; NULL: none */
+    const char *more;           /* further lines, each with CRLF */
+} wsi_ask;
+
+/* Host goes first (RFC 9110 7.2): the program's own, if it has one. */
+static bool wsi_upgrade_headers(wsi_engine *e, const wsi_ask *ask) {
+    const char *const *line, *host = NULL;
+    bool sent;
+    for (line = ask->headers; line && *line && !host; line++)
+        host = wsi_http_is_header(*line, "host") ? *line : NULL;
+    sent = (host ? wsi_engine_text(e, host)
+                 : wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size))
+           && wsi_engine_text(e, "\r\n");
+    for (line = ask->headers; line && *line && sent; line++)
+        if (!wsi_http_is_header(*line, "host"))
+            sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
+    return sent;
+}
+
+/* Sends a client's request (RFC 6455 4.1). */
+static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
+    uint8_t nonce[16];
+    char key[24], extension[WSI_HANDSHAKE_EXTENSION];
+    wsi_env *env = e->env;
+    bool rooted = ask->target.size && ask->target.data[0] == '/';
+    env->problem = NULL;
+    env->status = 0;
+    env->interim = 0;
+    env->subprotocols = ask->subprotocols;
+    if (!env->random || !env->random(env->random_user, nonce, sizeof nonce)) {
+        e->error = WS_ERROR_RANDOM;
+        return false;
+    }
+    (void)wsi_text_base64(key, nonce, sizeof nonce);
+    wsi_handshake_accept(wsi_text(key, sizeof key), env->accept);
+    wsi_engine_offer(e, extension);
+    return wsi_engine_text(e, rooted ? "GET " : "GET /") && wsi_engine_raw(e, ask->target.data, ask->target.size)
+           && wsi_engine_text(e, " HTTP/1.1\r\n") && wsi_upgrade_headers(e, ask)
+           && wsi_engine_text(e, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                 "Sec-WebSocket-Key: ")
+           && wsi_engine_raw(e, key, sizeof key)
+           && (!ask->subprotocols || !*ask->subprotocols
+               || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
+           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, extension) && wsi_engine_text(e, ask->more)
+           && wsi_engine_text(e, "\r\n");
+}
+
+/* NULL, empty, or a list of tokens without repetition. */
+static bool wsi_upgrade_offer(const char *subprotocols) {
+    wsi_slice seen[WSI_HANDSHAKE_MAX_PROTOCOLS];
+    size_t count = 0;
+    return !subprotocols || !*subprotocols || wsi_handshake_protocols(wsi_text_z(subprotocols), seen, &count);
+}
+
+/* A client's part of ws_engine_init. */
+static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
+    const char *const *line;
+    wsi_ask ask;
+    engine->env.read = wsi_upgrade_read;
+    if (!config->host || !wsi_http_safe(config->host, '!') || !wsi_http_safe(config->path, '!')
+        || (config->path && (config->path[0] != '/' || strchr(config->path, '#')))
+        || !wsi_upgrade_offer(config->subprotocols))
+        return false;
+    for (line = config->headers; line && *line; line++)
+        if (!wsi_http_own_header(*line))
+            return false;
+    memset(&ask, 0, sizeof ask);
+    ask.target = wsi_text_z(config->path);
+    ask.host = wsi_text_z(config->host);
+    ask.subprotocols = config->subprotocols;
+    ask.headers = config->headers;
+    ask.more = "";
+    return wsi_upgrade_ask(&engine->core, &ask);
+}
+#endif /* WS_NO_CLIENT */
+
+#if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
+/*
+>> BODY ===================================================================================
+   Bodies of HTTP: chunks, a request's body (RFC 9112 6, 7.1). Calls TEXT, HTTP, HEADS.
+*/
+
+enum { WSI_BODY_CHUNK_LINE = 256 };
+
+/* A quoted string off the front; false: its end is not there. No control characters are in the text. */
+static bool wsi_body_quoted(wsi_slice *rest) {
+    size_t i;
+    for (i = 1; i < rest->size && rest->data[i] != '"'; i++)
+        i += rest->data[i] == '\\';
+    if (i >= rest->size)
+        return false;
+    *rest = wsi_text(rest->data + i + 1, rest->size - i - 1);
+    return true;
+}
+
+static size_t wsi_body_token_size(wsi_slice text) {
+    size_t i = 0;
+    while (i < text.size && wsi_text_token_char(text.data[i]))
+        i++;
+    return i;
+}
+
+/* *( ";" name [ "=" ( token / quoted-string ) ] ), space around each. */
+static bool wsi_body_chunk_extensions(wsi_slice rest) {
+    bool name = false; /* a value may follow */
+    if (rest.size && !wsi_text_trim(rest).size)
+        return false; /* space stands ahead of something */
+    for (rest = wsi_text_trim(rest); rest.size; rest = wsi_text_trim(rest)) {
+        char c = rest.data[0];
+        size_t size;
+        if (c != ';' && !(c == '=' && name))
+            return false;
+        name = c == ';';
+        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
+        size = wsi_body_token_size(rest);
+        if (!size && (name || !rest.size || rest.data[0] != '"' || !wsi_body_quoted(&rest)))
+            return false;
+        rest = wsi_text(rest.data + size, rest.size - size);
+    }
+    return true;
+}
+
+/* Reads the line ahead of a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
+static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
+    size_t i = 0;
+    *size = 0;
+    for (; i < line.size && i < 15 && wsi_text_hex(line.data[i]) >= 0; i++)
+        *size = *size << 4 | (unsigned)wsi_text_hex(line.data[i]);
+    return i && wsi_body_chunk_extensions(wsi_text(line.data + i, line.size - i));
+}
+
+/* A line of at most `limit` bytes with its CRLF at the front of the data; *size is its size. Returns 1,
+   0 when it is not whole yet, or -1 for one that is too long, or holds what no line may. */
+static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
+    size_t i;
+    for (i = 0; i < at_hand && i < limit; i++) {
+        bool after_cr = i && data[i - 1] == '\r';
+        if (data[i] == '\n') {
+            *size = i + 1;
+            return after_cr ? 1 : -1;
+        }
+        if (after_cr || (data[i] < ' ' && data[i] != '\t' && data[i] != '\r') || data[i] == 0x7f)
+            return -1;
+    }
+    return i == limit ? -1 : 0;
+}
+
+#ifndef WS_NO_HTTP
+/* --- a request's body: it is built in the window as a message is --- */
+
+/* What comes next of it. */
+enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
+
+/* Takes what has come of e->left bytes. */
+static void wsi_body_take(wsi_engine *e, wsi_window *window) {
+    size_t here = window->end - window->pos;
+    uint8_t *to;
+    if (here > e->left)
+        here = (size_t)e->left;
+    if (!e->message_size)
+        window->message = window->pos;
+    to = window->base + window->message + e->message_size;
+    if (to != window->base + window->pos)
+        memmove(to, window->base + window->pos, here);
+    window->pos += here;
+    e->message_size += here;
+    e->left -= here;
+}
+
+static wsi_step wsi_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
+    if (!e->message_size)
+        window->message = window->pos;
+    event->type = WS_EVENT_REQUEST;
+    event->message.data = window->base + window->message;
+    event->message.size = e->message_size;
+    event->message.type = WS_BINARY;
+    wsi_window_patch(window, window->base + window->message + e->message_size);
+    e->message_size = 0;
+    e->left = 0;
+    e->type = WSI_BODY_NONE;
+    e->state = WSI_ASKED;
+    return WSI_STEP_EVENT;
+}
+
+/* The line that says how large the next chunk is. 0, or the status that refuses it. */
+static int wsi_body_chunk(wsi_engine *e, wsi_slice line) {
+    if (!wsi_body_chunk_size(line, &e->left))
+        return 400;
+    if (e->left > e->env->limits.body - e->message_size)
+        return 413;
+    e->type = e->left ? WSI_BODY_CHUNK_DATA : WSI_BODY_TRAILERS;
+    return 0;
+}
+
+/* A line of a chunked body: a size, the end of a chunk, or a trailer, of which nothing is kept. */
+static wsi_step wsi_body_line(wsi_engine *e, wsi_window *window, ws_event *event) {
+    const uint8_t *data = window->base + window->pos;
+    bool trailers = e->type == WSI_BODY_TRAILERS;
+    size_t limit = trailers ? e->env->limits.head : (size_t)WSI_BODY_CHUNK_LINE, size = 0;
+    int whole = wsi_body_whole_line(data, window->end - window->pos, limit, &size), status = 0;
+    wsi_slice line, name, value;
+    if (!whole)
+        return WSI_STEP_MORE;
+    if (whole < 0)
+        return wsi_engine_bad_head(e, window, 400);
+    line = wsi_text((const char *)data, size - 2);
+    window->pos += size;
+    if (e->type == WSI_BODY_CHUNK) {
+        status = wsi_body_chunk(e, line);
+    } else if (e->type == WSI_BODY_CHUNK_END) {
+        status = line.size ? 400 : 0;
+        e->type = WSI_BODY_CHUNK;
+    } else if (line.size) {
+        e->left += size;
+        line.size += 2;
+        status = e->left > limit ? 431 : wsi_http_header(&line, &name, &value) == WSI_HEADER_FOUND ? 0 : 400;
+    } else {
+        return wsi_body_done(e, window, event);
+    }
+    return status ? wsi_engine_bad_head(e, window, status) : WSI_STEP_AGAIN;
+}
+
+/* Reads a request's body, or the head of the next. */
+static wsi_step wsi_body_read(wsi_engine *e, wsi_window *window, ws_event *event) {
+    if (e->state == WSI_HEAD)
+        return wsi_engine_request(e, window, event);
+    if (e->type != WSI_BODY_LENGTH && e->type != WSI_BODY_CHUNK_DATA)
+        return wsi_body_line(e, window, event);
+    wsi_body_take(e, window);
+    if (e->left)
+        return WSI_STEP_MORE;
+    if (e->type == WSI_BODY_LENGTH)
+        return wsi_body_done(e, window, event);
+    e->type = WSI_BODY_CHUNK_END;
+    return WSI_STEP_AGAIN;
+}
+
+/* Behind the head of the pending request, which the caller has copied: a body comes. */
+static void wsi_body_want(wsi_engine *e, wsi_window *window) {
+    const wsi_request *request = &e->env->request;
+    window->pos += (size_t)e->left;
+    e->left = request->chunked ? 0 : request->content_length;
+    e->type = request->chunked ? WSI_BODY_CHUNK : WSI_BODY_LENGTH;
+    e->state = WSI_BODY;
+    e->env->read = wsi_body_read;
+    e->since = e->heard;
+    e->message_size = 0;
+    if (request->expects_continue && request->http11 && window->pos == window->end)
+        (void)wsi_engine_text(e, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+#endif /* WS_NO_HTTP */
+#endif
+
 /*
 >> PIPE ===================================================================================
    Two engines wired to each other in memory, with a virtual clock. Calls ENGINE.
@@ -7079,6 +7130,52 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
         (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
         pipe->now += i == 1 ? milliseconds : 0;
     }
+}
+
+/*
+>> INIT ===================================================================================
+   ws_engine_init, which knows what add-ons there are. Calls ENGINE, UPGRADE.
+*/
+
+typedef bool wsi_init_role(ws_engine *engine, const ws_engine_config *config);
+
+static wsi_init_role *const wsi_init_roles[] = { /* of ws_role */
+#ifndef WS_NO_SERVER
+    wsi_engine_own_server,
+#else
+    NULL,
+#endif
+#ifndef WS_NO_CLIENT
+    wsi_upgrade_begin,
+#endif
+};
+
+WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
+    ws_engine_config none; /* an engine that failed is one, too: closed, and it says why */
+    const ws_engine_config *given = config ? config : &none;
+    wsi_init_role *role;
+    if (!engine)
+        return false;
+    memset(&none, 0, sizeof none);
+    memset(engine, 0, sizeof *engine);
+    engine->env.limits = given->limits;
+    wsi_engine_limits(&engine->env.limits);
+    engine->env.output = wsi_engine_own_emit;
+    engine->env.random = given->random;
+    engine->env.random_user = given->random_user;
+    engine->env.role = given->role;
+    engine->env.subprotocols = given->subprotocols;
+    engine->env.deflate = given->memory || !given->deflate || !given->deflate->on ? NULL : given->deflate;
+    engine->codecs.memory = engine->codecs.arriving = &engine->memory;
+    engine->env.codecs = &engine->codecs;
+    wsi_engine_start(&engine->core, &engine->env, 0);
+    role = given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
+    if (wsi_engine_own_memory(engine, given) && config && role && role(engine, config))
+        return true;
+    if (!engine->core.error)
+        engine->core.error = WS_ERROR_ARGUMENT;
+    ws_engine_free(engine);
+    return false;
 }
 
 #ifndef WS_NO_NET
@@ -9221,7 +9318,7 @@ WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     return before ? now != before : waits && conn->engine.state != WSI_OPEN;
 }
 
-static bool wsi_conn_is_client(const ws_conn *conn) { return conn->engine.env->role == WS_ROLE_CLIENT; }
+static bool wsi_conn_is_client(const ws_conn *conn) { return wsi_env_is_client(conn->engine.env); }
 
 /* --- blocks and queues --- */
 
@@ -10165,8 +10262,8 @@ static void wsi_hold_grown(ws_conn *conn, size_t size, size_t unpacked) {
 /* There is no memory for what it sends: an open one is closed with 1013, a request gets 503. */
 WSI_RARE void wsi_conn_overload(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
-    if (!wsi_conn_is_client(conn) && engine->state == WSI_HEAD)
-        (void)wsi_engine_bad_head(engine, &wsi_conn_loop(conn)->window, 503);
+    if (engine->state == WSI_HEAD)
+        wsi_engine_unread(engine, &wsi_conn_loop(conn)->window, 503);
     (void)wsi_engine_fail(engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
     engine->error = WS_ERROR_MEMORY;
     wsi_conn_schedule_end(conn);
@@ -10826,7 +10923,7 @@ static void wsi_endpoint_finish(ws_loop *loop) {
 
 /* A server's end is a restart to its clients: they come back; a client's is not. */
 static void wsi_endpoint_close_all(wsi_endpoint *endpoint) {
-    bool client = endpoint->env.role == WS_ROLE_CLIENT;
+    bool client = wsi_env_is_client(&endpoint->env);
     uint16_t code = client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART;
     ws_conn *conn;
     endpoint->stop(endpoint);
@@ -10937,7 +11034,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     size_t header;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || !message.data
         || (conn->engine.deflate && message.size >= conn->engine.threshold)
-        || message.size >= WSI_LARGE || conn->engine.env->role != WS_ROLE_SERVER
+        || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
         return false;
     wsi_conn_own_gather(conn);
@@ -11734,7 +11831,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     bool kept;
     if (!server)
         return false;
-    if (!handler || !wsi_engine_head_safe(handler->subprotocols, ' '))
+    if (!handler || !wsi_http_safe(handler->subprotocols, ' '))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     route = wsi_route_new(server, pattern);
     if (!route)
@@ -11793,7 +11890,7 @@ static char *wsi_server_content_type(wsi_memory *memory, const char *type, const
 static bool wsi_server_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
     wsi_memory *memory = wsi_server_memory(server);
     wsi_route *route;
-    if (!type || !body || !wsi_engine_head_safe(type, ' '))
+    if (!type || !body || !wsi_http_safe(type, ' '))
         return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
     route = wsi_route_new(server, pattern);
     if (!route)
@@ -12182,7 +12279,7 @@ static bool wsi_request_text(ws_request *request, wsi_buffer *buffer, const char
 
 static bool wsi_request_lines(ws_request *request, const char *const *headers) {
     for (; headers && *headers; headers++)
-        if (!wsi_handshake_own_header(*headers) || !wsi_request_text(request, &request->lines, *headers)
+        if (!wsi_http_own_header(*headers) || !wsi_request_text(request, &request->lines, *headers)
             || !wsi_request_text(request, &request->lines, "\r\n"))
             return false;
     return true;
@@ -12225,8 +12322,8 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
         return false;
     request->lines.size = request->reply.size = 0; /* of a hook that accepted */
     for (line = headers; line && *line; line++)
-        type = wsi_engine_is_header(*line, "content-type") ? NULL : type;
-    if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_engine_head_safe(type, ' ')
+        type = wsi_http_is_header(*line, "content-type") ? NULL : type;
+    if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_http_safe(type, ' ')
         || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type, NULL))
         || !wsi_request_put(request, &request->reply, body, size))
         return wsi_request_fail(request);
@@ -13374,7 +13471,7 @@ static void wsi_server_http(ws_request *request) {
         wsi_server_answer(request);
     } else if (wsi_kept_new(request, WSI_WAITING)) {
         request->server->endpoint.loop->arriving.used += wsi_kept_of(conn)->size; /* until the body is there */
-        wsi_engine_want_body(&conn->engine, window);
+        wsi_body_want(&conn->engine, window);
         wsi_conn_tick(conn);
     } else {
         wsi_engine_status(&conn->engine, window, 503);
@@ -13616,6 +13713,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     wsi_endpoint *endpoint = &server->endpoint;
     endpoint->max_count = config->max_connections ? config->max_connections : 100000;
     endpoint->env.date = wsi_server_date;
+    endpoint->env.read = wsi_engine_request;
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
     endpoint->answered = wsi_server_answered;
@@ -15142,7 +15240,7 @@ static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *
 static wsi_slice wsi_client_credentials(const wsi_client *client) {
     char *const *line;
     for (line = client->headers; *line && !client->bare; line++)
-        if (wsi_engine_is_header(*line, "authorization"))
+        if (wsi_http_is_header(*line, "authorization"))
             return wsi_text(NULL, 0);
     return client->where.credentials.data || client->bare ? client->where.credentials : client->credentials;
 }
@@ -15172,7 +15270,7 @@ static void wsi_client_ask(wsi_client *client) {
     if (good) {
         more.data[more.size] = 0;
         ask.more = (const char *)more.data;
-        good = wsi_engine_ask(&conn->engine, &ask);
+        good = wsi_upgrade_ask(&conn->engine, &ask);
     }
     wsi_buffer_free(memory, &more);
     if (!good && !conn->broken)
@@ -15218,7 +15316,7 @@ static int wsi_client_proxy_status(wsi_slice head) {
     wsi_slice line = wsi_http_line(&head), name, value;
     wsi_header found;
     bool http11;
-    int status = wsi_handshake_status(line, &http11);
+    int status = wsi_upgrade_status(line, &http11);
     while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
     return found == WSI_HEADER_END ? status : 0;
 }
@@ -15238,7 +15336,7 @@ static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
             return 0;
         if (!head)
             return -1;
-        wsi_http_unfold(answer->data, head);
+        wsi_upgrade_unfold(answer->data, head);
         status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
         answer->size -= head;
         memmove(answer->data, answer->data + head, answer->size);
@@ -15682,8 +15780,8 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
 static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
     size_t from = 0, to = 0, line;
     uint64_t chunk;
-    while (wsi_http_whole_line(data + from, size - from, WSI_HTTP_CHUNK_LINE, &line) > 0
-           && wsi_http_chunk(wsi_text((const char *)data + from, line - 2), &chunk) && chunk) {
+    while (wsi_body_whole_line(data + from, size - from, WSI_BODY_CHUNK_LINE, &line) > 0
+           && wsi_body_chunk_size(wsi_text((const char *)data + from, line - 2), &chunk) && chunk) {
         size_t here = chunk < size - from - line ? (size_t)chunk : size - from - line;
         memmove(data + to, data + from + line, here);
         to += here;
@@ -15968,13 +16066,13 @@ static void wsi_client_defaults(ws_client_config *config) {
 static ws_error wsi_client_check(wsi_client *client) {
     const char *problem;
     char *const *line;
-    if (!wsi_handshake_offer(client->subprotocols))
+    if (!wsi_upgrade_offer(client->subprotocols))
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
                               "subprotocols are tokens, each once: \"chat, superchat\"");
-    if (!wsi_engine_head_safe(client->config.origin, ' '))
+    if (!wsi_http_safe(client->config.origin, ' '))
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
     for (line = client->headers; *line; line++)
-        if (!wsi_handshake_own_header(*line))
+        if (!wsi_http_own_header(*line))
             return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
                                   "is malformed, or part of the handshake itself",
                                   (unsigned)(line - client->headers + 1));
@@ -16006,6 +16104,7 @@ static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_clien
     loop->ready[WSI_KIND_LOOKUP] = wsi_client_resolved;
     if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
         return false;
+    endpoint->env.read = wsi_upgrade_read;
     wsi_endpoint_link(endpoint);
     client->conn = wsi_conn_new(endpoint);
     return client->conn != NULL;

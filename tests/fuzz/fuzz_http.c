@@ -269,7 +269,7 @@ static void check_answer(void) {
         return;
     HOLDS(head && head != WSI_HTTP_BAD);
     line = wsi_http_line(&rest);
-    HOLDS(wsi_handshake_status(line, &http11) && http11);
+    HOLDS(wsi_upgrade_status(line, &http11) && http11);
     while (wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
         HOLDS(!wsi_text_is_nocase(name, "x-a"));
 }
@@ -318,10 +318,10 @@ static void read_head(wsi_slice text, size_t piece) {
 static void read_lines(wsi_slice text, size_t piece) {
     const uint8_t *data = (const uint8_t *)text.data;
     size_t size = 0, part = piece < text.size ? piece : text.size, again = 0;
-    int whole = wsi_http_whole_line(data, text.size, 256, &size), before = wsi_http_whole_line(data, part, 256, &again);
+    int whole = wsi_body_whole_line(data, text.size, 256, &size), before = wsi_body_whole_line(data, part, 256, &again);
     uint64_t chunk;
     HOLDS(!before || (before == whole && size == again));
-    if (whole == 1 && wsi_http_chunk(wsi_text(text.data, size - 2), &chunk))
+    if (whole == 1 && wsi_body_chunk_size(wsi_text(text.data, size - 2), &chunk))
         HOLDS(chunk < (uint64_t)1 << 60);
 }
 
