@@ -146,129 +146,133 @@ extern "C" {
 
 /*
 >> API ====================================================================================
-   Errors, messages, connections, rooms, TLS, servers, clients, loops, testing, the engine, JSON, HTML:
-   in the order in which a program meets them.
+   Core: errors, messages, connections, TLS and transports, handlers, servers, rooms, requests, loops, engine.
+   Add-ons: HTTP, sessions, clients, JSON, HTML, testing.
+   Comments name errors without their prefix: STATE is WS_ERROR_STATE. ARGUMENT and MEMORY are named only where they
+   mean more than a bad argument and no memory. A text is UTF-8 and ends with a zero. Sizes are in bytes.
 */
 
 typedef enum ws_error {
     WS_OK = 0,
-    WS_ERROR_MEMORY,      /* the allocator, or the loop's max_memory, said no */
-    WS_ERROR_ARGUMENT,    /* NULL or out of range where that is not allowed */
-    WS_ERROR_STATE,       /* not now: not open yet, closing, or closed */
-    WS_ERROR_BUFFERED,    /* no room: too much is unsent already, or an engine's memory is too small */
-    WS_ERROR_UTF8,        /* text that is not UTF-8: ours, or the peer's (1007) */
-    WS_ERROR_CLOSE_CODE,  /* a close code or reason that may not be sent */
+    WS_ERROR_MEMORY,      /* the allocator failed, or the loop has reached max_memory */
+    WS_ERROR_ARGUMENT,    /* an argument is NULL, out of range or malformed */
+    WS_ERROR_STATE,       /* not possible now: not open yet, closing, closed, or during a message in parts */
+    WS_ERROR_BUFFERED,    /* too much is unsent already, or an engine's fixed memory is full */
+    WS_ERROR_UTF8,        /* text is not valid UTF-8: yours, or the peer's */
+    WS_ERROR_CLOSE_CODE,  /* a close code or reason that must not be sent */
     WS_ERROR_PATTERN,     /* a route's pattern is malformed */
-    WS_ERROR_DUPLICATE,   /* two parameters of one name in a route's pattern */
-    WS_ERROR_FILE,        /* a file cannot be read */
-    WS_ERROR_ADDRESS,     /* host or port cannot be used here */
-    WS_ERROR_IN_USE,      /* another program listens on this port */
-    WS_ERROR_PERMISSION,  /* the system does not allow this port */
-    WS_ERROR_SYSTEM,      /* the system refused a socket, pipe or select */
-    WS_ERROR_DESCRIPTORS, /* no descriptor left, or more than the loop's poller takes */
+    WS_ERROR_DUPLICATE,   /* a route's pattern has two parameters of the same name */
+    WS_ERROR_FILE,        /* a file or folder cannot be read */
+    WS_ERROR_ADDRESS,     /* this host or port cannot be listened on */
+    WS_ERROR_IN_USE,      /* the port or Unix socket is in use by another program */
+    WS_ERROR_PERMISSION,  /* the system does not permit this port */
+    WS_ERROR_SYSTEM,      /* a system call failed: socket, pipe or select */
+    WS_ERROR_DESCRIPTORS, /* no descriptor is left, or the loop's poller takes no more */
     WS_ERROR_RANDOM,      /* the random source failed */
-    WS_ERROR_HANDSHAKE,   /* the peer's opening handshake is wrong */
-    WS_ERROR_PROTOCOL,    /* the peer broke the framing rules (1002) */
-    WS_ERROR_TOO_BIG,     /* the peer's message or head is over the limit (1009, 431) */
+    WS_ERROR_HANDSHAKE,   /* the peer's opening handshake is invalid */
+    WS_ERROR_PROTOCOL,    /* the peer sent invalid frames */
+    WS_ERROR_TOO_BIG,     /* the peer's message or head exceeds its limit */
     WS_ERROR_TIMEOUT,     /* the peer did not answer in time */
-    WS_ERROR_CLOSED,      /* the connection ended without a closing handshake (1006) */
-    WS_ERROR_URL,         /* not a URL that can be connected to (RFC 6455 3) */
-    WS_ERROR_RESOLVE,     /* the host's name has no address, or none in time */
-    WS_ERROR_CONNECT,     /* no address of the host takes a connection */
-    WS_ERROR_PROXY,       /* the proxy refuses, or does not speak HTTP */
-    WS_ERROR_REDIRECT,    /* too many redirects, or one that leads nowhere */
-    WS_ERROR_REFUSED,     /* the server answered with another status than 101: see ws_status */
-    WS_ERROR_TLS,         /* certificate files cannot be used, or the TLS handshake failed */
-    WS_ERROR_CERTIFICATE, /* the peer's certificate is not to be trusted */
-    WS_ERROR_NO_TLS,      /* wss: or a certificate, but this program was built with WS_NO_TLS */
+    WS_ERROR_CLOSED,      /* the connection ended without a closing handshake */
+    WS_ERROR_URL,         /* not a valid URL (RFC 6455 3) */
+    WS_ERROR_RESOLVE,     /* the host name has no address, or the look-up took too long */
+    WS_ERROR_CONNECT,     /* no address of the host accepted the connection */
+    WS_ERROR_PROXY,       /* the proxy refused, or does not speak HTTP */
+    WS_ERROR_REDIRECT,    /* too many redirects, or an unusable one */
+    WS_ERROR_REFUSED,     /* the server answered with a status other than 101: see ws_status */
+    WS_ERROR_TLS,         /* a certificate file cannot be used, or the TLS handshake failed */
+    WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
+    WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
     WS_ERROR_ROOMS        /* the connection is in limits.rooms rooms already */
 } ws_error;
 
-/* What happened and what to do about it, one English sentence; static, never NULL. */
+/* One English sentence: what happened and what to do about it. Static, never NULL. */
 WS_API const char *ws_error_text(ws_error error);
 
-typedef struct ws_loop ws_loop;     /* waits for sockets, timers and other threads */
-typedef struct ws_server ws_server; /* a listening port with its routes and rooms */
-typedef struct ws_conn ws_conn;     /* one WebSocket connection */
-typedef struct ws_request ws_request; /* one over HTTP, or one that asks for a WebSocket, until it is answered */
-typedef uint64_t ws_id;             /* names a connection, timer or kept request for ever; 0 names none */
+typedef struct ws_loop ws_loop;       /* waits for sockets, timers and posts */
+typedef struct ws_server ws_server;   /* a listening port with its routes and rooms */
+typedef struct ws_conn ws_conn;       /* one WebSocket connection */
+typedef struct ws_request ws_request; /* an HTTP or WebSocket request that awaits its answer */
+typedef uint64_t ws_id;               /* a connection, timer or kept request. Never reused; 0 is none */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
 
-/* A whole message. Text is UTF-8. Received data has a zero byte at data[size]. */
+/* A whole message; text is UTF-8. Received data has a zero byte at data[size]. */
 typedef struct ws_message {
     const uint8_t *data;
-    size_t size; /* bytes */
+    size_t size;
     ws_type type;
 } ws_message;
 
-/* A piece of a message, as it arrives (on_chunk). It may end inside a UTF-8 character. */
+/* Part of a message, for on_chunk. It may end in the middle of a UTF-8 character. */
 typedef struct ws_chunk {
     const uint8_t *data;
     size_t size;
     ws_type type;
-    bool first, last; /* of its message */
+    bool first, last; /* the first or last chunk of its message */
 } ws_chunk;
 
-/* Why a connection ended (RFC 6455 7.1). code 1005: the peer gave none; 1006: it broke. */
+/* Why a connection ended (RFC 6455 7.1). */
 typedef struct ws_close_info {
     uint16_t code;
-    const char *reason; /* UTF-8, never NULL; until on_close returns */
-    bool clean;         /* close frames went both ways */
+    const char *reason; /* UTF-8, never NULL; valid until on_close returns */
+    bool clean;         /* both sides sent a close frame */
 } ws_close_info;
 
+/* Close codes (RFC 6455 7.4.1). You may send 1000 to 1003, 1007 to 1014, and 3000 to 4999. */
 #define WS_CLOSE_NORMAL 1000
-#define WS_CLOSE_GOING_AWAY 1001
-#define WS_CLOSE_PROTOCOL 1002
-#define WS_CLOSE_UNSUPPORTED 1003
-#define WS_CLOSE_NONE 1005
-#define WS_CLOSE_BROKEN 1006
-#define WS_CLOSE_BAD_DATA 1007
-#define WS_CLOSE_POLICY 1008
-#define WS_CLOSE_TOO_BIG 1009
-#define WS_CLOSE_INTERNAL 1011
-#define WS_CLOSE_RESTART 1012
-#define WS_CLOSE_TRY_LATER 1013
-#define WS_CLOSE_BAD_GATEWAY 1014
+#define WS_CLOSE_GOING_AWAY 1001  /* a browser leaves the page, or a client's loop shuts down */
+#define WS_CLOSE_PROTOCOL 1002    /* invalid frames */
+#define WS_CLOSE_UNSUPPORTED 1003 /* a type of message that the receiver cannot handle */
+#define WS_CLOSE_NONE 1005        /* never sent: the peer's close frame had no code */
+#define WS_CLOSE_BROKEN 1006      /* never sent: the connection ended without a close frame */
+#define WS_CLOSE_BAD_DATA 1007    /* text that is not UTF-8 */
+#define WS_CLOSE_POLICY 1008      /* not allowed; clients of ws.h wait reconnect_max_ms before they try again */
+#define WS_CLOSE_TOO_BIG 1009     /* a message over limits.message */
+#define WS_CLOSE_INTERNAL 1011    /* an error in the server */
+#define WS_CLOSE_RESTART 1012     /* the server restarts: ws_shutdown */
+#define WS_CLOSE_TRY_LATER 1013   /* overload: the peer reads too slowly, or memory is short */
+#define WS_CLOSE_BAD_GATEWAY 1014 /* the server behind this one failed */
 
 typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_conn_state;
 
-#define WS_OFF UINT32_MAX /* for a limit in milliseconds: never */
+#define WS_OFF UINT32_MAX /* for times in milliseconds: no limit */
 
-/* Limits on a peer. Zero means the default in the comment; SIZE_MAX and WS_OFF mean none. A peer that reads
-   what is queued for it, however slow, is not silent: its times start again (but for a client's handshake). */
+/* Limits on a peer. 0 means the default in the comment; SIZE_MAX or WS_OFF means no limit. A peer that keeps reading
+   what is queued for it does not time out, however slow it is, except during a client's handshake. */
 typedef struct ws_limits {
-    size_t head;           /* request or response head, bytes: 16 KiB; over it 431 */
-    size_t message;        /* a whole message, bytes: 16 MiB; over it 1009 */
-    size_t buffered;       /* unsent bytes of a connection: 4 MiB; above, reading pauses */
-    uint32_t handshake_ms; /* from connect to the end of the head: 10 s */
-    uint32_t ping_ms;      /* silence after which a ping is sent: 25 s */
-    uint32_t pong_ms;      /* silence after the ping until the peer is given up: 20 s */
-    uint32_t close_ms;     /* for the peer's part of closing: 5 s */
-    size_t body;           /* body of a request over HTTP, bytes: 1 MiB; over it 413 */
-    uint32_t answer_ms;    /* for a body to arrive, then 408; for the answer to a request that is kept,
-                              then 503; for a peer that takes nothing of an answer: 30 s */
-    size_t rooms;          /* rooms of one connection: 1,000; beyond, ws_join returns false (ROOMS) */
+    size_t head;           /* head of a request or response: 16 KiB; beyond it 431 */
+    size_t message;        /* a whole message: 16 MiB; beyond it closed with 1009 */
+    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses */
+    uint32_t handshake_ms; /* from connecting to the end of the head: 10 s */
+    uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
+    uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
+    uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
+    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413 */
+    uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
+                              503), while the peer reads nothing of an answer (then it is dropped) */
+    size_t rooms;          /* rooms that one connection may join: 1,000 */
 } ws_limits;
 
-/* Compression: permessage-deflate (RFC 7692), off by default. It saves bytes and costs time: an echo of 1 KiB of JSON
-   takes 0.27 of its bytes and 93,000 instructions in place of 640. With `on` a client offers it, and a server accepts
-   the offer. Without context a connection costs no memory for it between messages: compressor (52 KiB at level 1),
-   decompressor (8 KiB) and a message's buffer are the loop's. With context messages become smaller, and each connection
-   holds, with W = 1 << window_bits: 5 * W / 4 for what it receives, and for what it sends at level 1
-   20 KiB + 3 * W / 2 + min(4 * W, 32 KiB), at 6 and above 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB). A client offers
-   what its config says, and as a second choice what any server accepts; if the server keeps its context against the
-   first offer, the client holds up to 40 KiB for what it receives. */
+/* Compression: permessage-deflate (RFC 7692), off by default. An echo of 1 KiB of JSON then sends 0.27 of the bytes,
+   and takes 93,000 instructions instead of 640. With .on a client offers compression, and a server accepts the offer.
+   Without context, the loop owns the compressor (52 KiB at level 1), the decompressor (8 KiB) and the buffer for a
+   message; connections hold no memory between messages. With context, messages get smaller, and each connection holds
+   memory. With W = 1 << window_bits: 5 * W / 4 to receive; to send 20 KiB + 3 * W / 2 + min(4 * W, 32 KiB) at level 1,
+   and 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) at level 6 and above.
+   A client makes two offers: first its config, then what any server accepts. A server that keeps its context although
+   the first offer asked it not to costs the client up to 40 KiB. */
 typedef struct ws_deflate_config {
-    bool on;             /* false: never, whatever the fields below say */
-    bool context;        /* each message may refer to those before it (context takeover) */
-    uint8_t window_bits; /* 8 to 15: how far back, both ways. 0: 15, with context 12. A peer may ask for less */
-    int8_t level;        /* 1, fast, to 9, small. 0: 1; -1: least memory */
-    uint16_t threshold;  /* what is shorter goes as it is: 0: 64 bytes */
+    bool on;             /* false: no compression, whatever the other fields hold */
+    bool context;        /* messages may refer to earlier ones (context takeover) */
+    uint8_t window_bits; /* 8 to 15: window size in both directions. 0: 15, or 12 with context. A peer may ask for
+                            less */
+    int8_t level;        /* 1 (fastest) to 9 (smallest), -1 (least memory). 0: 1 */
+    uint16_t threshold;  /* messages below this size are not compressed. 0: 64 */
 } ws_deflate_config;
 
-/* resize(user, block, old_size, new_size): block NULL allocates, new_size 0 frees and returns
-   NULL, NULL for any other size means out of memory and leaves the block as it was. */
+/* resize(user, block, old_size, new_size) allocates if block is NULL, and frees and returns NULL if new_size is 0.
+   Otherwise NULL means out of memory, and the block is unchanged. */
 typedef struct ws_allocator {
     void *(*resize)(void *user, void *block, size_t old_size, size_t new_size);
     void *user;
@@ -278,359 +282,356 @@ typedef struct ws_allocator {
 
 /* --- connections ------------------------------------------------------------------------ */
 
-/* Sends one message (RFC 6455 5.6). The data is yours again when the call returns. false, and
-   nothing is sent: not open (STATE), bad text (UTF8), ws_buffered at its limit (BUFFERED). A
-   message is taken whole while ws_buffered is below the limit. It leaves when the callback ends. */
+/* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns. The bytes leave when the callback
+   returns. false, and nothing is sent: STATE, UTF8, or BUFFERED: ws_buffered has reached limits.buffered. Below that
+   limit a message of any size is accepted whole. */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
-WS_API bool ws_send_text(ws_conn *conn, const char *text); /* zero-terminated UTF-8 */
+WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
 
-/* Sends a message in parts of unknown total size, a fragment each; last ends it. Until then
-   other messages on this connection are refused (STATE) and broadcasts wait for its end. */
+/* Sends a message in parts, one fragment each, without knowing its total size; last ends it. Until then other
+   messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Automatic pings need no such call. */
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), beside the automatic ones. Fails as ws_send does. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
-/* Starts the closing handshake. code: 1000-1003, 1007-1014, 3000-4999, or 0 for none; reason:
-   UTF-8 of at most 123 bytes, or NULL. on_close follows; messages that still arrive are dropped. */
+/* Starts the closing handshake (RFC 6455 7.1.2). code: one that may be sent, or 0 for none. reason: UTF-8 of at most
+   123 bytes, or NULL. Messages that still arrive are dropped; on_close follows. false: STATE, CLOSE_CODE. */
 WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 
-/* Ends the connection at once, without closing handshake; on_close follows with 1006. */
+/* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-WS_API ws_conn_state ws_state(const ws_conn *conn); /* WS_CLOSED for NULL */
-/* Bytes queued but not yet sent, without broadcasts that wait for the end of a message in parts. When it returns more
-   than 0, on_drain follows, or on_close. To send a file of any size, call this in on_open and in on_drain:
+WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
+/* Bytes that are queued and not yet sent, without broadcasts that wait for the end of a message in parts. If it
+   returns more than 0, on_drain or on_close follows. To send a file of any size, do this in on_open and on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
-/* Why the newest call that answered false did so; success does not clear it. Once the connection
-   has failed: why, for good. */
-WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
-/* The same as a sentence; a client's names the host, the certificate's fault or the wrong header.
-   Until the next call, never NULL. */
+/* Why the latest failed call failed; success does not clear it. After the connection has failed, always why that
+   happened. NULL: WS_ERROR_MEMORY */
+WS_API ws_error ws_last_error(const ws_conn *conn);
+/* The same as a sentence. A client's names the host, the certificate's fault or the invalid header. Never NULL; valid
+   until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
-/* Why it ended; code 0 as long as it has not. reason lives as long as the connection. */
+/* Why the connection ended. code is 0 until it has. reason is valid as long as the connection. */
 WS_API ws_close_info ws_closed(const ws_conn *conn);
-WS_API ws_id ws_conn_id(const ws_conn *conn);       /* never reused; a client keeps it on reconnecting */
-WS_API ws_conn *ws_find(ws_loop *loop, ws_id id);   /* NULL when it has ended */
+WS_API ws_id ws_conn_id(const ws_conn *conn);     /* never reused; a client that reconnects keeps its own */
+WS_API ws_conn *ws_find(ws_loop *loop, ws_id id); /* NULL: the connection has ended */
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 
-/* The one that was agreed on, until on_close returns; "" when none was (RFC 6455 4.2.2). */
+/* The subprotocol that was agreed on, or "" (RFC 6455 4.2.2). Valid until on_close returns. */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
-/* Writes the peer's numeric address and port, "127.0.0.1:5000" or "[::1]:5000"; at most size
-   bytes with the zero, 64 are enough. Behind proxies: see ws_server_config. false: unknown, or size too small. */
+/* Writes the peer's numeric address and port with a zero, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough.
+   Behind proxies see ws_server_config.proxies. false: unknown, or size is too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
-/* A pointer of your own; at first it is the handler's user. */
+/* A pointer of yours. It starts as the handler's user. */
 WS_API void ws_set_user(ws_conn *conn, void *user);
 WS_API void *ws_user(const ws_conn *conn);
 
 /* --- TLS and other transports ----------------------------------------------------------- */
 
-/* Files and texts are PEM; texts end with a zero; a file goes before a text. What is needed is read and checked by
-   the call that takes the config (ws_dial tells by on_error; of a ws: URL that leads to wss:, then): WS_ERROR_TLS and
-   a sentence. Clients with equal configs share what was read; the next ws_dial behind a change of a file reads it
-   anew, the system's roots are read once for each loop that needs them. TLS 1.2 at least, or what the system's OpenSSL
-   asks for beyond that; ALPN http/1.1, tickets. OpenSSL's memory is not counted in max_memory. */
+/* TLS for a server's port, or for a client's wss: URLs. Files and texts are PEM; a file takes precedence over a text.
+   The call that takes the config loads what it needs, or fails with TLS (ws_dial by on_error; for a redirect from ws:
+   to wss: at that time). Clients with equal configs share what was loaded. A changed file is loaded again by the next
+   ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the system's OpenSSL requires
+   beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
-    const char *cert_file, *key_file; /* own certificate, its chain behind it; and its private key
-                                         (NULL: it stands in cert_file, too) */
+    const char *cert_file, *key_file; /* your certificate followed by its chain, and its private key; key_file NULL:
+                                         cert_file has both */
     const char *cert_pem, *key_pem;   /* the same from memory */
-    const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, one at
-                                         least that can be used. Client: NULL means the system's roots.
-                                         Server: set, each client must show one (mTLS) */
+    const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, at least one of
+                                         them usable. Client: NULL means the system's roots. Server: if set, each
+                                         client must show a certificate (mTLS) */
     const char *crl_file;             /* with ca: certificates that were revoked */
-    const char *server_name;          /* client: asked for (SNI) and verified; NULL: the URL's host */
-    bool client_cert_optional;        /* server with ca: those who show none are let in as well */
-    bool accept_any_certificate;      /* client: verify nothing. Whoever sits in between reads all */
-    void *ssl_ctx;                    /* an SSL_CTX of yours, as it is, in place of files and texts */
+    const char *server_name;          /* client: the name to ask for (SNI) and to verify; NULL: the URL's host */
+    bool client_cert_optional;        /* server with ca: clients without a certificate are accepted, too */
+    bool accept_any_certificate;      /* client: verify nothing. Anyone in between can read and change everything */
+    void *ssl_ctx;                    /* an SSL_CTX of yours, unchanged, instead of files and texts */
 } ws_tls_config;
 
-/* The subject of the peer's verified certificate, as in RFC 4514: "CN=alice,O=Example". Writes at most
-   size bytes with the zero. false: no TLS, no certificate, not verified, or size too small. */
+/* Writes the subject of the peer's verified certificate with a zero, as in RFC 4514: "CN=alice,O=Example".
+   false: no TLS, no certificate, not verified, or size is too small. */
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
-WS_API void *ws_tls_session(const ws_conn *conn); /* the SSL *, or a transport's session; or NULL */
+WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
-/* Another TLS library, or anything else that carries bytes, plugs in here: see
-   tests/transport_mbedtls.h. A link is one connection's; the transport keeps its own in session. */
+/* Another TLS library, or anything else that carries bytes, is a ws_transport: see tests/transport_mbedtls.h. Each
+   connection has a ws_link; what the transport keeps for it is its session. */
 typedef struct ws_link {
-    int descriptor;  /* connected, non-blocking; closed by ws.h */
-    uint8_t wants;   /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Set to the call's
-                        own before each; TLS changes it when reading has to write, or the other way */
-    bool pending : 1; /* read sets it when it holds more than fitted: it is called again at once */
-    bool unsent : 1; /* set as long as the transport holds bytes that the socket did not take: write is
-                        called, with size 0 if there is no more, when it can go on */
-    bool budget : 1; /* private, as what follows */
+    int descriptor;   /* connected, non-blocking; ws.h closes it */
+    uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction;
+                         change it when a read has to write first, or a write to read */
+    bool pending : 1; /* set it in read while bytes are left that did not fit: read is called again at once */
+    bool unsent : 1;  /* set it while the session holds bytes that the socket did not take: write is called when the
+                         socket is writable, with size 0 if there is nothing new */
+    bool budget : 1;  /* private, like the next line */
     uint8_t interest, kind;
-    void *session;   /* NULL until open, and from close on */
+    void *session;    /* NULL before open and after close */
 } ws_link;
 
 enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
 enum { WS_ENDED = -1, WS_FAILED = -2 };
 
-/* read and write return the number of bytes, 0 for "not now", WS_ENDED (read: the peer's orderly
-   end), or WS_FAILED. Behind a 0 write is offered the same bytes first, perhaps with more behind
-   them. user is handed to open; all run on the loop's thread. */
+/* read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read only: the peer has sent
+   everything), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by more. All functions run
+   in the loop's thread. */
 typedef struct ws_transport {
-    bool (*open)(ws_link *link, const char *host, void *user); /* host: whom to verify (the URL's host or
-                                          tls.server_name); NULL: we are the server */
+    bool (*open)(ws_link *link, const char *host, void *user); /* host: the name to verify (the URL's host or
+                                         tls.server_name); NULL: this end is the server */
     ptrdiff_t (*read)(ws_link *link, void *data, size_t size);
     ptrdiff_t (*write)(ws_link *link, const void *data, size_t size);
-    ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify): 1 done,
-                                          0 not now, WS_FAILED */
+    ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify). 1: done, 0: try again when
+                                          ready, or WS_FAILED */
     void (*close)(ws_link *link);      /* frees the session */
-    /* Why it failed: a sentence of at most size bytes; WS_OK: nothing to say. May be NULL. */
+    /* Writes why it failed, one sentence of at most size bytes with its zero. WS_OK: there is no reason. May be
+       NULL. */
     ws_error (*reason)(ws_link *link, char *text, size_t size);
-    void *user;
+    void *user;                        /* passed to open */
 } ws_transport;
 
 /* --- handlers --------------------------------------------------------------------------- */
 
+/* What happens on the connections of a route, or of a ws_dial. Every field may be NULL. */
 typedef struct ws_handler {
-    void (*on_request)(ws_request *request); /* a server's: may ws_accept or ws_refuse; see ws_before */
+    void (*on_request)(ws_request *request); /* server: may call ws_accept, ws_refuse or ws_keep; see ws_before */
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
-    void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: no size limit */
-    void (*on_drain)(ws_conn *conn); /* all is sent: send more here. Called once after bytes had to wait, ws_buffered
-                                        returned more than 0, or a send, part or broadcast was refused with
-                                        BUFFERED or during a message in parts; never inside such a call */
+    void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: without a size limit */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to wait, after
+                                        ws_buffered returned more than 0, and after a send or broadcast failed with
+                                        BUFFERED or during a message in parts; never from inside such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
-    void (*on_error)(ws_conn *conn); /* a client's attempt ended before on_open: ws_last_error_text */
-    const char *subprotocols; /* "chat, superchat", best first: a server takes the first that the
-                                 client offers, a client offers all */
-    void *user;               /* ws_user of each new connection */
-    ws_deflate_config deflate; /* a server's; a client has its own in ws_client_config */
+    void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
+    const char *subprotocols; /* "chat, superchat", best first. A server picks the first that the client offers; a
+                                 client offers them all */
+    void *user;               /* the initial ws_user of each connection */
+    ws_deflate_config deflate; /* server; a client has its own in ws_client_config */
 } ws_handler;
 
 #ifndef WS_NO_SERVER
 
-/* --- servers, routes -------------------------------------------------------------------- */
+/* --- servers and routes ----------------------------------------------------------------- */
 
 typedef struct ws_server_config {
-    const char *host;       /* address or name: NULL means 127.0.0.1; "0.0.0.0", "::" mean all */
-    uint16_t port;          /* 0: any free one, see ws_port */
-    const char *origins;    /* whose pages may connect, or call handlers of ws_http that change something. NULL: the
-                               server's own (same scheme, host and port); "*": all; or a list: "https://a.example,
-                               https://b.example:8443". Behind a proxy that hides the port, list the public origin.
-                               Others get 403, which says what was compared */
-    const char *hosts;      /* what Host may be in any request: "a.example, 127.0.0.1, [::1]:8000"; without a port, any
-                               port. Others get 403. NULL: anything, so that a page whose own name leads to this
-                               address (DNS rebinding) counts as same origin */
-    size_t max_connections; /* 100,000; beyond, new ones get 503 */
-    int backlog;            /* listen(2): 511 */
-    bool reuse_port;        /* SO_REUSEPORT: several loops on one port */
-    const char *unix_path;  /* listen on this Unix socket instead; it is removed at the end. Only a socket that nobody
-                               listens on is replaced; anything else at that path stays, and is IN_USE */
+    const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0" or "::": all addresses */
+    uint16_t port;          /* 0: any free port, see ws_port */
+    const char *origins;    /* origins whose pages may connect, or call a ws_http function that may change something.
+                               NULL: the server's own (same scheme, host and port); "*": all; or a list:
+                               "https://a.example, https://b.example:8443". Others get 403, with a text that says what
+                               was compared. Behind a proxy that hides the port, list the public origin */
+    const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000"; one without a port
+                               allows every port. Others get 403. NULL: all; then a page whose own name points at this
+                               address (DNS rebinding) has the same origin */
+    size_t max_connections; /* 100,000; further ones get 503 */
+    int backlog;            /* for listen(2): 511 */
+    bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
+    const char *unix_path;  /* listen on this Unix socket instead, and remove it at the end. A socket that nobody
+                               listens on is replaced; anything else at that path fails with IN_USE */
 #ifndef WS_NO_TEST
-    bool no_port;           /* listen nowhere: for ws_test_connect */
+    bool no_port;           /* do not listen: for ws_test_connect */
 #endif
 #ifndef WS_NO_FORWARD
-    const char *proxies;    /* whose word on a peer's address counts: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix";
-                               NULL: nobody's. Their X-Forwarded-For, from the right up to the first address
-                               that is not in this list, is what ws_peer answers */
-    bool proxy_protocol;    /* those begin each connection with a PROXY header, version 1 or 2 */
+    const char *proxies;    /* trusted proxies: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix". ws_peer then reports the
+                               rightmost address in X-Forwarded-For that is not one of them. NULL: none */
+    bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
 #endif
-    ws_tls_config tls;      /* with a certificate: wss:// */
-    const ws_transport *transport; /* in place of TCP and TLS; copied */
+    ws_tls_config tls;      /* with a certificate: serve wss: */
+    const ws_transport *transport; /* instead of TCP and TLS; copied */
     ws_limits limits;
 } ws_server_config;
 
-/* Listens. Needs a config, or NULL for all defaults. NULL on failure: see ws_loop_error. The
-   server belongs to the loop; ws_server_free ends it sooner. */
+/* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
+   loop's error: ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, TLS, NO_TLS. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
-WS_API void ws_server_free(ws_server *server); /* drops its connections; on_close runs for each */
+WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
-/* New connections get this certificate; those that are open keep theirs. false: nothing has changed,
-   and ws_loop_error_text says why (without failing the loop). */
+/* New connections get this certificate; open ones keep theirs. false: nothing has changed; ws_loop_error_text says
+   why, but ws_loop_error stays as it was. */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
-/* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}",
-   "/files/{rest:path}" (path only at the end). A plain {name} is one segment or a part of one,
-   and ends at the first '/' or at the character that follows it in the pattern. Matched on the
-   percent-decoded path, which must be UTF-8; the first registered route that fits wins. Config and
-   its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT, MEMORY. */
+/* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
+   A {name} matches within one segment, up to the next '/' or the character that follows it in the pattern; a
+   {name:path}, only at the end, matches any rest. The path is percent-decoded first and must be UTF-8. The route that
+   was registered first wins. handler and its strings are copied. false, and the loop's error: PATTERN, DUPLICATE. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
-/* Answers GET and HEAD on a path (a pattern as above) with a text, which is copied. false as above. */
+/* Answers GET and HEAD on a path, a pattern of ws_route, with this text, which is copied. false, and the loop's error:
+   PATTERN, DUPLICATE. */
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
 
-WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for NULL, and for a client */
-
-/* The route's parameter, percent-decoded, until on_close returns; NULL when there is none. It is
-   UTF-8, and may hold any character but zero: the peer chose it. */
+WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
+/* The value of a parameter in the route's pattern, percent-decoded; NULL: there is none of that name. It is UTF-8 that
+   the peer chose, without zeros. Valid until on_close returns. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
 
-/* A room is a name within a server. It begins with its first member and vanishes with its last.
-   A connection that ends has left all its rooms before its on_close runs. ws_join answers true
-   too when it is in already; false: not open (STATE), in limits.rooms rooms already (ROOMS), no memory. ws_leave:
-   whether it was in. */
+/* A room is a name within a server. It exists while it has members. A connection has left all its rooms before its
+   on_close runs. ws_join returns true if the connection is a member already. false: STATE, ROOMS. ws_leave returns
+   whether it was a member. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
-/* Sends to all members of the sender's server's room, the sender too if it is one; room NULL: to
-   all open connections of the server (a slow one is closed with 1013). The message is framed once.
-   What leaves in one round of the loop leaves in one write for each receiver. false: BUFFERED (see
-   WS_SLOW_WAIT), UTF8, MEMORY. */
+/* Sends to all members of a room of the sender's server; ws_broadcast_others leaves the sender out. room NULL: to all
+   open connections of the server; one that reads too slowly is closed with 1013. The message is framed once; all that
+   leaves within one round of the loop takes one write for each receiver. false: UTF8, or BUFFERED, see WS_SLOW_WAIT. */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message);
 
-WS_API size_t ws_room_count(const ws_server *server, const char *room); /* NULL: all open */
-/* Writes up to capacity ids of members; returns how many there are. */
+WS_API size_t ws_room_count(const ws_server *server, const char *room); /* members; NULL: open connections */
+/* Writes the ids of up to capacity members; returns how many members there are. */
 WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *ids, size_t capacity);
 
-/* What happens to a broadcast for a member whose ws_buffered stands at its limit. */
+/* What a broadcast does about a member whose ws_buffered has reached limits.buffered. */
 typedef enum ws_slow {
-    WS_SLOW_CLOSE = 0,   /* the member is closed with 1013: it may come back (default) */
-    WS_SLOW_WAIT,        /* ws_broadcast sends to nobody and returns false; try again in that member's on_drain
-                            (or on_close) */
-    WS_SLOW_DROP_NEWEST, /* the member misses this message */
-    WS_SLOW_DROP_OLDEST, /* the member misses the room's oldest unsent messages instead */
-    WS_SLOW_LATEST       /* at any time at most the room's latest message waits for the member */
+    WS_SLOW_CLOSE = 0,   /* close that member with 1013 (the default) */
+    WS_SLOW_WAIT,        /* send to nobody, and fail with BUFFERED: try again in that member's on_drain or on_close */
+    WS_SLOW_DROP_NEWEST, /* skip this message for that member */
+    WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that wait for that member */
+    WS_SLOW_LATEST       /* keep only the room's latest message waiting for that member, always */
 } ws_slow;
 
-/* Sets the policy of a room for as long as it has members. false: no such room. So call it in
-   on_open, each time, behind ws_join: a room that vanished begins again with the default. */
+/* Sets a room's policy while it has members; a room that becomes empty loses it. So call this in on_open, after each
+   ws_join. false: no such room. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
 
-/* What stands in a request. data NULL: absent, which is not the same as empty. */
+/* Part of a request, UTF-8 without a zero at its end. data NULL: absent, as opposed to empty. Valid until the callback
+   returns; in a kept request, until that is answered. */
 typedef struct ws_slice {
-    const char *data; /* UTF-8 in path, parameters, query and form; until the callback returns, or, of a
-                         request that is kept, until it is answered */
+    const char *data;
     size_t size;
 } ws_slice;
 
 typedef void ws_hook(ws_request *request, void *user);
 
-/* Before a WebSocket's handshake is answered, hooks may look at the request: first those of ws_before, in the
-   order of these calls, then the route's on_request. One that refuses ends the chain; if none does, the request
-   is accepted. They run behind the library's own checks: a request that is malformed, has no route or comes
-   from a foreign origin has been refused already. false, and the loop's error: ARGUMENT, MEMORY. */
+/* Adds a hook that sees each WebSocket request before it is answered. The hooks of ws_before run in the order of these
+   calls, then the route's on_request. The first that refuses ends the chain; without a refusal the request is accepted.
+   Malformed requests, unknown paths and foreign origins were refused before. false, and the loop's error. */
 WS_API bool ws_before(ws_server *server, ws_hook *hook, void *user);
 
 WS_API const char *ws_request_method(const ws_request *request); /* "GET"; for NULL "" */
 WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
-WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* as ws_param */
-/* The first of that name, percent-decoded and '+' a space. A pair that cannot be decoded, or is not UTF-8 ("q=100%",
-   "q=%E9"), is absent here; the raw query is all that was sent after the '?'. */
+WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* see ws_param */
+/* The first value of that name in the query, percent-decoded, with '+' as a space. A pair that cannot be decoded or is
+   not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is all that follows the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* Case-blind, the first line of that name. If the target is absolute, its authority is Host (RFC 9112 3.2.2). */
+/* The first header of that name, in any case. Host is the target's authority if the target is a whole URL
+   (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
-/* As the browser sent it, less quotes around it (RFC 6265 4.2); names are not case-blind. */
+/* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Case matters in its name. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
-/* As ws_peer; without a port where a proxy that is trusted names none. */
+/* As ws_peer; without a port if a trusted proxy names none. */
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size);
 WS_API ws_server *ws_request_server(const ws_request *request);
 
-WS_API bool ws_slice_is(ws_slice slice, const char *text);
-/* An integer: digits, perhaps a '-' before them. A number: the same, perhaps a point and digits, an exponent,
-   whatever the locale. false leaves the result as it is: absent, something else, beyond 64 bits or a double. */
+WS_API bool ws_slice_is(ws_slice slice, const char *text); /* equal? */
+/* Read a decimal integer, with or without '-'. false, and the result is unchanged: absent, anything else, out of
+   range. So the result may hold a default. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
-WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer); /* digits alone */
+WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer);
 
 typedef struct ws_acceptance {
-    const char *subprotocol; /* one that the client offered, in place of the handler's choice */
+    const char *subprotocol; /* one that the client offers, instead of the handler's choice */
     const char *const *headers; /* lines for the answer, NULL at the end: {"X-Served-By: a", NULL} */
-    void *user;              /* ws_user of the connection; NULL: as it was */
+    void *user;              /* ws_user of the connection; NULL: unchanged */
 } ws_acceptance;
 
-/* Says yes, which a later hook may still turn into no; twice adds up. how may be NULL; all is copied. false,
-   and the answer is 500: a subprotocol that was not offered, a header with CR, LF or NUL in it or of the
-   handshake's own, no memory. false and nothing happens: answered already, or no WebSocket. */
+/* Accepts a WebSocket request, unless a later hook refuses it. Several calls add their headers; the latest subprotocol
+   and user win. how may be NULL; all of it is copied. false: the request was answered before or is not for a WebSocket.
+   false, and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the handshake;
+   no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
-/* Answers with this status (200 to 599) instead, these header lines (or NULL) and this body (text/plain unless
-   a header says otherwise; NULL: the status in words). A page sees 1006 then; for one that would come back for
-   ever, accept it and ws_close it with 1008 in on_open. false as above. */
+/* Refuses with a status (200 to 599), header lines (or NULL), and a body: text/plain unless a header says otherwise;
+   NULL: the status in words. A browser's page sees only close code 1006. To give a page a reason, and to keep it from
+   reconnecting, accept and then ws_close with 1008 in on_open. false: answered before. false, and the answer becomes
+   500: an invalid status or header, no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
-/* Keeps the request: the answer comes later, from a timer, a watched descriptor or a ws_post. Inside its callback,
-   which then returns; the pointer must not be used any more. Returns its id for ws_kept; 0: no memory, and the
-   answer is 503. A WebSocket's chain goes on behind this hook with ws_accept. abandoned (or NULL) is
-   called if it cannot be answered: the connection broke, limits.answer_ms passed (503), the server ends. A client
-   that only closed its sending side still gets the answer (RFC 9112 9.6). */
+/* Keeps the request, to be answered later: from a timer, a watched descriptor or a ws_post. Call it in the request's
+   callback, then return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is
+   503. A WebSocket's ws_accept goes on with the hooks that follow. abandoned (or NULL) is called if the answer can no
+   longer be sent: the connection broke, limits.answer_ms passed (503), the server ends. A client that has closed only
+   its sending side still gets the answer (RFC 9112 9.6). */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The request, to be answered: by the end of the loop's round. NULL: it was, or was abandoned. */
+/* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 
 #endif /* WS_NO_SERVER */
 
 /* --- loops ------------------------------------------------------------------------------ */
 
-/* How a loop waits. A loop that chooses for itself begins on select and, at the first descriptor beyond FD_SETSIZE,
-   moves to epoll (Linux) or kqueue (BSD, macOS), for good; connections notice nothing. Where there is neither, or
-   with WS_NO_EPOLL, it stays. Not for use on both sides of a fork: the child frees nothing and starts anew. */
+/* How a loop waits. By default it begins on select. At the first descriptor beyond FD_SETSIZE (1,024 on most systems)
+   it moves to epoll (Linux) or kqueue (BSD, macOS) and stays there. Do not use a loop on both sides of a fork: the
+   child frees nothing and makes its own. */
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
-    WS_POLLER_SELECT, /* never anything else: at most FD_SETSIZE descriptors, 1,024 on most systems */
-    WS_POLLER_EPOLL   /* epoll or kqueue from the start; without them the loop fails */
+    WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors */
+    WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
 } ws_poller;
 
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
-    size_t max_memory;      /* bytes that the loop may hold in all, whatever peers do: 1 GiB */
-    size_t max_unfinished;  /* of these, for messages, heads and bodies that are still arriving, of all peers
-                               together: a quarter. When more is needed, the peer whose own has not grown for the
-                               longest is closed with 1013, or refused with 503 */
-    size_t receive_size;    /* the one receive buffer, and the one to send from: 64 KiB; at least 16 */
-    uint64_t (*clock)(void *user); /* milliseconds that never go back: NULL means the system's */
-    void *clock_user;       /* of both clocks */
-    uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions: NULL means the system's, or
-                               virtual time. It returns 0 while the time is unknown: then no Date is sent */
-    bool virtual_clock;     /* time stands still, but for ws_test_wait and the test client's waits */
-    ws_poller poller;       /* WS_POLLER_AUTO */
+    size_t max_memory;      /* bytes that the loop may allocate in all: 1 GiB */
+    size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
+                               together: a quarter. Beyond it, the peer whose data has not grown for the longest time
+                               is closed with 1013, or refused with 503 */
+    size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 */
+    uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
+    void *clock_user;       /* passed to both clocks */
+    uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions; 0: unknown yet, no Date is sent.
+                               NULL: the system's; with virtual_clock, virtual time */
+    bool virtual_clock;     /* time moves only in ws_test_wait and in calls that wait on a test client */
+    ws_poller poller;
 } ws_loop_config;
 
-WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* NULL config: defaults; NULL: no memory */
-/* Ends servers, connections (on_close runs) and timers. Inside a callback it only stops the loop. */
+WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all defaults. NULL: no memory */
+/* Ends servers, connections (with on_close) and timers. Inside a callback it only stops the loop. */
 WS_API void ws_loop_free(ws_loop *loop);
-WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure; NULL: WS_ERROR_MEMORY */
-WS_API const char *ws_loop_error_text(const ws_loop *loop); /* as a sentence, with file or address */
+WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
+WS_API const char *ws_loop_error_text(const ws_loop *loop); /* as a sentence, with the file or address */
 
-/* Serves until ws_stop, or until ws_shutdown is through. Returns WS_OK or the loop's error. An
-   error of ws_listen, ws_route or ws_page ends a loop that runs, too. */
+/* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
+   ws_page fails, before or meanwhile, it returns that error at once. */
 WS_API ws_error ws_run(ws_loop *loop);
-/* One round: waits at most wait_ms (WS_OFF: as long as it takes) and serves what is ready. false:
-   it was stopped, its shutdown is through, or it failed. */
+/* Runs one round: waits up to wait_ms (WS_OFF: without limit), then serves what is ready. false: the loop is stopped,
+   its shutdown is complete, or it failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
-WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, as of this round or of a later time in it */
+WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, read at least once in each round */
 
-/* Has the loop's thread call function(argument) in its next round, in the order of the posts. From
-   any thread or signal handler, as long as the loop exists. false: too many wait already (a pipe
-   holds about 2,700). ws_loop_free drops what waits. */
+/* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
+   thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700).
+   ws_loop_free drops waiting posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
-/* From any thread or signal handler, too. It cannot fail, however many posts wait; false: loop is NULL. ws_run returns
-   soon, after the posts made before; connections stay as they are. */
+/* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
+   signal handler, and never fails. false: loop is NULL. */
 WS_API bool ws_stop(ws_loop *loop);
-/* As safe as ws_stop. Stops listening, closes all with 1012 (clients: with 1001), sends what is queued, drops the
-   rest after so many milliseconds; then ws_run returns. A second call may only shorten the time. */
+/* Stops listening, closes all connections with 1012 (clients with 1001), sends what is queued, and drops what is left
+   after that time; then ws_run returns. May be called like ws_stop. A second call can only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
-/* Calls function once, or again and again, after so many milliseconds. 0: no memory. What has arrived
-   by then is served first, however late the loop is: no peer pays for a slow callback. */
+/* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow callback
+   makes no peer time out. 0: no memory. */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
-WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* does nothing when it is over already */
+WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer is done */
 
-/* Watches a descriptor of yours; ready says which of the two it is ready for (a file always is). A second
-   call changes it, WS_NONE ends it; end it before you close the descriptor. false: it is not watched: the poller
-   does not take it, or there is no memory. */
+/* Watches a descriptor of yours for WS_READ, WS_WRITE or both; ready says which it is. A second call replaces the
+   first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, or no memory. */
 typedef void ws_watch_function(ws_loop *loop, int descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user);
 
-/* Inside a select loop of your own. ws_loop_fds adds to both sets, raises highest (start with -1)
-   and lowers timeout (start with your own); after select, ws_loop_dispatch serves what is set,
-   and timers: before one fires it polls once more. On select's failure or timeout pass empty sets. A loop on epoll or
-   kqueue adds that one descriptor, so that more connections than FD_SETSIZE are served here too. false: as for
-   ws_run_once. */
+/* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
+   lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
+   failed or timed out, pass empty sets. A loop on epoll or kqueue adds one descriptor only, so FD_SETSIZE does not
+   limit its connections. false: see ws_run_once. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -638,8 +639,8 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
 
 /* --- engine ----------------------------------------------------------------------------- */
 
-/* The protocol alone: bytes in, events and bytes out, no sockets. For firmware, for a transport
-   or loop of your own, for tests. The same engine drives everything above. */
+/* The protocol without sockets: bytes in, events and bytes out. For firmware, for a transport or loop of your own, and
+   for tests. All connections above run on the same engine. */
 
 typedef enum ws_role { WS_ROLE_SERVER, WS_ROLE_CLIENT } ws_role;
 
@@ -648,35 +649,36 @@ typedef struct ws_span {
     size_t size;
 } ws_span;
 
+/* Strings marked "kept" are not copied: they must outlive the engine. */
 typedef struct ws_engine_config {
     ws_role role;
-    uint8_t *memory;    /* for both buffers, half each; limits shrink to fit. NULL: the allocator */
+    uint8_t *memory;    /* fixed memory: half for input, half for output; limits shrink to fit. NULL: allocator */
     size_t memory_size; /* at least 1 KiB */
-    ws_allocator allocator;
-    bool (*random)(void *user, void *data, size_t size); /* needed by a client: mask keys */
+    ws_allocator allocator; /* resize NULL: realloc and free */
+    bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys */
     void *random_user;
     ws_limits limits;
-    const char *subprotocols; /* a client's offer, a server's choice: "chat, superchat"; kept */
+    const char *subprotocols; /* client: to offer; server: to choose from, best first: "chat, superchat"; kept */
 #ifndef WS_NO_SERVER
-    const char *origins;      /* a server's: as in ws_server_config; kept */
+    const char *origins;      /* server: see ws_server_config; kept */
 #endif
 #ifndef WS_NO_CLIENT
-    const char *host, *path;  /* a client's request: Host, and target ("/" when NULL) */
-    const char *const *headers; /* and lines of its own, NULL at the end: {"Cookie: a=b", NULL} */
+    const char *host, *path;  /* client: Host and request target (NULL: "/") */
+    const char *const *headers; /* client: more lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
 #endif
-    const ws_deflate_config *deflate; /* kept; NULL, .on false or memory of your own: no compression */
+    const ws_deflate_config *deflate; /* kept; NULL, .on false or fixed memory: no compression */
 } ws_engine_config;
 
 typedef enum ws_event_type {
-    WS_EVENT_REQUEST, /* server: a head is complete; message is the request target. Answer with
-                         ws_engine_accept or ws_engine_respond, or the next call accepts */
-    WS_EVENT_OPEN,    /* the handshake is through; client: message is the answer's head */
-    WS_EVENT_REFUSED, /* client: another status than 101; message is the answer's head */
-    WS_EVENT_MESSAGE, /* message, until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* chunk (only for connections with on_chunk) */
-    WS_EVENT_PING,    /* message is its payload; the pong is on its way */
-    WS_EVENT_PONG,    /* message is its payload */
-    WS_EVENT_CLOSED   /* close; send what ws_engine_output still holds, then end the transport */
+    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Call ws_engine_accept or
+                         ws_engine_respond; otherwise the next call of ws_engine_next accepts */
+    WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
+    WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
+    WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
+    WS_EVENT_CHUNK,   /* chunk; only on connections with on_chunk */
+    WS_EVENT_PING,    /* message is the payload; the pong is queued already */
+    WS_EVENT_PONG,    /* message is the payload */
+    WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
 } ws_event_type;
 
 typedef struct ws_event {
@@ -686,116 +688,114 @@ typedef struct ws_event {
     ws_close_info close;
 } ws_event;
 
-typedef struct ws_engine ws_engine; /* visible, so that you can place it; its fields are private */
+typedef struct ws_engine ws_engine; /* a complete type, for you to place; its fields are private */
 
-/* false: bad config, no memory, or, for a client, a failing random source; ws_engine_error says which, and the other
-   calls do nothing. Strings marked "kept" are not copied and must outlive the engine. */
+/* false: an invalid config, no memory, or a client's random source failed. ws_engine_error says which; all other calls
+   then do nothing. */
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config);
-WS_API void ws_engine_free(ws_engine *engine); /* not needed with memory of your own */
-WS_API ws_span ws_engine_input(ws_engine *engine);  /* room for received bytes, empty when done */
-WS_API void ws_engine_received(ws_engine *engine, size_t size); /* so many were written there, no more */
-WS_API void ws_engine_ended(ws_engine *engine);     /* the transport broke or reached its end */
-WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: feed me */
-WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, empty when none */
-WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* so many of them are sent */
-/* Runs the deadlines; now in milliseconds of any clock. Returns when to call again at the latest. */
+WS_API void ws_engine_free(ws_engine *engine); /* not needed with fixed memory */
+WS_API ws_span ws_engine_input(ws_engine *engine);  /* where to write received bytes; empty when done */
+WS_API void ws_engine_received(ws_engine *engine, size_t size); /* bytes that you wrote there */
+WS_API void ws_engine_ended(ws_engine *engine);     /* the transport failed or reached its end */
+WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: more input is needed */
+WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, or empty */
+WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* bytes of the output that were sent */
+/* Applies the time limits; now is in milliseconds of any clock. Returns the time of the next call at the latest. */
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
 WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
-/* Why the newest call failed, or, once closed, why the connection did. */
+/* Why the latest call failed; once closed, why the connection failed. */
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
 #ifndef WS_NO_SERVER
 WS_API bool ws_engine_accept(ws_engine *engine); /* the pending request (RFC 6455 4.2.2) */
-/* Answers the pending request over HTTP; content_type and body may be NULL. */
+/* Answers the pending request with an HTTP response. content_type and body may be NULL. */
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body);
 #endif
-/* As ws_send, ws_send_part, ws_ping, ws_close; BUFFERED too when fixed memory has no room now. */
+/* As ws_send, ws_send_part, ws_ping and ws_close. BUFFERED: fixed memory may also be full. */
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message);
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last);
 WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size);
 WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason);
 
-/* Two engines wired to each other in memory, with a virtual clock: for tests. */
+/* Two engines connected in memory, with a virtual clock, for tests. */
 typedef struct ws_pipe {
     ws_engine *ends[2];
-    size_t piece;     /* bytes handed over at a time; 0: as many as fit */
-    uint64_t now;     /* virtual milliseconds; ws_pipe_wait moves it on */
-    bool cut;         /* set it: nothing arrives any more, as if the cable were cut */
+    size_t piece;     /* bytes to carry at a time; 0: as many as fit */
+    uint64_t now;     /* virtual milliseconds; ws_pipe_wait advances it */
+    bool cut;         /* true: nothing arrives any more, as if the cable were cut */
 } ws_pipe;
 
-/* Carries one piece each way; returns the number of bytes carried. Read the events in between. */
+/* Carries up to piece bytes each way; returns how many in all. Read the events after each step. */
 WS_API size_t ws_pipe_step(ws_pipe *pipe);
-/* Moves the clock on and runs both ends' deadlines. */
+/* Advances the clock and applies the time limits of both engines. */
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
 #ifndef WS_NO_HTTP
 
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
 
-/* Answers requests over HTTP to a path: ws_http(server, "POST", "/login", login, NULL). methods is a list: "GET,
-   POST"; GET takes HEAD too, whose answer goes without its body. function is called when the body, with any method, has
-   arrived whole: up to limits.body, by Content-Length or chunked. What is malformed is answered with 400: path, chunks,
-   a form, and a body that says it is JSON. function must ws_reply, or ws_keep the request. user is yours. false as
-   above. Other methods get 405. Except for GET, HEAD and OPTIONS, pages of other origins get 403 (see
-   ws_server_config.origins), by their Origin, or else Sec-Fetch-Site; a request with neither is not a browser's. */
+/* Calls function for HTTP requests to a path, a pattern of ws_route: ws_http(server, "POST", "/login", login, NULL).
+   methods is a list, "GET, POST"; GET includes HEAD. The body has arrived whole, up to limits.body. function must
+   answer, with ws_reply or the like, or ws_keep the request. Answered before it is called: other methods (405); a
+   malformed path, body, form or JSON body (400); with methods other than GET, HEAD and OPTIONS, pages of foreign
+   origins (403, see ws_server_config.origins), by Origin or else Sec-Fetch-Site. false, and the loop's error: PATTERN,
+  DUPLICATE. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
-/* The same, open to pages of these origins, a list as there or "*", instead of the server's. */
+/* The same for pages of these origins, a list or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user);
 
-/* Answers a request, once. Text without a charset is UTF-8; content_type NULL: none. Header lines end with NULL,
-   or are NULL; all is copied. A WebSocket's request is refused by it. false as ws_refuse. */
-WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
-WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
-WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: GET that instead (RFC 9110 15.4.4) */
-
-/* The same from a body of type application/x-www-form-urlencoded. */
+/* The first value of that name in a body of type application/x-www-form-urlencoded, decoded like a query. */
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
-/* As a message, a zero byte behind it: ws_json_text(ws_request_body(request), "name", ...). Text if it is UTF-8. */
+/* The body with a zero after it, for example for ws_json_text. WS_TEXT if it is UTF-8. */
 WS_API ws_message ws_request_body(const ws_request *request);
 
-/* Adds a cookie to the answer, whatever that will be: Path=/, HttpOnly, SameSite=Lax, and Secure on a server with
-   TLS. It lives for so many seconds; 0: as long as the browser runs; less: it is deleted. false: name is no
-   token, value holds a space, quote, comma, semicolon, backslash or more than ASCII, no memory, answered. */
+/* Answer a request, once. Text without a charset is UTF-8. content_type NULL: no such header. headers ends with NULL or
+   is NULL. All is copied. A WebSocket request is refused by it. false: answered before. false, and the answer becomes
+   500: an invalid status or header, no memory. */
+WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
+WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
+WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: go on with a GET (RFC 9110 15.4.4) */
+/* Adds a cookie to the answer, with Path=/, HttpOnly, SameSite=Lax, and with Secure if the server has TLS. seconds: its
+   life; 0: until the browser ends; below 0: delete it. false: answered before; name is no token; value holds a space,
+   quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
 
-/* As ws_page, with what the file holds now. false as there, or FILE. */
-WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type,
-                         const char *file);
-
-/* Answers GET and HEAD on paths that begin with prefix ("/" or "/static/") with the files of a folder: those
-   that are regular, not hidden (".git") and not behind a symbolic link; "index.html" where a path ends with
-   '/'. With Last-Modified; If-Modified-Since is answered with 304 (RFC 9110 13.1.3). They are read when they
-   are asked for: 404 if there is none, 403 if it may not be opened, 503 if no descriptor is left. false as above, or
-   FILE: no such folder. */
+/* As ws_page, with what the file holds at the time of this call. false, and the loop's error: FILE, too. */
+WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
+/* Answers GET and HEAD on paths below prefix ("/" or "/static/") with the files of a folder, read at each request: only
+   regular ones, not hidden (".git"), not behind a symbolic link; index.html for a path that ends with '/'. Sends
+   Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: it may not be opened; 503: no
+   descriptor is left. false, and the loop's error: FILE if there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for a folder whose texts are in this charset, "windows-1252", not utf-8; "": none is named. A page (in its
-   first 1,024 bytes) or style sheet that names its own is sent without one; so it is by ws_files and ws_page. */
+/* The same for texts in a charset other than utf-8, such as "windows-1252"; "": none is named. With all three calls,
+   pages (in their first 1,024 bytes) and style sheets that name their own charset are sent without one. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
+
 /* --- sessions (WS_NO_HTTP, WS_NO_JSON) -------------------------------------------------- */
 
-/* A session is JSON in a cookie that only the server can write: signed with HMAC-SHA256, not secret. */
+/* A session is JSON in a cookie, signed with HMAC-SHA256: the browser can read it, but not change it. */
 typedef struct ws_session_config {
-    const char *const *keys; /* texts of at least 16 random bytes, NULL at the end: the first signs, all are good */
-    const char *cookie;      /* its name: "session" */
-    uint32_t seconds;        /* for which it is good after it was set: 14 days */
-    bool secure;             /* Secure, too, where a proxy does the TLS; with TLS of its own it always is */
+    const char *const *keys; /* texts of at least 16 random bytes, NULL at the end. The first signs; all verify */
+    const char *cookie;      /* name of the cookie: "session" */
+    uint32_t seconds;        /* how long a session is valid after it was set: 14 days */
+    bool secure;             /* mark the cookie Secure without TLS, for a server behind a proxy that does TLS */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
-    void *hmac_user;         /* hmac NULL: OpenSSL's. WS_NO_TLS: HMAC-SHA256 of yours (RFC 2104) is needed */
+    void *hmac_user;         /* hmac NULL: OpenSSL's. With WS_NO_TLS your own HMAC-SHA256 (RFC 2104) is required */
 } ws_session_config;
 
-/* Gives a server sessions. All is copied. false, and the loop's error: ARGUMENT, NO_TLS, MEMORY. */
+/* Enables sessions. config is copied. false, and the loop's error: ARGUMENT (for example a short key), NO_TLS. */
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
-/* The session of a request, or of a connection as it was when that was opened: text for ws_json_text and its like.
-   Of several cookies the first valid one. data NULL: none, or all are altered or expired. Good as long as the request,
-   or until on_close returns. */
+/* The session of a request, or the one that a connection had when it opened, for ws_json_text and the like. The first
+   valid one of several cookies. data NULL: none, or it was altered or has expired. Valid as long as the request, or
+   until on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
-/* Sets it in the answer: ws_set_session(request, "{'user':%s}", name). At most 3,000 bytes. format NULL: ends it.
-   false: no ws_sessions, not JSON, too long, no memory, answered. */
+/* Sets the session in the answer: ws_set_session(request, "{'user':%s}", name); see ws_json_print. At most 3,000 bytes.
+   format NULL: ends the session. false: no ws_sessions, no JSON, too long, no memory, or answered before. */
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
 #endif /* WS_NO_JSON */
 
@@ -806,58 +806,55 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRIN
 /* --- clients (WS_NO_CLIENT) ------------------------------------------------------------- */
 
 typedef struct ws_client_config {
-    const char *subprotocols;   /* offered, best first: "chat, superchat"; NULL: the handler's */
-    const char *const *headers; /* lines of your own, NULL at the end: {"Cookie: a=b", NULL} */
-    const char *origin;         /* NULL: none, no browser is speaking (RFC 6455 4.1) */
-    const char *proxy;          /* "http://user:password@host:3128": tunnel by CONNECT (RFC 9110 9.3.6) */
-    const char *unix_path;      /* connect to this Unix socket; the URL gives Host and target */
-    uint32_t connect_ms;        /* to resolve, connect and pass the proxy: 10 s, for all addresses of the name, up
-                                   to 64. A loop looks up 16 names at a time */
-    uint32_t receive_ms;        /* ws_receive waits no longer: WS_OFF */
-    uint32_t reconnect_ms;      /* ws_dial: 0 never; else the first pause, doubled each time */
-    uint32_t reconnect_max_ms;  /* and the longest: 30 s, not less than the first; also the next one after a close
-                                   with 1008 or a refusal with 4xx. Each is shortened by up to half, at random */
+    const char *subprotocols;   /* to offer, best first: "chat, superchat"; NULL: the handler's */
+    const char *const *headers; /* lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
+    const char *origin;         /* NULL: no Origin header, as this is no browser (RFC 6455 4.1) */
+    const char *proxy;          /* "http://user:password@host:3128": tunnel through it with CONNECT (RFC 9110 9.3.6) */
+    const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
+    uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s for all addresses of a name, up to 64.
+                                   A loop looks up at most 16 names at a time */
+    uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
+    uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
+    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. A close with 1008 and a refusal with 4xx
+                                   are followed by this one. Each pause is shortened at random, by half at most */
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
-    int max_redirects;          /* 5; -1: none are followed */
-    bool allow_wss_to_ws;       /* follow a redirect from wss: to ws:, unencrypted; false: it is refused */
+    int max_redirects;          /* 5; -1: follow none */
+    bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
     ws_tls_config tls;          /* for wss: */
-    const ws_transport *transport; /* in place of TCP and TLS; copied */
+    const ws_transport *transport; /* instead of TCP and TLS; copied */
     ws_deflate_config deflate;
-    ws_limits limits;           /* handshake_ms: TLS and HTTP, behind connect_ms */
-    ws_allocator allocator;     /* ws_connect: resize NULL: realloc and free */
+    ws_limits limits;           /* handshake_ms: for TLS and HTTP, after connect_ms */
+    ws_allocator allocator;     /* for ws_connect. resize NULL: realloc and free */
 } ws_client_config;
 
-/* Connects to "ws://host:port/path?query" or "wss://..." (http and https mean the same) and waits for
-   the opening handshake. "user:password@" becomes Basic credentials. Redirects are followed, but not from wss:
-   to ws:; to another host or port no header of yours goes along, nor credentials, nor tls's certificate; origin
-   and subprotocols do (max_redirects -1 follows none). config NULL: all defaults; copied.
-   Returns a connection even when that failed: ask ws_last_error; all calls on it then do nothing. NULL:
-   no memory. End it with ws_free. Blocks: not for callbacks of a loop. */
+/* Connects to "ws://host:port/path?query" or "wss://...", and waits until the connection is open or has failed. http:
+   and https: mean the same; "user:password@" becomes Basic credentials. Redirects are followed, except from wss: to
+   ws:. To another host or port they carry no headers, credentials or client certificate, but origin and subprotocols.
+   config NULL: all defaults; it is copied. Returns a connection even if it failed: ws_last_error says so, and all calls
+   on it do nothing. NULL: no memory. End it with ws_free. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
-/* Waits for the next message, at most receive_ms; pings are answered meanwhile. The data lives until
-   the next call on this connection. false: the connection has ended (ws_closed says how), or the time
-   is up: then ws_last_error is WS_ERROR_TIMEOUT, ws_state still WS_OPEN, and it may be tried again.
-   ws_send on such a connection waits until the system has taken all; ws_close until the peer has
-   closed too, at most close_ms. Nothing is received while ws_send waits: who sends much receives in
-   between, for a peer whose answers nobody reads stops reading. ARGUMENT for a ws_dial's. */
+/* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
+   connection. false: the connection has ended (see ws_closed); or the time is up: TIMEOUT, ws_state is still WS_OPEN,
+   and you may call again; or ARGUMENT: it is a ws_dial's. On these connections ws_send waits until the system has taken
+   all data, and ws_close waits up to close_ms for the peer's close. While ws_send waits, nothing is received, so a peer
+   whose answers you do not read may stop reading: when you send much, receive in between. */
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees what ws_connect or ws_test_connect returned; one that is open is closed with 1000 first, as by
-   ws_close. Does nothing to other connections: those belong to their loop. */
+/* Frees a connection of ws_connect or ws_test_connect; an open one is closed with 1000 first, as by ws_close. No effect
+   on other connections: they belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
-/* The same in a loop, beside servers and other clients. Returns at once; then either on_open is called
-   and later on_close, or on_error. Without reconnect_ms the connection is gone behind those. With it
-   another attempt follows, on the same ws_conn with the same id, until ws_close or ws_drop is called,
-   even in between. NULL: no memory; no loop, URL or handler; or the loop is ending. Copied: all. */
+/* Connects within a loop, beside servers and other clients, and returns at once. on_open and later on_close follow, or
+   on_error. Without reconnect_ms the connection is freed after that. With it, further attempts follow, with the same
+   ws_conn and ws_id, until you call ws_close or ws_drop, which you may also do between attempts. url, handler and
+   config are copied. NULL: a bad argument, no memory, or the loop is ending. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
                         const ws_client_config *config);
 
-/* The server's answer to a client: its status (101, or that of a refusal; 0: none came), a header by
-   its name (NULL: absent; a later line of one name is not seen), and of a refusal's body what came
-   together with its head, at most receive_size ("" when there is none). Until the next attempt. */
+/* A client's response: its status (0: none came), the first header of that name (NULL: absent), and, of a refusal, the
+   part of the body that came together with the head, up to receive_size ("": none). Valid until the next attempt. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_body(const ws_conn *conn);
@@ -868,11 +865,11 @@ WS_API const char *ws_body(const ws_conn *conn);
 
 /* --- JSON (WS_NO_JSON) ------------------------------------------------------------------ */
 
-#define WS_JSON_DEPTH 64 /* arrays and objects may be nested so deep, except in ws_json_parse_deep */
+#define WS_JSON_DEPTH 64 /* how deep arrays and objects may be nested, except in ws_json_parse_deep */
 
 typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
-    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the token, or at the text if not UTF-8 */
+    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or at the text if not UTF-8 */
     WS_JSON_TOO_DEEP,   /* nested too deep; data points at the bracket */
     WS_JSON_NULL,
     WS_JSON_BOOL,
@@ -882,98 +879,100 @@ typedef enum ws_json_type {
     WS_JSON_OBJECT
 } ws_json_type;
 
-/* A value within a text that ws_json_parse, ws_json_parse_deep or ws_json_find has found valid: a slice,
-   good as long as the text is. Only those three and the calls below make one. */
+/* A value: a slice of a text that is known to be valid JSON, and valid as long as that text. Only ws_json_parse,
+   ws_json_parse_deep, ws_json_find and the calls that take a ws_json make one. */
 typedef struct ws_json {
-    const char *data; /* the value as it stands there, a string with its quotes */
-    size_t size;      /* bytes */
+    const char *data; /* the value as written in the text; a string with its quotes */
+    size_t size;
     ws_json_type type;
 } ws_json;
 
-/* Whether this is one JSON text, strictly by RFC 8259: UTF-8 without a byte order mark, at most
-   WS_JSON_DEPTH deep. A lone surrogate escape is in the grammar, so it passes. */
+/* Whether this is exactly one JSON text (RFC 8259): UTF-8 without a byte order mark, at most WS_JSON_DEPTH deep. An
+   escape of a lone surrogate is allowed, as the grammar allows it. */
 WS_API bool ws_json_valid(const void *text, size_t size);
-/* Checks the same and returns the whole value; its type is below WS_JSON_NULL if there is none. One
-   pass, nothing is allocated. */
+/* Validates a text and returns its value; a type below WS_JSON_NULL says why there is none. One pass, no allocation. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
-/* The same for deeper nesting: 64 more levels for each word that you lend for the call; uint64_t nesting[15] allows
-   1,024. Read what it returns with ws_json_get, ws_json_next and so on. */
+/* The same for deeper nesting: each of the words, which only this call uses, allows 64 more levels. uint64_t
+   nesting[15] allows 1,024. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 
-/* From a message by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL
-   is the whole. Of members with one name the last counts, as in browsers. Each call checks all of
-   the message, one pass, then takes at most one pass for each step of the path, so bad JSON
-   anywhere finds nothing. For several look-ups: ws_json_parse or ws_json_find once, then ws_json_get. */
+/* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
+   Of members with the same name the last is found, as in browsers. Each call first validates the whole message, so one
+   that is not JSON holds nothing; then it takes up to one pass for each step of the path. For several values call
+   ws_json_parse once, then ws_json_get. */
 WS_API ws_json ws_json_find(ws_message message, const char *path);
-/* Writes the string, unescaped, with a zero. false, and buffer is "": not JSON, absent, no string
-   (ws_json_find says which), too big for size, or it holds \u0000 or a lone surrogate. */
+/* Writes the string at path, unescaped, with a zero. false, and buffer is "": not JSON, absent or not a string (see
+   ws_json_find), too long for buffer, or it holds \u0000 or a lone surrogate. */
 WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size);
-/* These leave the result as it is when they answer false, so that it can hold a default. */
-WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer); /* as_integer */
-WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer); /* as_unsigned */
-WS_API bool ws_json_number(ws_message message, const char *path, double *number);    /* as_number */
+/* Read the value at path; see ws_json_as_integer and the others below. If they return false, the result is unchanged,
+   so it may hold a default. */
+WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer);
+WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer);
+WS_API bool ws_json_number(ws_message message, const char *path, double *number);
 WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean);
 
-/* From a value, without checking the text again. A value that is MALFORMED or TOO_DEEP comes back
-   as it is. A name that a peer chose belongs in ws_json_member, never in a path. */
+/* Look into a value without validating it again. From a MALFORMED or TOO_DEEP value they return that value. Pass a name
+   that a peer chose to ws_json_member, never as part of a path. */
 WS_API ws_json ws_json_get(ws_json value, const char *path);
 WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last of that name */
 WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
 
 /* Steps through an array or object: for (ws_json name, item = {0}; ws_json_next(value, &name, &item);)
-   name may be NULL; for an array it becomes ABSENT. false: over, and item is ABSENT again. */
+   name may be NULL; in an array it is ABSENT. false: there are no more, and item is ABSENT again. */
 WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item);
 
-/* Unescapes a string into buffer. Returns how big a buffer it takes, with the zero behind it; nothing
-   but a zero is written if that is more than size. It may hold zero bytes (\u0000). 0: it is no
-   string, or a lone surrogate keeps it from being UTF-8. */
+/* Unescapes a string into buffer, with a zero. Returns the size that it needs, including the zero; if that is more than
+   size, only a zero is written. The string may itself hold zeros (\u0000). 0: not a string, or it holds a lone
+   surrogate, which UTF-8 cannot express. */
 WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size);
-WS_API bool ws_json_is(ws_json string, const char *text); /* a string, and unescaped this one */
-/* The exact value: 1e3 and 1000.0 are 1000. false: no number, a fraction, beyond 64 bits. */
+WS_API bool ws_json_is(ws_json string, const char *text); /* whether it is a string that unescapes to text */
+/* The exact value: 1e3 and 1000.0 are 1000. false: not a number, not an integer, or out of range. */
 WS_API bool ws_json_as_integer(ws_json number, int64_t *integer);
-WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer); /* the same from 0 to 18446744073709551615 */
-/* The double nearest to it, whatever the locale. false: no number, or too big for a double. */
+WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer);
+/* The nearest double, in any locale. false: not a number, or beyond the range of double. */
 WS_API bool ws_json_as_number(ws_json number, double *result);
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
 
-/* Writes JSON into buffer, with a zero; returns its size without the zero. Size bytes or more: it
-   did not fit and buffer is "". 0, and buffer is "": a text that is not UTF-8, or the format makes no
-   JSON (known only when it fits) or holds what is not listed here.
-     'name'         a string: single quotes stand for double ones; \' is an apostrophe in it
-     %s %.*s        a string, quoted and escaped, which nothing in it can end; NULL: null. Not inside ''
-     %-s %-.*s      a JSON value, unquoted and checked to be one: flag ? "true" : "false"; NULL: null
-     %d %i %u       an integer, with hh h l ll z j t before it; PRId64 and its like
-     %f %e %g       the shortest double of 15 to 17 digits that reads back the same; NaN, infinite: null
-     %.2f and such  rounded as printf does, up to 30 places. Always with a point, whatever the locale
-     %%             a percent sign, in a string */
+/* Writes JSON into buffer, with a zero. Returns its size without the zero; if that is not less than size, the text did
+   not fit and buffer is "". 0, and buffer is "": an argument is not UTF-8, format holds a conversion that is not listed
+   here, or the result is not JSON (which is checked only if it fits).
+     'name'         a string: write single quotes for double quotes, and \' for an apostrophe in a string
+     %s %.*s        a text, written as a quoted and escaped string; NULL: null. Not inside ''
+     %-s %-.*s      a JSON value, written as it is if it is valid: flag ? "true" : "false"; NULL: null
+     %d %i %u       an integer, with hh h l ll z j t before the letter, as in PRId64
+     %f %e %g       a double with the 15 to 17 digits that read back the same; NaN and infinity: null
+     %.2f           the same, rounded as by printf to up to 30 places. The decimal point is a point in any locale
+     %%             a percent sign inside a string */
 WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
-/* --- HTML --------------------------------------------------------------------------------- */
+/* --- HTML (WS_NO_JSON) ------------------------------------------------------------------ */
 
-/* Writes HTML into buffer as ws_json_print writes JSON, with the same conversions. 0, and buffer is "":
-   nothing to write, a text that is not UTF-8, or the format holds what is not listed there.
-     %s %.*s        a text in which & < > " ' are escaped: it can end neither an element nor an attribute
-                    that stands in quotes. NULL: nothing. Not for scripts, styles, URLs or bare attributes
-     %-s %-.*s      markup as it is: only what was made by this writer, or by you
-     %d %f and such as for JSON; NaN, infinite: nothing. Quotes in the format stand for themselves. */
+/* Writes HTML as ws_json_print writes JSON, with the same conversions but for:
+     %s %.*s        a text with & < > " ' escaped, safe inside elements and quoted attributes; NULL: nothing. Not safe
+                    in scripts, styles, URLs or attributes without quotes
+     %-s %-.*s      markup, written as it is: only what you or this function made
+     %f and such    NaN and infinity: nothing
+   Quotes in format are written as they are. 0, and buffer is "": the result is empty, an argument is not UTF-8, or
+   format holds a conversion that is not listed. */
 WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
 #ifndef WS_NO_NET
-/* --- JSON and HTML for connections (WS_NO_JSON) ----------------------------------------- */
 
-/* Sends text that ws_json_print's format makes: ws_send_json(conn, "{'name':%s,'age':%d}", name, age).
-   false as ws_send, or ARGUMENT: the format makes no JSON. */
+/* --- JSON and HTML of connections (WS_NO_JSON) ------------------------------------------ */
+
+/* Send, broadcast or answer with what ws_json_print or ws_html_print makes of format:
+   ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), which
+   htmx swaps in by id. They fail as ws_send, ws_broadcast or ws_reply do, or with ARGUMENT: format makes no JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
-/* Sends a text of HTML that ws_html_print's format makes, as htmx takes it: each top-level element is
-   swapped in by its id. ws_send_html(conn, "<p id='said'>Hello %s</p>", name). */
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #ifndef WS_NO_SERVER
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+/* Reads a decimal number with or without '-', fraction and exponent, in any locale. As ws_slice_integer. */
 WS_API bool ws_slice_number(ws_slice slice, double *number);
 #endif
 #ifndef WS_NO_HTTP
@@ -987,16 +986,15 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 #ifndef WS_NO_TEST
 /* --- testing a program (WS_NO_TEST) ----------------------------------------------------- */
 
-/* A client of the server's real routes, in this process: no socket, no thread. The server's loop
-   needs virtual_clock, and does not run: calls on the connection run it as far as they must. target
-   is "/ws/lobby?a=b". All that ws_connect's connections can do this one can: ws_send, ws_receive (its
-   time limit is virtual), ws_close, ws_status 404, ws_header, ws_body, ws_drop to vanish without
-   a close, ws_free. Of config count subprotocols, headers, origin, receive_ms, limits, allocator; the
-   server's own TLS and transport do not. Not from callbacks of that loop. NULL: no server or memory;
-   else as ws_connect. */
+/* Connects to a server of this process, with its real routes, but without sockets or threads. target: "/ws/lobby?a=b".
+   The server's loop needs virtual_clock; do not run it: calls on the connection run it as far as needed. Use the
+   connection like one of ws_connect: ws_send, ws_receive (with a virtual time limit), ws_status, ws_header, ws_body,
+   ws_close, ws_drop (to vanish without a close frame), ws_free. Only these fields of config are used: subprotocols,
+   headers, origin, receive_ms, limits, allocator. The server's TLS and transport are not used. Do not call it in
+   callbacks of that loop. NULL: no server or no memory; otherwise a connection, as from ws_connect. */
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
-WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* lets so much time pass */
-WS_API void ws_test_cut(ws_conn *conn); /* nothing arrives any more, as if the cable were cut */
+WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the virtual clock */
+WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable were cut */
 #endif /* WS_NO_TEST */
 
 /* Private from here on: needed above only for its size. */
