@@ -3292,6 +3292,42 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
     return text.data[5] == '1' ? 0 : 505;
 }
 
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
+/* Takes a token off the front, or a quoted string: one with a token in it, or any. The word's backslashes, which only
+   quotes allow, are not of the text (RFC 9110 5.6.4). false: neither is there. */
+static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool any) {
+    bool quoted = rest->size && rest->data[0] == '"';
+    size_t i = quoted ? 1 : 0;
+    while (i < rest->size) {
+        size_t at = quoted && rest->data[i] == '\\' && i + 1 < rest->size ? i + 1 : i;
+        if (quoted && any ? rest->data[i] == '"' : !wsi_text_token_char(rest->data[at]))
+            break;
+        i = at + 1;
+    }
+    *word = wsi_text(rest->data + (quoted ? 1 : 0), quoted ? i - 1 : i);
+    if (quoted && (i == rest->size || rest->data[i++] != '"'))
+        return false;
+    *rest = wsi_text_trim(wsi_text(rest->data + i, rest->size - i));
+    return word->size > 0 || (quoted && any);
+}
+
+/* The grammar of parameters, *( ";" token [ "=" word ] ), space around each. */
+static bool wsi_http_parameters(wsi_slice rest, bool any) {
+    bool value_may_follow = false;
+    wsi_slice word;
+    while (rest.size) {
+        char c = rest.data[0];
+        if (c != ';' && !(c == '=' && value_may_follow))
+            return false;
+        value_may_follow = c == ';';
+        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
+        if ((value_may_follow && rest.size && rest.data[0] == '"') || !wsi_http_word(&rest, &word, any))
+            return false;
+    }
+    return true;
+}
+#endif
+
 /* What a program puts into a head must not break out of its line. */
 static bool wsi_http_safe(const char *text, char first_allowed) {
     for (; text && *text; text++)
@@ -3421,41 +3457,37 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
 /* The fields that say where a request belongs and where it ends: each at most once, and never
    both ways of framing a body (RFC 9112 3.2, 6). */
 static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
+    wsi_slice host, option;
+    uint64_t port;
+    bool first;
     if (wsi_text_is_nocase(name, "host")) {
-        uint64_t port;
-        wsi_slice host;
-        bool first = !request->host.data;
+        first = !request->host.data;
         request->host = value;
         return first && wsi_http_authority(value, 0, &host, &port);
     }
+    if (wsi_text_is_nocase(name, "origin")) {
+        first = !request->origin.data;
+        request->origin = value;
+        return first;
+    }
     if (wsi_text_is_nocase(name, "content-length")) {
-        bool first = !request->has_length;
+        first = !request->has_length;
         request->has_length = true;
         return first && wsi_text_number(value, &request->content_length);
     }
     if (wsi_text_is_nocase(name, "transfer-encoding")) {
-        bool first = !request->chunked;
+        first = !request->chunked;
         request->chunked = true;
         return first && request->http11 && wsi_http_codings(value, &request->coded);
-    }
-    if (wsi_text_is_nocase(name, "origin")) {
-        bool first = !request->origin.data;
-        request->origin = value;
-        return first;
     }
     if (wsi_text_is_nocase(name, "expect")) {
         bool known = wsi_text_is_nocase(value, "100-continue");
         request->expects_continue = request->expects_continue || known;
         request->expects_more = request->expects_more || (!known && value.size);
     }
-    if (wsi_text_is_nocase(name, "connection")) {
-        wsi_slice option;
-        while (wsi_text_next(&value, &option)) {
-            if (wsi_text_is_nocase(option, "close"))
-                request->keep_alive = false;
-            if (wsi_text_is_nocase(option, "upgrade"))
-                request->connection_upgrade = true;
-        }
+    while (wsi_text_is_nocase(name, "connection") && wsi_text_next(&value, &option)) {
+        request->keep_alive = request->keep_alive && !wsi_text_is_nocase(option, "close");
+        request->connection_upgrade = request->connection_upgrade || wsi_text_is_nocase(option, "upgrade");
     }
     return true;
 }
@@ -3599,7 +3631,7 @@ static uint64_t wsi_http_days(uint64_t year, unsigned month) {
 
 /* Writes "Sun, 06 Nov 1994 08:49:37 GMT", 29 characters, of seconds since 1970. */
 static void wsi_http_date(char out[29], uint64_t seconds) {
-    uint64_t days, year, parts[3];
+    uint64_t days, year, parts[4];
     unsigned month = 11, i;
     if (seconds > 253402300799u) /* the last that four digits of a year can tell */
         seconds = 253402300799u;
@@ -3612,17 +3644,15 @@ static void wsi_http_date(char out[29], uint64_t seconds) {
         year++;
     while (wsi_http_days(year, month) > days)
         month--;
-    days -= wsi_http_days(year, month);
+    parts[3] = days - wsi_http_days(year, month) + 1;
     memcpy(out, &"ThuFriSatSunMonTueWed"[seconds / 86400 % 7 * 3], 3);
-    memcpy(out + 3, ", 00 ", 5);
-    out[5] = (char)('0' + (days + 1) / 10);
-    out[6] = (char)('0' + (days + 1) % 10);
+    memcpy(out + 3, ", 00 Jan 0000 00:00:00 GMT", 26);
     memcpy(out + 8, wsi_http_months + month * 3, 3);
-    memcpy(out + 11, " 0000 00:00:00 GMT", 18);
     (void)wsi_text_decimal(out + 12, year);
-    for (i = 0; i < 3; i++) {
-        out[17 + i * 3] = (char)('0' + parts[i] / 10);
-        out[18 + i * 3] = (char)('0' + parts[i] % 10);
+    for (i = 0; i < 4; i++) {
+        char *to = out + (i < 3 ? 17 + i * 3 : 5);
+        to[0] = (char)('0' + parts[i] / 10);
+        to[1] = (char)('0' + parts[i] % 10);
     }
 }
 
@@ -3715,54 +3745,18 @@ static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *cou
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
-/* Takes a token, or the token inside a quoted string, off the front; false: neither. The word's backslashes, which
-   only quotes allow, are not of the token (RFC 9110 5.6.4). */
-static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) {
-    bool quoted = rest->size && rest->data[0] == '"';
-    size_t i = quoted ? 1 : 0;
-    while (i < rest->size) {
-        size_t at = quoted && rest->data[i] == '\\' && i + 1 < rest->size ? i + 1 : i;
-        if (!wsi_text_token_char(rest->data[at]))
-            break;
-        i = at + 1;
-    }
-    *word = wsi_text(rest->data + (quoted ? 1 : 0), quoted ? i - 1 : i);
-    if (quoted && (i == rest->size || rest->data[i++] != '"'))
-        return false;
-    *rest = wsi_text_trim(wsi_text(rest->data + i, rest->size - i));
-    return word->size > 0;
-}
-
-/* token *( ";" token [ "=" ( token / quoted token ) ] ), of RFC 6455 9.1. */
-static bool wsi_handshake_extension(wsi_slice rest) {
-    wsi_slice word;
-    bool value_may_follow = false;
-    if (rest.data[0] == '"' || !wsi_handshake_word(&rest, &word))
-        return false;
-    while (rest.size) {
-        char c = rest.data[0];
-        if (c != ';' && !(c == '=' && value_may_follow))
-            return false;
-        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-        if ((rest.size && rest.data[0] == '"' && c != '=') || !wsi_handshake_word(&rest, &word))
-            return false;
-        value_may_follow = c == ';';
-    }
-    return true;
-}
+static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) { return wsi_http_word(rest, word, false); }
 
 /* The grammar of Sec-WebSocket-Extensions: at least one; no token holds a comma. */
 static bool wsi_handshake_extensions(wsi_slice list) {
-    wsi_slice extension;
+    wsi_slice extension, name;
     bool any = false;
-    while (wsi_text_next(&list, &extension)) {
-        if (!wsi_handshake_extension(extension))
+    for (; wsi_text_next(&list, &extension); any = true)
+        if (extension.data[0] == '"' || !wsi_handshake_word(&extension, &name)
+            || !wsi_http_parameters(extension, false))
             return false;
-        any = true;
-    }
     return any;
 }
-
 #endif
 
 #ifndef WS_NO_SERVER
@@ -6923,51 +6917,14 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
 
 enum { WSI_BODY_CHUNK_LINE = 256 };
 
-/* A quoted string off the front; false: its end is not there. No control characters are in the text. */
-static bool wsi_body_quoted(wsi_slice *rest) {
-    size_t i;
-    for (i = 1; i < rest->size && rest->data[i] != '"'; i++)
-        i += rest->data[i] == '\\';
-    if (i >= rest->size)
-        return false;
-    *rest = wsi_text(rest->data + i + 1, rest->size - i - 1);
-    return true;
-}
-
-static size_t wsi_body_token_size(wsi_slice text) {
-    size_t i = 0;
-    while (i < text.size && wsi_text_token_char(text.data[i]))
-        i++;
-    return i;
-}
-
-/* *( ";" name [ "=" ( token / quoted-string ) ] ), space around each. */
-static bool wsi_body_chunk_extensions(wsi_slice rest) {
-    bool name = false; /* a value may follow */
-    if (rest.size && !wsi_text_trim(rest).size)
-        return false; /* space stands ahead of something */
-    for (rest = wsi_text_trim(rest); rest.size; rest = wsi_text_trim(rest)) {
-        char c = rest.data[0];
-        size_t size;
-        if (c != ';' && !(c == '=' && name))
-            return false;
-        name = c == ';';
-        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-        size = wsi_body_token_size(rest);
-        if (!size && (name || !rest.size || rest.data[0] != '"' || !wsi_body_quoted(&rest)))
-            return false;
-        rest = wsi_text(rest.data + size, rest.size - size);
-    }
-    return true;
-}
-
 /* Reads the line ahead of a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
 static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
     size_t i = 0;
     *size = 0;
     for (; i < line.size && i < 15 && wsi_text_hex(line.data[i]) >= 0; i++)
         *size = *size << 4 | (unsigned)wsi_text_hex(line.data[i]);
-    return i && wsi_body_chunk_extensions(wsi_text(line.data + i, line.size - i));
+    line = wsi_text(line.data + i, line.size - i);
+    return i && (!line.size || wsi_text_trim(line).size) && wsi_http_parameters(wsi_text_trim(line), true);
 }
 
 /* A line of at most `limit` bytes with its CRLF at the front of the data; *size is its size. Returns 1,
