@@ -8367,7 +8367,7 @@ struct ws_loop {
     uint64_t deadline_at;
     wsi_table watches;
     wsi_lookup lookups[WSI_LOOKUPS];
-    struct wsi_client *line, *line_end; /* clients that wait for one of those */
+    struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for one of those */
     wsi_source wake;
     int wake_in;
     uint32_t stop_asked, shutdown_asked; /* by any thread; 0: not; the latter: milliseconds + 1 */
@@ -15111,10 +15111,10 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 /*
 >> DIAL ===================================================================================
    How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
-   HTTP, HANDSHAKE, ENGINE, PLATFORM, TCP, TLS, POLL, LOOP, LIFE, URL. Prefix: wsi_client_.
+   HTTP, HANDSHAKE, UPGRADE, PLATFORM, TCP, POLL, LOOP, LIFE, URL. Prefix: wsi_dial_.
 
    A client is an endpoint with one connection, which lives through all its attempts. Before the
-   engine begins, the connection's source is ready for wsi_client_connected or wsi_client_tunnelled;
+   engine begins, the connection's source is ready for wsi_dial_connected or wsi_dial_tunnelled;
    the endpoint's timer bounds that time, and the pause between attempts.
 */
 
@@ -15123,7 +15123,7 @@ typedef enum wsi_phase {
     WSI_PHASE_RESOLVING,
     WSI_PHASE_CONNECTING,
     WSI_PHASE_TUNNELLING,
-    WSI_PHASE_ASKING,
+    WSI_PHASE_HANDSHAKE,
     WSI_PHASE_OPEN
 } wsi_phase;
 
@@ -15136,25 +15136,25 @@ typedef struct wsi_client {
     char **headers;
     size_t header_count;     /* with the NULL behind them */
     ws_transport transport;  /* of the program, or of TLS */
-    wsi_buffer place;        /* the URL of this hop */
-    wsi_url where, proxy;    /* slices of place, and of config.proxy */
+    wsi_buffer hop;          /* the URL of this attempt or redirect */
+    wsi_url server, proxy;   /* slices of hop, and of config.proxy */
     wsi_slice credentials;   /* of the first URL */
     wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
     size_t body;             /* where that begins */
     wsi_addresses *found;    /* while connecting */
     size_t next_address;
-    wsi_lookup *lookup;      /* until its answer comes, whatever becomes of the attempt; or NULL */
-    char asked[256];         /* the host it is about, and the port */
-    uint64_t asked_port;
-    struct wsi_client *before, *behind; /* in the line for a look-up */
+    wsi_lookup *lookup;      /* from its begin to its end, even if the attempt ends sooner; or NULL */
+    char looked_up[256];     /* its host and port */
+    uint64_t looked_up_port;
+    struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
     uint64_t deadline;       /* of resolving and connecting */
-    uint64_t opened;         /* when */
+    uint64_t opened_at;
     uint32_t pause;          /* before the next attempt */
     int redirects;
     uint8_t phase;
-    bool bare;               /* bare: a redirect led elsewhere; what is for one server stays here */
-    bool redirected, hopeless; /* hopeless: another attempt cannot do better */
-    bool in_line, unwelcome;   /* unwelcome: it was told not to come (4xx) */
+    bool other_server;       /* a redirect led to another server: headers, credentials, certificate are not for it */
+    bool redirected, lookup_queued;
+    bool permanent, rejected; /* the failure: another attempt cannot succeed; the answer was 4xx */
     wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
 } wsi_client;
@@ -15169,7 +15169,7 @@ static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break
 /* --- the opening handshake --- */
 
 /* "Authorization: Basic ..." of escaped credentials (RFC 7617), appended. */
-static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
+static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
     wsi_buffer plain = {NULL, 0, 0};
     size_t needed = strlen(name) + 10 + credentials.size / 3 * 4 + 8;
     bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1) && wsi_buffer_reserve(memory, lines, needed);
@@ -15192,27 +15192,27 @@ static bool wsi_client_basic(wsi_memory *memory, wsi_buffer *lines, const char *
 
 /* The URL's credentials; a header of the program's own goes before them, for there is but one (RFC 9110
    11.6.2). Those of the first URL stay behind when a redirect led elsewhere. */
-static wsi_slice wsi_client_credentials(const wsi_client *client) {
+static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     char *const *line;
-    for (line = client->headers; *line && !client->bare; line++)
+    for (line = client->headers; *line && !client->other_server; line++)
         if (wsi_http_is_header(*line, "authorization"))
             return wsi_text(NULL, 0);
-    return client->where.credentials.data || client->bare ? client->where.credentials : client->credentials;
+    return client->server.credentials.data || client->other_server ? client->server.credentials : client->credentials;
 }
 
 /* Sends the request; behind it the connection serves as any other. */
-static void wsi_client_ask(wsi_client *client) {
+static void wsi_dial_send_request(wsi_client *client) {
     ws_conn *conn = client->conn;
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer more = {NULL, 0, 0};
-    wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_client_credentials(client);
+    wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_dial_credentials(client);
     wsi_ask ask;
     bool good = wsi_buffer_reserve(memory, &more, origin.size + 16);
     memset(&ask, 0, sizeof ask);
-    ask.target = client->where.target;
-    ask.host = client->where.authority;
+    ask.target = client->server.target;
+    ask.host = client->server.authority;
     ask.subprotocols = client->subprotocols;
-    ask.headers = client->bare ? NULL : (const char *const *)client->headers;
+    ask.headers = client->other_server ? NULL : (const char *const *)client->headers;
     if (good && origin.data) {
         memcpy(more.data, "Origin: ", 8);
         memcpy(more.data + 8, origin.data, origin.size);
@@ -15220,7 +15220,7 @@ static void wsi_client_ask(wsi_client *client) {
         more.size = origin.size + 10;
     }
     if (good && credentials.data)
-        good = wsi_client_basic(memory, &more, "Authorization", credentials);
+        good = wsi_dial_basic(memory, &more, "Authorization", credentials);
     good = good && wsi_buffer_reserve(memory, &more, 1);
     if (good) {
         more.data[more.size] = 0;
@@ -15235,23 +15235,23 @@ static void wsi_client_ask(wsi_client *client) {
 }
 
 /* The socket is connected: TLS and the engine take over. */
-static void wsi_client_begin(wsi_client *client, int descriptor) {
+static void wsi_dial_begin_handshake(wsi_client *client, int descriptor) {
     ws_conn *conn = client->conn;
     wsi_endpoint *endpoint = &client->endpoint;
     char host[256];
-    bool carried = client->config.transport || client->where.secure;
+    bool carried = client->config.transport || client->server.secure;
     ws_error error;
-    memcpy(host, client->where.host.data, client->where.host.size);
-    host[client->where.host.size] = 0;
+    memcpy(host, client->server.host.data, client->server.host.size);
+    host[client->server.host.size] = 0;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
     (void)wsi_loop_time(endpoint->loop);
-    client->phase = WSI_PHASE_ASKING;
+    client->phase = WSI_PHASE_HANDSHAKE;
     endpoint->transport = carried ? &client->transport : NULL;
     error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
     if (!error) {
-        if (client->bare && wsi_endpoint_is_tls(endpoint))
+        if (client->other_server && wsi_endpoint_is_tls(endpoint))
             endpoint->loop->tls_calls->hide_certificate(&conn->source.link);
-        wsi_client_ask(client);
+        wsi_dial_send_request(client);
         return;
     }
     if (descriptor >= 0)
@@ -15261,13 +15261,13 @@ static void wsi_client_begin(wsi_client *client, int descriptor) {
 
 /* --- the proxy (RFC 9110 9.3.6) --- */
 
-static void wsi_client_proxy_fail(wsi_client *client, const char *what) {
+static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
     wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_PROXY, "the proxy %.*s %s",
                                            (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
 /* 0: it is no answer in HTTP. */
-static int wsi_client_proxy_status(wsi_slice head) {
+static int wsi_dial_proxy_status(wsi_slice head) {
     wsi_slice line = wsi_http_line(&head), name, value;
     wsi_header found;
     bool http11;
@@ -15278,7 +15278,7 @@ static int wsi_client_proxy_status(wsi_slice head) {
 
 /* The status of the final answer; all 1xx before it are passed over (RFC 9110 15.2). What stands behind its head
    is left in client->answer. -1: more must come; 0: it is no answer in HTTP. */
-static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
+static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
     ws_limits *limits = &client->endpoint.env.limits;
     size_t from = answer->size, head;
@@ -15292,7 +15292,7 @@ static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
         if (!head)
             return -1;
         wsi_upgrade_unfold(answer->data, head);
-        status = wsi_client_proxy_status(wsi_text((const char *)answer->data, head));
+        status = wsi_dial_proxy_status(wsi_text((const char *)answer->data, head));
         answer->size -= head;
         memmove(answer->data, answer->data + head, answer->size);
         from = 0;
@@ -15300,7 +15300,7 @@ static int wsi_client_proxy_answer(wsi_client *client, size_t got) {
     return status;
 }
 
-static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
+static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
     wsi_buffer *answer = &client->answer;
     ptrdiff_t got;
@@ -15314,30 +15314,30 @@ static void wsi_client_tunnelled(ws_loop *loop, wsi_source *source, unsigned rea
     }
     got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
     if (got < 0)
-        wsi_client_proxy_fail(client, "ended the connection instead of answering");
-    status = got > 0 ? wsi_client_proxy_answer(client, (size_t)got) : -1;
+        wsi_dial_proxy_fail(client, "ended the connection instead of answering");
+    status = got > 0 ? wsi_dial_proxy_answer(client, (size_t)got) : -1;
     if (status < 0)
         return;
-    client->unwelcome = status >= 400 && status < 500;
+    client->rejected = status >= 400 && status < 500;
     if (status == 407) {
-        wsi_client_proxy_fail(client, "wants other credentials (407)");
+        wsi_dial_proxy_fail(client, "wants other credentials (407)");
     } else if (status < 200 || status > 299) {
         char what[64];
         (void)snprintf(what, sizeof what, status ? "refused to connect (%d)" : "does not answer in HTTP", status);
-        wsi_client_proxy_fail(client, what);
+        wsi_dial_proxy_fail(client, what);
     } else if (answer->size) {
-        wsi_client_proxy_fail(client, "sent bytes before the server could");
+        wsi_dial_proxy_fail(client, "sent bytes before the server could");
     } else {
         wsi_buffer_free(&loop->memory, answer);
         (void)wsi_poll_set(&loop->poll, source, WS_NONE);
         source->link.descriptor = -1;
-        wsi_client_begin(client, descriptor);
+        wsi_dial_begin_handshake(client, descriptor);
     }
 }
 
-static bool wsi_client_write_connect(wsi_client *client, wsi_buffer *request) {
+static bool wsi_dial_write_connect(wsi_client *client, wsi_buffer *request) {
     wsi_memory *memory = wsi_client_memory(client);
-    const wsi_url *to = &client->where;
+    const wsi_url *to = &client->server;
     bool literal = to->authority.data[0] == '[';
     int size;
     if (!wsi_buffer_reserve(memory, request, 2 * to->host.size + 128))
@@ -15348,16 +15348,16 @@ static bool wsi_client_write_connect(wsi_client *client, wsi_buffer *request) {
                     to->host.data, literal ? "]" : "", (unsigned)to->port);
     request->size = (size_t)size;
     return (!client->proxy.credentials.data
-            || wsi_client_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
+            || wsi_dial_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
            && wsi_buffer_append(memory, request, "\r\n", 2);
 }
 
 /* Asks the proxy for a tunnel. The request is small and the socket is new: it takes it whole. */
-static void wsi_client_tunnel(wsi_client *client, int descriptor) {
+static void wsi_dial_tunnel(wsi_client *client, int descriptor) {
     wsi_source *source = &client->conn->source;
     wsi_buffer request = {NULL, 0, 0};
     ws_span span;
-    bool written = wsi_client_write_connect(client, &request);
+    bool written = wsi_dial_write_connect(client, &request);
     ptrdiff_t sent = 0;
     client->phase = WSI_PHASE_TUNNELLING;
     client->answer.size = client->endpoint.env.interim = 0;
@@ -15372,24 +15372,24 @@ static void wsi_client_tunnel(wsi_client *client, int descriptor) {
     if (!written)
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else if (sent != (ptrdiff_t)span.size)
-        wsi_client_proxy_fail(client, "ended the connection");
+        wsi_dial_proxy_fail(client, "ended the connection");
     else
         (void)wsi_conn_poll(client->conn, WS_READ);
 }
 
 /* --- connecting --- */
 
-static wsi_slice wsi_client_peer(const wsi_client *client) {
+static wsi_slice wsi_dial_peer_name(const wsi_client *client) {
     if (client->config.unix_path)
         return wsi_text_z(client->config.unix_path);
-    return client->proxy.host.data ? client->proxy.authority : client->where.authority;
+    return client->proxy.host.data ? client->proxy.authority : client->server.authority;
 }
 
 /* Takes the next address. The time that is left is divided among those that are left. */
-static void wsi_client_connect_next(wsi_client *client, int error) {
+static void wsi_dial_connect_next(wsi_client *client, int error) {
     ws_loop *loop = client->endpoint.loop;
     wsi_source *source = &client->conn->source;
-    wsi_slice peer = wsi_client_peer(client);
+    wsi_slice peer = wsi_dial_peer_name(client);
     client->phase = WSI_PHASE_CONNECTING;
     while (client->next_address < client->found->count) {
         uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
@@ -15418,111 +15418,111 @@ static void wsi_client_connect_next(wsi_client *client, int error) {
                                            strerror(error)));
 }
 
-static void wsi_client_forget_addresses(wsi_client *client) {
+static void wsi_dial_free_addresses(wsi_client *client) {
     wsi_memory_free(wsi_client_memory(client), client->found, sizeof *client->found);
     client->found = NULL;
 }
 
 /* What arrived in time may be served late: the next step still gets its full time. */
-static void wsi_client_extend(wsi_client *client) {
+static void wsi_dial_extend(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
         client->deadline = wsi_engine_due(now, client->config.connect_ms);
 }
 
-static void wsi_client_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
+static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
     int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
     (void)ready;
     if (client->conn->broken)
         return;
     (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-    wsi_client_extend(client);
+    wsi_dial_extend(client);
     if (error) {
         wsi_tcp_close(&source->link);
-        wsi_client_connect_next(client, error);
+        wsi_dial_connect_next(client, error);
         return;
     }
     source->link.descriptor = -1;
-    wsi_client_forget_addresses(client);
+    wsi_dial_free_addresses(client);
     if (client->proxy.host.data && !client->config.unix_path)
-        wsi_client_tunnel(client, descriptor);
+        wsi_dial_tunnel(client, descriptor);
     else
-        wsi_client_begin(client, descriptor);
+        wsi_dial_begin_handshake(client, descriptor);
 }
 
 /* --- resolving --- */
 
-static const wsi_url *wsi_client_next_place(const wsi_client *client) {
-    return client->proxy.host.data ? &client->proxy : &client->where;
+static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
+    return client->proxy.host.data ? &client->proxy : &client->server;
 }
 
-static void wsi_client_unresolved(wsi_client *client, const char *why) {
-    wsi_slice host = wsi_client_next_place(client)->host;
+static void wsi_dial_unresolved(wsi_client *client, const char *why) {
+    wsi_slice host = wsi_dial_peer_url(client)->host;
     wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
                                            (int)host.size, host.data, why));
 }
 
-static void wsi_client_join_line(wsi_client *client) {
+static void wsi_dial_queue_lookup(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
-    client->before = loop->line_end;
-    client->behind = NULL;
-    *(client->before ? &client->before->behind : &loop->line) = client;
-    loop->line_end = client;
-    client->in_line = true;
+    client->lookup_previous = loop->lookup_last;
+    client->lookup_next = NULL;
+    *(client->lookup_previous ? &client->lookup_previous->lookup_next : &loop->lookup_first) = client;
+    loop->lookup_last = client;
+    client->lookup_queued = true;
 }
 
-static void wsi_client_leave_line(wsi_client *client) {
+static void wsi_dial_unqueue_lookup(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
-    if (!client->in_line)
+    if (!client->lookup_queued)
         return;
-    *(client->before ? &client->before->behind : &loop->line) = client->behind;
-    *(client->behind ? &client->behind->before : &loop->line_end) = client->before;
-    client->in_line = false;
+    *(client->lookup_previous ? &client->lookup_previous->lookup_next : &loop->lookup_first) = client->lookup_next;
+    *(client->lookup_next ? &client->lookup_next->lookup_previous : &loop->lookup_last) = client->lookup_previous;
+    client->lookup_queued = false;
 }
 
 /* A resolver that hangs must not cost a thread for each attempt: there are so many look-ups in a loop, at most one of
    them for each client, and who finds none free waits in line. */
-static void wsi_client_look_up(wsi_client *client) {
+static void wsi_dial_look_up(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
-    const wsi_url *to = wsi_client_next_place(client);
+    const wsi_url *to = wsi_dial_peer_url(client);
     wsi_lookup *lookup = loop->lookups, *end = lookup + WSI_LOOKUPS;
     while (lookup < end && lookup->source.link.interest)
         lookup++;
     if (lookup == end) {
-        wsi_client_join_line(client);
+        wsi_dial_queue_lookup(client);
         return;
     }
-    memcpy(client->asked, to->host.data, to->host.size);
-    client->asked[to->host.size] = 0;
-    client->asked_port = to->port;
+    memcpy(client->looked_up, to->host.data, to->host.size);
+    client->looked_up[to->host.size] = 0;
+    client->looked_up_port = to->port;
     lookup->source.link.kind = WSI_KIND_LOOKUP;
-    lookup->source.link.descriptor = wsi_platform_start_look_up(client->asked, (uint16_t)to->port);
+    lookup->source.link.descriptor = wsi_platform_start_look_up(client->looked_up, (uint16_t)to->port);
     if (lookup->source.link.descriptor >= 0 && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
         lookup->client = client;
         client->lookup = lookup;
         return;
     }
     wsi_tcp_close(&lookup->source.link);
-    wsi_client_unresolved(client, "no descriptor or thread can be had");
+    wsi_dial_unresolved(client, "no descriptor or thread can be had");
 }
 
 /* The answer goes to whichever attempt of the client waits now; if that asks for another name, it asks anew. */
-static void wsi_client_take_answer(wsi_client *client, ptrdiff_t got) {
-    const wsi_url *to = wsi_client_next_place(client);
+static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
+    const wsi_url *to = wsi_dial_peer_url(client);
     client->lookup = NULL;
-    wsi_client_extend(client);
-    if (!wsi_text_is(to->host, client->asked) || to->port != client->asked_port)
-        wsi_client_look_up(client);
+    wsi_dial_extend(client);
+    if (!wsi_text_is(to->host, client->looked_up) || to->port != client->looked_up_port)
+        wsi_dial_look_up(client);
     else if (got != (ptrdiff_t)sizeof *client->found)
-        wsi_client_unresolved(client, "the look-up was lost");
+        wsi_dial_unresolved(client, "the look-up was lost");
     else if (client->found->error || !client->found->count)
-        wsi_client_unresolved(client, gai_strerror(client->found->error));
+        wsi_dial_unresolved(client, gai_strerror(client->found->error));
     else
-        wsi_client_connect_next(client, 0);
+        wsi_dial_connect_next(client, 0);
 }
 
-static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
+static void wsi_dial_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_lookup *lookup = (wsi_lookup *)(void *)source;
     wsi_client *client = lookup->client;
     bool waits = client && client->phase == WSI_PHASE_RESOLVING && !client->conn->broken;
@@ -15534,18 +15534,18 @@ static void wsi_client_resolved(ws_loop *loop, wsi_source *source, unsigned read
     wsi_tcp_close(&source->link);
     lookup->client = NULL;
     if (waits)
-        wsi_client_take_answer(client, got);
+        wsi_dial_use_addresses(client, got);
     else if (client)
         client->lookup = NULL;
-    while (loop->line && !source->link.interest) {
-        client = loop->line;
-        wsi_client_leave_line(client);
-        wsi_client_look_up(client);
+    while (loop->lookup_first && !source->link.interest) {
+        client = loop->lookup_first;
+        wsi_dial_unqueue_lookup(client);
+        wsi_dial_look_up(client);
     }
 }
 
 /* RFC 6761 6.3: these never leave the machine. */
-static bool wsi_client_is_local(wsi_slice host) {
+static bool wsi_dial_is_local(wsi_slice host) {
     if (host.size && host.data[host.size - 1] == '.')
         host.size--;
     if (host.size > 10 && host.data[host.size - 10] == '.')
@@ -15553,25 +15553,25 @@ static bool wsi_client_is_local(wsi_slice host) {
     return wsi_text_is_nocase(host, "localhost");
 }
 
-static void wsi_client_resolve(wsi_client *client) {
-    const wsi_url *to = wsi_client_next_place(client);
+static void wsi_dial_resolve(wsi_client *client) {
+    const wsi_url *to = wsi_dial_peer_url(client);
     wsi_addresses *found = client->found;
     char host[256];
     memcpy(host, to->host.data, to->host.size);
     host[to->host.size] = 0;
     if (client->config.unix_path) {
         found->count = 1;
-    } else if (wsi_client_is_local(to->host)) {
+    } else if (wsi_dial_is_local(to->host)) {
         (void)wsi_platform_look_up("127.0.0.1", (uint16_t)to->port, AI_NUMERICHOST, found);
         (void)wsi_platform_look_up("::1", (uint16_t)to->port, AI_NUMERICHOST, found);
     } else if (!wsi_platform_look_up(host, (uint16_t)to->port, AI_NUMERICHOST, found)) {
         client->phase = WSI_PHASE_RESOLVING;
         wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
         if (!client->lookup)
-            wsi_client_look_up(client);
+            wsi_dial_look_up(client);
         return;
     }
-    wsi_client_connect_next(client, 0);
+    wsi_dial_connect_next(client, 0);
 }
 
 /*
@@ -15583,7 +15583,7 @@ static void wsi_client_resolve(wsi_client *client) {
 /* --- hops and attempts --- */
 
 /* The TLS of this client; its context is made when it is first needed: a ws: URL may lead to a wss: one. */
-static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, bool now) {
+static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, bool now) {
     const wsi_tls_calls *tls = client->endpoint.loop->tls_calls;
     ws_error error = WS_OK;
     if (client->config.transport)
@@ -15595,7 +15595,7 @@ static bool wsi_client_secure(wsi_client *client, const ws_tls_config *config, b
                                "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
     if (!error)
         return true;
-    client->hopeless = true;
+    client->permanent = true;
     wsi_client_fail(client, error);
     return false;
 }
@@ -15612,16 +15612,16 @@ static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
 
 /* Reads the URL in place, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455
    4.1 wants it, without a default port. */
-static const char *wsi_client_read_place(wsi_client *client) {
-    wsi_url *url = &client->where;
-    char *text = (char *)client->place.data, *to;
-    const char *problem = wsi_client_read_url(url, wsi_text(text, client->place.size));
+static const char *wsi_client_read_hop(wsi_client *client) {
+    wsi_url *url = &client->server;
+    char *text = (char *)client->hop.data, *to;
+    const char *problem = wsi_client_read_url(url, wsi_text(text, client->hop.size));
     bool literal;
     size_t size = 0;
     if (problem)
         return problem;
-    client->place.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
-    to = text + client->place.size;
+    client->hop.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
+    to = text + client->hop.size;
     literal = url->authority.data[0] == '[';
     if (literal)
         to[size++] = '[';
@@ -15638,31 +15638,31 @@ static const char *wsi_client_read_place(wsi_client *client) {
 }
 
 /* Reads the URL that this hop goes to. false: the attempt has failed. */
-static bool wsi_client_go_to(wsi_client *client, wsi_slice url) {
+static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
     const char *problem;
-    client->place.size = 0;
-    if (!wsi_buffer_reserve(wsi_client_memory(client), &client->place, url.size + WSI_CLIENT_AUTHORITY)) {
+    client->hop.size = 0;
+    if (!wsi_buffer_reserve(wsi_client_memory(client), &client->hop, url.size + WSI_CLIENT_AUTHORITY)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return false;
     }
-    memcpy(client->place.data, url.data, url.size);
-    client->place.size = url.size;
-    problem = wsi_client_read_place(client);
+    memcpy(client->hop.data, url.data, url.size);
+    client->hop.size = url.size;
+    problem = wsi_client_read_hop(client);
     if (!problem)
         return true;
     wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_URL, "the URL %s", problem));
     return false;
 }
 
-static void wsi_client_hop(wsi_client *client) {
+static void wsi_client_attempt(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     ws_tls_config nothing;
     memset(&nothing, 0, sizeof nothing);
     client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
     client->next_address = 0;
-    if (client->where.secure && !wsi_client_secure(client, &nothing, true))
+    if (client->server.secure && !wsi_client_set_tls(client, &nothing, true))
         return;
-    if ((client->config.transport || client->where.secure) && !wsi_endpoint_reserve_record(loop)) {
+    if ((client->config.transport || client->server.secure) && !wsi_endpoint_reserve_record(loop)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
@@ -15673,20 +15673,20 @@ static void wsi_client_hop(wsi_client *client) {
         return;
     }
     memset(client->found, 0, sizeof *client->found);
-    wsi_client_resolve(client);
+    wsi_dial_resolve(client);
 }
 
 static void wsi_client_start(wsi_client *client) {
     client->redirects = 0;
-    client->bare = client->unwelcome = false;
+    client->other_server = client->rejected = false;
     client->why.text[0] = 0;
     client->phase = WSI_PHASE_RESOLVING;
-    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
+    if (!wsi_client_set_url(client, wsi_text_z(client->url)))
         return;
-    client->credentials = client->where.credentials;
+    client->credentials = client->server.credentials;
     if (client->credentials.data) /* place may change: of our own copy */
-        client->credentials.data = client->url + (client->credentials.data - (const char *)client->place.data);
-    wsi_client_hop(client);
+        client->credentials.data = client->url + (client->credentials.data - (const char *)client->hop.data);
+    wsi_client_attempt(client);
 }
 
 /* --- the server's answer --- */
@@ -15718,7 +15718,7 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
     const char *end;
     wsi_slice value, found;
-    if (!client->answer.size || client->phase < WSI_PHASE_ASKING)
+    if (!client->answer.size || client->phase < WSI_PHASE_HANDSHAKE)
         return NULL;
     end = (const char *)client->answer.data + client->body;
     if (!line)
@@ -15770,7 +15770,7 @@ static void wsi_client_cut_body(wsi_client *client) {
 }
 
 /* Whether what belongs to one place may be sent to the other: same host, same port, TLS kept. */
-static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
+static bool wsi_client_same_server(const wsi_url *from, const wsi_url *to) {
     bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
     return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
            && (to->secure || !from->secure);
@@ -15779,8 +15779,8 @@ static bool wsi_client_same_place(const wsi_url *from, const wsi_url *to) {
 /* Follows a redirect: the next attempt begins when this connection is gone. */
 static ws_error wsi_client_redirect(wsi_client *client) {
     wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
-    wsi_buffer old = client->place, *place = &client->place;
-    wsi_url from = client->where;
+    wsi_buffer old = client->hop, *place = &client->hop;
+    wsi_url from = client->server;
     const char *problem;
     if (!location.data || wsi_client_header(client, "location", location.data))
         return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
@@ -15794,10 +15794,10 @@ static ws_error wsi_client_redirect(wsi_client *client) {
         return WS_ERROR_MEMORY;
     }
     place->size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)place->data);
-    problem = wsi_client_read_place(client);
-    if (!problem && from.secure && !client->where.secure && !client->config.allow_wss_to_ws)
+    problem = wsi_client_read_hop(client);
+    if (!problem && from.secure && !client->server.secure && !client->config.allow_wss_to_ws)
         problem = "would go on in clear, from wss:// to ws:// (see allow_wss_to_ws)";
-    client->bare = client->bare || (!problem && !wsi_client_same_place(&from, &client->where));
+    client->other_server = client->other_server || (!problem && !wsi_client_same_server(&from, &client->server));
     client->redirected = !problem;
     wsi_buffer_free(wsi_client_memory(client), &old);
     return problem ? wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect to a URL that %s", problem)
@@ -15808,7 +15808,7 @@ static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     ws_error error;
-    client->unwelcome = status >= 400 && status < 500;
+    client->rejected = status >= 400 && status < 500;
     wsi_client_cut_body(client);
     if (redirect && client->config.max_redirects >= 0)
         error = wsi_client_redirect(client);
@@ -15832,7 +15832,7 @@ static void wsi_client_opened(wsi_client *client) {
     conn->engine.chunks = client->handler.on_chunk != NULL;
     client->phase = WSI_PHASE_OPEN;
     wsi_conn_note_progress(conn);
-    client->opened = client->endpoint.loop->now;
+    client->opened_at = client->endpoint.loop->now;
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -15857,11 +15857,11 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
 
 /* A sentence for what happened between us and the server, beginning with its name. */
 static void wsi_client_explain(wsi_client *client) {
-    wsi_slice host = client->where.authority;
+    wsi_slice host = client->server.authority;
     ws_error error = (ws_error)client->conn->engine.error;
     const char *problem = client->endpoint.env.problem;
     wsi_reason what = client->why;
-    if (client->phase != WSI_PHASE_ASKING || !host.data)
+    if (client->phase != WSI_PHASE_HANDSHAKE || !host.data)
         return;
     if (problem)
         (void)wsi_reason_set(&what, error, "the server's answer %s", problem);
@@ -15878,8 +15878,8 @@ static void wsi_client_explain(wsi_client *client) {
 static void wsi_client_leave(ws_conn *conn) {
     wsi_client *client = wsi_client_of(conn);
     wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
-    wsi_client_leave_line(client);
-    wsi_client_forget_addresses(client);
+    wsi_dial_unqueue_lookup(client);
+    wsi_dial_free_addresses(client);
     if (conn->handler)
         return;
     conn->broken = true; /* there was no WebSocket: nothing is to be ended in order */
@@ -15893,11 +15893,11 @@ static void wsi_client_leave(ws_conn *conn) {
 /* Doubles until a connection has lasted; random, so that a thousand clients do not come back at once. */
 static uint64_t wsi_client_next_pause(wsi_client *client) {
     bool was_open = client->phase == WSI_PHASE_OPEN;
-    uint64_t lasted = client->endpoint.loop->now - client->opened, pause, random = 0;
+    uint64_t lasted = client->endpoint.loop->now - client->opened_at, pause, random = 0;
     if (was_open && lasted >= client->config.stable_ms)
         client->pause = 0;
     pause = client->pause ? (uint64_t)client->pause * 2 : client->config.reconnect_ms;
-    if (pause > client->config.reconnect_max_ms || client->unwelcome
+    if (pause > client->config.reconnect_max_ms || client->rejected
         || (was_open && client->conn->engine.close_code == WS_CLOSE_POLICY))
         pause = client->config.reconnect_max_ms;
     client->pause = (uint32_t)pause;
@@ -15912,12 +15912,12 @@ static bool wsi_client_disconnected(ws_conn *conn) {
         client->redirected = false;
         client->phase = WSI_PHASE_RESOLVING;
         wsi_conn_renew(conn);
-        wsi_client_hop(client);
+        wsi_client_attempt(client);
         return true;
     }
     if (endpoint->blocking && !endpoint->freed)
         return true;
-    if (endpoint->reconnects && !endpoint->ending && !client->hopeless) {
+    if (endpoint->reconnects && !endpoint->ending && !client->permanent) {
         ws_error error = (ws_error)conn->engine.error;
         wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
         wsi_conn_renew(conn);
@@ -15938,14 +15938,14 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
         wsi_client_start(client);
         break;
     case WSI_PHASE_RESOLVING:
-        wsi_client_unresolved(client, "no answer in time");
+        wsi_dial_unresolved(client, "no answer in time");
         break;
     case WSI_PHASE_CONNECTING:
         (void)wsi_conn_poll(conn, WS_NONE);
         wsi_tcp_close(&conn->source.link);
-        wsi_client_connect_next(client, ETIMEDOUT);
+        wsi_dial_connect_next(client, ETIMEDOUT);
         break;
-    case WSI_PHASE_TUNNELLING: wsi_client_proxy_fail(client, "did not answer in time"); break;
+    case WSI_PHASE_TUNNELLING: wsi_dial_proxy_fail(client, "did not answer in time"); break;
     default: break;
     }
 }
@@ -15967,7 +15967,7 @@ static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.origin);
     wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.proxy);
     wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.unix_path);
-    wsi_buffer_free(memory, &client->place);
+    wsi_buffer_free(memory, &client->hop);
     wsi_buffer_free(memory, &client->answer);
     if (client->lookup)
         client->lookup->client = NULL;
@@ -16054,9 +16054,9 @@ static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_clien
     endpoint->release = wsi_client_release;
     endpoint->fire = wsi_client_fire;
     endpoint->why = &client->why;
-    loop->ready[WSI_KIND_DIAL] = wsi_client_connected;
-    loop->ready[WSI_KIND_TUNNEL] = wsi_client_tunnelled;
-    loop->ready[WSI_KIND_LOOKUP] = wsi_client_resolved;
+    loop->ready[WSI_KIND_DIAL] = wsi_dial_connected;
+    loop->ready[WSI_KIND_TUNNEL] = wsi_dial_tunnelled;
+    loop->ready[WSI_KIND_LOOKUP] = wsi_dial_resolved;
     if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
         return false;
     endpoint->env.read = wsi_upgrade_read;
@@ -16105,17 +16105,17 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
     ws_loop *loop = client->endpoint.loop;
     ws_error error = loop->error ? loop->error : wsi_client_check(client);
     client->phase = WSI_PHASE_RESOLVING;
-    client->hopeless = true;
+    client->permanent = true;
     if (error) {
         wsi_client_fail(client, error);
         return;
     }
-    if (!wsi_client_go_to(client, wsi_text_z(client->url)))
+    if (!wsi_client_set_url(client, wsi_text_z(client->url)))
         return;
     if (config
-        && !wsi_client_secure(client, &config->tls, client->where.secure || (loop->tls_calls && config->tls.ssl_ctx)))
+        && !wsi_client_set_tls(client, &config->tls, client->server.secure || (loop->tls_calls && config->tls.ssl_ctx)))
         return;
-    client->hopeless = false;
+    client->permanent = false;
     wsi_client_start(client);
 }
 
@@ -16141,23 +16141,23 @@ WS_API const char *ws_header(const ws_conn *conn, const char *name) {
 
 WS_API const char *ws_body(const ws_conn *conn) {
     const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
-    return client && client->answer.size && client->phase >= WSI_PHASE_ASKING
+    return client && client->answer.size && client->phase >= WSI_PHASE_HANDSHAKE
                ? (const char *)client->answer.data + client->body : "";
 }
 
 /*
 >> BLOCKING ===============================================================================
-   The calls that wait: one connection in a loop of its own. Calls LOOP, LIFE, CLIENT. Prefix: wsi_client_.
+   The calls that wait: one connection in a loop of its own. Calls LOOP, LIFE, CLIENT.
 */
 
 /* --- blocking --- */
 
-static void wsi_client_round(wsi_client *client, uint32_t milliseconds) {
+static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
     (void)ws_run_once(client->endpoint.loop, milliseconds);
 }
 
 /* The next event in the window. false: there is none, and the window is closed. */
-static bool wsi_client_next(wsi_client *client, ws_event *event) {
+static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     while (conn->has_input) {
@@ -16176,7 +16176,7 @@ static bool wsi_client_next(wsi_client *client, ws_event *event) {
 }
 
 /* A loop that failed takes its connection along. */
-static bool wsi_client_lives(wsi_client *client) {
+static bool wsi_blocking_alive(wsi_client *client) {
     ws_error error = client->endpoint.loop->error;
     if (error)
         (void)wsi_engine_end(&client->conn->engine, error, WS_CLOSE_BROKEN);
@@ -16184,13 +16184,13 @@ static bool wsi_client_lives(wsi_client *client) {
 }
 
 /* Waits for a message. false: the connection has ended, or the time is up and a look behind that found nothing. */
-static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t milliseconds) {
+static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t milliseconds) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
     unsigned looks = 0;
-    while (wsi_client_lives(client)) {
-        if (conn->has_input && wsi_client_next(client, event)) {
+    while (wsi_blocking_alive(client)) {
+        if (conn->has_input && wsi_blocking_next(client, event)) {
             wsi_conn_flush(conn);
             return true;
         }
@@ -16204,14 +16204,14 @@ static bool wsi_client_pull(wsi_client *client, ws_event *event, uint32_t millis
 }
 
 /* What the program sent leaves; when it closes, the peer's close is waited for. */
-static bool wsi_client_sent(ws_conn *conn, bool closing) {
+static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
     wsi_conn_flush(conn);
-    while (!closing && conn->blocked && !conn->is_ending && wsi_client_lives(client))
+    while (!closing && conn->blocked && !conn->is_ending && wsi_blocking_alive(client))
         client->wait(client, WS_OFF);
-    while (closing && wsi_client_lives(client))
-        (void)wsi_client_pull(client, &event, WS_OFF);
+    while (closing && wsi_blocking_alive(client))
+        (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor >= 0)
            && !client->endpoint.loop->error)
         client->wait(client, WS_OFF); /* for the end of the transport, too: close_ms at most */
@@ -16219,8 +16219,7 @@ static bool wsi_client_sent(ws_conn *conn, bool closing) {
 }
 
 /* Makes a client one of a loop of its own. */
-static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char *url,
-                                           const ws_client_config *config) {
+static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
     ws_loop *loop = wsi_loop_new(own, false);
     ws_handler nothing;
     wsi_client *client;
@@ -16231,17 +16230,17 @@ static wsi_client *wsi_client_new_blocking(const ws_loop_config *own, const char
         return NULL;
     }
     client->endpoint.blocking = true;
-    client->endpoint.sent = wsi_client_sent;
-    client->wait = wsi_client_round;
+    client->endpoint.sent = wsi_blocking_sent;
+    client->wait = wsi_blocking_round;
     return client;
 }
 
 /* Waits until it is open or has failed. */
-static ws_conn *wsi_client_await(wsi_client *client) {
+static ws_conn *wsi_blocking_open(wsi_client *client) {
     ws_conn *conn = client->conn;
     ws_event event;
-    while (wsi_client_lives(client) && client->phase != WSI_PHASE_OPEN) {
-        if (conn->has_input && wsi_client_next(client, &event))
+    while (wsi_blocking_alive(client) && client->phase != WSI_PHASE_OPEN) {
+        if (conn->has_input && wsi_blocking_next(client, &event))
             break;
         client->wait(client, conn->is_ending ? 0 : WS_OFF);
     }
@@ -16253,7 +16252,7 @@ WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milli
     if (!conn || !message || !wsi_conn_endpoint(conn)->blocking)
         return conn && wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
     memset(message, 0, sizeof *message);
-    if (!wsi_client_pull(wsi_client_of(conn), &event, milliseconds))
+    if (!wsi_blocking_receive(wsi_client_of(conn), &event, milliseconds))
         return false;
     *message = event.message;
     return true;
@@ -16285,16 +16284,16 @@ WS_API void ws_free(ws_conn *conn) {
    reaches it, and the client's loop has it as the user of its clock.
 */
 
-enum { WSI_TEST_WAY = 64 << 10 }; /* bytes that can be on their way, as in a socket's buffers */
+enum { WSI_TEST_BUFFER = 64 << 10 }; /* bytes that can be on their way, as in a socket's buffers */
 
 struct wsi_test;
 
-typedef struct wsi_test_end { /* one end of the wire; the session of its link */
-    struct wsi_test *wire;
+typedef struct wsi_test_end { /* one end of the test; the session of its link */
+    struct wsi_test *test;
     ws_conn *conn;            /* NULL: closed */
     bool ended;               /* the other end sends no more */
     size_t size;              /* of what came from the other end and was not read yet */
-    uint8_t bytes[WSI_TEST_WAY];
+    uint8_t bytes[WSI_TEST_BUFFER];
 } wsi_test_end;
 
 typedef struct wsi_test {
@@ -16308,56 +16307,56 @@ typedef struct wsi_test {
 } wsi_test;
 
 static wsi_test_end *wsi_test_other(wsi_test_end *end) {
-    return end == &end->wire->server_end ? &end->wire->client_end : &end->wire->server_end;
+    return end == &end->test->server_end ? &end->test->client_end : &end->test->server_end;
 }
 
-static void wsi_test_free(wsi_test *wire) {
-    wsi_memory memory = wire->memory;
-    wsi_memory_free(&memory, wire, sizeof *wire);
+static void wsi_test_free(wsi_test *test) {
+    wsi_memory memory = test->memory;
+    wsi_memory_free(&memory, test, sizeof *test);
 }
 
-static void wsi_test_release(wsi_test *wire) {
-    if (--wire->references)
+static void wsi_test_release(wsi_test *test) {
+    if (--test->references)
         return;
-    wire->endpoint.freed = true;
-    if (wire->loop)
-        wsi_endpoint_retire(&wire->endpoint);
+    test->endpoint.freed = true;
+    if (test->loop)
+        wsi_endpoint_retire(&test->endpoint);
     else
-        wsi_test_free(wire);
+        wsi_test_free(test);
 }
 
 static void wsi_test_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
-/* It leaves the server's loop: that ends, or nobody refers to the wire any more. */
+/* It leaves the server's loop: that ends, or nobody refers to the test any more. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
-    wsi_test *wire = (wsi_test *)(void *)endpoint;
-    wire->now = wire->loop->virtual_now;
-    wire->loop = NULL;
-    if (!wire->references)
-        wsi_test_free(wire);
+    wsi_test *test = (wsi_test *)(void *)endpoint;
+    test->now = test->loop->virtual_now;
+    test->loop = NULL;
+    if (!test->references)
+        wsi_test_free(test);
 }
 
 static uint64_t wsi_test_clock(void *user) {
-    const wsi_test *wire = (const wsi_test *)user;
-    return wire->loop ? wire->loop->virtual_now : wire->now;
+    const wsi_test *test = (const wsi_test *)user;
+    return test->loop ? test->loop->virtual_now : test->now;
 }
 
 static wsi_test *wsi_test_of(const wsi_client *client) { return (wsi_test *)client->endpoint.loop->clock_user; }
 
-/* The client's end: its wire goes with it. */
+/* The client's end: its test goes with it. */
 static void wsi_test_end_client(wsi_endpoint *endpoint) {
-    wsi_test *wire = (wsi_test *)endpoint->loop->clock_user;
+    wsi_test *test = (wsi_test *)endpoint->loop->clock_user;
     wsi_client_release(endpoint);
-    wsi_test_release(wire);
+    wsi_test_release(test);
 }
 
 /* --- the transport --- */
 
 static bool wsi_test_open(ws_link *link, const char *host, void *user) {
-    wsi_test *wire = (wsi_test *)user;
-    wsi_test_end *end = host ? &wire->client_end : &wire->server_end;
+    wsi_test *test = (wsi_test *)user;
+    wsi_test_end *end = host ? &test->client_end : &test->server_end;
     end->conn = (ws_conn *)(void *)((char *)link - offsetof(ws_conn, source));
-    wire->references++;
+    test->references++;
     link->session = end;
     return true;
 }
@@ -16377,10 +16376,10 @@ static ptrdiff_t wsi_test_read(ws_link *link, void *data, size_t size) {
 /* What nobody can receive is lost, as on a network. */
 static ptrdiff_t wsi_test_write(ws_link *link, const void *data, size_t size) {
     wsi_test_end *other = wsi_test_other((wsi_test_end *)link->session);
-    if (!other->conn || other->wire->cut)
+    if (!other->conn || other->test->cut)
         return (ptrdiff_t)size;
-    if (size > WSI_TEST_WAY - other->size)
-        size = WSI_TEST_WAY - other->size;
+    if (size > WSI_TEST_BUFFER - other->size)
+        size = WSI_TEST_BUFFER - other->size;
     memcpy(other->bytes + other->size, data, size);
     other->size += size;
     return (ptrdiff_t)size;
@@ -16388,7 +16387,7 @@ static ptrdiff_t wsi_test_write(ws_link *link, const void *data, size_t size) {
 
 static ptrdiff_t wsi_test_shut(ws_link *link) {
     wsi_test_end *other = wsi_test_other((wsi_test_end *)link->session);
-    if (!other->wire->cut)
+    if (!other->test->cut)
         other->ended = true;
     return 1;
 }
@@ -16397,12 +16396,12 @@ static void wsi_test_close(ws_link *link) {
     wsi_test_end *end = (wsi_test_end *)link->session;
     (void)wsi_test_shut(link);
     end->conn = NULL;
-    wsi_test_release(end->wire);
+    wsi_test_release(end->test);
 }
 
-static ws_transport wsi_test_transport(wsi_test *wire) {
+static ws_transport wsi_test_transport(wsi_test *test) {
     ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, NULL};
-    transport.user = wire;
+    transport.user = test;
     return transport;
 }
 
@@ -16414,11 +16413,11 @@ static bool wsi_test_serve(wsi_test_end *end) {
     ws_conn *conn = end->conn;
     ws_loop *loop = conn ? wsi_conn_loop(conn) : NULL;
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
-    if (!conn || end->wire->cut)
+    if (!conn || end->test->cut)
         return false;
     if (conn->engine.pinged && other->conn) /* it would answer, if it were asked to receive */
         wsi_engine_heard(&conn->engine, loop->now);
-    if (!other->conn || other->size < WSI_TEST_WAY)
+    if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
     ready &= conn->source.link.interest;
     if (!ready)
@@ -16445,14 +16444,14 @@ static bool wsi_test_serve_any(ws_loop *loop) {
 
 /* One round of both loops. false: nothing moved. */
 static bool wsi_test_step(wsi_client *client) {
-    wsi_test *wire = wsi_test_of(client);
+    wsi_test *test = wsi_test_of(client);
     bool moved = false;
     (void)ws_run_once(client->endpoint.loop, 0);
-    if (wire->loop)
-        (void)ws_run_once(wire->loop, 0);
-    if (wire->loop)
-        moved = wsi_test_serve_any(wire->loop);
-    return wsi_test_serve(&wire->client_end) || moved;
+    if (test->loop)
+        (void)ws_run_once(test->loop, 0);
+    if (test->loop)
+        moved = wsi_test_serve_any(test->loop);
+    return wsi_test_serve(&test->client_end) || moved;
 }
 
 static uint64_t wsi_test_next_timer(const ws_loop *loop) {
@@ -16461,9 +16460,9 @@ static uint64_t wsi_test_next_timer(const ws_loop *loop) {
 
 /* Nothing moves: time does, up to the next timer, but not beyond `until`. */
 static void wsi_test_advance(wsi_client *client, uint64_t until) {
-    wsi_test *wire = wsi_test_of(client);
-    uint64_t server = wsi_test_next_timer(wire->loop), own = wsi_test_next_timer(client->endpoint.loop);
-    uint64_t to = server < own ? server : own, *now = wire->loop ? &wire->loop->virtual_now : &wire->now;
+    wsi_test *test = wsi_test_of(client);
+    uint64_t server = wsi_test_next_timer(test->loop), own = wsi_test_next_timer(client->endpoint.loop);
+    uint64_t to = server < own ? server : own, *now = test->loop ? &test->loop->virtual_now : &test->now;
     to = to < until ? to : until;
     if (to == UINT64_MAX) /* nothing will ever happen */
         wsi_client_fail(client, WS_ERROR_TIMEOUT);
@@ -16472,12 +16471,12 @@ static void wsi_test_advance(wsi_client *client, uint64_t until) {
 }
 
 static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
-    wsi_test *wire = wsi_test_of(client);
-    if (wire->loop && wire->loop->busy) { /* inside a callback of the server's */
+    wsi_test *test = wsi_test_of(client);
+    if (test->loop && test->loop->busy) { /* inside a callback of the server's */
         wsi_client_fail(client, WS_ERROR_STATE);
         (void)ws_run_once(client->endpoint.loop, 0);
     } else if (!wsi_test_step(client) && milliseconds) {
-        wsi_test_advance(client, wsi_engine_due(wsi_test_clock(wire), milliseconds));
+        wsi_test_advance(client, wsi_engine_due(wsi_test_clock(test), milliseconds));
         (void)wsi_test_step(client);
     }
 }
@@ -16489,13 +16488,13 @@ static wsi_client *wsi_test_client(const ws_conn *conn) {
 
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds) {
     wsi_client *client = wsi_test_client(conn);
-    wsi_test *wire = client ? wsi_test_of(client) : NULL;
-    uint64_t until = wire ? wsi_test_clock(wire) + milliseconds : 0;
-    if (!wire || (wire->loop && wire->loop->busy))
+    wsi_test *test = client ? wsi_test_of(client) : NULL;
+    uint64_t until = test ? wsi_test_clock(test) + milliseconds : 0;
+    if (!test || (test->loop && test->loop->busy))
         return;
     for (;;) {
         while (wsi_test_step(client)) {}
-        if (wsi_test_clock(wire) >= until)
+        if (wsi_test_clock(test) >= until)
             return;
         wsi_test_advance(client, until);
     }
@@ -16509,27 +16508,27 @@ WS_API void ws_test_cut(ws_conn *conn) {
 
 /* --- connecting --- */
 
-/* A wire to the server's loop, with one reference; NULL: no memory. */
+/* A test to the server's loop, with one reference; NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
     ws_allocator libc = {NULL, NULL};
     wsi_memory memory;
-    wsi_test *wire;
+    wsi_test *test;
     wsi_memory_init(&memory, libc, SIZE_MAX);
-    wire = (wsi_test *)wsi_memory_new(&memory, sizeof *wire);
-    if (!wire)
+    test = (wsi_test *)wsi_memory_new(&memory, sizeof *test);
+    if (!test)
         return NULL;
-    wire->memory = memory;
-    wire->loop = loop;
-    wire->references = 1;
-    wire->server_end.wire = wire->client_end.wire = wire;
-    wire->endpoint.stop = wsi_test_stop;
-    wire->endpoint.release = wsi_test_leave;
-    if (!wsi_endpoint_prepare(&wire->endpoint, loop, WS_ROLE_SERVER, &wire->endpoint.env.limits)) {
-        wsi_test_free(wire);
+    test->memory = memory;
+    test->loop = loop;
+    test->references = 1;
+    test->server_end.test = test->client_end.test = test;
+    test->endpoint.stop = wsi_test_stop;
+    test->endpoint.release = wsi_test_leave;
+    if (!wsi_endpoint_prepare(&test->endpoint, loop, WS_ROLE_SERVER, &test->endpoint.env.limits)) {
+        wsi_test_free(test);
         return NULL;
     }
-    wsi_endpoint_link(&wire->endpoint);
-    return wire;
+    wsi_endpoint_link(&test->endpoint);
+    return test;
 }
 
 static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
@@ -16547,18 +16546,18 @@ static ws_error wsi_test_check(wsi_client *client, const ws_server *server, cons
 
 /* Connects both ends, or what a server without place for another says. */
 static ws_error wsi_test_join(wsi_client *client, ws_server *server) {
-    wsi_test *wire = wsi_test_of(client);
+    wsi_test *test = wsi_test_of(client);
     if (!wsi_endpoint_reserve_record(server->endpoint.loop) || !wsi_endpoint_reserve_record(client->endpoint.loop))
         return WS_ERROR_MEMORY;
-    client->transport = server->transport = wsi_test_transport(wire);
+    client->transport = server->transport = wsi_test_transport(test);
     client->config.transport = &client->transport;
     server->endpoint.transport = &server->transport;
     if (!wsi_server_take(server, -1)) {
-        wire->client_end.size = sizeof wsi_server_no_place - 1;
-        memcpy(wire->client_end.bytes, wsi_server_no_place, wire->client_end.size);
-        wire->client_end.ended = true;
+        test->client_end.size = sizeof wsi_server_no_place - 1;
+        memcpy(test->client_end.bytes, wsi_server_no_place, test->client_end.size);
+        test->client_end.ended = true;
     }
-    wsi_client_begin(client, -1);
+    wsi_dial_begin_handshake(client, -1);
     return WS_OK;
 }
 
@@ -16575,7 +16574,7 @@ static ws_error wsi_test_launch(wsi_client *client, ws_server *server, const cha
         return WS_ERROR_MEMORY;
     memcpy(url.data, host, sizeof host - 1);
     memcpy(url.data + sizeof host - 1, target, size);
-    good = wsi_client_go_to(client, wsi_text((const char *)url.data, sizeof host - 1 + size));
+    good = wsi_client_set_url(client, wsi_text((const char *)url.data, sizeof host - 1 + size));
     wsi_buffer_free(memory, &url);
     return good ? wsi_test_join(client, server) : WS_ERROR_URL; /* go_to has said it already */
 }
@@ -16584,9 +16583,9 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     ws_client_config config;
     ws_loop_config own;
     wsi_client *client;
-    wsi_test *wire = server ? wsi_test_new(server->endpoint.loop) : NULL;
+    wsi_test *test = server ? wsi_test_new(server->endpoint.loop) : NULL;
     ws_error error;
-    if (!wire)
+    if (!test)
         return NULL;
     memset(&config, 0, sizeof config);
     memset(&own, 0, sizeof own);
@@ -16598,10 +16597,10 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     config.max_redirects = -1; /* a redirect is seen, not followed */
     own.allocator = config.allocator;
     own.clock = wsi_test_clock;
-    own.clock_user = wire;
-    client = wsi_client_new_blocking(&own, target ? target : "", &config);
+    own.clock_user = test;
+    client = wsi_blocking_new(&own, target ? target : "", &config);
     if (!client) {
-        wsi_test_release(wire);
+        wsi_test_release(test);
         return NULL;
     }
     client->endpoint.release = wsi_test_end_client;
@@ -16609,7 +16608,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     error = wsi_test_launch(client, server, target);
     if (error)
         wsi_client_fail(client, error);
-    return wsi_client_await(client);
+    return wsi_blocking_open(client);
 }
 #endif /* WS_NO_TEST */
 
@@ -16646,12 +16645,12 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
     memset(&own, 0, sizeof own);
     if (config)
         own.allocator = config->allocator;
-    client = wsi_client_new_blocking(&own, url ? url : "", config);
+    client = wsi_blocking_new(&own, url ? url : "", config);
     if (!client)
         return NULL;
     wsi_setup_tls(client->endpoint.loop);
     wsi_client_launch(client, config);
-    return wsi_client_await(client);
+    return wsi_blocking_open(client);
 }
 #endif
 

@@ -434,7 +434,7 @@ static void blocking_wait(wsi_client *waiting, uint32_t milliseconds) {
     blocking.waits++;
     if (blocking.step)
         blocking.step();
-    wsi_client_round(waiting, milliseconds > 20 ? 20 : milliseconds);
+    wsi_blocking_round(waiting, milliseconds > 20 ? 20 : milliseconds);
 }
 
 /* The second wait finds the server connected, some later one its request; then the answer lies there for 10 s. */
@@ -461,10 +461,10 @@ static ws_conn *blocking_open(void) {
     own.clock = leaping_clock;
     own.clock_user = &net.now;
     blocking.step = answers_late;
-    made = wsi_client_new_blocking(&own, client_url(raw, "/"), NULL);
+    made = wsi_blocking_new(&own, client_url(raw, "/"), NULL);
     made->wait = blocking_wait;
     wsi_client_launch(made, NULL);
-    return wsi_client_await(made);
+    return wsi_blocking_open(made);
 }
 
 /* Until so many bytes wait at the client's socket. */
