@@ -1023,16 +1023,17 @@ typedef struct wsi_request { /* slices of the head */
     bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
 } wsi_request;
 
+#ifndef WS_NO_DEFLATE
 typedef struct wsi_agreed { /* of permessage-deflate; in: what comes, out: what we send */
     bool on, keep_in, keep_out; /* keep: the context of the messages before */
     uint8_t in_bits, out_bits;
 } wsi_agreed;
+#endif
 
 struct wsi_engine;
 struct wsi_window;
 struct wsi_piece;
-struct wsi_codecs;
-struct wsi_context;
+struct wsi_codec;
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
@@ -1044,7 +1045,7 @@ typedef struct wsi_env { /* what the engines of one server (or one client) have 
     void *random_user;
     ws_role role;
     const char *subprotocols; /* ours, in order of preference */
-    struct wsi_codecs *codecs;        /* of the loop; NULL: no compression */
+    struct wsi_codec *codec;          /* of the loop */
     const ws_deflate_config *deflate; /* client: what it offers; NULL: nothing */
 #ifndef WS_NO_SERVER
     wsi_request request; /* the one that is being answered */
@@ -1057,6 +1058,9 @@ typedef struct wsi_env { /* what the engines of one server (or one client) have 
     size_t interim;      /* bytes of heads before it */
     char accept[28];     /* the Sec-WebSocket-Accept that must come */
 #endif
+#if !defined(WS_NO_CLIENT) && !defined(WS_NO_DEFLATE)
+    wsi_agreed agreed; /* on compression, as the answer has it */
+#endif
 } wsi_env;
 
 typedef struct wsi_engine {
@@ -1066,7 +1070,6 @@ typedef struct wsi_engine {
     uint64_t left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
     uint64_t heard;       /* when the peer was last heard */
     uint64_t since;       /* when this state, or the wait for a pong, began */
-    struct wsi_context *context; /* of permessage-deflate, where something is kept; or NULL */
     uint8_t key[4];       /* of this frame */
     uint32_t utf8;        /* validator of the message; and of the one sent in parts */
     uint32_t utf8_out;
@@ -1074,11 +1077,15 @@ typedef struct wsi_engine {
     uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go; in a
                                             request's body: which part of it comes */
     bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, told : 1, opened : 1;
-    bool deflate : 1, packed : 1, keep_in : 1, keep_out : 1; /* agreed on; the message that comes is compressed */
+    bool deflate : 1, packed : 1; /* agreed on; the message that comes is compressed */
     bool owing : 1, parts_packed : 1; /* more of a piece is to be handed out; the parts that go are compressed */
     bool ended : 1;      /* a message did, since that was last asked */
+#ifndef WS_NO_DEFLATE
+    bool keep_in : 1, keep_out : 1; /* the context, as agreed */
     int8_t level;
-    uint8_t window_bits; /* in, and from the fifth bit on out */
+    uint8_t window_bits;         /* in, and from the fifth bit on out */
+    struct wsi_context *context; /* where something is kept; or NULL */
+#endif
 } wsi_engine;
 
 typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
@@ -1089,19 +1096,22 @@ typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not
     uint8_t saved;
 } wsi_window;
 
-typedef struct wsi_codecs { /* what all connections of a loop share to compress */
-    wsi_memory *memory, *arriving; /* arriving: for what is being unpacked */
-    const struct wsi_engine *asking; /* who gets memory for what arrives: it is not given up for that */
-    struct wsi_unpacker *spare; /* not in use; or NULL */
-    struct wsi_packer *packer;  /* without context */
-    wsi_buffer packed;          /* the message that was compressed last */
-} wsi_codecs;
+typedef struct wsi_codec { /* what all connections of a loop share to compress */
+    const struct wsi_codec_calls *calls; /* NULL: WS_NO_DEFLATE */
+    const struct wsi_engine *asking;     /* who gets memory for what arrives: it is not given up for that */
+#ifndef WS_NO_DEFLATE
+    wsi_memory *memory, *arriving; /* arriving: for what is being decompressed */
+    struct wsi_unpacker *spare;    /* not in use; or NULL */
+    struct wsi_packer *packer;     /* without context */
+    wsi_buffer packed;             /* the message that was compressed last */
+#endif
+} wsi_codec;
 
 struct ws_engine {
     wsi_engine core;
     wsi_env env;
     wsi_memory memory;
-    wsi_codecs codecs;
+    wsi_codec codec;
     wsi_window window;
     wsi_buffer in, out;
     size_t out_sent;
@@ -1757,1450 +1767,6 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
     return wsi_utf8_feed(&state, data, size) && !state;
 }
 
-#ifndef WS_NO_DEFLATE
-/*
->> INFLATE ================================================================================
-   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
-   It can stop at every byte of input and output. The message that is put together is its own window;
-   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
-   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
-*/
-
-/* A table turns the next bits into an entry. Codes longer than the table's bits go on in a sub-table
-   behind it. An entry: 6 bits: how many bits the code and its extra bits have; from bit 8 on 4 bits: how
-   many the code alone has; then these marks; from bit 16 on a literal, or what the extra bits are added
-   to. A sub-table's entry has its bits and its place there instead. */
-#define WSI_INFLATE_PREVIOUS 0x1000u /* repeat the length before, not a zero */
-#define WSI_INFLATE_WRONG 0x2000u    /* no code, or a symbol that may not be used */
-#define WSI_INFLATE_END 0x4000u      /* of the block */
-#define WSI_INFLATE_TABLE 0x8000u    /* go on in a sub-table */
-#define WSI_INFLATE_LITERAL 0x80000000u
-#define WSI_INFLATE_BASE(base, extra) ((uint32_t)(base) << 16 | (extra))
-
-/* The bits of the tables, and how many entries a table and its sub-tables can have at most for 286 codes,
-   30 codes, of up to 15 bits. */
-enum {
-    WSI_INFLATE_SYMBOLS = 288,
-    WSI_INFLATE_LITERAL_BITS = 10,
-    WSI_INFLATE_DISTANCE_BITS = 8,
-    WSI_INFLATE_LENGTH_BITS = 7,
-    WSI_INFLATE_LITERAL_ROOM = 1332,
-    WSI_INFLATE_DISTANCE_ROOM = 400
-};
-
-typedef enum wsi_inflate_state {
-    WSI_INFLATE_HEAD,     /* before the three bits that begin a block */
-    WSI_INFLATE_SIZES,    /* a stored block's size comes */
-    WSI_INFLATE_STORED,   /* `length` bytes of it are to come */
-    WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes come */
-    WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths come */
-    WSI_INFLATE_LENGTHS,  /* the lengths of the codes come */
-    WSI_INFLATE_SYMBOL,   /* a literal, length, or end comes */
-    WSI_INFLATE_WRITE,    /* the literal in `length` is to be written */
-    WSI_INFLATE_DISTANCE, /* `length` is known, the distance comes */
-    WSI_INFLATE_COPY,     /* `length` bytes from `distance` are to be copied */
-    WSI_INFLATE_BROKEN
-} wsi_inflate_state;
-
-/* Set to zero once; then wsi_inflate_start begins each message. The tables of the fixed codes are made
-   when they are first needed, and kept for as long as no other codes come. */
-typedef struct wsi_inflate {
-    uint64_t bits;  /* taken from the input and not used yet, the next one lowest */
-    uint32_t count; /* of them; what is above is zero or equals the bits of the next input */
-    wsi_inflate_state state;
-    bool final; /* the block's BFINAL */
-    bool fixed; /* the tables are those of the fixed codes */
-    uint8_t literal_bits, distance_bits;
-    uint32_t length, distance;
-    uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths so far */
-    uint8_t lengths[320];
-    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read: the codes for lengths */
-    uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
-} wsi_inflate;
-
-/* What one call works on. Whatever of it the caller moves between calls, the bytes must stay the same
-   seen from the end of the output: bytes from the front of out may go to the end of history. */
-typedef struct wsi_inflate_io {
-    const uint8_t *in; /* advanced by what was used */
-    size_t in_size;
-    uint8_t *out; /* the message so far stands at out[0..out_size) */
-    size_t out_size, out_capacity;
-    const uint8_t *history; /* the bytes before out[0], oldest first */
-    size_t history_size;
-    size_t window; /* the greatest distance */
-} wsi_inflate_io;
-
-typedef enum wsi_inflate_result {
-    WSI_INFLATE_INPUT,  /* all input is used: more is needed */
-    WSI_INFLATE_OUTPUT, /* a byte is to be written, and out is full */
-    WSI_INFLATE_DONE,   /* a block with BFINAL ended: the next byte begins another block if the caller goes on */
-    WSI_INFLATE_BAD,    /* and stays so until the next start */
-    WSI_INFLATE_NEXT    /* never returned by wsi_inflate_run: go on with the next state */
-} wsi_inflate_result;
-
-static void wsi_inflate_start(wsi_inflate *z) {
-    z->bits = 0;
-    z->count = 0;
-    z->state = WSI_INFLATE_HEAD;
-    z->final = false;
-}
-
-/* Whether the input so far ends at the end of a block and of a byte: else a message is cut off. */
-static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->count; }
-
-/* --- bits --- */
-
-/* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
-static inline uint64_t wsi_inflate_word(const uint8_t *at) {
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
-           | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
-}
-
-/* Takes input: one byte, or as much as there is room for when eight bytes can be loaded. */
-static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
-    size_t bytes = 1;
-    if (io->in_size >= 8) {
-        z->bits |= wsi_inflate_word(io->in) << z->count;
-        bytes = (63 - z->count) >> 3;
-    } else if (io->in_size) {
-        z->bits |= (uint64_t)*io->in << z->count;
-    } else {
-        return false;
-    }
-    io->in += bytes;
-    io->in_size -= bytes;
-    z->count += (uint32_t)bytes * 8;
-    return true;
-}
-
-/* At most 32 bits. */
-static bool wsi_inflate_need(wsi_inflate *z, wsi_inflate_io *io, uint32_t count) {
-    while (z->count < count)
-        if (!wsi_inflate_fill(z, io))
-            return false;
-    return true;
-}
-
-static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
-    uint32_t value = (uint32_t)(z->bits & (((uint64_t)1 << count) - 1));
-    z->bits >>= count;
-    z->count -= count;
-    return value;
-}
-
-/* Gives whole bytes back that were taken and are not needed. They all come from this call's input: what
-   an earlier call left was too little for the next step, which has been done now. */
-static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
-    if (z->count >= 8) {
-        io->in -= z->count >> 3;
-        io->in_size += z->count >> 3;
-        z->count &= 7;
-    }
-    z->bits &= ((uint64_t)1 << z->count) - 1;
-}
-
-/* --- tables --- */
-
-static inline uint32_t wsi_inflate_find(const uint32_t *table, uint32_t table_bits, uint64_t bits) {
-    uint32_t entry = table[bits & (((uint64_t)1 << table_bits) - 1)];
-    if (entry & WSI_INFLATE_TABLE)
-        entry = table[(entry >> 16) + (bits >> table_bits & (((uint64_t)1 << (entry >> 8 & 15)) - 1))];
-    return entry;
-}
-
-/* The value that stands behind a code in its extra bits, on top of the base. */
-static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
-    return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
-}
-
-/* The next entry, all of whose bits are there; 0 when input is missing. An entry that was found with
-   too few bits is the right one only if it needs no more than them. */
-static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table,
-                                        uint32_t table_bits) {
-    for (;;) {
-        uint32_t entry = wsi_inflate_find(table, table_bits, z->bits);
-        if ((entry & 63) <= z->count)
-            return entry;
-        if (!wsi_inflate_fill(z, io))
-            return 0;
-    }
-}
-
-/* The symbols that codes stand for: those below `plain` stand for themselves, the others for an entry. */
-typedef struct wsi_inflate_alphabet {
-    uint32_t plain, bits; /* bits: of the table, at most */
-    const uint32_t *others;
-} wsi_inflate_alphabet;
-
-static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t symbol, uint32_t length) {
-    uint32_t entry = symbol < alphabet->plain ? WSI_INFLATE_LITERAL | symbol << 16
-                                              : alphabet->others[symbol - alphabet->plain];
-    return entry + length + (length << 8);
-}
-
-/* The code behind `code`: they are counted with their first bit highest, but here it is the lowest. So the
-   highest zero becomes one, and the ones above it zero: without a branch, as none could be foretold. */
-static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
-    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
-    below |= below >> 1;
-    below |= below >> 2;
-    below |= below >> 4;
-    below |= below >> 8;
-    return (code & below) | (below ^ below >> 1);
-}
-
-/* The bits of a sub-table that begins with the last `left` codes of this length: as many as it takes for these
-   and the longer codes to fill it. */
-static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits, uint32_t length, uint32_t left) {
-    uint32_t bits = length - table_bits;
-    while (left < (uint32_t)1 << bits)
-        left = left * 2 + counts[table_bits + ++bits];
-    return bits;
-}
-
-/* Codes longer than the table's bits: a sub-table for each beginning that they have in common. */
-static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const uint16_t *counts, uint32_t code,
-                                   const uint16_t *symbols, const wsi_inflate_alphabet *alphabet) {
-    uint32_t length, left, begin = UINT32_MAX, from = 0, bits = 0, end = (uint32_t)1 << table_bits;
-    for (length = table_bits + 1; length <= 15; length++)
-        for (left = counts[length]; left; left--) {
-            uint32_t at, step = (uint32_t)1 << (length - table_bits);
-            if ((code & (((uint32_t)1 << table_bits) - 1)) != begin) {
-                begin = code & (((uint32_t)1 << table_bits) - 1);
-                bits = wsi_inflate_sub_bits(counts, table_bits, length, left);
-                from = end;
-                end += (uint32_t)1 << bits;
-                table[begin] = WSI_INFLATE_TABLE | from << 16 | bits << 8;
-            }
-            for (at = code >> table_bits; at < (uint32_t)1 << bits; at += step)
-                table[from + at] = wsi_inflate_entry(alphabet, *symbols, length);
-            symbols++;
-            code = wsi_inflate_after(code, length);
-        }
-}
-
-/* Counts the codes of each length, and sorts the symbols that have a code by it. Returns the greatest length,
-   or 16 when the codes are more or fewer than there can be; but none at all, or one of one bit, are allowed. */
-static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
-    uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
-    uint32_t i, all = 0, left = 1, greatest = 0;
-    memset(counts, 0, 16 * sizeof *counts);
-    for (i = 0; i < size; i++) { /* most have none: these should cost little, and no branch that goes wrong */
-        used[all] = (uint16_t)i;
-        all += lengths[i] != 0;
-    }
-    for (i = 0; i < all; i++)
-        counts[lengths[used[i]]]++;
-    next[0] = 0;
-    for (i = 1; i <= 15; i++) {
-        if (counts[i] > left * 2)
-            return 16;
-        left = left * 2 - counts[i];
-        if (counts[i])
-            greatest = i;
-        next[i] = (uint16_t)(next[i - 1] + counts[i - 1]);
-    }
-    if (left && greatest > 1)
-        return 16;
-    for (i = 0; i < all; i++)
-        symbols[next[lengths[used[i]]]++] = used[i];
-    return greatest;
-}
-
-/* Makes the table of the codes that have these lengths (RFC 1951 3.2.2), and returns its bits; 0 when they
-   are no code. The table begins as small as the shortest code allows and is doubled with each length. */
-static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
-                                 const wsi_inflate_alphabet *alphabet) {
-    uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
-    const uint16_t *symbol = symbols;
-    uint32_t length, left, code = 0, greatest = wsi_inflate_sort(counts, symbols, lengths, size);
-    if (greatest > 15)
-        return 0;
-    table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* stays if there is no code, or only one */
-    if (greatest < 2) {
-        for (left = 0; left < counts[1]; left++)
-            table[left] = wsi_inflate_entry(alphabet, symbol[left], 1);
-        return 1;
-    }
-    for (length = 1; length <= greatest && length <= alphabet->bits; length++) {
-        uint32_t half = (uint32_t)1 << (length - 1);
-        memcpy(table + half, table, half * sizeof *table);
-        for (left = counts[length]; left; left--) {
-            table[code] = wsi_inflate_entry(alphabet, *symbol++, length);
-            code = wsi_inflate_after(code, length);
-        }
-    }
-    if (greatest <= alphabet->bits)
-        return (uint8_t)greatest;
-    wsi_inflate_build_rest(table, alphabet->bits, counts, code, symbol, alphabet);
-    return (uint8_t)alphabet->bits;
-}
-
-/* Makes both tables from z->lengths (RFC 1951 3.2.5). */
-static bool wsi_inflate_build_both(wsi_inflate *z) {
-    static const uint32_t lengths[32] = {
-        WSI_INFLATE_END, WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0), WSI_INFLATE_BASE(5, 0),
-        WSI_INFLATE_BASE(6, 0), WSI_INFLATE_BASE(7, 0), WSI_INFLATE_BASE(8, 0), WSI_INFLATE_BASE(9, 0),
-        WSI_INFLATE_BASE(10, 0), WSI_INFLATE_BASE(11, 1), WSI_INFLATE_BASE(13, 1), WSI_INFLATE_BASE(15, 1),
-        WSI_INFLATE_BASE(17, 1), WSI_INFLATE_BASE(19, 2), WSI_INFLATE_BASE(23, 2), WSI_INFLATE_BASE(27, 2),
-        WSI_INFLATE_BASE(31, 2), WSI_INFLATE_BASE(35, 3), WSI_INFLATE_BASE(43, 3), WSI_INFLATE_BASE(51, 3),
-        WSI_INFLATE_BASE(59, 3), WSI_INFLATE_BASE(67, 4), WSI_INFLATE_BASE(83, 4), WSI_INFLATE_BASE(99, 4),
-        WSI_INFLATE_BASE(115, 4), WSI_INFLATE_BASE(131, 5), WSI_INFLATE_BASE(163, 5), WSI_INFLATE_BASE(195, 5),
-        WSI_INFLATE_BASE(227, 5), WSI_INFLATE_BASE(258, 0), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
-    };
-    static const uint32_t distances[32] = {
-        WSI_INFLATE_BASE(1, 0), WSI_INFLATE_BASE(2, 0), WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0),
-        WSI_INFLATE_BASE(5, 1), WSI_INFLATE_BASE(7, 1), WSI_INFLATE_BASE(9, 2), WSI_INFLATE_BASE(13, 2),
-        WSI_INFLATE_BASE(17, 3), WSI_INFLATE_BASE(25, 3), WSI_INFLATE_BASE(33, 4), WSI_INFLATE_BASE(49, 4),
-        WSI_INFLATE_BASE(65, 5), WSI_INFLATE_BASE(97, 5), WSI_INFLATE_BASE(129, 6), WSI_INFLATE_BASE(193, 6),
-        WSI_INFLATE_BASE(257, 7), WSI_INFLATE_BASE(385, 7), WSI_INFLATE_BASE(513, 8), WSI_INFLATE_BASE(769, 8),
-        WSI_INFLATE_BASE(1025, 9), WSI_INFLATE_BASE(1537, 9), WSI_INFLATE_BASE(2049, 10),
-        WSI_INFLATE_BASE(3073, 10), WSI_INFLATE_BASE(4097, 11), WSI_INFLATE_BASE(6145, 11),
-        WSI_INFLATE_BASE(8193, 12), WSI_INFLATE_BASE(12289, 12), WSI_INFLATE_BASE(16385, 13),
-        WSI_INFLATE_BASE(24577, 13), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
-    };
-    wsi_inflate_alphabet alphabet;
-    alphabet.plain = 256;
-    alphabet.bits = WSI_INFLATE_LITERAL_BITS;
-    alphabet.others = lengths;
-    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &alphabet);
-    alphabet.plain = 0;
-    alphabet.bits = WSI_INFLATE_DISTANCE_BITS;
-    alphabet.others = distances;
-    z->distance_bits = wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &alphabet);
-    z->state = WSI_INFLATE_SYMBOL;
-    return z->literal_bits && z->distance_bits;
-}
-
-/* --- the beginning and the end of a block --- */
-
-static void wsi_inflate_fix(wsi_inflate *z) {
-    if (!z->fixed) {
-        memset(z->lengths, 8, 288);
-        memset(z->lengths + 144, 9, 112);
-        memset(z->lengths + 256, 7, 24);
-        memset(z->lengths + 288, 5, 32);
-        z->literal_codes = 288;
-        z->distance_codes = 32;
-        z->fixed = wsi_inflate_build_both(z);
-    }
-    z->state = WSI_INFLATE_SYMBOL;
-}
-
-static wsi_inflate_result wsi_inflate_head(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t type;
-    if (!wsi_inflate_need(z, io, 3))
-        return WSI_INFLATE_INPUT;
-    z->final = wsi_inflate_take(z, 1) != 0;
-    type = wsi_inflate_take(z, 2);
-    if (type == 3)
-        return WSI_INFLATE_BAD;
-    z->state = type ? WSI_INFLATE_COUNTS : WSI_INFLATE_SIZES;
-    if (type == 1)
-        wsi_inflate_fix(z);
-    if (type == 0) {
-        wsi_inflate_return(z, io);
-        (void)wsi_inflate_take(z, z->count); /* the rest of the byte */
-    }
-    return WSI_INFLATE_NEXT;
-}
-
-static wsi_inflate_result wsi_inflate_end(wsi_inflate *z, wsi_inflate_io *io) {
-    z->state = WSI_INFLATE_HEAD;
-    if (!z->final)
-        return WSI_INFLATE_NEXT;
-    wsi_inflate_return(z, io);
-    wsi_inflate_start(z);
-    return WSI_INFLATE_DONE;
-}
-
-static wsi_inflate_result wsi_inflate_sizes(wsi_inflate *z, wsi_inflate_io *io) {
-    if (!wsi_inflate_need(z, io, 32))
-        return WSI_INFLATE_INPUT;
-    z->length = wsi_inflate_take(z, 16);
-    if (wsi_inflate_take(z, 16) != (z->length ^ 0xffff))
-        return WSI_INFLATE_BAD;
-    wsi_inflate_return(z, io);
-    z->state = WSI_INFLATE_STORED;
-    return WSI_INFLATE_NEXT;
-}
-
-static wsi_inflate_result wsi_inflate_stored(wsi_inflate *z, wsi_inflate_io *io) {
-    size_t room = io->out_capacity - io->out_size, part = z->length;
-    if (!z->length)
-        return wsi_inflate_end(z, io);
-    if (!io->in_size || !room)
-        return io->in_size ? WSI_INFLATE_OUTPUT : WSI_INFLATE_INPUT;
-    part = part < room ? part : room;
-    part = part < io->in_size ? part : io->in_size;
-    memcpy(io->out + io->out_size, io->in, part);
-    io->in += part;
-    io->in_size -= part;
-    io->out_size += part;
-    z->length -= (uint32_t)part;
-    return WSI_INFLATE_NEXT;
-}
-
-/* The lengths of a dynamic block (RFC 1951 3.2.7). */
-static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io) {
-    if (!wsi_inflate_need(z, io, 14))
-        return WSI_INFLATE_INPUT;
-    z->literal_codes = wsi_inflate_take(z, 5) + 257;
-    z->distance_codes = wsi_inflate_take(z, 5) + 1;
-    z->length_codes = wsi_inflate_take(z, 4) + 4;
-    if (z->literal_codes > 286 || z->distance_codes > 30)
-        return WSI_INFLATE_BAD;
-    memset(z->lengths, 0, 19);
-    z->have = 0;
-    z->fixed = false;
-    z->state = WSI_INFLATE_ORDER;
-    return WSI_INFLATE_NEXT;
-}
-
-/* In which the lengths of the codes for lengths come (RFC 1951 3.2.7). */
-static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
-
-static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
-    static const uint32_t repeats[3] = {WSI_INFLATE_BASE(3, 2) | WSI_INFLATE_PREVIOUS, WSI_INFLATE_BASE(3, 3),
-                                        WSI_INFLATE_BASE(11, 7)};
-    wsi_inflate_alphabet alphabet;
-    for (; z->have < z->length_codes; z->have++) {
-        if (!wsi_inflate_need(z, io, 3))
-            return WSI_INFLATE_INPUT;
-        z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
-    }
-    alphabet.plain = 16;
-    alphabet.bits = WSI_INFLATE_LENGTH_BITS;
-    alphabet.others = repeats;
-    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, 19, &alphabet);
-    if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* here no code may be missing */
-        return WSI_INFLATE_BAD;
-    z->have = 0;
-    z->state = WSI_INFLATE_LENGTHS;
-    return WSI_INFLATE_NEXT;
-}
-
-static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t all = z->literal_codes + z->distance_codes;
-    while (z->have < all) {
-        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
-        uint8_t length = 0;
-        if (!entry)
-            return WSI_INFLATE_INPUT;
-        if (entry & WSI_INFLATE_LITERAL) {
-            z->lengths[z->have++] = entry >> 16 & 15;
-            (void)wsi_inflate_take(z, entry & 63);
-            continue;
-        }
-        times = wsi_inflate_value(entry, z->bits);
-        (void)wsi_inflate_take(z, entry & 63);
-        if (times > all - z->have || (!z->have && entry & WSI_INFLATE_PREVIOUS))
-            return WSI_INFLATE_BAD;
-        if (entry & WSI_INFLATE_PREVIOUS)
-            length = z->lengths[z->have - 1];
-        memset(z->lengths + z->have, length, times);
-        z->have += times;
-    }
-    if (!z->lengths[256]) /* the block could not end */
-        return WSI_INFLATE_BAD;
-    return wsi_inflate_build_both(z) ? WSI_INFLATE_NEXT : WSI_INFLATE_BAD;
-}
-
-/* --- symbols --- */
-
-/* Copies `length` bytes from `distance` before, or as many as there is room for. */
-static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
-    size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
-    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* where in the history */
-    uint8_t *to;
-    z->state = WSI_INFLATE_COPY;
-    if (z->distance > io->window || before > io->history_size)
-        return WSI_INFLATE_BAD;
-    if (!left)
-        return WSI_INFLATE_OUTPUT;
-    to = io->out + io->out_size;
-    io->out_size += left;
-    z->length -= (uint32_t)left;
-    if (before) {
-        size_t part = left < before ? left : before;
-        memcpy(to, io->history + io->history_size - before, part);
-        to += part;
-        left -= part;
-    }
-    if (left) { /* what was copied can be copied again: twice as much each time */
-        const uint8_t *from = to - z->distance;
-        for (; left; ) {
-            size_t gap = (size_t)(to - from), part = gap < left ? gap : left;
-            memcpy(to, from, part);
-            to += part;
-            left -= part;
-        }
-    }
-    if (z->length)
-        return WSI_INFLATE_OUTPUT;
-    z->state = WSI_INFLATE_SYMBOL;
-    return WSI_INFLATE_NEXT;
-}
-
-static wsi_inflate_result wsi_inflate_write(wsi_inflate *z, wsi_inflate_io *io) {
-    if (io->out_size == io->out_capacity)
-        return WSI_INFLATE_OUTPUT;
-    io->out[io->out_size++] = (uint8_t)z->length;
-    z->state = WSI_INFLATE_SYMBOL;
-    return WSI_INFLATE_NEXT;
-}
-
-static wsi_inflate_result wsi_inflate_distance(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t entry = wsi_inflate_peek(z, io, z->distances, z->distance_bits);
-    if (!entry)
-        return WSI_INFLATE_INPUT;
-    if (entry & WSI_INFLATE_WRONG)
-        return WSI_INFLATE_BAD;
-    z->distance = wsi_inflate_value(entry, z->bits);
-    (void)wsi_inflate_take(z, entry & 63);
-    return wsi_inflate_copy(z, io);
-}
-
-/* What the fast loop reads from, so that it stays in registers. */
-typedef struct wsi_inflate_source {
-    uint64_t bits;
-    uint32_t count;
-    const uint8_t *in, *end;
-} wsi_inflate_source;
-
-/* false: there are fewer than the 48 bits that a length and a distance can have together. */
-static inline bool wsi_inflate_refill(wsi_inflate_source *source) {
-    if (source->end - source->in >= 8) {
-        source->bits |= wsi_inflate_word(source->in) << source->count;
-        source->in += (63 - source->count) >> 3;
-        source->count |= 56;
-        return true;
-    }
-    for (; source->count < 48; source->count += 8) {
-        if (source->in == source->end)
-            return false;
-        source->bits |= (uint64_t)*source->in++ << source->count;
-    }
-    return true;
-}
-
-static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
-    source->bits >>= entry & 63;
-    source->count -= entry & 63;
-}
-
-/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from does not lie in the seven before to. */
-static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
-    const uint8_t *end = to + length;
-    memcpy(to, from, 8);
-    memcpy(to + 8, from + 8, 8);
-    while (end - to > 16) {
-        to += 16;
-        from += 16;
-        memcpy(to, from, 8);
-        memcpy(to + 8, from + 8, 8);
-    }
-}
-
-/* As long as input and room need no care: 48 bits, three literals. Stops before what is not a literal or
-   a match, or before the distance when that is wrong: the careful steps see to these. */
-static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
-    wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
-    const wsi_inflate_io base = *io; /* which no byte written can change, as far as the compiler knows */
-    const uint32_t literal_mask = ((uint32_t)1 << z->literal_bits) - 1;
-    uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
-    wsi_inflate_result result = WSI_INFLATE_NEXT;
-    while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
-        uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
-        size_t before; /* how far the match begins before the output, in the history */
-        if (entry & WSI_INFLATE_LITERAL) { /* two need no new input: 20 bits at most */
-            wsi_inflate_skip(&source, entry);
-            *out++ = (uint8_t)(entry >> 16);
-            entry = z->literals[source.bits & literal_mask];
-            if (entry & WSI_INFLATE_LITERAL) {
-                wsi_inflate_skip(&source, entry);
-                *out++ = (uint8_t)(entry >> 16);
-                entry = z->literals[source.bits & literal_mask];
-            }
-            if (!wsi_inflate_refill(&source))
-                break;
-        }
-        if (entry & WSI_INFLATE_TABLE)
-            entry = wsi_inflate_find(z->literals, z->literal_bits, source.bits);
-        if (entry & WSI_INFLATE_LITERAL) {
-            wsi_inflate_skip(&source, entry);
-            *out++ = (uint8_t)(entry >> 16);
-            continue;
-        }
-        if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
-            break;
-        length = wsi_inflate_value(entry, source.bits);
-        wsi_inflate_skip(&source, entry);
-        entry = wsi_inflate_find(z->distances, z->distance_bits, source.bits);
-        if (entry & WSI_INFLATE_WRONG) {
-            z->length = length;
-            z->state = WSI_INFLATE_DISTANCE;
-            break;
-        }
-        distance = wsi_inflate_value(entry, source.bits);
-        wsi_inflate_skip(&source, entry);
-        before = distance > (size_t)(out - base.out) ? distance - (size_t)(out - base.out) : 0;
-        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 15
-            && before <= base.history_size && before - 1 >= (size_t)length + 14) { /* 0, or enough */
-            wsi_inflate_words(out, before ? base.history + (base.history_size - before) : out - distance, length);
-            out += length;
-            continue;
-        }
-        z->length = length;
-        z->distance = distance;
-        io->out_size = (size_t)(out - io->out);
-        result = wsi_inflate_copy(z, io);
-        out = io->out + io->out_size;
-        if (result != WSI_INFLATE_NEXT)
-            break;
-    }
-    io->out_size = (size_t)(out - io->out);
-    io->in_size = (size_t)(source.end - source.in);
-    io->in = source.in;
-    z->bits = source.bits;
-    z->count = source.count;
-    return result;
-}
-
-static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t entry;
-    if (io->in_size + (z->count >> 3) >= 6 && io->out_capacity - io->out_size >= 3) {
-        wsi_inflate_result result = wsi_inflate_fast(z, io);
-        if (result != WSI_INFLATE_NEXT || z->state != WSI_INFLATE_SYMBOL)
-            return result;
-    }
-    entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
-    if (!entry)
-        return WSI_INFLATE_INPUT;
-    z->length = entry & WSI_INFLATE_LITERAL ? entry >> 16 & 255 : wsi_inflate_value(entry, z->bits);
-    (void)wsi_inflate_take(z, entry & 63);
-    if (entry & WSI_INFLATE_LITERAL) {
-        z->state = WSI_INFLATE_WRITE;
-        return wsi_inflate_write(z, io);
-    }
-    if (entry & WSI_INFLATE_WRONG)
-        return WSI_INFLATE_BAD;
-    if (entry & WSI_INFLATE_END)
-        return wsi_inflate_end(z, io);
-    z->state = WSI_INFLATE_DISTANCE;
-    return WSI_INFLATE_NEXT;
-}
-
-static wsi_inflate_result wsi_inflate_step(wsi_inflate *z, wsi_inflate_io *io) {
-    switch (z->state) {
-    case WSI_INFLATE_HEAD: return wsi_inflate_head(z, io);
-    case WSI_INFLATE_SIZES: return wsi_inflate_sizes(z, io);
-    case WSI_INFLATE_STORED: return wsi_inflate_stored(z, io);
-    case WSI_INFLATE_COUNTS: return wsi_inflate_counts(z, io);
-    case WSI_INFLATE_ORDER: return wsi_inflate_order(z, io);
-    case WSI_INFLATE_LENGTHS: return wsi_inflate_lengths(z, io);
-    case WSI_INFLATE_SYMBOL: return wsi_inflate_symbol(z, io);
-    case WSI_INFLATE_WRITE: return wsi_inflate_write(z, io);
-    case WSI_INFLATE_DISTANCE: return wsi_inflate_distance(z, io);
-    case WSI_INFLATE_COPY: return wsi_inflate_copy(z, io);
-    case WSI_INFLATE_BROKEN: break;
-    }
-    return WSI_INFLATE_BAD;
-}
-
-/* Works until input, room or blocks come to an end. Behind DONE, or OUTPUT, just call it again. */
-static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
-    wsi_inflate_result result;
-    do
-        result = wsi_inflate_step(z, io);
-    while (result == WSI_INFLATE_NEXT);
-    if (result == WSI_INFLATE_OUTPUT)
-        wsi_inflate_return(z, io);
-    if (result == WSI_INFLATE_BAD)
-        z->state = WSI_INFLATE_BROKEN;
-    return result;
-}
-#endif /* WS_NO_DEFLATE */
-
-#ifndef WS_NO_DEFLATE
-/*
->> DEFLATE ================================================================================
-   Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES, INFLATE.
-
-   Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
-   Bytes of memory, W being 1 << window_bits; with takeover W * 3 / 2 besides, at least W + 256:
-     level 0      4 KiB + state                     (state: 3.5 KiB)
-     level 1      16 KiB + min(W * 4, 32 KiB) + state
-     level 6, 9   40 KiB + W * 2 + min(W * 2, 32 KiB) + state
-
-   Positions are numbered modulo 65536, which is twice the largest window. A table may hold a number that is
-   out of date: it then names another place of the window, or none at all. Since bytes are always compared, that
-   costs a look and no more, and no table has to be moved or cleared as the window goes on.
-   Without takeover the message is its own window. Its numbers begin where those of the message before ended, so
-   that those are too far away, and the tables are cleared when the numbers run out: what is written depends on
-   this message alone. With takeover a message is copied, in pieces, behind the bytes that are kept; when the
-   buffer is full, the last W bytes move to its front.
-*/
-
-enum {
-    WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
-    WSI_DEFLATE_DISTANCES = 30,
-    WSI_DEFLATE_SYMBOLS = 288 + 32, /* of both; the distances begin at 288 */
-    WSI_DEFLATE_END = 256,
-    WSI_DEFLATE_LONGEST = 258,
-    WSI_DEFLATE_THREE_BITS = 12,
-    WSI_DEFLATE_NEAR = 2048, /* how far back three bytes are worth it: farther, three literals are often shorter */
-    WSI_DEFLATE_SPARE = 16 /* tokens that one step may write */
-};
-
-typedef struct wsi_deflate wsi_deflate;
-
-typedef struct wsi_deflate_level {
-    uint8_t level;
-    uint8_t bucket_bits, hash_bits; /* of either kind of table; the other is 0 */
-    uint8_t token_bits;
-    uint16_t depth;                 /* places looked at */
-    uint16_t good;                  /* length that is taken without a look at the next byte */
-    uint16_t nice;                  /* length that ends the search */
-} wsi_deflate_level;
-
-static const wsi_deflate_level wsi_deflate_levels[] = {
-    {0, 8, 0, 10, 4, 0, 258},
-    {1, 12, 0, 13, 4, 0, 258},
-    {6, 0, 14, 14, 72, 32, 128},
-    {9, 0, 14, 14, 300, 258, 258},
-};
-
-typedef struct wsi_deflate_bits {
-    uint64_t bits; /* what is written next, lowest first */
-    unsigned count;
-    uint8_t *at;
-} wsi_deflate_bits;
-
-struct wsi_deflate {
-    const wsi_deflate_level *level;
-    uint8_t *window;       /* with takeover: room for `reach` and `piece` bytes */
-    size_t filled, piece;
-    uint32_t reach;        /* the largest distance */
-    uint32_t base;         /* number of the position data[0] */
-    const uint8_t *data;   /* where the history begins */
-    uint64_t *buckets;     /* by hash of four bytes: the last four positions, newest lowest */
-    uint16_t *heads;       /* or by hash of four bytes: the last position */
-    uint16_t *links;       /* from a position to the one before it of the same hash */
-    uint16_t *threes;      /* by hash of three bytes: the last position */
-    unsigned hash_shift;   /* 32 less the bits of the table */
-    size_t tables;         /* bytes of all tables */
-    uint16_t *tokens;      /* a byte; or wsi_deflate_length_token and, in the next one, distance - 1 */
-    size_t used, room;     /* tokens */
-    wsi_deflate_bits out;
-    uint8_t *limit;
-    uint16_t frequency[WSI_DEFLATE_SYMBOLS];
-    uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
-    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: not in use */
-    uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* for the work of making codes */
-    uint16_t weights[WSI_DEFLATE_LITERALS];
-};
-
-/* --- numbers and bits --- */
-
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* How many bytes come before the first one that is not zero, in a word that holds one. */
-static unsigned wsi_deflate_zeros(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
-
-static void wsi_deflate_store(uint8_t *at, uint64_t word) { memcpy(at, &word, 8); }
-
-static unsigned wsi_deflate_log2(uint32_t number) { return 31u - (unsigned)__builtin_clz(number); }
-#else
-static unsigned wsi_deflate_zeros(uint64_t word) {
-    uint8_t bytes[8];
-    unsigned zeros = 0;
-    memcpy(bytes, &word, 8);
-    while (!bytes[zeros])
-        zeros++;
-    return zeros;
-}
-
-static void wsi_deflate_store(uint8_t *at, uint64_t word) {
-    int i;
-    for (i = 0; i < 8; i++, word >>= 8)
-        at[i] = (uint8_t)word;
-}
-
-static unsigned wsi_deflate_log2(uint32_t number) {
-    unsigned bits = 0;
-    while (number >>= 1)
-        bits++;
-    return bits;
-}
-#endif
-
-static uint32_t wsi_deflate_four(const uint8_t *at) {
-    uint32_t four;
-    memcpy(&four, at, 4);
-    return four;
-}
-
-/* The extra bits of lengths are the lowest ones of length - 3, those of distances the lowest ones of distance - 1;
-   the symbol is what stands above them (RFC 1951 3.2.5). */
-static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
-                                              2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
-
-/* Symbol, and extra bits << 9. */
-static unsigned wsi_deflate_length_token(unsigned length) {
-    unsigned value = length - 3, extra = wsi_deflate_log2(value | 4) - 2;
-    if (length == WSI_DEFLATE_LONGEST)
-        return 285;
-    return 257 + extra * 4 + (value >> extra) + ((value & ((1u << extra) - 1)) << 9);
-}
-
-static unsigned wsi_deflate_distance_extra(unsigned value) { return wsi_deflate_log2(value | 2) - 1; }
-
-static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
-    return 288 + extra * 2 + (value >> extra);
-}
-
-/* A flush leaves at most 7 bits; so 56 may come before the next one. */
-static void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
-    out->bits |= (uint64_t)bits << out->count;
-    out->count += count;
-}
-
-static void wsi_deflate_flush(wsi_deflate_bits *out) { /* writes 8 bytes, of which those that are not full come again */
-    wsi_deflate_store(out->at, out->bits);
-    out->at += out->count >> 3;
-    out->bits >>= out->count & 56;
-    out->count &= 7;
-}
-
-/* --- Huffman codes --- */
-
-/* Lists the symbols in use, rarest first, in `first`: sorted by four bits of the frequency after the other. */
-static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
-    unsigned count = 0, all = 0, shift, i;
-    for (i = 0; i < symbols; i++)
-        if (frequency[i]) {
-            z->first[count++] = (uint16_t)i;
-            all |= frequency[i];
-        } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
-            i += 3; /* most are not in use */
-        }
-    for (shift = 0; all >> shift; shift += 4) {
-        unsigned places[17] = {0};
-        for (i = 0; i < count; i++)
-            places[(frequency[z->first[i]] >> shift & 15) + 1]++;
-        for (i = 1; i < 16; i++)
-            places[i] += places[i - 1];
-        for (i = 0; i < count; i++)
-            z->second[places[frequency[z->first[i]] >> shift & 15]++] = z->first[i];
-        memcpy(z->first, z->second, count * sizeof *z->first);
-    }
-    return count;
-}
-
-/* Huffman's tree over the sorted symbols: two at a time, of leaves and of nodes made before, which come in the
-   order of their weights. Leaves the parent of each node in `second`; the root is node count - 2. */
-static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
-    unsigned leaf = 0, node = 0, made, child;
-    for (made = 0; made < count - 1; made++) {
-        unsigned weight = 0;
-        for (child = 0; child < 2; child++)
-            if (node == made || (leaf < count && frequency[z->first[leaf]] <= z->weights[node])) {
-                weight += frequency[z->first[leaf++]];
-            } else {
-                weight += z->weights[node];
-                z->second[node++] = (uint16_t)made;
-            }
-        z->weights[made] = (uint16_t)weight;
-    }
-}
-
-/* How many codes have each length. From the root on each node takes the place of a leaf in its depth and has two
-   leaves below. A node beyond the limit takes that of the deepest leaf within it: so the code stays complete. */
-static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, unsigned lengths[16]) {
-    unsigned node, depth;
-    memset(lengths, 0, 16 * sizeof *lengths);
-    lengths[1] = 2;
-    z->second[count - 2] = 0; /* from here on the depth of a node stands in place of its parent */
-    for (node = count - 2; node--;) {
-        depth = z->second[z->second[node]] + 1u;
-        z->second[node] = (uint16_t)depth;
-        depth = depth < limit ? depth : limit - 1;
-        while (!lengths[depth])
-            depth--;
-        lengths[depth]--;
-        lengths[depth + 1] += 2;
-    }
-}
-
-static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
-    code = (code & 0x5555) << 1 | (code >> 1 & 0x5555);
-    code = (code & 0x3333) << 2 | (code >> 2 & 0x3333);
-    code = (code & 0x0f0f) << 4 | (code >> 4 & 0x0f0f);
-    code = (code & 0xff) << 8 | code >> 8;
-    return (uint16_t)(code >> (16 - length));
-}
-
-/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for all that is in use, and for two symbols at least: then
-   each code is complete. Returns the number of bits that all symbols take. */
-static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
-                                  unsigned symbols, unsigned limit) {
-    unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
-    uint32_t bits = 0;
-    memset(lengths, 0, symbols);
-    for (; count < 2; bits--) { /* one that is not used, and a bit long as there are two, counts below */
-        frequency[frequency[0] ? 1 : 0] = 1;
-        count = wsi_deflate_sort(z, frequency, symbols);
-    }
-    wsi_deflate_tree(z, frequency, count);
-    wsi_deflate_lengths(z, count, limit, many);
-    for (length = limit; length; length--)
-        for (i = 0; i < many[length]; i++, place++) {
-            lengths[z->first[place]] = (uint8_t)length;
-            bits += length * frequency[z->first[place]];
-        }
-    next[1] = 0;
-    for (length = 2; length <= limit; length++)
-        next[length] = (next[length - 1] + many[length - 1]) << 1;
-    for (i = 0; i < symbols; i++)
-        if (lengths[i])
-            codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
-        else if (symbols - i > 8 && !wsi_bytes_word(lengths + i))
-            i += 7;
-    return bits;
-}
-
-/* The codes of a fixed block (RFC 1951 3.2.6) for all that is in use. */
-static void wsi_deflate_fixed_codes(wsi_deflate *z) {
-    unsigned i;
-    for (i = 0; i < WSI_DEFLATE_LITERALS; i++) {
-        unsigned code = i < 144 ? 0x30 + i : i < 256 ? 0x190 + i - 144 : i < 280 ? i - 256 : 0xc0 + i - 280;
-        if (!z->frequency[i])
-            continue;
-        z->lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
-        z->codes[i] = wsi_deflate_reversed(code, z->lengths[i]);
-    }
-    for (i = 0; i < WSI_DEFLATE_DISTANCES; i++) {
-        z->lengths[288 + i] = 5;
-        z->codes[288 + i] = wsi_deflate_reversed(i, 5);
-    }
-}
-
-static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
-    uint32_t sum = 0;
-    unsigned i;
-    for (i = 0; i < count; i++)
-        sum += frequency[i];
-    return sum;
-}
-
-static uint32_t wsi_deflate_fixed_bits(const wsi_deflate *z) {
-    return 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
-           - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
-}
-
-static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
-    uint32_t bits = 0;
-    unsigned i;
-    for (i = 265; i < 285; i++)
-        bits += z->frequency[i] * ((i - 261) / 4);
-    for (i = 4; i < WSI_DEFLATE_DISTANCES; i++)
-        bits += z->frequency[288 + i] * (i / 2 - 1);
-    return bits;
-}
-
-/* --- blocks --- */
-
-typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
-    unsigned literals, distances, orders; /* how many lengths are told */
-    unsigned count;
-    uint16_t items[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES]; /* symbol, and extra bits << 5 */
-    uint16_t frequency[19], codes[19];
-    uint8_t lengths[19];
-} wsi_deflate_head;
-
-static void wsi_deflate_item(wsi_deflate_head *head, unsigned symbol, unsigned extra) {
-    head->items[head->count++] = (uint16_t)(symbol | extra << 5);
-    head->frequency[symbol]++;
-}
-
-/* A run of one length: 16 repeats the one before 3 to 6 times, 17 and 18 are up to 10 and 138 zeros. */
-static void wsi_deflate_repeat(wsi_deflate_head *head, unsigned length, unsigned run) {
-    unsigned most = length ? 6 : 138;
-    if (length) {
-        wsi_deflate_item(head, length, 0);
-        run--;
-    }
-    while (run >= 3) {
-        unsigned part = run < most ? run : most;
-        wsi_deflate_item(head, length ? 16 : part < 11 ? 17 : 18, !length && part >= 11 ? part - 11 : part - 3);
-        run -= part;
-    }
-    while (run--)
-        wsi_deflate_item(head, length, 0);
-}
-
-static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
-    uint8_t lengths[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES + 8];
-    unsigned count = head->literals + head->distances, i, run;
-    memcpy(lengths, z->lengths, head->literals);
-    memcpy(lengths + head->literals, z->lengths + 288, head->distances);
-    memset(lengths + count, 255, 8); /* unlike any length */
-    for (i = 0; i < count; i += run) {
-        for (run = 0; !wsi_bytes_word(lengths + i + run); run += 8)
-            continue;
-        while (lengths[i + run] == lengths[i])
-            run++;
-        wsi_deflate_repeat(head, lengths[i], run);
-    }
-}
-
-/* Makes the codes of a dynamic block. Returns its bits, but for the extra bits of lengths and distances. */
-static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
-    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 15);
-    bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, z->lengths + 288, WSI_DEFLATE_DISTANCES, 15);
-    memset(head->frequency, 0, sizeof head->frequency);
-    head->count = 0;
-    head->literals = WSI_DEFLATE_LITERALS;
-    head->distances = WSI_DEFLATE_DISTANCES;
-    head->orders = 19;
-    while (!z->lengths[head->literals - 1]) /* ends at WSI_DEFLATE_END, which has a code */
-        head->literals--;
-    while (!z->lengths[288 + head->distances - 1])
-        head->distances--;
-    wsi_deflate_runs(z, head);
-    bits += head->frequency[16] * 2u + head->frequency[17] * 3u + head->frequency[18] * 7u;
-    bits += wsi_deflate_codes(z, head->frequency, head->codes, head->lengths, 19, 7);
-    while (!head->lengths[wsi_inflate_lengths_order[head->orders - 1]])
-        head->orders--;
-    return bits + 3 + 14 + head->orders * 3;
-}
-
-static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
-    wsi_deflate_bits *out = &z->out;
-    unsigned i;
-    wsi_deflate_put(out, 4 | (head->literals - 257) << 3 | (head->distances - 1) << 8 | (head->orders - 4) << 13, 17);
-    wsi_deflate_flush(out);
-    for (i = 0; i < head->orders; i++) {
-        wsi_deflate_put(out, head->lengths[wsi_inflate_lengths_order[i]], 3);
-        wsi_deflate_flush(out);
-    }
-    for (i = 0; i < head->count; i++) {
-        unsigned symbol = head->items[i] & 31;
-        wsi_deflate_put(out, head->codes[symbol], head->lengths[symbol]);
-        wsi_deflate_put(out, head->items[i] >> 5, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
-        wsi_deflate_flush(out);
-    }
-}
-
-static void wsi_deflate_put_tokens(wsi_deflate *z) {
-    const uint16_t *token = z->tokens, *end = token + z->used, *codes = z->codes;
-    const uint8_t *lengths = z->lengths;
-    wsi_deflate_bits out = z->out; /* a copy, which can live in registers */
-    while (token < end) {
-        unsigned symbol = *token & 511, value = *token >> 9, extra;
-        token++;
-        wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
-        if (symbol > 255) {
-            wsi_deflate_put(&out, value, wsi_deflate_extra[symbol - 257]);
-            value = *token++;
-            extra = wsi_deflate_distance_extra(value);
-            symbol = wsi_deflate_distance_symbol(value, extra);
-            wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
-            wsi_deflate_put(&out, value & ((1u << extra) - 1), extra);
-        }
-        wsi_deflate_flush(&out);
-    }
-    wsi_deflate_put(&out, codes[WSI_DEFLATE_END], lengths[WSI_DEFLATE_END]);
-    wsi_deflate_flush(&out);
-    z->out = out;
-}
-
-/* Stored blocks (RFC 1951 3.2.4), as many as it takes. */
-static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t size) {
-    wsi_deflate_bits *out = &z->out;
-    do {
-        uint32_t part = size < 65535 ? (uint32_t)size : 65535;
-        wsi_deflate_put(out, 0, 3 + ((5 - out->count) & 7));
-        wsi_deflate_put(out, part | (part ^ 0xffff) << 16, 32);
-        wsi_deflate_flush(out);
-        if (part)
-            memcpy(out->at, source, part);
-        out->at += part;
-        source += part;
-        size -= part;
-    } while (size);
-}
-
-static uint64_t wsi_deflate_stored_bits(const wsi_deflate *z, size_t size) {
-    return 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
-}
-
-/* Writes the tokens, which stand for the bytes at source, as the kind of block that is smallest. false: no room. */
-static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
-    wsi_deflate_head head;
-    uint64_t extra = wsi_deflate_extra_bits(z), stored = wsi_deflate_stored_bits(z, size), fixed, dynamic, least;
-    z->frequency[WSI_DEFLATE_END] = 1;
-    fixed = 3 + wsi_deflate_fixed_bits(z) + extra;
-    dynamic = wsi_deflate_dynamic(z, &head) + extra;
-    least = fixed < dynamic ? fixed : dynamic;
-    least = stored < least ? stored : least;
-    if ((z->out.count + least) / 8 + 16 > (size_t)(z->limit - z->out.at)) /* the last flush, and the sync flush */
-        return false;
-    if (least == stored) {
-        wsi_deflate_put_stored(z, source, size);
-    } else if (least == fixed) {
-        wsi_deflate_fixed_codes(z);
-        wsi_deflate_put(&z->out, 2, 3);
-        wsi_deflate_put_tokens(z);
-    } else {
-        wsi_deflate_put_head(z, &head);
-        wsi_deflate_put_tokens(z);
-    }
-    memset(z->frequency, 0, sizeof z->frequency);
-    z->used = 0;
-    return true;
-}
-
-/* --- matches --- */
-
-static void wsi_deflate_literal(wsi_deflate *z, uint8_t byte) {
-    z->tokens[z->used++] = byte;
-    z->frequency[byte]++;
-}
-
-static void wsi_deflate_match(wsi_deflate *z, unsigned length, unsigned distance) {
-    unsigned token = wsi_deflate_length_token(length), value = distance - 1;
-    z->tokens[z->used++] = (uint16_t)token;
-    z->tokens[z->used++] = (uint16_t)value;
-    z->frequency[token & 511]++;
-    z->frequency[wsi_deflate_distance_symbol(value, wsi_deflate_distance_extra(value))]++;
-}
-
-static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
-    return end - at < WSI_DEFLATE_LONGEST ? (unsigned)(end - at) : 0u + WSI_DEFLATE_LONGEST;
-}
-
-/* How many bytes are the same. */
-static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
-    unsigned length = 0;
-    for (; most - length >= 8; length += 8) {
-        uint64_t differing = wsi_bytes_word(a + length) ^ wsi_bytes_word(b + length);
-        if (differing)
-            return length + wsi_deflate_zeros(differing);
-    }
-    while (length < most && a[length] == b[length])
-        length++;
-    return length;
-}
-
-static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
-    return z->base + (uint32_t)(at - z->data);
-}
-
-static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
-
-/* How far back a match at this place may lie. */
-static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
-    size_t history = (size_t)(at - z->data);
-    return history < z->reach ? (uint32_t)history : z->reach;
-}
-
-/* Each place joins those of its hash. */
-static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    uint64_t *buckets = z->buckets;
-    uint32_t position = wsi_deflate_position(z, at);
-    unsigned shift = z->hash_shift;
-    for (; at < end; at++, position++) {
-        uint64_t *bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(at), shift)];
-        *bucket = *bucket << 16 | (position & 0xffff);
-    }
-}
-
-/* The longest match among the last four places of the same hash; 0: none. The place itself joins them. */
-static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned most, uint32_t *distance) {
-    uint32_t probe = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
-    uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
-    unsigned best = 0, from = 0, length, i; /* from: where the four bytes stand that a longer match must have */
-    *bucket = places << 16 | (position & 0xffff);
-    for (i = 0; i < 4; i++, places >>= 16) {
-        uint32_t back = (position - (uint32_t)places) & 0xffff;
-        if (back - 1 >= reach)
-            break;
-        if (wsi_deflate_four(at - back + from) != probe)
-            continue;
-        length = wsi_deflate_extend(at, at - back, most);
-        if (length <= best)
-            continue;
-        best = length;
-        from = best - 3;
-        *distance = back;
-        if (best == most)
-            break;
-        probe = wsi_deflate_four(at + from);
-    }
-    return best;
-}
-
-/* Turns bytes into tokens, each match as it is found, until the end or until there is no room. Returns where it
-   stopped. Where nothing matches for long, places are passed over. */
-static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    unsigned misses = 0;
-    while (end - at >= 4 && z->used < z->room) {
-        uint32_t distance = 0;
-        unsigned length = wsi_deflate_look(z, at, wsi_deflate_most(at, end), &distance), i;
-        if (length) {
-            const uint8_t *behind = at + length, *last = behind < end - 3 ? behind : end - 3;
-            wsi_deflate_match(z, length, distance);
-            wsi_deflate_note(z, at + 1, last - at > 3 ? at + 3 : last);
-            wsi_deflate_note(z, last - at > 5 ? last - 2 : last, last);
-            at = behind;
-            misses = 0;
-            continue;
-        }
-        length = 1 + (misses++ >> 6);
-        for (i = 0; i < length && i < 8 && at < end; i++)
-            wsi_deflate_literal(z, *at++);
-    }
-    if (z->used < z->room)
-        while (at < end)
-            wsi_deflate_literal(z, *at++);
-    return at;
-}
-
-static uint32_t wsi_deflate_hash_three(const uint8_t *at) {
-    uint32_t three = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
-    return (three * 0x9e3779b1u) >> (32 - WSI_DEFLATE_THREE_BITS);
-}
-
-/* Puts the place at the head of its chains; gives the heads that were there. */
-static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four, uint32_t *three) {
-    uint16_t position = (uint16_t)wsi_deflate_position(z, at);
-    uint16_t *head = &z->heads[wsi_deflate_hash(wsi_deflate_four(at), z->hash_shift)];
-    uint16_t *other = &z->threes[wsi_deflate_hash_three(at)];
-    *four = *head;
-    *three = *other;
-    z->links[position & (z->reach - 1)] = *head;
-    *head = *other = position;
-}
-
-/* The longest match that is longer than `best`, or else `best`. The place itself joins the chains. */
-static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
-                                   uint32_t *distance) {
-    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, probe, last = 0;
-    unsigned nice = z->level->nice, depth = z->level->depth, from, length;
-    const uint16_t *links = z->links;
-    wsi_deflate_chain(z, at, &place, &three);
-    three = (position - three) & 0xffff;
-    if (!best && three - 1 < reach && three <= WSI_DEFLATE_NEAR && memcmp(at - three, at, 3) == 0) {
-        best = 3;
-        *distance = three;
-    }
-    if (best >= most)
-        return best;
-    if (best >= 8) /* few are better than that: the time is spent where matches are short */
-        depth /= 4;
-    from = best < 3 ? 0 : best - 3; /* where the four bytes stand that a longer match must have */
-    probe = wsi_deflate_four(at + from);
-    for (; depth; depth--) {
-        uint32_t back = (position - place) & 0xffff;
-        if (back - 1 >= reach || back <= last)
-            break;
-        last = back;
-        place = links[place & (z->reach - 1)];
-        if (wsi_deflate_four(at - back + from) != probe)
-            continue;
-        length = wsi_deflate_extend(at, at - back, most);
-        if (length <= best)
-            continue;
-        best = length;
-        *distance = back;
-        if (best >= nice || best == most)
-            break;
-        from = best - 3;
-        probe = wsi_deflate_four(at + from);
-    }
-    return best;
-}
-
-/* The same as wsi_deflate_fast, but a match gives way to a longer one that begins a byte later. */
-static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    const uint8_t *behind, *last;
-    uint32_t distance = 0, unused;
-    while (end - at >= 4 && z->used < z->room) {
-        unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer, i = 1;
-        if (!length) {
-            wsi_deflate_literal(z, *at++);
-            continue;
-        }
-        for (; length < z->level->good && end - at >= 5 && z->used < z->room; length = longer) {
-            i = 2; /* the next place is in the chains then */
-            longer = wsi_deflate_search(z, at + 1, wsi_deflate_most(at + 1, end), length, &distance);
-            if (longer == length)
-                break;
-            i = 1;
-            wsi_deflate_literal(z, *at++);
-        }
-        wsi_deflate_match(z, length, distance);
-        behind = at + length;
-        last = behind < end - 3 ? behind : end - 3;
-        for (at += i; at < last; at++)
-            wsi_deflate_chain(z, at, &unused, &unused);
-        at = behind;
-    }
-    if (z->used < z->room)
-        while (at < end)
-            wsi_deflate_literal(z, *at++);
-    return at;
-}
-
-/* --- messages --- */
-
-static const wsi_deflate_level *wsi_deflate_pick(int level) {
-    const wsi_deflate_level *pick = &wsi_deflate_levels[sizeof wsi_deflate_levels / sizeof *wsi_deflate_levels - 1];
-    while (pick > wsi_deflate_levels && pick->level > level)
-        pick--;
-    return pick;
-}
-
-/* Of the hash. A small window needs no large table. */
-static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
-    unsigned bits = level->bucket_bits ? level->bucket_bits : level->hash_bits;
-    unsigned most = level->bucket_bits ? (unsigned)window_bits - 1 : (unsigned)window_bits;
-    return bits < most ? bits : most;
-}
-
-/* Bytes of each table, in their order: buckets; heads, links, threes. */
-static void wsi_deflate_tables(const wsi_deflate_level *level, int window_bits, size_t sizes[4]) {
-    unsigned bits = wsi_deflate_hash_bits(level, window_bits);
-    memset(sizes, 0, 4 * sizeof *sizes);
-    if (level->bucket_bits) {
-        sizes[0] = sizeof(uint64_t) << bits;
-    } else {
-        sizes[1] = sizeof(uint16_t) << bits;
-        sizes[2] = sizeof(uint16_t) << window_bits;
-        sizes[3] = sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
-    }
-}
-
-static size_t wsi_deflate_piece(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
-
-/* What the state and its tables take. */
-static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
-    const wsi_deflate_level *pick = wsi_deflate_pick(level);
-    size_t sizes[4], window = takeover ? ((size_t)1 << window_bits) + wsi_deflate_piece(window_bits) : 0;
-    wsi_deflate_tables(pick, window_bits, sizes);
-    return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + (sizeof(uint16_t) << pick->token_bits)
-           + window;
-}
-
-static void wsi_deflate_clear(wsi_deflate *z) {
-    memset(z + 1, 0, z->tables);
-    z->base = 0;
-}
-
-/* Forgets the history: what comes next is written as by a new one. */
-static void wsi_deflate_reset(wsi_deflate *z) {
-    if (z->window)
-        wsi_deflate_clear(z);
-    z->filled = 0; /* without takeover each message begins with none anyway */
-    z->used = 0;
-    memset(z->frequency, 0, sizeof z->frequency);
-}
-
-/* The memory is aligned as malloc's is, and does not move. */
-static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
-    size_t sizes[4];
-    uint8_t *at = (uint8_t *)(z + 1);
-    memset(z, 0, sizeof *z);
-    z->level = wsi_deflate_pick(level);
-    wsi_deflate_tables(z->level, window_bits, sizes);
-    z->buckets = (uint64_t *)(void *)at;
-    z->heads = (uint16_t *)(void *)(at + sizes[0]);
-    z->links = z->heads + sizes[1] / 2;
-    z->threes = z->links + sizes[2] / 2;
-    z->tokens = z->threes + sizes[3] / 2;
-    z->tables = sizes[0] + sizes[1] + sizes[2] + sizes[3];
-    z->room = ((size_t)1 << z->level->token_bits) - WSI_DEFLATE_SPARE;
-    z->reach = (uint32_t)1 << window_bits;
-    z->piece = wsi_deflate_piece(window_bits);
-    z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << z->level->token_bits)) : NULL;
-    z->hash_shift = 32u - wsi_deflate_hash_bits(z->level, window_bits);
-    wsi_deflate_clear(z);
-}
-
-/* A block for every 1024 - WSI_DEFLATE_SPARE bytes, should they all be stored, and the sync flush. */
-static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
-
-/* Without takeover: begins a history. A message that the numbers do not suffice for begins with cleared tables. */
-static void wsi_deflate_begin(wsi_deflate *z, const uint8_t *in, size_t size) {
-    if (size > 0x10000 - z->base)
-        wsi_deflate_clear(z);
-    z->data = in;
-}
-
-static void wsi_deflate_end(wsi_deflate *z, size_t size) {
-    z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
-}
-
-/* With takeover: copies a piece behind the history, and says where it lies now. */
-static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
-    size_t spare = z->filled - z->reach;
-    if (z->filled + size > z->reach + z->piece) {
-        memmove(z->window, z->window + spare, z->reach);
-        z->filled -= spare;
-        z->base = (z->base + (uint32_t)spare) & 0xffff;
-    }
-    z->data = z->window;
-    memcpy(z->window + z->filled, in, size);
-    z->filled += size;
-    return z->window + z->filled - size;
-}
-
-static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    return z->level->bucket_bits ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
-}
-
-/* Writes an empty stored block, with which the bytes are whole. */
-static size_t wsi_deflate_sync(wsi_deflate *z, const uint8_t *out) {
-    wsi_deflate_put_stored(z, out, 0);
-    return (size_t)(z->out.at - out);
-}
-
-/* Compresses a message or a part of one into `out`, up to and with a sync flush. Returns how many bytes that took;
-   or 0, with the history forgotten, where the capacity is below wsi_deflate_bound(size) and did not suffice. */
-static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
-    const uint8_t *block = size ? in : out, *end = block + size; /* `in` may be NULL for nothing */
-    in = block;
-    memset(&z->out, 0, sizeof z->out);
-    z->out.at = out;
-    z->limit = out + capacity;
-    if (capacity < 16)
-        return 0;
-    if (!z->window)
-        wsi_deflate_begin(z, in, size);
-    while (in < end) {
-        size_t piece = z->window && (size_t)(end - in) > z->piece ? z->piece : (size_t)(end - in);
-        const uint8_t *at = z->window ? wsi_deflate_keep(z, in, piece) : in, *stop = at + piece;
-        while (at < stop) {
-            const uint8_t *next = wsi_deflate_tokens(z, at, stop);
-            in += next - at;
-            at = next;
-            if (z->used < z->room && in < end)
-                continue;
-            if (!wsi_deflate_block(z, block, (size_t)(in - block))) {
-                wsi_deflate_clear(z);
-                wsi_deflate_reset(z);
-                return 0;
-            }
-            block = in;
-        }
-    }
-    if (!z->window)
-        wsi_deflate_end(z, size);
-    return wsi_deflate_sync(z, out);
-}
-#endif /* WS_NO_DEFLATE */
-
 /*
 >> HTTP ===================================================================================
    Request and response heads (RFC 9112), and URLs (RFC 3986). Strict: whatever two parsers could
@@ -3718,7 +2284,39 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
-#define WSI_HANDSHAKE_EXTENSION 240 /* room for the line of Sec-WebSocket-Extensions */
+
+typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAGE */
+    /* The parts of a message, once compression is agreed on (engine->deflate). */
+    bool (*pack)(wsi_engine *e, bool whole, bool last, const void **data, size_t *size); /* false: send it as it is */
+    void (*unsent)(wsi_engine *e); /* what was compressed was not sent */
+    wsi_step (*receive)(wsi_engine *e, wsi_window *window, ws_event *event); /* of a compressed message's frame */
+    void (*end)(wsi_engine *e);     /* frees what the connection holds */
+    void (*free)(wsi_codec *codec); /* and what the connections of a loop share */
+#ifndef WS_NO_NET
+    size_t (*unpacked)(const wsi_engine *e); /* bytes of the unfinished message, and 1; 0: there is none */
+#endif
+#ifndef WS_NO_CLIENT
+    bool (*offer)(wsi_engine *e); /* sends the header line */
+    const char *(*answered)(wsi_env *env, wsi_slice value); /* what is wrong with the server's; NULL: nothing */
+    bool (*extend)(wsi_engine *e); /* begins to use what was agreed on; false: no memory */
+#endif
+#ifndef WS_NO_SERVER
+    bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the header line */
+    unsigned (*shares)(const wsi_engine *e, size_t size); /* in which of 16 forms a broadcast goes to it; 0: plain */
+    bool (*pack_shared)(const wsi_engine *e, ws_message *message); /* into that form; false: it would not be smaller */
+#endif
+} wsi_codec_calls;
+
+/* Gives back what a connection holds to compress: it is closed. */
+static void wsi_codec_end(wsi_engine *e) {
+    if (e->deflate)
+        e->env->codec->calls->end(e);
+}
+
+static void wsi_codec_free(wsi_codec *codec) {
+    if (codec->calls)
+        codec->calls->free(codec);
+}
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
@@ -3908,162 +2506,6 @@ static bool wsi_handshake_list_good(const char *text, bool origins) {
 }
 
 #endif /* WS_NO_SERVER */
-
-#ifndef WS_NO_DEFLATE
-/* --- permessage-deflate (RFC 7692 7) --- */
-
-typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named */
-    bool server_alone, client_alone; /* no_context_takeover */
-    bool client_bits_named;          /* client_max_window_bits, perhaps without a value */
-    uint8_t server_bits, client_bits;
-} wsi_offer;
-
-/* "8" to "15"; there may be backslashes between. */
-static bool wsi_handshake_bits(wsi_slice text, uint8_t *bits) {
-    char digits[3]; /* of three or more no number is good */
-    uint64_t value = 0;
-    size_t i, size = 0;
-    bool good;
-    for (i = 0; i < text.size && size < sizeof digits; i++)
-        if (text.data[i] != '\\')
-            digits[size++] = text.data[i];
-    good = size && digits[0] != '0' && wsi_text_number(wsi_text(digits, size), &value) && value >= 8 && value <= 15;
-    *bits = good ? (uint8_t)value : 0;
-    return good;
-}
-
-/* One parameter; has: a value stands behind it. Of each at most one, and with a value only where one belongs. */
-static bool wsi_handshake_parameter(wsi_offer *offer, wsi_slice name, wsi_slice value, bool has, bool answer) {
-    bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_alone
-                 : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_alone : NULL;
-    if (flag) {
-        bool first = !*flag;
-        *flag = true;
-        return first && !has;
-    }
-    if (wsi_text_is(name, "server_max_window_bits"))
-        return !offer->server_bits && has && wsi_handshake_bits(value, &offer->server_bits);
-    if (wsi_text_is(name, "client_max_window_bits") && !offer->client_bits_named) {
-        offer->client_bits_named = true;
-        return has ? wsi_handshake_bits(value, &offer->client_bits) : !answer;
-    }
-    return false;
-}
-
-/* Reads one element of Sec-WebSocket-Extensions whose grammar is good. false: another extension, or one of the
-   parameters is wrong. */
-static bool wsi_handshake_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
-    wsi_slice name, value;
-    memset(offer, 0, sizeof *offer);
-    if (!wsi_handshake_word(&rest, &name) || !wsi_text_is(name, "permessage-deflate"))
-        return false;
-    while (rest.size) {
-        bool has;
-        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
-        (void)wsi_handshake_word(&rest, &name);
-        value = wsi_text("", 0);
-        has = rest.size && rest.data[0] == '=';
-        if (has) {
-            rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-            (void)wsi_handshake_word(&rest, &value);
-        }
-        if (!wsi_handshake_parameter(offer, name, value, has, answer))
-            return false;
-    }
-    return true;
-}
-
-static uint8_t wsi_handshake_window(const ws_deflate_config *config) {
-    uint8_t bits = config->window_bits ? config->window_bits : config->context ? 12 : 15;
-    return bits < 8 ? 8 : bits > 15 ? 15 : bits;
-}
-
-static uint8_t wsi_handshake_least(uint8_t a, uint8_t b) { return b && b < a ? b : a; }
-
-/* What we, a server, make of an offer. 8 bits are taken by the letter of the RFC; zlib, which most others use, cannot
-   compress with so few, and so they decline or use 9. */
-static void wsi_handshake_take(const wsi_offer *offer, const ws_deflate_config *config, wsi_agreed *agreed) {
-    uint8_t bits = wsi_handshake_window(config);
-    agreed->on = true;
-    agreed->keep_out = config->context && !offer->server_alone;
-    agreed->out_bits = wsi_handshake_least(bits, offer->server_bits);
-    agreed->in_bits = offer->client_bits_named ? wsi_handshake_least(bits, offer->client_bits) : 15;
-    agreed->keep_in = config->context && !offer->client_alone && agreed->in_bits <= bits;
-}
-
-/* The first offer of the client's that can be taken, in its order. */
-static wsi_agreed wsi_handshake_agree(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
-    wsi_slice rest = request->head, name, value, element;
-    wsi_agreed agreed;
-    memset(&agreed, 0, sizeof agreed);
-    if (!request->extensions)
-        return agreed;
-    (void)wsi_http_line(&rest);
-    while (!agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
-        while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
-            if (wsi_handshake_offered(element, offer, false))
-                wsi_handshake_take(offer, config, &agreed);
-    return agreed;
-}
-
-static char *wsi_handshake_append(char *to, const char *text) {
-    size_t size = strlen(text);
-    memcpy(to, text, size + 1);
-    return to + size;
-}
-
-static char *wsi_handshake_append_bits(char *to, const char *text, uint8_t bits) {
-    to = wsi_handshake_append(to, text);
-    to += wsi_text_decimal(to, bits);
-    *to = 0;
-    return to;
-}
-
-/* A server's line for what was agreed on. */
-static void wsi_handshake_agreed_line(char *to, const wsi_agreed *agreed, const wsi_offer *offer) {
-    to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate");
-    if (!agreed->keep_out)
-        to = wsi_handshake_append(to, "; server_no_context_takeover");
-    if (!agreed->keep_in)
-        to = wsi_handshake_append(to, "; client_no_context_takeover");
-    if (offer->server_bits || agreed->out_bits < 15)
-        to = wsi_handshake_append_bits(to, "; server_max_window_bits=", agreed->out_bits);
-    if (agreed->in_bits < 15)
-        to = wsi_handshake_append_bits(to, "; client_max_window_bits=", agreed->in_bits);
-    (void)wsi_handshake_append(to, "\r\n");
-}
-
-/* A client's offers: what it wants, and, if that has parameters, one for servers that ignore them (RFC 7692 5.1,
-   7.1). */
-static void wsi_handshake_offer_line(char *to, const ws_deflate_config *config) {
-    uint8_t bits = wsi_handshake_window(config);
-    to = wsi_handshake_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
-    if (!config->context)
-        to = wsi_handshake_append(to, "; server_no_context_takeover; client_no_context_takeover");
-    if (bits < 15)
-        to = wsi_handshake_append_bits(to, "; server_max_window_bits=", bits);
-    if (!config->context || bits < 15)
-        to = wsi_handshake_append(to, ", permessage-deflate; client_max_window_bits");
-    (void)wsi_handshake_append(to, "\r\n");
-}
-
-/* The answer to these offers; the last of them allows any valid answer. If the server keeps its context, so must we;
-   keeping ours is our choice. false: the answer is not valid. */
-static bool wsi_handshake_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
-    wsi_slice element, second;
-    wsi_offer answer;
-    uint8_t bits = wsi_handshake_window(config);
-    if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
-        || wsi_text_next(&list, &second) || !wsi_handshake_offered(element, &answer, true))
-        return false;
-    agreed->on = true;
-    agreed->keep_in = !answer.server_alone;
-    agreed->keep_out = config->context && !answer.client_alone;
-    agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
-    agreed->out_bits = wsi_handshake_least(bits, answer.client_bits);
-    return true;
-}
-#endif
 
 /*
 >> FRAME ==================================================================================
@@ -4274,276 +2716,9 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
 }
 
 /*
->> PERMESSAGE =============================================================================
-   Messages through the codec (RFC 7692 7.2). Calls MEMORY, INFLATE, DEFLATE. Prefixes: wsi_unpacker_,
-   wsi_packer_, wsi_context_.
-
-   Decompressor and compressor are the loop's where no context is kept: a message that has come whole passes through
-   without an allocation. One that is unfinished keeps its decompressor until its end.
-*/
-
-#ifndef WS_NO_DEFLATE
-
-enum { WSI_UNPACKER_PIECE = 16 << 10, WSI_UNPACKER_LARGE = 256 << 10, WSI_PACKER_TAIL = 4 };
-
-typedef struct wsi_unpacker { /* of one message at a time */
-    wsi_inflate inflate;
-    wsi_buffer out;  /* what has been unpacked, less what was handed out in pieces */
-    size_t checked;  /* of it, as UTF-8 */
-    uint8_t tail;    /* bytes of it that have been fed */
-    bool handed;     /* a piece is with the program, and becomes history */
-} wsi_unpacker;
-
-typedef struct wsi_packer {
-    wsi_deflate *deflate;
-    size_t size;
-    int level;
-    uint8_t bits;
-} wsi_packer;
-
-typedef struct wsi_context { /* of a connection that keeps one, or is in the middle of a message */
-    wsi_unpacker *unpacker;
-    uint8_t *history; /* the end of what earlier messages, or pieces, held */
-    size_t history_size, history_capacity;
-    wsi_memory *history_memory;
-    wsi_packer packer;
-} wsi_context;
-
-/* --- unpacking --- */
-
-/* Makes room for more: as much again, and never for more than the limit. */
-static bool wsi_unpacker_grow(wsi_codecs *codecs, wsi_buffer *out, size_t limit) {
-    size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
-    if (wanted > limit + 1 || wanted < out->capacity)
-        wanted = limit + 1;
-    return wsi_buffer_resize(codecs->arriving, out, wanted);
-}
-
-static wsi_unpacker *wsi_unpacker_lend(wsi_codecs *codecs) {
-    wsi_unpacker *unpacker = codecs->spare;
-    codecs->spare = NULL;
-    if (!unpacker)
-        unpacker = (wsi_unpacker *)wsi_memory_new(codecs->arriving, sizeof *unpacker);
-    if (!unpacker)
-        return NULL;
-    if (unpacker->out.capacity > WSI_UNPACKER_LARGE) /* once it was large */
-        wsi_buffer_free(codecs->arriving, &unpacker->out);
-    wsi_inflate_start(&unpacker->inflate);
-    unpacker->out.size = unpacker->checked = 0;
-    unpacker->tail = 0;
-    unpacker->handed = false;
-    if (unpacker->out.data || wsi_unpacker_grow(codecs, &unpacker->out, WSI_UNPACKER_PIECE))
-        return unpacker;
-    wsi_memory_free(codecs->arriving, unpacker, sizeof *unpacker);
-    return NULL;
-}
-
-/* handed: what is in it is with the program, and stays good until another message is unpacked; so it, and no other,
-   becomes the spare one. */
-static void wsi_unpacker_give_back(wsi_codecs *codecs, wsi_unpacker *unpacker, bool handed) {
-    if (unpacker && !handed && unpacker->out.capacity > WSI_UNPACKER_LARGE)
-        wsi_buffer_free(codecs->arriving, &unpacker->out);
-    if (handed || !codecs->spare) {
-        wsi_unpacker *spare = codecs->spare;
-        codecs->spare = unpacker;
-        unpacker = spare;
-    }
-    if (!unpacker)
-        return;
-    wsi_buffer_free(codecs->arriving, &unpacker->out);
-    wsi_memory_free(codecs->arriving, unpacker, sizeof *unpacker);
-}
-
-typedef enum wsi_unpacked {
-    WSI_UNPACKED_ALL,
-    WSI_UNPACKED_PIECE,
-    WSI_UNPACKED_BIG,
-    WSI_UNPACKED_BAD,
-    WSI_UNPACKED_MEMORY
-} wsi_unpacked;
-
-/* Inflates the input, up to so many bytes in all; limit + 1 must not overflow. A zero byte fits behind them. */
-static wsi_unpacked wsi_unpacker_run(wsi_codecs *codecs, wsi_unpacker *unpacker, const wsi_context *context,
-                                     uint8_t window_bits, wsi_slice *in, size_t limit, bool pieces) {
-    wsi_buffer *out = &unpacker->out;
-    wsi_inflate_io io;
-    memset(&io, 0, sizeof io);
-    io.in = (const uint8_t *)in->data;
-    io.in_size = in->size;
-    io.window = (size_t)1 << window_bits;
-    if (context && context->history_size) {
-        io.history_size = context->history_size < io.window ? context->history_size : io.window;
-        io.history = context->history + context->history_size - io.history_size;
-    }
-    for (;;) {
-        wsi_inflate_result result;
-        io.out = out->data;
-        io.out_size = out->size;
-        io.out_capacity = out->capacity ? out->capacity - 1 : 0;
-        if (io.out_capacity > limit)
-            io.out_capacity = limit;
-        result = wsi_inflate_run(&unpacker->inflate, &io);
-        out->size = io.out_size;
-        in->data = (const char *)io.in;
-        in->size = io.in_size;
-        if (result == WSI_INFLATE_BAD)
-            return WSI_UNPACKED_BAD;
-        if (result == WSI_INFLATE_INPUT || (result == WSI_INFLATE_DONE && !io.in_size))
-            return WSI_UNPACKED_ALL;
-        if (result == WSI_INFLATE_OUTPUT && out->size >= limit)
-            return pieces ? WSI_UNPACKED_PIECE : WSI_UNPACKED_BIG;
-        if (result == WSI_INFLATE_OUTPUT && !wsi_unpacker_grow(codecs, out, limit))
-            return WSI_UNPACKED_MEMORY;
-    }
-}
-
-/* Feeds what the sender left away (RFC 7692 7.2.2). */
-static wsi_unpacked wsi_unpacker_finish(wsi_codecs *codecs, wsi_unpacker *unpacker, const wsi_context *context,
-                                        uint8_t window_bits, size_t limit, bool pieces) {
-    static const char tail[] = "\0\0\xff\xff";
-    wsi_slice in;
-    wsi_unpacked unpacked;
-    in.data = tail + unpacker->tail;
-    in.size = WSI_PACKER_TAIL - (size_t)unpacker->tail;
-    unpacked = wsi_unpacker_run(codecs, unpacker, context, window_bits, &in, limit, pieces);
-    unpacker->tail = (uint8_t)(WSI_PACKER_TAIL - in.size);
-    if (unpacked == WSI_UNPACKED_ALL && !wsi_inflate_ended(&unpacker->inflate))
-        return WSI_UNPACKED_BAD;
-    return unpacked;
-}
-
-/* --- context --- */
-
-/* The connection's own; NULL: no memory. */
-static wsi_context *wsi_context_get(wsi_codecs *codecs, wsi_context **context) {
-    if (!*context)
-        *context = (wsi_context *)wsi_memory_new(codecs->memory, sizeof **context);
-    return *context;
-}
-
-#ifndef WS_NO_NET
-/* How much of an unfinished message has been unpacked, and one byte; 0: there is none. */
-static size_t wsi_context_unpacked(const wsi_context *context) {
-    return context && context->unpacker ? context->unpacker->out.size + 1 : 0;
-}
-#endif
-
-static void wsi_context_forget(wsi_context *context) {
-    wsi_memory_free(context->history_memory, context->history, context->history_capacity);
-    context->history = NULL;
-    context->history_size = context->history_capacity = 0;
-}
-
-static void wsi_context_free(wsi_codecs *codecs, wsi_context **place) {
-    wsi_context *context = *place;
-    if (!context)
-        return;
-    wsi_unpacker_give_back(codecs, context->unpacker, false);
-    wsi_context_forget(context);
-    wsi_memory_free(codecs->memory, context->packer.deflate, context->packer.size);
-    wsi_memory_free(codecs->memory, context, sizeof *context);
-    *place = NULL;
-}
-
-/* Room for the history: a window, and a quarter of one so that it need not move for each message. */
-static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_t window_bits) {
-    size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
-    if (context->history)
-        return true;
-    context->history_memory = memory;
-    context->history = (uint8_t *)wsi_memory_resize(memory, NULL, 0, capacity);
-    context->history_capacity = context->history ? capacity : 0;
-    return context->history != NULL;
-}
-
-/* Appends to the history, of which a window is enough. */
-static void wsi_context_remember(wsi_context *context, uint8_t window_bits, const uint8_t *data, size_t size) {
-    size_t window = (size_t)1 << window_bits, keep = context->history_size;
-    if (size > window) {
-        data += size - window;
-        size = window;
-    }
-    if (keep + size > context->history_capacity) {
-        size_t kept = window - size < keep ? window - size : keep;
-        memmove(context->history, context->history + keep - kept, kept);
-        keep = kept;
-    }
-    if (size)
-        memcpy(context->history + keep, data, size);
-    context->history_size = keep + size;
-}
-
-/* --- packing --- */
-
-static int wsi_packer_level(int8_t level) { return level < 0 ? 0 : level == 0 ? 1 : level > 9 ? 9 : level; }
-
-/* Makes it ready for this level and window; what it was before is gone. */
-static bool wsi_packer_prepare(wsi_codecs *codecs, wsi_packer *packer, int level, uint8_t bits, bool context) {
-    size_t size = wsi_deflate_size(level, bits, context);
-    if (packer->deflate && packer->level == level && packer->bits == bits)
-        return true;
-    wsi_memory_free(codecs->memory, packer->deflate, packer->size);
-    packer->deflate = (wsi_deflate *)wsi_memory_resize(codecs->memory, NULL, 0, size);
-    packer->size = packer->deflate ? size : 0;
-    packer->level = level;
-    packer->bits = bits;
-    if (packer->deflate)
-        wsi_deflate_init(packer->deflate, level, bits, context);
-    return packer->deflate != NULL;
-}
-
-/* The shared one. */
-static wsi_packer *wsi_packer_shared(wsi_codecs *codecs, int level, uint8_t bits) {
-    if (!codecs->packer)
-        codecs->packer = (wsi_packer *)wsi_memory_new(codecs->memory, sizeof *codecs->packer);
-    return codecs->packer && wsi_packer_prepare(codecs, codecs->packer, level, bits, false) ? codecs->packer : NULL;
-}
-
-/* Compresses a message or a part of one into codecs->packed, where it is good until the next. last: less the tail.
-   false: no memory. */
-static bool wsi_packer_run(wsi_codecs *codecs, wsi_packer *packer, const void *data, size_t size, bool last) {
-    wsi_buffer *packed = &codecs->packed;
-    size_t bound = wsi_deflate_bound(size), written;
-    if (packed->capacity > WSI_UNPACKER_LARGE && bound <= WSI_UNPACKER_LARGE)
-        wsi_buffer_free(codecs->memory, packed);
-    packed->size = 0;
-    if (bound < size || !wsi_buffer_reserve(codecs->memory, packed, bound))
-        return false;
-    written = wsi_deflate_run(packer->deflate, (const uint8_t *)data, size, packed->data, packed->capacity);
-    packed->size = written > WSI_PACKER_TAIL && last ? written - WSI_PACKER_TAIL : written;
-    return written > 0;
-}
-
-static void wsi_codecs_free(wsi_codecs *codecs) {
-    if (codecs->spare) {
-        wsi_buffer_free(codecs->arriving, &codecs->spare->out);
-        wsi_memory_free(codecs->arriving, codecs->spare, sizeof *codecs->spare);
-    }
-    if (codecs->packer) {
-        wsi_memory_free(codecs->memory, codecs->packer->deflate, codecs->packer->size);
-        wsi_memory_free(codecs->memory, codecs->packer, sizeof *codecs->packer);
-    }
-    codecs->spare = NULL;
-    codecs->packer = NULL;
-    wsi_buffer_free(codecs->memory, &codecs->packed);
-}
-
-#else
-
-#ifndef WS_NO_NET
-static size_t wsi_context_unpacked(const struct wsi_context *context) { return context ? 1 : 0; }
-#endif
-
-static void wsi_context_free(wsi_codecs *codecs, struct wsi_context **context) { (void)codecs, (void)context; }
-
-static void wsi_codecs_free(wsi_codecs *codecs) { (void)codecs; }
-
-#endif /* WS_NO_DEFLATE */
-
-/*
 >> HEADS ==================================================================================
    The opening handshake as bytes: a server's answers and refusals, a client's reading of them, bodies of requests
-   (RFC 6455 4, RFC 9112). Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, PERMESSAGE. Prefix: wsi_engine_,
+   (RFC 6455 4, RFC 9112). Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME. Prefix: wsi_engine_,
    in this section and the two that follow: one connection's protocol, both roles, bytes in, events and bytes out.
 
    The bytes at hand lie in a window: the loop's receive buffer, or the connection's own held
@@ -4664,92 +2839,6 @@ static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
     return false;
 }
 
-#ifndef WS_NO_DEFLATE
-/* Compresses a message, or a part of one: *data and *size become what is sent. false: it goes as it is. */
-static bool wsi_engine_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
-    wsi_codecs *codecs = e->env->codecs;
-    wsi_packer *packer = e->keep_out ? &e->context->packer : wsi_packer_shared(codecs, e->level, e->window_bits >> 4);
-    if (!packer || !wsi_packer_run(codecs, packer, *data, *size, last))
-        return false;
-    if (whole && codecs->packed.size >= *size) {
-        if (e->keep_out) /* the peer does not see what the compressor saw */
-            wsi_deflate_reset(packer->deflate);
-        return false;
-    }
-    *data = codecs->packed.data;
-    *size = codecs->packed.size;
-    return true;
-}
-
-/* What was compressed did not leave. */
-static void wsi_engine_unpacked(wsi_engine *e) {
-    if (e->keep_out)
-        wsi_deflate_reset(e->context->packer.deflate);
-}
-
-/* Takes on what was agreed. false: no memory for the contexts, and nothing has changed. */
-static bool wsi_engine_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
-    wsi_codecs *codecs = e->env->codecs;
-    int level = wsi_packer_level(config->level);
-    if ((agreed->keep_in || agreed->keep_out)
-        && (!wsi_context_get(codecs, &e->context)
-            || (agreed->keep_in && !wsi_context_history(codecs->memory, e->context, agreed->in_bits))
-            || (agreed->keep_out
-                && !wsi_packer_prepare(codecs, &e->context->packer, level, agreed->out_bits, true)))) {
-        wsi_context_free(codecs, &e->context);
-        return false;
-    }
-    e->deflate = true;
-    e->keep_in = agreed->keep_in;
-    e->keep_out = agreed->keep_out;
-    e->window_bits = (uint8_t)(agreed->in_bits | agreed->out_bits << 4);
-    e->level = (int8_t)level;
-    e->threshold = config->threshold ? config->threshold : 64;
-    return true;
-}
-
-/* What a server says to a client's offers: a header line, or nothing. */
-static void wsi_engine_agree(wsi_engine *e, const ws_deflate_config *config, char line[WSI_HANDSHAKE_EXTENSION]) {
-    wsi_offer offer;
-    wsi_agreed agreed;
-    line[0] = 0;
-    if (!config || !config->on || !e->env->codecs)
-        return;
-    agreed = wsi_handshake_agree(&e->env->request, config, &offer);
-    if (agreed.on && wsi_engine_extend(e, &agreed, config))
-        wsi_handshake_agreed_line(line, &agreed, &offer);
-}
-
-/* What a client offers. */
-static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENSION]) {
-    line[0] = 0;
-    if (e->env->deflate)
-        wsi_handshake_offer_line(line, e->env->deflate);
-}
-#else
-static bool wsi_engine_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
-    (void)e, (void)whole, (void)last, (void)data, (void)size;
-    return false;
-}
-
-static void wsi_engine_unpacked(wsi_engine *e) { (void)e; }
-
-static bool wsi_engine_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
-    (void)e, (void)agreed, (void)config;
-    return true;
-}
-
-static void wsi_engine_agree(wsi_engine *e, const ws_deflate_config *config, char line[WSI_HANDSHAKE_EXTENSION]) {
-    (void)e, (void)config;
-    line[0] = 0;
-}
-
-static void wsi_engine_offer(const wsi_engine *e, char line[WSI_HANDSHAKE_EXTENSION]) {
-    (void)e;
-    line[0] = 0;
-}
-#endif
-
 /* Looks for the end of a head. 0: *head is whole; -1: more must come; or the status that refuses it. */
 static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *head) {
     const uint8_t *data = window->base + window->pos;
@@ -4850,18 +2939,18 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
                               const ws_deflate_config *deflate) {
     static const char first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                 "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
-    char head[sizeof first - 1 + 28 + 2], extension[WSI_HANDSHAKE_EXTENSION];
+    char head[sizeof first - 1 + 28 + 2];
+    const wsi_codec_calls *codec = deflate && deflate->on ? e->env->codec->calls : NULL;
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     memcpy(head, first, sizeof first - 1);
     wsi_handshake_accept(e->env->request.key, head + sizeof first - 1);
     memcpy(head + sizeof first - 1 + 28, "\r\n", 2);
-    wsi_engine_agree(e, deflate, extension);
     if (!wsi_engine_raw(e, head, sizeof head)
         || (subprotocol.size && (!wsi_engine_text(e, "Sec-WebSocket-Protocol: ")
                                  || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)
                                  || !wsi_engine_text(e, "\r\n")))
-        || !wsi_engine_text(e, extension) || !wsi_engine_text(e, more) || !wsi_engine_text(e, "\r\n"))
+        || (codec && !codec->agree(e, deflate)) || !wsi_engine_text(e, more) || !wsi_engine_text(e, "\r\n"))
         return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
     e->left = 0;
@@ -4911,7 +3000,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
         return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    if (packed && !wsi_engine_pack(e, first && last, last, &data, &size)) {
+    if (packed && !e->env->codec->calls->pack(e, first && last, last, &data, &size)) {
         if (!first)
             return wsi_engine_refuse(e, WS_ERROR_MEMORY);
         packed = false;
@@ -4919,7 +3008,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
     opcode = (uint8_t)(first ? (int)type | (packed ? WSI_PACKED : 0) : WSI_CONTINUATION);
     if (!wsi_engine_emit(e, opcode, last, data, size)) {
         if (packed)
-            wsi_engine_unpacked(e);
+            e->env->codec->calls->unsent(e);
         return false;
     }
     e->sending = last ? 0 : (uint8_t)type;
@@ -5100,129 +3189,13 @@ static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event 
     return step;
 }
 
-#ifndef WS_NO_DEFLATE
-
-/* --- compressed messages (RFC 7692 6, 7.2) --- */
-
-static uint8_t wsi_engine_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
-
-/* Keeps the decompressor of an unfinished message. false: no memory for what that takes. */
-static bool wsi_engine_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
-    wsi_codecs *codecs = e->env->codecs;
-    if (!wsi_context_get(codecs, &e->context))
-        return false;
-    e->context->unpacker = unpacker;
-    return !e->chunks || wsi_context_history(codecs->arriving, e->context, wsi_engine_in_bits(e));
-}
-
-static void wsi_engine_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool handed) {
-    if (e->context)
-        e->context->unpacker = NULL;
-    wsi_unpacker_give_back(e->env->codecs, unpacker, handed);
-    if (!e->keep_in && !e->keep_out)
-        wsi_context_free(e->env->codecs, &e->context);
-    else if (!e->keep_in && e->context)
-        wsi_context_forget(e->context); /* it was of that message */
-}
-
-static wsi_unpacker *wsi_engine_unpacker(wsi_engine *e) {
-    wsi_unpacker *unpacker = e->context ? e->context->unpacker : NULL;
-    if (!unpacker && e->context && !e->keep_in)
-        e->context->history_size = 0;
-    e->env->codecs->asking = e;
-    if (!unpacker)
-        return wsi_unpacker_lend(e->env->codecs);
-    if (unpacker->handed) { /* what the program had is history now */
-        wsi_context_remember(e->context, wsi_engine_in_bits(e), unpacker->out.data, unpacker->out.size);
-        unpacker->out.size = unpacker->checked = 0;
-        unpacker->handed = false;
-    }
-    return unpacker;
-}
-
-WSI_RARE wsi_step wsi_engine_not_unpacked(wsi_engine *e, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
-    wsi_engine_drop_unpacker(e, unpacker, false);
-    switch (unpacked) {
-    case WSI_UNPACKED_BIG: return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
-    case WSI_UNPACKED_MEMORY: return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-    default: return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_BAD_DATA); /* as text that is none */
-    }
-}
-
-/* Hands out what was unpacked: a whole message, or with on_chunk a piece of one. */
-static wsi_step wsi_engine_hand_unpacked(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker, bool whole) {
-    uint8_t *data = unpacker->out.data;
-    size_t size = unpacker->out.size;
-    data[size] = 0;
-    unpacker->handed = !whole;
-    if (whole && e->keep_in)
-        wsi_context_remember(e->context, wsi_engine_in_bits(e), data, size);
-    if (whole)
-        wsi_engine_drop_unpacker(e, unpacker, true);
-    return wsi_engine_hand(e, event, data, size, whole);
-}
-
-static wsi_step wsi_engine_after_unpacking(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker,
-                                           wsi_unpacked unpacked) {
-    bool all = unpacked == WSI_UNPACKED_ALL && !e->left, whole = all && e->final;
-    size_t fresh = unpacker->out.size - unpacker->checked;
-    if (unpacked > WSI_UNPACKED_PIECE)
-        return wsi_engine_not_unpacked(e, unpacker, unpacked);
-    if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, unpacker->out.data + unpacker->checked, fresh)
-                               || (whole && e->utf8))) {
-        wsi_engine_drop_unpacker(e, unpacker, false);
-        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
-    }
-    unpacker->checked = unpacker->out.size;
-    e->owing = unpacked == WSI_UNPACKED_PIECE;
-    e->in_frame = !all;
-    if (!whole && !wsi_engine_keep_unpacker(e, unpacker))
-        return wsi_engine_not_unpacked(e, unpacker, WSI_UNPACKED_MEMORY);
-    if (whole || (e->chunks && unpacker->out.size))
-        return wsi_engine_hand_unpacked(e, event, unpacker, whole);
-    return all ? WSI_STEP_AGAIN : WSI_STEP_MORE;
-}
-
-/* Takes what has come of a compressed message's frame. */
-static wsi_step wsi_engine_packed(wsi_engine *e, wsi_window *window, ws_event *event) {
-    wsi_codecs *codecs = e->env->codecs;
-    wsi_unpacker *unpacker = wsi_engine_unpacker(e);
-    uint8_t *from = window->base + window->pos, bits = wsi_engine_in_bits(e);
-    size_t here = window->end - window->pos, limit = e->env->limits.message;
-    wsi_slice in;
-    wsi_unpacked unpacked;
-    if (!unpacker)
-        return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-    if (e->chunks || limit > SIZE_MAX / 4)
-        limit = e->chunks ? (size_t)WSI_UNPACKER_PIECE : SIZE_MAX / 4;
-    if (here > e->left)
-        here = (size_t)e->left;
-    wsi_engine_unmask(e, from, from, here, e->key);
-    in = wsi_text((const char *)from, here);
-    unpacked = wsi_unpacker_run(codecs, unpacker, e->context, bits, &in, limit, e->chunks);
-    here -= in.size;
-    wsi_frame_rotate(e->key, here);
-    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* what is left is as it came */
-    window->pos += here;
-    e->left -= here;
-    if (unpacked == WSI_UNPACKED_ALL && !e->left && e->final)
-        unpacked = wsi_unpacker_finish(codecs, unpacker, e->context, bits, limit, e->chunks);
-    return wsi_engine_after_unpacking(e, event, unpacker, unpacked);
-}
-#else
-static wsi_step wsi_engine_packed(wsi_engine *e, wsi_window *window, ws_event *event) {
-    (void)window, (void)event;
-    return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL); /* never: RSV1 was refused */
-}
-#endif
-
 /* Takes what has come of a data frame's payload. */
 static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
     bool last;
     if (e->packed)
-        return wsi_engine_packed(e, window, event);
+        return e->env->codec->calls->receive(e, window, event);
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
@@ -5576,8 +3549,8 @@ WS_API void ws_engine_free(ws_engine *engine) {
     if (!engine)
         return;
     if (!engine->fixed) {
-        wsi_context_free(&engine->codecs, &engine->core.context);
-        wsi_codecs_free(&engine->codecs);
+        wsi_codec_end(&engine->core);
+        wsi_codec_free(&engine->codec);
         wsi_buffer_free(&engine->memory, &engine->in);
         wsi_buffer_free(&engine->memory, &engine->out);
     }
@@ -6685,6 +4658,2073 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 }
 #endif /* WS_NO_JSON */
 
+#ifndef WS_NO_DEFLATE
+/*
+>> INFLATE ================================================================================
+   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
+   It can stop at every byte of input and output. The message that is put together is its own window;
+   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
+   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
+*/
+
+/* A table turns the next bits into an entry. Codes longer than the table's bits go on in a sub-table
+   behind it. An entry: 6 bits: how many bits the code and its extra bits have; from bit 8 on 4 bits: how
+   many the code alone has; then these marks; from bit 16 on a literal, or what the extra bits are added
+   to. A sub-table's entry has its bits and its place there instead. */
+#define WSI_INFLATE_PREVIOUS 0x1000u /* repeat the length before, not a zero */
+#define WSI_INFLATE_WRONG 0x2000u    /* no code, or a symbol that may not be used */
+#define WSI_INFLATE_END 0x4000u      /* of the block */
+#define WSI_INFLATE_TABLE 0x8000u    /* go on in a sub-table */
+#define WSI_INFLATE_LITERAL 0x80000000u
+#define WSI_INFLATE_BASE(base, extra) ((uint32_t)(base) << 16 | (extra))
+
+/* The bits of the tables, and how many entries a table and its sub-tables can have at most for 286 codes,
+   30 codes, of up to 15 bits. */
+enum {
+    WSI_INFLATE_SYMBOLS = 288,
+    WSI_INFLATE_LITERAL_BITS = 10,
+    WSI_INFLATE_DISTANCE_BITS = 8,
+    WSI_INFLATE_LENGTH_BITS = 7,
+    WSI_INFLATE_LITERAL_ROOM = 1332,
+    WSI_INFLATE_DISTANCE_ROOM = 400
+};
+
+typedef enum wsi_inflate_state {
+    WSI_INFLATE_HEAD,     /* before the three bits that begin a block */
+    WSI_INFLATE_SIZES,    /* a stored block's size comes */
+    WSI_INFLATE_STORED,   /* `length` bytes of it are to come */
+    WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes come */
+    WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths come */
+    WSI_INFLATE_LENGTHS,  /* the lengths of the codes come */
+    WSI_INFLATE_SYMBOL,   /* a literal, length, or end comes */
+    WSI_INFLATE_WRITE,    /* the literal in `length` is to be written */
+    WSI_INFLATE_DISTANCE, /* `length` is known, the distance comes */
+    WSI_INFLATE_COPY,     /* `length` bytes from `distance` are to be copied */
+    WSI_INFLATE_BROKEN
+} wsi_inflate_state;
+
+/* Set to zero once; then wsi_inflate_start begins each message. The tables of the fixed codes are made
+   when they are first needed, and kept for as long as no other codes come. */
+typedef struct wsi_inflate {
+    uint64_t bits;  /* taken from the input and not used yet, the next one lowest */
+    uint32_t count; /* of them; what is above is zero or equals the bits of the next input */
+    wsi_inflate_state state;
+    bool final; /* the block's BFINAL */
+    bool fixed; /* the tables are those of the fixed codes */
+    uint8_t literal_bits, distance_bits;
+    uint32_t length, distance;
+    uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths so far */
+    uint8_t lengths[320];
+    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read: the codes for lengths */
+    uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
+} wsi_inflate;
+
+/* What one call works on. Whatever of it the caller moves between calls, the bytes must stay the same
+   seen from the end of the output: bytes from the front of out may go to the end of history. */
+typedef struct wsi_inflate_io {
+    const uint8_t *in; /* advanced by what was used */
+    size_t in_size;
+    uint8_t *out; /* the message so far stands at out[0..out_size) */
+    size_t out_size, out_capacity;
+    const uint8_t *history; /* the bytes before out[0], oldest first */
+    size_t history_size;
+    size_t window; /* the greatest distance */
+} wsi_inflate_io;
+
+typedef enum wsi_inflate_result {
+    WSI_INFLATE_INPUT,  /* all input is used: more is needed */
+    WSI_INFLATE_OUTPUT, /* a byte is to be written, and out is full */
+    WSI_INFLATE_DONE,   /* a block with BFINAL ended: the next byte begins another block if the caller goes on */
+    WSI_INFLATE_BAD,    /* and stays so until the next start */
+    WSI_INFLATE_NEXT    /* never returned by wsi_inflate_run: go on with the next state */
+} wsi_inflate_result;
+
+static void wsi_inflate_start(wsi_inflate *z) {
+    z->bits = 0;
+    z->count = 0;
+    z->state = WSI_INFLATE_HEAD;
+    z->final = false;
+}
+
+/* Whether the input so far ends at the end of a block and of a byte: else a message is cut off. */
+static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->count; }
+
+/* --- bits --- */
+
+/* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
+static inline uint64_t wsi_inflate_word(const uint8_t *at) {
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
+           | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+}
+
+/* Takes input: one byte, or as much as there is room for when eight bytes can be loaded. */
+static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
+    size_t bytes = 1;
+    if (io->in_size >= 8) {
+        z->bits |= wsi_inflate_word(io->in) << z->count;
+        bytes = (63 - z->count) >> 3;
+    } else if (io->in_size) {
+        z->bits |= (uint64_t)*io->in << z->count;
+    } else {
+        return false;
+    }
+    io->in += bytes;
+    io->in_size -= bytes;
+    z->count += (uint32_t)bytes * 8;
+    return true;
+}
+
+/* At most 32 bits. */
+static bool wsi_inflate_need(wsi_inflate *z, wsi_inflate_io *io, uint32_t count) {
+    while (z->count < count)
+        if (!wsi_inflate_fill(z, io))
+            return false;
+    return true;
+}
+
+static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
+    uint32_t value = (uint32_t)(z->bits & (((uint64_t)1 << count) - 1));
+    z->bits >>= count;
+    z->count -= count;
+    return value;
+}
+
+/* Gives whole bytes back that were taken and are not needed. They all come from this call's input: what
+   an earlier call left was too little for the next step, which has been done now. */
+static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
+    if (z->count >= 8) {
+        io->in -= z->count >> 3;
+        io->in_size += z->count >> 3;
+        z->count &= 7;
+    }
+    z->bits &= ((uint64_t)1 << z->count) - 1;
+}
+
+/* --- tables --- */
+
+static inline uint32_t wsi_inflate_find(const uint32_t *table, uint32_t table_bits, uint64_t bits) {
+    uint32_t entry = table[bits & (((uint64_t)1 << table_bits) - 1)];
+    if (entry & WSI_INFLATE_TABLE)
+        entry = table[(entry >> 16) + (bits >> table_bits & (((uint64_t)1 << (entry >> 8 & 15)) - 1))];
+    return entry;
+}
+
+/* The value that stands behind a code in its extra bits, on top of the base. */
+static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
+    return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
+}
+
+/* The next entry, all of whose bits are there; 0 when input is missing. An entry that was found with
+   too few bits is the right one only if it needs no more than them. */
+static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table,
+                                        uint32_t table_bits) {
+    for (;;) {
+        uint32_t entry = wsi_inflate_find(table, table_bits, z->bits);
+        if ((entry & 63) <= z->count)
+            return entry;
+        if (!wsi_inflate_fill(z, io))
+            return 0;
+    }
+}
+
+/* The symbols that codes stand for: those below `plain` stand for themselves, the others for an entry. */
+typedef struct wsi_inflate_alphabet {
+    uint32_t plain, bits; /* bits: of the table, at most */
+    const uint32_t *others;
+} wsi_inflate_alphabet;
+
+static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t symbol, uint32_t length) {
+    uint32_t entry = symbol < alphabet->plain ? WSI_INFLATE_LITERAL | symbol << 16
+                                              : alphabet->others[symbol - alphabet->plain];
+    return entry + length + (length << 8);
+}
+
+/* The code behind `code`: they are counted with their first bit highest, but here it is the lowest. So the
+   highest zero becomes one, and the ones above it zero: without a branch, as none could be foretold. */
+static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
+    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
+    below |= below >> 1;
+    below |= below >> 2;
+    below |= below >> 4;
+    below |= below >> 8;
+    return (code & below) | (below ^ below >> 1);
+}
+
+/* The bits of a sub-table that begins with the last `left` codes of this length: as many as it takes for these
+   and the longer codes to fill it. */
+static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits, uint32_t length, uint32_t left) {
+    uint32_t bits = length - table_bits;
+    while (left < (uint32_t)1 << bits)
+        left = left * 2 + counts[table_bits + ++bits];
+    return bits;
+}
+
+/* Codes longer than the table's bits: a sub-table for each beginning that they have in common. */
+static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const uint16_t *counts, uint32_t code,
+                                   const uint16_t *symbols, const wsi_inflate_alphabet *alphabet) {
+    uint32_t length, left, begin = UINT32_MAX, from = 0, bits = 0, end = (uint32_t)1 << table_bits;
+    for (length = table_bits + 1; length <= 15; length++)
+        for (left = counts[length]; left; left--) {
+            uint32_t at, step = (uint32_t)1 << (length - table_bits);
+            if ((code & (((uint32_t)1 << table_bits) - 1)) != begin) {
+                begin = code & (((uint32_t)1 << table_bits) - 1);
+                bits = wsi_inflate_sub_bits(counts, table_bits, length, left);
+                from = end;
+                end += (uint32_t)1 << bits;
+                table[begin] = WSI_INFLATE_TABLE | from << 16 | bits << 8;
+            }
+            for (at = code >> table_bits; at < (uint32_t)1 << bits; at += step)
+                table[from + at] = wsi_inflate_entry(alphabet, *symbols, length);
+            symbols++;
+            code = wsi_inflate_after(code, length);
+        }
+}
+
+/* Counts the codes of each length, and sorts the symbols that have a code by it. Returns the greatest length,
+   or 16 when the codes are more or fewer than there can be; but none at all, or one of one bit, are allowed. */
+static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
+    uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
+    uint32_t i, all = 0, left = 1, greatest = 0;
+    memset(counts, 0, 16 * sizeof *counts);
+    for (i = 0; i < size; i++) { /* most have none: these should cost little, and no branch that goes wrong */
+        used[all] = (uint16_t)i;
+        all += lengths[i] != 0;
+    }
+    for (i = 0; i < all; i++)
+        counts[lengths[used[i]]]++;
+    next[0] = 0;
+    for (i = 1; i <= 15; i++) {
+        if (counts[i] > left * 2)
+            return 16;
+        left = left * 2 - counts[i];
+        if (counts[i])
+            greatest = i;
+        next[i] = (uint16_t)(next[i - 1] + counts[i - 1]);
+    }
+    if (left && greatest > 1)
+        return 16;
+    for (i = 0; i < all; i++)
+        symbols[next[lengths[used[i]]]++] = used[i];
+    return greatest;
+}
+
+/* Makes the table of the codes that have these lengths (RFC 1951 3.2.2), and returns its bits; 0 when they
+   are no code. The table begins as small as the shortest code allows and is doubled with each length. */
+static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
+                                 const wsi_inflate_alphabet *alphabet) {
+    uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
+    const uint16_t *symbol = symbols;
+    uint32_t length, left, code = 0, greatest = wsi_inflate_sort(counts, symbols, lengths, size);
+    if (greatest > 15)
+        return 0;
+    table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* stays if there is no code, or only one */
+    if (greatest < 2) {
+        for (left = 0; left < counts[1]; left++)
+            table[left] = wsi_inflate_entry(alphabet, symbol[left], 1);
+        return 1;
+    }
+    for (length = 1; length <= greatest && length <= alphabet->bits; length++) {
+        uint32_t half = (uint32_t)1 << (length - 1);
+        memcpy(table + half, table, half * sizeof *table);
+        for (left = counts[length]; left; left--) {
+            table[code] = wsi_inflate_entry(alphabet, *symbol++, length);
+            code = wsi_inflate_after(code, length);
+        }
+    }
+    if (greatest <= alphabet->bits)
+        return (uint8_t)greatest;
+    wsi_inflate_build_rest(table, alphabet->bits, counts, code, symbol, alphabet);
+    return (uint8_t)alphabet->bits;
+}
+
+/* Makes both tables from z->lengths (RFC 1951 3.2.5). */
+static bool wsi_inflate_build_both(wsi_inflate *z) {
+    static const uint32_t lengths[32] = {
+        WSI_INFLATE_END, WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0), WSI_INFLATE_BASE(5, 0),
+        WSI_INFLATE_BASE(6, 0), WSI_INFLATE_BASE(7, 0), WSI_INFLATE_BASE(8, 0), WSI_INFLATE_BASE(9, 0),
+        WSI_INFLATE_BASE(10, 0), WSI_INFLATE_BASE(11, 1), WSI_INFLATE_BASE(13, 1), WSI_INFLATE_BASE(15, 1),
+        WSI_INFLATE_BASE(17, 1), WSI_INFLATE_BASE(19, 2), WSI_INFLATE_BASE(23, 2), WSI_INFLATE_BASE(27, 2),
+        WSI_INFLATE_BASE(31, 2), WSI_INFLATE_BASE(35, 3), WSI_INFLATE_BASE(43, 3), WSI_INFLATE_BASE(51, 3),
+        WSI_INFLATE_BASE(59, 3), WSI_INFLATE_BASE(67, 4), WSI_INFLATE_BASE(83, 4), WSI_INFLATE_BASE(99, 4),
+        WSI_INFLATE_BASE(115, 4), WSI_INFLATE_BASE(131, 5), WSI_INFLATE_BASE(163, 5), WSI_INFLATE_BASE(195, 5),
+        WSI_INFLATE_BASE(227, 5), WSI_INFLATE_BASE(258, 0), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
+    };
+    static const uint32_t distances[32] = {
+        WSI_INFLATE_BASE(1, 0), WSI_INFLATE_BASE(2, 0), WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0),
+        WSI_INFLATE_BASE(5, 1), WSI_INFLATE_BASE(7, 1), WSI_INFLATE_BASE(9, 2), WSI_INFLATE_BASE(13, 2),
+        WSI_INFLATE_BASE(17, 3), WSI_INFLATE_BASE(25, 3), WSI_INFLATE_BASE(33, 4), WSI_INFLATE_BASE(49, 4),
+        WSI_INFLATE_BASE(65, 5), WSI_INFLATE_BASE(97, 5), WSI_INFLATE_BASE(129, 6), WSI_INFLATE_BASE(193, 6),
+        WSI_INFLATE_BASE(257, 7), WSI_INFLATE_BASE(385, 7), WSI_INFLATE_BASE(513, 8), WSI_INFLATE_BASE(769, 8),
+        WSI_INFLATE_BASE(1025, 9), WSI_INFLATE_BASE(1537, 9), WSI_INFLATE_BASE(2049, 10),
+        WSI_INFLATE_BASE(3073, 10), WSI_INFLATE_BASE(4097, 11), WSI_INFLATE_BASE(6145, 11),
+        WSI_INFLATE_BASE(8193, 12), WSI_INFLATE_BASE(12289, 12), WSI_INFLATE_BASE(16385, 13),
+        WSI_INFLATE_BASE(24577, 13), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
+    };
+    wsi_inflate_alphabet alphabet;
+    alphabet.plain = 256;
+    alphabet.bits = WSI_INFLATE_LITERAL_BITS;
+    alphabet.others = lengths;
+    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &alphabet);
+    alphabet.plain = 0;
+    alphabet.bits = WSI_INFLATE_DISTANCE_BITS;
+    alphabet.others = distances;
+    z->distance_bits = wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &alphabet);
+    z->state = WSI_INFLATE_SYMBOL;
+    return z->literal_bits && z->distance_bits;
+}
+
+/* --- the beginning and the end of a block --- */
+
+static void wsi_inflate_fix(wsi_inflate *z) {
+    if (!z->fixed) {
+        memset(z->lengths, 8, 288);
+        memset(z->lengths + 144, 9, 112);
+        memset(z->lengths + 256, 7, 24);
+        memset(z->lengths + 288, 5, 32);
+        z->literal_codes = 288;
+        z->distance_codes = 32;
+        z->fixed = wsi_inflate_build_both(z);
+    }
+    z->state = WSI_INFLATE_SYMBOL;
+}
+
+static wsi_inflate_result wsi_inflate_head(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t type;
+    if (!wsi_inflate_need(z, io, 3))
+        return WSI_INFLATE_INPUT;
+    z->final = wsi_inflate_take(z, 1) != 0;
+    type = wsi_inflate_take(z, 2);
+    if (type == 3)
+        return WSI_INFLATE_BAD;
+    z->state = type ? WSI_INFLATE_COUNTS : WSI_INFLATE_SIZES;
+    if (type == 1)
+        wsi_inflate_fix(z);
+    if (type == 0) {
+        wsi_inflate_return(z, io);
+        (void)wsi_inflate_take(z, z->count); /* the rest of the byte */
+    }
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_end(wsi_inflate *z, wsi_inflate_io *io) {
+    z->state = WSI_INFLATE_HEAD;
+    if (!z->final)
+        return WSI_INFLATE_NEXT;
+    wsi_inflate_return(z, io);
+    wsi_inflate_start(z);
+    return WSI_INFLATE_DONE;
+}
+
+static wsi_inflate_result wsi_inflate_sizes(wsi_inflate *z, wsi_inflate_io *io) {
+    if (!wsi_inflate_need(z, io, 32))
+        return WSI_INFLATE_INPUT;
+    z->length = wsi_inflate_take(z, 16);
+    if (wsi_inflate_take(z, 16) != (z->length ^ 0xffff))
+        return WSI_INFLATE_BAD;
+    wsi_inflate_return(z, io);
+    z->state = WSI_INFLATE_STORED;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_stored(wsi_inflate *z, wsi_inflate_io *io) {
+    size_t room = io->out_capacity - io->out_size, part = z->length;
+    if (!z->length)
+        return wsi_inflate_end(z, io);
+    if (!io->in_size || !room)
+        return io->in_size ? WSI_INFLATE_OUTPUT : WSI_INFLATE_INPUT;
+    part = part < room ? part : room;
+    part = part < io->in_size ? part : io->in_size;
+    memcpy(io->out + io->out_size, io->in, part);
+    io->in += part;
+    io->in_size -= part;
+    io->out_size += part;
+    z->length -= (uint32_t)part;
+    return WSI_INFLATE_NEXT;
+}
+
+/* The lengths of a dynamic block (RFC 1951 3.2.7). */
+static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io) {
+    if (!wsi_inflate_need(z, io, 14))
+        return WSI_INFLATE_INPUT;
+    z->literal_codes = wsi_inflate_take(z, 5) + 257;
+    z->distance_codes = wsi_inflate_take(z, 5) + 1;
+    z->length_codes = wsi_inflate_take(z, 4) + 4;
+    if (z->literal_codes > 286 || z->distance_codes > 30)
+        return WSI_INFLATE_BAD;
+    memset(z->lengths, 0, 19);
+    z->have = 0;
+    z->fixed = false;
+    z->state = WSI_INFLATE_ORDER;
+    return WSI_INFLATE_NEXT;
+}
+
+/* In which the lengths of the codes for lengths come (RFC 1951 3.2.7). */
+static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+
+static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
+    static const uint32_t repeats[3] = {WSI_INFLATE_BASE(3, 2) | WSI_INFLATE_PREVIOUS, WSI_INFLATE_BASE(3, 3),
+                                        WSI_INFLATE_BASE(11, 7)};
+    wsi_inflate_alphabet alphabet;
+    for (; z->have < z->length_codes; z->have++) {
+        if (!wsi_inflate_need(z, io, 3))
+            return WSI_INFLATE_INPUT;
+        z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
+    }
+    alphabet.plain = 16;
+    alphabet.bits = WSI_INFLATE_LENGTH_BITS;
+    alphabet.others = repeats;
+    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, 19, &alphabet);
+    if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* here no code may be missing */
+        return WSI_INFLATE_BAD;
+    z->have = 0;
+    z->state = WSI_INFLATE_LENGTHS;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t all = z->literal_codes + z->distance_codes;
+    while (z->have < all) {
+        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+        uint8_t length = 0;
+        if (!entry)
+            return WSI_INFLATE_INPUT;
+        if (entry & WSI_INFLATE_LITERAL) {
+            z->lengths[z->have++] = entry >> 16 & 15;
+            (void)wsi_inflate_take(z, entry & 63);
+            continue;
+        }
+        times = wsi_inflate_value(entry, z->bits);
+        (void)wsi_inflate_take(z, entry & 63);
+        if (times > all - z->have || (!z->have && entry & WSI_INFLATE_PREVIOUS))
+            return WSI_INFLATE_BAD;
+        if (entry & WSI_INFLATE_PREVIOUS)
+            length = z->lengths[z->have - 1];
+        memset(z->lengths + z->have, length, times);
+        z->have += times;
+    }
+    if (!z->lengths[256]) /* the block could not end */
+        return WSI_INFLATE_BAD;
+    return wsi_inflate_build_both(z) ? WSI_INFLATE_NEXT : WSI_INFLATE_BAD;
+}
+
+/* --- symbols --- */
+
+/* Copies `length` bytes from `distance` before, or as many as there is room for. */
+static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
+    size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
+    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* where in the history */
+    uint8_t *to;
+    z->state = WSI_INFLATE_COPY;
+    if (z->distance > io->window || before > io->history_size)
+        return WSI_INFLATE_BAD;
+    if (!left)
+        return WSI_INFLATE_OUTPUT;
+    to = io->out + io->out_size;
+    io->out_size += left;
+    z->length -= (uint32_t)left;
+    if (before) {
+        size_t part = left < before ? left : before;
+        memcpy(to, io->history + io->history_size - before, part);
+        to += part;
+        left -= part;
+    }
+    if (left) { /* what was copied can be copied again: twice as much each time */
+        const uint8_t *from = to - z->distance;
+        for (; left; ) {
+            size_t gap = (size_t)(to - from), part = gap < left ? gap : left;
+            memcpy(to, from, part);
+            to += part;
+            left -= part;
+        }
+    }
+    if (z->length)
+        return WSI_INFLATE_OUTPUT;
+    z->state = WSI_INFLATE_SYMBOL;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_write(wsi_inflate *z, wsi_inflate_io *io) {
+    if (io->out_size == io->out_capacity)
+        return WSI_INFLATE_OUTPUT;
+    io->out[io->out_size++] = (uint8_t)z->length;
+    z->state = WSI_INFLATE_SYMBOL;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_distance(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t entry = wsi_inflate_peek(z, io, z->distances, z->distance_bits);
+    if (!entry)
+        return WSI_INFLATE_INPUT;
+    if (entry & WSI_INFLATE_WRONG)
+        return WSI_INFLATE_BAD;
+    z->distance = wsi_inflate_value(entry, z->bits);
+    (void)wsi_inflate_take(z, entry & 63);
+    return wsi_inflate_copy(z, io);
+}
+
+/* What the fast loop reads from, so that it stays in registers. */
+typedef struct wsi_inflate_source {
+    uint64_t bits;
+    uint32_t count;
+    const uint8_t *in, *end;
+} wsi_inflate_source;
+
+/* false: there are fewer than the 48 bits that a length and a distance can have together. */
+static inline bool wsi_inflate_refill(wsi_inflate_source *source) {
+    if (source->end - source->in >= 8) {
+        source->bits |= wsi_inflate_word(source->in) << source->count;
+        source->in += (63 - source->count) >> 3;
+        source->count |= 56;
+        return true;
+    }
+    for (; source->count < 48; source->count += 8) {
+        if (source->in == source->end)
+            return false;
+        source->bits |= (uint64_t)*source->in++ << source->count;
+    }
+    return true;
+}
+
+static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
+    source->bits >>= entry & 63;
+    source->count -= entry & 63;
+}
+
+/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from does not lie in the seven before to. */
+static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
+    const uint8_t *end = to + length;
+    memcpy(to, from, 8);
+    memcpy(to + 8, from + 8, 8);
+    while (end - to > 16) {
+        to += 16;
+        from += 16;
+        memcpy(to, from, 8);
+        memcpy(to + 8, from + 8, 8);
+    }
+}
+
+/* As long as input and room need no care: 48 bits, three literals. Stops before what is not a literal or
+   a match, or before the distance when that is wrong: the careful steps see to these. */
+static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
+    wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
+    const wsi_inflate_io base = *io; /* which no byte written can change, as far as the compiler knows */
+    const uint32_t literal_mask = ((uint32_t)1 << z->literal_bits) - 1;
+    uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
+    wsi_inflate_result result = WSI_INFLATE_NEXT;
+    while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
+        uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
+        size_t before; /* how far the match begins before the output, in the history */
+        if (entry & WSI_INFLATE_LITERAL) { /* two need no new input: 20 bits at most */
+            wsi_inflate_skip(&source, entry);
+            *out++ = (uint8_t)(entry >> 16);
+            entry = z->literals[source.bits & literal_mask];
+            if (entry & WSI_INFLATE_LITERAL) {
+                wsi_inflate_skip(&source, entry);
+                *out++ = (uint8_t)(entry >> 16);
+                entry = z->literals[source.bits & literal_mask];
+            }
+            if (!wsi_inflate_refill(&source))
+                break;
+        }
+        if (entry & WSI_INFLATE_TABLE)
+            entry = wsi_inflate_find(z->literals, z->literal_bits, source.bits);
+        if (entry & WSI_INFLATE_LITERAL) {
+            wsi_inflate_skip(&source, entry);
+            *out++ = (uint8_t)(entry >> 16);
+            continue;
+        }
+        if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
+            break;
+        length = wsi_inflate_value(entry, source.bits);
+        wsi_inflate_skip(&source, entry);
+        entry = wsi_inflate_find(z->distances, z->distance_bits, source.bits);
+        if (entry & WSI_INFLATE_WRONG) {
+            z->length = length;
+            z->state = WSI_INFLATE_DISTANCE;
+            break;
+        }
+        distance = wsi_inflate_value(entry, source.bits);
+        wsi_inflate_skip(&source, entry);
+        before = distance > (size_t)(out - base.out) ? distance - (size_t)(out - base.out) : 0;
+        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 15
+            && before <= base.history_size && before - 1 >= (size_t)length + 14) { /* 0, or enough */
+            wsi_inflate_words(out, before ? base.history + (base.history_size - before) : out - distance, length);
+            out += length;
+            continue;
+        }
+        z->length = length;
+        z->distance = distance;
+        io->out_size = (size_t)(out - io->out);
+        result = wsi_inflate_copy(z, io);
+        out = io->out + io->out_size;
+        if (result != WSI_INFLATE_NEXT)
+            break;
+    }
+    io->out_size = (size_t)(out - io->out);
+    io->in_size = (size_t)(source.end - source.in);
+    io->in = source.in;
+    z->bits = source.bits;
+    z->count = source.count;
+    return result;
+}
+
+static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
+    uint32_t entry;
+    if (io->in_size + (z->count >> 3) >= 6 && io->out_capacity - io->out_size >= 3) {
+        wsi_inflate_result result = wsi_inflate_fast(z, io);
+        if (result != WSI_INFLATE_NEXT || z->state != WSI_INFLATE_SYMBOL)
+            return result;
+    }
+    entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+    if (!entry)
+        return WSI_INFLATE_INPUT;
+    z->length = entry & WSI_INFLATE_LITERAL ? entry >> 16 & 255 : wsi_inflate_value(entry, z->bits);
+    (void)wsi_inflate_take(z, entry & 63);
+    if (entry & WSI_INFLATE_LITERAL) {
+        z->state = WSI_INFLATE_WRITE;
+        return wsi_inflate_write(z, io);
+    }
+    if (entry & WSI_INFLATE_WRONG)
+        return WSI_INFLATE_BAD;
+    if (entry & WSI_INFLATE_END)
+        return wsi_inflate_end(z, io);
+    z->state = WSI_INFLATE_DISTANCE;
+    return WSI_INFLATE_NEXT;
+}
+
+static wsi_inflate_result wsi_inflate_step(wsi_inflate *z, wsi_inflate_io *io) {
+    switch (z->state) {
+    case WSI_INFLATE_HEAD: return wsi_inflate_head(z, io);
+    case WSI_INFLATE_SIZES: return wsi_inflate_sizes(z, io);
+    case WSI_INFLATE_STORED: return wsi_inflate_stored(z, io);
+    case WSI_INFLATE_COUNTS: return wsi_inflate_counts(z, io);
+    case WSI_INFLATE_ORDER: return wsi_inflate_order(z, io);
+    case WSI_INFLATE_LENGTHS: return wsi_inflate_lengths(z, io);
+    case WSI_INFLATE_SYMBOL: return wsi_inflate_symbol(z, io);
+    case WSI_INFLATE_WRITE: return wsi_inflate_write(z, io);
+    case WSI_INFLATE_DISTANCE: return wsi_inflate_distance(z, io);
+    case WSI_INFLATE_COPY: return wsi_inflate_copy(z, io);
+    case WSI_INFLATE_BROKEN: break;
+    }
+    return WSI_INFLATE_BAD;
+}
+
+/* Works until input, room or blocks come to an end. Behind DONE, or OUTPUT, just call it again. */
+static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
+    wsi_inflate_result result;
+    do
+        result = wsi_inflate_step(z, io);
+    while (result == WSI_INFLATE_NEXT);
+    if (result == WSI_INFLATE_OUTPUT)
+        wsi_inflate_return(z, io);
+    if (result == WSI_INFLATE_BAD)
+        z->state = WSI_INFLATE_BROKEN;
+    return result;
+}
+/*
+>> DEFLATE ================================================================================
+   Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES, INFLATE.
+
+   Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
+   Bytes of memory, W being 1 << window_bits; with takeover W * 3 / 2 besides, at least W + 256:
+     level 0      4 KiB + state                     (state: 3.5 KiB)
+     level 1      16 KiB + min(W * 4, 32 KiB) + state
+     level 6, 9   40 KiB + W * 2 + min(W * 2, 32 KiB) + state
+
+   Positions are numbered modulo 65536, which is twice the largest window. A table may hold a number that is
+   out of date: it then names another place of the window, or none at all. Since bytes are always compared, that
+   costs a look and no more, and no table has to be moved or cleared as the window goes on.
+   Without takeover the message is its own window. Its numbers begin where those of the message before ended, so
+   that those are too far away, and the tables are cleared when the numbers run out: what is written depends on
+   this message alone. With takeover a message is copied, in pieces, behind the bytes that are kept; when the
+   buffer is full, the last W bytes move to its front.
+*/
+
+enum {
+    WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
+    WSI_DEFLATE_DISTANCES = 30,
+    WSI_DEFLATE_SYMBOLS = 288 + 32, /* of both; the distances begin at 288 */
+    WSI_DEFLATE_END = 256,
+    WSI_DEFLATE_LONGEST = 258,
+    WSI_DEFLATE_THREE_BITS = 12,
+    WSI_DEFLATE_NEAR = 2048, /* how far back three bytes are worth it: farther, three literals are often shorter */
+    WSI_DEFLATE_SPARE = 16 /* tokens that one step may write */
+};
+
+typedef struct wsi_deflate wsi_deflate;
+
+typedef struct wsi_deflate_level {
+    uint8_t level;
+    uint8_t bucket_bits, hash_bits; /* of either kind of table; the other is 0 */
+    uint8_t token_bits;
+    uint16_t depth;                 /* places looked at */
+    uint16_t good;                  /* length that is taken without a look at the next byte */
+    uint16_t nice;                  /* length that ends the search */
+} wsi_deflate_level;
+
+static const wsi_deflate_level wsi_deflate_levels[] = {
+    {0, 8, 0, 10, 4, 0, 258},
+    {1, 12, 0, 13, 4, 0, 258},
+    {6, 0, 14, 14, 72, 32, 128},
+    {9, 0, 14, 14, 300, 258, 258},
+};
+
+typedef struct wsi_deflate_bits {
+    uint64_t bits; /* what is written next, lowest first */
+    unsigned count;
+    uint8_t *at;
+} wsi_deflate_bits;
+
+struct wsi_deflate {
+    const wsi_deflate_level *level;
+    uint8_t *window;       /* with takeover: room for `reach` and `piece` bytes */
+    size_t filled, piece;
+    uint32_t reach;        /* the largest distance */
+    uint32_t base;         /* number of the position data[0] */
+    const uint8_t *data;   /* where the history begins */
+    uint64_t *buckets;     /* by hash of four bytes: the last four positions, newest lowest */
+    uint16_t *heads;       /* or by hash of four bytes: the last position */
+    uint16_t *links;       /* from a position to the one before it of the same hash */
+    uint16_t *threes;      /* by hash of three bytes: the last position */
+    unsigned hash_shift;   /* 32 less the bits of the table */
+    size_t tables;         /* bytes of all tables */
+    uint16_t *tokens;      /* a byte; or wsi_deflate_length_token and, in the next one, distance - 1 */
+    size_t used, room;     /* tokens */
+    wsi_deflate_bits out;
+    uint8_t *limit;
+    uint16_t frequency[WSI_DEFLATE_SYMBOLS];
+    uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
+    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: not in use */
+    uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* for the work of making codes */
+    uint16_t weights[WSI_DEFLATE_LITERALS];
+};
+
+/* --- numbers and bits --- */
+
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* How many bytes come before the first one that is not zero, in a word that holds one. */
+static unsigned wsi_deflate_zeros(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
+
+static void wsi_deflate_store(uint8_t *at, uint64_t word) { memcpy(at, &word, 8); }
+
+static unsigned wsi_deflate_log2(uint32_t number) { return 31u - (unsigned)__builtin_clz(number); }
+#else
+static unsigned wsi_deflate_zeros(uint64_t word) {
+    uint8_t bytes[8];
+    unsigned zeros = 0;
+    memcpy(bytes, &word, 8);
+    while (!bytes[zeros])
+        zeros++;
+    return zeros;
+}
+
+static void wsi_deflate_store(uint8_t *at, uint64_t word) {
+    int i;
+    for (i = 0; i < 8; i++, word >>= 8)
+        at[i] = (uint8_t)word;
+}
+
+static unsigned wsi_deflate_log2(uint32_t number) {
+    unsigned bits = 0;
+    while (number >>= 1)
+        bits++;
+    return bits;
+}
+#endif
+
+static uint32_t wsi_deflate_four(const uint8_t *at) {
+    uint32_t four;
+    memcpy(&four, at, 4);
+    return four;
+}
+
+/* The extra bits of lengths are the lowest ones of length - 3, those of distances the lowest ones of distance - 1;
+   the symbol is what stands above them (RFC 1951 3.2.5). */
+static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+                                              2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
+
+/* Symbol, and extra bits << 9. */
+static unsigned wsi_deflate_length_token(unsigned length) {
+    unsigned value = length - 3, extra = wsi_deflate_log2(value | 4) - 2;
+    if (length == WSI_DEFLATE_LONGEST)
+        return 285;
+    return 257 + extra * 4 + (value >> extra) + ((value & ((1u << extra) - 1)) << 9);
+}
+
+static unsigned wsi_deflate_distance_extra(unsigned value) { return wsi_deflate_log2(value | 2) - 1; }
+
+static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
+    return 288 + extra * 2 + (value >> extra);
+}
+
+/* A flush leaves at most 7 bits; so 56 may come before the next one. */
+static void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
+    out->bits |= (uint64_t)bits << out->count;
+    out->count += count;
+}
+
+static void wsi_deflate_flush(wsi_deflate_bits *out) { /* writes 8 bytes, of which those that are not full come again */
+    wsi_deflate_store(out->at, out->bits);
+    out->at += out->count >> 3;
+    out->bits >>= out->count & 56;
+    out->count &= 7;
+}
+
+/* --- Huffman codes --- */
+
+/* Lists the symbols in use, rarest first, in `first`: sorted by four bits of the frequency after the other. */
+static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
+    unsigned count = 0, all = 0, shift, i;
+    for (i = 0; i < symbols; i++)
+        if (frequency[i]) {
+            z->first[count++] = (uint16_t)i;
+            all |= frequency[i];
+        } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
+            i += 3; /* most are not in use */
+        }
+    for (shift = 0; all >> shift; shift += 4) {
+        unsigned places[17] = {0};
+        for (i = 0; i < count; i++)
+            places[(frequency[z->first[i]] >> shift & 15) + 1]++;
+        for (i = 1; i < 16; i++)
+            places[i] += places[i - 1];
+        for (i = 0; i < count; i++)
+            z->second[places[frequency[z->first[i]] >> shift & 15]++] = z->first[i];
+        memcpy(z->first, z->second, count * sizeof *z->first);
+    }
+    return count;
+}
+
+/* Huffman's tree over the sorted symbols: two at a time, of leaves and of nodes made before, which come in the
+   order of their weights. Leaves the parent of each node in `second`; the root is node count - 2. */
+static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
+    unsigned leaf = 0, node = 0, made, child;
+    for (made = 0; made < count - 1; made++) {
+        unsigned weight = 0;
+        for (child = 0; child < 2; child++)
+            if (node == made || (leaf < count && frequency[z->first[leaf]] <= z->weights[node])) {
+                weight += frequency[z->first[leaf++]];
+            } else {
+                weight += z->weights[node];
+                z->second[node++] = (uint16_t)made;
+            }
+        z->weights[made] = (uint16_t)weight;
+    }
+}
+
+/* How many codes have each length. From the root on each node takes the place of a leaf in its depth and has two
+   leaves below. A node beyond the limit takes that of the deepest leaf within it: so the code stays complete. */
+static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, unsigned lengths[16]) {
+    unsigned node, depth;
+    memset(lengths, 0, 16 * sizeof *lengths);
+    lengths[1] = 2;
+    z->second[count - 2] = 0; /* from here on the depth of a node stands in place of its parent */
+    for (node = count - 2; node--;) {
+        depth = z->second[z->second[node]] + 1u;
+        z->second[node] = (uint16_t)depth;
+        depth = depth < limit ? depth : limit - 1;
+        while (!lengths[depth])
+            depth--;
+        lengths[depth]--;
+        lengths[depth + 1] += 2;
+    }
+}
+
+static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
+    code = (code & 0x5555) << 1 | (code >> 1 & 0x5555);
+    code = (code & 0x3333) << 2 | (code >> 2 & 0x3333);
+    code = (code & 0x0f0f) << 4 | (code >> 4 & 0x0f0f);
+    code = (code & 0xff) << 8 | code >> 8;
+    return (uint16_t)(code >> (16 - length));
+}
+
+/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for all that is in use, and for two symbols at least: then
+   each code is complete. Returns the number of bits that all symbols take. */
+static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
+                                  unsigned symbols, unsigned limit) {
+    unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
+    uint32_t bits = 0;
+    memset(lengths, 0, symbols);
+    for (; count < 2; bits--) { /* one that is not used, and a bit long as there are two, counts below */
+        frequency[frequency[0] ? 1 : 0] = 1;
+        count = wsi_deflate_sort(z, frequency, symbols);
+    }
+    wsi_deflate_tree(z, frequency, count);
+    wsi_deflate_lengths(z, count, limit, many);
+    for (length = limit; length; length--)
+        for (i = 0; i < many[length]; i++, place++) {
+            lengths[z->first[place]] = (uint8_t)length;
+            bits += length * frequency[z->first[place]];
+        }
+    next[1] = 0;
+    for (length = 2; length <= limit; length++)
+        next[length] = (next[length - 1] + many[length - 1]) << 1;
+    for (i = 0; i < symbols; i++)
+        if (lengths[i])
+            codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
+        else if (symbols - i > 8 && !wsi_bytes_word(lengths + i))
+            i += 7;
+    return bits;
+}
+
+/* The codes of a fixed block (RFC 1951 3.2.6) for all that is in use. */
+static void wsi_deflate_fixed_codes(wsi_deflate *z) {
+    unsigned i;
+    for (i = 0; i < WSI_DEFLATE_LITERALS; i++) {
+        unsigned code = i < 144 ? 0x30 + i : i < 256 ? 0x190 + i - 144 : i < 280 ? i - 256 : 0xc0 + i - 280;
+        if (!z->frequency[i])
+            continue;
+        z->lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+        z->codes[i] = wsi_deflate_reversed(code, z->lengths[i]);
+    }
+    for (i = 0; i < WSI_DEFLATE_DISTANCES; i++) {
+        z->lengths[288 + i] = 5;
+        z->codes[288 + i] = wsi_deflate_reversed(i, 5);
+    }
+}
+
+static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
+    uint32_t sum = 0;
+    unsigned i;
+    for (i = 0; i < count; i++)
+        sum += frequency[i];
+    return sum;
+}
+
+static uint32_t wsi_deflate_fixed_bits(const wsi_deflate *z) {
+    return 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
+           - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
+}
+
+static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
+    uint32_t bits = 0;
+    unsigned i;
+    for (i = 265; i < 285; i++)
+        bits += z->frequency[i] * ((i - 261) / 4);
+    for (i = 4; i < WSI_DEFLATE_DISTANCES; i++)
+        bits += z->frequency[288 + i] * (i / 2 - 1);
+    return bits;
+}
+
+/* --- blocks --- */
+
+typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
+    unsigned literals, distances, orders; /* how many lengths are told */
+    unsigned count;
+    uint16_t items[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES]; /* symbol, and extra bits << 5 */
+    uint16_t frequency[19], codes[19];
+    uint8_t lengths[19];
+} wsi_deflate_head;
+
+static void wsi_deflate_item(wsi_deflate_head *head, unsigned symbol, unsigned extra) {
+    head->items[head->count++] = (uint16_t)(symbol | extra << 5);
+    head->frequency[symbol]++;
+}
+
+/* A run of one length: 16 repeats the one before 3 to 6 times, 17 and 18 are up to 10 and 138 zeros. */
+static void wsi_deflate_repeat(wsi_deflate_head *head, unsigned length, unsigned run) {
+    unsigned most = length ? 6 : 138;
+    if (length) {
+        wsi_deflate_item(head, length, 0);
+        run--;
+    }
+    while (run >= 3) {
+        unsigned part = run < most ? run : most;
+        wsi_deflate_item(head, length ? 16 : part < 11 ? 17 : 18, !length && part >= 11 ? part - 11 : part - 3);
+        run -= part;
+    }
+    while (run--)
+        wsi_deflate_item(head, length, 0);
+}
+
+static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
+    uint8_t lengths[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES + 8];
+    unsigned count = head->literals + head->distances, i, run;
+    memcpy(lengths, z->lengths, head->literals);
+    memcpy(lengths + head->literals, z->lengths + 288, head->distances);
+    memset(lengths + count, 255, 8); /* unlike any length */
+    for (i = 0; i < count; i += run) {
+        for (run = 0; !wsi_bytes_word(lengths + i + run); run += 8)
+            continue;
+        while (lengths[i + run] == lengths[i])
+            run++;
+        wsi_deflate_repeat(head, lengths[i], run);
+    }
+}
+
+/* Makes the codes of a dynamic block. Returns its bits, but for the extra bits of lengths and distances. */
+static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
+    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 15);
+    bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, z->lengths + 288, WSI_DEFLATE_DISTANCES, 15);
+    memset(head->frequency, 0, sizeof head->frequency);
+    head->count = 0;
+    head->literals = WSI_DEFLATE_LITERALS;
+    head->distances = WSI_DEFLATE_DISTANCES;
+    head->orders = 19;
+    while (!z->lengths[head->literals - 1]) /* ends at WSI_DEFLATE_END, which has a code */
+        head->literals--;
+    while (!z->lengths[288 + head->distances - 1])
+        head->distances--;
+    wsi_deflate_runs(z, head);
+    bits += head->frequency[16] * 2u + head->frequency[17] * 3u + head->frequency[18] * 7u;
+    bits += wsi_deflate_codes(z, head->frequency, head->codes, head->lengths, 19, 7);
+    while (!head->lengths[wsi_inflate_lengths_order[head->orders - 1]])
+        head->orders--;
+    return bits + 3 + 14 + head->orders * 3;
+}
+
+static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
+    wsi_deflate_bits *out = &z->out;
+    unsigned i;
+    wsi_deflate_put(out, 4 | (head->literals - 257) << 3 | (head->distances - 1) << 8 | (head->orders - 4) << 13, 17);
+    wsi_deflate_flush(out);
+    for (i = 0; i < head->orders; i++) {
+        wsi_deflate_put(out, head->lengths[wsi_inflate_lengths_order[i]], 3);
+        wsi_deflate_flush(out);
+    }
+    for (i = 0; i < head->count; i++) {
+        unsigned symbol = head->items[i] & 31;
+        wsi_deflate_put(out, head->codes[symbol], head->lengths[symbol]);
+        wsi_deflate_put(out, head->items[i] >> 5, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
+        wsi_deflate_flush(out);
+    }
+}
+
+static void wsi_deflate_put_tokens(wsi_deflate *z) {
+    const uint16_t *token = z->tokens, *end = token + z->used, *codes = z->codes;
+    const uint8_t *lengths = z->lengths;
+    wsi_deflate_bits out = z->out; /* a copy, which can live in registers */
+    while (token < end) {
+        unsigned symbol = *token & 511, value = *token >> 9, extra;
+        token++;
+        wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
+        if (symbol > 255) {
+            wsi_deflate_put(&out, value, wsi_deflate_extra[symbol - 257]);
+            value = *token++;
+            extra = wsi_deflate_distance_extra(value);
+            symbol = wsi_deflate_distance_symbol(value, extra);
+            wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
+            wsi_deflate_put(&out, value & ((1u << extra) - 1), extra);
+        }
+        wsi_deflate_flush(&out);
+    }
+    wsi_deflate_put(&out, codes[WSI_DEFLATE_END], lengths[WSI_DEFLATE_END]);
+    wsi_deflate_flush(&out);
+    z->out = out;
+}
+
+/* Stored blocks (RFC 1951 3.2.4), as many as it takes. */
+static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t size) {
+    wsi_deflate_bits *out = &z->out;
+    do {
+        uint32_t part = size < 65535 ? (uint32_t)size : 65535;
+        wsi_deflate_put(out, 0, 3 + ((5 - out->count) & 7));
+        wsi_deflate_put(out, part | (part ^ 0xffff) << 16, 32);
+        wsi_deflate_flush(out);
+        if (part)
+            memcpy(out->at, source, part);
+        out->at += part;
+        source += part;
+        size -= part;
+    } while (size);
+}
+
+static uint64_t wsi_deflate_stored_bits(const wsi_deflate *z, size_t size) {
+    return 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
+}
+
+/* Writes the tokens, which stand for the bytes at source, as the kind of block that is smallest. false: no room. */
+static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
+    wsi_deflate_head head;
+    uint64_t extra = wsi_deflate_extra_bits(z), stored = wsi_deflate_stored_bits(z, size), fixed, dynamic, least;
+    z->frequency[WSI_DEFLATE_END] = 1;
+    fixed = 3 + wsi_deflate_fixed_bits(z) + extra;
+    dynamic = wsi_deflate_dynamic(z, &head) + extra;
+    least = fixed < dynamic ? fixed : dynamic;
+    least = stored < least ? stored : least;
+    if ((z->out.count + least) / 8 + 16 > (size_t)(z->limit - z->out.at)) /* the last flush, and the sync flush */
+        return false;
+    if (least == stored) {
+        wsi_deflate_put_stored(z, source, size);
+    } else if (least == fixed) {
+        wsi_deflate_fixed_codes(z);
+        wsi_deflate_put(&z->out, 2, 3);
+        wsi_deflate_put_tokens(z);
+    } else {
+        wsi_deflate_put_head(z, &head);
+        wsi_deflate_put_tokens(z);
+    }
+    memset(z->frequency, 0, sizeof z->frequency);
+    z->used = 0;
+    return true;
+}
+
+/* --- matches --- */
+
+static void wsi_deflate_literal(wsi_deflate *z, uint8_t byte) {
+    z->tokens[z->used++] = byte;
+    z->frequency[byte]++;
+}
+
+static void wsi_deflate_match(wsi_deflate *z, unsigned length, unsigned distance) {
+    unsigned token = wsi_deflate_length_token(length), value = distance - 1;
+    z->tokens[z->used++] = (uint16_t)token;
+    z->tokens[z->used++] = (uint16_t)value;
+    z->frequency[token & 511]++;
+    z->frequency[wsi_deflate_distance_symbol(value, wsi_deflate_distance_extra(value))]++;
+}
+
+static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
+    return end - at < WSI_DEFLATE_LONGEST ? (unsigned)(end - at) : 0u + WSI_DEFLATE_LONGEST;
+}
+
+/* How many bytes are the same. */
+static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
+    unsigned length = 0;
+    for (; most - length >= 8; length += 8) {
+        uint64_t differing = wsi_bytes_word(a + length) ^ wsi_bytes_word(b + length);
+        if (differing)
+            return length + wsi_deflate_zeros(differing);
+    }
+    while (length < most && a[length] == b[length])
+        length++;
+    return length;
+}
+
+static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
+    return z->base + (uint32_t)(at - z->data);
+}
+
+static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
+
+/* How far back a match at this place may lie. */
+static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
+    size_t history = (size_t)(at - z->data);
+    return history < z->reach ? (uint32_t)history : z->reach;
+}
+
+/* Each place joins those of its hash. */
+static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    uint64_t *buckets = z->buckets;
+    uint32_t position = wsi_deflate_position(z, at);
+    unsigned shift = z->hash_shift;
+    for (; at < end; at++, position++) {
+        uint64_t *bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(at), shift)];
+        *bucket = *bucket << 16 | (position & 0xffff);
+    }
+}
+
+/* The longest match among the last four places of the same hash; 0: none. The place itself joins them. */
+static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned most, uint32_t *distance) {
+    uint32_t probe = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
+    uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
+    unsigned best = 0, from = 0, length, i; /* from: where the four bytes stand that a longer match must have */
+    *bucket = places << 16 | (position & 0xffff);
+    for (i = 0; i < 4; i++, places >>= 16) {
+        uint32_t back = (position - (uint32_t)places) & 0xffff;
+        if (back - 1 >= reach)
+            break;
+        if (wsi_deflate_four(at - back + from) != probe)
+            continue;
+        length = wsi_deflate_extend(at, at - back, most);
+        if (length <= best)
+            continue;
+        best = length;
+        from = best - 3;
+        *distance = back;
+        if (best == most)
+            break;
+        probe = wsi_deflate_four(at + from);
+    }
+    return best;
+}
+
+/* Turns bytes into tokens, each match as it is found, until the end or until there is no room. Returns where it
+   stopped. Where nothing matches for long, places are passed over. */
+static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    unsigned misses = 0;
+    while (end - at >= 4 && z->used < z->room) {
+        uint32_t distance = 0;
+        unsigned length = wsi_deflate_look(z, at, wsi_deflate_most(at, end), &distance), i;
+        if (length) {
+            const uint8_t *behind = at + length, *last = behind < end - 3 ? behind : end - 3;
+            wsi_deflate_match(z, length, distance);
+            wsi_deflate_note(z, at + 1, last - at > 3 ? at + 3 : last);
+            wsi_deflate_note(z, last - at > 5 ? last - 2 : last, last);
+            at = behind;
+            misses = 0;
+            continue;
+        }
+        length = 1 + (misses++ >> 6);
+        for (i = 0; i < length && i < 8 && at < end; i++)
+            wsi_deflate_literal(z, *at++);
+    }
+    if (z->used < z->room)
+        while (at < end)
+            wsi_deflate_literal(z, *at++);
+    return at;
+}
+
+static uint32_t wsi_deflate_hash_three(const uint8_t *at) {
+    uint32_t three = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
+    return (three * 0x9e3779b1u) >> (32 - WSI_DEFLATE_THREE_BITS);
+}
+
+/* Puts the place at the head of its chains; gives the heads that were there. */
+static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four, uint32_t *three) {
+    uint16_t position = (uint16_t)wsi_deflate_position(z, at);
+    uint16_t *head = &z->heads[wsi_deflate_hash(wsi_deflate_four(at), z->hash_shift)];
+    uint16_t *other = &z->threes[wsi_deflate_hash_three(at)];
+    *four = *head;
+    *three = *other;
+    z->links[position & (z->reach - 1)] = *head;
+    *head = *other = position;
+}
+
+/* The longest match that is longer than `best`, or else `best`. The place itself joins the chains. */
+static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
+                                   uint32_t *distance) {
+    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, probe, last = 0;
+    unsigned nice = z->level->nice, depth = z->level->depth, from, length;
+    const uint16_t *links = z->links;
+    wsi_deflate_chain(z, at, &place, &three);
+    three = (position - three) & 0xffff;
+    if (!best && three - 1 < reach && three <= WSI_DEFLATE_NEAR && memcmp(at - three, at, 3) == 0) {
+        best = 3;
+        *distance = three;
+    }
+    if (best >= most)
+        return best;
+    if (best >= 8) /* few are better than that: the time is spent where matches are short */
+        depth /= 4;
+    from = best < 3 ? 0 : best - 3; /* where the four bytes stand that a longer match must have */
+    probe = wsi_deflate_four(at + from);
+    for (; depth; depth--) {
+        uint32_t back = (position - place) & 0xffff;
+        if (back - 1 >= reach || back <= last)
+            break;
+        last = back;
+        place = links[place & (z->reach - 1)];
+        if (wsi_deflate_four(at - back + from) != probe)
+            continue;
+        length = wsi_deflate_extend(at, at - back, most);
+        if (length <= best)
+            continue;
+        best = length;
+        *distance = back;
+        if (best >= nice || best == most)
+            break;
+        from = best - 3;
+        probe = wsi_deflate_four(at + from);
+    }
+    return best;
+}
+
+/* The same as wsi_deflate_fast, but a match gives way to a longer one that begins a byte later. */
+static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    const uint8_t *behind, *last;
+    uint32_t distance = 0, unused;
+    while (end - at >= 4 && z->used < z->room) {
+        unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer, i = 1;
+        if (!length) {
+            wsi_deflate_literal(z, *at++);
+            continue;
+        }
+        for (; length < z->level->good && end - at >= 5 && z->used < z->room; length = longer) {
+            i = 2; /* the next place is in the chains then */
+            longer = wsi_deflate_search(z, at + 1, wsi_deflate_most(at + 1, end), length, &distance);
+            if (longer == length)
+                break;
+            i = 1;
+            wsi_deflate_literal(z, *at++);
+        }
+        wsi_deflate_match(z, length, distance);
+        behind = at + length;
+        last = behind < end - 3 ? behind : end - 3;
+        for (at += i; at < last; at++)
+            wsi_deflate_chain(z, at, &unused, &unused);
+        at = behind;
+    }
+    if (z->used < z->room)
+        while (at < end)
+            wsi_deflate_literal(z, *at++);
+    return at;
+}
+
+/* --- messages --- */
+
+static const wsi_deflate_level *wsi_deflate_pick(int level) {
+    const wsi_deflate_level *pick = &wsi_deflate_levels[sizeof wsi_deflate_levels / sizeof *wsi_deflate_levels - 1];
+    while (pick > wsi_deflate_levels && pick->level > level)
+        pick--;
+    return pick;
+}
+
+/* Of the hash. A small window needs no large table. */
+static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
+    unsigned bits = level->bucket_bits ? level->bucket_bits : level->hash_bits;
+    unsigned most = level->bucket_bits ? (unsigned)window_bits - 1 : (unsigned)window_bits;
+    return bits < most ? bits : most;
+}
+
+/* Bytes of each table, in their order: buckets; heads, links, threes. */
+static void wsi_deflate_tables(const wsi_deflate_level *level, int window_bits, size_t sizes[4]) {
+    unsigned bits = wsi_deflate_hash_bits(level, window_bits);
+    memset(sizes, 0, 4 * sizeof *sizes);
+    if (level->bucket_bits) {
+        sizes[0] = sizeof(uint64_t) << bits;
+    } else {
+        sizes[1] = sizeof(uint16_t) << bits;
+        sizes[2] = sizeof(uint16_t) << window_bits;
+        sizes[3] = sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
+    }
+}
+
+static size_t wsi_deflate_piece(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
+
+/* What the state and its tables take. */
+static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
+    const wsi_deflate_level *pick = wsi_deflate_pick(level);
+    size_t sizes[4], window = takeover ? ((size_t)1 << window_bits) + wsi_deflate_piece(window_bits) : 0;
+    wsi_deflate_tables(pick, window_bits, sizes);
+    return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + (sizeof(uint16_t) << pick->token_bits)
+           + window;
+}
+
+static void wsi_deflate_clear(wsi_deflate *z) {
+    memset(z + 1, 0, z->tables);
+    z->base = 0;
+}
+
+/* Forgets the history: what comes next is written as by a new one. */
+static void wsi_deflate_reset(wsi_deflate *z) {
+    if (z->window)
+        wsi_deflate_clear(z);
+    z->filled = 0; /* without takeover each message begins with none anyway */
+    z->used = 0;
+    memset(z->frequency, 0, sizeof z->frequency);
+}
+
+/* The memory is aligned as malloc's is, and does not move. */
+static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
+    size_t sizes[4];
+    uint8_t *at = (uint8_t *)(z + 1);
+    memset(z, 0, sizeof *z);
+    z->level = wsi_deflate_pick(level);
+    wsi_deflate_tables(z->level, window_bits, sizes);
+    z->buckets = (uint64_t *)(void *)at;
+    z->heads = (uint16_t *)(void *)(at + sizes[0]);
+    z->links = z->heads + sizes[1] / 2;
+    z->threes = z->links + sizes[2] / 2;
+    z->tokens = z->threes + sizes[3] / 2;
+    z->tables = sizes[0] + sizes[1] + sizes[2] + sizes[3];
+    z->room = ((size_t)1 << z->level->token_bits) - WSI_DEFLATE_SPARE;
+    z->reach = (uint32_t)1 << window_bits;
+    z->piece = wsi_deflate_piece(window_bits);
+    z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << z->level->token_bits)) : NULL;
+    z->hash_shift = 32u - wsi_deflate_hash_bits(z->level, window_bits);
+    wsi_deflate_clear(z);
+}
+
+/* A block for every 1024 - WSI_DEFLATE_SPARE bytes, should they all be stored, and the sync flush. */
+static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
+
+/* Without takeover: begins a history. A message that the numbers do not suffice for begins with cleared tables. */
+static void wsi_deflate_begin(wsi_deflate *z, const uint8_t *in, size_t size) {
+    if (size > 0x10000 - z->base)
+        wsi_deflate_clear(z);
+    z->data = in;
+}
+
+static void wsi_deflate_end(wsi_deflate *z, size_t size) {
+    z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
+}
+
+/* With takeover: copies a piece behind the history, and says where it lies now. */
+static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
+    size_t spare = z->filled - z->reach;
+    if (z->filled + size > z->reach + z->piece) {
+        memmove(z->window, z->window + spare, z->reach);
+        z->filled -= spare;
+        z->base = (z->base + (uint32_t)spare) & 0xffff;
+    }
+    z->data = z->window;
+    memcpy(z->window + z->filled, in, size);
+    z->filled += size;
+    return z->window + z->filled - size;
+}
+
+static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    return z->level->bucket_bits ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
+}
+
+/* Writes an empty stored block, with which the bytes are whole. */
+static size_t wsi_deflate_sync(wsi_deflate *z, const uint8_t *out) {
+    wsi_deflate_put_stored(z, out, 0);
+    return (size_t)(z->out.at - out);
+}
+
+/* Compresses a message or a part of one into `out`, up to and with a sync flush. Returns how many bytes that took;
+   or 0, with the history forgotten, where the capacity is below wsi_deflate_bound(size) and did not suffice. */
+static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
+    const uint8_t *block = size ? in : out, *end = block + size; /* `in` may be NULL for nothing */
+    in = block;
+    memset(&z->out, 0, sizeof z->out);
+    z->out.at = out;
+    z->limit = out + capacity;
+    if (capacity < 16)
+        return 0;
+    if (!z->window)
+        wsi_deflate_begin(z, in, size);
+    while (in < end) {
+        size_t piece = z->window && (size_t)(end - in) > z->piece ? z->piece : (size_t)(end - in);
+        const uint8_t *at = z->window ? wsi_deflate_keep(z, in, piece) : in, *stop = at + piece;
+        while (at < stop) {
+            const uint8_t *next = wsi_deflate_tokens(z, at, stop);
+            in += next - at;
+            at = next;
+            if (z->used < z->room && in < end)
+                continue;
+            if (!wsi_deflate_block(z, block, (size_t)(in - block))) {
+                wsi_deflate_clear(z);
+                wsi_deflate_reset(z);
+                return 0;
+            }
+            block = in;
+        }
+    }
+    if (!z->window)
+        wsi_deflate_end(z, size);
+    return wsi_deflate_sync(z, out);
+}
+
+/*
+>> PERMESSAGE =============================================================================
+   Compression of messages (RFC 7692): negotiation, and messages through the codec. The core reaches it through
+   wsi_codec_calls. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS, MESSAGES, INFLATE, DEFLATE.
+   Prefixes: wsi_permessage_, wsi_unpacker_, wsi_packer_, wsi_context_.
+
+   Decompressor and compressor are the loop's where no context is kept: a message that has come whole passes through
+   without an allocation. One that is unfinished keeps its decompressor until its end.
+*/
+
+enum { WSI_PERMESSAGE_LINE = 240 }; /* room for a header line */
+
+enum { WSI_UNPACKER_PIECE = 16 << 10, WSI_UNPACKER_LARGE = 256 << 10, WSI_PACKER_TAIL = 4 };
+
+typedef struct wsi_unpacker { /* of one message at a time */
+    wsi_inflate inflate;
+    wsi_buffer out;  /* what has been unpacked, less what was handed out in pieces */
+    size_t checked;  /* of it, as UTF-8 */
+    uint8_t tail;    /* bytes of it that have been fed */
+    bool handed;     /* a piece is with the program, and becomes history */
+} wsi_unpacker;
+
+typedef struct wsi_packer {
+    wsi_deflate *deflate;
+    size_t size;
+    int level;
+    uint8_t bits;
+} wsi_packer;
+
+typedef struct wsi_context { /* of a connection that keeps one, or is in the middle of a message */
+    wsi_unpacker *unpacker;
+    uint8_t *history; /* the end of what earlier messages, or pieces, held */
+    size_t history_size, history_capacity;
+    wsi_memory *history_memory;
+    wsi_packer packer;
+} wsi_context;
+
+/* --- unpacking --- */
+
+/* Makes room for more: as much again, and never for more than the limit. */
+static bool wsi_unpacker_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
+    size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
+    if (wanted > limit + 1 || wanted < out->capacity)
+        wanted = limit + 1;
+    return wsi_buffer_resize(codec->arriving, out, wanted);
+}
+
+static wsi_unpacker *wsi_unpacker_lend(wsi_codec *codec) {
+    wsi_unpacker *unpacker = codec->spare;
+    codec->spare = NULL;
+    if (!unpacker)
+        unpacker = (wsi_unpacker *)wsi_memory_new(codec->arriving, sizeof *unpacker);
+    if (!unpacker)
+        return NULL;
+    if (unpacker->out.capacity > WSI_UNPACKER_LARGE) /* once it was large */
+        wsi_buffer_free(codec->arriving, &unpacker->out);
+    wsi_inflate_start(&unpacker->inflate);
+    unpacker->out.size = unpacker->checked = 0;
+    unpacker->tail = 0;
+    unpacker->handed = false;
+    if (unpacker->out.data || wsi_unpacker_grow(codec, &unpacker->out, WSI_UNPACKER_PIECE))
+        return unpacker;
+    wsi_memory_free(codec->arriving, unpacker, sizeof *unpacker);
+    return NULL;
+}
+
+/* handed: what is in it is with the program, and stays good until another message is unpacked; so it, and no other,
+   becomes the spare one. */
+static void wsi_unpacker_give_back(wsi_codec *codec, wsi_unpacker *unpacker, bool handed) {
+    if (unpacker && !handed && unpacker->out.capacity > WSI_UNPACKER_LARGE)
+        wsi_buffer_free(codec->arriving, &unpacker->out);
+    if (handed || !codec->spare) {
+        wsi_unpacker *spare = codec->spare;
+        codec->spare = unpacker;
+        unpacker = spare;
+    }
+    if (!unpacker)
+        return;
+    wsi_buffer_free(codec->arriving, &unpacker->out);
+    wsi_memory_free(codec->arriving, unpacker, sizeof *unpacker);
+}
+
+typedef enum wsi_unpacked {
+    WSI_UNPACKED_ALL,
+    WSI_UNPACKED_PIECE,
+    WSI_UNPACKED_BIG,
+    WSI_UNPACKED_BAD,
+    WSI_UNPACKED_MEMORY
+} wsi_unpacked;
+
+/* Inflates the input, up to so many bytes in all; limit + 1 must not overflow. A zero byte fits behind them. */
+static wsi_unpacked wsi_unpacker_run(wsi_codec *codec, wsi_unpacker *unpacker, const wsi_context *context,
+                                     uint8_t window_bits, wsi_slice *in, size_t limit, bool pieces) {
+    wsi_buffer *out = &unpacker->out;
+    wsi_inflate_io io;
+    memset(&io, 0, sizeof io);
+    io.in = (const uint8_t *)in->data;
+    io.in_size = in->size;
+    io.window = (size_t)1 << window_bits;
+    if (context && context->history_size) {
+        io.history_size = context->history_size < io.window ? context->history_size : io.window;
+        io.history = context->history + context->history_size - io.history_size;
+    }
+    for (;;) {
+        wsi_inflate_result result;
+        io.out = out->data;
+        io.out_size = out->size;
+        io.out_capacity = out->capacity ? out->capacity - 1 : 0;
+        if (io.out_capacity > limit)
+            io.out_capacity = limit;
+        result = wsi_inflate_run(&unpacker->inflate, &io);
+        out->size = io.out_size;
+        in->data = (const char *)io.in;
+        in->size = io.in_size;
+        if (result == WSI_INFLATE_BAD)
+            return WSI_UNPACKED_BAD;
+        if (result == WSI_INFLATE_INPUT || (result == WSI_INFLATE_DONE && !io.in_size))
+            return WSI_UNPACKED_ALL;
+        if (result == WSI_INFLATE_OUTPUT && out->size >= limit)
+            return pieces ? WSI_UNPACKED_PIECE : WSI_UNPACKED_BIG;
+        if (result == WSI_INFLATE_OUTPUT && !wsi_unpacker_grow(codec, out, limit))
+            return WSI_UNPACKED_MEMORY;
+    }
+}
+
+/* Feeds what the sender left away (RFC 7692 7.2.2). */
+static wsi_unpacked wsi_unpacker_finish(wsi_codec *codec, wsi_unpacker *unpacker, const wsi_context *context,
+                                        uint8_t window_bits, size_t limit, bool pieces) {
+    static const char tail[] = "\0\0\xff\xff";
+    wsi_slice in;
+    wsi_unpacked unpacked;
+    in.data = tail + unpacker->tail;
+    in.size = WSI_PACKER_TAIL - (size_t)unpacker->tail;
+    unpacked = wsi_unpacker_run(codec, unpacker, context, window_bits, &in, limit, pieces);
+    unpacker->tail = (uint8_t)(WSI_PACKER_TAIL - in.size);
+    if (unpacked == WSI_UNPACKED_ALL && !wsi_inflate_ended(&unpacker->inflate))
+        return WSI_UNPACKED_BAD;
+    return unpacked;
+}
+
+/* --- context --- */
+
+/* The connection's own; NULL: no memory. */
+static wsi_context *wsi_context_get(wsi_codec *codec, wsi_context **context) {
+    if (!*context)
+        *context = (wsi_context *)wsi_memory_new(codec->memory, sizeof **context);
+    return *context;
+}
+
+static void wsi_context_forget(wsi_context *context) {
+    wsi_memory_free(context->history_memory, context->history, context->history_capacity);
+    context->history = NULL;
+    context->history_size = context->history_capacity = 0;
+}
+
+static void wsi_context_free(wsi_codec *codec, wsi_context **place) {
+    wsi_context *context = *place;
+    if (!context)
+        return;
+    wsi_unpacker_give_back(codec, context->unpacker, false);
+    wsi_context_forget(context);
+    wsi_memory_free(codec->memory, context->packer.deflate, context->packer.size);
+    wsi_memory_free(codec->memory, context, sizeof *context);
+    *place = NULL;
+}
+
+/* Room for the history: a window, and a quarter of one so that it need not move for each message. */
+static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_t window_bits) {
+    size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
+    if (context->history)
+        return true;
+    context->history_memory = memory;
+    context->history = (uint8_t *)wsi_memory_resize(memory, NULL, 0, capacity);
+    context->history_capacity = context->history ? capacity : 0;
+    return context->history != NULL;
+}
+
+/* Appends to the history, of which a window is enough. */
+static void wsi_context_remember(wsi_context *context, uint8_t window_bits, const uint8_t *data, size_t size) {
+    size_t window = (size_t)1 << window_bits, keep = context->history_size;
+    if (size > window) {
+        data += size - window;
+        size = window;
+    }
+    if (keep + size > context->history_capacity) {
+        size_t kept = window - size < keep ? window - size : keep;
+        memmove(context->history, context->history + keep - kept, kept);
+        keep = kept;
+    }
+    if (size)
+        memcpy(context->history + keep, data, size);
+    context->history_size = keep + size;
+}
+
+/* --- packing --- */
+
+static int wsi_packer_level(int8_t level) { return level < 0 ? 0 : level == 0 ? 1 : level > 9 ? 9 : level; }
+
+/* Makes it ready for this level and window; what it was before is gone. */
+static bool wsi_packer_prepare(wsi_codec *codec, wsi_packer *packer, int level, uint8_t bits, bool context) {
+    size_t size = wsi_deflate_size(level, bits, context);
+    if (packer->deflate && packer->level == level && packer->bits == bits)
+        return true;
+    wsi_memory_free(codec->memory, packer->deflate, packer->size);
+    packer->deflate = (wsi_deflate *)wsi_memory_resize(codec->memory, NULL, 0, size);
+    packer->size = packer->deflate ? size : 0;
+    packer->level = level;
+    packer->bits = bits;
+    if (packer->deflate)
+        wsi_deflate_init(packer->deflate, level, bits, context);
+    return packer->deflate != NULL;
+}
+
+/* The shared one. */
+static wsi_packer *wsi_packer_shared(wsi_codec *codec, int level, uint8_t bits) {
+    if (!codec->packer)
+        codec->packer = (wsi_packer *)wsi_memory_new(codec->memory, sizeof *codec->packer);
+    return codec->packer && wsi_packer_prepare(codec, codec->packer, level, bits, false) ? codec->packer : NULL;
+}
+
+/* Compresses a message or a part of one into codec->packed, where it is good until the next. last: less the tail.
+   false: no memory. */
+static bool wsi_packer_run(wsi_codec *codec, wsi_packer *packer, const void *data, size_t size, bool last) {
+    wsi_buffer *packed = &codec->packed;
+    size_t bound = wsi_deflate_bound(size), written;
+    if (packed->capacity > WSI_UNPACKER_LARGE && bound <= WSI_UNPACKER_LARGE)
+        wsi_buffer_free(codec->memory, packed);
+    packed->size = 0;
+    if (bound < size || !wsi_buffer_reserve(codec->memory, packed, bound))
+        return false;
+    written = wsi_deflate_run(packer->deflate, (const uint8_t *)data, size, packed->data, packed->capacity);
+    packed->size = written > WSI_PACKER_TAIL && last ? written - WSI_PACKER_TAIL : written;
+    return written > 0;
+}
+
+static void wsi_permessage_free(wsi_codec *codec) {
+    if (codec->spare) {
+        wsi_buffer_free(codec->arriving, &codec->spare->out);
+        wsi_memory_free(codec->arriving, codec->spare, sizeof *codec->spare);
+    }
+    if (codec->packer) {
+        wsi_memory_free(codec->memory, codec->packer->deflate, codec->packer->size);
+        wsi_memory_free(codec->memory, codec->packer, sizeof *codec->packer);
+    }
+    codec->spare = NULL;
+    codec->packer = NULL;
+    wsi_buffer_free(codec->memory, &codec->packed);
+}
+
+/* --- negotiation (RFC 7692 5, 7.1) --- */
+
+typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named */
+    bool server_alone, client_alone; /* no_context_takeover */
+    bool client_bits_named;          /* client_max_window_bits, perhaps without a value */
+    uint8_t server_bits, client_bits;
+} wsi_offer;
+
+/* "8" to "15"; there may be backslashes between. */
+static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
+    char digits[3]; /* of three or more no number is good */
+    uint64_t value = 0;
+    size_t i, size = 0;
+    bool good;
+    for (i = 0; i < text.size && size < sizeof digits; i++)
+        if (text.data[i] != '\\')
+            digits[size++] = text.data[i];
+    good = size && digits[0] != '0' && wsi_text_number(wsi_text(digits, size), &value) && value >= 8 && value <= 15;
+    *bits = good ? (uint8_t)value : 0;
+    return good;
+}
+
+/* One parameter; has: a value stands behind it. Of each at most one, and with a value only where one belongs. */
+static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice value, bool has, bool answer) {
+    bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_alone
+                 : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_alone : NULL;
+    if (flag) {
+        bool first = !*flag;
+        *flag = true;
+        return first && !has;
+    }
+    if (wsi_text_is(name, "server_max_window_bits"))
+        return !offer->server_bits && has && wsi_permessage_bits(value, &offer->server_bits);
+    if (wsi_text_is(name, "client_max_window_bits") && !offer->client_bits_named) {
+        offer->client_bits_named = true;
+        return has ? wsi_permessage_bits(value, &offer->client_bits) : !answer;
+    }
+    return false;
+}
+
+/* Reads one element of Sec-WebSocket-Extensions whose grammar is good. false: another extension, or one of the
+   parameters is wrong. */
+static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
+    wsi_slice name, value;
+    memset(offer, 0, sizeof *offer);
+    if (!wsi_handshake_word(&rest, &name) || !wsi_text_is(name, "permessage-deflate"))
+        return false;
+    while (rest.size) {
+        bool has;
+        rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
+        (void)wsi_handshake_word(&rest, &name);
+        value = wsi_text("", 0);
+        has = rest.size && rest.data[0] == '=';
+        if (has) {
+            rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
+            (void)wsi_handshake_word(&rest, &value);
+        }
+        if (!wsi_permessage_parameter(offer, name, value, has, answer))
+            return false;
+    }
+    return true;
+}
+
+static uint8_t wsi_permessage_window(const ws_deflate_config *config) {
+    uint8_t bits = config->window_bits ? config->window_bits : config->context ? 12 : 15;
+    return bits < 8 ? 8 : bits > 15 ? 15 : bits;
+}
+
+static uint8_t wsi_permessage_least(uint8_t a, uint8_t b) { return b && b < a ? b : a; }
+
+static char *wsi_permessage_append(char *to, const char *text) {
+    size_t size = strlen(text);
+    memcpy(to, text, size + 1);
+    return to + size;
+}
+
+static char *wsi_permessage_append_bits(char *to, const char *text, uint8_t bits) {
+    to = wsi_permessage_append(to, text);
+    to += wsi_text_decimal(to, bits);
+    *to = 0;
+    return to;
+}
+
+/* Takes on what was agreed. false: no memory for the contexts, and nothing has changed. */
+static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
+    wsi_codec *codec = e->env->codec;
+    int level = wsi_packer_level(config->level);
+    if ((agreed->keep_in || agreed->keep_out)
+        && (!wsi_context_get(codec, &e->context)
+            || (agreed->keep_in && !wsi_context_history(codec->memory, e->context, agreed->in_bits))
+            || (agreed->keep_out
+                && !wsi_packer_prepare(codec, &e->context->packer, level, agreed->out_bits, true)))) {
+        wsi_context_free(codec, &e->context);
+        return false;
+    }
+    e->deflate = true;
+    e->keep_in = agreed->keep_in;
+    e->keep_out = agreed->keep_out;
+    e->window_bits = (uint8_t)(agreed->in_bits | agreed->out_bits << 4);
+    e->level = (int8_t)level;
+    e->threshold = config->threshold ? config->threshold : 64;
+    return true;
+}
+
+#ifndef WS_NO_CLIENT
+/* A client's offers: what it wants, and, if that has parameters, one for servers that ignore them (RFC 7692 5.1,
+   7.1). */
+static void wsi_permessage_offer_line(char *to, const ws_deflate_config *config) {
+    uint8_t bits = wsi_permessage_window(config);
+    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
+    if (!config->context)
+        to = wsi_permessage_append(to, "; server_no_context_takeover; client_no_context_takeover");
+    if (bits < 15)
+        to = wsi_permessage_append_bits(to, "; server_max_window_bits=", bits);
+    if (!config->context || bits < 15)
+        to = wsi_permessage_append(to, ", permessage-deflate; client_max_window_bits");
+    (void)wsi_permessage_append(to, "\r\n");
+}
+
+/* The answer to these offers; the last of them allows any valid answer. If the server keeps its context, so must we;
+   keeping ours is our choice. false: the answer is not valid. */
+static bool wsi_permessage_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
+    wsi_slice element, second;
+    wsi_offer answer;
+    uint8_t bits = wsi_permessage_window(config);
+    if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
+        || wsi_text_next(&list, &second) || !wsi_permessage_offered(element, &answer, true))
+        return false;
+    agreed->on = true;
+    agreed->keep_in = !answer.server_alone;
+    agreed->keep_out = config->context && !answer.client_alone;
+    agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
+    agreed->out_bits = wsi_permessage_least(bits, answer.client_bits);
+    return true;
+}
+
+static bool wsi_permessage_offer(wsi_engine *e) {
+    char line[WSI_PERMESSAGE_LINE];
+    memset(&e->env->agreed, 0, sizeof e->env->agreed);
+    wsi_permessage_offer_line(line, e->env->deflate);
+    return wsi_engine_text(e, line);
+}
+
+static const char *wsi_permessage_answered(wsi_env *env, wsi_slice value) {
+    return wsi_permessage_accepted(value, env->deflate, &env->agreed)
+               ? NULL : "has Sec-WebSocket-Extensions that are no answer to the offer";
+}
+
+static bool wsi_permessage_extend_client(wsi_engine *e) {
+    return !e->env->agreed.on || wsi_permessage_extend(e, &e->env->agreed, e->env->deflate);
+}
+#endif
+
+#ifndef WS_NO_SERVER
+/* What we, a server, make of an offer. 8 bits are taken by the letter of the RFC; zlib, which most others use, cannot
+   compress with so few, and so they decline or use 9. */
+static void wsi_permessage_take(const wsi_offer *offer, const ws_deflate_config *config, wsi_agreed *agreed) {
+    uint8_t bits = wsi_permessage_window(config);
+    agreed->on = true;
+    agreed->keep_out = config->context && !offer->server_alone;
+    agreed->out_bits = wsi_permessage_least(bits, offer->server_bits);
+    agreed->in_bits = offer->client_bits_named ? wsi_permessage_least(bits, offer->client_bits) : 15;
+    agreed->keep_in = config->context && !offer->client_alone && agreed->in_bits <= bits;
+}
+
+/* The first offer of the client's that can be taken, in its order. */
+static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
+    wsi_slice rest = request->head, name, value, element;
+    wsi_agreed agreed;
+    memset(&agreed, 0, sizeof agreed);
+    if (!request->extensions)
+        return agreed;
+    (void)wsi_http_line(&rest);
+    while (!agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+        while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
+            if (wsi_permessage_offered(element, offer, false))
+                wsi_permessage_take(offer, config, &agreed);
+    return agreed;
+}
+
+/* A server's line for what was agreed on. */
+static void wsi_permessage_agreed_line(char *to, const wsi_agreed *agreed, const wsi_offer *offer) {
+    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate");
+    if (!agreed->keep_out)
+        to = wsi_permessage_append(to, "; server_no_context_takeover");
+    if (!agreed->keep_in)
+        to = wsi_permessage_append(to, "; client_no_context_takeover");
+    if (offer->server_bits || agreed->out_bits < 15)
+        to = wsi_permessage_append_bits(to, "; server_max_window_bits=", agreed->out_bits);
+    if (agreed->in_bits < 15)
+        to = wsi_permessage_append_bits(to, "; client_max_window_bits=", agreed->in_bits);
+    (void)wsi_permessage_append(to, "\r\n");
+}
+
+static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config) {
+    char line[WSI_PERMESSAGE_LINE];
+    wsi_offer offer;
+    wsi_agreed agreed = wsi_permessage_pick(&e->env->request, config, &offer);
+    if (!agreed.on || !wsi_permessage_extend(e, &agreed, config))
+        return true;
+    wsi_permessage_agreed_line(line, &agreed, &offer);
+    return wsi_engine_text(e, line);
+}
+
+/* By window bits. One that keeps a context gets it plain: what a policy drops would be missing in it. */
+static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
+    return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
+}
+
+static bool wsi_permessage_pack_shared(const wsi_engine *e, ws_message *message) {
+    wsi_codec *codec = e->env->codec;
+    wsi_packer *packer = wsi_packer_shared(codec, e->level, e->window_bits >> 4);
+    if (!packer || !wsi_packer_run(codec, packer, message->data, message->size, true)
+        || codec->packed.size >= message->size)
+        return false;
+    message->data = codec->packed.data;
+    message->size = codec->packed.size;
+    return true;
+}
+#endif
+
+/* --- messages that are sent --- */
+
+/* Compresses a message, or a part of one: *data and *size become what is sent. false: it goes as it is. */
+static bool wsi_permessage_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
+    wsi_codec *codec = e->env->codec;
+    wsi_packer *packer = e->keep_out ? &e->context->packer : wsi_packer_shared(codec, e->level, e->window_bits >> 4);
+    if (!packer || !wsi_packer_run(codec, packer, *data, *size, last))
+        return false;
+    if (whole && codec->packed.size >= *size) {
+        if (e->keep_out) /* the peer does not see what the compressor saw */
+            wsi_deflate_reset(packer->deflate);
+        return false;
+    }
+    *data = codec->packed.data;
+    *size = codec->packed.size;
+    return true;
+}
+
+/* What was compressed did not leave. */
+static void wsi_permessage_unsent(wsi_engine *e) {
+    if (e->keep_out)
+        wsi_deflate_reset(e->context->packer.deflate);
+}
+
+/* --- and received (RFC 7692 6, 7.2) --- */
+
+static uint8_t wsi_permessage_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
+
+/* Keeps the decompressor of an unfinished message. false: no memory for what that takes. */
+static bool wsi_permessage_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
+    wsi_codec *codec = e->env->codec;
+    if (!wsi_context_get(codec, &e->context))
+        return false;
+    e->context->unpacker = unpacker;
+    return !e->chunks || wsi_context_history(codec->arriving, e->context, wsi_permessage_in_bits(e));
+}
+
+static void wsi_permessage_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool handed) {
+    if (e->context)
+        e->context->unpacker = NULL;
+    wsi_unpacker_give_back(e->env->codec, unpacker, handed);
+    if (!e->keep_in && !e->keep_out)
+        wsi_context_free(e->env->codec, &e->context);
+    else if (!e->keep_in && e->context)
+        wsi_context_forget(e->context); /* it was of that message */
+}
+
+static wsi_unpacker *wsi_permessage_unpacker(wsi_engine *e) {
+    wsi_unpacker *unpacker = e->context ? e->context->unpacker : NULL;
+    if (!unpacker && e->context && !e->keep_in)
+        e->context->history_size = 0;
+    e->env->codec->asking = e;
+    if (!unpacker)
+        return wsi_unpacker_lend(e->env->codec);
+    if (unpacker->handed) { /* what the program had is history now */
+        wsi_context_remember(e->context, wsi_permessage_in_bits(e), unpacker->out.data, unpacker->out.size);
+        unpacker->out.size = unpacker->checked = 0;
+        unpacker->handed = false;
+    }
+    return unpacker;
+}
+
+WSI_RARE wsi_step wsi_permessage_not_unpacked(wsi_engine *e, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
+    wsi_permessage_drop_unpacker(e, unpacker, false);
+    switch (unpacked) {
+    case WSI_UNPACKED_BIG: return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
+    case WSI_UNPACKED_MEMORY: return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+    default: return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_BAD_DATA); /* as text that is none */
+    }
+}
+
+/* Hands out what was unpacked: a whole message, or with on_chunk a piece of one. */
+static wsi_step wsi_permessage_hand(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker, bool whole) {
+    uint8_t *data = unpacker->out.data;
+    size_t size = unpacker->out.size;
+    data[size] = 0;
+    unpacker->handed = !whole;
+    if (whole && e->keep_in)
+        wsi_context_remember(e->context, wsi_permessage_in_bits(e), data, size);
+    if (whole)
+        wsi_permessage_drop_unpacker(e, unpacker, true);
+    return wsi_engine_hand(e, event, data, size, whole);
+}
+
+static wsi_step wsi_permessage_after(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker,
+                                     wsi_unpacked unpacked) {
+    bool all = unpacked == WSI_UNPACKED_ALL && !e->left, whole = all && e->final;
+    size_t fresh = unpacker->out.size - unpacker->checked;
+    if (unpacked > WSI_UNPACKED_PIECE)
+        return wsi_permessage_not_unpacked(e, unpacker, unpacked);
+    if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, unpacker->out.data + unpacker->checked, fresh)
+                               || (whole && e->utf8))) {
+        wsi_permessage_drop_unpacker(e, unpacker, false);
+        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+    }
+    unpacker->checked = unpacker->out.size;
+    e->owing = unpacked == WSI_UNPACKED_PIECE;
+    e->in_frame = !all;
+    if (!whole && !wsi_permessage_keep_unpacker(e, unpacker))
+        return wsi_permessage_not_unpacked(e, unpacker, WSI_UNPACKED_MEMORY);
+    if (whole || (e->chunks && unpacker->out.size))
+        return wsi_permessage_hand(e, event, unpacker, whole);
+    return all ? WSI_STEP_AGAIN : WSI_STEP_MORE;
+}
+
+/* Takes what has come of a compressed message's frame. */
+static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_event *event) {
+    wsi_codec *codec = e->env->codec;
+    wsi_unpacker *unpacker = wsi_permessage_unpacker(e);
+    uint8_t *from = window->base + window->pos, bits = wsi_permessage_in_bits(e);
+    size_t here = window->end - window->pos, limit = e->env->limits.message;
+    wsi_slice in;
+    wsi_unpacked unpacked;
+    if (!unpacker)
+        return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
+    if (e->chunks || limit > SIZE_MAX / 4)
+        limit = e->chunks ? (size_t)WSI_UNPACKER_PIECE : SIZE_MAX / 4;
+    if (here > e->left)
+        here = (size_t)e->left;
+    wsi_engine_unmask(e, from, from, here, e->key);
+    in = wsi_text((const char *)from, here);
+    unpacked = wsi_unpacker_run(codec, unpacker, e->context, bits, &in, limit, e->chunks);
+    here -= in.size;
+    wsi_frame_rotate(e->key, here);
+    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* what is left is as it came */
+    window->pos += here;
+    e->left -= here;
+    if (unpacked == WSI_UNPACKED_ALL && !e->left && e->final)
+        unpacked = wsi_unpacker_finish(codec, unpacker, e->context, bits, limit, e->chunks);
+    return wsi_permessage_after(e, event, unpacker, unpacked);
+}
+
+#ifndef WS_NO_NET
+static size_t wsi_permessage_unpacked(const wsi_engine *e) {
+    return e->context && e->context->unpacker ? e->context->unpacker->out.size + 1 : 0;
+}
+#endif
+
+static void wsi_permessage_end(wsi_engine *e) {
+    wsi_context_free(e->env->codec, &e->context);
+    e->deflate = false;
+}
+
+static const wsi_codec_calls wsi_permessage_functions = {
+    wsi_permessage_pack, wsi_permessage_unsent, wsi_permessage_receive, wsi_permessage_end, wsi_permessage_free,
+#ifndef WS_NO_NET
+    wsi_permessage_unpacked,
+#endif
+#ifndef WS_NO_CLIENT
+    wsi_permessage_offer, wsi_permessage_answered, wsi_permessage_extend_client,
+#endif
+#ifndef WS_NO_SERVER
+    wsi_permessage_agree, wsi_permessage_shares, wsi_permessage_pack_shared,
+#endif
+};
+#endif /* WS_NO_DEFLATE */
+
 #ifndef WS_NO_CLIENT
 /*
 >> UPGRADE ================================================================================
@@ -6707,26 +6747,22 @@ static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
 typedef struct wsi_answer { /* what a server's head said to a client */
     int upgrades, connections, accepts, protocols;
     const char *problem; /* the first that was found; NULL: none */
-    wsi_agreed agreed;
 } wsi_answer;
-
-#ifndef WS_NO_DEFLATE
-static bool wsi_upgrade_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
-    return env->deflate && wsi_handshake_accepted(value, env->deflate, &answer->agreed);
-}
-#else
-static bool wsi_upgrade_extended(const wsi_env *env, wsi_answer *answer, wsi_slice value) {
-    (void)env, (void)answer, (void)value;
-    return false;
-}
-#endif
 
 static void wsi_upgrade_wrong(wsi_answer *answer, bool wrong, const char *problem) {
     if (wrong && !answer->problem)
         answer->problem = problem;
 }
 
-static void wsi_upgrade_field(const wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
+/* NULL: no compression is offered. */
+static const wsi_codec_calls *wsi_upgrade_codec(const wsi_env *env) { return env->deflate ? env->codec->calls : NULL; }
+
+static const char *wsi_upgrade_extended(wsi_env *env, wsi_slice value) {
+    const wsi_codec_calls *codec = wsi_upgrade_codec(env);
+    return codec ? codec->answered(env, value) : "has a Sec-WebSocket-Extensions that was not offered";
+}
+
+static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
     if (wsi_text_is_nocase(name, "upgrade")) {
         wsi_upgrade_wrong(answer, answer->upgrades++ > 0, "has the header Upgrade twice");
         wsi_upgrade_wrong(answer, !wsi_text_is_nocase(value, "websocket"), "has an Upgrade other than websocket");
@@ -6738,17 +6774,16 @@ static void wsi_upgrade_field(const wsi_env *env, wsi_answer *answer, wsi_slice 
     } else if (wsi_text_is_nocase(name, "sec-websocket-accept")) {
         wsi_upgrade_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
         wsi_upgrade_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
-                            "has a wrong Sec-WebSocket-Accept");
+                          "has a wrong Sec-WebSocket-Accept");
     } else if (!value.size) { /* as in a request */
         return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         wsi_upgrade_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
         wsi_upgrade_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
-                            "has a Sec-WebSocket-Protocol that was not offered");
+                          "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        wsi_upgrade_wrong(answer, !wsi_upgrade_extended(env, answer, value),
-                            env->deflate ? "has Sec-WebSocket-Extensions that are no answer to the offer"
-                                         : "has a Sec-WebSocket-Extensions that was not offered");
+        const char *problem = wsi_upgrade_extended(env, value);
+        wsi_upgrade_wrong(answer, problem != NULL, problem);
     } /* Content-Length and Transfer-Encoding say nothing here: a 1xx ends with its head (RFC 9112 6.3) */
 }
 
@@ -6793,6 +6828,7 @@ static wsi_step wsi_upgrade_bad(wsi_engine *e, ws_error error, const char *probl
 static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *event) {
     static const char long_head[] = "is longer than limits.head";
     wsi_env *env = e->env;
+    const wsi_codec_calls *codec = wsi_upgrade_codec(env);
     wsi_slice head = {NULL, 0};
     wsi_answer answer;
     int status = wsi_engine_scan(e, window, &head);
@@ -6811,7 +6847,7 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
     }
-    if (answer.agreed.on && !wsi_engine_extend(e, &answer.agreed, env->deflate)) {
+    if (env->status == 101 && codec && !codec->extend(e)) {
         (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
         return WSI_STEP_AGAIN;
     }
@@ -6855,8 +6891,9 @@ static bool wsi_upgrade_headers(wsi_engine *e, const wsi_ask *ask) {
 /* Sends a client's request (RFC 6455 4.1). */
 static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
     uint8_t nonce[16];
-    char key[24], extension[WSI_HANDSHAKE_EXTENSION];
+    char key[24];
     wsi_env *env = e->env;
+    const wsi_codec_calls *codec = wsi_upgrade_codec(env);
     bool rooted = ask->target.size && ask->target.data[0] == '/';
     env->problem = NULL;
     env->status = 0;
@@ -6868,7 +6905,6 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
     }
     (void)wsi_text_base64(key, nonce, sizeof nonce);
     wsi_handshake_accept(wsi_text(key, sizeof key), env->accept);
-    wsi_engine_offer(e, extension);
     return wsi_engine_text(e, rooted ? "GET " : "GET /") && wsi_engine_raw(e, ask->target.data, ask->target.size)
            && wsi_engine_text(e, " HTTP/1.1\r\n") && wsi_upgrade_headers(e, ask)
            && wsi_engine_text(e, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -6876,7 +6912,7 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
            && wsi_engine_raw(e, key, sizeof key)
            && (!ask->subprotocols || !*ask->subprotocols
                || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
-           && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, extension) && wsi_engine_text(e, ask->more)
+           && wsi_engine_text(e, "\r\n") && (!codec || codec->offer(e)) && wsi_engine_text(e, ask->more)
            && wsi_engine_text(e, "\r\n");
 }
 
@@ -7089,8 +7125,20 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   ws_engine_init, which knows what add-ons there are. Calls ENGINE, UPGRADE.
+   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls ENGINE, PERMESSAGE, UPGRADE.
 */
+
+#ifndef WS_NO_DEFLATE
+static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arriving) {
+    codec->calls = &wsi_permessage_functions;
+    codec->memory = memory;
+    codec->arriving = arriving;
+}
+#else
+static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arriving) {
+    (void)codec, (void)memory, (void)arriving;
+}
+#endif
 
 typedef bool wsi_init_role(ws_engine *engine, const ws_engine_config *config);
 
@@ -7121,8 +7169,8 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     engine->env.role = given->role;
     engine->env.subprotocols = given->subprotocols;
     engine->env.deflate = given->memory || !given->deflate || !given->deflate->on ? NULL : given->deflate;
-    engine->codecs.memory = engine->codecs.arriving = &engine->memory;
-    engine->env.codecs = &engine->codecs;
+    engine->env.codec = &engine->codec;
+    wsi_init_codec(&engine->codec, &engine->memory, &engine->memory);
     wsi_engine_start(&engine->core, &engine->env, 0);
     role = given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
     if (wsi_engine_own_memory(engine, given) && config && role && role(engine, config))
@@ -8377,7 +8425,7 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
-    wsi_codecs codecs;  /* of permessage-deflate */
+    wsi_codec codec;    /* of permessage-deflate */
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
@@ -8987,8 +9035,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     all.allocator.resize = wsi_loop_resize_arriving;
     all.allocator.user = loop;
     wsi_memory_init(&loop->arriving, all.allocator, SIZE_MAX);
-    loop->codecs.memory = &loop->memory;
-    loop->codecs.arriving = &loop->arriving;
+    wsi_init_codec(&loop->codec, &loop->memory, &loop->arriving);
     loop->virtual_now = 1000;
     loop->clock = all.clock ? all.clock : all.virtual_clock ? wsi_loop_virtual_clock : wsi_platform_clock;
     loop->clock_user = all.clock ? all.clock_user : loop;
@@ -9034,7 +9081,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
     wsi_buffer_free(&loop->memory, &loop->printed);
-    wsi_codecs_free(&loop->codecs);
+    wsi_codec_free(&loop->codec);
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
@@ -10174,7 +10221,7 @@ static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
     wsi_buffer *held = &conn->engine.held;
     bool first = !held->data;
     wsi_hold *hold = first ? NULL : wsi_hold_of(conn);
-    loop->codecs.asking = &conn->engine;
+    loop->codec.asking = &conn->engine;
     hold = (wsi_hold *)wsi_memory_resize(&loop->arriving, hold, hold ? sizeof *hold + held->capacity : 0,
                                          sizeof *hold + capacity);
     if (!hold)
@@ -10228,7 +10275,7 @@ WSI_RARE void wsi_conn_overload(ws_conn *conn) {
 WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     ws_conn *conn = loop->oldest_held;
     bool body;
-    if (conn && &conn->engine == loop->codecs.asking)
+    if (conn && &conn->engine == loop->codec.asking)
         conn = wsi_hold_of(conn)->next;
     if (!conn)
         return false;
@@ -10238,8 +10285,7 @@ WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     if (body)
         wsi_conn_endpoint(conn)->leave(conn); /* and with it the request's head */
     wsi_hold_free(conn);
-    wsi_context_free(&loop->codecs, &conn->engine.context);
-    conn->engine.deflate = false;
+    wsi_codec_end(&conn->engine);
     return true;
 }
 
@@ -10250,7 +10296,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
     size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
-    size_t unpacked = wsi_context_unpacked(engine->context);
+    size_t unpacked = engine->deflate ? engine->env->codec->calls->unpacked(engine) : 0;
     if (!unfinished && !unpacked && engine->state != WSI_BODY) {
         wsi_hold_free(conn);
         return true;
@@ -10665,7 +10711,7 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     if (conn->extra)
         wsi_queue_clear(loop, &conn->extra->later);
     wsi_hold_free(conn);
-    wsi_context_free(&loop->codecs, &conn->engine.context);
+    wsi_codec_end(&conn->engine);
     conn->blocked = conn->has_input = false;
     conn->swapped = 0;
 }
@@ -10764,8 +10810,7 @@ static void wsi_conn_end(ws_conn *conn) {
         conn->closed = true;
         conn->paused = conn->has_input = conn->wants_drain = false;
         wsi_hold_free(conn);
-        wsi_context_free(&loop->codecs, &conn->engine.context);
-        conn->engine.deflate = false;
+        wsi_codec_end(&conn->engine);
         wsi_conn_flush(conn);
         if (!conn->broken) {
             (void)wsi_conn_measure(conn);
@@ -10919,7 +10964,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     endpoint->env.output = wsi_conn_emit;
     endpoint->env.random = wsi_loop_random;
     endpoint->env.random_user = loop;
-    endpoint->env.codecs = &loop->codecs;
+    endpoint->env.codec = &loop->codec;
     endpoint->env.role = role;
     endpoint->loop = loop;
     loop->hooks = wsi_endpoint_hooks;
@@ -11490,43 +11535,26 @@ static bool wsi_server_frame(ws_loop *loop, ws_message message, bool packed, wsi
 typedef struct wsi_broadcast { /* one message on its way to many */
     ws_message message;
     wsi_delivery plain;
-    wsi_delivery packed[16]; /* by window bits, made when the first receiver takes it; block NULL: not (yet) */
+    wsi_delivery packed[16]; /* compressed, made for the first receiver of that form; block NULL: not (yet) */
     uint16_t tried;          /* a bit for each of them */
 } wsi_broadcast;
 
-#ifndef WS_NO_DEFLATE
-/* Compresses it once for all that keep no context and take this window; where that does not pay it stays plain. */
-static void wsi_server_pack(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast, unsigned bits) {
-    wsi_packer *packer = wsi_packer_shared(&loop->codecs, conn->engine.level, (uint8_t)bits);
-    wsi_delivery *packed = &broadcast->packed[bits];
-    ws_message message = broadcast->message;
-    broadcast->tried = (uint16_t)(broadcast->tried | 1u << bits);
-    if (!packer || !wsi_packer_run(&loop->codecs, packer, message.data, message.size, true)
-        || loop->codecs.packed.size >= message.size)
-        return;
-    message.data = loop->codecs.packed.data;
-    message.size = loop->codecs.packed.size;
-    *packed = broadcast->plain;
-    packed->block = NULL;
-    (void)wsi_server_frame(loop, message, true, packed);
-}
-
-/* What this member gets. One that keeps a context gets it plain: what a policy drops would be missing in it. */
+/* What a member gets that has agreed on compression: that is done once for all whose codec shares it. */
 WSI_APART const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
-    const wsi_engine *e = &conn->engine;
-    unsigned bits = e->window_bits >> 4;
-    if (e->keep_out || broadcast->message.size < e->threshold)
-        return &broadcast->plain;
-    if (!(broadcast->tried >> bits & 1))
-        wsi_server_pack(loop, conn, broadcast, bits);
-    return broadcast->packed[bits].block ? &broadcast->packed[bits] : &broadcast->plain;
+    const wsi_codec_calls *codec = loop->codec.calls;
+    ws_message message = broadcast->message;
+    unsigned form = codec->shares(&conn->engine, message.size);
+    wsi_delivery *packed = &broadcast->packed[form];
+    if (form && !(broadcast->tried >> form & 1)) {
+        broadcast->tried = (uint16_t)(broadcast->tried | 1u << form);
+        if (codec->pack_shared(&conn->engine, &message)) {
+            *packed = broadcast->plain;
+            packed->block = NULL;
+            (void)wsi_server_frame(loop, message, true, packed);
+        }
+    }
+    return packed->block ? packed : &broadcast->plain;
 }
-#else
-static const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
-    (void)loop, (void)conn;
-    return &broadcast->plain;
-}
-#endif
 
 WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;

@@ -29,7 +29,7 @@ static ws_deflate_config config_of(bool context, int bits, int level) {
 /* --- negotiation --- */
 
 static const char *answer_to(const char *offers, const ws_deflate_config *config) {
-    static char line[WSI_HANDSHAKE_EXTENSION + 1];
+    static char line[WSI_PERMESSAGE_LINE + 1];
     char head[1000];
     wsi_request request;
     wsi_agreed agreed;
@@ -38,11 +38,11 @@ static const char *answer_to(const char *offers, const ws_deflate_config *config
     (void)snprintf(head, sizeof head, "GET / HTTP/1.1\r\nSec-WebSocket-Extensions: %s\r\n\r\n", offers);
     request.head = wsi_text_z(head);
     request.extensions = true;
-    agreed = wsi_handshake_agree(&request, config, &offer);
+    agreed = wsi_permessage_pick(&request, config, &offer);
     line[0] = 0;
     if (!agreed.on)
         return "";
-    wsi_handshake_agreed_line(line, &agreed, &offer);
+    wsi_permessage_agreed_line(line, &agreed, &offer);
     line[strlen(line) - 2] = 0;
     return line + strlen("Sec-WebSocket-Extensions: ");
 }
@@ -115,10 +115,10 @@ static void test_answers(void) {
         for (k = 0; k < 3; k++) {
             wsi_agreed agreed;
             memset(&agreed, 0, sizeof agreed);
-            test_equal(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &configs[k], &agreed), cases[i].good,
+            test_equal(wsi_permessage_accepted(wsi_text_z(cases[i].answer), &configs[k], &agreed), cases[i].good,
                        cases[i].answer, __FILE__, __LINE__);
             if (cases[i].good) /* a second line */
-                CHECK(!wsi_handshake_accepted(wsi_text_z(cases[i].answer), &configs[k], &agreed));
+                CHECK(!wsi_permessage_accepted(wsi_text_z(cases[i].answer), &configs[k], &agreed));
         }
 }
 
@@ -139,7 +139,7 @@ static void test_agreed(void) {
         ws_deflate_config config = config_of(cases[i].context, cases[i].bits, 0);
         wsi_agreed agreed, wanted = cases[i].agreed;
         memset(&agreed, 0, sizeof agreed);
-        CHECK(wsi_handshake_accepted(wsi_text_z(cases[i].answer), &config, &agreed));
+        CHECK(wsi_permessage_accepted(wsi_text_z(cases[i].answer), &config, &agreed));
         CHECK(agreed.on && agreed.keep_in == wanted.keep_in && agreed.keep_out == wanted.keep_out);
         CHECK_EQ(agreed.in_bits, wanted.in_bits);
         CHECK_EQ(agreed.out_bits, wanted.out_bits);
@@ -159,12 +159,12 @@ static void test_offer_lines(void) {
         return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         ws_deflate_config config = config_of(cases[i].context, cases[i].bits, 0);
-        char line[WSI_HANDSHAKE_EXTENSION + 100], wanted[400];
+        char line[WSI_PERMESSAGE_LINE + 100], wanted[400];
         memset(line, 1, sizeof line);
-        wsi_handshake_offer_line(line, &config);
+        wsi_permessage_offer_line(line, &config);
         (void)snprintf(wanted, sizeof wanted, "Sec-WebSocket-Extensions: %s\r\n", cases[i].line);
         CHECK_STR(line, wanted);
-        CHECK(strlen(line) < WSI_HANDSHAKE_EXTENSION);
+        CHECK(strlen(line) < WSI_PERMESSAGE_LINE);
     }
 }
 

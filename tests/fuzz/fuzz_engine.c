@@ -65,7 +65,7 @@ static void open_now(ws_engine *engine, bool one_way) {
     agreed.keep_out = deflate->context;
     agreed.keep_in = deflate->context && !one_way;
     agreed.in_bits = agreed.out_bits = deflate->window_bits;
-    HOLDS(wsi_engine_extend(&engine->core, &agreed, deflate));
+    HOLDS(wsi_permessage_extend(&engine->core, &agreed, deflate));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
