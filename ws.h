@@ -73,6 +73,11 @@
      WS_NO_TEST          no test client (ws_test_connect)
 */
 
+#if defined(_WIN32) && !defined(WS_NO_NET)
+#error "ws.h has no sockets for Windows yet: define WS_NO_NET, and use the engine alone"
+#define WS_NO_NET
+#endif
+
 /* What follows from them. */
 #ifdef WS_MINIMAL
 #undef WS_NO_CLIENT
@@ -111,12 +116,16 @@
 #define WS_VERSION_AT_LEAST(major, minor, patch) \
     (WS_VERSION_MAJOR * 10000 + WS_VERSION_MINOR * 100 + WS_VERSION_PATCH >= (major) * 10000 + (minor) * 100 + (patch))
 
+/* Strict C (-std=c99) hides POSIX, unless the system's own macro stands before the first header. */
 #if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
-#if !defined(_GNU_SOURCE) && defined(__linux__)
-#define _GNU_SOURCE 1 /* accept4, getentropy */
-#endif
-#if !defined(_DARWIN_C_SOURCE) && defined(__APPLE__)
+#if !defined(_GNU_SOURCE) && (defined(__linux__) || defined(__CYGWIN__) || defined(__EMSCRIPTEN__))
+#define _GNU_SOURCE 1
+#elif !defined(_DARWIN_C_SOURCE) && defined(__APPLE__)
 #define _DARWIN_C_SOURCE 1
+#elif !defined(_NETBSD_SOURCE) && defined(__NetBSD__)
+#define _NETBSD_SOURCE 1
+#elif !defined(__EXTENSIONS__) && defined(__sun)
+#define __EXTENSIONS__ 1
 #endif
 #endif
 
@@ -1124,9 +1133,37 @@ struct ws_engine {
 #endif
 #endif /* WS_H */
 
+#if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+#if !defined(O_CLOEXEC) || !defined(SA_RESTART) || !defined(CLOCK_MONOTONIC)
+#error "The headers before ws.h hide POSIX: where WS_IMPLEMENTATION is defined include ws.h first, or use -std=gnu99"
+#undef WS_IMPLEMENTATION
+#endif
+#endif
+
 #ifdef WS_IMPLEMENTATION
 #ifndef WS_IMPLEMENTED
 #define WS_IMPLEMENTED
+
+/* Warnings of strict projects that say nothing here. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wnull-dereference"
+#pragma GCC diagnostic ignored "-Wswitch-default"
+#pragma GCC diagnostic ignored "-Wswitch-enum"
+#if defined(__cplusplus)
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#if defined(__clang__)
+#pragma GCC diagnostic ignored "-Wzero-as-null-pointer-constant"
+#else
+#pragma GCC diagnostic ignored "-Wuseless-cast"
+#endif
+#endif
+#endif
 
 #include <stdlib.h>
 #include <string.h>
@@ -7190,22 +7227,20 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+#if !defined(__OpenBSD__)
+#include <sys/random.h>
+#endif
 
 typedef struct wsi_reason { /* what went wrong, in full */
     char text[256];
@@ -7279,18 +7314,32 @@ static uint64_t wsi_platform_clock(void *user) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+/* At most 256 bytes. */
+#if defined(__linux__) /* musl hides getentropy in strict C */
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    ssize_t got;
+    (void)user;
+    do {
+        got = getrandom(data, size, 0);
+    } while (got < 0 && errno == EINTR);
+    return got == (ssize_t)size;
+}
+#else
 static bool wsi_platform_random(void *user, void *data, size_t size) {
     (void)user;
     return getentropy(data, size) == 0;
 }
+#endif
 
 static bool wsi_platform_prepare(int descriptor) {
-    int flags = fcntl(descriptor, F_GETFL);
-    return flags >= 0 && fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0
-           && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
+    return fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
 }
 
+#if EAGAIN == EWOULDBLOCK
+static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; }
+#else
 static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+#endif
 
 enum { WSI_ACCEPT_NONE = -1, WSI_ACCEPT_FULL = -2, WSI_ACCEPT_NEXT = -3 };
 
@@ -7315,7 +7364,7 @@ static bool wsi_platform_no_sigpipe(int descriptor) {
 }
 #endif
 
-#if defined(__linux__)
+#if defined(__USE_GNU) /* glibc declares accept4 */
 static int wsi_platform_accept(int listener) {
     return wsi_platform_accept_result(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
@@ -7761,12 +7810,12 @@ static size_t wsi_platform_unsent(int descriptor) {
 #endif
 
 /* A number that changes when the peer takes some: what it has acknowledged in all, or else what is unsent. */
-#if defined(__linux__) && defined(TCP_INFO)
+#if defined(__linux__)
 static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
     socklen_t size = sizeof info;
-    bool told = getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, &size) == 0 && size == sizeof info;
-    return told ? info[15] : unsent;
+    bool known = getsockopt(descriptor, IPPROTO_TCP, 11 /* TCP_INFO */, info, &size) == 0 && size == sizeof info;
+    return known ? info[15] : unsent;
 }
 #else
 static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
@@ -8329,7 +8378,7 @@ static int wsi_poll_take(wsi_poll *poll, const fd_set *reads, const fd_set *writ
    wsi_loop_, wsi_timer_, wsi_alarm_ (timers of the program), wsi_watch_.
 */
 
-typedef enum wsi_timer_kind { WSI_TIMER_ALARM, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS } wsi_timer_kind;
+typedef enum wsi_timer_kind { WSI_TIMER_USER, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS } wsi_timer_kind;
 
 typedef struct wsi_timer { /* small: each connection has one */
     uint64_t at;
@@ -8337,16 +8386,16 @@ typedef struct wsi_timer { /* small: each connection has one */
     uint8_t kind;   /* whose it is: loop->fire[kind] is called */
 } wsi_timer;
 
-typedef struct wsi_alarm { /* a timer of the program */
+typedef struct wsi_user_timer { /* a timer of the program */
     wsi_timer timer;       /* first */
     ws_id id;
     uint32_t period;       /* 0: once */
     ws_timer_function *function;
     void *user;
-} wsi_alarm;
+} wsi_user_timer;
 
 typedef struct wsi_slot { /* names alarms: an id is generation << 32 | slot + 1 */
-    wsi_alarm *alarm;
+    wsi_user_timer *alarm;
     uint32_t generation, next_free;
 } wsi_slot;
 
@@ -8408,7 +8457,7 @@ struct ws_loop {
 
     wsi_timer **heap;
     size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
-    wsi_slot *slots;
+    wsi_slot *timer_slots;
     size_t slot_count, slot_capacity;
     uint32_t free_slot; /* + 1 */
     ws_id deadline;     /* of ws_shutdown */
@@ -8597,14 +8646,13 @@ static void wsi_loop_fire(ws_loop *loop) {
 
 /* --- the program's timers --- */
 
-static wsi_slot *wsi_alarm_slot(ws_loop *loop, ws_id id) {
-    size_t slot = (size_t)(id & UINT32_MAX);
-    if (!slot || slot > loop->slot_count || !loop->slots[slot - 1].alarm || loop->slots[slot - 1].alarm->id != id)
-        return NULL;
-    return &loop->slots[slot - 1];
+static wsi_slot *wsi_user_timer_slot(ws_loop *loop, ws_id id) {
+    size_t slot = (size_t)(id & UINT32_MAX) - 1;
+    wsi_user_timer *alarm = slot < loop->slot_count ? loop->timer_slots[slot].alarm : NULL;
+    return alarm && alarm->id == id ? &loop->timer_slots[slot] : NULL;
 }
 
-static void wsi_alarm_free(ws_loop *loop, wsi_slot *slot) {
+static void wsi_user_timer_free(ws_loop *loop, wsi_slot *slot) {
     wsi_timer_clear(loop, &slot->alarm->timer);
     wsi_memory_free(&loop->memory, slot->alarm, sizeof *slot->alarm);
     loop->timer_count--;
@@ -8612,54 +8660,55 @@ static void wsi_alarm_free(ws_loop *loop, wsi_slot *slot) {
     if (slot->generation == UINT32_MAX)
         return; /* its ids are used up */
     slot->next_free = loop->free_slot;
-    loop->free_slot = (uint32_t)(slot - loop->slots) + 1;
+    loop->free_slot = (uint32_t)(slot - loop->timer_slots) + 1;
 }
 
-static void wsi_alarm_fire(ws_loop *loop, wsi_timer *timer) {
-    wsi_alarm *alarm = (wsi_alarm *)(void *)timer;
+static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
+    wsi_user_timer *alarm = (wsi_user_timer *)(void *)timer;
     ws_timer_function *function = alarm->function;
     void *user = alarm->user;
     uint64_t next = timer->at + alarm->period;
     if (!alarm->period)
-        wsi_alarm_free(loop, wsi_alarm_slot(loop, alarm->id));
+        wsi_user_timer_free(loop, wsi_user_timer_slot(loop, alarm->id));
     else
         wsi_timer_set(loop, timer, next > loop->now ? next : loop->now + alarm->period);
     function(loop, user);
 }
 
 /* A free slot, or NULL without memory. */
-static wsi_slot *wsi_alarm_take_slot(ws_loop *loop) {
-    void *slots = loop->slots;
+static wsi_slot *wsi_user_timer_new_slot(ws_loop *loop) {
+    void *grown = loop->timer_slots;
     wsi_slot *slot;
     if (loop->free_slot) {
-        slot = &loop->slots[loop->free_slot - 1];
+        slot = &loop->timer_slots[loop->free_slot - 1];
         loop->free_slot = slot->next_free;
         return slot;
     }
     if (loop->slot_count == UINT32_MAX
-        || !wsi_loop_grow(loop, &slots, &loop->slot_capacity, loop->slot_count, sizeof *loop->slots))
+        || !wsi_loop_grow(loop, &grown, &loop->slot_capacity, loop->slot_count, sizeof *loop->timer_slots))
         return NULL;
-    loop->slots = (wsi_slot *)slots;
-    slot = &loop->slots[loop->slot_count++];
+    loop->timer_slots = (wsi_slot *)grown;
+    slot = &loop->timer_slots[loop->slot_count++];
     memset(slot, 0, sizeof *slot);
     return slot;
 }
 
-static ws_id wsi_alarm_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_timer_function *function, void *user) {
-    wsi_alarm *alarm;
+static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_timer_function *function,
+                                void *user) {
+    wsi_user_timer *alarm;
     wsi_slot *slot;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !function || !wsi_timer_reserve(loop))
         return 0;
-    alarm = (wsi_alarm *)wsi_memory_new(&loop->memory, sizeof *alarm);
-    slot = alarm ? wsi_alarm_take_slot(loop) : NULL;
+    alarm = (wsi_user_timer *)wsi_memory_new(&loop->memory, sizeof *alarm);
+    slot = alarm ? wsi_user_timer_new_slot(loop) : NULL;
     if (!slot) {
         wsi_memory_free(&loop->memory, alarm, sizeof *alarm);
         loop->timer_count--;
         return 0;
     }
     slot->alarm = alarm;
-    alarm->id = (ws_id)++slot->generation << 32 | (ws_id)(slot - loop->slots + 1);
+    alarm->id = (ws_id)++slot->generation << 32 | (ws_id)(slot - loop->timer_slots + 1);
     alarm->function = function;
     alarm->user = user;
     alarm->period = period;
@@ -8668,19 +8717,19 @@ static ws_id wsi_alarm_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_ti
 }
 
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user) {
-    return wsi_alarm_new(loop, milliseconds, 0, function, user);
+    return wsi_user_timer_new(loop, milliseconds, 0, function, user);
 }
 
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user) {
     uint32_t period = milliseconds ? milliseconds : 1;
-    return wsi_alarm_new(loop, period, period, function, user);
+    return wsi_user_timer_new(loop, period, period, function, user);
 }
 
 WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
-    wsi_slot *slot = loop ? wsi_alarm_slot(loop, timer) : NULL;
+    wsi_slot *slot = loop ? wsi_user_timer_slot(loop, timer) : NULL;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (slot)
-        wsi_alarm_free(loop, slot);
+        wsi_user_timer_free(loop, slot);
 }
 
 /* --- the program's descriptors --- */
@@ -8771,8 +8820,8 @@ static bool wsi_loop_asked(const ws_loop *loop) {
 
 /* One batch, so that others have their turn; but all that are there if the loop is to stop or a deadline is due. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
-    enum { POSTS = 64, READS = 64 }; /* no pipe holds more */
-    wsi_post posts[POSTS];
+    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* no pipe holds more */
+    wsi_post posts[WSI_POSTS];
     size_t i, count, reads = 0;
     (void)ready;
     do {
@@ -8781,7 +8830,7 @@ static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
         for (i = 0; i < count; i++)
             if (posts[i].function)
                 posts[i].function(posts[i].argument);
-    } while (count == POSTS && ++reads < READS && (wsi_loop_asked(loop) || wsi_loop_is_due(loop, loop->now)));
+    } while (count == WSI_POSTS && ++reads < WSI_READS && (wsi_loop_asked(loop) || wsi_loop_is_due(loop, loop->now)));
 }
 
 /* A post travels through a pipe: a write of this size is atomic, thread-safe and
@@ -9046,7 +9095,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* not worth failing for */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = loop->wake_in = -1;
-    loop->hooks.fire[WSI_TIMER_ALARM] = wsi_alarm_fire;
+    loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll, &loop->memory);
@@ -9070,12 +9119,12 @@ static void wsi_loop_free_lists(ws_loop *loop) {
             (void)ws_watch(loop, (int)loop->watches.buckets[i]->hash, WS_NONE, NULL, NULL);
     wsi_table_free(&loop->memory, &loop->watches);
     for (i = 0; i < loop->slot_count; i++)
-        if (loop->slots[i].alarm)
-            wsi_alarm_free(loop, &loop->slots[i]);
+        if (loop->timer_slots[i].alarm)
+            wsi_user_timer_free(loop, &loop->timer_slots[i]);
     for (i = 0; i < WSI_LOOKUPS; i++)
         if (loop->lookups[i].source.link.interest) /* its thread answers to nobody */
             wsi_tcp_close(&loop->lookups[i].source.link);
-    wsi_memory_free(&loop->memory, loop->slots, loop->slot_capacity * sizeof *loop->slots);
+    wsi_memory_free(&loop->memory, loop->timer_slots, loop->slot_capacity * sizeof *loop->timer_slots);
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
@@ -10953,7 +11002,7 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
 
 static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_shutdown, wsi_endpoint_finish,
                                              wsi_conn_release, wsi_hold_relieve,
-                                             {wsi_alarm_fire, wsi_conn_fire, wsi_endpoint_fire}};
+                                             {wsi_user_timer_fire, wsi_conn_fire, wsi_endpoint_fire}};
 
 /* What a server and a client begin with: room for the endpoint's timer, and for records. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
@@ -16761,5 +16810,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    0.1.0   the server: handshake, frames, rooms, pages, select
 */
 
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 #endif /* WS_IMPLEMENTED */
 #endif /* WS_IMPLEMENTATION */

@@ -367,6 +367,7 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #define getsockopt calls_getsockopt
 #define socketpair calls_socketpair
 #define pthread_create calls_thread
+#define getrandom(data, size, flags) (calls_entropy(data, size) ? -1 : (ssize_t)(size))
 #define getentropy calls_entropy
 #define openat calls_openat
 #define fstat calls_fstat
