@@ -1388,58 +1388,42 @@ static uint64_t wsi_bytes_word(const uint8_t *bytes) {
 /* The bits that ASCII leaves 0. */
 #define WSI_BYTES_HIGH 0x8080808080808080u
 
-/* Sixteen: one register of SSE2 or NEON where the compiler offers it. */
+/* What one register holds: 16 bytes of SSE2 or NEON, else 8. The operators of C work on all of these types. */
 #if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
 typedef uint64_t wsi_wide __attribute__((vector_size(16)));
-
-static wsi_wide wsi_wide_of(uint64_t word) {
-    wsi_wide wide = {word, word};
-    return wide;
-}
-
-static wsi_wide wsi_wide_xor(wsi_wide a, wsi_wide b) { return a ^ b; }
-
-static wsi_wide wsi_wide_or(wsi_wide a, wsi_wide b) { return a | b; }
-
-static bool wsi_wide_any(wsi_wide a, uint64_t bits) { return ((a[0] | a[1]) & bits) != 0; }
 #else
-typedef struct wsi_wide {
-    uint64_t low, high;
-} wsi_wide;
+typedef uint64_t wsi_wide;
+#endif
+enum { WSI_WIDE = sizeof(wsi_wide) };
 
 static wsi_wide wsi_wide_of(uint64_t word) {
-    wsi_wide wide;
-    wide.low = wide.high = word;
-    return wide;
+    wsi_wide none = {0};
+    return none + word;
 }
-
-static wsi_wide wsi_wide_xor(wsi_wide a, wsi_wide b) {
-    a.low ^= b.low;
-    a.high ^= b.high;
-    return a;
-}
-
-static wsi_wide wsi_wide_or(wsi_wide a, wsi_wide b) {
-    a.low |= b.low;
-    a.high |= b.high;
-    return a;
-}
-
-static bool wsi_wide_any(wsi_wide a, uint64_t bits) { return ((a.low | a.high) & bits) != 0; }
-#endif
 
 static wsi_wide wsi_wide_load(const uint8_t *bytes) {
     wsi_wide wide;
-    memcpy(&wide, bytes, 16);
+    memcpy(&wide, bytes, sizeof wide);
     return wide;
 }
 
-/* As much as one register holds: two or four of those where the program is compiled for AVX2 or AVX-512. */
-#if defined(__GNUC__) && (defined(__AVX2__) || defined(__AVX512F__))
-#if defined(__AVX512F__)
+/* Its words, or-ed. */
+static uint64_t wsi_wide_fold(wsi_wide wide) {
+    uint64_t words[sizeof(wsi_wide) / 8], all = 0;
+    size_t i;
+    memcpy(words, &wide, sizeof words);
+    for (i = 0; i < sizeof words / 8; i++)
+        all |= words[i];
+    return all;
+}
+
+/* The same for long payloads: 64 or 32 bytes if the program is compiled for AVX-512 or AVX2. */
+#if defined(__GNUC__) && defined(__AVX512F__)
 typedef uint64_t wsi_broad __attribute__((vector_size(64)));
-#else
+#elif defined(__GNUC__) && defined(__AVX2__)
 typedef uint64_t wsi_broad __attribute__((vector_size(32)));
+#else
+typedef wsi_wide wsi_broad;
 #endif
 
 static wsi_broad wsi_broad_of(uint64_t word) {
@@ -1447,34 +1431,20 @@ static wsi_broad wsi_broad_of(uint64_t word) {
     return none + word;
 }
 
-static wsi_broad wsi_broad_xor(wsi_broad a, wsi_broad b) { return a ^ b; }
-
-static wsi_broad wsi_broad_or(wsi_broad a, wsi_broad b) { return a | b; }
-#else
-typedef wsi_wide wsi_broad;
-
-static wsi_broad wsi_broad_of(uint64_t word) { return wsi_wide_of(word); }
-
-static wsi_broad wsi_broad_xor(wsi_broad a, wsi_broad b) { return wsi_wide_xor(a, b); }
-
-static wsi_broad wsi_broad_or(wsi_broad a, wsi_broad b) { return wsi_wide_or(a, b); }
-#endif
-
 static wsi_broad wsi_broad_load(const uint8_t *bytes) {
     wsi_broad broad;
     memcpy(&broad, bytes, sizeof broad);
     return broad;
 }
 
-/* All of its sixteens, or-ed. */
-static wsi_wide wsi_broad_fold(wsi_broad broad) {
-    wsi_wide parts[sizeof(wsi_broad) / 16], all;
+static uint64_t wsi_broad_fold(wsi_broad broad) {
+    wsi_wide parts[sizeof(wsi_broad) / WSI_WIDE], all;
     size_t i;
     memcpy(parts, &broad, sizeof parts);
     all = parts[0];
-    for (i = 1; i < sizeof parts / 16; i++)
-        all = wsi_wide_or(all, parts[i]);
-    return all;
+    for (i = 1; i < sizeof parts / WSI_WIDE; i++)
+        all |= parts[i];
+    return wsi_wide_fold(all);
 }
 
 /*
@@ -1749,14 +1719,14 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 
 /* Returns the offset of the first byte at or after i that is not ASCII, or size. */
 static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
-    for (; size - i >= 64; i += 64) {
-        wsi_wide a = wsi_wide_or(wsi_wide_load(data + i), wsi_wide_load(data + i + 16));
-        wsi_wide b = wsi_wide_or(wsi_wide_load(data + i + 32), wsi_wide_load(data + i + 48));
-        if (wsi_wide_any(wsi_wide_or(a, b), WSI_BYTES_HIGH))
+    for (; size - i >= 4 * WSI_WIDE; i += 4 * WSI_WIDE) {
+        wsi_wide a = wsi_wide_load(data + i) | wsi_wide_load(data + i + WSI_WIDE);
+        wsi_wide b = wsi_wide_load(data + i + 2 * WSI_WIDE) | wsi_wide_load(data + i + 3 * WSI_WIDE);
+        if (wsi_wide_fold(a | b) & WSI_BYTES_HIGH)
             break;
     }
-    while (size - i >= 16 && !wsi_wide_any(wsi_wide_load(data + i), WSI_BYTES_HIGH))
-        i += 16;
+    while (size - i >= WSI_WIDE && !(wsi_wide_fold(wsi_wide_load(data + i)) & WSI_BYTES_HIGH))
+        i += WSI_WIDE;
     if (size - i >= 8 && !(wsi_bytes_word(data + i) & WSI_BYTES_HIGH))
         i += 8;
     while (i < size && data[i] < 0x80)
@@ -2648,10 +2618,10 @@ enum { WSI_FRAME_BROAD = sizeof(wsi_broad), WSI_FRAME_BLOCK = sizeof(wsi_frame_b
 
 static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_broad key) {
     wsi_frame_block block;
-    block.a = wsi_broad_xor(wsi_broad_load(from), key);
-    block.b = wsi_broad_xor(wsi_broad_load(from + WSI_FRAME_BROAD), key);
-    block.c = wsi_broad_xor(wsi_broad_load(from + 2 * WSI_FRAME_BROAD), key);
-    block.d = wsi_broad_xor(wsi_broad_load(from + 3 * WSI_FRAME_BROAD), key);
+    block.a = wsi_broad_load(from) ^ key;
+    block.b = wsi_broad_load(from + WSI_FRAME_BROAD) ^ key;
+    block.c = wsi_broad_load(from + 2 * WSI_FRAME_BROAD) ^ key;
+    block.d = wsi_broad_load(from + 3 * WSI_FRAME_BROAD) ^ key;
     return block;
 }
 
@@ -2663,13 +2633,13 @@ static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block
 }
 
 static inline wsi_broad wsi_frame_block_bits(const wsi_frame_block *block) {
-    return wsi_broad_or(wsi_broad_or(block->a, block->b), wsi_broad_or(block->c, block->d));
+    return block->a | block->b | block->c | block->d;
 }
 
 /* Both of these begin with what does not fill a block (or a register) at the end: it is done together with bytes before
    it, which are read first. So there is no loop over the rest. word, last: the key twice, and turned for the end.
    They return what comes out, or-ed. */
-WSI_INLINE wsi_wide wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
+WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_broad key = wsi_broad_of(word), seen;
     wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_broad_of(last));
     size_t i;
@@ -2677,23 +2647,23 @@ WSI_INLINE wsi_wide wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size
     for (i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
         wsi_frame_block block = wsi_frame_block_of(from + i, key);
         wsi_frame_block_put(to + i, &block);
-        seen = wsi_broad_or(seen, wsi_frame_block_bits(&block));
+        seen |= wsi_frame_block_bits(&block);
     }
     wsi_frame_block_put(to + size - WSI_FRAME_BLOCK, &end);
     return wsi_broad_fold(seen);
 }
 
-WSI_INLINE wsi_wide wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
-    wsi_wide key = wsi_wide_of(word), end = wsi_wide_xor(wsi_wide_load(from + size - 16), wsi_wide_of(last));
+WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
+    wsi_wide key = wsi_wide_of(word), end = wsi_wide_load(from + size - WSI_WIDE) ^ wsi_wide_of(last);
     wsi_wide seen = end;
     size_t i;
-    for (i = 0; size - i > 16; i += 16) {
-        wsi_wide part = wsi_wide_xor(wsi_wide_load(from + i), key);
-        memcpy(to + i, &part, 16);
-        seen = wsi_wide_or(seen, part);
+    for (i = 0; size - i > WSI_WIDE; i += WSI_WIDE) {
+        wsi_wide part = wsi_wide_load(from + i) ^ key;
+        memcpy(to + i, &part, WSI_WIDE);
+        seen |= part;
     }
-    memcpy(to + size - 16, &end, 16);
-    return seen;
+    memcpy(to + size - WSI_WIDE, &end, WSI_WIDE);
+    return wsi_wide_fold(seen);
 }
 
 /* XORs with the key. to may be from, or lie before it and overlap. With watch it returns whether what comes out is
@@ -2701,8 +2671,7 @@ WSI_INLINE wsi_wide wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t turned;
-    uint64_t last;
-    wsi_wide seen;
+    uint64_t last, seen;
     memcpy(twice, key, 4);
     memcpy(twice + 4, key, 4);
     if (size < 16)
@@ -2713,7 +2682,7 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
         seen = wsi_frame_mask_blocks(to, from, size, wsi_bytes_word(twice), last);
     else
         seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
-    return watch && !wsi_wide_any(seen, WSI_BYTES_HIGH);
+    return watch && !(seen & WSI_BYTES_HIGH);
 }
 
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
