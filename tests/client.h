@@ -189,6 +189,7 @@ static inline peer *raw_peer(int fd) {
         abort();
     memset(p, 0, sizeof *p);
     p->fd = fd;
+    p->server = true;
     p->ended = fd < 0;
     if (fd >= 0) {
         (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -250,7 +251,7 @@ static inline bool raw_fill_hole(raw_server *hole) {
 static inline const char *raw_head(peer *p) {
     static char head[RAW_HEAD];
     size_t at, i;
-    for (i = 0; i < RAW_ROUNDS && peer_find(p, "\r\n\r\n") == SIZE_MAX && !p->ended; i++)
+    for (i = 0; i < RAW_ROUNDS && peer_find(p, "\r\n\r\n") == SIZE_MAX && !peer_over(p); i++)
         (void)net_round(100);
     at = peer_find(p, "\r\n\r\n");
     head[0] = 0;
@@ -371,13 +372,6 @@ static inline peer *raw_open_at(raw_server *raw, const char *file, int line) {
 #define raw_open(raw) raw_open_at((raw), __FILE__, __LINE__)
 
 /* --- frames --- */
-
-static inline void raw_frames(peer *p, const char *text) {
-    bytes out = {NULL, 0, 0};
-    wire_write(&out, text, false);
-    (void)peer_send(p, out.data, out.size);
-    bytes_free(&out);
-}
 
 /* What the client sent: exactly these frames, each of them masked. They are taken. */
 static inline void raw_check(peer *p, const char *frames, const char *file, int line) {

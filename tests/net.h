@@ -21,12 +21,26 @@
 
 enum { NET_PEERS = 256, NET_CONNS = 4096, NET_ROUNDS = 20000 };
 
-typedef struct peer { /* a client's socket */
-    int fd;           /* -1: closed */
-    bytes in;         /* what came, less what a test took */
-    bool deaf;        /* does not read */
+typedef struct peer peer;
+
+/* What lies between a peer and its socket: TLS (tls.h). */
+typedef struct peer_layer {
+    void (*received)(peer *p, const uint8_t *data, size_t size); /* from the socket */
+    bool (*pump)(peer *p);                                       /* true: something moved */
+    size_t (*send)(peer *p, const void *data, size_t size);
+    bool (*over)(const peer *p); /* nothing can come any more */
+    void (*finish)(peer *p);     /* says that nothing more will be sent */
+} peer_layer;
+
+struct peer {          /* the other side of a connection of ws.h: a socket of the test's own */
+    int fd;            /* -1: closed */
+    bool server;       /* it was accepted: its frames are not masked */
+    bytes in;          /* what came, decrypted, less what a test took */
+    bool deaf;         /* does not read */
     bool ended, reset; /* its stream came to an end, in order or not */
-} peer;
+    const peer_layer *layer;  /* NULL: none */
+    struct tls_session *tls;  /* the layer's own */
+};
 
 typedef struct net_state {
     ws_loop *loop;
@@ -235,6 +249,14 @@ static inline void net_finish(const char *file, int line) {
 
 /* --- rounds --- */
 
+/* Bytes from its socket. */
+static inline void peer_received(peer *p, const void *data, size_t size) {
+    if (p->layer)
+        p->layer->received(p, (const uint8_t *)data, size);
+    else
+        bytes_add(&p->in, data, size);
+}
+
 /* true: something came */
 static inline bool peer_read(peer *p) {
     static uint8_t buffer[1 << 16];
@@ -247,10 +269,13 @@ static inline bool peer_read(peer *p) {
         p->ended = got <= 0;
         p->reset = got < 0;
         if (got > 0)
-            bytes_add(&p->in, buffer, (size_t)got);
+            peer_received(p, buffer, (size_t)got);
     }
-    return some;
+    return (p->layer && p->layer->pump(p)) || some;
 }
+
+/* Whether nothing can come any more. */
+static inline bool peer_over(const peer *p) { return p->layer ? p->layer->over(p) : p->ended; }
 
 static inline bool net_read_all(void) {
     bool some = false;
@@ -333,6 +358,14 @@ static inline void peer_close(peer *p) {
     p->fd = -1;
 }
 
+/* Ends its sending side. */
+static inline void peer_finish(peer *p) {
+    if (p->layer)
+        p->layer->finish(p);
+    else
+        (void)shutdown(p->fd, SHUT_WR);
+}
+
 /* Ends with a reset. */
 static inline void peer_reset(peer *p) {
     struct linger linger;
@@ -347,6 +380,8 @@ static inline size_t peer_send(peer *p, const void *data, size_t size) {
     const uint8_t *from = (const uint8_t *)data;
     size_t done = 0;
     int tries = 0;
+    if (p->layer)
+        return p->layer->send(p, data, size);
     while (done < size && p->fd >= 0 && tries < 200) {
         ssize_t sent = send(p->fd, from + done, size - done, MSG_NOSIGNAL);
         if (sent > 0) {
@@ -380,10 +415,10 @@ static inline void check_cuts(const char *text, const char *wanted) {
 
 static inline void peer_text(peer *p, const char *text) { (void)peer_send(p, text, strlen(text)); }
 
-/* Sends frames in the language of wire.h, masked. */
+/* Sends frames in the language of wire.h, those of a client masked. */
 static inline void peer_frames(peer *p, const char *text) {
     bytes out = {NULL, 0, 0};
-    wire_write(&out, text, true);
+    wire_write(&out, text, !p->server);
     (void)peer_send(p, out.data, out.size);
     bytes_free(&out);
 }
@@ -391,17 +426,13 @@ static inline void peer_frames(peer *p, const char *text) {
 /* Serves until so many bytes are there, or the stream ends. */
 static inline bool peer_wait(peer *p, size_t size) {
     int i;
-    for (i = 0; i < NET_ROUNDS && p->in.size < size && !p->ended; i++)
+    for (i = 0; i < NET_ROUNDS && p->in.size < size && !peer_over(p); i++)
         (void)net_round(100);
     return p->in.size >= size;
 }
 
 static inline void peer_take(peer *p, size_t size) {
-    if (size > p->in.size)
-        size = p->in.size;
-    if (size)
-        memmove(p->in.data, p->in.data + size, p->in.size - size);
-    p->in.size -= size;
+    bytes_take(&p->in, size < p->in.size ? size : p->in.size);
 }
 
 static inline size_t peer_find(const peer *p, const char *text) {
@@ -415,7 +446,7 @@ static inline size_t peer_find(const peer *p, const char *text) {
 /* Serves until a whole response head is there, and returns its status; 0: none came. */
 static inline int peer_status(peer *p) {
     int i;
-    for (i = 0; i < NET_ROUNDS && peer_find(p, "\r\n\r\n") == SIZE_MAX && !p->ended; i++)
+    for (i = 0; i < NET_ROUNDS && peer_find(p, "\r\n\r\n") == SIZE_MAX && !peer_over(p); i++)
         (void)net_round(100);
     if (peer_find(p, "\r\n\r\n") == SIZE_MAX || memcmp(p->in.data, "HTTP/1.1 ", 9) != 0)
         return 0;
@@ -424,9 +455,22 @@ static inline int peer_status(peer *p) {
 
 static inline bool peer_has(const peer *p, const char *text) { return peer_find(p, text) != SIZE_MAX; }
 
+/* Where the text ends in what came; 0: it is not there. */
+static inline size_t peer_behind(const peer *p, const char *text) {
+    size_t at = peer_find(p, text);
+    return at == SIZE_MAX ? 0 : at + strlen(text);
+}
+
 static inline void peer_take_head(peer *p) {
     size_t at = peer_find(p, "\r\n\r\n");
     peer_take(p, at == SIZE_MAX ? 0 : at + 4);
+}
+
+/* The status of the response that comes, whose head is taken; 0: none. */
+static inline int peer_take_status(peer *p) {
+    int status = peer_status(p);
+    peer_take_head(p);
+    return status;
 }
 
 /* Sends an opening handshake; more holds further header lines, each with its CRLF. */
@@ -462,6 +506,20 @@ static inline void peer_check(peer *p, const char *frames, const char *file, int
 }
 
 #define CHECK_FRAMES(p, frames) peer_check((p), (frames), __FILE__, __LINE__)
+
+/* Whether the peer's own connection gets an echo. */
+static inline bool peer_echo(peer *p, const char *word) {
+    bytes wanted = {NULL, 0, 0};
+    char text[100];
+    bool good;
+    (void)snprintf(text, sizeof text, "81\"%s\"", word);
+    wire_write(&wanted, text, false);
+    peer_frames(p, text);
+    good = peer_wait(p, wanted.size) && p->in.size == wanted.size && memcmp(p->in.data, wanted.data, wanted.size) == 0;
+    p->in.size = 0;
+    bytes_free(&wanted);
+    return good;
+}
 
 /* Whether a new connection gets its echo. It leaves the log as it was. */
 static inline bool net_serves(void) {

@@ -554,7 +554,7 @@ static void test_dial_nothing(void) {
     raw_answer(p, raw_head(p), NULL);
     net_settle();
     CHECK_EQ(ws_state(conn), WS_OPEN);
-    raw_frames(p, "81\"x\" 89\"y\" 88<03e8>");
+    peer_frames(p, "81\"x\" 89\"y\" 88<03e8>");
     CHECK_SENT(p, "8a\"y\" 88<03e8>");
     (void)ws_dial(net.loop, "nonsense", &handler, NULL);
     net_settle();
@@ -696,7 +696,7 @@ static void run_answer(const answer_case *c, size_t piece) {
         CHECK_EQ(client.errors, 0);
         CHECK_EQ(net.opened, 1);
         CHECK_EQ(ws_status(net.conns[1]), 101);
-        raw_frames(p, "81\"hello\"");
+        peer_frames(p, "81\"hello\"");
         CHECK_SENT(p, "81\"hello\"");
     }
     bytes_free(&out);
@@ -868,7 +868,7 @@ static void test_answer_headers(void) {
     CHECK_STR(ws_subprotocol(net.conns[1]), "chat");
     CHECK(ws_header(net.conns[1], "Upgrade") != NULL && ws_header(net.conns[1], "None") == NULL);
     CHECK(ws_header(NULL, "Upgrade") == NULL && ws_status(NULL) == 0);
-    raw_frames(p, "81*60000 81*60000"); /* the head is not kept in a buffer that goes */
+    peer_frames(p, "81*60000 81*60000"); /* the head is not kept in a buffer that goes */
     net_settle();
     CHECK(ws_header(net.conns[1], "set-cookie") && strcmp(ws_header(net.conns[1], "set-cookie"), "a=b") == 0);
     CLIENT_END();
@@ -969,7 +969,7 @@ static void test_behind_the_head(void) {
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
         peer *p = raw_open(raw);
-        raw_frames(p, "81\"good\" !81\"bad\"");
+        peer_frames(p, "81\"good\" !81\"bad\"");
         CHECK_SENT(p, "81\"good\" 88<03ea>");
         CHECK_LOG("o1 t1:good c1:1002::n");
         CLIENT_END();
@@ -1352,7 +1352,7 @@ static void test_proxy(void) {
         CHECK_EQ(raw_header_count(head, "Proxy-Authorization"), 0);
         raw_answer(p, head, NULL);
         net_settle();
-        raw_frames(p, "81\"through\"");
+        peer_frames(p, "81\"through\"");
         CHECK_SENT(p, "81\"through\"");
         CHECK_LOG("o1 t1:through");
         CLIENT_END();

@@ -131,7 +131,7 @@ static void test_reset_pause(void) {
     CHECK_EQ(ws_state(client.conn), WS_OPEN);
     net.log.size = 0;
     net_wait(10000);
-    raw_frames(p, "88<03e8>");
+    peer_frames(p, "88<03e8>");
     CHECK_SENT(p, "88<03e8>");
     peer_close(p);
     net_settle();
@@ -246,7 +246,7 @@ static void stop_in_close(ws_conn *conn, unsigned number, ws_close_info why) {
 static void finish_close(peer *p) {
     net_settle();
     if (!p->ended)
-        raw_frames(p, "88<03e8>");
+        peer_frames(p, "88<03e8>");
     net_settle();
     peer_close(p);
     net_settle();
@@ -277,7 +277,7 @@ static void run_stop(stop_where where) {
         CHECK_EQ(client.errors, 1);
     } else {
         p = raw_open(raw);
-        raw_frames(p, where == STOP_MESSAGE ? "81\"stop\"" : "89");
+        peer_frames(p, where == STOP_MESSAGE ? "81\"stop\"" : "89");
         net_settle();
         if (where == STOP_CLOSE)
             peer_reset(p);
@@ -367,11 +367,11 @@ static void live_once(raw_server *raw, unsigned turn) {
         raw_answer(p, head, "X-Long: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n");
         for (i = 0; i < 100 && often.opened == opened; i++)
             (void)net_round(0);
-        raw_frames(p, turn % 3 ? "81\"hello\"" : "01\"a\"");
+        peer_frames(p, turn % 3 ? "81\"hello\"" : "01\"a\"");
         if (turn % 5 == 1)
-            raw_frames(p, "88<03e8>");
+            peer_frames(p, "88<03e8>");
         if (turn % 5 == 2)
-            raw_frames(p, "83");
+            peer_frames(p, "83");
         if (turn % 5 == 3)
             peer_reset(p);
         (void)net_round(0);
@@ -718,7 +718,7 @@ static void enter_phase(phase wanted, bool reconnects) {
     if (wanted == PHASE_CLOSING)
         (void)ws_close(client.conn, 4000, "bye");
     if (wanted == PHASE_CLOSED_BY_PEER)
-        raw_frames(p, "88<0fa1>");
+        peer_frames(p, "88<0fa1>");
     if (wanted == PHASE_PAUSE)
         peer_close(p);
     net_settle();
@@ -777,7 +777,7 @@ static void test_shutdown_closes(void) {
     CHECK(ws_send_text(client.conn, "the last"));
     CHECK(ws_shutdown(net.loop, 1000));
     CHECK_SENT(p, "81\"the last\" 88<03e9>\"program ends\"");
-    raw_frames(p, "88<03e9>");
+    peer_frames(p, "88<03e9>");
     peer_close(p);
     net_settle();
     CHECK_LOG("o1 c1:1001::y");
@@ -864,7 +864,7 @@ static void test_bridge(void) {
         (void)snprintf(text, sizeof text, "81\"up %u\" 82#%u", i, i * 3000);
         CHECK_SENT(services[i], text);
         (void)snprintf(text, sizeof text, "81\"down %u\" 81*%u", i, i * 4000);
-        raw_frames(services[i], text);
+        peer_frames(services[i], text);
     }
     for (i = 0; i < PAIRS; i++) {
         (void)snprintf(text, sizeof text, "81\"down %u\" 81*%u", i, i * 4000);
@@ -874,7 +874,7 @@ static void test_bridge(void) {
         if (i % 2)
             peer_frames(browsers[i], "88<0fa1>\"bye\"");
         else
-            raw_frames(services[i], "88<0fa2>\"end\"");
+            peer_frames(services[i], "88<0fa2>\"end\"");
     net_settle();
     for (i = 0; i < PAIRS; i++)
         if (i % 2)
@@ -883,7 +883,7 @@ static void test_bridge(void) {
             CHECK_FRAMES(browsers[i], "88<0fa2>\"end\"");
     for (i = 0; i < PAIRS; i++) {
         peer_frames(browsers[i], "88<0fa2>");
-        raw_frames(services[i], "88<0fa1>");
+        peer_frames(services[i], "88<0fa1>");
         peer_close(services[i]);
     }
     net_settle();
@@ -1039,7 +1039,7 @@ static void test_no_random(void) {
         net_settle();
         p->in.size = 0;
         calls.count[CALLS_ENTROPY] = 0;
-        raw_frames(p, "89\"ping\" 88<03e8>");
+        peer_frames(p, "89\"ping\" 88<03e8>");
         net_settle();
         CHECK_EQ(p->in.size, 0);
         calls_reset();
@@ -1089,7 +1089,7 @@ static void test_pressure(void) {
     peak = net.memory.peak;
     CHECK(peak < 4 << 20);
     CHECK(!ws_send_text(client.conn, "x") && ws_last_error(client.conn) == WS_ERROR_BUFFERED);
-    raw_frames(p, "81\"it reads no more while it cannot send\"");
+    peer_frames(p, "81\"it reads no more while it cannot send\"");
     net_settle();
     drains = 0;
     p->deaf = false;
@@ -1116,7 +1116,7 @@ static void test_ping_flood(void) {
     peer *p = raw_open(raw);
     p->deaf = true;
     for (i = 0; i < 3000; i++)
-        raw_frames(p, "100x89#125");
+        peer_frames(p, "100x89#125");
     net_settle();
     CHECK(net.memory.peak < 1 << 20);
     CHECK_EQ(net.closed, 0);
@@ -1132,9 +1132,9 @@ static void test_too_big(void) {
     raw_server *raw = raw_listen();
     (void)client_dial_raw(raw, &config);
     peer *p = raw_open(raw);
-    raw_frames(p, "82#1000");
+    peer_frames(p, "82#1000");
     CHECK_SENT(p, "82#1000");
-    raw_frames(p, "82#600 02#600 80#401");
+    peer_frames(p, "82#600 02#600 80#401");
     CHECK_SENT(p, "82#600 88<03f1>");
     CHECK_EQ(net.codes[1] ? net.codes[1] : 1009, 1009);
     peer_close(p);
@@ -1154,7 +1154,7 @@ static void test_chunks(void) {
     raw_server *raw = raw_listen();
     (void)ws_dial(net.loop, client_url(raw, "/"), &handler, NULL);
     peer *p = raw_open(raw);
-    raw_frames(p, "81\"hello\" 01\"ab\" 80\"cd\"");
+    peer_frames(p, "81\"hello\" 01\"ab\" 80\"cd\"");
     net_settle();
     CHECK(net.received == 9 && net.log.size > 8 && memcmp(net.log.data, "o1 k1:5fl", 9) == 0);
     CLIENT_END();
@@ -1202,7 +1202,7 @@ static void test_pings(void) {
         net.echo = false;
         for (i = 0; i < 20; i++) {
             net_wait(20000);
-            raw_frames(p, "81\"x\"");
+            peer_frames(p, "81\"x\"");
             net_settle();
         }
         CHECK_EQ(p->in.size, 0);
@@ -1241,7 +1241,7 @@ static void test_closing(void) {
         CHECK(!ws_send_text(client.conn, "x") && ws_last_error(client.conn) == WS_ERROR_STATE);
         CHECK(!ws_close(client.conn, 4000, "enough"));
         CHECK_SENT(p, "88<0fa0>\"enough\"");
-        raw_frames(p, "81\"dropped\" 88<0fa0>\"enough\"");
+        peer_frames(p, "81\"dropped\" 88<0fa0>\"enough\"");
         net_settle();
         CHECK(!p->ended); /* RFC 6455 7.1.1: the server is the first to end TCP */
         peer_close(p);
@@ -1257,7 +1257,7 @@ static void test_closing(void) {
         peer *p = raw_open(raw);
         (void)ws_close(client.conn, 1000, NULL);
         CHECK_SENT(p, "88<03e8>");
-        raw_frames(p, "88<03e8>");
+        peer_frames(p, "88<03e8>");
         net_settle();
         net_wait(4900);
         CHECK(!p->ended);
@@ -1273,7 +1273,7 @@ static void test_closing(void) {
         (void)client_dial_raw(raw, NULL);
         peer *p = raw_open(raw);
         (void)ws_close(client.conn, 1000, NULL);
-        raw_frames(p, "81\"still talking\"");
+        peer_frames(p, "81\"still talking\"");
         net_settle();
         net_wait(4900);
         CHECK_LOG("o1");
@@ -1291,7 +1291,7 @@ static void test_closing(void) {
             raw_server *raw = raw_listen();
             (void)client_dial_raw(raw, NULL);
             peer *p = raw_open(raw);
-            raw_frames(p, "88<0fa1>\"go\"");
+            peer_frames(p, "88<0fa1>\"go\"");
             CHECK_SENT(p, "88<0fa1>\"go\"");
             CHECK(!p->ended);
             if (ends)
@@ -1310,7 +1310,7 @@ static void test_closing(void) {
             raw_server *raw = raw_listen();
             (void)client_dial_raw(raw, NULL);
             peer *p = raw_open(raw);
-            raw_frames(p, "81\"before\" 01\"half\"");
+            peer_frames(p, "81\"before\" 01\"half\"");
             net_settle();
             if (reset)
                 peer_reset(p);
@@ -1346,7 +1346,7 @@ static void test_closing(void) {
         CHECK(ws_ping(client.conn, "p", 1));
         CHECK(ws_send_part(client.conn, part, true) && ws_send_text(client.conn, "yes"));
         CHECK_SENT(p, "01\"part\" 89\"p\" 80\"part\" 81\"yes\"");
-        raw_frames(p, "8a\"p\" 89\"q\"");
+        peer_frames(p, "8a\"p\" 89\"q\"");
         CHECK_SENT(p, "8a\"q\"");
         CLIENT_END();
     }

@@ -131,7 +131,7 @@ static void test_fragments(void) {
     (void)client_dial_raw(raw, &config);
     p = raw_accept(raw);
     raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n");
-    raw_frames(p, "c1<f248cdc9c90700> 41<f2> 00<00> 89 00<11> 80<0000> c1<f200110000>");
+    peer_frames(p, "c1<f248cdc9c90700> 41<f2> 00<00> 89 00<11> 80<0000> c1<f200110000>");
     net_settle();
     CHECK_LOG("o1 t1:Hello t1:Hello t1:Hello");
     CLIENT_END();
@@ -151,7 +151,7 @@ static void test_reconnect(void) {
     (void)client_dial_raw(raw, &config);
     p = raw_accept(raw);
     raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate\r\n");
-    raw_frames(p, "c1<f248cdc9c90700> 88<03e8>");
+    peer_frames(p, "c1<f248cdc9c90700> 88<03e8>");
     net_settle();
     CHECK_LOG("o1 t1:Hello c1:1000::y");
     peer_close(p);
@@ -159,7 +159,7 @@ static void test_reconnect(void) {
     net_wait(100000); /* however long it pauses */
     p = raw_accept(raw);
     raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n");
-    raw_frames(p, "c1<f248cdc9c90700> c1<f200110000>");
+    peer_frames(p, "c1<f248cdc9c90700> c1<f200110000>");
     net_settle();
     CHECK_LOG("o2 t2:Hello c2:1007::n"); /* a distance before the message */
     CLIENT_END();

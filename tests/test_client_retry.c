@@ -51,7 +51,7 @@ static void live(peer *p, uint32_t lasts, const char *frames) {
     raw_answer(p, raw_head(p), NULL);
     net_settle();
     net_wait(lasts);
-    raw_frames(p, frames);
+    peer_frames(p, frames);
     net_settle();
     peer_close(p);
     net_settle();

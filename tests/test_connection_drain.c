@@ -144,8 +144,8 @@ static void produce_all(bool secure, bool dials, bool packed, size_t buffered) {
     (void)snprintf(url, sizeof url, "%s://127.0.0.1:%u/", secure ? "wss" : "ws", (unsigned)ws_port(net.server));
     CHECK(ws_dial(net.loop, url, &handler, &config) != NULL);
     for (tries = 0; tries < TLS_TRIES && run.received < TOTAL && !run.ended; tries++)
-        (void)tls_round(200);
-    CHECK(tls_settle()); /* nothing is asked for again and again */
+        (void)net_round(200);
+    CHECK(net_settle()); /* nothing is asked for again and again */
     CHECK_EQ(run.sent, TOTAL);
     CHECK_EQ(run.received, TOTAL);
     CHECK(!run.owed);

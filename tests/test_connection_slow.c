@@ -21,15 +21,7 @@ typedef enum slow_way { OVER_TCP, OVER_TLS, OVER_UNIX, WAYS } slow_way;
 
 static const char *const way_names[WAYS] = {"TCP", "TLS", "a Unix socket"};
 
-typedef struct slow_reader {
-    peer *p;
-    bytes *got; /* in clear */
-#ifndef WS_NO_TLS
-    raw *r;     /* NULL: without TLS */
-#endif
-} slow_reader;
-
-static slow_reader reader;
+static peer *reader;
 static uint8_t body[600000];
 static size_t body_size;
 static char folder[] = "ws_test_slow_XXXXXX";
@@ -100,38 +92,28 @@ static bool slow_connect(slow_way way, const char *unix_path) {
     } else {
         connected = connect(fd, (struct sockaddr *)&address, sizeof address);
     }
-    memset(&reader, 0, sizeof reader);
-    reader.p = slow_peer(fd);
-    reader.got = &reader.p->in;
+    reader = slow_peer(fd);
 #ifndef WS_NO_TLS
-    if (way == OVER_TLS) {
-        reader.r = raw_new(reader.p, false);
-        reader.got = &reader.r->plain;
-    }
+    if (way == OVER_TLS)
+        (void)tls_on(reader);
 #endif
     return connected == 0;
 }
 
 static void slow_write(const char *text) {
 #ifndef WS_NO_TLS
-    if (reader.r) {
-        CHECK(raw_handshake(reader.r));
-        reader.p->deaf = strncmp(text, "GET /ws ", 8) != 0;
-        raw_text(reader.r, text);
-        (void)tls_settle();
-        return;
-    }
+    CHECK(!reader->tls || tls_handshake(reader));
 #endif
-    reader.p->deaf = strncmp(text, "GET /ws ", 8) != 0;
-    peer_text(reader.p, text);
-    (void)tls_settle();
+    reader->deaf = strncmp(text, "GET /ws ", 8) != 0;
+    peer_text(reader, text);
+    (void)net_settle();
 }
 
 /* What is behind the head of an answer. */
 static size_t slow_head(void) {
     size_t i;
-    for (i = 4; i <= reader.got->size; i++)
-        if (memcmp(reader.got->data + i - 4, "\r\n\r\n", 4) == 0)
+    for (i = 4; i <= reader->in.size; i++)
+        if (memcmp(reader->in.data + i - 4, "\r\n\r\n", 4) == 0)
             return i;
     return 0;
 }
@@ -141,8 +123,8 @@ static ws_conn *slow_open(void) {
     slow_write("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
     CHECK(slow_head() > 0);
-    reader.p->deaf = true;
-    reader.got->size = 0;
+    reader->deaf = true;
+    reader->in.size = 0;
     return net.conns[1];
 }
 
@@ -151,20 +133,20 @@ static bool slow_step(size_t rate) {
     static uint8_t buffer[UNIX_RATE];
     size_t done = 0;
     int tries;
-    for (tries = 0; tries < 100 && done < rate && !reader.p->ended; tries++) {
-        ssize_t got = recv(reader.p->fd, buffer, rate - done, MSG_DONTWAIT);
+    for (tries = 0; tries < 100 && done < rate && !reader->ended; tries++) {
+        ssize_t got = recv(reader->fd, buffer, rate - done, MSG_DONTWAIT);
         if (got > 0) {
-            bytes_add(&reader.p->in, buffer, (size_t)got);
+            peer_received(reader, buffer, (size_t)got);
             done += (size_t)got;
         } else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
-            reader.p->ended = true;
-            reader.p->reset = got < 0;
+            reader->ended = true;
+            reader->reset = got < 0;
         } else {
-            (void)tls_round(1000);
+            (void)net_round(1000);
         }
     }
-    tls_pass(STEP);
-    return !reader.p->ended;
+    net_wait(STEP);
+    return !reader->ended;
 }
 
 /* --- what is sent --- */
@@ -192,7 +174,7 @@ static void send_too_much(void) {
     ws_conn *conn = slow_open();
     CHECK(ws_join(conn, "r") && ws_server_broadcast(net.server, "r", slow_message()));
     for (int i = 0; i < 10 && ws_state(conn) == WS_OPEN; i++) {
-        (void)tls_settle();
+        (void)net_settle();
         CHECK(ws_server_broadcast(net.server, "r", slow_message()));
     }
     CHECK_EQ(ws_state(conn), WS_CLOSING);
@@ -217,13 +199,7 @@ static void get_two(void) {
 /* It asks for nothing more and ends its stream (RFC 9112 9.6). */
 static void get_half(void) {
     slow_write("GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
-#ifndef WS_NO_TLS
-    if (reader.r) {
-        (void)SSL_shutdown(reader.r->ssl);
-        (void)raw_flush(reader.r);
-    } else
-#endif
-        CHECK_EQ(shutdown(reader.p->fd, SHUT_WR), 0);
+    peer_finish(reader);
 }
 
 static const struct {
@@ -278,26 +254,26 @@ static void slow_row(slow_way way, size_t row, size_t size) {
     int i;
     slow_start(way, size);
     sends[row].send();
-    for (i = 0; i < 400 && reader.got->size < size + 400 && slow_step(rate); i++) {
-        if (sends[row].stays && reader.got->size >= size + 10)
+    for (i = 0; i < 400 && reader->in.size < size + 400 && slow_step(rate); i++) {
+        if (sends[row].stays && reader->in.size >= size + 10)
             break;
     }
     from = sends[row].http ? slow_head() : size < 65536 ? 4 : 10;
-    CHECK(reader.got->size >= from + size);
-    if (reader.got->size < from + size) {
-        printf("    %zu of %zu bytes came in %d s\n", reader.got->size, from + size, i);
+    CHECK(reader->in.size >= from + size);
+    if (reader->in.size < from + size) {
+        printf("    %zu of %zu bytes came in %d s\n", reader->in.size, from + size, i);
         TLS_END();
         return;
     }
     CHECK(i >= (int)(size / rate) - 4); /* it took its time */
-    CHECK_MEM(reader.got->data + from, size, body, size);
-    behind = reader.got->size - from - size;
+    CHECK_MEM(reader->in.data + from, size, body, size);
+    behind = reader->in.size - from - size;
     if (!sends[row].tail) { /* more messages came, and at last the close */
         while (slow_step(rate)) {}
-        CHECK_MEM(reader.got->data + reader.got->size - 20, 20, "\x88\x12\x03\xf5reads too slowly", 20);
+        CHECK_MEM(reader->in.data + reader->in.size - 20, 20, "\x88\x12\x03\xf5reads too slowly", 20);
     } else {
         CHECK(behind >= sends[row].tail_size
-              && memcmp(reader.got->data + from + size, sends[row].tail, sends[row].tail_size) == 0);
+              && memcmp(reader->in.data + from + size, sends[row].tail, sends[row].tail_size) == 0);
     }
     if (sends[row].stays)
         CHECK_EQ(net.closed, 0);
@@ -311,10 +287,10 @@ static void slow_dead(slow_way way, size_t row) {
     int i;
     slow_start(way, 500000);
     sends[row].send();
-    tls_pass(DEADLINE - 500);
+    net_wait(DEADLINE - 500);
     CHECK_EQ(net.loop->conn_count, 1);
     for (i = DEADLINE - 500; i < 6 * DEADLINE && net.loop->conn_count; i += 500)
-        tls_pass(500);
+        net_wait(500);
     CHECK_EQ(net.loop->conn_count, 0);
     CHECK(i <= 4 * DEADLINE);
     if (row == 0)
@@ -365,7 +341,7 @@ static void test_shutdown(void) {
 static void test_client(bool secure) {
     ws_client_config config;
     int i, segment = 1400, size = 16384, send_buffer = SEND_BUFFER;
-    client *c;
+    tls_client *c;
     if (!test_begin("slow: a client's message and close, %s", secure ? "wss" : "ws"))
         return;
     memset(&config, 0, sizeof config);
@@ -373,40 +349,21 @@ static void test_client(bool secure) {
     config.tls.accept_any_certificate = secure;
     body_size = 500000;
     net_start_loop(NULL);
-    uint16_t port = raw_listen();
-    (void)setsockopt(raw_listener, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
-    (void)setsockopt(raw_listener, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    c = client_dial_port(secure ? "wss" : "ws", port, &config);
-    memset(&reader, 0, sizeof reader);
-    if (secure) {
-        reader.r = raw_accept(&certs.server);
-        reader.p = reader.r->p;
-        reader.got = &reader.r->plain;
-        CHECK(raw_answer(reader.r));
-    } else {
-        char text[300];
-        reader.p = raw_accept_plain();
-        reader.got = &reader.p->in;
-        (void)peer_wait(reader.p, 100);
-        while (!peer_has(reader.p, "\r\n\r\n") && !reader.p->ended)
-            (void)tls_round(100);
-        const char *key = (const char *)reader.p->in.data + peer_find(reader.p, "Sec-WebSocket-Key: ") + 19;
-        char accepted[29] = "";
-        wsi_handshake_accept(wsi_text(key, 24), accepted);
-        (void)snprintf(text, sizeof text, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Accept: %.28s\r\n\r\n", accepted);
-        peer_take_head(reader.p);
-        peer_text(reader.p, text);
-    }
+    uint16_t port = tls_port();
+    (void)setsockopt(tls_listener->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    (void)setsockopt(tls_listener->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    c = tls_dial_port(secure ? "wss" : "ws", port, &config);
+    reader = secure ? tls_accept(&certs.server) : tls_accept_plain();
+    CHECK(tls_answer(reader));
     UNTIL(c->opened || c->errors);
     CHECK_EQ(c->opened, 1);
-    reader.p->deaf = true;
-    reader.got->size = 0;
+    reader->deaf = true;
+    reader->in.size = 0;
     if (c->opened) {
         (void)setsockopt(c->conn->source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
         CHECK(ws_send(c->conn, slow_message()) && ws_close(c->conn, 1000, NULL));
-        for (i = 0; i < 200 && reader.got->size < body_size + 14 + 8 && slow_step(RATE); i++) {}
-        CHECK_EQ(reader.got->size, body_size + 14 + 8);
+        for (i = 0; i < 200 && reader->in.size < body_size + 14 + 8 && slow_step(RATE); i++) {}
+        CHECK_EQ(reader->in.size, body_size + 14 + 8);
         CHECK(i > 40);
         CHECK_EQ(c->closed, 0);
     }

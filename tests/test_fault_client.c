@@ -80,13 +80,13 @@ static void scene_plain(raw_server *raw) {
     head = head_of(p);
     raw_answer(p, head, "Sec-WebSocket-Protocol: chat\r\nSet-Cookie: c=d\r\n");
     rounds(2);
-    raw_frames(p, "81\"hello\" 01\"a\" 89\"ping\" 80\"b\" 82#40000");
+    peer_frames(p, "81\"hello\" 01\"a\" 89\"ping\" 80\"b\" 82#40000");
     rounds(4);
     leave(by_sending);
     rounds(3);
     leave(by_close);
     rounds(2);
-    raw_frames(p, "88<0fa0>");
+    peer_frames(p, "88<0fa0>");
     rounds(1);
     peer_close(p);
     rounds(2);
@@ -113,7 +113,7 @@ static void scene_proxy(raw_server *raw) {
         } else {
             raw_answer(p, head, NULL);
             rounds(2);
-            raw_frames(p, "81\"through\"");
+            peer_frames(p, "81\"through\"");
         }
         rounds(3);
         if (i == 0)
@@ -142,7 +142,7 @@ static void scene_names(raw_server *raw) {
     head = head_of(p);
     raw_answer(p, head, NULL);
     rounds(3);
-    raw_frames(p, "81\"by name\" 88<03e8>");
+    peer_frames(p, "81\"by name\" 88<03e8>");
     rounds(3);
     peer_close(p);
     rounds(2);
@@ -187,7 +187,7 @@ static bool recovered(raw_server *raw) {
     raw_answer(p, raw_head(p), NULL);
     for (i = 0; i < 100 && net.opened == opened; i++)
         (void)net_round(100);
-    raw_frames(p, "81\"alive\"");
+    peer_frames(p, "81\"alive\"");
     (void)peer_wait(p, 11);
     return p->in.size == 11 && p->in.data[0] == 0x81 && p->in.data[1] == 0x85;
 }

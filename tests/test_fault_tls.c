@@ -89,18 +89,18 @@ static uint8_t large[LARGE];
 static void rounds(int count) {
     int still = 0;
     while (count-- && still < 3)
-        still = tls_round(0) ? 0 : still + 1;
+        still = net_round(0) ? 0 : still + 1;
 }
 
-static client *dial(void) {
+static tls_client *dial(void) {
     ws_client_config config;
-    client *c;
+    tls_client *c;
     memset(&config, 0, sizeof config);
     config.tls.ca_pem = certs.ca.pem;
     config.tls.cert_pem = certs.alice.pem;
     config.tls.key_pem = certs.alice.key_pem;
     calls.inside = true;
-    c = client_dial_port("wss", ws_port(net.server), &config);
+    c = tls_dial_port("wss", ws_port(net.server), &config);
     calls.inside = false;
     return c;
 }
@@ -144,7 +144,7 @@ static bool reloads = true; /* false: what a start has set up serves to the end 
 static void scenario(void) {
     ws_tls_config renewed;
     char name[100];
-    client *c = dial();
+    tls_client *c = dial();
     int i;
     c->first = "hello";
     net_small_buffers();
@@ -182,7 +182,7 @@ static void faults_off(void) {
 
 /* Goes on without faults: a new client gets its echo, and a clean close. */
 static bool recovered(void) {
-    client *c;
+    tls_client *c;
     int i;
     faults_off();
     rounds(3);
@@ -191,10 +191,10 @@ static bool recovered(void) {
     c = dial();
     c->first = "alive";
     for (i = 0; i < 2000 && !c->messages && !c->errors && !c->closed; i++)
-        (void)tls_round(100);
+        (void)net_round(100);
     (void)ws_close(c->conn, 1000, NULL);
     for (i = 0; i < 2000 && !c->closed && !c->errors; i++)
-        (void)tls_round(100);
+        (void)net_round(100);
     if (c->messages != 1)
         printf("    not served again: %s\n", c->why);
     return c->messages == 1 && c->in.size == 5 && c->code == 1000 && c->clean;
@@ -350,7 +350,7 @@ static void test_sizes(void) {
     static const size_t sizes[] = {1, 2, 3, 5, 17, 100, 1000};
     size_t i;
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        client *c;
+        tls_client *c;
         if (!test_begin("every recv and send takes at most %zu bytes", sizes[i]))
             continue;
         calls_reset();

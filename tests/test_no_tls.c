@@ -13,11 +13,11 @@
 
 static void test_client(const char *url) {
     ws_conn *conn;
-    client *c;
+    tls_client *c;
     if (!test_begin("%s without TLS is an error that says so", url))
         return;
     CHECK(net_start());
-    c = client_dial(url, NULL);
+    c = tls_dial(url, NULL);
     UNTIL(c->errors || c->opened);
     CHECK(c->errors == 1 && c->opened == 0);
     CHECK_EQ(c->error, WS_ERROR_NO_TLS);
@@ -72,11 +72,11 @@ static void test_server(void) {
 
 static void test_plain(void) {
     char text[100];
-    client *c;
+    tls_client *c;
     if (!test_begin("ws: works without TLS"))
         return;
     CHECK(net_start());
-    c = client_dial_port("ws", ws_port(net.server), NULL);
+    c = tls_dial_port("ws", ws_port(net.server), NULL);
     c->first = "plain";
     UNTIL(c->messages == 1);
     CHECK_MEM(c->in.data, c->in.size, "plain", 5);

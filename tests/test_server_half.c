@@ -8,13 +8,7 @@
 
 enum { BIG = 2 << 20 };
 
-static struct {
-    peer *p;
-    bytes *got;
-#ifndef WS_NO_TLS
-    raw *r;
-#endif
-} half;
+static peer *half;
 
 static char folder[] = "ws_test_half_XXXXXX";
 static char big[BIG];
@@ -53,7 +47,6 @@ static void start(int way) {
     ws_server_config config;
     ws_handler handler = net_handler();
     memset(&config, 0, sizeof config);
-    memset(&half, 0, sizeof half);
     config.limits.answer_ms = config.limits.handshake_ms = config.limits.close_ms = 5000;
 #ifndef WS_NO_TLS
     if (way) {
@@ -72,62 +65,32 @@ static void start(int way) {
     CHECK(ws_http(net.server, "POST", "/body", answer_body, NULL) && ws_http(net.server, "GET", "/bare", bare, NULL));
 #ifndef WS_NO_TLS
     if (way) {
-            half.r = raw_client(0);
-        half.p = half.r->p;
-        half.got = &half.r->plain;
-        CHECK(raw_handshake(half.r));
+        half = tls_connect(0);
+        CHECK(tls_handshake(half));
         return;
     }
 #else
     (void)way;
 #endif
-    half.p = net_connect();
-    half.got = &half.p->in;
+    half = net_connect();
 }
 
-static void ask(const char *text) {
-#ifndef WS_NO_TLS
-    if (half.r) {
-        raw_text(half.r, text);
-        return;
-    }
-#endif
-    peer_text(half.p, text);
-}
-
-static void end_stream(void) {
-#ifndef WS_NO_TLS
-    if (half.r) {
-        (void)SSL_shutdown(half.r->ssl);
-        (void)raw_flush(half.r);
-        return;
-    }
-#endif
-    CHECK_EQ(shutdown(half.p->fd, SHUT_WR), 0);
-}
+static void ask(const char *text) { peer_text(half, text); }
 
 static size_t count(const char *text) {
     size_t i, found = 0, size = strlen(text);
-    for (i = 0; i + size <= half.got->size; i++)
-        found += memcmp(half.got->data + i, text, size) == 0;
+    for (i = 0; i + size <= half->in.size; i++)
+        found += memcmp(half->in.data + i, text, size) == 0;
     return found;
-}
-
-static bool over(void) {
-#ifndef WS_NO_TLS
-    if (half.r)
-        return half.r->notified || half.p->ended;
-#endif
-    return half.p->ended;
 }
 
 /* Serves until the server ends the connection. */
 static void await_end(void) {
     int i;
-    for (i = 0; i < TLS_TRIES && !over(); i++)
-        (void)tls_round(200);
-    CHECK(over() && !half.p->reset);
-    CHECK(tls_settle());
+    for (i = 0; i < TLS_TRIES && !peer_over(half); i++)
+        (void)net_round(200);
+    CHECK(peer_over(half) && !half->reset);
+    CHECK(net_settle());
     CHECK_EQ(net.server->endpoint.count, 0);
 }
 
@@ -158,19 +121,19 @@ static void test_request(size_t at, int way, bool together) {
     size_t i;
     start(way);
     if (together)
-        half.p->deaf = true; /* its answers wait */
+        half->deaf = true; /* its answers wait */
     ask(requests[at].request);
     if (!together)
-        (void)tls_settle();
-    end_stream();
+        (void)net_settle();
+    peer_finish(half);
     for (i = 0; i < 5; i++)
-        (void)tls_round(200);
-    half.p->deaf = false;
+        (void)net_round(200);
+    half->deaf = false;
     if (requests[at].keeps) {
         for (i = 0; i < TLS_TRIES && !kept; i++)
-            (void)tls_round(200);
-        CHECK(tls_settle()); /* the end of its stream is not told again and again */
-        CHECK(!over());
+            (void)net_round(200);
+        CHECK(net_settle()); /* the end of its stream is not told again and again */
+        CHECK(!peer_over(half));
         CHECK_EQ(abandoned, 0);
         CHECK(ws_reply(ws_kept(net.loop, kept), 200, "text/plain", "kept so long"));
     }
@@ -178,7 +141,7 @@ static void test_request(size_t at, int way, bool together) {
     for (i = 0; i < 3 && requests[at].wanted[i]; i++)
         CHECK(count(requests[at].wanted[i]) > 0);
     CHECK_EQ(count("HTTP/1.1 20"), requests[at].answers);
-    CHECK(half.got->size >= requests[at].size);
+    CHECK(half->in.size >= requests[at].size);
     CHECK_EQ(abandoned, 0);
     TLS_END();
 }
@@ -207,11 +170,11 @@ static void test_deadline(void) {
         return;
     start(0);
     ask(GET("/keep"));
-    end_stream();
-    (void)tls_settle();
-    tls_pass(4900);
-    CHECK(!over());
-    tls_pass(200);
+    peer_finish(half);
+    (void)net_settle();
+    net_wait(4900);
+    CHECK(!peer_over(half));
+    net_wait(200);
     await_end();
     CHECK_EQ(count("HTTP/1.1 503"), 1);
     CHECK_EQ(abandoned, 1);
@@ -223,9 +186,9 @@ static void test_reset(void) {
         return;
     start(0);
     ask(GET("/keep"));
-    (void)tls_settle();
-    peer_reset(half.p);
-    (void)tls_settle();
+    (void)net_settle();
+    peer_reset(half);
+    (void)net_settle();
     CHECK_EQ(abandoned, 1);
     CHECK_EQ(net.server->endpoint.count, 0);
     TLS_END();
@@ -233,25 +196,25 @@ static void test_reset(void) {
         return;
     start(0);
     ask(GET("/keep") GET("/files/big"));
-    end_stream();
-    (void)tls_settle();
-    peer_reset(half.p);
-    (void)tls_settle();
+    peer_finish(half);
+    (void)net_settle();
+    peer_reset(half);
+    (void)net_settle();
     if (ws_kept(net.loop, kept))
         CHECK(ws_reply(ws_kept(net.loop, kept), 200, "text/plain", "x"));
-    (void)tls_settle();
+    (void)net_settle();
     CHECK_EQ(net.server->endpoint.count, 0);
     TLS_END();
     if (!test_begin("half-closed, then gone in the middle of a file"))
         return;
     start(0);
-    half.p->deaf = true;
+    half->deaf = true;
     ask(GET("/files/big"));
-    end_stream();
-    (void)tls_settle();
+    peer_finish(half);
+    (void)net_settle();
     CHECK_EQ(net.server->endpoint.count, 1);
-    peer_reset(half.p);
-    (void)tls_settle();
+    peer_reset(half);
+    (void)net_settle();
     CHECK_EQ(net.server->endpoint.count, 0);
     TLS_END();
 }
@@ -261,11 +224,11 @@ static void test_upgrade(void) {
     if (!test_begin("half-closed behind an upgrade that is kept: 101, its frames, then 1006"))
         return;
     start(0);
-    peer_upgrade(half.p, "/later", NULL);
-    peer_frames(half.p, "81\"early\"");
-    end_stream();
-    (void)tls_settle();
-    CHECK(!over());
+    peer_upgrade(half, "/later", NULL);
+    peer_frames(half, "81\"early\"");
+    peer_finish(half);
+    (void)net_settle();
+    CHECK(!peer_over(half));
     CHECK(ws_accept(ws_kept(net.loop, kept), NULL));
     await_end();
     CHECK_EQ(count("HTTP/1.1 101"), 1);

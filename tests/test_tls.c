@@ -82,14 +82,14 @@ static bool start_version(int version) {
     return good;
 }
 
-static client *dial(const ws_client_config *config) {
-    return client_dial_port("wss", ws_port(net.server), config);
+static tls_client *dial(const ws_client_config *config) {
+    return tls_dial_port("wss", ws_port(net.server), config);
 }
 
 /* A client of ws.h that is open. */
-static client *dial_open(void) {
+static tls_client *dial_open(void) {
     ws_client_config config = trusting();
-    client *c = dial(&config);
+    tls_client *c = dial(&config);
     UNTIL(c->opened || c->errors);
     CHECK(c->opened);
     if (c->errors)
@@ -98,14 +98,14 @@ static client *dial_open(void) {
 }
 
 /* A client of ws.h that is open towards a raw server, which is returned. */
-static raw *dial_raw(client **c, int version) {
+static peer *dial_raw(tls_client **c, int version) {
     ws_client_config config = trusting();
-    raw *r;
-    *c = client_dial_port("wss", raw_listen(), &config);
-    r = raw_accept(&certs.server);
+    peer *r;
+    *c = tls_dial_port("wss", tls_port(), &config);
+    r = tls_accept(&certs.server);
     if (version)
-        raw_versions(r, version);
-    CHECK(raw_answer(r));
+        tls_versions(r, version);
+    CHECK(tls_answer(r));
     UNTIL((*c)->opened || (*c)->errors);
     CHECK((*c)->opened);
     (*c)->in.size = 0;
@@ -116,15 +116,15 @@ static raw *dial_raw(client **c, int version) {
 static bool serves(void) {
     size_t log = net.log.size;
     ws_client_config config = trusting();
-    client *c = dial(&config);
+    tls_client *c = dial(&config);
     int i;
     c->first = "alive";
     for (i = 0; i < TLS_TRIES && !c->messages && !c->errors && !c->closed; i++)
-        (void)tls_round(200);
+        (void)net_round(200);
     (void)ws_close(c->conn, 1000, NULL);
     for (i = 0; i < TLS_TRIES && !c->closed && !c->errors; i++)
-        (void)tls_round(200);
-    (void)tls_settle();
+        (void)net_round(200);
+    (void)net_settle();
     net.log.size = log;
     return c->messages == 1 && c->in.size == 5 && c->code == 1000;
 }
@@ -143,9 +143,9 @@ static uint8_t *sample(size_t size) {
 }
 
 /* The next frame in what was decrypted, unmasked; false: it is not whole. */
-static bool next_frame(const raw *r, size_t *at, uint8_t *first, const uint8_t **data, size_t *size) {
-    const uint8_t *from = r->plain.data + *at;
-    size_t left = r->plain.size - *at, head = 2, i;
+static bool next_frame(const peer *r, size_t *at, uint8_t *first, const uint8_t **data, size_t *size) {
+    const uint8_t *from = r->in.data + *at;
+    size_t left = r->in.size - *at, head = 2, i;
     if (left < 2)
         return false;
     *size = from[1] & 127;
@@ -171,7 +171,7 @@ static int version_of(const ws_conn *conn) {
 }
 
 static void test_echo(int version) {
-    client *c;
+    tls_client *c;
     if (!test_begin("echo, %s", version_name(version)))
         return;
     CHECK(start_version(version));
@@ -199,7 +199,7 @@ static void test_echo(int version) {
 /* A message of 1 MiB from the client, its echo, and one from the server. */
 static void test_large(int version) {
     uint8_t *data = sample(MIB);
-    client *c;
+    tls_client *c;
     if (!test_begin("1 MiB both ways, %s", version_name(version))) {
         free(data);
         return;
@@ -230,30 +230,30 @@ static void test_rsa(void) {
 
 static void test_plain_things(void) {
     ws_server_config config;
-    raw *r;
+    peer *r;
     if (!test_begin("pages, Host and Origin over TLS"))
         return;
     memset(&config, 0, sizeof config);
     config.tls = with(&certs.server);
     CHECK(net_start_with(NULL, &config));
     CHECK(ws_page(net.server, "/page", "text/plain", "the page"));
-    r = raw_client(0);
-    CHECK(raw_handshake(r));
-    raw_text(r, "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    CHECK_EQ(raw_status(r), 200);
-    UNTIL(r->plain.size == 8);
-    CHECK_MEM(r->plain.data, r->plain.size, "the page", 8);
-    r->plain.size = 0;
-    raw_text(r, "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    r = tls_connect(0);
+    CHECK(tls_handshake(r));
+    peer_text(r, "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK_EQ(peer_take_status(r), 200);
+    UNTIL(r->in.size == 8);
+    CHECK_MEM(r->in.data, r->in.size, "the page", 8);
+    r->in.size = 0;
+    peer_text(r, "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
                 "Origin: https://localhost\r\n\r\n");
-    CHECK_EQ(raw_status(r), 101);
-    r = raw_client(0);
-    CHECK(raw_handshake(r));
-    raw_text(r, "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    CHECK_EQ(peer_take_status(r), 101);
+    r = tls_connect(0);
+    CHECK(tls_handshake(r));
+    peer_text(r, "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
                 "Origin: http://localhost\r\n\r\n");
-    CHECK_EQ(raw_status(r), 403); /* a page that came without TLS is of another origin */
+    CHECK_EQ(peer_take_status(r), 403); /* a page that came without TLS is of another origin */
     TLS_END();
 }
 
@@ -288,7 +288,7 @@ static void test_http(int version) {
     char name[sizeof folder + 10];
     uint8_t *large;
     FILE *file;
-    raw *r;
+    peer *r;
     if (!test_begin("files, bodies and kept requests, %s", version_name(version)))
         return;
     large = sample(SIZE);
@@ -300,32 +300,32 @@ static void test_http(int version) {
     CHECK(start_version(version));
     CHECK(ws_files(net.server, "/files/", folder) && ws_http(net.server, "POST", "/body", reply_body, NULL)
           && ws_http(net.server, "GET", "/later", keep, NULL));
-    r = raw_client(4096);
-    CHECK(raw_handshake(r));
-    r->piece = 30000;
-    raw_text(r, "GET /files/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    CHECK_EQ(raw_status(r), 200);
-    UNTIL(r->plain.size == SIZE || raw_over(r));
-    CHECK_MEM(r->plain.data, r->plain.size, large, SIZE);
-    raw_take(r, r->plain.size);
-    raw_text(r, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 700000\r\n\r\n");
-    CHECK_EQ(raw_write(r, large, SIZE), SIZE);
-    CHECK_EQ(raw_status(r), 200);
-    UNTIL(r->plain.size == SIZE || raw_over(r));
-    CHECK_MEM(r->plain.data, r->plain.size, large, SIZE);
-    raw_take(r, r->plain.size);
+    r = tls_connect(4096);
+    CHECK(tls_handshake(r));
+    r->tls->piece = 30000;
+    peer_text(r, "GET /files/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK_EQ(peer_take_status(r), 200);
+    UNTIL(r->in.size == SIZE || peer_over(r));
+    CHECK_MEM(r->in.data, r->in.size, large, SIZE);
+    peer_take(r, r->in.size);
+    peer_text(r, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 700000\r\n\r\n");
+    CHECK_EQ(peer_send(r, large, SIZE), SIZE);
+    CHECK_EQ(peer_take_status(r), 200);
+    UNTIL(r->in.size == SIZE || peer_over(r));
+    CHECK_MEM(r->in.data, r->in.size, large, SIZE);
+    peer_take(r, r->in.size);
     kept = abandoned = 0;
-    raw_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    peer_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
     UNTIL(kept);
-    CHECK(r->plain.size == 0 && ws_after(net.loop, 100, reply_kept, NULL));
+    CHECK(r->in.size == 0 && ws_after(net.loop, 100, reply_kept, NULL));
     net.now += 100;
-    CHECK_EQ(raw_status(r), 200);
-    UNTIL(r->plain.size == 7);
-    CHECK_MEM(r->plain.data, r->plain.size, "at last", 7);
-    raw_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK_EQ(peer_take_status(r), 200);
+    UNTIL(r->in.size == 7);
+    CHECK_MEM(r->in.data, r->in.size, "at last", 7);
+    peer_text(r, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
     kept = 0;
     UNTIL(kept);
-    peer_close(r->p);
+    peer_close(r);
     UNTIL(abandoned == 1);
     CHECK(!ws_kept(net.loop, kept));
     CHECK(remove(name) == 0 && remove(folder) == 0);
@@ -345,26 +345,26 @@ static void burst(ws_conn *conn, unsigned number, ws_message message) {
 
 static void test_gathered(int version) {
     static const char frames[] = "50x81\"one of many small messages\"";
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     int i;
     if (!test_begin("50 small frames leave in one record, %s", version_name(version)))
         return;
     CHECK(start_version(version));
     net.on_message = burst;
-    r = raw_open();
-    (void)tls_settle(); /* session tickets */
-    r->records = 0;
-    raw_frames(r, "81\"go\"");
-    CHECK_RAW(r, frames);
-    CHECK_EQ(r->records, 1);
+    r = tls_open();
+    (void)net_settle(); /* session tickets */
+    r->tls->records = 0;
+    peer_frames(r, "81\"go\"");
+    CHECK_FRAMES(r, frames);
+    CHECK_EQ(r->tls->records, 1);
     r = dial_raw(&c, version);
-    (void)tls_settle();
-    r->records = 0;
+    (void)net_settle();
+    r->tls->records = 0;
     for (i = 0; i < 50; i++)
         CHECK(ws_send_text(c->conn, "one of many small messages"));
-    UNTIL(r->plain.size == 50 * (26 + 6));
-    CHECK_EQ(r->records, 1);
+    UNTIL(r->in.size == 50 * (26 + 6));
+    CHECK_EQ(r->tls->records, 1);
     TLS_END();
 }
 
@@ -380,52 +380,52 @@ static void mixture(ws_conn *conn, unsigned number, ws_message message) {
 }
 
 static void test_mixture(int version) {
-    raw *r;
+    peer *r;
     if (!test_begin("what leaves in one round leaves in one record, broadcasts too, %s", version_name(version)))
         return;
     CHECK(start_version(version));
     net.on_message = mixture;
-    r = raw_open();
-    (void)tls_settle();
-    r->records = 0;
-    raw_frames(r, "81\"go\"");
-    UNTIL(r->plain.size == 40 * 8);
-    CHECK_EQ(r->records, 1);
-    r->plain.size = r->records = 0;
+    r = tls_open();
+    (void)net_settle();
+    r->tls->records = 0;
+    peer_frames(r, "81\"go\"");
+    UNTIL(r->in.size == 40 * 8);
+    CHECK_EQ(r->tls->records, 1);
+    r->in.size = r->tls->records = 0;
     CHECK(ws_send_binary(net.conns[1], net.peers, 15000)); /* header and data */
-    UNTIL(r->plain.size == 15004);
-    CHECK_EQ(r->records, 1);
-    r->plain.size = r->records = 0;
+    UNTIL(r->in.size == 15004);
+    CHECK_EQ(r->tls->records, 1);
+    r->in.size = r->tls->records = 0;
     CHECK(ws_server_broadcast(net.server, NULL, (ws_message){(const uint8_t *)net.peers, 15000, WS_BINARY}));
-    UNTIL(r->plain.size == 15004);
-    CHECK_EQ(r->records, 1);
+    UNTIL(r->in.size == 15004);
+    CHECK_EQ(r->tls->records, 1);
     TLS_END();
 }
 
 static void test_full_records(int version) {
     uint8_t *data = sample(MIB);
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("a large message leaves in full records, %s", version_name(version))) {
         free(data);
         return;
     }
     CHECK(start_version(version));
-    r = raw_open();
-    (void)tls_settle();
-    r->records = r->largest = 0;
+    r = tls_open();
+    (void)net_settle();
+    r->tls->records = r->tls->largest = 0;
     CHECK(ws_send_binary(net.conns[1], data, MIB));
-    UNTIL(r->plain.size == MIB + 10);
-    CHECK(r->plain.size == MIB + 10 && memcmp(r->plain.data + 10, data, MIB) == 0);
-    CHECK(r->records <= MIB / 16384 + 2);
-    CHECK(r->largest >= 16384);
+    UNTIL(r->in.size == MIB + 10);
+    CHECK(r->in.size == MIB + 10 && memcmp(r->in.data + 10, data, MIB) == 0);
+    CHECK(r->tls->records <= MIB / 16384 + 2);
+    CHECK(r->tls->largest >= 16384);
     r = dial_raw(&c, version);
-    (void)tls_settle();
-    r->records = r->largest = 0;
+    (void)net_settle();
+    r->tls->records = r->tls->largest = 0;
     CHECK(ws_send_binary(c->conn, data, MIB));
-    UNTIL(r->plain.size == MIB + 14);
-    CHECK(r->records <= MIB / 16384 + 2);
-    CHECK(r->largest >= 16384);
+    UNTIL(r->in.size == MIB + 14);
+    CHECK(r->tls->records <= MIB / 16384 + 2);
+    CHECK(r->tls->largest >= 16384);
     TLS_END();
     free(data);
 }
@@ -434,7 +434,7 @@ static void test_full_records(int version) {
 static void test_pending(size_t receive_size) {
     ws_loop_config loop;
     ws_server_config config;
-    raw *r;
+    peer *r;
     int i;
     if (!test_begin("records larger than a receive buffer of %zu bytes, many records at once", receive_size))
         return;
@@ -443,14 +443,14 @@ static void test_pending(size_t receive_size) {
     loop.receive_size = receive_size;
     config.tls = with(&certs.server);
     CHECK(net_start_with(&loop, &config));
-    r = raw_open();
-    raw_frames(r, "82#16000");
-    CHECK_RAW(r, "82#16000");
-    r->held = true;
+    r = tls_open();
+    peer_frames(r, "82#16000");
+    CHECK_FRAMES(r, "82#16000");
+    r->tls->held = true;
     for (i = 0; i < 300; i++)
-        raw_frames(r, "81\"a record of its own\"");
-    r->held = false;
-    CHECK_RAW(r, "300x81\"a record of its own\"");
+        peer_frames(r, "81\"a record of its own\"");
+    r->tls->held = false;
+    CHECK_FRAMES(r, "300x81\"a record of its own\"");
     TLS_END();
 }
 
@@ -458,28 +458,28 @@ static void test_pending(size_t receive_size) {
 
 static void test_slow_reader(int version) {
     uint8_t *data = sample(MIB);
-    raw *r;
+    peer *r;
     if (!test_begin("a slow reader gets all, and on_drain comes, %s", version_name(version))) {
         free(data);
         return;
     }
     CHECK(start_version(version));
     net_small_buffers();
-    r = raw_client(4096);
-    CHECK_EQ(raw_upgrade(r), 101);
+    r = tls_connect(4096);
+    CHECK_EQ(tls_upgrade(r), 101);
     CHECK_LOG("o1");
-    r->p->deaf = true;
+    r->deaf = true;
     CHECK(ws_send_binary(net.conns[1], data, MIB) && ws_send_text(net.conns[1], "behind it"));
-    (void)tls_settle();
+    (void)net_settle();
     CHECK(ws_buffered(net.conns[1]) > MIB / 2);
     CHECK_LOG("");
     CHECK(ws_send_text(net.conns[1], "and more"));
-    (void)tls_settle();
-    r->p->deaf = false;
-    UNTIL(r->plain.size == 10 + MIB + 11 + 10);
-    CHECK(r->plain.size > MIB + 10 && memcmp(r->plain.data + 10, data, MIB) == 0);
-    CHECK_MEM(r->plain.data + MIB + 10, r->plain.size - MIB - 10, "\x81\x9" "behind it\x81\x8" "and more", 21);
-    (void)tls_settle();
+    (void)net_settle();
+    r->deaf = false;
+    UNTIL(r->in.size == 10 + MIB + 11 + 10);
+    CHECK(r->in.size > MIB + 10 && memcmp(r->in.data + 10, data, MIB) == 0);
+    CHECK_MEM(r->in.data + MIB + 10, r->in.size - MIB - 10, "\x81\x9" "behind it\x81\x8" "and more", 21);
+    (void)net_settle();
     CHECK_EQ(ws_buffered(net.conns[1]), 0);
     CHECK_LOG("d1");
     TLS_END();
@@ -489,8 +489,8 @@ static void test_slow_reader(int version) {
 /* While its peer does not read a connection still answers when it does; no data is mixed up. */
 static void test_both_full(void) {
     uint8_t *data = sample(MIB);
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("both sides send 1 MiB at once through small buffers")) {
         free(data);
         return;
@@ -502,18 +502,18 @@ static void test_both_full(void) {
     CHECK(ws_send_binary(c->conn, data, MIB) && ws_send_binary(net.conns[1], data, MIB));
     UNTIL(c->messages == 1 && net.received == MIB);
     CHECK_MEM(c->in.data, c->in.size, data, MIB);
-    r = raw_client(4096);
-    CHECK_EQ(raw_upgrade(r), 101);
+    r = tls_connect(4096);
+    CHECK_EQ(tls_upgrade(r), 101);
     CHECK(ws_send_binary(net.conns[2], data, MIB));
-    raw_frames(r, "82#1000000");
-    UNTIL(r->plain.size == MIB + 10 && net.received == MIB + 1000000);
-    CHECK(memcmp(r->plain.data + 10, data, MIB) == 0);
+    peer_frames(r, "82#1000000");
+    UNTIL(r->in.size == MIB + 10 && net.received == MIB + 1000000);
+    CHECK(memcmp(r->in.data + 10, data, MIB) == 0);
     TLS_END();
     free(data);
 }
 
 /* Messages "number" with a filler; their numbers rise, each is whole, and the newest is among them. */
-static unsigned check_rising(raw *r, unsigned newest, size_t filler) {
+static unsigned check_rising(peer *r, unsigned newest, size_t filler) {
     unsigned count = 0, last = 0, number;
     const uint8_t *data;
     uint8_t first;
@@ -534,14 +534,14 @@ static unsigned check_rising(raw *r, unsigned newest, size_t filler) {
         last = number;
         count++;
     }
-    CHECK_EQ(at, r->plain.size);
+    CHECK_EQ(at, r->in.size);
     CHECK(whole);
     if (newest)
         CHECK_EQ(last, newest);
     return count;
 }
 
-static bool ends_with_close(const raw *r, unsigned code) {
+static bool ends_with_close(const peer *r, unsigned code) {
     const uint8_t *data = NULL;
     uint8_t first = 0;
     size_t at = 0, size = 0;
@@ -550,12 +550,12 @@ static bool ends_with_close(const raw *r, unsigned code) {
 }
 
 /* Whether all that came is whole frames, the last of them a pong. */
-static bool ends_with_pong(const raw *r) {
+static bool ends_with_pong(const peer *r) {
     const uint8_t *data = NULL;
     uint8_t first = 0;
     size_t at = 0, size = 0;
     while (next_frame(r, &at, &first, &data, &size)) {}
-    return first == 0x8a && at == r->plain.size;
+    return first == 0x8a && at == r->in.size;
 }
 
 /* Broadcasts of all sizes for a member that reads now and then: whatever the policy takes out of the
@@ -565,7 +565,7 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
     ws_server_config config;
     SSL_CTX *context;
     unsigned number, count, refused = 0;
-    raw *r;
+    peer *r;
     int i;
     if (!test_begin("slow member, policy %d, messages of %zu bytes, %s", (int)policy, filler, version_name(version)))
         return;
@@ -576,10 +576,10 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
     CHECK(net_start_with(NULL, &config));
     SSL_CTX_free(context);
     net_small_buffers();
-    r = raw_client(4096);
-    CHECK_EQ(raw_upgrade(r), 101);
+    r = tls_connect(4096);
+    CHECK_EQ(tls_upgrade(r), 101);
     CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", policy));
-    r->p->deaf = true;
+    r->deaf = true;
     for (number = 1; number <= 600 && net.conns[1]; number++) {
         ws_message message;
         (void)snprintf(text, sizeof text, "%-8u", number);
@@ -589,28 +589,28 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
         message.type = WS_TEXT;
         refused += !ws_server_broadcast(net.server, "r", message);
         if (number % 3 == 0)
-            (void)tls_round(0);
+            (void)net_round(0);
         if (number % 40 == 39 && number < 500) { /* takes some, so that a half-written record goes on */
             uint8_t some[3000];
-            ssize_t got = recv(r->p->fd, some, number % 2 ? sizeof some : 700, MSG_DONTWAIT);
+            ssize_t got = recv(r->fd, some, number % 2 ? sizeof some : 700, MSG_DONTWAIT);
             if (got > 0)
-                bytes_add(&r->p->in, some, (size_t)got);
+                peer_received(r, some, (size_t)got);
             for (i = 0; i < 5; i++)
-                (void)tls_round(0);
+                (void)net_round(0);
         }
     }
-    CHECK_EQ(r->failed, false);
-    r->p->deaf = false;
+    CHECK_EQ(r->tls->failed, false);
+    r->deaf = false;
     if (policy != WS_SLOW_CLOSE)
-        raw_frames(r, "89\"end\""); /* its pong waits behind all the rest, however slowly that comes */
-    UNTIL(r->failed || (policy == WS_SLOW_CLOSE ? ends_with_close(r, 1013) : ends_with_pong(r)));
-    CHECK(!r->failed);
-    if (r->failed)
-        printf("    %s\n", ERR_reason_error_string(r->error));
+        peer_frames(r, "89\"end\""); /* its pong waits behind all the rest, however slowly that comes */
+    UNTIL(r->tls->failed || (policy == WS_SLOW_CLOSE ? ends_with_close(r, 1013) : ends_with_pong(r)));
+    CHECK(!r->tls->failed);
+    if (r->tls->failed)
+        printf("    %s\n", ERR_reason_error_string(r->tls->error));
     if (policy == WS_SLOW_CLOSE) {
         (void)check_rising(r, 0, filler);
         CHECK(ends_with_close(r, 1013));
-        raw_frames(r, "88<03f5>");
+        peer_frames(r, "88<03f5>");
         UNTIL(net.closed == 1);
         CHECK_EQ(net.codes[1], 1013);
     } else if (policy == WS_SLOW_DROP_NEWEST || policy == WS_SLOW_WAIT) {
@@ -622,8 +622,8 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
         CHECK(count > 0 && count < 600);
     }
     if (policy != WS_SLOW_CLOSE) {
-        r->plain.size = 0;
-        CHECK(raw_echo(r, "still in order"));
+        r->in.size = 0;
+        CHECK(peer_echo(r, "still in order"));
     }
     TLS_END();
 }
@@ -631,26 +631,26 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
 /* --- pieces --- */
 
 static void test_byte_by_byte(int version) {
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("ciphertext comes and goes byte by byte, %s", version_name(version)))
         return;
     CHECK(start_version(version));
-    r = raw_client(0);
-    r->piece = 1;
-    CHECK_EQ(raw_upgrade(r), 101);
-    CHECK(raw_echo(r, "slowly"));
-    raw_frames(r, "88<03e8>");
-    UNTIL(r->notified);
-    CHECK(raw_behind(r, "\x88\x02\x03\xe8") == 4);
+    r = tls_connect(0);
+    r->tls->piece = 1;
+    CHECK_EQ(tls_upgrade(r), 101);
+    CHECK(peer_echo(r, "slowly"));
+    peer_frames(r, "88<03e8>");
+    UNTIL(r->tls->notified);
+    CHECK(peer_behind(r, "\x88\x02\x03\xe8") == 4);
     {
         ws_client_config config = trusting();
-        c = client_dial_port("wss", raw_listen(), &config);
-        r = raw_accept(&certs.server);
-        r->piece = 1;
-        CHECK(raw_answer(r));
+        c = tls_dial_port("wss", tls_port(), &config);
+        r = tls_accept(&certs.server);
+        r->tls->piece = 1;
+        CHECK(tls_answer(r));
         UNTIL(c->opened);
-        raw_frames(r, "81\"to a client\"");
+        peer_frames(r, "81\"to a client\"");
         UNTIL(c->messages == 1);
         CHECK_MEM(c->in.data, c->in.size, "to a client", 11);
     }
@@ -660,17 +660,17 @@ static void test_byte_by_byte(int version) {
 /* --- handshakes that do not come to an end --- */
 
 static void test_trickle(void) {
-    raw *slow;
+    peer *slow;
     int seconds;
     if (!test_begin("a handshake of a byte a second is given up at its deadline; others are served"))
         return;
     CHECK(start());
-    slow = raw_client(0);
-    slow->held = true;
-    (void)tls_settle();
-    for (seconds = 0; seconds < 30 && !slow->p->ended; seconds++) {
-        (void)send(slow->p->fd, slow->unsent.data + seconds, 1, MSG_NOSIGNAL);
-        tls_pass(1000);
+    slow = tls_connect(0);
+    slow->tls->held = true;
+    (void)net_settle();
+    for (seconds = 0; seconds < 30 && !slow->ended; seconds++) {
+        (void)send(slow->fd, slow->tls->unsent.data + seconds, 1, MSG_NOSIGNAL);
+        net_wait(1000);
         if (seconds == 4)
             CHECK(serves());
     }
@@ -684,44 +684,44 @@ static void test_trickle(void) {
 static void test_silence(int what) {
     static const char *const names[] = {"nothing", "a TLS handshake and no request", "half a request",
                                         "half a ClientHello"};
-    raw *r;
+    peer *r;
     if (!test_begin("%s, then silence, until the handshake's deadline", names[what]))
         return;
     CHECK(start());
-    r = raw_client(0);
-    r->held = what == 0 || what == 3;
-    if (!r->held)
-        CHECK(raw_handshake(r));
+    r = tls_connect(0);
+    r->tls->held = what == 0 || what == 3;
+    if (!r->tls->held)
+        CHECK(tls_handshake(r));
     if (what == 2)
-        raw_text(r, "GET / HTTP/1.1\r\nHost: a\r\n");
-    (void)tls_settle();
+        peer_text(r, "GET / HTTP/1.1\r\nHost: a\r\n");
+    (void)net_settle();
     if (what == 3)
-        CHECK(send(r->p->fd, r->unsent.data, r->unsent.size / 2, MSG_NOSIGNAL) > 0);
-    tls_pass(9900);
-    CHECK(!r->p->ended);
-    tls_pass(200);
-    tls_pass(5001); /* a close may be awaited */
-    CHECK(r->p->ended);
+        CHECK(send(r->fd, r->tls->unsent.data, r->tls->unsent.size / 2, MSG_NOSIGNAL) > 0);
+    net_wait(9900);
+    CHECK(!r->ended);
+    net_wait(200);
+    net_wait(5001); /* a close may be awaited */
+    CHECK(r->ended);
     CHECK_EQ(net.opened, 0);
     TLS_END();
 }
 
 static void test_silent_server(void) {
     ws_client_config config;
-    client *c;
+    tls_client *c;
     peer *p;
     if (!test_begin("client: a server that never answers its ClientHello is a timeout"))
         return;
     CHECK(start());
     config = trusting();
     config.limits.handshake_ms = 3000;
-    c = client_dial_port("wss", raw_listen(), &config);
-    p = raw_accept_plain();
-    (void)tls_settle();
+    c = tls_dial_port("wss", tls_port(), &config);
+    p = tls_accept_plain();
+    (void)net_settle();
     CHECK(p->in.size > 100 && p->in.data[0] == 22);
-    tls_pass(2900);
+    net_wait(2900);
     CHECK_EQ(c->errors, 0);
-    tls_pass(200);
+    net_wait(200);
     CHECK_EQ(c->errors, 1);
     CHECK_EQ(c->error, WS_ERROR_TIMEOUT);
     CHECK_SAYS(c->why, "127.0.0.1");
@@ -761,9 +761,9 @@ static void test_garbage(void) {
         }
         if (!garbage[i].slowly)
             (void)peer_send(p, garbage[i].data, garbage[i].size);
-        tls_pass(0);
-        tls_pass(10001);
-        tls_pass(5001);
+        net_wait(0);
+        net_wait(10001);
+        net_wait(5001);
         CHECK(p->ended);
         CHECK_EQ(net.opened, 0);
         CHECK(serves());
@@ -780,8 +780,8 @@ static void test_much_garbage(void) {
     }
     CHECK(start());
     p = net_connect();
-    CHECK(peer_send(p, data, MIB) < MIB || p->ended || tls_settle());
-    tls_pass(5001);
+    CHECK(peer_send(p, data, MIB) < MIB || p->ended || net_settle());
+    net_wait(5001);
     CHECK(p->ended);
     CHECK(serves());
     TLS_END();
@@ -789,23 +789,23 @@ static void test_much_garbage(void) {
 }
 
 static void test_old_version(void) {
-    client *c;
+    tls_client *c;
     ws_client_config config;
-    raw *r;
+    peer *r;
     if (!test_begin("TLS 1.1 is refused, by servers and by clients"))
         return;
     CHECK(start());
-    r = raw_client(0);
-    SSL_set_security_level(r->ssl, 0);
-    certs_need(SSL_set_cipher_list(r->ssl, "ALL:@SECLEVEL=0") == 1);
-    raw_versions(r, TLS1_1_VERSION);
-    CHECK(!raw_handshake(r));
-    CHECK_EQ(ERR_GET_REASON(r->error), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+    r = tls_connect(0);
+    SSL_set_security_level(r->tls->ssl, 0);
+    certs_need(SSL_set_cipher_list(r->tls->ssl, "ALL:@SECLEVEL=0") == 1);
+    tls_versions(r, TLS1_1_VERSION);
+    CHECK(!tls_handshake(r));
+    CHECK_EQ(ERR_GET_REASON(r->tls->error), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
     config = trusting();
-    c = client_dial_port("wss", raw_listen(), &config);
-    r = raw_accept(&certs.server);
-    SSL_set_security_level(r->ssl, 0);
-    raw_versions(r, TLS1_1_VERSION);
+    c = tls_dial_port("wss", tls_port(), &config);
+    r = tls_accept(&certs.server);
+    SSL_set_security_level(r->tls->ssl, 0);
+    tls_versions(r, TLS1_1_VERSION);
     UNTIL(c->errors);
     CHECK_EQ(c->error, WS_ERROR_TLS);
     CHECK_SAYS(c->why, "version");
@@ -826,20 +826,20 @@ static void test_alpn_server(void) {
     for (i = 0; i < sizeof offers / sizeof *offers; i++) {
         const unsigned char *chosen = NULL;
         unsigned size = 0;
-        raw *r;
+        peer *r;
         if (!test_begin("ALPN: the offer %s", offers[i].offer))
             continue;
         CHECK(start());
-        r = raw_client(0);
+        r = tls_connect(0);
         if (*offers[i].offer)
-            certs_need(SSL_set_alpn_protos(r->ssl, (const unsigned char *)offers[i].offer,
+            certs_need(SSL_set_alpn_protos(r->tls->ssl, (const unsigned char *)offers[i].offer,
                                            (unsigned)strlen(offers[i].offer)) == 0);
-        CHECK_EQ(raw_upgrade(r), offers[i].chosen ? 101 : 0);
-        SSL_get0_alpn_selected(r->ssl, &chosen, &size);
+        CHECK_EQ(tls_upgrade(r), offers[i].chosen ? 101 : 0);
+        SSL_get0_alpn_selected(r->tls->ssl, &chosen, &size);
         if (offers[i].chosen)
             CHECK_MEM(chosen, size, offers[i].chosen, strlen(offers[i].chosen));
         else
-            CHECK(r->failed && ERR_GET_REASON(r->error) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+            CHECK(r->tls->failed && ERR_GET_REASON(r->tls->error) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
         TLS_END();
     }
 }
@@ -878,8 +878,8 @@ static void test_hello(bool silent) {
     for (i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         ws_client_config config;
         char url[100], *at;
-        client *c;
-        raw *r;
+        tls_client *c;
+        peer *r;
         if (!test_begin("client: ALPN and SNI for %s, server_name %s%s", hosts[i].url_host,
                         hosts[i].server_name ? hosts[i].server_name : "NULL", silent ? ", no ALPN in the answer" : ""))
             continue;
@@ -888,12 +888,12 @@ static void test_hello(bool silent) {
         hello.silent = silent;
         config = trusting();
         config.tls.server_name = hosts[i].server_name;
-        (void)snprintf(url, sizeof url, "wss://%s:%u/", hosts[i].url_host, (unsigned)raw_listen());
-        c = client_dial(url, &config);
-        r = raw_accept(&certs.server);
-        SSL_CTX_set_alpn_select_cb(r->context, pick_protocol, NULL);
-        (void)SSL_CTX_set_tlsext_servername_callback(r->context, note_host);
-        CHECK(raw_answer(r));
+        (void)snprintf(url, sizeof url, "wss://%s:%u/", hosts[i].url_host, (unsigned)tls_port());
+        c = tls_dial(url, &config);
+        r = tls_accept(&certs.server);
+        SSL_CTX_set_alpn_select_cb(r->tls->context, pick_protocol, NULL);
+        (void)SSL_CTX_set_tlsext_servername_callback(r->tls->context, note_host);
+        CHECK(tls_answer(r));
         UNTIL(c->opened || c->errors);
         CHECK_EQ(c->opened, 1);
         CHECK_STR(hello.offer, "\x8http/1.1");
@@ -919,21 +919,21 @@ static int keep_session(SSL *ssl, SSL_SESSION *session) {
    and an echo came. -1: it is not served. */
 static int visit(int version, const cert *own) {
     int answer;
-    raw *r = raw_client(0);
-    raw_versions(r, version);
-    (void)SSL_CTX_set_session_cache_mode(r->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(r->context, keep_session);
+    peer *r = tls_connect(0);
+    tls_versions(r, version);
+    (void)SSL_CTX_set_session_cache_mode(r->tls->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(r->tls->context, keep_session);
     if (own)
-        raw_own(r, own);
+        tls_own(r, own);
     if (kept_session)
-        (void)SSL_set_session(r->ssl, kept_session);
-    if (raw_upgrade(r) != 101 || !raw_echo(r, "visit"))
+        (void)SSL_set_session(r->tls->ssl, kept_session);
+    if (tls_upgrade(r) != 101 || !peer_echo(r, "visit"))
         return -1;
-    answer = SSL_session_reused(r->ssl);
-    raw_frames(r, "88<03e8>");
-    UNTIL(r->notified);
-    (void)SSL_shutdown(r->ssl);
-    (void)tls_settle();
+    answer = SSL_session_reused(r->tls->ssl);
+    peer_frames(r, "88<03e8>");
+    UNTIL(r->tls->notified);
+    (void)SSL_shutdown(r->tls->ssl);
+    (void)net_settle();
     return answer;
 }
 
@@ -997,19 +997,19 @@ static void test_resumption_mtls(int version) {
 /* --- renegotiation, new keys --- */
 
 static void test_renegotiation_by_server(void) {
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("TLS 1.2: a server asks a client for a renegotiation"))
         return;
     CHECK(start());
     r = dial_raw(&c, TLS1_2_VERSION);
-    certs_need(SSL_renegotiate(r->ssl) == 1);
-    (void)SSL_do_handshake(r->ssl);
-    (void)raw_flush(r);
-    (void)tls_settle();
-    if (!r->failed && !c->closed) /* handled, or refused with a warning: then data flows on */
-        raw_frames(r, "81\"after it\"");
-    (void)tls_settle();
+    certs_need(SSL_renegotiate(r->tls->ssl) == 1);
+    (void)SSL_do_handshake(r->tls->ssl);
+    (void)tls_flush(r);
+    (void)net_settle();
+    if (!r->tls->failed && !c->closed) /* handled, or refused with a warning: then data flows on */
+        peer_frames(r, "81\"after it\"");
+    (void)net_settle();
     CHECK(c->closed || c->messages == 1);
     if (c->closed)
         CHECK(c->code == 1006 && c->error != WS_OK);
@@ -1020,23 +1020,23 @@ static void test_renegotiation_by_server(void) {
 }
 
 static void test_renegotiation_by_client(void) {
-    raw *r;
+    peer *r;
     if (!test_begin("TLS 1.2: a client asks a server for a renegotiation"))
         return;
     CHECK(start());
-    r = raw_client(0);
-    raw_versions(r, TLS1_2_VERSION);
-    CHECK_EQ(raw_upgrade(r), 101);
-    certs_need(SSL_renegotiate(r->ssl) == 1);
-    (void)SSL_do_handshake(r->ssl);
-    (void)raw_flush(r);
-    (void)tls_settle();
-    CHECK(r->failed); /* the warning "no renegotiation" is an end for OpenSSL's client */
-    CHECK_EQ(SSL_num_renegotiations(r->ssl), 1); /* asked for, */
-    CHECK_EQ(ERR_GET_REASON(r->error), SSL_R_NO_RENEGOTIATION); /* and refused */
-    peer_close(r->p);
-    (void)tls_settle();
-    tls_pass(10001);
+    r = tls_connect(0);
+    tls_versions(r, TLS1_2_VERSION);
+    CHECK_EQ(tls_upgrade(r), 101);
+    certs_need(SSL_renegotiate(r->tls->ssl) == 1);
+    (void)SSL_do_handshake(r->tls->ssl);
+    (void)tls_flush(r);
+    (void)net_settle();
+    CHECK(r->tls->failed); /* the warning "no renegotiation" is an end for OpenSSL's tls_client */
+    CHECK_EQ(SSL_num_renegotiations(r->tls->ssl), 1); /* asked for, */
+    CHECK_EQ(ERR_GET_REASON(r->tls->error), SSL_R_NO_RENEGOTIATION); /* and refused */
+    peer_close(r);
+    (void)net_settle();
+    net_wait(10001);
     CHECK(net.closed == 1 && net.codes[1] == 1006);
     CHECK(serves());
     TLS_END();
@@ -1045,8 +1045,8 @@ static void test_renegotiation_by_client(void) {
 /* An answer to a KeyUpdate has to be written while reading; here the socket is full of data. */
 static void test_key_update(bool full) {
     uint8_t *data = sample(MIB);
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     int i;
     if (!test_begin("TLS 1.3: KeyUpdate is asked for while data flows%s", full ? ", and the peer does not read" : "")) {
         free(data);
@@ -1054,39 +1054,39 @@ static void test_key_update(bool full) {
     }
     CHECK(start());
     net_small_buffers();
-    r = raw_client(4096);
-    raw_versions(r, TLS1_3_VERSION);
-    CHECK_EQ(raw_upgrade(r), 101);
-    r->p->deaf = full;
+    r = tls_connect(4096);
+    tls_versions(r, TLS1_3_VERSION);
+    CHECK_EQ(tls_upgrade(r), 101);
+    r->deaf = full;
     CHECK(ws_send_binary(net.conns[1], data, MIB));
     for (i = 0; i < 10; i++) {
-        certs_need(SSL_key_update(r->ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
-        raw_frames(r, "81\"new keys\"");
-        (void)tls_round(0);
-        (void)tls_round(0);
+        certs_need(SSL_key_update(r->tls->ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
+        peer_frames(r, "81\"new keys\"");
+        (void)net_round(0);
+        (void)net_round(0);
     }
-    (void)tls_settle();
-    r->p->deaf = false;
-    UNTIL(r->plain.size == MIB + 10 + 100);
-    CHECK(r->plain.size > MIB + 10 && memcmp(r->plain.data + 10, data, MIB) == 0);
-    CHECK(raw_behind(r, "\x81\x8new keys\x81\x8new keys\x81\x8new keys") > 0);
-    r->plain.size = 0;
-    CHECK(raw_echo(r, "all is well"));
+    (void)net_settle();
+    r->deaf = false;
+    UNTIL(r->in.size == MIB + 10 + 100);
+    CHECK(r->in.size > MIB + 10 && memcmp(r->in.data + 10, data, MIB) == 0);
+    CHECK(peer_behind(r, "\x81\x8new keys\x81\x8new keys\x81\x8new keys") > 0);
+    r->in.size = 0;
+    CHECK(peer_echo(r, "all is well"));
     r = dial_raw(&c, TLS1_3_VERSION);
     c->echo = true;
-    r->p->deaf = full;
+    r->deaf = full;
     CHECK(ws_send_binary(c->conn, data, MIB));
     for (i = 0; i < 10; i++) {
-        certs_need(SSL_key_update(r->ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
-        raw_frames(r, "81\"new keys\"");
-        (void)tls_round(0);
-        (void)tls_round(0);
+        certs_need(SSL_key_update(r->tls->ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
+        peer_frames(r, "81\"new keys\"");
+        (void)net_round(0);
+        (void)net_round(0);
     }
-    (void)tls_settle();
-    r->p->deaf = false;
-    UNTIL(r->plain.size == MIB + 14 + 140);
+    (void)net_settle();
+    r->deaf = false;
+    UNTIL(r->in.size == MIB + 14 + 140);
     CHECK_EQ(c->messages, 10);
-    CHECK(!c->closed && !r->failed);
+    CHECK(!c->closed && !r->tls->failed);
     TLS_END();
     free(data);
 }
@@ -1094,22 +1094,22 @@ static void test_key_update(bool full) {
 /* Each KeyUpdate wants an answer; the answers of one who never reads must not fill the memory. */
 static void test_key_update_flood(void) {
     size_t before, most = 0;
-    raw *r;
+    peer *r;
     int i;
     if (!test_begin("TLS 1.3: KeyUpdates without end from a peer that does not read cost no more than a limit"))
         return;
     CHECK(start());
     net_small_buffers();
-    r = raw_client(4096);
-    CHECK_EQ(raw_upgrade(r), 101);
-    (void)tls_settle();
+    r = tls_connect(4096);
+    CHECK_EQ(tls_upgrade(r), 101);
+    (void)net_settle();
     before = net.memory.used;
-    r->p->deaf = true;
-    for (i = 0; i < 30000 && !net.closed && !r->failed; i++) {
-        (void)SSL_key_update(r->ssl, SSL_KEY_UPDATE_REQUESTED);
-        (void)SSL_do_handshake(r->ssl);
+    r->deaf = true;
+    for (i = 0; i < 30000 && !net.closed && !r->tls->failed; i++) {
+        (void)SSL_key_update(r->tls->ssl, SSL_KEY_UPDATE_REQUESTED);
+        (void)SSL_do_handshake(r->tls->ssl);
         if (i % 100 == 99)
-            (void)tls_round(0);
+            (void)net_round(0);
         most = net.memory.used > most ? net.memory.used : most;
     }
     CHECK(most < before + 400000);
@@ -1129,92 +1129,92 @@ static size_t held_sockets(void) {
 
 static void test_close_notify(bool answered, int version) {
     size_t before;
-    raw *r;
+    peer *r;
     if (!test_begin("close: close_notify is sent, and %s, %s",
                     answered ? "the peer's ends the connection" : "the peer's is not awaited beyond close_ms",
                     version_name(version)))
         return;
     CHECK(start_version(version));
     before = held_sockets();
-    r = raw_open();
+    r = tls_open();
     CHECK_EQ(held_sockets(), before + 1);
     CHECK(ws_close(net.conns[1], 1001, "going"));
-    CHECK_RAW(r, "88<03e9>\"going\"");
-    raw_frames(r, "88<03e9>\"going\"");
-    UNTIL(r->notified);
+    CHECK_FRAMES(r, "88<03e9>\"going\"");
+    peer_frames(r, "88<03e9>\"going\"");
+    UNTIL(r->tls->notified);
     CHECK_LOG("o1 c1:1001:going:y");
-    (void)tls_settle();
+    (void)net_settle();
     if (answered) {
-        (void)SSL_shutdown(r->ssl);
-        (void)raw_flush(r);
-        (void)tls_settle();
+        (void)SSL_shutdown(r->tls->ssl);
+        (void)tls_flush(r);
+        (void)net_settle();
         CHECK_EQ(held_sockets(), before);
     }
-    tls_pass(5001);
+    net_wait(5001);
     CHECK_EQ(held_sockets(), before);
-    CHECK(r->p->ended && !r->p->reset);
+    CHECK(r->ended && !r->reset);
     TLS_END();
 }
 
 static void test_client_close(bool answered) {
     size_t before;
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("client: close_notify is sent, and %s", answered ? "answered" : "never answered"))
         return;
     CHECK(start());
-    (void)raw_listen();
+    (void)tls_port();
     before = held_sockets();
     r = dial_raw(&c, 0);
     CHECK(ws_close(c->conn, 1000, NULL));
-    UNTIL(r->plain.size == 8);
-    raw_frames(r, "88<03e8>");
+    UNTIL(r->in.size == 8);
+    peer_frames(r, "88<03e8>");
     if (answered) {
-        (void)SSL_shutdown(r->ssl);
-        (void)raw_flush(r);
-        peer_close(r->p); /* the server closes TCP first (RFC 6455 7.1.1) */
+        (void)SSL_shutdown(r->tls->ssl);
+        (void)tls_flush(r);
+        peer_close(r); /* the server closes TCP first (RFC 6455 7.1.1) */
     }
     if (answered)
         UNTIL(c->closed);
-    tls_pass(5001);
-    tls_pass(5001);
+    net_wait(5001);
+    net_wait(5001);
     CHECK(c->closed && c->code == 1000 && c->clean);
     CHECK_EQ(held_sockets(), before);
     if (!answered)
-        CHECK(r->notified);
+        CHECK(r->tls->notified);
     TLS_END();
 }
 
 enum { CUT_FIN, CUT_NOTIFY, CUT_RESET, CUT_HALF, CUT_KINDS };
 
-static void cut(raw *r, int how) {
+static void cut(peer *r, int how) {
     if (how == CUT_HALF) {
-        raw_text(r, "\x81\x7e\x01\x00half");
-        (void)tls_settle();
+        peer_text(r, "\x81\x7e\x01\x00half");
+        (void)net_settle();
     }
     if (how == CUT_NOTIFY) {
-        (void)SSL_shutdown(r->ssl);
-        (void)raw_flush(r);
+        (void)SSL_shutdown(r->tls->ssl);
+        (void)tls_flush(r);
     }
     if (how == CUT_RESET)
-        peer_reset(r->p);
+        peer_reset(r);
     else
-        peer_close(r->p);
+        peer_close(r);
 }
 
 static void test_truncated(int how) {
     static const char *const ways[] = {"without close_notify", "with close_notify, without a WebSocket close",
                                        "by a reset", "in the middle of a message"};
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("a stream that ends %s is 1006", ways[how]))
         return;
     CHECK(start());
-    r = raw_open();
+    r = tls_open();
     CHECK_LOG("o1");
     cut(r, how);
-    (void)tls_settle();
-    tls_pass(5001);
+    (void)net_settle();
+    net_wait(5001);
     CHECK_LOG(how == CUT_HALF ? "c1:1002::n" : "c1:1006::n"); /* the half is not masked */
     r = dial_raw(&c, 0);
     cut(r, how);
@@ -1230,19 +1230,19 @@ static void test_cut_handshake(int how) {
     static const char *const ways[] = {"at once", "behind the ClientHello", "behind the TLS handshake",
                                        "with a reset behind the ClientHello"};
     ws_client_config config;
-    client *c;
+    tls_client *c;
     if (!test_begin("client: a server that closes %s is an error", ways[how]))
         return;
     CHECK(start());
     config = trusting();
-    c = client_dial_port("wss", raw_listen(), &config);
+    c = tls_dial_port("wss", tls_port(), &config);
     if (how == 2) {
-        raw *r = raw_accept(&certs.server);
-        CHECK(raw_handshake(r));
-        (void)tls_settle();
-        peer_close(r->p);
+        peer *r = tls_accept(&certs.server);
+        CHECK(tls_handshake(r));
+        (void)net_settle();
+        peer_close(r);
     } else {
-        peer *p = raw_accept_plain();
+        peer *p = tls_accept_plain();
         if (how)
             (void)peer_wait(p, 100);
         if (how == 3)
@@ -1260,8 +1260,8 @@ static void test_cut_handshake(int how) {
 static void test_sigpipe(void) {
     uint8_t *data = sample(MIB);
     struct sigaction before;
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     int i;
     if (!test_begin("no SIGPIPE: peers reset, and all of write, close and close_notify follow")) {
         free(data);
@@ -1271,20 +1271,20 @@ static void test_sigpipe(void) {
     for (i = 0; i < 6; i++) {
         CHECK(start());
         net_small_buffers();
-        r = raw_open();
+        r = tls_open();
         if (i & 1)
             CHECK(ws_send_binary(net.conns[1], data, MIB));
         if (i & 2)
-            (void)tls_settle();
-        peer_reset(r->p);
+            (void)net_settle();
+        peer_reset(r);
         (void)ws_send_text(net.conns[1], "into the void");
         if (i & 4)
             (void)ws_close(net.conns[1], 1000, NULL);
-        (void)tls_settle();
-        tls_pass(10001);
+        (void)net_settle();
+        net_wait(10001);
         CHECK_EQ(net.closed, 1);
         r = dial_raw(&c, 0);
-        peer_reset(r->p);
+        peer_reset(r);
         (void)ws_send_binary(c->conn, data, MIB);
         if (i & 4)
             (void)ws_close(c->conn, 1000, NULL);
@@ -1297,8 +1297,8 @@ static void test_sigpipe(void) {
 
 /* --- certificates of a server --- */
 
-static void peer_name(const raw *r, char *name, size_t size) {
-    X509 *x509 = SSL_get_peer_certificate(r->ssl);
+static void peer_name(const peer *r, char *name, size_t size) {
+    X509 *x509 = SSL_get_peer_certificate(r->tls->ssl);
     name[0] = 0;
     if (x509)
         (void)X509_NAME_get_text_by_NID(X509_get_subject_name(x509), NID_commonName, name, (int)size);
@@ -1309,19 +1309,19 @@ static void test_reload(void) {
     ws_tls_config tls, renewed, bad;
     const char *absent;
     char name[100];
-    raw *old, *r;
+    peer *old, *r;
     if (!test_begin("a new certificate is for new connections, old ones live on; a bad one changes nothing"))
         return;
     CHECK(start());
-    old = raw_open();
+    old = tls_open();
     peer_name(old, name, sizeof name);
     CHECK_STR(name, "server");
     renewed = with(&certs.renewed);
     CHECK(ws_server_tls(net.server, &renewed));
-    r = raw_open();
+    r = tls_open();
     peer_name(r, name, sizeof name);
     CHECK_STR(name, "renewed");
-    CHECK(raw_echo(old, "old") && raw_echo(r, "new"));
+    CHECK(peer_echo(old, "old") && peer_echo(r, "new"));
     absent = certs_file("absent.pem", NULL);
     memset(&bad, 0, sizeof bad);
     bad.cert_file = absent;
@@ -1339,16 +1339,16 @@ static void test_reload(void) {
     CHECK(!ws_server_tls(NULL, &renewed));
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     CHECK(ws_run_once(net.loop, 0)); /* the loop has not failed */
-    r = raw_open();
+    r = tls_open();
     peer_name(r, name, sizeof name);
     CHECK_STR(name, "renewed");
-    CHECK(raw_echo(old, "old"));
+    CHECK(peer_echo(old, "old"));
     tls = with(&certs.server);
     tls.cert_pem = tls.key_pem = NULL;
     tls.cert_file = certs_file("cert.pem", certs.server.pem);
     tls.key_file = certs_file("key.pem", certs.server.key_pem);
     CHECK(ws_server_tls(net.server, &tls)); /* from files, as a program does it */
-    r = raw_open();
+    r = tls_open();
     peer_name(r, name, sizeof name);
     CHECK_STR(name, "server");
     CHECK(serves());
@@ -1363,26 +1363,26 @@ static void reload_inside(ws_conn *conn, unsigned number, ws_message message) {
 }
 
 static void test_reload_inside(void) {
-    raw *half;
+    peer *half;
     if (!test_begin("a new certificate from inside a callback, while another handshake is half done"))
         return;
     CHECK(start());
     net.on_message = reload_inside;
-    half = raw_client(0);
-    half->piece = 100;
-    (void)tls_round(0);
-    (void)tls_round(0);
+    half = tls_connect(0);
+    half->tls->piece = 100;
+    (void)net_round(0);
+    (void)net_round(0);
     CHECK(serves() && serves() && serves());
-    half->piece = 0;
-    CHECK_EQ(raw_upgrade(half), 101);
-    CHECK(raw_echo(half, "half"));
+    half->tls->piece = 0;
+    CHECK_EQ(tls_upgrade(half), 101);
+    CHECK(peer_echo(half, "half"));
     TLS_END();
 }
 
 static void test_files(void) {
     ws_tls_config tls;
     ws_client_config config;
-    client *c;
+    tls_client *c;
     if (!test_begin("certificate, key, CA and CRL from files"))
         return;
     memset(&tls, 0, sizeof tls);
@@ -1404,16 +1404,16 @@ static void test_files(void) {
 /* The chain goes along, so that one who knows the root alone is content. */
 static void test_chain(void) {
     X509_STORE *store;
-    raw *r;
+    peer *r;
     if (!test_begin("the server sends its intermediate"))
         return;
     CHECK(start());
-    r = raw_client(0);
-    store = SSL_CTX_get_cert_store(r->context);
+    r = tls_connect(0);
+    store = SSL_CTX_get_cert_store(r->tls->context);
     CHECK(X509_STORE_add_cert(store, certs.ca.x509) == 1);
-    SSL_set_verify(r->ssl, SSL_VERIFY_PEER, NULL);
-    CHECK(SSL_set1_host(r->ssl, "localhost") == 1);
-    CHECK_EQ(raw_upgrade(r), 101);
+    SSL_set_verify(r->tls->ssl, SSL_VERIFY_PEER, NULL);
+    CHECK(SSL_set1_host(r->tls->ssl, "localhost") == 1);
+    CHECK_EQ(tls_upgrade(r), 101);
     TLS_END();
 }
 
@@ -1422,7 +1422,7 @@ static void test_own_contexts(void) {
     SSL_CTX *server = own_context(&certs.server, TLS1_3_VERSION), *other = own_context(NULL, TLS1_3_VERSION);
     ws_client_config config;
     ws_tls_config tls;
-    client *c;
+    tls_client *c;
     if (test_begin("a user's own SSL_CTX, on both sides")) {
         memset(&tls, 0, sizeof tls);
         memset(&config, 0, sizeof config);
@@ -1462,9 +1462,9 @@ static bool start_mtls(bool optional) {
     return good;
 }
 
-static client *dial_as(const cert *own) {
+static tls_client *dial_as(const cert *own) {
     ws_client_config config = trusting();
-    client *c;
+    tls_client *c;
     if (own) {
         config.tls.cert_pem = own->pem;
         config.tls.key_pem = own->key_pem;
@@ -1493,7 +1493,7 @@ static const struct {
 static void test_visitors(void) {
     size_t i;
     for (i = 0; i < sizeof visitors / sizeof *visitors; i++) {
-        client *c;
+        tls_client *c;
         if (!test_begin("client certificate %s: %s", visitors[i].optional ? "optional" : "required", visitors[i].name))
             continue;
         CHECK(start_mtls(visitors[i].optional));
@@ -1542,7 +1542,7 @@ static void test_led_visitors(void) {
         ws_handler handler = net_handler();
         ws_client_config config = trusting();
         char url[100], location[100];
-        client *c;
+        tls_client *c;
         if (!test_begin("client certificate%s: a redirect to %s host %s it", row < 2 ? "" : " of a callback",
                         i ? "another" : "the same", i ? "does not show" : "shows"))
             continue;
@@ -1561,7 +1561,7 @@ static void test_led_visitors(void) {
             config.tls.cert_pem = certs.alice.pem;
             config.tls.key_pem = certs.alice.key_pem;
         }
-        c = client_dial(url, &config);
+        c = tls_dial(url, &config);
         UNTIL(c->opened || c->errors);
         SSL_CTX_free(own);
         CHECK_EQ(c->opened, 1);
@@ -1572,15 +1572,15 @@ static void test_led_visitors(void) {
 
 /* The same over TLS 1.2, where the refusal comes within the handshake. */
 static void test_refused_visitor_12(void) {
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("client certificate required, TLS 1.2: who has none is refused"))
         return;
     CHECK(start_mtls(false));
-    r = raw_client(0);
-    raw_versions(r, TLS1_2_VERSION);
-    CHECK_EQ(raw_upgrade(r), 0);
-    CHECK(r->failed);
+    r = tls_connect(0);
+    tls_versions(r, TLS1_2_VERSION);
+    CHECK_EQ(tls_upgrade(r), 0);
+    CHECK(r->tls->failed);
     c = dial_as(&certs.alice);
     CHECK_EQ(c->opened, 1);
     TLS_END();
@@ -1588,7 +1588,7 @@ static void test_refused_visitor_12(void) {
 
 static void test_revoked_visitor(void) {
     ws_tls_config tls;
-    client *c;
+    tls_client *c;
     char *crl;
     BIO *bio;
     if (!test_begin("client certificate: a revoked one is refused"))
@@ -1632,7 +1632,7 @@ static size_t unescaped(const char *text, char *value) {
 
 static void test_odd_names(void) {
     char value[400];
-    client *c;
+    tls_client *c;
     if (!test_begin("client certificate: odd characters in its name are escaped"))
         return;
     CHECK(start_mtls(false));
@@ -1651,7 +1651,7 @@ static void test_certificate_sizes(void) {
     static const char whole[] = "CN=alice,O=Example";
     char text[64];
     size_t size;
-    client *c;
+    tls_client *c;
     if (!test_begin("ws_peer_certificate: too small a buffer, no TLS, not verified"))
         return;
     CHECK(start_mtls(false));
@@ -1710,7 +1710,7 @@ static void test_trials(void) {
     for (i = 0; i < TRIALS; i++) {
         ws_client_config config;
         ws_tls_config tls;
-        client *c;
+        tls_client *c;
         if (!test_begin("client: %s", trials[i].name))
             continue;
         tls = with(trials[i].own);
@@ -1727,7 +1727,7 @@ static void test_trials(void) {
             CHECK_SAYS(c->why, trials[i].says);
             CHECK_SAYS(c->why, trials[i].server_name ? trials[i].server_name : "127.0.0.1");
             (void)snprintf(verdicts[i], sizeof verdicts[i], "%s", c->why);
-            (void)tls_settle();
+            (void)net_settle();
             CHECK_EQ(net.opened, 0);
         } else if (c->errors) {
             printf("    %s\n", c->why);
@@ -1739,7 +1739,7 @@ static void test_trials(void) {
 /* Lists of those further up need not be there; the list of its own issuer must. */
 static void test_lists(bool own_issuer) {
     ws_client_config config;
-    client *c;
+    tls_client *c;
     char *crl;
     BIO *bio;
     if (!test_begin("client: a CRL file with a list of %s alone", own_issuer ? "the issuer" : "the root"))
@@ -1771,7 +1771,7 @@ static void test_any_certificate(void) {
     for (i = 0; i < TRIALS; i++) {
         ws_client_config config;
         ws_tls_config tls;
-        client *c;
+        tls_client *c;
         if (!trials[i].says || !test_begin("client that accepts any certificate: %s", trials[i].name))
             continue;
         tls = with(trials[i].own);
@@ -1789,7 +1789,7 @@ static void test_any_certificate(void) {
 
 /* The system's roots do not know the test's CA. */
 static void test_system_roots(void) {
-    client *c;
+    tls_client *c;
     if (!test_begin("client: without a CA of its own the system's roots decide"))
         return;
     CHECK(start());
@@ -1811,7 +1811,7 @@ static void test_system_roots(void) {
 /* A config that says nothing new must not weaken another client's. */
 static void test_trust_is_own(void) {
     ws_client_config any, strict;
-    client *c;
+    tls_client *c;
     if (!test_begin("client: one that accepts all does not loosen the next"))
         return;
     CHECK(start());
@@ -1947,7 +1947,7 @@ static void test_bad_configs(void) {
     size_t i;
     for (i = 0; (says = bad_config(i, &tls, &name)) != NULL; i++) {
         ws_client_config config;
-        client *c;
+        tls_client *c;
         if (!test_begin("config: %s", name))
             continue;
         CHECK(!start_server(&tls, NULL));
@@ -1992,7 +1992,7 @@ static void test_bad_configs(void) {
 static void test_mismatch(void) {
     ws_client_config config;
     char name[1000];
-    client *c;
+    tls_client *c;
     if (!test_begin("wss: to a server without TLS, ws: to one with it"))
         return;
     CHECK(net_start());
@@ -2004,7 +2004,7 @@ static void test_mismatch(void) {
     (void)snprintf(name, sizeof name, "%s", c->why);
     TLS_END();
     CHECK(start());
-    c = client_dial_port("ws", ws_port(net.server), NULL);
+    c = tls_dial_port("ws", ws_port(net.server), NULL);
     UNTIL(c->opened || c->errors);
     CHECK(c->error == WS_ERROR_HANDSHAKE || c->error == WS_ERROR_CLOSED || c->error == WS_ERROR_REFUSED);
     CHECK_SAYS(c->why, "127.0.0.1");
@@ -2018,13 +2018,13 @@ static void test_mismatch(void) {
 static void test_localhost(void) {
     ws_client_config config;
     char url[100];
-    client *c;
+    tls_client *c;
     if (!test_begin("client: wss://localhost is verified by its name"))
         return;
     CHECK(start());
     config = trusting();
     (void)snprintf(url, sizeof url, "wss://localhost:%u/", (unsigned)ws_port(net.server));
-    c = client_dial(url, &config);
+    c = tls_dial(url, &config);
     UNTIL(c->opened || c->errors);
     CHECK_EQ(c->opened, 1);
     if (c->errors)
@@ -2160,7 +2160,7 @@ static void test_blocking_errors(void) {
 
 /* --- ends at every stage --- */
 
-static void count_end(client *c, int what) {
+static void count_end(tls_client *c, int what) {
     if (what == 0)
         ws_drop(c->conn);
     else if (what == 1)
@@ -2176,7 +2176,7 @@ static void test_stages(int what, int version) {
         return;
     for (stage = 0; stage < 40 && open < 3; stage++) {
         ws_client_config config = trusting();
-        client *c;
+        tls_client *c;
         int i;
         CHECK(start_version(version));
         c = dial(&config);
@@ -2189,9 +2189,9 @@ static void test_stages(int what, int version) {
             net.server = NULL;
         }
         if (what < 3) {
-            (void)tls_settle();
+            (void)net_settle();
             for (i = 0; i < 3; i++)
-                tls_pass(10001);
+                net_wait(10001);
             CHECK(c->conn == NULL);
         }
         TLS_END();
@@ -2201,40 +2201,40 @@ static void test_stages(int what, int version) {
 
 static void test_reasons_are_own(void) {
     ws_client_config config;
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("client that reconnects: each failure has its own reason"))
         return;
     CHECK(start());
     config = trusting();
     config.reconnect_ms = 100;
     config.limits.handshake_ms = 1000;
-    c = client_dial_port("wss", raw_listen(), &config);
+    c = tls_dial_port("wss", tls_port(), &config);
     c->again = true;
-    r = raw_accept(&certs.wrong_host);
+    r = tls_accept(&certs.wrong_host);
     UNTIL(c->errors == 1);
     CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
-    peer_close(r->p);
-    (void)tls_settle();
+    peer_close(r);
+    (void)net_settle();
     net.now += 101;
-    (void)raw_accept_plain(); /* says nothing */
-    (void)tls_settle();
-    tls_pass(1001);
+    (void)tls_accept_plain(); /* says nothing */
+    (void)net_settle();
+    net_wait(1001);
     CHECK_EQ(c->errors, 2);
     CHECK_EQ(c->error, WS_ERROR_TIMEOUT);
     CHECK(!tls_says(c->why, "trust|certificate"));
-    tls_pass(5001); /* it may linger */
+    net_wait(5001); /* it may linger */
     net.now += 201;
-    r = raw_accept(&certs.expired);
+    r = tls_accept(&certs.expired);
     UNTIL(c->errors == 3);
     CHECK_SAYS(c->why, "expired");
-    peer_close(r->p);
-    (void)tls_settle();
+    peer_close(r);
+    (void)net_settle();
     net.now += 401;
-    r = raw_accept(&certs.server);
-    CHECK(raw_answer(r));
+    r = tls_accept(&certs.server);
+    CHECK(tls_answer(r));
     UNTIL(c->opened == 1);
-    raw_frames(r, "88<03e8>");
+    peer_frames(r, "88<03e8>");
     UNTIL(c->closed == 1);
     CHECK(c->code == 1000 && c->clean && c->error == WS_OK);
     TLS_END();
@@ -2244,7 +2244,7 @@ static void test_reasons_are_own(void) {
 
 static void test_many(void) {
     enum { MANY = 100 };
-    client *all[MANY];
+    tls_client *all[MANY];
     size_t i, used;
     if (!test_begin("100 clients and their server in one loop"))
         return;
@@ -2266,26 +2266,26 @@ static void test_many(void) {
         CHECK(ws_close(all[i]->conn, 1000, NULL));
     for (i = 0; i < MANY; i++)
         UNTIL(all[i]->closed == 1 && all[i]->clean);
-    (void)tls_settle();
+    (void)net_settle();
     CHECK(net.memory.used < used);
     TLS_END();
 }
 
 /* Shutdown says good-bye over TLS as well, and comes to its end without an answer. */
 static void test_shutdown(void) {
-    client *c;
-    raw *r;
+    tls_client *c;
+    peer *r;
     if (!test_begin("shutdown: close frames and close_notify go out"))
         return;
     CHECK(start());
-    r = raw_open();
+    r = tls_open();
     c = dial_open();
     CHECK(ws_shutdown(net.loop, 1000));
-    UNTIL(r->plain.size >= 4 && c->closed);
-    CHECK(raw_behind(r, "\x88\x02\x03\xf4") == 4 || raw_behind(r, "\x03\xf4") > 0); /* 1012 */
+    UNTIL(r->in.size >= 4 && c->closed);
+    CHECK(peer_behind(r, "\x88\x02\x03\xf4") == 4 || peer_behind(r, "\x03\xf4") > 0); /* 1012 */
     CHECK_EQ(c->code, 1012);
-    tls_pass(1001);
-    tls_pass(1001);
+    net_wait(1001);
+    net_wait(1001);
     CHECK(!ws_run_once(net.loop, 0));
     TLS_END();
 }

@@ -72,21 +72,21 @@ static bool start(const cert *own) {
     return good;
 }
 
-static client *dial_as(const char *scheme, uint16_t port, const ws_tls_config *tls) {
+static tls_client *dial_as(const char *scheme, uint16_t port, const ws_tls_config *tls) {
     ws_client_config config;
     memset(&config, 0, sizeof config);
     config.tls = *tls;
-    return client_dial_port(scheme, port, &config);
+    return tls_dial_port(scheme, port, &config);
 }
 
 /* A client that has opened, or failed. */
-static client *dial(const ws_tls_config *tls) {
-    client *c = dial_as("wss", ws_port(net.server), tls);
+static tls_client *dial(const ws_tls_config *tls) {
+    tls_client *c = dial_as("wss", ws_port(net.server), tls);
     UNTIL(c->opened || c->errors);
     return c;
 }
 
-static void check_opened(const client *c, bool opened, int line) {
+static void check_opened(const tls_client *c, bool opened, int line) {
     test_equal(c->opened, opened, "the client opens", __FILE__, line);
     if (opened && c->errors)
         printf("    %s\n", c->why);
@@ -118,7 +118,7 @@ static void test_subject(void) {
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
         ws_tls_config tls;
-        client *c;
+        tls_client *c;
         cert own;
         if (!test_begin("names: CN=%s with %s is %s %s", cases[i].cn, cases[i].alt ? cases[i].alt : "no other name",
                         cases[i].good ? "for" : "not for", cases[i].name))
@@ -147,7 +147,7 @@ static void test_partial_chain(void) {
     const char *lists[3];
     ws_tls_config tls, server;
     char *both;
-    client *c;
+    tls_client *c;
     cert below;
     if (!test_begin("authorities: an intermediate alone, for a client"))
         return;
@@ -201,7 +201,7 @@ static void test_partial_chain(void) {
     tls = with(&certs.alice); /* of the root */
     tls.ca_pem = certs.ca.pem;
     (void)dial(&tls);
-    UNTIL(net.opened == 1 && clients[1].conn == NULL);
+    UNTIL(net.opened == 1 && tls_clients[1].conn == NULL);
     CHECK_EQ(net.opened, 1);
     TLS_END();
     certs_free(&below);
@@ -234,7 +234,7 @@ static void test_unusable(void) {
         bool good = i < 6;
         ws_tls_config tls, server;
         char *all;
-        client *c;
+        tls_client *c;
         if (!test_begin("authorities: a list with what cannot be used, %zu", i))
             continue;
         all = joined(lists[i]);
@@ -267,7 +267,7 @@ static void test_broken_list(void) {
     const char *lists[3];
     ws_tls_config tls;
     char *all;
-    client *c;
+    tls_client *c;
     if (!test_begin("authorities: a list that breaks off"))
         return;
     lists[0] = certs.ca.pem;
@@ -378,7 +378,7 @@ static void test_different(void) {
 static void test_one_after_the_other(void) {
     ws_tls_config tls, many[8];
     cert others[8];
-    client *c;
+    tls_client *c;
     size_t i;
     if (!test_begin("contexts: one client after the other reads the authorities once"))
         return;
@@ -415,7 +415,7 @@ static void test_one_after_the_other(void) {
 /* A renewed certificate, or another CA, counts from the next ws_dial on, though others still use the old one. */
 static void test_changed_file(void) {
     ws_tls_config tls;
-    client *c, *old;
+    tls_client *c, *old;
     if (!test_begin("contexts: a file that has changed is read again"))
         return;
     memset(&tls, 0, sizeof tls);
@@ -454,7 +454,7 @@ static void test_nothing_verified(void) {
 /* A ws: server that sends its client on to wss: on this port. */
 static void send_on(uint16_t port) {
     char text[200];
-    peer *p = raw_accept_plain();
+    peer *p = tls_accept_plain();
     UNTIL(p->in.size > 4 && memcmp(p->in.data + p->in.size - 4, "\r\n\r\n", 4) == 0);
     (void)snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1:%u/\r\n"
                    "Content-Length: 0\r\n\r\n", (unsigned)port);
@@ -465,7 +465,7 @@ static void send_on(uint16_t port) {
 static void test_plain(void) {
     static char texts[8][4000];
     ws_tls_config tls, bad;
-    client *c;
+    tls_client *c;
     int i;
     if (!test_begin("contexts: none for ws:, whatever its config says"))
         return;
@@ -496,7 +496,7 @@ static void test_plain(void) {
             certs_need(own && X509_STORE_add_cert(SSL_CTX_get_cert_store(own), certs.ca.x509) == 1);
         }
         tls = copied(&tls, texts);
-        c = dial_as("ws", raw_listen(), &tls);
+        c = dial_as("ws", tls_port(), &tls);
         memset(texts, 'x', sizeof texts); /* what is needed later was copied */
         SSL_CTX_free(own);
         CHECK_EQ(contexts, 0);
@@ -529,18 +529,18 @@ static const struct {
 /* Whether a peer that speaks this version alone gets through. */
 static void check_version(int version, bool good) {
     ws_tls_config tls;
-    client *c;
-    raw *r = raw_client(0);
-    SSL_set_security_level(r->ssl, 0);
-    raw_versions(r, version);
-    CHECK_EQ(raw_upgrade(r) == 101, good);
+    tls_client *c;
+    peer *r = tls_connect(0);
+    SSL_set_security_level(r->tls->ssl, 0);
+    tls_versions(r, version);
+    CHECK_EQ(tls_upgrade(r) == 101, good);
     memset(&tls, 0, sizeof tls);
     tls.ca_pem = certs.ca.pem;
-    c = dial_as("wss", raw_listen(), &tls);
-    r = raw_accept(&certs.server);
-    SSL_set_security_level(r->ssl, 0);
-    raw_versions(r, version);
-    CHECK_EQ(raw_answer(r), good);
+    c = dial_as("wss", tls_port(), &tls);
+    r = tls_accept(&certs.server);
+    SSL_set_security_level(r->tls->ssl, 0);
+    tls_versions(r, version);
+    CHECK_EQ(tls_answer(r), good);
     UNTIL(c->opened || c->errors);
     CHECK_OPENED(c, good);
     if (!good)

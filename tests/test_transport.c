@@ -184,12 +184,12 @@ static bool start_odd_limited(size_t step, bool contrary, size_t buffered) {
 
 static bool start_odd(size_t step, bool contrary) { return start_odd_limited(step, contrary, 0); }
 
-static client *dial_odd(const char *scheme, const char *server_name) {
+static tls_client *dial_odd(const char *scheme, const char *server_name) {
     ws_client_config config;
     memset(&config, 0, sizeof config);
     config.tls.server_name = server_name;
     config.transport = &carrier.transport;
-    return client_dial_port(scheme, ws_port(net.server), &config);
+    return tls_dial_port(scheme, ws_port(net.server), &config);
 }
 
 static void end_odd(const char *file, int line) {
@@ -203,7 +203,7 @@ static void end_odd(const char *file, int line) {
 static void test_odd(size_t step, bool contrary, bool both) {
     size_t size = step < 10 ? 1000 : 20000;
     uint8_t *data = sample(size);
-    client *c;
+    tls_client *c;
     if (!test_begin("a carrier of %zu bytes a call%s, %s", step,
                     contrary ? ", each waiting for the other direction" : "",
                     both ? "on both sides" : "at the server only")) {
@@ -211,7 +211,7 @@ static void test_odd(size_t step, bool contrary, bool both) {
         return;
     }
     CHECK(start_odd(step, contrary));
-    c = both ? dial_odd("ws", NULL) : client_dial_port("ws", ws_port(net.server), NULL);
+    c = both ? dial_odd("ws", NULL) : tls_dial_port("ws", ws_port(net.server), NULL);
     UNTIL(c->opened);
     CHECK(ws_send_text(c->conn, "hello") && ws_send_text(c->conn, "again"));
     UNTIL(c->messages == 2);
@@ -222,8 +222,8 @@ static void test_odd(size_t step, bool contrary, bool both) {
     CHECK_MEM(c->in.data, c->in.size, data, size);
     CHECK(ws_close(c->conn, 1000, NULL));
     UNTIL(c->closed == 1 && c->clean);
-    (void)tls_settle();
-    tls_pass(5001);
+    (void)net_settle();
+    net_wait(5001);
     CHECK_EQ(carrier.opened, both ? 2 : 1);
     CHECK_EQ(carrier.closed, carrier.opened);
     ODD_END();
@@ -231,7 +231,7 @@ static void test_odd(size_t step, bool contrary, bool both) {
 }
 
 static void test_odd_keeps(size_t step) {
-    client *c;
+    tls_client *c;
     if (!test_begin("a carrier that keeps up to %zu bytes back until it is called again", step))
         return;
     CHECK(start_odd(step, false));
@@ -243,7 +243,7 @@ static void test_odd_keeps(size_t step) {
     CHECK_EQ(c->in.size, 5 + sizeof verified);
     CHECK(ws_close(c->conn, 1000, NULL));
     UNTIL(c->closed == 1 && c->clean);
-    (void)tls_settle();
+    (void)net_settle();
     CHECK_EQ(carrier.closed, 2);
     ODD_END();
 }
@@ -281,7 +281,7 @@ static void test_odd_policy(ws_slow policy, size_t size) {
     }
     p->deaf = false;
     UNTIL(!net.conns[1] || ws_buffered(net.conns[1]) == 0); /* the system may take 200 ms for a window */
-    (void)tls_settle();
+    (void)net_settle();
     CHECK_EQ(net.closed, 0);
     CHECK(net.conns[1] && ws_buffered(net.conns[1]) == 0);
     ODD_END();
@@ -289,7 +289,7 @@ static void test_odd_policy(ws_slow policy, size_t size) {
 }
 
 static void test_odd_wss(void) {
-    client *c;
+    tls_client *c;
     if (!test_begin("a transport takes the place of TLS, too: wss:"))
         return;
     CHECK(start_odd(1000, false));
@@ -306,7 +306,7 @@ static void test_odd_wss(void) {
 }
 
 static void test_odd_failures(void) {
-    client *c;
+    tls_client *c;
     peer *p;
     if (!test_begin("a carrier that does not open, breaks, never shuts"))
         return;
@@ -334,9 +334,9 @@ static void test_odd_failures(void) {
     UNTIL(c->opened);
     carrier.never_shuts = true;
     CHECK(ws_close(c->conn, 1000, NULL));
-    (void)tls_settle();
-    tls_pass(5001);
-    tls_pass(5001);
+    (void)net_settle();
+    net_wait(5001);
+    net_wait(5001);
     CHECK(c->closed == 1 && c->code == 1000);
     CHECK(carrier.shut_calls > 0 && carrier.shut_calls < 200); /* it is not asked again and again */
     CHECK_EQ(carrier.closed, 2);
@@ -347,7 +347,7 @@ static void test_odd_missing(void) {
     ws_client_config config;
     ws_server_config server;
     ws_transport empty;
-    client *c;
+    tls_client *c;
     if (!test_begin("a transport without its functions is refused"))
         return;
     memset(&empty, 0, sizeof empty);
@@ -360,7 +360,7 @@ static void test_odd_missing(void) {
     CHECK(net_start());
     memset(&config, 0, sizeof config);
     config.transport = &empty;
-    c = client_dial_port("ws", ws_port(net.server), &config);
+    c = tls_dial_port("ws", ws_port(net.server), &config);
     UNTIL(c->errors || !c->conn);
     CHECK(!c->conn || c->error == WS_ERROR_ARGUMENT);
     TLS_END();
@@ -392,7 +392,7 @@ static bool start_pair(pair kind, const cert *own) {
     return net_start_with(NULL, &config);
 }
 
-static client *dial_pair(pair kind) {
+static tls_client *dial_pair(pair kind) {
     ws_client_config config;
     char url[100];
     (void)snprintf(url, sizeof url, "wss://localhost:%u/", (unsigned)ws_port(net.server)); /* it verifies no address */
@@ -401,7 +401,7 @@ static client *dial_pair(pair kind) {
         config.tls.ca_pem = certs.ca.pem;
     else
         config.transport = &client_side.transport;
-    return client_dial(url, &config);
+    return tls_dial(url, &config);
 }
 
 static void end_pair(pair kind, const char *file, int line) {
@@ -415,7 +415,7 @@ static void end_pair(pair kind, const char *file, int line) {
 #define PAIR_END(kind) end_pair((kind), __FILE__, __LINE__)
 
 static void test_pair_echo(pair kind) {
-    client *c;
+    tls_client *c;
     int i;
     if (!test_begin("%s: echo and close", pair_names[kind]))
         return;
@@ -441,7 +441,7 @@ static void test_pair_echo(pair kind) {
 /* Small buffers and many sizes: almost every write is a partial one. */
 static void test_pair_large(pair kind) {
     uint8_t *data = sample(MIB);
-    client *c;
+    tls_client *c;
     size_t i, total = 0;
     if (!test_begin("%s: 1 MiB both ways through small buffers", pair_names[kind])) {
         free(data);
@@ -461,7 +461,7 @@ static void test_pair_large(pair kind) {
         size_t size = i * i * 11;
         CHECK(ws_send_binary(net.conns[1], data + total, size));
         total += size;
-        (void)tls_round(0);
+        (void)net_round(0);
     }
     UNTIL(c->messages == 60);
     CHECK_MEM(c->in.data, c->in.size, data, total);
@@ -470,7 +470,7 @@ static void test_pair_large(pair kind) {
 }
 
 static void test_pair_close(pair kind) {
-    client *c;
+    tls_client *c;
     if (!test_begin("%s: a peer that vanishes is 1006, one that closes is not awaited for ever", pair_names[kind]))
         return;
     CHECK(start_pair(kind, &certs.server));
@@ -493,7 +493,7 @@ static void test_pair_close(pair kind) {
 }
 
 static void test_pair_refused(pair kind) {
-    client *c;
+    tls_client *c;
     if (!test_begin("%s: a wrong host and an unknown CA are refused with a sentence", pair_names[kind]))
         return;
     CHECK(start_pair(kind, &certs.wrong_host));
@@ -507,8 +507,8 @@ static void test_pair_refused(pair kind) {
     UNTIL(c->opened || c->errors);
     CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
     CHECK(strlen(c->why) > 20);
-    (void)tls_settle();
-    tls_pass(10001);
+    (void)net_settle();
+    net_wait(10001);
     CHECK_EQ(net.opened, 0);
     PAIR_END(kind);
 }

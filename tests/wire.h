@@ -42,6 +42,13 @@ static inline void bytes_add(bytes *b, const void *data, size_t size) {
     b->size += size;
 }
 
+/* Takes so many off the front. */
+static inline void bytes_take(bytes *b, size_t size) {
+    b->size -= size;
+    if (b->size)
+        memmove(b->data, b->data + size, b->size);
+}
+
 static inline void bytes_add_byte(bytes *b, unsigned value) {
     uint8_t byte = (uint8_t)value;
     bytes_add(b, &byte, 1);
