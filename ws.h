@@ -1085,7 +1085,7 @@ typedef struct wsi_engine {
     uint16_t close_code, threshold;
     uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go; in a
                                             request's body: which part of it comes */
-    bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, told : 1, opened : 1;
+    bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, reported : 1, opened : 1;
     bool deflate : 1, packed : 1; /* agreed on; the message that comes is compressed */
     bool owing : 1, parts_packed : 1; /* more of a piece is to be handed out; the parts that go are compressed */
     bool ended : 1;      /* a message did, since that was last asked */
@@ -1937,7 +1937,7 @@ static bool wsi_http_is_header(const char *line, const char *name) {
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_NET)
 /* Answers that have no body, and no word on its size (RFC 9110 8.6, 15.3.5, 15.4.5). */
-static bool wsi_http_bare(int status) { return status == 204 || status == 304; }
+static bool wsi_http_bodyless(int status) { return status == 204 || status == 304; }
 
 /* RFC 3986 3.2.2: unreserved, sub-delims, percent, and what an IPv6 literal needs: letters, digits and
    -._~%!$&'()*+,;=:[] */
@@ -2440,7 +2440,7 @@ typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
 
-static bool wsi_handshake_no(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
+static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
     why->part[0] = wsi_text_z(text);
     why->part[1] = first;
     why->part[2] = wsi_text_z(between);
@@ -2481,14 +2481,14 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
         while (wsi_text_next(&list, &element))
             if (wsi_handshake_same(element, origin))
                 return true;
-        return wsi_handshake_no(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
+        return wsi_handshake_deny(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
     }
     if (wsi_handshake_split(origin, &scheme, &host, &port)
         && (wsi_text_is_nocase(scheme, "https") || (!secure && wsi_text_is_nocase(scheme, "http")))
         && wsi_http_authority(request->host, scheme.size == 5 ? 443 : 80, &own_host, &own_port)
         && wsi_text_same_nocase(host, own_host) && port == own_port)
         return true;
-    return wsi_handshake_no(why, "the Origin ", origin,
+    return wsi_handshake_deny(why, "the Origin ", origin,
                             secure ? " is not https:// with the Host " : " is not http:// or https:// with the Host ",
                             request->host);
 }
@@ -2745,21 +2745,18 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
 
-static const ws_limits wsi_engine_defaults = {16 << 10, 16 << 20, 4 << 20, 10000, 25000,
-                                              20000,    5000,     1 << 20, 30000, 1000};
-
+/* The defaults of all limits. */
 static void wsi_engine_limits(ws_limits *limits) {
-    const ws_limits *d = &wsi_engine_defaults;
-    limits->head = limits->head ? limits->head : d->head;
-    limits->message = limits->message ? limits->message : d->message;
-    limits->buffered = limits->buffered ? limits->buffered : d->buffered;
-    limits->handshake_ms = limits->handshake_ms ? limits->handshake_ms : d->handshake_ms;
-    limits->ping_ms = limits->ping_ms ? limits->ping_ms : d->ping_ms;
-    limits->pong_ms = limits->pong_ms ? limits->pong_ms : d->pong_ms;
-    limits->close_ms = limits->close_ms ? limits->close_ms : d->close_ms;
-    limits->body = limits->body ? limits->body : d->body;
-    limits->answer_ms = limits->answer_ms ? limits->answer_ms : d->answer_ms;
-    limits->rooms = limits->rooms ? limits->rooms : d->rooms;
+    limits->head = limits->head ? limits->head : 16 << 10;
+    limits->message = limits->message ? limits->message : 16 << 20;
+    limits->buffered = limits->buffered ? limits->buffered : 4 << 20;
+    limits->handshake_ms = limits->handshake_ms ? limits->handshake_ms : 10000;
+    limits->ping_ms = limits->ping_ms ? limits->ping_ms : 25000;
+    limits->pong_ms = limits->pong_ms ? limits->pong_ms : 20000;
+    limits->close_ms = limits->close_ms ? limits->close_ms : 5000;
+    limits->body = limits->body ? limits->body : 1 << 20;
+    limits->answer_ms = limits->answer_ms ? limits->answer_ms : 30000;
+    limits->rooms = limits->rooms ? limits->rooms : 1000;
 }
 
 #ifdef WS_NO_CLIENT
@@ -2782,6 +2779,16 @@ static void wsi_window_restore(wsi_window *window) {
         return;
     *window->patched = window->saved;
     window->patched = NULL;
+}
+
+static wsi_step wsi_window_event(wsi_window *window, ws_event *event, ws_event_type type, ws_type of, const void *data,
+                                 size_t size) {
+    event->type = type;
+    event->message.data = (const uint8_t *)data;
+    event->message.size = size;
+    event->message.type = of;
+    wsi_window_patch(window, window->base + (event->message.data - window->base) + size);
+    return WSI_STEP_EVENT;
 }
 
 /* --- sending --- */
@@ -2815,7 +2822,7 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, strlen(text)); }
 
-/* The one exit of failure: the connection is over, with this close code for the program. */
+/* The one exit of failure: the connection is closed, with this close code for the program. */
 static bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state == WSI_CLOSED)
         return false;
@@ -2838,7 +2845,7 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
     return WSI_STEP_AGAIN;
 }
 
-/* Refuses what the state does not allow; soft: the connection goes on. */
+/* Refuses a call; the connection stays as it is. */
 static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
     if (e->state != WSI_CLOSED || !e->error) /* why it failed stays */
         e->error = (uint8_t)error;
@@ -2874,7 +2881,7 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
     wsi_text_decimal(line + 9, (uint64_t)status);
     line[12] = ' ';
     return wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
-           && (wsi_http_bare(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
+           && (wsi_http_bodyless(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
                                          && wsi_engine_raw(e, length, wsi_text_decimal(length, size))))
            && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, wsi_engine_date(e->env, more))
            && wsi_engine_text(e, more)
@@ -2896,7 +2903,7 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
    set, the connection is over. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
-    bool head_only = wsi_http_bare(status) || wsi_text_is(e->env->request.method, "HEAD");
+    bool head_only = wsi_http_bodyless(status) || wsi_text_is(e->env->request.method, "HEAD");
     bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
                 && (head_only || wsi_engine_raw(e, body.data, body.size));
     if (e->state == WSI_ASKED)
@@ -2982,12 +2989,7 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *
     if (status)
         return wsi_engine_bad_head(e, window, status);
     e->state = WSI_ASKED;
-    event->type = WS_EVENT_REQUEST;
-    event->message.data = (const uint8_t *)request->target.data;
-    event->message.size = request->target.size;
-    event->message.type = WS_TEXT;
-    wsi_window_patch(window, window->base + window->pos + (request->target.data - head.data) + request->target.size);
-    return WSI_STEP_EVENT;
+    return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_TEXT, request->target.data, request->target.size);
 }
 #else
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (void)e, (void)window, (void)status; }
@@ -3082,9 +3084,9 @@ static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *f
 }
 
 static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *reason) {
-    if (e->told)
+    if (e->reported)
         return WSI_STEP_MORE;
-    e->told = true;
+    e->reported = true;
     event->type = WS_EVENT_CLOSED;
     event->close.code = e->close_code;
     event->close.reason = reason;
@@ -3093,7 +3095,8 @@ static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *re
 }
 
 /* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it with its reason. */
-static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t size, ws_event *event) {
+static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t *payload, size_t size,
+                                      ws_event *event) {
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
     if (size == 1 || (size && !wsi_engine_close_code(code)))
         return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
@@ -3106,6 +3109,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, uint8_t *payload, size_t si
     e->state = WSI_CLOSED;
     e->close_code = code;
     e->clean = true;
+    wsi_window_patch(window, payload + size);
     return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : "");
 }
 
@@ -3117,34 +3121,20 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
         return WSI_STEP_MORE;
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
-    wsi_window_patch(window, payload + size);
     if (frame->opcode == WSI_CLOSE)
-        return wsi_engine_peer_close(e, payload, size, event);
+        return wsi_engine_peer_close(e, window, payload, size, event);
     if (frame->opcode == WSI_PING && e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_PONG, true, payload, size)) {
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* output has set the error */
         return WSI_STEP_AGAIN;
     }
-    event->type = frame->opcode == WSI_PING ? WS_EVENT_PING : WS_EVENT_PONG;
-    event->message.data = payload;
-    event->message.size = size;
-    event->message.type = WS_BINARY;
-    return WSI_STEP_EVENT;
+    return wsi_window_event(window, event, frame->opcode == WSI_PING ? WS_EVENT_PING : WS_EVENT_PONG, WS_BINARY,
+                            payload, size);
 }
 
-/* Begins a data frame: what may follow what, and the limit, before a byte of it is kept. */
-static bool wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
-    bool continuation = frame->opcode == WSI_CONTINUATION;
-    if (continuation != (e->type != 0)) {
-        (void)wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
-        return false;
-    }
-    if (!continuation)
+/* Begins a data frame. */
+static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
+    if (frame->opcode != WSI_CONTINUATION) {
         e->packed = frame->packed;
-    if (!e->chunks && !e->packed && frame->size > e->env->limits.message - e->message_size) {
-        (void)wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
-        return false;
-    }
-    if (!continuation) {
         e->type = frame->opcode;
         e->utf8 = 0;
         e->first = true;
@@ -3154,7 +3144,6 @@ static bool wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     e->final = frame->final;
     e->in_frame = true;
     window->pos += frame->header_size;
-    return true;
 }
 
 /* Hands out a message, or a chunk of one. */
@@ -3228,6 +3217,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
 
 static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_frame frame;
+    bool packed;
     if (!e->in_frame) {
         wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
                                                !wsi_env_is_client(e->env), e->deflate);
@@ -3237,8 +3227,12 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
         if (frame.opcode & 8)
             return wsi_engine_control(e, window, &frame, event);
-        if (!wsi_engine_begin(e, window, &frame))
-            return WSI_STEP_AGAIN;
+        if ((frame.opcode == WSI_CONTINUATION) != (e->type != 0))
+            return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
+        packed = e->type ? e->packed : frame.packed;
+        if (!e->chunks && !packed && frame.size > e->env->limits.message - e->message_size)
+            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before a byte of it is kept */
+        wsi_engine_begin(e, window, &frame);
     }
     return wsi_engine_payload(e, window, event);
 }
@@ -3563,7 +3557,7 @@ WS_API void ws_engine_free(ws_engine *engine) {
     memset(&engine->window, 0, sizeof engine->window);
     engine->out.size = engine->out_sent = 0;
     (void)wsi_engine_end(&engine->core, WS_OK, WS_CLOSE_BROKEN);
-    engine->core.told = true;
+    engine->core.reported = true;
 }
 
 /* Whether so much is unsent that nothing more is read. */
@@ -3668,7 +3662,8 @@ WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
 }
 
 WS_API bool ws_engine_done(const ws_engine *engine) {
-    return !engine || (engine->core.state == WSI_CLOSED && engine->core.told && engine->out.size == engine->out_sent);
+    return !engine || (engine->core.state == WSI_CLOSED && engine->core.reported
+                       && engine->out.size == engine->out_sent);
 }
 
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine) {
@@ -6857,17 +6852,13 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
         (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
         return WSI_STEP_AGAIN;
     }
-    event->type = env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED;
-    event->message.data = (const uint8_t *)head.data;
-    event->message.size = head.size;
-    event->message.type = WS_TEXT;
-    wsi_window_patch(window, window->base + window->pos);
     e->opened = true;
     if (env->status == 101)
         e->state = WSI_OPEN;
     else
         (void)wsi_engine_end(e, WS_ERROR_REFUSED, WS_CLOSE_BROKEN);
-    return WSI_STEP_EVENT;
+    return wsi_window_event(window, event, env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED, WS_TEXT, head.data,
+                            head.size);
 }
 
 /* --- the request --- */
@@ -6972,17 +6963,14 @@ static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
 /* A line of at most `limit` bytes with its CRLF at the front of the data; *size is its size. Returns 1,
    0 when it is not whole yet, or -1 for one that is too long, or holds what no line may. */
 static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
-    size_t i;
-    for (i = 0; i < at_hand && i < limit; i++) {
-        bool after_cr = i && data[i - 1] == '\r';
-        if (data[i] == '\n') {
-            *size = i + 1;
-            return after_cr ? 1 : -1;
-        }
-        if (after_cr || (data[i] < ' ' && data[i] != '\t' && data[i] != '\r') || data[i] == 0x7f)
-            return -1;
+    size_t most = at_hand < limit ? at_hand : limit, i = wsi_http_plain(data, most);
+    while (i < most && data[i] == '\t')
+        i += 1 + wsi_http_plain(data + i + 1, most - i - 1);
+    if (i + 1 < most && data[i] == '\r' && data[i + 1] == '\n') {
+        *size = i + 2;
+        return 1;
     }
-    return i == limit ? -1 : 0;
+    return most < limit && (i == most || (i + 1 == most && data[i] == '\r')) ? 0 : -1;
 }
 
 #ifndef WS_NO_HTTP
@@ -7008,18 +6996,14 @@ static void wsi_body_take(wsi_engine *e, wsi_window *window) {
 }
 
 static wsi_step wsi_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
+    size_t size = e->message_size;
     if (!e->message_size)
         window->message = window->pos;
-    event->type = WS_EVENT_REQUEST;
-    event->message.data = window->base + window->message;
-    event->message.size = e->message_size;
-    event->message.type = WS_BINARY;
-    wsi_window_patch(window, window->base + window->message + e->message_size);
     e->message_size = 0;
     e->left = 0;
     e->type = WSI_BODY_NONE;
     e->state = WSI_ASKED;
-    return WSI_STEP_EVENT;
+    return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_BINARY, window->base + window->message, size);
 }
 
 /* The line that says how large the next chunk is. 0, or the status that refuses it. */
@@ -7107,7 +7091,7 @@ static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
         ws_engine_received(to, size);
     } else if (out.size && to->core.state == WSI_CLOSED) {
         ws_engine_sent(from, out.size); /* nobody reads that any more */
-    } else if (!out.size && from->core.state == WSI_CLOSED && from->core.told) {
+    } else if (!out.size && from->core.state == WSI_CLOSED && from->core.reported) {
         ws_engine_ended(to);
     }
     return size;
@@ -12318,7 +12302,7 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
 static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
                                const void *body, size_t size) {
     const char *const *line;
-    bool bare = wsi_http_bare(status) || status == 205;
+    bool bare = wsi_http_bodyless(status) || status == 205;
     if (!wsi_request_open(request))
         return false;
     request->lines.size = request->reply.size = 0; /* of a hook that accepted */
@@ -12334,7 +12318,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
 
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
     if (!body)
-        body = wsi_http_bare(status) || status == 205 ? "" : wsi_http_reason(status);
+        body = wsi_http_bodyless(status) || status == 205 ? "" : wsi_http_reason(status);
     return wsi_request_answer(request, status, headers, "text/plain", body, strlen(body));
 }
 
@@ -13335,7 +13319,7 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
             && wsi_http_authority(request->host, secure || wanted == 443 ? 443 : 80, &host, &port)
             && wsi_text_same_nocase(host, name) && (!wanted || wanted == port))
             return true;
-    return wsi_handshake_no(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
+    return wsi_handshake_deny(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
 }
 
 /* Whether the page that it comes from may ask for it. A browser sends Origin with each handshake; with a method that
@@ -13355,7 +13339,7 @@ static bool wsi_server_origin(const ws_request *request, bool secure, wsi_why *w
     if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
         return true;
     return head->origin.data ? wsi_handshake_origin(head, origins, secure, why)
-                             : wsi_handshake_no(why, "Sec-Fetch-Site is ", site, ": the page is another site's",
+                             : wsi_handshake_deny(why, "Sec-Fetch-Site is ", site, ": the page is another site's",
                                                 wsi_text(NULL, 0));
 }
 
@@ -15805,7 +15789,7 @@ static void wsi_client_cut_body(wsi_client *client) {
     while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
         for (codings = wsi_text_z(line), coded = true; wsi_text_next(&codings, &coding);)
             chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
-    if (wsi_http_bare(client->endpoint.env.status))
+    if (wsi_http_bodyless(client->endpoint.env.status))
         size = 0;
     else if (chunked)
         size = wsi_client_unchunk(body, size);
