@@ -1477,7 +1477,9 @@ static bool wsi_text_same(wsi_slice a, wsi_slice b) {
     return a.size == b.size && (!a.size || memcmp(a.data, b.data, a.size) == 0);
 }
 
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
 static bool wsi_text_is(wsi_slice a, const char *b) { return wsi_text_same(a, wsi_text_z(b)); }
+#endif
 
 /* Case-blind for ASCII, whatever the locale. */
 static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
@@ -1560,6 +1562,7 @@ static bool wsi_text_number(wsi_slice text, uint64_t *number) {
     return true;
 }
 
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_JSON) || !defined(WS_NO_NET)
 /* Writes the number's digits and returns how many; out has room for 20. */
 static size_t wsi_text_decimal(char *out, uint64_t number) {
     char digits[20];
@@ -1571,6 +1574,7 @@ static size_t wsi_text_decimal(char *out, uint64_t number) {
     memcpy(out, digits + at, sizeof digits - at);
     return sizeof digits - at;
 }
+#endif
 
 #ifndef WS_NO_NET
 static int wsi_text_hex(char c) {
@@ -1622,6 +1626,7 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
     return written;
 }
 
+#ifndef WS_NO_SERVER
 /* Whether the text is base64 of 16 bytes. Loose bits before the padding are not looked at: RFC
    6455's own example key in 4.1 has some. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
@@ -1634,6 +1639,7 @@ static bool wsi_text_is_base64_16(wsi_slice text) {
             return false;
     return true;
 }
+#endif
 
 /*
 >> SHA1 ===================================================================================
