@@ -1256,6 +1256,26 @@ static void wsi_memory_free_text(wsi_memory *memory, char *text) {
     if (text)
         wsi_memory_free(memory, text, strlen(text) + 1);
 }
+
+#if !defined(WS_NO_CLIENT)
+/* Replaces the texts of a struct (const char *), which stand at these offsets, by copies; by NULL where there is no
+   memory. */
+static bool wsi_memory_keep_texts(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
+    bool good = true;
+    char *copy;
+    while (count--) {
+        const char **text = (const char **)(void *)((char *)of + offsets[count]);
+        good = wsi_memory_keep(memory, &copy, *text) && good;
+        *text = copy;
+    }
+    return good;
+}
+
+static void wsi_memory_free_texts(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
+    while (count--)
+        wsi_memory_free_text(memory, (char *)(uintptr_t)*(const char **)(void *)((char *)of + offsets[count]));
+}
+#endif
 #endif
 
 static void wsi_buffer_free(wsi_memory *memory, wsi_buffer *buffer) {
@@ -9204,7 +9224,8 @@ typedef struct wsi_tls_calls { /* all that servers and clients know of section T
                       wsi_reason *why);
 #endif
 #ifndef WS_NO_CLIENT
-    /* Makes a client's TLS, once, from the first config that is not the default. now: its context as well. */
+    /* Makes a client's TLS, once, from the first config that is not the default. now: its context as well; config may
+       then be NULL: the default. */
     ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
     void (*end)(ws_loop *loop); /* releases what it keeps for clients */
     void (*hide_certificate)(const ws_link *link); /* the client's own is not shown on this connection */
@@ -14781,8 +14802,8 @@ static const size_t wsi_tls_texts[] = {
     offsetof(ws_tls_config, ca_pem)};
 enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
 
-static const char **wsi_tls_text(const ws_tls_config *config, size_t i) {
-    return (const char **)(void *)((char *)(uintptr_t)config + wsi_tls_texts[i]);
+static const char *wsi_tls_text(const ws_tls_config *config, size_t i) {
+    return *(const char *const *)(const void *)((const char *)config + wsi_tls_texts[i]);
 }
 
 /* Whether two configs ask for the same. */
@@ -14791,7 +14812,7 @@ static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
                 && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
     size_t i;
     for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
-        const char *text = *wsi_tls_text(a, i), *other = *wsi_tls_text(b, i);
+        const char *text = wsi_tls_text(a, i), *other = wsi_tls_text(b, i);
         same = text == other || (text && other && strcmp(text, other) == 0);
     }
     return same;
@@ -14801,8 +14822,8 @@ static uint64_t wsi_tls_files(const ws_tls_config *config) {
     uint64_t state = 0;
     size_t i;
     for (i = 0; i < WSI_TLS_FILES; i++)
-        if (*wsi_tls_text(config, i))
-            state = wsi_platform_file_state(*wsi_tls_text(config, i), state);
+        if (wsi_tls_text(config, i))
+            state = wsi_platform_file_state(wsi_tls_text(config, i), state);
     return state;
 }
 
@@ -14849,33 +14870,23 @@ static bool wsi_tls_connect(ws_link *link, const char *host, void *user) {
     return false;
 }
 
-/* Takes it out of the loop's list. Its config is not needed any more, but for accept_any_certificate. */
+/* Takes it out of the loop's list. Of its config only accept_any_certificate is needed from then on. */
 static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls *tls = *place;
-    size_t i;
     *place = tls->next;
-    for (i = 0; i < WSI_TLS_TEXTS; i++)
-        wsi_memory_free_text(tls->memory, (char *)(uintptr_t)*wsi_tls_text(&tls->config, i));
+    wsi_memory_free_texts(tls->memory, &tls->config, wsi_tls_texts, WSI_TLS_TEXTS);
     wsi_tls_release(tls);
 }
 
 /* Puts one with a copy of the config first in the loop's list, which has the only reference. NULL: no memory. */
 static wsi_tls *wsi_tls_list(ws_loop *loop, const ws_tls_config *config) {
     wsi_tls *tls = wsi_tls_new(&loop->memory);
-    bool good = true;
-    size_t i;
     if (!tls)
         return NULL;
     tls->config = *config;
-    tls->config.server_name = NULL;
-    for (i = 0; i < WSI_TLS_TEXTS; i++) {
-        char *copy;
-        good = wsi_memory_keep(&loop->memory, &copy, *wsi_tls_text(config, i)) && good;
-        *wsi_tls_text(&tls->config, i) = copy;
-    }
     tls->next = loop->tls;
     loop->tls = tls;
-    if (good)
+    if (wsi_memory_keep_texts(&loop->memory, &tls->config, wsi_tls_texts, WSI_TLS_TEXTS))
         return tls;
     wsi_tls_unlist(&loop->tls);
     return NULL;
@@ -14924,7 +14935,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
     if (!now && wsi_tls_same(config, &nothing))
         return WS_OK;
     if (!tls)
-        endpoint->tls = tls = wsi_tls_share(endpoint->loop, config);
+        endpoint->tls = tls = wsi_tls_share(endpoint->loop, config ? config : &nothing);
     if (now && tls && !tls->context)
         tls->files = wsi_tls_files(&tls->config);
     if (now || !tls)
@@ -15003,6 +15014,11 @@ static const char *wsi_url_credentials(wsi_slice text) {
             return "has a user name with a colon (%3A), where the password would begin (RFC 7617)";
     }
     return NULL;
+}
+
+/* The host as it stands in the URL, an IPv6 literal with its brackets. */
+static wsi_slice wsi_url_bracketed(const wsi_url *url) {
+    return wsi_text(url->authority.data, url->host.size + (url->authority.data[0] == '[' ? 2 : 0));
 }
 
 /* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
@@ -15167,8 +15183,8 @@ typedef struct wsi_client {
     wsi_endpoint endpoint; /* first */
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its origin, proxy, unix_path are ours; transport leads to our own, or NULL */
-    char *url, *subprotocols, *server_name;
+    ws_client_config config; /* its texts are copies, see wsi_client_texts; transport leads to our own, or NULL */
+    const char *url;
     char **headers;
     size_t header_count;     /* with the NULL behind them */
     ws_transport transport;  /* of the program, or of TLS */
@@ -15204,30 +15220,23 @@ static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break
 
 /* --- the opening handshake --- */
 
-/* "Authorization: Basic ..." of escaped credentials (RFC 7617), appended. */
+/* Appends credentials that are still escaped (RFC 7617). name: "Authorization: Basic ". */
 static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
     wsi_buffer plain = {NULL, 0, 0};
-    size_t needed = strlen(name) + 10 + credentials.size / 3 * 4 + 8;
-    bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1) && wsi_buffer_reserve(memory, lines, needed);
+    bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1)
+                && wsi_buffer_append(memory, lines, name, strlen(name))
+                && wsi_buffer_reserve(memory, lines, credentials.size / 3 * 4 + 8);
     ptrdiff_t size = good ? wsi_text_unescape(credentials, (char *)plain.data) : -1;
     if (size >= 0 && !memchr(plain.data, ':', (size_t)size))
         plain.data[size++] = ':'; /* a user without password */
-    if (size >= 0) {
-        char *to = (char *)lines->data + lines->size;
-        memcpy(to, name, strlen(name));
-        to += strlen(name);
-        memcpy(to, ": Basic ", 8);
-        to += 8;
-        to += wsi_text_base64(to, plain.data, (size_t)size);
-        memcpy(to, "\r\n", 2);
-        lines->size = (size_t)(to + 2 - (char *)lines->data);
-    }
+    if (size >= 0)
+        lines->size += wsi_text_base64((char *)lines->data + lines->size, plain.data, (size_t)size);
     wsi_buffer_free(memory, &plain);
-    return size >= 0;
+    return size >= 0 && wsi_buffer_append(memory, lines, "\r\n", 2);
 }
 
-/* The URL's credentials; a header of the program's own goes before them, for there is but one (RFC 9110
-   11.6.2). Those of the first URL stay behind when a redirect led elsewhere. */
+/* The URL's credentials, or else the first URL's; none if the program has such a header of its own: there is but one
+   (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     char *const *line;
     for (line = client->headers; *line && !client->other_server; line++)
@@ -15236,63 +15245,55 @@ static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     return client->server.credentials.data || client->other_server ? client->server.credentials : client->credentials;
 }
 
-/* Sends the request; behind it the connection serves as any other. */
 static void wsi_dial_send_request(wsi_client *client) {
     ws_conn *conn = client->conn;
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer more = {NULL, 0, 0};
     wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_dial_credentials(client);
     wsi_ask ask;
-    bool good = wsi_buffer_reserve(memory, &more, origin.size + 16);
+    bool good = wsi_buffer_append(memory, &more, NULL, 0);
     memset(&ask, 0, sizeof ask);
     ask.target = client->server.target;
     ask.host = client->server.authority;
-    ask.subprotocols = client->subprotocols;
+    ask.subprotocols = client->config.subprotocols;
     ask.headers = client->other_server ? NULL : (const char *const *)client->headers;
-    if (good && origin.data) {
-        memcpy(more.data, "Origin: ", 8);
-        memcpy(more.data + 8, origin.data, origin.size);
-        memcpy(more.data + 8 + origin.size, "\r\n", 2);
-        more.size = origin.size + 10;
-    }
-    if (good && credentials.data)
-        good = wsi_dial_basic(memory, &more, "Authorization", credentials);
-    good = good && wsi_buffer_reserve(memory, &more, 1);
-    if (good) {
-        more.data[more.size] = 0;
-        ask.more = (const char *)more.data;
-        good = wsi_upgrade_ask(&conn->engine, &ask);
-    }
+    if (origin.data)
+        good = good && wsi_buffer_append(memory, &more, "Origin: ", 8)
+               && wsi_buffer_append(memory, &more, origin.data, origin.size)
+               && wsi_buffer_append(memory, &more, "\r\n", 2);
+    if (credentials.data)
+        good = good && wsi_dial_basic(memory, &more, "Authorization: Basic ", credentials);
+    ask.more = (const char *)more.data;
+    good = good && wsi_upgrade_ask(&conn->engine, &ask);
     wsi_buffer_free(memory, &more);
-    if (!good && !conn->broken)
-        wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
-    else if (good)
+    if (good)
         wsi_conn_flush(conn);
+    else if (!conn->broken)
+        wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
 }
 
-/* The socket is connected: TLS and the engine take over. */
+/* The socket is connected: the opening handshake begins, TLS before it. */
 static void wsi_dial_begin_handshake(wsi_client *client, int descriptor) {
     ws_conn *conn = client->conn;
     wsi_endpoint *endpoint = &client->endpoint;
+    const char *name = client->config.tls.server_name;
     char host[256];
-    bool carried = client->config.transport || client->server.secure;
     ws_error error;
-    memcpy(host, client->server.host.data, client->server.host.size);
-    host[client->server.host.size] = 0;
+    *wsi_text_append(host, client->server.host) = 0;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
     (void)wsi_loop_time(endpoint->loop);
     client->phase = WSI_PHASE_HANDSHAKE;
-    endpoint->transport = carried ? &client->transport : NULL;
-    error = wsi_conn_attach(conn, descriptor, client->server_name ? client->server_name : host);
-    if (!error) {
-        if (client->other_server && wsi_endpoint_is_tls(endpoint))
-            endpoint->loop->tls_calls->hide_certificate(&conn->source.link);
-        wsi_dial_send_request(client);
+    endpoint->transport = client->config.transport || client->server.secure ? &client->transport : NULL;
+    error = wsi_conn_attach(conn, descriptor, name ? name : host);
+    if (error) {
+        if (descriptor >= 0)
+            (void)close(descriptor);
+        wsi_client_fail(client, error);
         return;
     }
-    if (descriptor >= 0)
-        (void)close(descriptor);
-    wsi_client_fail(client, error);
+    if (client->other_server && wsi_endpoint_is_tls(endpoint))
+        endpoint->loop->tls_calls->hide_certificate(&conn->source.link);
+    wsi_dial_send_request(client);
 }
 
 /* --- the proxy (RFC 9110 9.3.6) --- */
@@ -15373,18 +15374,14 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
 
 static bool wsi_dial_write_connect(wsi_client *client, wsi_buffer *request) {
     wsi_memory *memory = wsi_client_memory(client);
-    const wsi_url *to = &client->server;
-    bool literal = to->authority.data[0] == '[';
-    int size;
-    if (!wsi_buffer_reserve(memory, request, 2 * to->host.size + 128))
+    wsi_slice host = wsi_url_bracketed(&client->server), credentials = client->proxy.credentials;
+    unsigned port = (unsigned)client->server.port;
+    if (!wsi_buffer_reserve(memory, request, 2 * host.size + 128))
         return false;
-    size = snprintf((char *)request->data, request->capacity,
-                    "CONNECT %s%.*s%s:%u HTTP/1.1\r\nHost: %s%.*s%s:%u\r\n", literal ? "[" : "", (int)to->host.size,
-                    to->host.data, literal ? "]" : "", (unsigned)to->port, literal ? "[" : "", (int)to->host.size,
-                    to->host.data, literal ? "]" : "", (unsigned)to->port);
-    request->size = (size_t)size;
-    return (!client->proxy.credentials.data
-            || wsi_dial_basic(memory, request, "Proxy-Authorization", client->proxy.credentials))
+    request->size = (size_t)snprintf((char *)request->data, request->capacity,
+                                     "CONNECT %.*s:%u HTTP/1.1\r\nHost: %.*s:%u\r\n", (int)host.size, host.data, port,
+                                     (int)host.size, host.data, port);
+    return (!credentials.data || wsi_dial_basic(memory, request, "Proxy-Authorization: Basic ", credentials))
            && wsi_buffer_append(memory, request, "\r\n", 2);
 }
 
@@ -15529,8 +15526,7 @@ static void wsi_dial_look_up(wsi_client *client) {
         wsi_dial_queue_lookup(client);
         return;
     }
-    memcpy(client->looked_up, to->host.data, to->host.size);
-    client->looked_up[to->host.size] = 0;
+    *wsi_text_append(client->looked_up, to->host) = 0;
     client->looked_up_port = to->port;
     lookup->source.link.kind = WSI_KIND_LOOKUP;
     lookup->source.link.descriptor = wsi_platform_start_look_up(client->looked_up, (uint16_t)to->port);
@@ -15593,8 +15589,7 @@ static void wsi_dial_resolve(wsi_client *client) {
     const wsi_url *to = wsi_dial_peer_url(client);
     wsi_addresses *found = client->found;
     char host[256];
-    memcpy(host, to->host.data, to->host.size);
-    host[to->host.size] = 0;
+    *wsi_text_append(host, to->host) = 0;
     if (client->config.unix_path) {
         found->count = 1;
     } else if (wsi_dial_is_local(to->host)) {
@@ -15646,34 +15641,26 @@ static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
     return problem;
 }
 
-/* Reads the URL in place, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455
-   4.1 wants it, without a default port. */
+/* Reads the URL of this hop, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455 4.1 wants it,
+   without a default port. */
 static const char *wsi_client_read_hop(wsi_client *client) {
     wsi_url *url = &client->server;
-    char *text = (char *)client->hop.data, *to;
+    char *text = (char *)client->hop.data, *authority, *end;
     const char *problem = wsi_client_read_url(url, wsi_text(text, client->hop.size));
-    bool literal;
-    size_t size = 0;
     if (problem)
         return problem;
     client->hop.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
-    to = text + client->hop.size;
-    literal = url->authority.data[0] == '[';
-    if (literal)
-        to[size++] = '[';
-    memcpy(to + size, url->host.data, url->host.size);
-    size += url->host.size;
-    if (literal)
-        to[size++] = ']';
+    authority = text + client->hop.size;
+    end = wsi_text_append(authority, wsi_url_bracketed(url));
     if (url->port != (url->secure ? 443u : 80u)) {
-        to[size++] = ':';
-        size += wsi_text_decimal(to + size, url->port);
+        *end++ = ':';
+        end += wsi_text_decimal(end, url->port);
     }
-    url->authority = wsi_text(to, size);
+    url->authority = wsi_text(authority, (size_t)(end - authority));
     return NULL;
 }
 
-/* Reads the URL that this hop goes to. false: the attempt has failed. */
+/* Reads the URL that the attempt begins with. false: the attempt has failed. */
 static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
     const char *problem;
     client->hop.size = 0;
@@ -15681,30 +15668,24 @@ static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return false;
     }
-    memcpy(client->hop.data, url.data, url.size);
+    (void)wsi_text_append((char *)client->hop.data, url);
     client->hop.size = url.size;
     problem = wsi_client_read_hop(client);
-    if (!problem)
-        return true;
-    wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_URL, "the URL %s", problem));
-    return false;
+    if (problem)
+        wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_URL, "the URL %s", problem));
+    return !problem;
 }
 
 static void wsi_client_attempt(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
-    ws_tls_config nothing;
-    memset(&nothing, 0, sizeof nothing);
+    bool through = client->config.transport || client->server.secure;
     client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
     client->next_address = 0;
-    if (client->server.secure && !wsi_client_set_tls(client, &nothing, true))
+    if (client->server.secure && !wsi_client_set_tls(client, NULL, true))
         return;
-    if ((client->config.transport || client->server.secure) && !wsi_endpoint_reserve_record(loop)) {
-        wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
     if (!client->found)
         client->found = (wsi_addresses *)wsi_memory_new(&loop->memory, sizeof *client->found);
-    if (!client->found) {
+    if (!client->found || (through && !wsi_endpoint_reserve_record(loop))) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
@@ -15729,25 +15710,19 @@ static void wsi_client_start(wsi_client *client) {
 
 /* Keeps it as texts, each with its zero: status line, headers, body. */
 static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice body) {
+    wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer *answer = &client->answer;
     wsi_slice line;
-    uint8_t *to;
     answer->size = 0;
-    if (!wsi_buffer_reserve(wsi_client_memory(client), answer, head.size + body.size + 1))
+    if (!wsi_buffer_reserve(memory, answer, head.size + body.size + 1))
         return false;
-    to = answer->data;
     for (line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
         line = wsi_text_trim(line);
-        memcpy(to, line.data, line.size);
-        to += line.size;
-        *to++ = 0;
+        (void)wsi_buffer_append(memory, answer, line.data, line.size);
+        answer->size++; /* its zero */
     }
-    client->body = (size_t)(to - answer->data);
-    if (body.size)
-        memcpy(to, body.data, body.size);
-    to[body.size] = 0;
-    answer->size = client->body + body.size;
-    return true;
+    client->body = answer->size;
+    return wsi_buffer_append(memory, answer, body.data, body.size);
 }
 
 /* The value of the header's first line, or of the first behind `line`; NULL: there is none. */
@@ -15990,6 +15965,12 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
 
 static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
+static const size_t wsi_client_texts[] = {
+    offsetof(wsi_client, url), offsetof(wsi_client, config.subprotocols), offsetof(wsi_client, config.origin),
+    offsetof(wsi_client, config.proxy), offsetof(wsi_client, config.unix_path),
+    offsetof(wsi_client, config.tls.server_name)};
+enum { WSI_CLIENT_TEXTS = sizeof wsi_client_texts / sizeof *wsi_client_texts };
+
 static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_client *client = (wsi_client *)(void *)endpoint;
     wsi_memory *memory = wsi_client_memory(client);
@@ -15997,12 +15978,7 @@ static void wsi_client_release(wsi_endpoint *endpoint) {
     for (i = 0; i < client->header_count; i++)
         wsi_memory_free_text(memory, client->headers[i]);
     wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
-    wsi_memory_free_text(memory, client->url);
-    wsi_memory_free_text(memory, client->subprotocols);
-    wsi_memory_free_text(memory, client->server_name);
-    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.origin);
-    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.proxy);
-    wsi_memory_free_text(memory, (char *)(uintptr_t)client->config.unix_path);
+    wsi_memory_free_texts(memory, client, wsi_client_texts, WSI_CLIENT_TEXTS);
     wsi_buffer_free(memory, &client->hop);
     wsi_buffer_free(memory, &client->answer);
     if (client->lookup)
@@ -16025,24 +16001,6 @@ static bool wsi_client_copy_headers(wsi_client *client, const char *const *heade
     return true;
 }
 
-/* Copies what is kept; the strings of the config become ours. */
-static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
-    wsi_memory *memory = wsi_client_memory(client);
-    ws_client_config *config = &client->config;
-    char *origin, *proxy, *path;
-    bool good = wsi_memory_keep(memory, &origin, given->origin);
-    config->origin = origin;
-    good = wsi_memory_keep(memory, &proxy, given->proxy) && good;
-    config->proxy = proxy;
-    good = wsi_memory_keep(memory, &path, given->unix_path) && good;
-    config->unix_path = path;
-    good = wsi_memory_keep(memory, &client->server_name, given->tls.server_name) && good;
-    good = wsi_memory_keep(memory, &client->url, url) && good;
-    good = wsi_memory_keep(memory, &client->subprotocols,
-                           given->subprotocols ? given->subprotocols : client->handler.subprotocols) && good;
-    return wsi_client_copy_headers(client, given->headers) && good;
-}
-
 static void wsi_client_defaults(ws_client_config *config) {
     config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
     config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
@@ -16053,35 +16011,64 @@ static void wsi_client_defaults(ws_client_config *config) {
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
 }
 
+/* Copies the config, with its defaults. */
+static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
+    ws_client_config *config = &client->config;
+    bool good;
+    *config = *given;
+    config->subprotocols = given->subprotocols ? given->subprotocols : client->handler.subprotocols;
+    config->headers = NULL; /* see client->headers */
+    memset(&config->tls, 0, sizeof config->tls);
+    config->tls.server_name = given->tls.server_name;
+    if (given->transport)
+        client->transport = *given->transport;
+    config->transport = given->transport ? &client->transport : NULL;
+    client->endpoint.env.deflate = given->deflate.on ? &config->deflate : NULL;
+    wsi_client_defaults(config);
+    client->url = url;
+    good = wsi_memory_keep_texts(wsi_client_memory(client), client, wsi_client_texts, WSI_CLIENT_TEXTS);
+    return wsi_client_copy_headers(client, given->headers) && good;
+}
+
 /* What no server needs to be asked for. WS_OK, or what the config gets wrong. */
 static ws_error wsi_client_check(wsi_client *client) {
-    const char *problem;
+    const ws_client_config *config = &client->config;
+    const char *problem = NULL, *name = config->tls.server_name;
     char *const *line;
-    if (!wsi_upgrade_offer(client->subprotocols))
-        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
-                              "subprotocols are tokens, each once: \"chat, superchat\"");
-    if (!wsi_http_safe(client->config.origin, ' '))
-        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "the origin has a character that no header may have");
+    if (!wsi_upgrade_offer(config->subprotocols))
+        problem = "subprotocols are tokens, each once: \"chat, superchat\"";
+    else if (!wsi_http_safe(config->origin, ' '))
+        problem = "the origin has a character that no header may have";
+    else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
+        problem = "tls.server_name is no host's name";
+    else if (config->transport && !wsi_endpoint_carries(config->transport))
+        problem = "the transport lacks a function";
+    if (problem)
+        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "%s", problem);
     for (line = client->headers; *line; line++)
         if (!wsi_http_own_header(*line))
             return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
                                   "is malformed, or part of the handshake itself",
                                   (unsigned)(line - client->headers + 1));
-    if (client->server_name && !wsi_url_host(wsi_text_z(client->server_name), strchr(client->server_name, ':') != NULL))
-        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "tls.server_name is no host's name");
-    if (client->config.transport && !wsi_endpoint_carries(&client->transport))
-        return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
-    if (!client->config.proxy)
+    if (!config->proxy)
         return WS_OK;
-    problem = wsi_client_read_url(&client->proxy, wsi_text_z(client->config.proxy));
+    problem = wsi_client_read_url(&client->proxy, wsi_text_z(config->proxy));
     if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
         problem = "has another scheme than http";
     return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
 }
 
-/* The client's own functions, and its connection. */
-static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_client_config *config) {
-    wsi_endpoint *endpoint = &client->endpoint;
+/* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
+static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handler *handler,
+                                  const ws_client_config *given) {
+    wsi_client *client = (wsi_client *)wsi_memory_new(&loop->memory, sizeof *client);
+    wsi_endpoint *endpoint = (wsi_endpoint *)(void *)client;
+    ws_client_config defaults;
+    memset(&defaults, 0, sizeof defaults);
+    if (!client)
+        return NULL;
+    (void)wsi_loop_time(loop);
+    client->handler = *handler;
     endpoint->loop = loop;
     endpoint->handshake = wsi_client_handshake;
     endpoint->leave = wsi_client_leave;
@@ -16093,46 +16080,18 @@ static bool wsi_client_prepare(wsi_client *client, ws_loop *loop, const ws_clien
     loop->ready[WSI_KIND_DIAL] = wsi_dial_connected;
     loop->ready[WSI_KIND_TUNNEL] = wsi_dial_tunnelled;
     loop->ready[WSI_KIND_LOOKUP] = wsi_dial_resolved;
-    if (!wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &config->limits))
-        return false;
+    if (!wsi_client_copy_config(client, url, given ? given : &defaults)
+        || !wsi_endpoint_prepare(endpoint, loop, WS_ROLE_CLIENT, &client->config.limits)) {
+        wsi_client_release(endpoint);
+        return NULL;
+    }
     endpoint->env.read = wsi_upgrade_read;
     wsi_endpoint_link(endpoint);
     client->conn = wsi_conn_new(endpoint);
-    return client->conn != NULL;
-}
-
-/* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
-static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handler *handler,
-                                  const ws_client_config *given) {
-    wsi_client *client = (wsi_client *)wsi_memory_new(&loop->memory, sizeof *client);
-    ws_client_config config;
-    memset(&config, 0, sizeof config);
-    if (given)
-        config = *given;
-    if (!client)
-        return NULL;
-    (void)wsi_loop_time(loop);
-    client->config = config;
-    client->handler = *handler;
-    wsi_client_defaults(&client->config);
-    if (config.transport)
-        client->transport = *config.transport;
-    client->config.origin = client->config.proxy = client->config.unix_path = NULL;
-    client->config.subprotocols = NULL; /* kept elsewhere, as our own */
-    client->config.headers = NULL;
-    client->config.transport = config.transport ? &client->transport : NULL;
-    memset(&client->config.tls, 0, sizeof client->config.tls);
-    client->endpoint.env.deflate = config.deflate.on ? &client->config.deflate : NULL;
-    if (wsi_client_prepare(client, loop, &config) && wsi_client_copy_config(client, url, &config))
-        return client;
     if (client->conn)
-        wsi_conn_free(client->conn);
-    if (client->endpoint.timer.kind == WSI_TIMER_ENDPOINT) { /* it is linked */
-        client->endpoint.freed = true;
-        wsi_endpoint_retire(&client->endpoint);
-    } else {
-        wsi_memory_free(&loop->memory, client, sizeof *client);
-    }
+        return client;
+    endpoint->freed = true;
+    wsi_endpoint_retire(endpoint);
     return NULL;
 }
 
