@@ -7237,10 +7237,16 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
     return error;
 }
 
+/* Writing to a closed connection is an error, no signal: by a flag of each send, or by an option of the socket. */
 #if defined(MSG_NOSIGNAL)
 #define WSI_PLATFORM_SEND_FLAGS MSG_NOSIGNAL
 #else
 #define WSI_PLATFORM_SEND_FLAGS 0
+#endif
+#if defined(SO_NOSIGPIPE)
+#define WSI_PLATFORM_NO_SIGPIPE SO_NOSIGPIPE
+#else
+#define WSI_PLATFORM_NO_SIGPIPE (-1)
 #endif
 
 #if defined(__GNUC__)
@@ -7254,7 +7260,7 @@ static unsigned wsi_platform_lowest_bit(unsigned long word) {
 }
 #endif
 
-/* A word that other threads and signal handlers change, too. 0: nothing is asked for. */
+/* A word that other threads and signal handlers change, too: the least number that was asked for; 0: none. */
 #if defined(__GNUC__)
 static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
@@ -7270,7 +7276,6 @@ static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
 }
 #endif
 
-/* Asks for no more than value. */
 static void wsi_platform_lower(uint32_t *word, uint32_t value) {
     uint32_t old;
     do {
@@ -7278,7 +7283,7 @@ static void wsi_platform_lower(uint32_t *word, uint32_t value) {
     } while ((!old || old > value) && !wsi_platform_swap(word, old, value));
 }
 
-static uint32_t wsi_platform_take(uint32_t *word) {
+static uint32_t wsi_platform_reset(uint32_t *word) {
     uint32_t old;
     do {
         old = wsi_platform_peek(word);
@@ -7293,9 +7298,8 @@ static uint64_t wsi_platform_clock(void *user) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-/* At most 256 bytes. */
 #if defined(__linux__) /* musl hides getentropy in strict C */
-static bool wsi_platform_random(void *user, void *data, size_t size) {
+static bool wsi_platform_random(void *user, void *data, size_t size) { /* at most 256 bytes */
     ssize_t got;
     (void)user;
     do {
@@ -7310,53 +7314,40 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
 }
 #endif
 
+/* Seconds since 1970. */
+static uint64_t wsi_platform_time(void *user) {
+    time_t now = time(NULL);
+    (void)user;
+    return now > 0 ? (uint64_t)now : 0;
+}
+
+static pthread_t wsi_platform_thread(void) { return pthread_self(); }
+
+static bool wsi_platform_is_thread(pthread_t thread) { return pthread_equal(thread, pthread_self()) != 0; }
+
+/* --- sockets --- */
+
 static bool wsi_platform_prepare(int descriptor) {
     return fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+static bool wsi_platform_enable(int descriptor, int level, int option) {
+    int on = 1;
+    return setsockopt(descriptor, level, option, &on, sizeof on) == 0;
+}
+
+static bool wsi_platform_no_sigpipe(int descriptor) {
+    return WSI_PLATFORM_NO_SIGPIPE < 0 || wsi_platform_enable(descriptor, SOL_SOCKET, WSI_PLATFORM_NO_SIGPIPE);
+}
+
+static bool wsi_platform_prepare_socket(int descriptor) {
+    return wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor);
 }
 
 #if EAGAIN == EWOULDBLOCK
 static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; }
 #else
 static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
-#endif
-
-enum { WSI_ACCEPT_NONE = -1, WSI_ACCEPT_FULL = -2, WSI_ACCEPT_NEXT = -3 };
-
-/* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
-static int wsi_platform_accept_result(int descriptor) {
-    if (descriptor >= 0)
-        return descriptor;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-        return WSI_ACCEPT_FULL;
-    return wsi_platform_again() && errno != EINTR ? WSI_ACCEPT_NONE : WSI_ACCEPT_NEXT;
-}
-
-#if defined(SO_NOSIGPIPE)
-static bool wsi_platform_no_sigpipe(int descriptor) {
-    int on = 1;
-    return setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
-}
-#else /* MSG_NOSIGNAL does it */
-static bool wsi_platform_no_sigpipe(int descriptor) {
-    (void)descriptor;
-    return true;
-}
-#endif
-
-#if defined(__USE_GNU) /* glibc declares accept4 */
-static int wsi_platform_accept(int listener) {
-    return wsi_platform_accept_result(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
-#else
-static int wsi_platform_accept(int listener) {
-    int descriptor = wsi_platform_accept_result(accept(listener, NULL, NULL));
-    if (descriptor < 0)
-        return descriptor;
-    if (wsi_platform_no_sigpipe(descriptor) && wsi_platform_prepare(descriptor))
-        return descriptor;
-    (void)close(descriptor);
-    return WSI_ACCEPT_NEXT;
-}
 #endif
 
 static ws_error wsi_platform_error(void) {
@@ -7373,28 +7364,135 @@ static ws_error wsi_platform_error(void) {
     }
 }
 
-#if defined(SO_REUSEPORT)
-static int wsi_platform_reuse_port(int descriptor) {
-    int on = 1;
-    return setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+/* The addresses of a host, or of all of this machine; 0 or an error of getaddrinfo. Waits, unless flags say
+   AI_NUMERICHOST. */
+static int wsi_platform_resolve(const char *host, uint16_t port, int flags, struct addrinfo **addresses) {
+    struct addrinfo hints;
+    char service[6] = "";
+    service[wsi_text_decimal(service, port)] = 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = flags | AI_NUMERICSERV;
+    return getaddrinfo(host, service, &hints, addresses);
+}
+
+static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    if (!*path || strlen(path) >= sizeof address->sun_path)
+        return false;
+    strcpy(address->sun_path, path);
+    return true;
+}
+
+static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+}
+
+/* "127.0.0.1:5000", "[::1]:5000". */
+static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
+    bool ipv6 = memchr(host.data, ':', host.size) != NULL;
+    int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
+    return needed > 0 && (size_t)needed < size;
+}
+
+static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[48];
+    return getpeername(descriptor, (struct sockaddr *)&address, &length) == 0 && address.ss_family != AF_UNIX
+           && getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0
+           && wsi_platform_address_text(wsi_text_z(host), wsi_platform_port(&address), text, size);
+}
+
+/* Bytes that the system holds until the peer can receive them. 0: none, or unknown. */
+#if defined(__linux__)
+static size_t wsi_platform_unsent(int descriptor) {
+    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; a Unix socket: SIOCOUTQ */
+    bool known = ioctl(descriptor, 0x894b, &size) == 0 || ioctl(descriptor, TIOCOUTQ, &size) == 0;
+    return known && size > 0 ? (size_t)size : 0;
+}
+#elif defined(SO_NWRITE) /* macOS */
+static size_t wsi_platform_unsent(int descriptor) {
+    int size = 0;
+    socklen_t length = sizeof size;
+    return getsockopt(descriptor, SOL_SOCKET, SO_NWRITE, &size, &length) == 0 && size > 0 ? (size_t)size : 0;
+}
+#elif defined(FIONWRITE) /* BSD */
+static size_t wsi_platform_unsent(int descriptor) {
+    int size = 0;
+    return ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
 #else
-static int wsi_platform_reuse_port(int descriptor) {
+static size_t wsi_platform_unsent(int descriptor) {
     (void)descriptor;
+    return 0;
+}
+#endif
+
+/* A number that changes whenever the peer receives some: all that it has acknowledged, or else what is unsent. */
+#if defined(__linux__)
+static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
+    uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
+    socklen_t size = sizeof info;
+    bool known = getsockopt(descriptor, IPPROTO_TCP, 11 /* TCP_INFO */, info, &size) == 0 && size == sizeof info;
+    return known ? info[15] : unsent;
+}
+#else
+static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
+    (void)descriptor;
+    return unsent;
+}
+#endif
+
+#ifndef WS_NO_SERVER
+/* --- a server's sockets --- */
+
+#if defined(__USE_GNU) /* glibc declares accept4 */
+static int wsi_platform_accept_one(int listener) {
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+#else
+static int wsi_platform_accept_one(int listener) {
+    int descriptor = accept(listener, NULL, NULL);
+    if (descriptor < 0 || wsi_platform_prepare_socket(descriptor))
+        return descriptor;
+    (void)close(descriptor);
+    errno = ECONNABORTED;
     return -1;
 }
 #endif
 
+enum { WSI_ACCEPT_NONE = -1, WSI_ACCEPT_FULL = -2, WSI_ACCEPT_NEXT = -3 };
+
+/* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
+static int wsi_platform_accept(int listener) {
+    int descriptor = wsi_platform_accept_one(listener);
+    if (descriptor >= 0)
+        return descriptor;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        return WSI_ACCEPT_FULL;
+    return wsi_platform_again() && errno != EINTR ? WSI_ACCEPT_NONE : WSI_ACCEPT_NEXT;
+}
+
+#if defined(SO_REUSEPORT)
+#define WSI_PLATFORM_REUSE_PORT SO_REUSEPORT
+#else
+#define WSI_PLATFORM_REUSE_PORT (-1) /* setsockopt refuses it */
+#endif
+
 static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config, int *listener) {
-    int on = 1, descriptor = socket(address->ai_family, SOCK_STREAM, 0);
+    int descriptor = socket(address->ai_family, SOCK_STREAM, 0);
     ws_error error;
     if (descriptor < 0)
         return wsi_platform_error();
     /* accepted sockets inherit TCP_NODELAY: what leaves is gathered already */
-    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
-        && setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0
-        && (!config->reuse_port || wsi_platform_reuse_port(descriptor) == 0) && wsi_platform_prepare(descriptor)
-        && bind(descriptor, address->ai_addr, address->ai_addrlen) == 0
+    if (wsi_platform_enable(descriptor, SOL_SOCKET, SO_REUSEADDR)
+        && wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY)
+        && (!config->reuse_port || wsi_platform_enable(descriptor, SOL_SOCKET, WSI_PLATFORM_REUSE_PORT))
+        && wsi_platform_prepare_socket(descriptor) && bind(descriptor, address->ai_addr, address->ai_addrlen) == 0
         && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
         *listener = descriptor;
         return WS_OK;
@@ -7405,25 +7503,17 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
 }
 
 static ws_error wsi_platform_listen(const ws_server_config *config, int *listener) {
-    struct addrinfo hints, *addresses = NULL, *address;
+    struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
-    char port[6] = "";
-    port[wsi_text_decimal(port, config->port)] = 0;
-    memset(&hints, 0, sizeof hints);
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    if (getaddrinfo(config->host ? config->host : "127.0.0.1", port, &hints, &addresses) != 0)
+    if (wsi_platform_resolve(config->host ? config->host : "127.0.0.1", config->port, AI_PASSIVE, &addresses) != 0)
         return WS_ERROR_ADDRESS;
-    for (address = addresses; address; address = address->ai_next) {
+    for (address = addresses; address && error; address = address->ai_next)
         error = wsi_platform_listen_on(address, config, listener);
-        if (!error)
-            break;
-    }
     freeaddrinfo(addresses);
     return error;
 }
 
-typedef struct wsi_file_id { /* which file lies at a path; all zero: none */
+typedef struct wsi_file_id { /* which file is at a path; all zero: none */
     uint64_t device, inode;
 } wsi_file_id;
 
@@ -7436,15 +7526,15 @@ static bool wsi_platform_file_id(const char *path, wsi_file_id *id) {
     return true;
 }
 
-/* Removes what lies at the path if it is still that file. */
+/* Removes the file at the path if it is still that one. */
 static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
     wsi_file_id now;
     if (wsi_platform_file_id(path, &now) && now.device == id->device && now.inode == id->inode)
         (void)unlink(path);
 }
 
-/* Makes room at the path: of all that may lie there only a socket that nobody listens on, which a server that ended
-   in a hurry left over, is removed. Does not block, whoever listens. *why: what is in the way. */
+/* Removes a socket that nobody listens on, which a crashed server leaves at its path; nothing else. Never blocks.
+   *why: what else is at the path. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     int descriptor;
@@ -7470,16 +7560,7 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
     return WS_ERROR_IN_USE;
 }
 
-static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    if (!*path || strlen(path) >= sizeof address->sun_path)
-        return false;
-    strcpy(address->sun_path, path);
-    return true;
-}
-
-/* id: of the file that is made. */
+/* *id: of the file that bind makes. */
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
                                          const char **why) {
     struct sockaddr_un address;
@@ -7488,7 +7569,8 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
     int descriptor = error ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
         return error ? error : wsi_platform_error();
-    if (wsi_platform_prepare(descriptor) && bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0
+    if (wsi_platform_prepare_socket(descriptor)
+        && bind(descriptor, (const struct sockaddr *)&address, sizeof address) == 0
         && wsi_platform_file_id(config->unix_path, id)
         && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
         *listener = descriptor;
@@ -7499,26 +7581,7 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
     (void)close(descriptor);
     return error;
 }
-
-static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
-}
-
-/* "127.0.0.1:5000", "[::1]:5000". */
-static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    char host[48];
-    int needed;
-    if (getpeername(descriptor, (struct sockaddr *)&address, &length) != 0 || address.ss_family == AF_UNIX
-        || getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
-        return false;
-    needed = snprintf(text, size, address.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host,
-                      (unsigned)wsi_platform_port(&address));
-    return needed > 0 && (size_t)needed < size;
-}
+#endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_FORWARD
 /* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
@@ -7535,14 +7598,7 @@ static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
     return inet_pton(AF_INET, host, address + 12) == 1;
 }
 
-/* Writes a host and a port as ws_peer does. */
-static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
-    bool ipv6 = memchr(host.data, ':', host.size) != NULL;
-    int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
-    return needed > 0 && (size_t)needed < size;
-}
-
-/* The peer's address in that form; *local: it has none, at a Unix socket. */
+/* The peer's address in that form. *local: the peer of a Unix socket, which has none. */
 static bool wsi_platform_peer_address(int descriptor, uint8_t address[16], bool *local) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -7563,23 +7619,17 @@ static bool wsi_platform_peer_address(int descriptor, uint8_t address[16], bool 
 }
 #endif /* WS_NO_FORWARD */
 
-/* Seconds since 1970. */
-static uint64_t wsi_platform_time(void *user) {
-    time_t now = time(NULL);
-    (void)user;
-    return now > 0 ? (uint64_t)now : 0;
-}
-
+#ifndef WS_NO_HTTP
 /* --- files of a folder --- */
 
 static int wsi_platform_open_folder(const char *name) { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
 
-/* Opens what stands in a folder; never through a symbolic link, and without waiting for a FIFO's other end. */
+/* Never follows a symbolic link, nor waits for the other end of a FIFO. */
 static int wsi_platform_open_in(int folder, const char *name) {
     return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Why it could not be opened, as a status: none such, not for us, not now, or the system's fault. */
+/* The HTTP status for the errno of a failed open. */
 WSI_RARE int wsi_platform_file_status(void) {
     if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ENXIO /* a socket */
         || errno == ELOOP || errno == EMLINK /* a symbolic link */)
@@ -7600,25 +7650,6 @@ static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t 
     return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
 }
 
-#ifndef WS_NO_TLS
-#if defined(__APPLE__)
-#define WSI_PLATFORM_CHANGED st_mtimespec
-#else
-#define WSI_PLATFORM_CHANGED st_mtim
-#endif
-
-/* Mixes into state what changes with a file: another number, in all likelihood, once it was replaced or written. */
-static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
-    const uint64_t prime = 0x100000001b3u;
-    struct stat status;
-    if (stat(name, &status) != 0)
-        return state * prime + 1;
-    state = (state * prime + (uint64_t)status.st_ino) * prime + (uint64_t)status.st_size;
-    return (state * prime + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec) * prime
-           + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
-}
-#endif
-
 static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t size) {
     ssize_t got;
     do {
@@ -7627,14 +7658,16 @@ static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t si
     return (ptrdiff_t)got;
 }
 
-/* The first bytes of a file, which is read from there all the same. */
+/* The first bytes of a file; the next read begins with them, too. */
 static ptrdiff_t wsi_platform_peek_file(int descriptor, void *data, size_t size) {
     return (ptrdiff_t)pread(descriptor, data, size, 0);
 }
+#endif /* WS_NO_HTTP */
 
+#ifndef WS_NO_CLIENT
 /* --- a client's names and addresses --- */
 
-typedef union wsi_address { /* small, so that all addresses of a name fit into one datagram anywhere */
+typedef union wsi_address { /* small: all addresses of a name must fit into one datagram */
     struct sockaddr any;
     struct sockaddr_in ipv4;
     struct sockaddr_in6 ipv6;
@@ -7648,15 +7681,10 @@ typedef struct wsi_addresses {
     wsi_address list[WSI_MAX_ADDRESSES];
 } wsi_addresses;
 
-/* Adds what the name resolves to; waits for it, unless flags say AI_NUMERICHOST. */
+/* Adds what the name resolves to. */
 static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi_addresses *found) {
-    struct addrinfo hints, *addresses = NULL, *next;
-    char service[6] = "";
-    service[wsi_text_decimal(service, port)] = 0;
-    memset(&hints, 0, sizeof hints);
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = flags | AI_NUMERICSERV;
-    found->error = getaddrinfo(host, service, &hints, &addresses);
+    struct addrinfo *addresses = NULL, *next;
+    found->error = wsi_platform_resolve(host, port, flags, &addresses);
     if (found->error)
         return false;
     for (next = addresses; next && found->count < WSI_MAX_ADDRESSES; next = next->ai_next)
@@ -7666,64 +7694,56 @@ static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi
     return true;
 }
 
-static pthread_t wsi_platform_thread(void) { return pthread_self(); }
-
-static bool wsi_platform_is_thread(pthread_t thread) { return pthread_equal(thread, pthread_self()) != 0; }
-
-typedef struct wsi_question { /* belongs to the thread */
+typedef struct wsi_query { /* belongs to the thread */
     int descriptor;
     uint16_t port;
     char host[256];
-} wsi_question;
+} wsi_query;
 
-/* getaddrinfo cannot be interrupted: the thread shares nothing with the loop but a socket pair, so
-   that the loop may lose interest at any time. */
+/* getaddrinfo cannot be interrupted: the thread shares nothing with the loop but a socket pair, which the loop may
+   close at any time. */
 static void *wsi_platform_look_up_thread(void *argument) {
-    wsi_question *question = (wsi_question *)argument;
+    wsi_query *query = (wsi_query *)argument;
     wsi_addresses found;
     memset(&found, 0, sizeof found);
-    (void)wsi_platform_look_up(question->host, question->port, 0, &found);
-    (void)send(question->descriptor, &found, sizeof found, WSI_PLATFORM_SEND_FLAGS);
-    (void)close(question->descriptor);
-    (void)wsi_memory_default(NULL, question, sizeof *question, 0); /* libc's: the loop's is not for threads */
+    (void)wsi_platform_look_up(query->host, query->port, 0, &found);
+    (void)send(query->descriptor, &found, sizeof found, WSI_PLATFORM_SEND_FLAGS);
+    (void)close(query->descriptor);
+    (void)wsi_memory_default(NULL, query, sizeof *query, 0); /* libc's: the loop's allocator is not for other threads */
     return NULL;
 }
 
-static bool wsi_platform_start_thread(wsi_question *question) {
+static bool wsi_platform_start_thread(wsi_query *query) {
     pthread_t thread;
-    pthread_attr_t detached;
     sigset_t all, before;
     bool started;
-    if (pthread_attr_init(&detached) != 0)
+    (void)sigfillset(&all); /* signals are for the program's own threads */
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
         return false;
-    (void)sigfillset(&all); /* signals are the program's own threads' */
-    started = pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0
-              && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
-    if (started) {
-        started = pthread_create(&thread, &detached, wsi_platform_look_up_thread, question) == 0;
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    (void)pthread_attr_destroy(&detached);
+    started = pthread_create(&thread, NULL, wsi_platform_look_up_thread, query) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        (void)pthread_detach(thread);
     return started;
 }
 
 /* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or -1. */
 static int wsi_platform_start_look_up(const char *host, uint16_t port) {
-    wsi_question *question = (wsi_question *)wsi_memory_default(NULL, NULL, 0, sizeof *question);
+    wsi_query *query = (wsi_query *)wsi_memory_default(NULL, NULL, 0, sizeof *query);
     int ends[2];
-    if (!question || strlen(host) >= sizeof question->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
-        (void)wsi_memory_default(NULL, question, sizeof *question, 0);
+    if (!query || strlen(host) >= sizeof query->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
+        (void)wsi_memory_default(NULL, query, sizeof *query, 0);
         return -1;
     }
-    strcpy(question->host, host);
-    question->port = port;
-    question->descriptor = ends[1];
+    strcpy(query->host, host);
+    query->port = port;
+    query->descriptor = ends[1];
     if (wsi_platform_prepare(ends[0]) && wsi_platform_no_sigpipe(ends[1]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0
-        && wsi_platform_start_thread(question))
+        && wsi_platform_start_thread(query))
         return ends[0];
     (void)close(ends[0]);
     (void)close(ends[1]);
-    (void)wsi_memory_default(NULL, question, sizeof *question, 0);
+    (void)wsi_memory_default(NULL, query, sizeof *query, 0);
     return -1;
 }
 
@@ -7738,12 +7758,11 @@ static bool wsi_platform_is_ipv6(const char *host, size_t size) {
 
 /* Begins to connect. Returns the descriptor, or -1 and errno. */
 static int wsi_platform_connect_to(const struct sockaddr *name, size_t size) {
-    int descriptor = socket(name->sa_family, SOCK_STREAM, 0), on = 1, error;
+    int descriptor = socket(name->sa_family, SOCK_STREAM, 0), error;
     if (descriptor < 0)
         return -1;
-    if (wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor)
-        && (name->sa_family == AF_UNIX
-            || setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0)
+    if (wsi_platform_prepare_socket(descriptor)
+        && (name->sa_family == AF_UNIX || wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY))
         && (connect(descriptor, name, (socklen_t)size) == 0 || errno == EINPROGRESS || errno == EINTR))
         return descriptor;
     error = errno;
@@ -7763,45 +7782,24 @@ static int wsi_platform_connect_unix(const char *path) {
                ? wsi_platform_connect_to((const struct sockaddr *)&address, sizeof address) : -1;
 }
 
-/* Sent bytes that wait in the system for a peer that takes no more at present. 0: none, or it does not tell. */
-#if defined(__linux__)
-static size_t wsi_platform_unsent(int descriptor) {
-    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; a Unix socket: SIOCOUTQ */
-    bool told = ioctl(descriptor, 0x894b, &size) == 0 || ioctl(descriptor, TIOCOUTQ, &size) == 0;
-    return told && size > 0 ? (size_t)size : 0;
-}
-#elif defined(SO_NWRITE) /* macOS */
-static size_t wsi_platform_unsent(int descriptor) {
-    int size = 0;
-    socklen_t length = sizeof size;
-    return getsockopt(descriptor, SOL_SOCKET, SO_NWRITE, &size, &length) == 0 && size > 0 ? (size_t)size : 0;
-}
-#elif defined(FIONWRITE) /* BSD */
-static size_t wsi_platform_unsent(int descriptor) {
-    int size = 0;
-    return ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
-}
+#ifndef WS_NO_TLS
+#if defined(__APPLE__)
+#define WSI_PLATFORM_CHANGED st_mtimespec
 #else
-static size_t wsi_platform_unsent(int descriptor) {
-    (void)descriptor;
-    return 0;
-}
+#define WSI_PLATFORM_CHANGED st_mtim
 #endif
 
-/* A number that changes when the peer takes some: what it has acknowledged in all, or else what is unsent. */
-#if defined(__linux__)
-static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
-    uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
-    socklen_t size = sizeof info;
-    bool known = getsockopt(descriptor, IPPROTO_TCP, 11 /* TCP_INFO */, info, &size) == 0 && size == sizeof info;
-    return known ? info[15] : unsent;
+/* Mixes state with a file's inode, size and time: another number, very probably, once it was replaced or written. */
+static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
+    const uint64_t prime = 0x100000001b3u;
+    struct stat status;
+    if (stat(name, &status) != 0)
+        return state * prime + 1;
+    state = (state * prime + (uint64_t)status.st_ino) * prime + (uint64_t)status.st_size;
+    return (state * prime + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec) * prime
+           + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
 }
-#else
-static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
-    (void)descriptor;
-    return unsent;
-}
-#endif
+#endif /* WS_NO_TLS */
 
 /* How a connect has ended: 0, or an errno. */
 static int wsi_platform_connected(int descriptor) {
@@ -7809,6 +7807,7 @@ static int wsi_platform_connected(int descriptor) {
     socklen_t size = sizeof error;
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
+#endif /* WS_NO_CLIENT */
 
 /*
 >> TCP ====================================================================================
@@ -7817,29 +7816,26 @@ static int wsi_platform_connected(int descriptor) {
 
 enum { WSI_SPANS = 16 };
 
-WSI_INLINE ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t size) {
-    ssize_t got = recv(link->descriptor, data, size, 0);
-    if (got > 0)
-        return got;
-    if (got == 0)
-        return WS_ENDED;
-    return wsi_platform_again() ? 0 : WS_FAILED;
-}
-
-#ifndef WS_NO_FORWARD
-/* The same bytes are read again by the next call. */
-static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
-    ssize_t got = recv(link->descriptor, data, size, MSG_PEEK);
+WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
+    ssize_t got = recv(link->descriptor, data, size, flags);
     if (got > 0)
         return got;
     return got == 0 ? WS_ENDED : wsi_platform_again() ? 0 : WS_FAILED;
 }
+
+WSI_INLINE ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t size) {
+    return wsi_tcp_receive(link, data, size, 0);
+}
+
+#ifndef WS_NO_FORWARD
+/* The next call reads the same bytes again. */
+static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
+    return wsi_tcp_receive(link, data, size, MSG_PEEK);
+}
 #endif /* WS_NO_FORWARD */
 
 static ptrdiff_t wsi_tcp_sent(ssize_t sent) {
-    if (sent >= 0)
-        return sent;
-    return wsi_platform_again() ? 0 : WS_FAILED;
+    return sent >= 0 ? sent : wsi_platform_again() ? 0 : WS_FAILED;
 }
 
 WSI_INLINE ptrdiff_t wsi_tcp_write_one(const ws_link *link, ws_span span) {
@@ -8837,8 +8833,8 @@ WSI_RARE void wsi_loop_obey(ws_loop *loop) {
     if (loop->wake.link.descriptor >= 0)
         wsi_loop_wake(loop, &loop->wake, WS_READ);
     if (shuts)
-        wsi_loop_shutdown(loop, wsi_platform_take(&loop->shutdown_asked) - 1);
-    if (stops && wsi_platform_take(&loop->stop_asked))
+        wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_asked) - 1);
+    if (stops && wsi_platform_reset(&loop->stop_asked))
         loop->stopped = true;
     if (wsi_loop_asked(loop)) /* what woke the loop for that may have been taken with the posts */
         (void)wsi_loop_post(loop, NULL, NULL);
