@@ -31,22 +31,19 @@
        ws_free(conn);
 
    RULES
-   - Threads    A loop and all that belongs to it is used from one thread. Three calls may come
-                from any thread, or from a signal handler: ws_post, ws_stop, ws_shutdown. WS_ASSERT
-                catches most other calls from a thread that does not run the loop.
-                A client's look-up of a name runs in a thread of its own, which may outlive the loop.
-   - Lifetime   A ws_conn pointer is good until its on_close has returned. What you want to keep
-                for longer is its ws_id: ws_find gives the connection back, or NULL.
-                Message data is good until the callback returns; a zero byte stands behind it.
+   - Threads    Use a loop and everything that belongs to it from one thread. Only ws_post, ws_stop and ws_shutdown
+                may be called from any thread or signal handler. WS_ASSERT catches most violations.
+                A client looks names up in a thread of its own, which may outlive the loop.
+   - Lifetime   A ws_conn pointer is valid until its on_close returns. For longer keep its ws_id: ws_find returns
+                the connection or NULL. A received message is valid until the callback returns; a zero byte follows it.
                 Configs and strings that you pass in are copied.
-   - Callbacks  may do anything to any connection: send, close, drop, join, leave, broadcast,
-                free the server. on_close is called by the loop, never from inside another call.
-   - Errors     Every function takes NULL for a handle and then does nothing. Calls answer with
-                bool or NULL; ws_last_error and ws_loop_error keep the reason, ws_error_text says
-                it in a sentence. A failed ws_listen or ws_route sticks to its loop and makes
-                ws_run return at once, so that one check at the end is enough.
-                The library never prints, never exits, and leaves signals alone.
-   - Zero       A zeroed config field means the default that its comment names.
+   - Callbacks  may do anything to any connection: send, close, drop, join, leave, broadcast, free the server.
+                on_close is called by the loop, never from inside another call.
+   - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL; ws_last_error and
+                ws_loop_error say why, ws_last_error_text and ws_loop_error_text as a sentence. After a failed
+                ws_listen or ws_route, ws_run returns that error at once, so one check at the end is enough.
+                The library never prints, exits or touches signals.
+   - Zero       A config field that is zero has the default in its comment.
 
    CONTENTS     grep '^>> ' ws.h
 */
@@ -55,21 +52,22 @@
 
 /*
 >> CONFIG =================================================================================
-   Macros that change what is compiled. Everything else is a config field.
+   Macros that change what is compiled. Everything else is a config field. Compile all files of a program with the same
+   switches: some leave out fields of configs. The fields of TLS and compression always exist.
 
      WS_IMPLEMENTATION   compile the functions here, in this file
-     WS_API              what stands before every public function (default: nothing)
-     WS_ASSERT(x)        asserts mistakes of the programmer (default: assert)
-     WS_MINIMAL          a server's core alone: every add-on below is left out
-     WS_NO_NET           only the engine: no sockets, no clock, no operating system
-     WS_NO_CLIENT        no client: neither ws_connect, ws_dial nor the client role of the engine
-     WS_NO_SERVER        no server: neither ws_listen nor the server role of the engine
+     WS_API              put before every public function: static, for example (default: nothing)
+     WS_ASSERT(x)        checks for mistakes of the program (default: assert)
+     WS_MINIMAL          the core and a server: all of these but WS_NO_NET and WS_NO_SERVER
+     WS_NO_NET           the engine alone: no sockets, clock or operating system
+     WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
+     WS_NO_SERVER        no server: no ws_listen, or server role of the engine
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
      WS_NO_JSON          no JSON, no HTML writer, and no sessions
      WS_NO_DEFLATE       no compression (permessage-deflate)
-     WS_NO_TLS           no OpenSSL: neither its headers nor -lssl -lcrypto are needed
-     WS_NO_EPOLL         no epoll or kqueue: loops stay on select and serve FD_SETSIZE descriptors
-     WS_NO_FORWARD       no trusted proxies: neither X-Forwarded-For nor the PROXY protocol
+     WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
+     WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
+     WS_NO_FORWARD       no trusted proxies: no X-Forwarded-For or PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
 */
 
@@ -78,7 +76,7 @@
 #define WS_NO_NET
 #endif
 
-/* What follows from them. */
+/* Switches that follow from others. */
 #ifdef WS_MINIMAL
 #undef WS_NO_CLIENT
 #define WS_NO_CLIENT
@@ -96,7 +94,7 @@
 #define WS_NO_FORWARD
 #endif
 #if defined(WS_NO_CLIENT) && defined(WS_NO_SERVER)
-#error "WS_NO_CLIENT and WS_NO_SERVER leave no role: take one of them away"
+#error "WS_NO_CLIENT and WS_NO_SERVER leave no role: define one of them"
 #endif
 #if defined(WS_NO_SERVER) || defined(WS_NO_NET)
 #undef WS_NO_HTTP
@@ -142,7 +140,7 @@
 #define WS_API
 #endif
 
-/* Has the compiler check a printf-style format against its arguments. */
+/* The compiler checks a format against its arguments. */
 #if defined(__GNUC__)
 #define WS_PRINTF(format, first) __attribute__((__format__(__printf__, format, first)))
 #else
@@ -288,7 +286,6 @@ typedef struct ws_allocator {
 } ws_allocator;
 
 #ifndef WS_NO_NET
-
 /* --- connections ------------------------------------------------------------------------ */
 
 /* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns. The bytes leave when the callback
@@ -420,7 +417,6 @@ typedef struct ws_handler {
 } ws_handler;
 
 #ifndef WS_NO_SERVER
-
 /* --- servers and routes ----------------------------------------------------------------- */
 
 typedef struct ws_server_config {
@@ -741,7 +737,6 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe);
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
 #ifndef WS_NO_HTTP
-
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
 
 /* Calls function for HTTP requests to a path, a pattern of ws_route: ws_http(server, "POST", "/login", login, NULL).
@@ -783,7 +778,6 @@ WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
-
 /* --- sessions (WS_NO_HTTP, WS_NO_JSON) -------------------------------------------------- */
 
 /* A session is JSON in a cookie, signed with HMAC-SHA256: the browser can read it, but not change it. */
@@ -807,11 +801,9 @@ WS_API ws_message ws_conn_session(const ws_conn *conn);
    format NULL: ends the session. false: no ws_sessions, no JSON, too long, no memory, or answered before. */
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
 #endif /* WS_NO_JSON */
-
 #endif /* WS_NO_HTTP */
 
 #if !defined(WS_NO_CLIENT) && !defined(WS_NO_NET)
-
 /* --- clients (WS_NO_CLIENT) ------------------------------------------------------------- */
 
 typedef struct ws_client_config {
@@ -871,7 +863,6 @@ WS_API const char *ws_body(const ws_conn *conn);
 #endif /* WS_NO_CLIENT */
 
 #ifndef WS_NO_JSON
-
 /* --- JSON (WS_NO_JSON) ------------------------------------------------------------------ */
 
 #define WS_JSON_DEPTH 64 /* how deep arrays and objects may be nested, except in ws_json_parse_deep */
@@ -880,12 +871,7 @@ typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
     WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or at the text if not UTF-8 */
     WS_JSON_TOO_DEEP,   /* nested too deep; data points at the bracket */
-    WS_JSON_NULL,
-    WS_JSON_BOOL,
-    WS_JSON_NUMBER,
-    WS_JSON_STRING,
-    WS_JSON_ARRAY,
-    WS_JSON_OBJECT
+    WS_JSON_NULL, WS_JSON_BOOL, WS_JSON_NUMBER, WS_JSON_STRING, WS_JSON_ARRAY, WS_JSON_OBJECT
 } ws_json_type;
 
 /* A value: a slice of a text that is known to be valid JSON, and valid as long as that text. Only ws_json_parse,
@@ -968,7 +954,6 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
 #ifndef WS_NO_NET
-
 /* --- JSON and HTML of connections (WS_NO_JSON) ------------------------------------------ */
 
 /* Send, broadcast or answer with what ws_json_print or ws_html_print makes of format:
@@ -989,7 +974,6 @@ WS_API bool ws_reply_json(ws_request *request, int status, const char *format, .
 WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) WS_PRINTF(3, 4);
 #endif
 #endif /* WS_NO_NET */
-
 #endif /* WS_NO_JSON */
 
 #ifndef WS_NO_TEST
@@ -1189,8 +1173,8 @@ struct ws_engine {
 
 /*
 >> MEMORY =================================================================================
-   The only place that calls the allocator; a growable buffer, a table. Calls nothing.
-   What is in use is counted, so that max_memory bounds all that peers can make grow.
+   The only caller of the allocator: blocks, growing buffers, hash tables. Calls nothing. It counts what is in use, so
+   that max_memory bounds whatever peers make grow.
 */
 
 static void *wsi_memory_default(void *user, void *block, size_t old_size, size_t new_size) {
@@ -1246,7 +1230,7 @@ static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) 
     return copy;
 }
 
-/* Copies a text of a config's; NULL stays NULL. */
+/* Copies a config's text; NULL stays NULL. */
 static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
     return *copy || !text;
@@ -1283,7 +1267,7 @@ static void wsi_buffer_free(wsi_memory *memory, wsi_buffer *buffer) {
     memset(buffer, 0, sizeof *buffer);
 }
 
-/* Makes room for exactly so many bytes in all. */
+/* Sets the capacity. */
 static bool wsi_buffer_resize(wsi_memory *memory, wsi_buffer *buffer, size_t capacity) {
     uint8_t *data = (uint8_t *)wsi_memory_resize(memory, buffer->data, buffer->capacity, capacity);
     if (!data)
@@ -1293,7 +1277,7 @@ static bool wsi_buffer_resize(wsi_memory *memory, wsi_buffer *buffer, size_t cap
     return true;
 }
 
-/* Makes room for so many bytes more; doubles, so that appending costs linear time. */
+/* Makes room for more bytes. Doubles the capacity, so that appending takes linear time. */
 static bool wsi_buffer_reserve(wsi_memory *memory, wsi_buffer *buffer, size_t more) {
     size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
     if (more <= buffer->capacity - buffer->size)
@@ -1318,9 +1302,9 @@ static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void
     return true;
 }
 
-/* --- tables, by hash --- */
+/* --- hash tables --- */
 
-typedef struct wsi_chain { /* what stands in a table: next is in the same bucket */
+typedef struct wsi_chain { /* an entry; next is in the same bucket */
     struct wsi_chain *next;
     uint32_t hash;
     uint32_t count; /* of a connection's first membership: how many there are */
@@ -1354,7 +1338,7 @@ static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
     wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
 }
 
-/* Adds to a table, and keeps its chains short. Without memory they grow; false: there is no table at all. */
+/* Adds an entry. A full table doubles; without memory its chains get longer. false: no memory for the first buckets. */
 static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
     wsi_table grown = {NULL, 0, 0};
     size_t i;
@@ -1512,7 +1496,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     return true;
 }
 
-/* Mostly the sizes differ already; then it costs no call. */
+/* In most cases the sizes differ, which costs no call. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
     return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
@@ -1527,7 +1511,7 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Whether a set of ASCII characters, a bit for each, holds this one. */
+/* set has a bit for each ASCII character. */
 static bool wsi_text_in(const uint32_t set[4], char c) { return (uint8_t)c < 128 && (set[c >> 5] >> (c & 31) & 1); }
 
 /* tchar of RFC 9110 5.6.2: letters, digits and !#$%&'*+-.^_`|~ */
@@ -1544,7 +1528,7 @@ static bool wsi_text_token(wsi_slice text) {
     return text.size > 0;
 }
 
-/* Takes the next element off a comma list; empty elements are passed over (RFC 9110 5.6.1). */
+/* Takes the next element from a comma-separated list, without empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
     while (list->size) {
         const char *comma = (const char *)memchr(list->data, ',', list->size);
@@ -1567,7 +1551,7 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
     return false;
 }
 
-/* Digits only, no sign, no space, at most 18; false for anything else. */
+/* Reads 1 to 18 digits; false for anything else. */
 static bool wsi_text_number(wsi_slice text, uint64_t *number) {
     uint64_t value = 0;
     size_t i;
@@ -1583,7 +1567,7 @@ static bool wsi_text_number(wsi_slice text, uint64_t *number) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_JSON) || !defined(WS_NO_NET)
-/* Writes the number's digits and returns how many; out has room for 20. */
+/* Writes the digits, at most 20, and returns how many. */
 static size_t wsi_text_decimal(char *out, uint64_t number) {
     char digits[20];
     size_t at = sizeof digits;
@@ -1604,8 +1588,8 @@ static int wsi_text_hex(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent-decodes into out, which has room for text.size bytes, and returns the size; -1 when an
-   escape is malformed, or a byte is zero, escaped or not. */
+/* Percent-decodes into out, at most text.size bytes, and returns the size. -1: an escape is malformed, or a byte is
+   zero, escaped or not. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
     size_t i, size = 0;
     for (i = 0; i < text.size; i++) {
@@ -1629,7 +1613,7 @@ static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
 static const char wsi_text_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Writes 4 characters for every 3 bytes begun, and returns how many. */
+/* Writes 4 characters for every 3 bytes or less, and returns how many. */
 static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
     size_t i, written = 0;
     for (i = 0; i < size; i += 3) {
@@ -1647,8 +1631,8 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 #ifndef WS_NO_SERVER
-/* Whether the text is base64 of 16 bytes. Loose bits before the padding are not looked at: RFC
-   6455's own example key in 4.1 has some. */
+/* Whether the text is base64 of 16 bytes. Unused bits before the padding are ignored: the example key in RFC 6455 4.1
+   has some. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
     static const uint32_t set[4] = {0, 0x03ff8800u, 0x07fffffeu, 0x07fffffeu}; /* letters, digits, + and / */
     size_t i;
@@ -1670,7 +1654,7 @@ static uint32_t wsi_sha1_rotate(uint32_t value, int bits) {
     return value << bits | value >> (32 - bits);
 }
 
-/* b and e get new values and the names turn, so that no value moves from one to another. */
+/* Only b and e change; the caller rotates the names instead of moving the values. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
     ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
 
@@ -1704,7 +1688,7 @@ static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
         w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
     for (i = 16; i < 32; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (i = 32; i < 80; i++) /* the same, further back: a compiler can do four at once */
+    for (i = 32; i < 80; i++) /* the same value by an equation that vectorizes */
         w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
     memcpy(v, hash, sizeof v);
     wsi_sha1_quarter(v, w, 0);
@@ -1734,10 +1718,9 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 
 /*
 >> UTF8 ===================================================================================
-   Incremental validator, fail-fast: a byte that no valid text could have here is refused when
-   it comes (RFC 3629; Unicode table 3-7). Calls BYTES.
-   The state is 0 between characters; else low << 16 | high << 8 | continuation bytes missing,
-   where low and high bound the next byte.
+   Incremental validator (RFC 3629; Unicode table 3-7): it fails at the first byte that no valid text has there. Calls
+   BYTES. The state is 0 between characters, otherwise low << 16 | high << 8 | number of continuation bytes that are
+   missing, where low and high bound the next byte.
 */
 
 #define WSI_UTF8_STATE(low, high, missing) \
@@ -1760,7 +1743,7 @@ static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
     return i;
 }
 
-/* The state behind a lead byte of 0x80 and more; 0 when none such exists. */
+/* The state after a lead byte of at least 0x80; 0 if it is invalid. */
 static uint32_t wsi_utf8_lead(uint8_t c) {
     if (c < 0xc2 || c > 0xf4)
         return 0;
