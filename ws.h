@@ -1785,14 +1785,13 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 
 /*
 >> HTTP ===================================================================================
-   Request and response heads (RFC 9112), and URLs (RFC 3986). Strict: whatever two parsers could
-   read in two ways is refused. Slices point into the text; nothing is allocated. Calls TEXT, UTF8.
-   Prefixes: wsi_http_, wsi_url_.
+   Heads of requests and answers (RFC 9112), and what their fields are made of. Strict: what two parsers could read
+   differently is refused. Slices point into the text; nothing is allocated. Calls TEXT, UTF8.
 */
 
 #define WSI_HTTP_BAD SIZE_MAX
 
-/* How many bytes from here on are no controls, eight at a time as far as that goes. */
+/* The number of bytes before the first control character. Looks at eight at a time. */
 static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     size_t i = 0;
@@ -1806,8 +1805,8 @@ static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     return i;
 }
 
-/* Looks for the empty line from offset `from` on, each byte once. Returns the size of the head,
-   0 when its end has not come yet, or WSI_HTTP_BAD for a byte that no head may hold. */
+/* Looks for the empty line that ends a head, from offset `from` on. Returns the size of the head, 0 if its end has
+   not arrived yet, or WSI_HTTP_BAD for a byte that is not allowed in a head. */
 static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     size_t i = from && data[from - 1] == '\r' ? from - 1 : from;
     for (;;) {
@@ -1826,7 +1825,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     }
 }
 
-/* Takes one line off a head whose lines all end with CRLF. */
+/* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     const char *end = head->size ? (const char *)memchr(head->data, '\r', head->size) : NULL;
     wsi_slice line = wsi_text(head->data, end ? (size_t)(end - head->data) : 0);
@@ -1839,7 +1838,7 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
 
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
-/* Takes one field line off (RFC 9112 5): no folding, no space before the colon. */
+/* Removes the first field line (RFC 9112 5): no folding, no space before the colon. */
 static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_slice line = wsi_http_line(head);
     size_t colon = 0;
@@ -1854,7 +1853,7 @@ static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *v
     return WSI_HEADER_FOUND;
 }
 
-/* Takes the text up to c off; false when there is no c. */
+/* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
 static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     const char *at = rest->size ? (const char *)memchr(rest->data, c, rest->size) : NULL;
     if (!at)
@@ -1865,7 +1864,7 @@ static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
-/* RFC 9112 2.3. Returns 0, 400 or 505. */
+/* Reads "HTTP/1.1" (RFC 9112 2.3). Returns 0, 400 or 505. */
 static int wsi_http_version(wsi_slice text, bool *http11) {
     if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !wsi_text_digit(text.data[5])
         || text.data[6] != '.' || !wsi_text_digit(text.data[7]))
@@ -1875,8 +1874,8 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
-/* Takes a token off the front, or a quoted string: one with a token in it, or any. The word's backslashes, which only
-   quotes allow, are not of the text (RFC 9110 5.6.4). false: neither is there. */
+/* Removes a token or a quoted string from the front. any: a quoted string may hold anything, else only a token. The
+   word of a quoted string still has its backslashes (RFC 9110 5.6.4). false: there is neither. */
 static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool any) {
     bool quoted = rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
@@ -1893,7 +1892,7 @@ static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool any) {
     return word->size > 0 || (quoted && any);
 }
 
-/* The grammar of parameters, *( ";" token [ "=" word ] ), space around each. */
+/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with space around each part. */
 static bool wsi_http_parameters(wsi_slice rest, bool any) {
     bool value_may_follow = false;
     wsi_slice word;
@@ -1910,7 +1909,7 @@ static bool wsi_http_parameters(wsi_slice rest, bool any) {
 }
 #endif
 
-/* What a program puts into a head must not break out of its line. */
+/* Text that a program puts into a head must not end its line. */
 static bool wsi_http_safe(const char *text, char first_allowed) {
     for (; text && *text; text++)
         if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
@@ -1919,8 +1918,8 @@ static bool wsi_http_safe(const char *text, char first_allowed) {
 }
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
-/* A header line that a client's program may add: "Name: value" with nothing in it that could end the
-   line, and no field that the handshake itself is made of. */
+/* Whether a program may add this line to a head: "Name: value" without control characters, and not a field that
+   ws.h itself writes. */
 static bool wsi_http_own_header(const char *line) {
     static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, "
                                "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
@@ -1945,18 +1944,16 @@ static bool wsi_http_is_header(const char *line, const char *name) {
 #endif
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_NET)
-/* Answers that have no body, and no word on its size (RFC 9110 8.6, 15.3.5, 15.4.5). */
+/* Answers with neither a body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
 static bool wsi_http_bodyless(int status) { return status == 204 || status == 304; }
 
-/* RFC 3986 3.2.2: unreserved, sub-delims, percent, and what an IPv6 literal needs: letters, digits and
-   -._~%!$&'()*+,;=:[] */
+/* A character of a host (RFC 3986 3.2.2), IPv6 literals included: letters, digits and -._~%!$&'()*+,;=:[] */
 static bool wsi_http_host_char(char c) {
     static const uint32_t set[4] = {0, 0x2fff7ff2u, 0xaffffffeu, 0x47fffffeu};
     return wsi_text_in(set, c);
 }
 
-/* Splits "host:port"; the port is `fallback` when none stands there. An IPv6 literal keeps its
-   brackets. false: malformed. */
+/* Splits "host:port"; without a port it is `fallback`. An IPv6 literal keeps its brackets. false: malformed. */
 static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *host, uint64_t *port) {
     size_t i, colon = text.size;
     bool literal = text.size && text.data[0] == '[';
@@ -1977,7 +1974,7 @@ static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *hos
                                       && *port <= 65535);
 }
 
-/* Takes "scheme://" off the front. */
+/* Removes "scheme://" from the front. */
 static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
     if (!wsi_http_until(rest, ':', scheme) || rest->size < 2 || memcmp(rest->data, "//", 2) != 0)
         return false;
@@ -1990,7 +1987,7 @@ static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
 #ifndef WS_NO_SERVER
 /* --- requests --- */
 
-/* Origin-form, absolute-form, or the asterisk of OPTIONS (RFC 9112 3.2), into authority, path, query. */
+/* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
     uint64_t port;
@@ -2018,8 +2015,8 @@ static bool wsi_http_target(wsi_request *request) {
     return request->target.size > 0;
 }
 
-/* The codings of a body: chunked is the last, or its end cannot be known; others before it are none of ours
-   (RFC 9112 6.1, 6.3). false: it is malformed. */
+/* Reads Transfer-Encoding: chunked must be the last coding, or the body has no known end (RFC 9112 6.1, 6.3).
+   *others: there are codings before it, which we do not support. false: malformed. */
 static bool wsi_http_codings(wsi_slice list, bool *others) {
     wsi_slice coding, rest, name;
     bool chunked = false;
@@ -2036,8 +2033,8 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
     return chunked;
 }
 
-/* The fields that say where a request belongs and where it ends: each at most once, and never
-   both ways of framing a body (RFC 9112 3.2, 6). */
+/* Reads the fields that say which host is meant, where the request comes from and where it ends. false: malformed, or
+   a field stands there twice (RFC 9112 3.2, 6). */
 static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
     wsi_slice host, option;
     uint64_t port;
@@ -2074,10 +2071,10 @@ static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice val
     return true;
 }
 
-/* A field that someone else reads, too. */
+/* Gets each field of a head that is parsed. */
 typedef void wsi_http_field(wsi_request *request, void *user, wsi_slice name, wsi_slice value);
 
-/* Parses a complete head. Returns 0, or the status that refuses it. field: NULL, or it sees each field. */
+/* Parses a complete head. Returns 0, or the status that refuses it. */
 static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field *field, void *user) {
     wsi_slice rest = head, line = wsi_http_line(&rest), name, value;
     wsi_header found;
@@ -2150,7 +2147,7 @@ static const char *wsi_http_reason(int status) {
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
 static const char *const wsi_http_methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
 
-/* The method as a text, or NULL: none that a handler can take. */
+/* The method as a string, or NULL if no handler can take it. */
 static const char *wsi_http_method(wsi_slice method) {
     const char *const *known = wsi_http_methods;
     while (*known && !wsi_text_is(method, *known))
@@ -2167,7 +2164,7 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
     return wsi_text_unescape(wsi_text(out, text.size), out);
 }
 
-/* Decodes "a=b". -1: a malformed escape, a zero byte, not UTF-8. */
+/* Decodes "a=b" and returns the size. -1: a malformed escape, a zero byte, or not UTF-8. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     wsi_slice name = pair, value = wsi_text("", 0);
     ptrdiff_t first, second;
@@ -2183,8 +2180,8 @@ static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     return wsi_utf8_valid((const uint8_t *)out, (size_t)(first + second) + 2) ? first + second + 2 : -1;
 }
 
-/* Decodes "a=b&c" into name, zero, value, zero, and so on; empty pairs are passed over. out has room for
-   2 * size + 2. Returns the size. A pair that cannot be decoded is left out; with strict it is -1. */
+/* Decodes "a=b&c" into name, zero, value, zero, and so on; skips empty pairs. out has room for 2 * size + 2.
+   Returns the size. A pair that cannot be decoded is left out, or with strict makes it -1. */
 static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
@@ -2204,18 +2201,18 @@ static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
 
 static const char wsi_http_months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
-/* Days from 1970-01-01 to the first of a month (0 to 11) of the Gregorian calendar. */
+/* Days from 1970-01-01 to the first day of a month (0 to 11). */
 static uint64_t wsi_http_days(uint64_t year, unsigned month) {
     static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     uint64_t past = year - 1, leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     return past * 365 + past / 4 - past / 100 + past / 400 - 719162 + before[month] + (month > 1 ? leap : 0);
 }
 
-/* Writes "Sun, 06 Nov 1994 08:49:37 GMT", 29 characters, of seconds since 1970. */
+/* Writes seconds since 1970 as "Sun, 06 Nov 1994 08:49:37 GMT", 29 characters. */
 static void wsi_http_date(char out[29], uint64_t seconds) {
     uint64_t days, year, parts[4];
     unsigned month = 11, i;
-    if (seconds > 253402300799u) /* the last that four digits of a year can tell */
+    if (seconds > 253402300799u) /* the end of the year 9999 */
         seconds = 253402300799u;
     days = seconds / 86400;
     year = 1970 + days / 366;
@@ -2244,8 +2241,8 @@ typedef struct wsi_http_time {
     unsigned month; /* 0 to 11 */
 } wsi_http_time;
 
-/* Reads text by a form in which d, y, h, m, s stand for digits of those, b for a month's name, w for letters of a
-   day's name, and all else for itself. */
+/* Reads text by a pattern: d, y, h, m, s stand for digits of day, year, hour, minute, second, b for the letters of a
+   month's name, w for those of a weekday, and anything else for itself. */
 static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *time) {
     size_t i, month;
     if (text.size != strlen(form))
@@ -2268,8 +2265,8 @@ static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *ti
     return time->month < 12 && time->day && time->day < 32 && time->hour < 24 && time->minute < 60 && time->second < 61;
 }
 
-/* Reads any of the three forms. The century of a year of two digits: the one that is nearest to now, and at most 50
-   years ahead of it. */
+/* Reads any of the three forms. A year of two digits is in the century that brings it nearest to now, at most 50 years
+   ahead. */
 static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) {
     wsi_http_time time;
     const char *comma = text.size ? (const char *)memchr(text.data, ',', text.size) : NULL;
@@ -2295,8 +2292,8 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 
 /*
 >> HANDSHAKE ==============================================================================
-   The opening handshake of both roles and who may open it (RFC 6455 4, 10.2).
-   Calls TEXT, SHA1, HTTP.
+   The opening handshake: what both roles need, a server's reading of requests, and which origins may connect
+   (RFC 6455 4, 10.2). Calls TEXT, SHA1, HTTP.
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
@@ -2343,7 +2340,7 @@ static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
     (void)wsi_text_base64(accept, digest, sizeof digest);
 }
 
-/* 1#token without repetition (RFC 6455 4.1), also over several lines: each is added to `seen`. */
+/* Reads a list of tokens, none twice, and adds them to `seen`: the list may span several fields (RFC 6455 4.1). */
 static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *count) {
     wsi_slice token;
     size_t i, before = *count;
@@ -2361,7 +2358,7 @@ static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *cou
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
 static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) { return wsi_http_word(rest, word, false); }
 
-/* The grammar of Sec-WebSocket-Extensions: at least one; no token holds a comma. */
+/* Whether Sec-WebSocket-Extensions is well-formed and not empty. No token holds a comma. */
 static bool wsi_handshake_extensions(wsi_slice list) {
     wsi_slice extension, name;
     bool any = false;
@@ -2394,7 +2391,7 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name
     } else if (wsi_text_is_nocase(name, "sec-websocket-version")) {
         request->version_13 = wsi_text_is(value, "13");
         seen->versions++;
-    } else if (!value.size) { /* gateways add empty lines: they say nothing */
+    } else if (!value.size) { /* gateways add empty fields: they mean nothing */
         return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         if (!wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count))
@@ -2406,7 +2403,7 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name
     }
 }
 
-/* Our first choice among what the client offers; absent when there is none. */
+/* The first of our subprotocols that the client offers; absent if there is none. */
 static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
     wsi_slice list = wsi_text_z(ours), token, name, value;
     while (wsi_text_next(&list, &token)) {
@@ -2419,8 +2416,8 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Parses a head, and in the same pass the opening handshake, which request->upgrade tells; request->status says why
-   that must be refused (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
+/* Parses a head and, in the same pass, the opening handshake: request->upgrade says whether it is one, request->status
+   with which status it must be refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_handshake_seen seen;
     int status;
@@ -2442,9 +2439,9 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     return 0;
 }
 
-/* --- who may open it --- */
+/* --- origins --- */
 
-/* What a refusal says: two words of ours, each before one of the peer's. */
+/* Why a request is forbidden: text of ours, of the peer, ours, the peer's. */
 typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
@@ -2457,7 +2454,7 @@ static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, 
     return false;
 }
 
-/* An origin's parts (RFC 6454 4); the port is the scheme's own where none stands there. */
+/* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, uint64_t *port) {
     uint64_t fallback;
     if (!wsi_http_scheme(&origin, scheme))
@@ -2466,7 +2463,7 @@ static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *
     return wsi_http_authority(origin, fallback, host, port);
 }
 
-/* What is not of that form ("null") is the same if it is the same text. */
+/* Whether two origins are the same. What is not scheme://host ("null") is compared as text. */
 static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
     wsi_slice scheme[2], host[2];
     uint64_t port[2];
@@ -2476,13 +2473,13 @@ static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
     return wsi_text_same_nocase(scheme[0], scheme[1]) && wsi_text_same_nocase(host[0], host[1]) && port[0] == port[1];
 }
 
-/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). Behind a
-   proxy that ends TLS a plain server cannot know the scheme; with TLS of its own it is https. */
+/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has
+   TLS, so the scheme must be https. Without, it may be behind a proxy that ends TLS, and both schemes will do. */
 static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
     wsi_slice origin = request->origin, scheme, host, own_host, list, element;
     uint64_t port, own_port;
     if (!origin.data)
-        return true; /* no browser */
+        return true; /* not a browser */
     list = wsi_text_z(allowed);
     if (wsi_text_is(list, "*"))
         return true;
@@ -2502,7 +2499,7 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
                             request->host);
 }
 
-/* Whether a list of origins, or of hosts, can be meant; NULL can, and of origins "" and "*". */
+/* Whether a list of origins, or of hosts, is valid. NULL is, and for origins "" and "*" are. */
 static bool wsi_handshake_list_good(const char *text, bool origins) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     uint64_t port;
@@ -2533,8 +2530,8 @@ enum {
     WSI_CLOSE = 8,
     WSI_PING = 9,
     WSI_PONG = 10,
-    WSI_PACKED = 0x40, /* RSV1, beside the opcode of a message's first frame */
-    WSI_RAW = 16 /* no frame: a piece of an HTTP head or body */
+    WSI_PACKED = 0x40, /* RSV1: set with the opcode of a compressed message's first frame */
+    WSI_RAW = 16 /* not a frame: bytes of an HTTP head or body */
 };
 
 typedef struct wsi_frame {
@@ -2545,13 +2542,13 @@ typedef struct wsi_frame {
 
 typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
 
-/* Reads a header, and refuses it at its first byte that cannot be right. */
+/* Reads a header. What is wrong is refused as soon as its byte is there. */
 static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked, bool deflate) {
     size_t extended = 0, header;
     uint64_t length;
     if (!size)
         return WSI_FRAME_MORE;
-    switch (data[0]) { /* all first bytes that are legal */
+    switch (data[0]) { /* all legal first bytes */
     case 0x00: case 0x01: case 0x02:
     case 0x80: case 0x81: case 0x82: case 0x88: case 0x89: case 0x8a: break;
     case 0x41: case 0x42: case 0xc1: case 0xc2: /* RSV1: a compressed message begins (RFC 7692 6) */
@@ -2598,7 +2595,7 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
     return 2 + extended;
 }
 
-/* XORs fewer than 16 bytes. From eight on: two words that overlap, both read before one is written. */
+/* XORs fewer than 16 bytes. Eight and more are two words that overlap: both are read before one is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
     size_t i;
@@ -2675,8 +2672,8 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     return wsi_wide_fold(seen);
 }
 
-/* XORs with the key. to may be from, or lie before it and overlap. With watch it returns whether what comes out is
-   ASCII: the bits are at hand. */
+/* XORs with the key. `to` may be `from`, or stand before it and overlap. With watch it returns whether the result is
+   ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t turned;
@@ -2702,7 +2699,7 @@ static bool wsi_frame_mask_text(uint8_t *to, const uint8_t *from, size_t size, c
     return wsi_frame_mask_some(to, from, size, key, true);
 }
 
-/* The key for the payload behind its first `done` bytes. */
+/* Turns the key for the payload that follows the first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
     uint8_t old[4];
     size_t i;
@@ -2720,7 +2717,7 @@ typedef struct wsi_piece {
     size_t size;
 } wsi_piece;
 
-/* Writes header and payload; to has room for both. */
+/* Writes header and payload; `to` has room for both. */
 static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
     memcpy(to, piece->header, piece->header_size);
     to += piece->header_size;
@@ -2732,24 +2729,23 @@ static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
 
 /*
 >> HEADS ==================================================================================
-   The opening handshake as bytes: a server's answers and refusals, a client's reading of them, bodies of requests
-   (RFC 6455 4, RFC 9112). Calls MEMORY, BYTES, TEXT, UTF8, HTTP, HANDSHAKE, FRAME. Prefix: wsi_engine_,
-   in this section and the two that follow: one connection's protocol, both roles, bytes in, events and bytes out.
+   What an engine sends and how it fails; a server's reading of requests, its answers and refusals (RFC 6455 4, RFC
+   9112). Calls BYTES, TEXT, HTTP, HANDSHAKE, FRAME. An engine (prefix wsi_engine_, here and in the next two sections)
+   is the protocol of one connection, in both roles: bytes in, events and bytes out.
 
-   The bytes at hand lie in a window: the loop's receive buffer, or the connection's own held
-   bytes. Frames are parsed and unmasked there and handed out from there. A later fragment's
-   payload moves down behind the message so far, so that a fragment costs its payload and nothing
-   more. wsi_engine_next is called until it wants more bytes; what the window then still holds,
-   unfinished message first, is what must be kept. Output leaves through env->output.
+   Received bytes are in a window: the loop's receive buffer, or the bytes that the connection kept. Frames are
+   parsed and unmasked there, and events point into it. The payload of a later fragment is moved behind the message so
+   far. wsi_engine_next is called until it needs more bytes; what is then left in the window, unfinished message
+   first, must be kept. Output leaves through env->output. Until the WebSocket is open, env->read reads what comes.
 
-   A connection's states, and what leads from one to the next:
+   The states of an engine, and what leads from one to the next:
 
        HEAD --- request ---> ASKED --- accepted ---> OPEN --- close sent ---> CLOSING --- close received ---> CLOSED
                              |   |
               HEAD <-- answered  body wanted --> BODY --- whole ---> ASKED
 
-   A close received in OPEN, a failure or a deadline leads to CLOSED from everywhere. A client begins in HEAD, too:
-   the server's answer leads to OPEN or CLOSED.
+   A close received in OPEN, a failure or a missed deadline leads to CLOSED from any state. A client begins in HEAD,
+   too: the server's answer leads to OPEN or CLOSED.
 */
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
@@ -2776,7 +2772,7 @@ static bool wsi_env_is_client(const wsi_env *env) { return (void)env, true; }
 static bool wsi_env_is_client(const wsi_env *env) { return env->role == WS_ROLE_CLIENT; }
 #endif
 
-/* Puts a zero byte behind handed-out data; the byte that it hides comes back with the next step. */
+/* Puts a zero byte behind an event's data; wsi_window_restore puts the byte that was there back. */
 static void wsi_window_patch(wsi_window *window, uint8_t *at) {
     window->patched = at;
     window->saved = *at;
@@ -2843,8 +2839,7 @@ static bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     return false;
 }
 
-/* Fails the WebSocket connection (RFC 6455 7.1.7): a close frame, if none went out yet, and no
-   more. */
+/* Fails the WebSocket connection (RFC 6455 7.1.7): sends a close frame, unless one was sent, and nothing after it. */
 static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
     uint8_t payload[2];
     wsi_bytes_store(payload, 2, code);
@@ -2856,12 +2851,12 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 
 /* Refuses a call; the connection stays as it is. */
 static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
-    if (e->state != WSI_CLOSED || !e->error) /* why it failed stays */
+    if (e->state != WSI_CLOSED || !e->error) /* the reason of a failure is kept */
         e->error = (uint8_t)error;
     return false;
 }
 
-/* Looks for the end of a head. 0: *head is whole; -1: more must come; or the status that refuses it. */
+/* Looks for a complete head. 0: *head is it; -1: more bytes are needed; or the status that refuses it. */
 static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *head) {
     const uint8_t *data = window->base + window->pos;
     size_t at_hand = window->end - window->pos, limit = e->env->limits.head, size;
@@ -2876,7 +2871,7 @@ static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *h
 #ifndef WS_NO_SERVER
 /* --- a server's answers --- */
 
-/* The line Date (RFC 9110 6.6.1), unless one stands among those lines. */
+/* The line Date (RFC 9110 6.6.1), or "" if there is one among those lines. */
 static const char *wsi_engine_date(wsi_env *env, const char *lines) {
     wsi_slice rest = wsi_text_z(lines), name, value;
     while (env->date && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
@@ -2897,7 +2892,7 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
            && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n");
 }
 
-/* The answer is through: the next request, or the end. */
+/* After an answer: the connection waits for the next request, or is closed. */
 static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     e->left = 0;
     e->since = e->heard;
@@ -2908,8 +2903,8 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     return sent;
 }
 
-/* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Unless keep is
-   set, the connection is over. */
+/* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Without keep the connection is
+   closed. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
     bool head_only = wsi_http_bodyless(status) || wsi_text_is(e->env->request.method, "HEAD");
@@ -2920,7 +2915,7 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
     return wsi_engine_responded(e, sent, keep);
 }
 
-/* A refusal that says its reason phrase, and no more, in the body. */
+/* A refusal whose body is its reason phrase. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     const char *more = "Content-Type: text/plain\r\n";
     if (status == 426)
@@ -2931,7 +2926,7 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
 }
 
-/* Says what was compared; of what the peer sent at most 90 characters, and none that is not plain ASCII. */
+/* A 403 whose body says why. Of each part it shows at most 90 characters, and only printable ASCII. */
 WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
     char body[400] = "Forbidden: ";
     size_t size = strlen(body), i, k;
@@ -2942,7 +2937,7 @@ WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why
                              wsi_text(body, size), false);
 }
 
-/* Answers a request that was not read to its end; a server's answer gets nothing. */
+/* Refuses a request of which the head is incomplete or wrong. A client does nothing. */
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
     if (wsi_env_is_client(e->env))
         return;
@@ -3006,7 +3001,7 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 
 /*
 >> MESSAGES ===============================================================================
-   Messages and control frames, both ways: fragments, limits, UTF-8, compression, closing codes (RFC 6455 5 to 8).
+   Messages and control frames, sent and received: fragments, limits, UTF-8, close codes (RFC 6455 5 to 8).
    Calls HEADS and what that calls. Prefix: wsi_engine_.
 */
 
@@ -3039,7 +3034,7 @@ static bool wsi_engine_message(wsi_engine *e, ws_message message) {
     return wsi_engine_send(e, message.type, true, true, message.data, message.size);
 }
 
-/* Text may be cut inside a character: the validator goes on where it stopped. */
+/* A part of a text may end inside a character: the validator continues with the next part. */
 static bool wsi_engine_part(wsi_engine *e, ws_message part, bool last) {
     uint32_t utf8 = e->sending ? e->utf8_out : 0;
     if (part.type == WS_TEXT && ((part.data && !wsi_utf8_feed(&utf8, part.data, part.size)) || (last && utf8)))
@@ -3058,7 +3053,7 @@ static bool wsi_engine_ping(wsi_engine *e, const void *data, size_t size) {
     return wsi_engine_emit(e, WSI_PING, true, data, size);
 }
 
-/* RFC 6455 7.4.1 and the IANA registry: 1004 is reserved, 1005, 1006 and 1015 never travel. */
+/* RFC 6455 7.4.1 and the IANA registry: 1004 is reserved; 1005, 1006 and 1015 are never sent. */
 static bool wsi_engine_close_code(uint64_t code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
@@ -3083,7 +3078,7 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, u
 
 /* --- receiving --- */
 
-/* Copies a payload to its place: unmasked when a client sent it. */
+/* Copies a payload to its place, and unmasks it if a client sent it. */
 static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *from, size_t size,
                               const uint8_t key[4]) {
     if (!wsi_env_is_client(e->env))
@@ -3103,7 +3098,7 @@ static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *re
     return WSI_STEP_EVENT;
 }
 
-/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): its code counts, and comes back to it with its reason. */
+/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): code and reason are echoed, and reported to the program. */
 static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t *payload, size_t size,
                                       ws_event *event) {
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
@@ -3122,7 +3117,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : "");
 }
 
-/* A control frame is taken whole: it has at most 125 bytes. */
+/* Waits for the whole control frame: its payload has at most 125 bytes. */
 static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_frame *frame, ws_event *event) {
     uint8_t *payload = window->base + window->pos + frame->header_size;
     size_t size = (size_t)frame->size;
@@ -3155,7 +3150,7 @@ static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     window->pos += frame->header_size;
 }
 
-/* Hands out a message, or a chunk of one. */
+/* The event of a message, or of a chunk of one. */
 static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *data, size_t size, bool last) {
     bool first = e->first;
     ws_type type = (ws_type)e->type;
@@ -3164,7 +3159,7 @@ static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *d
         e->type = 0;
         e->ended = true;
     }
-    if (e->state != WSI_OPEN) /* closing: what still comes is dropped */
+    if (e->state != WSI_OPEN) /* closing: messages are dropped */
         return WSI_STEP_AGAIN;
     if (e->chunks) {
         event->type = WS_EVENT_CHUNK;
@@ -3182,7 +3177,7 @@ static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *d
     return WSI_STEP_EVENT;
 }
 
-/* Hands out what there is of a message in the window: all of it, or with on_chunk what has come. */
+/* The same for the bytes of a message in the window: all of it, or with on_chunk what has arrived. */
 static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
     uint8_t *data = window->base + window->message;
     size_t size = e->message_size;
@@ -3193,7 +3188,7 @@ static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event 
     return step;
 }
 
-/* Takes what has come of a data frame's payload. */
+/* Reads what has arrived of a data frame's payload. */
 static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
@@ -3203,7 +3198,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
-        window->message = window->pos; /* the message is built where it lies */
+        window->message = window->pos; /* the message is put together here */
     to = window->base + window->message + e->message_size;
     wsi_engine_unmask(e, to, from, here, e->key);
     if (e->type == WS_TEXT && !wsi_utf8_feed(&e->utf8, to, here))
@@ -3240,15 +3235,15 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
         packed = e->type ? e->packed : frame.packed;
         if (!e->chunks && !packed && frame.size > e->env->limits.message - e->message_size)
-            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before a byte of it is kept */
+            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* nothing of it has been kept */
         wsi_engine_begin(e, window, &frame);
     }
     return wsi_engine_payload(e, window, event);
 }
 
-/* The common case, and nothing else: an unfragmented message that lies in the window whole. What is in any way
-   unusual, wrong included, is left to wsi_engine_frame. A client's payload moves down as it is unmasked: to where
-   the reply's header, which has no key, fits between it and the reply before, so that an echo is sent from here. */
+/* The common case: an unfragmented message, complete in the window. Anything else, wrong frames included, is left to
+   wsi_engine_frame. As a client's payload is unmasked it moves down, to just behind the previous reply and room for a
+   header without a key: so an echo can be sent from the window. */
 WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
@@ -3290,7 +3285,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     return true;
 }
 
-/* Any event; wsi_engine_next below is the way to it. */
+/* Any other event. */
 WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_step step;
     do {
@@ -3304,7 +3299,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
             e->message_size = 0;
             step = wsi_engine_closed(e, event, "");
             break;
-        default: step = WSI_STEP_MORE; break; /* asked: waits for the answer */
+        default: step = WSI_STEP_MORE; break; /* ASKED: waits for the program */
         }
     } while (step == WSI_STEP_AGAIN);
     return step == WSI_STEP_EVENT;
@@ -3319,7 +3314,7 @@ WSI_INLINE bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *eve
     return found || wsi_engine_any(e, window, event);
 }
 
-/* The next event in the window. false: none is whole yet. Its data lives until the next call. */
+/* The next event in the window; its data lives until the next call. false: more bytes are needed. */
 WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_window_restore(window);
     if (window->pos == window->end && e->state != WSI_CLOSED && !e->owing)
@@ -3332,7 +3327,7 @@ static size_t wsi_engine_unfinished(const wsi_engine *e, const wsi_window *windo
     return e->message_size + (window->end - window->pos);
 }
 
-/* Moves them to the front of to, which may be the window's own base. */
+/* Moves those bytes to `to`, which may be the window's base. */
 static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8_t *to) {
     if (e->message_size && to != window->base + window->message)
         memmove(to, window->base + window->message, e->message_size);
@@ -3340,7 +3335,7 @@ static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8
         memmove(to + e->message_size, window->base + window->pos, window->end - window->pos);
 }
 
-/* A window over kept bytes, with `fresh` new ones behind them. */
+/* A window of kept bytes with `fresh` new ones behind them. */
 static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint8_t *base, size_t kept, size_t fresh) {
     window->base = base;
     window->message = window->reply = 0;
@@ -3351,8 +3346,7 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /*
 >> ENGINE =================================================================================
-   Deadlines, and the engine by itself, with buffers of its own: the calls ws_engine_. Calls HEADS, MESSAGES and
-   what they call. Prefix: wsi_engine_.
+   Deadlines, and ws_engine: an engine with buffers of its own. Calls HEADS, MESSAGES and what they call.
 */
 
 /* --- deadlines --- */
@@ -3361,7 +3355,7 @@ static uint64_t wsi_engine_due(uint64_t since, uint32_t delay) {
     return delay == WS_OFF ? UINT64_MAX : since + delay;
 }
 
-/* Something came from the peer, or it took something. */
+/* The peer has sent or accepted bytes. */
 static void wsi_engine_heard(wsi_engine *e, uint64_t now) {
     e->heard = now;
     e->pinged = false;
@@ -3381,8 +3375,8 @@ static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t looked, uint64_t no
     return wsi_engine_due(now, limits->pong_ms);
 }
 
-/* Acts on what was due when the newest look for bytes began, and returns when to come again: pings and gives up a
-   silent peer. */
+/* Pings a silent peer and closes at a deadline. Returns when to call again. looked: when the loop last began to look
+   for bytes: what was not due then may have been met since. */
 static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t looked, uint64_t now) {
     const ws_limits *limits = &e->env->limits;
     uint64_t due;
@@ -3450,12 +3444,12 @@ WS_API const char *ws_error_text(ws_error error) {
     return "unknown error";
 }
 
-/* --- the engine by itself, with buffers of its own --- */
+/* --- ws_engine: an engine with buffers of its own --- */
 
-enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131 }; /* with fixed memory data leaves place for a close frame of
-                                                             ours; what a control frame of any size may take */
+/* With fixed memory: what data frames leave free for a close frame, and the largest control frame. */
+enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131 };
 
-/* Makes room for so many bytes more. */
+/* Makes room for `size` more bytes of output. */
 static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     wsi_buffer *out = &engine->out;
     if (engine->out_sent && out->capacity - out->size < size + WSI_ENGINE_SPARE) {
@@ -3481,7 +3475,7 @@ static bool wsi_engine_own_emit(wsi_engine *core, const wsi_piece *piece) {
     return true;
 }
 
-/* With fixed memory a whole message plus its reply, a close and some pongs must always fit. */
+/* Shrinks the limits so that a message, its reply, a close frame and some pongs fit into fixed memory. */
 static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *config) {
     size_t half = config->memory_size / 2;
     ws_limits *limits = &engine->env.limits;
@@ -3532,7 +3526,7 @@ WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content
                                   && !engine->env.request.chunked && !engine->env.request.content_length);
 }
 
-/* What the program has not answered by its next call: a WebSocket that may be opened is accepted. */
+/* Answers what the program left unanswered: accepts a WebSocket of an allowed origin, and refuses anything else. */
 static void wsi_engine_own_answer(ws_engine *engine) {
     const wsi_request *request = &engine->env.request;
     wsi_why why;
@@ -3544,7 +3538,7 @@ static void wsi_engine_own_answer(ws_engine *engine) {
         (void)ws_engine_accept(engine);
 }
 
-/* A server's part of ws_engine_init. */
+/* The server's part of ws_engine_init. */
 static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *config) {
     engine->env.read = wsi_engine_request;
     engine->env.origins = config->origins;
@@ -3569,16 +3563,16 @@ WS_API void ws_engine_free(ws_engine *engine) {
     engine->core.reported = true;
 }
 
-/* Whether so much is unsent that nothing more is read. */
+/* Whether too much is unsent to read more. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
     size_t unsent = engine->out.size - engine->out_sent;
-    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to what comes next */
+    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to the next message */
     if (engine->fixed)
         return engine->out.capacity - unsent < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
     return unsent >= engine->env.limits.buffered;
 }
 
-/* What is kept moves to the front; the buffer grows with what came, never with what was announced. */
+/* Moves kept bytes to the front. The buffer grows with what has arrived, never with what a frame announces. */
 WS_API ws_span ws_engine_input(ws_engine *engine) {
     ws_span room = {NULL, 0};
     wsi_window *window;
@@ -3587,7 +3581,7 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
         return room;
     window = &engine->window;
     wsi_window_restore(window);
-    if (engine->core.state == WSI_ASKED) { /* the request at hand must stay where it is */
+    if (engine->core.state == WSI_ASKED) { /* the pending request must not move */
         room.data = window->base + window->end;
         room.size = engine->in.capacity - window->end - 1;
         return room;
@@ -3635,7 +3629,7 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
         return true;
     }
     if (wsi_engine_own_full(engine) && e->state != WSI_CLOSED)
-        return false; /* a peer that does not read is not listened to */
+        return false; /* backpressure */
     return wsi_engine_next(e, &engine->window, event);
 }
 
@@ -3655,7 +3649,7 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     if (engine->out_sent == engine->out.size) {
         engine->out_sent = engine->out.size = 0;
     } else if (size && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
-        wsi_engine_heard(&engine->core, engine->now); /* it takes what waits, perhaps a ping or a close behind it */
+        wsi_engine_heard(&engine->core, engine->now); /* the peer reads: a ping or a close may have waited */
         engine->core.since = engine->now;
     }
 }
@@ -3664,7 +3658,7 @@ WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
     if (!engine)
         return UINT64_MAX;
     if (!engine->ticked)
-        engine->core.since = engine->core.heard = now; /* the first call sets the clock */
+        engine->core.since = engine->core.heard = now; /* the first call starts the clock */
     engine->ticked = true;
     engine->now = now;
     return wsi_engine_tick(&engine->core, &engine->window, now, now);
@@ -6738,12 +6732,12 @@ static const wsi_codec_calls wsi_permessage_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> UPGRADE ================================================================================
-   The client's half of the opening handshake: its request, and what it reads of the answer (RFC 6455 4.1).
+   The client's half of the opening handshake: the request, and the check of the answer (RFC 6455 4.1).
    Calls HTTP, HANDSHAKE, HEADS, ENGINE.
 */
 
-/* A user agent reads a field that is folded over lines as one line: each fold becomes spaces (RFC 9112 5.2). Behind the
-   status line there is nothing yet to be folded (2.2): such a head stays malformed. */
+/* Joins fields that are folded over several lines: each fold becomes spaces (RFC 9112 5.2). A fold right behind the
+   status line stays, which makes the head malformed (2.2). */
 static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
     size_t i = 0;
     while (head[i] != '\n')
@@ -6754,9 +6748,9 @@ static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
                 head[i] = head[i + 1] = head[i + 2] = ' ';
 }
 
-typedef struct wsi_answer { /* what a server's head said to a client */
+typedef struct wsi_answer { /* a server's, while its fields are read */
     int upgrades, connections, accepts, protocols;
-    const char *problem; /* the first that was found; NULL: none */
+    const char *problem; /* the first one; NULL: none */
 } wsi_answer;
 
 static void wsi_upgrade_wrong(wsi_answer *answer, bool wrong, const char *problem) {
@@ -6794,10 +6788,10 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
         const char *problem = wsi_upgrade_extended(env, value);
         wsi_upgrade_wrong(answer, problem != NULL, problem);
-    } /* Content-Length and Transfer-Encoding say nothing here: a 1xx ends with its head (RFC 9112 6.3) */
+    } /* Content-Length and Transfer-Encoding do not count: a 1xx has no body (RFC 9112 6.3) */
 }
 
-/* The status line; 0: it is malformed. */
+/* The status of a status line; 0: it is malformed. */
 static int wsi_upgrade_status(wsi_slice line, bool *http11) {
     wsi_slice version, rest, code = line;
     uint64_t status;
@@ -6808,7 +6802,7 @@ static int wsi_upgrade_status(wsi_slice line, bool *http11) {
     return code.size == 3 && wsi_text_number(code, &status) && status >= 100 ? (int)status : 0;
 }
 
-/* Checks the whole answer (RFC 6455 4.1, end). */
+/* Checks the answer (RFC 6455 4.1, end). */
 static void wsi_upgrade_check(wsi_env *env, wsi_slice head, wsi_answer *answer) {
     wsi_slice line = wsi_http_line(&head), name, value;
     wsi_header found;
@@ -6841,6 +6835,7 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
     const wsi_codec_calls *codec = wsi_upgrade_codec(env);
     wsi_slice head = {NULL, 0};
     wsi_answer answer;
+    bool open;
     int status = wsi_engine_scan(e, window, &head);
     if (status < 0)
         return WSI_STEP_MORE;
@@ -6851,35 +6846,35 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
     wsi_upgrade_check(env, head, &answer);
     if (answer.problem)
         return wsi_upgrade_bad(e, WS_ERROR_HANDSHAKE, answer.problem);
+    open = env->status == 101;
     window->pos += head.size;
     e->left = 0;
-    if (env->status < 200 && env->status != 101) { /* an interim answer (RFC 9110 15.2) */
+    if (!open && env->status < 200) { /* an interim answer (RFC 9110 15.2) */
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
     }
-    if (env->status == 101 && codec && !codec->extend(e)) {
+    if (open && codec && !codec->extend(e)) {
         (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
         return WSI_STEP_AGAIN;
     }
     e->opened = true;
-    if (env->status == 101)
+    if (open)
         e->state = WSI_OPEN;
     else
         (void)wsi_engine_end(e, WS_ERROR_REFUSED, WS_CLOSE_BROKEN);
-    return wsi_window_event(window, event, env->status == 101 ? WS_EVENT_OPEN : WS_EVENT_REFUSED, WS_TEXT, head.data,
-                            head.size);
+    return wsi_window_event(window, event, open ? WS_EVENT_OPEN : WS_EVENT_REFUSED, WS_TEXT, head.data, head.size);
 }
 
 /* --- the request --- */
 
-typedef struct wsi_ask { /* what it is made of */
+typedef struct wsi_ask { /* what a request consists of */
     wsi_slice target, host; /* host with port, as Host has it */
     const char *subprotocols;
     const char *const *headers; /* the program's own lines; NULL: none */
     const char *more;           /* further lines, each with CRLF */
 } wsi_ask;
 
-/* Host goes first (RFC 9110 7.2): the program's own, if it has one. */
+/* Host is the first field (RFC 9110 7.2): the program's own, if it has one. */
 static bool wsi_upgrade_headers(wsi_engine *e, const wsi_ask *ask) {
     const char *const *line, *host = NULL;
     bool sent;
@@ -6922,14 +6917,14 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
            && wsi_engine_text(e, "\r\n");
 }
 
-/* NULL, empty, or a list of tokens without repetition. */
+/* Whether a client can offer them: NULL, empty, or a list of tokens, none twice. */
 static bool wsi_upgrade_offer(const char *subprotocols) {
     wsi_slice seen[WSI_HANDSHAKE_MAX_PROTOCOLS];
     size_t count = 0;
     return !subprotocols || !*subprotocols || wsi_handshake_protocols(wsi_text_z(subprotocols), seen, &count);
 }
 
-/* A client's part of ws_engine_init. */
+/* The client's part of ws_engine_init. */
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
     const char *const *line;
     wsi_ask ask;
@@ -6954,12 +6949,12 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
 #if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
 /*
 >> BODY ===================================================================================
-   Bodies of HTTP: chunks, a request's body (RFC 9112 6, 7.1). Calls TEXT, HTTP, HEADS.
+   Chunks, and the body of a request (RFC 9112 6, 7.1). Calls TEXT, HTTP, HEADS.
 */
 
 enum { WSI_BODY_CHUNK_LINE = 256 };
 
-/* Reads the line ahead of a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
+/* Reads the line before a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
 static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
     size_t i = 0;
     *size = 0;
@@ -6969,8 +6964,8 @@ static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
     return i && (!line.size || wsi_text_trim(line).size) && wsi_http_parameters(wsi_text_trim(line), true);
 }
 
-/* A line of at most `limit` bytes with its CRLF at the front of the data; *size is its size. Returns 1,
-   0 when it is not whole yet, or -1 for one that is too long, or holds what no line may. */
+/* Looks for a line of at most `limit` bytes with its CRLF; *size is its size. Returns 1, 0 if more bytes are needed, or
+   -1 if it is too long or has a byte that is not allowed in a line. */
 static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
     size_t most = at_hand < limit ? at_hand : limit, i = wsi_http_plain(data, most);
     while (i < most && data[i] == '\t')
@@ -6983,12 +6978,12 @@ static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit
 }
 
 #ifndef WS_NO_HTTP
-/* --- a request's body: it is built in the window as a message is --- */
+/* --- a request's body: it is put together in the window, as a message is --- */
 
-/* What comes next of it. */
+/* What comes next. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
 
-/* Takes what has come of e->left bytes. */
+/* Reads what has arrived of the next e->left bytes. */
 static void wsi_body_take(wsi_engine *e, wsi_window *window) {
     size_t here = window->end - window->pos;
     uint8_t *to;
@@ -7025,7 +7020,7 @@ static int wsi_body_chunk(wsi_engine *e, wsi_slice line) {
     return 0;
 }
 
-/* A line of a chunked body: a size, the end of a chunk, or a trailer, of which nothing is kept. */
+/* Reads a line of a chunked body: a size, the end of a chunk, or a trailer, which is dropped. */
 static wsi_step wsi_body_line(wsi_engine *e, wsi_window *window, ws_event *event) {
     const uint8_t *data = window->base + window->pos;
     bool trailers = e->type == WSI_BODY_TRAILERS;
@@ -7053,7 +7048,7 @@ static wsi_step wsi_body_line(wsi_engine *e, wsi_window *window, ws_event *event
     return status ? wsi_engine_bad_head(e, window, status) : WSI_STEP_AGAIN;
 }
 
-/* Reads a request's body, or the head of the next. */
+/* Reads a request's body, or the head of the next request. */
 static wsi_step wsi_body_read(wsi_engine *e, wsi_window *window, ws_event *event) {
     if (e->state == WSI_HEAD)
         return wsi_engine_request(e, window, event);
@@ -7068,7 +7063,7 @@ static wsi_step wsi_body_read(wsi_engine *e, wsi_window *window, ws_event *event
     return WSI_STEP_AGAIN;
 }
 
-/* Behind the head of the pending request, which the caller has copied: a body comes. */
+/* Begins to read the body of the pending request, whose head the caller has copied. */
 static void wsi_body_want(wsi_engine *e, wsi_window *window) {
     const wsi_request *request = &e->env->request;
     window->pos += (size_t)e->left;
@@ -7099,7 +7094,7 @@ static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
         ws_engine_sent(from, size);
         ws_engine_received(to, size);
     } else if (out.size && to->core.state == WSI_CLOSED) {
-        ws_engine_sent(from, out.size); /* nobody reads that any more */
+        ws_engine_sent(from, out.size); /* it is not read any more */
     } else if (!out.size && from->core.state == WSI_CLOSED && from->core.reported) {
         ws_engine_ended(to);
     }
@@ -7116,7 +7111,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
     int i;
     if (!pipe)
         return;
-    for (i = 0; i < 4; i++) { /* before and after: the first tick sets an engine's clock */
+    for (i = 0; i < 4; i++) { /* before and after: the first tick starts an engine's clock */
         (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
         pipe->now += i == 1 ? milliseconds : 0;
     }
@@ -7153,7 +7148,7 @@ static wsi_init_role *const wsi_init_roles[] = { /* of ws_role */
 };
 
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
-    ws_engine_config none; /* an engine that failed is one, too: closed, and it says why */
+    ws_engine_config none; /* an engine that cannot begin is closed, and says why */
     const ws_engine_config *given = config ? config : &none;
     wsi_init_role *role;
     if (!engine)
