@@ -9125,10 +9125,14 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
    wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this section and the four that
    follow.
 
-   Sending: what a connection's own callback sends is gathered in the loop's one gather buffer
-   and leaves when the loop is done with the connection. What others send it, broadcasts above
-   all, hangs in its queue as references to shared blocks; those leave at the end of the round.
-   Order: queue first, then gather. What the socket does not take is kept in the queue.
+   What a connection's own callback sends is gathered in the loop's one gather buffer and leaves when the callback
+   returns. What others send it (broadcasts) hangs in its queue as references to shared blocks and leaves at the end of
+   the round. The queue goes first, then the gathered bytes. What the socket does not take is kept in the queue.
+
+   A connection's states: alive, with its engine's states (see ENGINE) -> is_ending, in the loop's list: the engine is
+   WSI_CLOSED, or the transport is broken -> end of the round: on_close, closed -> lingering: the last bytes go out,
+   then the end of the stream (half_closed), until the peer's (eof) -> broken and is_ending again: the descriptor is
+   closed; a client may begin anew -> free, or alive.
 */
 
 typedef struct wsi_block { /* bytes that several queues may refer to */
@@ -9138,21 +9142,23 @@ typedef struct wsi_block { /* bytes that several queues may refer to */
 
 struct wsi_node;
 
-typedef struct wsi_droppable { /* of one room's broadcasts to one member: those that may be dropped, oldest first */
+typedef struct wsi_droppable { /* the pending broadcasts of one room to one member, oldest first */
     struct wsi_node *first, *last;
 } wsi_droppable;
 
-typedef struct wsi_node { /* a piece of a block, waiting in one queue */
+typedef struct wsi_node { /* a part of a block, in one queue */
     struct wsi_node *next, *previous;
-    struct wsi_node *same; /* the next of the same droppable */
-    wsi_droppable *droppable;  /* NULL: it is not to be dropped, or some of it has been sent */
     wsi_block *block;
     size_t from, to;
-    size_t charge;  /* bytes that it costs beyond its own */
-    uint32_t room;  /* serial; 0: no broadcast */
-    uint8_t slow;   /* the room's ws_slow */
-    bool shared;    /* the block is not this queue's alone */
-    bool later;     /* it waits in extra->later */
+    size_t charge; /* bytes that it costs beyond its own */
+#ifndef WS_NO_SERVER /* of a broadcast: */
+    wsi_droppable *droppable; /* where it stands, too; NULL: it must not be dropped, or is partly sent */
+    struct wsi_node *newer;   /* the next one there */
+    uint32_t room;            /* serial; 0: no broadcast */
+    uint8_t slow;             /* the room's ws_slow */
+    bool later;               /* it stands in extra->later */
+#endif
+    bool shared; /* the block is not this queue's alone */
 } wsi_node;
 
 typedef struct wsi_queue {
@@ -9160,22 +9166,26 @@ typedef struct wsi_queue {
     size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
+#ifndef WS_NO_SERVER
 typedef struct wsi_pending { /* a request that waits for its body, or its answer */
     ws_conn *conn;
     struct wsi_pending *next; /* in loop->answered */
     bool answered, listed;
 } wsi_pending;
+#endif
 
 typedef struct wsi_extra { /* what few connections need */
-    wsi_pending *pending;
-#ifndef WS_NO_FORWARD
-    char peer[64];      /* by the word of a proxy; or empty */
-#endif
     uint8_t pong[136];
-    size_t pong_size;   /* 0: none waits */
+    size_t pong_size; /* 0: none is pending */
     char reason[124];
-    wsi_queue later;    /* broadcasts that wait for the end of a message sent in parts: apart, so
-                           that they cannot keep it from ending */
+#ifndef WS_NO_SERVER
+    wsi_pending *pending;
+    wsi_queue later; /* broadcasts that wait for the end of a message sent in parts: apart, so that they cannot keep
+                        it from ending */
+#endif
+#ifndef WS_NO_FORWARD
+    char peer[64]; /* as named by a proxy; or empty */
+#endif
 } wsi_extra;
 
 typedef struct wsi_strings { /* subprotocol and parameters, each with its zero */
@@ -9184,7 +9194,6 @@ typedef struct wsi_strings { /* subprotocol and parameters, each with its zero *
 } wsi_strings;
 
 struct wsi_member;
-
 struct wsi_tls;
 struct wsi_endpoint;
 
@@ -9219,6 +9228,15 @@ typedef struct wsi_forward_calls { /* all that servers know of section FORWARD *
     bool (*open)(ws_request *request);    /* its connection keeps that. false: no memory */
 } wsi_forward_calls;
 
+typedef struct wsi_dialer { /* what a client's endpoint has besides */
+    wsi_reason *why; /* of the newest attempt */
+    bool reconnects; /* another attempt follows an end */
+    bool blocking;   /* the program asks for events (ws_receive); none is handed out */
+    bool has_input;  /* blocking: the window holds what was read and not yet asked for */
+    bool (*disconnected)(ws_conn *conn);       /* its transport is closed. true: it is to live on */
+    bool (*sent)(ws_conn *conn, bool closing); /* blocking: the program has sent */
+} wsi_dialer;
+
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
     wsi_env env;              /* first: an engine's env leads here */
     ws_loop *loop;
@@ -9226,22 +9244,25 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
     struct wsi_endpoint *next, *previous; /* of the loop */
-    size_t count, max_count;
+    size_t count;             /* of conns */
     wsi_timer timer;          /* its own: fire */
-    wsi_reason *why;          /* client: of its newest attempt; else NULL */
     bool ending;              /* no new connections */
-    bool freed;               /* ends with its last connection */
-    bool reconnects;          /* client: another attempt follows an end */
-    bool blocking;            /* client: the program asks for events (ws_receive); none is handed out */
+    bool freed;               /* it is freed with its last connection */
     void (*handshake)(ws_conn *conn, const ws_event *event); /* a request to answer, or its answer */
-    void (*answered)(ws_conn *conn);   /* server: its pending request has its answer */
-    void (*writable)(ws_conn *conn);   /* server: its socket takes more of an answer that is being sent */
-    void (*leave)(ws_conn *conn);      /* it ends: it leaves all rooms, and what is pending is given up */
-    bool (*disconnected)(ws_conn *conn); /* client: its transport is closed. true: it is to live on */
-    bool (*sent)(ws_conn *conn, bool closing); /* NULL, or called when the program has sent */
+    void (*leave)(ws_conn *conn);                /* it ends: it leaves all rooms, and pending requests are dropped */
     void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
     void (*release)(struct wsi_endpoint *endpoint);
     void (*fire)(struct wsi_endpoint *endpoint);
+#ifndef WS_NO_SERVER
+    size_t max_count;
+    void (*answered)(ws_conn *conn); /* its pending request has its answer */
+#endif
+#ifndef WS_NO_HTTP
+    void (*writable)(ws_conn *conn); /* its socket takes more of an answer that is being sent */
+#endif
+#ifndef WS_NO_CLIENT
+    wsi_dialer *dialer;       /* NULL: a server's */
+#endif
 } wsi_endpoint;
 
 struct ws_conn {
@@ -9253,7 +9274,9 @@ struct ws_conn {
     wsi_strings *strings;      /* NULL: none */
     wsi_queue queue;
     wsi_extra *extra;
+#ifndef WS_NO_SERVER
     struct wsi_member *rooms;
+#endif
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
     ws_conn *next_ending;      /* in loop->ending */
     uint32_t number, generation;
@@ -9267,22 +9290,23 @@ struct ws_conn {
     bool half_closed : 1;   /* we have ended ours */
     bool blocked : 1;       /* the socket took less than there was */
     bool paused : 1;        /* it is not read: too much is pending */
-    bool has_input : 1;     /* blocking: the window holds what was read and not yet asked for */
-    bool is_dirty : 1;      /* it stands in loop->dirty */
     bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or was told to wait. Not while blocked,
                                which says the same */
     bool wants_end : 1;     /* a send was refused until a message in parts ends */
+#ifndef WS_NO_SERVER
+    bool is_dirty : 1;      /* it stands in loop->dirty */
+#endif
 };
 
 enum {
-    WSI_MARKS = 1 << 19,
-    WSI_MARKED = 256,        /* bytes: taking less is taking nothing */
+    WSI_ACKED = 1 << 19,     /* conn->acked counts to below here, */
+    WSI_ACKED_UNIT = 256,    /* in units of so many bytes: taking less is taking nothing */
     WSI_SLAB_CONNS = 32,
     WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer */
     WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy */
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
-    WSI_COPIED = WSI_ARENA / 4, /* up to here they are copied for a receiver that waits: a piece that
-                                is kept must not pin a block that is much larger */
+    WSI_COPIED = WSI_ARENA / 4, /* up to here they are copied for a blocked receiver, which must not keep a block that
+                                   is much larger */
     WSI_FREE_NODES = 1024,
     WSI_RECORD = 16384       /* the most that fits into a record of TLS */
 };
@@ -9300,30 +9324,94 @@ static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoi
 
 static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
 
+/* What a client's endpoint has besides; NULL: it is a server's. */
+#ifndef WS_NO_CLIENT
+static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return wsi_conn_endpoint(conn)->dialer; }
+#else
+static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return (void)conn, (wsi_dialer *)NULL; }
+#endif
+
+static bool wsi_conn_is_client(const ws_conn *conn) { return wsi_env_is_client(conn->engine.env); }
+
+static bool wsi_conn_has_input(const ws_conn *conn) {
+    const wsi_dialer *dialer = wsi_conn_dialer(conn);
+    return dialer && dialer->has_input;
+}
+
+/* Whether another attempt follows its end. */
+static bool wsi_conn_reconnects(const ws_conn *conn) {
+    const wsi_dialer *dialer = wsi_conn_dialer(conn);
+    return dialer && dialer->reconnects && !wsi_conn_endpoint(conn)->ending;
+}
+
+/* A blocking call waits until all is sent, or the connection has ended. */
+static bool wsi_conn_wait(ws_conn *conn, bool closing) {
+    const wsi_dialer *dialer = wsi_conn_dialer(conn);
+    return !dialer || !dialer->blocking || dialer->sent(conn, closing);
+}
+
+/* --- progress: what the peer takes --- */
+
 static void wsi_conn_note_progress(ws_conn *conn) { conn->progress_at = (uint32_t)wsi_loop_time(wsi_conn_loop(conn)); }
 
-/* When that was; of 49 days the last counts. */
+/* When a blocked peer last took some bytes; of 49 days the last counts. */
 static uint64_t wsi_conn_progress(const ws_conn *conn) {
     uint64_t now = wsi_conn_loop(conn)->now;
     return now - (uint32_t)((uint32_t)now - conn->progress_at);
 }
 
-/* Notes how much of what waits the peer has taken by now. true: more than when that was last noted. What its system
-   took at once, and the program behind it perhaps never reads, says nothing. */
+/* Notes how much the peer has acknowledged by now. true: more than when that was last noted. What its system took at
+   once, and the program behind it perhaps never reads, does not count. */
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     int descriptor = conn->source.link.descriptor;
     size_t unsent = descriptor >= 0 ? wsi_platform_unsent(descriptor) : 0;
-    bool waits = descriptor >= 0 && (unsent || conn->queue.first);
+    bool pending = descriptor >= 0 && (unsent || conn->queue.first);
     uint32_t before = conn->acked, now = 0;
-    if (waits || before)
-        now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_MARKED % (WSI_MARKS - 1)) + 1;
-    conn->acked = waits ? now & (WSI_MARKS - 1) : 0;
-    if (!waits && conn->engine.state == WSI_HEAD)
-        return false; /* nothing is owed to it */
-    return before ? now != before : waits && conn->engine.state != WSI_OPEN;
+    if (pending || before)
+        now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
+    conn->acked = pending ? now & (WSI_ACKED - 1) : 0;
+    if (!pending && conn->engine.state == WSI_HEAD)
+        return false;
+    return before ? now != before : pending && conn->engine.state != WSI_OPEN;
 }
 
-static bool wsi_conn_is_client(const ws_conn *conn) { return wsi_env_is_client(conn->engine.env); }
+/* --- broadcasts that may be dropped --- */
+
+#ifndef WS_NO_SERVER
+/* The oldest of them can no longer be dropped: it is being sent, or freed. */
+WSI_RARE void wsi_droppable_pop(wsi_droppable *droppable) {
+    wsi_node *node = droppable->first;
+    droppable->first = node->newer;
+    if (!droppable->first)
+        droppable->last = NULL;
+    node->droppable = NULL;
+}
+
+static void wsi_droppable_add(wsi_droppable *droppable, wsi_node *node) {
+    node->droppable = droppable;
+    node->newer = NULL;
+    *(droppable->last ? &droppable->last->newer : &droppable->first) = node;
+    droppable->last = node;
+}
+
+/* The node, of its kind always the oldest, is being sent, or freed. */
+WSI_INLINE void wsi_node_pin(wsi_node *node) {
+    if (node->droppable)
+        wsi_droppable_pop(node->droppable);
+}
+
+/* A new one: of no broadcast. */
+WSI_INLINE void wsi_node_clear(wsi_node *node) {
+    node->droppable = NULL;
+    node->room = 0;
+    node->slow = 0;
+    node->later = false;
+}
+#else
+static void wsi_node_pin(wsi_node *node) { (void)node; }
+
+static void wsi_node_clear(wsi_node *node) { (void)node; }
+#endif
 
 /* --- blocks and queues --- */
 
@@ -9350,39 +9438,22 @@ static void wsi_block_release(ws_loop *loop, wsi_block *block) {
         wsi_block_free(loop, block);
 }
 
-/* Nodes are used again: mostly there are some. */
-WSI_RARE wsi_node *wsi_node_new(ws_loop *loop) {
+WSI_RARE wsi_node *wsi_node_allocate(ws_loop *loop) {
     return (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof(wsi_node));
 }
 
-WSI_INLINE wsi_node *wsi_node_take(ws_loop *loop) {
+/* Takes a used node from the list; mostly there is one. */
+WSI_INLINE wsi_node *wsi_node_new(ws_loop *loop) {
     wsi_node *node = loop->free_nodes;
     if (!node)
-        return wsi_node_new(loop);
+        return wsi_node_allocate(loop);
     loop->free_nodes = node->next;
     loop->free_node_count--;
     return node;
 }
 
-/* The node, always the oldest, can no longer be dropped: it is being sent, or freed. */
-WSI_RARE void wsi_droppable_pop(wsi_node *node) {
-    wsi_droppable *droppable = node->droppable;
-    droppable->first = node->same;
-    if (!droppable->first)
-        droppable->last = NULL;
-    node->droppable = NULL;
-}
-
-static void wsi_droppable_add(wsi_droppable *droppable, wsi_node *node) {
-    node->droppable = droppable;
-    node->same = NULL;
-    *(droppable->last ? &droppable->last->same : &droppable->first) = node;
-    droppable->last = node;
-}
-
 WSI_INLINE void wsi_node_free(ws_loop *loop, wsi_node *node) {
-    if (node->droppable)
-        wsi_droppable_pop(node);
+    wsi_node_pin(node);
     wsi_block_release(loop, node->block);
     if (loop->free_node_count >= WSI_FREE_NODES) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
@@ -9395,38 +9466,41 @@ WSI_INLINE void wsi_node_free(ws_loop *loop, wsi_node *node) {
 
 /* Adds a node that takes over one reference to the block. */
 WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
-    wsi_node *node = wsi_node_take(loop);
+    wsi_node *node = wsi_node_new(loop);
     if (!node)
         return NULL;
     node->next = NULL;
     node->previous = queue->last;
-    node->droppable = NULL;
     node->block = block;
     node->from = from;
     node->to = to;
     node->charge = sizeof *node + sizeof *block;
-    node->room = 0;
-    node->slow = 0;
-    node->shared = node->later = false;
+    node->shared = false;
+    wsi_node_clear(node);
     queue->size += to - from;
     queue->charge += node->charge;
-    if (queue->last)
-        queue->last->next = node;
-    else
-        queue->first = node;
+    *(queue->last ? &queue->last->next : &queue->first) = node;
     queue->last = node;
     return node;
 }
 
+/* Adds a new block of so many bytes, which the caller fills. NULL: no memory. */
+static wsi_node *wsi_queue_add_block(ws_loop *loop, wsi_queue *queue, size_t size, size_t capacity) {
+    wsi_block *block = wsi_block_new(loop, capacity);
+    wsi_node *node = block ? wsi_queue_add(loop, queue, block, 0, size) : NULL;
+    if (!node) {
+        wsi_block_release(loop, block);
+        return NULL;
+    }
+    block->size = size;
+    node->charge += capacity - size;
+    queue->charge += capacity - size;
+    return node;
+}
+
 WSI_APART void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node *node) {
-    if (node->previous)
-        node->previous->next = node->next;
-    else
-        queue->first = node->next;
-    if (node->next)
-        node->next->previous = node->previous;
-    else
-        queue->last = node->previous;
+    *(node->previous ? &node->previous->next : &queue->first) = node->next;
+    *(node->next ? &node->next->previous : &queue->last) = node->previous;
     queue->size -= node->to - node->from;
     queue->charge -= node->charge;
     wsi_node_free(loop, node);
@@ -9441,6 +9515,34 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
     while (queue->first)
         wsi_queue_remove(loop, queue, queue->first);
 }
+
+/* Before a receiver waits: of "only the latest" broadcasts of a room the newest stays, whatever the room's policy was
+   before (so each that goes is the oldest of its kind), and small parts of shared blocks become copies. Without memory
+   they stay. */
+#ifndef WS_NO_SERVER
+WSI_RARE void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) {
+    wsi_node *node, *next;
+    for (node = queue->first; node; node = next) {
+        size_t size = node->to - node->from;
+        wsi_droppable *droppable = node->droppable;
+        bool old = droppable && droppable->last != node && droppable->last->slow == WS_SLOW_LATEST;
+        bool copied = !old && node->shared && size < node->block->capacity / 4;
+        wsi_block *copy = copied ? wsi_block_new(loop, size) : NULL;
+        next = node->next;
+        if (copy) {
+            memcpy(copy->data, node->block->data + node->from, size);
+            copy->size = node->to = size;
+            node->from = 0;
+            wsi_block_release(loop, node->block);
+            node->block = copy;
+        } else if (old) {
+            wsi_queue_remove(loop, queue, node);
+        }
+    }
+}
+#else
+static void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) { (void)loop, (void)queue; }
+#endif
 
 /*
 >> TRANSPORT ==============================================================================
@@ -9459,15 +9561,15 @@ static void wsi_conn_schedule_end(ws_conn *conn) {
     loop->ending = conn;
 }
 
-/* The transport is of no use any more. */
+/* The transport is unusable. */
 static void wsi_conn_break(ws_conn *conn, ws_error error) {
     (void)wsi_engine_end(&conn->engine, error, WS_CLOSE_BROKEN);
     conn->broken = true;
     wsi_conn_schedule_end(conn);
 }
 
-/* What must be ready of the socket for what is wanted, or, the other way around, what can be done
-   when so much is ready: TLS may have to write in order to read. */
+/* What the socket must be ready for, given what is wanted. back: what can be done, given what it is ready for. TLS may
+   have to write in order to read. */
 static unsigned wsi_conn_swap(const ws_conn *conn, unsigned wanted, bool back) {
     unsigned read = conn->swapped & WS_READ ? WS_WRITE : WS_READ, write = conn->swapped & WS_WRITE ? WS_READ : WS_WRITE;
     if (back)
@@ -9475,7 +9577,7 @@ static unsigned wsi_conn_swap(const ws_conn *conn, unsigned wanted, bool back) {
     return (wanted & WS_READ ? read : 0u) | (wanted & WS_WRITE ? write : 0u);
 }
 
-/* A link without a descriptor is carried by someone who looks at its interest. */
+/* Who carries a link without a descriptor looks at its interest. */
 static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     if (conn->source.link.descriptor >= 0)
         return wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
@@ -9485,7 +9587,7 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
 
 static void wsi_conn_interest(ws_conn *conn) {
     unsigned interest = conn->blocked || conn->wants_drain ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
-    if (!conn->paused && !conn->eof && !conn->has_input)
+    if (!conn->paused && !conn->eof && !wsi_conn_has_input(conn))
         interest |= WS_READ;
     if (conn->swapped)
         interest = wsi_conn_swap(conn, interest, false) | (conn->source.link.unsent ? (unsigned)WS_WRITE : 0u);
@@ -9493,7 +9595,7 @@ static void wsi_conn_interest(ws_conn *conn) {
         wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
 
-/* on_drain is due: the poller says when, at the earliest in the next round, so that others have their turn. */
+/* on_drain is called as soon as the socket is writable, at the earliest in the next round. */
 WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
     if (conn->blocked || conn->wants_drain || conn->engine.state != WSI_OPEN || !conn->handler
         || !conn->handler->on_drain)
@@ -9509,7 +9611,7 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     ptrdiff_t got;
     conn->swapped &= WS_WRITE;
     link->wants = WS_READ;
-    link->budget = !link->pending; /* once more for what is at hand, not for what comes meanwhile: others wait */
+    link->budget = !link->pending; /* once more for what has arrived, not for what comes meanwhile: others wait */
     link->pending = false;
     got = link->session ? wsi_conn_endpoint(conn)->transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
@@ -9526,7 +9628,7 @@ static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
                                               : wsi_tcp_read(&conn->source.link, data, size);
 }
 
-/* Through a transport: as much as it takes, small spans put together. */
+/* Through a transport: as much as it takes, small spans joined. */
 WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
@@ -9534,7 +9636,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     size_t total = 0, span = 0, offset = 0;
     ptrdiff_t sent = 1;
     if (!link->session)
-        return WS_FAILED; /* what was meant for it must never leave in clear */
+        return WS_FAILED; /* nothing leaves in clear that was meant for it */
     conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
     if (!count) /* it may hold something back itself */
@@ -9563,15 +9665,12 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     return total ? (ptrdiff_t)total : sent;
 }
 
-/* Says the end of what we send. false: not yet, the socket is full. */
+/* Ends our side of the stream. false: not yet, the socket is full. */
 static bool wsi_conn_half_close(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
-    ptrdiff_t done = 1;
     link->wants = WS_WRITE;
-    if (transport && link->session)
-        done = transport->shut(link);
-    if (done == 0) {
+    if (transport && link->session && transport->shut(link) == 0) {
         conn->blocked = true;
         conn->swapped = (link->wants == WS_READ ? conn->swapped | WS_WRITE : conn->swapped & WS_READ) & 3u;
         return false;
@@ -9582,11 +9681,11 @@ static bool wsi_conn_half_close(ws_conn *conn) {
 
 /* Why a transport failed. */
 WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
-    const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
-    const ws_transport *transport = endpoint->transport;
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    const wsi_dialer *dialer = wsi_conn_dialer(conn);
     ws_error error = WS_OK;
-    if (transport && transport->reason && conn->source.link.session && endpoint->why)
-        error = transport->reason(&conn->source.link, endpoint->why->text, sizeof endpoint->why->text);
+    if (transport && transport->reason && conn->source.link.session && dialer)
+        error = transport->reason(&conn->source.link, dialer->why->text, sizeof dialer->why->text);
     return error ? error : WS_ERROR_CLOSED;
 }
 
@@ -9603,76 +9702,32 @@ static size_t wsi_conn_gathered(const ws_conn *conn) {
     return loop->gather_owner == conn ? loop->gathered.size : 0;
 }
 
-/* Copies bytes to the end of the queue, into the last block where it has room. */
+/* Copies bytes to the end of the queue, into the last block if it has room. */
 static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
-    ws_loop *loop = wsi_conn_loop(conn);
-    wsi_node *last = conn->queue.last;
-    wsi_block *block;
+    wsi_queue *queue = &conn->queue;
+    wsi_node *last = queue->last;
     if (!size)
         return true;
     if (last && !last->shared && last->block->capacity - last->block->size >= size) {
-        memcpy(last->block->data + last->block->size, data, size);
         last->block->size += size;
         last->to += size;
-        conn->queue.size += size;
-        return true;
+        queue->size += size;
+    } else {
+        last = wsi_queue_add_block(wsi_conn_loop(conn), queue, size, size < WSI_SMALL ? (size_t)WSI_SMALL : size);
     }
-    block = wsi_block_new(loop, size < WSI_SMALL ? (size_t)WSI_SMALL : size);
-    if (!block)
-        return false;
-    last = wsi_queue_add(loop, &conn->queue, block, 0, size);
-    if (!last) {
-        wsi_block_release(loop, block);
-        return false;
-    }
-    memcpy(block->data, data, size);
-    block->size = size;
-    last->charge += block->capacity - size;
-    conn->queue.charge += block->capacity - size;
-    return true;
+    if (last)
+        memcpy(last->block->data + last->to - size, data, size);
+    return last != NULL;
 }
 
-static void wsi_conn_drop_oldest(ws_conn *conn, const wsi_droppable *droppable) {
-    wsi_node *node = droppable->first;
-    wsi_queue_remove(wsi_conn_loop(conn), node->later ? &conn->extra->later : &conn->queue, node);
-}
-
-/* Drops what an "only the latest" broadcast of the same room waits behind, whatever the room's policy was before:
-   so each that goes is the oldest of its room. */
-static void wsi_conn_prune(ws_loop *loop, wsi_queue *queue) {
-    wsi_node *node, *next;
-    for (node = queue->first; node; node = next) {
-        next = node->next;
-        if (node->droppable && node->droppable->last != node && node->droppable->last->slow == WS_SLOW_LATEST)
-            wsi_queue_remove(loop, queue, node);
-    }
-}
-
-/* Before a receiver waits: small pieces of shared blocks become copies. Without memory they stay. */
-static void wsi_conn_unshare(ws_loop *loop, wsi_queue *queue) {
-    wsi_node *node;
-    for (node = queue->first; node; node = node->next) {
-        size_t size = node->to - node->from;
-        wsi_block *copy = node->shared && size < node->block->capacity / 4 ? wsi_block_new(loop, size) : NULL;
-        if (!copy)
-            continue;
-        memcpy(copy->data, node->block->data + node->from, size);
-        copy->size = node->to = size;
-        node->from = 0;
-        wsi_block_release(loop, node->block);
-        node->block = copy;
-    }
-}
-
-/* Takes so many sent bytes off the queue; returns those that were not of the queue. */
+/* Removes so many sent bytes from the queue; returns how many more were sent. */
 static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     while (sent && conn->queue.first) {
         wsi_node *node = conn->queue.first;
         size_t size = node->to - node->from;
         if (sent < size) {
             node->from += sent;
-            if (node->droppable)
-                wsi_droppable_pop(node);
+            wsi_node_pin(node);
             conn->queue.size -= sent;
             return 0;
         }
@@ -9731,13 +9786,13 @@ static void wsi_conn_commit(ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     size_t size;
     for (size = 0; node && size < WSI_RECORD; node = node->next) {
-        if (node->droppable)
-            wsi_droppable_pop(node);
+        wsi_node_pin(node);
         size += node->to - node->from;
     }
 }
 
-/* After an offer: keeps what the socket did not take, and asks the poller; or gives up. */
+/* After an offer: keeps what the socket did not take, and waits for it to be writable. false: the connection is
+   broken. */
 WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     if (sent < 0 || !wsi_conn_store_rest(conn, spans, count, (size_t)sent)) {
         wsi_conn_break(conn, sent < 0 ? wsi_conn_failure(conn) : WS_ERROR_MEMORY);
@@ -9749,15 +9804,14 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
         conn->wants_drain = false;
         wsi_conn_note_progress(conn);
         (void)wsi_conn_measure(conn);
-        wsi_conn_prune(wsi_conn_loop(conn), &conn->queue);
-        wsi_conn_unshare(wsi_conn_loop(conn), &conn->queue);
+        wsi_queue_compact(wsi_conn_loop(conn), &conn->queue);
         wsi_conn_interest(conn);
     }
     return true;
 }
 
-/* Sends queue, gathered bytes, then these spans, in one call where they fit; what the socket
-   does not take is copied into the queue. */
+/* Sends the queue, gathered bytes, then these spans, in one call where they fit. What the socket does not take is
+   copied into the queue. */
 static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_count) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span tail[3];
@@ -9780,7 +9834,7 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
-/* Sends what there is; mostly that is gathered bytes for a plain socket (without a transport) and nothing else. */
+/* Sends what there is: mostly gathered bytes alone. plain: it has no transport. */
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_span bytes;
     ptrdiff_t sent;
@@ -9799,28 +9853,6 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
 
 static void wsi_conn_flush(ws_conn *conn) {
     wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_endpoint(conn)->transport);
-}
-
-/* The common case of a broadcast, and nothing else: one piece waits for a plain socket. */
-WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
-    wsi_node *node = conn->queue.first;
-    ws_span bytes;
-    ptrdiff_t sent;
-    if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
-        || wsi_conn_endpoint(conn)->transport)
-        return false;
-    bytes.data = node->block->data + node->from;
-    bytes.size = node->to - node->from;
-    sent = wsi_tcp_write_one(&conn->source.link, bytes);
-    if (sent == (ptrdiff_t)bytes.size) {
-        memset(&conn->queue, 0, sizeof conn->queue);
-        wsi_node_free(loop, node);
-        return true;
-    }
-    conn->blocked = true;
-    (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
-    (void)wsi_conn_offered(conn, NULL, 0, sent);
-    return true;
 }
 
 /* Makes the connection the one whose bytes are gathered. */
@@ -9853,32 +9885,6 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
     return conn->extra;
 }
 
-/* --- pending requests --- */
-
-static void wsi_conn_pending_set(ws_conn *conn, wsi_pending *pending) {
-    pending->conn = conn;
-    conn->extra->pending = pending;
-}
-
-static void wsi_conn_pending_answered(wsi_pending *pending) {
-    ws_loop *loop = wsi_conn_loop(pending->conn);
-    pending->answered = true;
-    if (pending->listed)
-        return;
-    pending->listed = true;
-    pending->next = loop->answered;
-    loop->answered = pending;
-}
-
-static void wsi_conn_pending_clear(wsi_pending *pending) {
-    wsi_pending **place = &wsi_conn_loop(pending->conn)->answered;
-    pending->conn->extra->pending = NULL;
-    while (pending->listed && *place != pending)
-        place = &(*place)->next;
-    if (pending->listed)
-        *place = pending->next;
-}
-
 /* A peer that does not read gets no pile of pongs: only the newest waits (RFC 6455 5.5.3). */
 WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
     wsi_extra *extra = wsi_conn_extra(conn);
@@ -9891,13 +9897,11 @@ WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
 
 /* A piece that is too large to be gathered: sent from where it lies, or masked into the queue. */
 WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
-    ws_loop *loop = wsi_conn_loop(conn);
     ws_span spans[2];
-    wsi_block *block;
-    size_t size = piece->header_size + piece->size;
+    wsi_node *node;
     uint8_t header[14];
     memcpy(header, piece->header, sizeof header);
-    if (!piece->masked) {
+    if (!wsi_conn_is_client(conn)) {
         spans[0].data = header;
         spans[0].size = piece->header_size;
         spans[1].data = (uint8_t *)(uintptr_t)piece->data; /* only read */
@@ -9905,13 +9909,11 @@ WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
         return wsi_conn_write(conn, spans, 2);
     }
     wsi_conn_flush(conn);
-    block = wsi_block_new(loop, size);
-    if (!block || !wsi_queue_add(loop, &conn->queue, block, 0, size)) {
-        wsi_block_release(loop, block);
+    node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, piece->header_size + piece->size,
+                               piece->header_size + piece->size);
+    if (!node)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
-    }
-    wsi_frame_put(block->data, piece);
-    block->size = size;
+    wsi_frame_put(node->block->data, piece);
     return wsi_conn_write(conn, NULL, 0);
 }
 
@@ -9950,7 +9952,7 @@ static bool wsi_conn_full(ws_conn *conn) {
 
 static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_conn_loop(conn), &conn->timer, at); }
 
-/* A peer that takes nothing is given up even if it goes on talking. */
+/* A peer that takes nothing is dropped even if it sends. */
 static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
     const ws_limits *limits = &conn->engine.env->limits;
     uint64_t due = wsi_engine_due(wsi_conn_progress(conn), limits->ping_ms);
@@ -9971,7 +9973,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule_end(conn);
         return;
     }
-    if (conn->has_input && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came: first that */
+    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
         wsi_conn_schedule(conn, loop->now + 1);
         return;
     }
@@ -9985,11 +9987,11 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule(conn, next);
         return;
     }
-    conn->broken = conn->broken || was_open; /* nothing more is expected of a peer that is silent */
+    conn->broken = conn->broken || was_open; /* nothing more will come from a silent peer */
     wsi_conn_schedule_end(conn);
 }
 
-/* A peer that has taken some of what waits for it is alive: its time starts again before the deadline is judged. */
+/* A peer that has taken some of what is pending is alive: its time starts again. */
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
     ws_conn *conn = (ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer));
     if (!conn->broken && wsi_conn_measure(conn)) {
@@ -10001,6 +10003,29 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
         }
     }
     wsi_conn_tick(conn);
+}
+
+#ifndef WS_NO_SERVER
+/* --- pending requests --- */
+
+/* It is answered at the end of the round. */
+static void wsi_conn_pending_answered(wsi_pending *pending) {
+    ws_loop *loop = wsi_conn_loop(pending->conn);
+    pending->answered = true;
+    if (pending->listed)
+        return;
+    pending->listed = true;
+    pending->next = loop->answered;
+    loop->answered = pending;
+}
+
+static void wsi_conn_pending_clear(wsi_pending *pending) {
+    wsi_pending **place = &wsi_conn_loop(pending->conn)->answered;
+    pending->conn->extra->pending = NULL;
+    while (pending->listed && *place != pending)
+        place = &(*place)->next;
+    if (pending->listed)
+        *place = pending->next;
 }
 
 /* --- broadcasts --- */
@@ -10023,7 +10048,7 @@ WSI_INLINE void wsi_conn_mark_dirty(ws_loop *loop, ws_conn *conn) {
     conn->is_dirty = true;
 }
 
-/* What a broadcast meets at a member: part of a block, and its room's number and policy. */
+/* A broadcast to one member: part of a block, and its room's number and policy. */
 typedef struct wsi_delivery {
     wsi_block *block;
     size_t from, to;
@@ -10031,29 +10056,25 @@ typedef struct wsi_delivery {
     uint8_t slow;
 } wsi_delivery;
 
-/* Makes place in a full queue, or does with the member what the policy says. Returns whether the
-   delivery still takes place: a message that others made way for does. */
+/* The queue is full: does what the policy says. Returns whether the message is still added: one that others made room
+   for is. */
 static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
+    wsi_node **oldest = &loop->droppable->first;
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
-    switch (delivery->slow) {
-    case WS_SLOW_LATEST:
-        while (loop->droppable->first)
-            wsi_conn_drop_oldest(conn, loop->droppable);
-        return true;
-    case WS_SLOW_DROP_OLDEST:
-        while (loop->droppable->first && wsi_queue_full(queue, limit))
-            wsi_conn_drop_oldest(conn, loop->droppable);
-        return !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
-    case WS_SLOW_CLOSE:
+    bool all = delivery->slow == WS_SLOW_LATEST;
+    if (delivery->slow == WS_SLOW_CLOSE) {
         (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", wsi_loop_time(loop));
         wsi_conn_tick(conn);
-        return false;
-    default: return false;
     }
+    if (delivery->slow < WS_SLOW_DROP_OLDEST)
+        return false;
+    while (*oldest && (all || wsi_queue_full(queue, limit)))
+        wsi_queue_remove(loop, (*oldest)->later ? &conn->extra->later : &conn->queue, *oldest);
+    return all || !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
 }
 
-/* The same block goes on: still one piece. */
+/* Adds it to the last node if that ends where it begins. */
 WSI_INLINE bool wsi_conn_continue(wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
     if (!last || last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
@@ -10064,13 +10085,12 @@ WSI_INLINE bool wsi_conn_continue(wsi_queue *queue, const wsi_delivery *delivery
     return true;
 }
 
-/* Adds a piece of a block, and a reference to that. */
-WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery, wsi_block *block,
-                             size_t from, size_t to) {
-    wsi_node *node = wsi_queue_add(loop, queue, block, from, to);
+/* Adds a node, with a reference of its own. */
+WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery) {
+    wsi_node *node = wsi_queue_add(loop, queue, delivery->block, delivery->from, delivery->to);
     if (!node)
         return false;
-    block->references++;
+    delivery->block->references++;
     node->shared = true; /* nothing is to be appended: it may be dropped */
     node->room = delivery->room;
     node->slow = delivery->slow;
@@ -10079,22 +10099,22 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     return true;
 }
 
-/* Adds a piece of the delivery's block, or, to a queue that waits, a copy if it is small. */
-static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool waits) {
+/* Adds it to a queue; if that is blocked, a small one as a copy. */
+static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool blocked) {
     ws_loop *loop = wsi_conn_loop(conn);
-    size_t size = delivery->to - delivery->from;
-    wsi_block *copy;
+    wsi_delivery copy = *delivery;
     bool added;
-    if (!waits || size > WSI_COPIED)
-        return wsi_conn_continue(queue, delivery)
-               || wsi_conn_add(loop, queue, delivery, delivery->block, delivery->from, delivery->to);
-    copy = wsi_block_new(loop, size);
-    added = copy && wsi_conn_add(loop, queue, delivery, copy, 0, size);
-    if (added) {
-        memcpy(copy->data, delivery->block->data + delivery->from, size);
-        copy->size = size;
-    }
-    wsi_block_release(loop, copy); /* the queue has a reference of its own */
+    copy.from = 0;
+    copy.to = delivery->to - delivery->from;
+    if (!blocked || copy.to > WSI_COPIED)
+        return wsi_conn_continue(queue, delivery) || wsi_conn_add(loop, queue, delivery);
+    copy.block = wsi_block_new(loop, copy.to);
+    if (!copy.block)
+        return false;
+    memcpy(copy.block->data, delivery->block->data + delivery->from, copy.to);
+    copy.block->size = copy.to;
+    added = wsi_conn_add(loop, queue, &copy);
+    wsi_block_release(loop, copy.block); /* the queue has a reference of its own */
     return added;
 }
 
@@ -10112,10 +10132,7 @@ WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery
         return false;
     if ((wsi_conn_crowded(conn) || delivery->slow == WS_SLOW_LATEST) && !wsi_conn_make_place(conn, later, delivery))
         return true;
-    if (!wsi_conn_enqueue(conn, later, delivery, true))
-        return false;
-    later->last->later = true;
-    return true;
+    return wsi_conn_enqueue(conn, later, delivery, true) && (later->last->later = true);
 }
 
 /* false: there was no memory for it. */
@@ -10143,7 +10160,7 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     return true;
 }
 
-/* The common cases, and nothing else: its queue is empty, or ends with what the same block goes on with. */
+/* The common cases: its queue is empty, or ends where this message begins. false: nothing was done. */
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->blocked || loop->gather_owner == conn
@@ -10151,7 +10168,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
         return false;
     if (queue->last)
         return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
-    if (!wsi_conn_add(loop, queue, delivery, delivery->block, delivery->from, delivery->to))
+    if (!wsi_conn_add(loop, queue, delivery))
         return false;
     wsi_conn_mark_dirty(loop, conn);
     return true;
@@ -10159,35 +10176,118 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
 
 /* droppable: of the member; NULL: not to one of a room. */
 WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
-    bool taken;
+    bool delivered;
     wsi_conn_loop(conn)->droppable = droppable;
     if (conn->engine.state != WSI_OPEN || !conn->handler)
         return;
-    taken = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
-    if (!taken && delivery->slow == WS_SLOW_CLOSE)
+    delivered = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
+    if (!delivered && delivery->slow == WS_SLOW_CLOSE)
         wsi_conn_break(conn, WS_ERROR_MEMORY);
 }
 
-/* A message sent in parts is through: the broadcasts that waited follow. */
+/* A message in parts is sent: the broadcasts that waited for it follow. */
 static void wsi_conn_release_later(ws_conn *conn) {
-    wsi_queue *later = conn->extra ? &conn->extra->later : NULL;
+    wsi_queue *later = conn->extra ? &conn->extra->later : NULL, *queue = &conn->queue;
     wsi_node *node;
     if (!later || !later->first)
         return;
     wsi_conn_flush(conn);
     for (node = later->first; node; node = node->next)
         node->later = false;
-    later->first->previous = conn->queue.last;
-    if (conn->queue.last)
-        conn->queue.last->next = later->first;
-    else
-        conn->queue.first = later->first;
-    conn->queue.last = later->last;
-    conn->queue.size += later->size;
-    conn->queue.charge += later->charge;
+    later->first->previous = queue->last;
+    *(queue->last ? &queue->last->next : &queue->first) = later->first;
+    queue->last = later->last;
+    queue->size += later->size;
+    queue->charge += later->charge;
     memset(later, 0, sizeof *later);
     wsi_conn_mark_dirty(wsi_conn_loop(conn), conn);
 }
+
+static void wsi_conn_clear_later(ws_conn *conn) {
+    if (conn->extra)
+        wsi_queue_clear(wsi_conn_loop(conn), &conn->extra->later);
+}
+
+/* --- the end of a round --- */
+
+/* The common case of a broadcast: one node, a plain socket. false: nothing was done. */
+WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
+    wsi_node *node = conn->queue.first;
+    ws_span bytes;
+    ptrdiff_t sent;
+    if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
+        || wsi_conn_endpoint(conn)->transport)
+        return false;
+    bytes.data = node->block->data + node->from;
+    bytes.size = node->to - node->from;
+    sent = wsi_tcp_write_one(&conn->source.link, bytes);
+    if (sent == (ptrdiff_t)bytes.size) {
+        memset(&conn->queue, 0, sizeof conn->queue);
+        wsi_node_free(loop, node);
+        return true;
+    }
+    conn->blocked = true;
+    (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
+    (void)wsi_conn_offered(conn, NULL, 0, sent);
+    return true;
+}
+
+/* Releases the broadcasts' block, or keeps it when no queue refers to it. */
+static void wsi_conn_settle_arena(ws_loop *loop) {
+    wsi_block *arena = loop->arena;
+    void *smaller;
+    if (!arena)
+        return;
+    if (arena->references == 1) {
+        arena->size = 0;
+        return;
+    }
+    smaller = wsi_memory_resize(&loop->memory, arena->data, arena->capacity, arena->size);
+    if (smaller) {
+        arena->data = (uint8_t *)smaller;
+        arena->capacity = arena->size;
+    }
+    wsi_block_release(loop, arena);
+    loop->arena = NULL;
+}
+
+static bool wsi_conn_is_pending(const ws_loop *loop) { return loop->dirty_count || loop->answered; }
+
+/* Broadcasts leave, and a pending request that has its answer gets it. */
+static void wsi_conn_settle_pending(ws_loop *loop) {
+    wsi_pending *pending = loop->answered;
+    size_t i;
+    for (i = 0; i < loop->dirty_count; i++) {
+        ws_conn *conn = loop->dirty[i];
+        conn->is_dirty = false;
+        if (!wsi_conn_flush_one(loop, conn))
+            wsi_conn_flush(conn);
+    }
+    loop->dirty_count = 0;
+    if (!pending)
+        return;
+    loop->answered = pending->next;
+    pending->listed = false;
+    wsi_conn_endpoint(pending->conn)->answered(pending->conn);
+}
+
+static void wsi_conn_release_shared(ws_loop *loop) {
+    wsi_block_release(loop, loop->arena);
+    wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
+}
+#else
+static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
+
+static void wsi_conn_clear_later(ws_conn *conn) { (void)conn; }
+
+static bool wsi_conn_is_pending(const ws_loop *loop) { return !loop; }
+
+static void wsi_conn_settle_pending(ws_loop *loop) { (void)loop; }
+
+static void wsi_conn_settle_arena(ws_loop *loop) { (void)loop; }
+
+static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
+#endif /* WS_NO_SERVER */
 
 /*
 >> RECEIVE ================================================================================
@@ -10372,6 +10472,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
         wsi_conn_interest(conn);
 }
 
+static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
+
 /* Room behind the held bytes of a large message: as much again as has come, three times as much once a buffer's
    size has (each time all of it may be copied), no more; and beyond that size only what the frame still wants. */
 static bool wsi_conn_make_room(ws_conn *conn) {
@@ -10437,22 +10539,20 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     return true;
 }
 
-/* Reads once, and serves what came. false: nothing came, or it waits to be asked for. */
-WSI_INLINE bool wsi_conn_read_once(ws_loop *loop, ws_conn *conn, bool plain) {
-    if (!wsi_conn_fill(loop, conn, plain))
-        return false;
-    if (wsi_conn_endpoint(conn)->blocking) {
-        conn->has_input = true;
-        wsi_conn_interest(conn);
-        return false;
-    }
-    wsi_conn_serve_window(loop, conn, plain);
-    return true;
-}
-
+/* Reads, and serves what came; of a blocking client it stays in the window until it is asked for. */
 static void wsi_conn_read(ws_conn *conn) {
-    while (wsi_conn_read_once(wsi_conn_loop(conn), conn, false) && conn->source.link.pending && !conn->paused
-           && !conn->broken && !conn->is_ending) {}
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_dialer *dialer = wsi_conn_dialer(conn);
+    do {
+        if (wsi_conn_has_input(conn) || !wsi_conn_fill(loop, conn, false))
+            return;
+        if (dialer && dialer->blocking) {
+            dialer->has_input = true;
+            wsi_conn_interest(conn);
+            return;
+        }
+        wsi_conn_serve_window(loop, conn, false);
+    } while (conn->source.link.pending && wsi_conn_is_read(conn));
 }
 
 /* The buffer went below its limit: what was read already comes first. */
@@ -10463,7 +10563,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
     if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.owing)
         wsi_conn_serve_window(loop, conn, false);
-    if (conn->source.link.pending && !conn->paused && !conn->broken && !conn->is_ending)
+    if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
     wsi_conn_end_at_eof(conn);
 }
@@ -10537,7 +10637,7 @@ static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
         return;
     if (ready & WS_WRITE)
         wsi_conn_writable(conn);
-    if ((ready & WS_READ) && !conn->paused && !conn->has_input && !conn->broken && !conn->is_ending)
+    if ((ready & WS_READ) && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
 }
 
@@ -10558,13 +10658,13 @@ static ws_conn *wsi_conn_of(wsi_source *source) {
     return (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
 }
 
-/* A plain socket; mostly it has bytes to read. */
+/* A plain socket; mostly a server's, with bytes to read. */
 static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
-    if (conn->is_ending || conn->paused || conn->broken || conn->closed || conn->has_input || ready != WS_READ)
+    if (conn->is_ending || conn->closed || conn->broken || conn->paused || ready != WS_READ || wsi_conn_is_client(conn))
         wsi_conn_serve(conn, ready);
-    else
-        (void)wsi_conn_read_once(loop, conn, true);
+    else if (wsi_conn_fill(loop, conn, true))
+        wsi_conn_serve_window(loop, conn, true);
 }
 
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
@@ -10711,11 +10811,10 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     if (loop->gather_owner == conn)
         loop->gather_owner = NULL;
     wsi_queue_clear(loop, &conn->queue);
-    if (conn->extra)
-        wsi_queue_clear(loop, &conn->extra->later);
+    wsi_conn_clear_later(conn);
     wsi_hold_free(conn);
     wsi_codec_end(&conn->engine);
-    conn->blocked = conn->has_input = false;
+    conn->blocked = false;
     conn->swapped = 0;
 }
 
@@ -10799,8 +10898,9 @@ static void wsi_conn_free(ws_conn *conn) {
 
 static void wsi_conn_destroy(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_disconnect(conn);
-    if (endpoint->disconnected && endpoint->disconnected(conn))
+    if (dialer && dialer->disconnected(conn))
         return;
     wsi_conn_free(conn);
     wsi_endpoint_retire(endpoint);
@@ -10808,10 +10908,13 @@ static void wsi_conn_destroy(ws_conn *conn) {
 
 static void wsi_conn_end(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
+    wsi_dialer *dialer = wsi_conn_dialer(conn);
     if (!conn->closed) {
         wsi_conn_report_close(conn);
         conn->closed = true;
-        conn->paused = conn->has_input = conn->wants_drain = false;
+        conn->paused = conn->wants_drain = false;
+        if (dialer)
+            dialer->has_input = false;
         wsi_hold_free(conn);
         wsi_codec_end(&conn->engine);
         wsi_conn_flush(conn);
@@ -10826,57 +10929,21 @@ static void wsi_conn_end(ws_conn *conn) {
         wsi_conn_destroy(conn);
 }
 
-/* Gives the broadcast block back, or keeps it when nobody holds it. */
-static void wsi_conn_settle_arena(ws_loop *loop) {
-    wsi_block *arena = loop->arena;
-    void *smaller;
-    if (!arena)
-        return;
-    if (arena->references == 1) {
-        arena->size = 0;
-        return;
-    }
-    smaller = wsi_memory_resize(&loop->memory, arena->data, arena->capacity, arena->size);
-    if (smaller) {
-        arena->data = (uint8_t *)smaller;
-        arena->capacity = arena->size;
-    }
-    wsi_block_release(loop, arena);
-    loop->arena = NULL;
-}
-
-static void wsi_conn_flush_dirty(ws_loop *loop) {
-    size_t i;
-    if (loop->gather_owner)
-        wsi_conn_flush(loop->gather_owner);
-    loop->gather_owner = NULL;
-    for (i = 0; i < loop->dirty_count; i++) {
-        ws_conn *conn = loop->dirty[i];
-        conn->is_dirty = false;
-        if (!wsi_conn_flush_one(loop, conn))
-            wsi_conn_flush(conn);
-    }
-    loop->dirty_count = 0;
-}
-
-/* The end of a round: all that is to be sent leaves, all that ended is told and freed; on_close
-   may send, so again until nothing is left. */
+/* The end of a round: all that is to be sent leaves, all that ended gets its on_close and is freed. on_close may send,
+   so this is repeated until nothing is left. */
 static void wsi_conn_settle(ws_loop *loop) {
-    while (loop->dirty_count || loop->gather_owner || loop->ending || loop->answered) {
-        wsi_pending *pending = loop->answered;
-        ws_conn *conn;
-        wsi_conn_flush_dirty(loop);
-        if (pending) {
-            loop->answered = pending->next;
-            pending->listed = false;
-            wsi_conn_endpoint(pending->conn)->answered(pending->conn);
-            continue;
-        }
+    while (loop->gather_owner || loop->ending || wsi_conn_is_pending(loop)) {
+        ws_conn *conn = loop->gather_owner;
+        if (conn)
+            wsi_conn_flush(conn);
+        loop->gather_owner = NULL;
         conn = loop->ending;
-        if (!conn)
-            continue;
-        loop->ending = conn->next_ending;
-        wsi_conn_end(conn);
+        if (wsi_conn_is_pending(loop)) {
+            wsi_conn_settle_pending(loop);
+        } else if (conn) {
+            loop->ending = conn->next_ending;
+            wsi_conn_end(conn);
+        }
     }
     wsi_conn_settle_arena(loop);
 }
@@ -10902,8 +10969,7 @@ static void wsi_conn_release(ws_loop *loop) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
     wsi_conn_release_tls(loop);
-    wsi_block_release(loop, loop->arena);
-    wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
+    wsi_conn_release_shared(loop);
     for (i = 0; i < loop->slab_count; i++)
         wsi_memory_free(&loop->memory, loop->slabs[i], sizeof *loop->slabs[i]);
     wsi_memory_free(&loop->memory, loop->slabs, loop->slab_capacity * sizeof *loop->slabs);
@@ -11052,10 +11118,9 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
 
 /* The rest of a call that sends: a blocking connection waits. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
-    const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     if (!good && conn->engine.sending && conn->engine.error == WS_ERROR_STATE)
         conn->wants_end = true;
-    return good && (!endpoint->sent || endpoint->sent(conn, false));
+    return good && wsi_conn_wait(conn, false);
 }
 
 WSI_APART bool wsi_conn_send(ws_conn *conn, ws_message message) {
@@ -11113,7 +11178,7 @@ WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
 /* A client that is not open: no attempt goes on, and none follows. */
 static bool wsi_conn_cancel(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
-    bool going = conn->engine.state < WSI_OPEN || (endpoint->reconnects && !endpoint->ending);
+    bool going = conn->engine.state < WSI_OPEN || wsi_conn_reconnects(conn);
     endpoint->ending = true;
     if (conn->engine.state < WSI_OPEN)
         wsi_conn_break(conn, WS_ERROR_CLOSED);
@@ -11133,7 +11198,7 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
         endpoint->ending = true;
     (void)wsi_conn_measure(conn);
     wsi_conn_tick(conn);
-    return !endpoint->sent || endpoint->sent(conn, true);
+    return wsi_conn_wait(conn, true);
 }
 
 WS_API void ws_drop(ws_conn *conn) {
@@ -11146,8 +11211,7 @@ WS_API void ws_drop(ws_conn *conn) {
     if (conn->closed)
         return;
     wsi_conn_break(conn, WS_ERROR_CLOSED);
-    if (endpoint->sent)
-        (void)endpoint->sent(conn, true);
+    (void)wsi_conn_wait(conn, true);
 }
 
 WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
@@ -11164,9 +11228,9 @@ WS_API ws_error ws_last_error(const ws_conn *conn) {
 }
 
 WS_API const char *ws_last_error_text(const ws_conn *conn) {
-    const wsi_reason *why = conn ? wsi_conn_endpoint(conn)->why : NULL;
-    bool ended = conn && (conn->engine.state == WSI_CLOSED || conn->engine.state < WSI_OPEN);
-    return why && ended && why->text[0] ? why->text : ws_error_text(ws_last_error(conn));
+    const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
+    bool ended = dialer && (conn->engine.state == WSI_CLOSED || conn->engine.state < WSI_OPEN);
+    return ended && dialer->why->text[0] ? dialer->why->text : ws_error_text(ws_last_error(conn));
 }
 
 WS_API ws_close_info ws_closed(const ws_conn *conn) {
@@ -11180,7 +11244,6 @@ WS_API ws_id ws_conn_id(const ws_conn *conn) {
 
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
     uint64_t number = (id & UINT32_MAX) - 1;
-    const wsi_endpoint *endpoint;
     ws_conn *conn;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
@@ -11190,8 +11253,7 @@ WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
         return NULL;
     if (conn->handler)
         return conn;
-    endpoint = wsi_conn_endpoint(conn);
-    return wsi_conn_is_client(conn) && (!conn->closed || (endpoint->reconnects && !endpoint->ending)) ? conn : NULL;
+    return wsi_conn_is_client(conn) && (!conn->closed || wsi_conn_reconnects(conn)) ? conn : NULL;
 }
 
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(conn) : NULL; }
@@ -11394,7 +11456,7 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
     if (member->next)
         member->next->previous = member->previous;
     while (member->droppable.first)
-        wsi_droppable_pop(member->droppable.first);
+        wsi_droppable_pop(&member->droppable);
     wsi_table_take(&server->memberships, &member->chain);
     wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
     if (--room->count == 0)
@@ -12462,7 +12524,8 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage) {
     memset(&request->session, 0, sizeof request->session);
     request->subprotocol = NULL;
     request->stage = WSI_MOVED;
-    wsi_conn_pending_set(request->conn, &kept->pending);
+    kept->pending.conn = request->conn;
+    request->conn->extra->pending = &kept->pending;
     return kept;
 }
 
@@ -14913,7 +14976,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
     if (now && tls && !tls->context)
         tls->files = wsi_tls_files(&tls->config);
     if (now || !tls)
-        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, &role, endpoint->why);
+        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, &role, endpoint->dialer->why);
     if (!error)
         wsi_tls_give(endpoint, tls, wsi_tls_connect, transport);
     return error;
@@ -15155,6 +15218,7 @@ typedef enum wsi_phase {
 
 typedef struct wsi_client {
     wsi_endpoint endpoint; /* first */
+    wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
     ws_client_config config; /* its texts are copies, see wsi_client_texts; transport leads to our own, or NULL */
@@ -15900,9 +15964,9 @@ static bool wsi_client_disconnected(ws_conn *conn) {
         wsi_client_attempt(client);
         return true;
     }
-    if (endpoint->blocking && !endpoint->freed)
+    if (client->dialer.blocking && !endpoint->freed)
         return true;
-    if (endpoint->reconnects && !endpoint->ending && !client->permanent) {
+    if (client->dialer.reconnects && !endpoint->ending && !client->permanent) {
         ws_error error = (ws_error)conn->engine.error;
         wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
         wsi_conn_renew(conn);
@@ -16046,11 +16110,12 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     endpoint->loop = loop;
     endpoint->handshake = wsi_client_handshake;
     endpoint->leave = wsi_client_leave;
-    endpoint->disconnected = wsi_client_disconnected;
+    endpoint->dialer = &client->dialer;
+    client->dialer.disconnected = wsi_client_disconnected;
+    client->dialer.why = &client->why;
     endpoint->stop = wsi_client_stop;
     endpoint->release = wsi_client_release;
     endpoint->fire = wsi_client_fire;
-    endpoint->why = &client->why;
     loop->ready[WSI_KIND_DIAL] = wsi_dial_connected;
     loop->ready[WSI_KIND_TUNNEL] = wsi_dial_tunnelled;
     loop->ready[WSI_KIND_LOOKUP] = wsi_dial_resolved;
@@ -16095,7 +16160,7 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
     if (!client)
         return NULL;
     client->conn->user = handler->user;
-    client->endpoint.reconnects = client->config.reconnect_ms > 0;
+    client->dialer.reconnects = client->config.reconnect_ms > 0;
     wsi_client_launch(client, config);
     return client->conn;
 }
@@ -16129,7 +16194,7 @@ static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
 static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
-    while (conn->has_input) {
+    while (client->dialer.has_input) {
         while (!conn->broken && wsi_engine_next(&conn->engine, &loop->window, event)) {
             if (event->type != WS_EVENT_MESSAGE)
                 wsi_conn_event(conn, event);
@@ -16137,7 +16202,7 @@ static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
                 return true;
         }
         wsi_conn_leave_window(loop, conn, false);
-        conn->has_input = conn->source.link.pending && !conn->broken && !conn->is_ending
+        client->dialer.has_input = conn->source.link.pending && !conn->broken && !conn->is_ending
                        && wsi_conn_fill(loop, conn, false);
     }
     wsi_conn_interest(conn);
@@ -16159,7 +16224,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
     unsigned looks = 0;
     while (wsi_blocking_alive(client)) {
-        if (conn->has_input && wsi_blocking_next(client, event)) {
+        if (client->dialer.has_input && wsi_blocking_next(client, event)) {
             wsi_conn_flush(conn);
             return true;
         }
@@ -16198,8 +16263,8 @@ static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, 
         ws_loop_free(loop);
         return NULL;
     }
-    client->endpoint.blocking = true;
-    client->endpoint.sent = wsi_blocking_sent;
+    client->dialer.blocking = true;
+    client->dialer.sent = wsi_blocking_sent;
     client->wait = wsi_blocking_round;
     return client;
 }
@@ -16209,16 +16274,20 @@ static ws_conn *wsi_blocking_open(wsi_client *client) {
     ws_conn *conn = client->conn;
     ws_event event;
     while (wsi_blocking_alive(client) && client->phase != WSI_PHASE_OPEN) {
-        if (conn->has_input && wsi_blocking_next(client, &event))
+        if (client->dialer.has_input && wsi_blocking_next(client, &event))
             break;
         client->wait(client, conn->is_ending ? 0 : WS_OFF);
     }
     return conn;
 }
 
+static bool wsi_blocking_is(const ws_conn *conn) {
+    return wsi_conn_is_client(conn) && wsi_client_of(conn)->dialer.blocking;
+}
+
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds) {
     ws_event event;
-    if (!conn || !message || !wsi_conn_endpoint(conn)->blocking)
+    if (!conn || !message || !wsi_blocking_is(conn))
         return conn && wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
     memset(message, 0, sizeof *message);
     if (!wsi_blocking_receive(wsi_client_of(conn), &event, milliseconds))
@@ -16228,13 +16297,13 @@ WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milli
 }
 
 WS_API bool ws_receive(ws_conn *conn, ws_message *message) {
-    return conn && ws_receive_within(conn, message, wsi_conn_endpoint(conn)->blocking
+    return conn && ws_receive_within(conn, message, wsi_blocking_is(conn)
                                                         ? wsi_client_of(conn)->config.receive_ms : 0);
 }
 
 WS_API void ws_free(ws_conn *conn) {
     wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
-    if (!conn || !endpoint->blocking)
+    if (!conn || !wsi_blocking_is(conn))
         return;
     (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
     endpoint->freed = true;
