@@ -8432,6 +8432,7 @@ struct ws_loop {
     wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
+    const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
     struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
     ws_conn *gather_owner, *ending;
@@ -9170,6 +9171,7 @@ typedef struct wsi_queue {
 typedef struct wsi_pending { /* a request that waits for its body, or its answer */
     ws_conn *conn;
     struct wsi_pending *next; /* in loop->answered */
+    void (*writable)(ws_conn *conn); /* NULL, or an answer is being sent: its socket takes more of it */
     bool answered, listed;
 } wsi_pending;
 #endif
@@ -9221,7 +9223,6 @@ typedef struct wsi_tls_calls { /* all that servers and clients know of section T
 typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
     /* Sets server->forward if the config trusts any proxy. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    void (*release)(ws_server *server);
     bool (*expects)(const ws_server *server, int descriptor); /* the connection begins with a PROXY header */
     bool (*begin)(ws_conn *conn, int descriptor);             /* reads that, then attaches. false: no memory */
     void (*request)(ws_request *request); /* notes whom X-Forwarded-For names */
@@ -9256,9 +9257,6 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 #ifndef WS_NO_SERVER
     size_t max_count;
     void (*answered)(ws_conn *conn); /* its pending request has its answer */
-#endif
-#ifndef WS_NO_HTTP
-    void (*writable)(ws_conn *conn); /* its socket takes more of an answer that is being sent */
 #endif
 #ifndef WS_NO_CLIENT
     wsi_dialer *dialer;       /* NULL: a server's */
@@ -10587,8 +10585,9 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     }
     if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
-    if (!conn->blocked && conn->engine.state == WSI_ASKED && conn->extra && conn->extra->pending)
-        wsi_conn_endpoint(conn)->writable(conn);
+    if (!conn->blocked && conn->engine.state == WSI_ASKED && conn->extra && conn->extra->pending
+        && conn->extra->pending->writable)
+        conn->extra->pending->writable(conn);
     if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
         wsi_conn_resume(conn);
     wsi_conn_flush(conn);
@@ -11300,36 +11299,17 @@ WS_API void ws_set_user(ws_conn *conn, void *user) {
 
 WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 
+#ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
    Rooms, their members, and broadcasts. Calls MEMORY, FRAME, PERMESSAGE, ENGINE, LOOP, QUEUE, SEND, LIFE. Prefixes:
-   wsi_room_, wsi_server_.
+   wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for this and the next three.
 */
 
-enum { WSI_MAX_PARAMS = 8, WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100, WSI_CHARSET = 1024 };
-
-typedef struct wsi_route {
-    ws_handler handler;  /* first: a connection's handler leads here */
-    struct wsi_route *next;
-    char *pattern;
-    char *subprotocols;
-    char *methods;       /* over HTTP: those that it takes; NULL: a WebSocket */
-    char *page, *header; /* a page: its body and "Content-Type: ..." line */
-    size_t page_size;
-    char *folder;        /* or the files of a folder */
-    char *charset;       /* "; charset=..." of its texts; NULL: UTF-8 */
-    ws_hook *function;   /* or what the program answers */
-    char *origins;       /* to pages of these; NULL: of the server's */
-    void *user;
-} wsi_route;
-
-typedef struct wsi_hook { /* of ws_before */
-    struct wsi_hook *next;
-    ws_hook *function;
-    void *user;
-} wsi_hook;
+enum { WSI_MAX_PARAMS = 8 };
 
 struct wsi_room;
+struct wsi_kept;
 
 typedef struct wsi_member { /* one connection in one room */
     wsi_chain chain;                    /* first */
@@ -11349,19 +11329,39 @@ typedef struct wsi_room {
     char name[1];
 } wsi_room;
 
+typedef struct wsi_web_calls { /* all that servers know of section WEB */
+    /* 0, or the status that refuses a request over HTTP; of 403 *why says more. */
+    int (*check)(const ws_request *request, bool secure, wsi_why *why);
+    void (*await_body)(ws_request *request);                      /* reads its body first */
+    void (*body)(struct wsi_kept *kept, ws_message body);         /* that is complete */
+    bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
+} wsi_web_calls;
+
+typedef struct wsi_session_calls { /* all that servers know of section SESSION */
+    void (*open)(ws_request *request);  /* its connection keeps the session */
+    void (*release)(ws_server *server);
+} wsi_session_calls;
+
+typedef struct wsi_owned { /* a block that a server keeps until it ends; the data stands behind it */
+    struct wsi_owned *next;
+    size_t size;
+} wsi_owned;
+
 struct ws_server {
     wsi_endpoint endpoint; /* first; its timer has it accept again */
     wsi_source listener;
     ws_transport transport;
-    wsi_route *routes, **last_route;
-    wsi_hook *hooks, **last_hook;
+    wsi_owned *owned;
+    struct wsi_route *routes, **last_route;
+    struct wsi_hook *hooks, **last_hook;
     wsi_table rooms, memberships;
     size_t open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
-    char *origins, *hosts, *unix_path;
-    struct wsi_forward *forward; /* NULL: no proxy is trusted */
+    const char *origins, *hosts, *unix_path;
+    struct wsi_forward *forward;            /* NULL: no proxy is trusted */
+    const wsi_session_calls *session_calls; /* NULL: no sessions */
+    struct wsi_sessions *sessions;
     wsi_file_id unix_file; /* at unix_path */
-    struct wsi_sessions *sessions; /* NULL: none */
     uint64_t dated;        /* of which second date is */
     char date[40];
 };
@@ -11378,6 +11378,35 @@ static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->
 static uint64_t wsi_server_time(const ws_server *server) {
     const ws_loop *loop = server->endpoint.loop;
     return loop->wall_clock(loop->wall_user);
+}
+
+/* Copies what the server keeps until it ends, and puts a zero behind it. data NULL: zeros. NULL: no memory. */
+static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
+    wsi_owned *owned = (wsi_owned *)wsi_memory_new(wsi_server_memory(server), sizeof *owned + size + 1);
+    if (!owned)
+        return NULL;
+    owned->size = size;
+    owned->next = server->owned;
+    server->owned = owned;
+    if (data && size)
+        memcpy(owned + 1, data, size);
+    return owned + 1;
+}
+
+/* The same for a text of a config's; NULL stays NULL. */
+static bool wsi_server_keep_text(ws_server *server, const char **copy, const char *text) {
+    *copy = text ? (const char *)wsi_server_keep(server, text, strlen(text)) : NULL;
+    return *copy || !text;
+}
+
+/* Fails the loop. The sentence says what it is about; text NULL: the error's own. */
+static bool wsi_server_fail(const ws_server *server, ws_error error, const char *what, const char *name,
+                            const char *text) {
+    ws_loop *loop = server->endpoint.loop;
+    if (!loop->error)
+        (void)wsi_reason_set(&loop->why, error, "%s %s: %s", what, name ? name : "(null)",
+                             text ? text : ws_error_text(error));
+    return wsi_loop_fail_why(loop, error);
 }
 
 /* --- rooms --- */
@@ -11679,10 +11708,14 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
     return WS_OK;
 }
 
+/* Tells the sender, if there is one, why nothing was sent. */
+static bool wsi_room_sent(ws_conn *sender, ws_error error) {
+    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
+}
+
 static bool wsi_server_broadcast_from(ws_conn *sender, const char *room, const ws_conn *except, ws_message message) {
     ws_server *server = ws_conn_server(sender);
-    ws_error error = server ? wsi_server_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
-    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
+    return wsi_room_sent(sender, server ? wsi_server_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT);
 }
 
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message) {
@@ -11698,9 +11731,7 @@ WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *tex
     message.data = (const uint8_t *)text;
     message.size = text ? strlen(text) : 0;
     message.type = WS_TEXT;
-    if (!text)
-        return sender && wsi_engine_refuse(&sender->engine, WS_ERROR_ARGUMENT);
-    return wsi_server_broadcast_from(sender, room, NULL, message);
+    return text ? ws_broadcast(sender, room, message) : wsi_room_sent(sender, WS_ERROR_ARGUMENT);
 }
 
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message) {
@@ -11709,11 +11740,25 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 
 /*
 >> ROUTES =================================================================================
-   Patterns of paths, and what is served there. Calls MEMORY, TEXT, HTTP, ENGINE, PLATFORM, LOOP, ROOMS.
-   Prefixes: wsi_route_, wsi_server_.
+   Patterns of paths, and what is served there. Calls TEXT, HTTP, ENGINE, LOOP, ROOMS. Prefix: wsi_route_.
 */
 
-/* --- routes --- */
+typedef struct wsi_route {
+    ws_handler handler;   /* first: a connection's handler leads here */
+    struct wsi_route *next;
+    const char *pattern;
+    const char *methods;  /* over HTTP: those that it takes; NULL: a WebSocket */
+    void (*answer)(ws_request *request); /* to a request over HTTP whose body is complete; NULL: with the page */
+    const char *header;   /* of the page: "Content-Type: ..." line */
+    wsi_slice page;
+#ifndef WS_NO_HTTP
+    ws_hook *function;    /* a handler, */
+    void *user;
+    const char *origins;  /* open to pages of these; NULL: of the server's */
+    const char *folder;   /* or the files of a folder; */
+    const char *charset;  /* "; charset=..." of its texts; NULL: UTF-8 */
+#endif
+} wsi_route;
 
 typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, WSI_UNKNOWN } wsi_convertor;
 
@@ -11747,20 +11792,13 @@ static bool wsi_route_name(wsi_slice name) {
 }
 
 static ws_error wsi_route_check(const char *text) {
-    wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS];
+    wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS], literal;
     size_t count = 0, i;
     if (!text || text[0] != '/')
         return WS_ERROR_PATTERN;
-    while (pattern.size) {
-        char c = pattern.data[0];
+    for (; wsi_http_until(&pattern, '{', &literal); count++) {
         wsi_convertor convertor;
-        pattern.data++;
-        pattern.size--;
-        if (c == '}')
-            return WS_ERROR_PATTERN;
-        if (c != '{')
-            continue;
-        if (count == WSI_MAX_PARAMS)
+        if (count == WSI_MAX_PARAMS || memchr(literal.data, '}', literal.size))
             return WS_ERROR_PATTERN;
         convertor = wsi_route_param(&pattern, &names[count]);
         if (convertor == WSI_UNKNOWN || !wsi_route_name(names[count])
@@ -11769,9 +11807,8 @@ static ws_error wsi_route_check(const char *text) {
         for (i = 0; i < count; i++)
             if (wsi_text_same(names[i], names[count]))
                 return WS_ERROR_DUPLICATE;
-        count++;
     }
-    return WS_OK;
+    return memchr(pattern.data, '}', pattern.size) ? WS_ERROR_PATTERN : WS_OK;
 }
 
 static size_t wsi_route_digits(wsi_slice text, size_t from) {
@@ -11837,58 +11874,67 @@ static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values,
     return !path.size;
 }
 
-static void wsi_route_free(wsi_memory *memory, wsi_route *route) {
-    wsi_memory_free_text(memory, route->pattern);
-    wsi_memory_free_text(memory, route->subprotocols);
-    wsi_memory_free_text(memory, route->header);
-    wsi_memory_free_text(memory, route->methods);
-    wsi_memory_free_text(memory, route->folder);
-    wsi_memory_free_text(memory, route->charset);
-    wsi_memory_free_text(memory, route->origins);
-    wsi_memory_free(memory, route->page, route->page_size + 1);
-    wsi_memory_free(memory, route, sizeof *route);
-}
-
-static wsi_route *wsi_route_new(ws_server *server, const char *pattern) {
-    ws_error error = wsi_route_check(pattern);
-    wsi_memory *memory = wsi_server_memory(server);
-    wsi_route *route = error ? NULL : (wsi_route *)wsi_memory_new(memory, sizeof *route);
-    WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
-    if (route)
-        route->pattern = wsi_memory_copy(memory, pattern, strlen(pattern));
-    if (route && route->pattern)
-        return route;
-    if (route)
-        wsi_route_free(memory, route);
-    (void)wsi_loop_fail(server->endpoint.loop, error ? error : WS_ERROR_MEMORY);
-    return NULL;
-}
-
-static bool wsi_route_add(ws_server *server, wsi_route *route, bool good) {
-    if (!good) {
-        wsi_route_free(wsi_server_memory(server), route);
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
+/* Finds a parameter by its name. false: there is none, and *index is how many there are. */
+static bool wsi_route_find(const wsi_route *route, const char *name, size_t *index) {
+    wsi_slice pattern = wsi_text_z(route->pattern), found;
+    for (*index = 0; wsi_http_until(&pattern, '{', &found); ++*index) {
+        (void)wsi_route_param(&pattern, &found);
+        if (wsi_text_is(found, name))
+            return true;
     }
+    return false;
+}
+
+/* The route of an open connection of a server's; NULL: it is none. */
+static const wsi_route *wsi_route_of(const ws_conn *conn) {
+    return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
+}
+
+/* A string that an open connection keeps: 0 is the subprotocol, then come the parameters. NULL: there are not so many;
+   index is at most one too high. */
+static const char *wsi_route_string(const ws_conn *conn, size_t index) {
+    const wsi_strings *strings = conn->strings;
+    const char *text = strings ? strings->text : NULL;
+    for (; text && index; index--)
+        text += strlen(text) + 1;
+    return text && text < strings->text + strings->size - sizeof *strings + 1 ? text : NULL;
+}
+
+WS_API const char *ws_param(const ws_conn *conn, const char *name) {
+    const wsi_route *route = wsi_route_of(conn);
+    size_t index;
+    return route && name && wsi_route_find(route, name, &index) ? wsi_route_string(conn, index + 1) : NULL;
+}
+
+/* Adds a copy of what is given. good: all that it refers to could be copied. */
+static bool wsi_route_add(ws_server *server, const char *pattern, const wsi_route *given, bool good) {
+    ws_error error = wsi_route_check(pattern);
+    wsi_route *route = error || !good ? NULL : (wsi_route *)wsi_server_keep(server, given, sizeof *given);
+    WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
+    if (!route || !wsi_server_keep_text(server, &route->pattern, pattern))
+        return wsi_server_fail(server, error ? error : WS_ERROR_MEMORY, "route", pattern, NULL);
     *server->last_route = route;
     server->last_route = &route->next;
     return true;
 }
 
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler) {
-    wsi_route *route;
-    bool kept;
+    wsi_route route;
+    bool good;
     if (!server)
         return false;
     if (!handler || !wsi_http_safe(handler->subprotocols, ' '))
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
-    route = wsi_route_new(server, pattern);
-    if (!route)
-        return false;
-    route->handler = *handler;
-    kept = wsi_memory_keep(wsi_server_memory(server), &route->subprotocols, handler->subprotocols);
-    route->handler.subprotocols = route->subprotocols;
-    return wsi_route_add(server, route, kept);
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern,
+                               handler ? "subprotocols holds a control character" : "the handler is NULL");
+    memset(&route, 0, sizeof route);
+    route.handler = *handler;
+    good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
+    return wsi_route_add(server, pattern, &route, good);
 }
+
+/* --- pages from a string --- */
+
+enum { WSI_CHARSET = 1024 }; /* so far into a page its charset may stand */
 
 static bool wsi_server_begins(wsi_slice text, const char *with) {
     size_t size = strlen(with);
@@ -11923,139 +11969,28 @@ static const char *wsi_server_charset(const char *type, wsi_slice text) {
                ? "" : "; charset=utf-8";
 }
 
-static char *wsi_server_content_type(wsi_memory *memory, const char *type, const char *charset) {
-    size_t size = strlen(type), more = strlen(charset);
-    char *line = (char *)wsi_memory_resize(memory, NULL, 0, 14 + size + more + 2 + 1);
-    if (!line)
-        return NULL;
-    memcpy(line, "Content-Type: ", 14);
-    memcpy(line + 14, type, size);
-    memcpy(line + 14 + size, charset, more);
-    memcpy(line + 14 + size + more, "\r\n", 3);
-    return line;
-}
-
-static bool wsi_server_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
-    wsi_memory *memory = wsi_server_memory(server);
-    wsi_route *route;
+static bool wsi_route_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
+    const char *charset;
+    wsi_route route;
+    char *header;
+    size_t room;
     if (!type || !body || !wsi_http_safe(type, ' '))
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
-    route = wsi_route_new(server, pattern);
-    if (!route)
-        return false;
-    route->header = wsi_server_content_type(memory, type, wsi_server_charset(type, wsi_text(body, size)));
-    route->methods = wsi_memory_copy(memory, "GET", 3);
-    route->page = wsi_memory_copy(memory, body, size);
-    route->page_size = size;
-    return wsi_route_add(server, route, route->header && route->page && route->methods);
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "page", pattern,
+                               "it has no content_type or body, or content_type holds a control character");
+    charset = wsi_server_charset(type, wsi_text(body, size));
+    room = sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset);
+    header = (char *)wsi_server_keep(server, NULL, room);
+    if (header)
+        (void)snprintf(header, room, "Content-Type: %s%s\r\n", type, charset);
+    memset(&route, 0, sizeof route);
+    route.methods = "GET";
+    route.header = header;
+    route.page = wsi_text((const char *)wsi_server_keep(server, body, size), size);
+    return wsi_route_add(server, pattern, &route, route.header && route.page.data);
 }
 
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body) {
-    return server && wsi_server_page(server, pattern, content_type, body, body ? strlen(body) : 0);
-}
-
-static ws_error wsi_server_read_file(wsi_memory *memory, FILE *file, wsi_buffer *content) {
-    while (wsi_buffer_reserve(memory, content, WSI_SMALL)) {
-        size_t got = fread(content->data + content->size, 1, WSI_SMALL, file);
-        content->size += got;
-        if (got < WSI_SMALL)
-            return ferror(file) ? WS_ERROR_FILE : WS_OK;
-    }
-    return WS_ERROR_MEMORY;
-}
-
-WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *name) {
-    wsi_buffer content = {NULL, 0, 0};
-    ws_error error;
-    FILE *file;
-    bool good;
-    if (!server)
-        return false;
-    file = name ? fopen(name, "rb") : NULL;
-    error = file ? wsi_server_read_file(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
-    if (file)
-        (void)fclose(file);
-    good = error ? wsi_loop_fail(server->endpoint.loop, error)
-                 : wsi_server_page(server, pattern, content_type, (const char *)content.data, content.size);
-    wsi_buffer_free(wsi_server_memory(server), &content);
-    return good;
-}
-
-static bool wsi_server_prefix(const char *prefix) {
-    size_t size = prefix ? strlen(prefix) : 0;
-    return size && prefix[0] == '/' && prefix[size - 1] == '/' && !strpbrk(prefix, "{}");
-}
-
-/* "; charset=windows-1252", or "". */
-static char *wsi_server_charset_parameter(wsi_memory *memory, const char *charset) {
-    size_t size = *charset ? strlen(charset) + sizeof "; charset=" : 1;
-    char *text = (char *)wsi_memory_resize(memory, NULL, 0, size);
-    if (text)
-        (void)snprintf(text, size, "; charset=%s", charset);
-    return text;
-}
-
-WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset) {
-    wsi_memory *memory = server ? wsi_server_memory(server) : NULL;
-    wsi_buffer pattern = {NULL, 0, 0};
-    wsi_route *route = NULL;
-    int descriptor;
-    if (!server)
-        return false;
-    if (!folder || !wsi_server_prefix(prefix) || (charset && *charset && !wsi_text_token(wsi_text_z(charset))))
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
-    descriptor = wsi_platform_open_folder(folder);
-    if (descriptor < 0)
-        return wsi_loop_fail_why(server->endpoint.loop,
-                                 wsi_reason_set(&server->endpoint.loop->why, WS_ERROR_FILE, "%s: %s", folder,
-                                                "no folder that can be read"));
-    (void)close(descriptor);
-    if (wsi_buffer_reserve(memory, &pattern, strlen(prefix) + sizeof "{file:path}")) {
-        memcpy(pattern.data, prefix, strlen(prefix));
-        memcpy(pattern.data + strlen(prefix), "{file:path}", sizeof "{file:path}");
-        route = wsi_route_new(server, (const char *)pattern.data);
-    }
-    wsi_buffer_free(memory, &pattern);
-    if (!route)
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
-    route->methods = wsi_memory_copy(memory, "GET", 3);
-    route->folder = wsi_memory_copy(memory, folder, strlen(folder));
-    if (charset)
-        route->charset = wsi_server_charset_parameter(memory, charset);
-    return wsi_route_add(server, route, route->methods && route->folder && (!charset || route->charset));
-}
-
-WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
-    return ws_files_charset(server, prefix, folder, NULL);
-}
-
-static bool wsi_server_methods(const char *methods) {
-    wsi_slice list = wsi_text_z(methods), method;
-    bool any = false;
-    for (; wsi_text_next(&list, &method); any = true)
-        if (!wsi_http_method(method))
-            return false;
-    return any;
-}
-
-WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
-                         ws_hook *function, void *user) {
-    wsi_route *route;
-    if (!server)
-        return false;
-    if (!function || !wsi_server_methods(methods) || !wsi_handshake_list_good(origins, true))
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
-    route = wsi_route_new(server, pattern);
-    if (!route)
-        return false;
-    route->function = function;
-    route->user = user;
-    return wsi_route_add(server, route, wsi_memory_keep(wsi_server_memory(server), &route->methods, methods)
-                                            && wsi_memory_keep(wsi_server_memory(server), &route->origins, origins));
-}
-
-WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
-    return ws_http_from(server, NULL, methods, pattern, function, user);
+    return server && wsi_route_page(server, pattern, content_type, body, body ? strlen(body) : 0);
 }
 
 /*
@@ -12064,18 +11999,32 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
    HANDSHAKE, ENGINE, QUEUE, SEND, LIFE, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its callback).
 */
 
-/* --- requests: what stands in them --- */
-
 typedef enum wsi_stage {
     WSI_RUNNING, /* its callbacks run */
-    WSI_MOVED,   /* it lies in a callback's hands no more: a kept one took its place */
-    WSI_WAITING, /* kept, for its body */
-    WSI_KEPT,    /* kept, for its answer */
-    WSI_SENDING, /* kept, while a file is sent */
+    WSI_MOVED,   /* a kept one has taken its place: no callback has it any more */
+    WSI_WAITING, /* kept while its body arrives, or a file leaves */
+    WSI_KEPT,    /* kept by ws_keep, for its answer */
     WSI_OVER
 } wsi_stage;
 
-struct wsi_kept;
+enum { /* the buffers of a request */
+    WSI_LINES,       /* header lines of the answer */
+    WSI_REPLY,       /* its body */
+    WSI_SUBPROTOCOL, /* that the hooks chose; or empty */
+#ifndef WS_NO_HTTP
+    WSI_COOKIES,     /* lines of the answer, too */
+    WSI_FORM,        /* as wsi_http_form writes it */
+    WSI_CONTENT,     /* the body of a request that is kept */
+    WSI_SESSION,     /* when has_session */
+#endif
+    WSI_BUFFERS
+};
+
+typedef struct wsi_hook { /* of ws_before */
+    struct wsi_hook *next;
+    ws_hook *function;
+    void *user;
+} wsi_hook;
 
 struct ws_request {
     ws_server *server;
@@ -12086,21 +12035,20 @@ struct ws_request {
     bool routed;            /* and the route's own has been asked */
     wsi_stage stage;
     struct wsi_kept *kept;  /* what keeps it; NULL: it lives as long as its callbacks run */
-    wsi_slice path, query, form; /* decoded; query and form as wsi_http_form writes them */
-    wsi_slice values[WSI_MAX_PARAMS + 1]; /* and the session */
+    wsi_slice path, query;  /* decoded; the query as wsi_http_form writes it */
+    wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters, and the session */
     size_t count;
-    wsi_buffer decoded, content; /* the form; the body of one that is kept */
+#ifndef WS_NO_HTTP
     ws_message body;
+    bool has_session;       /* it was looked for */
+#endif
 #ifndef WS_NO_FORWARD
     char peer[64];          /* by the word of proxies; or empty */
 #endif
-    wsi_buffer session;     /* read, when has_session */
-    bool has_session;
-    wsi_buffer lines, cookies, reply; /* of the answer; lines end with a zero behind their size */
-    char *subprotocol;      /* the hooks' choice */
+    wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero behind its size, or NULL */
     void *user;
     int status;             /* 0: accepted, or not answered yet */
-    bool failed;            /* a call of the program's could not do what it should: status says no more */
+    bool failed;            /* a call of the program's could not do what it should: only status is answered */
 };
 
 typedef struct wsi_kept { /* a request that outlives its callback: everything in it, in one block */
@@ -12110,11 +12058,16 @@ typedef struct wsi_kept { /* a request that outlives its callback: everything in
     ws_id id;
     ws_hook *abandoned;
     void *abandoned_user;
+    int (*ended)(struct wsi_kept *kept); /* the connection ends before the answer. Returns the status for it, or 0 */
+#ifndef WS_NO_HTTP
     int file;             /* what is being sent, and how much of it is left */
     uint64_t left;
+#endif
     size_t size;          /* of this block */
     char text[1];
 } wsi_kept;
+
+/* --- what stands in a request --- */
 
 static ws_slice wsi_request_slice(wsi_slice text) {
     ws_slice slice;
@@ -12135,15 +12088,9 @@ WS_API ws_slice ws_request_path(const ws_request *request) {
 }
 
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
-    wsi_slice pattern = wsi_text_z(request && name ? request->route->pattern : NULL), found;
-    size_t i = 0;
-    while (wsi_http_until(&pattern, '{', &found)) {
-        (void)wsi_route_param(&pattern, &found);
-        if (wsi_text_is(found, name))
-            return wsi_request_slice(request->values[i]);
-        i++;
-    }
-    return wsi_request_absent();
+    size_t index;
+    return request && name && wsi_route_find(request->route, name, &index) ? wsi_request_slice(request->values[index])
+                                                                           : wsi_request_absent();
 }
 
 static ws_slice wsi_request_pair(wsi_slice rest, const char *name) {
@@ -12160,10 +12107,6 @@ WS_API ws_slice ws_request_query(const ws_request *request, const char *name) {
 
 WS_API ws_slice ws_request_raw_query(const ws_request *request) {
     return request ? wsi_request_slice(request->head->query) : wsi_request_absent();
-}
-
-WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
-    return request && name ? wsi_request_pair(request->form, name) : wsi_request_absent();
 }
 
 /* Steps to the next field of that name; *rest begins as the head without its first line. */
@@ -12210,19 +12153,6 @@ static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
     wsi_slice fields = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), pairs = {NULL, 0}, value;
     return wsi_request_slice(wsi_request_cookie(&fields, &pairs, name, &value) ? value : wsi_text(NULL, 0));
-}
-
-WS_API ws_message ws_request_body(const ws_request *request) {
-    ws_message none = {(const uint8_t *)"", 0, WS_TEXT};
-    return request && request->body.data ? request->body : none;
-}
-
-/* Content-Type, less what stands behind a semicolon. */
-static wsi_slice wsi_request_media_type(const ws_request *request) {
-    ws_slice type = ws_request_header(request, "content-type");
-    wsi_slice rest = wsi_text(type.data, type.size), media = rest;
-    (void)wsi_http_until(&rest, ';', &media);
-    return wsi_text_trim(media);
 }
 
 #ifndef WS_NO_FORWARD
@@ -12283,11 +12213,10 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     wsi_hook *hook;
     if (!server)
         return false;
-    if (!function)
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_ARGUMENT);
-    hook = (wsi_hook *)wsi_memory_new(wsi_server_memory(server), sizeof *hook);
+    hook = function ? (wsi_hook *)wsi_server_keep(server, NULL, sizeof *hook) : NULL;
     if (!hook)
-        return wsi_loop_fail(server->endpoint.loop, WS_ERROR_MEMORY);
+        return wsi_server_fail(server, function ? WS_ERROR_MEMORY : WS_ERROR_ARGUMENT, "ws_before:", "the hook",
+                               function ? NULL : "it is NULL");
     hook->function = function;
     hook->user = user;
     *server->last_hook = hook;
@@ -12295,59 +12224,58 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     return true;
 }
 
-/* --- requests: their answers --- */
+/* --- its answer --- */
 
-/* Whether something may still be said to it. */
+/* Whether it still waits for an answer. */
 static bool wsi_request_open(const ws_request *request) {
     return request && (request->stage == WSI_RUNNING || request->stage == WSI_KEPT) && !request->status;
 }
 
-/* Something was said. One that was kept is acted on at the end of the round. */
-static bool wsi_request_said(ws_request *request) {
+/* It has an answer. That of a kept one leaves at the end of the round. */
+static bool wsi_request_answered(ws_request *request) {
     if (request->stage == WSI_KEPT)
         wsi_conn_pending_answered(&request->kept->pending);
     return true;
 }
 
-/* What a hook asked for cannot be had: whoever was to be let in or kept out, stays out. */
-static bool wsi_request_fail(ws_request *request) {
-    request->status = 500;
+/* What the program asked for cannot be done: whoever it was to let in, or to keep out, stays out. */
+static bool wsi_request_fail(ws_request *request, int status) {
+    request->status = status;
     request->failed = true;
-    (void)wsi_request_said(request);
+    (void)wsi_request_answered(request);
     return false;
 }
 
-static bool wsi_request_put(ws_request *request, wsi_buffer *buffer, const void *data, size_t size) {
-    return wsi_buffer_append(wsi_server_memory(request->server), buffer, data, size);
+/* Appends to one of its buffers. */
+static bool wsi_request_put(ws_request *request, int buffer, wsi_slice text) {
+    return wsi_buffer_append(wsi_server_memory(request->server), &request->buffers[buffer], text.data, text.size);
 }
 
-static bool wsi_request_text(ws_request *request, wsi_buffer *buffer, const char *text) {
-    return wsi_request_put(request, buffer, text, strlen(text));
+static bool wsi_request_text(ws_request *request, int buffer, const char *text) {
+    return wsi_request_put(request, buffer, wsi_text_z(text));
+}
+
+static wsi_slice wsi_request_buffer(const ws_request *request, int buffer) {
+    return wsi_text((const char *)request->buffers[buffer].data, request->buffers[buffer].size);
+}
+
+/* Appends "name value more" and the line's end. */
+static bool wsi_request_line(ws_request *request, const char *name, const char *value, const char *more) {
+    return wsi_request_text(request, WSI_LINES, name) && wsi_request_text(request, WSI_LINES, value)
+           && wsi_request_text(request, WSI_LINES, more) && wsi_request_text(request, WSI_LINES, "\r\n");
 }
 
 static bool wsi_request_lines(ws_request *request, const char *const *headers) {
     for (; headers && *headers; headers++)
-        if (!wsi_http_own_header(*headers) || !wsi_request_text(request, &request->lines, *headers)
-            || !wsi_request_text(request, &request->lines, "\r\n"))
+        if (!wsi_http_own_header(*headers) || !wsi_request_line(request, *headers, "", ""))
             return false;
     return true;
 }
 
-/* charset: what stands behind the type; NULL: as for a C string. */
-static bool wsi_request_type(ws_request *request, const char *type, const char *charset) {
-    return wsi_request_text(request, &request->lines, "Content-Type: ")
-           && wsi_request_text(request, &request->lines, type)
-           && wsi_request_text(request, &request->lines, charset ? charset : wsi_server_charset(type, wsi_text("", 0)))
-           && wsi_request_text(request, &request->lines, "\r\n");
-}
-
 static bool wsi_request_choose(ws_request *request, const char *subprotocol) {
-    wsi_memory *memory = wsi_server_memory(request->server);
-    if (!wsi_text_token(wsi_text_z(subprotocol)) || !wsi_handshake_choose(request->head, subprotocol).size)
-        return false;
-    wsi_memory_free_text(memory, request->subprotocol);
-    request->subprotocol = wsi_memory_copy(memory, subprotocol, strlen(subprotocol));
-    return request->subprotocol != NULL;
+    request->buffers[WSI_SUBPROTOCOL].size = 0;
+    return wsi_text_token(wsi_text_z(subprotocol)) && wsi_handshake_choose(request->head, subprotocol).size
+           && wsi_request_text(request, WSI_SUBPROTOCOL, subprotocol);
 }
 
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
@@ -12357,90 +12285,50 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
         request->user = how->user;
     if (how && ((how->subprotocol && !wsi_request_choose(request, how->subprotocol))
                 || !wsi_request_lines(request, how->headers)))
-        return wsi_request_fail(request);
-    return wsi_request_said(request);
+        return wsi_request_fail(request, 500);
+    return wsi_request_answered(request);
 }
 
-/* An answer that is none of a WebSocket. type NULL: of no type, unless a header says so. */
+/* Whether an answer with this status has no body. */
+static bool wsi_request_bodiless(int status) { return wsi_http_bodyless(status) || status == 205; }
+
+/* An answer over HTTP. type NULL: of no type, unless a header says so. */
 static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
                                const void *body, size_t size) {
     const char *const *line;
-    bool bare = wsi_http_bodyless(status) || status == 205;
+    bool bodiless = wsi_request_bodiless(status);
     if (!wsi_request_open(request))
         return false;
-    request->lines.size = request->reply.size = 0; /* of a hook that accepted */
+    request->buffers[WSI_LINES].size = request->buffers[WSI_REPLY].size = 0; /* of a hook that accepted */
     for (line = headers; line && *line; line++)
         type = wsi_http_is_header(*line, "content-type") ? NULL : type;
-    if (status < 200 || status > 599 || (size && (bare || !body)) || !wsi_http_safe(type, ' ')
-        || !wsi_request_lines(request, headers) || (type && !bare && !wsi_request_type(request, type, NULL))
-        || !wsi_request_put(request, &request->reply, body, size))
-        return wsi_request_fail(request);
+    if (status < 200 || status > 599 || (size && (bodiless || !body)) || !wsi_http_safe(type, ' ')
+        || !wsi_request_lines(request, headers)
+        || (type && !bodiless
+            && !wsi_request_line(request, "Content-Type: ", type, wsi_server_charset(type, wsi_text("", 0))))
+        || !wsi_request_put(request, WSI_REPLY, wsi_text((const char *)body, size)))
+        return wsi_request_fail(request, 500);
     request->status = status;
-    return wsi_request_said(request);
+    return wsi_request_answered(request);
 }
 
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
     if (!body)
-        body = wsi_http_bodyless(status) || status == 205 ? "" : wsi_http_reason(status);
+        body = wsi_request_bodiless(status) ? "" : wsi_http_reason(status);
     return wsi_request_answer(request, status, headers, "text/plain", body, strlen(body));
 }
 
-WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body) {
-    return wsi_request_answer(request, status, NULL, content_type, body, body ? strlen(body) : 0);
+static wsi_window *wsi_request_window(const ws_request *request) { return &request->server->endpoint.loop->window; }
+
+/* Answers with a status alone. */
+static void wsi_request_status(const ws_request *request, int status) {
+    wsi_engine_status(&request->conn->engine, wsi_request_window(request), status);
 }
 
-WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size) {
-    return wsi_request_answer(request, status, headers, NULL, body, size);
-}
-
-WS_API bool ws_redirect(ws_request *request, const char *location) {
-    const char *headers[] = {NULL, NULL};
-    char line[2048];
-    int size = location ? snprintf(line, sizeof line, "Location: %s", location) : -1;
-    headers[0] = line;
-    if (!wsi_request_open(request))
-        return false;
-    if (size < 0 || (size_t)size >= sizeof line)
-        return wsi_request_fail(request);
-    return wsi_request_answer(request, 303, headers, NULL, NULL, 0);
-}
-
-/* cookie-octet of RFC 6265 4.1.1. */
-static bool wsi_request_cookie_value(const char *text) {
-    for (; *text; text++)
-        if (*text <= ' ' || *text > '~' || strchr("\",;\\", *text))
-            return false;
-    return true;
-}
-
-/* "Set-Cookie: pair; attributes" */
-static bool wsi_request_set_cookie(ws_request *request, wsi_slice pair, int64_t seconds, bool secure) {
-    wsi_buffer *cookies = &request->cookies;
-    char age[20];
-    size_t before = cookies->size, size = wsi_text_decimal(age, seconds < 0 ? 0 : (uint64_t)seconds);
-    secure = secure || wsi_endpoint_is_tls(&request->server->endpoint);
-    if (wsi_request_text(request, cookies, "Set-Cookie: ") && wsi_request_put(request, cookies, pair.data, pair.size)
-        && wsi_request_text(request, cookies, "; Path=/; HttpOnly; SameSite=Lax")
-        && (!secure || wsi_request_text(request, cookies, "; Secure"))
-        && (!seconds || (wsi_request_text(request, cookies, "; Max-Age=")
-                         && wsi_request_put(request, cookies, age, size)))
-        && wsi_request_text(request, cookies, "\r\n"))
-        return true;
-    cookies->size = before;
-    return false;
-}
-
-WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds) {
-    wsi_buffer pair = {NULL, 0, 0};
-    bool set;
-    if (!wsi_request_open(request) || !name || !value || !wsi_text_token(wsi_text_z(name))
-        || !wsi_request_cookie_value(value))
-        return false;
-    set = wsi_request_text(request, &pair, name) && wsi_request_text(request, &pair, "=")
-          && wsi_request_text(request, &pair, value)
-          && wsi_request_set_cookie(request, wsi_text((const char *)pair.data, pair.size), seconds, false);
-    wsi_buffer_free(wsi_server_memory(request->server), &pair);
-    return set;
+/* Its head leaves the window: it is answered, or was copied. */
+static void wsi_request_consume(const ws_request *request) {
+    wsi_request_window(request)->pos += (size_t)request->conn->engine.left;
+    request->conn->engine.left = 0;
 }
 
 /* --- requests that are kept --- */
@@ -12450,25 +12338,16 @@ static wsi_kept *wsi_kept_of(const ws_conn *conn) {
 }
 
 static void wsi_request_free(ws_request *request) {
-    wsi_memory *memory = wsi_server_memory(request->server);
-    wsi_buffer_free(memory, &request->lines);
-    wsi_buffer_free(memory, &request->cookies);
-    wsi_buffer_free(memory, &request->reply);
-    wsi_buffer_free(memory, &request->decoded);
-    wsi_buffer_free(memory, &request->content);
-    wsi_buffer_free(memory, &request->session);
-    wsi_memory_free_text(memory, request->subprotocol);
-    request->subprotocol = NULL;
+    int i;
+    for (i = 0; i < WSI_BUFFERS; i++)
+        wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
 
 /* Takes it off its connection. */
 static void wsi_kept_free(wsi_kept *kept) {
-    wsi_memory *memory = wsi_server_memory(kept->request.server);
     wsi_conn_pending_clear(&kept->pending);
-    if (kept->file >= 0)
-        (void)close(kept->file);
     wsi_request_free(&kept->request);
-    wsi_memory_free(memory, kept, kept->size);
+    wsi_memory_free(wsi_server_memory(kept->request.server), kept, kept->size);
 }
 
 /* It is answered: its memory goes. */
@@ -12503,8 +12382,8 @@ static void wsi_kept_move_all(wsi_kept *kept, const ws_request *from) {
         wsi_kept_move(&kept->request.values[i], (const char *)decoded->data, decoded->size, to);
 }
 
-/* Makes one that outlives its callback of one that does not; its connection waits for it from now on. */
-static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage) {
+/* Makes a request that outlives its callback of one that does not; its connection waits for it from now on. */
+static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept)) {
     size_t size = sizeof(wsi_kept) + request->head->head.size + request->server->path.size;
     wsi_kept *kept = NULL;
     if (wsi_conn_extra(request->conn))
@@ -12512,22 +12391,40 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage) {
     if (!kept)
         return NULL;
     kept->size = size;
-    kept->file = -1;
+    kept->ended = ended;
     kept->head = *request->head;
     kept->request = *request;
     kept->request.head = &kept->head;
     kept->request.kept = kept;
     kept->request.stage = stage;
     wsi_kept_move_all(kept, request);
-    memset(&request->lines, 0, sizeof request->lines); /* what it owns went along */
-    memset(&request->cookies, 0, sizeof request->cookies);
-    memset(&request->session, 0, sizeof request->session);
-    request->subprotocol = NULL;
+    memset(request->buffers, 0, sizeof request->buffers); /* they have another owner */
     request->stage = WSI_MOVED;
     kept->pending.conn = request->conn;
     request->conn->extra->pending = &kept->pending;
     return kept;
 }
+
+/* Tells the program that it cannot be answered any more. */
+static int wsi_kept_ended(wsi_kept *kept) {
+    if (!kept->pending.answered && kept->abandoned)
+        kept->abandoned(&kept->request, kept->abandoned_user);
+    return 503;
+}
+
+#ifndef WS_NO_HTTP
+/* The body lies in the window, or the zero behind it does: copies it. false: no memory. */
+static bool wsi_request_keep_body(ws_request *request) {
+    if (!request->body.data || request->buffers[WSI_CONTENT].data)
+        return true;
+    if (!wsi_request_put(request, WSI_CONTENT, wsi_text((const char *)request->body.data, request->body.size)))
+        return false;
+    request->body.data = request->buffers[WSI_CONTENT].data;
+    return true;
+}
+#else
+static bool wsi_request_keep_body(ws_request *request) { return request != NULL; }
+#endif
 
 enum { WSI_KEPT_CONNS = 1 << 24 }; /* an id is serial << 24 | number of the connection + 1 */
 
@@ -12536,21 +12433,17 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     ws_conn *conn = request ? request->conn : NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (kept && request->body.data && !request->content.data) { /* it lies in the window still, or its zero does */
-        if (wsi_request_put(request, &request->content, request->body.data, request->body.size))
-            request->body.data = request->content.data;
-        else
-            kept = NULL;
-    } else if (!kept && conn->number < WSI_KEPT_CONNS - 1) {
-        kept = wsi_kept_new(request, WSI_KEPT);
-    }
+    if (kept && !wsi_request_keep_body(request))
+        kept = NULL;
+    else if (!kept && conn->number < WSI_KEPT_CONNS - 1)
+        kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
     if (!kept) {
-        request->status = 503;
-        request->failed = true;
+        (void)wsi_request_fail(request, 503);
         return 0;
     }
     kept->request.stage = WSI_KEPT;
     kept->pending.answered = false;
+    kept->ended = wsi_kept_ended;
     kept->abandoned = abandoned;
     kept->abandoned_user = user;
     kept->id = ++request->server->endpoint.loop->kept_serial << 24 | (conn->number + 1);
@@ -12569,716 +12462,87 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
     return kept && kept->id == id && kept->request.stage == WSI_KEPT && !kept->pending.answered ? &kept->request : NULL;
 }
 
-/* Its connection ends. Who waits for an answer is told, and so is the program. */
-static void wsi_server_abandon(ws_conn *conn) {
+/* Its connection ends before it was answered. */
+static void wsi_kept_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
-    bool told = kept && kept->pending.answered;
-    int status = conn->engine.error == WS_ERROR_TIMEOUT ? 408 : conn->engine.error == WS_ERROR_MEMORY ? 503 : 0;
-    wsi_stage stage = kept ? kept->request.stage : WSI_OVER;
+    int status;
     if (!kept)
         return;
     kept->request.stage = WSI_OVER;
-    if (stage == WSI_KEPT && !told && kept->abandoned)
-        kept->abandoned(&kept->request, kept->abandoned_user);
+    status = kept->ended(kept);
     conn->engine.env->request = kept->head;
-    if (stage == WSI_WAITING)
-        wsi_conn_loop(conn)->arriving.used -= kept->size;
-    if (!conn->broken && (stage == WSI_KEPT || (stage == WSI_WAITING && status)))
-        wsi_engine_status(&conn->engine, &wsi_conn_loop(conn)->window, stage == WSI_KEPT ? 503 : status);
+    if (!conn->broken && status)
+        wsi_request_status(&kept->request, status);
     wsi_kept_free(kept);
-}
-
-#ifndef WS_NO_JSON
-/*
->> FORMATTED ==============================================================================
-   JSON and HTML by a printf-style format, sent, broadcast, answered. Calls PRINT, JSON, LIFE, ROOMS, REQUEST.
-   Prefixes: those of whose calls they are.
-*/
-
-/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
-static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
-                               va_list arguments) {
-    ws_error error = WS_ERROR_ARGUMENT;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (loop->printed.capacity > WSI_ARENA) /* once it was large */
-        wsi_buffer_free(&loop->memory, &loop->printed);
-    loop->printed.size = 0;
-    if (format)
-        error = print(&loop->memory, &loop->printed, format, arguments);
-    message->data = loop->printed.data;
-    message->size = loop->printed.size;
-    message->type = WS_TEXT;
-    return error;
-}
-
-static bool wsi_conn_send_printed(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
-    ws_message message;
-    ws_error error = wsi_conn_print(wsi_conn_loop(conn), &message, print, format, arguments);
-    return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
-}
-
-WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = conn && wsi_conn_send_printed(conn, wsi_json_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = conn && wsi_conn_send_printed(conn, wsi_html_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-/* One of server and sender may be NULL. */
-static bool wsi_server_broadcast_printed(ws_server *server, ws_conn *sender, const char *room,
-                                         wsi_print_function *print, const char *format, va_list arguments) {
-    ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
-    ws_message message;
-    ws_error error = wsi_conn_print(loop, &message, print, format, arguments);
-    if (!error)
-        error = server ? wsi_server_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
-    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
-}
-
-WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = sender
-           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_json_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = sender
-           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
-    va_list arguments;
-    bool sent;
-    va_start(arguments, format);
-    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_html_write, format, arguments);
-    va_end(arguments);
-    return sent;
-}
-
-static bool wsi_request_printed(ws_request *request, int status, const char *type, wsi_print_function *print,
-                                const char *format, va_list arguments) {
-    ws_message message;
-    if (!wsi_request_open(request))
-        return false;
-    if (wsi_conn_print(request->server->endpoint.loop, &message, print, format, arguments))
-        return wsi_request_fail(request);
-    return wsi_request_answer(request, status, NULL, type, message.data, message.size);
-}
-
-WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
-    va_list arguments;
-    bool replied;
-    va_start(arguments, format);
-    replied = wsi_request_printed(request, status, "application/json", wsi_json_write, format, arguments);
-    va_end(arguments);
-    return replied;
-}
-
-WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
-    va_list arguments;
-    bool replied;
-    va_start(arguments, format);
-    replied = wsi_request_printed(request, status, "text/html", wsi_html_write, format, arguments);
-    va_end(arguments);
-    return replied;
-}
-
-WS_API bool ws_slice_number(ws_slice slice, double *number) {
-    bool negative = slice.size && slice.data[0] == '-';
-    double value;
-    if (negative)
-        slice.data++, slice.size--;
-    while (slice.size > 1 && slice.data[0] == '0' && wsi_text_digit(slice.data[1]))
-        slice.data++, slice.size--;
-    if (!slice.size || !wsi_text_digit(slice.data[0]) || !wsi_text_digit(slice.data[slice.size - 1])
-        || !ws_json_as_number(ws_json_parse(slice.data, slice.size), &value))
-        return false;
-    *number = negative ? -value : value;
-    return true;
-}
-#endif /* WS_NO_JSON */
-
-/*
->> SESSION ================================================================================
-   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
-   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
-   REQUEST, FORMATTED.
-*/
-
-#ifndef WS_NO_JSON
-
-enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
-
-typedef struct wsi_sessions { /* of one server */
-    char *keys;       /* each with its zero, an empty one at the end */
-    size_t keys_size;
-    char *cookie;
-    uint32_t seconds;
-    bool secure;
-    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
-    void *hmac_user;
-} wsi_sessions;
-
-/* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
-static size_t wsi_session_encode(char *out, const void *data, size_t size) {
-    size_t written = wsi_text_base64(out, (const uint8_t *)data, size), i;
-    for (i = 0; i < written; i++)
-        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
-    return written - (3 - size % 3) % 3;
-}
-
-static int wsi_session_digit(char c) {
-    const char *at;
-    if (c == '-' || c == '_')
-        return c == '-' ? 62 : 63;
-    at = c && c != '+' && c != '/' ? strchr(wsi_text_alphabet, c) : NULL;
-    return at ? (int)(at - wsi_text_alphabet) : -1;
-}
-
-/* Decodes it into out, which has room for as much; -1: malformed, loose bits included. */
-static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
-    uint32_t bits = 0;
-    unsigned count = 0;
-    size_t i, size = 0;
-    for (i = 0; i < text.size; i++) {
-        int digit = wsi_session_digit(text.data[i]);
-        if (digit < 0)
-            return -1;
-        bits = bits << 6 | (uint32_t)digit;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[size++] = (uint8_t)(bits >> count);
-        }
-    }
-    return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
-}
-
-/* Takes as long whatever is in them. */
-static bool wsi_session_same(const char *a, const char *b, size_t size) {
-    unsigned different = 0;
-    size_t i;
-    for (i = 0; i < size; i++)
-        different |= (unsigned)(a[i] ^ b[i]);
-    return !different;
-}
-
-/* Writes the 43 characters that sign the text. */
-static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
-    uint8_t mac[32];
-    char encoded[48];
-    if (!sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac))
-        return false;
-    memcpy(out, encoded, wsi_session_encode(encoded, mac, sizeof mac));
-    return true;
-}
-
-/* Appends "name=JSON.time.signature". */
-static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
-                              uint64_t now) {
-    size_t name = strlen(sessions->cookie), from = out->size;
-    char *to;
-    if (!wsi_buffer_reserve(memory, out, name + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
-        return false;
-    to = (char *)out->data + from;
-    memcpy(to, sessions->cookie, name);
-    to += name;
-    *to++ = '=';
-    to += wsi_session_encode(to, json.data, json.size);
-    *to++ = '.';
-    to += wsi_text_decimal(to, now);
-    if (!wsi_session_sign(sessions, sessions->keys, out->data + from, (size_t)(to - (char *)out->data) - from, to + 1))
-        return false;
-    *to = '.';
-    out->size = (size_t)(to - (char *)out->data) + 1 + WSI_SESSION_MAC;
-    return true;
-}
-
-static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
-    const char *key;
-    char wanted[WSI_SESSION_MAC];
-    for (key = sessions->keys; *key; key += strlen(key) + 1)
-        if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
-            && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
-            return true;
-    return false;
-}
-
-/* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
-static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice value,
-                             uint64_t now) {
-    size_t name = strlen(sessions->cookie);
-    wsi_slice text = value, json;
-    uint64_t time;
-    ptrdiff_t size;
-    if (value.size < WSI_SESSION_MAC + 4 || !wsi_buffer_reserve(memory, out, name + 1 + value.size))
-        return false;
-    text.size -= WSI_SESSION_MAC + 1;
-    memcpy(out->data, sessions->cookie, name);
-    out->data[name] = '=';
-    memcpy(out->data + name + 1, value.data, text.size);
-    if (text.data[text.size] != '.'
-        || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
-                               text.data + text.size + 1))
-        return false;
-    if (!wsi_http_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
-        return false;
-    size = wsi_session_decode(out->data, json);
-    if (size < 0 || !ws_json_valid(out->data, (size_t)size))
-        return false;
-    out->size = (size_t)size;
-    out->data[size] = 0;
-    return true;
-}
-
-static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
-    if (!sessions)
-        return;
-    wsi_memory_free(memory, sessions->keys, sessions->keys_size);
-    wsi_memory_free_text(memory, sessions->cookie);
-    wsi_memory_free(memory, sessions, sizeof *sessions);
-}
-
-static bool wsi_session_keep_keys(wsi_memory *memory, wsi_sessions *sessions, const char *const *keys) {
-    size_t size = 1, i;
-    char *to;
-    for (i = 0; keys[i]; i++)
-        size += strlen(keys[i]) + 1;
-    sessions->keys = to = (char *)wsi_memory_new(memory, size);
-    sessions->keys_size = to ? size : 0;
-    for (i = 0; to && keys[i]; to += strlen(keys[i]) + 1, i++)
-        memcpy(to, keys[i], strlen(keys[i]));
-    return sessions->keys != NULL;
-}
-
-static bool wsi_session_sensible(const ws_session_config *config) {
-    const char *const *key;
-    if (!config || !config->keys || !config->keys[0]
-        || (config->cookie && !wsi_text_token(wsi_text_z(config->cookie))))
-        return false;
-    for (key = config->keys; *key; key++)
-        if (strlen(*key) < WSI_SESSION_KEY)
-            return false;
-    return true;
-}
-
-static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, const wsi_tls_calls *tls,
-                                     ws_error *error) {
-    const char *cookie = config && config->cookie ? config->cookie : "session";
-    wsi_sessions *sessions = NULL;
-    uint8_t mac[32];
-    *error = WS_ERROR_ARGUMENT;
-    if (!wsi_session_sensible(config))
-        return NULL;
-    *error = WS_ERROR_MEMORY;
-    sessions = (wsi_sessions *)wsi_memory_new(memory, sizeof *sessions);
-    if (!sessions)
-        return NULL;
-    sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
-    sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
-    sessions->secure = config->secure;
-    sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
-    sessions->hmac_user = config->hmac_user;
-    if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
-        *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
-        if (sessions->hmac
-            && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
-            *error = WS_OK;
-            return sessions;
-        }
-    }
-    wsi_session_free(memory, sessions);
-    return NULL;
-}
-
-#else
-
-static void wsi_session_free(wsi_memory *memory, const void *none) { (void)memory, (void)none; }
-
-#endif /* WS_NO_JSON */
-
-/* --- requests: sessions --- */
-
-#ifndef WS_NO_JSON
-WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
-    ws_error error;
-    wsi_sessions *sessions;
-    if (!server)
-        return false;
-    sessions = wsi_session_new(wsi_server_memory(server), config, server->endpoint.loop->tls_calls, &error);
-    if (!sessions)
-        return wsi_loop_fail(server->endpoint.loop, error);
-    wsi_session_free(wsi_server_memory(server), server->sessions);
-    server->sessions = sessions;
-    return true;
-}
-
-WS_API ws_message ws_session(ws_request *request) {
-    ws_message session = {NULL, 0, WS_TEXT};
-    const wsi_sessions *sessions = request ? request->server->sessions : NULL;
-    if (!sessions)
-        return session;
-    if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
-        wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
-        request->has_session = true;
-        while (!request->session.size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
-            if (!wsi_session_read(sessions, wsi_server_memory(request->server), &request->session, cookie,
-                                  wsi_server_time(request->server)))
-                request->session.size = 0;
-    }
-    session.data = request->session.size ? request->session.data : NULL;
-    session.size = request->session.size;
-    return session;
-}
-
-WS_API ws_message ws_conn_session(const ws_conn *conn) {
-    ws_message session = {NULL, 0, WS_TEXT};
-    wsi_slice pattern, found;
-    const char *text;
-    if (!conn || !conn->strings || !conn->handler || wsi_conn_is_client(conn) || !wsi_server_of(conn)->sessions)
-        return session;
-    pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
-    text = conn->strings->text + strlen(conn->strings->text) + 1;
-    while (wsi_http_until(&pattern, '{', &found))
-        text += strlen(text) + 1;
-    if (text >= conn->strings->text + conn->strings->size - sizeof *conn->strings + 1)
-        return session; /* opened before there were sessions */
-    session.size = strlen(text);
-    session.data = session.size ? (const uint8_t *)text : NULL;
-    return session;
-}
-
-static bool wsi_request_set_session(ws_request *request, const char *format, va_list arguments) {
-    const wsi_sessions *sessions = request->server->sessions;
-    wsi_buffer pair = {NULL, 0, 0};
-    ws_message json = {NULL, 0, WS_TEXT};
-    bool set = !format || !wsi_conn_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments);
-    if (!set || json.size > WSI_SESSION_MAX)
-        return false;
-    if (format)
-        set = wsi_session_write(sessions, wsi_server_memory(request->server), &pair,
-                                wsi_text((const char *)json.data, json.size), wsi_server_time(request->server));
-    else
-        set = wsi_request_text(request, &pair, sessions->cookie) && wsi_request_text(request, &pair, "=");
-    set = set && wsi_request_set_cookie(request, wsi_text((const char *)pair.data, pair.size),
-                                        format ? (int64_t)sessions->seconds : -1, sessions->secure);
-    wsi_buffer_free(wsi_server_memory(request->server), &pair);
-    return set;
-}
-
-WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
-    va_list arguments;
-    bool set;
-    va_start(arguments, format);
-    set = wsi_request_open(request) && request->server->sessions
-          && wsi_request_set_session(request, format, arguments);
-    va_end(arguments);
-    return set;
-}
-
-/* What an opened connection keeps of it: one value behind the parameters. */
-static void wsi_request_keep_session(ws_request *request) {
-    ws_message session = ws_session(request);
-    if (request->server->sessions)
-        request->values[request->count++] = wsi_text((const char *)session.data, session.size);
-}
-
-static bool wsi_request_is_json(const ws_request *request) {
-    wsi_slice type = wsi_request_media_type(request);
-    bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
-    return !(suffix || wsi_text_is_nocase(type, "application/json"))
-           || ws_json_valid(request->body.data, request->body.size);
-}
-#else
-static void wsi_request_keep_session(ws_request *request) { (void)request; }
-
-static bool wsi_request_is_json(const ws_request *request) { return request != NULL; }
-#endif
-
-/*
->> FILES ==================================================================================
-   The files of a folder. Calls TEXT, HTTP, ENGINE, PLATFORM, LIFE, REQUEST. Prefix: wsi_files_.
-*/
-
-/* --- files --- */
-
-/* By the name's end; text gets its charset with wsi_server_charset. */
-static const char *wsi_files_type(wsi_slice name) {
-    static const char *const types[] = {
-        "html", "text/html", "htm", "text/html", "css", "text/css", "js", "text/javascript", "mjs", "text/javascript",
-        "json", "application/json", "map", "application/json", "txt", "text/plain", "md", "text/markdown",
-        "csv", "text/csv", "xml", "application/xml", "svg", "image/svg+xml", "png", "image/png", "jpg", "image/jpeg",
-        "jpeg", "image/jpeg", "gif", "image/gif", "webp", "image/webp", "avif", "image/avif", "ico", "image/x-icon",
-        "woff", "font/woff", "woff2", "font/woff2", "ttf", "font/ttf", "wasm", "application/wasm",
-        "pdf", "application/pdf", "zip", "application/zip", "mp3", "audio/mpeg", "ogg", "audio/ogg",
-        "wav", "audio/wav", "mp4", "video/mp4", "webm", "video/webm", "webmanifest", "application/manifest+json"};
-    size_t i, from = name.size;
-    while (from && name.data[from - 1] != '.' && name.data[from - 1] != '/')
-        from--;
-    for (i = 0; from && name.data[from - 1] == '.' && i < sizeof types / sizeof *types; i += 2)
-        if (wsi_text_is_nocase(wsi_text(name.data + from, name.size - from), types[i]))
-            return types[i + 1];
-    return "application/octet-stream";
-}
-
-/* A segment of a path that may name a file: no "..", nothing hidden, nothing that a browser takes for '/'. */
-static bool wsi_files_segment(wsi_slice segment, char name[256]) {
-    size_t i;
-    if (!segment.size || segment.size > 255 || segment.data[0] == '.')
-        return false;
-    for (i = 0; i < segment.size; i++)
-        if (segment.data[i] == '\\' || (uint8_t)segment.data[i] < ' ')
-            return false;
-    memcpy(name, segment.data, segment.size);
-    name[segment.size] = 0;
-    return true;
-}
-
-/* Opens a file, folder by folder, so that no link leads out. -1: it cannot be had, and *status says why. */
-static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
-    int at = wsi_platform_open_folder(folder), next;
-    bool more = true;
-    if (at < 0)
-        *status = wsi_platform_file_status();
-    while (at >= 0 && more) {
-        wsi_slice segment = path;
-        char name[256];
-        more = wsi_http_until(&path, '/', &segment);
-        if (!more && !segment.size)
-            segment = wsi_text("index.html", 10);
-        next = -1;
-        if (!wsi_files_segment(segment, name))
-            *status = 404;
-        else if ((next = wsi_platform_open_in(at, name)) < 0)
-            *status = wsi_platform_file_status();
-        (void)close(at);
-        at = next;
-    }
-    return at;
-}
-
-/* Sends on until the socket takes no more; others have their turn after a MiB. */
-static void wsi_files_pump(wsi_kept *kept) {
-    ws_conn *conn = kept->pending.conn;
-    bool keep = kept->head.keep_alive;
-    uint8_t piece[WSI_RECORD];
-    int turn;
-    conn->engine.since = wsi_conn_loop(conn)->now;
-    for (turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
-        size_t size = kept->left < sizeof piece ? (size_t)kept->left : sizeof piece;
-        ptrdiff_t got = wsi_platform_read_file(kept->file, piece, size);
-        if (got <= 0 || !wsi_engine_raw(&conn->engine, piece, (size_t)got)) {
-            wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: the answer has no other end */
-            return;
-        }
-        kept->left -= (uint64_t)got;
-        if (wsi_conn_gathered(conn))
-            wsi_conn_flush(conn);
-    }
-    if (conn->broken)
-        return;
-    if (!kept->left) {
-        wsi_kept_free(kept);
-        (void)wsi_engine_responded(&conn->engine, true, keep);
-    } else if (!conn->blocked) {
-        conn->blocked = true;
-        wsi_conn_interest(conn);
-    }
-    wsi_conn_tick(conn);
-}
-
-/* The socket takes more. */
-static void wsi_server_writable(ws_conn *conn) {
-    wsi_kept *kept = wsi_kept_of(conn);
-    if (!kept || kept->request.stage != WSI_SENDING)
-        return;
-    wsi_files_pump(kept);
-    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
-        wsi_conn_resume(conn);
-}
-
-/* Takes the file over, and all that is the request's. */
-static void wsi_files_send(ws_request *request, int file, uint64_t size) {
-    ws_conn *conn = request->conn;
-    wsi_window *window = &request->server->endpoint.loop->window;
-    wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request, WSI_SENDING);
-    if (!kept) {
-        (void)close(file);
-        wsi_engine_status(&conn->engine, window, 503);
-        wsi_request_free(request);
-        return;
-    }
-    kept->request.stage = WSI_SENDING;
-    kept->file = file;
-    kept->left = size;
-    if (!wsi_engine_respond_head(&conn->engine, 200, (const char *)kept->request.lines.data, size,
-                                 kept->head.keep_alive)) {
-        wsi_conn_break(conn, WS_ERROR_MEMORY);
-        return;
-    }
-    window->pos += (size_t)conn->engine.left;
-    conn->engine.left = 0;
-    wsi_files_pump(kept);
-}
-
-/* Whether the client has this version of a file. */
-static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
-    ws_slice since = ws_request_header(request, "if-modified-since");
-    uint64_t seconds, now = wsi_server_time(request->server);
-    return since.data && !ws_request_header(request, "if-none-match").data
-           && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
-}
-
-/* What is said behind the type. */
-static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
-    char first[WSI_CHARSET];
-    ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
-    const char *charset = wsi_server_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
-    return *charset && route->charset ? route->charset : charset;
-}
-
-static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint64_t changed) {
-    const char *type;
-    char date[29];
-    wsi_http_date(date, changed);
-    if (!path.size || path.data[path.size - 1] == '/')
-        path = wsi_text("index.html", 10);
-    type = wsi_files_type(path);
-    return wsi_request_type(request, type, wsi_files_charset(request->route, file, type))
-           && wsi_request_text(request, &request->lines, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
-                                                         "\r\nLast-Modified: ")
-           && wsi_request_put(request, &request->lines, date, sizeof date)
-           && wsi_request_text(request, &request->lines, "\r\n");
-}
-
-/* A folder without the '/' behind it: relative links of its page would go wrong. */
-static bool wsi_files_folder(ws_request *request) {
-    const wsi_request *head = request->head;
-    return wsi_request_text(request, &request->lines, "Location: ")
-           && wsi_request_put(request, &request->lines, head->path.data, head->path.size)
-           && wsi_request_text(request, &request->lines, "/\r\n");
-}
-
-static void wsi_files_answer(ws_request *request) {
-    ws_conn *conn = request->conn;
-    wsi_window *window = &request->server->endpoint.loop->window;
-    wsi_slice path = request->values[0], none = {NULL, 0};
-    uint64_t size = 0, changed = 0;
-    bool keep = request->head->keep_alive, head = wsi_text_is(request->head->method, "HEAD"), good = true;
-    int status = 404, file = wsi_files_open(request->route->folder, path, &status);
-    wsi_file_kind kind = file >= 0 ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
-    if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
-        status = 301;
-        good = wsi_files_folder(request);
-    } else if (kind == WSI_FILE_FAILED) {
-        status = 500;
-    } else if (kind == WSI_FILE_REGULAR) {
-        good = wsi_files_lines(request, file, path, changed);
-        status = wsi_files_fresh(request, changed) ? 304 : 200;
-    }
-    if (good && status == 200 && size && !head) {
-        wsi_files_send(request, file, size);
-        return;
-    }
-    if (file >= 0)
-        (void)close(file);
-    if (!good || status >= 400)
-        wsi_engine_status(&conn->engine, window, good ? status : 503);
-    else if (wsi_engine_respond_head(&conn->engine, status, (const char *)request->lines.data,
-                                     status == 200 ? size : 0, keep)) {
-        window->pos += (size_t)conn->engine.left;
-        (void)wsi_engine_responded(&conn->engine, true, keep);
-    } else {
-        (void)wsi_engine_respond(&conn->engine, window, 503, "", none, false);
-    }
-    wsi_request_over(request);
-}
-
-static void wsi_server_leave(ws_conn *conn) {
-    wsi_room_leave_all(conn);
-    wsi_server_abandon(conn);
-    if (conn->handler)
-        wsi_server_of(conn)->open_count--;
 }
 
 /*
 >> SERVER =================================================================================
    Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, ENGINE,
-   PLATFORM, TCP, TLS, POLL, LOOP, LIFE, ROOMS, ROUTES, REQUEST, SESSION, FILES. Prefix: wsi_server_. Every
-   request passes wsi_server_request.
+   PLATFORM, TCP, POLL, LOOP, LIFE, ROOMS, ROUTES, REQUEST. Prefix: wsi_server_. Every request passes
+   wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION hangs on function pointers (wsi_web_calls, ...).
 */
 
 /* --- requests: from the engine to the program and back --- */
 
-/* Whether the route takes the method. */
-static bool wsi_route_takes(const wsi_route *route, wsi_slice method) {
-    wsi_slice methods = wsi_text_z(route->methods);
+/* The first of these routes that serves the path, WebSockets or over HTTP; NULL: none does. */
+static const wsi_route *wsi_server_route(ws_request *request, const wsi_route *route, bool upgrade) {
+    for (; route; route = route->next)
+        if (!route->methods == upgrade
+            && wsi_route_match(route->pattern, request->path, request->values, &request->count))
+            break;
+    return route;
+}
+
+static bool wsi_server_takes(const wsi_route *route, wsi_slice method) {
+    wsi_slice methods = wsi_text_z(route->methods ? route->methods : "GET");
     return wsi_text_in_list(methods, method)
-           || (wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
+           || (route->methods && wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
 }
 
-/* The first route that fits the path, and of those over HTTP the method. *other: a route that fits the path alone. */
-static const wsi_route *wsi_server_find(ws_request *request, bool upgrade, const wsi_route **other) {
-    const wsi_route *route;
-    for (route = request->server->routes; route; route = route->next) {
-        if ((!route->methods) != upgrade
-            || !wsi_route_match(route->pattern, request->path, request->values, &request->count))
-            continue;
-        if (upgrade || wsi_route_takes(route, request->head->method))
-            return route;
-        *other = *other ? *other : route;
+/* The first route that serves the path, and over HTTP takes the method. */
+static const wsi_route *wsi_server_find(ws_request *request) {
+    bool upgrade = request->head->upgrade;
+    const wsi_route *route = wsi_server_route(request, request->server->routes, upgrade);
+    while (route && !upgrade && !wsi_server_takes(route, request->head->method))
+        route = wsi_server_route(request, route->next, upgrade);
+    return route;
+}
+
+/* Whether any route takes the method: of those on the request's path over HTTP, or, with all, of the server's. */
+static bool wsi_server_allows(ws_request *request, const char *method, bool all) {
+    const wsi_route *route = request->server->routes;
+    for (; route; route = route->next) {
+        route = all ? route : wsi_server_route(request, route, false);
+        if (!route || wsi_server_takes(route, wsi_text_z(method)))
+            return route != NULL;
     }
-    return NULL;
+    return false;
 }
 
-static const char *wsi_request_more(const ws_request *request) {
-    return request->lines.size ? (const char *)request->lines.data : "";
+static bool wsi_server_has_body(const wsi_request *head) { return head->chunked || head->content_length; }
+
+/* Header lines for the answer. */
+static const char *wsi_server_lines(const ws_request *request) {
+    return request->buffers[WSI_LINES].size ? (const char *)request->buffers[WSI_LINES].data : "";
 }
 
 static void wsi_server_open(ws_request *request) {
     ws_server *server = request->server;
     ws_conn *conn = request->conn;
     const ws_handler *handler = &request->route->handler;
-    wsi_window *window = &server->endpoint.loop->window;
-    wsi_slice subprotocol = wsi_text_z(request->subprotocol);
-    if (!subprotocol.data)
+    wsi_slice subprotocol = wsi_request_buffer(request, WSI_SUBPROTOCOL);
+    if (!subprotocol.size)
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
-    wsi_request_keep_session(request);
+    if (server->session_calls)
+        server->session_calls->open(request);
     if (!wsi_conn_keep_strings(conn, subprotocol, request->values, request->count)
         || (server->forward && !server->endpoint.loop->forward_calls->open(request))) {
-        wsi_engine_status(&conn->engine, window, 503);
+        wsi_request_status(request, 503);
         return;
     }
-    if (!wsi_engine_accept(&conn->engine, window, subprotocol, wsi_request_more(request), &handler->deflate))
+    if (!wsi_engine_accept(&conn->engine, wsi_request_window(request), subprotocol, wsi_server_lines(request),
+                           &handler->deflate))
         return;
     conn->handler = handler;
     conn->user = request->user;
@@ -13288,33 +12552,29 @@ static void wsi_server_open(ws_request *request) {
     wsi_conn_tick(conn);
 }
 
-/* Sends what the callbacks said. */
-static void wsi_request_send(ws_request *request) {
-    ws_conn *conn = request->conn;
-    wsi_window *window = &request->server->endpoint.loop->window;
+/* Sends what the callbacks answered. */
+static void wsi_server_send(ws_request *request) {
+    const wsi_web_calls *web = request->server->endpoint.loop->web_calls;
     bool upgrade = request->head->upgrade;
-    if (request->cookies.size
-        && !wsi_request_put(request, &request->lines, request->cookies.data, request->cookies.size))
-        (void)wsi_request_fail(request);
+    if (web && !web->finish(request))
+        (void)wsi_request_fail(request, 500);
     if (!request->status && upgrade)
         wsi_server_open(request);
     else if (!request->status || request->failed) /* no answer was given, or none that can be sent */
-        wsi_engine_status(&conn->engine, window, request->status ? request->status : 500);
+        wsi_request_status(request, request->status ? request->status : 500);
     else
-        (void)wsi_engine_respond(&conn->engine, window, request->status, wsi_request_more(request),
-                                 wsi_text((const char *)request->reply.data, request->reply.size),
+        (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), request->status,
+                                 wsi_server_lines(request), wsi_request_buffer(request, WSI_REPLY),
                                  request->head->keep_alive && !upgrade);
 }
 
-/* The callbacks have run: answers it, or lets it wait. Its memory is given back unless it waits. */
-static void wsi_request_conclude(ws_request *request) {
+/* The callbacks have run: answers it, or lets it wait. Its memory is freed unless it waits. */
+static void wsi_server_conclude(ws_request *request) {
     ws_conn *conn = request->conn;
-    wsi_window *window = &request->server->endpoint.loop->window;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* the program's time is not the peer's */
     if (request->stage == WSI_MOVED || request->stage == WSI_KEPT) {
-        if (conn->engine.state == WSI_ASKED) { /* the head has been copied: it leaves the window */
-            window->pos += (size_t)conn->engine.left;
-            conn->engine.left = 0;
+        if (conn->engine.state == WSI_ASKED) {
+            wsi_request_consume(request);
             conn->engine.since = conn->engine.heard;
             wsi_conn_tick(conn);
         }
@@ -13323,55 +12583,31 @@ static void wsi_request_conclude(ws_request *request) {
     if (conn->engine.state == WSI_ASKED) { /* a hook may have ended its server */
         if (request->kept)
             request->server->endpoint.env.request = *request->head;
-        wsi_request_send(request);
+        wsi_server_send(request);
     }
     wsi_request_over(request);
     if (conn->engine.state == WSI_OPEN && conn->handler && conn->handler->on_open)
         conn->handler->on_open(conn);
 }
 
-/* Whether the next hook is to be asked. */
-static bool wsi_request_goes_on(const ws_request *request) {
+/* Whether the next hook is to be called. */
+static bool wsi_server_undecided(const ws_request *request) {
     return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
 }
 
 /* Runs the hooks that have not run, and answers a handshake that may be accepted. */
 static void wsi_server_decide(ws_request *request) {
     const ws_handler *handler = &request->route->handler;
-    while (request->hook && wsi_request_goes_on(request)) {
+    while (request->hook && wsi_server_undecided(request)) {
         const wsi_hook *hook = request->hook;
         request->hook = hook->next; /* before the call, which may move the request */
         hook->function(request, hook->user);
     }
-    if (handler->on_request && !request->routed && wsi_request_goes_on(request)) {
+    if (handler->on_request && !request->routed && wsi_server_undecided(request)) {
         request->routed = true;
         handler->on_request(request);
     }
-    wsi_request_conclude(request);
-}
-
-/* Checks the body by its type, and hands the request to the program. */
-static void wsi_server_call(ws_request *request) {
-    ws_message *body = &request->body;
-    int status = 0;
-    body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
-    if (wsi_text_is_nocase(wsi_request_media_type(request), "application/x-www-form-urlencoded")) {
-        ptrdiff_t size = -1;
-        if (!wsi_buffer_reserve(wsi_server_memory(request->server), &request->decoded, 2 * body->size + 2))
-            status = 503;
-        else
-            size = wsi_http_form(wsi_text((const char *)body->data, body->size), (char *)request->decoded.data, true);
-        request->form = wsi_text((const char *)request->decoded.data, size < 0 ? 0 : (size_t)size);
-        status = status ? status : size < 0 ? 400 : 0;
-    } else if (!wsi_request_is_json(request)) {
-        status = 400;
-    }
-    if (status)
-        (void)wsi_request_answer(request, status, NULL, "text/plain", wsi_http_reason(status),
-                                 strlen(wsi_http_reason(status)));
-    else
-        request->route->function(request, request->route->user);
-    wsi_request_conclude(request);
+    wsi_server_conclude(request);
 }
 
 /* Whether Host is a name of ours. A plain server may stand behind TLS: without a port it is 80 or 443. */
@@ -13384,27 +12620,6 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
             && wsi_text_same_nocase(host, name) && (!wanted || wanted == port))
             return true;
     return wsi_handshake_deny(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
-}
-
-/* Whether the page that it comes from may ask for it. A browser sends Origin with each handshake; with a method that
-   changes something, too, or "null" where the page wants to stay unknown, or, an old one, nothing. */
-static bool wsi_server_origin(const ws_request *request, bool secure, wsi_why *why) {
-    const wsi_request *head = request->head;
-    const char *origins = request->route->origins ? request->route->origins : request->server->origins;
-    wsi_slice rest, site;
-    if (!head->upgrade && wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), head->method))
-        return true;
-    if (head->upgrade || (head->origin.data && !wsi_text_is(head->origin, "null"))
-        || wsi_text_is(wsi_text_z(origins), "*"))
-        return wsi_handshake_origin(head, origins, secure, why);
-    rest = wsi_request_fields(request);
-    if (!wsi_request_field(&rest, "sec-fetch-site", &site))
-        return wsi_handshake_origin(head, origins, secure, why);
-    if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
-        return true;
-    return head->origin.data ? wsi_handshake_origin(head, origins, secure, why)
-                             : wsi_handshake_deny(why, "Sec-Fetch-Site is ", site, ": the page is another site's",
-                                                wsi_text(NULL, 0));
 }
 
 /* Decodes path and query: what is handed out is text. Returns 0, 400 (for the path alone) or 503. */
@@ -13426,143 +12641,110 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
-/* Whether a route takes the method: on the request's path, or, with all, on any; a WebSocket's takes GET. */
-static bool wsi_server_takes(ws_request *request, const char *method, bool all) {
-    const wsi_route *route;
-    for (route = request->server->routes; route; route = route->next) {
-        if (!all && (!route->methods
-                     || !wsi_route_match(route->pattern, request->path, request->values, &request->count)))
-            continue;
-        if (route->methods ? wsi_route_takes(route, wsi_text_z(method)) : strcmp(method, "GET") == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Answers with the methods that the path takes: 405, or 204 for OPTIONS of '*', the server (RFC 9110 9.3.7). */
 static void wsi_server_allow(ws_request *request, int status) {
     const wsi_request *head = request->head;
-    bool all = status == 204, any = false, keep = all && head->keep_alive && !head->chunked && !head->content_length;
-    bool good = wsi_request_text(request, &request->lines, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
+    bool all = status == 204, any = false;
+    bool good = wsi_request_text(request, WSI_LINES, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
     const char *const *method;
     for (method = wsi_http_methods; *method && good; method++) {
-        if (!wsi_server_takes(request, *method, all))
+        if (!wsi_server_allows(request, *method, all))
             continue;
-        good = (!any || wsi_request_text(request, &request->lines, ", "))
-               && wsi_request_text(request, &request->lines, *method);
+        good = wsi_request_text(request, WSI_LINES, any ? ", " : "") && wsi_request_text(request, WSI_LINES, *method);
         any = true;
     }
-    good = good && wsi_request_text(request, &request->lines, "\r\n");
-    if (good)
-        (void)wsi_engine_respond(&request->conn->engine, &request->server->endpoint.loop->window, status,
-                                 wsi_request_more(request), wsi_text_z(wsi_http_reason(status)), keep);
+    if (good && wsi_request_text(request, WSI_LINES, "\r\n"))
+        (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
+                                 wsi_server_lines(request), wsi_text_z(wsi_http_reason(status)),
+                                 all && head->keep_alive && !wsi_server_has_body(head));
     else
-        wsi_engine_status(&request->conn->engine, &request->server->endpoint.loop->window, 503);
+        wsi_request_status(request, 503);
     wsi_request_free(request);
 }
 
 /* Finds the route; returns 0, or the status that refuses the request; of 403 *why says more. */
-static int wsi_server_judge(ws_request *request, wsi_why *why) {
+static int wsi_server_check(ws_request *request, wsi_why *why) {
+    const ws_server *server = request->server;
     const wsi_request *head = request->head;
-    bool secure = wsi_endpoint_is_tls(&request->server->endpoint);
-    const wsi_route *other = NULL;
+    bool secure = wsi_endpoint_is_tls(&server->endpoint);
     int status;
-    if (request->server->hosts && !wsi_server_host(head, request->server->hosts, secure, why))
+    if (server->hosts && !wsi_server_host(head, server->hosts, secure, why))
         return 403;
     status = wsi_server_decode(request->server, request);
     if (status)
         return status;
-    request->route = wsi_server_find(request, head->upgrade, &other);
     if (head->upgrade && head->status)
         return head->status;
     if (wsi_text_is(head->path, "*"))
         return 204;
-    if (!request->route && other)
+    request->route = wsi_server_find(request);
+    if (!request->route && head->upgrade)
+        return 404;
+    if (!request->route && wsi_server_route(request, server->routes, false))
         return 405;
     if (!request->route)
-        return !head->upgrade && wsi_server_find(request, true, &other) ? 426 : 404;
-    if (!wsi_server_origin(request, secure, why))
-        return 403;
+        return wsi_server_route(request, server->routes, true) ? 426 : 404;
     if (head->upgrade)
-        return 0;
-    return head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
+        return wsi_handshake_origin(head, server->origins, secure, why) ? 0 : 403;
+    return server->endpoint.loop->web_calls ? server->endpoint.loop->web_calls->check(request, secure, why) : 0;
 }
 
-/* A request over HTTP that has a route, and its body. */
+/* Answers a request over HTTP whose body is complete; where bodies are not read, the connection ends behind it. */
 static void wsi_server_answer(ws_request *request) {
     const wsi_route *route = request->route;
-    if (route->function) {
-        wsi_server_call(request);
-    } else if (route->folder) {
-        wsi_files_answer(request);
-    } else {
-        (void)wsi_engine_respond(&request->conn->engine, &request->server->endpoint.loop->window, 200, route->header,
-                                 wsi_text(route->page, route->page_size), request->head->keep_alive);
-        wsi_request_over(request);
+    if (route->answer) {
+        route->answer(request);
+        return;
     }
-}
-
-/* The body of a request came whole. A page, or a file, needs none (RFC 9110 9.3.1). */
-static void wsi_server_body(wsi_kept *kept, ws_message body) {
-    kept->request.server->endpoint.loop->arriving.used -= kept->size;
-    kept->request.stage = WSI_RUNNING;
-    kept->request.body = body;
-    kept->request.server->endpoint.env.request = kept->head; /* others may have been answered since */
-    wsi_server_answer(&kept->request);
-}
-
-/* A request over HTTP that has a route. */
-static void wsi_server_http(ws_request *request) {
-    ws_conn *conn = request->conn;
-    wsi_window *window = &request->server->endpoint.loop->window;
-    wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn)));
-    if (!request->head->chunked && !request->head->content_length) {
-        wsi_server_answer(request);
-    } else if (wsi_kept_new(request, WSI_WAITING)) {
-        request->server->endpoint.loop->arriving.used += wsi_kept_of(conn)->size; /* until the body is there */
-        wsi_body_want(&conn->engine, window);
-        wsi_conn_tick(conn);
-    } else {
-        wsi_engine_status(&conn->engine, window, 503);
-    }
+    (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), 200, route->header, route->page,
+                             request->head->keep_alive && (request->kept || !wsi_server_has_body(request->head)));
+    wsi_request_over(request);
 }
 
 /* Every request passes here: a WebSocket, one over HTTP, the body of one, or a status. */
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
-    wsi_window *window = &server->endpoint.loop->window;
+    ws_loop *loop = server->endpoint.loop;
     ws_request request;
     wsi_why why;
     int status;
     if (wsi_kept_of(conn)) {
-        wsi_server_body(wsi_kept_of(conn), event->message);
+        loop->web_calls->body(wsi_kept_of(conn), event->message);
         return;
     }
-    wsi_window_restore(window);
+    wsi_window_restore(&loop->window);
     memset(&request, 0, sizeof request);
     request.server = server;
     request.conn = conn;
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
-    status = wsi_server_judge(&request, &why);
+    status = wsi_server_check(&request, &why);
     if ((status == 405 && !request.head->upgrade) || status == 204) {
         wsi_server_allow(&request, status);
-    } else if (status == 403) {
-        wsi_engine_forbid(&conn->engine, window, &why);
-    } else if (status) {
-        wsi_engine_status(&conn->engine, window, status);
-    } else {
-        if (server->forward)
-            server->endpoint.loop->forward_calls->request(&request);
-        request.user = request.route->handler.user;
-        if (request.head->upgrade)
-            wsi_server_decide(&request);
-        else
-            wsi_server_http(&request);
+        return;
     }
+    if (status) {
+        if (status == 403)
+            wsi_engine_forbid(&conn->engine, &loop->window, &why);
+        else
+            wsi_request_status(&request, status);
+        return;
+    }
+    if (server->forward)
+        loop->forward_calls->request(&request);
+    request.user = request.route->handler.user;
+    if (request.head->upgrade) {
+        wsi_server_decide(&request);
+        return;
+    }
+    wsi_engine_heard(&conn->engine, wsi_loop_time(loop));
+    if (loop->web_calls && wsi_server_has_body(request.head))
+        loop->web_calls->await_body(&request);
+    else
+        wsi_server_answer(&request);
 }
 
-/* A request that was kept has its answer; what came behind it goes on then. */
+/* A request that was kept has its answer; what came behind it is served then. */
 static void wsi_server_answered(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept || conn->engine.state != WSI_ASKED)
@@ -13571,7 +12753,7 @@ static void wsi_server_answered(ws_conn *conn) {
     if (kept->request.head->upgrade)
         wsi_server_decide(&kept->request);
     else
-        wsi_request_conclude(&kept->request);
+        wsi_server_conclude(&kept->request);
     if (conn->engine.state == WSI_HEAD)
         wsi_conn_tick(conn); /* the next request has the time of any other */
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
@@ -13579,23 +12761,16 @@ static void wsi_server_answered(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-WS_API const char *ws_param(const ws_conn *conn, const char *name) {
-    wsi_slice pattern, found;
-    const char *value;
-    if (!conn || !name || !conn->strings || !conn->handler || wsi_conn_is_client(conn))
-        return NULL;
-    pattern = wsi_text_z(((const wsi_route *)(const void *)conn->handler)->pattern);
-    value = conn->strings->text + strlen(conn->strings->text) + 1;
-    while (wsi_http_until(&pattern, '{', &found)) {
-        (void)wsi_route_param(&pattern, &found);
-        if (wsi_text_is(found, name))
-            return value;
-        value += strlen(value) + 1;
-    }
-    return NULL;
+static void wsi_server_leave(ws_conn *conn) {
+    wsi_room_leave_all(conn);
+    wsi_kept_abandon(conn);
+    if (conn->handler)
+        wsi_server_of(conn)->open_count--;
 }
 
 /* --- listening --- */
+
+enum { WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 }; /* connections at a time; ms, when no descriptor is left */
 
 static const char wsi_server_no_place[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -13675,24 +12850,15 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
 static void wsi_server_release(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
     wsi_memory *memory = wsi_server_memory(server);
-    while (server->routes) {
-        wsi_route *route = server->routes;
-        server->routes = route->next;
-        wsi_route_free(memory, route);
-    }
-    while (server->hooks) {
-        wsi_hook *hook = server->hooks;
-        server->hooks = hook->next;
-        wsi_memory_free(memory, hook, sizeof *hook);
+    if (server->session_calls)
+        server->session_calls->release(server);
+    while (server->owned) {
+        wsi_owned *owned = server->owned;
+        server->owned = owned->next;
+        wsi_memory_free(memory, owned, sizeof *owned + owned->size + 1);
     }
     wsi_table_free(memory, &server->rooms);
     wsi_table_free(memory, &server->memberships);
-    wsi_memory_free_text(memory, server->origins);
-    wsi_memory_free_text(memory, server->hosts);
-    wsi_memory_free_text(memory, server->unix_path);
-    if (server->forward)
-        server->endpoint.loop->forward_calls->release(server);
-    wsi_session_free(memory, server->sessions);
     wsi_buffer_free(memory, &server->path);
     wsi_memory_free(memory, server, sizeof *server);
 }
@@ -13766,7 +12932,6 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
     endpoint->answered = wsi_server_answered;
-    endpoint->writable = wsi_server_writable;
     endpoint->stop = wsi_server_stop;
     endpoint->release = wsi_server_release;
     endpoint->fire = wsi_server_fire;
@@ -13809,13 +12974,12 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
 }
 
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
-    wsi_memory *memory = wsi_server_memory(server);
     wsi_reason *why = &server->endpoint.loop->why;
     const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
     ws_error error;
-    if (!wsi_memory_keep(memory, &server->origins, config->origins)
-        || !wsi_memory_keep(memory, &server->hosts, config->hosts)
-        || !wsi_memory_keep(memory, &server->unix_path, config->unix_path))
+    if (!wsi_server_keep_text(server, &server->origins, config->origins)
+        || !wsi_server_keep_text(server, &server->hosts, config->hosts)
+        || !wsi_server_keep_text(server, &server->unix_path, config->unix_path))
         return WS_ERROR_MEMORY;
     if (!wsi_handshake_list_good(config->origins, true))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
@@ -13880,6 +13044,7 @@ WS_API uint16_t ws_port(const ws_server *server) {
         return 0;
     return wsi_platform_port(&address);
 }
+#endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_FORWARD
 /*
@@ -13895,7 +13060,7 @@ enum { WSI_FORWARD_MAX = 2048 };
 
 typedef struct wsi_forward { /* of a server */
     bool proxy_protocol;
-    char *proxies;
+    const char *proxies;
 } wsi_forward;
 
 typedef struct wsi_forward_peer {
@@ -14146,10 +13311,9 @@ static bool wsi_forward_open(ws_request *request) {
     return !request->peer[0] || wsi_forward_keep(request->conn, request->peer);
 }
 
-/* --- a server's beginning and end --- */
+/* --- a server's beginning --- */
 
 static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
-    wsi_memory *memory = wsi_server_memory(server);
     ws_loop *loop = server->endpoint.loop;
     if (!wsi_forward_list(config->proxies) || (config->proxy_protocol && !config->proxies))
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT,
@@ -14157,23 +13321,940 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
                               "proxy_protocol needs it");
     if (!config->proxies)
         return WS_OK;
-    server->forward = (wsi_forward *)wsi_memory_new(memory, sizeof *server->forward);
-    if (!server->forward || !wsi_memory_keep(memory, &server->forward->proxies, config->proxies))
+    server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);
+    if (!server->forward || !wsi_server_keep_text(server, &server->forward->proxies, config->proxies))
         return WS_ERROR_MEMORY;
     server->forward->proxy_protocol = config->proxy_protocol;
     loop->ready[WSI_KIND_HEADER] = wsi_forward_header;
     return WS_OK;
 }
 
-static void wsi_forward_release(ws_server *server) {
-    wsi_memory *memory = wsi_server_memory(server);
-    wsi_memory_free_text(memory, server->forward->proxies);
-    wsi_memory_free(memory, server->forward, sizeof *server->forward);
+static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_expects, wsi_forward_begin,
+                                                        wsi_forward_request, wsi_forward_open};
+#endif /* WS_NO_FORWARD */
+
+#ifndef WS_NO_HTTP
+/*
+>> WEB ====================================================================================
+   HTTP beside the socket: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, JSON, HTTP, HANDSHAKE,
+   ENGINE, LOOP, SEND, LIFE, ROUTES, REQUEST, SERVER. What servers ask of it hangs on function pointers
+   (wsi_web_calls). Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
+*/
+
+/* --- what stands in a request --- */
+
+WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
+    return request && name ? wsi_request_pair(wsi_request_buffer(request, WSI_FORM), name) : wsi_request_absent();
 }
 
-static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_release, wsi_forward_expects,
-                                                        wsi_forward_begin, wsi_forward_request, wsi_forward_open};
-#endif /* WS_NO_FORWARD */
+WS_API ws_message ws_request_body(const ws_request *request) {
+    ws_message none = {(const uint8_t *)"", 0, WS_TEXT};
+    return request && request->body.data ? request->body : none;
+}
+
+/* Content-Type, without its parameters. */
+static wsi_slice wsi_web_media_type(const ws_request *request) {
+    ws_slice type = ws_request_header(request, "content-type");
+    wsi_slice rest = wsi_text(type.data, type.size), media = rest;
+    (void)wsi_http_until(&rest, ';', &media);
+    return wsi_text_trim(media);
+}
+
+/* --- its answer --- */
+
+WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body) {
+    return wsi_request_answer(request, status, NULL, content_type, body, body ? strlen(body) : 0);
+}
+
+WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size) {
+    return wsi_request_answer(request, status, headers, NULL, body, size);
+}
+
+WS_API bool ws_redirect(ws_request *request, const char *location) {
+    const char *headers[] = {NULL, NULL};
+    char line[2048];
+    int size = location ? snprintf(line, sizeof line, "Location: %s", location) : -1;
+    headers[0] = line;
+    if (!wsi_request_open(request))
+        return false;
+    if (size < 0 || (size_t)size >= sizeof line)
+        return wsi_request_fail(request, 500);
+    return wsi_request_answer(request, 303, headers, NULL, NULL, 0);
+}
+
+/* Adds "Set-Cookie: name=value; attributes". */
+static bool wsi_web_set_cookie(ws_request *request, const char *name, wsi_slice value, int64_t seconds, bool secure) {
+    wsi_buffer *cookies = &request->buffers[WSI_COOKIES];
+    size_t before = cookies->size;
+    char attributes[80] = "; Path=/; HttpOnly; SameSite=Lax";
+    size_t size = strlen(attributes);
+    if (secure || wsi_endpoint_is_tls(&request->server->endpoint))
+        size += (size_t)snprintf(attributes + size, sizeof attributes - size, "; Secure");
+    if (seconds)
+        (void)snprintf(attributes + size, sizeof attributes - size, "; Max-Age=%lld",
+                       seconds < 0 ? 0LL : (long long)seconds);
+    if (wsi_request_text(request, WSI_COOKIES, "Set-Cookie: ") && wsi_request_text(request, WSI_COOKIES, name)
+        && wsi_request_text(request, WSI_COOKIES, "=") && wsi_request_put(request, WSI_COOKIES, value)
+        && wsi_request_text(request, WSI_COOKIES, attributes) && wsi_request_text(request, WSI_COOKIES, "\r\n"))
+        return true;
+    cookies->size = before;
+    return false;
+}
+
+WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds) {
+    const char *c = value;
+    if (!wsi_request_open(request) || !name || !value || !wsi_text_token(wsi_text_z(name)))
+        return false;
+    while (*c > ' ' && *c <= '~' && !strchr("\",;\\", *c)) /* cookie-octet of RFC 6265 4.1.1 */
+        c++;
+    return !*c && wsi_web_set_cookie(request, name, wsi_text_z(value), seconds, false);
+}
+
+static bool wsi_web_finish(ws_request *request) {
+    return !request->buffers[WSI_COOKIES].size
+           || wsi_request_put(request, WSI_LINES, wsi_request_buffer(request, WSI_COOKIES));
+}
+
+/* --- handlers --- */
+
+#ifndef WS_NO_JSON
+/* Whether a body that says it is JSON is JSON. */
+static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
+    bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
+    return !(suffix || wsi_text_is_nocase(type, "application/json"))
+           || ws_json_valid(request->body.data, request->body.size);
+}
+#else
+static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
+    (void)request, (void)type;
+    return true;
+}
+#endif
+
+/* Decodes a form. Returns 0, 400 or 503. */
+static int wsi_web_read_form(ws_request *request) {
+    wsi_slice body = wsi_text((const char *)request->body.data, request->body.size);
+    wsi_buffer *form = &request->buffers[WSI_FORM];
+    ptrdiff_t size;
+    if (!wsi_buffer_reserve(wsi_server_memory(request->server), form, 2 * body.size + 2))
+        return 503;
+    size = wsi_http_form(body, (char *)form->data, true);
+    form->size = size < 0 ? 0 : (size_t)size;
+    return size < 0 ? 400 : 0;
+}
+
+/* Checks the body by its type, and hands the request to the program. */
+static void wsi_web_answer(ws_request *request) {
+    wsi_slice type = wsi_web_media_type(request);
+    ws_message *body = &request->body;
+    int status = 0;
+    body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
+    if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded"))
+        status = wsi_web_read_form(request);
+    else if (!wsi_web_json_good(request, type))
+        status = 400;
+    if (status)
+        (void)ws_refuse(request, status, NULL, NULL);
+    else
+        request->route->function(request, request->route->user);
+    wsi_server_conclude(request);
+}
+
+static bool wsi_web_methods(const char *methods) {
+    wsi_slice list = wsi_text_z(methods), method;
+    bool any = false;
+    for (; wsi_text_next(&list, &method); any = true)
+        if (!wsi_http_method(method))
+            return false;
+    return any;
+}
+
+WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
+                         ws_hook *function, void *user) {
+    const char *wrong = NULL;
+    wsi_route route;
+    bool good;
+    if (!server)
+        return false;
+    if (!function)
+        wrong = "the function is NULL";
+    else if (!wsi_web_methods(methods))
+        wrong = "methods is a list such as \"GET, POST\", of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    else if (!wsi_handshake_list_good(origins, true))
+        wrong = "origins is a list of what Origin can be, such as https://a.example, or * alone";
+    if (wrong)
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "handler of", pattern, wrong);
+    memset(&route, 0, sizeof route);
+    route.answer = wsi_web_answer;
+    route.function = function;
+    route.user = user;
+    good = wsi_server_keep_text(server, &route.methods, methods)
+           && wsi_server_keep_text(server, &route.origins, origins);
+    return wsi_route_add(server, pattern, &route, good);
+}
+
+WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
+    return ws_http_from(server, NULL, methods, pattern, function, user);
+}
+
+/* --- who may ask, and bodies --- */
+
+/* Whether the page that it comes from may ask for it. A browser sends Origin with a method that changes something, or
+   "null" where the page wants to stay unknown; an old one sends nothing. */
+static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
+    const wsi_request *head = request->head;
+    const char *origins = request->route->origins ? request->route->origins : request->server->origins;
+    wsi_slice rest = wsi_request_fields(request), site;
+    if (wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), head->method))
+        return true;
+    if ((head->origin.data && !wsi_text_is(head->origin, "null")) || wsi_text_is(wsi_text_z(origins), "*")
+        || !wsi_request_field(&rest, "sec-fetch-site", &site))
+        return wsi_handshake_origin(head, origins, secure, why);
+    if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
+        return true;
+    return head->origin.data ? wsi_handshake_origin(head, origins, secure, why)
+                             : wsi_handshake_deny(why, "Sec-Fetch-Site is ", site, ": the page is another site's",
+                                                wsi_text(NULL, 0));
+}
+
+static int wsi_web_check(const ws_request *request, bool secure, wsi_why *why) {
+    if (!wsi_web_origin(request, secure, why))
+        return 403;
+    return request->head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
+}
+
+/* The connection ends, or is to be ended, before the body is complete. */
+static int wsi_web_ended(wsi_kept *kept) {
+    uint8_t error = kept->pending.conn->engine.error;
+    kept->request.server->endpoint.loop->arriving.used -= kept->size;
+    return error == WS_ERROR_TIMEOUT ? 408 : error == WS_ERROR_MEMORY ? 503 : 0;
+}
+
+static void wsi_web_await_body(ws_request *request) {
+    ws_conn *conn = request->conn;
+    wsi_kept *kept = wsi_kept_new(request, WSI_WAITING, wsi_web_ended);
+    if (!kept) {
+        wsi_request_status(request, 503);
+        return;
+    }
+    request->server->endpoint.loop->arriving.used += kept->size; /* until the body is complete */
+    wsi_body_want(&conn->engine, wsi_request_window(request));
+    wsi_conn_tick(conn);
+}
+
+/* A page, or a file, has no use for it (RFC 9110 9.3.1). */
+static void wsi_web_body(wsi_kept *kept, ws_message body) {
+    kept->request.server->endpoint.loop->arriving.used -= kept->size;
+    kept->request.stage = WSI_RUNNING;
+    kept->request.body = body;
+    kept->request.server->endpoint.env.request = kept->head; /* others may have been answered since */
+    wsi_server_answer(&kept->request);
+}
+
+static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_await_body, wsi_web_body, wsi_web_finish};
+
+/*
+>> FILES ==================================================================================
+   Pages from a file, and the files of a folder. Calls TEXT, HTTP, ENGINE, PLATFORM, SEND, RECEIVE, LIFE, ROUTES,
+   REQUEST. Prefix: wsi_files_.
+*/
+
+/* By the name's end; text gets its charset with wsi_server_charset. */
+static const char *wsi_files_type(wsi_slice name) {
+    static const char *const types[] = {
+        "html", "text/html", "htm", "text/html", "css", "text/css", "js", "text/javascript", "mjs", "text/javascript",
+        "json", "application/json", "map", "application/json", "txt", "text/plain", "md", "text/markdown",
+        "csv", "text/csv", "xml", "application/xml", "svg", "image/svg+xml", "png", "image/png", "jpg", "image/jpeg",
+        "jpeg", "image/jpeg", "gif", "image/gif", "webp", "image/webp", "avif", "image/avif", "ico", "image/x-icon",
+        "woff", "font/woff", "woff2", "font/woff2", "ttf", "font/ttf", "wasm", "application/wasm",
+        "pdf", "application/pdf", "zip", "application/zip", "mp3", "audio/mpeg", "ogg", "audio/ogg",
+        "wav", "audio/wav", "mp4", "video/mp4", "webm", "video/webm", "webmanifest", "application/manifest+json"};
+    size_t i, from = name.size;
+    while (from && name.data[from - 1] != '.' && name.data[from - 1] != '/')
+        from--;
+    for (i = 0; from && name.data[from - 1] == '.' && i < sizeof types / sizeof *types; i += 2)
+        if (wsi_text_is_nocase(wsi_text(name.data + from, name.size - from), types[i]))
+            return types[i + 1];
+    return "application/octet-stream";
+}
+
+/* A segment of a path that may name a file: no "..", nothing hidden, nothing that a browser takes for '/'. */
+static bool wsi_files_segment(wsi_slice segment, char name[256]) {
+    size_t i;
+    if (!segment.size || segment.size > 255 || segment.data[0] == '.')
+        return false;
+    for (i = 0; i < segment.size; i++)
+        if (segment.data[i] == '\\' || (uint8_t)segment.data[i] < ' ')
+            return false;
+    memcpy(name, segment.data, segment.size);
+    name[segment.size] = 0;
+    return true;
+}
+
+/* Opens a file, folder by folder, so that no link leads out. -1: it cannot be had, and *status says why. */
+static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
+    int at = wsi_platform_open_folder(folder), next;
+    bool more = true;
+    if (at < 0)
+        *status = wsi_platform_file_status();
+    while (at >= 0 && more) {
+        wsi_slice segment = path;
+        char name[256];
+        more = wsi_http_until(&path, '/', &segment);
+        if (!more && !segment.size)
+            segment = wsi_text("index.html", 10);
+        next = -1;
+        if (!wsi_files_segment(segment, name))
+            *status = 404;
+        else if ((next = wsi_platform_open_in(at, name)) < 0)
+            *status = wsi_platform_file_status();
+        (void)close(at);
+        at = next;
+    }
+    return at;
+}
+
+/* Sends on until the socket takes no more; others have their turn after a MiB. */
+static void wsi_files_pump(wsi_kept *kept) {
+    ws_conn *conn = kept->pending.conn;
+    bool keep = kept->head.keep_alive;
+    uint8_t piece[WSI_RECORD];
+    int turn;
+    conn->engine.since = wsi_conn_loop(conn)->now;
+    for (turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
+        size_t size = kept->left < sizeof piece ? (size_t)kept->left : sizeof piece;
+        ptrdiff_t got = wsi_platform_read_file(kept->file, piece, size);
+        if (got <= 0 || !wsi_engine_raw(&conn->engine, piece, (size_t)got)) {
+            wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: the answer has no other end */
+            return;
+        }
+        kept->left -= (uint64_t)got;
+        if (wsi_conn_gathered(conn))
+            wsi_conn_flush(conn);
+    }
+    if (conn->broken)
+        return;
+    if (!kept->left) {
+        (void)close(kept->file);
+        wsi_kept_free(kept);
+        (void)wsi_engine_responded(&conn->engine, true, keep);
+    } else if (!conn->blocked) {
+        conn->blocked = true;
+        wsi_conn_interest(conn);
+    }
+    wsi_conn_tick(conn);
+}
+
+/* The socket takes more. */
+static void wsi_files_writable(ws_conn *conn) {
+    wsi_files_pump(wsi_kept_of(conn));
+    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
+        wsi_conn_resume(conn);
+}
+
+static int wsi_files_ended(wsi_kept *kept) {
+    (void)close(kept->file);
+    return 0;
+}
+
+/* Begins the answer. false: no memory, and the connection breaks. */
+static bool wsi_files_head(const ws_request *request, int status, uint64_t size) {
+    ws_conn *conn = request->conn;
+    if (!wsi_engine_respond_head(&conn->engine, status, wsi_server_lines(request), size, request->head->keep_alive)) {
+        wsi_conn_break(conn, WS_ERROR_MEMORY);
+        return false;
+    }
+    wsi_request_consume(request);
+    return true;
+}
+
+/* Sends a file, and closes it at the end. */
+static void wsi_files_send(ws_request *request, int file, uint64_t size) {
+    wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request, WSI_WAITING, wsi_files_ended);
+    if (!kept) {
+        (void)close(file);
+        wsi_request_status(request, 503);
+        wsi_request_free(request);
+        return;
+    }
+    kept->request.stage = WSI_WAITING;
+    kept->ended = wsi_files_ended;
+    kept->pending.writable = wsi_files_writable;
+    kept->file = file;
+    kept->left = size;
+    if (wsi_files_head(&kept->request, 200, size))
+        wsi_files_pump(kept);
+}
+
+/* Whether the client has this version of a file. */
+static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
+    ws_slice since = ws_request_header(request, "if-modified-since");
+    uint64_t seconds, now = wsi_server_time(request->server);
+    return since.data && !ws_request_header(request, "if-none-match").data
+           && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
+}
+
+/* The parameter behind the type. */
+static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
+    char first[WSI_CHARSET];
+    ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
+    const char *charset = wsi_server_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
+    return *charset && route->charset ? route->charset : charset;
+}
+
+static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint64_t changed) {
+    const char *type;
+    char date[30] = "";
+    wsi_http_date(date, changed);
+    if (!path.size || path.data[path.size - 1] == '/')
+        path = wsi_text("index.html", 10);
+    type = wsi_files_type(path);
+    return wsi_request_line(request, "Content-Type: ", type, wsi_files_charset(request->route, file, type))
+           && wsi_request_line(request, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nLast-Modified: ",
+                               date, "");
+}
+
+/* A folder without the '/' behind it: relative links of its page would go wrong. */
+static bool wsi_files_folder(ws_request *request) {
+    return wsi_request_text(request, WSI_LINES, "Location: ")
+           && wsi_request_put(request, WSI_LINES, request->head->path)
+           && wsi_request_text(request, WSI_LINES, "/\r\n");
+}
+
+static void wsi_files_answer(ws_request *request) {
+    wsi_slice path = request->values[0];
+    uint64_t size = 0, changed = 0;
+    bool good = true;
+    int status = 404, file = wsi_files_open(request->route->folder, path, &status);
+    wsi_file_kind kind = file >= 0 ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
+    if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
+        status = 301;
+        good = wsi_files_folder(request);
+    } else if (kind == WSI_FILE_FAILED) {
+        status = 500;
+    } else if (kind == WSI_FILE_REGULAR) {
+        good = wsi_files_lines(request, file, path, changed);
+        status = wsi_files_fresh(request, changed) ? 304 : 200;
+    }
+    if (good && status == 200 && size && !wsi_text_is(request->head->method, "HEAD")) {
+        wsi_files_send(request, file, size);
+        return;
+    }
+    if (file >= 0)
+        (void)close(file);
+    if (!good || status >= 400)
+        wsi_request_status(request, good ? status : 503);
+    else if (wsi_files_head(request, status, status == 200 ? size : 0))
+        (void)wsi_engine_responded(&request->conn->engine, true, request->head->keep_alive);
+    wsi_request_over(request);
+}
+
+WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset) {
+    static const char rest[] = "{file:path}";
+    size_t size = prefix ? strlen(prefix) : 0;
+    wsi_route route;
+    char *pattern, *parameter = NULL;
+    int descriptor;
+    if (!server)
+        return false;
+    if (!folder || !size || prefix[0] != '/' || prefix[size - 1] != '/' || strpbrk(prefix, "{}"))
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "files at", prefix,
+                               "a prefix begins and ends with '/', without parameters; and a folder is needed");
+    if (charset && *charset && !wsi_text_token(wsi_text_z(charset)))
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
+    descriptor = wsi_platform_open_folder(folder);
+    if (descriptor < 0)
+        return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it is none, or cannot be read");
+    (void)close(descriptor);
+    memset(&route, 0, sizeof route);
+    route.methods = "GET";
+    route.answer = wsi_files_answer;
+    pattern = (char *)wsi_server_keep(server, NULL, size + sizeof rest);
+    if (charset)
+        route.charset = parameter = (char *)wsi_server_keep(server, NULL, strlen(charset) + sizeof "; charset=");
+    if (!pattern || (charset && !parameter) || !wsi_server_keep_text(server, &route.folder, folder))
+        return wsi_server_fail(server, WS_ERROR_MEMORY, "files at", prefix, NULL);
+    (void)snprintf(pattern, size + sizeof rest, "%s%s", prefix, rest);
+    if (charset && *charset)
+        (void)snprintf(parameter, strlen(charset) + sizeof "; charset=", "; charset=%s", charset);
+    return wsi_route_add(server, pattern, &route, true);
+}
+
+WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
+    return ws_files_charset(server, prefix, folder, NULL);
+}
+
+static ws_error wsi_files_read(wsi_memory *memory, FILE *file, wsi_buffer *content) {
+    while (wsi_buffer_reserve(memory, content, WSI_SMALL)) {
+        size_t got = fread(content->data + content->size, 1, WSI_SMALL, file);
+        content->size += got;
+        if (got < WSI_SMALL)
+            return ferror(file) ? WS_ERROR_FILE : WS_OK;
+    }
+    return WS_ERROR_MEMORY;
+}
+
+WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *name) {
+    wsi_buffer content = {NULL, 0, 0};
+    ws_error error;
+    FILE *file;
+    bool good;
+    if (!server)
+        return false;
+    file = name ? fopen(name, "rb") : NULL;
+    error = file ? wsi_files_read(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
+    if (file)
+        (void)fclose(file);
+    good = error ? wsi_server_fail(server, error, "file", name, NULL)
+                 : wsi_route_page(server, pattern, content_type, (const char *)content.data, content.size);
+    wsi_buffer_free(wsi_server_memory(server), &content);
+    return good;
+}
+#endif /* WS_NO_HTTP */
+
+#ifndef WS_NO_JSON
+/*
+>> FORMATTED ==============================================================================
+   JSON and HTML by a printf-style format, sent, broadcast, answered. Calls PRINT, JSON, LIFE, ROOMS, REQUEST.
+   Prefix: wsi_formatted_. Switch: WS_NO_JSON.
+*/
+
+/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
+static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
+                               va_list arguments) {
+    ws_error error = WS_ERROR_ARGUMENT;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (loop->printed.capacity > WSI_ARENA) /* once it was large */
+        wsi_buffer_free(&loop->memory, &loop->printed);
+    loop->printed.size = 0;
+    if (format)
+        error = print(&loop->memory, &loop->printed, format, arguments);
+    message->data = loop->printed.data;
+    message->size = loop->printed.size;
+    message->type = WS_TEXT;
+    return error;
+}
+
+static bool wsi_conn_send_printed(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
+    ws_message message;
+    ws_error error = wsi_conn_print(wsi_conn_loop(conn), &message, print, format, arguments);
+    return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
+}
+
+WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = conn && wsi_conn_send_printed(conn, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = conn && wsi_conn_send_printed(conn, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+#ifndef WS_NO_SERVER
+/* One of server and sender may be NULL. */
+static bool wsi_server_broadcast_printed(ws_server *server, ws_conn *sender, const char *room,
+                                         wsi_print_function *print, const char *format, va_list arguments) {
+    ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
+    ws_message message;
+    ws_error error = wsi_conn_print(loop, &message, print, format, arguments);
+    if (!error)
+        error = server ? wsi_server_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
+    return wsi_room_sent(sender, error);
+}
+
+WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = sender
+           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = sender
+           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
+    va_list arguments;
+    bool sent;
+    va_start(arguments, format);
+    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_html_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_slice_number(ws_slice slice, double *number) {
+    bool negative = slice.size && slice.data[0] == '-';
+    double value;
+    if (negative)
+        slice.data++, slice.size--;
+    while (slice.size > 1 && slice.data[0] == '0' && wsi_text_digit(slice.data[1]))
+        slice.data++, slice.size--;
+    if (!slice.size || !wsi_text_digit(slice.data[0]) || !wsi_text_digit(slice.data[slice.size - 1])
+        || !ws_json_as_number(ws_json_parse(slice.data, slice.size), &value))
+        return false;
+    *number = negative ? -value : value;
+    return true;
+}
+#endif /* WS_NO_SERVER */
+
+#ifndef WS_NO_HTTP
+static bool wsi_request_printed(ws_request *request, int status, const char *type, wsi_print_function *print,
+                                const char *format, va_list arguments) {
+    ws_message message;
+    if (!wsi_request_open(request))
+        return false;
+    if (wsi_conn_print(request->server->endpoint.loop, &message, print, format, arguments))
+        return wsi_request_fail(request, 500);
+    return wsi_request_answer(request, status, NULL, type, message.data, message.size);
+}
+
+WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
+    va_list arguments;
+    bool replied;
+    va_start(arguments, format);
+    replied = wsi_request_printed(request, status, "application/json", wsi_json_write, format, arguments);
+    va_end(arguments);
+    return replied;
+}
+
+WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
+    va_list arguments;
+    bool replied;
+    va_start(arguments, format);
+    replied = wsi_request_printed(request, status, "text/html", wsi_html_write, format, arguments);
+    va_end(arguments);
+    return replied;
+}
+#endif /* WS_NO_HTTP */
+#endif /* WS_NO_JSON */
+
+#if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
+/*
+>> SESSION ================================================================================
+   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
+   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
+   REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
+*/
+
+enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
+
+typedef struct wsi_sessions { /* of one server */
+    char *keys;       /* each with its zero, an empty one at the end */
+    size_t keys_size;
+    char *cookie;
+    uint32_t seconds;
+    bool secure;
+    bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
+    void *hmac_user;
+} wsi_sessions;
+
+/* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
+static size_t wsi_session_encode(char *out, const void *data, size_t size) {
+    size_t written = wsi_text_base64(out, (const uint8_t *)data, size), i;
+    for (i = 0; i < written; i++)
+        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
+    return written - (3 - size % 3) % 3;
+}
+
+static int wsi_session_digit(char c) {
+    const char *at;
+    if (c == '-' || c == '_')
+        return c == '-' ? 62 : 63;
+    at = c && c != '+' && c != '/' ? strchr(wsi_text_alphabet, c) : NULL;
+    return at ? (int)(at - wsi_text_alphabet) : -1;
+}
+
+/* Decodes it into out, which has room for as much; -1: malformed, loose bits included. */
+static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t i, size = 0;
+    for (i = 0; i < text.size; i++) {
+        int digit = wsi_session_digit(text.data[i]);
+        if (digit < 0)
+            return -1;
+        bits = bits << 6 | (uint32_t)digit;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            out[size++] = (uint8_t)(bits >> count);
+        }
+    }
+    return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
+}
+
+/* Takes as long whatever is in them. */
+static bool wsi_session_same(const char *a, const char *b, size_t size) {
+    unsigned different = 0;
+    size_t i;
+    for (i = 0; i < size; i++)
+        different |= (unsigned)(a[i] ^ b[i]);
+    return !different;
+}
+
+/* Writes the 43 characters that sign the text. */
+static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
+    uint8_t mac[32];
+    char encoded[48];
+    if (!sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac))
+        return false;
+    memcpy(out, encoded, wsi_session_encode(encoded, mac, sizeof mac));
+    return true;
+}
+
+/* Appends "name=JSON.time.signature". */
+static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
+                              uint64_t now) {
+    size_t name = strlen(sessions->cookie), from = out->size;
+    char *to;
+    if (!wsi_buffer_reserve(memory, out, name + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
+        return false;
+    to = (char *)out->data + from;
+    memcpy(to, sessions->cookie, name);
+    to += name;
+    *to++ = '=';
+    to += wsi_session_encode(to, json.data, json.size);
+    *to++ = '.';
+    to += wsi_text_decimal(to, now);
+    if (!wsi_session_sign(sessions, sessions->keys, out->data + from, (size_t)(to - (char *)out->data) - from, to + 1))
+        return false;
+    *to = '.';
+    out->size = (size_t)(to - (char *)out->data) + 1 + WSI_SESSION_MAC;
+    return true;
+}
+
+static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
+    const char *key;
+    char wanted[WSI_SESSION_MAC];
+    for (key = sessions->keys; *key; key += strlen(key) + 1)
+        if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
+            && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
+            return true;
+    return false;
+}
+
+/* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
+static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice value,
+                             uint64_t now) {
+    size_t name = strlen(sessions->cookie);
+    wsi_slice text = value, json;
+    uint64_t time;
+    ptrdiff_t size;
+    if (value.size < WSI_SESSION_MAC + 4 || !wsi_buffer_reserve(memory, out, name + 1 + value.size))
+        return false;
+    text.size -= WSI_SESSION_MAC + 1;
+    memcpy(out->data, sessions->cookie, name);
+    out->data[name] = '=';
+    memcpy(out->data + name + 1, value.data, text.size);
+    if (text.data[text.size] != '.'
+        || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
+                               text.data + text.size + 1))
+        return false;
+    if (!wsi_http_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
+        return false;
+    size = wsi_session_decode(out->data, json);
+    if (size < 0 || !ws_json_valid(out->data, (size_t)size))
+        return false;
+    out->size = (size_t)size;
+    out->data[size] = 0;
+    return true;
+}
+
+static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
+    if (!sessions)
+        return;
+    wsi_memory_free(memory, sessions->keys, sessions->keys_size);
+    wsi_memory_free_text(memory, sessions->cookie);
+    wsi_memory_free(memory, sessions, sizeof *sessions);
+}
+
+static bool wsi_session_keep_keys(wsi_memory *memory, wsi_sessions *sessions, const char *const *keys) {
+    size_t size = 1, i;
+    char *to;
+    for (i = 0; keys[i]; i++)
+        size += strlen(keys[i]) + 1;
+    sessions->keys = to = (char *)wsi_memory_new(memory, size);
+    sessions->keys_size = to ? size : 0;
+    for (i = 0; to && keys[i]; to += strlen(keys[i]) + 1, i++)
+        memcpy(to, keys[i], strlen(keys[i]));
+    return sessions->keys != NULL;
+}
+
+/* Whether the config can be used; the sentence says why not. */
+static bool wsi_session_good(const ws_session_config *config, wsi_reason *why) {
+    size_t i, size;
+    if (!config || !config->keys || !config->keys[0]) {
+        (void)wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys needs a text of at least %d random bytes",
+                             (int)WSI_SESSION_KEY);
+        return false;
+    }
+    if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie))) {
+        (void)wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: no cookie can have the name \"%s\"", config->cookie);
+        return false;
+    }
+    for (i = 0; config->keys[i]; i++) {
+        size = strlen(config->keys[i]);
+        if (size < WSI_SESSION_KEY) {
+            (void)wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys[%u] has %u bytes; at least %d random ones are "
+                                 "needed", (unsigned)i, (unsigned)size, (int)WSI_SESSION_KEY);
+            return false;
+        }
+    }
+    return true;
+}
+
+static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, const wsi_tls_calls *tls,
+                                     ws_error *error) {
+    const char *cookie = config->cookie ? config->cookie : "session";
+    wsi_sessions *sessions = (wsi_sessions *)wsi_memory_new(memory, sizeof *sessions);
+    uint8_t mac[32];
+    *error = WS_ERROR_MEMORY;
+    if (!sessions)
+        return NULL;
+    sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
+    sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
+    sessions->secure = config->secure;
+    sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
+    sessions->hmac_user = config->hmac_user;
+    if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
+        *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
+        if (sessions->hmac
+            && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
+            *error = WS_OK;
+            return sessions;
+        }
+    }
+    wsi_session_free(memory, sessions);
+    return NULL;
+}
+
+/* --- of requests and connections --- */
+
+WS_API ws_message ws_session(ws_request *request) {
+    ws_message session = {NULL, 0, WS_TEXT};
+    const wsi_sessions *sessions = request ? request->server->sessions : NULL;
+    wsi_buffer *found;
+    if (!sessions)
+        return session;
+    found = &request->buffers[WSI_SESSION];
+    if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
+        wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
+        request->has_session = true;
+        while (!found->size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
+            if (!wsi_session_read(sessions, wsi_server_memory(request->server), found, cookie,
+                                  wsi_server_time(request->server)))
+                found->size = 0;
+    }
+    session.data = found->size ? found->data : NULL;
+    session.size = found->size;
+    return session;
+}
+
+/* An opened connection keeps it: one string behind the parameters. */
+static void wsi_session_open(ws_request *request) {
+    ws_message session = ws_session(request);
+    request->values[request->count++] = wsi_text((const char *)session.data, session.size);
+}
+
+static void wsi_session_release(ws_server *server) { wsi_session_free(wsi_server_memory(server), server->sessions); }
+
+static const wsi_session_calls wsi_session_functions = {wsi_session_open, wsi_session_release};
+
+WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
+    ws_error error;
+    wsi_reason why;
+    wsi_sessions *sessions;
+    if (!server)
+        return false;
+    if (!wsi_session_good(config, &why)) {
+        if (!server->endpoint.loop->error)
+            server->endpoint.loop->why = why;
+        return wsi_loop_fail_why(server->endpoint.loop, WS_ERROR_ARGUMENT);
+    }
+    sessions = wsi_session_new(wsi_server_memory(server), config, server->endpoint.loop->tls_calls, &error);
+    if (!sessions)
+        return wsi_server_fail(server, error, "sessions:", "hmac",
+                               error == WS_ERROR_NO_TLS ? "this program was built without TLS (WS_NO_TLS): set your own"
+                                                        : error == WS_ERROR_ARGUMENT ? "it returns false" : NULL);
+    if (server->session_calls)
+        wsi_session_release(server);
+    server->session_calls = &wsi_session_functions;
+    server->sessions = sessions;
+    return true;
+}
+
+WS_API ws_message ws_conn_session(const ws_conn *conn) {
+    ws_message session = {NULL, 0, WS_TEXT};
+    const wsi_route *route = wsi_route_of(conn);
+    const char *text = NULL;
+    size_t count;
+    if (route && !wsi_route_find(route, "", &count))
+        text = wsi_route_string(conn, count + 1); /* NULL: opened before there were sessions */
+    if (!text || !*text)
+        return session;
+    session.data = (const uint8_t *)text;
+    session.size = strlen(text);
+    return session;
+}
+
+static bool wsi_session_set(ws_request *request, const char *format, va_list arguments) {
+    const wsi_sessions *sessions = request->server->sessions;
+    wsi_memory *memory = wsi_server_memory(request->server);
+    wsi_buffer pair = {NULL, 0, 0};
+    ws_message json;
+    bool set;
+    if (!format)
+        return wsi_web_set_cookie(request, sessions->cookie, wsi_text(NULL, 0), -1, sessions->secure);
+    if (wsi_conn_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments)
+        || json.size > WSI_SESSION_MAX)
+        return false;
+    set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),
+                            wsi_server_time(request->server));
+    if (set) {
+        size_t name = strlen(sessions->cookie) + 1; /* it is signed, too: it stands before the value */
+        set = wsi_web_set_cookie(request, sessions->cookie, wsi_text((const char *)pair.data + name, pair.size - name),
+                                 (int64_t)sessions->seconds, sessions->secure);
+    }
+    wsi_buffer_free(memory, &pair);
+    return set;
+}
+
+WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
+    va_list arguments;
+    bool set;
+    va_start(arguments, format);
+    set = wsi_request_open(request) && request->server->sessions && wsi_session_set(request, format, arguments);
+    va_end(arguments);
+    return set;
+}
+#endif /* WS_NO_HTTP, WS_NO_JSON */
 
 #ifndef WS_NO_TLS
 /*
@@ -16667,12 +16748,19 @@ static void wsi_setup_forward(ws_loop *loop) { loop->forward_calls = &wsi_forwar
 static void wsi_setup_forward(ws_loop *loop) { (void)loop; }
 #endif
 
+#ifndef WS_NO_HTTP
+static void wsi_setup_web(ws_loop *loop) { loop->web_calls = &wsi_web_functions; }
+#else
+static void wsi_setup_web(ws_loop *loop) { (void)loop; }
+#endif
+
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     ws_loop *loop = wsi_loop_new(config, true);
     if (!loop)
         return NULL;
     wsi_setup_tls(loop);
     wsi_setup_forward(loop);
+    wsi_setup_web(loop);
     return loop;
 }
 
