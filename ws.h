@@ -1241,7 +1241,7 @@ static void wsi_memory_free_text(wsi_memory *memory, char *text) {
         wsi_memory_free(memory, text, strlen(text) + 1);
 }
 
-#if !defined(WS_NO_CLIENT)
+#ifndef WS_NO_CLIENT
 /* Replaces the texts of a struct (const char *), which stand at these offsets, by copies; by NULL where there is no
    memory. */
 static bool wsi_memory_keep_texts(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
@@ -14366,12 +14366,8 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
 }
 
 static bool wsi_tls_queue(wsi_tls_session *session, const char *data, size_t size) {
-    wsi_buffer *out = &session->out;
-    if (out->size + size > WSI_TLS_UNSENT || !wsi_buffer_reserve(session->tls->memory, out, size))
-        return false;
-    memcpy(out->data + out->size, data, size);
-    out->size += size;
-    return true;
+    return session->out.size + size <= WSI_TLS_UNSENT
+           && wsi_buffer_append(session->tls->memory, &session->out, data, size);
 }
 
 /* Accepts everything: what the socket does not take is queued. */
@@ -14433,13 +14429,7 @@ static BIO_METHOD *wsi_tls_new_method(void) {
 
 /* --- certificates and keys --- */
 
-static int wsi_tls_no_password(char *text, int size, int writing, void *user) {
-    (void)text;
-    (void)size;
-    (void)writing;
-    (void)user;
-    return -1; /* or OpenSSL would ask on the terminal */
-}
+static char wsi_tls_no_password[] = ""; /* or OpenSSL would ask on the terminal */
 
 /* The file, or the text in its place. NULL: it cannot be read. */
 static BIO *wsi_tls_open_pem(const char *file, const char *pem, wsi_reason *why) {
@@ -14488,12 +14478,12 @@ static X509 *wsi_tls_authority(unsigned char *data, long size) {
 
 static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
     BIO *bio = wsi_tls_open_pem(file, pem, why);
-    X509 *certificate = bio ? wsi_tls_usable(PEM_read_bio_X509_AUX(bio, NULL, wsi_tls_no_password, NULL)) : NULL;
+    X509 *certificate = bio ? wsi_tls_usable(PEM_read_bio_X509_AUX(bio, NULL, NULL, wsi_tls_no_password)) : NULL;
     bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
     X509_free(certificate);
     if (!good)
         return wsi_tls_close_pem(bio, file, "holds no usable certificate", why);
-    while (good && (certificate = wsi_tls_usable(PEM_read_bio_X509(bio, NULL, wsi_tls_no_password, NULL))) != NULL) {
+    while (good && (certificate = wsi_tls_usable(PEM_read_bio_X509(bio, NULL, NULL, wsi_tls_no_password))) != NULL) {
         good = SSL_CTX_add1_chain_cert(context, certificate) == 1;
         X509_free(certificate);
     }
@@ -14503,7 +14493,7 @@ static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pe
 
 static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
     BIO *bio = wsi_tls_open_pem(file, pem, why);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, wsi_tls_no_password, NULL) : NULL;
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, wsi_tls_no_password) : NULL;
     const char *fault = "holds no private key, or one with a password (see key_file)";
     if (key)
         fault = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1
@@ -14531,7 +14521,7 @@ static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *confi
     long size;
     size_t count = 0;
     bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
-    while (good && PEM_bytes_read_bio(&data, &size, NULL, PEM_STRING_X509, bio, wsi_tls_no_password, NULL) == 1) {
+    while (good && PEM_bytes_read_bio(&data, &size, NULL, PEM_STRING_X509, bio, NULL, wsi_tls_no_password) == 1) {
         X509 *certificate = wsi_tls_authority(data, size);
         if (!certificate)
             continue;
@@ -14562,7 +14552,7 @@ static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_reason *
     X509_CRL *list;
     size_t count = 0;
     bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
-    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, wsi_tls_no_password, NULL)) != NULL) {
+    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, NULL, wsi_tls_no_password)) != NULL) {
         good = X509_STORE_add_crl(store, list) == 1;
         X509_CRL_free(list);
         count++;
@@ -14580,23 +14570,20 @@ static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, b
 
 /* --- contexts --- */
 
-typedef struct wsi_tls_role {
-    const SSL_METHOD *(*method)(void);
-    bool (*set_up)(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why);
-} wsi_tls_role;
+/* A role's part of it. */
+typedef bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why);
 
 static bool wsi_tls_set_up(SSL_CTX *context) {
     /* the system's own policy may ask for more; 0: it asks for nothing */
     if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
         && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         return false;
-    SSL_CTX_set_default_passwd_cb(context, wsi_tls_no_password);
     SSL_CTX_set_read_ahead(context, 1);
     (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
     return true;
 }
 
-static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, const wsi_tls_role *role, wsi_reason *why) {
+static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
     SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
     if (context && (config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
                     || config->ca_pem || config->crl_file)) {
@@ -14605,16 +14592,15 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, const wsi_tls_r
     }
     if (context)
         return SSL_CTX_up_ref(context) == 1 ? context : NULL;
-    context = SSL_CTX_new(role->method());
-    if (context && wsi_tls_set_up(context) && role->set_up(context, config, why))
+    context = SSL_CTX_new(TLS_method());
+    if (context && wsi_tls_set_up(context) && fill(context, config, why))
         return context;
     SSL_CTX_free(context);
     return NULL;
 }
 
 /* Makes the context, unless it is there. tls NULL: there was no memory for it. */
-static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, const wsi_tls_role *role,
-                                 wsi_reason *why) {
+static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
     unsigned long code;
     if (!tls)
         return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
@@ -14624,13 +14610,12 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, cons
     why->text[0] = 0;
     if (!tls->method)
         tls->method = wsi_tls_new_method();
-    tls->context = tls->method ? wsi_tls_new_context(config, role, why) : NULL;
+    tls->context = tls->method ? wsi_tls_new_context(config, fill, why) : NULL;
     code = ERR_peek_error();
-    if (!tls->context && !why->text[0] && code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; is its configuration file in order?",
-                             wsi_tls_reason_text(code));
-    else if (!tls->context && !why->text[0])
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up; is there enough memory?");
+    if (!tls->context && !why->text[0])
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; %s?", wsi_tls_reason_text(code),
+                             code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE
+                                 ? "is its configuration file in order" : "is there enough memory");
     ERR_clear_error();
     return tls->context ? WS_OK : WS_ERROR_TLS;
 }
@@ -14667,37 +14652,30 @@ static void wsi_tls_close(ws_link *link) {
     wsi_tls_release(tls);
 }
 
-static bool wsi_tls_start(ws_link *link) {
-    wsi_tls_session *session = wsi_tls_of(link);
-    SSL *ssl = session->ssl = SSL_new(session->tls->context);
-    BIO *bio = ssl ? BIO_new(session->tls->method) : NULL;
-    if (!bio)
-        return false;
-    BIO_set_data(bio, link);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl, bio, bio);
-    (void)SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    return true;
-}
-
 static bool wsi_tls_open(ws_link *link, const char *host, wsi_tls *tls) {
     size_t length = strlen(host), size = sizeof(wsi_tls_session) + length;
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
+    BIO *bio;
     if (!session)
         return false;
     wsi_tls_forget_errors();
-    if (length > 1 && host[length - 1] == '.')
-        length--;
-    memcpy(session->name, host, length);
+    memcpy(session->name, host, length > 1 && host[length - 1] == '.' ? length - 1 : length);
     session->tls = tls;
     session->size = size;
     tls->references++;
     link->session = session;
-    if (wsi_tls_start(link))
-        return true;
-    ERR_clear_error();
-    wsi_tls_close(link);
-    return false;
+    session->ssl = SSL_new(tls->context);
+    bio = session->ssl ? BIO_new(tls->method) : NULL;
+    if (!bio) {
+        ERR_clear_error();
+        wsi_tls_close(link);
+        return false;
+    }
+    BIO_set_data(bio, link);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(session->ssl, bio, bio);
+    (void)SSL_set_mode(session->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    return true;
 }
 
 static bool wsi_tls_is_unknown_issuer(long verdict) {
@@ -14705,14 +14683,9 @@ static bool wsi_tls_is_unknown_issuer(long verdict) {
            || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
 }
 
-/* RFC 8446 6: bad_certificate to unknown_ca, and certificate_required. */
-static bool wsi_tls_is_alert_on_certificate(int reason) {
-    int alert = reason - SSL_AD_REASON_OFFSET;
-    return (alert >= 42 && alert <= 48) || alert == 116;
-}
-
 static const char *wsi_tls_fault(int reason) {
-    if (wsi_tls_is_alert_on_certificate(reason))
+    int alert = reason - SSL_AD_REASON_OFFSET; /* RFC 8446 6: bad_certificate to unknown_ca, certificate_required */
+    if ((alert >= 42 && alert <= 48) || alert == 116)
         return "the peer does not accept our certificate, or wants one: ";
     if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST || reason == SSL_R_PACKET_LENGTH_TOO_LONG)
         return "the peer does not speak TLS on this port: ";
@@ -14864,7 +14837,7 @@ static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned cha
     return SSL_TLSEXT_ERR_OK;
 }
 
-static bool wsi_tls_set_up_server(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
+static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     static const unsigned char name[] = "ws.h";
     bool authorities = config->ca_file || config->ca_pem;
     int mode = authorities ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
@@ -14890,9 +14863,8 @@ static bool wsi_tls_accept(ws_link *link, const char *host, void *user) {
 
 static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
                               wsi_reason *why) {
-    static const wsi_tls_role role = {TLS_server_method, wsi_tls_set_up_server};
     wsi_tls *tls = wsi_tls_new(&endpoint->loop->memory);
-    ws_error error = wsi_tls_complete(tls, config, &role, why);
+    ws_error error = wsi_tls_complete(tls, config, wsi_tls_fill_server, why);
     wsi_tls_release(error ? tls : endpoint->tls);
     if (!error)
         wsi_tls_give(endpoint, tls, wsi_tls_accept, transport);
@@ -14950,7 +14922,7 @@ static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
     return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
 }
 
-static bool wsi_tls_set_up_client(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
+static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     bool own = config->cert_file || config->cert_pem || config->key_file || config->key_pem;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, wsi_tls_verify);
     if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) != 0
@@ -15045,7 +15017,6 @@ static void wsi_tls_end(ws_loop *loop) {
 }
 
 static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now) {
-    static const wsi_tls_role role = {TLS_client_method, wsi_tls_set_up_client};
     ws_tls_config nothing;
     wsi_tls *tls = endpoint->tls;
     ws_error error = WS_OK;
@@ -15057,7 +15028,8 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
     if (now && tls && !tls->context)
         tls->files = wsi_tls_files(&tls->config);
     if (now || !tls)
-        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, &role, endpoint->dialer->why);
+        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, wsi_tls_fill_client,
+                                 endpoint->dialer->why);
     if (!error)
         wsi_tls_give(endpoint, tls, wsi_tls_connect, transport);
     return error;
@@ -15142,14 +15114,10 @@ static wsi_slice wsi_url_bracketed(const wsi_url *url) {
 /* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
 static bool wsi_url_host(wsi_slice host, bool literal) {
     size_t i;
-    for (i = 0; i < host.size; i++) {
-        char c = host.data[i], lower = wsi_text_lower(c);
-        bool hex = wsi_text_hex(c) >= 0;
-        if (literal ? !hex && c != ':' && c != '.'
-                    : !wsi_text_digit(c) && (lower < 'a' || lower > 'z') && (!c || !strchr("-_.", c)))
+    for (i = 0; i < host.size && !literal; i++)
+        if (!wsi_text_token_char(host.data[i]) || strchr("!#$%&'*+^`|~", host.data[i]))
             return false;
-    }
-    return host.size > 0 && host.size < 256 && host.data[0] != '.' && (!literal || memchr(host.data, ':', host.size));
+    return literal ? wsi_platform_is_ipv6(host.data, host.size) : i && i < 256 && host.data[0] != '.';
 }
 
 /* The part between "//" and the path. */
@@ -15172,7 +15140,7 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     if (literal)
         url->host = wsi_text(url->host.data + 1, url->host.size - 2);
     if (!wsi_url_host(url->host, literal))
-        return "has no valid host";
+        return literal ? "has no valid IPv6 address" : "has no valid host";
     if (text.data[text.size - 1] == ':') /* "host:" is the default port */
         url->authority.size--;
     return NULL;
@@ -15202,16 +15170,13 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
 }
 
 /* How many dots a segment is made of, one of which may be written as "%2e"; 0: of more, or of something else. */
-static unsigned wsi_url_dots(const char *text, size_t size) {
-    unsigned dots = 0;
-    while (size) {
-        bool escaped = size >= 3 && text[0] == '%' && text[1] == '2' && wsi_text_lower(text[2]) == 'e';
-        if ((text[0] != '.' && !escaped) || ++dots > 2)
-            return 0;
-        text += escaped ? 3 : 1;
-        size -= escaped ? 3 : 1;
-    }
-    return dots;
+static unsigned wsi_url_dots(wsi_slice segment) {
+    static const char *const dots[] = {".", "%2e", "..", ".%2e", "%2e.", "%2e%2e"};
+    unsigned i;
+    for (i = 0; i < 6; i++)
+        if (wsi_text_is_nocase(segment, dots[i]))
+            return i < 2 ? 1 : 2;
+    return 0;
 }
 
 /* Takes "." and ".." segments out of a path that begins with '/' (RFC 3986 5.2.4). */
@@ -15222,7 +15187,7 @@ static size_t wsi_url_remove_dots(char *path, size_t size) {
         unsigned dots;
         while (end < size && path[end] != '/')
             end++;
-        dots = wsi_url_dots(path + from + 1, end - from - 1);
+        dots = wsi_url_dots(wsi_text(path + from + 1, end - from - 1));
         while (dots == 2 && to && path[--to] != '/') {}
         if (!dots) {
             memmove(path + to, path + from, end - from);
@@ -15422,35 +15387,32 @@ static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
                                            (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
-/* 0: it is no answer in HTTP. */
-static int wsi_dial_proxy_status(wsi_slice head) {
-    wsi_slice line = wsi_http_line(&head), name, value;
-    wsi_header found;
-    bool http11;
-    int status = wsi_upgrade_status(line, &http11);
-    while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
-    return found == WSI_HEADER_END ? status : 0;
-}
-
 /* The status of the final answer; all 1xx before it are passed over (RFC 9110 15.2). What stands behind its head
    is left in client->answer. -1: more must come; 0: it is no answer in HTTP. */
 static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
     ws_limits *limits = &client->endpoint.env.limits;
-    size_t from = answer->size, head;
+    size_t from = answer->size, size;
+    wsi_slice head, name, value;
+    wsi_header found;
+    bool http11;
     int status;
     answer->size += got;
     client->endpoint.env.interim += got;
     do {
-        head = wsi_http_scan(answer->data, from, answer->size);
-        if (head == WSI_HTTP_BAD || (!head && client->endpoint.env.interim > limits->head))
+        size = wsi_http_scan(answer->data, from, answer->size);
+        if (size == WSI_HTTP_BAD || (!size && client->endpoint.env.interim > limits->head))
             return 0;
-        if (!head)
+        if (!size)
             return -1;
-        wsi_upgrade_unfold(answer->data, head);
-        status = wsi_dial_proxy_status(wsi_text((const char *)answer->data, head));
-        answer->size -= head;
-        memmove(answer->data, answer->data + head, answer->size);
+        wsi_upgrade_unfold(answer->data, size);
+        head = wsi_text((const char *)answer->data, size);
+        status = wsi_upgrade_status(wsi_http_line(&head), &http11);
+        while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
+        if (found != WSI_HEADER_END)
+            return 0;
+        answer->size -= size;
+        memmove(answer->data, answer->data + size, answer->size);
         from = 0;
     } while (status >= 100 && status < 200 && status != 101); /* nobody asked for another protocol */
     return status;
@@ -15752,20 +15714,12 @@ static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, 
 
 enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port behind the URL */
 
-/* IPv6 literals are the system's to read. */
-static const char *wsi_client_read_url(wsi_url *url, wsi_slice text) {
-    const char *problem = wsi_url_parse(url, text);
-    if (!problem && url->authority.data[0] == '[' && !wsi_platform_is_ipv6(url->host.data, url->host.size))
-        return "has no valid IPv6 address";
-    return problem;
-}
-
 /* Reads the URL of this hop, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455 4.1 wants it,
    without a default port. */
 static const char *wsi_client_read_hop(wsi_client *client) {
     wsi_url *url = &client->server;
     char *text = (char *)client->hop.data, *authority, *end;
-    const char *problem = wsi_client_read_url(url, wsi_text(text, client->hop.size));
+    const char *problem = wsi_url_parse(url, wsi_text(text, client->hop.size));
     if (problem)
         return problem;
     client->hop.size -= wsi_url_normalize(&url->target, text + (url->target.data - text));
@@ -16171,7 +16125,7 @@ static ws_error wsi_client_check(wsi_client *client) {
                                   (unsigned)(line - client->headers + 1));
     if (!config->proxy)
         return WS_OK;
-    problem = wsi_client_read_url(&client->proxy, wsi_text_z(config->proxy));
+    problem = wsi_url_parse(&client->proxy, wsi_text_z(config->proxy));
     if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
         problem = "has another scheme than http";
     return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
