@@ -93,6 +93,11 @@
 #undef WS_NO_FORWARD
 #define WS_NO_FORWARD
 #endif
+#if !defined(__linux__) && !defined(__APPLE__) && !defined(__FreeBSD__) && !defined(__OpenBSD__) \
+    && !defined(__NetBSD__) && !defined(__DragonFly__)
+#undef WS_NO_EPOLL
+#define WS_NO_EPOLL
+#endif
 #if defined(WS_NO_CLIENT) && defined(WS_NO_SERVER)
 #error "WS_NO_CLIENT and WS_NO_SERVER leave no role: define one of them"
 #endif
@@ -7849,19 +7854,24 @@ static void wsi_tcp_close(ws_link *link) {
 
 /*
 >> POLL ===================================================================================
-   Which descriptors are ready. select(2), where every loop starts, and epoll or kqueue, to which it moves when
-   select is full, have the same few functions: set, wait, next, and for foreign loops ask and take; wsi_poll_ hands
-   each call to the one in use. Calls MEMORY, PLATFORM. Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
+   Which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL: neither)
+   when select is full. Each has the same few functions: set, wait, next, and for foreign loops export and import;
+   wsi_poll_ passes each call on to the one in use. Calls MEMORY, PLATFORM. Prefixes: wsi_select_; wsi_kernel_ (epoll,
+   kqueue); wsi_poll_.
 */
 
-/* What a source is; link.kind: loop->ready[kind] is called for it. A pointer would cost each connection 8 bytes. */
+/* What a source is. loop->ready[link.kind] is called for it: a pointer would cost each connection 8 bytes. */
 typedef enum wsi_kind {
     WSI_KIND_WATCH, WSI_KIND_WAKE, /* LOOP */
     WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* connections without and with a transport */
-    WSI_KIND_DIAL, WSI_KIND_TUNNEL, WSI_KIND_LOOKUP, /* CLIENT */
-    WSI_KIND_LISTENER, /* SERVER */
+#ifndef WS_NO_CLIENT
+    WSI_KIND_DIAL, WSI_KIND_TUNNEL, WSI_KIND_LOOKUP,
+#endif
+#ifndef WS_NO_SERVER
+    WSI_KIND_LISTENER,
+#endif
 #ifndef WS_NO_FORWARD
-    WSI_KIND_HEADER, /* the PROXY protocol's */
+    WSI_KIND_HEADER, /* of the PROXY protocol */
 #endif
     WSI_KINDS
 } wsi_kind;
@@ -7870,10 +7880,12 @@ typedef struct wsi_source { /* something with a descriptor */
     ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
 } wsi_source;
 
+#define WSI_POLL_LONGEST 100000000 /* ms */
+
 enum {
     WSI_POLL_BITS = sizeof(unsigned long) * 8,
     WSI_POLL_WORDS = FD_SETSIZE / WSI_POLL_BITS,
-    WSI_POLL_EVENTS = 64 /* so many come with one call of epoll_wait or kevent */
+    WSI_POLL_EVENTS = 64 /* at most so many come with one call of epoll_wait or kevent */
 };
 
 /* The words are for looking at 64 descriptors at once. */
@@ -7883,45 +7895,55 @@ typedef union wsi_poll_bits {
 } wsi_poll_bits;
 
 typedef struct wsi_event {
-    wsi_source *source; /* NULL: forgotten since */
+    wsi_source *source; /* NULL: it has ended since */
     unsigned ready;
 } wsi_event;
 
 typedef struct wsi_poll {
+    int highest;                             /* descriptor; epoll and kqueue: so far */
+#ifndef WS_NO_EPOLL
     wsi_memory *memory;
-    bool stays, moved;                       /* select for ever; not select any more */
-
-    /* epoll or kqueue */
-    int descriptor;                          /* -1: none */
-    int found, given;                        /* events of this round, and how many next has given out */
+    bool select_only, moved;                 /* to epoll or kqueue */
+    int descriptor;                          /* of epoll or kqueue; -1: none */
+    int found, given;                        /* events of this round, and how many next has returned */
     wsi_event events[WSI_POLL_EVENTS];
     wsi_source **files;                      /* regular files, which are always ready */
-    size_t file_count, file_capacity, files_left; /* files_left: not yet given out in this round */
-
-    /* select */
-    wsi_poll_bits reads, writes;             /* what is wanted */
-    wsi_poll_bits ready_reads, ready_writes; /* what wait found and next has not given out */
-    int highest;                             /* epoll and kqueue: so far */
+    size_t file_count, file_capacity, files_left; /* files_left: next has not returned in this round */
+#endif
+    wsi_poll_bits reads, writes;             /* what is wanted of select */
+    wsi_poll_bits ready_reads, ready_writes; /* what it found and next has not returned */
     unsigned words, cursor;                  /* words that wait looked at; the one that next is at */
     wsi_source *sources[FD_SETSIZE];
 } wsi_poll;
 
 /* --- select --- */
 
-/* Changes what a source waits for; WS_NONE forgets it. false: its descriptor is out of range. */
+static void wsi_select_init(wsi_poll *poll) {
+    memset(poll, 0, sizeof *poll);
+    poll->highest = -1;
+    FD_ZERO(&poll->reads.set);
+    FD_ZERO(&poll->writes.set);
+    FD_SET(WSI_POLL_BITS + 1, &poll->ready_reads.set); /* fd_set is words of bits, lowest first */
+    WS_ASSERT(poll->ready_reads.words[1] == 2);
+    FD_ZERO(&poll->ready_reads.set);
+    FD_ZERO(&poll->ready_writes.set);
+}
+
+static void wsi_select_mark(fd_set *set, int descriptor, bool wanted) {
+    if (wanted)
+        FD_SET(descriptor, set);
+    else
+        FD_CLR(descriptor, set);
+}
+
+/* Changes what a source waits for; WS_NONE removes it. false: its descriptor is out of range. */
 static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     int descriptor = source->link.descriptor;
     if (descriptor < 0 || descriptor >= FD_SETSIZE)
         return false;
-    if (interest & WS_READ)
-        FD_SET(descriptor, &poll->reads.set);
-    else
-        FD_CLR(descriptor, &poll->reads.set);
-    if (interest & WS_WRITE)
-        FD_SET(descriptor, &poll->writes.set);
-    else
-        FD_CLR(descriptor, &poll->writes.set);
-    if (!interest || poll->sources[descriptor] != source) { /* a number used again is not ready yet */
+    wsi_select_mark(&poll->reads.set, descriptor, (interest & WS_READ) != 0);
+    wsi_select_mark(&poll->writes.set, descriptor, (interest & WS_WRITE) != 0);
+    if (!interest || poll->sources[descriptor] != source) { /* a number that is used again is not ready yet */
         FD_CLR(descriptor, &poll->ready_reads.set);
         FD_CLR(descriptor, &poll->ready_writes.set);
     }
@@ -7935,7 +7957,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
 }
 
 /* Begins a round with what a select found: interest may have changed since. */
-static void wsi_select_take(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+static void wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     unsigned i;
     poll->words = (unsigned)(poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
     for (i = 0; i < poll->words; i++) {
@@ -7946,14 +7968,13 @@ static void wsi_select_take(wsi_poll *poll, const wsi_poll_bits *reads, const ws
 }
 
 static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
-    if (milliseconds > 100000000)
-        milliseconds = 100000000;
-    timeout->tv_sec = (time_t)(milliseconds / 1000);
-    timeout->tv_usec = (suseconds_t)(milliseconds % 1000 * 1000);
+    uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
+    timeout->tv_sec = (time_t)(wait / 1000);
+    timeout->tv_usec = (suseconds_t)(wait % 1000 * 1000);
 }
 
-/* A wait that failed has not looked; whether the next one may. */
-static bool wsi_poll_passes(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
+/* Whether a wait that failed may succeed the next time. */
+static bool wsi_poll_may_retry(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
 
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     wsi_poll_bits reads = poll->reads, writes = poll->writes;
@@ -7965,7 +7986,7 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
         FD_ZERO(&reads.set);
         FD_ZERO(&writes.set);
     }
-    wsi_select_take(poll, &reads, &writes);
+    wsi_select_import(poll, &reads, &writes);
     return count;
 }
 
@@ -7988,7 +8009,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
     return NULL;
 }
 
-static void wsi_select_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
+static void wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     int i;
     for (i = 0; i <= poll->highest; i++) {
         if (FD_ISSET(i, &poll->reads.set))
@@ -8000,14 +8021,15 @@ static void wsi_select_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, 
         *highest = poll->highest;
 }
 
-/* --- epoll, kqueue, or neither: open, control, fetch, is_file --- */
+#ifndef WS_NO_EPOLL
+/* --- epoll or kqueue: open, control, fetch, is_file --- */
 
-#if !defined(WS_NO_EPOLL) && defined(__linux__) && !defined(WSI_KQUEUE)
+#if defined(__linux__) && !defined(WSI_KQUEUE) /* which tests define on Linux */
 #include <sys/epoll.h>
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/* Level-triggered: no call for a message. It may be there already, under another source or a closed number. */
+/* Level-triggered: no system call per message. The number may be known already, from another source or a closed one. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     struct epoll_event event;
     int watched = source->link.descriptor, before = source->link.interest;
@@ -8025,11 +8047,11 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
     return false;
 }
 
-/* An error or a hang-up is told by reading and by writing, whichever is wanted. */
+/* An error or a hang-up counts as readable and as writable: the next call reports it. */
 static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
     struct epoll_event found[WSI_POLL_EVENTS];
-    int timeout = milliseconds == UINT64_MAX ? -1 : milliseconds > 100000000 ? 100000000 : (int)milliseconds;
-    int i, count = epoll_wait(descriptor, found, WSI_POLL_EVENTS, timeout);
+    int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST;
+    int i, count = epoll_wait(descriptor, found, WSI_POLL_EVENTS, milliseconds == UINT64_MAX ? -1 : longest);
     for (i = 0; i < count; i++) {
         uint32_t bits = found[i].events;
         events[i].source = (wsi_source *)found[i].data.ptr;
@@ -8045,10 +8067,8 @@ static bool wsi_kernel_is_file(int descriptor) {
     return errno == EPERM;
 }
 
-#elif !defined(WS_NO_EPOLL) && (defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) \
-    || defined(__NetBSD__) || defined(__DragonFly__) || defined(WSI_KQUEUE)) /* the last: tests on Linux */
+#else
 #include <sys/event.h>
-#include <sys/stat.h>
 
 static int wsi_kernel_open(void) {
     int descriptor = kqueue();
@@ -8067,13 +8087,13 @@ static bool wsi_kernel_filter(int descriptor, wsi_source *source, short filter, 
     return kevent(descriptor, &change, 1, NULL, 0, NULL) == 0 || !wanted;
 }
 
-/* Regular files go another way: kqueue takes them, but not for ready at their end. */
+/* kqueue accepts regular files, but does not report them at their end. */
 static bool wsi_kernel_is_file(int descriptor) {
     struct stat about;
     return fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
 }
 
-/* Both filters always: another source may have left one behind. */
+/* Both filters always: one may be left of another source. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     int error;
     if (interest && !source->link.interest && wsi_kernel_is_file(source->link.descriptor))
@@ -8088,57 +8108,34 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
     return false;
 }
 
-/* Reading and writing are told one by one: what is ready for both gets one event. Returns how many there are then. */
-static int wsi_kernel_tell(wsi_event *events, int told, wsi_source *source, unsigned ready) {
-    int i = source->link.interest == (WS_READ | WS_WRITE) ? 0 : told;
-    while (i < told && events[i].source != source)
+/* Readable and writable come as events of their own, which become one. Returns how many events there are then. */
+static int wsi_kernel_merge(wsi_event *events, int count, wsi_source *source, unsigned ready) {
+    int i = source->link.interest == (WS_READ | WS_WRITE) ? 0 : count;
+    while (i < count && events[i].source != source)
         i++;
-    events[i].ready = i < told ? events[i].ready | ready : ready;
+    events[i].ready = i < count ? events[i].ready | ready : ready;
     events[i].source = source;
-    return i < told ? told : told + 1;
+    return i < count ? count : count + 1;
 }
 
 static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
     struct kevent found[WSI_POLL_EVENTS];
     struct timespec timeout;
-    int i, count, told = 0;
-    uint64_t most = milliseconds > 100000000 ? 100000000 : milliseconds;
-    timeout.tv_sec = (time_t)(most / 1000);
-    timeout.tv_nsec = (long)(most % 1000 * 1000000);
+    struct timeval wait;
+    int i, count, merged = 0;
+    wsi_poll_timeout(milliseconds, &wait);
+    timeout.tv_sec = wait.tv_sec;
+    timeout.tv_nsec = (long)wait.tv_usec * 1000;
     count = kevent(descriptor, NULL, 0, found, WSI_POLL_EVENTS, milliseconds == UINT64_MAX ? NULL : &timeout);
     for (i = 0; i < count; i++)
-        told = wsi_kernel_tell(events, told, (wsi_source *)found[i].udata,
-                               found[i].filter == EVFILT_WRITE ? WS_WRITE : WS_READ);
-    return count < 0 ? -1 : told;
-}
-
-#else
-
-static int wsi_kernel_open(void) {
-    errno = ENOSYS;
-    return -1;
-}
-
-static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
-    (void)descriptor;
-    (void)source;
-    (void)interest;
-    return false;
-}
-
-static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
-    (void)descriptor;
-    (void)events;
-    (void)milliseconds;
-    return -1;
-}
-
-static bool wsi_kernel_is_file(int descriptor) {
-    (void)descriptor;
-    return false;
+        merged = wsi_kernel_merge(events, merged, (wsi_source *)found[i].udata,
+                                  found[i].filter == EVFILT_WRITE ? WS_WRITE : WS_READ);
+    return count < 0 ? -1 : merged;
 }
 
 #endif
+
+/* --- epoll or kqueue: what both share --- */
 
 static void wsi_kernel_forget_file(wsi_poll *poll, const wsi_source *source) {
     size_t i;
@@ -8152,20 +8149,19 @@ static void wsi_kernel_forget_file(wsi_poll *poll, const wsi_source *source) {
 
 static bool wsi_kernel_add_file(wsi_poll *poll, wsi_source *source) {
     size_t size = sizeof *poll->files;
-    void *moved;
+    void *moved = poll->files;
     if (poll->file_count == poll->file_capacity) {
-        moved = wsi_memory_resize(poll->memory, poll->files, poll->file_capacity * size,
-                                  (poll->file_capacity + 1) * size);
-        if (!moved)
-            return false;
-        poll->files = (wsi_source **)moved;
-        poll->file_capacity++;
+        moved = wsi_memory_resize(poll->memory, moved, poll->file_capacity * size, (poll->file_capacity + 1) * size);
+        poll->file_capacity += moved != NULL;
     }
+    if (!moved)
+        return false;
+    poll->files = (wsi_source **)moved;
     poll->files[poll->file_count++] = source;
     return true;
 }
 
-/* What this round found for a source that ends, or for a number that begins anew, must reach nobody. */
+/* Discards what this round found for a source that ends, or for a number that is used again. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     int i;
     for (i = poll->given; i < poll->found; i++) {
@@ -8221,15 +8217,9 @@ static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
 /* --- the one in use --- */
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
-    memset(poll, 0, sizeof *poll);
+    wsi_select_init(poll);
     poll->memory = memory;
-    poll->descriptor = poll->highest = -1;
-    FD_ZERO(&poll->reads.set);
-    FD_ZERO(&poll->writes.set);
-    FD_SET(WSI_POLL_BITS + 1, &poll->ready_reads.set); /* fd_set is words of bits, lowest first */
-    WS_ASSERT(poll->ready_reads.words[1] == 2);
-    FD_ZERO(&poll->ready_reads.set);
-    FD_ZERO(&poll->ready_writes.set);
+    poll->descriptor = -1;
 }
 
 static void wsi_poll_free(wsi_poll *poll) {
@@ -8241,7 +8231,7 @@ static void wsi_poll_free(wsi_poll *poll) {
     poll->file_count = poll->file_capacity = poll->files_left = 0;
 }
 
-/* Has the descriptor of epoll or kqueue at hand; false, with errno, if there is none. */
+/* Opens the descriptor of epoll or kqueue, unless it is open. false: errno says why. */
 static bool wsi_poll_open(wsi_poll *poll) {
     if (poll->descriptor < 0)
         poll->descriptor = wsi_kernel_open();
@@ -8249,7 +8239,7 @@ static bool wsi_poll_open(wsi_poll *poll) {
 }
 
 /* Gives one of select's sources to epoll or kqueue, or takes it back; for select its interest stays. */
-static bool wsi_poll_carry(wsi_poll *poll, wsi_source *source, bool there) {
+static bool wsi_poll_transfer(wsi_poll *poll, wsi_source *source, bool there) {
     unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
     bool done = !source || wsi_kernel_set(poll, source, there ? interest : (unsigned)WS_NONE);
     if (source)
@@ -8257,34 +8247,45 @@ static bool wsi_poll_carry(wsi_poll *poll, wsi_source *source, bool there) {
     return done;
 }
 
-/* Takes everything from select to epoll or kqueue. false, with errno: all stays as it was, and the new poller's
-   descriptor is kept. What this round has not given out yet is found again by the next. */
+/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select, and the descriptor
+   stays open. What next has not returned in this round is found again by the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error;
     bool done = wsi_poll_open(poll);
     for (i = 0; done && i <= poll->highest; i++)
-        done = wsi_poll_carry(poll, poll->sources[i], true);
+        done = wsi_poll_transfer(poll, poll->sources[i], true);
     error = errno;
     while (!done && i > 0)
-        (void)wsi_poll_carry(poll, poll->sources[--i], false);
+        (void)wsi_poll_transfer(poll, poll->sources[--i], false);
     errno = error;
     poll->moved = done;
     return done;
 }
 
-/* Changes what a source waits for; WS_NONE forgets it. false: the poller does not take it, and it waits for nothing. */
+/* A poller that may move opens its second descriptor at once (early): later there may be no number left that a foreign
+   select can use. false: epoll or kqueue cannot be had; errno says why. */
+static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
+    poll->select_only = poller == WS_POLLER_SELECT;
+    if (poller == WS_POLLER_AUTO && early)
+        (void)wsi_poll_open(poll);
+    return poller != WS_POLLER_EPOLL || wsi_poll_move(poll);
+}
+
+/* Changes what a source waits for; WS_NONE removes it. false: the poller refuses it, and it waits for nothing. */
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
-    if (!poll->moved && (source->link.descriptor < FD_SETSIZE || poll->stays || !interest || !wsi_poll_move(poll)))
+    if (!poll->moved
+        && (source->link.descriptor < FD_SETSIZE || poll->select_only || !interest || !wsi_poll_move(poll)))
         return wsi_select_set(poll, source, interest);
     return wsi_kernel_set(poll, source, interest);
 }
 
-/* Waits; UINT64_MAX is for ever. Returns how many are ready, or -1: it could not look. */
+/* Waits; UINT64_MAX: without end. Returns how many are ready, or -1: the system call failed. */
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
 }
 
-/* So many waits tell of each descriptor that was ready before: they come in turn. A wait that found few told of all. */
+/* How many waits report every descriptor that was ready: epoll and kqueue report a batch at a time, in turn. A wait
+   that found few has reported all. */
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->highest + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
@@ -8296,9 +8297,9 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 
 /* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
    FD_SETSIZE itself. */
-static bool wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
+static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
     if (!poll->moved) {
-        wsi_select_ask(poll, reads, writes, highest);
+        wsi_select_export(poll, reads, writes, highest);
         return true;
     }
     if (poll->descriptor >= FD_SETSIZE)
@@ -8311,18 +8312,54 @@ static bool wsi_poll_ask(const wsi_poll *poll, fd_set *reads, fd_set *writes, in
     return true;
 }
 
-/* Begins a round with what a foreign select found. -1: the poller could not look. */
-static int wsi_poll_take(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
-    wsi_poll_bits read, write;
-    if (poll->moved) {
-        bool ready = poll->descriptor < FD_SETSIZE && FD_ISSET(poll->descriptor, reads);
+/* Begins a round with what a foreign select found. -1: the system call failed. */
+static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+    bool ready = poll->moved && poll->descriptor < FD_SETSIZE && FD_ISSET(poll->descriptor, &reads->set);
+    if (poll->moved)
         return ready || poll->file_count ? wsi_kernel_wait(poll, 0) : 0;
-    }
-    read.set = *reads;
-    write.set = *writes;
-    wsi_select_take(poll, &read, &write);
+    wsi_select_import(poll, reads, writes);
     return 0;
 }
+#else /* select alone */
+static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
+    (void)memory;
+    wsi_select_init(poll);
+}
+
+static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
+
+static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
+    (void)poll;
+    (void)early;
+    errno = ENOSYS;
+    return poller != WS_POLLER_EPOLL;
+}
+
+static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
+    return wsi_select_set(poll, source, interest);
+}
+
+static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) { return wsi_select_wait(poll, milliseconds); }
+
+static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
+    (void)poll;
+    (void)found;
+    return 1;
+}
+
+static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
+
+static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
+    (void)pause;
+    wsi_select_export(poll, reads, writes, highest);
+    return true;
+}
+
+static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+    wsi_select_import(poll, reads, writes);
+    return 0;
+}
+#endif /* WS_NO_EPOLL */
 
 /*
 >> LOOP ===================================================================================
@@ -8848,7 +8885,7 @@ static void wsi_loop_settle(ws_loop *loop) {
 /* false: the poller failed. A signal that came first is no failure, but nothing was looked at. */
 WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
-    return loop->found >= 0 || wsi_poll_passes() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    return loop->found >= 0 || wsi_poll_may_retry() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
 }
 
 WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
@@ -8965,7 +9002,7 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
     if (!loop || !reads || !writes || !highest || loop->busy || loop->error)
         return false;
     pause = wsi_loop_pause(loop, WS_OFF);
-    if (!wsi_poll_ask(&loop->poll, reads, writes, highest, &pause))
+    if (!wsi_poll_export(&loop->poll, reads, writes, highest, &pause))
         return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     wsi_poll_timeout(pause, &own);
     if (timeout && (own.tv_sec < timeout->tv_sec
@@ -8975,10 +9012,13 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
 }
 
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
+    wsi_poll_bits read, write;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !reads || !writes || loop->error || !wsi_loop_own(loop))
         return false;
-    if (wsi_poll_take(&loop->poll, reads, writes) >= 0 || wsi_poll_passes())
+    read.set = *reads;
+    write.set = *writes;
+    if (wsi_poll_import(&loop->poll, &read, &write) >= 0 || wsi_poll_may_retry())
         wsi_loop_round(loop);
     else
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -9001,17 +9041,6 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
 #ifndef WSI_POLLER_DEFAULT
 #define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* the tests run once more with another */
 #endif
-
-/* A loop that may move gets the new poller's descriptor now: later there would be no number left that a foreign
-   select can take. A blocking client's (keeps false) costs none before it is needed. */
-static void wsi_loop_choose(ws_loop *loop, ws_poller poller, bool keeps) {
-    loop->poll.stays = poller == WS_POLLER_SELECT;
-    if (poller == WS_POLLER_EPOLL && !wsi_poll_move(&loop->poll))
-        (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
-                                                     strerror(errno)));
-    if (poller == WS_POLLER_AUTO && keeps)
-        (void)wsi_poll_open(&loop->poll);
-}
 
 /* Beyond max_unfinished others make room; one that is alone may have what there is. */
 static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, size_t new_size) {
@@ -9053,7 +9082,9 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll, &loop->memory);
-    wsi_loop_choose(loop, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes);
+    if (!wsi_poll_choose(&loop->poll, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes))
+        (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
+                                                     strerror(errno)));
     if (!all.receive_size)
         all.receive_size = 64 << 10;
     if (all.receive_size < 16 << 10)

@@ -15,7 +15,7 @@ static void pipes_open(pipes *p) {
     int i;
     memset(p, 0, sizeof *p);
     wsi_poll_init(&poller, NULL);
-    poller.stays = true;
+    poller.select_only = true;
     for (i = 0; i < 4; i++) {
         if (pipe(p->ends[i]) != 0)
             abort();
@@ -40,7 +40,7 @@ static void test_range(void) {
     if (!test_begin("poll: descriptors outside of the set are refused"))
         return;
     wsi_poll_init(&poller, NULL);
-    poller.stays = true;
+    poller.select_only = true;
     memset(&source, 0, sizeof source);
     for (i = 0; i < sizeof outside / sizeof *outside; i++) {
         source.link.descriptor = outside[i];
@@ -60,7 +60,7 @@ static void test_highest(void) {
     if (!test_begin("poll: the highest descriptor follows what is set"))
         return;
     wsi_poll_init(&poller, NULL);
-    poller.stays = true;
+    poller.select_only = true;
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
     a.link.descriptor = 7;
@@ -143,7 +143,7 @@ static void test_changed(void) {
     if (!test_begin("poll: what is not wanted any more is not told"))
         return;
     wsi_poll_init(&poller, NULL);
-    poller.stays = true;
+    poller.select_only = true;
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     CHECK_EQ(write(ends[1], "x", 1), 1);
     memset(&source, 0, sizeof source);
@@ -170,15 +170,15 @@ static void test_foreign(void) {
     FD_ZERO(&reads.set);
     FD_ZERO(&writes.set);
     FD_SET(0, &reads.set);
-    CHECK(wsi_poll_ask(&poller, &reads.set, &writes.set, &highest, &pause));
+    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest, &pause));
     CHECK(FD_ISSET(0, &reads.set) && FD_ISSET(p.ends[2][0], &reads.set));
     CHECK(!FD_ISSET(p.ends[2][0], &writes.set) && !FD_ISSET(p.ends[1][0], &reads.set));
     CHECK_EQ(highest, 1000);
     highest = -1;
-    CHECK(wsi_poll_ask(&poller, &reads.set, &writes.set, &highest, &pause));
+    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest, &pause));
     CHECK_EQ(highest, p.ends[2][0]);
     FD_SET(p.ends[2][0], &writes.set); /* not asked for */
-    CHECK_EQ(wsi_poll_take(&poller, &reads.set, &writes.set), 0);
+    CHECK_EQ(wsi_poll_import(&poller, &reads, &writes), 0);
     CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
     CHECK_EQ(ready, WS_READ);
     CHECK(wsi_poll_next(&poller, &ready) == NULL);
@@ -208,7 +208,7 @@ static void test_failure_of_select(void) {
     if (!test_begin("poll: a closed descriptor is an error, no crash"))
         return;
     wsi_poll_init(&poller, NULL);
-    poller.stays = true;
+    poller.select_only = true;
     memset(&source, 0, sizeof source);
     CHECK_EQ(pipe(ends), 0);
     source.link.descriptor = ends[0];
@@ -230,7 +230,7 @@ static void test_moves(void) {
     memset(&none, 0, sizeof none);
     wsi_memory_init(&memory, none, 1 << 20);
     poller.memory = &memory;
-    poller.stays = false;
+    poller.select_only = false;
     for (int i = 0; i < 3; i++) {
         CHECK(wsi_poll_set(&poller, &p.sources[i], WS_READ));
         pipes_fill(&p, i);
