@@ -58,7 +58,7 @@
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              put before every public function: static, for example (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
-     WS_MINIMAL          the core and a server: all of these but WS_NO_NET and WS_NO_SERVER
+     WS_MINIMAL          the core and a server: implies all of these except WS_NO_NET and WS_NO_SERVER
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
      WS_NO_SERVER        no server: no ws_listen, or server role of the engine
@@ -160,8 +160,8 @@ extern "C" {
 >> API ====================================================================================
    Core: errors, messages, connections, TLS and transports, handlers, servers, rooms, requests, loops, engine.
    Add-ons: HTTP, sessions, clients, JSON, HTML, testing.
-   Comments name errors without their prefix: STATE is WS_ERROR_STATE. ARGUMENT and MEMORY are named only where they
-   mean more than a bad argument and no memory. A text is UTF-8 and ends with a zero. Sizes are in bytes.
+   Comments name errors without their prefix: STATE is WS_ERROR_STATE. ARGUMENT and MEMORY are possible
+   wherever a call can fail, and rarely named. A text is UTF-8 and ends with a zero. Sizes are in bytes.
 */
 
 typedef enum ws_error {
@@ -175,7 +175,7 @@ typedef enum ws_error {
     WS_ERROR_PATTERN,     /* a route's pattern is malformed */
     WS_ERROR_DUPLICATE,   /* a route's pattern has two parameters of the same name */
     WS_ERROR_FILE,        /* a file or folder cannot be read */
-    WS_ERROR_ADDRESS,     /* this host or port cannot be listened on */
+    WS_ERROR_ADDRESS,     /* the system cannot listen on this host or port */
     WS_ERROR_IN_USE,      /* the port or Unix socket is in use by another program */
     WS_ERROR_PERMISSION,  /* the system does not permit this port */
     WS_ERROR_SYSTEM,      /* a system call failed: socket, pipe or select */
@@ -307,7 +307,7 @@ WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 /* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), beside the automatic ones. Fails as ws_send does. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
-/* Starts the closing handshake (RFC 6455 7.1.2). code: one that may be sent, or 0 for none. reason: UTF-8 of at most
+/* Starts the closing handshake (RFC 6455 7.1.2). code: see WS_CLOSE_NORMAL, or 0 for none. reason: UTF-8 of at most
    123 bytes, or NULL. Messages that still arrive are dropped; on_close follows. false: STATE, CLOSE_CODE. */
 WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 
@@ -319,13 +319,13 @@ WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
    returns more than 0, on_drain or on_close follows. To send a file of any size, do this in on_open and on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
-/* Why the latest failed call failed; success does not clear it. After the connection has failed, always why that
-   happened. NULL: WS_ERROR_MEMORY */
+/* Why the latest failed call failed; success does not clear it. Once the connection has failed: why it failed.
+   NULL: WS_ERROR_MEMORY */
 WS_API ws_error ws_last_error(const ws_conn *conn);
 /* The same as a sentence. A client's names the host, the certificate's fault or the invalid header. Never NULL; valid
    until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
-/* Why the connection ended. code is 0 until it has. reason is valid as long as the connection. */
+/* Why the connection ended. code is 0 until it has. reason is valid as long as conn. */
 WS_API ws_close_info ws_closed(const ws_conn *conn);
 WS_API ws_id ws_conn_id(const ws_conn *conn);     /* never reused; a client that reconnects keeps its own */
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id); /* NULL: the connection has ended */
@@ -372,10 +372,10 @@ WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_tr
    connection has a ws_link; what the transport keeps for it is its session. */
 typedef struct ws_link {
     int descriptor;   /* connected, non-blocking; ws.h closes it */
-    uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction;
+    uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
                          change it when a read has to write first, or a write to read */
-    bool pending : 1; /* set it in read while bytes are left that did not fit: read is called again at once */
-    bool unsent : 1;  /* set it while the session holds bytes that the socket did not take: write is called when the
+    bool pending : 1; /* set by read if bytes are left that did not fit: read is called again at once */
+    bool unsent : 1;  /* set while the session holds bytes that the socket did not take: write is called when the
                          socket is writable, with size 0 if there is nothing new */
     bool budget : 1;  /* private, like the next line */
     uint8_t interest, kind;
@@ -404,7 +404,7 @@ typedef struct ws_transport {
 
 /* --- handlers --------------------------------------------------------------------------- */
 
-/* What happens on the connections of a route, or of a ws_dial. Every field may be NULL. */
+/* Callbacks and options for the connections of a route or of a ws_dial. Every field may be zero. */
 typedef struct ws_handler {
     void (*on_request)(ws_request *request); /* server: may call ws_accept, ws_refuse or ws_keep; see ws_before */
     void (*on_open)(ws_conn *conn);
@@ -427,7 +427,7 @@ typedef struct ws_handler {
 typedef struct ws_server_config {
     const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0" or "::": all addresses */
     uint16_t port;          /* 0: any free port, see ws_port */
-    const char *origins;    /* origins whose pages may connect, or call a ws_http function that may change something.
+    const char *origins;    /* origins whose pages may connect, or use ws_http with methods such as POST.
                                NULL: the server's own (same scheme, host and port); "*": all; or a list:
                                "https://a.example, https://b.example:8443". Others get 403, with a text that says what
                                was compared. Behind a proxy that hides the port, list the public origin */
@@ -462,9 +462,10 @@ WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
-   A {name} matches within one segment, up to the next '/' or the character that follows it in the pattern; a
-   {name:path}, only at the end, matches any rest. The path is percent-decoded first and must be UTF-8. The route that
-   was registered first wins. handler and its strings are copied. false, and the loop's error: PATTERN, DUPLICATE. */
+   A {name} matches within one segment, up to the next '/' or the character that follows it in the pattern. A
+   {name:path} matches the rest of the path, and is allowed only at the end. The path is percent-decoded first and must
+   be UTF-8. The route that was registered first wins. handler and its strings are copied. false, and the loop's error:
+   PATTERN, DUPLICATE. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
 /* Answers GET and HEAD on a path, a pattern of ws_route, with this text, which is copied. false, and the loop's error:
@@ -472,8 +473,8 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
-/* The value of a parameter in the route's pattern, percent-decoded; NULL: there is none of that name. It is UTF-8 that
-   the peer chose, without zeros. Valid until on_close returns. */
+/* The value of a parameter in the route's pattern, percent-decoded; NULL: there is none of that name. The peer
+   chose it: any UTF-8 without zeros. Valid until on_close returns. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
@@ -502,7 +503,7 @@ typedef enum ws_slow {
     WS_SLOW_WAIT,        /* send to nobody, and fail with BUFFERED: try again in that member's on_drain or on_close */
     WS_SLOW_DROP_NEWEST, /* skip this message for that member */
     WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that wait for that member */
-    WS_SLOW_LATEST       /* keep only the room's latest message waiting for that member, always */
+    WS_SLOW_LATEST       /* at any time, let at most one message of the room wait for a member: the latest */
 } ws_slow;
 
 /* Sets a room's policy while it has members; a room that becomes empty loses it. So call this in on_open, after each
@@ -566,9 +567,9 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
 
 /* Keeps the request, to be answered later: from a timer, a watched descriptor or a ws_post. Call it in the request's
    callback, then return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is
-   503. A WebSocket's ws_accept goes on with the hooks that follow. abandoned (or NULL) is called if the answer can no
-   longer be sent: the connection broke, limits.answer_ms passed (503), the server ends. A client that has closed only
-   its sending side still gets the answer (RFC 9112 9.6). */
+   503. For a WebSocket request, ws_accept then runs the hooks that follow. abandoned (or NULL) is called if the answer
+   can no longer be sent: the connection broke, limits.answer_ms passed (503), the server ends. A client that has closed
+   only its sending side still gets the answer (RFC 9112 9.6). */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
@@ -613,7 +614,7 @@ WS_API ws_error ws_run(ws_loop *loop);
 /* Runs one round: waits up to wait_ms (WS_OFF: without limit), then serves what is ready. false: the loop is stopped,
    its shutdown is complete, or it failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
-WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds, read at least once in each round */
+WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds; updated in each round */
 
 /* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
    thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700).
@@ -626,8 +627,8 @@ WS_API bool ws_stop(ws_loop *loop);
    after that time; then ws_run returns. May be called like ws_stop. A second call can only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
-/* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow callback
-   makes no peer time out. 0: no memory. */
+/* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow
+   callback does not make peers time out. 0: no memory. */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
@@ -749,7 +750,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
    answer, with ws_reply or the like, or ws_keep the request. Answered before it is called: other methods (405); a
    malformed path, body, form or JSON body (400); with methods other than GET, HEAD and OPTIONS, pages of foreign
    origins (403, see ws_server_config.origins), by Origin or else Sec-Fetch-Site. false, and the loop's error: PATTERN,
-  DUPLICATE. */
+   DUPLICATE. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
 /* The same for pages of these origins, a list or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
@@ -821,8 +822,8 @@ typedef struct ws_client_config {
                                    A loop looks up at most 16 names at a time */
     uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
-    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. A close with 1008 and a refusal with 4xx
-                                   are followed by this one. Each pause is shortened at random, by half at most */
+    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
+                                   refusal with 4xx. Each pause is shortened at random, by half at most */
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
     int max_redirects;          /* 5; -1: follow none */
     bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
@@ -897,8 +898,8 @@ WS_API ws_json ws_json_parse(const void *text, size_t size);
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
-   Of members with the same name the last is found, as in browsers. Each call first validates the whole message, so one
-   that is not JSON holds nothing; then it takes up to one pass for each step of the path. For several values call
+   Of members with the same name the last is found, as in browsers. Each call first validates the whole message, so
+   nothing is found in invalid JSON; then it takes up to one pass for each step of the path. For several values call
    ws_json_parse once, then ws_json_get. */
 WS_API ws_json ws_json_find(ws_message message, const char *path);
 /* Writes the string at path, unescaped, with a zero. false, and buffer is "": not JSON, absent or not a string (see
@@ -933,8 +934,8 @@ WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer);
 WS_API bool ws_json_as_number(ws_json number, double *result);
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
 
-/* Writes JSON into buffer, with a zero. Returns its size without the zero; if that is not less than size, the text did
-   not fit and buffer is "". 0, and buffer is "": an argument is not UTF-8, format holds a conversion that is not listed
+/* Writes JSON into buffer, with a zero. Returns its size without the zero; size or more means that it did not fit, and
+   buffer is "". 0, and buffer is "": an argument is not UTF-8, format holds a conversion that is not listed
    here, or the result is not JSON (which is checked only if it fits).
      'name'         a string: write single quotes for double quotes, and \' for an apostrophe in a string
      %s %.*s        a text, written as a quoted and escaped string; NULL: null. Not inside ''
@@ -948,7 +949,7 @@ WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_l
 
 /* --- HTML (WS_NO_JSON) ------------------------------------------------------------------ */
 
-/* Writes HTML as ws_json_print writes JSON, with the same conversions but for:
+/* Writes HTML as ws_json_print writes JSON, with the same conversions except:
      %s %.*s        a text with & < > " ' escaped, safe inside elements and quoted attributes; NULL: nothing. Not safe
                     in scripts, styles, URLs or attributes without quotes
      %-s %-.*s      markup, written as it is: only what you or this function made
