@@ -2039,22 +2039,22 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
     return chunked;
 }
 
+static bool wsi_http_once(wsi_slice *field, wsi_slice value) {
+    bool first = !field->data;
+    *field = value;
+    return first;
+}
+
 /* Reads the fields that say which host is meant, where the request comes from and where it ends. false: malformed, or
    a field stands there twice (RFC 9112 3.2, 6). */
 static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
     wsi_slice host, option;
     uint64_t port;
     bool first;
-    if (wsi_text_is_nocase(name, "host")) {
-        first = !request->host.data;
-        request->host = value;
-        return first && wsi_http_authority(value, 0, &host, &port);
-    }
-    if (wsi_text_is_nocase(name, "origin")) {
-        first = !request->origin.data;
-        request->origin = value;
-        return first;
-    }
+    if (wsi_text_is_nocase(name, "host"))
+        return wsi_http_once(&request->host, value) && wsi_http_authority(value, 0, &host, &port);
+    if (wsi_text_is_nocase(name, "origin"))
+        return wsi_http_once(&request->origin, value);
     if (wsi_text_is_nocase(name, "content-length")) {
         first = !request->has_length;
         request->has_length = true;
@@ -2113,39 +2113,23 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
 }
 
 static const char *wsi_http_reason(int status) {
-    switch (status) {
-    case 101: return "Switching Protocols";
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 426: return "Upgrade Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Status";
-    }
+    static const struct {
+        int status;
+        const char *reason;
+    } known[] = {
+        {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+        {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+        {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
+        {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
+        {409, "Conflict"}, {410, "Gone"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"},
+        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+        {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}
+    };
+    size_t i = 0, count = sizeof known / sizeof *known;
+    while (i < count && known[i].status != status)
+        i++;
+    return i < count ? known[i].reason : "Status";
 }
 
 #endif /* WS_NO_SERVER */
@@ -2163,14 +2147,21 @@ static const char *wsi_http_method(wsi_slice method) {
 
 /* --- urlencoded pairs --- */
 
+/* Decodes a name or a value, and returns its size with a zero behind it. -1: a malformed escape, a zero byte, or not
+   UTF-8. */
 static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
+    ptrdiff_t size;
     size_t i;
     for (i = 0; i < text.size; i++)
         out[i] = text.data[i] == '+' ? ' ' : text.data[i];
-    return wsi_text_unescape(wsi_text(out, text.size), out);
+    size = wsi_text_unescape(wsi_text(out, text.size), out);
+    if (size < 0 || !wsi_utf8_valid((const uint8_t *)out, (size_t)size))
+        return -1;
+    out[size] = 0;
+    return size + 1;
 }
 
-/* Decodes "a=b" and returns the size. -1: a malformed escape, a zero byte, or not UTF-8. */
+/* Decodes "a=b" and returns the size, or -1. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     wsi_slice name = pair, value = wsi_text("", 0);
     ptrdiff_t first, second;
@@ -2179,11 +2170,8 @@ static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     if (!name.size && !value.size)
         return 0;
     first = wsi_http_form_part(name, out);
-    second = first < 0 ? -1 : wsi_http_form_part(value, out + first + 1);
-    if (second < 0)
-        return -1;
-    out[first] = out[first + 1 + second] = 0;
-    return wsi_utf8_valid((const uint8_t *)out, (size_t)(first + second) + 2) ? first + second + 2 : -1;
+    second = first < 0 ? -1 : wsi_http_form_part(value, out + first);
+    return second < 0 ? -1 : first + second;
 }
 
 /* Decodes "a=b&c" into name, zero, value, zero, and so on; skips empty pairs. out has room for 2 * size + 2.
@@ -2380,7 +2368,7 @@ static bool wsi_handshake_extensions(wsi_slice list) {
 typedef struct wsi_handshake_seen { /* while the fields of one request are read */
     wsi_slice protocols[WSI_HANDSHAKE_MAX_PROTOCOLS];
     size_t protocol_count;
-    int keys, versions;
+    int versions;
     bool bad;
 } wsi_handshake_seen;
 
@@ -2389,11 +2377,9 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name
     wsi_slice token;
     if (wsi_text_is_nocase(name, "upgrade")) {
         while (wsi_text_next(&value, &token))
-            if (wsi_text_is_nocase(token, "websocket"))
-                request->upgrade = true;
+            request->upgrade = request->upgrade || wsi_text_is_nocase(token, "websocket");
     } else if (wsi_text_is_nocase(name, "sec-websocket-key")) {
-        request->key = value;
-        seen->keys++;
+        seen->bad = !wsi_http_once(&request->key, value) || seen->bad;
     } else if (wsi_text_is_nocase(name, "sec-websocket-version")) {
         request->version_13 = wsi_text_is(value, "13");
         seen->versions++;
@@ -2428,15 +2414,15 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_handshake_seen seen;
     int status;
     seen.protocol_count = 0;
-    seen.keys = seen.versions = 0;
+    seen.versions = 0;
     seen.bad = false;
     status = wsi_http_request(request, head, wsi_handshake_field, &seen);
     if (status || !request->upgrade)
         return status;
     if (!wsi_text_is(request->method, "GET"))
         request->status = 405;
-    else if (!request->http11 || !request->connection_upgrade || seen.bad || seen.keys > 1
-             || seen.versions > 1 || request->chunked || request->content_length)
+    else if (!request->http11 || !request->connection_upgrade || seen.bad || seen.versions > 1 || request->chunked
+             || request->content_length)
         request->status = 400;
     else if (!request->version_13)
         request->status = 426;
@@ -3311,21 +3297,17 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     return step == WSI_STEP_EVENT;
 }
 
-WSI_INLINE bool wsi_engine_some(wsi_engine *e, wsi_window *window, ws_event *event) {
+/* The next event in the window; its data lives until the next call. false: more bytes are needed. */
+WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     bool found = false;
+    wsi_window_restore(window);
+    if (window->pos == window->end && e->state != WSI_CLOSED && !e->owing)
+        return false;
     if (e->state == WSI_OPEN && !wsi_env_is_client(e->env))
         found = wsi_engine_whole(e, window, event, true);
     else if (e->state == WSI_OPEN)
         found = wsi_engine_whole(e, window, event, false);
     return found || wsi_engine_any(e, window, event);
-}
-
-/* The next event in the window; its data lives until the next call. false: more bytes are needed. */
-WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
-    wsi_window_restore(window);
-    if (window->pos == window->end && e->state != WSI_CLOSED && !e->owing)
-        return false;
-    return wsi_engine_some(e, window, event);
 }
 
 /* How many bytes must be kept until more come. */
