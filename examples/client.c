@@ -8,6 +8,12 @@
 #include "../ws.h"
 
 #include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: client [URL [TEXT]]\n"
+    "Sends TEXT (hello) to URL (ws://127.0.0.1:9001/), prints the answer, and closes.\n"
+    "Exit status: 0 after a clean close; 1 otherwise; 2: bad usage.\n";
 
 int main(int argc, char **argv) {
     const char *url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001/";
@@ -15,9 +21,14 @@ int main(int argc, char **argv) {
     ws_message answer;
     ws_conn *conn;
     int status = 1;
+    if (!strcmp(url, "-h") || !strcmp(url, "--help")) {
+        fputs(usage, stdout);
+        return 0;
+    }
     if (argc > 3 || url[0] == '-') {
-        fprintf(stderr, "usage: client [URL [TEXT]]\n");
-        return strcmp(url, "--help") == 0 ? 0 : 2;
+        fprintf(stderr, "client: \"%s\" %s\n%s", argc > 3 ? argv[3] : url,
+                argc > 3 ? "is one word too many: quote the text" : "is not an option", usage);
+        return 2;
     }
     conn = ws_connect(url, &(ws_client_config){.receive_ms = 5000});
     if (ws_send_text(conn, text) && ws_receive(conn, &answer)) {

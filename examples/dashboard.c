@@ -8,15 +8,18 @@
 #include "../ws.h"
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { HISTORY = 60 };
 
 static const char usage[] =
-    "usage: dashboard [port] [--host ADDR] [--every MS]\n"
-    "Serves live figures of this machine (Linux: from /proc), once a second unless told. Port 8000 and address "
-    "127.0.0.1\n"
-    "unless told; port 0 takes a free one.\n";
+    "usage: dashboard [PORT] [--host ADDRESS] [--every MS]\n"
+    "Serves live figures of this machine (Linux: from /proc), one a second unless --every says otherwise.\n"
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
 
 static const char page[] =
     "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
@@ -30,7 +33,7 @@ static const char page[] =
     "  h2 { font-size: 1rem; margin: 0; font-weight: 500 } b { font-size: 1.6rem; font-weight: 600 }\n"
     "  canvas { width: 100%; height: 5rem; display: block }\n"
     "  #state { opacity: .7 }\n"
-    "</style>\n</head>\n<body>\n<h1>This machine</h1>\n<main></main>\n<p id='state'>Connecting ...</p>\n";
+    "</style>\n</head>\n<body>\n<h1>This machine</h1>\n<main></main>\n<p id='state' role='status'>Connecting ...</p>\n";
 
 static const char script[] =
     "<script>\n"
@@ -41,7 +44,7 @@ static const char script[] =
     "for (const [name, title] of charts) {\n"
     "  history[name] = [];\n"
     "  document.querySelector('main').insertAdjacentHTML('beforeend',\n"
-    "    `<section><h2>${title}</h2><b id='${name}'>-</b><canvas id='${name}-line'></canvas></section>`);\n"
+    "    `<section><h2>${title}</h2><b id='${name}'></b><canvas id='${name}-line' role='img'></canvas></section>`);\n"
     "}\n"
     "function draw(name, most) {\n"
     "  const canvas = document.getElementById(name + '-line'), scale = devicePixelRatio || 1, values = history[name];\n"
@@ -54,9 +57,12 @@ static const char script[] =
     "  pen.stroke();\n"
     "}\n"
     "function show() {\n"
-    "  for (const [name, , most, format] of charts) {\n"
-    "    const values = history[name];\n"
-    "    if (values.length) document.getElementById(name).textContent = format(values[values.length - 1]);\n"
+    "  for (const [name, title, most, format] of charts) {\n"
+    "    const values = history[name], now = values.length ? format(values[values.length - 1]) : 'no figure yet';\n"
+    "    document.getElementById(name).textContent = now;\n"
+    "    const line = document.getElementById(name + '-line');\n"
+    "    line.setAttribute('aria-label', `${title}: ${now}` + (values.length\n"
+    "      ? `; last ${values.length} from ${format(Math.min(...values))} to ${format(Math.max(...values))}` : ''));\n"
     "    draw(name, most);\n"
     "  }\n"
     "}\n"
@@ -75,6 +81,7 @@ static const char script[] =
     "  socket.onclose = () => { state.textContent = 'Not connected; trying again ...'; setTimeout(connect, 1000); };\n"
     "}\n"
     "addEventListener('resize', show);\n"
+    "show();\n"
     "connect();\n"
     "</script>\n</body>\n</html>\n";
 
@@ -85,7 +92,7 @@ typedef struct figures {
 static ws_loop *loop; /* here, for the signal handler */
 static figures past[HISTORY];
 static unsigned taken; /* how many there were */
-static uint32_t period_ms = 1000;
+static long period_ms;
 
 /* Calls back with each line of a file; a file that is not there has none. */
 static void each_line(const char *name, void (*function)(const char *line, double *sums), double *sums) {
@@ -112,6 +119,8 @@ static void memory_line(const char *line, double *sums) {
         (void)sscanf(line, "MemAvailable: %lf", &sums[1]);
 }
 
+static void load_line(const char *line, double *load) { (void)sscanf(line, "%lf", load); }
+
 /* "eth0: received ... (8 numbers) sent ..."; what stays inside the machine does not count. */
 static void network_line(const char *line, double *sums) {
     double in, out;
@@ -123,19 +132,18 @@ static void network_line(const char *line, double *sums) {
 /* What grows without end is told as its growth since the last time. */
 static figures take(void) {
     static double before[3];
-    double cpu[2] = {0}, memory[2] = {0}, network[1] = {0}, load = 0;
+    double cpu[2] = {0}, memory[2] = {0}, network[1] = {0};
     figures now = {0};
     each_line("/proc/stat", cpu_line, cpu);
     each_line("/proc/meminfo", memory_line, memory);
     each_line("/proc/net/dev", network_line, network);
-    if (getloadavg(&load, 1) == 1)
-        now.load = load;
+    each_line("/proc/loadavg", load_line, &now.load);
     if (before[0] > 0 && cpu[0] > before[0])
         now.cpu = 100 * (1 - (cpu[1] - before[1]) / (cpu[0] - before[0]));
     if (memory[0] > 0)
         now.memory = 100 * (1 - memory[1] / memory[0]);
     if (before[2] > 0 && network[0] >= before[2])
-        now.network = (network[0] - before[2]) * 1000 / period_ms;
+        now.network = (network[0] - before[2]) * 1000 / (double)period_ms;
     before[0] = cpu[0];
     before[1] = cpu[1];
     before[2] = network[0];
@@ -166,39 +174,39 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 1; i < count; i++) {
-        bool every = strcmp(words[i], "--every") == 0 && i + 1 < count;
-        const char *word = words[every ? ++i : i];
-        char *end;
-        long number = strtol(word, &end, 10);
-        bool good = *word >= '0' && end != word && !*end;
-        if (!every && strcmp(word, "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (every && good && number >= 10 && number <= 3600000)
-            period_ms = (uint32_t)number;
-        else if (!every && good && number <= 65535)
-            config->port = (uint16_t)number;
-        else {
-            fprintf(stderr, "dashboard: cannot make sense of \"%s\"\n%s", word, usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config, const char **every) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--every") ? every : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "dashboard: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 1024}};
     ws_handler handler = {.on_open = enter};
     char html[sizeof page + sizeof script];
+    const char *every = "1000";
     ws_server *server;
     ws_error error;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config))
+    options(argc, argv, &config, &every);
+    period_ms = strtol(every, NULL, 10);
+    if (every[strspn(every, "0123456789")] || period_ms < 10 || period_ms > 3600000) {
+        fprintf(stderr, "dashboard: --every \"%s\": milliseconds are wanted, from 10 to 3600000\n%s", every, usage);
         return 2;
+    }
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
@@ -207,7 +215,7 @@ int main(int argc, char **argv) {
     snprintf(html, sizeof html, "%s%s", page, script);
     ws_page(server, "/", "text/html", html);
     (void)take(); /* the first growth needs a beginning */
-    ws_every(loop, period_ms, push, server);
+    ws_every(loop, (uint32_t)period_ms, push, server);
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);
         signal(SIGTERM, stop);

@@ -10,13 +10,18 @@
 #include "../ws.h"
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char usage[] =
-    "usage: gateway URL [port] [--host ADDR] [--ca FILE] [--insecure]\n"
-    "Connects each client to the ws:// or wss:// URL. Port 9002 and address 127.0.0.1 unless told; port 0\n"
-    "takes a free one. --ca: trust servers whose certificate these (PEM) have signed, in place of the\n"
-    "system's. --insecure: trust any certificate; anybody in between can read and change all.\n";
+    "usage: gateway URL [PORT] [--host ADDRESS] [--ca FILE] [--insecure]\n"
+    "Connects each client to the URL, ws:// or wss://.\n"
+    "Listens on port 9002 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n"
+    "--insecure: trust any certificate; anybody in between can read and change everything.\n";
 
 enum { KEPT_BYTES = 1 << 20, BAD_GATEWAY = 1014 };
 
@@ -153,28 +158,35 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 1; i < count; i++) {
-        char *end;
-        long port = strtol(words[i], &end, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (strcmp(words[i], "--ca") == 0 && i + 1 < count)
-            upstream_config.tls.ca_file = words[++i];
-        else if (strcmp(words[i], "--insecure") == 0)
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host
+                             : !strcmp(word, "--ca") ? &upstream_config.tls.ca_file
+                                                     : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (!strcmp(word, "--insecure")) {
             upstream_config.tls.accept_any_certificate = true;
-        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
-            config->port = (uint16_t)port;
-        else if (strstr(words[i], "://") && !url)
-            url = words[i];
-        else {
-            fprintf(stderr, "gateway: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+        } else if (!url && (!strncmp(word, "ws://", 5) || !strncmp(word, "wss://", 6))) {
+            url = word;
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "gateway: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option, a ws:// or wss:// URL, nor a port from 0 to 65535",
+                    usage);
+            exit(2);
         }
     }
-    if (!url)
-        fprintf(stderr, "gateway: no URL\n%s", usage);
-    return url != NULL;
+    if (!url) {
+        fprintf(stderr, "gateway: a ws:// or wss:// URL is needed\n%s", usage);
+        exit(2);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -182,12 +194,7 @@ int main(int argc, char **argv) {
     ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_close = client_close};
     ws_server *server;
     ws_error error;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config))
-        return 2;
+    options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);

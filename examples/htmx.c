@@ -1,5 +1,6 @@
-/* A page without a line of JavaScript: a form says hello to whoever fills it in, and goodbye two seconds
-   later; htmx carries the form's fields here and swaps what comes back by its id. From the top of the tree:
+/* A form that says hello to whoever fills it in, and goodbye two seconds later, without JavaScript of its own but for
+   a check that htmx 2 is there: htmx carries the form's fields here, and swaps what comes back by its id. It wants
+   htmx 2 and version 2 of its WebSocket extension, htmx-ext-ws. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o htmx examples/htmx.c
        ./htmx                              then open http://127.0.0.1:8000/
@@ -11,14 +12,19 @@
 #include "../ws.h"
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { NAME_MAX_BYTES = 100, GOODBYE_MS = 2000 };
 
 static const char usage[] =
-    "usage: htmx [port] [--host ADDR] [--scripts FOLDER]\n"
-    "Serves a form that is answered over a WebSocket. Port 8000 and address 127.0.0.1 unless told; port 0\n"
-    "takes a free one. --scripts: serve htmx.min.js and ws.js from this folder.\n";
+    "usage: htmx [PORT] [--host ADDRESS] [--scripts FOLDER]\n"
+    "Serves a form that is answered over a WebSocket.\n"
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--scripts: serve htmx.min.js (htmx 2) and ws.js (htmx-ext-ws 2) from this folder.\n";
 
 static const char page[] =
     "<!doctype html>\n"
@@ -31,15 +37,16 @@ static const char page[] =
     "<script src='%s'></script>\n"
     "<script src='%s'></script>\n"
     "<style>\n"
-    "  :root { color-scheme: light dark; --line: #8884; --accent: #3b6fe0 }\n"
+    "  :root { color-scheme: light dark; --line: #888; --accent: #3b6fe0; --error: light-dark(#c33, #f77) }\n"
     "  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto; padding: 0 1.2rem }\n"
     "  form { display: flex; gap: .6rem }\n"
     "  input { flex: 1; min-width: 0; font: inherit; padding: .5rem .8rem; border: 1px solid var(--line);\n"
     "    border-radius: .5rem }\n"
     "  button { font: inherit; padding: .5rem 1.1rem; border: 0; border-radius: .5rem; color: #fff;\n"
     "    background: var(--accent) }\n"
+    "  ::placeholder { color: inherit; opacity: .7 }\n"
     "  #said { min-height: 3rem; margin: 1.2rem 0; font-size: 1.5rem; overflow-wrap: anywhere }\n"
-    "  .error { color: #d33 }\n"
+    "  .error { color: var(--error) }\n"
     "</style>\n"
     "</head>\n"
     "<body hx-ext='ws' ws-connect='/ws'>\n"
@@ -49,6 +56,13 @@ static const char page[] =
     "  <button>Say hello</button>\n"
     "</form>\n"
     "<p id='said'>Hello, world</p>\n"
+    "<script>\n"
+    "  const problem = !window.htmx ? 'htmx did not load'\n"
+    "    : !/^2\\./.test(htmx.version) ? 'this is htmx ' + htmx.version\n"
+    "    : !htmx.createWebSocket ? 'its extension ws.js did not load' : '';\n"
+    "  if (problem) said.outerHTML = `<p class='error' role='alert'>This page needs htmx 2: ${problem}.</p>`;\n"
+    "</script>\n"
+    "<noscript><p class='error'>This page needs JavaScript, for htmx.</p></noscript>\n"
     "</body>\n"
     "</html>\n";
 
@@ -105,22 +119,24 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config, const char **scripts) {
-    for (int i = 1; i < count; i++) {
-        char *end;
-        long port = strtol(words[i], &end, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (strcmp(words[i], "--scripts") == 0 && i + 1 < count)
-            *scripts = words[++i];
-        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
-            config->port = (uint16_t)port;
-        else {
-            fprintf(stderr, "htmx: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config, const char **scripts) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--scripts") ? scripts : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "htmx: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 /* A file that is missing, or a path too long for the buffer, makes ws_run fail and name it. */
@@ -149,12 +165,7 @@ int main(int argc, char **argv) {
     const char *scripts = NULL;
     ws_server *server;
     ws_error error;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config, &scripts))
-        return 2;
+    options(argc, argv, &config, &scripts);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);

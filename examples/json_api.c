@@ -11,16 +11,20 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { REQUEST_MAX = 64 * 1024, RESULT_MAX = 32 * 1024, ANSWER_MAX = 64 * 1024 };
 enum { MALFORMED = -32700, INVALID_REQUEST = -32600, NO_METHOD = -32601, INVALID_PARAMS = -32602, INTERNAL = -32603 };
 
 static const char usage[] =
-    "usage: json_api [port] [--host ADDR]\n"
-    "Serves JSON-RPC 2.0 at /rpc, and a page to try it. Port 8000 and address 127.0.0.1 unless told; port 0\n"
-    "takes a free one.\n";
+    "usage: json_api [PORT] [--host ADDRESS]\n"
+    "Serves JSON-RPC 2.0 at /rpc, and a page to try it.\n"
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -197,20 +201,24 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 1; i < count; i++) {
-        char *end;
-        long port = strtol(words[i], &end, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
-            config->port = (uint16_t)port;
-        else {
-            fprintf(stderr, "json_api: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "json_api: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 static const char page[] =
@@ -221,7 +229,7 @@ static const char page[] =
     "<title>JSON-RPC</title>\n"
     "<link rel=icon href='data:,'>\n"
     "<style>\n"
-    ":root { color-scheme: light dark; --line: #8884; --accent: #3b6fe0; --soft: #8881 }\n"
+    ":root { color-scheme: light dark; --line: #888; --accent: #3b6fe0; --soft: #8881 }\n"
     "* { box-sizing: border-box }\n"
     "body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; height: 100dvh; margin: auto; padding: 1rem;\n"
     "  display: flex; flex-direction: column; gap: .7rem }\n"
@@ -293,12 +301,7 @@ int main(int argc, char **argv) {
     ws_handler handler = {.on_message = receive};
     ws_server *server;
     ws_error error;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config))
-        return 2;
+    options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);

@@ -17,9 +17,9 @@
 enum { PART = 16 << 10, AHEAD = 64 << 10 };
 
 static const char usage[] =
-    "usage: pump FILE [port] [--host ADDR]\n"
-    "Sends a file to each who connects, then closes. Port 9005 and address 127.0.0.1 unless told; port 0 takes a\n"
-    "free one.\n";
+    "usage: pump FILE [PORT] [--host ADDRESS]\n"
+    "Sends a file to each client that connects, then closes.\n"
+    "Listens on port 9005 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 static const char *file_name;
@@ -62,20 +62,30 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 2; i < count; i++) {
-        char *end_of;
-        long port = strtol(words[i], &end_of, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (*words[i] >= '0' && end_of != words[i] && !*end_of && port <= 65535)
-            config->port = (uint16_t)port;
-        else {
-            fprintf(stderr, "pump: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (!file_name && *word != '-') {
+            file_name = word;
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "pump: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
+    if (!file_name) {
+        fprintf(stderr, "pump: a FILE is needed\n%s", usage);
+        exit(2);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -83,21 +93,15 @@ int main(int argc, char **argv) {
     ws_server *server;
     ws_error error;
     FILE *probe;
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        fputs(usage, argc < 2 ? stderr : stdout);
-        return argc < 2 ? 2 : 0;
-    }
-    if (!arguments(argc, argv, &config))
-        return 2;
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    file_name = argv[1];
+    options(argc, argv, &config);
     probe = fopen(file_name, "rb");
     if (!probe) {
         fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
         return 1;
     }
     fclose(probe);
+    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+        config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_open = begin, .on_drain = push, .on_close = end});

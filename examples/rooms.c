@@ -6,7 +6,9 @@
 
    A member sends plain text. All members of the room get JSON, always of this form:
 
-       {"type": "joined" | "say" | "left", "id": "7", "name": "Ann", "text": "hello", "members": 2}
+       {"type": "joined" | "say" | "renamed" | "left", "id": "7", "name": "Ann", "text": "hello", "members": 2}
+
+   "/name Ann" changes the sender's name; in "renamed" the text is the name before.
 
    The server writes all of it, so nobody can speak for another or invent that somebody left.
 */
@@ -14,44 +16,79 @@
 #include "../ws.h"
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096 };
 
 static const char usage[] =
-    "usage: rooms [port] [--host ADDR] [--cert FILE --key FILE]\n"
-    "Serves chat rooms. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n"
-    "--cert (PEM, its chain behind it) and --key: serve https://.\n";
+    "usage: rooms [PORT] [--host ADDRESS] [--cert FILE --key FILE]\n"
+    "Serves chat rooms.\n"
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--cert (PEM, followed by its chain) and --key: serve https://.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
+typedef struct member {
+    char name[NAME_MAX_BYTES + 1];
+} member;
+
 /* Tells all members of the connection's room. %s quotes and escapes what peers chose, so that it cannot break out of
-   its string. false: the name will not do, or there is no memory. */
+   its string. false: there is no memory. */
 static bool tell(ws_conn *conn, const char *type, const char *text, size_t size) {
-    const char *room = ws_param(conn, "room"), *name = ws_param(conn, "name");
-    if (!name || !*name)
-        name = "guest";
-    return strlen(name) <= NAME_MAX_BYTES
-           && ws_broadcast_json(conn, room, "{'type':%s,'id':'%llu','name':%s,'text':%.*s,'members':%lu}", type,
-                                (unsigned long long)ws_conn_id(conn), name, (int)size, text,
-                                (unsigned long)ws_room_count(ws_conn_server(conn), room));
+    const char *room = ws_param(conn, "room");
+    const member *who = ws_user(conn);
+    return ws_broadcast_json(conn, room, "{'type':%s,'id':'%llu','name':%s,'text':%.*s,'members':%lu}", type,
+                             (unsigned long long)ws_conn_id(conn), who->name, (int)size, text,
+                             (unsigned long)ws_room_count(ws_conn_server(conn), room));
+}
+
+/* false: there is no name, or it is too long. */
+static bool set_name(member *who, const char *name) {
+    size_t size = strlen(name);
+    if (size == 0 || size > NAME_MAX_BYTES)
+        return false;
+    memcpy(who->name, name, size + 1);
+    return true;
 }
 
 static void enter(ws_conn *conn) {
-    if (!ws_join(conn, ws_param(conn, "room")) || !tell(conn, "joined", "", 0))
-        ws_close(conn, WS_CLOSE_POLICY, "this name or room will not do");
+    const char *name = ws_param(conn, "name");
+    member *who = calloc(1, sizeof *who);
+    ws_set_user(conn, who);
+    if (!who)
+        ws_close(conn, WS_CLOSE_TRY_LATER, "the server is short of memory");
+    else if (!set_name(who, name && *name ? name : "guest") || !ws_join(conn, ws_param(conn, "room")))
+        ws_close(conn, WS_CLOSE_POLICY, "this name or room cannot be used");
+    else
+        tell(conn, "joined", "", 0);
 }
 
-static void say(ws_conn *conn, ws_message message) {
+static void receive(ws_conn *conn, ws_message message) {
+    const char *text = (const char *)message.data;
+    member before = *(member *)ws_user(conn);
+    bool told = true;
     if (message.type != WS_TEXT)
         ws_close(conn, WS_CLOSE_UNSUPPORTED, "text only");
-    else if (!tell(conn, "say", (const char *)message.data, message.size))
+    else if (strncmp(text, "/name ", 6) != 0)
+        told = tell(conn, "say", text, message.size);
+    else if (!set_name(ws_user(conn), text + 6))
+        ws_close(conn, WS_CLOSE_POLICY, "this name cannot be used");
+    else
+        told = tell(conn, "renamed", before.name, strlen(before.name));
+    if (!told)
         ws_close(conn, WS_CLOSE_TRY_LATER, "the server is short of memory");
 }
 
 static void leave(ws_conn *conn, ws_close_info why) {
+    member *who = ws_user(conn);
     (void)why;
-    tell(conn, "left", "", 0); /* it has left its room already, so only the others get this */
+    if (who && *who->name)
+        tell(conn, "left", "", 0); /* it has left its room already, so only the others get this */
+    free(who);
 }
 
 static void stop(int number) {
@@ -59,39 +96,37 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 1; i < count; i++) {
-        char *end;
-        long port = strtol(words[i], &end, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (strcmp(words[i], "--cert") == 0 && i + 1 < count)
-            config->tls.cert_file = words[++i];
-        else if (strcmp(words[i], "--key") == 0 && i + 1 < count)
-            config->tls.key_file = words[++i];
-        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
-            config->port = (uint16_t)port;
-        else {
-            fprintf(stderr, "rooms: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host")   ? &config->host
+                             : !strcmp(word, "--cert") ? &config->tls.cert_file
+                             : !strcmp(word, "--key")  ? &config->tls.key_file
+                                                       : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "rooms: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 static void serve_page(ws_server *server); /* at the end of the file */
 
 int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
-    ws_handler handler = {.on_open = enter, .on_message = say, .on_close = leave};
+    ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
     ws_server *server;
     ws_error error;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config))
-        return 2;
+    options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
@@ -155,7 +190,7 @@ static const char page_css[] =
     "  --line: #dfe2ea; --accent: #4f46e5; --on: #fff }\n"
     "@media (prefers-color-scheme: dark) {\n"
     "  :root { --back: #0d0f14; --card: #171a21; --ink: #e8eaf1; --soft: #98a0b3;\n"
-    "    --line: #2a2f3a; --accent: #6d6af8; --on: #fff }\n"
+    "    --line: #2a2f3a; --accent: #625ff0; --on: #fff }\n"
     "}\n"
     "* { box-sizing: border-box; margin: 0 }\n"
     "body { height: 100vh; height: 100dvh; display: grid; grid-template: 100% / 16rem minmax(0, 1fr);\n"
@@ -180,6 +215,7 @@ static const char page_css[] =
     "button:disabled { opacity: .45; cursor: default }\n"
     ":focus-visible { outline: 2px solid var(--accent); outline-offset: 1px }\n"
     "input:focus { outline: 1px solid var(--accent); outline-offset: -1px; border-color: var(--accent) }\n"
+    "::placeholder { color: var(--soft); opacity: 1 }\n"
     "main { display: flex; flex-direction: column; min-height: 0 }\n"
     "header { display: flex; align-items: center; gap: .8rem; padding: .8rem 1.2rem;\n"
     "  border-bottom: 1px solid var(--line) }\n"
@@ -200,7 +236,7 @@ static const char messages_css[] =
     "li.more i { visibility: hidden; height: 0 }\n"
     "li.more b { display: none }\n"
     "li i { grid-row: span 2; align-self: end; width: 2.2rem; height: 2.2rem; border-radius: 50%; color: #fff;\n"
-    "  font: 600 1rem/2.2rem system-ui; text-align: center; background: hsl(var(--hue) 50% 45%) }\n"
+    "  font: 600 1rem/2.2rem system-ui; text-align: center; background: hsl(var(--hue) 60% 28%) }\n"
     "li b { grid-column: 2; font-size: .8rem; font-weight: 600; color: var(--soft); overflow-wrap: anywhere }\n"
     "li p { grid-column: 2; justify-self: start; padding: .45rem .8rem; border-radius: 1rem;\n"
     "  background: var(--back); overflow-wrap: anywhere; white-space: pre-wrap }\n"
@@ -264,6 +300,7 @@ static const char socket_js[] =
     "  $('members').textContent = message.members + (message.members === 1 ? ' member' : ' members');\n"
     "  const mine = message.id === me, said = message.type === 'say', line = document.createElement('li');\n"
     "  const add = (tag, text) => { line.appendChild(document.createElement(tag)).textContent = text; };\n"
+    "  if (mine && !said) $('name').value = message.name;\n"
     "  if (said) {\n"
     "    line.className = 'say' + (mine ? ' mine' : '') + (last === message.id ? ' more' : '');\n"
     "    line.style.setProperty('--hue', message.id * 137 % 360);\n"
@@ -271,7 +308,9 @@ static const char socket_js[] =
     "    add('b', message.name);\n"
     "    add('p', message.text);\n"
     "  } else {\n"
-    "    line.textContent = mine ? 'You joined as ' + message.name : message.name + ' ' + message.type;\n"
+    "    line.textContent = message.type === 'renamed'\n"
+    "      ? (mine ? 'You are' : message.text + ' is') + ' now ' + message.name\n"
+    "      : mine ? 'You joined as ' + message.name : message.name + ' ' + message.type;\n"
     "  }\n"
     "  last = said && message.id;\n"
     "  const log = $('log'), low = log.scrollHeight - log.scrollTop - log.clientHeight < 80;\n"
@@ -325,7 +364,8 @@ static const char page_js[] =
     "$('name').onchange = () => {\n"
     "  $('name').value = clean($('name').value, guest);\n"
     "  try { localStorage.setItem('name', $('name').value); } catch { /* forbidden: then not */ }\n"
-    "  connect();\n"
+    "  if (socket.readyState === WebSocket.OPEN) socket.send('/name ' + $('name').value);\n"
+    "  else connect();\n"
     "};\n"
     "$('state').onclick = connect;\n"
     "window.onhashchange = enter;\n"

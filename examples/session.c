@@ -7,13 +7,18 @@
 #include "../ws.h"
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char usage[] =
-    "usage: session [port] [--host ADDR]\n"
-    "Serves a page for those who have logged in: as ann with the password apple, or as bob with banana. Port 8000 and\n"
-    "address 127.0.0.1 unless told; port 0 takes a free one. The environment's SESSION_KEY signs the sessions, and\n"
-    "OLD_SESSION_KEY, if it is set, is still good; without a key one is made, and sessions end with the program.\n";
+    "usage: session [PORT] [--host ADDRESS]\n"
+    "Serves a page for those who have logged in: as ann with the password apple, or as bob with banana.\n"
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "The environment's SESSION_KEY signs the sessions; sessions signed with OLD_SESSION_KEY are accepted as well.\n"
+    "Without a key one is made, and sessions end with the program.\n";
 
 /* A real program keeps hashes of passwords (argon2, bcrypt), and never the passwords. */
 static const struct { const char *name, *password; } users[] = {{"ann", "apple"}, {"bob", "banana"}};
@@ -23,7 +28,7 @@ static const char head[] =
     "<meta name='viewport' content='width=device-width, initial-scale=1'>\n<title>Session</title>\n"
     "<link rel='icon' href='data:,'>\n"
     "<style>\n"
-    "  :root { color-scheme: light dark; --line: #8884; --accent: #3b6fe0 }\n"
+    "  :root { color-scheme: light dark; --line: #888; --accent: #3b6fe0; --error: light-dark(#c33, #f77) }\n"
     "  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 24rem; margin: 14vh auto; padding: 0 1.2rem }\n"
     "  form { display: grid; gap: .8rem }\n"
     "  label { display: grid; gap: .2rem }\n"
@@ -31,7 +36,7 @@ static const char head[] =
     "  button { font: inherit; padding: .5rem 1.1rem; border: 0; border-radius: .5rem; color: #fff;\n"
     "    background: var(--accent) }\n"
     "  #said { min-height: 3rem; margin: 1.2rem 0; font-size: 1.3rem; overflow-wrap: anywhere }\n"
-    "  .error { color: #d33; min-height: 1.6rem; margin: 0 }\n"
+    "  .error { color: var(--error); min-height: 1.6rem; margin: 0 }\n"
     "</style>\n</head>\n<body>\n";
 
 static const char login_page[] =
@@ -142,20 +147,24 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 1; i < count; i++) {
-        char *end;
-        long port = strtol(words[i], &end, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
-            config->port = (uint16_t)port;
-        else {
-            fprintf(stderr, "session: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "session: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 /* 128 bits of the system's randomness as text; "" if that fails, which ws_sessions refuses. */
@@ -179,12 +188,7 @@ int main(int argc, char **argv) {
     ws_handler handler = {.on_open = enter, .on_close = leave};
     ws_server *server;
     ws_error error;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config))
-        return 2;
+    options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);

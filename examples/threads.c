@@ -9,14 +9,19 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { MAX_THREADS = 256 };
 
 static const char usage[] =
-    "usage: threads [port] [--host ADDR] [--threads N]\n"
-    "Sends every message back, from one thread for each core unless told how many. Port 9003 and address 127.0.0.1\n"
-    "unless told; port 0 takes a free one.\n";
+    "usage: threads [PORT] [--host ADDRESS] [--threads N]\n"
+    "Sends every message back, with one thread for each core, or N threads.\n"
+    "Listens on port 9003 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
 
 typedef struct worker {
     pthread_t thread;
@@ -51,28 +56,24 @@ static void *serve(void *argument) {
     return NULL;
 }
 
-/* A number within these bounds, or -1. */
-static long number_in(const char *text, long lowest, long highest) {
-    char *end;
-    long number = strtol(text, &end, 10);
-    return *text >= '0' && end != text && !*end && number >= lowest && number <= highest ? number : -1;
-}
-
-static bool arguments(int words, char **word, ws_server_config *config) {
-    for (int i = 1; i < words; i++) {
-        const char *value = i + 1 < words ? word[i + 1] : "";
-        if (strcmp(word[i], "--host") == 0 && *value)
-            config->host = word[++i];
-        else if (strcmp(word[i], "--threads") == 0 && number_in(value, 1, MAX_THREADS) > 0)
-            count = (int)number_in(word[++i], 1, MAX_THREADS);
-        else if (number_in(word[i], 0, 65535) >= 0)
-            config->port = (uint16_t)number_in(word[i], 0, 65535);
-        else {
-            fprintf(stderr, "threads: cannot make sense of \"%s\"\n%s", word[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config, const char **threads) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--threads") ? threads : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "threads: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 /* A loop that listens. The first one finds the port, if it is to be a free one; the others share it. */
@@ -89,14 +90,15 @@ static ws_error prepare(worker *self, ws_server_config *config) {
 int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 9003, .origins = "*", .reuse_port = true};
     int prepared = 0, started = 0, status = 0;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    count = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    count = count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : count;
-    if (!arguments(argc, argv, &config))
+    const char *threads = NULL;
+    long wanted;
+    options(argc, argv, &config, &threads);
+    wanted = threads ? strtol(threads, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
+    if (threads && (threads[strspn(threads, "0123456789")] || wanted < 1 || wanted > MAX_THREADS)) {
+        fprintf(stderr, "threads: --threads \"%s\": a number from 1 to %d is wanted\n%s", threads, MAX_THREADS, usage);
         return 2;
+    }
+    count = (int)(wanted < 1 ? 1 : wanted > MAX_THREADS ? MAX_THREADS : wanted);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     for (; prepared < count && !status; prepared++) {

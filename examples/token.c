@@ -13,13 +13,15 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
-    "usage: token [port] [--host ADDR]\n"
-    "Rooms for those who have a token. Port 8000 and address 127.0.0.1 unless told; port 0 takes a free one.\n";
+    "usage: token [PORT] [--host ADDRESS]\n"
+    "Rooms for those who have a token.\n"
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -77,20 +79,24 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
-static bool arguments(int count, char **words, ws_server_config *config) {
-    for (int i = 1; i < count; i++) {
-        char *end;
-        long port = strtol(words[i], &end, 10);
-        if (strcmp(words[i], "--host") == 0 && i + 1 < count)
-            config->host = words[++i];
-        else if (*words[i] >= '0' && end != words[i] && !*end && port <= 65535)
-            config->port = (uint16_t)port;
-        else {
-            fprintf(stderr, "token: cannot make sense of \"%s\"\n%s", words[i], usage);
-            return false;
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv, ws_server_config *config) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
+            config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            fprintf(stderr, "token: \"%s\" %s\n%s", word,
+                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
+            exit(2);
         }
     }
-    return true;
 }
 
 int main(int argc, char **argv) {
@@ -99,12 +105,7 @@ int main(int argc, char **argv) {
     ws_handler handler = {.on_request = check, .on_open = enter, .on_message = say};
     ws_server *server;
     ws_error error;
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!arguments(argc, argv, &config))
-        return 2;
+    options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 /* --- the program: an auction that lasts a minute; each bid must be higher than the last ------ */
 
@@ -68,7 +69,7 @@ static bool complains(ws_conn *conn) {
     return ws_receive_within(conn, &message, 1000) && ws_json_find(message, "error").type == WS_JSON_STRING;
 }
 
-int main(void) {
+static int tests(void) {
     ws_loop *loop = ws_loop_new(&(ws_loop_config){.virtual_clock = true});
     ws_server *server = ws_listen(loop, &(ws_server_config){.no_port = true});
     ws_conn *ann, *bob;
@@ -99,4 +100,16 @@ int main(void) {
     ws_loop_free(loop);
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
+}
+
+int main(int argc, char **argv) {
+    bool help = argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"));
+    if (argc > 1) {
+        if (!help)
+            fprintf(stderr, "unit_test: \"%s\" is not an option\n", argv[1]);
+        fputs("usage: unit_test\nRuns its tests and counts them. Exit status: 0 when all passed.\n",
+              help ? stdout : stderr);
+        return help ? 0 : 2;
+    }
+    return tests();
 }

@@ -11,7 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -33,15 +38,14 @@ static const char usage[] =
 
 enum { PIECE = 65536, ENOUGH_UNSENT = 262144 };
 
-typedef struct options {
+static struct {
     const char *url, *wait;
     const char **headers; /* room for one per argument and the NULL */
     ws_client_config config;
     bool binary, terminal_in, terminal_out;
     uint32_t wait_ms;
-} options;
+} option;
 
-static options option;
 static ws_loop *loop;
 static ws_conn *conn; /* NULL when it has ended */
 static int status = 1;
@@ -225,8 +229,21 @@ static void on_close(ws_conn *closed, ws_close_info why) {
     ws_stop(loop);
 }
 
+/* Which option named the file that an error is about; "" when it is about none. */
+static const char *option_of(ws_error error, const char *text) {
+    const char *const named[][2] = {{"--ca ", option.config.tls.ca_file}, {"--cert ", option.config.tls.cert_file},
+                                    {"--key ", option.config.tls.key_file}};
+    for (size_t i = 0; error == WS_ERROR_TLS && i < sizeof named / sizeof *named; i++)
+        if (named[i][1] && strstr(text, named[i][1]))
+            return named[i][0];
+    return "";
+}
+
 static void on_error(ws_conn *refused) {
-    complain(ws_last_error_text(refused));
+    const char *text = ws_last_error_text(refused);
+    fprintf(stderr, "wscat: %s", option_of(ws_last_error(refused), text));
+    show(stderr, text, strlen(text));
+    putc('\n', stderr);
     conn = NULL;
     ws_stop(loop);
 }
@@ -246,53 +263,61 @@ static void on_signal(int number) {
 
 /* --- arguments -------------------------------------------------------------------------- */
 
-static bool with_value(const char *name, const char *value) {
-    struct { const char *name, **place; } all[] = {
+static const char **value_of(const char *name) {
+    struct { const char *name, **value; } all[] = {
         {"--subprotocol", &option.config.subprotocols}, {"--origin", &option.config.origin},
         {"--proxy", &option.config.proxy}, {"--ca", &option.config.tls.ca_file}, {"--wait", &option.wait},
         {"--cert", &option.config.tls.cert_file}, {"--key", &option.config.tls.key_file},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(name, all[i].name) == 0) {
-            *all[i].place = value;
-            return true;
-        }
-    return false;
+        if (!strcmp(name, all[i].name))
+            return all[i].value;
+    return NULL;
 }
 
-static bool seconds(const char *text) {
+static void bad_usage(const char *word, const char *problem) {
+    fprintf(stderr, "wscat: \"%s\" %s\n%s", word, problem, usage);
+    exit(2);
+}
+
+static uint32_t seconds(const char *text) {
     char *end;
     double number = strtod(text, &end);
     if (end == text || *end || !(number >= 0))
-        return false;
-    option.wait_ms = number < 4e6 ? (uint32_t)(number * 1000) : WS_OFF;
-    return true;
+        bad_usage(text, "is no time to --wait: seconds are wanted, or \"inf\"");
+    return number < 4e6 ? (uint32_t)(number * 1000) : WS_OFF;
 }
 
-static bool arguments(int count, char **words) {
+/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
+static void options(int argc, char **argv) {
     size_t headers = 0;
-    for (int i = 1; i < count; i++) {
-        const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
-        if (strcmp(word, "--binary") == 0)
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i], **value = !strcmp(word, "-H") ? &option.headers[headers++] : value_of(word);
+        if (value && i + 1 < argc) {
+            *value = argv[++i];
+        } else if (!strcmp(word, "--binary")) {
             option.binary = true;
-        else if (strcmp(word, "--deflate") == 0)
+        } else if (!strcmp(word, "--deflate")) {
             option.config.deflate.on = true;
-        else if (strcmp(word, "--insecure") == 0)
+        } else if (!strcmp(word, "--insecure")) {
             option.config.tls.accept_any_certificate = true;
-        else if (strcmp(word, "-H") == 0 && value && strchr(value, ':'))
-            option.headers[headers++] = words[++i];
-        else if (value && with_value(word, value))
-            i++;
-        else if (*word != '-' && !option.url)
+        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else if (*word != '-' && !option.url) {
             option.url = word;
-        else {
-            fprintf(stderr, "wscat: cannot make sense of \"%s\"\n%s", word, usage);
-            return false;
+        } else {
+            bad_usage(word, value ? "needs a value" : *word == '-' ? "is not an option" : "is one URL too many");
         }
     }
-    if (!option.url || !seconds(option.wait))
-        fprintf(stderr, "wscat: %s\n%s", option.url ? "--wait takes seconds" : "no URL", usage);
-    return option.url && seconds(option.wait);
+    for (size_t i = 0; i < headers; i++)
+        if (!strchr(option.headers[i], ':'))
+            bad_usage(option.headers[i], "is no header: -H wants 'Name: value'");
+    if (!option.url)
+        bad_usage("URL", "is missing");
+    if (option.config.tls.key_file && !option.config.tls.cert_file)
+        bad_usage("--key", "needs --cert beside it");
+    option.wait_ms = seconds(option.wait);
 }
 
 static int run(void) {
@@ -317,23 +342,23 @@ static int run(void) {
 }
 
 int main(int argc, char **argv) {
-    int descriptor, result = 2;
+    int descriptor, result;
     do /* a socket must not take the place of a standard stream that is closed */
         descriptor = open("/dev/null", O_RDWR);
     while (descriptor >= 0 && descriptor <= STDERR_FILENO);
     close(descriptor);
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
     option.wait = "1";
     option.terminal_in = isatty(STDIN_FILENO);
     option.terminal_out = isatty(STDOUT_FILENO);
     if (option.terminal_in)
         option.wait = "0"; /* Ctrl-D means: now */
     option.headers = (const char **)calloc((size_t)argc + 1, sizeof *option.headers);
-    if (option.headers && arguments(argc, argv))
-        result = run();
+    if (!option.headers) {
+        complain("no memory");
+        return 1;
+    }
+    options(argc, argv);
+    result = run();
     free(option.headers);
     return result;
 }

@@ -5,7 +5,8 @@
 const { execFileSync, spawnSync } = require('child_process');
 const { existsSync, mkdirSync, rmSync } = require('fs');
 const { resolve } = require('path');
-const { appears, desktop, expect, fits, launch, phone, picture, run, skip, start, stop, visit } = require('./kit');
+const kit = require('./kit');
+const { appears, desktop, expect, fits, launch, legible, phone, picture, run, skip, start, stop, visit } = kit;
 
 const markup = '<img src=x onerror="hurt=1"><b>bold</b> & "quotes" \\ {"type":"left"}';
 const tls = 'build/interop/tls/';
@@ -51,7 +52,7 @@ async function rooms(browser) {
   await appears('rooms: one member', ann, members, '1 member');
   const bob = await open(browser, running.address, 'Bob', { ...phone, colorScheme: 'dark' });
   await appears('two members', ann, members, '2 members');
-  await appears('"joined" is shown', ann, shows, 'Bob joined');
+  await appears('"joined" is shown', ann, shows, ' joined');
   await say(ann, 'Hello Bob, is this thing on?');
   await appears('what Ann says reaches Bob', bob, shows, 'Hello Bob, is this thing on?');
   await say(bob, 'It is: \u00e4\u20ac\u{1f600}');
@@ -68,6 +69,20 @@ async function rooms(browser) {
   await eve.context().close();
   await appears('"left" is shown', ann, shows, '<b onclick=hurt=1>"Eve"\\ left');
 
+  await legible('rooms', ann);
+  await legible('rooms on a dark phone', bob);
+  const dim = await ann.evaluate(() => { // avatars of every hue
+    const letter = document.querySelector('.say:not(.mine) i'), light = part => part <= 0.04045 ? part / 12.92
+      : ((part + 0.055) / 1.055) ** 2.4;
+    let least = 21;
+    for (let hue = 0; hue < 360; hue++) {
+      letter.parentElement.style.setProperty('--hue', hue);
+      const rgb = getComputedStyle(letter).backgroundColor.match(/[\d.]+/g).map(part => light(part / 255));
+      least = Math.min(least, 1.05 / (0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2] + 0.05));
+    }
+    return least;
+  });
+  expect('letters of avatars are legible on every hue', dim >= 4.5, dim);
   await picture(ann, 'rooms-desktop');
   await picture(bob, 'rooms-phone-dark');
   const carl = await open(browser, running.address + '#games', 'Carl', phone);
@@ -93,6 +108,17 @@ async function rooms(browser) {
   expect('with the same name', await ann.inputValue('#name') === 'Ann');
   await ann.goto(running.address + '#lobby');
   await appears('back in the lobby', bob, shows, 'Ann joined');
+
+  const joined = await bob.locator('#log li').count();
+  await ann.fill('#name', 'Anna');
+  await ann.press('#name', 'Tab');
+  await appears('a new name is shown to the others', bob, shows, 'Ann is now Anna');
+  await appears('and to oneself', ann, shows, 'You are now Anna');
+  expect('in one line: nobody has left or joined', await bob.locator('#log li').count() === joined + 1);
+  await appears('nor is anybody counted twice', bob, members, '2 members');
+  await say(ann, '/name Ann');
+  await appears('the name can be said, too', bob, shows, 'Anna is now Ann');
+  expect('and stands in its field', await ann.inputValue('#name') === 'Ann');
 
   for (let i = 1; i <= 40; i++) await say(bob, `line ${i} ` + 'word '.repeat(i % 12));
   await appears('many lines', ann, shows, 'line 40');
@@ -140,6 +166,8 @@ async function chat(browser) {
   await appears('forged messages do no harm', bob, shows, 'turned');
   expect('and nothing of it comes alive', await harmless(ann) && await harmless(bob));
   expect('the page fits the phone', await fits(bob));
+  await legible('chat', ann);
+  await legible('chat on a dark phone', bob);
   await picture(ann, 'chat-desktop');
   await picture(bob, 'chat-phone-dark');
   const server = await restart('chat', running, [ann, bob]);

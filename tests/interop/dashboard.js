@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Chromium's page of dashboard.c: figures and lines that move, the past at once, a server that comes back.
 'use strict';
-const { appears, desktop, expect, phone, picture, run, start, stop, visit } = require('./kit');
+const { appears, desktop, expect, legible, phone, picture, run, start, stop, visit } = require('./kit');
 
 const text = id => document.getElementById(id).textContent;
 const ink = page => page.evaluate(() => {
@@ -27,6 +27,13 @@ async function dashboard(browser) {
   const after = await ink(page);
   expect('a line is drawn', before.sum > 0, JSON.stringify(before));
   expect('and moves to the left', after.left < before.left, JSON.stringify([before, after]));
+  const lines = page.getByRole('img', { name: /^(Processor|Memory|Load|Network): / });
+  expect('each line has a label for screen readers', await lines.count() === 4);
+  const first = await page.getAttribute('#cpu-line', 'aria-label');
+  expect('which tells the figure and its range', /^Processor: \d+ %; last \d+ from \d+ % to \d+ %$/.test(first), first);
+  await appears('and changes with the line', page, first => document.getElementById('cpu-line')
+    .getAttribute('aria-label') !== first, first);
+  await legible('dashboard', page);
   await picture(page, 'dashboard-desktop');
   const memory = await page.evaluate(text, 'memory');
   expect('the figures are sane', parseInt(memory, 10) > 0 && parseInt(memory, 10) <= 100, memory);
@@ -34,6 +41,7 @@ async function dashboard(browser) {
   await appears('a new page has the past at once', small, () => history.cpu.length >= 10);
   await small.waitForTimeout(300);
   expect('it is as wide as a phone', await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await legible('dashboard on a dark phone', small);
   await picture(small, 'dashboard-phone-dark');
   expect('dashboard ends with status 0', await stop(server) === 0);
   await appears('the page says that it lost its server', page, () => /Not connected/

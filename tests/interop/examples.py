@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""The short examples against Debian's python3-websockets: token, pool, pump. And which ports all of them refuse."""
+"""The short examples against Debian's python3-websockets: token, pool, pump; names in rooms; options of all of them."""
 import asyncio
 import json
 import os
 import sys
 
 sys.dont_write_bytecode = True
-from kit import example, expect, finish, part, run, stop
+from kit import CERT, KEY, example, expect, finish, part, run, skip, stop, with_tls
 
 try:
     import websockets
@@ -68,7 +68,7 @@ async def pool():
     await sockets[0].send("-1")
     expect("pool: what is no number is refused", "error" in await heard(sockets[0]))
     for _ in range(300):
-        await sockets[1].send("500000")
+        await sockets[1].send("200000")
     expect("pool: beyond what may wait it says so", "error" in await heard(sockets[1]))
     await sockets[1].close()  # answers to one who left reach nobody
     await sockets[0].send("10")
@@ -79,6 +79,7 @@ async def pool():
 
 
 async def pump():
+    os.makedirs(os.path.dirname(FILE), exist_ok=True)
     content = os.urandom(1 << 20) * 32
     with open(FILE, "wb") as file:
         file.write(content)
@@ -102,29 +103,119 @@ async def pump():
     expect("pump: it ends with status 0", await stop(process) == 0)
 
 
-async def options():
-    for name in ("token", "pool"):
-        status, out, _ = await run(f"build/{name}", "-h")
-        expect(f"{name}: -h is help", status == 0 and out.startswith(b"usage:"))
-    for words in (("chat",), ("dashboard",), ("echo",), ("gateway",), ("gateway", "ws://127.0.0.1:1/"), ("htmx",),
-                  ("json_api",), ("pool",), ("pump", FILE), ("rooms",), ("session",), ("threads",), ("token",)):
+async def rooms():
+    process, url = await example("build/rooms", "0")
+    ann = await connect(url + "ws/den/Ann")
+    first = await heard(ann)
+    bob = await connect(url + "ws/den/Bob")
+    await heard(bob)
+    await heard(ann)
+    await ann.send("/name Anna \"the\" Great")
+    renamed = {**first, "type": "renamed", "name": "Anna \"the\" Great", "text": "Ann", "members": 2}
+    expect("rooms: a new name is one message to all", (await heard(ann), await heard(bob)) == (renamed, renamed))
+    await ann.send("two\nlines\r\n\tand a tab")
+    said = await heard(bob)
+    expect("rooms: the new name is used", said["name"] == "Anna \"the\" Great" and said["id"] == first["id"], said)
+    expect("rooms: line breaks stay", said["text"] == "two\nlines\r\n\tand a tab", said)
+    await ann.close()
+    left = await heard(bob)
+    expect("rooms: and is the one that leaves", left == {**renamed, "type": "left", "text": "", "members": 1}, left)
+    for name in ("", "x" * 129):
+        unnamed = await connect(url + "ws/attic")
+        await unnamed.send("/name " + name)
+        await asyncio.wait_for(unnamed.wait_closed(), 10)
+        expect(f"rooms: a name of {len(name)} bytes is refused", unnamed.close_code == 1008, unnamed.close_code)
+    await bob.close()
+    expect("rooms: it ends with status 0", await stop(process) == 0)
+
+
+SERVERS = (("chat",), ("dashboard",), ("echo",), ("gateway",), ("gateway", "ws://127.0.0.1:1/"), ("htmx",),
+           ("json_api",), ("pool",), ("pump", FILE), ("rooms",), ("session",), ("threads",), ("token",))
+VALUES = {"chat": "--host --cert --key", "dashboard": "--host --every", "echo": "--host --cert --key",
+          "gateway": "--host --ca", "htmx": "--host --scripts", "threads": "--host --threads",
+          "rooms": "--host --cert --key",
+          "wscat": "-H --subprotocol --origin --wait --proxy --ca --cert --key"}
+NUMBERS = {"dashboard": ("--every", ("9", "3600001", "1s", "-5", "", "99999999999999999999")),
+           "threads": ("--threads", ("0", "257", "2x", "-1", "", "99999999999999999999")),
+           "wscat": ("--wait", ("1s", "-1", "", "nan"))}
+
+
+async def refused(name, *words):
+    """Status 2, nothing but errors, and these begin with the program's name."""
+    try:
+        status, out, error = await run(f"build/{name}", *words, within=10)
+    except asyncio.TimeoutError:
+        return "it serves"
+    return error if status == 2 and out == b"" and error.startswith(name + ": ") else f"status {status}, {out} {error}"
+
+
+async def helps():
+    for name in sorted({words[0] for words in SERVERS} | {"client", "unit_test", "wscat"}):
+        for word in ("-h", "--help"):
+            status, out, error = await run(f"build/{name}", word)
+            expect(f"{name}: {word} is help", (status, error) == (0, "") and out.startswith(b"usage: " + name.encode()),
+                   (status, out, error))
+        for word in ("--nonsense", "-x"):
+            error = await refused(name, word)
+            expect(f"{name}: {word} is unknown", f"{name}: \"{word}\" is " in error and "usage: " in error, error)
+        for option in VALUES.get(name, "--host" if name not in ("client", "unit_test") else "").split():
+            error = await refused(name, option)
+            expect(f"{name}: {option} needs a value", f"{name}: \"{option}\" needs a value" in error, error)
+
+
+async def ports():
+    for words in SERVERS:
         for port in ("80x", "x80", "65536", "99999", "99999999999999999999", "-1", "+80", " 80", "8e3", "0x50", ""):
-            try:
-                status, _, error = await run(f"build/{words[0]}", *words[1:], port)
-            except asyncio.TimeoutError:
-                status, error = "it serves", ""
-            expect(f"{' '.join(words)}: \"{port}\" is no port", status == 2 and f"\"{port}\"" in error, (status, error))
-    status, _, error = await run("build/pump")
-    expect("pump: a file is needed", status == 2 and "usage:" in error)
+            error = await refused(*words, port)
+            expect(f"{' '.join(words)}: \"{port}\" is no port", f"\"{port}\"" in error and "65535" in error, error)
+    for name, (option, values) in NUMBERS.items():
+        for value in values:
+            error = await refused(name, *(["ws://127.0.0.1:1/"] if name == "wscat" else []), option, value)
+            expect(f"{name}: {option} \"{value}\" is refused", f"\"{value}\"" in error and option in error, error)
+
+
+async def wanted():
+    error = await refused("pump")
+    expect("pump: a file is needed", "FILE is needed" in error, error)
     status, _, error = await run("build/pump", "no such file")
-    expect("pump: a file that is not there is said", status == 1 and "\"no such file\"" in error, error)
+    expect("pump: a file that is not there is named", status == 1 and "\"no such file\"" in error, error)
+    error = await refused("gateway")
+    expect("gateway: a URL is needed", "URL is needed" in error, error)
+    for url in ("http://127.0.0.1/", "127.0.0.1:9001"):
+        error = await refused("gateway", url)
+        expect(f"gateway: {url} is no URL", f"\"{url}\"" in error and "wss://" in error, error)
+    error = await refused("wscat")
+    expect("wscat: a URL is needed", "\"URL\" is missing" in error, error)
+    error = await refused("wscat", "ws://127.0.0.1/", "ws://127.0.0.2/")
+    expect("wscat: a second URL is too many", "ws://127.0.0.2/" in error, error)
+    error = await refused("wscat", "ws://127.0.0.1/", "-H", "no colon")
+    expect("wscat: a header without a colon", "\"no colon\"" in error and "Name: value" in error, error)
+    error = await refused("wscat", "wss://127.0.0.1/", "--key", "Makefile")
+    expect("wscat: a key needs its certificate", "--key" in error and "--cert" in error, error)
+    error = await refused("client", "ws://127.0.0.1/", "hello", "world")
+    expect("client: a third word is too many", "\"world\"" in error, error)
+
+
+async def files():
+    if not with_tls():
+        skip("no TLS: the files of wscat")
+        return
+    for options, words in ((("--ca", "no such file"), "--ca cannot read no such file: No such file"),
+                           (("--ca", "Makefile"), "--ca Makefile holds no usable CA"),
+                           (("--cert", "no such file"), "--cert cannot read no such file: No such file"),
+                           (("--cert", "Makefile", "--key", KEY), "--cert Makefile holds no usable certificate"),
+                           (("--cert", CERT, "--key", "no such file"), "--key cannot read no such file: No such file")):
+        status, _, error = await run("build/wscat", "wss://127.0.0.1:1/", *options)
+        expect(f"wscat: {' '.join(options)}", status == 1 and error.startswith("wscat: " + words), (status, error))
 
 
 async def main():
     await part(token)
     await part(pool)
     await part(pump)
-    await part(options)
+    await part(rooms)
+    for function in (helps, ports, wanted, files):
+        await part(function)
 
 
 finish(main())

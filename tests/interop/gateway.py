@@ -152,8 +152,9 @@ async def failing():
     await stop(program)
     errors = (await program.stderr.read()).decode()
     expect("its log says which", f"127.0.0.1:{port}" in errors, errors)
-    for words, wanted in (((), "no URL"), (("ws://a", "ws://b"), "ws://b"), (("ws://a", "--nonsense"), "--nonsense"),
-                          (("nonsense",), "nonsense"), (("80x", "ws://a"), "80x")):
+    for words, wanted in (((), "URL is needed"), (("ftp://a/",), "ftp://a/"), (("ws://a", "ws://b"), "ws://b"),
+                          (("ws://a", "--nonsense"), "--nonsense"), (("nonsense",), "nonsense"),
+                          (("80x", "ws://a"), "80x")):
         status, _, errors = await run("build/gateway", *words)
         expect("bad usage: " + wanted, status == 2 and wanted in errors, errors)
     status, out, _ = await run("build/gateway", "--help")
@@ -163,7 +164,7 @@ async def failing():
         status, _, errors = await run("build/gateway", *words)
         taken.close()
         expect(f"where it cannot listen it says so: {words[1:]}", status == 1 and words[3] in errors, errors)
-    for words in (("ftp://a/",), ("ws://",)):
+    for words in (("ws://a:99999/",), ("ws://",)):
         program, url = await gateway(*words)
         end = await ended(await websockets.connect(url))
         expect(f"an upstream like {words[0]} is 1014", end[0] == 1014, end)

@@ -2,7 +2,7 @@
 // Chromium's page of htmx.c, with htmx and its WebSocket extension from npm, served by the example itself.
 'use strict';
 const { cpSync, existsSync, mkdirSync } = require('fs');
-const { appears, desktop, expect, fits, phone, picture, run, skip, start, stop, visit } = require('./kit');
+const { appears, desktop, expect, fits, legible, phone, picture, run, skip, start, stop, visit } = require('./kit');
 
 const scripts = 'build/interop/htmx';
 const said = wanted => document.getElementById('said').textContent === wanted;
@@ -21,6 +21,7 @@ async function htmx(browser) {
   await page.press('#name', 'Enter');
   await appears('hello by name', page, said, 'Hello, Ann');
   expect('the name is still in its field', await page.inputValue('#name') === 'Ann');
+  await legible('htmx-desktop', page);
   await picture(page, 'htmx-desktop');
   const began = Date.now();
   await appears('two seconds later goodbye', page, said, 'Goodbye, Ann');
@@ -58,6 +59,7 @@ async function htmx(browser) {
   const small = await visit(browser, address, 'phone', { ...phone, colorScheme: 'dark' });
   await appears('the page on a phone', small, said, 'Hello, world');
   expect('fits', await fits(small));
+  await legible('htmx-phone-dark', small);
   await picture(small, 'htmx-phone-dark');
   expect('nothing comes from elsewhere', requests.every(url => url.startsWith(address) || url.startsWith('data:')),
     requests.join(' '));
@@ -73,6 +75,29 @@ async function htmx(browser) {
   expect('and htmx ends with status 0', await stop(again.server) === 0);
 }
 
+// Scripts that do not come, or are of another version: the page says so.
+async function without(browser) {
+  const { server, address } = await start('htmx', 0, '--scripts', scripts);
+  const none = route => route.abort(), other = route => route.fulfill({ contentType: 'text/javascript',
+    body: 'var htmx = { version: "1.9.12", createWebSocket() {}, defineExtension() {} };' });
+  for (const [path, handler, wanted] of [['/htmx.min.js', none, 'This page needs htmx 2: htmx did not load.'],
+    ['/ws.js', none, 'This page needs htmx 2: its extension ws.js did not load.'],
+    ['/htmx.min.js', other, 'This page needs htmx 2: this is htmx 1.9.12.']]) {
+    const page = await (await browser.newContext(phone)).newPage(); // errors of the scripts are expected
+    await page.route('**' + path, handler);
+    await page.goto(address);
+    await appears(wanted, page, text => document.querySelector('.error[role=alert]')?.innerText === text, wanted);
+    await picture(page, 'htmx-without');
+    await legible('the error', page);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await legible('the error in the dark', page);
+  }
+  const quiet = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
+  await quiet.goto(address);
+  expect('without scripts it says so, too', /needs JavaScript/.test(await quiet.locator('noscript').innerText()));
+  expect('htmx ends with status 0', await stop(server) === 0);
+}
+
 function main() {
   const names = ['htmx.org/dist/htmx.min.js', 'htmx-ext-ws/dist/ws.js'];
   const files = names.map(name => `${__dirname}/node_modules/${name}`);
@@ -82,6 +107,6 @@ function main() {
   }
   mkdirSync(scripts, { recursive: true });
   for (const file of files) cpSync(file, `${scripts}/${file.split('/').pop()}`);
-  return run(htmx);
+  return run(htmx, without);
 }
 main();

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Chromium's page of json_api.c: samples, requests and answers, errors, a server that comes back.
 'use strict';
-const { appears, desktop, expect, phone, picture, run, start, stop, visit } = require('./kit');
+const { appears, desktop, expect, legible, phone, picture, run, start, stop, visit } = require('./kit');
 
 const logs = wanted => document.getElementById('log').innerText.replace(/\s/g, '').includes(wanted);
 
@@ -26,12 +26,14 @@ async function jsonApi(browser) {
   await send(page, '{"jsonrpc":"2.0","method":"echo","params":["<img src=x onerror=hurt=1>"],"id":4}');
   await appears('markup is shown as text', page, logs, '<imgsrc=xonerror=hurt=1>');
   expect('and does not come alive', !await page.evaluate(() => 'hurt' in window || document.querySelector('img')));
+  await legible('json_api-desktop', page);
   await picture(page, 'json_api-desktop');
   const samples = await page.$$('#samples button, #samples a');
   expect('there are samples', samples.length > 2, samples.length);
   const small = await visit(browser, address, 'phone', { ...phone, colorScheme: 'dark' });
   await small.waitForFunction(() => document.getElementById('state').textContent);
   expect('it is as wide as a phone', await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await legible('json_api-phone-dark', small);
   await picture(small, 'json_api-phone-dark');
   expect('json_api ends with status 0', await stop(server) === 0);
   const again = await start('json_api', port);

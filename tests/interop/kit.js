@@ -50,7 +50,7 @@ async function visit(browser, address, name, options) {
 
 async function start(program, port, ...options) {
   const server = spawn(`build/${program}`, [String(port), ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.on('exit', () => server.kill('SIGKILL'));
+  process.setMaxListeners(50).on('exit', () => server.kill('SIGKILL'));
   const [line] = await Promise.race([once(server.stdout, 'data'),
     once(server, 'exit').then(() => { throw new Error(`${program} does not start`); })]);
   return { server, address: line.toString().trim(), port: new URL(line.toString().trim()).port };
@@ -65,6 +65,49 @@ async function stop(server) {
 const picture = (page, name) => page.screenshot({ path: `build/screenshots/${name}.png` });
 const fits = page => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth
   && document.documentElement.scrollHeight <= innerHeight);
+
+// Passes when all text that shows has a contrast of 4.5 to what is behind it, as WCAG 2.2 counts it.
+async function legible(name, page) {
+  const pale = await page.evaluate(() => {
+    const pen = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const numbers = css => { // red, green, blue from 0 to 255, alpha from 0 to 1
+      pen.clearRect(0, 0, 1, 1);
+      pen.fillStyle = css;
+      pen.fillRect(0, 0, 1, 1);
+      const [red, green, blue, alpha] = pen.getImageData(0, 0, 1, 1).data;
+      return [red, green, blue, alpha / 255];
+    };
+    const over = (top, alpha, below) => top.slice(0, 3).map((part, i) => part * alpha + below[i] * (1 - alpha));
+    const light = rgb => rgb.map(part => part / 255).map(part => part <= 0.04045 ? part / 12.92
+      : ((part + 0.055) / 1.055) ** 2.4).reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+    const probe = document.body.appendChild(document.createElement('div'));
+    probe.style.background = 'Canvas';
+    const paper = numbers(getComputedStyle(probe).backgroundColor);
+    probe.remove();
+    const behind = element => {
+      const below = element.parentElement ? behind(element.parentElement) : paper;
+      const back = numbers(getComputedStyle(element).backgroundColor);
+      return over(back, back[3], below);
+    };
+    const seen = element => element ? getComputedStyle(element).opacity * seen(element.parentElement) : 1;
+    const list = [];
+    for (const element of document.body.querySelectorAll('*')) {
+      const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+      if (!(own || element.matches('input, textarea')) || element.matches('script, style, noscript, :disabled')
+        || !element.checkVisibility({ visibilityProperty: true })) continue;
+      const styles = [getComputedStyle(element)];
+      if (element.placeholder) styles.push(getComputedStyle(element, '::placeholder'));
+      for (const [i, { color, opacity }] of styles.entries()) {
+        const front = numbers(color), back = behind(element);
+        const shown = over(front, front[3] * seen(element) * (i ? opacity : 1), back);
+        const [high, low] = [light(shown), light(back)].sort((a, b) => b - a), contrast = (high + 0.05) / (low + 0.05);
+        if (contrast < 4.5) list.push(`${element.tagName} ${element.id} ${element.innerText} ${contrast.toFixed(2)}`);
+      }
+    }
+    return list;
+  });
+  expect(`${name}: all text is legible`, pale.length === 0, pale.join(', '));
+}
 
 // Runs each part with a browser, prints the counts, and ends the process.
 async function run(...parts) {
@@ -87,4 +130,4 @@ async function run(...parts) {
   finish();
 }
 
-module.exports = { appears, desktop, expect, fits, launch, phone, picture, run, skip, start, stop, visit };
+module.exports = { appears, desktop, expect, fits, launch, legible, phone, picture, run, skip, start, stop, visit };

@@ -187,8 +187,6 @@ async def usage(url):
                   (url, "--wait", "long"), (url, "--wait", "-1")):
         status, _, errors = await run("build/wscat", *words)
         expect(f"bad usage is 2: {' '.join(words[1:])}", status == 2 and errors.startswith("wscat: "), errors)
-    status, out, errors = await run("build/client", "--help")
-    expect("client --help", status == 0 and errors.startswith("usage: client"), errors)
     for bad in ("nonsense", "ftp://localhost/", "ws://", "ws://localhost:99999/", "ws://localhost/#part"):
         status, _, errors = await run("build/wscat", bad)
         expect(f"not a URL to connect to: {bad}", status == 1 and errors.startswith("wscat: "), errors)
