@@ -9234,15 +9234,6 @@ typedef struct wsi_tls_calls { /* all that servers and clients know of section T
 #endif
 } wsi_tls_calls;
 
-typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
-    /* Sets server->forward if the config trusts any proxy. */
-    ws_error (*start)(ws_server *server, const ws_server_config *config);
-    bool (*expects)(const ws_server *server, int descriptor); /* the connection begins with a PROXY header */
-    bool (*begin)(ws_conn *conn, int descriptor);             /* reads that, then attaches. false: no memory */
-    void (*request)(ws_request *request); /* notes whom X-Forwarded-For names */
-    bool (*open)(ws_request *request);    /* its connection keeps that. false: no memory */
-} wsi_forward_calls;
-
 typedef struct wsi_dialer { /* what a client's endpoint has besides */
     wsi_reason *why; /* of the newest attempt */
     bool reconnects; /* another attempt follows an end */
@@ -10040,6 +10031,13 @@ static void wsi_conn_pending_clear(wsi_pending *pending) {
         *place = pending->next;
 }
 
+/* The socket takes more: of an answer that is being sent. */
+static void wsi_conn_pending_writable(ws_conn *conn) {
+    wsi_pending *pending = conn->extra ? conn->extra->pending : NULL;
+    if (pending && pending->writable && !conn->blocked && conn->engine.state == WSI_ASKED)
+        pending->writable(conn);
+}
+
 /* --- broadcasts --- */
 
 WSI_RARE bool wsi_conn_grow_dirty(ws_loop *loop) {
@@ -10291,6 +10289,8 @@ static void wsi_conn_release_shared(ws_loop *loop) {
 static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
 
 static void wsi_conn_clear_later(ws_conn *conn) { (void)conn; }
+
+static void wsi_conn_pending_writable(ws_conn *conn) { (void)conn; }
 
 static bool wsi_conn_is_pending(const ws_loop *loop) { return !loop; }
 
@@ -10599,9 +10599,7 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     }
     if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
-    if (!conn->blocked && conn->engine.state == WSI_ASKED && conn->extra && conn->extra->pending
-        && conn->extra->pending->writable)
-        conn->extra->pending->writable(conn);
+    wsi_conn_pending_writable(conn);
     if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
         wsi_conn_resume(conn);
     wsi_conn_flush(conn);
@@ -11342,6 +11340,15 @@ typedef struct wsi_room {
     uint8_t slow;
     char name[1];
 } wsi_room;
+
+typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
+    /* Sets server->forward if the config trusts any proxy. */
+    ws_error (*start)(ws_server *server, const ws_server_config *config);
+    bool (*expects)(const ws_server *server, int descriptor); /* the connection begins with a PROXY header */
+    bool (*begin)(ws_conn *conn, int descriptor);             /* reads that, then attaches. false: no memory */
+    void (*request)(ws_request *request); /* notes whom X-Forwarded-For names */
+    bool (*open)(ws_request *request);    /* its connection keeps that. false: no memory */
+} wsi_forward_calls;
 
 typedef struct wsi_web_calls { /* all that servers know of section WEB */
     /* 0, or the status that refuses a request over HTTP; of 403 *why says more. */
@@ -12354,7 +12361,8 @@ static wsi_kept *wsi_kept_of(const ws_conn *conn) {
 static void wsi_request_free(ws_request *request) {
     int i;
     for (i = 0; i < WSI_BUFFERS; i++)
-        wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
+        if (request->buffers[i].data)
+            wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
 
 /* Takes it off its connection. */
