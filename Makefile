@@ -3,11 +3,12 @@
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
-# make slim     WITHOUT="JSON DEFLATE": build/slim/ws.h without them
+# make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
 
 BUILD = build
 PREFIX = /usr/local
 PORT = 8000
+WITHOUT = CLIENT HTTP JSON DEFLATE TLS EPOLL FORWARD TEST
 FUZZ_SECONDS = 60
 CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror

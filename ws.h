@@ -485,8 +485,8 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name);
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
-/* Sends to all members of a room of the sender's server; ws_broadcast_others leaves the sender out. room NULL: to all
-   open connections of the server; one that reads too slowly is closed with 1013. The message is framed once; all that
+/* Send to all members of a room, on the sender's server; ws_broadcast_others leaves the sender out. room NULL: to all
+   open connections of that server; one that reads too slowly is closed with 1013. The message is framed once; all that
    leaves within one round of the loop takes one write for each receiver. false: UTF8, or BUFFERED, see WS_SLOW_WAIT. */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
@@ -729,6 +729,7 @@ WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last);
 WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size);
 WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason);
 
+#if !defined(WS_NO_CLIENT) && !defined(WS_NO_SERVER)
 /* Two engines connected in memory, with a virtual clock, for tests. */
 typedef struct ws_pipe {
     ws_engine *ends[2];
@@ -741,6 +742,7 @@ typedef struct ws_pipe {
 WS_API size_t ws_pipe_step(ws_pipe *pipe);
 /* Advances the clock and applies the time limits of both engines. */
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
+#endif
 
 #ifndef WS_NO_HTTP
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
@@ -762,8 +764,8 @@ WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
 WS_API ws_message ws_request_body(const ws_request *request);
 
 /* Answer a request, once. Text without a charset is UTF-8. content_type NULL: no such header. headers ends with NULL or
-   is NULL. All is copied. A WebSocket request is refused by it. false: answered before. false, and the answer becomes
-   500: an invalid status or header, no memory. */
+   is NULL. Everything is copied. A WebSocket request is refused by this. false: answered before. false, and the answer
+   becomes 500: an invalid status or header, no memory. */
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
 WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
 WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: go on with a GET (RFC 9110 15.4.4) */
@@ -7067,9 +7069,10 @@ static void wsi_body_want(wsi_engine *e, wsi_window *window) {
 #endif /* WS_NO_HTTP */
 #endif
 
+#if !defined(WS_NO_CLIENT) && !defined(WS_NO_SERVER)
 /*
 >> PIPE ===================================================================================
-   Two engines wired to each other in memory, with a virtual clock. Calls ENGINE.
+   Two engines connected in memory, with a virtual clock. Calls ENGINE. For programs with both roles.
 */
 
 static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
@@ -7104,6 +7107,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
         pipe->now += i == 1 ? milliseconds : 0;
     }
 }
+#endif
 
 /*
 >> INIT ===================================================================================
