@@ -1226,8 +1226,7 @@ static void *wsi_memory_new(wsi_memory *memory, size_t size) {
 }
 #endif
 
-#ifndef WS_NO_NET
-
+#if !defined(WS_NO_NET) && (!defined(WS_NO_CLIENT) || (!defined(WS_NO_HTTP) && !defined(WS_NO_JSON)))
 static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) {
     char *copy = (char *)wsi_memory_resize(memory, NULL, 0, size + 1);
     if (!copy)
@@ -1238,20 +1237,20 @@ static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) 
     return copy;
 }
 
+static void wsi_memory_free_text(wsi_memory *memory, char *text) {
+    if (text)
+        wsi_memory_free(memory, text, strlen(text) + 1);
+}
+#endif
+
+#if !defined(WS_NO_NET) && !defined(WS_NO_CLIENT)
 /* Copies a config's text; NULL stays NULL. */
 static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
     return *copy || !text;
 }
 
-static void wsi_memory_free_text(wsi_memory *memory, char *text) {
-    if (text)
-        wsi_memory_free(memory, text, strlen(text) + 1);
-}
-
-#ifndef WS_NO_CLIENT
-/* Replaces the texts of a struct (const char *), which stand at these offsets, by copies; by NULL where there is no
-   memory. */
+/* Replaces the texts at these offsets in a struct (const char *) by copies, or by NULL if there is no memory. */
 static bool wsi_memory_keep_texts(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
     bool good = true;
     char *copy;
@@ -1267,7 +1266,6 @@ static void wsi_memory_free_texts(wsi_memory *memory, void *of, const size_t *of
     while (count--)
         wsi_memory_free_text(memory, (char *)(uintptr_t)*(const char **)(void *)((char *)of + offsets[count]));
 }
-#endif
 #endif
 
 static void wsi_buffer_free(wsi_memory *memory, wsi_buffer *buffer) {
