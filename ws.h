@@ -14992,39 +14992,31 @@ static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls_release(tls);
 }
 
-/* Puts one with a copy of the config first in the loop's list, which has the only reference. NULL: no memory. */
-static wsi_tls *wsi_tls_list(ws_loop *loop, const ws_tls_config *config) {
-    wsi_tls *tls = wsi_tls_new(&loop->memory);
-    if (!tls)
-        return NULL;
-    tls->config = *config;
-    tls->next = loop->tls;
-    loop->tls = tls;
-    if (wsi_memory_keep_texts(&loop->memory, &tls->config, wsi_tls_texts, WSI_TLS_TEXTS))
-        return tls;
-    wsi_tls_unlist(&loop->tls);
-    return NULL;
-}
-
 enum { WSI_TLS_UNUSED = 4 }; /* with the system's roots about 1 MB each */
 
-/* Clients with equal configs share one, so that the system's roots are read once. The loop keeps the newest few that
-   nobody uses. NULL: no memory. */
+/* Clients with equal configs share one, so that the system's roots are read once. The loop keeps those in use and the
+   newest few that are not. NULL: no memory. */
 static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
     wsi_tls **place = &loop->tls, *tls;
     unsigned unused = 0;
+    bool good = true;
     while (*place && !wsi_tls_serves(*place, config))
         place = &(*place)->next;
-    tls = *place;
-    if (tls) {
-        *place = tls->next;
-        tls->next = loop->tls;
-        loop->tls = tls;
-    } else {
-        tls = wsi_tls_list(loop, config);
-    }
+    tls = *place ? *place : wsi_tls_new(&loop->memory);
     if (!tls)
         return NULL;
+    if (*place) {
+        *place = tls->next;
+    } else {
+        tls->config = *config;
+        good = wsi_memory_keep_texts(&loop->memory, &tls->config, wsi_tls_texts, WSI_TLS_TEXTS);
+    }
+    tls->next = loop->tls;
+    loop->tls = tls;
+    if (!good) {
+        wsi_tls_unlist(&loop->tls);
+        return NULL;
+    }
     tls->references++;
     for (place = &tls->next; *place;) {
         if ((*place)->references == 1 && ++unused > WSI_TLS_UNUSED)
@@ -15517,17 +15509,17 @@ static void wsi_dial_tunnel(wsi_client *client, int descriptor) {
 
 /* --- connecting --- */
 
-static wsi_slice wsi_dial_peer_name(const wsi_client *client) {
-    if (client->config.unix_path)
-        return wsi_text_z(client->config.unix_path);
-    return client->proxy.host.data ? client->proxy.authority : client->server.authority;
+/* Whom to connect to. */
+static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
+    return client->proxy.host.data ? &client->proxy : &client->server;
 }
 
 /* Takes the next address. The time that is left is divided among those that are left. */
 static void wsi_dial_connect_next(wsi_client *client, int error) {
     ws_loop *loop = client->endpoint.loop;
     wsi_source *source = &client->conn->source;
-    wsi_slice peer = wsi_dial_peer_name(client);
+    wsi_slice peer = client->config.unix_path ? wsi_text_z(client->config.unix_path)
+                                              : wsi_dial_peer_url(client)->authority;
     client->phase = WSI_PHASE_CONNECTING;
     while (client->next_address < client->found->count) {
         uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
@@ -15590,10 +15582,6 @@ static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready
 }
 
 /* --- resolving --- */
-
-static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
-    return client->proxy.host.data ? &client->proxy : &client->server;
-}
 
 static void wsi_dial_unresolved(wsi_client *client, const char *why) {
     wsi_slice host = wsi_dial_peer_url(client)->host;
@@ -16496,12 +16484,6 @@ static void wsi_test_close(ws_link *link) {
     wsi_test_release(end->test);
 }
 
-static ws_transport wsi_test_transport(wsi_test *test) {
-    ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, NULL};
-    transport.user = test;
-    return transport;
-}
-
 /* --- time, and what moves in it --- */
 
 /* Serves one end, if it can do what it waits for. */
@@ -16641,12 +16623,23 @@ static ws_error wsi_test_check(wsi_client *client, const ws_server *server, cons
     return wsi_client_check(client);
 }
 
-/* Connects both ends, or what a server without place for another says. */
-static ws_error wsi_test_join(wsi_client *client, ws_server *server) {
+/* Connects both ends. A server that has no place for another connection answers so. */
+static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char *target) {
+    static const char host[] = "ws://localhost";
+    ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, NULL};
     wsi_test *test = wsi_test_of(client);
+    wsi_memory *memory = wsi_client_memory(client);
+    wsi_buffer url = {NULL, 0, 0};
+    bool good = wsi_buffer_append(memory, &url, host, sizeof host - 1)
+                && wsi_buffer_append(memory, &url, target, strlen(target))
+                && wsi_client_set_url(client, wsi_text((const char *)url.data, url.size));
+    wsi_buffer_free(memory, &url);
+    if (!good)
+        return client->conn->broken ? WS_ERROR_URL : WS_ERROR_MEMORY;
     if (!wsi_endpoint_reserve_record(server->endpoint.loop) || !wsi_endpoint_reserve_record(client->endpoint.loop))
         return WS_ERROR_MEMORY;
-    client->transport = server->transport = wsi_test_transport(test);
+    transport.user = test;
+    client->transport = server->transport = transport;
     client->config.transport = &client->transport;
     server->endpoint.transport = &server->transport;
     if (!wsi_server_take(server, -1)) {
@@ -16656,24 +16649,6 @@ static ws_error wsi_test_join(wsi_client *client, ws_server *server) {
     }
     wsi_dial_begin_handshake(client, -1);
     return WS_OK;
-}
-
-static ws_error wsi_test_launch(wsi_client *client, ws_server *server, const char *target) {
-    static const char host[] = "ws://localhost";
-    wsi_memory *memory = wsi_client_memory(client);
-    size_t size = target ? strlen(target) : 0;
-    wsi_buffer url = {NULL, 0, 0};
-    ws_error error = wsi_test_check(client, server, target);
-    bool good;
-    if (error)
-        return error;
-    if (!wsi_buffer_reserve(memory, &url, sizeof host + size))
-        return WS_ERROR_MEMORY;
-    memcpy(url.data, host, sizeof host - 1);
-    memcpy(url.data + sizeof host - 1, target, size);
-    good = wsi_client_set_url(client, wsi_text((const char *)url.data, sizeof host - 1 + size));
-    wsi_buffer_free(memory, &url);
-    return good ? wsi_test_join(client, server) : WS_ERROR_URL; /* go_to has said it already */
 }
 
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *given) {
@@ -16702,7 +16677,9 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     }
     client->endpoint.release = wsi_test_end_client;
     client->wait = wsi_test_round;
-    error = wsi_test_launch(client, server, target);
+    error = wsi_test_check(client, server, target);
+    if (!error)
+        error = wsi_test_join(client, server, target);
     if (error)
         wsi_client_fail(client, error);
     return wsi_blocking_open(client);
