@@ -1395,6 +1395,26 @@ static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     return word;
 }
 
+#if !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
+/* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
+WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
+           | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+}
+
+/* Which byte of such a word, which is not 0, holds its lowest bit. */
+#if defined(__GNUC__)
+static unsigned wsi_bytes_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
+#else
+static unsigned wsi_bytes_lowest(uint64_t word) {
+    unsigned i = 0;
+    for (; !(word & 0xff); word >>= 8)
+        i++;
+    return i;
+}
+#endif
+#endif
+
 /* The bits that ASCII leaves 0. */
 #define WSI_BYTES_HIGH 0x8080808080808080u
 
@@ -1586,14 +1606,16 @@ static size_t wsi_text_decimal(char *out, uint64_t number) {
 }
 #endif
 
-#ifndef WS_NO_NET
+#if !defined(WS_NO_NET) || !defined(WS_NO_JSON)
 static int wsi_text_hex(char c) {
     if (wsi_text_digit(c))
         return c - '0';
     c = wsi_text_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
+#endif
 
+#ifndef WS_NO_NET
 /* Percent-decodes into out, at most text.size bytes, and returns the size. -1: an escape is malformed, or a byte is
    zero, escaped or not. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
@@ -3886,26 +3908,19 @@ static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *prin
     return error ? 0 : out.size;
 }
 
-static const char *wsi_print_entity(char c) {
-    switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&#34;";
-    default: return "&#39;";
-    }
-}
-
 /* What cannot end a text, nor an attribute in either kind of quotes. */
 static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
+    static const char special[] = "&<>\"'";
+    static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&#34;", "&#39;"};
     size_t from = 0, i;
     if (!wsi_utf8_valid((const uint8_t *)text, size))
         wsi_print_fail(printer, WS_ERROR_UTF8);
     for (i = 0; i < size && !raw; i++) {
-        if (text[i] != '&' && text[i] != '<' && text[i] != '>' && text[i] != '"' && text[i] != '\'')
+        const char *found = text[i] ? strchr(special, text[i]) : NULL;
+        if (!found)
             continue;
         wsi_print_put(printer, text + from, i - from);
-        wsi_print_put(printer, wsi_print_entity(text[i]), strlen(wsi_print_entity(text[i])));
+        wsi_print_put(printer, entities[found - special], strlen(entities[found - special]));
         from = i + 1;
     }
     wsi_print_put(printer, text + from, size - from);
@@ -3950,28 +3965,6 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
    text still minds its end, so that a forged slice is wrong but never read past.
 */
 
-/* Eight bytes, the first one lowest; and which of them holds the lowest bit of marks. */
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-static uint64_t wsi_json_word(const uint8_t *at) { return wsi_bytes_word(at); }
-
-static size_t wsi_json_first(uint64_t marks) { return (size_t)__builtin_ctzll(marks) >> 3; }
-#else
-static uint64_t wsi_json_word(const uint8_t *at) {
-    uint64_t word = 0;
-    int i;
-    for (i = 8; i--;)
-        word = word << 8 | at[i];
-    return word;
-}
-
-static size_t wsi_json_first(uint64_t marks) {
-    size_t i = 0;
-    for (; !(marks & 0xff); marks >>= 8)
-        i++;
-    return i;
-}
-#endif
-
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
 
 /* Skips what stands in a string as it is, up to a quote, a backslash, a byte below 0x20, or the end. The
@@ -3979,11 +3972,11 @@ static size_t wsi_json_first(uint64_t marks) {
    subtraction finds the quote together with what is below 0x20. */
 static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
-        uint64_t word = wsi_json_word(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
+        uint64_t word = wsi_bytes_little(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
         uint64_t backslash = (word ^ WSI_JSON_ALL * '\\') - WSI_JSON_ALL;
         uint64_t marks = (low | backslash) & ~word & WSI_JSON_ALL * 0x80;
         if (marks)
-            return at + wsi_json_first(marks);
+            return at + wsi_bytes_lowest(marks);
     }
     while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
         at++;
@@ -3994,11 +3987,11 @@ static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *en
    stand there, are 0x7b and more once [ and ] are made { and }. */
 static const uint8_t *wsi_json_bare(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
-        uint64_t word = wsi_json_word(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
+        uint64_t word = wsi_bytes_little(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
         uint64_t quote = (word ^ WSI_JSON_ALL * '"') - WSI_JSON_ALL;
         uint64_t marks = (brackets | quote) & WSI_JSON_ALL * 0x80;
         if (marks)
-            return at + wsi_json_first(marks);
+            return at + wsi_bytes_lowest(marks);
     }
     while (at < end && *at != '"' && (*at | 0x20) < '{')
         at++;
@@ -4022,35 +4015,23 @@ static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *en
 /* Four hexadecimal digits; -1 when they are not. */
 static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     int32_t code = 0;
-    int i;
-    if (end - at < 4)
-        return -1;
-    for (i = 0; i < 4; i++) {
-        char c = wsi_text_lower((char)at[i]);
-        if (!wsi_text_digit(c) && (c < 'a' || c > 'f'))
-            return -1;
-        code = code * 16 + (wsi_text_digit(c) ? c - '0' : c - 'a' + 10);
+    int i, digit = end - at < 4 ? -1 : 0;
+    for (i = 0; i < 4 && digit >= 0; i++) {
+        digit = wsi_text_hex((char)at[i]);
+        code = code * 16 + digit;
     }
-    return code;
+    return digit < 0 ? -1 : code;
 }
 
 /* These return what stands behind the token that begins at `at`, or NULL when it is malformed. */
 
 static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
+    static const uint32_t letters[4] = {0, 0x00008004u, 0x10000000u, 0x00144044u}; /* "\/bfnrt */
     if (end - at < 2)
         return NULL;
-    switch (at[1]) {
-    case 'u': return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't': return at + 2;
-    default: return NULL;
-    }
+    if (at[1] == 'u')
+        return wsi_json_hex(at + 2, end) < 0 ? NULL : at + 6;
+    return wsi_text_in(letters, (char)at[1]) ? at + 2 : NULL;
 }
 
 /* From an escape, or from what ends the string wrongly, on. */
@@ -4067,32 +4048,25 @@ static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
     return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
 }
 
+/* One digit at least. */
 static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
+    const uint8_t *first = at;
     while (at < end && wsi_text_digit((char)*at))
         at++;
-    return at;
+    return at > first ? at : NULL;
 }
 
 static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
-    const uint8_t *digits = at < end && *at == '-' ? at + 1 : at;
-    at = wsi_json_digits(digits, end);
-    if (at == digits || (*digits == '0' && at - digits > 1))
+    const uint8_t *first = at < end && *at == '-' ? at + 1 : at;
+    at = wsi_json_digits(first, end);
+    if (!at || (*first == '0' && at - first > 1))
         return NULL;
-    if (at < end && *at == '.') {
-        digits = at + 1;
-        at = wsi_json_digits(digits, end);
-        if (at == digits)
-            return NULL;
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        digits = at + 1;
-        if (digits < end && (*digits == '+' || *digits == '-'))
-            digits++;
-        at = wsi_json_digits(digits, end);
-        if (at == digits)
-            return NULL;
-    }
-    return at;
+    if (at < end && *at == '.')
+        at = wsi_json_digits(at + 1, end);
+    if (!at || at == end || (*at != 'e' && *at != 'E'))
+        return at;
+    at++;
+    return wsi_json_digits(at < end && (*at == '+' || *at == '-') ? at + 1 : at, end);
 }
 
 static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
@@ -4411,29 +4385,16 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
     return ws_json_get(ws_json_parse(message.data, message.size), path);
 }
 
-/* Between two doubles lies no number of more than 768 digits, so that behind 800 it only matters whether
-   any digit is not zero: then the last one is none either. */
+/* Between two doubles lies no number of more than 768 digits: behind 800 it only matters whether any digit is not
+   zero, and then the last one is made none either. */
 #define WSI_JSON_DIGITS 800
 
-typedef struct wsi_json_decimal { /* digits * ten to the power of exponent; 0 without digits */
-    char digits[WSI_JSON_DIGITS + 24]; /* the first and the last is no zero; room for "e-9999" */
+typedef struct wsi_json_decimal { /* digits * ten to the power of exponent */
+    char digits[WSI_JSON_DIGITS + 24]; /* the first is not zero; none: the number is. Room for "e-9999" */
     size_t count;
     uint64_t value; /* of the first 19 digits */
     int64_t exponent;
 } wsi_json_decimal;
-
-static void wsi_json_add_digit(wsi_json_decimal *decimal, char digit) {
-    char *last = &decimal->digits[WSI_JSON_DIGITS - 1];
-    if (decimal->count < 19)
-        decimal->value = decimal->value * 10 + (uint64_t)(digit - '0');
-    if (decimal->count < WSI_JSON_DIGITS) {
-        decimal->digits[decimal->count++] = digit;
-        return;
-    }
-    decimal->exponent++;
-    if (digit > '0' && *last == '0')
-        *last = '1';
-}
 
 /* Ten to the power of 16 is as good as any that is greater: no text makes up for it with digits. */
 static int64_t wsi_json_exponent(const char *at, const char *end) {
@@ -4447,25 +4408,24 @@ static int64_t wsi_json_exponent(const char *at, const char *end) {
 
 static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     const char *at = number.data, *end = at + number.size;
-    int64_t zeros = 0; /* that count only if another digit follows */
     bool fraction = false;
-    decimal->count = 0;
+    size_t count = 0;
     decimal->value = 0;
     decimal->exponent = 0;
     for (; at < end && *at != 'e' && *at != 'E'; at++) {
         fraction = fraction || *at == '.';
         if (!wsi_text_digit(*at))
             continue;
-        decimal->exponent -= fraction;
-        if (*at == '0') {
-            zeros += decimal->count > 0;
-            continue;
-        }
-        for (; zeros; zeros--)
-            wsi_json_add_digit(decimal, '0');
-        wsi_json_add_digit(decimal, *at);
+        decimal->exponent += count == WSI_JSON_DIGITS ? !fraction : -(int)fraction;
+        if (count < 19)
+            decimal->value = decimal->value * 10 + (uint64_t)(*at - '0');
+        if (count < WSI_JSON_DIGITS && (count || *at != '0'))
+            decimal->digits[count++] = *at;
+        else if (count && *at != '0' && decimal->digits[count - 1] == '0')
+            decimal->digits[count - 1] = '1';
     }
-    decimal->exponent += zeros + (at < end ? wsi_json_exponent(at + 1, end) : 0);
+    decimal->count = count;
+    decimal->exponent += at < end ? wsi_json_exponent(at + 1, end) : 0;
 }
 
 /* A whole number without its sign. */
@@ -4475,11 +4435,13 @@ static bool wsi_json_whole(ws_json number, uint64_t *whole) {
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
     wsi_json_decimal_of(number, &decimal);
-    *whole = decimal.value;
+    for (; decimal.count && decimal.exponent < 0 && decimal.digits[decimal.count - 1] == '0'; decimal.exponent++)
+        decimal.count--;
+    *whole = 0;
     if (decimal.count && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 20))
         return false;
     places = decimal.count ? decimal.count + (size_t)decimal.exponent : 0;
-    for (at = decimal.count < 19 ? decimal.count : 19; at < places; at++) {
+    for (at = 0; at < places; at++) {
         unsigned digit = at < decimal.count ? (unsigned)(decimal.digits[at] - '0') : 0;
         if (*whole > (UINT64_MAX - digit) / 10)
             return false;
@@ -4653,7 +4615,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #ifndef WS_NO_DEFLATE
 /*
 >> INFLATE ================================================================================
-   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls nothing.
+   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls BYTES.
    It can stop at every byte of input and output. The message that is put together is its own window;
    what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
    refuses what that refuses, but for distances beyond the agreed window, which are always refused.
@@ -4668,7 +4630,6 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #define WSI_INFLATE_END 0x4000u      /* of the block */
 #define WSI_INFLATE_TABLE 0x8000u    /* go on in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
-#define WSI_INFLATE_BASE(base, extra) ((uint32_t)(base) << 16 | (extra))
 
 /* The bits of the tables, and how many entries a table and its sub-tables can have at most for 286 codes,
    30 codes, of up to 15 bits. */
@@ -4743,17 +4704,11 @@ static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INF
 
 /* --- bits --- */
 
-/* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
-static inline uint64_t wsi_inflate_word(const uint8_t *at) {
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
-           | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
-}
-
 /* Takes input: one byte, or as much as there is room for when eight bytes can be loaded. */
 static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
     size_t bytes = 1;
     if (io->in_size >= 8) {
-        z->bits |= wsi_inflate_word(io->in) << z->count;
+        z->bits |= wsi_bytes_little(io->in) << z->count;
         bytes = (63 - z->count) >> 3;
     } else if (io->in_size) {
         z->bits |= (uint64_t)*io->in << z->count;
@@ -4819,15 +4774,17 @@ static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, cons
     }
 }
 
-/* The symbols that codes stand for: those below `plain` stand for themselves, the others for an entry. */
+/* The symbols that codes stand for: those below `plain` stand for themselves, the others for an entry with a base, and
+   extra bits or marks. */
 typedef struct wsi_inflate_alphabet {
     uint32_t plain, bits; /* bits: of the table, at most */
-    const uint32_t *others;
+    const uint16_t *bases, *marks;
 } wsi_inflate_alphabet;
 
 static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t symbol, uint32_t length) {
+    uint32_t other = symbol - alphabet->plain;
     uint32_t entry = symbol < alphabet->plain ? WSI_INFLATE_LITERAL | symbol << 16
-                                              : alphabet->others[symbol - alphabet->plain];
+                                              : (uint32_t)alphabet->bases[other] << 16 | alphabet->marks[other];
     return entry + length + (length << 8);
 }
 
@@ -4931,36 +4888,20 @@ static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32
 
 /* Makes both tables from z->lengths (RFC 1951 3.2.5). */
 static bool wsi_inflate_build_both(wsi_inflate *z) {
-    static const uint32_t lengths[32] = {
-        WSI_INFLATE_END, WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0), WSI_INFLATE_BASE(5, 0),
-        WSI_INFLATE_BASE(6, 0), WSI_INFLATE_BASE(7, 0), WSI_INFLATE_BASE(8, 0), WSI_INFLATE_BASE(9, 0),
-        WSI_INFLATE_BASE(10, 0), WSI_INFLATE_BASE(11, 1), WSI_INFLATE_BASE(13, 1), WSI_INFLATE_BASE(15, 1),
-        WSI_INFLATE_BASE(17, 1), WSI_INFLATE_BASE(19, 2), WSI_INFLATE_BASE(23, 2), WSI_INFLATE_BASE(27, 2),
-        WSI_INFLATE_BASE(31, 2), WSI_INFLATE_BASE(35, 3), WSI_INFLATE_BASE(43, 3), WSI_INFLATE_BASE(51, 3),
-        WSI_INFLATE_BASE(59, 3), WSI_INFLATE_BASE(67, 4), WSI_INFLATE_BASE(83, 4), WSI_INFLATE_BASE(99, 4),
-        WSI_INFLATE_BASE(115, 4), WSI_INFLATE_BASE(131, 5), WSI_INFLATE_BASE(163, 5), WSI_INFLATE_BASE(195, 5),
-        WSI_INFLATE_BASE(227, 5), WSI_INFLATE_BASE(258, 0), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
-    };
-    static const uint32_t distances[32] = {
-        WSI_INFLATE_BASE(1, 0), WSI_INFLATE_BASE(2, 0), WSI_INFLATE_BASE(3, 0), WSI_INFLATE_BASE(4, 0),
-        WSI_INFLATE_BASE(5, 1), WSI_INFLATE_BASE(7, 1), WSI_INFLATE_BASE(9, 2), WSI_INFLATE_BASE(13, 2),
-        WSI_INFLATE_BASE(17, 3), WSI_INFLATE_BASE(25, 3), WSI_INFLATE_BASE(33, 4), WSI_INFLATE_BASE(49, 4),
-        WSI_INFLATE_BASE(65, 5), WSI_INFLATE_BASE(97, 5), WSI_INFLATE_BASE(129, 6), WSI_INFLATE_BASE(193, 6),
-        WSI_INFLATE_BASE(257, 7), WSI_INFLATE_BASE(385, 7), WSI_INFLATE_BASE(513, 8), WSI_INFLATE_BASE(769, 8),
-        WSI_INFLATE_BASE(1025, 9), WSI_INFLATE_BASE(1537, 9), WSI_INFLATE_BASE(2049, 10),
-        WSI_INFLATE_BASE(3073, 10), WSI_INFLATE_BASE(4097, 11), WSI_INFLATE_BASE(6145, 11),
-        WSI_INFLATE_BASE(8193, 12), WSI_INFLATE_BASE(12289, 12), WSI_INFLATE_BASE(16385, 13),
-        WSI_INFLATE_BASE(24577, 13), WSI_INFLATE_WRONG, WSI_INFLATE_WRONG,
-    };
-    wsi_inflate_alphabet alphabet;
-    alphabet.plain = 256;
-    alphabet.bits = WSI_INFLATE_LITERAL_BITS;
-    alphabet.others = lengths;
-    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &alphabet);
-    alphabet.plain = 0;
-    alphabet.bits = WSI_INFLATE_DISTANCE_BITS;
-    alphabet.others = distances;
-    z->distance_bits = wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &alphabet);
+    static const uint16_t lengths[32] = {0,  3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23,  27,
+                                         31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258, 0,   0};
+    static const uint16_t extra[32] = {WSI_INFLATE_END, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3,
+                                       4, 4, 4, 4, 5, 5, 5, 5, 0, WSI_INFLATE_WRONG, WSI_INFLATE_WRONG};
+    static const uint16_t distances[32] = {1,   2,   3,   4,    5,    7,    9,    13,   17,   25,   33,
+                                           49,  65,  97,  129,  193,  257,  385,  513,  769,  1025, 1537,
+                                           2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577, 0, 0};
+    static const uint16_t distance_extra[32] = {0, 0, 0, 0, 1, 1, 2, 2,  3,  3,  4,  4,  5,  5,  6, 6,
+                                                7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13,
+                                                WSI_INFLATE_WRONG, WSI_INFLATE_WRONG};
+    static const wsi_inflate_alphabet literal = {256, WSI_INFLATE_LITERAL_BITS, lengths, extra};
+    static const wsi_inflate_alphabet distance = {0, WSI_INFLATE_DISTANCE_BITS, distances, distance_extra};
+    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &literal);
+    z->distance_bits = wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &distance);
     z->state = WSI_INFLATE_SYMBOL;
     return z->literal_bits && z->distance_bits;
 }
@@ -5054,17 +4995,13 @@ static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io)
 static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
 
 static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
-    static const uint32_t repeats[3] = {WSI_INFLATE_BASE(3, 2) | WSI_INFLATE_PREVIOUS, WSI_INFLATE_BASE(3, 3),
-                                        WSI_INFLATE_BASE(11, 7)};
-    wsi_inflate_alphabet alphabet;
+    static const uint16_t repeats[3] = {3, 3, 11}, extra[3] = {2 | WSI_INFLATE_PREVIOUS, 3, 7};
+    static const wsi_inflate_alphabet alphabet = {16, WSI_INFLATE_LENGTH_BITS, repeats, extra};
     for (; z->have < z->length_codes; z->have++) {
         if (!wsi_inflate_need(z, io, 3))
             return WSI_INFLATE_INPUT;
         z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
     }
-    alphabet.plain = 16;
-    alphabet.bits = WSI_INFLATE_LENGTH_BITS;
-    alphabet.others = repeats;
     z->literal_bits = wsi_inflate_build(z->literals, z->lengths, 19, &alphabet);
     if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* here no code may be missing */
         return WSI_INFLATE_BAD;
@@ -5164,7 +5101,7 @@ typedef struct wsi_inflate_source {
 /* false: there are fewer than the 48 bits that a length and a distance can have together. */
 static inline bool wsi_inflate_refill(wsi_inflate_source *source) {
     if (source->end - source->in >= 8) {
-        source->bits |= wsi_inflate_word(source->in) << source->count;
+        source->bits |= wsi_bytes_little(source->in) << source->count;
         source->in += (63 - source->count) >> 3;
         source->count |= 56;
         return true;
@@ -5347,7 +5284,8 @@ typedef struct wsi_deflate wsi_deflate;
 
 typedef struct wsi_deflate_level {
     uint8_t level;
-    uint8_t bucket_bits, hash_bits; /* of either kind of table; the other is 0 */
+    bool buckets;                   /* the table is of buckets, else of chains */
+    uint8_t hash_bits;              /* of the table */
     uint8_t token_bits;
     uint16_t depth;                 /* places looked at */
     uint16_t good;                  /* length that is taken without a look at the next byte */
@@ -5355,10 +5293,10 @@ typedef struct wsi_deflate_level {
 } wsi_deflate_level;
 
 static const wsi_deflate_level wsi_deflate_levels[] = {
-    {0, 8, 0, 10, 4, 0, 258},
-    {1, 12, 0, 13, 4, 0, 258},
-    {6, 0, 14, 14, 72, 32, 128},
-    {9, 0, 14, 14, 300, 258, 258},
+    {0, true, 8, 10, 4, 0, 258},
+    {1, true, 12, 13, 4, 0, 258},
+    {6, false, 14, 14, 72, 32, 128},
+    {9, false, 14, 14, 300, 258, 258},
 };
 
 typedef struct wsi_deflate_bits {
@@ -5393,29 +5331,9 @@ struct wsi_deflate {
 
 /* --- numbers and bits --- */
 
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* How many bytes come before the first one that is not zero, in a word that holds one. */
-static unsigned wsi_deflate_zeros(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
-
-static void wsi_deflate_store(uint8_t *at, uint64_t word) { memcpy(at, &word, 8); }
-
+#if defined(__GNUC__)
 static unsigned wsi_deflate_log2(uint32_t number) { return 31u - (unsigned)__builtin_clz(number); }
 #else
-static unsigned wsi_deflate_zeros(uint64_t word) {
-    uint8_t bytes[8];
-    unsigned zeros = 0;
-    memcpy(bytes, &word, 8);
-    while (!bytes[zeros])
-        zeros++;
-    return zeros;
-}
-
-static void wsi_deflate_store(uint8_t *at, uint64_t word) {
-    int i;
-    for (i = 0; i < 8; i++, word >>= 8)
-        at[i] = (uint8_t)word;
-}
-
 static unsigned wsi_deflate_log2(uint32_t number) {
     unsigned bits = 0;
     while (number >>= 1)
@@ -5455,8 +5373,11 @@ static void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count
     out->count += count;
 }
 
-static void wsi_deflate_flush(wsi_deflate_bits *out) { /* writes 8 bytes, of which those that are not full come again */
-    wsi_deflate_store(out->at, out->bits);
+/* Writes 8 bytes, of which those that are not full come again. */
+static void wsi_deflate_flush(wsi_deflate_bits *out) {
+    uint64_t bits = out->bits;
+    bits = wsi_bytes_little((const uint8_t *)&bits); /* the lowest byte goes first on any machine */
+    memcpy(out->at, &bits, 8);
     out->at += out->count >> 3;
     out->bits >>= out->count & 56;
     out->count &= 7;
@@ -5774,9 +5695,9 @@ static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
 static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
     unsigned length = 0;
     for (; most - length >= 8; length += 8) {
-        uint64_t differing = wsi_bytes_word(a + length) ^ wsi_bytes_word(b + length);
+        uint64_t differing = wsi_bytes_little(a + length) ^ wsi_bytes_little(b + length);
         if (differing)
-            return length + wsi_deflate_zeros(differing);
+            return length + wsi_bytes_lowest(differing);
     }
     while (length < most && a[length] == b[length])
         length++;
@@ -5831,8 +5752,7 @@ static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned mos
     return best;
 }
 
-/* Turns bytes into tokens, each match as it is found, until the end or until there is no room. Returns where it
-   stopped. Where nothing matches for long, places are passed over. */
+/* Takes each match as it is found. Where nothing matches for long, places are passed over. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     unsigned misses = 0;
     while (end - at >= 4 && z->used < z->room) {
@@ -5851,9 +5771,6 @@ static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const 
         for (i = 0; i < length && i < 8 && at < end; i++)
             wsi_deflate_literal(z, *at++);
     }
-    if (z->used < z->room)
-        while (at < end)
-            wsi_deflate_literal(z, *at++);
     return at;
 }
 
@@ -5937,9 +5854,6 @@ static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const 
             wsi_deflate_chain(z, at, &unused, &unused);
         at = behind;
     }
-    if (z->used < z->room)
-        while (at < end)
-            wsi_deflate_literal(z, *at++);
     return at;
 }
 
@@ -5954,33 +5868,28 @@ static const wsi_deflate_level *wsi_deflate_pick(int level) {
 
 /* Of the hash. A small window needs no large table. */
 static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
-    unsigned bits = level->bucket_bits ? level->bucket_bits : level->hash_bits;
-    unsigned most = level->bucket_bits ? (unsigned)window_bits - 1 : (unsigned)window_bits;
-    return bits < most ? bits : most;
-}
-
-/* Bytes of each table, in their order: buckets; heads, links, threes. */
-static void wsi_deflate_tables(const wsi_deflate_level *level, int window_bits, size_t sizes[4]) {
-    unsigned bits = wsi_deflate_hash_bits(level, window_bits);
-    memset(sizes, 0, 4 * sizeof *sizes);
-    if (level->bucket_bits) {
-        sizes[0] = sizeof(uint64_t) << bits;
-    } else {
-        sizes[1] = sizeof(uint16_t) << bits;
-        sizes[2] = sizeof(uint16_t) << window_bits;
-        sizes[3] = sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
-    }
+    unsigned most = (unsigned)window_bits - level->buckets;
+    return level->hash_bits < most ? level->hash_bits : most;
 }
 
 static size_t wsi_deflate_piece(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
-/* What the state and its tables take. */
+/* The bytes of what stands behind the state, in their order: buckets, or heads, links, threes; tokens; window.
+   Returns what the state takes with them. */
+static size_t wsi_deflate_parts(const wsi_deflate_level *level, int window_bits, bool takeover, size_t sizes[6]) {
+    unsigned bits = wsi_deflate_hash_bits(level, window_bits);
+    sizes[0] = level->buckets ? sizeof(uint64_t) << bits : 0;
+    sizes[1] = level->buckets ? 0 : sizeof(uint16_t) << bits;
+    sizes[2] = level->buckets ? 0 : sizeof(uint16_t) << window_bits;
+    sizes[3] = level->buckets ? 0 : sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
+    sizes[4] = sizeof(uint16_t) << level->token_bits;
+    sizes[5] = takeover ? ((size_t)1 << window_bits) + wsi_deflate_piece(window_bits) : 0;
+    return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + sizes[4] + sizes[5];
+}
+
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
-    const wsi_deflate_level *pick = wsi_deflate_pick(level);
-    size_t sizes[4], window = takeover ? ((size_t)1 << window_bits) + wsi_deflate_piece(window_bits) : 0;
-    wsi_deflate_tables(pick, window_bits, sizes);
-    return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + (sizeof(uint16_t) << pick->token_bits)
-           + window;
+    size_t sizes[6];
+    return wsi_deflate_parts(wsi_deflate_pick(level), window_bits, takeover, sizes);
 }
 
 static void wsi_deflate_clear(wsi_deflate *z) {
@@ -5999,38 +5908,27 @@ static void wsi_deflate_reset(wsi_deflate *z) {
 
 /* The memory is aligned as malloc's is, and does not move. */
 static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
-    size_t sizes[4];
+    size_t sizes[6];
     uint8_t *at = (uint8_t *)(z + 1);
     memset(z, 0, sizeof *z);
     z->level = wsi_deflate_pick(level);
-    wsi_deflate_tables(z->level, window_bits, sizes);
+    (void)wsi_deflate_parts(z->level, window_bits, takeover, sizes);
     z->buckets = (uint64_t *)(void *)at;
     z->heads = (uint16_t *)(void *)(at + sizes[0]);
     z->links = z->heads + sizes[1] / 2;
     z->threes = z->links + sizes[2] / 2;
     z->tokens = z->threes + sizes[3] / 2;
     z->tables = sizes[0] + sizes[1] + sizes[2] + sizes[3];
-    z->room = ((size_t)1 << z->level->token_bits) - WSI_DEFLATE_SPARE;
+    z->room = sizes[4] / 2 - WSI_DEFLATE_SPARE;
     z->reach = (uint32_t)1 << window_bits;
     z->piece = wsi_deflate_piece(window_bits);
-    z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << z->level->token_bits)) : NULL;
+    z->window = takeover ? (uint8_t *)z->tokens + sizes[4] : NULL;
     z->hash_shift = 32u - wsi_deflate_hash_bits(z->level, window_bits);
     wsi_deflate_clear(z);
 }
 
 /* A block for every 1024 - WSI_DEFLATE_SPARE bytes, should they all be stored, and the sync flush. */
 static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
-
-/* Without takeover: begins a history. A message that the numbers do not suffice for begins with cleared tables. */
-static void wsi_deflate_begin(wsi_deflate *z, const uint8_t *in, size_t size) {
-    if (size > 0x10000 - z->base)
-        wsi_deflate_clear(z);
-    z->data = in;
-}
-
-static void wsi_deflate_end(wsi_deflate *z, size_t size) {
-    z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
-}
 
 /* With takeover: copies a piece behind the history, and says where it lies now. */
 static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
@@ -6046,14 +5944,12 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
     return z->window + z->filled - size;
 }
 
+/* Turns bytes into tokens, until the end or until there is no room. Returns where it stopped. */
 static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    return z->level->bucket_bits ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
-}
-
-/* Writes an empty stored block, with which the bytes are whole. */
-static size_t wsi_deflate_sync(wsi_deflate *z, const uint8_t *out) {
-    wsi_deflate_put_stored(z, out, 0);
-    return (size_t)(z->out.at - out);
+    at = z->level->buckets ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
+    while (at < end && z->used < z->room) /* the last three bytes begin no match */
+        wsi_deflate_literal(z, *at++);
+    return at;
 }
 
 /* Compresses a message or a part of one into `out`, up to and with a sync flush. Returns how many bytes that took;
@@ -6066,8 +5962,11 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
     z->limit = out + capacity;
     if (capacity < 16)
         return 0;
-    if (!z->window)
-        wsi_deflate_begin(z, in, size);
+    if (!z->window) {
+        if (size > 0x10000 - z->base) /* the numbers do not suffice */
+            wsi_deflate_clear(z);
+        z->data = in;
+    }
     while (in < end) {
         size_t piece = z->window && (size_t)(end - in) > z->piece ? z->piece : (size_t)(end - in);
         const uint8_t *at = z->window ? wsi_deflate_keep(z, in, piece) : in, *stop = at + piece;
@@ -6086,8 +5985,9 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         }
     }
     if (!z->window)
-        wsi_deflate_end(z, size);
-    return wsi_deflate_sync(z, out);
+        z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
+    wsi_deflate_put_stored(z, out, 0); /* an empty block ends with the byte */
+    return (size_t)(z->out.at - out);
 }
 
 /*
