@@ -9087,8 +9087,10 @@ typedef struct wsi_queue {
 typedef struct wsi_pending { /* a request that waits for its body, or its answer */
     ws_conn *conn;
     struct wsi_pending *next; /* in loop->answered */
-    void (*writable)(ws_conn *conn); /* NULL, or an answer is being sent: its socket takes more of it */
     bool answered, listed;
+#ifndef WS_NO_HTTP
+    void (*writable)(ws_conn *conn); /* NULL, or an answer is being sent: its socket takes more of it */
+#endif
 } wsi_pending;
 #endif
 
@@ -9184,7 +9186,6 @@ struct ws_conn {
 #endif
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
     ws_conn *next_ending;      /* in loop->ending */
-    uint32_t number, generation;
     uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
     uint32_t acked : 19;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
     uint32_t swapped : 2;   /* WS_READ: reading waits for writability; WS_WRITE: the other way */
@@ -9201,6 +9202,7 @@ struct ws_conn {
 #ifndef WS_NO_SERVER
     bool is_dirty : 1;      /* it stands in loop->dirty */
 #endif
+    uint32_t number, generation; /* last: they stay when it is used again */
 };
 
 enum {
@@ -9802,20 +9804,14 @@ WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
 
 /* A piece that is too large to be gathered: sent from where it lies, or masked into the queue. */
 WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
-    ws_span spans[2];
+    ws_span spans[2] = {{(uint8_t *)(uintptr_t)piece->header, piece->header_size},
+                        {(uint8_t *)(uintptr_t)piece->data, piece->size}}; /* only read */
+    size_t size = piece->header_size + piece->size;
     wsi_node *node;
-    uint8_t header[14];
-    memcpy(header, piece->header, sizeof header);
-    if (!wsi_conn_is_client(conn)) {
-        spans[0].data = header;
-        spans[0].size = piece->header_size;
-        spans[1].data = (uint8_t *)(uintptr_t)piece->data; /* only read */
-        spans[1].size = piece->size;
+    if (!wsi_conn_is_client(conn))
         return wsi_conn_write(conn, spans, 2);
-    }
     wsi_conn_flush(conn);
-    node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, piece->header_size + piece->size,
-                               piece->header_size + piece->size);
+    node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, size, size);
     if (!node)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
     wsi_frame_put(node->block->data, piece);
@@ -10205,14 +10201,14 @@ static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
 
 /*
 >> RECEIVE ================================================================================
-   What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and
-   lingering sockets. Calls MEMORY, ENGINE, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefix: wsi_conn_.
+   What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and lingering
+   sockets. Calls MEMORY, ENGINE, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefix: wsi_conn_.
 */
 
 /* --- receiving --- */
 
 typedef struct wsi_hold { /* stands before the bytes that are held */
-    ws_conn *next, *previous; /* in the loop's list; next is fresher */
+    ws_conn *next, *previous; /* in the loop's list; next is newer */
     size_t mark, unused;      /* what was held when it last counted as grown; and for the bytes' alignment */
 } wsi_hold;
 
@@ -10232,21 +10228,20 @@ static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
     loop->newest_held = conn;
 }
 
-/* Makes room for exactly so many bytes; other connections may be given up for it. */
+/* Makes room for exactly so many bytes; other connections may be closed for it. */
 static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
-    bool first = !held->data;
-    wsi_hold *hold = first ? NULL : wsi_hold_of(conn);
+    wsi_hold *hold = held->data ? wsi_hold_of(conn) : NULL, *moved;
     loop->codec.asking = &conn->engine;
-    hold = (wsi_hold *)wsi_memory_resize(&loop->arriving, hold, hold ? sizeof *hold + held->capacity : 0,
-                                         sizeof *hold + capacity);
-    if (!hold)
+    moved = (wsi_hold *)wsi_memory_resize(&loop->arriving, hold, hold ? sizeof *hold + held->capacity : 0,
+                                          sizeof *hold + capacity);
+    if (!moved)
         return false;
-    held->data = (uint8_t *)(hold + 1);
+    held->data = (uint8_t *)(moved + 1);
     held->capacity = capacity;
-    if (first) {
-        hold->mark = 0;
+    if (!hold) {
+        moved->mark = 0;
         wsi_hold_link(loop, conn);
     }
     return true;
@@ -10262,8 +10257,8 @@ static void wsi_hold_free(ws_conn *conn) {
     memset(held, 0, sizeof *held);
 }
 
-/* A sixteenth more is growth: who wants to stay fresh without an end in sight has to send more and more. Or one has
-   ended, and another begun: then what is unfinished does not lie where the window begins. */
+/* Moves it to the newest if it grew by a sixteenth: an endless message has to bring more and more to stay there. Or if
+   one has ended, and another begun: then what is unfinished does not lie where the window begins. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t unpacked) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -10325,8 +10320,8 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     held->size = unfinished;
     wsi_hold_grown(conn, unfinished, unpacked);
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
-        conn->paused = true; /* it asks more and more before it has its answer */
-    if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* a large message is over: give back */
+        conn->paused = true; /* it sends more and more requests before it has its answer */
+    if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* a large message has ended */
         (void)wsi_hold_resize(conn, unfinished + 1);
     return true;
 }
@@ -10364,7 +10359,7 @@ WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) 
         wsi_conn_overload(conn);
 }
 
-/* Whether it is to wait: what it is sent piles up. */
+/* Backpressure: it is not read while too much is pending. */
 static bool wsi_conn_pauses(ws_conn *conn) {
     if (!conn->queue.first || conn->engine.state == WSI_CLOSED || !wsi_conn_full(conn))
         return false;
@@ -10482,21 +10477,27 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_conn_end_at_eof(conn);
 }
 
-WSI_RARE void wsi_conn_writable(ws_conn *conn) {
+/* Sends what is pending. true: the peer takes some of it, so it is alive. */
+static bool wsi_conn_flush_pending(ws_conn *conn) {
     size_t before = conn->queue.size;
-    bool waited = conn->blocked || conn->wants_drain;
-    conn->blocked = conn->wants_drain = false;
+    conn->blocked = false;
     wsi_conn_flush(conn);
-    if (conn->queue.size < before) { /* it takes what waited: it lives */
-        wsi_conn_note_progress(conn);
-        (void)wsi_conn_measure(conn);
-        wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
-    }
-    if (!conn->blocked && conn->extra && conn->extra->pong_size && conn->engine.state == WSI_OPEN) {
-        ws_span pong;
-        pong.data = conn->extra->pong;
-        pong.size = conn->extra->pong_size;
-        conn->extra->pong_size = 0;
+    if (conn->queue.size >= before)
+        return false;
+    wsi_conn_note_progress(conn);
+    (void)wsi_conn_measure(conn);
+    wsi_engine_heard(&conn->engine, wsi_conn_loop(conn)->now);
+    return true;
+}
+
+WSI_RARE void wsi_conn_writable(ws_conn *conn) {
+    wsi_extra *extra = conn->extra;
+    bool waited = conn->blocked || conn->wants_drain;
+    conn->wants_drain = false;
+    (void)wsi_conn_flush_pending(conn);
+    if (!conn->blocked && extra && extra->pong_size && conn->engine.state == WSI_OPEN) {
+        ws_span pong = {extra->pong, extra->pong_size};
+        extra->pong_size = 0;
         (void)wsi_conn_write(conn, &pong, 1);
     }
     if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
@@ -10508,37 +10509,32 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-/* on_close is over; the last bytes go out, then the end of the stream, and what the peer still
-   sends is read and dropped: closing now would make the system reset the connection and destroy
-   what is on its way. */
+static void wsi_conn_schedule_linger(ws_conn *conn) {
+    wsi_conn_schedule(conn, wsi_engine_due(wsi_loop_time(wsi_conn_loop(conn)), conn->engine.env->limits.close_ms));
+}
+
+/* on_close has been called; the last bytes go out, then the end of the stream, and what the peer still sends is read
+   and dropped: closing now would make the system reset the connection and destroy what is under way. The server ends
+   TCP first (RFC 6455 7.1.1). */
 WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
-    ws_loop *loop = wsi_conn_loop(conn);
-    if (ready & WS_WRITE) {
-        size_t before = conn->queue.size;
-        conn->blocked = false;
-        wsi_conn_flush(conn);
-        if (conn->queue.size < before) { /* it is still taking it */
-            (void)wsi_conn_measure(conn);
-            wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
-        }
-    }
+    const wsi_buffer *into = &wsi_conn_loop(conn)->receive;
+    ptrdiff_t got = 1;
+    if ((ready & WS_WRITE) && wsi_conn_flush_pending(conn))
+        wsi_conn_schedule_linger(conn);
     if ((ready & WS_READ) && !conn->broken && !conn->eof) {
-        ptrdiff_t got;
         do {
-            got = wsi_conn_receive(conn, loop->receive.data, loop->receive.capacity);
+            got = wsi_conn_receive(conn, into->data, into->capacity);
         } while (got > 0 && conn->source.link.pending);
         conn->eof = got == WS_ENDED;
         conn->broken = got == WS_FAILED;
     }
-    /* the server ends TCP first (RFC 6455 7.1.1) */
     if (!conn->queue.first && !conn->half_closed && !conn->broken && (conn->eof || !wsi_conn_is_client(conn)))
         conn->half_closed = wsi_conn_half_close(conn);
-    if (conn->broken || (conn->eof && conn->half_closed)) {
-        conn->broken = true;
+    conn->broken = conn->broken || (conn->eof && conn->half_closed);
+    if (conn->broken)
         wsi_conn_schedule_end(conn);
-    } else {
+    else
         wsi_conn_interest(conn);
-    }
 }
 
 static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
@@ -10554,19 +10550,6 @@ static void wsi_conn_serve(ws_conn *conn, unsigned ready) {
         wsi_conn_read(conn);
 }
 
-/* Reading may be what lets a write go on, and the other way round, without another word from the
-   peer: both are tried. */
-WSI_RARE void wsi_conn_serve_swapped(ws_conn *conn, unsigned ready) {
-    if (wsi_conn_swap(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
-        return;
-    wsi_conn_serve(conn, WS_READ);
-    if (conn->blocked || conn->wants_drain)
-        wsi_conn_serve(conn, WS_WRITE);
-    if (conn->swapped & WS_READ)
-        wsi_conn_serve(conn, WS_READ);
-    wsi_conn_interest(conn);
-}
-
 static ws_conn *wsi_conn_of(wsi_source *source) {
     return (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
 }
@@ -10580,15 +10563,20 @@ static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
         wsi_conn_serve_window(loop, conn, true);
 }
 
+/* Through a transport. If swapped, reading may be what lets a write continue, and the other way round, without anything
+   new from the peer: both are tried. */
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
+    bool swapped = conn->swapped != 0;
     (void)loop;
-    if (conn->swapped) {
-        wsi_conn_serve_swapped(conn, ready);
+    if (swapped && wsi_conn_swap(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
         return;
-    }
-    wsi_conn_serve(conn, ready);
-    if (conn->swapped)
+    wsi_conn_serve(conn, swapped ? (unsigned)WS_READ : ready);
+    if (swapped && (conn->blocked || conn->wants_drain))
+        wsi_conn_serve(conn, WS_WRITE);
+    if (swapped && (conn->swapped & WS_READ))
+        wsi_conn_serve(conn, WS_READ);
+    if (swapped || conn->swapped)
         wsi_conn_interest(conn);
 }
 
@@ -10596,10 +10584,6 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 >> LIFE ===================================================================================
    A connection from birth to end, and what programs call on one. Calls MEMORY, ENGINE, PLATFORM, LOOP, QUEUE,
    TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
-
-   Ending: an ended connection is put on the loop's doomed list; on_close is called from there
-   at the end of the round, and nowhere else. Its socket may linger behind that: the last bytes
-   must reach the peer before the descriptor is closed (RFC 6455 7.1.1).
 */
 
 /* --- from birth to end --- */
@@ -10624,39 +10608,31 @@ static bool wsi_conn_new_slab(ws_loop *loop) {
     return true;
 }
 
-static void wsi_conn_link(ws_conn *conn, wsi_endpoint *endpoint) {
-    conn->next = endpoint->conns;
-    if (conn->next)
-        conn->next->previous = conn;
-    endpoint->conns = conn;
-    endpoint->count++;
-    endpoint->loop->conn_count++;
-}
-
 /* A connection without a descriptor; NULL: no memory. */
 static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
-    uint32_t number, generation;
     ws_conn *conn;
     if ((!loop->free_conns && !wsi_conn_new_slab(loop)) || !wsi_timer_reserve(loop))
         return NULL;
     conn = loop->free_conns;
     loop->free_conns = conn->next;
-    number = conn->number;
-    generation = conn->generation + 1;
-    memset(conn, 0, sizeof *conn);
-    conn->number = number;
-    conn->generation = generation;
+    memset(conn, 0, offsetof(ws_conn, number));
+    conn->generation++;
     conn->source.link.descriptor = -1;
     conn->source.link.kind = WSI_KIND_PLAIN;
     conn->timer.kind = WSI_TIMER_CONN;
     wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
-    wsi_conn_link(conn, endpoint);
+    conn->next = endpoint->conns;
+    if (conn->next)
+        conn->next->previous = conn;
+    endpoint->conns = conn;
+    endpoint->count++;
+    loop->conn_count++;
     return conn;
 }
 
-/* Gives it a descriptor, which it owns from now on, or -1 for a transport without one. host: whom
-   TLS must find there. An error: nothing has changed, and the descriptor is the caller's still. */
+/* Gives it a descriptor, which it owns from now on, or -1 for a transport without one. host: whom TLS must find there.
+   On an error nothing has changed, and the descriptor is still the caller's. */
 static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
@@ -10678,48 +10654,29 @@ static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host)
 }
 
 static ws_close_info wsi_conn_closed(const ws_conn *conn) {
-    ws_close_info why;
-    bool ended = conn->engine.state == WSI_CLOSED;
-    why.code = ended ? conn->engine.close_code : 0;
-    why.reason = ended && conn->extra ? conn->extra->reason : "";
-    why.clean = ended && conn->engine.clean;
+    ws_close_info why = {0, "", false};
+    if (conn->engine.state != WSI_CLOSED)
+        return why;
+    why.code = conn->engine.close_code;
+    why.reason = conn->extra ? conn->extra->reason : "";
+    why.clean = conn->engine.clean;
     return why;
 }
 
-/* Says on_close, once; from now on the connection is in no room. */
-static void wsi_conn_report_close(ws_conn *conn) {
-    const ws_handler *handler = conn->handler;
-    wsi_conn_endpoint(conn)->leave(conn);
-    if (handler && handler->on_close)
-        handler->on_close(conn, wsi_conn_closed(conn));
-    conn->handler = NULL;
-}
-
-static void wsi_conn_unlink(ws_conn *conn) {
-    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
-    if (conn->previous)
-        conn->previous->next = conn->next;
-    else
-        endpoint->conns = conn->next;
-    if (conn->next)
-        conn->next->previous = conn->previous;
-    endpoint->count--;
-    endpoint->loop->conn_count--;
-}
-
-/* Ends the transport, and what hangs on it. */
+/* Closes the transport, and frees what was to go through it. */
 static void wsi_conn_disconnect(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    ws_link *link = &conn->source.link;
     ws_loop *loop = wsi_conn_loop(conn);
     (void)wsi_conn_poll(conn, WS_NONE);
-    if (transport && conn->source.link.session) {
+    if (transport && link->session) {
         if (!conn->half_closed)
-            (void)transport->shut(&conn->source.link); /* as far as the socket takes it */
-        transport->close(&conn->source.link);
+            (void)transport->shut(link); /* as far as the socket takes it */
+        transport->close(link);
     }
-    conn->source.link.session = NULL;
-    conn->source.link.unsent = conn->source.link.pending = false;
-    wsi_tcp_close(&conn->source.link);
+    link->session = NULL;
+    link->unsent = link->pending = false;
+    wsi_tcp_close(link);
     wsi_timer_clear(loop, &conn->timer);
     if (loop->gather_owner == conn)
         loop->gather_owner = NULL;
@@ -10739,7 +10696,7 @@ static void wsi_conn_free_strings(ws_conn *conn) {
     conn->strings = NULL;
 }
 
-/* Keeps subprotocol and parameters for ws_subprotocol and ws_param; none cost nothing. */
+/* Keeps subprotocol and parameters for ws_subprotocol and ws_param. */
 static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
     size_t size = sizeof(wsi_strings) + subprotocol.size, i;
     char *to;
@@ -10757,16 +10714,17 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
     return true;
 }
 
-/* Everything but who it is begins anew, for another attempt of a client. */
+#ifndef WS_NO_CLIENT
+/* For another attempt of a client: it stays who it is. */
 static void wsi_conn_renew(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
     wsi_conn_free_strings(conn);
     wsi_conn_note_progress(conn);
-    wsi_engine_start(&conn->engine, conn->engine.env, loop->now);
+    wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
     conn->paused = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
     conn->wants_drain = conn->wants_end = false;
     conn->acked = 0;
 }
+#endif
 
 static void wsi_endpoint_link(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
@@ -10777,16 +10735,13 @@ static void wsi_endpoint_link(wsi_endpoint *endpoint) {
     loop->endpoints = endpoint;
 }
 
-/* Frees an endpoint whose end was asked for, as soon as it has no connection left. */
+/* Frees an endpoint that is to end, as soon as it has no connection left. */
 static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
     if (!endpoint->freed || endpoint->count)
         return;
     endpoint->stop(endpoint);
-    if (endpoint->previous)
-        endpoint->previous->next = endpoint->next;
-    else
-        loop->endpoints = endpoint->next;
+    *(endpoint->previous ? &endpoint->previous->next : &loop->endpoints) = endpoint->next;
     if (endpoint->next)
         endpoint->next->previous = endpoint->previous;
     wsi_timer_clear(loop, &endpoint->timer);
@@ -10796,15 +10751,20 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     endpoint->release(endpoint);
 }
 
-/* The slot is for another connection. */
+/* Its memory is for another connection. */
 static void wsi_conn_free(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    ws_loop *loop = endpoint->loop;
     wsi_conn_free_strings(conn);
-    wsi_conn_unlink(conn);
+    *(conn->previous ? &conn->previous->next : &endpoint->conns) = conn->next;
+    if (conn->next)
+        conn->next->previous = conn->previous;
+    endpoint->count--;
+    loop->conn_count--;
     loop->timer_count--;
     conn->engine.env = NULL;
     if (conn->generation > UINT32_MAX - 4)
-        return; /* its ids are used up: they never come again */
+        return; /* its ids are used up */
     conn->next = loop->free_conns;
     loop->free_conns = conn;
 }
@@ -10819,27 +10779,25 @@ static void wsi_conn_destroy(ws_conn *conn) {
     wsi_endpoint_retire(endpoint);
 }
 
-static void wsi_conn_end(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
+/* Calls on_close, once. */
+static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
-    if (!conn->closed) {
-        wsi_conn_report_close(conn);
-        conn->closed = true;
-        conn->paused = conn->wants_drain = false;
-        if (dialer)
-            dialer->has_input = false;
-        wsi_hold_free(conn);
-        wsi_codec_end(&conn->engine);
-        wsi_conn_flush(conn);
-        if (!conn->broken) {
-            (void)wsi_conn_measure(conn);
-            wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
-            wsi_conn_linger(conn, WS_NONE);
-        }
-    }
-    conn->is_ending = false;
+    wsi_conn_endpoint(conn)->leave(conn);
+    if (conn->handler && conn->handler->on_close)
+        conn->handler->on_close(conn, wsi_conn_closed(conn));
+    conn->handler = NULL;
+    conn->closed = true;
+    conn->paused = conn->wants_drain = false;
+    if (dialer)
+        dialer->has_input = false;
+    wsi_hold_free(conn);
+    wsi_codec_end(&conn->engine);
+    wsi_conn_flush(conn);
     if (conn->broken)
-        wsi_conn_destroy(conn);
+        return;
+    (void)wsi_conn_measure(conn);
+    wsi_conn_schedule_linger(conn);
+    wsi_conn_linger(conn, WS_NONE);
 }
 
 /* The end of a round: all that is to be sent leaves, all that ended gets its on_close and is freed. on_close may send,
@@ -10855,7 +10813,11 @@ static void wsi_conn_settle(ws_loop *loop) {
             wsi_conn_settle_pending(loop);
         } else if (conn) {
             loop->ending = conn->next_ending;
-            wsi_conn_end(conn);
+            if (!conn->closed)
+                wsi_conn_report_close(conn);
+            conn->is_ending = false;
+            if (conn->broken)
+                wsi_conn_destroy(conn);
         }
     }
     wsi_conn_settle_arena(loop);
@@ -10903,7 +10865,7 @@ static void wsi_endpoint_finish(ws_loop *loop) {
         wsi_endpoint_drop_all(endpoint);
 }
 
-/* A server's end is a restart to its clients: they come back; a client's is not. */
+/* A server closes with "restart", so that its clients come back. */
 static void wsi_endpoint_close_all(wsi_endpoint *endpoint) {
     bool client = wsi_env_is_client(&endpoint->env);
     uint16_t code = client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART;
@@ -10937,7 +10899,7 @@ static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_shutd
                                              wsi_conn_release, wsi_hold_relieve,
                                              {wsi_user_timer_fire, wsi_conn_fire, wsi_endpoint_fire}};
 
-/* What a server and a client begin with: room for the endpoint's timer, and for records. */
+/* What a server and a client begin with. false: no memory for the endpoint's timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
     if (!wsi_timer_reserve(loop))
         return false;
@@ -10966,7 +10928,7 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
 
 /* --- what programs call --- */
 
-/* Whether a message may be sent now. Text that is being handed out was checked when it came. */
+/* Whether a message may be sent now: not when too much is pending. */
 static bool wsi_conn_may_send(ws_conn *conn) {
     WS_ASSERT(wsi_loop_is_ours(wsi_conn_loop(conn)));
     if (conn->engine.state != WSI_OPEN || !wsi_conn_full(conn))
@@ -10975,13 +10937,14 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
 }
 
+/* Whether it is the message being handed out: its text was checked when it came. */
 static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
     return loop->handed_by && message.data == loop->handed.data && message.size == loop->handed.size
            && message.type == loop->handed.type;
 }
 
-/* The commonest case: the message being handed out goes back. Its header is put before it, where the frame lay that
-   brought it, behind the replies that lie there already; nothing is copied. A second time it is not at that place. */
+/* The most common case: the message being handed out goes back. Its header is put before it, where the frame lay that
+   brought it, behind the replies that lie there already; nothing is copied. The second time it is not at that place. */
 WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
@@ -11008,8 +10971,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     return true;
 }
 
-/* The common case, and nothing else: a server's small message that finds nothing in its way. What
-   is in any way unusual is left to the engine. */
+/* The common case: a server's small message, and nothing pending. All else is left to the engine. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     uint8_t *to;
@@ -11055,20 +11017,14 @@ WS_API bool ws_send(ws_conn *conn, ws_message message) {
 }
 
 WS_API bool ws_send_text(ws_conn *conn, const char *text) {
-    ws_message message;
-    message.data = (const uint8_t *)text;
-    message.size = text ? strlen(text) : 0;
-    message.type = WS_TEXT;
+    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 0, WS_TEXT};
     if (conn && !text)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
     return ws_send(conn, message);
 }
 
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
-    ws_message message;
-    message.data = (const uint8_t *)data;
-    message.size = size;
-    message.type = WS_BINARY;
+    ws_message message = {(const uint8_t *)data, size, WS_BINARY};
     return ws_send(conn, message);
 }
 
@@ -11088,7 +11044,7 @@ WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
     return conn && wsi_conn_may_send(conn) && wsi_conn_sent(conn, wsi_engine_ping(&conn->engine, data, size));
 }
 
-/* A client that is not open: no attempt goes on, and none follows. */
+/* A client that is not open: the attempt ends, and none follows. */
 static bool wsi_conn_cancel(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     bool going = conn->engine.state < WSI_OPEN || wsi_conn_reconnects(conn);
@@ -11115,12 +11071,11 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason) {
 }
 
 WS_API void ws_drop(ws_conn *conn) {
-    wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
     if (!conn)
         return;
-    WS_ASSERT(wsi_loop_is_ours(endpoint->loop));
+    WS_ASSERT(wsi_loop_is_ours(wsi_conn_loop(conn)));
     if (wsi_conn_is_client(conn))
-        endpoint->ending = true;
+        wsi_conn_endpoint(conn)->ending = true;
     if (conn->closed)
         return;
     wsi_conn_break(conn, WS_ERROR_CLOSED);
