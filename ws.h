@@ -8248,9 +8248,9 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 
 /*
 >> LOOP ===================================================================================
-   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, ENGINE, PLATFORM,
-   POLL. What connections add to a round hangs on function pointers (wsi_hooks). Prefixes:
-   wsi_loop_, wsi_timer_, wsi_alarm_ (timers of the program), wsi_watch_.
+   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, ENGINE, PLATFORM, POLL. What
+   connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_, wsi_timer_,
+   wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
 typedef enum wsi_timer_kind { WSI_TIMER_USER, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS } wsi_timer_kind;
@@ -8258,47 +8258,45 @@ typedef enum wsi_timer_kind { WSI_TIMER_USER, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT
 typedef struct wsi_timer { /* small: each connection has one */
     uint64_t at;
     uint32_t place; /* in the heap, from 1; 0: not set */
-    uint8_t kind;   /* whose it is: loop->fire[kind] is called */
+    uint8_t kind;   /* whose it is: loop->hooks.fire[kind] is called */
 } wsi_timer;
 
 typedef struct wsi_user_timer { /* a timer of the program */
     wsi_timer timer;       /* first */
+    wsi_chain chain;       /* its hash: the lower half of id */
     ws_id id;
     uint32_t period;       /* 0: once */
     ws_timer_function *function;
     void *user;
 } wsi_user_timer;
 
-typedef struct wsi_slot { /* names alarms: an id is generation << 32 | slot + 1 */
-    wsi_user_timer *alarm;
-    uint32_t generation, next_free;
-} wsi_slot;
-
 typedef struct wsi_watch { /* a descriptor of the program */
     wsi_source source;     /* first */
-    wsi_chain chain;
+    wsi_chain chain;       /* its hash: the descriptor */
     ws_watch_function *function;
     void *user;
 } wsi_watch;
 
+#ifndef WS_NO_CLIENT
 enum { WSI_LOOKUPS = 16 };
 
 typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client that began it */
     wsi_source source;      /* first; free as long as it is not watched */
-    struct wsi_client *client; /* NULL: gone */
+    struct wsi_client *client; /* NULL: it has ended */
 } wsi_lookup;
+#endif /* WS_NO_CLIENT */
 
 typedef struct wsi_post {
     void (*function)(void *argument); /* NULL: only wakes */
     void *argument;
 } wsi_post;
 
-typedef struct wsi_hooks { /* set by those that have connections */
-    void (*settle)(ws_loop *loop);   /* at the end of each round: send, say on_close, free */
+typedef struct wsi_hooks { /* of servers and clients */
+    void (*settle)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*shutdown)(ws_loop *loop); /* close everything */
     void (*finish)(ws_loop *loop);   /* drop everything */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
-    bool (*relieve)(ws_loop *loop);  /* give up something that has begun to arrive; false: there is nothing */
+    bool (*relieve)(ws_loop *loop);  /* drop an unfinished message; false: there is none */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
@@ -8312,10 +8310,10 @@ typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
 
 struct ws_loop {
     wsi_memory memory;
-    wsi_memory arriving; /* of it, for what has begun to arrive: see max_unfinished */
+    wsi_memory arriving; /* the part of it that holds unfinished messages: see max_unfinished */
     size_t max_unfinished;
     ws_conn *oldest_held, *newest_held; /* those that hold some of it, by when that last grew */
-    wsi_ready *ready[WSI_KINDS]; /* set by those that have such sources */
+    wsi_ready *ready[WSI_KINDS];
     uint64_t now;
     uint64_t (*clock)(void *user);
     uint64_t (*wall_clock)(void *user);
@@ -8323,35 +8321,34 @@ struct ws_loop {
     wsi_hooks hooks;
     ws_error error;
     wsi_reason why; /* the error's, or empty */
-    pthread_t owner; /* who runs it, while owned */
-    bool owned;
-    bool busy, stopped, shutting, freeing;
+    pthread_t owner; /* the thread that runs it, while owned */
+    bool owned, busy, stopped, shutting_down, freeing;
     uint64_t virtual_now;
-    uint8_t random[256]; /* fresh from the system; each byte is used once */
+    uint8_t random[256]; /* each byte is used once */
     size_t random_left;
 
     wsi_timer **heap;
     size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
-    wsi_slot *timer_slots;
-    size_t slot_count, slot_capacity;
-    uint32_t free_slot; /* + 1 */
+    wsi_table user_timers, watches;
+    ws_id newest_timer;
     ws_id deadline;     /* of ws_shutdown */
     uint64_t deadline_at;
-    wsi_table watches;
+#ifndef WS_NO_CLIENT
     wsi_lookup lookups[WSI_LOOKUPS];
     struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for one of those */
+#endif
     wsi_source wake;
     int wake_in;
-    uint32_t stop_asked, shutdown_asked; /* by any thread; 0: not; the latter: milliseconds + 1 */
-    int found;          /* by the newest wait; -1: it could not look */
-    unsigned deaf;      /* how many in a row could not, where a timer was due */
-    uint64_t looked;    /* all that had come by then was served: deadlines up to then are judged */
+    uint32_t stop_request, shutdown_request; /* by any thread; 0: not; the latter: milliseconds + 1 */
+    int found;             /* by the newest wait; -1: it failed */
+    unsigned failed_polls; /* how many waits in a row failed while a timer was due */
+    uint64_t served_until; /* what arrived by then has been served: deadlines up to then are checked */
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
     wsi_codec codec;    /* of permessage-deflate */
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
-    wsi_buffer record; /* to put small spans together for a transport; empty until one is used */
+    wsi_buffer record;  /* joins small spans for a transport; empty until one is used */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
@@ -8380,7 +8377,7 @@ struct ws_loop {
     wsi_poll poll; /* large: last */
 };
 
-/* The first error stays, with loop->why if that says it. */
+/* Records the first error; loop->why says more. */
 static bool wsi_loop_fail_why(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->error = error;
@@ -8398,7 +8395,7 @@ static bool wsi_loop_is_ours(const ws_loop *loop) {
     return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
 }
 
-/* Begins to run it. false: it is being run already, by this thread or another. */
+/* Begins to run the loop. false: it is running already, in this thread or another. */
 static bool wsi_loop_own(ws_loop *loop) {
     if (!loop || loop->busy || !wsi_loop_is_ours(loop))
         return false;
@@ -8406,7 +8403,7 @@ static bool wsi_loop_own(ws_loop *loop) {
     return loop->owned = true;
 }
 
-/* The system's random bytes, fetched many at a time. */
+/* The system's random bytes, fetched in batches. */
 static bool wsi_loop_random(void *user, void *data, size_t size) {
     ws_loop *loop = (ws_loop *)user;
     uint8_t *from;
@@ -8423,14 +8420,14 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
     return true;
 }
 
-/* Reads the clock anew, where time is given or measured: a callback of this round may have taken long. */
+/* Reads the clock again, where a deadline is set or checked: a callback of this round may have taken long. */
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
 static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
 
 static uint64_t wsi_loop_virtual_time(void *user) { return ((const ws_loop *)user)->virtual_now / 1000; }
 
-/* Makes room for one element more; doubles. */
+/* Makes room for one more element; doubles. */
 static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t count, size_t element) {
     size_t wanted = *capacity ? *capacity * 2 : 16;
     void *moved;
@@ -8446,13 +8443,12 @@ static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t 
 
 /* --- timers: a binary heap --- */
 
-/* To be called for each timer that comes into being, so that setting one never fails. */
+/* To be called for each timer before it is used: setting one then never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
     void *heap = loop->heap;
     bool room = wsi_loop_grow(loop, &heap, &loop->heap_capacity, loop->timer_count, sizeof *loop->heap);
     loop->heap = (wsi_timer **)heap;
-    if (room)
-        loop->timer_count++;
+    loop->timer_count += room;
     return room;
 }
 
@@ -8513,7 +8509,7 @@ static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
 static bool wsi_loop_is_due(const ws_loop *loop, uint64_t at) { return loop->heap_size && loop->heap[0]->at <= at; }
 
 static void wsi_loop_fire(ws_loop *loop) {
-    while (wsi_loop_is_due(loop, loop->looked)) {
+    while (wsi_loop_is_due(loop, loop->served_until)) {
         wsi_timer *timer = loop->heap[0];
         wsi_timer_clear(loop, timer);
         loop->hooks.fire[timer->kind](loop, timer);
@@ -8522,74 +8518,49 @@ static void wsi_loop_fire(ws_loop *loop) {
 
 /* --- the program's timers --- */
 
-static wsi_slot *wsi_user_timer_slot(ws_loop *loop, ws_id id) {
-    size_t slot = (size_t)(id & UINT32_MAX) - 1;
-    wsi_user_timer *alarm = slot < loop->slot_count ? loop->timer_slots[slot].alarm : NULL;
-    return alarm && alarm->id == id ? &loop->timer_slots[slot] : NULL;
+static wsi_user_timer *wsi_user_timer_of(wsi_chain *chain) {
+    return (wsi_user_timer *)(void *)((char *)chain - offsetof(wsi_user_timer, chain));
 }
 
-static void wsi_user_timer_free(ws_loop *loop, wsi_slot *slot) {
-    wsi_timer_clear(loop, &slot->alarm->timer);
-    wsi_memory_free(&loop->memory, slot->alarm, sizeof *slot->alarm);
+static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
+    wsi_timer_clear(loop, &user_timer->timer);
+    wsi_table_take(&loop->user_timers, &user_timer->chain);
+    wsi_memory_free(&loop->memory, user_timer, sizeof *user_timer);
     loop->timer_count--;
-    slot->alarm = NULL;
-    if (slot->generation == UINT32_MAX)
-        return; /* its ids are used up */
-    slot->next_free = loop->free_slot;
-    loop->free_slot = (uint32_t)(slot - loop->timer_slots) + 1;
 }
 
 static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
-    wsi_user_timer *alarm = (wsi_user_timer *)(void *)timer;
-    ws_timer_function *function = alarm->function;
-    void *user = alarm->user;
-    uint64_t next = timer->at + alarm->period;
-    if (!alarm->period)
-        wsi_user_timer_free(loop, wsi_user_timer_slot(loop, alarm->id));
+    wsi_user_timer *user_timer = (wsi_user_timer *)(void *)timer;
+    ws_timer_function *function = user_timer->function;
+    void *user = user_timer->user;
+    uint64_t next = timer->at + user_timer->period;
+    if (!user_timer->period)
+        wsi_user_timer_free(loop, user_timer);
     else
-        wsi_timer_set(loop, timer, next > loop->now ? next : loop->now + alarm->period);
+        wsi_timer_set(loop, timer, next > loop->now ? next : loop->now + user_timer->period);
     function(loop, user);
-}
-
-/* A free slot, or NULL without memory. */
-static wsi_slot *wsi_user_timer_new_slot(ws_loop *loop) {
-    void *grown = loop->timer_slots;
-    wsi_slot *slot;
-    if (loop->free_slot) {
-        slot = &loop->timer_slots[loop->free_slot - 1];
-        loop->free_slot = slot->next_free;
-        return slot;
-    }
-    if (loop->slot_count == UINT32_MAX
-        || !wsi_loop_grow(loop, &grown, &loop->slot_capacity, loop->slot_count, sizeof *loop->timer_slots))
-        return NULL;
-    loop->timer_slots = (wsi_slot *)grown;
-    slot = &loop->timer_slots[loop->slot_count++];
-    memset(slot, 0, sizeof *slot);
-    return slot;
 }
 
 static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_timer_function *function,
                                 void *user) {
-    wsi_user_timer *alarm;
-    wsi_slot *slot;
+    wsi_user_timer *user_timer;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !function || !wsi_timer_reserve(loop))
         return 0;
-    alarm = (wsi_user_timer *)wsi_memory_new(&loop->memory, sizeof *alarm);
-    slot = alarm ? wsi_user_timer_new_slot(loop) : NULL;
-    if (!slot) {
-        wsi_memory_free(&loop->memory, alarm, sizeof *alarm);
+    user_timer = (wsi_user_timer *)wsi_memory_new(&loop->memory, sizeof *user_timer);
+    if (user_timer)
+        user_timer->chain.hash = (uint32_t)(loop->newest_timer + 1);
+    if (!user_timer || !wsi_table_add(&loop->memory, &loop->user_timers, &user_timer->chain)) {
+        wsi_memory_free(&loop->memory, user_timer, sizeof *user_timer);
         loop->timer_count--;
         return 0;
     }
-    slot->alarm = alarm;
-    alarm->id = (ws_id)++slot->generation << 32 | (ws_id)(slot - loop->timer_slots + 1);
-    alarm->function = function;
-    alarm->user = user;
-    alarm->period = period;
-    wsi_timer_set(loop, &alarm->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* never twice in one round */
-    return alarm->id;
+    user_timer->id = ++loop->newest_timer;
+    user_timer->function = function;
+    user_timer->user = user;
+    user_timer->period = period;
+    wsi_timer_set(loop, &user_timer->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* once in a round */
+    return user_timer->id;
 }
 
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user) {
@@ -8602,10 +8573,12 @@ WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *f
 }
 
 WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
-    wsi_slot *slot = loop ? wsi_user_timer_slot(loop, timer) : NULL;
+    wsi_chain *chain = loop ? wsi_table_first(&loop->user_timers, (uint32_t)timer) : NULL;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (slot)
-        wsi_user_timer_free(loop, slot);
+    while (chain && wsi_user_timer_of(chain)->id != timer)
+        chain = chain->next;
+    if (chain)
+        wsi_user_timer_free(loop, wsi_user_timer_of(chain));
 }
 
 /* --- the program's descriptors --- */
@@ -8648,22 +8621,16 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
         chain = chain->next;
     watch = chain ? wsi_watch_of(chain) : NULL;
     what &= (unsigned)(WS_READ | WS_WRITE);
-    if (!what) {
-        if (!watch)
-            return true;
-        (void)wsi_poll_set(&loop->poll, &watch->source, WS_NONE);
-        wsi_watch_free(loop, watch);
-        return true;
-    }
-    watch = watch ? watch : wsi_watch_new(loop, descriptor);
+    if (!watch && what)
+        watch = wsi_watch_new(loop, descriptor);
     if (!watch)
-        return false;
+        return !what;
     watch->function = function;
     watch->user = user;
-    if (wsi_poll_set(&loop->poll, &watch->source, what))
+    if (wsi_poll_set(&loop->poll, &watch->source, what) && what)
         return true;
     wsi_watch_free(loop, watch);
-    return false;
+    return !what;
 }
 
 /* --- other threads, signal handlers --- */
@@ -8677,8 +8644,8 @@ static void wsi_loop_deadline(ws_loop *loop, void *user) {
 
 static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
     uint64_t at = wsi_loop_time(loop) + milliseconds;
-    bool first = !loop->shutting;
-    loop->shutting = true;
+    bool first = !loop->shutting_down;
+    loop->shutting_down = true;
     if (first && loop->hooks.shutdown)
         loop->hooks.shutdown(loop);
     if (first || at < loop->deadline_at) {
@@ -8690,11 +8657,11 @@ static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
     }
 }
 
-static bool wsi_loop_asked(const ws_loop *loop) {
-    return wsi_platform_peek(&loop->stop_asked) || wsi_platform_peek(&loop->shutdown_asked);
+static bool wsi_loop_has_requests(const ws_loop *loop) {
+    return wsi_platform_peek(&loop->stop_request) || wsi_platform_peek(&loop->shutdown_request);
 }
 
-/* One batch, so that others have their turn; but all that are there if the loop is to stop or a deadline is due. */
+/* Calls one batch of posts, so that other sources have their turn; all if there are requests or a timer is due. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     enum { WSI_POSTS = 64, WSI_READS = 64 }; /* no pipe holds more */
     wsi_post posts[WSI_POSTS];
@@ -8706,7 +8673,8 @@ static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
         for (i = 0; i < count; i++)
             if (posts[i].function)
                 posts[i].function(posts[i].argument);
-    } while (count == WSI_POSTS && ++reads < WSI_READS && (wsi_loop_asked(loop) || wsi_loop_is_due(loop, loop->now)));
+    } while (count == WSI_POSTS && ++reads < WSI_READS
+             && (wsi_loop_has_requests(loop) || wsi_loop_is_due(loop, loop->now)));
 }
 
 /* A post travels through a pipe: a write of this size is atomic, thread-safe and
@@ -8727,17 +8695,18 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
     return written == (ssize_t)sizeof post;
 }
 
-/* Does what ws_stop and ws_shutdown asked for, behind the posts that were there before: what is asked for while those
-   are called, in one of them or by another thread, waits for the next round, and for the posts before it. */
-WSI_RARE void wsi_loop_obey(ws_loop *loop) {
-    bool stops = wsi_platform_peek(&loop->stop_asked) != 0, shuts = wsi_platform_peek(&loop->shutdown_asked) != 0;
+/* Does what ws_stop and ws_shutdown requested, after the posts that came before. What is requested meanwhile, by a post
+   or by another thread, waits for the next round, and for the posts before it. */
+WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
+    bool stops = wsi_platform_peek(&loop->stop_request) != 0;
+    bool shuts_down = wsi_platform_peek(&loop->shutdown_request) != 0;
     if (loop->wake.link.descriptor >= 0)
         wsi_loop_wake(loop, &loop->wake, WS_READ);
-    if (shuts)
-        wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_asked) - 1);
-    if (stops && wsi_platform_reset(&loop->stop_asked))
+    if (shuts_down)
+        wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_request) - 1);
+    if (stops && wsi_platform_reset(&loop->stop_request))
         loop->stopped = true;
-    if (wsi_loop_asked(loop)) /* what woke the loop for that may have been taken with the posts */
+    if (wsi_loop_has_requests(loop)) /* the post that wakes the loop for it may have been read with the others */
         (void)wsi_loop_post(loop, NULL, NULL);
 }
 
@@ -8745,17 +8714,17 @@ WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argum
     return function && wsi_loop_post(loop, function, argument);
 }
 
-/* First the word, then the pipe: where that is full, the loop is awake. */
-static bool wsi_loop_ask(ws_loop *loop, uint32_t *word, uint32_t value) {
+/* First the word, then the pipe: when that is full, the loop is awake. */
+static bool wsi_loop_request(ws_loop *loop, uint32_t *word, uint32_t value) {
     wsi_platform_lower(word, value);
     (void)wsi_loop_post(loop, NULL, NULL);
     return true;
 }
 
-WS_API bool ws_stop(ws_loop *loop) { return loop && wsi_loop_ask(loop, &loop->stop_asked, 1); }
+WS_API bool ws_stop(ws_loop *loop) { return loop && wsi_loop_request(loop, &loop->stop_request, 1); }
 
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds) {
-    return loop && wsi_loop_ask(loop, &loop->shutdown_asked, milliseconds + (milliseconds != UINT32_MAX));
+    return loop && wsi_loop_request(loop, &loop->shutdown_request, milliseconds + (milliseconds != UINT32_MAX));
 }
 
 /* --- rounds --- */
@@ -8763,11 +8732,11 @@ WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds) {
 static void wsi_loop_settle(ws_loop *loop) {
     if (loop->hooks.settle)
         loop->hooks.settle(loop);
-    if (loop->shutting && !loop->conn_count)
+    if (loop->shutting_down && !loop->conn_count)
         loop->stopped = true;
 }
 
-/* false: the poller failed. A signal that came first is no failure, but nothing was looked at. */
+/* false: the poller failed. After a signal, which is no failure, nothing is known to be ready. */
 WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
     return loop->found >= 0 || wsi_poll_may_retry() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -8778,66 +8747,66 @@ WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
     unsigned ready;
     while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
         loop->ready[source->link.kind](loop, source, ready);
-    if (wsi_loop_asked(loop))
-        wsi_loop_obey(loop);
+    if (wsi_loop_has_requests(loop))
+        wsi_loop_handle_requests(loop);
 }
 
 enum {
-    WSI_LOOKS = 256,  /* further ones after each had its turn: what one peer sent may take several reads */
-    WSI_LOOKS_MS = 10, /* but no longer: a peer that never stops sending must not keep timers from firing */
-    WSI_DEAF = 1000 /* so many polls in a row were interrupted: deadlines are judged all the same */
+    WSI_POLLS = 256,   /* more polls after each source had its turn: what one peer sent may take several reads */
+    WSI_POLLS_MS = 10, /* but no longer: a peer that never stops sending must not delay timers */
+    WSI_FAILED_POLLS = 1000 /* after so many interrupted polls in a row deadlines are checked all the same */
 };
 
-typedef struct wsi_look {
-    unsigned looks;      /* so far in this round */
+typedef struct wsi_polls {
+    unsigned count;      /* so far in this round */
     uint64_t begun, now; /* the first, the newest */
-} wsi_look;
+} wsi_polls;
 
-/* Polls once more: all that arrived before a deadline is served before it is judged, however late the loop is. false:
-   that is enough, or the poller failed. */
-WSI_RARE bool wsi_loop_look(ws_loop *loop, wsi_look *look) {
+/* Polls once more: all that arrived before a deadline is served before that is checked, however late the loop is.
+   false: it is enough, or the poller failed. */
+WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
     unsigned turns = wsi_poll_turns(&loop->poll, loop->found);
-    bool turned = look->looks >= turns;
-    if (!look->looks)
-        look->begun = wsi_loop_time(loop);
-    if (look->looks && (!loop->found || (turned && (look->looks >= turns + WSI_LOOKS
-                                                    || loop->now - look->begun >= WSI_LOOKS_MS)))) {
-        loop->looked = loop->found ? look->begun : look->now;
+    bool turned = polls->count >= turns;
+    if (!polls->count)
+        polls->begun = wsi_loop_time(loop);
+    if (polls->count && (!loop->found || (turned && (polls->count >= turns + WSI_POLLS
+                                                     || loop->now - polls->begun >= WSI_POLLS_MS)))) {
+        loop->served_until = loop->found ? polls->begun : polls->now;
         return false;
     }
     wsi_loop_settle(loop);
-    look->now = wsi_loop_time(loop);
-    look->looks++;
+    polls->now = wsi_loop_time(loop);
+    polls->count++;
     if (!wsi_loop_wait(loop, 0))
         return false;
-    loop->deaf = loop->found < 0 ? loop->deaf + 1 : 0;
-    if (loop->deaf >= WSI_DEAF)
-        loop->looked = look->now;
+    loop->failed_polls = loop->found < 0 ? loop->failed_polls + 1 : 0;
+    if (loop->failed_polls >= WSI_FAILED_POLLS)
+        loop->served_until = polls->now;
     return loop->found >= 0;
 }
 
 /* Serves what the poller found, then what is due. */
 static void wsi_loop_round(ws_loop *loop) {
-    wsi_look look = {0, 0, 0};
+    wsi_polls polls = {0, 0, 0};
     loop->busy = true;
     (void)wsi_loop_time(loop);
     do {
         wsi_loop_serve(loop);
-    } while (wsi_loop_is_due(loop, loop->now) && wsi_loop_look(loop, &look));
-    if (look.looks)
+    } while (wsi_loop_is_due(loop, loop->now) && wsi_loop_poll_again(loop, &polls));
+    if (polls.count)
         wsi_loop_fire(loop);
     wsi_loop_settle(loop);
     loop->busy = false;
 }
 
 /* false, once, when the loop was stopped or failed. */
-static bool wsi_loop_goes_on(ws_loop *loop) {
+static bool wsi_loop_continues(ws_loop *loop) {
     bool stopped = loop->stopped;
     loop->stopped = false;
     return !stopped && !loop->error;
 }
 
-/* How long a wait may last; also sends what the program queued outside of callbacks. */
+/* Sends what the program queued outside of callbacks, and returns how long a wait may last. */
 static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     uint64_t pause = wait_ms == WS_OFF ? UINT64_MAX : wait_ms, next;
     loop->busy = true;
@@ -8857,17 +8826,17 @@ static bool wsi_loop_once(ws_loop *loop, uint32_t wait_ms) {
     if (loop->error || !wsi_loop_wait(loop, wsi_loop_pause(loop, wait_ms)))
         return false;
     wsi_loop_round(loop);
-    return wsi_loop_goes_on(loop);
+    return wsi_loop_continues(loop);
 }
 
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
-    bool goes_on;
+    bool continues;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!wsi_loop_own(loop))
         return false;
-    goes_on = wsi_loop_once(loop, wait_ms);
+    continues = wsi_loop_once(loop, wait_ms);
     loop->owned = false;
-    return goes_on;
+    return continues;
 }
 
 WS_API ws_error ws_run(ws_loop *loop) {
@@ -8908,7 +8877,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
     else
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     loop->owned = false;
-    return wsi_loop_goes_on(loop);
+    return wsi_loop_continues(loop);
 }
 
 static bool wsi_loop_open_wake(ws_loop *loop) {
@@ -8927,7 +8896,7 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
 #define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* the tests run once more with another */
 #endif
 
-/* Beyond max_unfinished others make room; one that is alone may have what there is. */
+/* Beyond max_unfinished other unfinished messages are dropped; a single one may use all memory. */
 static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, size_t new_size) {
     ws_loop *loop = (ws_loop *)user;
     while (new_size > old_size && loop->arriving.used + (new_size - old_size) > loop->max_unfinished
@@ -8935,7 +8904,7 @@ static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, 
     return wsi_memory_resize(&loop->memory, block, old_size, new_size);
 }
 
-/* wakes: other threads may post; a blocking client's loop has nobody who could. */
+/* wakes: other threads may post, which they cannot to a blocking client's loop. */
 static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
@@ -8960,7 +8929,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
                        : loop->clock == wsi_loop_virtual_clock ? wsi_loop_virtual_time : wsi_platform_time;
     loop->wall_user = all.wall_clock ? all.clock_user : loop;
     loop->now = loop->clock(loop->clock_user);
-    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* not worth failing for */
+    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = loop->wake_in = -1;
     loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
@@ -8982,19 +8951,28 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     return loop;
 }
 
+#ifndef WS_NO_CLIENT
+static void wsi_loop_close_lookups(ws_loop *loop) {
+    size_t i;
+    for (i = 0; i < WSI_LOOKUPS; i++)
+        if (loop->lookups[i].source.link.interest) /* nobody reads its thread's answer */
+            wsi_tcp_close(&loop->lookups[i].source.link);
+}
+#else
+static void wsi_loop_close_lookups(ws_loop *loop) { (void)loop; }
+#endif
+
 static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
     for (i = 0; i < loop->watches.bucket_count; i++)
         while (loop->watches.buckets[i])
             (void)ws_watch(loop, (int)loop->watches.buckets[i]->hash, WS_NONE, NULL, NULL);
     wsi_table_free(&loop->memory, &loop->watches);
-    for (i = 0; i < loop->slot_count; i++)
-        if (loop->timer_slots[i].alarm)
-            wsi_user_timer_free(loop, &loop->timer_slots[i]);
-    for (i = 0; i < WSI_LOOKUPS; i++)
-        if (loop->lookups[i].source.link.interest) /* its thread answers to nobody */
-            wsi_tcp_close(&loop->lookups[i].source.link);
-    wsi_memory_free(&loop->memory, loop->timer_slots, loop->slot_capacity * sizeof *loop->timer_slots);
+    for (i = 0; i < loop->user_timers.bucket_count; i++)
+        while (loop->user_timers.buckets[i])
+            wsi_user_timer_free(loop, wsi_user_timer_of(loop->user_timers.buckets[i]));
+    wsi_table_free(&loop->memory, &loop->user_timers);
+    wsi_loop_close_lookups(loop);
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
@@ -9858,7 +9836,7 @@ static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
     const ws_limits *limits = &conn->engine.env->limits;
     uint64_t due = wsi_engine_due(wsi_conn_progress(conn), limits->ping_ms);
     due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
-    if (wsi_conn_loop(conn)->looked >= due)
+    if (wsi_conn_loop(conn)->served_until >= due)
         (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
     return due < next ? due : next;
 }
@@ -9881,7 +9859,7 @@ static void wsi_conn_tick(ws_conn *conn) {
     if (wsi_conn_progress(conn) > conn->engine.since
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
         conn->engine.since = wsi_conn_progress(conn); /* it was still taking what was sent */
-    next = wsi_engine_tick(&conn->engine, &loop->window, loop->looked, loop->now);
+    next = wsi_engine_tick(&conn->engine, &loop->window, loop->served_until, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN)
         next = wsi_conn_tick_blocked(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
@@ -12880,7 +12858,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     memset(&config, 0, sizeof config);
     if (given)
         config = *given;
-    if (!loop || loop->error || (loop->shutting && !wsi_loop_fail(loop, WS_ERROR_STATE)))
+    if (!loop || loop->error || (loop->shutting_down && !wsi_loop_fail(loop, WS_ERROR_STATE)))
         return NULL;
     loop->why.text[0] = 0;
     server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
@@ -16056,7 +16034,7 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
 }
 
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
-    bool good = loop && handler && url && !loop->shutting && !loop->freeing;
+    bool good = loop && handler && url && !loop->shutting_down && !loop->freeing;
     wsi_client *client = good ? wsi_client_new(loop, url, handler, config) : NULL;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!client)
@@ -16131,7 +16109,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
             return true;
         }
         now = loop->clock(loop->clock_user);
-        if (looks && (!loop->found || looks > WSI_LOOKS))
+        if (looks && (!loop->found || looks > WSI_POLLS))
             return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
         looks += now >= end;
         client->wait(client, conn->is_ending || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));

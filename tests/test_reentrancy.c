@@ -150,7 +150,7 @@ static void do_listen(ws_conn *self) {
     ws_server *server;
     ws_handler handler = net_handler();
     (void)self;
-    if (did.listens++ > 3 || net.loop->shutting)
+    if (did.listens++ > 3 || net.loop->shutting_down)
         return;
     server = ws_listen(net.loop, NULL);
     CHECK(server != NULL && ws_route(server, "/", &handler));

@@ -771,9 +771,9 @@ static void test_empty_handler(void) {
 /* ws_run returns at once. The clock stands still: if there is a reason to wait, it would wait for ever. */
 static void check_stopped(void) {
     net_settle();
-    if (net.loop->shutting && net.loop->conn_count == 0)
+    if (net.loop->shutting_down && net.loop->conn_count == 0)
         CHECK_EQ(ws_run(net.loop), WS_OK);
-    CHECK(net.loop->shutting && net.loop->conn_count == 0);
+    CHECK(net.loop->shutting_down && net.loop->conn_count == 0);
     CHECK(!ws_run_once(net.loop, 0));
 }
 
