@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 8192}};
     ws_server *server;
     options(argc, argv, &config);
-    if (!strcmp(config.host, "127.0.0.1")) /* only under these names: no page can point a name of its own here */
+    if (!strcmp(config.host, "127.0.0.1")) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);

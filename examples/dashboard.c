@@ -129,7 +129,7 @@ static void network_line(const char *line, double *sums) {
         sums[0] += in + out;
 }
 
-/* What grows without end is told as its growth since the last time. */
+/* Counters are given as their growth since the last call. */
 static figures take(void) {
     static double before[3];
     double cpu[2] = {0}, memory[2] = {0}, network[1] = {0};
@@ -207,14 +207,14 @@ int main(int argc, char **argv) {
         fprintf(stderr, "dashboard: --every \"%s\": milliseconds are wanted, from 10 to 3600000\n%s", every, usage);
         return 2;
     }
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws", &handler);
     snprintf(html, sizeof html, "%s%s", page, script);
     ws_page(server, "/", "text/html", html);
-    (void)take(); /* the first growth needs a beginning */
+    (void)take(); /* where the counters start from */
     ws_every(loop, (uint32_t)period_ms, push, server);
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);

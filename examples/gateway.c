@@ -77,7 +77,7 @@ static void release(pair *both) {
         free(both);
 }
 
-/* Closes one side as the other was closed; broken is said for a side that vanished. */
+/* Closes one side as the other was closed; with code `broken` when that ended without a close. */
 static void pass_on(ws_conn *to, ws_close_info why, uint16_t broken, const char *reason) {
     if (ws_state(to) == WS_CONNECTING)
         ws_drop(to);
@@ -110,7 +110,7 @@ static void upstream_close(ws_conn *conn, ws_close_info why) {
 
 static void upstream_error(ws_conn *conn) {
     pair *both = (pair *)ws_user(conn);
-    if (both->client) /* else it was given up because the client went */
+    if (both->client) /* else the client has left, and dialling was given up */
         fprintf(stderr, "gateway: %s\n", ws_last_error_text(conn)); /* the client need not know it all */
     both->upstream = NULL;
     ws_close(both->client, BAD_GATEWAY, "the upstream cannot be reached");
@@ -195,7 +195,7 @@ int main(int argc, char **argv) {
     ws_server *server;
     ws_error error;
     options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);

@@ -28,14 +28,14 @@ static const char usage[] =
 
 static ws_loop *loop; /* here, for the signal handler */
 
-/* --- the methods: each writes its result as JSON and returns what ws_json_print did. 0: the params will not do --- */
+/* --- the methods: each writes its result as JSON and returns what ws_json_print did. 0: invalid params --- */
 
 /* A parameter by its place or by its name, whichever the request uses. */
 static ws_json param(ws_json params, size_t index, const char *name) {
     return params.type == WS_JSON_OBJECT ? ws_json_member(params, name) : ws_json_element(params, index);
 }
 
-/* Whether more than so many stand in an array. Names that nobody asked for do no harm. */
+/* Whether an array has more than `count` elements. Unknown members of an object are ignored. */
 static bool more_than(ws_json params, size_t count) {
     return params.type == WS_JSON_ARRAY && ws_json_element(params, count).type != WS_JSON_ABSENT;
 }
@@ -302,7 +302,7 @@ int main(int argc, char **argv) {
     ws_server *server;
     ws_error error;
     options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);

@@ -4,8 +4,8 @@
        cc -O2 -pthread -DWS_NO_TLS -o pool examples/pool.c
        ./pool                              then send a number to ws://127.0.0.1:9004/
 
-   A worker touches no connection: it has the id, and the answer looks the connection up. Who left meanwhile is not
-   found, and nothing happens.
+   A worker touches no connection: it has the id, and the answer looks the connection up. A client that has left is not
+   found, and nothing is sent.
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -33,7 +33,7 @@ typedef struct job {
 
 static ws_loop *loop; /* here, for the signal handler */
 static job jobs[JOBS], *unused; /* of the loop's thread */
-static job *first, **last = &first; /* those that wait for a worker: under the lock, as is ending */
+static job *first, **last = &first; /* jobs that wait for a worker; the lock guards them and `ending` */
 static bool ending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
@@ -135,7 +135,7 @@ int main(int argc, char **argv) {
     ws_error error;
     int started = 0, i;
     options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     for (i = 0; i < JOBS; i++) {
         jobs[i].next = unused;

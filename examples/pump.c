@@ -24,7 +24,7 @@ static const char usage[] =
 static ws_loop *loop; /* here, for the signal handler */
 static const char *file_name;
 
-/* Sends until enough waits for the reader. The rest follows in on_drain, which comes when all of that is gone. */
+/* Sends until enough is queued. The rest follows in on_drain, which is called when the queue is empty. */
 static void push(ws_conn *conn) {
     static uint8_t part[PART];
     FILE *file = ws_user(conn);
@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     fclose(probe);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);

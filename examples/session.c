@@ -70,7 +70,7 @@ static const char home_page[] =
 
 static ws_loop *loop; /* here, for the signal handler */
 
-/* Who a session is of; "" for nobody. */
+/* The user of a session; "" without one. */
 static const char *user_of(ws_message session, char *name, size_t size) {
     if (!ws_json_text(session, "user", name, size))
         name[0] = 0;
@@ -125,7 +125,8 @@ static void log_out(ws_request *request, void *unused) {
     ws_redirect(request, "/");
 }
 
-/* A socket of nobody is closed with 1008, not refused: a page sees that code, and does not come back for ever. */
+/* Without a session the socket is accepted, then closed with 1008: a page sees that code and stops connecting again.
+   Of a refusal it would see 1006 only. */
 static void enter(ws_conn *conn) {
     char name[32];
     if (!*user_of(ws_conn_session(conn), name, sizeof name)) {
@@ -189,7 +190,7 @@ int main(int argc, char **argv) {
     ws_server *server;
     ws_error error;
     options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);

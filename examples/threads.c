@@ -27,7 +27,7 @@ typedef struct worker {
     pthread_t thread;
     ws_loop *loop;
     ws_server *server;
-    int number; /* from 1; who asks hears it, see on_open */
+    int number; /* from 1; greet sends it to each client */
 } worker;
 
 static worker workers[MAX_THREADS]; /* here, for the signal handler */
@@ -99,7 +99,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     count = (int)(wanted < 1 ? 1 : wanted > MAX_THREADS ? MAX_THREADS : wanted);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     for (; prepared < count && !status; prepared++) {
         workers[prepared].number = prepared + 1;

@@ -106,7 +106,7 @@ int main(int argc, char **argv) {
     ws_server *server;
     ws_error error;
     options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* so that no page whose name was rebound to it gets in */
+    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
     loop = ws_loop_new(NULL);
     server = ws_listen(loop, &config);

@@ -90,7 +90,7 @@ static int tests(void) {
 
     ws_send_text(bob, "nonsense");
     check(!ws_receive_within(bob, &(ws_message){0}, 1000) && ws_closed(bob).code == WS_CLOSE_UNSUPPORTED,
-          "who talks nonsense is shown out");
+          "a message that is no bid closes the connection");
     ws_free(bob);
     bob = ws_test_connect(server, "/nowhere", NULL);
     check(ws_status(bob) == 404, "another path is not found");

@@ -29,7 +29,7 @@ static const char usage[] =
     "  --binary             send bytes: what is typed line by line, a pipe or file as one message;\n"
     "                       write the bytes of binary messages that come, but not to a terminal\n"
     "  --deflate            offer compression (permessage-deflate)\n"
-    "  --wait SECONDS       so long must it be quiet behind the end of the input: 1; \"inf\": no end\n"
+    "  --wait SECONDS       after the end of the input, close when nothing has come for so long: 1; \"inf\": never\n"
     "  --proxy URL          tunnel through http://user:password@host:port\n"
     "  --ca FILE            trust servers whose certificate these (PEM) have signed\n"
     "  --cert FILE, --key FILE   show the server this certificate\n"
