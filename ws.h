@@ -216,6 +216,13 @@ typedef struct ws_message {
     ws_type type;
 } ws_message;
 
+/* Part of a request, UTF-8 without a zero at its end. data NULL: absent, as opposed to empty. Valid until the callback
+   returns; in a kept request, until that is answered. */
+typedef struct ws_slice {
+    const char *data;
+    size_t size;
+} ws_slice;
+
 /* Part of a message, for on_chunk. It may end in the middle of a UTF-8 character. */
 typedef struct ws_chunk {
     const uint8_t *data;
@@ -511,13 +518,6 @@ typedef enum ws_slow {
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
-
-/* Part of a request, UTF-8 without a zero at its end. data NULL: absent, as opposed to empty. Valid until the callback
-   returns; in a kept request, until that is answered. */
-typedef struct ws_slice {
-    const char *data;
-    size_t size;
-} ws_slice;
 
 typedef void ws_hook(ws_request *request, void *user);
 
@@ -1010,10 +1010,7 @@ typedef struct wsi_memory {
     size_t used, limit;
 } wsi_memory;
 
-typedef struct wsi_slice {
-    const char *data; /* NULL: absent */
-    size_t size;
-} wsi_slice;
+typedef ws_slice wsi_slice;
 
 typedef struct wsi_request { /* slices of the head */
     wsi_slice head, method, target, authority, path, query;
@@ -9082,7 +9079,7 @@ typedef struct wsi_extra { /* what few connections need */
                         it from ending */
 #endif
 #ifndef WS_NO_FORWARD
-    char peer[64]; /* as named by a proxy; or empty */
+    char peer[64], client[64]; /* as named by a PROXY header, and by the newest X-Forwarded-For; or empty */
 #endif
 } wsi_extra;
 
@@ -11108,7 +11105,10 @@ WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->st
 
 #ifndef WS_NO_FORWARD
 /* Who the peer is by the word of a proxy, or "". */
-static const char *wsi_conn_forwarded(const ws_conn *conn) { return conn->extra ? conn->extra->peer : ""; }
+static const char *wsi_conn_forwarded(const ws_conn *conn) {
+    const wsi_extra *extra = conn->extra;
+    return !extra ? "" : extra->client[0] ? extra->client : extra->peer;
+}
 #else
 static const char *wsi_conn_forwarded(const ws_conn *conn) {
     (void)conn;
@@ -11181,8 +11181,7 @@ typedef struct wsi_forward_calls { /* all that servers know of section FORWARD *
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     bool (*expects)(const ws_server *server, int descriptor); /* the connection begins with a PROXY header */
     bool (*begin)(ws_conn *conn, int descriptor);             /* reads that, then attaches. false: no memory */
-    void (*request)(ws_request *request); /* notes whom X-Forwarded-For names */
-    bool (*open)(ws_request *request);    /* its connection keeps that. false: no memory */
+    bool (*request)(ws_request *request); /* its connection keeps whom X-Forwarded-For names. false: no memory */
 } wsi_forward_calls;
 
 typedef struct wsi_web_calls { /* all that servers know of section WEB */
@@ -11898,9 +11897,6 @@ struct ws_request {
     ws_message body;
     bool has_session;       /* it was looked for */
 #endif
-#ifndef WS_NO_FORWARD
-    char peer[64];          /* by the word of proxies; or empty */
-#endif
     wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero behind its size, or NULL */
     void *user;
     int status;             /* 0: accepted, or not answered yet */
@@ -11925,44 +11921,33 @@ typedef struct wsi_kept { /* a request that outlives its callback: everything in
 
 /* --- what stands in a request --- */
 
-static ws_slice wsi_request_slice(wsi_slice text) {
-    ws_slice slice;
-    slice.data = text.data;
-    slice.size = text.size;
-    return slice;
-}
-
-static ws_slice wsi_request_absent(void) { return wsi_request_slice(wsi_text(NULL, 0)); }
-
 WS_API const char *ws_request_method(const ws_request *request) {
     const char *method = request ? wsi_http_method(request->head->method) : NULL;
     return method ? method : "";
 }
 
-WS_API ws_slice ws_request_path(const ws_request *request) {
-    return request ? wsi_request_slice(request->path) : wsi_request_absent();
-}
+WS_API ws_slice ws_request_path(const ws_request *request) { return request ? request->path : wsi_text(NULL, 0); }
 
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
     size_t index;
-    return request && name && wsi_route_find(request->route, name, &index) ? wsi_request_slice(request->values[index])
-                                                                           : wsi_request_absent();
+    return request && name && wsi_route_find(request->route, name, &index) ? request->values[index] : wsi_text(NULL, 0);
 }
 
-static ws_slice wsi_request_pair(wsi_slice rest, const char *name) {
+/* name NULL: none is looked for. */
+static wsi_slice wsi_request_pair(wsi_slice rest, const char *name) {
     wsi_slice found, value;
-    while (wsi_http_until(&rest, 0, &found) && wsi_http_until(&rest, 0, &value))
+    while (name && wsi_http_until(&rest, 0, &found) && wsi_http_until(&rest, 0, &value))
         if (wsi_text_is(found, name))
-            return wsi_request_slice(value);
-    return wsi_request_absent();
+            return value;
+    return wsi_text(NULL, 0);
 }
 
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name) {
-    return request && name ? wsi_request_pair(request->query, name) : wsi_request_absent();
+    return request ? wsi_request_pair(request->query, name) : wsi_text(NULL, 0);
 }
 
 WS_API ws_slice ws_request_raw_query(const ws_request *request) {
-    return request ? wsi_request_slice(request->head->query) : wsi_request_absent();
+    return request ? request->head->query : wsi_text(NULL, 0);
 }
 
 /* Steps to the next field of that name; *rest begins as the head without its first line. */
@@ -11984,8 +11969,8 @@ static wsi_slice wsi_request_fields(const ws_request *request) {
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
     if (rest.data && wsi_text_is_nocase(wsi_text_z(name), "host"))
-        return wsi_request_slice(request->head->host); /* which may be the target's: the field's is not checked then */
-    return wsi_request_slice(wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0));
+        return request->head->host; /* which may be the target's: the field's is not checked then */
+    return wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0);
 }
 
 /* Steps to the next cookie of that name; *fields begins as the fields of the head, *pairs empty. */
@@ -12008,33 +11993,17 @@ static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *
 
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name) {
     wsi_slice fields = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), pairs = {NULL, 0}, value;
-    return wsi_request_slice(wsi_request_cookie(&fields, &pairs, name, &value) ? value : wsi_text(NULL, 0));
+    return wsi_request_cookie(&fields, &pairs, name, &value) ? value : wsi_text(NULL, 0);
 }
-
-#ifndef WS_NO_FORWARD
-static const char *wsi_request_forwarded(const ws_request *request) { return request->peer; }
-#else
-static const char *wsi_request_forwarded(const ws_request *request) {
-    (void)request;
-    return "";
-}
-#endif
 
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size) {
-    size_t needed = request ? strlen(wsi_request_forwarded(request)) : 0;
-    if (!request || !text)
-        return false;
-    if (!needed)
-        return ws_peer(request->conn, text, size);
-    if (needed < size)
-        memcpy(text, wsi_request_forwarded(request), needed + 1);
-    return needed < size;
+    return request && ws_peer(request->conn, text, size);
 }
 
 WS_API ws_server *ws_request_server(const ws_request *request) { return request ? request->server : NULL; }
 
 WS_API bool ws_slice_is(ws_slice slice, const char *text) {
-    return slice.data && text && wsi_text_is(wsi_text(slice.data, slice.size), text);
+    return slice.data && text && wsi_text_is(slice, text);
 }
 
 /* Digits behind the first `from` characters, up to limit. */
@@ -12393,8 +12362,7 @@ static void wsi_server_open(ws_request *request) {
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
     if (server->session_calls)
         server->session_calls->open(request);
-    if (!wsi_conn_keep_strings(conn, subprotocol, request->values, request->count)
-        || (server->forward && !server->endpoint.loop->forward_calls->open(request))) {
+    if (!wsi_conn_keep_strings(conn, subprotocol, request->values, request->count)) {
         wsi_request_status(request, 503);
         return;
     }
@@ -12587,8 +12555,10 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
             wsi_request_status(&request, status);
         return;
     }
-    if (server->forward)
-        loop->forward_calls->request(&request);
+    if (server->forward && !loop->forward_calls->request(&request)) {
+        wsi_request_status(&request, 503);
+        return;
+    }
     request.user = request.route->handler.user;
     if (request.head->upgrade) {
         wsi_server_decide(&request);
@@ -13066,14 +13036,6 @@ static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_
     return wsi_forward_binary(data, size, text, room);
 }
 
-/* The connection keeps who its peer is by the word of a proxy. */
-static bool wsi_forward_keep(ws_conn *conn, const char *text) {
-    if (!wsi_conn_extra(conn))
-        return false;
-    strcpy(conn->extra->peer, text);
-    return true;
-}
-
 /* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */
 static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
@@ -13108,9 +13070,11 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
         wsi_hold_free(conn);
         if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
             wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
-        } else if ((peer[0] && !wsi_forward_keep(conn, peer)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
+        } else if ((peer[0] && !wsi_conn_extra(conn)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
             source->link.descriptor = descriptor;
             wsi_conn_break(conn, WS_ERROR_MEMORY);
+        } else if (peer[0]) {
+            strcpy(conn->extra->peer, peer);
         }
     }
 }
@@ -13136,36 +13100,35 @@ static bool wsi_forward_begin(ws_conn *conn, int descriptor) {
 
 /* --- X-Forwarded-For --- */
 
-/* Whether the address that the proxy tells is to be believed, and which it is. */
-static void wsi_forward_request(ws_request *request) {
+/* Whether the address that the proxy names is to be believed, and which it is. */
+static bool wsi_forward_request(ws_request *request) {
     const char *proxies = request->server->forward->proxies;
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
+    wsi_extra *extra = request->conn->extra;
     wsi_forward_peer peer;
     size_t count = 0;
     memset(&peer, 0, sizeof peer);
-    if (!wsi_request_field(&rest, "x-forwarded-for", &lines[0]))
-        return;
-    for (count = 1; wsi_request_field(&rest, "x-forwarded-for", &value);) {
+    if (extra)
+        extra->client[0] = 0;
+    while (wsi_request_field(&rest, "x-forwarded-for", &value)) {
         if (count == sizeof lines / sizeof *lines) { /* the last ones count */
             memmove(lines, lines + 1, sizeof lines - sizeof *lines);
             count--;
         }
         lines[count++] = value;
     }
-    if (request->conn->extra && request->conn->extra->peer[0]
-            ? !wsi_forward_address(wsi_text_z(request->conn->extra->peer), peer.address)
-            : !wsi_platform_peer_address(request->conn->source.link.descriptor, peer.address, &peer.local))
-        return;
+    if (!count || (extra && extra->peer[0]
+                       ? !wsi_forward_address(wsi_text_z(extra->peer), peer.address)
+                       : !wsi_platform_peer_address(request->conn->source.link.descriptor, peer.address, &peer.local)))
+        return true;
     while (count && wsi_forward_walk(proxies, lines[count - 1], &peer, &client))
         count--;
-    if (client.data) {
-        memcpy(request->peer, client.data, client.size); /* at most 63 */
-        request->peer[client.size] = 0;
-    }
-}
-
-static bool wsi_forward_open(ws_request *request) {
-    return !request->peer[0] || wsi_forward_keep(request->conn, request->peer);
+    if (!client.data)
+        return true;
+    if (!wsi_conn_extra(request->conn))
+        return false;
+    *wsi_text_append(request->conn->extra->client, client) = 0; /* at most 63 */
+    return true;
 }
 
 /* --- a server's beginning --- */
@@ -13187,7 +13150,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 }
 
 static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_expects, wsi_forward_begin,
-                                                        wsi_forward_request, wsi_forward_open};
+                                                        wsi_forward_request};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP
@@ -13201,7 +13164,7 @@ static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_f
 /* --- what stands in a request --- */
 
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
-    return request && name ? wsi_request_pair(wsi_request_buffer(request, WSI_FORM), name) : wsi_request_absent();
+    return request ? wsi_request_pair(wsi_request_buffer(request, WSI_FORM), name) : wsi_text(NULL, 0);
 }
 
 WS_API ws_message ws_request_body(const ws_request *request) {
@@ -13211,8 +13174,7 @@ WS_API ws_message ws_request_body(const ws_request *request) {
 
 /* Content-Type, without its parameters. */
 static wsi_slice wsi_web_media_type(const ws_request *request) {
-    ws_slice type = ws_request_header(request, "content-type");
-    wsi_slice rest = wsi_text(type.data, type.size), media = rest;
+    wsi_slice rest = ws_request_header(request, "content-type"), media = rest;
     (void)wsi_http_until(&rest, ';', &media);
     return wsi_text_trim(media);
 }
@@ -13548,7 +13510,7 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
     ws_slice since = ws_request_header(request, "if-modified-since");
     uint64_t seconds, now = wsi_server_time(request->server);
     return since.data && !ws_request_header(request, "if-none-match").data
-           && wsi_http_date_read(wsi_text(since.data, since.size), now, &seconds) && changed <= seconds;
+           && wsi_http_date_read(since, now, &seconds) && changed <= seconds;
 }
 
 /* The parameter behind the type. */
@@ -13822,14 +13784,14 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 
 enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
 
-typedef struct wsi_sessions { /* of one server */
-    char *keys;       /* each with its zero, an empty one at the end */
-    size_t keys_size;
-    char *cookie;
+typedef struct wsi_sessions { /* of one server, in one block */
+    size_t size;      /* of the block */
     uint32_t seconds;
     bool secure;
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;
+    const char *keys; /* each with its zero, an empty one at the end */
+    char cookie[1];   /* its name; the keys stand behind it */
 } wsi_sessions;
 
 /* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
@@ -13889,13 +13851,12 @@ static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, cons
 /* Appends "name=JSON.time.signature". */
 static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
                               uint64_t now) {
-    size_t name = strlen(sessions->cookie), from = out->size;
+    wsi_slice name = wsi_text_z(sessions->cookie);
+    size_t from = out->size;
     char *to;
-    if (!wsi_buffer_reserve(memory, out, name + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
+    if (!wsi_buffer_reserve(memory, out, name.size + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
         return false;
-    to = (char *)out->data + from;
-    memcpy(to, sessions->cookie, name);
-    to += name;
+    to = wsi_text_append((char *)out->data + from, name);
     *to++ = '=';
     to += wsi_session_encode(to, json.data, json.size);
     *to++ = '.';
@@ -13944,70 +13905,51 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     return true;
 }
 
-static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
-    if (!sessions)
-        return;
-    wsi_memory_free(memory, sessions->keys, sessions->keys_size);
-    wsi_memory_free_text(memory, sessions->cookie);
-    wsi_memory_free(memory, sessions, sizeof *sessions);
-}
-
-static bool wsi_session_keep_keys(wsi_memory *memory, wsi_sessions *sessions, const char *const *keys) {
-    size_t size = 1, i;
-    char *to;
-    for (i = 0; keys[i]; i++)
-        size += strlen(keys[i]) + 1;
-    sessions->keys = to = (char *)wsi_memory_new(memory, size);
-    sessions->keys_size = to ? size : 0;
-    for (i = 0; to && keys[i]; to += strlen(keys[i]) + 1, i++)
-        memcpy(to, keys[i], strlen(keys[i]));
-    return sessions->keys != NULL;
-}
-
 /* Whether the config can be used; the sentence says why not. */
-static bool wsi_session_good(const ws_session_config *config, wsi_reason *why) {
-    size_t i, size;
-    if (!config || !config->keys || !config->keys[0]) {
-        (void)wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys needs a text of at least %d random bytes",
-                             (int)WSI_SESSION_KEY);
-        return false;
-    }
-    if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie))) {
-        (void)wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: no cookie can have the name \"%s\"", config->cookie);
-        return false;
-    }
-    for (i = 0; config->keys[i]; i++) {
-        size = strlen(config->keys[i]);
-        if (size < WSI_SESSION_KEY) {
-            (void)wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys[%u] has %u bytes; at least %d random ones are "
-                                 "needed", (unsigned)i, (unsigned)size, (int)WSI_SESSION_KEY);
-            return false;
-        }
-    }
-    return true;
+static ws_error wsi_session_check(const ws_session_config *config, wsi_reason *why) {
+    size_t i;
+    if (!config || !config->keys || !config->keys[0])
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys is empty; a key has at least %d random bytes",
+                              (int)WSI_SESSION_KEY);
+    if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie)))
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: a cookie cannot be named \"%s\"", config->cookie);
+    for (i = 0; config->keys[i]; i++)
+        if (strlen(config->keys[i]) < WSI_SESSION_KEY)
+            return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys[%u] has %u bytes; a key has at least %d random "
+                                  "bytes", (unsigned)i, (unsigned)strlen(config->keys[i]), (int)WSI_SESSION_KEY);
+    return WS_OK;
+}
+
+static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
+    if (sessions)
+        wsi_memory_free(memory, sessions, sessions->size);
 }
 
 static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, const wsi_tls_calls *tls,
                                      ws_error *error) {
-    const char *cookie = config->cookie ? config->cookie : "session";
-    wsi_sessions *sessions = (wsi_sessions *)wsi_memory_new(memory, sizeof *sessions);
+    wsi_slice cookie = wsi_text_z(config->cookie ? config->cookie : "session");
+    const char *const *key;
+    size_t size = sizeof(wsi_sessions) + cookie.size + 1;
+    wsi_sessions *sessions;
     uint8_t mac[32];
-    *error = WS_ERROR_MEMORY;
+    char *to;
+    for (key = config->keys; *key; key++)
+        size += strlen(*key) + 1;
+    sessions = (wsi_sessions *)wsi_memory_new(memory, size);
+    *error = sessions ? WS_OK : WS_ERROR_MEMORY;
     if (!sessions)
         return NULL;
-    sessions->cookie = wsi_memory_copy(memory, cookie, strlen(cookie));
+    sessions->size = size;
     sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
     sessions->secure = config->secure;
     sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
     sessions->hmac_user = config->hmac_user;
-    if (wsi_session_keep_keys(memory, sessions, config->keys) && sessions->cookie) {
-        *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
-        if (sessions->hmac
-            && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac)) {
-            *error = WS_OK;
-            return sessions;
-        }
-    }
+    sessions->keys = to = wsi_text_append(sessions->cookie, cookie) + 1;
+    for (key = config->keys; *key; key++)
+        to = wsi_text_append(to, wsi_text_z(*key)) + 1;
+    if (sessions->hmac && sessions->hmac(sessions->hmac_user, config->keys[0], strlen(config->keys[0]), "", 0, mac))
+        return sessions;
+    *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
     wsi_session_free(memory, sessions);
     return NULL;
 }
@@ -14045,23 +13987,25 @@ static void wsi_session_release(ws_server *server) { wsi_session_free(wsi_server
 static const wsi_session_calls wsi_session_functions = {wsi_session_open, wsi_session_release};
 
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
+    ws_loop *loop = server ? server->endpoint.loop : NULL;
+    wsi_sessions *sessions = NULL;
+    wsi_reason why = {""};
     ws_error error;
-    wsi_reason why;
-    wsi_sessions *sessions;
     if (!server)
         return false;
-    if (!wsi_session_good(config, &why)) {
-        if (!server->endpoint.loop->error)
-            server->endpoint.loop->why = why;
-        return wsi_loop_fail_why(server->endpoint.loop, WS_ERROR_ARGUMENT);
-    }
-    sessions = wsi_session_new(wsi_server_memory(server), config, server->endpoint.loop->tls_calls, &error);
-    if (!sessions)
-        return wsi_server_fail(server, error, "sessions:", "hmac",
-                               error == WS_ERROR_NO_TLS ? "this program was built without TLS (WS_NO_TLS): set your own"
-                                                        : error == WS_ERROR_ARGUMENT ? "it returns false" : NULL);
-    if (server->session_calls)
-        wsi_session_release(server);
+    error = wsi_session_check(config, &why);
+    if (!error)
+        sessions = wsi_session_new(wsi_server_memory(server), config, loop->tls_calls, &error);
+    if (error == WS_ERROR_NO_TLS)
+        (void)wsi_reason_set(&why, error, "sessions: set hmac; this program was built without TLS (WS_NO_TLS)");
+    else if (error && !why.text[0])
+        (void)wsi_reason_set(&why, error, "sessions: %s", error == WS_ERROR_MEMORY ? ws_error_text(error)
+                                                                                 : "hmac returns false");
+    if (error && !loop->error)
+        loop->why = why;
+    if (error)
+        return wsi_loop_fail_why(loop, error);
+    wsi_session_free(wsi_server_memory(server), server->sessions);
     server->session_calls = &wsi_session_functions;
     server->sessions = sessions;
     return true;

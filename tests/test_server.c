@@ -174,6 +174,11 @@ static void test_patterns(void) {
     CHECK(!ws_page(net.server, "/", "text/html\r\nX: y", "x"));
     CHECK(!ws_route(net.server, "no slash", &handler));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT); /* the first stays */
+    CHECK_STR(ws_loop_error_text(net.loop), "route /: the handler is NULL");
+    BEHAVIOUR_END();
+    CHECK(behaviour_start_bare(NULL));
+    CHECK(!ws_route(net.server, "/{a}/{a}", &handler));
+    CHECK_STR(ws_loop_error_text(net.loop), "route /{a}/{a}: two parameters of a route have one name; rename one");
     BEHAVIOUR_END();
 }
 
