@@ -11305,7 +11305,7 @@ static wsi_room *wsi_room_new(ws_server *server, const char *name) {
     return NULL;
 }
 
-static void wsi_room_vanish(ws_server *server, wsi_room *room) {
+static void wsi_room_free(ws_server *server, wsi_room *room) {
     wsi_table_take(&server->rooms, &room->chain);
     wsi_memory_free(wsi_server_memory(server), room, sizeof *room + room->name_size);
 }
@@ -11344,7 +11344,7 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
     wsi_table_take(&server->memberships, &member->chain);
     wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
     if (--room->count == 0)
-        wsi_room_vanish(server, room);
+        wsi_room_free(server, room);
 }
 
 /* A connection ends: it is in no room any more. */
@@ -11397,7 +11397,7 @@ WS_API bool ws_join(ws_conn *conn, const char *name) {
     if (room && wsi_room_enter(server, conn, room))
         return true;
     if (room && !room->count)
-        wsi_room_vanish(server, room);
+        wsi_room_free(server, room);
     return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
 }
 
@@ -11448,7 +11448,7 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
 
 /* Frames a message into the loop's arena, or into a block of its own when it is large. The
    caller releases the block. */
-static bool wsi_server_frame(ws_loop *loop, ws_message message, bool packed, wsi_delivery *delivery) {
+static bool wsi_room_frame(ws_loop *loop, ws_message message, bool packed, wsi_delivery *delivery) {
     wsi_piece piece;
     size_t size;
     piece.header_size = (uint8_t)wsi_frame_write(
@@ -11489,7 +11489,7 @@ typedef struct wsi_broadcast { /* one message on its way to many */
 } wsi_broadcast;
 
 /* What a member gets that has agreed on compression: that is done once for all whose codec shares it. */
-WSI_APART const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
+WSI_APART const wsi_delivery *wsi_room_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
     const wsi_codec_calls *codec = loop->codec.calls;
     ws_message message = broadcast->message;
     unsigned form = codec->shares(&conn->engine, message.size);
@@ -11499,21 +11499,21 @@ WSI_APART const wsi_delivery *wsi_server_packed(ws_loop *loop, const ws_conn *co
         if (codec->pack_shared(&conn->engine, &message)) {
             *packed = broadcast->plain;
             packed->block = NULL;
-            (void)wsi_server_frame(loop, message, true, packed);
+            (void)wsi_room_frame(loop, message, true, packed);
         }
     }
     return packed->block ? packed : &broadcast->plain;
 }
 
-WSI_INLINE void wsi_server_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
+WSI_INLINE void wsi_room_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;
     if (conn->engine.deflate)
-        delivery = wsi_server_packed(loop, conn, broadcast);
+        delivery = wsi_room_packed(loop, conn, broadcast);
     if (!wsi_conn_deliver_quickly(loop, conn, delivery))
         wsi_conn_deliver(conn, delivery, droppable);
 }
 
-static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except) {
+static bool wsi_room_is_full(const wsi_room *room, const ws_conn *except) {
     const wsi_member *member;
     for (member = room->members; member; member = member->next)
         if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_crowded(member->conn)) {
@@ -11526,7 +11526,7 @@ static bool wsi_server_someone_full(const wsi_room *room, const ws_conn *except)
     return false;
 }
 
-static ws_error wsi_server_broadcast(ws_server *server, const char *name, const ws_conn *except, ws_message message) {
+static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws_conn *except, ws_message message) {
     ws_loop *loop = server->endpoint.loop;
     wsi_room *room = name ? wsi_room_find(server, name) : NULL;
     wsi_broadcast broadcast;
@@ -11538,11 +11538,11 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
         return WS_ERROR_UTF8;
     if (name && !room)
         return WS_OK;
-    if (room && room->slow == WS_SLOW_WAIT && wsi_server_someone_full(room, except))
+    if (room && room->slow == WS_SLOW_WAIT && wsi_room_is_full(room, except))
         return WS_ERROR_BUFFERED;
     memset(&broadcast, 0, sizeof broadcast);
     broadcast.message = message;
-    if (!wsi_server_frame(loop, message, false, &broadcast.plain))
+    if (!wsi_room_frame(loop, message, false, &broadcast.plain))
         return WS_ERROR_MEMORY;
     broadcast.plain.room = room ? room->serial : 0;
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
@@ -11550,12 +11550,12 @@ static ws_error wsi_server_broadcast(ws_server *server, const char *name, const 
         wsi_member *member;
         for (member = room->members; member; member = member->next)
             if (member->conn != except)
-                wsi_server_deliver(loop, member->conn, &broadcast, &member->droppable);
+                wsi_room_deliver(loop, member->conn, &broadcast, &member->droppable);
     } else {
         ws_conn *conn;
         for (conn = server->endpoint.conns; conn; conn = conn->next)
             if (conn != except)
-                wsi_server_deliver(loop, conn, &broadcast, NULL);
+                wsi_room_deliver(loop, conn, &broadcast, NULL);
     }
     wsi_block_release(loop, broadcast.plain.block);
     for (i = 0; broadcast.tried && i < sizeof broadcast.packed / sizeof *broadcast.packed; i++)
@@ -11568,17 +11568,17 @@ static bool wsi_room_sent(ws_conn *sender, ws_error error) {
     return !error || (sender && wsi_engine_refuse(&sender->engine, error));
 }
 
-static bool wsi_server_broadcast_from(ws_conn *sender, const char *room, const ws_conn *except, ws_message message) {
+static bool wsi_room_broadcast_from(ws_conn *sender, const char *room, const ws_conn *except, ws_message message) {
     ws_server *server = ws_conn_server(sender);
-    return wsi_room_sent(sender, server ? wsi_server_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT);
+    return wsi_room_sent(sender, server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT);
 }
 
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message) {
-    return wsi_server_broadcast_from(sender, room, NULL, message);
+    return wsi_room_broadcast_from(sender, room, NULL, message);
 }
 
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message) {
-    return wsi_server_broadcast_from(sender, room, sender, message);
+    return wsi_room_broadcast_from(sender, room, sender, message);
 }
 
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text) {
@@ -11590,7 +11590,7 @@ WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *tex
 }
 
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message) {
-    return server && wsi_server_broadcast(server, room, NULL, message) == WS_OK;
+    return server && wsi_room_broadcast(server, room, NULL, message) == WS_OK;
 }
 
 /*
@@ -11673,7 +11673,7 @@ static size_t wsi_route_digits(wsi_slice text, size_t from) {
     return i;
 }
 
-static size_t wsi_route_take_float(wsi_slice path) {
+static size_t wsi_route_float(wsi_slice path) {
     size_t whole = wsi_route_digits(path, 0), all;
     if (!whole || whole == path.size || path.data[whole] != '.')
         return whole;
@@ -11681,7 +11681,7 @@ static size_t wsi_route_take_float(wsi_slice path) {
     return all > whole + 1 ? all : whole;
 }
 
-static size_t wsi_route_take_uuid(wsi_slice path) {
+static size_t wsi_route_uuid(wsi_slice path) {
     size_t i;
     for (i = 0; i < 36; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
@@ -11696,8 +11696,8 @@ static size_t wsi_route_take(wsi_convertor convertor, wsi_slice path, char stop)
     size_t i = 0;
     switch (convertor) {
     case WSI_INT: return wsi_route_digits(path, 0);
-    case WSI_FLOAT: return wsi_route_take_float(path);
-    case WSI_UUID: return wsi_route_take_uuid(path);
+    case WSI_FLOAT: return wsi_route_float(path);
+    case WSI_UUID: return wsi_route_uuid(path);
     case WSI_PATH: return path.size;
     default: break;
     }
@@ -11791,36 +11791,36 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
 
 enum { WSI_CHARSET = 1024 }; /* so far into a page its charset may stand */
 
-static bool wsi_server_begins(wsi_slice text, const char *with) {
+static bool wsi_route_begins(wsi_slice text, const char *with) {
     size_t size = strlen(with);
     return text.size >= size && wsi_text_is_nocase(wsi_text(text.data, size), with);
 }
 
 /* Whether a page or a style sheet says how it is encoded, which a charset of ours would override (HTML 13.2.3.2, CSS
    Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
-static bool wsi_server_names_charset(const char *type, wsi_slice text) {
+static bool wsi_route_names_charset(const char *type, wsi_slice text) {
     bool comment = false, meta = false;
     if (strcmp(type, "text/html") != 0)
-        return strcmp(type, "text/css") == 0 && wsi_server_begins(text, "@charset \"");
+        return strcmp(type, "text/css") == 0 && wsi_route_begins(text, "@charset \"");
     if (text.size > WSI_CHARSET)
         text.size = WSI_CHARSET;
     for (; text.size; text.data++, text.size--) {
-        if (comment || wsi_server_begins(text, "<!--"))
-            comment = !wsi_server_begins(text, "-->");
-        else if (wsi_server_begins(text, "<meta"))
+        if (comment || wsi_route_begins(text, "<!--"))
+            comment = !wsi_route_begins(text, "-->");
+        else if (wsi_route_begins(text, "<meta"))
             meta = true;
         else if (*text.data == '>')
             meta = false;
-        else if (meta && wsi_server_begins(text, "charset")
-                 && wsi_server_begins(wsi_text_trim(wsi_text(text.data + 7, text.size - 7)), "="))
+        else if (meta && wsi_route_begins(text, "charset")
+                 && wsi_route_begins(wsi_text_trim(wsi_text(text.data + 7, text.size - 7)), "="))
             return true;
     }
     return false;
 }
 
 /* What is said behind the type of a text: UTF-8, unless it names a charset itself. */
-static const char *wsi_server_charset(const char *type, wsi_slice text) {
-    return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_server_names_charset(type, text)
+static const char *wsi_route_charset(const char *type, wsi_slice text) {
+    return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_route_names_charset(type, text)
                ? "" : "; charset=utf-8";
 }
 
@@ -11832,7 +11832,7 @@ static bool wsi_route_page(ws_server *server, const char *pattern, const char *t
     if (!type || !body || !wsi_http_safe(type, ' '))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "page", pattern,
                                "it has no content_type or body, or content_type holds a control character");
-    charset = wsi_server_charset(type, wsi_text(body, size));
+    charset = wsi_route_charset(type, wsi_text(body, size));
     room = sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset);
     header = (char *)wsi_server_keep(server, NULL, room);
     if (header)
@@ -11859,7 +11859,7 @@ typedef enum wsi_stage {
     WSI_MOVED,   /* a kept one has taken its place: no callback has it any more */
     WSI_WAITING, /* kept while its body arrives, or a file leaves */
     WSI_KEPT,    /* kept by ws_keep, for its answer */
-    WSI_OVER
+    WSI_ENDED
 } wsi_stage;
 
 enum { /* the buffers of a request */
@@ -12130,7 +12130,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
     if (status < 200 || status > 599 || (size && (bodiless || !body)) || !wsi_http_safe(type, ' ')
         || !wsi_request_lines(request, headers)
         || (type && !bodiless
-            && !wsi_request_line(request, "Content-Type: ", type, wsi_server_charset(type, wsi_text("", 0))))
+            && !wsi_request_line(request, "Content-Type: ", type, wsi_route_charset(type, wsi_text("", 0))))
         || !wsi_request_put(request, WSI_REPLY, wsi_text((const char *)body, size)))
         return wsi_request_fail(request, 500);
     request->status = status;
@@ -12177,8 +12177,8 @@ static void wsi_kept_free(wsi_kept *kept) {
 }
 
 /* It is answered: its memory goes. */
-static void wsi_request_over(ws_request *request) {
-    request->stage = WSI_OVER;
+static void wsi_request_end(ws_request *request) {
+    request->stage = WSI_ENDED;
     if (request->kept)
         wsi_kept_free(request->kept);
     else
@@ -12294,7 +12294,7 @@ static void wsi_kept_abandon(ws_conn *conn) {
     int status;
     if (!kept)
         return;
-    kept->request.stage = WSI_OVER;
+    kept->request.stage = WSI_ENDED;
     status = kept->ended(kept);
     conn->engine.env->request = kept->head;
     if (!conn->broken && status)
@@ -12394,7 +12394,7 @@ static void wsi_server_send(ws_request *request) {
 }
 
 /* The callbacks have run: answers it, or lets it wait. Its memory is freed unless it waits. */
-static void wsi_server_conclude(ws_request *request) {
+static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* the program's time is not the peer's */
     if (request->stage == WSI_MOVED || request->stage == WSI_KEPT) {
@@ -12410,7 +12410,7 @@ static void wsi_server_conclude(ws_request *request) {
             request->server->endpoint.env.request = *request->head;
         wsi_server_send(request);
     }
-    wsi_request_over(request);
+    wsi_request_end(request);
     if (conn->engine.state == WSI_OPEN && conn->handler && conn->handler->on_open)
         conn->handler->on_open(conn);
 }
@@ -12432,7 +12432,7 @@ static void wsi_server_decide(ws_request *request) {
         request->routed = true;
         handler->on_request(request);
     }
-    wsi_server_conclude(request);
+    wsi_server_finish(request);
 }
 
 /* Whether Host is a name of ours. A plain server may stand behind TLS: without a port it is 80 or 443. */
@@ -12523,7 +12523,7 @@ static void wsi_server_answer(ws_request *request) {
     }
     (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), 200, route->header, route->page,
                              request->head->keep_alive && (request->kept || !wsi_server_has_body(request->head)));
-    wsi_request_over(request);
+    wsi_request_end(request);
 }
 
 /* Every request passes here: a WebSocket, one over HTTP, the body of one, or a status. */
@@ -12580,7 +12580,7 @@ static void wsi_server_answered(ws_conn *conn) {
     if (kept->request.head->upgrade)
         wsi_server_decide(&kept->request);
     else
-        wsi_server_conclude(&kept->request);
+        wsi_server_finish(&kept->request);
     if (conn->engine.state == WSI_HEAD)
         wsi_conn_tick(conn); /* the next request has the time of any other */
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
@@ -12599,18 +12599,18 @@ static void wsi_server_leave(ws_conn *conn) {
 
 enum { WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 }; /* connections at a time; ms, when no descriptor is left */
 
-static const char wsi_server_no_place[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
 /* Says no to a connection that there is no place for, as well as can be done without reading. */
-static void wsi_server_turn_away(const ws_server *server, int descriptor) {
+static void wsi_server_reject(const ws_server *server, int descriptor) {
     uint8_t request[1024];
     ws_link link;
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (!server->endpoint.transport)
-        (void)send(descriptor, wsi_server_no_place, sizeof wsi_server_no_place - 1, WSI_PLATFORM_SEND_FLAGS);
+        (void)send(descriptor, wsi_server_overloaded, sizeof wsi_server_overloaded - 1, WSI_PLATFORM_SEND_FLAGS);
     wsi_tcp_shutdown(&link);
     wsi_tcp_close(&link);
 }
@@ -12621,7 +12621,7 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
         wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
-static bool wsi_server_take(ws_server *server, int descriptor) {
+static bool wsi_server_add(ws_server *server, int descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
     const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
@@ -12649,8 +12649,8 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
             wsi_timer_set(loop, &server->endpoint.timer, loop->now + WSI_ACCEPT_PAUSE);
             return;
         }
-        if (descriptor >= 0 && !wsi_server_take(server, descriptor))
-            wsi_server_turn_away(server, descriptor);
+        if (descriptor >= 0 && !wsi_server_add(server, descriptor))
+            wsi_server_reject(server, descriptor);
     }
 }
 
@@ -13276,7 +13276,7 @@ static void wsi_web_answer(ws_request *request) {
         (void)ws_refuse(request, status, NULL, NULL);
     else
         request->route->function(request, request->route->user);
-    wsi_server_conclude(request);
+    wsi_server_finish(request);
 }
 
 static bool wsi_web_methods(const char *methods) {
@@ -13378,7 +13378,7 @@ static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_await_bod
    REQUEST. Prefix: wsi_files_.
 */
 
-/* By the name's end; text gets its charset with wsi_server_charset. */
+/* By the name's end; text gets its charset with wsi_route_charset. */
 static const char *wsi_files_type(wsi_slice name) {
     static const char *const types[] = {
         "html", "text/html", "htm", "text/html", "css", "text/css", "js", "text/javascript", "mjs", "text/javascript",
@@ -13517,7 +13517,7 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
 static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
     char first[WSI_CHARSET];
     ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
-    const char *charset = wsi_server_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
+    const char *charset = wsi_route_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
     return *charset && route->charset ? route->charset : charset;
 }
 
@@ -13565,7 +13565,7 @@ static void wsi_files_answer(ws_request *request) {
         wsi_request_status(request, good ? status : 503);
     else if (wsi_files_head(request, status, status == 200 ? size : 0))
         (void)wsi_engine_responded(&request->conn->engine, true, request->head->keep_alive);
-    wsi_request_over(request);
+    wsi_request_end(request);
 }
 
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset) {
@@ -13639,7 +13639,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 */
 
 /* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
-static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
+static ws_error wsi_formatted_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
                                va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -13654,9 +13654,9 @@ static ws_error wsi_conn_print(ws_loop *loop, ws_message *message, wsi_print_fun
     return error;
 }
 
-static bool wsi_conn_send_printed(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
+static bool wsi_formatted_send(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
     ws_message message;
-    ws_error error = wsi_conn_print(wsi_conn_loop(conn), &message, print, format, arguments);
+    ws_error error = wsi_formatted_print(wsi_conn_loop(conn), &message, print, format, arguments);
     return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
 }
 
@@ -13664,7 +13664,7 @@ WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = conn && wsi_conn_send_printed(conn, wsi_json_write, format, arguments);
+    sent = conn && wsi_formatted_send(conn, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13673,20 +13673,20 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = conn && wsi_conn_send_printed(conn, wsi_html_write, format, arguments);
+    sent = conn && wsi_formatted_send(conn, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
 
 #ifndef WS_NO_SERVER
 /* One of server and sender may be NULL. */
-static bool wsi_server_broadcast_printed(ws_server *server, ws_conn *sender, const char *room,
+static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const char *room,
                                          wsi_print_function *print, const char *format, va_list arguments) {
     ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
     ws_message message;
-    ws_error error = wsi_conn_print(loop, &message, print, format, arguments);
+    ws_error error = wsi_formatted_print(loop, &message, print, format, arguments);
     if (!error)
-        error = server ? wsi_server_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
+        error = server ? wsi_room_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
     return wsi_room_sent(sender, error);
 }
 
@@ -13695,7 +13695,7 @@ WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *for
     bool sent;
     va_start(arguments, format);
     sent = sender
-           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+           && wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13704,7 +13704,7 @@ WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const 
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_json_write, format, arguments);
+    sent = server && wsi_formatted_broadcast(server, NULL, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13714,7 +13714,7 @@ WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *for
     bool sent;
     va_start(arguments, format);
     sent = sender
-           && wsi_server_broadcast_printed(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+           && wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13723,7 +13723,7 @@ WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const 
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = server && wsi_server_broadcast_printed(server, NULL, room, wsi_html_write, format, arguments);
+    sent = server && wsi_formatted_broadcast(server, NULL, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13744,12 +13744,12 @@ WS_API bool ws_slice_number(ws_slice slice, double *number) {
 #endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_HTTP
-static bool wsi_request_printed(ws_request *request, int status, const char *type, wsi_print_function *print,
+static bool wsi_formatted_reply(ws_request *request, int status, const char *type, wsi_print_function *print,
                                 const char *format, va_list arguments) {
     ws_message message;
     if (!wsi_request_open(request))
         return false;
-    if (wsi_conn_print(request->server->endpoint.loop, &message, print, format, arguments))
+    if (wsi_formatted_print(request->server->endpoint.loop, &message, print, format, arguments))
         return wsi_request_fail(request, 500);
     return wsi_request_answer(request, status, NULL, type, message.data, message.size);
 }
@@ -13758,7 +13758,7 @@ WS_API bool ws_reply_json(ws_request *request, int status, const char *format, .
     va_list arguments;
     bool replied;
     va_start(arguments, format);
-    replied = wsi_request_printed(request, status, "application/json", wsi_json_write, format, arguments);
+    replied = wsi_formatted_reply(request, status, "application/json", wsi_json_write, format, arguments);
     va_end(arguments);
     return replied;
 }
@@ -13767,7 +13767,7 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
     va_list arguments;
     bool replied;
     va_start(arguments, format);
-    replied = wsi_request_printed(request, status, "text/html", wsi_html_write, format, arguments);
+    replied = wsi_formatted_reply(request, status, "text/html", wsi_html_write, format, arguments);
     va_end(arguments);
     return replied;
 }
@@ -13915,8 +13915,9 @@ static ws_error wsi_session_check(const ws_session_config *config, wsi_reason *w
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: a cookie cannot be named \"%s\"", config->cookie);
     for (i = 0; config->keys[i]; i++)
         if (strlen(config->keys[i]) < WSI_SESSION_KEY)
-            return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys[%u] has %u bytes; a key has at least %d random "
-                                  "bytes", (unsigned)i, (unsigned)strlen(config->keys[i]), (int)WSI_SESSION_KEY);
+            return wsi_reason_set(why, WS_ERROR_ARGUMENT,
+                                  "sessions: keys[%u] has %u bytes; a key has at least %d random bytes", (unsigned)i,
+                                  (unsigned)strlen(config->keys[i]), (int)WSI_SESSION_KEY);
     return WS_OK;
 }
 
@@ -14033,7 +14034,7 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
     bool set;
     if (!format)
         return wsi_web_set_cookie(request, sessions->cookie, wsi_text(NULL, 0), -1, sessions->secure);
-    if (wsi_conn_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments)
+    if (wsi_formatted_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments)
         || json.size > WSI_SESSION_MAX)
         return false;
     set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),
@@ -16419,9 +16420,9 @@ static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char 
     client->transport = server->transport = transport;
     client->config.transport = &client->transport;
     server->endpoint.transport = &server->transport;
-    if (!wsi_server_take(server, -1)) {
-        test->client_end.size = sizeof wsi_server_no_place - 1;
-        memcpy(test->client_end.bytes, wsi_server_no_place, test->client_end.size);
+    if (!wsi_server_add(server, -1)) {
+        test->client_end.size = sizeof wsi_server_overloaded - 1;
+        memcpy(test->client_end.bytes, wsi_server_overloaded, test->client_end.size);
         test->client_end.ended = true;
     }
     wsi_dial_begin_handshake(client, -1);
