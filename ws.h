@@ -1223,7 +1223,7 @@ static void *wsi_memory_new(wsi_memory *memory, size_t size) {
 }
 #endif
 
-#if !defined(WS_NO_NET) && (!defined(WS_NO_CLIENT) || (!defined(WS_NO_HTTP) && !defined(WS_NO_JSON)))
+#if !defined(WS_NO_NET) && !defined(WS_NO_CLIENT)
 static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) {
     char *copy = (char *)wsi_memory_resize(memory, NULL, 0, size + 1);
     if (!copy)
@@ -1238,9 +1238,7 @@ static void wsi_memory_free_text(wsi_memory *memory, char *text) {
     if (text)
         wsi_memory_free(memory, text, strlen(text) + 1);
 }
-#endif
 
-#if !defined(WS_NO_NET) && !defined(WS_NO_CLIENT)
 /* Copies a config's text; NULL stays NULL. */
 static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
@@ -9904,13 +9902,6 @@ static void wsi_conn_pending_clear(wsi_pending *pending) {
         *place = pending->next;
 }
 
-/* The socket takes more: of an answer that is being sent. */
-static void wsi_conn_pending_writable(ws_conn *conn) {
-    wsi_pending *pending = conn->extra ? conn->extra->pending : NULL;
-    if (pending && pending->writable && !conn->blocked && conn->engine.state == WSI_ASKED)
-        pending->writable(conn);
-}
-
 /* --- broadcasts --- */
 
 WSI_RARE bool wsi_conn_grow_dirty(ws_loop *loop) {
@@ -10163,8 +10154,6 @@ static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
 
 static void wsi_conn_clear_later(ws_conn *conn) { (void)conn; }
 
-static void wsi_conn_pending_writable(ws_conn *conn) { (void)conn; }
-
 static bool wsi_conn_is_pending(const ws_loop *loop) { return !loop; }
 
 static void wsi_conn_settle_pending(ws_loop *loop) { (void)loop; }
@@ -10173,6 +10162,17 @@ static void wsi_conn_settle_arena(ws_loop *loop) { (void)loop; }
 
 static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
+
+#ifndef WS_NO_HTTP
+/* The socket takes more: of an answer that is being sent. */
+static void wsi_conn_pending_writable(ws_conn *conn) {
+    wsi_pending *pending = conn->extra ? conn->extra->pending : NULL;
+    if (pending && pending->writable && !conn->blocked && conn->engine.state == WSI_ASKED)
+        pending->writable(conn);
+}
+#else
+static void wsi_conn_pending_writable(ws_conn *conn) { (void)conn; }
+#endif
 
 /*
 >> RECEIVE ================================================================================
