@@ -3215,17 +3215,15 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     window->pos += here;
     e->message_size += here;
     e->left -= here;
-    if (e->left) {
+    e->in_frame = e->left > 0;
+    if (e->in_frame)
         wsi_frame_rotate(e->key, here);
-        return e->chunks && e->message_size ? wsi_engine_hand_out(e, window, event, false) : WSI_STEP_MORE;
-    }
-    e->in_frame = false;
-    last = e->final;
-    if (!last)
-        return e->chunks && e->message_size ? wsi_engine_hand_out(e, window, event, false) : WSI_STEP_AGAIN;
-    if (e->type == WS_TEXT && e->utf8)
+    last = !e->in_frame && e->final;
+    if (last && e->type == WS_TEXT && e->utf8)
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
-    return wsi_engine_hand_out(e, window, event, true);
+    if (last || (e->chunks && e->message_size))
+        return wsi_engine_hand_out(e, window, event, last);
+    return e->in_frame ? WSI_STEP_MORE : WSI_STEP_AGAIN;
 }
 
 static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -3417,19 +3415,19 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_OK: return "no error";
     case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it";
     case WS_ERROR_ARGUMENT: return "an argument is NULL or out of range; see the function's comment in ws.h";
-    case WS_ERROR_STATE: return "not now: not open yet, closing, closed, or in the midst of a message sent in parts";
-    case WS_ERROR_BUFFERED: return "no room: go on when the rest is sent (on_drain); an engine may need more memory";
+    case WS_ERROR_STATE: return "not possible now: not open yet, closing, closed, or a message is being sent in parts";
+    case WS_ERROR_BUFFERED: return "too much is unsent: send again in on_drain; an engine may need more memory";
     case WS_ERROR_UTF8: return "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages";
     case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
     case WS_ERROR_PATTERN: return "a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last";
-    case WS_ERROR_DUPLICATE: return "two parameters of a route have one name; rename one";
+    case WS_ERROR_DUPLICATE: return "two parameters of a route have the same name; rename one";
     case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
     case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";
     case WS_ERROR_IN_USE: return "the port is in use; stop the other program or choose another port";
     case WS_ERROR_PERMISSION: return "no permission for this port; use one above 1023";
     case WS_ERROR_SYSTEM: return "the system refused a socket call; errno may say why";
-    case WS_ERROR_DESCRIPTORS: return "no descriptor left, or more than the poller takes; raise ulimit -n";
-    case WS_ERROR_RANDOM: return "the random source failed; without it a client must not send";
+    case WS_ERROR_DESCRIPTORS: return "no descriptor is free, or there are too many for select; raise ulimit -n";
+    case WS_ERROR_RANDOM: return "the random source failed; a client cannot send without it";
     case WS_ERROR_HANDSHAKE: return "the peer's opening handshake is wrong; is it a WebSocket endpoint?";
     case WS_ERROR_PROTOCOL: return "the peer broke the WebSocket framing rules";
     case WS_ERROR_TOO_BIG: return "the peer sent more than limits.message or limits.head allows";
@@ -3437,14 +3435,14 @@ WS_API const char *ws_error_text(ws_error error) {
     case WS_ERROR_CLOSED: return "the connection ended without a closing handshake";
     case WS_ERROR_URL: return "the URL cannot be used; it looks like ws://host:port/path?query";
     case WS_ERROR_RESOLVE: return "the host's name cannot be resolved; check its spelling and the network";
-    case WS_ERROR_CONNECT: return "no address of the host takes a connection; does the server run on this port?";
-    case WS_ERROR_PROXY: return "the proxy refused or did not understand; check its address and credentials";
-    case WS_ERROR_REDIRECT: return "too many redirects, or one that leads nowhere";
+    case WS_ERROR_CONNECT: return "no address of the host accepts connections; does the server run on this port?";
+    case WS_ERROR_PROXY: return "the proxy refused, or its answer is wrong; check its address and credentials";
+    case WS_ERROR_REDIRECT: return "too many redirects, or one without a valid Location";
     case WS_ERROR_REFUSED: return "the server refused the WebSocket; ws_status has its HTTP status";
     case WS_ERROR_TLS: return "TLS failed; check certificate, key and the peer's TLS versions";
-    case WS_ERROR_CERTIFICATE: return "the peer's certificate is not to be trusted";
+    case WS_ERROR_CERTIFICATE: return "the peer's certificate is not trusted";
     case WS_ERROR_NO_TLS: return "this program was built without TLS; build it without WS_NO_TLS";
-    case WS_ERROR_ROOMS: return "the connection is in limits.rooms rooms already; leave one, or raise it";
+    case WS_ERROR_ROOMS: return "the connection is in limits.rooms rooms already; leave one, or raise the limit";
     }
     return "unknown error";
 }
