@@ -37,7 +37,7 @@ function value(line, other,    text, name) {
         if (match(line, /^defined\(?[A-Za-z0-9_]+\)?/)) {
             name = substr(line, 8, RLENGTH - 7)
             gsub(/[()]/, "", name)
-            text = text (name in left_out ? "1" : other)
+            text = text (name in left_out ? "1" : name ~ /^WS_/ ? other : "?") # the rest is known to the compiler alone
         } else if (match(line, /^(&&|\|\||!|\(|\))/)) {
             text = text substr(line, 1, RLENGTH)
         } else if (match(line, /^[^&|!()]+(\([^()]*\))?[^&|()]*/)) { # a comparison, or a macro's call
