@@ -14101,8 +14101,8 @@ typedef struct wsi_tls { /* what the connections of one config share; the user o
 typedef struct wsi_tls_session { /* one connection's; the session of its link */
     SSL *ssl;
     wsi_tls *tls;
-    wsi_buffer out; /* what the socket did not take yet: OpenSSL is never left with a record half written */
-    size_t sent;    /* of it */
+    wsi_buffer out; /* the queue for a full socket: OpenSSL can always write whole records */
+    size_t sent;    /* bytes of out */
     size_t size;    /* of this struct */
     uint8_t recent; /* its place in tls->recent, from 1; 0: none */
     bool failed;    /* nothing may be sent any more */
@@ -14114,8 +14114,9 @@ enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up 
 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
-/* OpenSSL's buffers for records, 33 KB, cost two allocations for each message if an idle connection is to have none.
-   So the connections that were busy last keep theirs. A record that is half read keeps its own in any case. */
+/* An idle connection should not hold OpenSSL's buffers for records, 33 KB, but allocating them anew costs two
+   allocations for each message. So the most recently used connections keep theirs. A record that is half read keeps
+   its own in any case. */
 static void wsi_tls_free_buffers(wsi_tls_session *session) {
     if (!session->recent)
         return;
@@ -14135,7 +14136,7 @@ static void wsi_tls_keep_buffers(wsi_tls_session *session) {
     tls->recent_next %= WSI_TLS_RECENT;
 }
 
-/* Errors that the program's own use of OpenSSL left behind must not be taken for ours. */
+/* Errors from the program's own use of OpenSSL must not be taken for ours. */
 static void wsi_tls_forget_errors(void) {
     if (ERR_peek_error())
         ERR_clear_error();
@@ -14257,8 +14258,8 @@ static bool wsi_tls_read_all(void) {
     return all;
 }
 
-/* The certificate if it can be used; else it is freed. Extensions and key are read now: where memory fails OpenSSL
-   keeps a certificate without them, for good. */
+/* The certificate if it can be used; else it is freed. Its extensions and key are decoded now: if memory failed later,
+   OpenSSL would keep a certificate without them. */
 static X509 *wsi_tls_usable(X509 *certificate) {
     if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
         return certificate;
@@ -14266,7 +14267,7 @@ static X509 *wsi_tls_usable(X509 *certificate) {
     return NULL;
 }
 
-/* The next certificate of a list, which has one. Tried twice: memory may have failed, and then none must be lost. */
+/* Decodes and frees a certificate's data. Tried twice, so that a failure of memory does not lose one. */
 static X509 *wsi_tls_authority(unsigned char *data, long size) {
     const unsigned char *first = data, *second = data;
     X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
@@ -14334,8 +14335,8 @@ static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *confi
     return wsi_tls_close_pem(bio, config->ca_file, good ? NULL : "holds no usable CA certificates", why);
 }
 
-/* The certificate's own issuer must have a list; those further up need none. Nor need there be a certificate to check
-   the list with where the chain ends with an intermediate; what it says of that one counts all the same. */
+/* The peer's certificate must be covered by a list, those above it need not be. Where the chain ends with an
+   intermediate, its list may lack an issuer that it could be checked with; what it revokes counts all the same. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
     bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
@@ -14370,11 +14371,11 @@ static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, b
 
 /* --- contexts --- */
 
-/* A role's part of it. */
+/* What a server and a client set up differently. */
 typedef bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why);
 
 static bool wsi_tls_set_up(SSL_CTX *context) {
-    /* the system's own policy may ask for more; 0: it asks for nothing */
+    /* the system's policy may set a higher minimum; 0: it sets none */
     if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
         && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         return false;
@@ -14518,8 +14519,8 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ERR_clear_error();
 }
 
-/* Not by SSL_get_error: for that OpenSSL's queue of errors would have to be cleared before each call (430
-   instructions for an echo, by make bench). What the program's own use of OpenSSL left there decides nothing. */
+/* Without SSL_get_error, which needs OpenSSL's error queue to be cleared before each call (430 instructions for an
+   echo, by make bench). Errors that the program's own use of OpenSSL left there have no effect. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
@@ -14549,7 +14550,7 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     if (!total)
         return result;
     link->wants = WS_READ;
-    link->pending = total == size || result < 0; /* what is wrong comes up again */
+    link->pending = total == size || result < 0; /* the next call meets the error again */
     return (ptrdiff_t)total;
 }
 
@@ -14569,7 +14570,7 @@ static ptrdiff_t wsi_tls_shut(ws_link *link) {
     if (wsi_tls_of(link)->failed)
         return WS_FAILED;
     if (SSL_in_init(ssl))
-        return 1; /* nothing was opened yet */
+        return 1; /* there is no session to close yet */
     if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
         result = wsi_tls_result(link);
     return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
@@ -14612,7 +14613,7 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
 
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
-/* The endpoint's connections use it from now on; those that are open keep what they began with. */
+/* New connections of the endpoint use it; those that are open keep theirs. */
 static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, bool (*open)(ws_link *, const char *, void *),
                          ws_transport *to) {
     ws_transport transport = {open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close, wsi_tls_reason, tls};
@@ -14830,7 +14831,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
 static void wsi_tls_hide_certificate(const ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     SSL_certs_clear(ssl);
-    SSL_set_cert_cb(ssl, NULL, NULL); /* nor one that the program's ssl_ctx would choose now */
+    SSL_set_cert_cb(ssl, NULL, NULL); /* or the program's ssl_ctx could choose one */
 }
 #endif /* WS_NO_CLIENT */
 
@@ -15040,9 +15041,9 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
    How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
    HTTP, HANDSHAKE, UPGRADE, PLATFORM, TCP, POLL, LOOP, LIFE, URL. Prefix: wsi_dial_.
 
-   A client is an endpoint with one connection, which lives through all its attempts. Before the
-   engine begins, the connection's source is ready for wsi_dial_connected or wsi_dial_tunnelled;
-   the endpoint's timer bounds that time, and the pause between attempts.
+   A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
+   connection's source calls wsi_dial_connected or wsi_dial_tunnelled when it is ready; the endpoint's timer limits
+   that time, and ends the pause between attempts.
 */
 
 typedef enum wsi_phase {
@@ -15091,7 +15092,7 @@ static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(vo
 
 static wsi_memory *wsi_client_memory(const wsi_client *client) { return &client->endpoint.loop->memory; }
 
-/* The attempt failed: client->why has the sentence. */
+/* Ends the attempt; client->why says more, or nothing. */
 static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break(client->conn, error); }
 
 /* --- the opening handshake --- */
@@ -15179,8 +15180,8 @@ static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
                                            (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
-/* The status of the final answer; all 1xx before it are passed over (RFC 9110 15.2). What stands behind its head
-   is left in client->answer. -1: more must come; 0: it is no answer in HTTP. */
+/* The status of the final answer, behind any 1xx (RFC 9110 15.2). What follows its head stays in client->answer.
+   -1: it is incomplete; 0: it is not HTTP. */
 static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
     ws_limits *limits = &client->endpoint.env.limits;
@@ -15206,12 +15207,12 @@ static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
         answer->size -= size;
         memmove(answer->data, answer->data + size, answer->size);
         from = 0;
-    } while (status >= 100 && status < 200 && status != 101); /* nobody asked for another protocol */
+    } while (status >= 100 && status < 200 && status != 101); /* 101 is none of those: nobody asked for an upgrade */
     return status;
 }
 
 static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
+    wsi_client *client = wsi_client_of(wsi_conn_of(source));
     wsi_buffer *answer = &client->answer;
     ptrdiff_t got;
     int status, descriptor = source->link.descriptor;
@@ -15258,7 +15259,7 @@ static bool wsi_dial_write_connect(wsi_client *client, wsi_buffer *request) {
            && wsi_buffer_append(memory, request, "\r\n", 2);
 }
 
-/* Asks the proxy for a tunnel. The request is small and the socket is new: it takes it whole. */
+/* Asks the proxy for a tunnel. The request is small and the socket is new, so it takes all of it. */
 static void wsi_dial_tunnel(wsi_client *client, int descriptor) {
     wsi_source *source = &client->conn->source;
     wsi_buffer request = {NULL, 0, 0};
@@ -15290,7 +15291,7 @@ static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
     return client->proxy.host.data ? &client->proxy : &client->server;
 }
 
-/* Takes the next address. The time that is left is divided among those that are left. */
+/* Connects to the next address. The remaining time is divided among the remaining addresses. */
 static void wsi_dial_connect_next(wsi_client *client, int error) {
     ws_loop *loop = client->endpoint.loop;
     wsi_source *source = &client->conn->source;
@@ -15329,7 +15330,7 @@ static void wsi_dial_free_addresses(wsi_client *client) {
     client->found = NULL;
 }
 
-/* What arrived in time may be served late: the next step still gets its full time. */
+/* What arrived in time may be served late: then the next step has the full time again. */
 static void wsi_dial_extend(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
@@ -15337,7 +15338,7 @@ static void wsi_dial_extend(wsi_client *client) {
 }
 
 static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_client *client = wsi_client_of((ws_conn *)(void *)((char *)source - offsetof(ws_conn, source)));
+    wsi_client *client = wsi_client_of(wsi_conn_of(source));
     int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
     (void)ready;
     if (client->conn->broken)
@@ -15383,8 +15384,8 @@ static void wsi_dial_unqueue_lookup(wsi_client *client) {
     client->lookup_queued = false;
 }
 
-/* A resolver that hangs must not cost a thread for each attempt: there are so many look-ups in a loop, at most one of
-   them for each client, and who finds none free waits in line. */
+/* A resolver that hangs must not cost a thread for each attempt: a loop has WSI_LOOKUPS look-ups, a client at most one
+   of them, and a client that finds none free is queued. */
 static void wsi_dial_look_up(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     const wsi_url *to = wsi_dial_peer_url(client);
@@ -15405,10 +15406,10 @@ static void wsi_dial_look_up(wsi_client *client) {
         return;
     }
     wsi_tcp_close(&lookup->source.link);
-    wsi_dial_unresolved(client, "no descriptor or thread can be had");
+    wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The answer goes to whichever attempt of the client waits now; if that asks for another name, it asks anew. */
+/* The attempt that waits now uses the answer, even if an earlier one asked; if it needs another name, it asks again. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     client->lookup = NULL;
@@ -15445,7 +15446,7 @@ static void wsi_dial_resolved(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* RFC 6761 6.3: these never leave the machine. */
+/* RFC 6761 6.3: these names are this machine's. */
 static bool wsi_dial_is_local(wsi_slice host) {
     if (host.size && host.data[host.size - 1] == '.')
         host.size--;
@@ -15482,7 +15483,7 @@ static void wsi_dial_resolve(wsi_client *client) {
 
 /* --- hops and attempts --- */
 
-/* The TLS of this client; its context is made when it is first needed: a ws: URL may lead to a wss: one. */
+/* Sets up this client's TLS. now: its context, too, which a ws: URL needs only if it is redirected to wss:. */
 static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, bool now) {
     const wsi_tls_calls *tls = client->endpoint.loop->tls_calls;
     ws_error error = WS_OK;
@@ -15603,7 +15604,7 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
     return NULL;
 }
 
-/* Takes the framing out of a chunked body (RFC 9112 7.1), as far as it has come and is good. Returns its size. */
+/* Decodes a chunked body in place (RFC 9112 7.1), as far as it has arrived and is well-formed. Returns its size. */
 static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
     size_t from = 0, to = 0, line;
     uint64_t chunk;
@@ -15620,7 +15621,7 @@ static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
     return to;
 }
 
-/* Of what stands behind a refusal's head, only the body stays (RFC 9112 6.3). */
+/* Keeps the body alone of what stands behind a refusal's head (RFC 9112 6.3). */
 static void wsi_client_cut_body(wsi_client *client) {
     uint8_t *body = client->answer.data + client->body;
     size_t size = client->answer.size - client->body;
@@ -15641,34 +15642,32 @@ static void wsi_client_cut_body(wsi_client *client) {
     client->answer.size = client->body + size;
 }
 
-/* Whether what belongs to one place may be sent to the other: same host, same port, TLS kept. */
+/* Whether headers and credentials for one server may be sent to the other: same host, same port, TLS kept. */
 static bool wsi_client_same_server(const wsi_url *from, const wsi_url *to) {
     bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
     return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
            && (to->secure || !from->secure);
 }
 
-/* Follows a redirect: the next attempt begins when this connection is gone. */
+/* Prepares to follow a redirect: that begins when this connection has ended. */
 static ws_error wsi_client_redirect(wsi_client *client) {
     wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
-    wsi_buffer old = client->hop, *place = &client->hop;
+    wsi_buffer old = client->hop, hop = {NULL, 0, 0};
     wsi_url from = client->server;
     const char *problem;
     if (!location.data || wsi_client_header(client, "location", location.data))
-        return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) that has not one Location",
+        return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) without exactly one Location",
                               client->endpoint.env.status);
     if (client->redirects++ >= client->config.max_redirects)
         return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
                               client->config.max_redirects);
-    memset(place, 0, sizeof *place);
-    if (!wsi_buffer_reserve(wsi_client_memory(client), place, old.size + location.size + WSI_CLIENT_AUTHORITY)) {
-        *place = old;
+    if (!wsi_buffer_reserve(wsi_client_memory(client), &hop, old.size + location.size + WSI_CLIENT_AUTHORITY))
         return WS_ERROR_MEMORY;
-    }
-    place->size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)place->data);
+    hop.size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)hop.data);
+    client->hop = hop;
     problem = wsi_client_read_hop(client);
     if (!problem && from.secure && !client->server.secure && !client->config.allow_wss_to_ws)
-        problem = "would go on in clear, from wss:// to ws:// (see allow_wss_to_ws)";
+        problem = "is in clear text, from wss:// to ws:// (see allow_wss_to_ws)";
     client->other_server = client->other_server || (!problem && !wsi_client_same_server(&from, &client->server));
     client->redirected = !problem;
     wsi_buffer_free(wsi_client_memory(client), &old);
@@ -15727,7 +15726,7 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
 
 /* --- the end of an attempt --- */
 
-/* A sentence for what happened between us and the server, beginning with its name. */
+/* Says why the handshake with the server failed; begins with its name. */
 static void wsi_client_explain(wsi_client *client) {
     wsi_slice host = client->server.authority;
     ws_error error = (ws_error)client->conn->engine.error;
@@ -15737,12 +15736,12 @@ static void wsi_client_explain(wsi_client *client) {
         return;
     if (problem)
         (void)wsi_reason_set(&what, error, "the server's answer %s", problem);
-    else if (!what.text[0] && error == WS_ERROR_TIMEOUT)
-        (void)wsi_reason_set(&what, error, "the server did not answer in time");
-    else if (!what.text[0] && error == WS_ERROR_CLOSED)
-        (void)wsi_reason_set(&what, error, "the server ended the connection instead of answering; ws:// or wss://?");
     else if (!what.text[0])
-        (void)wsi_reason_set(&what, error, "%s", ws_error_text(error));
+        (void)wsi_reason_set(&what, error, "%s",
+                             error == WS_ERROR_TIMEOUT  ? "the server did not answer in time"
+                             : error == WS_ERROR_CLOSED ? "the server ended the connection instead of answering; ws:// "
+                                                          "or wss://?"
+                                                        : ws_error_text(error));
     (void)wsi_reason_set(&client->why, error, "%.*s: %.180s", host.size > 70 ? 70 : (int)host.size, host.data,
                          what.text);
 }
@@ -15754,7 +15753,7 @@ static void wsi_client_leave(ws_conn *conn) {
     wsi_dial_free_addresses(client);
     if (conn->handler)
         return;
-    conn->broken = true; /* there was no WebSocket: nothing is to be ended in order */
+    conn->broken = true; /* there was no WebSocket: no close frame, no close_notify */
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
@@ -15762,7 +15761,7 @@ static void wsi_client_leave(ws_conn *conn) {
         client->handler.on_error(conn);
 }
 
-/* Doubles until a connection has lasted; random, so that a thousand clients do not come back at once. */
+/* Doubles until a connection has lasted stable_ms; random, so that a thousand clients do not reconnect at once. */
 static uint64_t wsi_client_next_pause(wsi_client *client) {
     bool was_open = client->phase == WSI_PHASE_OPEN;
     uint64_t lasted = client->endpoint.loop->now - client->opened_at, pause, random = 0;
@@ -15891,7 +15890,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     return wsi_client_copy_headers(client, given->headers) && good;
 }
 
-/* What no server needs to be asked for. WS_OK, or what the config gets wrong. */
+/* Checks what would make a request that every server refuses. WS_OK, or what is wrong with the config. */
 static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
@@ -16007,8 +16006,6 @@ WS_API const char *ws_body(const ws_conn *conn) {
    The calls that wait: one connection in a loop of its own. Calls LOOP, LIFE, CLIENT.
 */
 
-/* --- blocking --- */
-
 static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
     (void)ws_run_once(client->endpoint.loop, milliseconds);
 }
@@ -16026,13 +16023,13 @@ static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
         }
         wsi_conn_leave_window(loop, conn, false);
         client->dialer.has_input = conn->source.link.pending && !conn->broken && !conn->is_ending
-                       && wsi_conn_fill(loop, conn, false);
+                                   && wsi_conn_fill(loop, conn, false);
     }
     wsi_conn_interest(conn);
     return false;
 }
 
-/* A loop that failed takes its connection along. */
+/* false: the connection has ended. A loop that failed ends it. */
 static bool wsi_blocking_alive(wsi_client *client) {
     ws_error error = client->endpoint.loop->error;
     if (error)
@@ -16040,7 +16037,7 @@ static bool wsi_blocking_alive(wsi_client *client) {
     return !error && !client->conn->closed;
 }
 
-/* Waits for a message. false: the connection has ended, or the time is up and a look behind that found nothing. */
+/* Waits for a message. false: the connection has ended, or the time is up and a last poll found nothing. */
 static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t milliseconds) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
@@ -16060,7 +16057,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     return false;
 }
 
-/* What the program sent leaves; when it closes, the peer's close is waited for. */
+/* Waits until what the program sent has left; when it closes, for the peer's close. */
 static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
@@ -16071,11 +16068,11 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
         (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor >= 0)
            && !client->endpoint.loop->error)
-        client->wait(client, WS_OFF); /* for the end of the transport, too: close_ms at most */
+        client->wait(client, WS_OFF); /* for the transport's end as well: close_ms at most */
     return closing || !conn->broken;
 }
 
-/* Makes a client one of a loop of its own. */
+/* A client in a loop of its own. NULL: no memory. */
 static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
     ws_loop *loop = wsi_loop_new(own, false);
     ws_handler nothing;
@@ -16139,17 +16136,17 @@ WS_API void ws_free(ws_conn *conn) {
 >> TEST ===================================================================================
    The test client: a blocking client whose transport leads to a server in the same process, through
    two buffers. Calls MEMORY, TEXT, ENGINE, PLATFORM, LOOP, LIFE, SERVER, CLIENT, BLOCKING. Switch: WS_NO_TEST.
-   Whoever waits runs both loops until nothing moves any more, and then moves the server's clock on.
+   A call that waits runs both loops until both are idle, then advances the server's clock to the next timer.
 
-   The core does not know of it: what connects the two is an endpoint of the server's loop, so that the loop's end
-   reaches it, and the client's loop has it as the user of its clock.
+   The core does not know of it: wsi_test, which connects the two, is an endpoint of the server's loop, so that it
+   hears of the loop's end, and the user of the clock of the client's loop.
 */
 
-enum { WSI_TEST_BUFFER = 64 << 10 }; /* bytes that can be on their way, as in a socket's buffers */
+enum { WSI_TEST_BUFFER = 64 << 10 }; /* bytes in transit, each way, as in a socket's buffers */
 
 struct wsi_test;
 
-typedef struct wsi_test_end { /* one end of the test; the session of its link */
+typedef struct wsi_test_end { /* one end; the session of its link */
     struct wsi_test *test;
     ws_conn *conn;            /* NULL: closed */
     bool ended;               /* the other end sends no more */
@@ -16188,7 +16185,7 @@ static void wsi_test_release(wsi_test *test) {
 
 static void wsi_test_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
-/* It leaves the server's loop: that ends, or nobody refers to the test any more. */
+/* It leaves the server's loop: the loop ends, or the last reference is gone. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
     test->now = test->loop->virtual_now;
@@ -16204,7 +16201,7 @@ static uint64_t wsi_test_clock(void *user) {
 
 static wsi_test *wsi_test_of(const wsi_client *client) { return (wsi_test *)client->endpoint.loop->clock_user; }
 
-/* The client's end: its test goes with it. */
+/* The client ends, and with it its reference. */
 static void wsi_test_end_client(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)endpoint->loop->clock_user;
     wsi_client_release(endpoint);
@@ -16234,7 +16231,7 @@ static ptrdiff_t wsi_test_read(ws_link *link, void *data, size_t size) {
     return (ptrdiff_t)size;
 }
 
-/* What nobody can receive is lost, as on a network. */
+/* What the other end cannot receive is lost, as on a network. */
 static ptrdiff_t wsi_test_write(ws_link *link, const void *data, size_t size) {
     wsi_test_end *other = wsi_test_other((wsi_test_end *)link->session);
     if (!other->conn || other->test->cut)
@@ -16262,7 +16259,7 @@ static void wsi_test_close(ws_link *link) {
 
 /* --- time, and what moves in it --- */
 
-/* Serves one end, if it can do what it waits for. */
+/* Serves one end if it is readable or writable, as it asked. */
 static bool wsi_test_serve(wsi_test_end *end) {
     const wsi_test_end *other = wsi_test_other(end);
     ws_conn *conn = end->conn;
@@ -16270,7 +16267,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
     if (!conn || end->test->cut)
         return false;
-    if (conn->engine.pinged && other->conn) /* it would answer, if it were asked to receive */
+    if (conn->engine.pinged && other->conn) /* a client that is not inside a call would answer now */
         wsi_engine_heard(&conn->engine, loop->now);
     if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
@@ -16285,7 +16282,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     return true;
 }
 
-/* Serves one of the ends that lead to the loop, if any can be served. */
+/* Serves one of the ends in the server's loop, if any can be served. */
 static bool wsi_test_serve_any(ws_loop *loop) {
     wsi_endpoint *endpoint;
     ws_conn *conn;
@@ -16313,7 +16310,7 @@ static uint64_t wsi_test_next_timer(const ws_loop *loop) {
     return loop && loop->heap_size ? loop->heap[0]->at : UINT64_MAX;
 }
 
-/* Nothing moves: time does, up to the next timer, but not beyond `until`. */
+/* Both loops are idle: the clock advances to the next timer, but not beyond `until`. */
 static void wsi_test_advance(wsi_client *client, uint64_t until) {
     wsi_test *test = wsi_test_of(client);
     uint64_t server = wsi_test_next_timer(test->loop), own = wsi_test_next_timer(client->endpoint.loop);
@@ -16363,7 +16360,7 @@ WS_API void ws_test_cut(ws_conn *conn) {
 
 /* --- connecting --- */
 
-/* A test to the server's loop, with one reference; NULL: no memory. */
+/* Joins the server's loop. With one reference; NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
     ws_allocator libc = {NULL, NULL};
     wsi_memory memory;
