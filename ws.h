@@ -8351,11 +8351,6 @@ struct ws_loop {
     ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
     ws_message handed;  /* the message being handed out; its text is known to be UTF-8 */
     ws_conn *handed_by; /* whose it is; NULL: none is handed out */
-    struct wsi_pending *answered; /* requests that were kept and have their answer now */
-    uint64_t kept_serial;
-    ws_conn **dirty; /* those with broadcasts to send at the end of the round */
-    size_t dirty_count, dirty_capacity;
-    struct wsi_block *arena;
     struct wsi_node *free_nodes;
     size_t free_node_count;
     struct wsi_slab **slabs;
@@ -8363,9 +8358,16 @@ struct ws_loop {
     ws_conn *free_conns;
     struct wsi_endpoint *endpoints; /* servers and clients */
     size_t conn_count;
+    uint64_t seed; /* of hashes */
+#ifndef WS_NO_SERVER
+    ws_conn **dirty; /* those with broadcasts to send at the end of the round */
+    size_t dirty_count, dirty_capacity;
+    struct wsi_block *arena; /* what a round's broadcasts share */
     struct wsi_droppable *droppable; /* of the member that a broadcast is being delivered to */
+    struct wsi_pending *answered; /* kept requests that have been answered in this round */
+    uint64_t kept_serial;
     uint32_t room_serial;
-    uint64_t seed; /* of rooms' hashes */
+#endif
 
     wsi_poll poll; /* large: last */
 };
@@ -8420,16 +8422,17 @@ static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)us
 
 static uint64_t wsi_loop_virtual_time(void *user) { return ((const ws_loop *)user)->virtual_now / 1000; }
 
-/* Makes room for one more element; doubles. */
-static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t count, size_t element) {
+/* Makes room for one more element; doubles. array: where the pointer to the elements is. */
+static bool wsi_loop_grow(ws_loop *loop, void *array, size_t *capacity, size_t count, size_t element) {
     size_t wanted = *capacity ? *capacity * 2 : 16;
-    void *moved;
+    void *block;
     if (count < *capacity)
         return true;
-    moved = wsi_memory_resize(&loop->memory, *array, *capacity * element, wanted * element);
-    if (!moved)
+    memcpy(&block, array, sizeof block);
+    block = wsi_memory_resize(&loop->memory, block, *capacity * element, wanted * element);
+    if (!block)
         return false;
-    *array = moved;
+    memcpy(array, &block, sizeof block);
     *capacity = wanted;
     return true;
 }
@@ -8438,9 +8441,7 @@ static bool wsi_loop_grow(ws_loop *loop, void **array, size_t *capacity, size_t 
 
 /* To be called for each timer before it is used: setting one then never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    void *heap = loop->heap;
-    bool room = wsi_loop_grow(loop, &heap, &loop->heap_capacity, loop->timer_count, sizeof *loop->heap);
-    loop->heap = (wsi_timer **)heap;
+    bool room = wsi_loop_grow(loop, &loop->heap, &loop->heap_capacity, loop->timer_count, sizeof *loop->heap);
     loop->timer_count += room;
     return room;
 }
@@ -9569,8 +9570,8 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 
 /*
 >> SEND ===================================================================================
-   What goes out: gathered, queued, flushed; requests that wait for their answer; deadlines; a broadcast's arrival at a
-   member. Calls MEMORY, FRAME, ENGINE, POLL, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
+   What goes out: gathered, queued, flushed; deadlines; pending requests; a broadcast to one member; the end of a round.
+   Calls MEMORY, FRAME, ENGINE, POLL, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
 */
 
 /* --- sending --- */
@@ -9620,12 +9621,12 @@ static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t coun
     bool carried = wsi_conn_endpoint(conn)->transport != NULL;
     ptrdiff_t sent = carried ? wsi_conn_transmit(conn, spans, count)
                              : wsi_tcp_write(&conn->source.link, spans, count);
-    conn->blocked = (size_t)sent < total || (carried && conn->source.link.unsent); /* a failure is no less */
+    conn->blocked = (size_t)sent < total || (carried && conn->source.link.unsent); /* as size_t WS_FAILED is large */
     return sent;
 }
 
-/* Offers queue and tail until all is sent or the socket takes no more. Returns the bytes of the
-   tail that were sent, or WS_FAILED. */
+/* Offers queue and tail until all is sent or the socket takes no more. Returns how much of the tail was sent, or
+   WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     for (;;) {
         ws_span spans[WSI_SPANS];
@@ -9659,7 +9660,7 @@ static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t coun
     return true;
 }
 
-/* A transport may have begun a record with what it did not take: that must stay as it is. */
+/* A transport may have begun a record with what it did not take: that must stay unchanged. */
 static void wsi_conn_commit(ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     size_t size;
@@ -9733,7 +9734,7 @@ static void wsi_conn_flush(ws_conn *conn) {
     wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_endpoint(conn)->transport);
 }
 
-/* Makes the connection the one whose bytes are gathered. */
+/* From now on this connection's bytes are gathered. */
 static void wsi_conn_own_gather(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     if (loop->gather_owner == conn)
@@ -9763,7 +9764,7 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
     return conn->extra;
 }
 
-/* A peer that does not read gets no pile of pongs: only the newest waits (RFC 6455 5.5.3). */
+/* For a peer that does not read only the newest pong is kept (RFC 6455 5.5.3). */
 WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
     wsi_extra *extra = wsi_conn_extra(conn);
     if (!extra)
@@ -9812,7 +9813,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
     return !conn->broken;
 }
 
-/* Whether the limit of unsent bytes is reached although the socket was asked. */
+/* Whether the limit of unsent bytes is reached, after an attempt to send them. */
 static bool wsi_conn_full(ws_conn *conn) {
     size_t limit = conn->engine.env->limits.buffered;
     if (wsi_queue_full(&conn->queue, limit) && !conn->blocked)
@@ -9824,20 +9825,15 @@ static bool wsi_conn_full(ws_conn *conn) {
 
 static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_conn_loop(conn), &conn->timer, at); }
 
-/* A peer that takes nothing is dropped even if it sends. */
-static uint64_t wsi_conn_tick_blocked(ws_conn *conn, uint64_t next) {
-    const ws_limits *limits = &conn->engine.env->limits;
-    uint64_t due = wsi_engine_due(wsi_conn_progress(conn), limits->ping_ms);
-    due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
-    if (wsi_conn_loop(conn)->served_until >= due)
-        (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
-    return due < next ? due : next;
+static void wsi_conn_schedule_linger(ws_conn *conn) {
+    wsi_conn_schedule(conn, wsi_engine_due(wsi_loop_time(wsi_conn_loop(conn)), conn->engine.env->limits.close_ms));
 }
 
 static void wsi_conn_tick(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
+    const ws_limits *limits = &conn->engine.env->limits;
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
-    uint64_t next;
+    uint64_t next, due;
     if (conn->closed) { /* it lingered long enough */
         if (!conn->broken && !conn->half_closed)
             (void)wsi_conn_half_close(conn);
@@ -9853,8 +9849,13 @@ static void wsi_conn_tick(ws_conn *conn) {
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
         conn->engine.since = wsi_conn_progress(conn); /* it was still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->served_until, loop->now);
-    if (conn->blocked && conn->engine.state == WSI_OPEN)
-        next = wsi_conn_tick_blocked(conn, next);
+    if (conn->blocked && conn->engine.state == WSI_OPEN) { /* a peer that takes nothing is dropped even if it sends */
+        due = wsi_engine_due(wsi_conn_progress(conn), limits->ping_ms);
+        due = due == UINT64_MAX ? due : wsi_engine_due(due, limits->pong_ms);
+        if (loop->served_until >= due)
+            (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
+        next = due < next ? due : next;
+    }
     if (conn->engine.state != WSI_CLOSED) {
         wsi_conn_schedule(conn, next);
         return;
@@ -9870,7 +9871,7 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
         wsi_conn_note_progress(conn);
         wsi_engine_heard(&conn->engine, loop->now);
         if (conn->closed) {
-            wsi_conn_schedule(conn, wsi_engine_due(loop->now, conn->engine.env->limits.close_ms));
+            wsi_conn_schedule_linger(conn);
             return;
         }
     }
@@ -9902,17 +9903,11 @@ static void wsi_conn_pending_clear(wsi_pending *pending) {
 
 /* --- broadcasts --- */
 
-WSI_RARE bool wsi_conn_grow_dirty(ws_loop *loop) {
-    void *dirty = loop->dirty;
-    bool grown = wsi_loop_grow(loop, &dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty);
-    loop->dirty = (ws_conn **)dirty;
-    return grown;
-}
-
 WSI_INLINE void wsi_conn_mark_dirty(ws_loop *loop, ws_conn *conn) {
     if (conn->is_dirty)
         return;
-    if (loop->dirty_count == loop->dirty_capacity && !wsi_conn_grow_dirty(loop)) {
+    if (loop->dirty_count == loop->dirty_capacity
+        && !wsi_loop_grow(loop, &loop->dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty)) {
         wsi_conn_flush(conn); /* no memory to remember it: at once then */
         return;
     }
@@ -10482,10 +10477,6 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-static void wsi_conn_schedule_linger(ws_conn *conn) {
-    wsi_conn_schedule(conn, wsi_engine_due(wsi_loop_time(wsi_conn_loop(conn)), conn->engine.env->limits.close_ms));
-}
-
 /* on_close has been called; the last bytes go out, then the end of the stream, and what the peer still sends is read
    and dropped: closing now would make the system reset the connection and destroy what is under way. The server ends
    TCP first (RFC 6455 7.1.1). */
@@ -10562,12 +10553,10 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 /* --- from birth to end --- */
 
 static bool wsi_conn_new_slab(ws_loop *loop) {
-    void *slabs = loop->slabs;
     wsi_slab *slab;
     int i;
-    if (!wsi_loop_grow(loop, &slabs, &loop->slab_capacity, loop->slab_count, sizeof *loop->slabs))
+    if (!wsi_loop_grow(loop, &loop->slabs, &loop->slab_capacity, loop->slab_count, sizeof *loop->slabs))
         return false;
-    loop->slabs = (wsi_slab **)slabs;
     slab = (wsi_slab *)wsi_memory_new(&loop->memory, sizeof *slab);
     if (!slab)
         return false;
@@ -10609,17 +10598,19 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
 static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
+    ws_error error = WS_OK;
     link->descriptor = descriptor;
     link->kind = transport ? WSI_KIND_THROUGH : WSI_KIND_PLAIN;
     if (!wsi_conn_poll(conn, WS_READ)) {
-        link->descriptor = -1;
-        return WS_ERROR_DESCRIPTORS;
-    }
-    if (transport && !transport->open(link, host, transport->user)) {
+        error = WS_ERROR_DESCRIPTORS;
+    } else if (transport && !transport->open(link, host, transport->user)) {
         (void)wsi_conn_poll(conn, WS_NONE);
-        link->descriptor = -1;
         link->session = NULL;
-        return WS_ERROR_MEMORY;
+        error = WS_ERROR_MEMORY;
+    }
+    if (error) {
+        link->descriptor = -1;
+        return error;
     }
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
     wsi_conn_tick(conn);
@@ -11108,10 +11099,7 @@ static const char *wsi_conn_forwarded(const ws_conn *conn) {
     return !extra ? "" : extra->client[0] ? extra->client : extra->peer;
 }
 #else
-static const char *wsi_conn_forwarded(const ws_conn *conn) {
-    (void)conn;
-    return "";
-}
+static const char *wsi_conn_forwarded(const ws_conn *conn) { return (void)conn, ""; }
 #endif
 
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
