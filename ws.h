@@ -11171,10 +11171,11 @@ typedef struct wsi_forward_calls { /* all that servers know of section FORWARD *
 } wsi_forward_calls;
 
 typedef struct wsi_web_calls { /* all that servers know of section WEB */
-    /* 0, or the status that refuses a request over HTTP; of 403 *why says more. */
+    /* 0, or the status that refuses a request over HTTP; for 403 *why has the reason. */
     int (*check)(const ws_request *request, bool secure, wsi_why *why);
-    void (*await_body)(ws_request *request);                      /* reads its body first */
-    void (*body)(struct wsi_kept *kept, ws_message body);         /* that is complete */
+    void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS of '*', with methods */
+    void (*await_body)(ws_request *request);              /* reads its body first, */
+    void (*body)(struct wsi_kept *kept, ws_message body); /* which is complete now */
     bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
 } wsi_web_calls;
 
@@ -11240,7 +11241,7 @@ static bool wsi_server_keep_text(ws_server *server, const char **copy, const cha
     return *copy || !text;
 }
 
-/* Fails the loop. The sentence says what it is about; text NULL: the error's own. */
+/* Fails the loop with the reason "what name: text"; text NULL: the error's own. */
 static bool wsi_server_fail(const ws_server *server, ws_error error, const char *what, const char *name,
                             const char *text) {
     ws_loop *loop = server->endpoint.loop;
@@ -11312,7 +11313,7 @@ static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *c
 
 static uint32_t wsi_room_joined(const ws_conn *conn) { return conn->rooms ? conn->rooms->chain.count : 0; }
 
-/* Ends a membership; an empty room vanishes. */
+/* Ends a membership; an empty room is freed. */
 static void wsi_room_leave(ws_server *server, wsi_member *member) {
     ws_conn *conn = member->conn;
     wsi_room *room = member->room;
@@ -11782,7 +11783,7 @@ static bool wsi_route_begins(wsi_slice text, const char *with) {
     return text.size >= size && wsi_text_is_nocase(wsi_text(text.data, size), with);
 }
 
-/* Whether a page or a style sheet says how it is encoded, which a charset of ours would override (HTML 13.2.3.2, CSS
+/* Whether a page or a style sheet names its own charset, which one in Content-Type would override (HTML 13.2.3.2, CSS
    Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
 static bool wsi_route_names_charset(const char *type, wsi_slice text) {
     bool comment = false, meta = false;
@@ -11804,7 +11805,7 @@ static bool wsi_route_names_charset(const char *type, wsi_slice text) {
     return false;
 }
 
-/* What is said behind the type of a text: UTF-8, unless it names a charset itself. */
+/* The charset parameter of a text: UTF-8, unless the text names its own. */
 static const char *wsi_route_charset(const char *type, wsi_slice text) {
     return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_route_names_charset(type, text)
                ? "" : "; charset=utf-8";
@@ -12049,7 +12050,7 @@ static bool wsi_request_answered(ws_request *request) {
     return true;
 }
 
-/* What the program asked for cannot be done: whoever it was to let in, or to keep out, stays out. */
+/* What the program asked for cannot be done: the answer is this status, whatever it was to be. */
 static bool wsi_request_fail(ws_request *request, int status) {
     request->status = status;
     request->failed = true;
@@ -12155,7 +12156,7 @@ static void wsi_request_free(ws_request *request) {
             wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
 
-/* Takes it off its connection. */
+/* Removes it from its connection. */
 static void wsi_kept_free(wsi_kept *kept) {
     wsi_conn_pending_clear(&kept->pending);
     wsi_request_free(&kept->request);
@@ -12321,17 +12322,6 @@ static const wsi_route *wsi_server_find(ws_request *request) {
     return route;
 }
 
-/* Whether any route takes the method: of those on the request's path over HTTP, or, with all, of the server's. */
-static bool wsi_server_allows(ws_request *request, const char *method, bool all) {
-    const wsi_route *route = request->server->routes;
-    for (; route; route = route->next) {
-        route = all ? route : wsi_server_route(request, route, false);
-        if (!route || wsi_server_takes(route, wsi_text_z(method)))
-            return route != NULL;
-    }
-    return false;
-}
-
 static bool wsi_server_has_body(const wsi_request *head) { return head->chunked || head->content_length; }
 
 /* Header lines for the answer. */
@@ -12382,7 +12372,7 @@ static void wsi_server_send(ws_request *request) {
 /* The callbacks have run: answers it, or lets it wait. Its memory is freed unless it waits. */
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
-    wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* the program's time is not the peer's */
+    wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
     if (request->stage == WSI_MOVED || request->stage == WSI_KEPT) {
         if (conn->engine.state == WSI_ASKED) {
             wsi_request_consume(request);
@@ -12402,19 +12392,19 @@ static void wsi_server_finish(ws_request *request) {
 }
 
 /* Whether the next hook is to be called. */
-static bool wsi_server_undecided(const ws_request *request) {
+static bool wsi_server_unanswered(const ws_request *request) {
     return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
 }
 
 /* Runs the hooks that have not run, and answers a handshake that may be accepted. */
-static void wsi_server_decide(ws_request *request) {
+static void wsi_server_run_hooks(ws_request *request) {
     const ws_handler *handler = &request->route->handler;
-    while (request->hook && wsi_server_undecided(request)) {
+    while (request->hook && wsi_server_unanswered(request)) {
         const wsi_hook *hook = request->hook;
         request->hook = hook->next; /* before the call, which may move the request */
         hook->function(request, hook->user);
     }
-    if (handler->on_request && !request->routed && wsi_server_undecided(request)) {
+    if (handler->on_request && !request->routed && wsi_server_unanswered(request)) {
         request->routed = true;
         handler->on_request(request);
     }
@@ -12452,30 +12442,10 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
-/* Answers with the methods that the path takes: 405, or 204 for OPTIONS of '*', the server (RFC 9110 9.3.7). */
-static void wsi_server_allow(ws_request *request, int status) {
-    const wsi_request *head = request->head;
-    bool all = status == 204, any = false;
-    bool good = wsi_request_text(request, WSI_LINES, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
-    const char *const *method;
-    for (method = wsi_http_methods; *method && good; method++) {
-        if (!wsi_server_allows(request, *method, all))
-            continue;
-        good = wsi_request_text(request, WSI_LINES, any ? ", " : "") && wsi_request_text(request, WSI_LINES, *method);
-        any = true;
-    }
-    if (good && wsi_request_text(request, WSI_LINES, "\r\n"))
-        (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
-                                 wsi_server_lines(request), wsi_text_z(wsi_http_reason(status)),
-                                 all && head->keep_alive && !wsi_server_has_body(head));
-    else
-        wsi_request_status(request, 503);
-    wsi_request_free(request);
-}
-
-/* Finds the route; returns 0, or the status that refuses the request; of 403 *why says more. */
+/* Finds the route; returns 0, or the status that refuses the request; for 403 *why has the reason. */
 static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
+    const wsi_web_calls *web = server->endpoint.loop->web_calls;
     const wsi_request *head = request->head;
     bool secure = wsi_endpoint_is_tls(&server->endpoint);
     int status;
@@ -12487,7 +12457,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     if (head->upgrade && head->status)
         return head->status;
     if (wsi_text_is(head->path, "*"))
-        return 204;
+        return web ? 204 : 405;
     request->route = wsi_server_find(request);
     if (!request->route && head->upgrade)
         return 404;
@@ -12497,7 +12467,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
         return wsi_server_route(request, server->routes, true) ? 426 : 404;
     if (head->upgrade)
         return wsi_handshake_origin(head, server->origins, secure, why) ? 0 : 403;
-    return server->endpoint.loop->web_calls ? server->endpoint.loop->web_calls->check(request, secure, why) : 0;
+    return web ? web->check(request, secure, why) : 0;
 }
 
 /* Answers a request over HTTP whose body is complete; where bodies are not read, the connection ends behind it. */
@@ -12516,11 +12486,12 @@ static void wsi_server_answer(ws_request *request) {
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     ws_loop *loop = server->endpoint.loop;
+    const wsi_web_calls *web = loop->web_calls;
     ws_request request;
     wsi_why why;
     int status;
     if (wsi_kept_of(conn)) {
-        loop->web_calls->body(wsi_kept_of(conn), event->message);
+        web->body(wsi_kept_of(conn), event->message);
         return;
     }
     wsi_window_restore(&loop->window);
@@ -12530,12 +12501,10 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
     status = wsi_server_check(&request, &why);
-    if ((status == 405 && !request.head->upgrade) || status == 204) {
-        wsi_server_allow(&request, status);
-        return;
-    }
     if (status) {
-        if (status == 403)
+        if (web && ((status == 405 && !request.head->upgrade) || status == 204))
+            web->allow(&request, status);
+        else if (status == 403)
             wsi_engine_forbid(&conn->engine, &loop->window, &why);
         else
             wsi_request_status(&request, status);
@@ -12547,28 +12516,28 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     }
     request.user = request.route->handler.user;
     if (request.head->upgrade) {
-        wsi_server_decide(&request);
+        wsi_server_run_hooks(&request);
         return;
     }
     wsi_engine_heard(&conn->engine, wsi_loop_time(loop));
-    if (loop->web_calls && wsi_server_has_body(request.head))
-        loop->web_calls->await_body(&request);
+    if (web && wsi_server_has_body(request.head))
+        web->await_body(&request);
     else
         wsi_server_answer(&request);
 }
 
-/* A request that was kept has its answer; what came behind it is served then. */
+/* A kept request has its answer: sends it, then serves what has arrived meanwhile. */
 static void wsi_server_answered(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept || conn->engine.state != WSI_ASKED)
         return;
     kept->request.stage = WSI_RUNNING;
     if (kept->request.head->upgrade)
-        wsi_server_decide(&kept->request);
+        wsi_server_run_hooks(&kept->request);
     else
         wsi_server_finish(&kept->request);
     if (conn->engine.state == WSI_HEAD)
-        wsi_conn_tick(conn); /* the next request has the time of any other */
+        wsi_conn_tick(conn); /* the next request gets handshake_ms as any other */
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
     wsi_conn_interest(conn);
@@ -12588,7 +12557,7 @@ enum { WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 }; /* connections at a time; ms,
 static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/* Says no to a connection that there is no place for, as well as can be done without reading. */
+/* Answers a connection beyond max_connections with 503, without parsing its request. */
 static void wsi_server_reject(const ws_server *server, int descriptor) {
     uint8_t request[1024];
     ws_link link;
@@ -12630,7 +12599,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
         int descriptor = wsi_platform_accept(source->link.descriptor);
         if (descriptor == WSI_ACCEPT_NONE)
             return;
-        if (descriptor == WSI_ACCEPT_FULL) { /* no spin: the queue waits in the system */
+        if (descriptor == WSI_ACCEPT_FULL) { /* no busy loop: connections wait in the system's queue */
             (void)wsi_poll_set(&loop->poll, source, WS_NONE);
             wsi_timer_set(loop, &server->endpoint.timer, loop->now + WSI_ACCEPT_PAUSE);
             return;
@@ -12640,14 +12609,13 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* The file goes first: as long as the socket is open no other file can have its number. */
+/* Removes the file first: while the socket is open no other file can have its inode number. */
 static void wsi_server_close_port(ws_server *server) {
     if (server->unix_path)
         wsi_platform_remove(server->unix_path, &server->unix_file);
     wsi_tcp_close(&server->listener.link);
 }
 
-/* Stops listening. */
 static void wsi_server_stop(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
     if (endpoint->ending)
@@ -12724,7 +12692,7 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     return !error;
 }
 
-/* Written once for each second. */
+/* Formats the line once a second. */
 static const char *wsi_server_date(wsi_env *env) {
     ws_server *server = (ws_server *)(void *)env; /* which begins with it */
     uint64_t now = wsi_server_time(server);
@@ -12764,7 +12732,7 @@ static bool wsi_server_has_port(const ws_server_config *config) {
 }
 #endif
 
-/* Opens the port of a server that is complete otherwise. */
+/* Opens the port, the last step of ws_listen. */
 static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
     int *listener = &server->listener.link.descriptor;
@@ -12862,9 +12830,9 @@ WS_API uint16_t ws_port(const ws_server *server) {
 #ifndef WS_NO_FORWARD
 /*
 >> FORWARD ================================================================================
-   Who is at the other end, by the word of proxies that the config trusts: X-Forwarded-For, and the PROXY
-   protocol, version 1 and 2. Calls BYTES, TEXT, HTTP, PLATFORM, TCP, POLL, LOOP, TRANSPORT, SEND, LIFE, REQUEST.
-   What servers ask of it hangs on function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
+   The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
+   BYTES, TEXT, HTTP, PLATFORM, TCP, POLL, LOOP, TRANSPORT, SEND, LIFE, REQUEST. What servers ask of it hangs on
+   function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -12975,7 +12943,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* "PROXY TCP4 source destination port port"; UNKNOWN tells nothing. */
+/* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
     wsi_slice part[5];
     uint8_t address[16];
@@ -13086,7 +13054,7 @@ static bool wsi_forward_begin(ws_conn *conn, int descriptor) {
 
 /* --- X-Forwarded-For --- */
 
-/* Whether the address that the proxy names is to be believed, and which it is. */
+/* Keeps the client's address that the proxy names, if the proxy is trusted. */
 static bool wsi_forward_request(ws_request *request) {
     const char *proxies = request->server->forward->proxies;
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
@@ -13304,8 +13272,8 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
 
 /* --- who may ask, and bodies --- */
 
-/* Whether the page that it comes from may ask for it. A browser sends Origin with a method that changes something, or
-   "null" where the page wants to stay unknown; an old one sends nothing. */
+/* Whether the page that sends the request may do so. With a method that changes something a browser sends Origin, or
+   "null" for a page without one to show; an old browser sends none. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -13328,6 +13296,38 @@ static int wsi_web_check(const ws_request *request, bool secure, wsi_why *why) {
     return request->head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
+/* Whether any route takes the method: of those on the request's path over HTTP, or, with all, of the server's. */
+static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
+    const wsi_route *route = request->server->routes;
+    for (; route; route = route->next) {
+        route = all ? route : wsi_server_route(request, route, false);
+        if (!route || wsi_server_takes(route, wsi_text_z(method)))
+            return route != NULL;
+    }
+    return false;
+}
+
+/* Answers with the methods that the path takes: 405, or 204 for OPTIONS of '*', the server (RFC 9110 9.3.7). */
+static void wsi_web_allow(ws_request *request, int status) {
+    const wsi_request *head = request->head;
+    bool all = status == 204, any = false;
+    bool good = wsi_request_text(request, WSI_LINES, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
+    const char *const *method;
+    for (method = wsi_http_methods; *method && good; method++) {
+        if (!wsi_web_allows(request, *method, all))
+            continue;
+        good = wsi_request_text(request, WSI_LINES, any ? ", " : "") && wsi_request_text(request, WSI_LINES, *method);
+        any = true;
+    }
+    if (good && wsi_request_text(request, WSI_LINES, "\r\n"))
+        (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
+                                 wsi_server_lines(request), wsi_text_z(wsi_http_reason(status)),
+                                 all && head->keep_alive && !wsi_server_has_body(head));
+    else
+        wsi_request_status(request, 503);
+    wsi_request_free(request);
+}
+
 /* The connection ends, or is to be ended, before the body is complete. */
 static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->pending.conn->engine.error;
@@ -13347,7 +13347,7 @@ static void wsi_web_await_body(ws_request *request) {
     wsi_conn_tick(conn);
 }
 
-/* A page, or a file, has no use for it (RFC 9110 9.3.1). */
+/* Pages and files ignore it (RFC 9110 9.3.1). */
 static void wsi_web_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
@@ -13356,7 +13356,8 @@ static void wsi_web_body(wsi_kept *kept, ws_message body) {
     wsi_server_answer(&kept->request);
 }
 
-static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_await_body, wsi_web_body, wsi_web_finish};
+static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_allow, wsi_web_await_body, wsi_web_body,
+                                                wsi_web_finish};
 
 /*
 >> FILES ==================================================================================
@@ -13396,7 +13397,7 @@ static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     return true;
 }
 
-/* Opens a file, folder by folder, so that no link leads out. -1: it cannot be had, and *status says why. */
+/* Opens a file, folder by folder, so that no symbolic link leads out of it. -1: failed, and *status says why. */
 static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
     int at = wsi_platform_open_folder(folder), next;
     bool more = true;
@@ -13419,7 +13420,7 @@ static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
     return at;
 }
 
-/* Sends on until the socket takes no more; others have their turn after a MiB. */
+/* Sends until the socket is full, at most 1 MiB in one turn. */
 static void wsi_files_pump(wsi_kept *kept) {
     ws_conn *conn = kept->pending.conn;
     bool keep = kept->head.keep_alive;
@@ -13430,7 +13431,7 @@ static void wsi_files_pump(wsi_kept *kept) {
         size_t size = kept->left < sizeof piece ? (size_t)kept->left : sizeof piece;
         ptrdiff_t got = wsi_platform_read_file(kept->file, piece, size);
         if (got <= 0 || !wsi_engine_raw(&conn->engine, piece, (size_t)got)) {
-            wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: the answer has no other end */
+            wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: only the end of the stream can end the answer */
             return;
         }
         kept->left -= (uint64_t)got;
@@ -13450,7 +13451,7 @@ static void wsi_files_pump(wsi_kept *kept) {
     wsi_conn_tick(conn);
 }
 
-/* The socket takes more. */
+/* The socket is writable again. */
 static void wsi_files_writable(ws_conn *conn) {
     wsi_files_pump(wsi_kept_of(conn));
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
@@ -13519,7 +13520,7 @@ static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint6
                                date, "");
 }
 
-/* A folder without the '/' behind it: relative links of its page would go wrong. */
+/* Redirects a folder's path to the one that ends with '/': relative links in its page need that. */
 static bool wsi_files_folder(ws_request *request) {
     return wsi_request_text(request, WSI_LINES, "Location: ")
            && wsi_request_put(request, WSI_LINES, request->head->path)
@@ -13796,7 +13797,7 @@ static int wsi_session_digit(char c) {
     return at ? (int)(at - wsi_text_alphabet) : -1;
 }
 
-/* Decodes it into out, which has room for as much; -1: malformed, loose bits included. */
+/* Decodes it into out, which has room for as much; -1: malformed, or unused bits are set. */
 static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     uint32_t bits = 0;
     unsigned count = 0;
@@ -13815,7 +13816,7 @@ static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
 }
 
-/* Takes as long whatever is in them. */
+/* In constant time. */
 static bool wsi_session_same(const char *a, const char *b, size_t size) {
     unsigned different = 0;
     size_t i;
