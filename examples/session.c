@@ -35,7 +35,7 @@ static const char head[] =
     "  input { font: inherit; padding: .5rem .8rem; border: 1px solid var(--line); border-radius: .5rem }\n"
     "  button { font: inherit; padding: .5rem 1.1rem; border: 0; border-radius: .5rem; color: #fff;\n"
     "    background: var(--accent) }\n"
-    "  #said { min-height: 3rem; margin: 1.2rem 0; font-size: 1.3rem; overflow-wrap: anywhere }\n"
+    "  #said { min-height: 3rem; margin: 1.2rem 0; overflow-wrap: anywhere }\n"
     "  .error { color: var(--error); min-height: 1.6rem; margin: 0 }\n"
     "</style>\n</head>\n<body>\n";
 
