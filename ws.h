@@ -7205,11 +7205,7 @@ static bool wsi_platform_prepare_socket(int descriptor) {
     return wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor);
 }
 
-#if EAGAIN == EWOULDBLOCK
-static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; }
-#else
-static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
-#endif
+static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; } /* EWOULDBLOCK is EAGAIN */
 
 static ws_error wsi_platform_error(void) {
     switch (errno) {
@@ -7444,19 +7440,25 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
 }
 #endif /* WS_NO_SERVER */
 
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_FORWARD)
+/* A numeric address, in network order. */
+static bool wsi_platform_parse(int family, wsi_slice text, void *address) {
+    char host[INET6_ADDRSTRLEN];
+    if (text.size >= sizeof host)
+        return false;
+    *wsi_text_append(host, text) = 0;
+    return inet_pton(family, host, address) == 1;
+}
+#endif
+
 #ifndef WS_NO_FORWARD
 /* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
 static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
-    char host[INET6_ADDRSTRLEN];
-    if (!text.size || text.size >= sizeof host)
-        return false;
-    memcpy(host, text.data, text.size);
-    host[text.size] = 0;
-    if (memchr(host, ':', text.size))
-        return inet_pton(AF_INET6, host, address) == 1;
+    if (text.size && memchr(text.data, ':', text.size))
+        return wsi_platform_parse(AF_INET6, text, address);
     memset(address, 0, 10);
     memset(address + 10, 0xff, 2);
-    return inet_pton(AF_INET, host, address + 12) == 1;
+    return wsi_platform_parse(AF_INET, text, address + 12);
 }
 
 /* The peer's address in that form. *local: the peer of a Unix socket, which has none. */
@@ -7606,15 +7608,6 @@ static int wsi_platform_start_look_up(const char *host, uint16_t port) {
     (void)close(ends[1]);
     (void)wsi_memory_default(NULL, query, sizeof *query, 0);
     return -1;
-}
-
-static bool wsi_platform_is_ipv6(const char *host, size_t size) {
-    struct in6_addr address;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (size >= sizeof text)
-        return false;
-    memcpy(text, host, size);
-    return inet_pton(AF_INET6, text, &address) == 1;
 }
 
 /* Begins to connect. Returns the descriptor, or -1 and errno. */
@@ -7835,7 +7828,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
 }
 
 /* Begins a round with what a select found: interest may have changed since. */
-static void wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     unsigned i;
     poll->words = (unsigned)(poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
     for (i = 0; i < poll->words; i++) {
@@ -7843,6 +7836,7 @@ static void wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const 
         poll->ready_writes.words[i] = writes->words[i] & poll->writes.words[i];
     }
     poll->cursor = 0;
+    return 0;
 }
 
 static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
@@ -7864,7 +7858,7 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
         FD_ZERO(&reads.set);
         FD_ZERO(&writes.set);
     }
-    wsi_select_import(poll, &reads, &writes);
+    (void)wsi_select_import(poll, &reads, &writes);
     return count;
 }
 
@@ -7887,7 +7881,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
     return NULL;
 }
 
-static void wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
+static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     int i;
     for (i = 0; i <= poll->highest; i++) {
         if (FD_ISSET(i, &poll->reads.set))
@@ -7897,6 +7891,7 @@ static void wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
     }
     if (poll->highest > *highest)
         *highest = poll->highest;
+    return true;
 }
 
 #ifndef WS_NO_EPOLL
@@ -8176,10 +8171,8 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 /* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
    FD_SETSIZE itself. */
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
-    if (!poll->moved) {
-        wsi_select_export(poll, reads, writes, highest);
-        return true;
-    }
+    if (!poll->moved)
+        return wsi_select_export(poll, reads, writes, highest);
     if (poll->descriptor >= FD_SETSIZE)
         return false;
     FD_SET(poll->descriptor, reads);
@@ -8192,50 +8185,39 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
 
 /* Begins a round with what a foreign select found. -1: the system call failed. */
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    bool ready = poll->moved && poll->descriptor < FD_SETSIZE && FD_ISSET(poll->descriptor, &reads->set);
-    if (poll->moved)
-        return ready || poll->file_count ? wsi_kernel_wait(poll, 0) : 0;
-    wsi_select_import(poll, reads, writes);
-    return 0;
+    if (!poll->moved)
+        return wsi_select_import(poll, reads, writes);
+    return poll->file_count || (poll->descriptor < FD_SETSIZE && FD_ISSET(poll->descriptor, &reads->set))
+               ? wsi_kernel_wait(poll, 0) : 0;
 }
 #else /* select alone */
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
     (void)memory;
     wsi_select_init(poll);
 }
-
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
-
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     (void)poll;
     (void)early;
     errno = ENOSYS;
     return poller != WS_POLLER_EPOLL;
 }
-
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     return wsi_select_set(poll, source, interest);
 }
-
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) { return wsi_select_wait(poll, milliseconds); }
-
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     (void)poll;
     (void)found;
     return 1;
 }
-
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
-
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
     (void)pause;
-    wsi_select_export(poll, reads, writes, highest);
-    return true;
+    return wsi_select_export(poll, reads, writes, highest);
 }
-
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    wsi_select_import(poll, reads, writes);
-    return 0;
+    return wsi_select_import(poll, reads, writes);
 }
 #endif /* WS_NO_EPOLL */
 
@@ -14895,11 +14877,12 @@ static wsi_slice wsi_url_bracketed(const wsi_url *url) {
 
 /* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
 static bool wsi_url_host(wsi_slice host, bool literal) {
+    uint8_t address[16];
     size_t i;
     for (i = 0; i < host.size && !literal; i++)
         if (!wsi_text_token_char(host.data[i]) || strchr("!#$%&'*+^`|~", host.data[i]))
             return false;
-    return literal ? wsi_platform_is_ipv6(host.data, host.size) : i && i < 256 && host.data[0] != '.';
+    return literal ? wsi_platform_parse(AF_INET6, host, address) : i && i < 256 && host.data[0] != '.';
 }
 
 /* The part between "//" and the path. */
