@@ -26,8 +26,9 @@ function flat(text,    ors, ands, n, m, i, j, any, all, one) {
     return any
 }
 
-# What a condition comes to. other: what a name that is not left out comes to.
-function value(line, other,    text, name) {
+# What a condition comes to. other: what a name that is not left out comes to, if it is one of ours.
+function value(line, other,    text, name, both) {
+    both = line ~ /WS_NO_CLIENT/ && line ~ /WS_NO_SERVER/ # one of the roles is always there
     sub(/\/\*.*/, "", line)
     sub(/^#ifdef /, "#if defined ", line)
     sub(/^#ifndef /, "#if !defined ", line)
@@ -37,7 +38,7 @@ function value(line, other,    text, name) {
         if (match(line, /^defined\(?[A-Za-z0-9_]+\)?/)) {
             name = substr(line, 8, RLENGTH - 7)
             gsub(/[()]/, "", name)
-            text = text (name in left_out ? "1" : name ~ /^WS_/ ? other : "?") # the rest is known to the compiler alone
+            text = text (name in left_out ? "1" : !both && name in present ? "0" : name ~ /^WS_/ ? other : "?")
         } else if (match(line, /^(&&|\|\||!|\(|\))/)) {
             text = text substr(line, 1, RLENGTH)
         } else if (match(line, /^[^&|!()]+(\([^()]*\))?[^&|()]*/)) { # a comparison, or a macro's call
@@ -97,6 +98,8 @@ BEGIN {
         sub(/^WS_NO_/, "", given[i])
         if (given[i] != "") left_out["WS_NO_" given[i]] = 1
     }
+    if ("WS_NO_CLIENT" in left_out) present["WS_NO_SERVER"] = 1
+    if ("WS_NO_SERVER" in left_out) present["WS_NO_CLIENT"] = 1
 }
 END { exit failed }
 
