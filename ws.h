@@ -2327,7 +2327,6 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
 #ifndef WS_NO_SERVER
     bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the header line */
     unsigned (*shares)(const wsi_engine *e, size_t size); /* in which of 16 forms a broadcast goes to it; 0: plain */
-    bool (*pack_shared)(const wsi_engine *e, ws_message *message); /* into that form; false: it would not be smaller */
 #endif
 } wsi_codec_calls;
 
@@ -3707,16 +3706,16 @@ WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason
 #ifndef WS_NO_JSON
 /*
 >> PRINT ==================================================================================
-   printf-style writer whose values cannot break out of where they stand, and HTML by it. Calls
-   MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
+   A printf-style writer, and HTML: no value can break out of its place. Calls MEMORY, TEXT, UTF8.
+   Prefixes: wsi_print_, wsi_html_.
 */
 
 typedef struct wsi_printer {
-    wsi_memory *memory; /* NULL: the buffer does not grow, its size counts on */
+    wsi_memory *memory; /* NULL: the buffer does not grow; its size counts what would be written */
     wsi_buffer *buffer;
     va_list arguments;
     void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
-    const char *none; /* what NULL, and what is no number, are written as */
+    const char *none; /* written for NULL, NaN and infinity */
     ws_error error;   /* the first one; then nothing more is written */
     char quote;       /* JSON: what ends the format's string; 0 between strings */
 } wsi_printer;
@@ -3760,7 +3759,7 @@ static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
         printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
 }
 
-/* An integer argument; less than 0 it wraps. */
+/* An integer argument; a negative one wraps around. */
 static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
     bool u = spec.conversion == 'u';
     switch (spec.length) {
@@ -3795,7 +3794,7 @@ static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
     wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
 }
 
-/* The locale's decimal point, of one or more bytes, becomes a point. Returns the size. */
+/* Replaces the locale's decimal point, of one or more bytes, by '.'. Returns the size. */
 static size_t wsi_print_point(char *text) {
     size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
     if (!point)
@@ -3829,14 +3828,14 @@ static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
     wsi_print_put(printer, text, wsi_print_point(text));
 }
 
-/* Reads a conversion specification behind its percent sign; returns what stands behind it. */
+/* Reads a conversion specification after its percent sign; returns its end. */
 static const char *wsi_print_read(wsi_printer *printer, const char *at, wsi_print_spec *spec) {
     memset(spec, 0, sizeof *spec);
     spec->minus = *at == '-';
     at += spec->minus;
     if (*at == '.' && at[1] == '*') {
         spec->precision = va_arg(printer->arguments, int);
-        spec->exact = spec->precision >= 0; /* C99 7.19.6.1: as if there were none */
+        spec->exact = spec->precision >= 0; /* a negative one counts as none (C99 7.19.6.1) */
         at += 2;
     } else if (*at == '.') {
         spec->exact = true;
@@ -3868,7 +3867,7 @@ static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* Starts a printer on what may grow (memory) or may not (NULL); wsi_print_end ends it. */
+/* memory NULL: the buffer does not grow. Ended by wsi_print_end. */
 static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
     memset(printer, 0, sizeof *printer);
     printer->memory = memory;
@@ -3877,7 +3876,7 @@ static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer
     va_copy(printer->arguments, arguments);
 }
 
-/* One that failed leaves the buffer as it was when its size was `from`. */
+/* After an error the buffer's size is `from` again. */
 static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
     va_end(printer->arguments);
     if (printer->error)
@@ -3887,7 +3886,7 @@ static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
 
 typedef ws_error wsi_print_function(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments);
 
-/* Into a caller's buffer: the contract of ws_json_vprint and ws_html_vprint. */
+/* Prints into the caller's buffer, as ws_json_vprint and ws_html_vprint promise. */
 static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *print, const char *format,
                              va_list arguments) {
     wsi_buffer out;
@@ -3901,7 +3900,7 @@ static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *prin
     return error ? 0 : out.size;
 }
 
-/* What cannot end a text, nor an attribute in either kind of quotes. */
+/* Escapes a text so that it ends neither an element nor an attribute in quotes. */
 static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
     static const char special[] = "&<>\"'";
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&#34;", "&#39;"};
@@ -3919,7 +3918,7 @@ static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, b
     wsi_print_put(printer, text + from, size - from);
 }
 
-/* Appends HTML to the buffer, or leaves it as it was; without memory as wsi_json_write. */
+/* Appends HTML to the buffer; after an error the buffer is unchanged. Without memory as wsi_json_write. */
 static ws_error wsi_html_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
     wsi_printer printer;
@@ -3952,17 +3951,16 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 #ifndef WS_NO_JSON
 /*
 >> JSON ===================================================================================
-   Strict reader that allocates nothing, printf-style writer (RFC 8259). Calls MEMORY, BYTES,
-   TEXT, UTF8, PRINT.
-   A text is checked once, as a whole; values are slices of it. What steps through a checked
-   text still minds its end, so that a forged slice is wrong but never read past.
+   A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls MEMORY, BYTES, TEXT, UTF8, PRINT.
+   A text is validated once, as a whole; values are slices of it. Readers of validated text still check for its end:
+   a forged slice gives wrong results, but is never read past.
 */
 
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
 
-/* Skips what stands in a string as it is, up to a quote, a backslash, a byte below 0x20, or the end. The
-   lowest mark is right, those above it may not be. The exclusive or swaps quote and space, so that one
-   subtraction finds the quote together with what is below 0x20. */
+/* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. The lowest
+   mark is right, those above it may be wrong. The exclusive or swaps quote and space: then one subtraction finds the
+   quote and all bytes below 0x20. */
 static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
@@ -3976,9 +3974,9 @@ static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *en
     return at;
 }
 
-/* Skips what stands between strings, up to a quote, a bracket, or the end. Only brackets, of what may
-   stand there, are 0x7b and more once [ and ] are made { and }. */
-static const uint8_t *wsi_json_bare(const uint8_t *at, const uint8_t *end) {
+/* Outside of strings: skips to a quote, a bracket, or the end. Once [ and ] are made { and }, only brackets are 0x7b
+   or more in validated text. */
+static const uint8_t *wsi_json_to_bracket(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
         uint64_t quote = (word ^ WSI_JSON_ALL * '"') - WSI_JSON_ALL;
@@ -4000,12 +3998,12 @@ WSI_RARE const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
-/* The compact text has no blanks: then this should cost no call. */
+/* Inline, as compact text has no blanks: then there is no call. */
 static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
     return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
 }
 
-/* Four hexadecimal digits; -1 when they are not. */
+/* The value of four hexadecimal digits; -1: they are none. */
 static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     int32_t code = 0;
     int i, digit = end - at < 4 ? -1 : 0;
@@ -4016,7 +4014,7 @@ static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     return digit < 0 ? -1 : code;
 }
 
-/* These return what stands behind the token that begins at `at`, or NULL when it is malformed. */
+/* These return the end of the token that begins at `at`. NULL: it is malformed. */
 
 static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
     static const uint32_t letters[4] = {0, 0x00008004u, 0x10000000u, 0x00144044u}; /* "\/bfnrt */
@@ -4027,7 +4025,7 @@ static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
     return wsi_text_in(letters, (char)at[1]) ? at + 2 : NULL;
 }
 
-/* From an escape, or from what ends the string wrongly, on. */
+/* The rest of a string, from its first escape or its first wrong byte. */
 static const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
     while (at && at < end && *at == '\\') {
         at = wsi_json_escape(at, end);
@@ -4041,7 +4039,7 @@ static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
     return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
 }
 
-/* One digit at least. */
+/* One digit or more. */
 static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
     const uint8_t *first = at;
     while (at < end && wsi_text_digit((char)*at))
@@ -4107,8 +4105,8 @@ WSI_RARE bool wsi_json_deeper(wsi_json_nesting *outer, uint64_t objects) {
     return true;
 }
 
-/* Checks one value and the blanks around it, and moves *text behind them; or, when it is malformed or
-   too deep, to the token that shows it. */
+/* Checks one value and the blanks around it, and moves *text to their end. If it is malformed or too deep, *text is
+   moved to the offending token. */
 static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer) {
     const uint8_t *at = wsi_json_space(*text, end);
     ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
@@ -4172,10 +4170,10 @@ WS_API bool ws_json_valid(const void *text, size_t size) {
     return ws_json_parse(text, size).type >= WS_JSON_NULL;
 }
 
-/* Behind the array or object that begins at `at`, whose text is good; NULL: it was not. */
+/* The end of the array or object that begins at `at`, in validated text. NULL: the text is not. */
 static const uint8_t *wsi_json_skip(const uint8_t *at, const uint8_t *end) {
     size_t depth = 0;
-    for (; at && at < end; at = at ? wsi_json_bare(at, end) : NULL) {
+    for (; at && at < end; at = at ? wsi_json_to_bracket(at, end) : NULL) {
         if (*at == '"') {
             at = wsi_json_string(at, end);
             continue;
@@ -4199,7 +4197,7 @@ static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
     return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
 }
 
-/* What stands between the quotes or brackets; false: it has none. */
+/* The contents between quotes or brackets. false: the value has neither. */
 static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **end) {
     if (value.type < WS_JSON_STRING || value.size < 2)
         return false;
@@ -4208,7 +4206,7 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
     return true;
 }
 
-/* Past blanks and, the text being good, the comma or colon between them. */
+/* Skips blanks and the comma or colon among them. */
 static const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
     at = wsi_json_space(at, end);
     return at < end && (*at == ',' || *at == ':') ? wsi_json_space(at + 1, end) : at;
@@ -4216,7 +4214,7 @@ static const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
 
 WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
     const uint8_t *at, *end;
-    uintptr_t from; /* how far inside the container the item before stands */
+    uintptr_t from; /* offset of the item before, in the container */
     ws_json key = wsi_json_absent(), before = *item;
     *item = key;
     if (container.type == WS_JSON_STRING || !wsi_json_inside(container, &at, &end))
@@ -4244,7 +4242,7 @@ static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
     return size;
 }
 
-/* Takes an escape off, a pair of surrogates as one (RFC 8259 7). 0: one of them is alone. */
+/* Decodes an escape, or a pair of surrogates (RFC 8259 7), and moves *at behind it. 0: a surrogate is alone. */
 static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
     static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
     const uint8_t *behind = wsi_json_escape(*at, end);
@@ -4266,8 +4264,8 @@ static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t 
     return (code & ~0x7ff) == 0xd800 ? 0 : wsi_json_encode((uint32_t)code, bytes);
 }
 
-/* Takes the next piece off a string: what stands there as it is, or what one escape means. false:
-   it has no meaning in UTF-8. */
+/* The next piece of a string: unescaped characters, or one escape decoded. Moves *at behind it. false: it has no
+   meaning in UTF-8. */
 static bool wsi_json_piece(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *piece) {
     const uint8_t *from = *at, *backslash = (const uint8_t *)memchr(from, '\\', (size_t)(end - from));
     if (backslash == from) {
@@ -4335,7 +4333,7 @@ WS_API ws_json ws_json_element(ws_json array, size_t index) {
     return wsi_json_absent();
 }
 
-/* Takes [2], ['name'] or ["name"] off the path, which begins with the bracket. */
+/* Follows [2], ['name'] or ["name"] at the front of the path, and moves *path behind it. NULL there: malformed. */
 static ws_json wsi_json_bracket(ws_json value, const char **path) {
     const char *inner = *path + 1, *close = strchr(inner, ']');
     bool quoted = *inner == '\'' || *inner == '"';
@@ -4378,18 +4376,18 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
     return ws_json_get(ws_json_parse(message.data, message.size), path);
 }
 
-/* Between two doubles lies no number of more than 768 digits: behind 800 it only matters whether any digit is not
-   zero, and then the last one is made none either. */
+/* A number halfway between two doubles has at most 768 digits. So of the digits behind the first 800 it only matters
+   whether one is not zero: then the last of the 800 is made 1 if it is 0. */
 #define WSI_JSON_DIGITS 800
 
 typedef struct wsi_json_decimal { /* digits * ten to the power of exponent */
-    char digits[WSI_JSON_DIGITS + 24]; /* the first is not zero; none: the number is. Room for "e-9999" */
+    char digits[WSI_JSON_DIGITS + 24]; /* without leading zeros; room for "e-9999" */
     size_t count;
     uint64_t value; /* of the first 19 digits */
     int64_t exponent;
 } wsi_json_decimal;
 
-/* Ten to the power of 16 is as good as any that is greater: no text makes up for it with digits. */
+/* Clamped at about 10 to the power of 16: no text has enough digits to balance more. */
 static int64_t wsi_json_exponent(const char *at, const char *end) {
     bool negative = at < end && *at == '-';
     int64_t exponent = 0;
@@ -4421,7 +4419,7 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     decimal->exponent += at < end ? wsi_json_exponent(at + 1, end) : 0;
 }
 
-/* A whole number without its sign. */
+/* The absolute value of a whole number. false: a fraction, or beyond 64 bits. */
 static bool wsi_json_whole(ws_json number, uint64_t *whole) {
     wsi_json_decimal decimal;
     size_t at, places;
@@ -4474,7 +4472,7 @@ WS_API bool ws_json_as_number(ws_json number, double *result) {
         && decimal.value <= (uint64_t)1 << 53) {
         /* Both are exact doubles, so that this rounds once. */
         value = ten < 0 ? (double)decimal.value / powers[-ten] : (double)decimal.value * powers[ten];
-    } else if (decimal.count) { /* strtod knows no locale where there is no point */
+    } else if (decimal.count) { /* without a point strtod does not depend on the locale */
         (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
         value = strtod(decimal.digits, NULL);
     }
@@ -4542,7 +4540,7 @@ static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t s
     wsi_print_put(printer, "\"", 1);
 }
 
-/* %s and %-s. Within a string of the format, quotes or a value would end it: refused. */
+/* %s and %-s; inside a string of the format an error, as they would end it. */
 static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
     if (printer->quote || (raw && !ws_json_valid(text, size)))
         wsi_print_fail(printer, WS_ERROR_ARGUMENT);
@@ -4552,7 +4550,7 @@ static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t siz
         wsi_json_put_string(printer, text, size);
 }
 
-/* Takes a quote or backslash off the format; returns what stands behind it. */
+/* Writes what a quote or backslash of the format means; returns what follows it. */
 static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     char c = *at++;
     if (c == '\\' && *at == '\'') {
@@ -4569,9 +4567,9 @@ static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* Appends JSON to the buffer, or leaves it as it was. Without memory it writes at most capacity bytes
-   and counts on, so that a size beyond the capacity says what is needed: nothing is checked then.
-   ARGUMENT: the format makes no JSON; UTF8: a text is not; MEMORY. */
+/* Appends JSON to the buffer; after an error the buffer is unchanged. Without memory at most capacity bytes are
+   written; a size beyond the capacity is what is needed, and the result is not checked then. ARGUMENT: the format makes
+   no JSON. UTF8: a text is not UTF-8. MEMORY. */
 static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
     wsi_printer printer;
@@ -4609,23 +4607,23 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 /*
 >> INFLATE ================================================================================
    Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls BYTES.
-   It can stop at every byte of input and output. The message that is put together is its own window;
-   what earlier messages left lies before it, in the history. It takes what zlib's inflate takes, and
-   refuses what that refuses, but for distances beyond the agreed window, which are always refused.
+   It can stop at every byte of input and output. The output, a whole message, is its own window; the bytes before it
+   are the history of earlier messages. It accepts what zlib's inflate accepts, except for distances beyond the agreed
+   window, which are always an error.
 */
 
-/* A table turns the next bits into an entry. Codes longer than the table's bits go on in a sub-table
-   behind it. An entry: 6 bits: how many bits the code and its extra bits have; from bit 8 on 4 bits: how
-   many the code alone has; then these marks; from bit 16 on a literal, or what the extra bits are added
-   to. A sub-table's entry has its bits and its place there instead. */
+/* A table maps the next bits to an entry. Codes longer than the table's bits continue in a sub-table behind it.
+   Bits of an entry: 0 to 5, the size of the code with its extra bits; 8 to 11, of the code alone; 12 to 15, the marks
+   below; from 16 on a literal, or the base to which the extra bits are added. An entry that leads to a sub-table has
+   the sub-table's bits at 8 and its index at 16. */
 #define WSI_INFLATE_PREVIOUS 0x1000u /* repeat the length before, not a zero */
-#define WSI_INFLATE_WRONG 0x2000u    /* no code, or a symbol that may not be used */
+#define WSI_INFLATE_WRONG 0x2000u    /* no such code, or a reserved symbol */
 #define WSI_INFLATE_END 0x4000u      /* of the block */
-#define WSI_INFLATE_TABLE 0x8000u    /* go on in a sub-table */
+#define WSI_INFLATE_TABLE 0x8000u    /* continue in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
 
-/* The bits of the tables, and how many entries a table and its sub-tables can have at most for 286 codes,
-   30 codes, of up to 15 bits. */
+/* The bits of the tables, and the most entries that a table has with its sub-tables: for 286 or 30 codes of up to 15
+   bits. */
 enum {
     WSI_INFLATE_SYMBOLS = 288,
     WSI_INFLATE_LITERAL_BITS = 10,
@@ -4636,39 +4634,39 @@ enum {
 };
 
 typedef enum wsi_inflate_state {
-    WSI_INFLATE_HEAD,     /* before the three bits that begin a block */
-    WSI_INFLATE_SIZES,    /* a stored block's size comes */
-    WSI_INFLATE_STORED,   /* `length` bytes of it are to come */
-    WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes come */
-    WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths come */
-    WSI_INFLATE_LENGTHS,  /* the lengths of the codes come */
-    WSI_INFLATE_SYMBOL,   /* a literal, length, or end comes */
+    WSI_INFLATE_HEAD,     /* the three bits that begin a block are next */
+    WSI_INFLATE_SIZES,    /* a stored block's size is next */
+    WSI_INFLATE_STORED,   /* `length` bytes of it are missing */
+    WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes are next */
+    WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths are next */
+    WSI_INFLATE_LENGTHS,  /* the lengths of the codes are next */
+    WSI_INFLATE_SYMBOL,   /* a literal, length, or end is next */
     WSI_INFLATE_WRITE,    /* the literal in `length` is to be written */
-    WSI_INFLATE_DISTANCE, /* `length` is known, the distance comes */
+    WSI_INFLATE_DISTANCE, /* `length` is known, the distance is next */
     WSI_INFLATE_COPY,     /* `length` bytes from `distance` are to be copied */
     WSI_INFLATE_BROKEN
 } wsi_inflate_state;
 
-/* Set to zero once; then wsi_inflate_start begins each message. The tables of the fixed codes are made
-   when they are first needed, and kept for as long as no other codes come. */
+/* Zeroed once; wsi_inflate_start begins each message. The tables of the fixed codes are built when they are first
+   needed, and kept until other codes replace them. */
 typedef struct wsi_inflate {
-    uint64_t bits;  /* taken from the input and not used yet, the next one lowest */
-    uint32_t count; /* of them; what is above is zero or equals the bits of the next input */
+    uint64_t bits;  /* read from the input but not used yet, the next one lowest */
+    uint32_t count; /* of them; the bits above are zero, or those of the next input */
     wsi_inflate_state state;
     bool final; /* the block's BFINAL */
     bool fixed; /* the tables are those of the fixed codes */
     uint8_t literal_bits, distance_bits;
     uint32_t length, distance;
-    uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths so far */
+    uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths read so far */
     uint8_t lengths[320];
     uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read: the codes for lengths */
     uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
 } wsi_inflate;
 
-/* What one call works on. Whatever of it the caller moves between calls, the bytes must stay the same
-   seen from the end of the output: bytes from the front of out may go to the end of history. */
+/* What one call works on. Between calls the caller may move bytes from the front of out to the end of history: seen
+   from the end of the output they must stay the same. */
 typedef struct wsi_inflate_io {
-    const uint8_t *in; /* advanced by what was used */
+    const uint8_t *in; /* advanced past what was used */
     size_t in_size;
     uint8_t *out; /* the message so far stands at out[0..out_size) */
     size_t out_size, out_capacity;
@@ -4678,11 +4676,11 @@ typedef struct wsi_inflate_io {
 } wsi_inflate_io;
 
 typedef enum wsi_inflate_result {
-    WSI_INFLATE_INPUT,  /* all input is used: more is needed */
-    WSI_INFLATE_OUTPUT, /* a byte is to be written, and out is full */
-    WSI_INFLATE_DONE,   /* a block with BFINAL ended: the next byte begins another block if the caller goes on */
-    WSI_INFLATE_BAD,    /* and stays so until the next start */
-    WSI_INFLATE_NEXT    /* never returned by wsi_inflate_run: go on with the next state */
+    WSI_INFLATE_INPUT,  /* all input is used, more is needed */
+    WSI_INFLATE_OUTPUT, /* out is full, and there is more to write */
+    WSI_INFLATE_DONE,   /* a block with BFINAL ended; another call reads a new block from the next byte */
+    WSI_INFLATE_BAD,    /* until the next start */
+    WSI_INFLATE_NEXT    /* go to the next state; never returned by wsi_inflate_run */
 } wsi_inflate_result;
 
 static void wsi_inflate_start(wsi_inflate *z) {
@@ -4692,12 +4690,12 @@ static void wsi_inflate_start(wsi_inflate *z) {
     z->final = false;
 }
 
-/* Whether the input so far ends at the end of a block and of a byte: else a message is cut off. */
+/* Whether the input ended at the end of a block and of a byte: otherwise the message is truncated. */
 static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->count; }
 
 /* --- bits --- */
 
-/* Takes input: one byte, or as much as there is room for when eight bytes can be loaded. */
+/* Reads input: as much as there is room for if eight bytes can be loaded, else one byte. false: there is none. */
 static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
     size_t bytes = 1;
     if (io->in_size >= 8) {
@@ -4729,8 +4727,8 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Gives whole bytes back that were taken and are not needed. They all come from this call's input: what
-   an earlier call left was too little for the next step, which has been done now. */
+/* Returns unused whole bytes to the input. They are all of this call: an earlier call left fewer bits than the next
+   step needed, and that step is done. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
         io->in -= z->count >> 3;
@@ -4749,13 +4747,13 @@ static inline uint32_t wsi_inflate_find(const uint32_t *table, uint32_t table_bi
     return entry;
 }
 
-/* The value that stands behind a code in its extra bits, on top of the base. */
+/* The base and the extra bits behind the code. */
 static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
     return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
 }
 
-/* The next entry, all of whose bits are there; 0 when input is missing. An entry that was found with
-   too few bits is the right one only if it needs no more than them. */
+/* The next entry, with all of its bits. 0: input is missing. An entry found with too few bits is the right one only if
+   it needs no more than those. */
 static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table,
                                         uint32_t table_bits) {
     for (;;) {
@@ -4767,8 +4765,7 @@ static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, cons
     }
 }
 
-/* The symbols that codes stand for: those below `plain` stand for themselves, the others for an entry with a base, and
-   extra bits or marks. */
+/* The meaning of symbols: those below `plain` are literals, the others have a base, and extra bits or marks. */
 typedef struct wsi_inflate_alphabet {
     uint32_t plain, bits; /* bits: of the table, at most */
     const uint16_t *bases, *marks;
@@ -4781,8 +4778,8 @@ static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t
     return entry + length + (length << 8);
 }
 
-/* The code behind `code`: they are counted with their first bit highest, but here it is the lowest. So the
-   highest zero becomes one, and the ones above it zero: without a branch, as none could be foretold. */
+/* The next code after `code`. Codes count with their first bit highest, but here it is the lowest: so the highest zero
+   becomes one, and the ones above it zero. Without a branch, as it would be unpredictable. */
 static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
     uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
     below |= below >> 1;
@@ -4792,8 +4789,7 @@ static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
     return (code & below) | (below ^ below >> 1);
 }
 
-/* The bits of a sub-table that begins with the last `left` codes of this length: as many as it takes for these
-   and the longer codes to fill it. */
+/* The bits of a sub-table that begins with the last `left` codes of this length: these and longer ones fill it. */
 static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits, uint32_t length, uint32_t left) {
     uint32_t bits = length - table_bits;
     while (left < (uint32_t)1 << bits)
@@ -4801,7 +4797,7 @@ static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits
     return bits;
 }
 
-/* Codes longer than the table's bits: a sub-table for each beginning that they have in common. */
+/* Codes longer than the table's bits: one sub-table for each common prefix. */
 static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const uint16_t *counts, uint32_t code,
                                    const uint16_t *symbols, const wsi_inflate_alphabet *alphabet) {
     uint32_t length, left, begin = UINT32_MAX, from = 0, bits = 0, end = (uint32_t)1 << table_bits;
@@ -4822,13 +4818,13 @@ static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const u
         }
 }
 
-/* Counts the codes of each length, and sorts the symbols that have a code by it. Returns the greatest length,
-   or 16 when the codes are more or fewer than there can be; but none at all, or one of one bit, are allowed. */
+/* Counts the codes of each length, and sorts the symbols in use by length. Returns the greatest length; 16: the code is
+   over-subscribed or incomplete. No code at all, or a single one of one bit, is allowed. */
 static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
     uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
     uint32_t i, all = 0, left = 1, greatest = 0;
     memset(counts, 0, 16 * sizeof *counts);
-    for (i = 0; i < size; i++) { /* most have none: these should cost little, and no branch that goes wrong */
+    for (i = 0; i < size; i++) { /* no branch: most symbols have no code, at random */
         used[all] = (uint16_t)i;
         all += lengths[i] != 0;
     }
@@ -4850,8 +4846,8 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Makes the table of the codes that have these lengths (RFC 1951 3.2.2), and returns its bits; 0 when they
-   are no code. The table begins as small as the shortest code allows and is doubled with each length. */
+/* Builds the table of the codes with these lengths (RFC 1951 3.2.2), and returns its bits; 0: no valid code. The table
+   begins with one bit and is doubled for each length. */
 static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                                  const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -4859,7 +4855,7 @@ static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32
     uint32_t length, left, code = 0, greatest = wsi_inflate_sort(counts, symbols, lengths, size);
     if (greatest > 15)
         return 0;
-    table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* stays if there is no code, or only one */
+    table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* remains if there is no code, or only one */
     if (greatest < 2) {
         for (left = 0; left < counts[1]; left++)
             table[left] = wsi_inflate_entry(alphabet, symbol[left], 1);
@@ -4879,7 +4875,7 @@ static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32
     return (uint8_t)alphabet->bits;
 }
 
-/* Makes both tables from z->lengths (RFC 1951 3.2.5). */
+/* Builds both tables from z->lengths (RFC 1951 3.2.5). */
 static bool wsi_inflate_build_both(wsi_inflate *z) {
     static const uint16_t lengths[32] = {0,  3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23,  27,
                                          31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258, 0,   0};
@@ -4984,7 +4980,7 @@ static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io)
     return WSI_INFLATE_NEXT;
 }
 
-/* In which the lengths of the codes for lengths come (RFC 1951 3.2.7). */
+/* The order of the lengths of the codes for lengths (RFC 1951 3.2.7). */
 static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
 
 static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
@@ -4996,7 +4992,7 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
         z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
     }
     z->literal_bits = wsi_inflate_build(z->literals, z->lengths, 19, &alphabet);
-    if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* here no code may be missing */
+    if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* this code must be complete */
         return WSI_INFLATE_BAD;
     z->have = 0;
     z->state = WSI_INFLATE_LENGTHS;
@@ -5031,7 +5027,7 @@ static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io
 
 /* --- symbols --- */
 
-/* Copies `length` bytes from `distance` before, or as many as there is room for. */
+/* Copies `length` bytes from `distance` back, or as many as fit. */
 static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
     size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
     size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* where in the history */
@@ -5050,7 +5046,7 @@ static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
         to += part;
         left -= part;
     }
-    if (left) { /* what was copied can be copied again: twice as much each time */
+    if (left) { /* the copy itself is a source: twice as much each time */
         const uint8_t *from = to - z->distance;
         for (; left; ) {
             size_t gap = (size_t)(to - from), part = gap < left ? gap : left;
@@ -5084,14 +5080,14 @@ static wsi_inflate_result wsi_inflate_distance(wsi_inflate *z, wsi_inflate_io *i
     return wsi_inflate_copy(z, io);
 }
 
-/* What the fast loop reads from, so that it stays in registers. */
+/* The fast loop's own copy of the input: it stays in registers. */
 typedef struct wsi_inflate_source {
     uint64_t bits;
     uint32_t count;
     const uint8_t *in, *end;
 } wsi_inflate_source;
 
-/* false: there are fewer than the 48 bits that a length and a distance can have together. */
+/* false: fewer than 48 bits, the most that a length and a distance take. */
 static inline bool wsi_inflate_refill(wsi_inflate_source *source) {
     if (source->end - source->in >= 8) {
         source->bits |= wsi_bytes_little(source->in) << source->count;
@@ -5112,7 +5108,7 @@ static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) 
     source->count -= entry & 63;
 }
 
-/* Copies by eight bytes, 16 of them at least, and up to 15 too many; from does not lie in the seven before to. */
+/* Copies words: at least 16 bytes, up to 15 more than `length`. `from` is at least 8 before `to`. */
 static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
     const uint8_t *end = to + length;
     memcpy(to, from, 8);
@@ -5125,18 +5121,18 @@ static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t 
     }
 }
 
-/* As long as input and room need no care: 48 bits, three literals. Stops before what is not a literal or
-   a match, or before the distance when that is wrong: the careful steps see to these. */
+/* Runs while there are 48 bits of input and room for three literals. Stops before anything but a literal or a match,
+   or before a wrong distance: the slow steps handle these. */
 static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
-    const wsi_inflate_io base = *io; /* which no byte written can change, as far as the compiler knows */
+    const wsi_inflate_io base = *io; /* a copy: the compiler sees that no written byte changes it */
     const uint32_t literal_mask = ((uint32_t)1 << z->literal_bits) - 1;
     uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
     wsi_inflate_result result = WSI_INFLATE_NEXT;
     while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
         uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
-        size_t before; /* how far the match begins before the output, in the history */
-        if (entry & WSI_INFLATE_LITERAL) { /* two need no new input: 20 bits at most */
+        size_t before; /* bytes of the match that lie in the history */
+        if (entry & WSI_INFLATE_LITERAL) { /* two take 20 bits at most: no refill between them */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
             entry = z->literals[source.bits & literal_mask];
@@ -5231,7 +5227,7 @@ static wsi_inflate_result wsi_inflate_step(wsi_inflate *z, wsi_inflate_io *io) {
     return WSI_INFLATE_BAD;
 }
 
-/* Works until input, room or blocks come to an end. Behind DONE, or OUTPUT, just call it again. */
+/* Runs until it needs input or room, or a final block ends. After DONE or OUTPUT call it again to continue. */
 static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_result result;
     do
@@ -5245,7 +5241,7 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 }
 /*
 >> DEFLATE ================================================================================
-   Compresses messages for permessage-deflate (RFC 7692 7.2.1) into the blocks of RFC 1951. Calls BYTES, INFLATE.
+   Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
 
    Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
    Bytes of memory, W being 1 << window_bits; with takeover W * 3 / 2 besides, at least W + 256:
@@ -5253,13 +5249,13 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
      level 1      16 KiB + min(W * 4, 32 KiB) + state
      level 6, 9   40 KiB + W * 2 + min(W * 2, 32 KiB) + state
 
-   Positions are numbered modulo 65536, which is twice the largest window. A table may hold a number that is
-   out of date: it then names another place of the window, or none at all. Since bytes are always compared, that
-   costs a look and no more, and no table has to be moved or cleared as the window goes on.
-   Without takeover the message is its own window. Its numbers begin where those of the message before ended, so
-   that those are too far away, and the tables are cleared when the numbers run out: what is written depends on
-   this message alone. With takeover a message is copied, in pieces, behind the bytes that are kept; when the
-   buffer is full, the last W bytes move to its front.
+   Positions are numbered modulo 65536, twice the largest window. A stale number in a table names another place of the
+   window, or none. As the bytes are always compared, it costs one look: no table is moved or cleared as the window
+   slides.
+   Without takeover the message is its own window. Its numbers begin where those of the previous message ended, which
+   are therefore out of reach; the tables are cleared when the numbers run out. So the output depends on this message
+   alone. With takeover a message is copied, in pieces, behind the history; when the buffer is full, its last W bytes
+   move to the front.
 */
 
 enum {
@@ -5269,7 +5265,7 @@ enum {
     WSI_DEFLATE_END = 256,
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
-    WSI_DEFLATE_NEAR = 2048, /* how far back three bytes are worth it: farther, three literals are often shorter */
+    WSI_DEFLATE_NEAR = 2048, /* the farthest match of three bytes: beyond, three literals are often shorter */
     WSI_DEFLATE_SPARE = 16 /* tokens that one step may write */
 };
 
@@ -5281,8 +5277,8 @@ typedef struct wsi_deflate_level {
     uint8_t hash_bits;              /* of the table */
     uint8_t token_bits;
     uint16_t depth;                 /* places looked at */
-    uint16_t good;                  /* length that is taken without a look at the next byte */
-    uint16_t nice;                  /* length that ends the search */
+    uint16_t good;                  /* a match this long is taken without a try at the next byte */
+    uint16_t nice;                  /* a match this long ends the search */
 } wsi_deflate_level;
 
 static const wsi_deflate_level wsi_deflate_levels[] = {
@@ -5318,7 +5314,7 @@ struct wsi_deflate {
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
     uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
     uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: not in use */
-    uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* for the work of making codes */
+    uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* scratch space while codes are built */
     uint16_t weights[WSI_DEFLATE_LITERALS];
 };
 
@@ -5341,8 +5337,8 @@ static uint32_t wsi_deflate_four(const uint8_t *at) {
     return four;
 }
 
-/* The extra bits of lengths are the lowest ones of length - 3, those of distances the lowest ones of distance - 1;
-   the symbol is what stands above them (RFC 1951 3.2.5). */
+/* The extra bits are the lowest bits of length - 3, or of distance - 1; the bits above give the symbol (RFC 1951
+   3.2.5). */
 static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                               2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
 
@@ -5360,13 +5356,13 @@ static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
     return 288 + extra * 2 + (value >> extra);
 }
 
-/* A flush leaves at most 7 bits; so 56 may come before the next one. */
+/* A flush leaves at most 7 bits: up to 56 may be put before the next. */
 static void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
     out->bits |= (uint64_t)bits << out->count;
     out->count += count;
 }
 
-/* Writes 8 bytes, of which those that are not full come again. */
+/* Writes 8 bytes; those not yet full are written again by the next flush. */
 static void wsi_deflate_flush(wsi_deflate_bits *out) {
     uint64_t bits = out->bits;
     bits = wsi_bytes_little((const uint8_t *)&bits); /* the lowest byte goes first on any machine */
@@ -5378,7 +5374,7 @@ static void wsi_deflate_flush(wsi_deflate_bits *out) {
 
 /* --- Huffman codes --- */
 
-/* Lists the symbols in use, rarest first, in `first`: sorted by four bits of the frequency after the other. */
+/* Lists the symbols in use, rarest first, in `first`: a radix sort by four bits of the frequency at a time. */
 static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
     unsigned count = 0, all = 0, shift, i;
     for (i = 0; i < symbols; i++)
@@ -5401,8 +5397,8 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
     return count;
 }
 
-/* Huffman's tree over the sorted symbols: two at a time, of leaves and of nodes made before, which come in the
-   order of their weights. Leaves the parent of each node in `second`; the root is node count - 2. */
+/* Huffman's tree over the sorted symbols: joins the two lightest of the leaves and nodes, both in the order of their
+   weights. `second` becomes the parent of each node; the root is node count - 2. */
 static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
     unsigned leaf = 0, node = 0, made, child;
     for (made = 0; made < count - 1; made++) {
@@ -5418,13 +5414,13 @@ static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned
     }
 }
 
-/* How many codes have each length. From the root on each node takes the place of a leaf in its depth and has two
-   leaves below. A node beyond the limit takes that of the deepest leaf within it: so the code stays complete. */
+/* Counts the codes of each length. From the root on each node replaces a leaf of its depth by two leaves below. A node
+   beyond the limit replaces the deepest leaf within it, so that the code stays complete. */
 static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, unsigned lengths[16]) {
     unsigned node, depth;
     memset(lengths, 0, 16 * sizeof *lengths);
     lengths[1] = 2;
-    z->second[count - 2] = 0; /* from here on the depth of a node stands in place of its parent */
+    z->second[count - 2] = 0; /* from here on `second` is the depth of a node */
     for (node = count - 2; node--;) {
         depth = z->second[z->second[node]] + 1u;
         z->second[node] = (uint16_t)depth;
@@ -5444,14 +5440,14 @@ static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
     return (uint16_t)(code >> (16 - length));
 }
 
-/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for all that is in use, and for two symbols at least: then
-   each code is complete. Returns the number of bits that all symbols take. */
+/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for the symbols in use, for at least two of them: so every code
+   is complete. Returns the bits that all symbols take. */
 static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
                                   unsigned symbols, unsigned limit) {
     unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
     memset(lengths, 0, symbols);
-    for (; count < 2; bits--) { /* one that is not used, and a bit long as there are two, counts below */
+    for (; count < 2; bits--) { /* adds an unused symbol of one bit, which the sum below counts */
         frequency[frequency[0] ? 1 : 0] = 1;
         count = wsi_deflate_sort(z, frequency, symbols);
     }
@@ -5473,7 +5469,7 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
     return bits;
 }
 
-/* The codes of a fixed block (RFC 1951 3.2.6) for all that is in use. */
+/* The codes of a fixed block (RFC 1951 3.2.6) for the symbols in use. */
 static void wsi_deflate_fixed_codes(wsi_deflate *z) {
     unsigned i;
     for (i = 0; i < WSI_DEFLATE_LITERALS; i++) {
@@ -5515,7 +5511,7 @@ static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
 /* --- blocks --- */
 
 typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
-    unsigned literals, distances, orders; /* how many lengths are told */
+    unsigned literals, distances, orders; /* how many lengths are sent */
     unsigned count;
     uint16_t items[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES]; /* symbol, and extra bits << 5 */
     uint16_t frequency[19], codes[19];
@@ -6002,7 +5998,7 @@ typedef struct wsi_unpacker { /* of one message at a time */
     wsi_buffer out;  /* what has been unpacked, less what was handed out in pieces */
     size_t checked;  /* of it, as UTF-8 */
     uint8_t tail;    /* bytes of it that have been fed */
-    bool handed;     /* a piece is with the program, and becomes history */
+    bool delivered;  /* the program has it: it becomes history */
 } wsi_unpacker;
 
 typedef struct wsi_packer {
@@ -6030,7 +6026,15 @@ static bool wsi_unpacker_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
     return wsi_buffer_resize(codec->arriving, out, wanted);
 }
 
-static wsi_unpacker *wsi_unpacker_lend(wsi_codec *codec) {
+static void wsi_unpacker_free(wsi_codec *codec, wsi_unpacker *unpacker) {
+    if (!unpacker)
+        return;
+    wsi_buffer_free(codec->arriving, &unpacker->out);
+    wsi_memory_free(codec->arriving, unpacker, sizeof *unpacker);
+}
+
+/* The spare one, or a new one. NULL: no memory. */
+static wsi_unpacker *wsi_unpacker_new(wsi_codec *codec) {
     wsi_unpacker *unpacker = codec->spare;
     codec->spare = NULL;
     if (!unpacker)
@@ -6042,27 +6046,21 @@ static wsi_unpacker *wsi_unpacker_lend(wsi_codec *codec) {
     wsi_inflate_start(&unpacker->inflate);
     unpacker->out.size = unpacker->checked = 0;
     unpacker->tail = 0;
-    unpacker->handed = false;
+    unpacker->delivered = false;
     if (unpacker->out.data || wsi_unpacker_grow(codec, &unpacker->out, WSI_UNPACKER_PIECE))
         return unpacker;
-    wsi_memory_free(codec->arriving, unpacker, sizeof *unpacker);
+    wsi_unpacker_free(codec, unpacker);
     return NULL;
 }
 
-/* handed: what is in it is with the program, and stays good until another message is unpacked; so it, and no other,
-   becomes the spare one. */
-static void wsi_unpacker_give_back(wsi_codec *codec, wsi_unpacker *unpacker, bool handed) {
-    if (unpacker && !handed && unpacker->out.capacity > WSI_UNPACKER_LARGE)
-        wsi_buffer_free(codec->arriving, &unpacker->out);
-    if (handed || !codec->spare) {
-        wsi_unpacker *spare = codec->spare;
+/* delivered: the program reads what is in it, until another message is decompressed; so it must become the spare. */
+static void wsi_unpacker_release(wsi_codec *codec, wsi_unpacker *unpacker, bool delivered) {
+    wsi_unpacker *unused = unpacker;
+    if (delivered || (unpacker && !codec->spare && unpacker->out.capacity <= WSI_UNPACKER_LARGE)) {
+        unused = codec->spare;
         codec->spare = unpacker;
-        unpacker = spare;
     }
-    if (!unpacker)
-        return;
-    wsi_buffer_free(codec->arriving, &unpacker->out);
-    wsi_memory_free(codec->arriving, unpacker, sizeof *unpacker);
+    wsi_unpacker_free(codec, unused);
 }
 
 typedef enum wsi_unpacked {
@@ -6073,15 +6071,20 @@ typedef enum wsi_unpacked {
     WSI_UNPACKED_MEMORY
 } wsi_unpacked;
 
-/* Inflates the input, up to so many bytes in all; limit + 1 must not overflow. A zero byte fits behind them. */
-static wsi_unpacked wsi_unpacker_run(wsi_codec *codec, wsi_unpacker *unpacker, const wsi_context *context,
-                                     uint8_t window_bits, wsi_slice *in, size_t limit, bool pieces) {
+static uint8_t wsi_permessage_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
+
+/* Inflates the input, up to the limit of a message, or of a chunk. A zero byte fits behind the output. */
+static wsi_unpacked wsi_unpacker_run(const wsi_engine *e, wsi_unpacker *unpacker, wsi_slice *in) {
+    const wsi_context *context = e->context;
+    size_t limit = e->chunks ? (size_t)WSI_UNPACKER_PIECE : e->env->limits.message;
     wsi_buffer *out = &unpacker->out;
     wsi_inflate_io io;
+    if (limit > SIZE_MAX / 4)
+        limit = SIZE_MAX / 4;
     memset(&io, 0, sizeof io);
     io.in = (const uint8_t *)in->data;
     io.in_size = in->size;
-    io.window = (size_t)1 << window_bits;
+    io.window = (size_t)1 << wsi_permessage_in_bits(e);
     if (context && context->history_size) {
         io.history_size = context->history_size < io.window ? context->history_size : io.window;
         io.history = context->history + context->history_size - io.history_size;
@@ -6095,32 +6098,24 @@ static wsi_unpacked wsi_unpacker_run(wsi_codec *codec, wsi_unpacker *unpacker, c
             io.out_capacity = limit;
         result = wsi_inflate_run(&unpacker->inflate, &io);
         out->size = io.out_size;
-        in->data = (const char *)io.in;
-        in->size = io.in_size;
+        *in = wsi_text((const char *)io.in, io.in_size);
         if (result == WSI_INFLATE_BAD)
             return WSI_UNPACKED_BAD;
         if (result == WSI_INFLATE_INPUT || (result == WSI_INFLATE_DONE && !io.in_size))
             return WSI_UNPACKED_ALL;
         if (result == WSI_INFLATE_OUTPUT && out->size >= limit)
-            return pieces ? WSI_UNPACKED_PIECE : WSI_UNPACKED_BIG;
-        if (result == WSI_INFLATE_OUTPUT && !wsi_unpacker_grow(codec, out, limit))
+            return e->chunks ? WSI_UNPACKED_PIECE : WSI_UNPACKED_BIG;
+        if (result == WSI_INFLATE_OUTPUT && !wsi_unpacker_grow(e->env->codec, out, limit))
             return WSI_UNPACKED_MEMORY;
     }
 }
 
-/* Feeds what the sender left away (RFC 7692 7.2.2). */
-static wsi_unpacked wsi_unpacker_finish(wsi_codec *codec, wsi_unpacker *unpacker, const wsi_context *context,
-                                        uint8_t window_bits, size_t limit, bool pieces) {
-    static const char tail[] = "\0\0\xff\xff";
-    wsi_slice in;
-    wsi_unpacked unpacked;
-    in.data = tail + unpacker->tail;
-    in.size = WSI_PACKER_TAIL - (size_t)unpacker->tail;
-    unpacked = wsi_unpacker_run(codec, unpacker, context, window_bits, &in, limit, pieces);
+/* Feeds the four bytes that the sender leaves out (RFC 7692 7.2.2). */
+static wsi_unpacked wsi_unpacker_finish(const wsi_engine *e, wsi_unpacker *unpacker) {
+    wsi_slice in = wsi_text("\0\0\xff\xff" + unpacker->tail, WSI_PACKER_TAIL - (size_t)unpacker->tail);
+    wsi_unpacked unpacked = wsi_unpacker_run(e, unpacker, &in);
     unpacker->tail = (uint8_t)(WSI_PACKER_TAIL - in.size);
-    if (unpacked == WSI_UNPACKED_ALL && !wsi_inflate_ended(&unpacker->inflate))
-        return WSI_UNPACKED_BAD;
-    return unpacked;
+    return unpacked == WSI_UNPACKED_ALL && !wsi_inflate_ended(&unpacker->inflate) ? WSI_UNPACKED_BAD : unpacked;
 }
 
 /* --- context --- */
@@ -6142,7 +6137,7 @@ static void wsi_context_free(wsi_codec *codec, wsi_context **place) {
     wsi_context *context = *place;
     if (!context)
         return;
-    wsi_unpacker_give_back(codec, context->unpacker, false);
+    wsi_unpacker_release(codec, context->unpacker, false);
     wsi_context_forget(context);
     wsi_memory_free(codec->memory, context->packer.deflate, context->packer.size);
     wsi_memory_free(codec->memory, context, sizeof *context);
@@ -6219,14 +6214,10 @@ static bool wsi_packer_run(wsi_codec *codec, wsi_packer *packer, const void *dat
 }
 
 static void wsi_permessage_free(wsi_codec *codec) {
-    if (codec->spare) {
-        wsi_buffer_free(codec->arriving, &codec->spare->out);
-        wsi_memory_free(codec->arriving, codec->spare, sizeof *codec->spare);
-    }
-    if (codec->packer) {
+    wsi_unpacker_free(codec, codec->spare);
+    if (codec->packer)
         wsi_memory_free(codec->memory, codec->packer->deflate, codec->packer->size);
-        wsi_memory_free(codec->memory, codec->packer, sizeof *codec->packer);
-    }
+    wsi_memory_free(codec->memory, codec->packer, sizeof *codec->packer);
     codec->spare = NULL;
     codec->packer = NULL;
     wsi_buffer_free(codec->memory, &codec->packed);
@@ -6440,17 +6431,6 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }
-
-static bool wsi_permessage_pack_shared(const wsi_engine *e, ws_message *message) {
-    wsi_codec *codec = e->env->codec;
-    wsi_packer *packer = wsi_packer_shared(codec, e->level, e->window_bits >> 4);
-    if (!packer || !wsi_packer_run(codec, packer, message->data, message->size, true)
-        || codec->packed.size >= message->size)
-        return false;
-    message->data = codec->packed.data;
-    message->size = codec->packed.size;
-    return true;
-}
 #endif
 
 /* --- messages that are sent --- */
@@ -6479,8 +6459,6 @@ static void wsi_permessage_unsent(wsi_engine *e) {
 
 /* --- and received (RFC 7692 6, 7.2) --- */
 
-static uint8_t wsi_permessage_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
-
 /* Keeps the decompressor of an unfinished message. false: no memory for what that takes. */
 static bool wsi_permessage_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
     wsi_codec *codec = e->env->codec;
@@ -6490,10 +6468,10 @@ static bool wsi_permessage_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) 
     return !e->chunks || wsi_context_history(codec->arriving, e->context, wsi_permessage_in_bits(e));
 }
 
-static void wsi_permessage_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool handed) {
+static void wsi_permessage_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool delivered) {
     if (e->context)
         e->context->unpacker = NULL;
-    wsi_unpacker_give_back(e->env->codec, unpacker, handed);
+    wsi_unpacker_release(e->env->codec, unpacker, delivered);
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codec, &e->context);
     else if (!e->keep_in && e->context)
@@ -6506,11 +6484,11 @@ static wsi_unpacker *wsi_permessage_unpacker(wsi_engine *e) {
         e->context->history_size = 0;
     e->env->codec->asking = e;
     if (!unpacker)
-        return wsi_unpacker_lend(e->env->codec);
-    if (unpacker->handed) { /* what the program had is history now */
+        return wsi_unpacker_new(e->env->codec);
+    if (unpacker->delivered) { /* what the program had is history now */
         wsi_context_remember(e->context, wsi_permessage_in_bits(e), unpacker->out.data, unpacker->out.size);
         unpacker->out.size = unpacker->checked = 0;
-        unpacker->handed = false;
+        unpacker->delivered = false;
     }
     return unpacker;
 }
@@ -6529,7 +6507,7 @@ static wsi_step wsi_permessage_hand(wsi_engine *e, ws_event *event, wsi_unpacker
     uint8_t *data = unpacker->out.data;
     size_t size = unpacker->out.size;
     data[size] = 0;
-    unpacker->handed = !whole;
+    unpacker->delivered = !whole;
     if (whole && e->keep_in)
         wsi_context_remember(e->context, wsi_permessage_in_bits(e), data, size);
     if (whole)
@@ -6560,28 +6538,25 @@ static wsi_step wsi_permessage_after(wsi_engine *e, ws_event *event, wsi_unpacke
 
 /* Takes what has come of a compressed message's frame. */
 static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_event *event) {
-    wsi_codec *codec = e->env->codec;
     wsi_unpacker *unpacker = wsi_permessage_unpacker(e);
-    uint8_t *from = window->base + window->pos, bits = wsi_permessage_in_bits(e);
-    size_t here = window->end - window->pos, limit = e->env->limits.message;
+    uint8_t *from = window->base + window->pos;
+    size_t here = window->end - window->pos;
     wsi_slice in;
     wsi_unpacked unpacked;
     if (!unpacker)
         return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-    if (e->chunks || limit > SIZE_MAX / 4)
-        limit = e->chunks ? (size_t)WSI_UNPACKER_PIECE : SIZE_MAX / 4;
     if (here > e->left)
         here = (size_t)e->left;
     wsi_engine_unmask(e, from, from, here, e->key);
     in = wsi_text((const char *)from, here);
-    unpacked = wsi_unpacker_run(codec, unpacker, e->context, bits, &in, limit, e->chunks);
+    unpacked = wsi_unpacker_run(e, unpacker, &in);
     here -= in.size;
     wsi_frame_rotate(e->key, here);
     wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* what is left is as it came */
     window->pos += here;
     e->left -= here;
     if (unpacked == WSI_UNPACKED_ALL && !e->left && e->final)
-        unpacked = wsi_unpacker_finish(codec, unpacker, e->context, bits, limit, e->chunks);
+        unpacked = wsi_unpacker_finish(e, unpacker);
     return wsi_permessage_after(e, event, unpacker, unpacked);
 }
 
@@ -6605,7 +6580,7 @@ static const wsi_codec_calls wsi_permessage_functions = {
     wsi_permessage_offer, wsi_permessage_answered, wsi_permessage_extend_client,
 #endif
 #ifndef WS_NO_SERVER
-    wsi_permessage_agree, wsi_permessage_shares, wsi_permessage_pack_shared,
+    wsi_permessage_agree, wsi_permessage_shares,
 #endif
 };
 #endif /* WS_NO_DEFLATE */
@@ -11458,14 +11433,16 @@ typedef struct wsi_broadcast { /* one message on its way to many */
 } wsi_broadcast;
 
 /* What a member gets that has agreed on compression: that is done once for all whose codec shares it. */
-WSI_APART const wsi_delivery *wsi_room_packed(ws_loop *loop, const ws_conn *conn, wsi_broadcast *broadcast) {
+WSI_APART const wsi_delivery *wsi_room_packed(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast) {
     const wsi_codec_calls *codec = loop->codec.calls;
     ws_message message = broadcast->message;
     unsigned form = codec->shares(&conn->engine, message.size);
     wsi_delivery *packed = &broadcast->packed[form];
+    const void *data = message.data;
     if (form && !(broadcast->tried >> form & 1)) {
         broadcast->tried = (uint16_t)(broadcast->tried | 1u << form);
-        if (codec->pack_shared(&conn->engine, &message)) {
+        if (codec->pack(&conn->engine, true, true, &data, &message.size)) {
+            message.data = (const uint8_t *)data;
             *packed = broadcast->plain;
             packed->block = NULL;
             (void)wsi_room_frame(loop, message, true, packed);
