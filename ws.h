@@ -1099,9 +1099,9 @@ typedef struct wsi_codec { /* what all connections of a loop share to compress *
     const struct wsi_engine *asking;     /* who gets memory for what arrives: it is not given up for that */
 #ifndef WS_NO_DEFLATE
     wsi_memory *memory, *arriving; /* arriving: for what is being decompressed */
-    struct wsi_unpacker *spare;    /* not in use; or NULL */
-    struct wsi_packer *packer;     /* without context */
-    wsi_buffer packed;             /* the message that was compressed last */
+    struct wsi_decompressor *spare; /* not in use; or NULL */
+    struct wsi_deflate *compressor; /* without context */
+    wsi_buffer compressed;          /* the message that was compressed last */
 #endif
 } wsi_codec;
 
@@ -2317,7 +2317,7 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
     void (*end)(wsi_engine *e);     /* frees what the connection holds */
     void (*free)(wsi_codec *codec); /* and what the connections of a loop share */
 #ifndef WS_NO_NET
-    size_t (*unpacked)(const wsi_engine *e); /* bytes of the unfinished message, and 1; 0: there is none */
+    size_t (*progress)(const wsi_engine *e); /* bytes of the unfinished message, and 1; 0: there is none */
 #endif
 #ifndef WS_NO_CLIENT
     bool (*offer)(wsi_engine *e); /* sends the header line */
@@ -3763,20 +3763,14 @@ static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
 static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
     bool u = spec.conversion == 'u';
     switch (spec.length) {
-    case 'H':
-        return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
-    case 'h':
-        return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
-    case 'l':
-        return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
-    case 'q':
-        return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
-    case 'z': case 't':
-        return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
-    case 'j':
-        return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
-    default:
-        return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
+    case 'H': return u ? (unsigned char)va_arg(*from, unsigned) : (uintmax_t)(signed char)va_arg(*from, int);
+    case 'h': return u ? (unsigned short)va_arg(*from, unsigned) : (uintmax_t)(short)va_arg(*from, int);
+    case 'l': return u ? va_arg(*from, unsigned long) : (uintmax_t)va_arg(*from, long);
+    case 'q': return u ? va_arg(*from, unsigned long long) : (uintmax_t)va_arg(*from, long long);
+    case 'z':
+    case 't': return u ? va_arg(*from, size_t) : (uintmax_t)va_arg(*from, ptrdiff_t);
+    case 'j': return u ? va_arg(*from, uintmax_t) : (uintmax_t)va_arg(*from, intmax_t);
+    default: return u ? va_arg(*from, unsigned) : (uintmax_t)va_arg(*from, int);
     }
 }
 
@@ -5210,35 +5204,31 @@ static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io)
     return WSI_INFLATE_NEXT;
 }
 
-static wsi_inflate_result wsi_inflate_step(wsi_inflate *z, wsi_inflate_io *io) {
-    switch (z->state) {
-    case WSI_INFLATE_HEAD: return wsi_inflate_head(z, io);
-    case WSI_INFLATE_SIZES: return wsi_inflate_sizes(z, io);
-    case WSI_INFLATE_STORED: return wsi_inflate_stored(z, io);
-    case WSI_INFLATE_COUNTS: return wsi_inflate_counts(z, io);
-    case WSI_INFLATE_ORDER: return wsi_inflate_order(z, io);
-    case WSI_INFLATE_LENGTHS: return wsi_inflate_lengths(z, io);
-    case WSI_INFLATE_SYMBOL: return wsi_inflate_symbol(z, io);
-    case WSI_INFLATE_WRITE: return wsi_inflate_write(z, io);
-    case WSI_INFLATE_DISTANCE: return wsi_inflate_distance(z, io);
-    case WSI_INFLATE_COPY: return wsi_inflate_copy(z, io);
-    case WSI_INFLATE_BROKEN: break;
-    }
-    return WSI_INFLATE_BAD;
-}
-
 /* Runs until it needs input or room, or a final block ends. After DONE or OUTPUT call it again to continue. */
 static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
-    wsi_inflate_result result;
-    do
-        result = wsi_inflate_step(z, io);
-    while (result == WSI_INFLATE_NEXT);
+    wsi_inflate_result result = WSI_INFLATE_NEXT;
+    while (result == WSI_INFLATE_NEXT) {
+        switch (z->state) {
+        case WSI_INFLATE_HEAD: result = wsi_inflate_head(z, io); break;
+        case WSI_INFLATE_SIZES: result = wsi_inflate_sizes(z, io); break;
+        case WSI_INFLATE_STORED: result = wsi_inflate_stored(z, io); break;
+        case WSI_INFLATE_COUNTS: result = wsi_inflate_counts(z, io); break;
+        case WSI_INFLATE_ORDER: result = wsi_inflate_order(z, io); break;
+        case WSI_INFLATE_LENGTHS: result = wsi_inflate_lengths(z, io); break;
+        case WSI_INFLATE_SYMBOL: result = wsi_inflate_symbol(z, io); break;
+        case WSI_INFLATE_WRITE: result = wsi_inflate_write(z, io); break;
+        case WSI_INFLATE_DISTANCE: result = wsi_inflate_distance(z, io); break;
+        case WSI_INFLATE_COPY: result = wsi_inflate_copy(z, io); break;
+        default: result = WSI_INFLATE_BAD; break;
+        }
+    }
     if (result == WSI_INFLATE_OUTPUT)
         wsi_inflate_return(z, io);
     if (result == WSI_INFLATE_BAD)
         z->state = WSI_INFLATE_BROKEN;
     return result;
 }
+
 /*
 >> DEFLATE ================================================================================
    Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
@@ -5307,6 +5297,7 @@ struct wsi_deflate {
     uint16_t *threes;      /* by hash of three bytes: the last position */
     unsigned hash_shift;   /* 32 less the bits of the table */
     size_t tables;         /* bytes of all tables */
+    size_t size;           /* bytes of the state and all that stands behind it */
     uint16_t *tokens;      /* a byte; or wsi_deflate_length_token and, in the next one, distance - 1 */
     size_t used, room;     /* tokens */
     wsi_deflate_bits out;
@@ -5881,6 +5872,10 @@ static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
     return wsi_deflate_parts(wsi_deflate_pick(level), window_bits, takeover, sizes);
 }
 
+static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
+    return z->level == wsi_deflate_pick(level) && z->reach == (uint32_t)1 << window_bits;
+}
+
 static void wsi_deflate_clear(wsi_deflate *z) {
     memset(z + 1, 0, z->tables);
     z->base = 0;
@@ -5901,7 +5896,7 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     uint8_t *at = (uint8_t *)(z + 1);
     memset(z, 0, sizeof *z);
     z->level = wsi_deflate_pick(level);
-    (void)wsi_deflate_parts(z->level, window_bits, takeover, sizes);
+    z->size = wsi_deflate_parts(z->level, window_bits, takeover, sizes);
     z->buckets = (uint64_t *)(void *)at;
     z->heads = (uint16_t *)(void *)(at + sizes[0]);
     z->links = z->heads + sizes[1] / 2;
@@ -5983,101 +5978,90 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
 >> PERMESSAGE =============================================================================
    Compression of messages (RFC 7692): negotiation, and messages through the codec. The core reaches it through
    wsi_codec_calls. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS, MESSAGES, INFLATE, DEFLATE.
-   Prefixes: wsi_permessage_, wsi_unpacker_, wsi_packer_, wsi_context_.
+   Prefixes: wsi_permessage_, wsi_decompressor_, wsi_compressor_, wsi_context_.
 
-   Decompressor and compressor are the loop's where no context is kept: a message that has come whole passes through
-   without an allocation. One that is unfinished keeps its decompressor until its end.
+   Without context all connections of a loop share one decompressor and one compressor: a message that arrives whole
+   costs no allocation. An unfinished message keeps its decompressor until its end.
 */
 
-enum { WSI_PERMESSAGE_LINE = 240 }; /* room for a header line */
+enum {
+    WSI_PERMESSAGE_LINE = 240,        /* room for a header line */
+    WSI_PERMESSAGE_CHUNK = 16 << 10,  /* the most that on_chunk gets at once */
+    WSI_PERMESSAGE_LARGE = 256 << 10, /* larger buffers are not kept */
+    WSI_PERMESSAGE_TAIL = 4           /* bytes that end each message and are not sent (RFC 7692 7.2.1) */
+};
 
-enum { WSI_UNPACKER_PIECE = 16 << 10, WSI_UNPACKER_LARGE = 256 << 10, WSI_PACKER_TAIL = 4 };
-
-typedef struct wsi_unpacker { /* of one message at a time */
+typedef struct wsi_decompressor { /* of one message at a time */
     wsi_inflate inflate;
-    wsi_buffer out;  /* what has been unpacked, less what was handed out in pieces */
-    size_t checked;  /* of it, as UTF-8 */
-    uint8_t tail;    /* bytes of it that have been fed */
-    bool delivered;  /* the program has it: it becomes history */
-} wsi_unpacker;
-
-typedef struct wsi_packer {
-    wsi_deflate *deflate;
-    size_t size;
-    int level;
-    uint8_t bits;
-} wsi_packer;
+    wsi_buffer out; /* the output, without the chunks that were delivered */
+    size_t checked; /* of it, as UTF-8 */
+    uint8_t tail;   /* bytes of the tail that were read */
+    bool delivered; /* the program has the output: next it becomes history */
+} wsi_decompressor;
 
 typedef struct wsi_context { /* of a connection that keeps one, or is in the middle of a message */
-    wsi_unpacker *unpacker;
-    uint8_t *history; /* the end of what earlier messages, or pieces, held */
+    wsi_decompressor *decompressor;
+    uint8_t *history; /* the end of earlier messages, or of the chunks before */
     size_t history_size, history_capacity;
     wsi_memory *history_memory;
-    wsi_packer packer;
+    wsi_deflate *compressor;
 } wsi_context;
 
-/* --- unpacking --- */
+/* --- decompressing --- */
 
 /* Makes room for more: as much again, and never for more than the limit. */
-static bool wsi_unpacker_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
+static bool wsi_decompressor_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
     size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
     if (wanted > limit + 1 || wanted < out->capacity)
         wanted = limit + 1;
     return wsi_buffer_resize(codec->arriving, out, wanted);
 }
 
-static void wsi_unpacker_free(wsi_codec *codec, wsi_unpacker *unpacker) {
-    if (!unpacker)
+static void wsi_decompressor_free(wsi_codec *codec, wsi_decompressor *decompressor) {
+    if (!decompressor)
         return;
-    wsi_buffer_free(codec->arriving, &unpacker->out);
-    wsi_memory_free(codec->arriving, unpacker, sizeof *unpacker);
+    wsi_buffer_free(codec->arriving, &decompressor->out);
+    wsi_memory_free(codec->arriving, decompressor, sizeof *decompressor);
 }
 
 /* The spare one, or a new one. NULL: no memory. */
-static wsi_unpacker *wsi_unpacker_new(wsi_codec *codec) {
-    wsi_unpacker *unpacker = codec->spare;
+static wsi_decompressor *wsi_decompressor_new(wsi_codec *codec) {
+    wsi_decompressor *decompressor = codec->spare;
     codec->spare = NULL;
-    if (!unpacker)
-        unpacker = (wsi_unpacker *)wsi_memory_new(codec->arriving, sizeof *unpacker);
-    if (!unpacker)
+    if (!decompressor)
+        decompressor = (wsi_decompressor *)wsi_memory_new(codec->arriving, sizeof *decompressor);
+    if (!decompressor)
         return NULL;
-    if (unpacker->out.capacity > WSI_UNPACKER_LARGE) /* once it was large */
-        wsi_buffer_free(codec->arriving, &unpacker->out);
-    wsi_inflate_start(&unpacker->inflate);
-    unpacker->out.size = unpacker->checked = 0;
-    unpacker->tail = 0;
-    unpacker->delivered = false;
-    if (unpacker->out.data || wsi_unpacker_grow(codec, &unpacker->out, WSI_UNPACKER_PIECE))
-        return unpacker;
-    wsi_unpacker_free(codec, unpacker);
+    if (decompressor->out.capacity > WSI_PERMESSAGE_LARGE) /* once it was large */
+        wsi_buffer_free(codec->arriving, &decompressor->out);
+    wsi_inflate_start(&decompressor->inflate);
+    decompressor->out.size = decompressor->checked = 0;
+    decompressor->tail = 0;
+    decompressor->delivered = false;
+    if (decompressor->out.data || wsi_decompressor_grow(codec, &decompressor->out, WSI_PERMESSAGE_CHUNK))
+        return decompressor;
+    wsi_decompressor_free(codec, decompressor);
     return NULL;
 }
 
 /* delivered: the program reads what is in it, until another message is decompressed; so it must become the spare. */
-static void wsi_unpacker_release(wsi_codec *codec, wsi_unpacker *unpacker, bool delivered) {
-    wsi_unpacker *unused = unpacker;
-    if (delivered || (unpacker && !codec->spare && unpacker->out.capacity <= WSI_UNPACKER_LARGE)) {
+static void wsi_decompressor_release(wsi_codec *codec, wsi_decompressor *decompressor, bool delivered) {
+    wsi_decompressor *unused = decompressor;
+    if (delivered || (decompressor && !codec->spare && decompressor->out.capacity <= WSI_PERMESSAGE_LARGE)) {
         unused = codec->spare;
-        codec->spare = unpacker;
+        codec->spare = decompressor;
     }
-    wsi_unpacker_free(codec, unused);
+    wsi_decompressor_free(codec, unused);
 }
-
-typedef enum wsi_unpacked {
-    WSI_UNPACKED_ALL,
-    WSI_UNPACKED_PIECE,
-    WSI_UNPACKED_BIG,
-    WSI_UNPACKED_BAD,
-    WSI_UNPACKED_MEMORY
-} wsi_unpacked;
 
 static uint8_t wsi_permessage_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
 
-/* Inflates the input, up to the limit of a message, or of a chunk. A zero byte fits behind the output. */
-static wsi_unpacked wsi_unpacker_run(const wsi_engine *e, wsi_unpacker *unpacker, wsi_slice *in) {
+/* Inflates the input, up to the limit of a message, or of a chunk. A zero byte fits behind the output.
+   WS_OK: all of it; BUFFERED: the chunk is full, and there is more; else what the connection fails with. */
+static ws_error wsi_decompressor_run(const wsi_engine *e, wsi_decompressor *decompressor, wsi_slice *in) {
     const wsi_context *context = e->context;
-    size_t limit = e->chunks ? (size_t)WSI_UNPACKER_PIECE : e->env->limits.message;
-    wsi_buffer *out = &unpacker->out;
+    size_t limit = e->chunks ? (size_t)WSI_PERMESSAGE_CHUNK : e->env->limits.message;
+    wsi_buffer *out = &decompressor->out;
     wsi_inflate_io io;
     if (limit > SIZE_MAX / 4)
         limit = SIZE_MAX / 4;
@@ -6096,26 +6080,59 @@ static wsi_unpacked wsi_unpacker_run(const wsi_engine *e, wsi_unpacker *unpacker
         io.out_capacity = out->capacity ? out->capacity - 1 : 0;
         if (io.out_capacity > limit)
             io.out_capacity = limit;
-        result = wsi_inflate_run(&unpacker->inflate, &io);
+        result = wsi_inflate_run(&decompressor->inflate, &io);
         out->size = io.out_size;
         *in = wsi_text((const char *)io.in, io.in_size);
         if (result == WSI_INFLATE_BAD)
-            return WSI_UNPACKED_BAD;
+            return WS_ERROR_PROTOCOL;
         if (result == WSI_INFLATE_INPUT || (result == WSI_INFLATE_DONE && !io.in_size))
-            return WSI_UNPACKED_ALL;
+            return WS_OK;
         if (result == WSI_INFLATE_OUTPUT && out->size >= limit)
-            return e->chunks ? WSI_UNPACKED_PIECE : WSI_UNPACKED_BIG;
-        if (result == WSI_INFLATE_OUTPUT && !wsi_unpacker_grow(e->env->codec, out, limit))
-            return WSI_UNPACKED_MEMORY;
+            return e->chunks ? WS_ERROR_BUFFERED : WS_ERROR_TOO_BIG;
+        if (result == WSI_INFLATE_OUTPUT && !wsi_decompressor_grow(e->env->codec, out, limit))
+            return WS_ERROR_MEMORY;
     }
 }
 
-/* Feeds the four bytes that the sender leaves out (RFC 7692 7.2.2). */
-static wsi_unpacked wsi_unpacker_finish(const wsi_engine *e, wsi_unpacker *unpacker) {
-    wsi_slice in = wsi_text("\0\0\xff\xff" + unpacker->tail, WSI_PACKER_TAIL - (size_t)unpacker->tail);
-    wsi_unpacked unpacked = wsi_unpacker_run(e, unpacker, &in);
-    unpacker->tail = (uint8_t)(WSI_PACKER_TAIL - in.size);
-    return unpacked == WSI_UNPACKED_ALL && !wsi_inflate_ended(&unpacker->inflate) ? WSI_UNPACKED_BAD : unpacked;
+/* Reads the bytes that the sender leaves out (RFC 7692 7.2.2). */
+static ws_error wsi_decompressor_finish(const wsi_engine *e, wsi_decompressor *decompressor) {
+    wsi_slice in = wsi_text("\0\0\xff\xff" + decompressor->tail, WSI_PERMESSAGE_TAIL - (size_t)decompressor->tail);
+    ws_error error = wsi_decompressor_run(e, decompressor, &in);
+    decompressor->tail = (uint8_t)(WSI_PERMESSAGE_TAIL - in.size);
+    return !error && !wsi_inflate_ended(&decompressor->inflate) ? WS_ERROR_PROTOCOL : error;
+}
+
+/* --- compressing --- */
+
+static void wsi_compressor_free(wsi_codec *codec, wsi_deflate *z) {
+    if (z)
+        wsi_memory_free(codec->memory, z, z->size);
+}
+
+/* Makes *place a compressor of this level and window. NULL: no memory. */
+static wsi_deflate *wsi_compressor_get(wsi_codec *codec, wsi_deflate **place, int level, int bits, bool context) {
+    if (*place && wsi_deflate_is(*place, level, bits))
+        return *place;
+    wsi_compressor_free(codec, *place);
+    *place = (wsi_deflate *)wsi_memory_resize(codec->memory, NULL, 0, wsi_deflate_size(level, bits, context));
+    if (*place)
+        wsi_deflate_init(*place, level, bits, context);
+    return *place;
+}
+
+/* Compresses a message or a part of one into codec->compressed, until the next call. last: without the tail. false: no
+   memory. */
+static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *data, size_t size, bool last) {
+    wsi_buffer *out = &codec->compressed;
+    size_t bound = wsi_deflate_bound(size), written;
+    if (out->capacity > WSI_PERMESSAGE_LARGE && bound <= WSI_PERMESSAGE_LARGE)
+        wsi_buffer_free(codec->memory, out);
+    out->size = 0;
+    if (bound < size || !wsi_buffer_reserve(codec->memory, out, bound))
+        return false;
+    written = wsi_deflate_run(z, (const uint8_t *)data, size, out->data, out->capacity);
+    out->size = written > WSI_PERMESSAGE_TAIL && last ? written - WSI_PERMESSAGE_TAIL : written;
+    return written > 0;
 }
 
 /* --- context --- */
@@ -6137,9 +6154,9 @@ static void wsi_context_free(wsi_codec *codec, wsi_context **place) {
     wsi_context *context = *place;
     if (!context)
         return;
-    wsi_unpacker_release(codec, context->unpacker, false);
+    wsi_decompressor_release(codec, context->decompressor, false);
     wsi_context_forget(context);
-    wsi_memory_free(codec->memory, context->packer.deflate, context->packer.size);
+    wsi_compressor_free(codec, context->compressor);
     wsi_memory_free(codec->memory, context, sizeof *context);
     *place = NULL;
 }
@@ -6172,55 +6189,12 @@ static void wsi_context_remember(wsi_context *context, uint8_t window_bits, cons
     context->history_size = keep + size;
 }
 
-/* --- packing --- */
-
-static int wsi_packer_level(int8_t level) { return level < 0 ? 0 : level == 0 ? 1 : level > 9 ? 9 : level; }
-
-/* Makes it ready for this level and window; what it was before is gone. */
-static bool wsi_packer_prepare(wsi_codec *codec, wsi_packer *packer, int level, uint8_t bits, bool context) {
-    size_t size = wsi_deflate_size(level, bits, context);
-    if (packer->deflate && packer->level == level && packer->bits == bits)
-        return true;
-    wsi_memory_free(codec->memory, packer->deflate, packer->size);
-    packer->deflate = (wsi_deflate *)wsi_memory_resize(codec->memory, NULL, 0, size);
-    packer->size = packer->deflate ? size : 0;
-    packer->level = level;
-    packer->bits = bits;
-    if (packer->deflate)
-        wsi_deflate_init(packer->deflate, level, bits, context);
-    return packer->deflate != NULL;
-}
-
-/* The shared one. */
-static wsi_packer *wsi_packer_shared(wsi_codec *codec, int level, uint8_t bits) {
-    if (!codec->packer)
-        codec->packer = (wsi_packer *)wsi_memory_new(codec->memory, sizeof *codec->packer);
-    return codec->packer && wsi_packer_prepare(codec, codec->packer, level, bits, false) ? codec->packer : NULL;
-}
-
-/* Compresses a message or a part of one into codec->packed, where it is good until the next. last: less the tail.
-   false: no memory. */
-static bool wsi_packer_run(wsi_codec *codec, wsi_packer *packer, const void *data, size_t size, bool last) {
-    wsi_buffer *packed = &codec->packed;
-    size_t bound = wsi_deflate_bound(size), written;
-    if (packed->capacity > WSI_UNPACKER_LARGE && bound <= WSI_UNPACKER_LARGE)
-        wsi_buffer_free(codec->memory, packed);
-    packed->size = 0;
-    if (bound < size || !wsi_buffer_reserve(codec->memory, packed, bound))
-        return false;
-    written = wsi_deflate_run(packer->deflate, (const uint8_t *)data, size, packed->data, packed->capacity);
-    packed->size = written > WSI_PACKER_TAIL && last ? written - WSI_PACKER_TAIL : written;
-    return written > 0;
-}
-
 static void wsi_permessage_free(wsi_codec *codec) {
-    wsi_unpacker_free(codec, codec->spare);
-    if (codec->packer)
-        wsi_memory_free(codec->memory, codec->packer->deflate, codec->packer->size);
-    wsi_memory_free(codec->memory, codec->packer, sizeof *codec->packer);
+    wsi_decompressor_free(codec, codec->spare);
+    wsi_compressor_free(codec, codec->compressor);
     codec->spare = NULL;
-    codec->packer = NULL;
-    wsi_buffer_free(codec->memory, &codec->packed);
+    codec->compressor = NULL;
+    wsi_buffer_free(codec->memory, &codec->compressed);
 }
 
 /* --- negotiation (RFC 7692 5, 7.1) --- */
@@ -6293,28 +6267,24 @@ static uint8_t wsi_permessage_window(const ws_deflate_config *config) {
 
 static uint8_t wsi_permessage_least(uint8_t a, uint8_t b) { return b && b < a ? b : a; }
 
-static char *wsi_permessage_append(char *to, const char *text) {
+/* bits 0: the text alone. */
+static char *wsi_permessage_append(char *to, const char *text, uint8_t bits) {
     size_t size = strlen(text);
-    memcpy(to, text, size + 1);
+    memcpy(to, text, size);
+    size += bits ? wsi_text_decimal(to + size, bits) : 0;
+    to[size] = 0;
     return to + size;
-}
-
-static char *wsi_permessage_append_bits(char *to, const char *text, uint8_t bits) {
-    to = wsi_permessage_append(to, text);
-    to += wsi_text_decimal(to, bits);
-    *to = 0;
-    return to;
 }
 
 /* Takes on what was agreed. false: no memory for the contexts, and nothing has changed. */
 static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
     wsi_codec *codec = e->env->codec;
-    int level = wsi_packer_level(config->level);
+    int level = config->level < 0 ? 0 : config->level == 0 ? 1 : config->level > 9 ? 9 : config->level;
     if ((agreed->keep_in || agreed->keep_out)
         && (!wsi_context_get(codec, &e->context)
             || (agreed->keep_in && !wsi_context_history(codec->memory, e->context, agreed->in_bits))
             || (agreed->keep_out
-                && !wsi_packer_prepare(codec, &e->context->packer, level, agreed->out_bits, true)))) {
+                && !wsi_compressor_get(codec, &e->context->compressor, level, agreed->out_bits, true)))) {
         wsi_context_free(codec, &e->context);
         return false;
     }
@@ -6332,14 +6302,14 @@ static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const
    7.1). */
 static void wsi_permessage_offer_line(char *to, const ws_deflate_config *config) {
     uint8_t bits = wsi_permessage_window(config);
-    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits");
+    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits", 0);
     if (!config->context)
-        to = wsi_permessage_append(to, "; server_no_context_takeover; client_no_context_takeover");
+        to = wsi_permessage_append(to, "; server_no_context_takeover; client_no_context_takeover", 0);
     if (bits < 15)
-        to = wsi_permessage_append_bits(to, "; server_max_window_bits=", bits);
+        to = wsi_permessage_append(to, "; server_max_window_bits=", bits);
     if (!config->context || bits < 15)
-        to = wsi_permessage_append(to, ", permessage-deflate; client_max_window_bits");
-    (void)wsi_permessage_append(to, "\r\n");
+        to = wsi_permessage_append(to, ", permessage-deflate; client_max_window_bits", 0);
+    (void)wsi_permessage_append(to, "\r\n", 0);
 }
 
 /* The answer to these offers; the last of them allows any valid answer. If the server keeps its context, so must we;
@@ -6405,16 +6375,16 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
 
 /* A server's line for what was agreed on. */
 static void wsi_permessage_agreed_line(char *to, const wsi_agreed *agreed, const wsi_offer *offer) {
-    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate");
+    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate", 0);
     if (!agreed->keep_out)
-        to = wsi_permessage_append(to, "; server_no_context_takeover");
+        to = wsi_permessage_append(to, "; server_no_context_takeover", 0);
     if (!agreed->keep_in)
-        to = wsi_permessage_append(to, "; client_no_context_takeover");
+        to = wsi_permessage_append(to, "; client_no_context_takeover", 0);
     if (offer->server_bits || agreed->out_bits < 15)
-        to = wsi_permessage_append_bits(to, "; server_max_window_bits=", agreed->out_bits);
+        to = wsi_permessage_append(to, "; server_max_window_bits=", agreed->out_bits);
     if (agreed->in_bits < 15)
-        to = wsi_permessage_append_bits(to, "; client_max_window_bits=", agreed->in_bits);
-    (void)wsi_permessage_append(to, "\r\n");
+        to = wsi_permessage_append(to, "; client_max_window_bits=", agreed->in_bits);
+    (void)wsi_permessage_append(to, "\r\n", 0);
 }
 
 static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config) {
@@ -6435,134 +6405,123 @@ static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
 
 /* --- messages that are sent --- */
 
-/* Compresses a message, or a part of one: *data and *size become what is sent. false: it goes as it is. */
+/* Compresses a message, or a part of one: *data and *size become what is sent. false: send it uncompressed. */
 static bool wsi_permessage_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
     wsi_codec *codec = e->env->codec;
-    wsi_packer *packer = e->keep_out ? &e->context->packer : wsi_packer_shared(codec, e->level, e->window_bits >> 4);
-    if (!packer || !wsi_packer_run(codec, packer, *data, *size, last))
+    wsi_deflate *z = e->keep_out ? e->context->compressor
+                                 : wsi_compressor_get(codec, &codec->compressor, e->level, e->window_bits >> 4, false);
+    if (!z || !wsi_compressor_run(codec, z, *data, *size, last))
         return false;
-    if (whole && codec->packed.size >= *size) {
-        if (e->keep_out) /* the peer does not see what the compressor saw */
-            wsi_deflate_reset(packer->deflate);
+    if (whole && codec->compressed.size >= *size) {
+        if (e->keep_out) /* the peer's history does not get this message */
+            wsi_deflate_reset(z);
         return false;
     }
-    *data = codec->packed.data;
-    *size = codec->packed.size;
+    *data = codec->compressed.data;
+    *size = codec->compressed.size;
     return true;
 }
 
-/* What was compressed did not leave. */
 static void wsi_permessage_unsent(wsi_engine *e) {
     if (e->keep_out)
-        wsi_deflate_reset(e->context->packer.deflate);
+        wsi_deflate_reset(e->context->compressor);
 }
 
 /* --- and received (RFC 7692 6, 7.2) --- */
 
 /* Keeps the decompressor of an unfinished message. false: no memory for what that takes. */
-static bool wsi_permessage_keep_unpacker(wsi_engine *e, wsi_unpacker *unpacker) {
+static bool wsi_permessage_keep(wsi_engine *e, wsi_decompressor *decompressor) {
     wsi_codec *codec = e->env->codec;
     if (!wsi_context_get(codec, &e->context))
         return false;
-    e->context->unpacker = unpacker;
+    e->context->decompressor = decompressor;
     return !e->chunks || wsi_context_history(codec->arriving, e->context, wsi_permessage_in_bits(e));
 }
 
-static void wsi_permessage_drop_unpacker(wsi_engine *e, wsi_unpacker *unpacker, bool delivered) {
+static void wsi_permessage_drop(wsi_engine *e, wsi_decompressor *decompressor, bool delivered) {
     if (e->context)
-        e->context->unpacker = NULL;
-    wsi_unpacker_release(e->env->codec, unpacker, delivered);
+        e->context->decompressor = NULL;
+    wsi_decompressor_release(e->env->codec, decompressor, delivered);
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codec, &e->context);
     else if (!e->keep_in && e->context)
         wsi_context_forget(e->context); /* it was of that message */
 }
 
-static wsi_unpacker *wsi_permessage_unpacker(wsi_engine *e) {
-    wsi_unpacker *unpacker = e->context ? e->context->unpacker : NULL;
-    if (!unpacker && e->context && !e->keep_in)
+static wsi_decompressor *wsi_permessage_decompressor(wsi_engine *e) {
+    wsi_decompressor *decompressor = e->context ? e->context->decompressor : NULL;
+    if (!decompressor && e->context && !e->keep_in)
         e->context->history_size = 0;
     e->env->codec->asking = e;
-    if (!unpacker)
-        return wsi_unpacker_new(e->env->codec);
-    if (unpacker->delivered) { /* what the program had is history now */
-        wsi_context_remember(e->context, wsi_permessage_in_bits(e), unpacker->out.data, unpacker->out.size);
-        unpacker->out.size = unpacker->checked = 0;
-        unpacker->delivered = false;
+    if (!decompressor)
+        return wsi_decompressor_new(e->env->codec);
+    if (decompressor->delivered) { /* what the program had is history now */
+        wsi_context_remember(e->context, wsi_permessage_in_bits(e), decompressor->out.data, decompressor->out.size);
+        decompressor->out.size = decompressor->checked = 0;
+        decompressor->delivered = false;
     }
-    return unpacker;
+    return decompressor;
 }
 
-WSI_RARE wsi_step wsi_permessage_not_unpacked(wsi_engine *e, wsi_unpacker *unpacker, wsi_unpacked unpacked) {
-    wsi_permessage_drop_unpacker(e, unpacker, false);
-    switch (unpacked) {
-    case WSI_UNPACKED_BIG: return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG);
-    case WSI_UNPACKED_MEMORY: return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
-    default: return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_BAD_DATA); /* as text that is none */
-    }
+WSI_RARE wsi_step wsi_permessage_fail(wsi_engine *e, wsi_decompressor *decompressor, ws_error error) {
+    wsi_permessage_drop(e, decompressor, false);
+    if (error == WS_ERROR_MEMORY)
+        return wsi_engine_fail(e, error, WS_CLOSE_TRY_LATER);
+    return wsi_engine_fail(e, error, error == WS_ERROR_TOO_BIG ? WS_CLOSE_TOO_BIG : WS_CLOSE_BAD_DATA);
 }
 
-/* Hands out what was unpacked: a whole message, or with on_chunk a piece of one. */
-static wsi_step wsi_permessage_hand(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker, bool whole) {
-    uint8_t *data = unpacker->out.data;
-    size_t size = unpacker->out.size;
+/* Delivers what was decompressed, if it is a whole message, or a chunk of one. */
+static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decompressor *decompressor, ws_error error) {
+    bool all = !error && !e->left, whole = all && e->final;
+    uint8_t *data = decompressor->out.data;
+    size_t size = decompressor->out.size, checked = decompressor->checked;
+    if (error && error != WS_ERROR_BUFFERED)
+        return wsi_permessage_fail(e, decompressor, error);
+    if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, data + checked, size - checked) || (whole && e->utf8)))
+        return wsi_permessage_fail(e, decompressor, WS_ERROR_UTF8);
+    decompressor->checked = size;
+    e->owing = error == WS_ERROR_BUFFERED;
+    e->in_frame = !all;
+    if (!whole && !wsi_permessage_keep(e, decompressor))
+        return wsi_permessage_fail(e, decompressor, WS_ERROR_MEMORY);
+    if (!whole && (!e->chunks || !size))
+        return all ? WSI_STEP_AGAIN : WSI_STEP_MORE;
     data[size] = 0;
-    unpacker->delivered = !whole;
+    decompressor->delivered = !whole;
     if (whole && e->keep_in)
         wsi_context_remember(e->context, wsi_permessage_in_bits(e), data, size);
     if (whole)
-        wsi_permessage_drop_unpacker(e, unpacker, true);
+        wsi_permessage_drop(e, decompressor, true);
     return wsi_engine_hand(e, event, data, size, whole);
-}
-
-static wsi_step wsi_permessage_after(wsi_engine *e, ws_event *event, wsi_unpacker *unpacker,
-                                     wsi_unpacked unpacked) {
-    bool all = unpacked == WSI_UNPACKED_ALL && !e->left, whole = all && e->final;
-    size_t fresh = unpacker->out.size - unpacker->checked;
-    if (unpacked > WSI_UNPACKED_PIECE)
-        return wsi_permessage_not_unpacked(e, unpacker, unpacked);
-    if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, unpacker->out.data + unpacker->checked, fresh)
-                               || (whole && e->utf8))) {
-        wsi_permessage_drop_unpacker(e, unpacker, false);
-        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
-    }
-    unpacker->checked = unpacker->out.size;
-    e->owing = unpacked == WSI_UNPACKED_PIECE;
-    e->in_frame = !all;
-    if (!whole && !wsi_permessage_keep_unpacker(e, unpacker))
-        return wsi_permessage_not_unpacked(e, unpacker, WSI_UNPACKED_MEMORY);
-    if (whole || (e->chunks && unpacker->out.size))
-        return wsi_permessage_hand(e, event, unpacker, whole);
-    return all ? WSI_STEP_AGAIN : WSI_STEP_MORE;
 }
 
 /* Takes what has come of a compressed message's frame. */
 static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_event *event) {
-    wsi_unpacker *unpacker = wsi_permessage_unpacker(e);
+    wsi_decompressor *decompressor = wsi_permessage_decompressor(e);
     uint8_t *from = window->base + window->pos;
     size_t here = window->end - window->pos;
     wsi_slice in;
-    wsi_unpacked unpacked;
-    if (!unpacker)
+    ws_error error;
+    if (!decompressor)
         return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
     if (here > e->left)
         here = (size_t)e->left;
     wsi_engine_unmask(e, from, from, here, e->key);
     in = wsi_text((const char *)from, here);
-    unpacked = wsi_unpacker_run(e, unpacker, &in);
+    error = wsi_decompressor_run(e, decompressor, &in);
     here -= in.size;
     wsi_frame_rotate(e->key, here);
     wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* what is left is as it came */
     window->pos += here;
     e->left -= here;
-    if (unpacked == WSI_UNPACKED_ALL && !e->left && e->final)
-        unpacked = wsi_unpacker_finish(e, unpacker);
-    return wsi_permessage_after(e, event, unpacker, unpacked);
+    if (!error && !e->left && e->final)
+        error = wsi_decompressor_finish(e, decompressor);
+    return wsi_permessage_deliver(e, event, decompressor, error);
 }
 
 #ifndef WS_NO_NET
-static size_t wsi_permessage_unpacked(const wsi_engine *e) {
-    return e->context && e->context->unpacker ? e->context->unpacker->out.size + 1 : 0;
+static size_t wsi_permessage_progress(const wsi_engine *e) {
+    return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
 #endif
 
@@ -6574,7 +6533,7 @@ static void wsi_permessage_end(wsi_engine *e) {
 static const wsi_codec_calls wsi_permessage_functions = {
     wsi_permessage_pack, wsi_permessage_unsent, wsi_permessage_receive, wsi_permessage_end, wsi_permessage_free,
 #ifndef WS_NO_NET
-    wsi_permessage_unpacked,
+    wsi_permessage_progress,
 #endif
 #ifndef WS_NO_CLIENT
     wsi_permessage_offer, wsi_permessage_answered, wsi_permessage_extend_client,
@@ -10233,7 +10192,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
     size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
-    size_t unpacked = engine->deflate ? engine->env->codec->calls->unpacked(engine) : 0;
+    size_t unpacked = engine->deflate ? engine->env->codec->calls->progress(engine) : 0;
     if (!unfinished && !unpacked && engine->state != WSI_BODY) {
         wsi_hold_free(conn);
         return true;
