@@ -216,8 +216,7 @@ typedef struct ws_message {
     ws_type type;
 } ws_message;
 
-/* Part of a request, UTF-8 without a zero at its end. data NULL: absent, as opposed to empty. Valid until the callback
-   returns; in a kept request, until that is answered. */
+/* Part of a text, without a zero at its end. data NULL: absent, as opposed to empty. */
 typedef struct ws_slice {
     const char *data;
     size_t size;
@@ -519,6 +518,7 @@ WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
 
+/* A request's slices are UTF-8. They are valid until the callback returns; in a kept request, until it is answered. */
 typedef void ws_hook(ws_request *request, void *user);
 
 /* Adds a hook that sees each WebSocket request before it is answered. The hooks of ws_before run in the order of these
@@ -1572,19 +1572,24 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
     return false;
 }
 
-/* Reads 1 to 18 digits; false for anything else. */
-static bool wsi_text_number(wsi_slice text, uint64_t *number) {
+/* Reads the digits from this index on, as a number up to limit. false for anything else. */
+static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
     size_t i;
-    if (!text.size || text.size > 18)
-        return false;
-    for (i = 0; i < text.size; i++) {
-        if (!wsi_text_digit(text.data[i]))
+    for (i = from; i < text.size; i++) {
+        unsigned digit = (unsigned)(text.data[i] - '0');
+        if (!wsi_text_digit(text.data[i]) || value > (limit - digit) / 10)
             return false;
-        value = value * 10 + (uint64_t)(text.data[i] - '0');
+        value = value * 10 + digit;
     }
-    *number = value;
-    return true;
+    if (text.size > from)
+        *number = value;
+    return text.size > from;
+}
+
+/* Reads 1 to 18 digits; false for anything else. */
+static bool wsi_text_number(wsi_slice text, uint64_t *number) {
+    return text.size <= 18 && wsi_text_digits(text, 0, UINT64_MAX, number);
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_JSON) || !defined(WS_NO_NET)
@@ -11928,15 +11933,15 @@ static bool wsi_request_digits(ws_slice slice, size_t from, uint64_t limit, uint
 
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
     bool negative = slice.size && slice.data[0] == '-';
-    uint64_t value = 0;
-    if (!wsi_request_digits(slice, negative, (uint64_t)INT64_MAX + negative, &value))
+    uint64_t value;
+    if (!wsi_text_digits(slice, negative, (uint64_t)INT64_MAX + negative, &value))
         return false;
     *integer = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
     return true;
 }
 
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer) {
-    return wsi_request_digits(slice, 0, UINT64_MAX, integer);
+    return wsi_text_digits(slice, 0, UINT64_MAX, integer);
 }
 
 WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
