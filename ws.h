@@ -351,10 +351,10 @@ WS_API void *ws_user(const ws_conn *conn);
 /* --- TLS and other transports ----------------------------------------------------------- */
 
 /* TLS for a server's port, or for a client's wss: URLs. Files and texts are PEM; a file takes precedence over a text.
-   The call that takes the config loads what it needs, or fails with TLS (ws_dial by on_error; for a redirect from ws:
-   to wss: at that time). Clients with equal configs share what was loaded. A changed file is loaded again by the next
-   ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the system's OpenSSL requires
-   beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward max_memory. */
+   The call that takes the config loads what it needs, or fails with TLS. ws_dial fails by on_error, and where a ws: URL
+   is redirected to wss: at the redirect. Clients with equal configs share what was loaded. A changed file is loaded
+   again by the next ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the system's
+   OpenSSL requires beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate followed by its chain, and its private key; key_file NULL:
                                          cert_file has both */
@@ -609,7 +609,7 @@ WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: 
 WS_API const char *ws_loop_error_text(const ws_loop *loop); /* as a sentence, with the file or address */
 
 /* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
-   ws_page fails, before or meanwhile, it returns that error at once. */
+   ws_page has failed, or fails while it runs, it returns that error at once. */
 WS_API ws_error ws_run(ws_loop *loop);
 /* Runs one round: waits up to wait_ms (WS_OFF: without limit), then serves what is ready. false: the loop is stopped,
    its shutdown is complete, or it failed. */
@@ -747,12 +747,12 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 #ifndef WS_NO_HTTP
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
 
-/* Calls function for HTTP requests to a path, a pattern of ws_route: ws_http(server, "POST", "/login", login, NULL).
-   methods is a list, "GET, POST"; GET includes HEAD. The body has arrived whole, up to limits.body. function must
-   answer, with ws_reply or the like, or ws_keep the request. Answered before it is called: other methods (405); a
-   malformed path, body, form or JSON body (400); with methods other than GET, HEAD and OPTIONS, pages of foreign
-   origins (403, see ws_server_config.origins), by Origin or else Sec-Fetch-Site. false, and the loop's error: PATTERN,
-   DUPLICATE. */
+/* Calls function for HTTP requests to a path, a pattern of ws_route, once the body has arrived whole:
+   ws_http(server, "POST", "/login", login, NULL). methods is a list, "GET, POST"; GET includes HEAD. function must
+   answer, with ws_reply or the like, or ws_keep the request. Without calling it, the server refuses other methods
+   (405), a malformed path, body, form or JSON body (400), a body over limits.body (413), and, except with GET, HEAD and
+   OPTIONS, pages of foreign origins (403, by Origin or else Sec-Fetch-Site; see ws_server_config.origins). false, and
+   the loop's error: PATTERN, DUPLICATE. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
 /* The same for pages of these origins, a list or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
