@@ -11916,21 +11916,6 @@ WS_API bool ws_slice_is(ws_slice slice, const char *text) {
     return slice.data && text && wsi_text_is(slice, text);
 }
 
-/* Digits behind the first `from` characters, up to limit. */
-static bool wsi_request_digits(ws_slice slice, size_t from, uint64_t limit, uint64_t *number) {
-    uint64_t value = 0;
-    size_t i;
-    for (i = from; i < slice.size; i++) {
-        unsigned digit = (unsigned)(slice.data[i] - '0');
-        if (!wsi_text_digit(slice.data[i]) || value > (limit - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
-    if (slice.size > from)
-        *number = value;
-    return slice.size > from;
-}
-
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer) {
     bool negative = slice.size && slice.data[0] == '-';
     uint64_t value;
