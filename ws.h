@@ -774,7 +774,7 @@ WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: go o
    quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
 
-/* As ws_page, with what the file holds at the time of this call. false, and the loop's error: FILE, too. */
+/* As ws_page, with what the file holds at the time of this call. It may also fail with FILE. */
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
 /* Answers GET and HEAD on paths below prefix ("/" or "/static/") with the files of a folder, read at each request: only
    regular ones, not hidden (".git"), not behind a symbolic link; index.html for a path that ends with '/'. Sends
@@ -838,7 +838,7 @@ typedef struct ws_client_config {
 
 /* Connects to "ws://host:port/path?query" or "wss://...", and waits until the connection is open or has failed. http:
    and https: mean the same; "user:password@" becomes Basic credentials. Redirects are followed, except from wss: to
-   ws:. To another host or port they carry no headers, credentials or client certificate, but origin and subprotocols.
+   ws:. To another host or port they carry origin and subprotocols, but no headers, credentials or client certificate.
    config NULL: all defaults; it is copied. Returns a connection even if it failed: ws_last_error says so, and all calls
    on it do nothing. NULL: no memory. End it with ws_free. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
