@@ -8207,8 +8207,7 @@ typedef struct wsi_post {
 
 typedef struct wsi_hooks { /* of servers and clients */
     void (*settle)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
-    void (*shutdown)(ws_loop *loop); /* close everything */
-    void (*finish)(ws_loop *loop);   /* drop everything */
+    void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
     bool (*relieve)(ws_loop *loop);  /* drop an unfinished message; false: there is none */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
@@ -8553,16 +8552,16 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
 static void wsi_loop_deadline(ws_loop *loop, void *user) {
     (void)user;
     loop->deadline = 0;
-    if (loop->hooks.finish)
-        loop->hooks.finish(loop);
+    if (loop->hooks.end)
+        loop->hooks.end(loop, true);
 }
 
 static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
     uint64_t at = wsi_loop_time(loop) + milliseconds;
     bool first = !loop->shutting_down;
     loop->shutting_down = true;
-    if (first && loop->hooks.shutdown)
-        loop->hooks.shutdown(loop);
+    if (first && loop->hooks.end)
+        loop->hooks.end(loop, false);
     if (first || at < loop->deadline_at) {
         ws_cancel(loop, loop->deadline);
         loop->deadline_at = at;
@@ -8905,9 +8904,9 @@ WS_API void ws_loop_free(ws_loop *loop) {
     if (loop->busy)
         return;
     loop->freeing = true;
-    if (loop->hooks.finish) {
+    if (loop->hooks.end) {
         loop->busy = true;
-        loop->hooks.finish(loop);
+        loop->hooks.end(loop, true);
         loop->hooks.settle(loop);
         loop->hooks.release(loop);
     }
@@ -8935,14 +8934,16 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
    wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this section and the four that
    follow.
 
-   What a connection's own callback sends is gathered in the loop's one gather buffer and leaves when the callback
-   returns. What others send it (broadcasts) hangs in its queue as references to shared blocks and leaves at the end of
-   the round. The queue goes first, then the gathered bytes. What the socket does not take is kept in the queue.
+   What a connection's own callback sends is gathered in a buffer of the loop and leaves when the callback returns.
+   Broadcasts wait in its queue, as references to shared blocks, until the round ends. The queue is sent first, then the
+   gathered bytes. What the socket does not take is kept in the queue.
 
-   A connection's states: alive, with its engine's states (see ENGINE) -> is_ending, in the loop's list: the engine is
-   WSI_CLOSED, or the transport is broken -> end of the round: on_close, closed -> lingering: the last bytes go out,
-   then the end of the stream (half_closed), until the peer's (eof) -> broken and is_ending again: the descriptor is
-   closed; a client may begin anew -> free, or alive.
+   A connection's states:
+     alive     its engine has the states that ENGINE draws
+       |       its engine is WSI_CLOSED, or its transport is broken: it is_ending, in loop->ending, until the round ends
+     closed    on_close has been called. The socket lingers: the last bytes and the end of the stream are sent
+       |       (half_closed), the peer's is awaited (eof). After both, or close_ms, it is broken, and is_ending again
+     free      the descriptor is closed. A client's connection may become alive again
 */
 
 typedef struct wsi_block { /* bytes that several queues may refer to */
@@ -9089,8 +9090,8 @@ struct ws_conn {
     bool half_closed : 1;   /* we have ended ours */
     bool blocked : 1;       /* the socket took less than there was */
     bool paused : 1;        /* it is not read: too much is pending */
-    bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or was told to wait. Not while blocked,
-                               which says the same */
+    bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while blocked,
+                               which implies it */
     bool wants_end : 1;     /* a send was refused until a message in parts ends */
 #ifndef WS_NO_SERVER
     bool is_dirty : 1;      /* it stands in loop->dirty */
@@ -9242,7 +9243,7 @@ WSI_RARE wsi_node *wsi_node_allocate(ws_loop *loop) {
     return (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof(wsi_node));
 }
 
-/* Takes a used node from the list; mostly there is one. */
+/* Reuses a node if there is one. */
 WSI_INLINE wsi_node *wsi_node_new(ws_loop *loop) {
     wsi_node *node = loop->free_nodes;
     if (!node)
@@ -9264,7 +9265,7 @@ WSI_INLINE void wsi_node_free(ws_loop *loop, wsi_node *node) {
     loop->free_nodes = node;
 }
 
-/* Adds a node that takes over one reference to the block. */
+/* Adds a node, which owns one reference to the block. */
 WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *block, size_t from, size_t to) {
     wsi_node *node = wsi_node_new(loop);
     if (!node)
@@ -9306,7 +9307,7 @@ WSI_APART void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node *node)
     wsi_node_free(loop, node);
 }
 
-/* Whether its bytes, or what they cost besides, reach the limit. */
+/* Whether its bytes, or its overhead, reach the limit. */
 static bool wsi_queue_full(const wsi_queue *queue, size_t limit) {
     return queue->size >= limit || (queue->charge >= WSI_COPIED && queue->charge - WSI_COPIED >= limit);
 }
@@ -9316,9 +9317,8 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
         wsi_queue_remove(loop, queue, queue->first);
 }
 
-/* Before a receiver waits: of "only the latest" broadcasts of a room the newest stays, whatever the room's policy was
-   before (so each that goes is the oldest of its kind), and small parts of shared blocks become copies. Without memory
-   they stay. */
+/* When a socket gets blocked: drops all but the newest of a room's "only the latest" broadcasts, whatever its policy was
+   before. Copies small parts of shared blocks, if there is memory, so that the blocks can be freed. */
 #ifndef WS_NO_SERVER
 WSI_RARE void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) {
     wsi_node *node, *next;
@@ -9377,7 +9377,7 @@ static unsigned wsi_conn_swap(const ws_conn *conn, unsigned wanted, bool back) {
     return (wanted & WS_READ ? read : 0u) | (wanted & WS_WRITE ? write : 0u);
 }
 
-/* Who carries a link without a descriptor looks at its interest. */
+/* A link without a descriptor belongs to a transport that looks at its interest. */
 static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     if (conn->source.link.descriptor >= 0)
         return wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
@@ -9411,12 +9411,12 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     ptrdiff_t got;
     conn->swapped &= WS_WRITE;
     link->wants = WS_READ;
-    link->budget = !link->pending; /* once more for what has arrived, not for what comes meanwhile: others wait */
+    link->budget = !link->pending; /* reads what has arrived, but not without end: other connections wait */
     link->pending = false;
     got = link->session ? wsi_conn_endpoint(conn)->transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
         conn->swapped |= WS_READ;
-    if (link->unsent && !conn->blocked) { /* an answer of its own */
+    if (link->unsent && !conn->blocked) { /* TLS has something to send itself */
         conn->blocked = true;
         wsi_conn_interest(conn);
     }
@@ -9436,10 +9436,10 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     size_t total = 0, span = 0, offset = 0;
     ptrdiff_t sent = 1;
     if (!link->session)
-        return WS_FAILED; /* nothing leaves in clear that was meant for it */
+        return WS_FAILED; /* its data is never sent in clear */
     conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
-    if (!count) /* it may hold something back itself */
+    if (!count) /* the transport may have unsent bytes of its own */
         sent = transport->write(link, NULL, 0);
     while (span < count && sent > 0) {
         const uint8_t *data = spans[span].data + offset;
@@ -9539,10 +9539,9 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
 
 /* Offers so many bytes to the socket. Returns how many it took, or WS_FAILED. */
 static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t count, size_t total) {
-    bool carried = wsi_conn_endpoint(conn)->transport != NULL;
-    ptrdiff_t sent = carried ? wsi_conn_transmit(conn, spans, count)
-                             : wsi_tcp_write(&conn->source.link, spans, count);
-    conn->blocked = (size_t)sent < total || (carried && conn->source.link.unsent); /* as size_t WS_FAILED is large */
+    bool plain = !wsi_conn_endpoint(conn)->transport;
+    ptrdiff_t sent = plain ? wsi_tcp_write(&conn->source.link, spans, count) : wsi_conn_transmit(conn, spans, count);
+    conn->blocked = (size_t)sent < total || (!plain && conn->source.link.unsent); /* as size_t WS_FAILED is large */
     return sent;
 }
 
@@ -9755,7 +9754,7 @@ static void wsi_conn_tick(ws_conn *conn) {
     const ws_limits *limits = &conn->engine.env->limits;
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next, due;
-    if (conn->closed) { /* it lingered long enough */
+    if (conn->closed) { /* the end of its lingering */
         if (!conn->broken && !conn->half_closed)
             (void)wsi_conn_half_close(conn);
         conn->broken = true;
@@ -9802,7 +9801,7 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
 #ifndef WS_NO_SERVER
 /* --- pending requests --- */
 
-/* It is answered at the end of the round. */
+/* The answer is sent at the end of the round. */
 static void wsi_conn_pending_answered(wsi_pending *pending) {
     ws_loop *loop = wsi_conn_loop(pending->conn);
     pending->answered = true;
@@ -9829,7 +9828,7 @@ WSI_INLINE void wsi_conn_mark_dirty(ws_loop *loop, ws_conn *conn) {
         return;
     if (loop->dirty_count == loop->dirty_capacity
         && !wsi_loop_grow(loop, &loop->dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty)) {
-        wsi_conn_flush(conn); /* no memory to remember it: at once then */
+        wsi_conn_flush(conn); /* no memory for the list: it is flushed at once */
         return;
     }
     loop->dirty[loop->dirty_count++] = conn;
@@ -9906,14 +9905,14 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
     return added;
 }
 
-/* Whether a broadcast finds the queue that it would go to at its limit. */
+/* Whether the queue that a broadcast would go to is full. */
 static bool wsi_conn_crowded(ws_conn *conn) {
     if (!conn->engine.sending)
         return wsi_conn_full(conn);
     return conn->extra && wsi_queue_full(&conn->extra->later, conn->engine.env->limits.buffered);
 }
 
-/* To a connection that is sending a message in parts: no other may come between them. */
+/* To a connection that is sending a message in parts: the broadcast has to wait for the last part. */
 WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *later = wsi_conn_extra(conn) ? &conn->extra->later : NULL;
     if (!later)
@@ -9928,8 +9927,8 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = delivery->to - delivery->from;
     uint8_t *to;
-    bool piled = delivery->slow == WS_SLOW_LATEST && (conn->blocked || conn->queue.charge > WSI_COPIED);
-    if ((wsi_conn_full(conn) || piled) && !wsi_conn_make_place(conn, &conn->queue, delivery))
+    bool behind = delivery->slow == WS_SLOW_LATEST && (conn->blocked || conn->queue.charge > WSI_COPIED);
+    if ((wsi_conn_full(conn) || behind) && !wsi_conn_make_place(conn, &conn->queue, delivery))
         return true;
     if (wsi_conn_gathered(conn)) {
         to = wsi_conn_gather_room(loop, size);
@@ -9973,7 +9972,7 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
         wsi_conn_break(conn, WS_ERROR_MEMORY);
 }
 
-/* A message in parts is sent: the broadcasts that waited for it follow. */
+/* The last part of a message is sent: the broadcasts that waited for it follow. */
 static void wsi_conn_release_later(ws_conn *conn) {
     wsi_queue *later = conn->extra ? &conn->extra->later : NULL, *queue = &conn->queue;
     wsi_node *node;
@@ -10020,7 +10019,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     return true;
 }
 
-/* Releases the broadcasts' block, or keeps it when no queue refers to it. */
+/* Releases the block that broadcasts share, or reuses it if no queue refers to it. */
 static void wsi_conn_settle_arena(ws_loop *loop) {
     wsi_block *arena = loop->arena;
     void *smaller;
@@ -10078,7 +10077,7 @@ static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_HTTP
-/* The socket takes more: of an answer that is being sent. */
+/* The socket is writable: more of an answer is sent. */
 static void wsi_conn_pending_writable(ws_conn *conn) {
     wsi_pending *pending = conn->extra ? conn->extra->pending : NULL;
     if (pending && pending->writable && !conn->blocked && conn->engine.state == WSI_ASKED)
@@ -10162,7 +10161,7 @@ static void wsi_hold_grown(ws_conn *conn, size_t size, size_t unpacked) {
     wsi_hold_link(loop, conn);
 }
 
-/* There is no memory for what it sends: an open one is closed with 1013, a request gets 503. */
+/* There is no memory for what the peer sends: an open connection is closed with 1013, a request gets 503. */
 WSI_RARE void wsi_conn_overload(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     if (engine->state == WSI_HEAD)
@@ -10190,7 +10189,7 @@ WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     return true;
 }
 
-/* Keeps what is unfinished in the window, in memory of the connection's own. */
+/* Keeps an unfinished frame or message of the window in the connection's own memory. */
 WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -10210,7 +10209,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_hold_grown(conn, unfinished, unpacked);
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
         conn->paused = true; /* it sends more and more requests before it has its answer */
-    if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* a large message has ended */
+    if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* after a large message: frees some of it */
         (void)wsi_hold_resize(conn, unfinished + 1);
     return true;
 }
@@ -10239,11 +10238,11 @@ WSI_INLINE void wsi_conn_message(ws_loop *loop, ws_conn *conn, const ws_message 
     loop->handed_by = NULL;
 }
 
-/* Nothing more is whole in the window: sends what was answered, and keeps the rest. */
+/* The window has no complete frame any more: sends the replies, and keeps the rest. */
 WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_window_restore(&loop->window);
     if (loop->gather_owner == conn)
-        wsi_conn_flush_now(loop, conn, plain); /* before the window's bytes move: replies may lie among them */
+        wsi_conn_flush_now(loop, conn, plain); /* before the window's bytes move: replies may be among them */
     if ((conn->engine.held.data || loop->window.pos != loop->window.end || conn->engine.type) && !wsi_conn_hold(conn))
         wsi_conn_overload(conn);
 }
@@ -10256,7 +10255,7 @@ static bool wsi_conn_pauses(ws_conn *conn) {
     return true;
 }
 
-/* Serves all that is whole in the loop's window. */
+/* Serves all complete frames in the loop's window. */
 WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
     while (!conn->broken && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
@@ -10272,8 +10271,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
 
-/* Room behind the held bytes of a large message: as much again as has come, three times as much once a buffer's
-   size has (each time all of it may be copied), no more; and beyond that size only what the frame still wants. */
+/* Room behind the held bytes of a large message: as much again as has come, three times as much from a buffer's size on
+   (each time all of it may be copied); beyond that size only what the frame still lacks. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
@@ -10288,7 +10287,7 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     return wsi_hold_resize(conn, held->size + ahead + 1);
 }
 
-/* A peer that ended its stream asks for nothing more, but may still read: the connection ends behind the last answer
+/* A peer that ended its stream sends no more requests, but may still read: the connection ends after the last answer
    (RFC 9112 9.6). */
 static void wsi_conn_end_at_eof(ws_conn *conn) {
     if (!conn->eof || conn->paused || conn->engine.state == WSI_ASKED || conn->is_ending || conn->broken)
@@ -10297,17 +10296,16 @@ static void wsi_conn_end_at_eof(ws_conn *conn) {
     wsi_conn_schedule_end(conn);
 }
 
-/* Nothing came, or the end. */
+/* A read brought nothing, the end of the stream, or an error. */
 WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
-    if (got == 0)
-        return;
-    if (got == WS_ENDED && (conn->engine.state == WSI_ASKED || conn->queue.first || conn->source.link.unsent)) {
+    bool pending = conn->engine.state == WSI_ASKED || conn->queue.first || conn->source.link.unsent;
+    if (got == WS_ENDED && pending) {
         conn->eof = true;
         wsi_conn_interest(conn);
         wsi_conn_end_at_eof(conn);
-        return;
+    } else if (got != 0) {
+        wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_failure(conn));
     }
-    wsi_conn_break(conn, got == WS_ENDED ? WS_ERROR_CLOSED : wsi_conn_failure(conn));
 }
 
 /* Reads into the loop's window. plain: it has no transport. false: nothing came. */
@@ -10353,7 +10351,7 @@ static void wsi_conn_read(ws_conn *conn) {
     } while (conn->source.link.pending && wsi_conn_is_read(conn));
 }
 
-/* The buffer went below its limit: what was read already comes first. */
+/* What is pending is below the limit again: reads on, what was already read first. */
 static void wsi_conn_resume(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -10600,7 +10598,7 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
 }
 
 #ifndef WS_NO_CLIENT
-/* For another attempt of a client: it stays who it is. */
+/* For another attempt of a client: id, handler and user stay. */
 static void wsi_conn_renew(ws_conn *conn) {
     wsi_conn_free_strings(conn);
     wsi_conn_note_progress(conn);
@@ -10636,7 +10634,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     endpoint->release(endpoint);
 }
 
-/* Its memory is for another connection. */
+/* Its memory can be used by another connection. */
 static void wsi_conn_free(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     ws_loop *loop = endpoint->loop;
@@ -10737,41 +10735,30 @@ static void wsi_conn_release(ws_loop *loop) {
 
 /* --- servers and clients: what the loop calls --- */
 
-static void wsi_endpoint_drop_all(wsi_endpoint *endpoint) {
-    ws_conn *conn;
-    endpoint->stop(endpoint);
-    for (conn = endpoint->conns; conn; conn = conn->next)
-        wsi_conn_break(conn, WS_ERROR_CLOSED);
-}
-
-static void wsi_endpoint_finish(ws_loop *loop) {
-    wsi_endpoint *endpoint;
-    for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
-        wsi_endpoint_drop_all(endpoint);
-}
-
-/* A server closes with "restart", so that its clients come back. */
-static void wsi_endpoint_close_all(wsi_endpoint *endpoint) {
+/* Closes its connections, or drops them. A server closes with "restart", so that its clients come back. */
+static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
     bool client = wsi_env_is_client(&endpoint->env);
     uint16_t code = client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART;
+    const char *reason = client ? "program ends" : "server restarts";
     ws_conn *conn;
     endpoint->stop(endpoint);
     for (conn = endpoint->conns; conn; conn = conn->next) {
-        if (wsi_engine_close(&conn->engine, code, client ? "program ends" : "server restarts", endpoint->loop->now)) {
+        bool open = conn->engine.state >= WSI_OPEN;
+        if (!drop && wsi_engine_close(&conn->engine, code, reason, endpoint->loop->now)) {
             wsi_conn_tick(conn);
-        } else if (conn->engine.state < WSI_OPEN && client) {
+        } else if (drop || (!open && client)) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
-        } else if (conn->engine.state < WSI_OPEN) {
+        } else if (!open) {
             (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
             wsi_conn_schedule_end(conn);
         }
     }
 }
 
-static void wsi_endpoint_shutdown(ws_loop *loop) {
+static void wsi_endpoint_end_all(ws_loop *loop, bool drop) {
     wsi_endpoint *endpoint;
     for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
-        wsi_endpoint_close_all(endpoint);
+        wsi_endpoint_end(endpoint, drop);
 }
 
 static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
@@ -10780,8 +10767,7 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
     endpoint->fire(endpoint);
 }
 
-static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_shutdown, wsi_endpoint_finish,
-                                             wsi_conn_release, wsi_hold_relieve,
+static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_end_all, wsi_conn_release, wsi_hold_relieve,
                                              {wsi_user_timer_fire, wsi_conn_fire, wsi_endpoint_fire}};
 
 /* What a server and a client begin with. false: no memory for the endpoint's timer. */
@@ -10806,7 +10792,7 @@ static bool wsi_endpoint_carries(const ws_transport *transport) {
     return transport->open && transport->read && transport->write && transport->shut && transport->close;
 }
 
-/* For those with a transport. */
+/* For connections with a transport. */
 static bool wsi_endpoint_reserve_record(ws_loop *loop) {
     return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
 }
@@ -10856,7 +10842,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     return true;
 }
 
-/* The common case: a server's small message, and nothing pending. All else is left to the engine. */
+/* The common case: a server's small message, and nothing pending. The engine does all others. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     uint8_t *to;
@@ -10876,7 +10862,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     return true;
 }
 
-/* The rest of a call that sends: a blocking connection waits. */
+/* The end of a call that sends: a blocking connection waits. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
     if (!good && conn->engine.sending && conn->engine.error == WS_ERROR_STATE)
         conn->wants_end = true;
@@ -10976,9 +10962,7 @@ WS_API size_t ws_buffered(const ws_conn *conn) {
     return size;
 }
 
-WS_API ws_error ws_last_error(const ws_conn *conn) {
-    return conn ? (ws_error)conn->engine.error : WS_ERROR_MEMORY;
-}
+WS_API ws_error ws_last_error(const ws_conn *conn) { return conn ? (ws_error)conn->engine.error : WS_ERROR_MEMORY; }
 
 WS_API const char *ws_last_error_text(const ws_conn *conn) {
     const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
@@ -11014,7 +10998,7 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn) { return conn ? wsi_conn_loop(
 WS_API const char *ws_subprotocol(const ws_conn *conn) { return conn && conn->strings ? conn->strings->text : ""; }
 
 #ifndef WS_NO_FORWARD
-/* Who the peer is by the word of a proxy, or "". */
+/* The peer as named by a proxy, or "". */
 static const char *wsi_conn_forwarded(const ws_conn *conn) {
     const wsi_extra *extra = conn->extra;
     return !extra ? "" : extra->client[0] ? extra->client : extra->peer;
@@ -12715,7 +12699,7 @@ WS_API void ws_server_free(ws_server *server) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!server || server->endpoint.freed)
         return;
-    wsi_endpoint_drop_all(&server->endpoint);
+    wsi_endpoint_end(&server->endpoint, true);
     server->endpoint.freed = true;
     if (!server->endpoint.count) {
         wsi_endpoint_retire(&server->endpoint);
