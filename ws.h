@@ -69,6 +69,8 @@
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_FORWARD       no trusted proxies: no X-Forwarded-For or PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
+
+   All files of a program that include ws.h need the same switches: sizes of structs depend on them.
 */
 
 #if defined(_WIN32) && !defined(WS_NO_NET)
@@ -14745,22 +14747,14 @@ typedef struct wsi_url { /* slices of the text */
     bool secure;
 } wsi_url;
 
-/* unreserved, sub-delims, and what else may stand in this part. */
-static bool wsi_url_char(char c, const char *others) {
-    char lower = wsi_text_lower(c);
-    return wsi_text_digit(c) || (lower >= 'a' && lower <= 'z')
-           || (c && (strchr("-._~!$&'()*+,;=", c) || strchr(others, c)));
-}
-
+/* unreserved, sub-delims, escapes, ':' and what else may stand in this part. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
     size_t i;
     for (i = 0; i < text.size; i++) {
-        if (text.data[i] == '%') {
-            if (i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0)
-                return false;
-        } else if (!wsi_url_char(text.data[i], others)) {
+        char c = text.data[i];
+        if (c == '%' ? i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0
+                     : (!wsi_http_host_char(c) || c == '[' || c == ']') && (!c || !strchr(others, c)))
             return false;
-        }
     }
     return true;
 }
@@ -14801,7 +14795,7 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     const char *problem;
     bool literal;
     if (wsi_http_until(&rest, '@', &url->credentials)) {
-        if (!wsi_url_chars(url->credentials, ":"))
+        if (!wsi_url_chars(url->credentials, ""))
             return "has user information with characters that must be percent-encoded";
         problem = wsi_url_credentials(url->credentials);
         if (problem)
@@ -14839,7 +14833,7 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     url->target = wsi_text(rest.data + i, rest.size - i);
     if (url->target.size && memchr(url->target.data, '#', url->target.size))
         return "has a fragment (RFC 6455 3)";
-    if (!wsi_url_chars(url->target, ":@/?"))
+    if (!wsi_url_chars(url->target, "@/?"))
         return "has a path or query with characters that must be percent-encoded";
     return NULL;
 }
@@ -15128,26 +15122,21 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     }
 }
 
-static bool wsi_dial_write_connect(wsi_client *client, wsi_buffer *request) {
-    wsi_memory *memory = wsi_client_memory(client);
-    wsi_slice host = wsi_url_bracketed(&client->server), credentials = client->proxy.credentials;
-    unsigned port = (unsigned)client->server.port;
-    if (!wsi_buffer_reserve(memory, request, 2 * host.size + 128))
-        return false;
-    request->size = (size_t)snprintf((char *)request->data, request->capacity,
-                                     "CONNECT %.*s:%u HTTP/1.1\r\nHost: %.*s:%u\r\n", (int)host.size, host.data, port,
-                                     (int)host.size, host.data, port);
-    return (!credentials.data || wsi_dial_basic(memory, request, "Proxy-Authorization: Basic ", credentials))
-           && wsi_buffer_append(memory, request, "\r\n", 2);
-}
-
 /* Asks the proxy for a tunnel. The request is small and the socket is new, so it takes all of it. */
 static void wsi_dial_tunnel(wsi_client *client, int descriptor) {
     wsi_source *source = &client->conn->source;
+    wsi_memory *memory = wsi_client_memory(client);
+    wsi_slice host = wsi_url_bracketed(&client->server), credentials = client->proxy.credentials;
+    unsigned port = (unsigned)client->server.port;
     wsi_buffer request = {NULL, 0, 0};
     ws_span span;
-    bool written = wsi_dial_write_connect(client, &request);
-    ptrdiff_t sent = 0;
+    bool good = wsi_buffer_reserve(memory, &request, 2 * host.size + 128);
+    if (good)
+        request.size = (size_t)snprintf((char *)request.data, request.capacity,
+                                        "CONNECT %.*s:%u HTTP/1.1\r\nHost: %.*s:%u\r\n", (int)host.size, host.data,
+                                        port, (int)host.size, host.data, port);
+    good = good && (!credentials.data || wsi_dial_basic(memory, &request, "Proxy-Authorization: Basic ", credentials))
+           && wsi_buffer_append(memory, &request, "\r\n", 2);
     client->phase = WSI_PHASE_TUNNELLING;
     client->answer.size = client->endpoint.env.interim = 0;
     source->link.descriptor = descriptor;
@@ -15155,15 +15144,13 @@ static void wsi_dial_tunnel(wsi_client *client, int descriptor) {
     wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
     span.data = request.data;
     span.size = request.size;
-    if (written)
-        sent = wsi_tcp_write(&source->link, &span, 1);
-    wsi_buffer_free(wsi_client_memory(client), &request);
-    if (!written)
+    if (!good)
         wsi_client_fail(client, WS_ERROR_MEMORY);
-    else if (sent != (ptrdiff_t)span.size)
+    else if (wsi_tcp_write(&source->link, &span, 1) != (ptrdiff_t)span.size)
         wsi_dial_proxy_fail(client, "ended the connection");
     else
         (void)wsi_conn_poll(client->conn, WS_READ);
+    wsi_buffer_free(memory, &request);
 }
 
 /* --- connecting --- */
