@@ -13560,12 +13560,14 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
 }
 
 #ifndef WS_NO_SERVER
-/* One of server and sender may be NULL. */
+/* server and sender may be NULL; both: false. */
 static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const char *room,
                                          wsi_print_function *print, const char *format, va_list arguments) {
-    ws_loop *loop = server ? server->endpoint.loop : wsi_conn_loop(sender);
+    ws_loop *loop = server ? server->endpoint.loop : ws_conn_loop(sender);
     ws_message message;
-    ws_error error = wsi_formatted_print(loop, &message, print, format, arguments);
+    ws_error error = WS_ERROR_ARGUMENT;
+    if (loop)
+        error = wsi_formatted_print(loop, &message, print, format, arguments);
     if (!error)
         error = server ? wsi_room_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
     return wsi_room_sent(sender, error);
@@ -13575,8 +13577,7 @@ WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *for
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = sender
-           && wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+    sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13585,7 +13586,7 @@ WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const 
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = server && wsi_formatted_broadcast(server, NULL, room, wsi_json_write, format, arguments);
+    sent = wsi_formatted_broadcast(server, NULL, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13594,8 +13595,7 @@ WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *for
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = sender
-           && wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13604,7 +13604,7 @@ WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const 
     va_list arguments;
     bool sent;
     va_start(arguments, format);
-    sent = server && wsi_formatted_broadcast(server, NULL, room, wsi_html_write, format, arguments);
+    sent = wsi_formatted_broadcast(server, NULL, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }

@@ -119,6 +119,29 @@ static void test_trusted(void) {
     NET_END();
 }
 
+/* A connection carries the requests of several clients of the proxy. */
+static void test_each_request(void) {
+    static const struct { const char *field, *seen; } requests[] = {
+        {"X-Forwarded-For: 1.2.3.4\r\n", "1.2.3.4"}, {"", "127.0.0.1:"}, {"X-Forwarded-For: 5.6.7.8\r\n", "5.6.7.8"},
+        {"X-Forwarded-For: 5.6.7.8\r\n", "5.6.7.8"}, {"X-Forwarded-For: x\r\n", "127.0.0.1:"},
+    };
+    char text[200];
+    size_t i;
+    peer *p;
+    if (!test_begin("each request of a connection has its own X-Forwarded-For, or none"))
+        return;
+    CHECK(start("127.0.0.1", false, 0));
+    p = net_connect();
+    for (i = 0; i < sizeof requests / sizeof *requests; i++) {
+        (void)snprintf(text, sizeof text, "GET /peer HTTP/1.1\r\nHost: a\r\n%s\r\n", requests[i].field);
+        peer_text(p, text);
+        net_settle();
+        peer_seen[strcspn(peer_seen, ":") + (strchr(peer_seen, ':') != NULL)] = 0; /* without the port */
+        CHECK_STR(peer_seen, requests[i].seen);
+    }
+    NET_END();
+}
+
 static void test_ranges(void) {
     static const struct { const char *list, *address; bool trusted; } cases[] = {
         {"10.0.0.0/8", "10.255.1.2", true}, {"10.0.0.0/8", "11.0.0.0", false}, {"10.0.0.0/9", "10.128.0.0", false},
@@ -267,6 +290,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_untrusted();
     test_trusted();
+    test_each_request();
     test_ranges();
     test_protocol();
     test_pieces();
