@@ -11123,7 +11123,7 @@ WS_API ws_server *ws_conn_server(const ws_conn *conn) {
 
 static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->endpoint.loop->memory; }
 
-/* The clock on the wall; 0: it is not known. */
+/* Seconds since 1970; 0: unknown. */
 static uint64_t wsi_server_time(const ws_server *server) {
     const ws_loop *loop = server->endpoint.loop;
     return loop->wall_clock(loop->wall_user);
@@ -11513,7 +11513,7 @@ typedef struct wsi_route {
 
 typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, WSI_UNKNOWN } wsi_convertor;
 
-/* Takes "name:convertor}" off a pattern, behind its brace. */
+/* Reads "name:convertor}" from a pattern, behind its '{'. */
 static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
     static const char *const names[] = {"", "int", "float", "uuid", "path"};
     wsi_slice inside, kind = wsi_text("", 0);
@@ -11685,7 +11685,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
 
 /* --- pages from a string --- */
 
-enum { WSI_CHARSET = 1024 }; /* so far into a page its charset may stand */
+enum { WSI_CHARSET = 1024 }; /* bytes at a page's start that may name its charset */
 
 static bool wsi_route_begins(wsi_slice text, const char *with) {
     size_t size = strlen(with);
@@ -11783,7 +11783,7 @@ struct ws_request {
     const wsi_route *route;
     const wsi_request *head;
     const wsi_hook *hook;   /* the next of the server's hooks */
-    bool routed;            /* and the route's own has been asked */
+    bool routed;            /* the route's on_request has run */
     wsi_stage stage;
     struct wsi_kept *kept;  /* what keeps it; NULL: it lives as long as its callbacks run */
     wsi_slice path, query;  /* decoded; the query as wsi_http_form writes it */
@@ -11829,7 +11829,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
     return request && name && wsi_route_find(request->route, name, &index) ? request->values[index] : wsi_text(NULL, 0);
 }
 
-/* name NULL: none is looked for. */
+/* name NULL: absent. */
 static wsi_slice wsi_request_pair(wsi_slice rest, const char *name) {
     wsi_slice found, value;
     while (name && wsi_http_until(&rest, 0, &found) && wsi_http_until(&rest, 0, &value))
@@ -12057,7 +12057,7 @@ static void wsi_kept_free(wsi_kept *kept) {
     wsi_memory_free(wsi_server_memory(kept->request.server), kept, kept->size);
 }
 
-/* It is answered: its memory goes. */
+/* It is answered: frees it. */
 static void wsi_request_end(ws_request *request) {
     request->stage = WSI_ENDED;
     if (request->kept)
@@ -12066,7 +12066,7 @@ static void wsi_request_end(ws_request *request) {
         wsi_request_free(request);
 }
 
-/* A slice of a text that was copied is one of the copy. */
+/* Makes a slice of a copied text point into the copy. */
 static void wsi_kept_move(wsi_slice *slice, const char *from, size_t size, char *to) {
     if (slice->data && (uintptr_t)slice->data >= (uintptr_t)from && (uintptr_t)slice->data < (uintptr_t)from + size)
         slice->data = to + (slice->data - from);
@@ -12305,7 +12305,7 @@ static void wsi_server_run_hooks(ws_request *request) {
     wsi_server_finish(request);
 }
 
-/* Whether Host is a name of ours. A plain server may stand behind TLS: without a port it is 80 or 443. */
+/* Whether Host is in the list. A plain server may stand behind TLS: without a port it is 80 or 443. */
 static bool wsi_server_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
     wsi_slice list = wsi_text_z(hosts), element, name, host;
     uint64_t wanted, port;
@@ -12317,7 +12317,7 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
     return wsi_handshake_deny(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
 }
 
-/* Decodes path and query: what is handed out is text. Returns 0, 400 (for the path alone) or 503. */
+/* Decodes path and query to UTF-8. Returns 0, 400 (for the path alone) or 503. */
 static int wsi_server_decode(ws_server *server, ws_request *request) {
     const wsi_request *head = request->head;
     ptrdiff_t size;
@@ -12870,7 +12870,7 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
     if (command >> 4 != 2 || (command & 15) > 1)
         return false;
     if ((command & 15) == 0 || (family != 0x11 && !ipv6))
-        return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family that has no address for us */
+        return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family without IP addresses */
     if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !inet_ntop(ipv6 ? AF_INET6 : AF_INET, data + 16, host, sizeof host))
         return false;
     return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2),
@@ -13259,7 +13259,7 @@ static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_allow, ws
    REQUEST. Prefix: wsi_files_.
 */
 
-/* By the name's end; text gets its charset with wsi_route_charset. */
+/* The media type, by the file's extension. */
 static const char *wsi_files_type(wsi_slice name) {
     static const char *const types[] = {
         "html", "text/html", "htm", "text/html", "css", "text/css", "js", "text/javascript", "mjs", "text/javascript",
@@ -13394,7 +13394,7 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
            && wsi_http_date_read(since, now, &seconds) && changed <= seconds;
 }
 
-/* The parameter behind the type. */
+/* The charset parameter of a file. */
 static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
     char first[WSI_CHARSET];
     ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
@@ -13786,7 +13786,7 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     return true;
 }
 
-/* Whether the config can be used; the sentence says why not. */
+/* Whether the config can be used; if not, *why has the reason. */
 static ws_error wsi_session_check(const ws_session_config *config, wsi_reason *why) {
     size_t i;
     if (!config || !config->keys || !config->keys[0])
