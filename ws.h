@@ -1078,7 +1078,7 @@ typedef struct wsi_engine {
                                             request's body: which part of it comes */
     bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, reported : 1, opened : 1;
     bool deflate : 1, packed : 1; /* agreed on; the message that comes is compressed */
-    bool owing : 1, parts_packed : 1; /* more of a piece is to be handed out; the parts that go are compressed */
+    bool more_output : 1, parts_packed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message did, since that was last asked */
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* the context, as agreed */
@@ -3322,7 +3322,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
 WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     bool found = false;
     wsi_window_restore(window);
-    if (window->pos == window->end && e->state != WSI_CLOSED && !e->owing)
+    if (window->pos == window->end && e->state != WSI_CLOSED && !e->more_output)
         return false;
     if (e->state == WSI_OPEN && !wsi_env_is_client(e->env))
         found = wsi_engine_whole(e, window, event, true);
@@ -5552,7 +5552,7 @@ static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
     }
 }
 
-/* Makes the codes of a dynamic block. Returns its bits, but for the extra bits of lengths and distances. */
+/* Makes the codes of a dynamic block. Returns its size in bits, without the extra bits of lengths and distances. */
 static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
     uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 15);
     bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, z->lengths + 288, WSI_DEFLATE_DISTANCES, 15);
@@ -5633,7 +5633,7 @@ static uint64_t wsi_deflate_stored_bits(const wsi_deflate *z, size_t size) {
     return 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
 }
 
-/* Writes the tokens, which stand for the bytes at source, as the kind of block that is smallest. false: no room. */
+/* Writes the tokens of the bytes at source as whichever kind of block is smallest. false: no room. */
 static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_head head;
     uint64_t extra = wsi_deflate_extra_bits(z), stored = wsi_deflate_stored_bits(z, size), fixed, dynamic, least;
@@ -5678,7 +5678,7 @@ static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
     return end - at < WSI_DEFLATE_LONGEST ? (unsigned)(end - at) : 0u + WSI_DEFLATE_LONGEST;
 }
 
-/* How many bytes are the same. */
+/* How many bytes are equal, up to `most`. */
 static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
     unsigned length = 0;
     for (; most - length >= 8; length += 8) {
@@ -5697,13 +5697,13 @@ static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
 
 static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
 
-/* How far back a match at this place may lie. */
+/* The largest distance of a match at this place. */
 static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
     size_t history = (size_t)(at - z->data);
     return history < z->reach ? (uint32_t)history : z->reach;
 }
 
-/* Each place joins those of its hash. */
+/* Adds each place to the bucket of its hash. */
 static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     uint64_t *buckets = z->buckets;
     uint32_t position = wsi_deflate_position(z, at);
@@ -5714,11 +5714,11 @@ static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *e
     }
 }
 
-/* The longest match among the last four places of the same hash; 0: none. The place itself joins them. */
+/* The longest match among the last four places of the same hash; 0: none. Adds the place itself to them. */
 static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned most, uint32_t *distance) {
     uint32_t probe = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
     uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
-    unsigned best = 0, from = 0, length, i; /* from: where the four bytes stand that a longer match must have */
+    unsigned best = 0, from = 0, length, i; /* from: of the four bytes that a longer match needs */
     *bucket = places << 16 | (position & 0xffff);
     for (i = 0; i < 4; i++, places >>= 16) {
         uint32_t back = (position - (uint32_t)places) & 0xffff;
@@ -5739,7 +5739,7 @@ static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned mos
     return best;
 }
 
-/* Takes each match as it is found. Where nothing matches for long, places are passed over. */
+/* Takes each match as it is found. After many misses it skips places. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     unsigned misses = 0;
     while (end - at >= 4 && z->used < z->room) {
@@ -5766,7 +5766,7 @@ static uint32_t wsi_deflate_hash_three(const uint8_t *at) {
     return (three * 0x9e3779b1u) >> (32 - WSI_DEFLATE_THREE_BITS);
 }
 
-/* Puts the place at the head of its chains; gives the heads that were there. */
+/* Puts the place at the head of its chains; *four and *three become the heads before it. */
 static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four, uint32_t *three) {
     uint16_t position = (uint16_t)wsi_deflate_position(z, at);
     uint16_t *head = &z->heads[wsi_deflate_hash(wsi_deflate_four(at), z->hash_shift)];
@@ -5777,7 +5777,7 @@ static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four,
     *head = *other = position;
 }
 
-/* The longest match that is longer than `best`, or else `best`. The place itself joins the chains. */
+/* The longest match that is longer than `best`, or else `best`. Adds the place itself to the chains. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
     uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, probe, last = 0;
@@ -5791,9 +5791,9 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
     }
     if (best >= most)
         return best;
-    if (best >= 8) /* few are better than that: the time is spent where matches are short */
+    if (best >= 8) /* few are longer: less effort */
         depth /= 4;
-    from = best < 3 ? 0 : best - 3; /* where the four bytes stand that a longer match must have */
+    from = best < 3 ? 0 : best - 3; /* of the four bytes that a longer match needs */
     probe = wsi_deflate_four(at + from);
     for (; depth; depth--) {
         uint32_t back = (position - place) & 0xffff;
@@ -5816,7 +5816,7 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
     return best;
 }
 
-/* The same as wsi_deflate_fast, but a match gives way to a longer one that begins a byte later. */
+/* As wsi_deflate_fast, but a longer match that begins one byte later replaces a match. */
 static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *behind, *last;
     uint32_t distance = 0, unused;
@@ -5827,7 +5827,7 @@ static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const 
             continue;
         }
         for (; length < z->level->good && end - at >= 5 && z->used < z->room; length = longer) {
-            i = 2; /* the next place is in the chains then */
+            i = 2; /* the next place is in the chains already */
             longer = wsi_deflate_search(z, at + 1, wsi_deflate_most(at + 1, end), length, &distance);
             if (longer == length)
                 break;
@@ -5853,7 +5853,7 @@ static const wsi_deflate_level *wsi_deflate_pick(int level) {
     return pick;
 }
 
-/* Of the hash. A small window needs no large table. */
+/* Bits of the hash: a small window needs only a small table. */
 static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
     unsigned most = (unsigned)window_bits - level->buckets;
     return level->hash_bits < most ? level->hash_bits : most;
@@ -5861,8 +5861,8 @@ static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window
 
 static size_t wsi_deflate_piece(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
-/* The bytes of what stands behind the state, in their order: buckets, or heads, links, threes; tokens; window.
-   Returns what the state takes with them. */
+/* The sizes of all that follows the state, in this order: buckets, or heads, links, threes; tokens; window. Returns the
+   size of all with the state. */
 static size_t wsi_deflate_parts(const wsi_deflate_level *level, int window_bits, bool takeover, size_t sizes[6]) {
     unsigned bits = wsi_deflate_hash_bits(level, window_bits);
     sizes[0] = level->buckets ? sizeof(uint64_t) << bits : 0;
@@ -5888,16 +5888,16 @@ static void wsi_deflate_clear(wsi_deflate *z) {
     z->base = 0;
 }
 
-/* Forgets the history: what comes next is written as by a new one. */
+/* Forgets the history. */
 static void wsi_deflate_reset(wsi_deflate *z) {
     if (z->window)
         wsi_deflate_clear(z);
-    z->filled = 0; /* without takeover each message begins with none anyway */
+    z->filled = 0; /* without takeover no message has a history */
     z->used = 0;
     memset(z->frequency, 0, sizeof z->frequency);
 }
 
-/* The memory is aligned as malloc's is, and does not move. */
+/* z: wsi_deflate_size bytes, aligned for any type; they must not move. */
 static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
     size_t sizes[6];
     uint8_t *at = (uint8_t *)(z + 1);
@@ -5918,10 +5918,10 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     wsi_deflate_clear(z);
 }
 
-/* A block for every 1024 - WSI_DEFLATE_SPARE bytes, should they all be stored, and the sync flush. */
+/* The worst case: stored blocks of 1024 - WSI_DEFLATE_SPARE bytes, and the sync flush. */
 static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
 
-/* With takeover: copies a piece behind the history, and says where it lies now. */
+/* With takeover: copies a piece behind the history. Returns the copy. */
 static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
     size_t spare = z->filled - z->reach;
     if (z->filled + size > z->reach + z->piece) {
@@ -5935,7 +5935,7 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
     return z->window + z->filled - size;
 }
 
-/* Turns bytes into tokens, until the end or until there is no room. Returns where it stopped. */
+/* Turns bytes into tokens, up to the end or while there is room. Returns where it stopped. */
 static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     at = z->level->buckets ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
     while (at < end && z->used < z->room) /* the last three bytes begin no match */
@@ -5943,10 +5943,10 @@ static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, cons
     return at;
 }
 
-/* Compresses a message or a part of one into `out`, up to and with a sync flush. Returns how many bytes that took;
-   or 0, with the history forgotten, where the capacity is below wsi_deflate_bound(size) and did not suffice. */
+/* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: the capacity,
+   less than wsi_deflate_bound(size), was too small; the history is lost. */
 static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
-    const uint8_t *block = size ? in : out, *end = block + size; /* `in` may be NULL for nothing */
+    const uint8_t *block = size ? in : out, *end = block + size; /* an empty `in` may be NULL */
     in = block;
     memset(&z->out, 0, sizeof z->out);
     z->out.at = out;
@@ -5954,7 +5954,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
     if (capacity < 16)
         return 0;
     if (!z->window) {
-        if (size > 0x10000 - z->base) /* the numbers do not suffice */
+        if (size > 0x10000 - z->base) /* the numbers run out */
             wsi_deflate_clear(z);
         z->data = in;
     }
@@ -5977,7 +5977,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
     }
     if (!z->window)
         z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
-    wsi_deflate_put_stored(z, out, 0); /* an empty block ends with the byte */
+    wsi_deflate_put_stored(z, out, 0); /* empty: it ends on a byte */
     return (size_t)(z->out.at - out);
 }
 
@@ -6016,7 +6016,7 @@ typedef struct wsi_context { /* of a connection that keeps one, or is in the mid
 
 /* --- decompressing --- */
 
-/* Makes room for more: as much again, and never for more than the limit. */
+/* Doubles the room, up to the limit. */
 static bool wsi_decompressor_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
     size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
     if (wanted > limit + 1 || wanted < out->capacity)
@@ -6039,7 +6039,7 @@ static wsi_decompressor *wsi_decompressor_new(wsi_codec *codec) {
         decompressor = (wsi_decompressor *)wsi_memory_new(codec->arriving, sizeof *decompressor);
     if (!decompressor)
         return NULL;
-    if (decompressor->out.capacity > WSI_PERMESSAGE_LARGE) /* once it was large */
+    if (decompressor->out.capacity > WSI_PERMESSAGE_LARGE) /* after a large message */
         wsi_buffer_free(codec->arriving, &decompressor->out);
     wsi_inflate_start(&decompressor->inflate);
     decompressor->out.size = decompressor->checked = 0;
@@ -6051,7 +6051,7 @@ static wsi_decompressor *wsi_decompressor_new(wsi_codec *codec) {
     return NULL;
 }
 
-/* delivered: the program reads what is in it, until another message is decompressed; so it must become the spare. */
+/* delivered: the program still reads the output, up to the next message; so it must become the spare one. */
 static void wsi_decompressor_release(wsi_codec *codec, wsi_decompressor *decompressor, bool delivered) {
     wsi_decompressor *unused = decompressor;
     if (delivered || (decompressor && !codec->spare && decompressor->out.capacity <= WSI_PERMESSAGE_LARGE)) {
@@ -6144,7 +6144,7 @@ static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *dat
 
 /* --- context --- */
 
-/* The connection's own; NULL: no memory. */
+/* The connection's context, made when it is needed. NULL: no memory. */
 static wsi_context *wsi_context_get(wsi_codec *codec, wsi_context **context) {
     if (!*context)
         *context = (wsi_context *)wsi_memory_new(codec->memory, sizeof **context);
@@ -6168,7 +6168,7 @@ static void wsi_context_free(wsi_codec *codec, wsi_context **place) {
     *place = NULL;
 }
 
-/* Room for the history: a window, and a quarter of one so that it need not move for each message. */
+/* Allocates the history: a window, and a quarter of one so that not every message moves it. */
 static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_t window_bits) {
     size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
     if (context->history)
@@ -6179,7 +6179,7 @@ static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_
     return context->history != NULL;
 }
 
-/* Appends to the history, of which a window is enough. */
+/* Appends to the history and keeps the last window of it. */
 static void wsi_context_remember(wsi_context *context, uint8_t window_bits, const uint8_t *data, size_t size) {
     size_t window = (size_t)1 << window_bits, keep = context->history_size;
     if (size > window) {
@@ -6212,9 +6212,9 @@ typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named 
     uint8_t server_bits, client_bits;
 } wsi_offer;
 
-/* "8" to "15"; there may be backslashes between. */
+/* "8" to "15", perhaps with backslashes. */
 static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
-    char digits[3]; /* of three or more no number is good */
+    char digits[3]; /* three are too many */
     uint64_t value = 0;
     size_t i, size = 0;
     bool good;
@@ -6226,7 +6226,7 @@ static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
     return good;
 }
 
-/* One parameter; has: a value stands behind it. Of each at most one, and with a value only where one belongs. */
+/* One parameter; has: it has a value. false: it is unknown, a repetition, or its value is wrong or missing. */
 static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice value, bool has, bool answer) {
     bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_alone
                  : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_alone : NULL;
@@ -6244,8 +6244,7 @@ static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice
     return false;
 }
 
-/* Reads one element of Sec-WebSocket-Extensions whose grammar is good. false: another extension, or one of the
-   parameters is wrong. */
+/* Reads one element of a well-formed Sec-WebSocket-Extensions. false: another extension, or a wrong parameter. */
 static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
     wsi_slice name, value;
     memset(offer, 0, sizeof *offer);
@@ -6283,7 +6282,7 @@ static char *wsi_permessage_append(char *to, const char *text, uint8_t bits) {
     return to + size;
 }
 
-/* Takes on what was agreed. false: no memory for the contexts, and nothing has changed. */
+/* Puts the agreement into force. false: no memory for the contexts, and nothing has changed. */
 static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
     wsi_codec *codec = e->env->codec;
     int level = config->level < 0 ? 0 : config->level == 0 ? 1 : config->level > 9 ? 9 : config->level;
@@ -6305,8 +6304,8 @@ static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const
 }
 
 #ifndef WS_NO_CLIENT
-/* A client's offers: what it wants, and, if that has parameters, one for servers that ignore them (RFC 7692 5.1,
-   7.1). */
+/* A client's offers: first what its config says; if that has parameters, also an offer without, for servers that
+   ignore them (RFC 7692 5.1, 7.1). */
 static void wsi_permessage_offer_line(char *to, const ws_deflate_config *config) {
     uint8_t bits = wsi_permessage_window(config);
     to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits", 0);
@@ -6319,8 +6318,8 @@ static void wsi_permessage_offer_line(char *to, const ws_deflate_config *config)
     (void)wsi_permessage_append(to, "\r\n", 0);
 }
 
-/* The answer to these offers; the last of them allows any valid answer. If the server keeps its context, so must we;
-   keeping ours is our choice. false: the answer is not valid. */
+/* Reads the answer. The last offer allows any valid one: if the server keeps its context, the client must keep it, too;
+   its own context is the client's choice. false: the answer is not valid. */
 static bool wsi_permessage_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
     wsi_slice element, second;
     wsi_offer answer;
@@ -6354,8 +6353,8 @@ static bool wsi_permessage_extend_client(wsi_engine *e) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* What we, a server, make of an offer. 8 bits are taken by the letter of the RFC; zlib, which most others use, cannot
-   compress with so few, and so they decline or use 9. */
+/* A server's answer to an offer. 8 bits are accepted, as the RFC says; peers with zlib, which cannot compress with so
+   few, decline or use 9. */
 static void wsi_permessage_take(const wsi_offer *offer, const ws_deflate_config *config, wsi_agreed *agreed) {
     uint8_t bits = wsi_permessage_window(config);
     agreed->on = true;
@@ -6365,7 +6364,7 @@ static void wsi_permessage_take(const wsi_offer *offer, const ws_deflate_config 
     agreed->keep_in = config->context && !offer->client_alone && agreed->in_bits <= bits;
 }
 
-/* The first offer of the client's that can be taken, in its order. */
+/* The client's first acceptable offer. */
 static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
     wsi_slice rest = request->head, name, value, element;
     wsi_agreed agreed;
@@ -6380,7 +6379,7 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
     return agreed;
 }
 
-/* A server's line for what was agreed on. */
+/* The server's header line. */
 static void wsi_permessage_agreed_line(char *to, const wsi_agreed *agreed, const wsi_offer *offer) {
     to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate", 0);
     if (!agreed->keep_out)
@@ -6404,7 +6403,7 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
     return wsi_engine_text(e, line);
 }
 
-/* By window bits. One that keeps a context gets it plain: what a policy drops would be missing in it. */
+/* By window bits. With a context it is sent plain: a message that a policy drops would be missing from the context. */
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }
@@ -6436,7 +6435,7 @@ static void wsi_permessage_unsent(wsi_engine *e) {
 
 /* --- and received (RFC 7692 6, 7.2) --- */
 
-/* Keeps the decompressor of an unfinished message. false: no memory for what that takes. */
+/* Keeps the decompressor of an unfinished message. false: no memory for the context. */
 static bool wsi_permessage_keep(wsi_engine *e, wsi_decompressor *decompressor) {
     wsi_codec *codec = e->env->codec;
     if (!wsi_context_get(codec, &e->context))
@@ -6452,7 +6451,7 @@ static void wsi_permessage_drop(wsi_engine *e, wsi_decompressor *decompressor, b
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codec, &e->context);
     else if (!e->keep_in && e->context)
-        wsi_context_forget(e->context); /* it was of that message */
+        wsi_context_forget(e->context); /* the history was that message's */
 }
 
 static wsi_decompressor *wsi_permessage_decompressor(wsi_engine *e) {
@@ -6462,7 +6461,7 @@ static wsi_decompressor *wsi_permessage_decompressor(wsi_engine *e) {
     e->env->codec->asking = e;
     if (!decompressor)
         return wsi_decompressor_new(e->env->codec);
-    if (decompressor->delivered) { /* what the program had is history now */
+    if (decompressor->delivered) { /* the delivered chunk becomes history */
         wsi_context_remember(e->context, wsi_permessage_in_bits(e), decompressor->out.data, decompressor->out.size);
         decompressor->out.size = decompressor->checked = 0;
         decompressor->delivered = false;
@@ -6487,7 +6486,7 @@ static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decom
     if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, data + checked, size - checked) || (whole && e->utf8)))
         return wsi_permessage_fail(e, decompressor, WS_ERROR_UTF8);
     decompressor->checked = size;
-    e->owing = error == WS_ERROR_BUFFERED;
+    e->more_output = error == WS_ERROR_BUFFERED;
     e->in_frame = !all;
     if (!whole && !wsi_permessage_keep(e, decompressor))
         return wsi_permessage_fail(e, decompressor, WS_ERROR_MEMORY);
@@ -6502,7 +6501,7 @@ static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decom
     return wsi_engine_hand(e, event, data, size, whole);
 }
 
-/* Takes what has come of a compressed message's frame. */
+/* Reads what has arrived of a compressed message's frame. */
 static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_decompressor *decompressor = wsi_permessage_decompressor(e);
     uint8_t *from = window->base + window->pos;
@@ -6518,7 +6517,7 @@ static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_eve
     error = wsi_decompressor_run(e, decompressor, &in);
     here -= in.size;
     wsi_frame_rotate(e->key, here);
-    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* what is left is as it came */
+    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* the rest is masked again */
     window->pos += here;
     e->left -= here;
     if (!error && !e->left && e->final)
@@ -10359,7 +10358,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_buffer *held = &conn->engine.held;
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
-    if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.owing)
+    if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.more_output)
         wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
