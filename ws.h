@@ -2657,9 +2657,9 @@ static inline wsi_broad wsi_frame_block_bits(const wsi_frame_block *block) {
     return block->a | block->b | block->c | block->d;
 }
 
-/* Both of these begin with what does not fill a block (or a register) at the end: it is done together with bytes before
-   it, which are read first. So there is no loop over the rest. word, last: the key twice, and turned for the end.
-   They return what comes out, or-ed. */
+/* Both load the last block (or register) of the payload first. It may overlap the one before it, so that no loop is
+   needed for a rest. word, last: the key twice, and the same turned for that last block. They return the results
+   or-ed. */
 WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_broad key = wsi_broad_of(word), seen;
     wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_broad_of(last));
@@ -6582,11 +6582,6 @@ static void wsi_upgrade_wrong(wsi_answer *answer, bool wrong, const char *proble
 /* NULL: no compression is offered. */
 static const wsi_codec_calls *wsi_upgrade_codec(const wsi_env *env) { return env->deflate ? env->codec->calls : NULL; }
 
-static const char *wsi_upgrade_extended(wsi_env *env, wsi_slice value) {
-    const wsi_codec_calls *codec = wsi_upgrade_codec(env);
-    return codec ? codec->answered(env, value) : "has a Sec-WebSocket-Extensions that was not offered";
-}
-
 static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
     if (wsi_text_is_nocase(name, "upgrade")) {
         wsi_upgrade_wrong(answer, answer->upgrades++ > 0, "has the header Upgrade twice");
@@ -6607,7 +6602,8 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
         wsi_upgrade_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
                           "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        const char *problem = wsi_upgrade_extended(env, value);
+        const wsi_codec_calls *codec = wsi_upgrade_codec(env);
+        const char *problem = codec ? codec->answered(env, value) : "has a Sec-WebSocket-Extensions that was not offered";
         wsi_upgrade_wrong(answer, problem != NULL, problem);
     } /* Content-Length and Transfer-Encoding do not count: a 1xx has no body (RFC 9112 6.3) */
 }
@@ -6674,10 +6670,8 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
     }
-    if (open && codec && !codec->extend(e)) {
-        (void)wsi_engine_end(e, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
-        return WSI_STEP_AGAIN;
-    }
+    if (open && codec && !codec->extend(e))
+        return wsi_upgrade_bad(e, WS_ERROR_MEMORY, NULL);
     e->opened = true;
     if (open)
         e->state = WSI_OPEN;

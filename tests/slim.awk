@@ -27,8 +27,7 @@ function flat(text,    ors, ands, n, m, i, j, any, all, one) {
 }
 
 # What a condition comes to. other: what a name that is not left out comes to, if it is one of ours.
-function value(line, other,    text, name, both) {
-    both = line ~ /WS_NO_CLIENT/ && line ~ /WS_NO_SERVER/ # one of the roles is always there
+function value(line, other,    text, name) {
     sub(/\/\*.*/, "", line)
     sub(/^#ifdef /, "#if defined ", line)
     sub(/^#ifndef /, "#if !defined ", line)
@@ -38,7 +37,7 @@ function value(line, other,    text, name, both) {
         if (match(line, /^defined\(?[A-Za-z0-9_]+\)?/)) {
             name = substr(line, 8, RLENGTH - 7)
             gsub(/[()]/, "", name)
-            text = text (name in left_out ? "1" : !both && name in present ? "0" : name ~ /^WS_/ ? other : "?")
+            text = text (name in left_out ? "1" : name in present ? "0" : name ~ /^WS_/ ? other : "?")
         } else if (match(line, /^(&&|\|\||!|\(|\))/)) {
             text = text substr(line, 1, RLENGTH)
         } else if (match(line, /^[^&|!()]+(\([^()]*\))?[^&|()]*/)) { # a comparison, or a macro's call
