@@ -9312,8 +9312,8 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
         wsi_queue_remove(loop, queue, queue->first);
 }
 
-/* When a socket gets blocked: drops all but the newest of a room's "only the latest" broadcasts, whatever its policy was
-   before. Copies small parts of shared blocks, if there is memory, so that the blocks can be freed. */
+/* When a socket gets blocked: of a room's "only the latest" broadcasts all but the newest are dropped, whatever its
+   policy was before; small parts of shared blocks are copied, if there is memory, so that the blocks can be freed. */
 #ifndef WS_NO_SERVER
 WSI_RARE void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) {
     wsi_node *node, *next;

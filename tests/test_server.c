@@ -178,7 +178,7 @@ static void test_patterns(void) {
     BEHAVIOUR_END();
     CHECK(behaviour_start_bare(NULL));
     CHECK(!ws_route(net.server, "/{a}/{a}", &handler));
-    CHECK_STR(ws_loop_error_text(net.loop), "route /{a}/{a}: two parameters of a route have one name; rename one");
+    CHECK_STR(ws_loop_error_text(net.loop), "route /{a}/{a}: two parameters of a route have the same name; rename one");
     BEHAVIOUR_END();
 }
 
