@@ -14165,7 +14165,7 @@ static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pe
         X509_free(certificate);
     }
     good = good && wsi_tls_read_all();
-    return wsi_tls_close_pem(bio, file, good ? NULL : "holds a malformed certificate behind the first", why);
+    return wsi_tls_close_pem(bio, file, good ? NULL : "holds a malformed certificate after the first", why);
 }
 
 static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
@@ -14929,10 +14929,10 @@ typedef struct wsi_client {
     wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its texts are copies, see wsi_client_texts; transport leads to our own, or NULL */
+    ws_client_config config; /* its texts are copies, see wsi_client_texts; transport: NULL, or the copy below */
     const char *url;
     char **headers;
-    size_t header_count;     /* with the NULL behind them */
+    size_t header_count;     /* with the NULL at their end */
     ws_transport transport;  /* of the program, or of TLS */
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
@@ -15049,7 +15049,7 @@ static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
                                            (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
-/* The status of the final answer, behind any 1xx (RFC 9110 15.2). What follows its head stays in client->answer.
+/* The status of the final answer, after any 1xx (RFC 9110 15.2). What follows its head stays in client->answer.
    -1: it is incomplete; 0: it is not HTTP. */
 static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
@@ -15363,7 +15363,7 @@ static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, 
     return false;
 }
 
-enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port behind the URL */
+enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port after the URL */
 
 /* Reads the URL of this hop, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455 4.1 wants it,
    without a default port. */
@@ -15425,7 +15425,7 @@ static void wsi_client_start(wsi_client *client) {
     if (!wsi_client_set_url(client, wsi_text_z(client->url)))
         return;
     client->credentials = client->server.credentials;
-    if (client->credentials.data) /* place may change: of our own copy */
+    if (client->credentials.data) /* hop changes with a redirect, url does not */
         client->credentials.data = client->url + (client->credentials.data - (const char *)client->hop.data);
     wsi_client_attempt(client);
 }
@@ -15449,7 +15449,7 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
     return wsi_buffer_append(memory, answer, body.data, body.size);
 }
 
-/* The value of the header's first line, or of the first behind `line`; NULL: there is none. */
+/* The value of the header's first line, or of its first after `line`; NULL: there is none. */
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
     const char *end;
     wsi_slice value, found;
@@ -15483,7 +15483,7 @@ static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
     return to;
 }
 
-/* Keeps the body alone of what stands behind a refusal's head (RFC 9112 6.3). */
+/* Of what follows a refusal's head, keeps only the body (RFC 9112 6.3). */
 static void wsi_client_cut_body(wsi_client *client) {
     uint8_t *body = client->answer.data + client->body;
     size_t size = client->answer.size - client->body;
@@ -16047,7 +16047,7 @@ static void wsi_test_release(wsi_test *test) {
 
 static void wsi_test_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
-/* It leaves the server's loop: the loop ends, or the last reference is gone. */
+/* It leaves the server's loop: the loop ends, or the last reference was released. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
     test->now = test->loop->virtual_now;
@@ -16156,16 +16156,16 @@ static bool wsi_test_serve_any(ws_loop *loop) {
     return false;
 }
 
-/* One round of both loops. false: nothing moved. */
+/* One round of both loops. false: both were idle. */
 static bool wsi_test_step(wsi_client *client) {
     wsi_test *test = wsi_test_of(client);
-    bool moved = false;
+    bool active = false;
     (void)ws_run_once(client->endpoint.loop, 0);
     if (test->loop)
         (void)ws_run_once(test->loop, 0);
     if (test->loop)
-        moved = wsi_test_serve_any(test->loop);
-    return wsi_test_serve(&test->client_end) || moved;
+        active = wsi_test_serve_any(test->loop);
+    return wsi_test_serve(&test->client_end) || active;
 }
 
 static uint64_t wsi_test_next_timer(const ws_loop *loop) {
@@ -16301,7 +16301,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     memset(&config.tls, 0, sizeof config.tls);
     config.transport = NULL;
     config.proxy = config.unix_path = NULL;
-    config.max_redirects = -1; /* a redirect is seen, not followed */
+    config.max_redirects = -1; /* redirects are reported, not followed */
     own.allocator = config.allocator;
     own.clock = wsi_test_clock;
     own.clock_user = test;
