@@ -6603,7 +6603,8 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
                           "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
         const wsi_codec_calls *codec = wsi_upgrade_codec(env);
-        const char *problem = codec ? codec->answered(env, value) : "has a Sec-WebSocket-Extensions that was not offered";
+        const char *problem = "has a Sec-WebSocket-Extensions that was not offered";
+        problem = codec ? codec->answered(env, value) : problem;
         wsi_upgrade_wrong(answer, problem != NULL, problem);
     } /* Content-Length and Transfer-Encoding do not count: a 1xx has no body (RFC 9112 6.3) */
 }
