@@ -1000,7 +1000,7 @@ WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the 
 WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable were cut */
 #endif /* WS_NO_TEST */
 
-/* Private from here on: needed above only for its size. */
+/* Private from here on: only the size of ws_engine matters. */
 
 typedef struct wsi_buffer {
     uint8_t *data;
@@ -1016,16 +1016,16 @@ typedef ws_slice wsi_slice;
 
 typedef struct wsi_request { /* slices of the head */
     wsi_slice head, method, target, authority, path, query;
-    wsi_slice host, origin, key; /* host: the target's authority, where it has one */
+    wsi_slice host, origin, key; /* host: the target's authority if it has one */
     uint64_t content_length;
-    int status; /* why the handshake is refused; 0: it is good */
-    bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not chunked alone */
+    int status; /* for refusing the handshake; 0: it is valid */
+    bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not only chunked */
     bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
 } wsi_request;
 
 #ifndef WS_NO_DEFLATE
-typedef struct wsi_agreed { /* of permessage-deflate; in: what comes, out: what we send */
-    bool on, keep_in, keep_out; /* keep: the context of the messages before */
+typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
+    bool on, keep_in, keep_out; /* keep: with context */
     uint8_t in_bits, out_bits;
 } wsi_agreed;
 #endif
@@ -1037,29 +1037,29 @@ struct wsi_codec;
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
-typedef struct wsi_env { /* what the engines of one server (or one client) have in common */
+typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_limits limits;
     bool (*output)(struct wsi_engine *engine, const struct wsi_piece *piece);
-    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* before it is open */
+    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* until it is open */
     bool (*random)(void *user, void *data, size_t size);
     void *random_user;
     ws_role role;
-    const char *subprotocols; /* ours, in order of preference */
+    const char *subprotocols; /* to offer or choose from, best first */
     struct wsi_codec *codec;          /* of the loop */
-    const ws_deflate_config *deflate; /* client: what it offers; NULL: nothing */
+    const ws_deflate_config *deflate; /* client: to offer; NULL: none */
 #ifndef WS_NO_SERVER
-    wsi_request request; /* the one that is being answered */
+    wsi_request request; /* the pending one */
     const char *origins;
-    const char *(*date)(struct wsi_env *env); /* the line "Date: ..." of now, or ""; NULL: there is no clock */
+    const char *(*date)(struct wsi_env *env); /* the line "Date: ..." or ""; NULL: no clock */
 #endif
 #ifndef WS_NO_CLIENT
-    const char *problem; /* what is wrong with the answer; NULL: nothing */
-    int status;          /* of the answer */
-    size_t interim;      /* bytes of heads before it */
-    char accept[28];     /* the Sec-WebSocket-Accept that must come */
+    const char *problem; /* what is invalid in the response, or NULL */
+    int status;          /* of the response */
+    size_t interim;      /* bytes of interim responses before it */
+    char accept[28];     /* the Sec-WebSocket-Accept to expect */
 #endif
 #if !defined(WS_NO_CLIENT) && !defined(WS_NO_DEFLATE)
-    wsi_agreed agreed; /* on compression, as the answer has it */
+    wsi_agreed agreed; /* on compression, by the response */
 #endif
 } wsi_env;
 
@@ -1068,39 +1068,39 @@ typedef struct wsi_engine {
     wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
     size_t message_size;  /* bytes of the unfinished message */
     uint64_t left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
-    uint64_t heard;       /* when the peer was last heard */
+    uint64_t heard;       /* when data last came from the peer */
     uint64_t since;       /* when this state, or the wait for a pong, began */
     uint8_t key[4];       /* of this frame */
-    uint32_t utf8;        /* validator of the message; and of the one sent in parts */
+    uint32_t utf8;        /* validators: of the message being received, of the one sent in parts */
     uint32_t utf8_out;
     uint16_t close_code, threshold;
-    uint8_t state, error, type, sending; /* types: of the message that comes, of the parts that go; in a
-                                            request's body: which part of it comes */
+    uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
+                                            part of it. sending: type of the message in parts */
     bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, reported : 1, opened : 1;
-    bool deflate : 1, packed : 1; /* agreed on; the message that comes is compressed */
+    bool deflate : 1, packed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_packed : 1; /* a chunk was full; parts sent are compressed */
-    bool ended : 1;      /* a message did, since that was last asked */
+    bool ended : 1;      /* a message has ended since this was last read */
 #ifndef WS_NO_DEFLATE
-    bool keep_in : 1, keep_out : 1; /* the context, as agreed */
+    bool keep_in : 1, keep_out : 1; /* with context, as agreed */
     int8_t level;
-    uint8_t window_bits;         /* in, and from the fifth bit on out */
-    struct wsi_context *context; /* where something is kept; or NULL */
+    uint8_t window_bits;         /* in: the low four bits, out: the high four */
+    struct wsi_context *context; /* or NULL: nothing is kept */
 #endif
 } wsi_engine;
 
-typedef struct wsi_window { /* the bytes at hand: [message so far] ... [pos: not parsed yet) end */
+typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not parsed yet) end */
     uint8_t *base;
     size_t message, pos, end;
     size_t reply;     /* where the next message's reply may begin: see wsi_engine_whole */
-    uint8_t *patched; /* where a zero byte stands in for `saved` */
+    uint8_t *patched; /* where a zero byte replaces `saved` */
     uint8_t saved;
 } wsi_window;
 
-typedef struct wsi_codec { /* what all connections of a loop share to compress */
+typedef struct wsi_codec { /* for compression, shared by a loop's connections */
     const struct wsi_codec_calls *calls; /* NULL: WS_NO_DEFLATE */
-    const struct wsi_engine *asking;     /* who gets memory for what arrives: it is not given up for that */
+    const struct wsi_engine *asking;     /* allocates for received data, and is not closed to free memory */
 #ifndef WS_NO_DEFLATE
-    wsi_memory *memory, *arriving; /* arriving: for what is being decompressed */
+    wsi_memory *memory, *arriving; /* arriving: for decompressed data */
     struct wsi_decompressor *spare; /* not in use; or NULL */
     struct wsi_deflate *compressor; /* without context */
     wsi_buffer compressed;          /* the message that was compressed last */
@@ -1138,7 +1138,7 @@ struct ws_engine {
 #ifndef WS_IMPLEMENTED
 #define WS_IMPLEMENTED
 
-/* Warnings of strict projects that say nothing here. */
+/* Warnings that some projects enable and that find nothing useful here. */
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wcast-qual"
@@ -1167,7 +1167,7 @@ struct ws_engine {
 #define WS_ASSERT(x) assert(x)
 #endif
 
-/* What each message passes through is one piece of code (WSI_INLINE); what is rare, or long, is kept out of it. */
+/* WSI_INLINE: what every message passes through. WSI_RARE, WSI_APART: what is kept out of that. */
 #if defined(__GNUC__)
 #define WSI_RARE static __attribute__((noinline, cold))
 #define WSI_APART static __attribute__((noinline))
