@@ -5491,11 +5491,6 @@ static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
     return sum;
 }
 
-static uint32_t wsi_deflate_fixed_bits(const wsi_deflate *z) {
-    return 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
-           - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
-}
-
 static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
     uint32_t bits = 0;
     unsigned i;
@@ -5629,16 +5624,14 @@ static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t
     } while (size);
 }
 
-static uint64_t wsi_deflate_stored_bits(const wsi_deflate *z, size_t size) {
-    return 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
-}
-
 /* Writes the tokens of the bytes at source as whichever kind of block is smallest. false: no room. */
 static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_head head;
-    uint64_t extra = wsi_deflate_extra_bits(z), stored = wsi_deflate_stored_bits(z, size), fixed, dynamic, least;
+    uint64_t extra = wsi_deflate_extra_bits(z), stored, fixed, dynamic, least;
     z->frequency[WSI_DEFLATE_END] = 1;
-    fixed = 3 + wsi_deflate_fixed_bits(z) + extra;
+    stored = 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
+    fixed = 3 + extra + 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
+            - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
     dynamic = wsi_deflate_dynamic(z, &head) + extra;
     least = fixed < dynamic ? fixed : dynamic;
     least = stored < least ? stored : least;
@@ -6353,20 +6346,11 @@ static bool wsi_permessage_extend_client(wsi_engine *e) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* A server's answer to an offer. 8 bits are accepted, as the RFC says; peers with zlib, which cannot compress with so
-   few, decline or use 9. */
-static void wsi_permessage_take(const wsi_offer *offer, const ws_deflate_config *config, wsi_agreed *agreed) {
-    uint8_t bits = wsi_permessage_window(config);
-    agreed->on = true;
-    agreed->keep_out = config->context && !offer->server_alone;
-    agreed->out_bits = wsi_permessage_least(bits, offer->server_bits);
-    agreed->in_bits = offer->client_bits_named ? wsi_permessage_least(bits, offer->client_bits) : 15;
-    agreed->keep_in = config->context && !offer->client_alone && agreed->in_bits <= bits;
-}
-
-/* The client's first acceptable offer. */
+/* Answers the client's first acceptable offer. 8 bits are accepted, as the RFC says; peers with zlib, which cannot
+   compress with so few, decline or use 9. */
 static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
     wsi_slice rest = request->head, name, value, element;
+    uint8_t bits = wsi_permessage_window(config);
     wsi_agreed agreed;
     memset(&agreed, 0, sizeof agreed);
     if (!request->extensions)
@@ -6374,8 +6358,13 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
     (void)wsi_http_line(&rest);
     while (!agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
         while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
-            if (wsi_permessage_offered(element, offer, false))
-                wsi_permessage_take(offer, config, &agreed);
+            agreed.on = wsi_permessage_offered(element, offer, false);
+    if (!agreed.on)
+        return agreed;
+    agreed.keep_out = config->context && !offer->server_alone;
+    agreed.out_bits = wsi_permessage_least(bits, offer->server_bits);
+    agreed.in_bits = offer->client_bits_named ? wsi_permessage_least(bits, offer->client_bits) : 15;
+    agreed.keep_in = config->context && !offer->client_alone && agreed.in_bits <= bits;
     return agreed;
 }
 
