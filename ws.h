@@ -6973,7 +6973,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     engine->env.codec = &engine->codec;
     wsi_init_codec(&engine->codec, &engine->memory, &engine->memory);
     wsi_engine_start(&engine->core, &engine->env, 0);
-    role = given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
+    role = (size_t)given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
     if (wsi_engine_own_memory(engine, given) && config && role && role(engine, config))
         return true;
     if (!engine->core.error)
@@ -7051,7 +7051,7 @@ static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
-#else /* as far as the language goes */
+#else /* not atomic, but never split */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     bool same = wsi_platform_peek(word) == old;
@@ -7839,9 +7839,8 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
     }
     if (epoll_ctl(descriptor, before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watched, &event) == 0)
         return true;
-    if (errno == (before ? ENOENT : EEXIST))
-        return epoll_ctl(descriptor, before ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watched, &event) == 0;
-    return false;
+    return errno == (before ? ENOENT : EEXIST)
+           && epoll_ctl(descriptor, before ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watched, &event) == 0;
 }
 
 /* An error or a hang-up counts as readable and as writable: the next call reports it. */
@@ -8245,7 +8244,9 @@ struct ws_loop {
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
     wsi_codec codec;    /* of permessage-deflate */
+#ifndef WS_NO_JSON
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
+#endif
     wsi_buffer record;  /* joins small spans for a transport; empty until one is used */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
@@ -8850,6 +8851,12 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     return loop;
 }
 
+#ifndef WS_NO_JSON
+static void wsi_loop_free_printed(ws_loop *loop) { wsi_buffer_free(&loop->memory, &loop->printed); }
+#else
+static void wsi_loop_free_printed(ws_loop *loop) { (void)loop; }
+#endif
+
 #ifndef WS_NO_CLIENT
 static void wsi_loop_close_lookups(ws_loop *loop) {
     size_t i;
@@ -8876,7 +8883,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
-    wsi_buffer_free(&loop->memory, &loop->printed);
+    wsi_loop_free_printed(loop);
     wsi_codec_free(&loop->codec);
 }
 
