@@ -84,6 +84,15 @@ static inline bool drive_random(void *user, void *data, size_t size) {
     return true;
 }
 
+#ifndef WS_NO_CLIENT
+static inline void drive_host(ws_engine_config *config) {
+    if (!config->host)
+        config->host = "server.example.com";
+}
+#else
+static inline void drive_host(ws_engine_config *config) { (void)config; }
+#endif
+
 /* Fills in what a config of the test leaves out. */
 static inline bool drive_start(drive *d, ws_role role, const ws_engine_config *config) {
     ws_engine_config c;
@@ -96,8 +105,7 @@ static inline bool drive_start(drive *d, ws_role role, const ws_engine_config *c
     c.allocator.user = &d->memory;
     c.random = drive_random;
     c.random_user = d;
-    if (!c.host)
-        c.host = "server.example.com";
+    drive_host(&c);
     return ws_engine_init(&d->engine, &c);
 }
 

@@ -161,11 +161,6 @@ static inline ws_handler net_handler(void) {
     return handler;
 }
 
-static inline bool net_route(const char *pattern) {
-    ws_handler handler = net_handler();
-    return ws_route(net.server, pattern, &handler);
-}
-
 /* --- start and end --- */
 
 static inline uint64_t net_clock(void *user) { return *(const uint64_t *)user; }
@@ -204,22 +199,6 @@ static inline void net_start_loop(const ws_loop_config *config) {
     all.clock_user = &net.now;
     all.wall_clock = net_wall_clock;
     net.loop = ws_loop_new(&all);
-}
-
-/* And a server on a free port with the log's handler at "/". */
-static inline bool net_start_with(const ws_loop_config *loop, const ws_server_config *server) {
-    net_start_loop(loop);
-    net.server = ws_listen(net.loop, server);
-    return net.server && net_route("/");
-}
-
-static inline bool net_start(void) { return net_start_with(NULL, NULL); }
-
-static inline bool net_start_limits(const ws_limits *limits) {
-    ws_server_config config;
-    memset(&config, 0, sizeof config);
-    config.limits = *limits;
-    return net_start_with(NULL, &config);
 }
 
 /* Ends all and checks what every test must keep: each on_open has one on_close, no memory and no
@@ -344,14 +323,6 @@ static inline peer *net_connect_to(uint16_t port, int receive_buffer) {
     return p;
 }
 
-static inline peer *net_connect(void) { return net_connect_to(ws_port(net.server), 0); }
-
-/* Small buffers in the system for all connections from here on, so that few bytes fill them. */
-static inline void net_small_buffers(void) {
-    int size = 8192;
-    (void)setsockopt(net.server->listener.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-}
-
 static inline void peer_close(peer *p) {
     if (p->fd >= 0)
         (void)close(p->fd);
@@ -394,23 +365,6 @@ static inline size_t peer_send(peer *p, const void *data, size_t size) {
         }
     }
     return done;
-}
-
-/* Sends the text in two pieces, cut at every place: the answer is the same. */
-static inline void check_cuts(const char *text, const char *wanted) {
-    size_t i, size = strlen(text);
-    for (i = 0; i <= size; i++) {
-        peer *p = net_connect();
-        (void)peer_send(p, text, i);
-        net_settle();
-        (void)peer_send(p, text + i, size - i);
-        net_settle();
-        CHECK_MEM(p->in.data, p->in.size, wanted, strlen(wanted));
-        peer_close(p);
-        net_settle();
-        net.peer_count--;
-        bytes_free(&p->in);
-    }
 }
 
 static inline void peer_text(peer *p, const char *text) { (void)peer_send(p, text, strlen(text)); }
@@ -473,27 +427,6 @@ static inline int peer_take_status(peer *p) {
     return status;
 }
 
-/* Sends an opening handshake; more holds further header lines, each with its CRLF. */
-static inline void peer_upgrade(peer *p, const char *path, const char *more) {
-    char text[8192];
-    (void)snprintf(text, sizeof text,
-                   "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-                   path, (unsigned)ws_port(net.server), more ? more : "");
-    peer_text(p, text);
-}
-
-/* A peer whose WebSocket is open. */
-static inline peer *net_open_with(const char *path, int receive_buffer) {
-    peer *p = net_connect_to(ws_port(net.server), receive_buffer);
-    peer_upgrade(p, path, NULL);
-    test_equal(peer_status(p), 101, "the handshake's status", __FILE__, __LINE__);
-    peer_take_head(p);
-    return p;
-}
-
-static inline peer *net_peer(const char *path) { return net_open_with(path, 0); }
-
 /* What it got, exactly these frames; it is taken. */
 static inline void peer_check(peer *p, const char *frames, const char *file, int line) {
     bytes wanted = {NULL, 0, 0};
@@ -521,6 +454,77 @@ static inline bool peer_echo(peer *p, const char *word) {
     return good;
 }
 
+/* --- a server on a free port, and its clients --- */
+
+#ifndef WS_NO_SERVER
+
+static inline bool net_route(const char *pattern) {
+    ws_handler handler = net_handler();
+    return ws_route(net.server, pattern, &handler);
+}
+
+/* And a server on a free port with the log's handler at "/". */
+static inline bool net_start_with(const ws_loop_config *loop, const ws_server_config *server) {
+    net_start_loop(loop);
+    net.server = ws_listen(net.loop, server);
+    return net.server && net_route("/");
+}
+
+static inline bool net_start(void) { return net_start_with(NULL, NULL); }
+
+static inline bool net_start_limits(const ws_limits *limits) {
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.limits = *limits;
+    return net_start_with(NULL, &config);
+}
+
+static inline peer *net_connect(void) { return net_connect_to(ws_port(net.server), 0); }
+
+/* Small buffers in the system for all connections from here on, so that few bytes fill them. */
+static inline void net_small_buffers(void) {
+    int size = 8192;
+    (void)setsockopt(net.server->listener.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
+/* Sends the text in two pieces, cut at every place: the answer is the same. */
+static inline void check_cuts(const char *text, const char *wanted) {
+    size_t i, size = strlen(text);
+    for (i = 0; i <= size; i++) {
+        peer *p = net_connect();
+        (void)peer_send(p, text, i);
+        net_settle();
+        (void)peer_send(p, text + i, size - i);
+        net_settle();
+        CHECK_MEM(p->in.data, p->in.size, wanted, strlen(wanted));
+        peer_close(p);
+        net_settle();
+        net.peer_count--;
+        bytes_free(&p->in);
+    }
+}
+
+/* Sends an opening handshake; more holds further header lines, each with its CRLF. */
+static inline void peer_upgrade(peer *p, const char *path, const char *more) {
+    char text[8192];
+    (void)snprintf(text, sizeof text,
+                   "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+                   path, (unsigned)ws_port(net.server), more ? more : "");
+    peer_text(p, text);
+}
+
+/* A peer whose WebSocket is open. */
+static inline peer *net_open_with(const char *path, int receive_buffer) {
+    peer *p = net_connect_to(ws_port(net.server), receive_buffer);
+    peer_upgrade(p, path, NULL);
+    test_equal(peer_status(p), 101, "the handshake's status", __FILE__, __LINE__);
+    peer_take_head(p);
+    return p;
+}
+
+static inline peer *net_peer(const char *path) { return net_open_with(path, 0); }
+
 /* Whether a new connection gets its echo. It leaves the log as it was. */
 static inline bool net_serves(void) {
     size_t log = net.log.size;
@@ -543,5 +547,7 @@ static inline bool net_serves(void) {
     net.log.size = log;
     return good;
 }
+
+#endif
 
 #endif
