@@ -6096,7 +6096,7 @@ static ws_error wsi_decompressor_run(const wsi_engine *e, wsi_decompressor *deco
 
 /* Reads the bytes that the sender leaves out (RFC 7692 7.2.2). */
 static ws_error wsi_decompressor_finish(const wsi_engine *e, wsi_decompressor *decompressor) {
-    wsi_slice in = wsi_text("\0\0\xff\xff" + decompressor->tail, WSI_PERMESSAGE_TAIL - (size_t)decompressor->tail);
+    wsi_slice in = wsi_text(&"\0\0\xff\xff"[decompressor->tail], WSI_PERMESSAGE_TAIL - (size_t)decompressor->tail);
     ws_error error = wsi_decompressor_run(e, decompressor, &in);
     decompressor->tail = (uint8_t)(WSI_PERMESSAGE_TAIL - in.size);
     return !error && !wsi_inflate_ended(&decompressor->inflate) ? WS_ERROR_PROTOCOL : error;
