@@ -16427,6 +16427,14 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A 101 with the fields of a body is accepted; 1xx before a proxy's answer are ignored; folded fields are read.
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
+   What is compiled
+   - New: WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, and WS_MINIMAL, which leaves out all
+     add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave out.
+   - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
+     warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
+   - New: WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST.
+   - Errors of routes, pages, handlers, folders, files and session keys name what they are about. Errors about
+     certificate files begin with the file's name and end with OpenSSL's reason.
    Compression
    - It is off by default, for servers, clients and engines: .deflate = { .on = true } switches it on.
      ws_deflate_config.off is gone. Programs that set .context, .level or the like add .on = true.
@@ -16438,8 +16446,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.
-   - New: WS_NO_TEST, WS_NO_FORWARD, WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST, and `make slim`, which
-     writes a header without what some switches leave out.
+   - ws_engine_init does not look at .host, .path and .headers of a server.
    - assert (WS_ASSERT) notices most calls from a foreign thread; a second thread cannot run a loop.
 
    0.2.0   the client, TLS, transports that plug in, the test client, JSON
