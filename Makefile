@@ -12,14 +12,16 @@ WITHOUT = CLIENT HTTP JSON DEFLATE TLS EPOLL FORWARD TEST
 FUZZ_SECONDS = 60
 CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror
-TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+TESTS = $(patsubst %.c,$(BUILD)/%,$(notdir $(wildcard tests/*/test_*.c)))
+HELPERS = $(wildcard tests/helpers/*.h)
+vpath test_%.c $(addprefix tests/,bytes engine virtual sockets tls)
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
-SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms reentrancy security sockets threads
+SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms life_reentrancy server_security receive_wire loop_threads
 TESTS += $(addprefix $(BUILD)/epoll_test_,$(SOCKETS))
-TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) poll epoll)
+TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) poll poll_epoll)
 TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
-TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,connection_slow connection_drain server_half))
-TESTS += $(addsuffix test_connection_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
+TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send_slow send_drain server_half))
+TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
@@ -95,30 +97,30 @@ install: ws.h
 clean:
 	rm -rf build
 
-$(BUILD)/test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
+$(BUILD)/test_%: test_%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
 
-$(BUILD)/epoll_test_%: tests/test_%.c ws.h $(wildcard tests/*.h)
+$(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
 
-$(BUILD)/kqueue_test_%: tests/test_%.c ws.h $(wildcard tests/*.h tests/kqueue/sys/*.h)
+$(BUILD)/kqueue_test_%: test_%.c ws.h $(HELPERS) $(wildcard tests/helpers/kqueue/sys/*.h)
 	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) -Itests/kqueue -DWSI_KQUEUE $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ \
+	$(CC) $(STRICT) $(CPPFLAGS) -Itests/helpers/kqueue -DWSI_KQUEUE $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ \
 		$(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
 
 POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
-$(BUILD)/kqueue_test_epoll: POLLER = # it moves by itself
+$(BUILD)/kqueue_test_poll_epoll: POLLER = # it moves by itself
 
-$(BUILD)/test_cost: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
-$(BUILD)/test_cost: $(BUILD)/count.o
-$(BUILD)/count.o: tests/count.c
+$(BUILD)/test_memory_cost: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
+$(BUILD)/test_memory_cost: $(BUILD)/count.o
+$(BUILD)/count.o: tests/helpers/count.c
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O1 -c $< -o $@
 COUNT_BLOCKS = $(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && echo -fsanitize-coverage=trace-pc)
 
-$(BUILD)/test_no_tls: TLS_LIBS = # which proves that none is needed
+$(BUILD)/test_tls_none: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
 $(BUILD)/test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
 endif
@@ -126,7 +128,7 @@ ifeq ($(call has,zlib.h),yes)
 $(BUILD)/test_inflate_zlib $(BUILD)/test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
 endif
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(wildcard tests/*.h)
+$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 
@@ -135,7 +137,7 @@ $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
 
-$(BUILD)/echoes: tests/test_echoes.c ws.h $(wildcard tests/*.h)
+$(BUILD)/echoes: tests/engine/test_permessage_echoes.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O2 $< -o $@
 

@@ -7,7 +7,7 @@
 #define WS_NO_NET
 #include "../../ws.h"
 
-#include "../deflate_texts.h"
+#include "../helpers/deflate_texts.h"
 
 #include <stdio.h>
 #include <time.h>

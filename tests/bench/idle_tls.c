@@ -4,7 +4,7 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
-#include "../certs.h"
+#include "../helpers/certs.h"
 
 #include <openssl/ssl.h>
 #include <sys/wait.h>

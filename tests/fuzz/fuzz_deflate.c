@@ -5,7 +5,7 @@
 #define WS_NO_NET
 #include "../../ws.h"
 
-#include "../tiny_inflate.h"
+#include "../helpers/tiny_inflate.h"
 
 #define HOLDS(condition) ((condition) ? (void)0 : abort())
 

@@ -1,0 +1,1080 @@
+/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_engine.c
+   The engine's own interface, its limits, its deadlines, and what an attacker tries with them. What
+   goes over the wire is in test_engine_wire.c. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+#include "../helpers/test.h"
+#include "../helpers/drive.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const ws_role roles[] = {WS_ROLE_SERVER, WS_ROLE_CLIENT};
+static const char *const role_names[] = {"server", "client"};
+
+static ws_message message_of(const void *data, size_t size, ws_type type) {
+    ws_message message;
+    message.data = (const uint8_t *)data;
+    message.size = size;
+    message.type = type;
+    return message;
+}
+
+static ws_message text_of(const char *text) { return message_of(text, strlen(text), WS_TEXT); }
+
+static void check_closed(drive *d, const char *letters, uint16_t code, ws_error error) {
+    CHECK(drive_logged(d, letters));
+    CHECK_EQ(d->close_code, code);
+    CHECK_EQ(ws_engine_error(&d->engine), error);
+    CHECK_EQ(ws_engine_state(&d->engine), WS_CLOSED);
+    CHECK_EQ(ws_engine_input(&d->engine).size, 0);
+}
+
+/* --- sending --- */
+
+static void test_send(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("sending, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_send(&d.engine, text_of("caf\xc3\xa9")));
+    CHECK(ws_engine_send(&d.engine, message_of("\xff\x00", 2, WS_BINARY)));
+    CHECK(ws_engine_send(&d.engine, message_of(NULL, 0, WS_TEXT)));
+    CHECK(ws_engine_send(&d.engine, message_of(NULL, 0, WS_BINARY)));
+    CHECK(ws_engine_ping(&d.engine, "abc", 3));
+    CHECK(ws_engine_ping(&d.engine, NULL, 0));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_OK);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "81\"caf\"<c3a9> 82<ff00> 81 82 89\"abc\" 89"));
+    drive_free(&d);
+}
+
+/* What may not be sent is refused, says why, and leaves the connection as it was. */
+static void test_refused_sends(ws_role role, const char *name) {
+    uint8_t big[126];
+    drive d;
+    if (!test_begin("sends that are refused, %s", name))
+        return;
+    memset(big, 'x', sizeof big);
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(!ws_engine_send(&d.engine, text_of("\xff")));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
+    CHECK(!ws_engine_send(&d.engine, text_of("a\xe2\x82")));
+    CHECK(!ws_engine_send(&d.engine, message_of(NULL, 5, WS_BINARY)));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_ARGUMENT);
+    CHECK(!ws_engine_send(&d.engine, message_of(NULL, 5, WS_TEXT)));
+    CHECK(!ws_engine_send(&d.engine, message_of("a", 1, (ws_type)0)));
+    CHECK(!ws_engine_send(&d.engine, message_of("a", 1, (ws_type)8)));
+    CHECK(!ws_engine_ping(&d.engine, big, 126));
+    CHECK(!ws_engine_ping(&d.engine, NULL, 1));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_ARGUMENT);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK(ws_engine_ping(&d.engine, big, 125));
+    drive_free(&d);
+}
+
+static void test_parts(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("sending in parts, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_send_part(&d.engine, text_of("a\xe2"), false));
+    CHECK(!ws_engine_send(&d.engine, text_of("no")));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_STATE);
+    CHECK(ws_engine_ping(&d.engine, "p", 1));
+    CHECK(ws_engine_send_part(&d.engine, text_of("\x82"), false));
+    CHECK(ws_engine_send_part(&d.engine, text_of(""), false));
+    CHECK(!ws_engine_send_part(&d.engine, text_of("x"), false)); /* not what this character needs */
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
+    CHECK(!ws_engine_send_part(&d.engine, text_of(""), true));
+    CHECK(ws_engine_send_part(&d.engine, text_of("\xac!"), true));
+    CHECK(ws_engine_send(&d.engine, text_of("whole")));
+    CHECK(ws_engine_send_part(&d.engine, message_of("\xff", 1, WS_BINARY), true));
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "01\"a\"<e2> 89\"p\" 00<82> 00 80<ac>\"!\" 81\"whole\" 82<ff>"));
+    drive_free(&d);
+}
+
+/* However the last part is written, an unfinished character must not go out as text. */
+static void test_parts_of_text(void) {
+    drive d;
+    if (test_begin("an empty last part does not end a character")) {
+        CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+        CHECK(ws_engine_send_part(&d.engine, text_of("\xe2"), false));
+        CHECK(!ws_engine_send_part(&d.engine, message_of(NULL, 0, WS_TEXT), true));
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
+        drive_free(&d);
+    }
+    if (test_begin("a binary part does not continue a text")) {
+        CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+        CHECK(ws_engine_send_part(&d.engine, text_of("a"), false));
+        CHECK(!ws_engine_send_part(&d.engine, message_of("\xff", 1, WS_BINARY), true));
+        drive_free(&d);
+    }
+    if (test_begin("a text part does not continue a binary message")) {
+        CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+        CHECK(ws_engine_send_part(&d.engine, message_of("\xff", 1, WS_BINARY), false));
+        CHECK(!ws_engine_send_part(&d.engine, text_of("a"), true));
+        drive_free(&d);
+    }
+}
+
+/* Before the handshake is through, and after the close, nothing may be sent. */
+static void test_states(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("states, %s", name))
+        return;
+    CHECK(drive_start(&d, role, NULL));
+    drive_pump(&d);
+    d.out.size = 0;
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    CHECK(!ws_engine_send(&d.engine, text_of("a")));
+    CHECK(!ws_engine_send_part(&d.engine, text_of("a"), false));
+    CHECK(!ws_engine_ping(&d.engine, NULL, 0));
+    CHECK(!ws_engine_close(&d.engine, 1000, NULL));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_STATE);
+    drive_feed_text(&d, role == WS_ROLE_SERVER ? DRIVE_REQUEST : DRIVE_RESPONSE);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK(!ws_engine_done(&d.engine));
+    d.out.size = 0;
+    CHECK(ws_engine_close(&d.engine, 1000, NULL));
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
+    CHECK(!ws_engine_send(&d.engine, text_of("a")));
+    CHECK(!ws_engine_send_part(&d.engine, text_of("a"), true));
+    CHECK(!ws_engine_ping(&d.engine, NULL, 0));
+    CHECK(!ws_engine_close(&d.engine, 1000, NULL));
+    drive_feed_wire(&d, "88<03e8>");
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    CHECK(!ws_engine_send(&d.engine, text_of("a")));
+    CHECK(!ws_engine_close(&d.engine, 1000, NULL));
+    CHECK(drive_sent(&d, "88<03e8>"));
+    CHECK(ws_engine_done(&d.engine));
+    drive_free(&d);
+}
+
+static void test_null(void) {
+    ws_event event;
+    if (!test_begin("NULL for an engine"))
+        return;
+    ws_engine_free(NULL);
+    CHECK(ws_engine_input(NULL).data == NULL && ws_engine_output(NULL).size == 0);
+    ws_engine_received(NULL, 1);
+    ws_engine_sent(NULL, 1);
+    ws_engine_ended(NULL);
+    CHECK(!ws_engine_next(NULL, &event));
+    CHECK(ws_engine_tick(NULL, 5) == UINT64_MAX);
+    CHECK(ws_engine_done(NULL));
+    CHECK_EQ(ws_engine_state(NULL), WS_CLOSED);
+    CHECK_EQ(ws_engine_error(NULL), WS_ERROR_ARGUMENT);
+    CHECK(!ws_engine_accept(NULL) && !ws_engine_respond(NULL, 200, NULL, NULL));
+    CHECK(!ws_engine_send(NULL, text_of("")) && !ws_engine_send_part(NULL, text_of(""), true));
+    CHECK(!ws_engine_ping(NULL, NULL, 0) && !ws_engine_close(NULL, 0, NULL));
+}
+
+static void test_error_texts(void) {
+    int error;
+    for (error = WS_OK; error <= (int)WS_ERROR_CLOSED; error++)
+        if (test_begin("text of error %d", error)) {
+            CHECK(strlen(ws_error_text((ws_error)error)) > 5);
+            CHECK(strcmp(ws_error_text((ws_error)error), ws_error_text((ws_error)1000)) != 0);
+        }
+}
+
+/* Each sentence is true of all that its error comes from: an engine has no on_drain, and a request that does not fit
+   into its memory has no peer that reads too slowly. */
+static void test_true_texts(void) {
+    static uint8_t memory[1024];
+    static char path[600] = "/";
+    ws_engine_config config;
+    ws_engine engine;
+    const char *text;
+    drive d;
+    if (test_begin("a request that is too long for the engine's memory")) {
+        memset(&config, 0, sizeof config);
+        memset(path + 1, 'x', sizeof path - 2);
+        config.role = WS_ROLE_CLIENT;
+        config.memory = memory;
+        config.memory_size = sizeof memory;
+        config.host = "a";
+        config.path = path;
+        config.random = drive_random;
+        config.random_user = memset(&d, 0, sizeof d);
+        CHECK(!ws_engine_init(&engine, &config));
+        CHECK_EQ(ws_engine_error(&engine), WS_ERROR_BUFFERED);
+        text = ws_error_text(ws_engine_error(&engine));
+        CHECK(!strstr(text, "peer") && !strstr(text, "slow") && strstr(text, "memory"));
+    }
+    if (test_begin("the peer's text is not UTF-8")) {
+        CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+        drive_feed_wire(&d, "81<ff>");
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
+        text = ws_error_text(ws_engine_error(&d.engine));
+        CHECK(strstr(text, "peer") && strstr(text, "ours") && !strstr(text, "send "));
+        drive_free(&d);
+    }
+    if (test_begin("an engine that is not open yet")) {
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        CHECK(!ws_engine_send(&d.engine, text_of("x")));
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_STATE);
+        text = ws_error_text(ws_engine_error(&d.engine));
+        CHECK(!strstr(text, "on_open") && !strstr(text, "listen") && strstr(text, "not open yet"));
+        drive_free(&d);
+    }
+}
+
+/* --- closing --- */
+
+/* RFC 6455 5.5.1, 7.1.2: we close, the peer answers. What comes in between is dropped. */
+static void test_closing(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("closing first, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_close(&d.engine, 4000, "so long"));
+    drive_feed_wire(&d, "81\"dropped\" 02<00> 80<01> 8a 88<0fa0>\"ok\"");
+    CHECK(drive_sent(&d, "88<0fa0>\"so long\""));
+    check_closed(&d, "qc", 4000, WS_OK);
+    drive_free(&d);
+    if (!test_begin("both close at once, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_close(&d.engine, 1001, NULL));
+    drive_feed_wire(&d, "88<03e8>");
+    CHECK(drive_sent(&d, "88<03e9>"));
+    check_closed(&d, "c", 1000, WS_OK);
+    drive_free(&d);
+    if (!test_begin("a ping behind our close gets no pong, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_close(&d.engine, 0, NULL));
+    drive_feed_wire(&d, "89\"a\"");
+    CHECK(drive_sent(&d, "88"));
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
+    drive_free(&d);
+    if (!test_begin("a protocol error behind our close, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_close(&d.engine, 1000, NULL));
+    drive_feed_wire(&d, "83");
+    CHECK(drive_sent(&d, "88<03e8>")); /* only one close frame, ever */
+    check_closed(&d, "x", 1002, WS_ERROR_PROTOCOL);
+    drive_free(&d);
+}
+
+static void test_close_inside_message(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("closing inside a message in parts, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    CHECK(ws_engine_send_part(&d.engine, text_of("a"), false));
+    CHECK(ws_engine_close(&d.engine, 1000, NULL));
+    drive_feed_wire(&d, "88<03e8>");
+    CHECK(drive_sent(&d, "01\"a\" 88<03e8>"));
+    check_closed(&d, "c", 1000, WS_OK);
+    drive_free(&d);
+}
+
+/* RFC 6455 7.4: every code that a program might try. */
+static void test_close_codes(void) {
+    unsigned code;
+    int wrong = 0;
+    if (!test_begin("every code for a close of ours"))
+        return;
+    for (code = 0; code < 65536; code++) {
+        bool legal = code == 0 || (code >= 1000 && code <= 1014 && code != 1004 && code != 1005
+            && code != 1006)
+                     || (code >= 3000 && code < 5000);
+        drive d;
+        wrong += !drive_open(&d, WS_ROLE_SERVER, NULL);
+        wrong += ws_engine_close(&d.engine, (uint16_t)code, NULL) != legal;
+        wrong += ws_engine_error(&d.engine) != (legal ? WS_OK : WS_ERROR_CLOSE_CODE);
+        wrong += ws_engine_state(&d.engine) != (legal ? WS_CLOSING : WS_OPEN);
+        drive_free(&d);
+    }
+    CHECK_EQ(wrong, 0);
+}
+
+static void test_close_reasons(void) {
+    char reason[200];
+    drive d;
+    if (!test_begin("reasons for a close of ours"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    memset(reason, 'r', sizeof reason);
+    reason[124] = 0;
+    CHECK(!ws_engine_close(&d.engine, 1000, reason));
+    CHECK(!ws_engine_close(&d.engine, 0, "reason without a code"));
+    CHECK(!ws_engine_close(&d.engine, 1000, "bad \xff"));
+    CHECK(!ws_engine_close(&d.engine, 1000, "cut \xe2\x82"));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_CLOSE_CODE);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    reason[123] = 0;
+    CHECK(ws_engine_close(&d.engine, 1000, reason));
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 2 + 125);
+    CHECK_MEM(d.out.data + 4, 123, reason, 123);
+    drive_free(&d);
+}
+
+static void test_close_event(void) {
+    bytes in = {NULL, 0, 0};
+    ws_event event;
+    ws_span room;
+    drive d;
+    if (!test_begin("code and reason of the peer's close"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    wire_write(&in, "88<0bb8>\"see you\" 81", true);
+    room = ws_engine_input(&d.engine);
+    memcpy(room.data, in.data, in.size);
+    ws_engine_received(&d.engine, in.size);
+    CHECK(ws_engine_next(&d.engine, &event));
+    CHECK_EQ(event.type, WS_EVENT_CLOSED);
+    CHECK_EQ(event.close.code, 3000);
+    CHECK_STR(event.close.reason, "see you");
+    CHECK(event.close.clean);
+    CHECK(!ws_engine_done(&d.engine)); /* its answer is not sent yet */
+    CHECK(!ws_engine_next(&d.engine, &event));
+    drive_pump(&d);
+    CHECK(ws_engine_done(&d.engine));
+    drive_free(&d);
+    bytes_free(&in);
+}
+
+/* The transport ends: before, inside and after everything. */
+static void test_ended(ws_role role, const char *name) {
+    static const struct { const char *in; ws_error error; const char *log; uint16_t code; } cases[] = {
+        {"", WS_ERROR_CLOSED, "x", 1006}, {"01\"a\"", WS_ERROR_CLOSED, "x", 1006},
+        {"82@ffff0", WS_ERROR_CLOSED, "x", 1006},
+        {"81\"a\"", WS_ERROR_CLOSED, "Tx", 1006}, {"88<03e8>", WS_OK, "c", 1000},
+        {"83", WS_ERROR_PROTOCOL, "x", 1002},
+    };
+    size_t i;
+    for (i = 0; i < COUNT(cases); i++) {
+        drive d;
+        if (!test_begin("the transport ends behind '%s', %s", cases[i].in, name))
+            continue;
+        CHECK(drive_open(&d, role, NULL));
+        drive_feed_wire(&d, cases[i].in);
+        ws_engine_ended(&d.engine);
+        ws_engine_ended(&d.engine);
+        drive_pump(&d);
+        check_closed(&d, cases[i].log, cases[i].code, cases[i].error);
+        CHECK(ws_engine_done(&d.engine));
+        drive_free(&d);
+    }
+    if (test_begin("the transport ends inside the handshake, %s", name)) {
+        drive d;
+        CHECK(drive_start(&d, role, NULL));
+        drive_feed_text(&d, "GET / HT");
+        ws_engine_ended(&d.engine);
+        drive_pump(&d);
+        CHECK(ws_engine_done(&d.engine) && d.log.size && d.log.data[d.log.size - 1] == 'x');
+        drive_free(&d);
+    }
+}
+
+/* --- requests --- */
+
+static ws_event next_request(drive *d, const char *text) {
+    ws_event event;
+    ws_span room;
+    memset(&event, 0, sizeof event);
+    room = ws_engine_input(&d->engine);
+    CHECK(room.size >= strlen(text));
+    memcpy(room.data, text, strlen(text));
+    ws_engine_received(&d->engine, strlen(text));
+    CHECK(ws_engine_next(&d->engine, &event));
+    CHECK_EQ(event.type, WS_EVENT_REQUEST);
+    return event;
+}
+
+static bool out_starts(const drive *d, const char *text) {
+    return d->out.size >= strlen(text) && memcmp(d->out.data, text, strlen(text)) == 0;
+}
+
+static bool out_holds(drive *d, const char *text) {
+    bytes_add_byte(&d->out, 0);
+    d->out.size--;
+    return strstr((const char *)d->out.data, text) != NULL;
+}
+
+static void test_request_event(void) {
+    ws_event event;
+    drive d;
+    if (!test_begin("the request, and accepting it"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    event = next_request(&d, DRIVE_REQUEST);
+    CHECK_MEM(event.message.data, event.message.size, "/chat", 5);
+    CHECK_EQ(event.message.data[5], 0);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    CHECK(ws_engine_accept(&d.engine));
+    CHECK(!ws_engine_accept(&d.engine));
+    CHECK(!ws_engine_respond(&d.engine, 200, NULL, NULL));
+    drive_pump(&d);
+    CHECK_MEM(d.out.data, d.out.size, DRIVE_RESPONSE, strlen(DRIVE_RESPONSE));
+    CHECK(drive_logged(&d, "o"));
+    drive_free(&d);
+}
+
+static void test_respond(void) {
+    drive d;
+    if (!test_begin("refusing a request with words of ours"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)next_request(&d, DRIVE_REQUEST);
+    CHECK(!ws_engine_respond(&d.engine, 101, NULL, NULL));
+    CHECK(!ws_engine_respond(&d.engine, 600, NULL, NULL));
+    CHECK(!ws_engine_respond(&d.engine, 200, "text/html\r\nX: y", NULL));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_ARGUMENT);
+    CHECK(ws_engine_respond(&d.engine, 403, "text/html", "<p>No"));
+    drive_pump(&d);
+    CHECK(out_starts(&d, "HTTP/1.1 403 Forbidden\r\n"));
+    CHECK(out_holds(&d, "\r\nContent-Length: 5\r\n") && out_holds(&d, "\r\nContent-Type: text/html\r\n"));
+    CHECK(out_holds(&d, "\r\nConnection: close\r\n") && out_holds(&d, "\r\n\r\n<p>No"));
+    CHECK(drive_logged(&d, "x"));
+    CHECK(ws_engine_done(&d.engine));
+    drive_free(&d);
+}
+
+/* A plain page, and on the same connection another, and then the WebSocket. */
+static void test_pages(void) {
+    ws_event event;
+    drive d;
+    if (!test_begin("pages before the WebSocket, pipelined"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)next_request(&d, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n"
+        DRIVE_REQUEST);
+    CHECK(!ws_engine_accept(&d.engine)); /* it is none */
+    CHECK(ws_engine_respond(&d.engine, 200, "text/plain", "one"));
+    CHECK(ws_engine_next(&d.engine, &event));
+    CHECK_EQ(event.type, WS_EVENT_REQUEST);
+    CHECK_MEM(event.message.data, event.message.size, "/2", 2);
+    CHECK(ws_engine_respond(&d.engine, 200, "text/plain", "two"));
+    drive_pump(&d);
+    CHECK(drive_logged(&d, "ro"));
+    CHECK(out_starts(&d,
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\noneHTTP/1.1 200 OK\r\n"));
+    CHECK(out_holds(&d, "\r\n\r\nHTTP/1.1 101 ")); /* no body for HEAD */
+    drive_free(&d);
+}
+
+/* RFC 9110 8.6: no Content-Length with 204. */
+static void test_no_content(void) {
+    drive d;
+    if (!test_begin("204 has no length and no body"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)next_request(&d, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(ws_engine_respond(&d.engine, 204, NULL, NULL));
+    drive_pump(&d);
+    CHECK(out_starts(&d, "HTTP/1.1 204 ") && !out_holds(&d, "Content-Length"));
+    drive_free(&d);
+}
+
+/* Between the request and its answer more input may come: the request must stay what it was. The
+   head just fills the buffer, so that room for more means moving it. */
+static void test_late_accept(void) {
+    size_t padding;
+    for (padding = 0; padding < 2; padding++) {
+        char text[1100] =
+            "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nX: ";
+        const char *leading = padding ? "" : "\r\n";
+        ws_event event;
+        ws_span room;
+        size_t size;
+        drive d;
+        if (!test_begin("input between request and answer, %s", padding ? "full buffer" : "moved head"))
+            continue;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        room = ws_engine_input(&d.engine);
+        for (size = strlen(text); padding && size + 4 < room.size && size + 5 < sizeof text; size++)
+            text[size] = 'x';
+        memcpy(text + size, "\r\n\r\n", 5);
+        memcpy(room.data, leading, strlen(leading));
+        memcpy(room.data + strlen(leading), text, size + 4);
+        ws_engine_received(&d.engine, strlen(leading) + size + 4);
+        CHECK(ws_engine_next(&d.engine, &event));
+        CHECK_EQ(event.type, WS_EVENT_REQUEST);
+        (void)ws_engine_input(&d.engine);
+        CHECK(ws_engine_accept(&d.engine));
+        drive_pump(&d);
+        CHECK_MEM(d.out.data, d.out.size, DRIVE_RESPONSE, strlen(DRIVE_RESPONSE));
+        drive_free(&d);
+    }
+}
+
+/* --- events --- */
+
+/* The byte behind a message is zero while it is handed out, and is itself again afterwards. */
+static void test_zero_byte(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("a zero byte behind each message, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    drive_feed_wire(&d, "81\"one\" 82<ffff> 89\"ping\" 01\"a\" 80\"b\" 81 81\"last\"");
+    CHECK(!d.unzeroed);
+    CHECK(drive_sent(&d, "81\"one\" 82<ffff> 8a\"ping\" 81\"ab\" 81 81\"last\""));
+    drive_free(&d);
+}
+
+/* Messages as they arrive (on_chunk): no limit, first and last marked, in order, none empty but the
+   last. */
+static void test_chunks(ws_role role, const char *name) {
+    size_t piece;
+    for (piece = 0; piece < 4; piece++) {
+        bytes in = {NULL, 0, 0}, got = {NULL, 0, 0}, wanted = {NULL, 0, 0};
+        ws_engine_config config;
+        size_t i, messages = 0;
+        bool inside = false;
+        drive d;
+        if (!test_begin("chunks, pieces of %zu, %s", piece, name))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.limits.message = 100;
+        CHECK(drive_open(&d, role, &config));
+        d.engine.core.chunks = true;
+        wire_write(&in, "01*300 00 89\"p\" 00*500 80*200 02 80 81<c3a9>", role == WS_ROLE_SERVER);
+        wire_sample(&wanted, 0, 1000, true);
+        bytes_add(&wanted, "\xc3\xa9", 2);
+        for (i = 0; i < in.size;) {
+            ws_span room = ws_engine_input(&d.engine);
+            size_t step = piece ? piece : in.size;
+            ws_event event;
+            step = step > in.size - i ? in.size - i : step;
+            step = step > room.size ? room.size : step;
+            memcpy(room.data, in.data + i, step);
+            ws_engine_received(&d.engine, step);
+            i += step;
+            while (ws_engine_next(&d.engine, &event)) {
+                if (event.type != WS_EVENT_CHUNK)
+                    continue;
+                CHECK_EQ(event.chunk.first, !inside);
+                CHECK(event.chunk.size || event.chunk.last);
+                CHECK_EQ(event.chunk.type, messages == 1 ? WS_BINARY : WS_TEXT);
+                bytes_add(&got, event.chunk.data, event.chunk.size);
+                inside = !event.chunk.last;
+                messages += event.chunk.last;
+            }
+        }
+        CHECK_EQ(messages, 3);
+        CHECK_MEM(got.data, got.size, wanted.data, wanted.size);
+        drive_free(&d);
+        bytes_free(&in);
+        bytes_free(&got);
+        bytes_free(&wanted);
+    }
+}
+
+static void test_chunks_utf8(void) {
+    drive d;
+    if (!test_begin("chunks of bad text"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    d.engine.core.chunks = true;
+    drive_feed_wire(&d, "01\"abc\"<e2> 80<ff>");
+    CHECK(drive_logged(&d, "Cx"));
+    CHECK_EQ(d.close_code, 1007);
+    drive_free(&d);
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    d.engine.core.chunks = true;
+    drive_feed_wire(&d, "01\"abc\"<e2> 80");
+    CHECK(drive_logged(&d, "Cx"));
+    CHECK_EQ(d.close_code, 1007);
+    drive_free(&d);
+}
+
+/* An engine that is asked at the wrong time, or for the wrong thing, does nothing. */
+static void test_misuse(void) {
+    uint8_t data[4] = {0};
+    ws_event event;
+    drive d;
+    if (!test_begin("calls out of turn"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    CHECK(!ws_engine_next(&d.engine, &event)); /* before any input */
+    CHECK(!ws_engine_next(&d.engine, NULL));
+    ws_engine_received(&d.engine, 5); /* without room having been asked for */
+    CHECK(!ws_engine_accept(&d.engine));
+    CHECK(!ws_engine_respond(&d.engine, 200, NULL, NULL));
+    ws_engine_sent(&d.engine, 5);
+    ws_engine_sent(&d.engine, SIZE_MAX);
+    drive_feed_text(&d, DRIVE_REQUEST);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    (void)ws_engine_input(&d.engine);
+    ws_engine_received(&d.engine, SIZE_MAX); /* more than there was room for */
+    ws_engine_received(&d.engine, 1u << 30);
+    ws_engine_received(&d.engine, 0);
+    CHECK(!ws_engine_next(&d.engine, &event));
+    CHECK(ws_engine_send(&d.engine, message_of(data, 4, WS_BINARY)));
+    ws_engine_sent(&d.engine, 1000);
+    CHECK_EQ(ws_engine_output(&d.engine).size, 6);
+    drive_free(&d);
+}
+
+/* Freed inside the loop over its events, and used after that. */
+static void test_use_after_free(void) {
+    ws_event event;
+    ws_span room;
+    bytes in = {NULL, 0, 0};
+    drive d;
+    if (!test_begin("an engine freed while an event is handed out"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    CHECK(ws_engine_send(&d.engine, text_of("half sent")));
+    ws_engine_sent(&d.engine, 3);
+    wire_write(&in, "81\"one\" 81\"two\"", true);
+    room = ws_engine_input(&d.engine);
+    memcpy(room.data, in.data, in.size);
+    ws_engine_received(&d.engine, in.size);
+    CHECK(ws_engine_next(&d.engine, &event));
+    ws_engine_free(&d.engine);
+    CHECK(!ws_engine_next(&d.engine, &event));
+    CHECK(!ws_engine_send(&d.engine, text_of("a")));
+    CHECK_EQ(ws_engine_output(&d.engine).size, 0);
+    CHECK_EQ(ws_engine_input(&d.engine).size, 0);
+    CHECK(ws_engine_done(&d.engine));
+    CHECK_EQ(d.memory.used, 0);
+    drive_free(&d);
+    bytes_free(&in);
+}
+
+/* --- limits --- */
+
+static void test_message_limit(ws_role role, const char *name) {
+    static const struct { const char *in; bool good; } cases[] = {
+        {"82#1000", true}, {"82#1001", false}, {"02#500 80#500", true}, {"02#500 80#501", false},
+        {"02#1000 80", true}, {"02#1000 00 80#1", false},
+        {"1000x82#1", true}, {"02#999 89#125 80#1", true}, {"02#2 80@10000", false},
+    };
+    size_t i;
+    for (i = 0; i < COUNT(cases); i++) {
+        ws_engine_config config;
+        drive d;
+        if (!test_begin("limit of 1000 bytes: %s, %s", cases[i].in, name))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.limits.message = 1000;
+        CHECK(drive_open(&d, role, &config));
+        d.silent = true;
+        drive_feed_wire(&d, cases[i].in);
+        CHECK_EQ(ws_engine_state(&d.engine) == WS_OPEN, cases[i].good);
+        if (!cases[i].good)
+            CHECK(drive_sent(&d, "88<03f1>") && ws_engine_error(&d.engine) == WS_ERROR_TOO_BIG);
+        drive_free(&d);
+    }
+}
+
+/* A length costs nothing until its bytes come: with the limit lifted, and at its default. */
+static void test_announced_lengths(ws_role role, const char *name) {
+    static const char *const frames[] = {
+        "82@7fffffff", "82@80000001", "82@ffffffff", "82@100000000", "82@100000001", "82@7fffffffffffffff",
+        "82@8000000000000000",
+        "82@fffffffffffffffc", "82@ffffffffffffffff", "02#9 80@7fffffff", "02#9 80@ffffffff",
+        "02#9 80@7fffffffffffffff",
+        "02#9 80@fffffffffffffff7", "02#9 80@ffffffffffffffff", "82@1000000",
+    };
+    size_t i, unlimited;
+    for (i = 0; i < COUNT(frames); i++)
+        for (unlimited = 0; unlimited < 2; unlimited++) {
+            ws_engine_config config;
+            size_t before;
+            drive d;
+            if (!test_begin("announced %s, %s, %s", frames[i], unlimited ? "no limit" : "default", name))
+                continue;
+            memset(&config, 0, sizeof config);
+            config.limits.message = unlimited ? SIZE_MAX : 0;
+            CHECK(drive_open(&d, role, &config));
+            before = d.memory.peak;
+            drive_feed_wire(&d, frames[i]);
+            CHECK(d.memory.peak <= before + 2048);
+            CHECK(!d.memory.wrong);
+            if (ws_engine_state(&d.engine) == WS_CLOSED)
+                CHECK(d.close_code == 1002 || d.close_code == 1009);
+            else
+                CHECK(unlimited || strcmp(frames[i], "82@1000000") == 0);
+            drive_free(&d);
+        }
+}
+
+/* Any number of tiny fragments: the heap holds the payload, at most doubled. */
+static void test_tiny_fragments(ws_role role, const char *name) {
+    size_t i;
+    bytes one = {NULL, 0, 0}, none = {NULL, 0, 0};
+    drive d;
+    wire_write(&one, "00#1", role == WS_ROLE_SERVER);
+    wire_write(&none, "00", role == WS_ROLE_SERVER);
+    if (test_begin("200,000 fragments of one byte, %s", name)) {
+        CHECK(drive_open(&d, role, NULL));
+        d.silent = true;
+        drive_feed_wire(&d, "02");
+        for (i = 0; i < 200000; i++)
+            (void)drive_feed(&d, one.data, one.size);
+        CHECK(d.memory.used <= 2 * 200000 + 4096);
+        drive_feed_wire(&d, "80");
+        CHECK_EQ(d.received, 200000);
+        drive_free(&d);
+    }
+    if (test_begin("200,000 empty fragments, %s", name)) {
+        CHECK(drive_open(&d, role, NULL));
+        drive_feed_wire(&d, "02#3");
+        for (i = 0; i < 200000; i++)
+            (void)drive_feed(&d, none.data, none.size);
+        CHECK(d.memory.peak <= 8192);
+        drive_feed_wire(&d, "80");
+        CHECK(drive_logged(&d, "B"));
+        drive_free(&d);
+    }
+    bytes_free(&one);
+    bytes_free(&none);
+}
+
+/* A peer that does not read: no more is taken from it, and memory stays flat, whatever it sends and
+   however often the engine is asked for room. */
+static void test_flood(ws_role role, const char *name, const char *frame) {
+    ws_engine_config config;
+    bytes in = {NULL, 0, 0};
+    size_t i, taken = 0;
+    drive d;
+    if (!test_begin("flood of %s to a peer that does not read, %s", frame, name))
+        return;
+    memset(&config, 0, sizeof config);
+    config.limits.buffered = 20000;
+    config.limits.message = 1000;
+    CHECK(drive_open(&d, role, &config));
+    wire_write(&in, frame, role == WS_ROLE_SERVER);
+    d.stuck = true;
+    for (i = 0; i < 20000; i++)
+        taken += drive_feed(&d, in.data, in.size);
+    CHECK(taken < 20000 * in.size);
+    CHECK(d.memory.peak < 100000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    d.stuck = false; /* it reads again: all goes on */
+    drive_pump(&d);
+    CHECK(d.out.size > 20000);
+    drive_free(&d);
+    bytes_free(&in);
+}
+
+static void test_buffered(void) {
+    ws_engine_config config;
+    uint8_t data[600];
+    drive d;
+    if (!test_begin("unsent bytes at their limit"))
+        return;
+    memset(data, 0, sizeof data);
+    memset(&config, 0, sizeof config);
+    config.limits.buffered = 1000;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, &config));
+    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY)));
+    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY))); /* taken whole */
+    CHECK(!ws_engine_send(&d.engine, message_of(data, 1, WS_BINARY)));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_BUFFERED);
+    CHECK(!ws_engine_send_part(&d.engine, message_of(data, 1, WS_BINARY), true));
+    drive_pump(&d);
+    CHECK(ws_engine_send(&d.engine, message_of(data, 1, WS_BINARY)));
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    drive_free(&d);
+}
+
+/* --- masks --- */
+
+static int compare_keys(const void *a, const void *b) { return memcmp(a, b, 4); }
+
+static void test_mask_keys(void) {
+    static uint8_t keys[10000][4];
+    size_t i;
+    int same = 0;
+    drive d;
+    if (!test_begin("10,000 frames of a client have 10,000 keys"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
+    for (i = 0; i < 10000; i++) {
+        d.out.size = 0;
+        CHECK(i % 3 ? ws_engine_send(&d.engine, text_of("Hello")) : ws_engine_ping(&d.engine, "Hello", 5));
+        drive_pump(&d);
+        CHECK(d.out.size == 11 && d.out.data[1] == 0x85);
+        memcpy(keys[i], d.out.data + 2, 4);
+    }
+    qsort(keys, 10000, 4, compare_keys);
+    for (i = 1; i < 10000; i++)
+        same += memcmp(keys[i - 1], keys[i], 4) == 0;
+    CHECK_EQ(same, 0);
+    CHECK_EQ(d.random_count, 10001);
+    drive_free(&d);
+}
+
+static void test_random_fails(void) {
+    drive d;
+    if (test_begin("the random source fails a send")) {
+        CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
+        d.random_fails_at = 1;
+        CHECK(!ws_engine_send(&d.engine, text_of("a")));
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_RANDOM);
+        CHECK(!ws_engine_ping(&d.engine, NULL, 0));
+        CHECK(!ws_engine_send_part(&d.engine, text_of("a"), false));
+        drive_pump(&d);
+        CHECK_EQ(d.out.size, 0);
+        d.random_fails_at = 0;
+        CHECK(ws_engine_send(&d.engine, text_of("a"))); /* nothing was begun */
+        drive_free(&d);
+    }
+    if (test_begin("the random source fails a pong")) {
+        CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
+        d.random_fails_at = 1;
+        drive_feed_wire(&d, "89\"a\"");
+        CHECK_EQ(d.out.size, 0);
+        check_closed(&d, "x", 1006, WS_ERROR_RANDOM);
+        drive_free(&d);
+    }
+    if (test_begin("the random source fails a close")) {
+        CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
+        d.random_fails_at = 1;
+        CHECK(!ws_engine_close(&d.engine, 1000, NULL));
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_RANDOM);
+        drive_free(&d);
+    }
+    if (test_begin("the random source fails the request")) {
+        ws_engine_config config;
+        ws_engine engine;
+        memset(&d, 0, sizeof d);
+        memset(&config, 0, sizeof config);
+        config.role = WS_ROLE_CLIENT;
+        config.host = "a";
+        config.random = drive_random;
+        config.random_user = &d;
+        d.random_fails_at = 1;
+        CHECK(!ws_engine_init(&engine, &config));
+    }
+}
+
+static void test_server_needs_no_random(void) {
+    ws_engine_config config;
+    ws_engine engine;
+    if (!test_begin("a server needs no random source"))
+        return;
+    memset(&config, 0, sizeof config);
+    CHECK(ws_engine_init(&engine, &config));
+    ws_engine_free(&engine);
+}
+
+/* --- deadlines, on a clock of the test's own --- */
+
+static void test_handshake_deadline(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("handshake takes 10 seconds at most, %s", name))
+        return;
+    CHECK(drive_start(&d, role, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 11000);
+    drive_pump(&d);
+    d.out.size = 0;
+    drive_feed_text(&d, role == WS_ROLE_SERVER ? "GET / HTTP/1.1\r\n" : "HTTP/1.1 101 ");
+    CHECK_EQ(ws_engine_tick(&d.engine, 10999), 11000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    (void)ws_engine_tick(&d.engine, 11000);
+    drive_pump(&d);
+    CHECK(out_starts(&d, role == WS_ROLE_SERVER ? "HTTP/1.1 408 " : ""));
+    check_closed(&d, "x", 1006, WS_ERROR_TIMEOUT);
+    CHECK(ws_engine_tick(&d.engine, 12000) == UINT64_MAX);
+    drive_free(&d);
+}
+
+/* One byte a second does not stretch the time. */
+static void test_slow_handshake(void) {
+    const char *text = DRIVE_REQUEST;
+    size_t i;
+    drive d;
+    if (!test_begin("one byte a second"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    for (i = 0; i < strlen(text) && ws_engine_state(&d.engine) == WS_CONNECTING; i++) {
+        (void)ws_engine_tick(&d.engine, 5000 + i * 1000);
+        (void)drive_feed(&d, text + i, 1);
+    }
+    CHECK_EQ(i, 11);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+static void test_clock_from_zero(void) {
+    drive d;
+    if (!test_begin("a clock that begins at zero"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 0), 10000);
+    CHECK_EQ(ws_engine_tick(&d.engine, 6000), 10000);
+    (void)ws_engine_tick(&d.engine, 10000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    drive_free(&d);
+}
+
+static void test_ping_deadline(ws_role role, const char *name) {
+    uint64_t base = 1000000;
+    drive d;
+    if (!test_begin("ping after 25 seconds, pong within 20, %s", name))
+        return;
+    CHECK(drive_start(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, base);
+    drive_pump(&d);
+    drive_feed_text(&d, role == WS_ROLE_SERVER ? DRIVE_REQUEST : DRIVE_RESPONSE);
+    d.out.size = d.log.size = 0;
+    CHECK_EQ(ws_engine_tick(&d.engine, base), base + 25000);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 24999), base + 25000);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 25000), base + 45000);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "89"));
+    drive_feed_wire(&d, "8a"); /* at 25000: 25 seconds more of silence are allowed */
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 25000), base + 50000);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 50000), base + 70000);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 69999), base + 70000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    (void)ws_engine_tick(&d.engine, base + 70000);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "89 89"));
+    check_closed(&d, "qx", 1006, WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+static void test_close_deadline(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("the peer has 5 seconds for its close, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, 7000);
+    CHECK(ws_engine_close(&d.engine, 1000, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 7001), 12000);
+    drive_feed_wire(&d, "81\"still talking\" 89");
+    CHECK_EQ(ws_engine_tick(&d.engine, 11999), 12000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
+    (void)ws_engine_tick(&d.engine, 12000);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "88<03e8>"));
+    CHECK_EQ(d.close_code, 1006);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_TIMEOUT);
+    CHECK(ws_engine_done(&d.engine));
+    drive_free(&d);
+}
+
+/* A ping or a close behind much that a slow line still carries says nothing about the peer: a byte a second is
+   taken. */
+static void test_slow_line(ws_role role, bool closes, const char *name) {
+    static uint8_t data[300];
+    uint64_t now = 1000;
+    size_t taken = 0;
+    drive d;
+    if (!test_begin("a slow line, %s behind a message, %s", closes ? "a close" : "pings", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, now);
+    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY)));
+    CHECK(!closes || ws_engine_close(&d.engine, 1000, NULL));
+    while (taken < sizeof data && ws_engine_state(&d.engine) == (closes ? WS_CLOSING : WS_OPEN)) {
+        now += 1000;
+        (void)ws_engine_tick(&d.engine, now);
+        ws_engine_sent(&d.engine, 1);
+        taken++;
+    }
+    CHECK_EQ(taken, sizeof data);
+    for (; now < 400000 && ws_engine_state(&d.engine) != WS_CLOSED; now += 1000) /* and then nothing is */
+        (void)ws_engine_tick(&d.engine, now);
+    CHECK_EQ(now / 1000, 301 + (closes ? 5 : 45) + 1);
+    drive_free(&d);
+}
+
+static void test_own_deadlines(void) {
+    ws_engine_config config;
+    drive d;
+    if (!test_begin("deadlines of the program's choice"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.limits.handshake_ms = 100;
+    config.limits.ping_ms = WS_OFF;
+    config.limits.close_ms = WS_OFF;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+    CHECK_EQ(ws_engine_tick(&d.engine, 50), 150);
+    drive_feed_text(&d, DRIVE_REQUEST);
+    CHECK(ws_engine_tick(&d.engine, 51) == UINT64_MAX);
+    CHECK(ws_engine_tick(&d.engine, (uint64_t)1 << 60) == UINT64_MAX);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK(ws_engine_close(&d.engine, 0, NULL));
+    CHECK(ws_engine_tick(&d.engine, ((uint64_t)1 << 60) + 1) == UINT64_MAX);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
+    drive_free(&d);
+}
+
+/* A connection that says nothing at all is closed in silence: there is no request to answer. */
+static void test_silent_peer(void) {
+    drive d;
+    if (!test_begin("a peer that says nothing"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)ws_engine_tick(&d.engine, 1);
+    (void)ws_engine_tick(&d.engine, 10001);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    check_closed(&d, "x", 1006, WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+/* --- */
+
+static void test_role(ws_role role, const char *name) {
+    test_send(role, name);
+    test_refused_sends(role, name);
+    test_parts(role, name);
+    test_states(role, name);
+    test_closing(role, name);
+    test_close_inside_message(role, name);
+    test_ended(role, name);
+    test_zero_byte(role, name);
+    test_chunks(role, name);
+    test_message_limit(role, name);
+    test_announced_lengths(role, name);
+    test_tiny_fragments(role, name);
+    test_flood(role, name, "82#900");
+    test_flood(role, name, "89#125");
+    test_handshake_deadline(role, name);
+    test_ping_deadline(role, name);
+    test_close_deadline(role, name);
+    test_slow_line(role, false, name);
+    test_slow_line(role, true, name);
+}
+
+int main(int argc, char **argv) {
+    size_t i;
+    test_start(argc, argv);
+    for (i = 0; i < 2; i++)
+        test_role(roles[i], role_names[i]);
+    test_parts_of_text();
+    test_null();
+    test_error_texts();
+    test_true_texts();
+    test_close_codes();
+    test_close_reasons();
+    test_close_event();
+    test_request_event();
+    test_respond();
+    test_pages();
+    test_no_content();
+    test_late_accept();
+    test_chunks_utf8();
+    test_misuse();
+    test_use_after_free();
+    test_buffered();
+    test_mask_keys();
+    test_random_fails();
+    test_server_needs_no_random();
+    test_slow_handshake();
+    test_clock_from_zero();
+    test_own_deadlines();
+    test_silent_peer();
+    return test_finish();
+}

@@ -1,0 +1,319 @@
+/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_engine_fault.c
+   The Nth allocation fails, for every N; and engines that live in fixed memory: no crash, no leak, no
+   endless loop, and what can be kept is kept. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+#include "../helpers/test.h"
+#include "../helpers/drive.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static ws_message message_of(const void *data, size_t size, ws_type type) {
+    ws_message message;
+    message.data = (const uint8_t *)data;
+    message.size = size;
+    message.type = type;
+    return message;
+}
+
+/* --- the Nth allocation fails --- */
+
+/* Handshake, fragments with pings between, messages of many sizes, own messages, a close. */
+static void converse(drive *d, ws_role role, size_t fail_at, bool fail_after) {
+    ws_engine_config config;
+    ws_engine_config *c = &config;
+    memset(&config, 0, sizeof config);
+    memset(d, 0, sizeof *d);
+    c->role = role;
+    c->allocator.resize = drive_resize;
+    c->allocator.user = &d->memory;
+    c->random = drive_random;
+    c->random_user = d;
+    c->host = "server.example.com";
+    c->subprotocols = "chat";
+    d->memory.fail_at = fail_at;
+    d->memory.fail_after = fail_after;
+    if (!ws_engine_init(&d->engine, c))
+        return;
+    drive_pump(d);
+    drive_feed_text(d, role == WS_ROLE_SERVER ? DRIVE_REQUEST : DRIVE_RESPONSE);
+    drive_feed_wire(d, "81\"Hello\" 01*500 89#100 00*3000 00 80*9000 82#200 89 82#70000");
+    (void)ws_engine_send(&d->engine, message_of("own", 3, WS_TEXT));
+    (void)ws_engine_send_part(&d->engine, message_of("a", 1, WS_TEXT), false);
+    (void)ws_engine_send_part(&d->engine, message_of("b", 1, WS_TEXT), true);
+    d->stuck = true; /* output piles up */
+    drive_feed_wire(d, "82#20000 82#20000 89#125 82#20000");
+    (void)ws_engine_ping(&d->engine, NULL, 0);
+    d->stuck = false;
+    drive_pump(d);
+    (void)ws_engine_close(&d->engine, 1000, "bye");
+    drive_feed_wire(d, "88<03e8>");
+    ws_engine_ended(&d->engine);
+    drive_pump(d);
+}
+
+/* Whatever failed, it ends closed, once, and all memory comes back. */
+static void check_end(drive *d, bool begun) {
+    size_t i, closes = 0;
+    for (i = 0; i < d->log.size; i++)
+        closes += d->log.data[i] == 'c' || d->log.data[i] == 'x';
+    CHECK_EQ(closes, begun ? 1 : 0);
+    CHECK(d->steps < 100000);
+    CHECK(!d->memory.wrong);
+    CHECK(!begun || ws_engine_done(&d->engine));
+    ws_engine_free(&d->engine);
+    CHECK_EQ(d->memory.used, 0);
+    drive_free(d);
+}
+
+static void test_allocations(ws_role role, const char *name, bool fail_after) {
+    size_t n, total;
+    drive d;
+    converse(&d, role, 0, false);
+    total = d.memory.calls;
+    if (test_begin("all allocations succeed, %s", name)) {
+        CHECK(total > 10);
+        CHECK(d.log.size && d.log.data[d.log.size - 1] == 'c');
+        CHECK_EQ(ws_engine_error(&d.engine), WS_OK);
+    }
+    drive_free(&d);
+    for (n = 1; n <= total; n++) {
+        if (!test_begin("allocation %zu of %zu fails%s, %s", n, total, fail_after ? " and all behind it" : "",
+            name))
+            continue;
+        converse(&d, role, n, fail_after);
+        CHECK(d.memory.calls >= n);
+        if (d.log.size) /* something was going on: its failure shows */
+            CHECK(ws_engine_error(&d.engine) != WS_OK);
+        check_end(&d, role == WS_ROLE_SERVER || n > 1);
+    }
+}
+
+/* A message that does not fit is refused, and the connection goes on. */
+static void test_send_without_memory(void) {
+    uint8_t data[5000] = {0};
+    drive d;
+    if (!test_begin("no memory for a send"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    d.memory.fail_at = d.memory.calls + 1;
+    CHECK(!ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY)));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_MEMORY);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK(ws_engine_send(&d.engine, message_of(data, 5000, WS_BINARY)));
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 5004);
+    drive_free(&d);
+}
+
+/* --- fixed memory --- */
+
+static uint8_t room[4096];
+
+static ws_engine_config fixed_config(size_t size) {
+    ws_engine_config config;
+    memset(&config, 0, sizeof config);
+    config.memory = room;
+    config.memory_size = size;
+    return config;
+}
+
+/* The largest message, both ways, whatever is taken at a time; a ping between its fragments. */
+static void test_fixed_echo(ws_role role, const char *name, size_t size, size_t send_step) {
+    ws_engine_config config = fixed_config(size);
+    size_t limit = size / 2 - 272, i;
+    char frames[200], wanted[200];
+    drive d;
+    if (!test_begin("echo in %zu bytes, sent by %zu, %s", size, send_step, name))
+        return;
+    CHECK(drive_open(&d, role, &config));
+    d.send_step = send_step;
+    (void)snprintf(frames, sizeof frames, "82#%zu 02#%zu 89#125 00 80#1 81*%zu 81", limit, limit - 1, limit);
+    (void)snprintf(wanted, sizeof wanted, "82#%zu 8a#125 82#%zu 81*%zu 81", limit, limit, limit);
+    for (i = 0; i < 20; i++) {
+        d.out.size = 0;
+        drive_feed_wire(&d, frames);
+        CHECK(drive_sent(&d, wanted));
+    }
+    CHECK_EQ(d.memory.calls, 0);
+    (void)snprintf(frames, sizeof frames, "82#%zu", limit + 1);
+    d.out.size = 0;
+    drive_feed_wire(&d, frames);
+    CHECK(drive_sent(&d, "88<03f1>"));
+    CHECK_EQ(d.close_code, 1009);
+    drive_free(&d);
+}
+
+/* The peer floods and does not read: the engine stops taking, forgets nothing that it took, and goes
+   on when the output moves, byte by byte. */
+static void test_fixed_flood(ws_role role, const char *name, const char *frame, const char *reply) {
+    ws_engine_config config = fixed_config(1024);
+    bytes in = {NULL, 0, 0}, plain = {NULL, 0, 0}, wanted = {NULL, 0, 0};
+    size_t fed = 0, i, round;
+    drive d;
+    if (!test_begin("flood of %s in 1024 bytes, %s", frame, name))
+        return;
+    CHECK(drive_open(&d, role, &config));
+    for (i = 0; i < 200; i++) {
+        wire_write(&in, frame, role == WS_ROLE_SERVER);
+        wire_write(&wanted, reply, false);
+    }
+    d.stuck = true;
+    fed = drive_feed(&d, in.data, in.size);
+    CHECK(fed < 2000);
+    for (round = 0; round < 1000000 && (fed < in.size || ws_engine_output(&d.engine).size); round++) {
+        ws_span out = ws_engine_output(&d.engine);
+        CHECK(out.size > 0);
+        bytes_add(&d.out, out.data, out.size ? 1 : 0);
+        ws_engine_sent(&d.engine, out.size ? 1 : 0);
+        fed += drive_feed(&d, in.data + fed, in.size - fed);
+    }
+    CHECK_EQ(fed, in.size);
+    CHECK(wire_plain(&plain, d.out.data, d.out.size, role == WS_ROLE_CLIENT));
+    CHECK_MEM(plain.data, plain.size, wanted.data, wanted.size);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_OK);
+    drive_free(&d);
+    bytes_free(&in);
+    bytes_free(&plain);
+    bytes_free(&wanted);
+}
+
+/* However small messages are, what is read can be answered: a pong, and a close with its whole reason. */
+static void test_fixed_controls(ws_role role, const char *name) {
+    ws_engine_config config = fixed_config(1024);
+    size_t size, i, fed;
+    config.limits.message = 10;
+    if (!test_begin("pings and a close with a reason, messages of 10 bytes at most, in 1024 bytes, %s", name))
+        return;
+    for (size = 3; size <= 125; size++) {
+        bytes in = {NULL, 0, 0};
+        char frames[60], wanted[60];
+        drive d;
+        (void)snprintf(frames, sizeof frames, "20x89#%zu 88<03e8>*%zu", size, size - 2);
+        (void)snprintf(wanted, sizeof wanted, "20x8a#%zu 88<03e8>*%zu", size, size - 2);
+        wire_write(&in, frames, role == WS_ROLE_SERVER);
+        CHECK(drive_open(&d, role, &config));
+        d.stuck = true;
+        fed = drive_feed(&d, in.data, in.size);
+        for (i = 0; i < 1000 && !ws_engine_done(&d.engine); i++) {
+            d.stuck = false;
+            (void)drive_drain(&d);
+            d.stuck = true;
+            fed += drive_feed(&d, in.data + fed, in.size - fed);
+        }
+        CHECK(drive_sent(&d, wanted));
+        CHECK(d.log.size == 21 && d.log.data[20] == 'c');
+        CHECK_EQ(ws_engine_error(&d.engine), WS_OK);
+        drive_free(&d);
+        bytes_free(&in);
+    }
+}
+
+/* A send that does not fit now is refused, nothing of it goes out, and it fits later. */
+static void test_fixed_full(ws_role role, const char *name) {
+    ws_engine_config config = fixed_config(1024);
+    bytes data = {NULL, 0, 0};
+    size_t sent = 0;
+    drive d;
+    if (!test_begin("sends until 1024 bytes are full, %s", name))
+        return;
+    CHECK(drive_open(&d, role, &config));
+    wire_sample(&data, 0, 512, false);
+    CHECK(!ws_engine_send(&d.engine, message_of(data.data, 512, WS_BINARY))); /* never fits */
+    while (sent < 1000 && ws_engine_send(&d.engine, message_of(data.data, 100, WS_BINARY)))
+        sent++;
+    CHECK_EQ(sent, 4);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_BUFFERED);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK(ws_engine_close(&d.engine, 1000, NULL)); /* there is room for that */
+    drive_pump(&d);
+    drive_feed_wire(&d, "88<03e8>");
+    CHECK(drive_sent(&d, "4x82#100 88<03e8>"));
+    CHECK(drive_logged(&d, "c"));
+    drive_free(&d);
+    bytes_free(&data);
+}
+
+static void test_fixed_head(void) {
+    ws_engine_config config = fixed_config(1024);
+    char text[700] = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+    size_t size;
+    for (size = 511; size <= 512; size++) {
+        drive d;
+        if (!test_begin("head of %zu bytes in 1024", size))
+            continue;
+        memset(text + 28, 'x', sizeof text - 28);
+        memcpy(text + size - 4, "\r\n\r\n", 4);
+        CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+        (void)drive_feed(&d, text, size);
+        CHECK(d.out.size > 12 && memcmp(d.out.data, size == 511 ? "HTTP/1.1 426" : "HTTP/1.1 431", 12) == 0);
+        CHECK(ws_engine_done(&d.engine));
+        drive_free(&d);
+    }
+}
+
+/* A body that does not fit beside the head is an error, and the program hears of it. */
+static void test_fixed_respond(void) {
+    ws_engine_config config = fixed_config(1024);
+    char body[600];
+    ws_event event;
+    ws_span in;
+    drive d;
+    if (!test_begin("a body that is too long for 1024 bytes"))
+        return;
+    memset(body, 'b', sizeof body - 1);
+    body[sizeof body - 1] = 0;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+    in = ws_engine_input(&d.engine);
+    memcpy(in.data, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
+    ws_engine_received(&d.engine, strlen(DRIVE_REQUEST));
+    CHECK(ws_engine_next(&d.engine, &event));
+    CHECK(!ws_engine_respond(&d.engine, 200, "text/plain", body));
+    CHECK(ws_engine_error(&d.engine) != WS_OK);
+    drive_pump(&d);
+    CHECK(drive_logged(&d, "x"));
+    drive_free(&d);
+}
+
+static void test_fixed_request(void) {
+    ws_engine_config config = fixed_config(1024);
+    char path[600];
+    drive d;
+    if (!test_begin("a request that is too long for 1024 bytes"))
+        return;
+    memset(path, '/', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    config.path = path;
+    CHECK(!drive_start(&d, WS_ROLE_CLIENT, &config));
+    path[200] = 0;
+    CHECK(drive_open(&d, WS_ROLE_CLIENT, &config));
+    drive_free(&d);
+}
+
+static void test_role(ws_role role, const char *name) {
+    static const size_t sizes[] = {1024, 2048, 4096}, steps[] = {0, 1, 3, 200};
+    size_t i, k;
+    test_allocations(role, name, false);
+    test_allocations(role, name, true);
+    for (i = 0; i < COUNT(sizes); i++)
+        for (k = 0; k < COUNT(steps); k++)
+            test_fixed_echo(role, name, sizes[i], steps[k]);
+    test_fixed_flood(role, name, "89#125", "8a#125");
+    test_fixed_flood(role, name, "89", "8a");
+    test_fixed_flood(role, name, "82#240", "82#240");
+    test_fixed_flood(role, name, "02#120 89#50 00#100 80#20", "8a#50 82#240");
+    test_fixed_controls(role, name);
+    test_fixed_full(role, name);
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    test_role(WS_ROLE_SERVER, "server");
+    test_role(WS_ROLE_CLIENT, "client");
+    test_send_without_memory();
+    test_fixed_head();
+    test_fixed_respond();
+    test_fixed_request();
+    return test_finish();
+}

@@ -1,0 +1,255 @@
+/*
+   Drives one ws_engine by hand: bytes go in, in pieces of any size; events are written to a log,
+   what comes out is collected, messages are echoed. The allocator counts and can be made to fail.
+   Include "../../ws.h" with WS_IMPLEMENTATION first.
+*/
+#ifndef DRIVE_H
+#define DRIVE_H
+
+#include "wire.h"
+
+#define DRIVE_REQUEST \
+    "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+#define DRIVE_RESPONSE \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+#define DRIVE_MAX_STEPS 50000000u /* beyond, something turns for ever */
+
+typedef struct drive_memory {
+    size_t used, peak, calls;
+    size_t fail_at;   /* this call to allocate fails, counted from 1; 0: none */
+    bool fail_after;  /* and all calls behind it */
+    bool wrong;       /* an old_size was not what was allocated */
+} drive_memory;
+
+typedef struct drive {
+    ws_engine engine;
+    drive_memory memory;
+    bytes out;             /* all that it sent */
+    bytes log;             /* its events: letters, see drive_event */
+    bytes details;         /* the same events with all that they hold */
+    uint16_t close_code;
+    uint32_t random_count;
+    uint32_t random_fails_at; /* 0: never */
+    size_t send_step;      /* bytes taken at a time; 0: all */
+    size_t received;       /* bytes of messages */
+    size_t steps;
+    bool silent;           /* does not echo */
+    bool stuck;            /* takes no output: the peer does not read */
+    bool unzeroed;         /* a message without a zero byte behind it */
+} drive;
+
+/* Each block has its size in front, to compare with what the library believes it to be. */
+static inline void *drive_resize(void *user, void *block, size_t old_size, size_t new_size) {
+    drive_memory *memory = (drive_memory *)user;
+    uint8_t *base = block ? (uint8_t *)block - 16 : NULL;
+    size_t real = 0;
+    if (base)
+        memcpy(&real, base, sizeof real);
+    memory->wrong = memory->wrong || real != old_size;
+    if (!new_size) {
+        free(base);
+        memory->used -= real;
+        return NULL;
+    }
+    memory->calls++;
+    if (memory->fail_at && (memory->calls == memory->fail_at
+        || (memory->fail_after && memory->calls > memory->fail_at)))
+        return NULL;
+    base = (uint8_t *)realloc(base, new_size + 16);
+    if (!base)
+        abort();
+    memcpy(base, &new_size, sizeof new_size);
+    memory->used = memory->used - real + new_size;
+    memory->peak = memory->used > memory->peak ? memory->used : memory->peak;
+    return base + 16;
+}
+
+/* The first nonce is RFC 6455's own, so that its Sec-WebSocket-Accept is known; after that no four
+   bytes come twice. */
+static inline bool drive_random(void *user, void *data, size_t size) {
+    drive *d = (drive *)user;
+    uint8_t *out = (uint8_t *)data;
+    size_t i;
+    d->random_count++;
+    if (d->random_fails_at && d->random_count >= d->random_fails_at)
+        return false;
+    if (size == 16) {
+        memcpy(out, "the sample nonce", 16);
+        return true;
+    }
+    for (i = 0; i < size; i++)
+        out[i] = (uint8_t)(d->random_count * 2654435761u >> (8 * (i & 3)));
+    return true;
+}
+
+#ifndef WS_NO_CLIENT
+static inline void drive_host(ws_engine_config *config) {
+    if (!config->host)
+        config->host = "server.example.com";
+}
+#else
+static inline void drive_host(ws_engine_config *config) { (void)config; }
+#endif
+
+/* Fills in what a config of the test leaves out. */
+static inline bool drive_start(drive *d, ws_role role, const ws_engine_config *config) {
+    ws_engine_config c;
+    memset(d, 0, sizeof *d);
+    memset(&c, 0, sizeof c);
+    if (config)
+        c = *config;
+    c.role = role;
+    c.allocator.resize = drive_resize;
+    c.allocator.user = &d->memory;
+    c.random = drive_random;
+    c.random_user = d;
+    drive_host(&c);
+    return ws_engine_init(&d->engine, &c);
+}
+
+/* Frees all. The caller has looked at d->memory.used when it wanted to know about leaks. */
+static inline void drive_free(drive *d) {
+    ws_engine_free(&d->engine);
+    bytes_free(&d->out);
+    bytes_free(&d->log);
+    bytes_free(&d->details);
+}
+
+static inline uint64_t drive_hash(const uint8_t *data, size_t size) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    size_t i;
+    for (i = 0; i < size; i++)
+        hash = (hash ^ data[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* r request, o open, f refused, T text, B binary, C chunk, p ping, q pong, c clean close, x unclean close. */
+static inline char drive_letter(const ws_event *event) {
+    switch (event->type) {
+    case WS_EVENT_REQUEST: return 'r';
+    case WS_EVENT_OPEN: return 'o';
+    case WS_EVENT_REFUSED: return 'f';
+    case WS_EVENT_MESSAGE: return event->message.type == WS_TEXT ? 'T' : 'B';
+    case WS_EVENT_CHUNK: return 'C';
+    case WS_EVENT_PING: return 'p';
+    case WS_EVENT_PONG: return 'q';
+    case WS_EVENT_CLOSED: return event->close.clean ? 'c' : 'x';
+    }
+    return '?';
+}
+
+static inline void drive_event(drive *d, const ws_event *event) {
+    char letter = drive_letter(event), line[96];
+    const uint8_t *data = event->type == WS_EVENT_CHUNK ? event->chunk.data : event->message.data;
+    size_t size = event->type == WS_EVENT_CHUNK ? event->chunk.size : event->message.size;
+    if (event->type == WS_EVENT_CLOSED) {
+        data = (const uint8_t *)event->close.reason;
+        size = strlen(event->close.reason);
+        d->close_code = event->close.code;
+    }
+    bytes_add(&d->log, &letter, 1);
+    (void)snprintf(line, sizeof line, "%c %zu %016llx %u\n", letter, size,
+        (unsigned long long)drive_hash(data, size),
+                   (unsigned)event->close.code);
+    bytes_add(&d->details, line, strlen(line));
+    if (event->type == WS_EVENT_MESSAGE) {
+        d->unzeroed = d->unzeroed || data[size];
+        d->received += size;
+        if (!d->silent)
+            (void)ws_engine_send(&d->engine, event->message);
+    }
+}
+
+/* Takes the output. true: there was some. */
+static inline bool drive_drain(drive *d) {
+    ws_span out;
+    bool some = false;
+    while (!d->stuck && (out = ws_engine_output(&d->engine)).size && d->steps++ < DRIVE_MAX_STEPS) {
+        size_t size = d->send_step && d->send_step < out.size ? d->send_step : out.size;
+        bytes_add(&d->out, out.data, size);
+        ws_engine_sent(&d->engine, size);
+        some = true;
+    }
+    return some;
+}
+
+static inline void drive_pump(drive *d) {
+    ws_event event;
+    bool some = true;
+    while (some && d->steps < DRIVE_MAX_STEPS) {
+        some = false;
+        while (d->steps++ < DRIVE_MAX_STEPS && ws_engine_next(&d->engine, &event)) {
+            drive_event(d, &event);
+            some = true;
+        }
+        if (drive_drain(d))
+            some = true;
+    }
+}
+
+/* Feeds one piece, as one read of a socket would bring it; returns how much the engine took. */
+static inline size_t drive_feed(drive *d, const void *data, size_t size) {
+    const uint8_t *from = (const uint8_t *)data;
+    size_t done = 0;
+    while (done < size && d->steps++ < DRIVE_MAX_STEPS) {
+        ws_span in = ws_engine_input(&d->engine);
+        size_t step = in.size < size - done ? in.size : size - done;
+        if (!step)
+            break;
+        memcpy(in.data, from + done, step);
+        ws_engine_received(&d->engine, step);
+        done += step;
+        drive_pump(d);
+    }
+    drive_pump(d); /* what goes on without input: a close */
+    return done;
+}
+
+static inline void drive_feed_text(drive *d, const char *text) { (void)drive_feed(d, text, strlen(text)); }
+
+/* Feeds in pieces of so many bytes; 0: all at once. */
+static inline void drive_feed_pieces(drive *d, const uint8_t *data, size_t size, size_t piece) {
+    size_t i;
+    for (i = 0; piece && i < size; i += piece)
+        (void)drive_feed(d, data + i, piece < size - i ? piece : size - i);
+    if (!piece)
+        (void)drive_feed(d, data, size);
+}
+
+/* Feeds frames written in the language of wire.h, masked as the engine's role needs them. */
+static inline void drive_feed_wire(drive *d, const char *text) {
+    bytes in = {NULL, 0, 0};
+    wire_write(&in, text, d->engine.env.role == WS_ROLE_SERVER);
+    (void)drive_feed(d, in.data, in.size);
+    bytes_free(&in);
+}
+
+/* Does the opening handshake and forgets it: logs are empty behind it. */
+static inline bool drive_open(drive *d, ws_role role, const ws_engine_config *config) {
+    if (!drive_start(d, role, config))
+        return false;
+    drive_pump(d);
+    drive_feed_text(d, role == WS_ROLE_SERVER ? DRIVE_REQUEST : DRIVE_RESPONSE);
+    d->out.size = d->log.size = d->details.size = 0;
+    return ws_engine_state(&d->engine) == WS_OPEN;
+}
+
+/* What it sent, with the masks taken off, and compared with frames in the language of wire.h. */
+static inline bool drive_sent(const drive *d, const char *text) {
+    bytes plain = {NULL, 0, 0}, wanted = {NULL, 0, 0};
+    bool same = wire_plain(&plain, d->out.data, d->out.size, d->engine.env.role == WS_ROLE_CLIENT);
+    wire_write(&wanted, text, false);
+    same = same && plain.size == wanted.size
+    && (!plain.size || memcmp(plain.data, wanted.data, plain.size) == 0);
+    bytes_free(&plain);
+    bytes_free(&wanted);
+    return same;
+}
+
+static inline bool drive_logged(const drive *d, const char *letters) {
+    return d->log.size == strlen(letters) && (!d->log.size || memcmp(d->log.data, letters, d->log.size) == 0);
+}
+
+#endif

@@ -1,0 +1,480 @@
+/* CLIENT: how often it comes back, and what that costs. Pauses, look-ups that hang, all addresses of a name. */
+#include "../helpers/calls.h"
+
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/client.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static char many[3][64 * 12 + 40]; /* addresses of names, written by main */
+static const calls_name names[] = {
+    {"slow.test", "127.0.0.2", true}, {"quick.test", "127.0.0.1", false}, {"held.test", "127.0.0.1", true},
+    {"nine.test", "127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.6 127.0.0.7 127.0.0.8 127.0.0.9 127.0.0.1", false},
+    {"64.test", many[0], false}, {"65.test", many[1], false}, {"holes.test", many[2], false}, {NULL, NULL, false}};
+
+static ws_client_config reconnecting(uint32_t first, uint32_t longest) {
+    ws_client_config config = client_config();
+    config.reconnect_ms = first;
+    config.reconnect_max_ms = longest;
+    return config;
+}
+
+/* --- the pauses --- */
+
+/* Moves the clock on by the millisecond until the client connects again. Returns how long that took. */
+static uint32_t come_back(raw_server *raw, peer **p) {
+    uint32_t passed = 0;
+    int fd = -1;
+    while (fd < 0 && passed < 100000) {
+        (void)net_round(0);
+        (void)net_round(0);
+        fd = accept(raw->fd, NULL, NULL);
+        passed += fd < 0;
+        net.now += fd < 0;
+    }
+    raw_forget();
+    *p = raw_peer(fd);
+    return passed;
+}
+
+static void check_pause(uint32_t pause, uint32_t whole, int line) {
+    if ((pause + 2 < whole / 2 || pause > whole + 2) && test_failure(__FILE__, line, "the pause"))
+        printf("    is %u ms, should be between half of %u and the whole\n", (unsigned)pause, (unsigned)whole);
+}
+
+#define CHECK_PAUSE(pause, whole) check_pause((pause), (whole), __LINE__)
+
+/* Opens, lets it last, and ends it with these frames. */
+static void live(peer *p, uint32_t lasts, const char *frames) {
+    raw_answer(p, raw_head(p), NULL);
+    net_settle();
+    net_wait(lasts);
+    peer_frames(p, frames);
+    net_settle();
+    peer_close(p);
+    net_settle();
+}
+
+/* A server that takes each connection and ends it at once is no better than one that refuses. */
+static void test_short_lives(void) {
+    static const struct {
+        uint32_t stable, lasts; /* config, and how long each connection lasts */
+        bool grows;
+    } lives[] = {{0, 0, true}, {0, 9900, true}, {0, 10000, false}, {500, 400, true}, {500, 500, false}};
+    size_t i;
+    unsigned n;
+    for (i = 0; i < COUNT(lives); i++) {
+        ws_client_config config = reconnecting(100, 1600);
+        uint32_t whole = 100;
+        if (!test_begin("stable_ms %u, connections that last %u ms: the pauses %s", (unsigned)lives[i].stable,
+                        (unsigned)lives[i].lasts, lives[i].grows ? "grow" : "begin anew each time"))
+            continue;
+        config.stable_ms = lives[i].stable;
+        config.limits.ping_ms = WS_OFF;
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, &config);
+        peer *p = raw_accept(raw);
+        for (n = 1; n < 8; n++) {
+            live(p, lives[i].lasts, "88<03e8>");
+            CHECK_PAUSE(come_back(raw, &p), whole);
+            whole = !lives[i].grows ? 100 : whole * 2 > 1600 ? 1600 : whole * 2;
+        }
+        CHECK_EQ(net.opened, 7);
+        CLIENT_END();
+    }
+    if (test_begin("failures and short lives add up; a long one ends the count")) {
+        ws_client_config config = reconnecting(100, 1600);
+        config.limits.ping_ms = WS_OFF;
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, &config);
+        peer *p = raw_accept(raw);
+        live(p, 0, "88<03e8>");
+        CHECK_PAUSE(come_back(raw, &p), 100);
+        peer_close(p); /* instead of answering */
+        net_settle();
+        CHECK_PAUSE(come_back(raw, &p), 200);
+        live(p, 20, "88<03e9>");
+        CHECK_PAUSE(come_back(raw, &p), 400);
+        live(p, 60000, "88<03e9>");
+        CHECK_PAUSE(come_back(raw, &p), 100);
+        live(p, 0, "88<03e9>");
+        CHECK_PAUSE(come_back(raw, &p), 200);
+        CLIENT_END();
+    }
+}
+
+/* Who is told not to come does not come soon, and knows it the first time. */
+static void test_unwelcome(void) {
+    static const struct {
+        const char *name, *text, *frames; /* text: instead of the 101 */
+        uint32_t lasts;
+        bool longest;
+    } ends[] = {{"1008", NULL, "88<03f0>\"go\"", 0, true},
+                {"1008 after an hour", NULL, "88<03f0>", 3600000, true},
+                {"1000", NULL, "88<03e8>", 0, false},
+                {"1012", NULL, "88<03f4>", 0, false},
+                {"1013", NULL, "88<03f5>", 0, false},
+                {"nothing", NULL, "", 0, false},
+                {"400", "400 Bad", NULL, 0, true},
+                {"401", "401 Who", NULL, 0, true},
+                {"403", "403 No", NULL, 0, true},
+                {"404", "404 Where", NULL, 0, true},
+                {"408", "408 Late", NULL, 0, true},
+                {"426", "426 Upgrade", NULL, 0, true},
+                {"429", "429 Slow", NULL, 0, true},
+                {"499", "499 x", NULL, 0, true},
+                {"500", "500 Oh", NULL, 0, false},
+                {"503", "503 Later", NULL, 0, false},
+                {"302 without a place", "302 There", NULL, 0, false},
+                {"200", "200 OK", NULL, 0, false}};
+    size_t i;
+    int proxied;
+    for (i = 0; i < COUNT(ends); i++) {
+        ws_client_config config = reconnecting(100, 20000);
+        if (!test_begin("ended by %s: the %s pause follows", ends[i].name, ends[i].longest ? "longest" : "first"))
+            continue;
+        config.limits.ping_ms = WS_OFF;
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, &config);
+        peer *p = raw_accept(raw);
+        if (ends[i].text) {
+            char text[100];
+            (void)raw_head(p);
+            (void)snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n", ends[i].text);
+            peer_text(p, text);
+            net_settle();
+            CHECK_EQ(client.errors, 1);
+        } else {
+            live(p, ends[i].lasts, ends[i].frames);
+            CHECK_EQ(net.closed, 1);
+        }
+        CHECK_PAUSE(come_back(raw, &p), ends[i].longest ? 20000 : 100);
+        live(p, 0, "88<03e8>");
+        CHECK_PAUSE(come_back(raw, &p), ends[i].longest ? 20000 : 200);
+        live(p, 10000, "88<03e8>"); /* it was let in after all */
+        CHECK_PAUSE(come_back(raw, &p), 100);
+        CLIENT_END();
+    }
+    for (proxied = 0; proxied < 3; proxied++) {
+        static const char *const answers[] = {"407 Who", "403 No", "502 Oh"};
+        ws_client_config config = reconnecting(100, 20000);
+        char proxy[60], text[100];
+        if (!test_begin("a proxy that refuses with %s: the %s pause follows", answers[proxied],
+                        proxied < 2 ? "longest" : "first"))
+            continue;
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", (unsigned)raw->port);
+        config.proxy = proxy;
+        (void)client_dial("ws://example.com/", &config);
+        peer *p = raw_accept(raw);
+        (void)raw_head(p);
+        (void)snprintf(text, sizeof text, "HTTP/1.1 %s\r\n\r\n", answers[proxied]);
+        peer_text(p, text);
+        net_settle();
+        CHECK_EQ(client.errors, 1);
+        CHECK_PAUSE(come_back(raw, &p), proxied < 2 ? 20000 : 100);
+        CLIENT_END();
+    }
+}
+
+/* --- look-ups that hang --- */
+
+static ws_conn *dial_name(const char *host, const raw_server *raw, const ws_client_config *config) {
+    char url[100];
+    (void)snprintf(url, sizeof url, "ws://%s:%u/", host, (unsigned)raw->port);
+    return client_dial(url, config);
+}
+
+static unsigned threads(void) { return (unsigned)calls.count[CALLS_THREAD]; }
+
+static raw_server *start_held(void) {
+    calls_reset();
+    calls_hold();
+    client_start(NULL);
+    return raw_listen();
+}
+
+/* Serves until so many are open; accepts and answers whoever comes; at most some seconds. step: of the clock. */
+static bool open_all(raw_server *raw, unsigned wanted, unsigned step) {
+    int i, fd;
+    for (i = 0; i < 5000 && net.opened < wanted; i++) {
+        (void)net_round(1000);
+        net.now += step;
+        while ((fd = accept(raw->fd, NULL, NULL)) >= 0) {
+            peer *p = raw_peer(fd);
+            raw_answer(p, raw_head(p), NULL);
+        }
+    }
+    return net.opened >= wanted;
+}
+
+static void test_hanging_look_ups(void) {
+    unsigned n;
+    if (test_begin("the resolver hangs: 100 clients that come back for a minute cost 16 threads, and get through")) {
+        ws_client_config config = reconnecting(100, 1000);
+        raw_server *raw = start_held();
+        for (n = 0; n < 100; n++)
+            CHECK(dial_name("held.test", raw, &config) != NULL);
+        for (n = 0; n < 120; n++)
+            net_wait(500);
+        CHECK(client.errors >= 500 && client.error == WS_ERROR_RESOLVE);
+        CHECK_EQ(threads(), 16);
+        calls_let_go();
+        CHECK(open_all(raw, 100, 20));
+        CHECK_EQ(net.opened, 100);
+        CHECK(threads() <= 16 + 100 + 16); /* at most 16 answers came while their clients paused */
+        CLIENT_END();
+    }
+    if (test_begin("one client, one look-up: the attempt that waits when the answer comes takes it")) {
+        ws_client_config config = reconnecting(100, 100);
+        raw_server *raw = start_held();
+        (void)dial_name("held.test", raw, &config);
+        for (n = 0; n < 5; n++) {
+            net_settle();
+            net_wait(10000);
+            CHECK_EQ(client.errors, n + 1);
+            net_wait(101);
+        }
+        CHECK_EQ(threads(), 1);
+        calls_let_go();
+        CHECK(open_all(raw, 1, 0));
+        CHECK_EQ(threads(), 1);
+        CLIENT_END();
+    }
+    if (test_begin("an answer that comes in a pause is nobody's: the next attempt asks again")) {
+        ws_client_config config = reconnecting(5000, 5000);
+        raw_server *raw = start_held();
+        (void)dial_name("held.test", raw, &config);
+        net_settle();
+        net_wait(10001);
+        CHECK_EQ(client.errors, 1);
+        size_t held = net_descriptors();
+        calls_let_go();
+        client_await_descriptors(held - 1); /* the thread's end is closed */
+        net_settle();
+        CHECK_EQ(net_descriptors(), held - 2); /* and the loop's */
+        CHECK_EQ(threads(), 1);
+        net_wait(5001);
+        CHECK(open_all(raw, 1, 0));
+        CHECK_EQ(threads(), 2);
+        CLIENT_END();
+    }
+    if (test_begin("an answer for another name is not taken: that one is asked for")) {
+        ws_client_config config = reconnecting(100, 100);
+        raw_server *raw = start_held(), *other = raw_listen();
+        char text[200];
+        (void)client_dial_raw(raw, &config);
+        for (n = 0; n < 2; n++) {
+            peer *p = raw_accept(raw);
+            (void)raw_head(p);
+            (void)snprintf(text, sizeof text, "HTTP/1.1 307 x\r\nLocation: ws://%s.test:%u/\r\n\r\n",
+                           n ? "quick" : "slow", (unsigned)other->port);
+            peer_text(p, text);
+            net_settle();
+            CHECK_EQ(threads(), 1); /* quick.test waits, too: one look-up at a time */
+            if (n)
+                break;
+            net_wait(10000);
+            CHECK_EQ(client.errors, 1);
+            net_wait(101);
+        }
+        calls_let_go();
+        CHECK(open_all(other, 1, 0)); /* at 127.0.0.1, where slow.test is not */
+        CHECK_EQ(threads(), 2);
+        CHECK_EQ(client.errors, 1);
+        CLIENT_END();
+    }
+}
+
+static void drop_all(ws_id *ids, unsigned count) {
+    unsigned n;
+    for (n = 0; n < count; n++)
+        ws_drop(ws_find(net.loop, ids[n]));
+    net_settle();
+}
+
+/* More want a look-up than there are. */
+static void test_line(void) {
+    enum { RUNNING = 16, WAITING = 20 };
+    static ws_id ids[RUNNING + WAITING];
+    unsigned n, ways;
+    for (ways = 0; ways < 4; ways++) {
+        static const char *const names_of[] = {"all get through, in their turn", "the deadline is theirs as well",
+                                               "some are dropped", "the loop is freed"};
+        if (!test_begin("20 clients in line for a look-up: %s", names_of[ways]))
+            continue;
+        raw_server *raw = start_held();
+        for (n = 0; n < RUNNING + WAITING; n++) {
+            (void)dial_name(n < RUNNING ? "held.test" : "quick.test", raw, NULL);
+            ids[n] = client.id;
+        }
+        net_wait(9000);
+        CHECK_EQ(threads(), RUNNING);
+        CHECK_EQ(client.errors, 0);
+        if (ways == 1) {
+            net_wait(1001);
+            CHECK_EQ(client.errors, RUNNING + WAITING);
+            CHECK_EQ(client.error, WS_ERROR_RESOLVE);
+            CHECK(strstr(client.text, ".test") != NULL);
+            for (n = 0; n < 3; n++) { /* what hangs still counts, though its clients are gone */
+                (void)dial_name("quick.test", raw, NULL);
+                net_wait(10001);
+            }
+            CHECK_EQ(threads(), RUNNING);
+            CHECK_EQ(client.errors, RUNNING + WAITING + 3);
+            (void)dial_name("quick.test", raw, NULL);
+            net_settle();
+        }
+        if (ways == 2) { /* the first, the last, one in between, and who has the look-ups */
+            drop_all(ids + RUNNING, 1);
+            drop_all(ids + RUNNING + WAITING - 1, 1);
+            drop_all(ids + RUNNING + 7, 2);
+            drop_all(ids, 10);
+            CHECK_EQ(client.errors, 14);
+        }
+        if (ways == 3) {
+            net_inside(true);
+            ws_loop_free(net.loop);
+            net_inside(false);
+            net.loop = NULL;
+            CHECK_EQ(client.errors, RUNNING + WAITING);
+        }
+        calls_let_go();
+        if (ways != 3) {
+            unsigned left = ways == 0 ? RUNNING + WAITING : ways == 1 ? 1 : RUNNING + WAITING - 14;
+            CHECK(open_all(raw, left, 0));
+            CHECK_EQ(net.opened, left);
+            CHECK_EQ(threads(), ways == 1 ? RUNNING + 1 : ways == 0 ? RUNNING + WAITING : RUNNING + WAITING - 4);
+        }
+        CLIENT_END();
+    }
+}
+
+static void dial_again(ws_conn *conn) {
+    (void)conn;
+    if (client.errors < 200)
+        (void)dial_name("held.test", &client.servers[0], NULL);
+}
+
+static void test_dialing_again(void) {
+    unsigned n;
+    if (!test_begin("a program that dials anew in each on_error: 16 threads, and no more"))
+        return;
+    raw_server *raw = start_held();
+    client.on_error = dial_again;
+    for (n = 0; n < 20; n++)
+        (void)dial_name("held.test", raw, NULL);
+    for (n = 0; n < 20; n++)
+        net_wait(10001);
+    CHECK(client.errors >= 200);
+    CHECK_EQ(threads(), 16);
+    calls_let_go();
+    CLIENT_END();
+}
+
+/* --- all addresses of a name --- */
+
+static void test_addresses(void) {
+    static const struct {
+        const char *host;
+        bool good;
+    } hosts[] = {{"nine.test", true}, {"64.test", true}, {"65.test", false}};
+    size_t i;
+    unsigned n;
+    for (i = 0; i < COUNT(hosts); i++) {
+        if (!test_begin("a name of whose addresses the last one answers: %s", hosts[i].host))
+            continue;
+        calls_reset();
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)dial_name(hosts[i].host, raw, NULL);
+        if (hosts[i].good) {
+            CHECK(open_all(raw, 1, 0));
+            CHECK_EQ(client.errors, 0);
+        } else { /* so many are kept, which the comment in ws_client_config says */
+            for (n = 0; n < 3000 && !client.errors; n++)
+                (void)net_round(1000);
+            CHECK_EQ(client.error, WS_ERROR_CONNECT);
+            CHECK_EQ(calls.count[CALLS_CONNECT], 64);
+        }
+        CLIENT_END();
+    }
+}
+
+/* A listener on ::1 at a port that is taken on 127.0.0.1. */
+static int listen_beside(uint16_t port) {
+    struct sockaddr_in6 address;
+    int fd = socket(AF_INET6, SOCK_STREAM, 0), on = 1;
+    memset(&address, 0, sizeof address);
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    address.sin6_port = htons(port);
+    (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (fd >= 0 && (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 8) != 0)) {
+        (void)close(fd);
+        return -1;
+    }
+    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return fd;
+}
+
+/* 29 addresses that do not answer, then one that does: each has its share of connect_ms. */
+static void test_shares(void) {
+    ws_client_config config = client_config();
+    unsigned n;
+    int fd;
+    if (!test_begin("connect_ms is shared out among all addresses that are left"))
+        return;
+    calls_reset();
+    client_start(NULL);
+    raw_server *hole = raw_listen_on(NULL, 0);
+    fd = listen_beside(hole->port);
+    if (fd < 0 || !raw_fill_hole(hole)) {
+        test_skip("no IPv6, or connections do not wait here");
+        if (fd >= 0)
+            (void)close(fd);
+        CLIENT_END();
+        return;
+    }
+    config.connect_ms = 3000;
+    (void)dial_name("holes.test", hole, &config);
+    for (n = 0; n < 3000 && !calls.count[CALLS_CONNECT]; n++) /* until the name is resolved */
+        (void)net_round(1000);
+    for (n = 1; n < 30; n++) { /* attempt n began at (n - 1) * 100 ms */
+        CHECK_EQ(calls.count[CALLS_CONNECT], n);
+        net_wait(99);
+        CHECK_EQ(calls.count[CALLS_CONNECT], n);
+        net_wait(1);
+    }
+    CHECK_EQ(calls.count[CALLS_CONNECT], 30);
+    (void)close(client.servers[0].fd);
+    client.servers[0].fd = fd;
+    CHECK(open_all(&client.servers[0], 1, 0));
+    CHECK_EQ(client.errors, 0);
+    CLIENT_END();
+}
+
+int main(int argc, char **argv) {
+    unsigned n, which;
+    for (which = 0; which < 3; which++) {
+        for (n = 1; n < (which == 2 ? 30u : 64u + which); n++)
+            (void)snprintf(many[which] + strlen(many[which]), 12, which == 2 ? "127.0.0.1 " : "127.0.1.%u ", n);
+        (void)strcat(many[which], which == 2 ? "::1" : "127.0.0.1");
+    }
+    test_start(argc, argv);
+    calls_table = names;
+    test_short_lives();
+    test_unwelcome();
+    test_hanging_look_ups();
+    test_line();
+    test_dialing_again();
+    test_addresses();
+    test_shares();
+    return test_finish();
+}

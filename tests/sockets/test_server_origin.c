@@ -1,0 +1,285 @@
+/* SERVER: whose pages may connect or change something, and which names Host may have. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/net.h"
+
+#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
+    "Sec-WebSocket-Version: 13\r\n"
+#define REBOUND "Origin: http://evil.example:8000\r\n"
+
+static unsigned called;
+
+static void answer(ws_request *request, void *user) {
+    (void)user;
+    called++;
+    (void)ws_reply(request, 200, "text/plain", "done");
+}
+
+static bool start(const char *origins, const char *hosts) {
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.origins = origins;
+    config.hosts = hosts;
+    called = 0;
+    return net_start_with(NULL, &config) && ws_page(net.server, "/page", "text/plain", "page")
+           && ws_files(net.server, "/files/", "tests")
+           && ws_http(net.server, "GET, POST, PUT, PATCH, DELETE, OPTIONS", "/own", answer, NULL)
+           && ws_http_from(net.server, "*", "POST", "/any", answer, NULL)
+           && ws_http_from(net.server, "https://pay.example", "POST", "/pay", answer, NULL);
+}
+
+/* host NULL: none. */
+static peer *ask(const char *line, const char *host, const char *more) {
+    char text[1500];
+    peer *p = net_connect();
+    (void)snprintf(text, sizeof text, "%s HTTP/1.%d\r\n%s%s%s%s\r\n", line, host != NULL, host ? "Host: " : "",
+                   host ? host : "", host ? "\r\n" : "", more);
+    peer_text(p, text);
+    CHECK(peer_status(p) != 0);
+    net_settle();
+    return p;
+}
+
+static void check_body(const peer *p, const char *body, const char *file, int line) {
+    char wanted[500];
+    (void)snprintf(wanted, sizeof wanted, "\r\n\r\n%s", body);
+    test_check(peer_has(p, wanted) && peer_find(p, wanted) + strlen(wanted) == p->in.size, body, file, line);
+}
+
+#define CHECK_BODY(p, body) check_body((p), (body), __FILE__, __LINE__)
+
+/* Whatever is asked for: a page whose name was rebound to this address must see none of it. */
+static void test_hosts(void) {
+    static const char ours[] = "a.example, 127.0.0.1, [::1], b.example:8000, c.example:443, d.example:80";
+    static const struct { const char *host; bool good; } cases[] = {
+        {"a.example", true}, {"a.example:1", true}, {"A.Example:65535", true}, {"127.0.0.1:9001", true},
+        {"[::1]", true}, {"[::1]:9001", true}, {"b.example:8000", true}, {"c.example", true}, {"c.example:443", true},
+        {"d.example", true}, {"d.example:80", true}, {"a.example:", true}, {"b.example", false},
+        {"b.example:8001", false}, {"c.example:80", false}, {"d.example:443", false}, {"evil.example", false},
+        {"a.example.evil.example", false},
+        {"xa.example", false}, {"sub.a.example", false}, {"a.example.", false}, {"127.0.0.2", false}, {"::1", false},
+        {"localhost", false}, {"127.0.0.1.evil.example", false}, {"2130706433", false}, {NULL, false},
+    };
+    static const struct { const char *line, *more; int good; } requests[] = {
+        {"GET /", UPGRADE, 101}, {"GET /page", "", 200}, {"HEAD /page", "", 200}, {"GET /files/net.h", "", 200},
+        {"GET /own", "", 200}, {"POST /own", "Content-Length: 1\r\n\r\nx", 200}, {"POST /any", "", 200},
+        {"GET /none", "", 404}, {"DELETE /page", "", 405},
+    };
+    size_t i, k;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *host = cases[i].host;
+        if (!test_begin("hosts: %s is %s", host ? host : "none", cases[i].good ? "ours" : "not ours"))
+            continue;
+        CHECK(start(NULL, ours));
+        for (k = 0; k < sizeof requests / sizeof *requests; k++) {
+            int status;
+            if (host && strcmp(host, "::1") == 0)
+                continue; /* malformed: 400 */
+            if (!host && k == 0)
+                continue; /* HTTP/1.0 has no WebSockets */
+            called = 0;
+            status = peer_status(ask(requests[k].line, host, requests[k].more));
+            test_equal(status, cases[i].good ? requests[k].good : 403, requests[k].line, __FILE__, __LINE__);
+            CHECK(cases[i].good || (!called && !net.opened));
+        }
+        NET_END();
+    }
+}
+
+static void test_rebinding(void) {
+    peer *p;
+    if (!test_begin("a page that has its name rebound: of the same origin, but for hosts"))
+        return;
+    CHECK(start(NULL, NULL));
+    CHECK_EQ(peer_status(ask("GET /", "evil.example:8000", UPGRADE REBOUND)), 101);
+    NET_END();
+    CHECK(start(NULL, "127.0.0.1, localhost"));
+    p = ask("GET /", "evil.example:8000", UPGRADE REBOUND);
+    CHECK_EQ(peer_status(p), 403);
+    CHECK_BODY(p, "Forbidden: the Host evil.example:8000 is not in the server's list");
+    CHECK(peer_has(p, "\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"));
+    CHECK_EQ(peer_status(ask("GET /", "localhost:8000", UPGRADE "Origin: http://localhost:8000\r\n")), 101);
+    CHECK_EQ(peer_status(ask("GET /", "localhost:8000", UPGRADE REBOUND)), 403);
+    /* RFC 9112 3.2.2: of an absolute target the authority counts, and Host is ignored */
+    CHECK_EQ(peer_status(ask("GET http://evil.example/page", "localhost", "")), 403);
+    CHECK_EQ(peer_status(ask("GET http://localhost/page", "evil.example", "")), 200);
+    NET_END();
+}
+
+/* A server over TLS knows the port that a Host without one means. */
+static void test_secure_hosts(void) {
+    static const struct { const char *list, *host; bool plain, secure; } cases[] = {
+        {"a:80", "a", true, false}, {"a:443", "a", true, true}, {"a:443", "a:443", true, true},
+        {"a:80", "a:80", true, true},
+        {"a", "a:443", true, true}, {"a:444", "a", false, false}};
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wsi_request request;
+        wsi_why why;
+        if (!test_begin("hosts %s, Host %s: TLS or not", cases[i].list, cases[i].host))
+            continue;
+        memset(&request, 0, sizeof request);
+        request.host = wsi_text_z(cases[i].host);
+        CHECK_EQ(wsi_server_host(&request, cases[i].list, false, &why), cases[i].plain);
+        CHECK_EQ(wsi_server_host(&request, cases[i].list, true, &why), cases[i].secure);
+    }
+}
+
+static void test_bad_lists(void) {
+    static const char *const hosts[] = {"", " ", ",", "*", "*.example", "http://a.example", "a.example/", "a b", "a:",
+        "a:0", "a:65536", "a:x", "[::1", "::1", ":80", "a@b", "a, *", "a, b c"};
+    static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a/", "https://a/b", "https://*.a",
+        "https://a, *", "*, https://a", "wss://a", "ws://a:80", "https://a https://b", "https://u@a", "https://a:x",
+        "https://a:65536", "//a", "https:a", "NULL", "https://a?b", "https://a#b"};
+    static const char *const good[] = {NULL, "", "*", "null", "https://a", "HTTPS://A:8443, http://b , null", "file://",
+        "chrome-extension://abcdefghijklmnop", "capacitor://localhost", "http://[::1]:80, http://127.0.0.1"};
+    ws_engine_config config;
+    ws_engine engine;
+    size_t i;
+    for (i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        if (!test_begin("hosts '%s' cannot be meant", hosts[i]))
+            continue;
+        CHECK(!start(NULL, hosts[i]));
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+        CHECK(strstr(ws_loop_error_text(net.loop), "hosts is a list"));
+        NET_END();
+    }
+    memset(&config, 0, sizeof config);
+    for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+        if (!test_begin("origins '%s' cannot be meant", lists[i]))
+            continue;
+        CHECK(!start(lists[i], NULL));
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+        CHECK(strstr(ws_loop_error_text(net.loop), "origins is a list"));
+        NET_END();
+        CHECK(start(NULL, NULL));
+        CHECK(!ws_http_from(net.server, lists[i], "POST", "/", answer, NULL));
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+        NET_END();
+        config.origins = lists[i];
+        CHECK(!ws_engine_init(&engine, &config));
+        ws_engine_free(&engine);
+    }
+    for (i = 0; i < sizeof good / sizeof *good; i++) {
+        if (!test_begin("origins '%s' can", good[i] ? good[i] : "NULL"))
+            continue;
+        CHECK(start(good[i], NULL));
+        NET_END();
+        config.origins = good[i];
+        CHECK(ws_engine_init(&engine, &config));
+        ws_engine_free(&engine);
+    }
+}
+
+#define CROSS "Sec-Fetch-Site: cross-site\r\n"
+#define SAME_SITE "Sec-Fetch-Site: same-site\r\n"
+#define SAME "Sec-Fetch-Site: same-origin\r\n"
+#define NONE "Sec-Fetch-Site: none\r\n"
+
+/* A form of another site's page is sent with the user's cookies, and needs no permission. */
+static void test_handlers(void) {
+    static const char forms[] = "Content-Type: application/x-www-form-urlencoded\r\n";
+    static const struct { const char *origins, *path, *more; int status; } cases[] = {
+        {NULL, "/own", "", 200}, /* no browser */
+        {NULL, "/own", "Origin: http://a\r\n", 200}, {NULL, "/own", "Origin: https://a\r\n", 200}, /* TLS at a proxy */
+        {NULL, "/own", "Origin: http://a:80\r\n", 200}, {NULL, "/own", "Origin: http://a\r\n" CROSS, 200},
+        {NULL, "/own", "Origin: http://evil.example\r\n", 403}, {NULL, "/own", "Origin: http://a:81\r\n", 403},
+        {NULL, "/own", "Origin: http://evil.example\r\n" SAME, 403}, {NULL, "/own", "Origin: \r\n", 403},
+        {NULL, "/own", CROSS, 403}, {NULL, "/own", SAME_SITE, 403}, {NULL, "/own", "Sec-Fetch-Site: x\r\n", 403},
+        {NULL, "/own", "Sec-Fetch-Site: \r\n", 403}, {NULL, "/own", SAME, 200}, {NULL, "/own", NONE, 200},
+        {NULL, "/own", "Origin: null\r\n", 403}, {NULL, "/own", "Origin: null\r\n" CROSS, 403},
+        {NULL, "/own", "Origin: null\r\n" NONE, 403},
+        {NULL, "/own", "Origin: null\r\n" SAME, 200}, /* with Referrer-Policy: no-referrer (Fetch, "request Origin") */
+        {"http://b", "/own", "Origin: http://b:80\r\n", 200}, {"http://b", "/own", "Origin: http://a\r\n", 403},
+        {"http://b", "/own", CROSS, 403}, {"http://b, null", "/own", "Origin: null\r\n" CROSS, 200},
+        {"*", "/own", "Origin: http://evil.example\r\n", 200}, {"*", "/own", CROSS, 200},
+        {NULL, "/any", "Origin: http://evil.example\r\n", 200}, {NULL, "/any", CROSS, 200},
+        {NULL, "/pay", "Origin: https://pay.example\r\n" CROSS, 200},
+        {NULL, "/pay", "Origin: http://pay.example\r\n", 403},
+        {NULL, "/pay", "Origin: http://a\r\n", 403}, {NULL, "/pay", CROSS, 403}, {NULL, "/pay", "", 200},
+        {"*", "/pay", "Origin: http://evil.example\r\n", 403},
+    };
+    static const struct { const char *method; int status; } methods[] = {
+        {"GET", 200}, {"HEAD", 200}, {"OPTIONS", 200}, {"POST", 403}, {"PUT", 403}, {"PATCH", 403}, {"DELETE", 403}};
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char more[300];
+        if (!test_begin("origins %s: POST %s, %s: %d", cases[i].origins ? cases[i].origins : "same", cases[i].path,
+                        cases[i].more, cases[i].status))
+            continue;
+        CHECK(start(cases[i].origins, NULL));
+        (void)snprintf(more, sizeof more, "%s%sContent-Length: 3\r\n\r\na=b", cases[i].more, forms);
+        { /* a body that comes along */
+            char text[500];
+            peer *p = net_connect();
+            (void)snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: a\r\n%s", cases[i].path, more);
+            peer_text(p, text);
+            CHECK_EQ(peer_status(p), cases[i].status);
+        }
+        CHECK_EQ(called, cases[i].status == 200);
+        NET_END();
+    }
+    for (i = 0; i < sizeof methods / sizeof *methods; i++) {
+        char line[60];
+        if (!test_begin("%s of another site's page: %d", methods[i].method, methods[i].status))
+            continue;
+        CHECK(start(NULL, NULL));
+        (void)snprintf(line, sizeof line, "%s /own", methods[i].method);
+        CHECK_EQ(peer_status(ask(line, "a", "Origin: http://evil.example\r\n")), methods[i].status);
+        CHECK_EQ(peer_status(ask(line, "a", CROSS)), methods[i].status);
+        CHECK_EQ(called, methods[i].status == 200 ? 2 : 0);
+        NET_END();
+    }
+}
+
+/* What was compared, and nothing of the peer's that could be more than text. */
+static void test_says(void) {
+    char origin[200], line[300], wanted[300];
+    peer *p;
+    if (!test_begin("a 403 says what was compared"))
+        return;
+    CHECK(start(NULL, NULL));
+    CHECK_BODY(ask("GET /", "a:8443", UPGRADE "Origin: https://evil.example\r\n"),
+               "Forbidden: the Origin https://evil.example is not http:// or https:// with the Host a:8443");
+    CHECK_BODY(ask("POST /own", "a", CROSS), "Forbidden: Sec-Fetch-Site is cross-site: the page is another site's");
+    CHECK_BODY(ask("POST /pay", "a", "Origin: http://a\r\n"),
+               "Forbidden: the Origin http://a is not in the server's list");
+    CHECK_BODY(ask("POST /own", "a", "Origin: <b>\xc3\xa9\xff\r\n"),
+               "Forbidden: the Origin <b>??? is not http:// or https:// with the Host a");
+    memset(origin, 'x', sizeof origin);
+    origin[sizeof origin - 1] = 0;
+    (void)snprintf(line, sizeof line, "Origin: %s\r\n", origin);
+    (void)snprintf(wanted, sizeof wanted, "Forbidden: the Origin %.90s is not http:// or https:// with the Host a",
+                   origin);
+    p = ask("POST /own", "a", line);
+    CHECK_BODY(p, wanted);
+    CHECK(p->ended);
+    NET_END();
+}
+
+/* A proxy that strips the port from Host: the browser's origin has it, so the config must. */
+static void test_public_origin(void) {
+    if (!test_begin("the public origin of a proxy that hides its port stands in the list"))
+        return;
+    CHECK(start(NULL, NULL));
+    CHECK_EQ(peer_status(ask("GET /", "a", UPGRADE "Origin: https://a:8443\r\n")), 403);
+    NET_END();
+    CHECK(start("https://a:8443", "a"));
+    CHECK_EQ(peer_status(ask("GET /", "a", UPGRADE "Origin: https://a:8443\r\n")), 101);
+    CHECK_EQ(peer_status(ask("POST /own", "a", "Origin: https://a:8443\r\n")), 200);
+    CHECK_EQ(peer_status(ask("GET /", "a", UPGRADE "Origin: https://a\r\n")), 403);
+    NET_END();
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    test_hosts();
+    test_rebinding();
+    test_secure_hosts();
+    test_bad_lists();
+    test_handlers();
+    test_says();
+    test_public_origin();
+    return test_finish();
+}

@@ -1,0 +1,280 @@
+/* SERVER: listening on a Unix socket: nothing of anybody else's is removed, and nothing blocks. */
+#include "../helpers/calls.h"
+
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/net.h"
+
+#include <signal.h>
+#include <sys/sysmacros.h>
+
+static char folder[] = "build/server-unix-XXXXXX"; /* where make runs the tests from */
+
+static const char *in_folder(const char *name) {
+    static char path[2][300];
+    static int turn;
+    turn = !turn;
+    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
+    return path[turn];
+}
+
+/* A socket of that type bound to the path; backlog -1: it does not listen. */
+static int bound(const char *path, int type, int backlog) {
+    struct sockaddr_un address;
+    int fd = socket(AF_UNIX, type, 0);
+    CHECK(wsi_platform_unix(path, &address) && fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(backlog < 0 || listen(fd, backlog) == 0);
+    return fd;
+}
+
+/* Connects until the system says that no more fit. Returns how many there are. */
+static size_t fill(const char *path, int *fds, size_t most) {
+    struct sockaddr_un address;
+    size_t count = 0;
+    CHECK(wsi_platform_unix(path, &address));
+    for (; count < most; count++) {
+        fds[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (connect(fds[count], (struct sockaddr *)&address, sizeof address) != 0)
+            break;
+    }
+    CHECK(count < most && errno == EAGAIN);
+    return count + 1;
+}
+
+static bool listens_at(const char *path) {
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.unix_path = path;
+    return net_start_with(NULL, &config);
+}
+
+static bool exists(const char *path) {
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+/* Whether the socket at the path takes connections. */
+static bool answers(const char *path) {
+    struct sockaddr_un address;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    bool good = wsi_platform_unix(path, &address) && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    (void)close(fd);
+    return good;
+}
+
+static volatile sig_atomic_t rang;
+
+static void ring(int number) { rang = number; }
+
+typedef enum thing { FILE_, EMPTY_FILE, LINK_, DANGLING, LINK_TO_OLD, FIFO, FOLDER, DEVICE, LIVE, FULL, DATAGRAM,
+    PACKETS, THINGS } thing;
+
+static const struct { const char *what, *word; } things[THINGS] = {
+    {"a regular file", "regular file"}, {"an empty file", "regular file"}, {"a link to a file", "symbolic link"},
+    {"a link to nothing", "symbolic link"}, {"a link to an old socket", "symbolic link"}, {"a FIFO", "FIFO"},
+    {"a folder", "folder"}, {"a device", "device"}, {"a socket that somebody listens on", "in use"},
+    {"one whose queue is full", "in use"}, {"a datagram socket", "in use"}, {"one of packets", "in use"}};
+
+static int put(thing kind, const char *path) {
+    const char *other = in_folder("other");
+    int fd = -1;
+    if (kind == FILE_ || kind == EMPTY_FILE || kind == LINK_) {
+        FILE *file = fopen(kind == LINK_ ? other : path, "w");
+        CHECK(file && fputs(kind == EMPTY_FILE ? "" : "mine", file) >= 0 && fclose(file) == 0);
+    }
+    if (kind == LINK_TO_OLD)
+        (void)close(bound(other, SOCK_STREAM, 1));
+    if (kind == LINK_ || kind == DANGLING || kind == LINK_TO_OLD)
+        CHECK(symlink("other", path) == 0);
+    if (kind == FIFO)
+        CHECK(mkfifo(path, 0600) == 0);
+    if (kind == FOLDER)
+        CHECK(mkdir(path, 0700) == 0);
+    if (kind == DEVICE && mknod(path, S_IFCHR | 0600, makedev(1, 3)) != 0)
+        return -2; /* needs root */
+    if (kind == LIVE || kind == FULL)
+        fd = bound(path, SOCK_STREAM, kind == LIVE ? 8 : 0);
+    if (kind == DATAGRAM)
+        fd = bound(path, SOCK_DGRAM, -1);
+    if (kind == PACKETS)
+        fd = bound(path, SOCK_SEQPACKET, 1);
+    return fd;
+}
+
+/* Each thing that may lie at the path stays as it is, and the error names the path and what is there. */
+static void test_occupied(void) {
+    const char *path = in_folder("socket");
+    char kept[300];
+    int kind;
+    (void)snprintf(kept, sizeof kept, "%s", path);
+    for (kind = 0; kind < THINGS; kind++) {
+        wsi_file_id before = {0, 0}, after = {0, 0};
+        int fd, taken[64];
+        size_t count = 0;
+        if (!test_begin("%s lies at unix_path: it stays", things[kind].what))
+            continue;
+        fd = put((thing)kind, kept);
+        if (fd == -2) {
+            test_skip("only root makes devices");
+            continue;
+        }
+        if (kind == FULL)
+            count = fill(kept, taken, 64);
+        CHECK(wsi_platform_file_id(kept, &before));
+        rang = 0;
+        (void)alarm(5); /* the one whose queue is full has no room for years */
+        CHECK(!listens_at(kept));
+        (void)alarm(0);
+        CHECK(!rang);
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_IN_USE);
+        CHECK(strstr(ws_loop_error_text(net.loop), kept) && strstr(ws_loop_error_text(net.loop), things[kind].word));
+        CHECK(wsi_platform_file_id(kept, &after) && before.inode == after.inode && before.device == after.device);
+        CHECK(kind != LIVE || answers(kept));
+        NET_END();
+        CHECK(exists(kept));
+        while (count)
+            (void)close(taken[--count]);
+        if (fd >= 0)
+            (void)close(fd);
+        CHECK(remove(kept) == 0);
+        (void)remove(in_folder("other"));
+    }
+}
+
+static void test_old(void) {
+    const char *path = in_folder("old");
+    int listening, fd;
+    for (listening = 0; listening < 2; listening++) {
+        if (!test_begin("a socket that nobody listens on %s is replaced", listening ? "any more" : "yet"))
+            continue;
+        fd = bound(path, SOCK_STREAM, listening ? 1 : -1);
+        if (listening)
+            (void)close(fd);
+        CHECK(listens_at(path) && answers(path));
+        CHECK(net_settle());
+        NET_END();
+        CHECK(!exists(path));
+        if (!listening)
+            (void)close(fd);
+    }
+}
+
+static void test_ends(void) {
+    const char *path = in_folder("end");
+    int how;
+    for (how = 0; how < 3; how++) {
+        if (!test_begin("the socket is gone behind %s", how == 0 ? "ws_loop_free" : how == 1 ? "ws_server_free"
+                                                                                             : "ws_shutdown"))
+            continue;
+        CHECK(!exists(path) && listens_at(path) && exists(path));
+        if (how == 1)
+            ws_server_free(net.server);
+        if (how == 2)
+            CHECK(ws_shutdown(net.loop, 1000) && net_settle());
+        CHECK_EQ(exists(path), how == 0);
+        NET_END();
+        CHECK(!exists(path));
+    }
+}
+
+/* A second server that takes the path over, as a restart without a pause does. */
+static void test_successor(void) {
+    const char *path = in_folder("next");
+    ws_server_config config;
+    ws_server *next;
+    memset(&config, 0, sizeof config);
+    config.unix_path = path;
+    if (test_begin("a server that ends leaves its successor's socket alone")) {
+        CHECK(listens_at(path) && unlink(path) == 0);
+        next = ws_listen(net.loop, &config);
+        CHECK(next && answers(path));
+        ws_server_free(net.server);
+        CHECK(exists(path) && answers(path));
+        CHECK(net_settle());
+        ws_server_free(next);
+        CHECK(!exists(path));
+        NET_END();
+    }
+    if (test_begin("and a file that took its place")) {
+        FILE *file;
+        CHECK(listens_at(path) && unlink(path) == 0);
+        file = fopen(path, "w");
+        CHECK(file && fclose(file) == 0);
+        NET_END();
+        CHECK(exists(path) && remove(path) == 0);
+    }
+    if (test_begin("two servers at one path: the second one fails, the first serves on")) {
+        CHECK(listens_at(path) && !ws_listen(net.loop, &config));
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_IN_USE);
+        CHECK(answers(path));
+        NET_END();
+    }
+}
+
+/* What fails behind bind leaves no file. */
+static void test_faults(void) {
+    static const calls_kind kinds[] = {CALLS_SOCKET, CALLS_FCNTL, CALLS_BIND, CALLS_LISTEN, CALLS_CONNECT,
+                                       CALLS_KERNEL_CONTROL};
+    const char *path = in_folder("fault");
+    size_t i, at, failed = 0;
+    for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        for (at = 1; at < 6; at++) {
+            ws_server_config config;
+            if (!test_begin("%s number %zu fails in listening", calls_names[kinds[i]], at))
+                continue;
+            (void)close(bound(path, SOCK_STREAM, 1));
+            memset(&config, 0, sizeof config);
+            config.unix_path = path;
+            net_start_loop(NULL);
+            calls_reset();
+            calls.fail_at[kinds[i]] = at;
+            calls.error = EMFILE;
+            net_inside(true);
+            net.server = ws_listen(net.loop, &config);
+            net_inside(false);
+            failed += !net.server;
+            calls_reset();
+            CHECK(net.server || ws_loop_error(net.loop));
+            CHECK(!net.server || answers(path));
+            CHECK(!net.server || net_settle());
+            NET_END();
+            CHECK(kinds[i] == CALLS_LISTEN || kinds[i] == CALLS_KERNEL_CONTROL ? !exists(path) : true);
+            (void)remove(path);
+        }
+    }
+    CHECK(failed > 3);
+}
+
+static void test_bad_path(void) {
+    static const char *const bad[] = {"", "build/none/such/socket",
+        "build/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    size_t i;
+    if (!test_begin("a path that is empty, too long, or in no folder"))
+        return;
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK(!listens_at(bad[i]));
+        CHECK_EQ(ws_loop_error(net.loop), i == 1 ? WS_ERROR_SYSTEM : WS_ERROR_ADDRESS);
+        NET_END();
+    }
+}
+
+int main(int argc, char **argv) {
+    struct sigaction action;
+    test_start(argc, argv);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = ring;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    (void)test_begin("a folder for sockets");
+    CHECK(mkdtemp(folder) != NULL);
+    test_occupied();
+    test_old();
+    test_ends();
+    test_successor();
+    test_faults();
+    test_bad_path();
+    (void)test_begin("the folder is empty at last");
+    CHECK(rmdir(folder) == 0);
+    return test_finish();
+}

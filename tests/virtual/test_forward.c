@@ -1,0 +1,299 @@
+/* FORWARD: the peer's address by the word of proxies that are trusted. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/behaviour.h"
+
+static char peer_seen[100];
+
+static void see(ws_request *request, void *user) {
+    (void)user;
+    if (!ws_request_peer(request, peer_seen, sizeof peer_seen))
+        strcpy(peer_seen, "unknown");
+    CHECK(!ws_request_peer(request, peer_seen + 90, 2));
+    (void)ws_reply(request, 200, NULL, peer_seen);
+}
+
+static void see_conn(ws_conn *conn) {
+    if (!ws_peer(conn, peer_seen, sizeof peer_seen))
+        strcpy(peer_seen, "unknown");
+}
+
+static bool start(const char *proxies, bool protocol, uint32_t handshake_ms) {
+    ws_server_config config;
+    ws_handler handler;
+    memset(&config, 0, sizeof config);
+    memset(&handler, 0, sizeof handler);
+    config.proxies = proxies;
+    config.proxy_protocol = protocol;
+    config.limits.handshake_ms = handshake_ms;
+    handler.on_open = see_conn;
+    peer_seen[0] = 0;
+    return net_start_with(NULL, &config) && ws_http(net.server, "GET", "/peer", see, NULL)
+           && ws_route(net.server, "/ws", &handler);
+}
+
+/* What the server takes the peer's address for; its port is written as P. */
+static const char *seen_with(const char *before, size_t size, const char *fields) {
+    static char text[120];
+    char request[3000], own[30];
+    peer *p = net_connect();
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    size_t i;
+    text[0] = peer_seen[0] = 0;
+    CHECK(getsockname(p->fd, (struct sockaddr *)&address, &length) == 0);
+    (void)snprintf(own, sizeof own, "127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    for (i = 0; i < 2; i++) { /* over HTTP, then as a WebSocket */
+        char first[100];
+        memcpy(first, peer_seen, sizeof first);
+        if (i) {
+            peer_close(p);
+            p = net_connect();
+            CHECK(getsockname(p->fd, (struct sockaddr *)&address, &length) == 0);
+        }
+        (void)peer_send(p, before, size);
+        (void)snprintf(request, sizeof request, "GET /peer HTTP/1.1\r\nHost: a\r\n%s\r\n", fields);
+        if (i)
+            peer_upgrade(p, "/ws", fields);
+        else
+            peer_text(p, request);
+        net_settle();
+        if (!i && strcmp(peer_seen, own) == 0)
+            strcpy(peer_seen, "own");
+        if (i && strcmp(first, "own") != 0 && *first)
+            test_memory(peer_seen, strlen(peer_seen), first, strlen(first), "HTTP and WebSocket agree", __FILE__,
+                __LINE__);
+        if (!i)
+            (void)snprintf(text, sizeof text, "%s", peer_seen);
+    }
+    peer_close(p);
+    net_settle();
+    while (net.peer_count > 2) {
+        peer_close(&net.peers[--net.peer_count]);
+        bytes_free(&net.peers[net.peer_count].in);
+    }
+    return text;
+}
+
+static const char *forwarded(const char *fields) { return seen_with("", 0, fields); }
+
+#define FOR(list) "X-Forwarded-For: " list "\r\n"
+
+static void test_untrusted(void) {
+    if (!test_begin("X-Forwarded-For of anybody else counts for nothing"))
+        return;
+    CHECK(start(NULL, false, 0));
+    CHECK_STR(forwarded(FOR("1.2.3.4")), "own");
+    NET_END();
+    CHECK(start("10.0.0.0/8, ::1, unix", false, 0));
+    CHECK_STR(forwarded(FOR("1.2.3.4")), "own");
+    NET_END();
+}
+
+static void test_trusted(void) {
+    char many[3000];
+    size_t i, size = 0;
+    if (!test_begin("X-Forwarded-For: from the right, up to the first that is not trusted"))
+        return;
+    CHECK(start("127.0.0.0/8, 10.0.0.0/8, 2001:db8::/32", false, 0));
+    CHECK_STR(forwarded(""), "own");
+    CHECK_STR(forwarded(FOR("1.2.3.4")), "1.2.3.4");
+    CHECK_STR(forwarded(FOR("6.6.6.6, 1.2.3.4")), "1.2.3.4"); /* what the client itself wrote */
+    CHECK_STR(forwarded(FOR("6.6.6.6 , 1.2.3.4,10.0.0.7 ")), "1.2.3.4");
+    CHECK_STR(forwarded(FOR("6.6.6.6") FOR("1.2.3.4, 10.0.0.7") FOR("2001:db8::1")), "1.2.3.4");
+    CHECK_STR(forwarded(FOR("1.2.3.4:5678")), "1.2.3.4:5678");
+    CHECK_STR(forwarded(FOR("[2001:4860::1]:443, 10.0.0.1")), "[2001:4860::1]:443");
+    CHECK_STR(forwarded(FOR("2001:4860::1")), "2001:4860::1");
+    CHECK_STR(forwarded(FOR("10.1.1.1")), "10.1.1.1"); /* all are trusted: the first */
+    CHECK_STR(forwarded(FOR("1.2.3.4, unknown, 10.0.0.7")), "10.0.0.7");
+    CHECK_STR(forwarded(FOR("unknown")), "own");
+    CHECK_STR(forwarded(FOR("")), "own");
+    CHECK_STR(forwarded(FOR("1.2.3.4,, 10.0.0.1")), "10.0.0.1");
+    CHECK_STR(forwarded(FOR("1.2.3.4, 1.2.3")), "own");
+    CHECK_STR(forwarded(FOR("<script>")), "own");
+    CHECK_STR(forwarded(FOR("1.2.3.4:99999")), "own");
+    for (i = 0; i < 60; i++)
+        size += (size_t)snprintf(many + size, sizeof many - size, FOR("10.0.0.%u"), (unsigned)i);
+    CHECK_STR(forwarded(many), "10.0.0.44"); /* of so many lines the last sixteen */
+    NET_END();
+}
+
+/* A connection carries the requests of several clients of the proxy. */
+static void test_each_request(void) {
+    static const struct { const char *field, *seen; } requests[] = {
+        {"X-Forwarded-For: 1.2.3.4\r\n", "1.2.3.4"}, {"", "127.0.0.1:"}, {"X-Forwarded-For: 5.6.7.8\r\n", "5.6.7.8"},
+        {"X-Forwarded-For: 5.6.7.8\r\n", "5.6.7.8"}, {"X-Forwarded-For: x\r\n", "127.0.0.1:"},
+    };
+    char text[200];
+    size_t i;
+    peer *p;
+    if (!test_begin("each request of a connection has its own X-Forwarded-For, or none"))
+        return;
+    CHECK(start("127.0.0.1", false, 0));
+    p = net_connect();
+    for (i = 0; i < sizeof requests / sizeof *requests; i++) {
+        (void)snprintf(text, sizeof text, "GET /peer HTTP/1.1\r\nHost: a\r\n%s\r\n", requests[i].field);
+        peer_text(p, text);
+        net_settle();
+        peer_seen[strcspn(peer_seen, ":") + (strchr(peer_seen, ':') != NULL)] = 0; /* without the port */
+        CHECK_STR(peer_seen, requests[i].seen);
+    }
+    NET_END();
+}
+
+static void test_ranges(void) {
+    static const struct { const char *list, *address; bool trusted; } cases[] = {
+        {"10.0.0.0/8", "10.255.1.2", true}, {"10.0.0.0/8", "11.0.0.0", false}, {"10.0.0.0/9", "10.128.0.0", false},
+        {"10.0.0.0/9", "10.127.255.255", true}, {"0.0.0.0/0", "8.8.8.8", true}, {"0.0.0.0/0", "::1", false},
+        {"1.2.3.4", "1.2.3.4", true}, {"1.2.3.4", "1.2.3.5", false}, {"1.2.3.4/31", "1.2.3.5", true},
+        {"::/0", "8.8.8.8", true}, {"fd00::/8", "fdff::1", true}, {"fd00::/8", "fe00::1", false},
+        {"::ffff:1.2.3.0/120", "1.2.3.9", true}, {"::1/128", "::1", true}, {"unix", "::1", false}, {"", "::1", false},
+    };
+    static const char *const bad[] = {"x", "1.2.3", "1.2.3.4/33", "::1/129", "1.2.3.4/", "1.2.3.4/-1", "1.2.3.4/8x",
+                                      "localhost", "10.0.0.0/8 ::1", "[::1]"};
+    wsi_forward_peer who;
+    size_t i;
+    if (!test_begin("addresses and ranges; what is none is an error of ws_listen"))
+        return;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        who.local = false;
+        CHECK(wsi_platform_address(wsi_text_z(cases[i].address), who.address));
+        test_equal(wsi_forward_trusts(cases[i].list, &who), cases[i].trusted, cases[i].list, __FILE__, __LINE__);
+    }
+    who.local = true;
+    CHECK(wsi_forward_trusts("::1, unix", &who) && !wsi_forward_trusts("::/0, 0.0.0.0/0", &who));
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK(!start(bad[i], false, 0));
+        test_equal(ws_loop_error(net.loop), WS_ERROR_ARGUMENT, bad[i], __FILE__, __LINE__);
+        NET_END();
+    }
+    CHECK(!start(NULL, true, 0));
+    NET_END();
+}
+
+/* --- the PROXY protocol --- */
+
+#define V2 "\r\n\r\n\0\r\nQUIT\n"
+
+typedef struct header {
+    const char *data;
+    size_t size;
+    const char *seen;
+} header;
+
+#define HEADER(data, seen) {(data), sizeof(data) - 1, (seen)}
+
+static const header good[] = {
+    HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 80\r\n", "1.2.3.4:1000"),
+    HEADER("PROXY TCP6 2001:db8::1 ::1 65535 80\r\n", "[2001:db8::1]:65535"),
+    HEADER("PROXY UNKNOWN\r\n", "own"),
+    HEADER("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "own"),
+    HEADER(V2 "\x20\x00\0\0", "own"),
+    HEADER(V2 "\x20\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", "own"),
+    HEADER(V2 "\x21\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", "1.2.3.4:1000"),
+    HEADER(V2 "\x21\x11\0\x10\1\2\3\4\5\6\7\x08\x03\xe8\0\x50\4\0\1x", "1.2.3.4:1000"),
+    HEADER(V2 "\x21\x21\0\x24\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\x03\xe8\0\x50",
+           "[2001:db8::1]:1000"),
+    HEADER(V2 "\x21\x00\0\0", "own"),
+    HEADER(V2 "\x21\x31\0\1x", "own"),
+};
+
+static const header bad[] = {
+    HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000\r\n", ""), HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 80 \r\n", ""),
+    HEADER("PROXY TCP4 1.2.3 5.6.7.8 1000 80\r\n", ""), HEADER("PROXY TCP4 ::1 ::1 1000 80\r\n", ""),
+    HEADER("PROXY TCP6 1.2.3.4 1.2.3.4 1000 80\r\n", ""), HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 65536 80\r\n", ""),
+    HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 x\r\n", ""), HEADER("PROXY TCP5 1.2.3.4 5.6.7.8 1000 80\r\n", ""),
+    HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 80\n", ""), HEADER("PROXY\r\n", ""),
+        HEADER("PROXY  TCP4 1.2.3.4 5.6.7.8 1 2\r\n", ""),
+    HEADER("PROXY TCP4                                                                                            "
+           "                     \r\n", ""),
+    HEADER(V2 "\x11\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+        HEADER(V2 "\x22\x11\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+    HEADER(V2 "\x21\x11\0\x0b\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+        HEADER(V2 "\x21\x21\0\x0c\1\2\3\4\5\6\7\x08\x03\xe8\0\x50", ""),
+    HEADER(V2 "\x21\x11\xff\xff\1\2\3\4", ""), HEADER(V2 "\x21\x41\0\0", ""), HEADER("\r\n\r\n\0\r\nQUIX", ""),
+    HEADER("GET / HTTP/1.1\r\n", ""), HEADER("P", ""), HEADER(V2 "\x21\x13\0\0", ""), HEADER("proxy TCP4", ""),
+};
+
+static void test_protocol(void) {
+    size_t i;
+    if (!test_begin("PROXY, version 1 and 2"))
+        return;
+    CHECK(start("127.0.0.1", true, 0));
+    for (i = 0; i < sizeof good / sizeof *good; i++) {
+        const char *seen = seen_with(good[i].data, good[i].size, "");
+        test_memory(seen, strlen(seen), good[i].seen, strlen(good[i].seen), good[i].data, __FILE__, __LINE__);
+    }
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *seen = seen_with(bad[i].data, bad[i].size, "");
+        test_memory(seen, strlen(seen), "", 0, bad[i].data, __FILE__, __LINE__);
+    }
+    net_wait(11000); /* "P" alone waits as long as a head may */
+    CHECK_EQ(net.loop->conn_count, 0);
+    NET_END();
+    CHECK(start("127.0.0.1, 1.2.3.4", true, 0)); /* one in front of the other */
+    CHECK_STR(seen_with(good[0].data, good[0].size, FOR("9.9.9.9")), "9.9.9.9");
+    NET_END();
+    CHECK(start("127.0.0.1", true, 0));
+    CHECK_STR(seen_with(good[0].data, good[0].size, FOR("9.9.9.9")), "1.2.3.4:1000");
+    NET_END();
+    CHECK(start("10.0.0.1", true, 0)); /* from nobody else */
+    CHECK_STR(seen_with("", 0, ""), "own");
+    CHECK_STR(seen_with(good[0].data, good[0].size, ""), "");
+    NET_END();
+}
+
+static void test_pieces(void) {
+    size_t i, at;
+    if (!test_begin("PROXY headers in pieces, cut at every byte"))
+        return;
+    CHECK(start("127.0.0.1", true, 0));
+    for (i = 0; i < sizeof good / sizeof *good; i++) {
+        for (at = 1; at <= good[i].size; at++) {
+            peer *p = net_connect();
+            (void)peer_send(p, good[i].data, at);
+            net_settle();
+            (void)peer_send(p, good[i].data + at, good[i].size - at);
+            peer_text(p, "GET /peer HTTP/1.1\r\nHost: a\r\n\r\n");
+            CHECK_EQ(peer_status(p), 200);
+            peer_close(p);
+            net_settle();
+            bytes_free(&p->in);
+            net.peer_count--;
+        }
+    }
+    NET_END();
+}
+
+static void test_scarce(void) {
+    size_t n;
+    if (!test_begin("without memory a proxied connection ends"))
+        return;
+    for (n = 1; n < 40; n++) {
+        peer *p;
+        CHECK(start("127.0.0.1", true, 0));
+        p = net_connect();
+        net.memory.fail_at = net.memory.calls + n;
+        (void)peer_send(p, good[0].data, 5);
+        net_settle();
+        (void)peer_send(p, good[0].data + 5, good[0].size - 5);
+        peer_text(p, "GET /peer HTTP/1.1\r\nHost: a\r\n" FOR("1.1.1.1") "\r\n");
+        net_settle();
+        CHECK(peer_status(p) == 200 || peer_status(p) == 500 || peer_status(p) == 503 || p->ended);
+        net.memory.fail_at = 0;
+        NET_END();
+    }
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    test_untrusted();
+    test_trusted();
+    test_each_request();
+    test_ranges();
+    test_protocol();
+    test_pieces();
+    test_scarce();
+    return test_finish();
+}

@@ -1,0 +1,477 @@
+/* Growth: each table, queue and list that a peer or a program can lengthen costs at most twice as much where it is
+   twice as long. Counted, not timed: the compiler calls a counter at each basic block (-fsanitize-coverage=trace-pc),
+   and what libc does with memory is counted by its bytes, so that a figure is the same in each run. */
+#define _GNU_SOURCE 1
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern unsigned long long count_blocks; /* count.c */
+
+
+#define COST_BYTES 16 /* as many are taken for the work of a block */
+
+static unsigned long long count_bytes;
+
+static void *cost_memcpy(void *to, const void *from, size_t size) {
+    count_bytes += size;
+    return memcpy(to, from, size);
+}
+static void *cost_memmove(void *to, const void *from, size_t size) {
+    count_bytes += size;
+    return memmove(to, from, size);
+}
+static void *cost_memset(void *to, int byte, size_t size) {
+    count_bytes += size;
+    return memset(to, byte, size);
+}
+static int cost_memcmp(const void *a, const void *b, size_t size) {
+    count_bytes += size;
+    return memcmp(a, b, size);
+}
+static size_t cost_strlen(const char *text) {
+    size_t size = strlen(text);
+    count_bytes += size;
+    return size;
+}
+
+#include "../helpers/calls.h"
+
+#define memcpy cost_memcpy
+#define memmove cost_memmove
+#define memset cost_memset
+#define memcmp cost_memcmp
+#define strlen cost_strlen
+
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/behaviour.h"
+
+enum { COST_N = 1024 };
+
+static unsigned long long cost_from, cost_sum;
+
+static unsigned long long cost_now(void) { return count_blocks + count_bytes / COST_BYTES; }
+static void cost_begin(void) { cost_from = cost_now(); }
+static void cost_end(void) { cost_sum += cost_now() - cost_from; }
+
+/* Runs it with n and with twice as many; a heap's or an array's growth is within the tenth that is added. */
+static void check_growth(const char *what, void (*run)(size_t n)) {
+    unsigned long long costs[2];
+    if (!test_begin("growth: %s", what))
+        return;
+    for (int i = 0; i < 2; i++) {
+        cost_sum = 0;
+        run((size_t)COST_N << i);
+        costs[i] = cost_sum;
+    }
+    if (!count_blocks) {
+        test_skip("the compiler counts no blocks");
+        return;
+    }
+    CHECK(costs[0] > COST_N); /* it did something */
+    CHECK(costs[1] <= costs[0] * 22 / 10);
+    if (costs[1] > costs[0] * 22 / 10)
+        printf("    %llu for %d, %llu for %d\n", costs[0], COST_N, costs[1], 2 * COST_N);
+}
+
+/* --- rooms --- */
+
+static void rooms_start(void) {
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.limits.rooms = SIZE_MAX;
+    CHECK(behaviour_start_with(&config));
+    (void)behaviour_open("/");
+}
+
+static const char *rooms_name(size_t i) {
+    static char name[40];
+    (void)snprintf(name, sizeof name, "room %zu", i);
+    return name;
+}
+
+static void rooms_fill(size_t n) {
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_join(net.conns[1], rooms_name(i)));
+}
+
+static void rooms_join(size_t n) {
+    rooms_start();
+    cost_begin();
+    rooms_fill(n);
+    cost_end();
+    BEHAVIOUR_END();
+}
+
+static void rooms_join_again(size_t n) {
+    rooms_start();
+    rooms_fill(n);
+    cost_begin();
+    rooms_fill(n);
+    cost_end();
+    BEHAVIOUR_END();
+}
+
+static void rooms_leave(size_t n) {
+    rooms_start();
+    rooms_fill(n);
+    cost_begin();
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_leave(net.conns[1], rooms_name(i * 7 % n)));
+    cost_end();
+    BEHAVIOUR_END();
+}
+
+static void rooms_end(size_t n) {
+    rooms_start();
+    rooms_fill(n);
+    cost_begin();
+    ws_drop(behaviour.clients[0]);
+    behaviour_wait(0);
+    cost_end();
+    CHECK_EQ(ws_room_count(net.server, rooms_name(1)), 0);
+    BEHAVIOUR_END();
+}
+
+/* A connection that is only there to be a member. */
+static ws_conn *member_new(void) {
+    ws_conn *conn = wsi_conn_new(&net.server->endpoint);
+    conn->engine.state = WSI_OPEN;
+    return conn;
+}
+
+static void members_join(size_t n) {
+    static ws_conn *conns[2 * COST_N];
+    rooms_start();
+    for (size_t i = 0; i < n; i++)
+        conns[i] = member_new();
+    cost_begin();
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_join(conns[i], "r"));
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_leave(conns[i * 7 % n], "r"));
+    cost_end();
+    CHECK_EQ(ws_room_count(net.server, "r"), 0);
+    BEHAVIOUR_END();
+}
+
+/* --- what waits for a slow reader --- */
+
+static int slow_peer; /* the other end of its socket */
+
+/* A member whose socket takes nothing: it is full. In n rooms of this policy; buffered: for so many bytes. */
+static ws_conn *slow_start(size_t n, ws_slow policy, size_t buffered) {
+    static const ws_handler nothing;
+    static uint8_t junk[4096];
+    ws_server_config config;
+    ws_conn *conn;
+    int ends[2];
+    memset(&config, 0, sizeof config);
+    config.limits.rooms = SIZE_MAX;
+    config.limits.buffered = buffered;
+    CHECK(behaviour_start_with(&config));
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && wsi_platform_prepare(ends[0]));
+    while (write(ends[0], junk, sizeof junk) > 0) {}
+    slow_peer = ends[1];
+    conn = member_new();
+    conn->handler = &nothing;
+    conn->source.link.descriptor = ends[0];
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_join(conn, rooms_name(i)) && ws_room_slow(net.server, rooms_name(i), policy));
+    net.server->open_count++;
+    return conn;
+}
+
+static void say(size_t room) {
+    static const uint8_t text[40];
+    ws_message message = {text, sizeof text, WS_BINARY};
+    CHECK(ws_server_broadcast(net.server, rooms_name(room), message));
+}
+
+static void slow_end(void) {
+    (void)close(slow_peer);
+    BEHAVIOUR_END();
+}
+
+/* n rooms of which the latest message waits, each one said something again and again. */
+static void slow_latest(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
+    conn->blocked = true;
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    cost_end();
+    CHECK_EQ(conn->queue.size, n * 42);
+    slow_end();
+}
+
+/* The same before the socket turned out to be full: all in one round. */
+static void slow_latest_round(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    wsi_loop_settle(net.loop);
+    cost_end();
+    CHECK(conn->blocked);
+    CHECK_EQ(conn->queue.size, n * 42);
+    slow_end();
+}
+
+/* Each room's oldest make way for its newest; the others' stand in between, or all before. */
+static void slow_oldest(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_DROP_OLDEST, n * 42);
+    conn->blocked = true;
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    cost_end();
+    CHECK(wsi_queue_full(&conn->queue, n * 42));
+    slow_end();
+}
+
+static void slow_oldest_behind(size_t n) {
+    ws_conn *conn = slow_start(2, WS_SLOW_DROP_OLDEST, n * 42);
+    conn->blocked = true;
+    for (size_t i = 0; i + 8 < n; i++)
+        say(0);
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(1);
+    cost_end();
+    CHECK(wsi_queue_full(&conn->queue, n * 42));
+    slow_end();
+}
+
+/* Between the parts of a message nothing else goes: it waits apart. */
+static void slow_later(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
+    conn->blocked = true;
+    for (size_t i = 0; i < n; i++)
+        say(i % n);
+    conn->engine.sending = WS_BINARY;
+    cost_begin();
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    conn->engine.sending = 0;
+    wsi_conn_release_later(conn);
+    for (size_t i = 0; i < n; i++)
+        say(i % n);
+    cost_end();
+    CHECK_EQ(conn->queue.size, n * 42);
+    slow_end();
+}
+
+/* Who leaves with all that waits, and who ends. */
+static void slow_leave(size_t n) {
+    ws_conn *conn = slow_start(n, WS_SLOW_DROP_OLDEST, 64 << 20);
+    conn->blocked = true;
+    for (size_t i = 0; i < 4 * n; i++)
+        say(i % n);
+    cost_begin();
+    for (size_t i = 0; i < n; i += 2)
+        CHECK(ws_leave(conn, rooms_name(i)));
+    wsi_conn_break(conn, WS_ERROR_CLOSED);
+    wsi_loop_settle(net.loop);
+    cost_end();
+    slow_end();
+}
+
+/* --- what a program, or many peers, lengthen in a loop --- */
+
+static unsigned fired;
+
+static void count_fired(ws_loop *loop, void *user) {
+    (void)loop, (void)user;
+    fired++;
+}
+
+static void timers(size_t n) {
+    static ws_id ids[2 * COST_N];
+    rooms_start();
+    fired = 0;
+    cost_begin();
+    for (size_t i = 0; i < n; i++)
+        ids[i] = ws_after(net.loop, (uint32_t)(1 + i * 7919 % n), count_fired, NULL);
+    for (size_t i = 0; i < n; i += 2)
+        ws_cancel(net.loop, ids[i]);
+    behaviour_wait((uint32_t)n + 1);
+    cost_end();
+    CHECK_EQ(fired, n / 2);
+    BEHAVIOUR_END();
+}
+
+static void ignore(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+    (void)loop, (void)descriptor, (void)ready, (void)user;
+}
+
+static void watches(size_t n) {
+    static int fds[2 * COST_N];
+    ws_loop_config config;
+    ws_loop *loop;
+    int ends[2];
+    size_t opened = 0;
+    memset(&config, 0, sizeof config);
+    loop = ws_loop_new(&config);
+    CHECK(pipe(ends) == 0);
+    while (opened < n && (fds[opened] = dup(ends[0])) >= 0)
+        opened++;
+    if (opened == n) {
+        cost_begin();
+        for (size_t i = 0; i < n; i++)
+            CHECK(ws_watch(loop, fds[i], WS_READ, ignore, NULL));
+        for (size_t i = 0; i < n; i++)
+            CHECK(ws_watch(loop, fds[i * 7 % n], WS_READ | WS_WRITE, ignore, NULL));
+        for (size_t i = 0; i < n; i++)
+            CHECK(ws_watch(loop, fds[i * 5 % n], WS_NONE, NULL, NULL));
+        cost_end();
+    } else {
+        test_skip("not enough descriptors");
+    }
+    ws_loop_free(loop);
+    while (opened)
+        (void)close(fds[--opened]);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+static void connections(size_t n) {
+    static ws_conn *conns[2 * COST_N];
+    rooms_start();
+    cost_begin();
+    for (size_t i = 0; i < n; i++)
+        conns[i] = member_new();
+    for (size_t i = 0; i < n; i++)
+        CHECK(ws_find(net.loop, ws_conn_id(conns[i * 7 % n])) == NULL); /* no handler: not open */
+    for (size_t i = 0; i < n; i++)
+        wsi_conn_break(conns[i * 5 % n], WS_ERROR_CLOSED);
+    wsi_loop_settle(net.loop);
+    cost_end();
+    CHECK_EQ(net.loop->conn_count, 1);
+    BEHAVIOUR_END();
+}
+
+/* n connections with an unfinished message each; each byte more that one holds makes another one go. */
+static void unfinished(size_t n) {
+    static ws_conn *conns[2 * COST_N];
+    rooms_start();
+    for (size_t i = 0; i < n; i++)
+        conns[i] = member_new();
+    net.loop->max_unfinished = SIZE_MAX; /* nobody is given up yet */
+    for (size_t i = 0; i < n; i++)
+        CHECK(wsi_hold_resize(conns[i], 100));
+    cost_begin();
+    for (size_t i = 0; i < n; i++) {
+        net.loop->window.message = net.loop->window.pos = 0;
+        wsi_hold_grown(conns[i * 7 % n], 100 + i, 0);
+    }
+    net.loop->max_unfinished = net.loop->arriving.used;
+    for (size_t i = n - 1; i > n / 2; i--)
+        CHECK(wsi_hold_resize(conns[i * 7 % n], 120));
+    wsi_loop_settle(net.loop);
+    cost_end();
+    CHECK(net.loop->conn_count < n);
+    BEHAVIOUR_END();
+}
+
+/* --- what one peer sends --- */
+
+static size_t asked_for;
+
+static void look_up(ws_request *request) {
+    char name[40];
+    (void)snprintf(name, sizeof name, "n%zu", asked_for - 1);
+    CHECK(ws_slice_is(ws_request_query(request, name), "v"));
+    CHECK(ws_slice_is(ws_request_cookie(request, name), "v"));
+    (void)snprintf(name, sizeof name, "X-n%zu", asked_for - 1);
+    CHECK(ws_slice_is(ws_request_header(request, name), "v"));
+    CHECK(!ws_request_header(request, "None").data && !ws_request_cookie(request, "none").data);
+}
+
+static void request_of(size_t n) {
+    static char target[64 << 10], cookie[64 << 10], lines[2 * COST_N][40];
+    static const char *headers[2 * COST_N + 2];
+    ws_server_config server;
+    ws_client_config client;
+    ws_handler handler;
+    size_t query = 0, cookies = 0;
+    memset(&server, 0, sizeof server);
+    memset(&client, 0, sizeof client);
+    server.limits.head = 1 << 20;
+    CHECK(behaviour_start_bare(&server));
+    handler = net_handler();
+    handler.on_request = look_up;
+    CHECK(ws_route(net.server, "/", &handler));
+    query += (size_t)snprintf(target, sizeof target, "/?");
+    cookies += (size_t)snprintf(cookie, sizeof cookie, "Cookie: ");
+    for (size_t i = 0; i < n; i++) {
+        query += (size_t)snprintf(target + query, sizeof target - query, "%sn%zu=v", i ? "&" : "", i);
+        cookies += (size_t)snprintf(cookie + cookies, sizeof cookie - cookies, "%sn%zu=v", i ? "; " : "", i);
+        (void)snprintf(lines[i], sizeof lines[i], "X-n%zu: v", i);
+        headers[i] = lines[i];
+    }
+    headers[n] = cookie;
+    headers[n + 1] = NULL;
+    client.headers = headers;
+    asked_for = n;
+    cost_begin();
+    CHECK_EQ(ws_status(behaviour_connect(target, &client)), 101);
+    cost_end();
+    BEHAVIOUR_END();
+}
+
+static void fragments(size_t n) {
+    static const uint8_t part[64];
+    ws_message message = {part, sizeof part, WS_BINARY};
+    rooms_start();
+    cost_begin();
+    for (size_t i = 0; i < n; i++) {
+        CHECK(ws_send_part(behaviour.clients[0], message, i + 1 == n));
+        behaviour_wait(0);
+    }
+    cost_end();
+    CHECK_EQ(net.received, n * sizeof part);
+    BEHAVIOUR_END();
+}
+
+static void json(size_t n) {
+    static char text[16 * 2 * COST_N + 2];
+    size_t size = 0, found = 0;
+    ws_json value, item;
+    memset(&item, 0, sizeof item);
+    for (size_t i = 0; i < n; i++)
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s\"n%zu\":[1]", i ? "," : "{", i);
+    text[size++] = '}';
+    cost_begin();
+    value = ws_json_parse(text, size);
+    while (ws_json_next(value, NULL, &item))
+        found++;
+    CHECK(ws_json_member(value, "n0").type == WS_JSON_ARRAY);
+    cost_end();
+    CHECK_EQ(found, n);
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    check_growth("n rooms joined by one connection", rooms_join);
+    check_growth("n rooms joined once more", rooms_join_again);
+    check_growth("n rooms left", rooms_leave);
+    check_growth("a connection ends that is in n rooms", rooms_end);
+    check_growth("n members join and leave a room", members_join);
+    check_growth("n rooms of which the latest message waits", slow_latest);
+    check_growth("n rooms of which the latest message waits, in one round", slow_latest_round);
+    check_growth("n rooms that drop their oldest message", slow_oldest);
+    check_growth("a room that drops its oldest message, behind n of another", slow_oldest_behind);
+    check_growth("n rooms of which the latest message waits for the end of another", slow_later);
+    check_growth("a slow member leaves n rooms, and ends", slow_leave);
+    check_growth("n timers, half of them cancelled", timers);
+    check_growth("n descriptors watched, changed, and let go", watches);
+    check_growth("n connections begin and end", connections);
+    check_growth("n unfinished messages, and half of them given up", unfinished);
+    check_growth("n query pairs, header lines and cookies, the last looked up", request_of);
+    check_growth("n fragments, each one read alone", fragments);
+    check_growth("n members of a JSON object", json);
+    return test_finish();
+}

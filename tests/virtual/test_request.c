@@ -1,0 +1,339 @@
+/* SERVER: requests, their look-ups, and the hooks that accept or refuse them. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/behaviour.h"
+
+static char seen[2000]; /* what the hooks saw, in order */
+
+static void note(const char *name, ws_slice value) {
+    size_t size = strlen(seen);
+    if (value.data)
+        (void)snprintf(seen + size, sizeof seen - size, "%s=[%.*s] ", name, (int)value.size, value.data);
+    else
+        (void)snprintf(seen + size, sizeof seen - size, "%s absent ", name);
+}
+
+static void mark(const char *name) { (void)snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s ", name); }
+
+static void look(ws_request *request) {
+    note("path", ws_request_path(request));
+    note("room", ws_request_param(request, "room"));
+    note("none", ws_request_param(request, "none"));
+    note("a", ws_request_query(request, "a"));
+    note("b", ws_request_query(request, "b"));
+    note("c d", ws_request_query(request, "c d"));
+    note("e", ws_request_query(request, "e"));
+    note("host", ws_request_header(request, "HOST"));
+    note("x-none", ws_request_header(request, "x-none"));
+    note("x-empty", ws_request_header(request, "x-empty"));
+    note("sid", ws_request_cookie(request, "sid"));
+    note("SID", ws_request_cookie(request, "SID"));
+    note("q", ws_request_cookie(request, "q"));
+    note("last", ws_request_cookie(request, "last"));
+    if (ws_request_server(request) != net.server)
+        mark("wrong server");
+}
+
+static void start(const ws_handler *handler, const char *pattern) {
+    seen[0] = 0;
+    CHECK(behaviour_start_bare(NULL));
+    CHECK(ws_route(net.server, pattern, handler));
+}
+
+static void test_look_ups(void) {
+    static const char *const headers[] = {"X-Empty:", "Cookie: sid=1; q=\"two\"; sid=3", "Cookie: last=a=b", NULL};
+    ws_handler handler;
+    ws_client_config config;
+    if (!test_begin("look-ups: path, parameter, query, header, cookie; absent apart from empty"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    memset(&config, 0, sizeof config);
+    handler.on_request = look;
+    config.headers = headers;
+    start(&handler, "/ws/{room}");
+    CHECK_EQ(ws_status(behaviour_connect("/ws/caf%C3%A9?a=1&b=&c+d=x%26y+z&a=2&&=", &config)), 101);
+    CHECK_STR(seen, "path=[/ws/caf\xc3\xa9] room=[caf\xc3\xa9] none absent a=[1] b=[] c d=[x&y z] e absent "
+                    "host=[localhost] x-none absent x-empty=[] sid=[1] SID absent q=[two] last=[a=b] ");
+    BEHAVIOUR_END();
+}
+
+static void test_bad_paths(void) {
+    static const char *const bad[] = {"/ws/%ff", "/ws/%0", "/ws/%00", "/ws/r%?a=1", "/ws/%C3?%A9"};
+    ws_handler handler;
+    size_t i;
+    if (!test_begin("a malformed path is 400, and no hook sees it"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    handler.on_request = look;
+    seen[0] = 0;
+    CHECK(net_start_with(NULL, NULL) && ws_route(net.server, "/ws/{room}", &handler));
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        peer *p = net_connect(); /* a socket: the test client would not ask so */
+        peer_upgrade(p, bad[i], "");
+        CHECK_EQ(peer_status(p), 400);
+    }
+    CHECK_STR(seen, "");
+    NET_END();
+}
+
+static void test_forms(void) {
+    static const struct { const char *text, *wanted; } cases[] = {
+        {"", ""}, {"a", "a||"}, {"a=", "a||"}, {"=", ""}, {"=b", "|b|"}, {"&&", ""}, {"a&b", "a||b||"},
+        {"a=b=c", "a|b=c|"}, {"+=%2b", " |+|"}, {"&a=1&", "a|1|"}, {"%26=%3D", "&|=|"},
+        /* what cannot be decoded is left out, or, with strict, makes all of it malformed */
+        {"%", ""}, {"a=1&b=%zz&c=2", "a|1|c|2|"}, {"%4=1", ""}, {"a=%00&b", "b||"}, {"a=%ff&%c3%a9", "\xc3\xa9||"},
+        {"%c3=%a9", ""},
+    };
+    char out[64];
+    size_t i, j;
+    if (!test_begin("urlencoded pairs"))
+        return;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ptrdiff_t size = wsi_http_form(wsi_text_z(cases[i].text), out, true);
+        CHECK_EQ(size < 0, i >= 11);
+        size = wsi_http_form(wsi_text_z(cases[i].text), out, false);
+        CHECK(size >= 0 && (size_t)size <= 2 * strlen(cases[i].text) + 2);
+        for (j = 0; size > 0 && j < (size_t)size; j++)
+            out[j] = out[j] ? out[j] : '|';
+        CHECK_MEM(out, size < 0 ? 0 : (size_t)size, cases[i].wanted, strlen(cases[i].wanted));
+    }
+}
+
+/* --- order and answers --- */
+
+static void first(ws_request *request, void *user) {
+    mark((const char *)user);
+    if (ws_slice_is(ws_request_query(request, "first"), "no"))
+        CHECK(ws_refuse(request, 401, NULL, NULL));
+}
+
+static void second(ws_request *request, void *user) {
+    static const char *const headers[] = {"X-Second: yes", NULL};
+    ws_acceptance how = {NULL, NULL, NULL};
+    how.headers = headers;
+    how.user = &net;
+    mark((const char *)user);
+    if (ws_slice_is(ws_request_query(request, "second"), "yes"))
+        CHECK((ws_accept(request, &how) && ws_accept(request, NULL)) || net.memory.fail_at);
+}
+
+static void third(ws_request *request) {
+    static const char *const headers[] = {"Location: /login", "Content-Type: text/html", NULL};
+    mark("third");
+    if (!ws_slice_is(ws_request_query(request, "third"), "no"))
+        return;
+    CHECK(ws_refuse(request, 403, headers, "<p>Who are you?</p>"));
+    CHECK(!ws_refuse(request, 200, NULL, "ha") && !ws_accept(request, NULL)); /* decided already */
+}
+
+static void opened(ws_conn *conn) {
+    mark(ws_user(conn) == &net ? "open net" : ws_user(conn) ? "open handler's" : "open nobody's");
+}
+
+static void closed(ws_conn *conn, ws_close_info why) {
+    (void)conn;
+    (void)why;
+    mark("closed");
+}
+
+static ws_conn *ask(const char *target) {
+    ws_handler handler;
+    memset(&handler, 0, sizeof handler);
+    handler.on_request = third;
+    handler.on_open = opened;
+    handler.on_close = closed;
+    handler.user = seen;
+    start(&handler, "/");
+    CHECK(ws_before(net.server, first, (void *)"first") && ws_before(net.server, second, (void *)"second"));
+    return behaviour_connect(target, NULL);
+}
+
+static void test_order(void) {
+    ws_conn *conn;
+    if (!test_begin("hooks run in order: the server's, then the route's; a refusal ends the chain"))
+        return;
+    conn = ask("/");
+    CHECK_EQ(ws_status(conn), 101);
+    CHECK(!ws_header(conn, "X-Second"));
+    CHECK_STR(seen, "first second third open handler's ");
+    BEHAVIOUR_END();
+    conn = ask("/?first=no");
+    CHECK_EQ(ws_status(conn), 401);
+    CHECK_STR(ws_body(conn), "Unauthorized");
+    CHECK_STR(ws_header(conn, "content-type"), "text/plain; charset=utf-8");
+    CHECK_STR(seen, "first ");
+    BEHAVIOUR_END();
+    conn = ask("/?second=yes");
+    CHECK_EQ(ws_status(conn), 101);
+    CHECK_STR(ws_header(conn, "X-Second"), "yes");
+    CHECK_STR(seen, "first second third open net ");
+    BEHAVIOUR_END();
+    conn = ask("/?second=yes&third=no"); /* a yes that becomes a no takes its headers along */
+    CHECK_EQ(ws_status(conn), 403);
+    CHECK(!ws_header(conn, "X-Second"));
+    CHECK_STR(ws_header(conn, "Location"), "/login");
+    CHECK_STR(ws_header(conn, "Content-Type"), "text/html");
+    CHECK_STR(ws_body(conn), "<p>Who are you?</p>");
+    CHECK_STR(seen, "first second third ");
+    BEHAVIOUR_END();
+    conn = ask("/none");
+    CHECK_EQ(ws_status(conn), 404);
+    CHECK_STR(seen, ""); /* no hook for what has no route */
+    BEHAVIOUR_END();
+}
+
+/* --- what cannot be answered so --- */
+
+static const char *const *bad_headers;
+static const char *bad_protocol, *bad_body;
+static int bad_status;
+static bool bad_answer;
+
+static void answer_badly(ws_request *request) {
+    ws_acceptance how = {NULL, NULL, NULL};
+    how.subprotocol = bad_protocol;
+    how.headers = bad_headers;
+    bad_answer = bad_status ? ws_refuse(request, bad_status, bad_headers, bad_body) : ws_accept(request, &how);
+}
+
+static int answered(const char *line, const char *protocol, int status, const char *body) {
+    const char *headers[2] = {NULL, NULL};
+    ws_client_config config;
+    ws_handler handler;
+    int got;
+    memset(&handler, 0, sizeof handler);
+    memset(&config, 0, sizeof config);
+    config.subprotocols = "chat, super";
+    handler.on_request = answer_badly;
+    headers[0] = line;
+    bad_headers = headers;
+    bad_protocol = protocol;
+    bad_status = status;
+    bad_body = body;
+    start(&handler, "/");
+    got = ws_status(behaviour_connect("/", &config));
+    CHECK_EQ(bad_answer, got != 500 || status == 500);
+    if (protocol && got == 101)
+        CHECK_STR(ws_subprotocol(behaviour.clients[0]), protocol);
+    BEHAVIOUR_END();
+    return got;
+}
+
+static void test_bad_answers(void) {
+    if (!test_begin("header injection and other bad answers: 500, never an open door"))
+        return;
+    CHECK_EQ(answered("X-Good: yes", NULL, 0, NULL), 101);
+    CHECK_EQ(answered("X-Bad: a\r\nSet-Cookie: x=y", NULL, 0, NULL), 500);
+    CHECK_EQ(answered("X-Bad: a\n", NULL, 0, NULL), 500);
+    CHECK_EQ(answered("X-Bad: \x7f", NULL, 0, NULL), 500);
+    CHECK_EQ(answered("X Bad: a", NULL, 0, NULL), 500);
+    CHECK_EQ(answered("no colon", NULL, 0, NULL), 500);
+    CHECK_EQ(answered("Sec-WebSocket-Accept: x", NULL, 0, NULL), 500);
+    CHECK_EQ(answered("Content-Length: 3", NULL, 403, "abc"), 500);
+    CHECK_EQ(answered("X-Bad: a\rb", NULL, 403, NULL), 500);
+    CHECK_EQ(answered(NULL, "chat", 0, NULL), 101);
+    CHECK_EQ(answered(NULL, "super", 0, NULL), 101);
+    CHECK_EQ(answered(NULL, "other", 0, NULL), 500);
+    CHECK_EQ(answered(NULL, "chat, super", 0, NULL), 500);
+    CHECK_EQ(answered(NULL, "", 0, NULL), 500);
+    CHECK_EQ(answered(NULL, NULL, 101, NULL), 500);
+    CHECK_EQ(answered(NULL, NULL, 199, NULL), 500);
+    CHECK_EQ(answered(NULL, NULL, 600, NULL), 500);
+    CHECK_EQ(answered(NULL, NULL, 204, "body"), 500);
+    CHECK_EQ(answered(NULL, NULL, 204, NULL), 204);
+    CHECK_EQ(answered(NULL, NULL, 200, ""), 200);
+    CHECK_EQ(answered(NULL, NULL, 429, "later"), 429);
+    CHECK_EQ(answered(NULL, NULL, 500, "on purpose"), 500);
+    CHECK_EQ(answered(NULL, NULL, 599, NULL), 599);
+}
+
+/* --- re-entrancy, NULL --- */
+
+static void free_server(ws_request *request) {
+    ws_server_free(ws_request_server(request));
+    (void)ws_accept(request, NULL);
+}
+
+static void free_loop(ws_request *request) {
+    (void)request;
+    ws_stop(net.loop);
+    ws_server_free(net.server);
+    (void)ws_refuse(request, 403, NULL, NULL);
+}
+
+static void test_reentrant(void) {
+    ws_handler handler;
+    ws_conn *conn;
+    if (!test_begin("a hook may free its server"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    handler.on_open = opened;
+    handler.on_request = free_server;
+    start(&handler, "/");
+    conn = behaviour_connect("/", NULL);
+    CHECK_EQ(ws_status(conn), 0);
+    CHECK_STR(seen, "");
+    BEHAVIOUR_END();
+    handler.on_request = free_loop;
+    start(&handler, "/");
+    conn = behaviour_connect("/", NULL);
+    CHECK_EQ(ws_status(conn), 0);
+    CHECK_STR(seen, "");
+    BEHAVIOUR_END();
+}
+
+static void test_null(void) {
+    char text[8];
+    if (!test_begin("NULL for a request, a server, a name"))
+        return;
+    CHECK(!ws_request_path(NULL).data && !ws_request_param(NULL, "a").data && !ws_request_query(NULL, "a").data);
+    CHECK(!ws_request_header(NULL, "a").data && !ws_request_cookie(NULL, "a").data);
+    CHECK(!ws_request_peer(NULL, text, sizeof text) && !ws_request_server(NULL));
+    CHECK(!ws_accept(NULL, NULL) && !ws_refuse(NULL, 403, NULL, NULL) && !ws_before(NULL, first, NULL));
+    CHECK(!ws_slice_is(ws_request_path(NULL), ""));
+    CHECK(behaviour_start_bare(NULL));
+    CHECK(!ws_before(net.server, NULL, NULL));
+    CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+    BEHAVIOUR_END();
+}
+
+/* The Nth allocation fails, for all N: refused or let in, never half. */
+static void test_scarce(void) {
+    size_t n, points = 0;
+    ws_handler handler;
+    if (!test_begin("without memory a handshake with hooks fails whole"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    handler.on_request = third;
+    handler.on_open = opened;
+    handler.on_close = closed;
+    for (n = 1; n < 200; n++) {
+        int status;
+        start(&handler, "/{room}");
+        (void)ws_before(net.server, second, (void *)"second");
+        net.memory.fail_at = net.memory.calls + n;
+        status = ws_status(behaviour_connect("/r?second=yes&x=1", NULL));
+        CHECK(status == 101 || status == 0 || status == 500 || status == 503);
+        CHECK_EQ(strstr(seen, "open") != NULL, status == 101);
+        points += status != 101;
+        net.memory.fail_at = 0;
+        BEHAVIOUR_END();
+        if (status == 101 && n > 20)
+            break;
+    }
+    CHECK(points > 0);
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    test_look_ups();
+    test_bad_paths();
+    test_forms();
+    test_order();
+    test_bad_answers();
+    test_reentrant();
+    test_null();
+    test_scarce();
+    return test_finish();
+}
