@@ -53,7 +53,7 @@
 /*
 >> CONFIG =================================================================================
    Macros that change what is compiled. Everything else is a config field. Compile all files of a program with the same
-   switches: some leave out fields of configs. The fields of TLS and compression always exist.
+   switches, which decide the sizes of structs. The fields of TLS and compression always exist.
 
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              put before every public function: static, for example (default: nothing)
@@ -69,8 +69,6 @@
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_FORWARD       no trusted proxies: no X-Forwarded-For or PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
-
-   All files of a program that include ws.h need the same switches: sizes of structs depend on them.
 */
 
 #if defined(_WIN32) && !defined(WS_NO_NET)
@@ -1032,14 +1030,14 @@ typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
 
 struct wsi_engine;
 struct wsi_window;
-struct wsi_piece;
+struct wsi_output;
 struct wsi_codec;
 
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
 typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_limits limits;
-    bool (*output)(struct wsi_engine *engine, const struct wsi_piece *piece);
+    bool (*output)(struct wsi_engine *engine, const struct wsi_output *output);
     wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* until it is open */
     bool (*random)(void *user, void *data, size_t size);
     void *random_user;
@@ -1077,8 +1075,8 @@ typedef struct wsi_engine {
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
     bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, reported : 1, opened : 1;
-    bool deflate : 1, packed : 1; /* agreed on; the message being received is compressed */
-    bool more_output : 1, parts_packed : 1; /* a chunk was full; parts sent are compressed */
+    bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
+    bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* with context, as agreed */
@@ -2318,7 +2316,8 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 
 typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAGE */
     /* The parts of a message, once compression is agreed on (engine->deflate). */
-    bool (*pack)(wsi_engine *e, bool whole, bool last, const void **data, size_t *size); /* false: send it as it is */
+    bool (*compress)(wsi_engine *e, bool whole, bool last, const void **data,
+                     size_t *size); /* false: send it as it is */
     void (*unsent)(wsi_engine *e); /* what was compressed was not sent */
     wsi_step (*receive)(wsi_engine *e, wsi_window *window, ws_event *event); /* of a compressed message's frame */
     void (*end)(wsi_engine *e);     /* frees what the connection holds */
@@ -2545,14 +2544,14 @@ enum {
     WSI_CLOSE = 8,
     WSI_PING = 9,
     WSI_PONG = 10,
-    WSI_PACKED = 0x40, /* RSV1: set with the opcode of a compressed message's first frame */
+    WSI_COMPRESSED = 0x40, /* RSV1: set with the opcode of a compressed message's first frame */
     WSI_RAW = 16 /* not a frame: bytes of an HTTP head or body */
 };
 
 typedef struct wsi_frame {
     uint64_t size; /* of the payload */
     uint8_t opcode, header_size, key[4];
-    bool final, packed;
+    bool final, compressed;
 } wsi_frame;
 
 typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
@@ -2595,7 +2594,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     frame->size = length;
     frame->opcode = data[0] & 15;
     frame->final = data[0] >> 7 != 0;
-    frame->packed = (data[0] & WSI_PACKED) != 0;
+    frame->compressed = (data[0] & WSI_COMPRESSED) != 0;
     frame->header_size = (uint8_t)header;
     return WSI_FRAME_GOOD;
 }
@@ -2724,22 +2723,22 @@ static void wsi_frame_rotate(uint8_t key[4], size_t done) {
 }
 
 /* What an engine sends in one go: a frame, or raw bytes of HTTP (header_size 0). */
-typedef struct wsi_piece {
+typedef struct wsi_output {
     uint8_t header[14]; /* a masked frame's key is its last four bytes */
     uint8_t header_size, opcode;
     bool masked;
     const uint8_t *data;
     size_t size;
-} wsi_piece;
+} wsi_output;
 
 /* Writes header and payload; `to` has room for both. */
-static void wsi_frame_put(uint8_t *to, const wsi_piece *piece) {
-    memcpy(to, piece->header, piece->header_size);
-    to += piece->header_size;
-    if (piece->masked)
-        wsi_frame_mask(to, piece->data, piece->size, piece->header + piece->header_size - 4);
-    else if (piece->size)
-        memcpy(to, piece->data, piece->size);
+static void wsi_frame_put(uint8_t *to, const wsi_output *output) {
+    memcpy(to, output->header, output->header_size);
+    to += output->header_size;
+    if (output->masked)
+        wsi_frame_mask(to, output->data, output->size, output->header + output->header_size - 4);
+    else if (output->size)
+        memcpy(to, output->data, output->size);
 }
 
 /*
@@ -2814,30 +2813,30 @@ static wsi_step wsi_window_event(wsi_window *window, ws_event *event, ws_event_t
 /* --- sending --- */
 
 static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const void *data, size_t size) {
-    wsi_piece piece;
-    piece.opcode = opcode & 15;
-    piece.data = (const uint8_t *)data;
-    piece.size = size;
-    piece.masked = wsi_env_is_client(e->env);
-    piece.header_size = (uint8_t)wsi_frame_write(piece.header, opcode, final, piece.masked, size);
-    if (piece.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
-        if (!e->env->random(e->env->random_user, piece.header + piece.header_size, 4)) {
+    wsi_output output;
+    output.opcode = opcode & 15;
+    output.data = (const uint8_t *)data;
+    output.size = size;
+    output.masked = wsi_env_is_client(e->env);
+    output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked, size);
+    if (output.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
+        if (!e->env->random(e->env->random_user, output.header + output.header_size, 4)) {
             e->error = WS_ERROR_RANDOM;
             return false;
         }
-        piece.header_size = (uint8_t)(piece.header_size + 4);
+        output.header_size = (uint8_t)(output.header_size + 4);
     }
-    return e->env->output(e, &piece);
+    return e->env->output(e, &output);
 }
 
 static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
-    wsi_piece piece;
-    piece.opcode = WSI_RAW;
-    piece.data = (const uint8_t *)data;
-    piece.size = size;
-    piece.masked = false;
-    piece.header_size = 0;
-    return size == 0 || e->env->output(e, &piece);
+    wsi_output output;
+    output.opcode = WSI_RAW;
+    output.data = (const uint8_t *)data;
+    output.size = size;
+    output.masked = false;
+    output.header_size = 0;
+    return size == 0 || e->env->output(e, &output);
 }
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, strlen(text)); }
@@ -3021,25 +3020,25 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 */
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
-    bool packed = e->deflate && (first ? size >= e->threshold : e->parts_packed);
+    bool compressed = e->deflate && (first ? size >= e->threshold : e->parts_compressed);
     uint8_t opcode;
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
         return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    if (packed && !e->env->codec->calls->pack(e, first && last, last, &data, &size)) {
+    if (compressed && !e->env->codec->calls->compress(e, first && last, last, &data, &size)) {
         if (!first)
             return wsi_engine_refuse(e, WS_ERROR_MEMORY);
-        packed = false;
+        compressed = false;
     }
-    opcode = (uint8_t)(first ? (int)type | (packed ? WSI_PACKED : 0) : WSI_CONTINUATION);
+    opcode = (uint8_t)(first ? (int)type | (compressed ? WSI_COMPRESSED : 0) : WSI_CONTINUATION);
     if (!wsi_engine_emit(e, opcode, last, data, size)) {
-        if (packed)
+        if (compressed)
             e->env->codec->calls->unsent(e);
         return false;
     }
     e->sending = last ? 0 : (uint8_t)type;
-    e->parts_packed = packed && !last;
+    e->parts_compressed = compressed && !last;
     return true;
 }
 
@@ -3153,7 +3152,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 /* Begins a data frame. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
     if (frame->opcode != WSI_CONTINUATION) {
-        e->packed = frame->packed;
+        e->compressed = frame->compressed;
         e->type = frame->opcode;
         e->utf8 = 0;
         e->first = true;
@@ -3208,7 +3207,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
     bool last;
-    if (e->packed)
+    if (e->compressed)
         return e->env->codec->calls->receive(e, window, event);
     if (here > e->left)
         here = (size_t)e->left;
@@ -3234,7 +3233,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
 
 static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_frame frame;
-    bool packed;
+    bool compressed;
     if (!e->in_frame) {
         wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
                                                !wsi_env_is_client(e->env), e->deflate);
@@ -3246,8 +3245,8 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_control(e, window, &frame, event);
         if ((frame.opcode == WSI_CONTINUATION) != (e->type != 0))
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
-        packed = e->type ? e->packed : frame.packed;
-        if (!e->chunks && !packed && frame.size > e->env->limits.message - e->message_size)
+        compressed = e->type ? e->compressed : frame.compressed;
+        if (!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
             return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* nothing of it has been kept */
         wsi_engine_begin(e, window, &frame);
     }
@@ -3471,15 +3470,15 @@ static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     return out->capacity - out->size >= size + (data ? WSI_ENGINE_SPARE : 0);
 }
 
-static bool wsi_engine_own_emit(wsi_engine *core, const wsi_piece *piece) {
+static bool wsi_engine_own_emit(wsi_engine *core, const wsi_output *output) {
     ws_engine *engine = (ws_engine *)core; /* core is its first member */
     wsi_buffer *out = &engine->out;
-    size_t size = piece->header_size + piece->size;
-    if (size < piece->size || size > SIZE_MAX / 4)
+    size_t size = output->header_size + output->size;
+    if (size < output->size || size > SIZE_MAX / 4)
         return wsi_engine_refuse(core, WS_ERROR_ARGUMENT);
-    if (!wsi_engine_own_room(engine, size, piece->opcode < WSI_CLOSE))
+    if (!wsi_engine_own_room(engine, size, output->opcode < WSI_CLOSE))
         return wsi_engine_refuse(core, engine->fixed ? WS_ERROR_BUFFERED : WS_ERROR_MEMORY);
-    wsi_frame_put(out->data + out->size, piece);
+    wsi_frame_put(out->data + out->size, output);
     out->size += size;
     return true;
 }
@@ -4265,16 +4264,16 @@ static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t 
     return (code & ~0x7ff) == 0xd800 ? 0 : wsi_json_encode((uint32_t)code, bytes);
 }
 
-/* The next piece of a string: unescaped characters, or one escape decoded. Moves *at behind it. false: it has no
+/* The next part of a string: unescaped characters, or one escape decoded. Moves *at behind it. false: it has no
    meaning in UTF-8. */
-static bool wsi_json_piece(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *piece) {
+static bool wsi_json_unescaped(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *part) {
     const uint8_t *from = *at, *backslash = (const uint8_t *)memchr(from, '\\', (size_t)(end - from));
     if (backslash == from) {
-        *piece = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
-        return piece->size > 0;
+        *part = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
+        return part->size > 0;
     }
     *at = backslash ? backslash : end;
-    *piece = wsi_text((const char *)from, (size_t)(*at - from));
+    *part = wsi_text((const char *)from, (size_t)(*at - from));
     return true;
 }
 
@@ -4282,13 +4281,13 @@ WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
     const uint8_t *at, *end;
     size_t length = 0;
     uint8_t bytes[4];
-    wsi_slice piece;
+    wsi_slice part;
     bool good = string.type == WS_JSON_STRING && wsi_json_inside(string, &at, &end);
     while (good && at < end) {
-        good = wsi_json_piece(&at, end, bytes, &piece);
-        if (good && length < size && piece.size < size - length)
-            memcpy(buffer + length, piece.data, piece.size);
-        length += good ? piece.size : 0;
+        good = wsi_json_unescaped(&at, end, bytes, &part);
+        if (good && length < size && part.size < size - length)
+            memcpy(buffer + length, part.data, part.size);
+        length += good ? part.size : 0;
     }
     if (size)
         buffer[good && length < size ? length : 0] = 0;
@@ -4298,16 +4297,16 @@ WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
 static bool wsi_json_means(ws_json string, wsi_slice text) {
     const uint8_t *at, *end;
     uint8_t bytes[4];
-    wsi_slice piece;
+    wsi_slice part;
     if (string.type != WS_JSON_STRING || !wsi_json_inside(string, &at, &end)
         || (size_t)(end - at) < text.size) /* no escape is shorter than what it means */
         return false;
     while (at < end) {
-        if (!wsi_json_piece(&at, end, bytes, &piece) || piece.size > text.size
-            || memcmp(piece.data, text.data, piece.size) != 0)
+        if (!wsi_json_unescaped(&at, end, bytes, &part) || part.size > text.size
+            || memcmp(part.data, text.data, part.size) != 0)
             return false;
-        text.data += piece.size;
-        text.size -= piece.size;
+        text.data += part.size;
+        text.size -= part.size;
     }
     return text.size == 0;
 }
@@ -5251,7 +5250,7 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
    slides.
    Without takeover the message is its own window. Its numbers begin where those of the previous message ended, which
    are therefore out of reach; the tables are cleared when the numbers run out. So the output depends on this message
-   alone. With takeover a message is copied, in pieces, behind the history; when the buffer is full, its last W bytes
+   alone. With takeover a message is copied, in portions, behind the history; when the buffer is full, its last W bytes
    move to the front.
 */
 
@@ -5293,8 +5292,8 @@ typedef struct wsi_deflate_bits {
 
 struct wsi_deflate {
     const wsi_deflate_level *level;
-    uint8_t *window;       /* with takeover: room for `reach` and `piece` bytes */
-    size_t filled, piece;
+    uint8_t *window;       /* with takeover: room for `reach` and `portion` bytes */
+    size_t filled, portion;
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
@@ -5852,7 +5851,7 @@ static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window
     return level->hash_bits < most ? level->hash_bits : most;
 }
 
-static size_t wsi_deflate_piece(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
+static size_t wsi_deflate_portion(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
 /* The sizes of all that follows the state, in this order: buckets, or heads, links, threes; tokens; window. Returns the
    size of all with the state. */
@@ -5863,7 +5862,7 @@ static size_t wsi_deflate_parts(const wsi_deflate_level *level, int window_bits,
     sizes[2] = level->buckets ? 0 : sizeof(uint16_t) << window_bits;
     sizes[3] = level->buckets ? 0 : sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
     sizes[4] = sizeof(uint16_t) << level->token_bits;
-    sizes[5] = takeover ? ((size_t)1 << window_bits) + wsi_deflate_piece(window_bits) : 0;
+    sizes[5] = takeover ? ((size_t)1 << window_bits) + wsi_deflate_portion(window_bits) : 0;
     return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + sizes[4] + sizes[5];
 }
 
@@ -5905,7 +5904,7 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     z->tables = sizes[0] + sizes[1] + sizes[2] + sizes[3];
     z->room = sizes[4] / 2 - WSI_DEFLATE_SPARE;
     z->reach = (uint32_t)1 << window_bits;
-    z->piece = wsi_deflate_piece(window_bits);
+    z->portion = wsi_deflate_portion(window_bits);
     z->window = takeover ? (uint8_t *)z->tokens + sizes[4] : NULL;
     z->hash_shift = 32u - wsi_deflate_hash_bits(z->level, window_bits);
     wsi_deflate_clear(z);
@@ -5914,10 +5913,10 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
 /* The worst case: stored blocks of 1024 - WSI_DEFLATE_SPARE bytes, and the sync flush. */
 static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
 
-/* With takeover: copies a piece behind the history. Returns the copy. */
+/* With takeover: copies a portion behind the history. Returns the copy. */
 static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
     size_t spare = z->filled - z->reach;
-    if (z->filled + size > z->reach + z->piece) {
+    if (z->filled + size > z->reach + z->portion) {
         memmove(z->window, z->window + spare, z->reach);
         z->filled -= spare;
         z->base = (z->base + (uint32_t)spare) & 0xffff;
@@ -5952,8 +5951,8 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         z->data = in;
     }
     while (in < end) {
-        size_t piece = z->window && (size_t)(end - in) > z->piece ? z->piece : (size_t)(end - in);
-        const uint8_t *at = z->window ? wsi_deflate_keep(z, in, piece) : in, *stop = at + piece;
+        size_t portion = z->window && (size_t)(end - in) > z->portion ? z->portion : (size_t)(end - in);
+        const uint8_t *at = z->window ? wsi_deflate_keep(z, in, portion) : in, *stop = at + portion;
         while (at < stop) {
             const uint8_t *next = wsi_deflate_tokens(z, at, stop);
             in += next - at;
@@ -8190,7 +8189,7 @@ typedef struct wsi_post {
 } wsi_post;
 
 typedef struct wsi_hooks { /* of servers and clients */
-    void (*settle)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
+    void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
     bool (*relieve)(ws_loop *loop);  /* drop an unfinished message; false: there is none */
@@ -8629,9 +8628,9 @@ WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds) {
 
 /* --- rounds --- */
 
-static void wsi_loop_settle(ws_loop *loop) {
-    if (loop->hooks.settle)
-        loop->hooks.settle(loop);
+static void wsi_loop_end_round(ws_loop *loop) {
+    if (loop->hooks.end_round)
+        loop->hooks.end_round(loop);
     if (loop->shutting_down && !loop->conn_count)
         loop->stopped = true;
 }
@@ -8674,7 +8673,7 @@ WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
         loop->served_until = loop->found ? polls->begun : polls->now;
         return false;
     }
-    wsi_loop_settle(loop);
+    wsi_loop_end_round(loop);
     polls->now = wsi_loop_time(loop);
     polls->count++;
     if (!wsi_loop_wait(loop, 0))
@@ -8695,7 +8694,7 @@ static void wsi_loop_round(ws_loop *loop) {
     } while (wsi_loop_is_due(loop, loop->now) && wsi_loop_poll_again(loop, &polls));
     if (polls.count)
         wsi_loop_fire(loop);
-    wsi_loop_settle(loop);
+    wsi_loop_end_round(loop);
     loop->busy = false;
 }
 
@@ -8710,7 +8709,7 @@ static bool wsi_loop_continues(ws_loop *loop) {
 static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     uint64_t pause = wait_ms == WS_OFF ? UINT64_MAX : wait_ms, next;
     loop->busy = true;
-    wsi_loop_settle(loop);
+    wsi_loop_end_round(loop);
     loop->busy = false;
     if (loop->stopped)
         return 0;
@@ -8899,7 +8898,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
     if (loop->hooks.end) {
         loop->busy = true;
         loop->hooks.end(loop, true);
-        loop->hooks.settle(loop);
+        loop->hooks.end_round(loop);
         loop->hooks.release(loop);
     }
     wsi_loop_free_lists(loop);
@@ -9677,20 +9676,20 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
 }
 
 /* For a peer that does not read only the newest pong is kept (RFC 6455 5.5.3). */
-WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_piece *piece) {
+WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_output *output) {
     wsi_extra *extra = wsi_conn_extra(conn);
     if (!extra)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
-    extra->pong_size = piece->header_size + piece->size;
-    wsi_frame_put(extra->pong, piece);
+    extra->pong_size = output->header_size + output->size;
+    wsi_frame_put(extra->pong, output);
     return true;
 }
 
-/* A piece that is too large to be gathered: sent from where it lies, or masked into the queue. */
-WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
-    ws_span spans[2] = {{(uint8_t *)(uintptr_t)piece->header, piece->header_size},
-                        {(uint8_t *)(uintptr_t)piece->data, piece->size}}; /* only read */
-    size_t size = piece->header_size + piece->size;
+/* A frame that is too large to be gathered: sent from where it lies, or masked into the queue. */
+WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_output *output) {
+    ws_span spans[2] = {{(uint8_t *)(uintptr_t)output->header, output->header_size},
+                        {(uint8_t *)(uintptr_t)output->data, output->size}}; /* only read */
+    size_t size = output->header_size + output->size;
     wsi_node *node;
     if (!wsi_conn_is_client(conn))
         return wsi_conn_write(conn, spans, 2);
@@ -9698,29 +9697,29 @@ WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_piece *piece) {
     node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, size, size);
     if (!node)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
-    wsi_frame_put(node->block->data, piece);
+    wsi_frame_put(node->block->data, output);
     return wsi_conn_write(conn, NULL, 0);
 }
 
-static bool wsi_conn_emit(wsi_engine *engine, const wsi_piece *piece) {
+static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     ws_conn *conn = (ws_conn *)(void *)engine;
     ws_loop *loop = wsi_conn_loop(conn);
-    size_t size = piece->header_size + piece->size;
+    size_t size = output->header_size + output->size;
     uint8_t *to;
-    if (conn->broken || size < piece->size)
+    if (conn->broken || size < output->size)
         return false;
-    if (conn->blocked && piece->opcode == WSI_PONG)
-        return wsi_conn_hold_pong(conn, piece);
+    if (conn->blocked && output->opcode == WSI_PONG)
+        return wsi_conn_hold_pong(conn, output);
     wsi_conn_own_gather(conn);
     if (size >= WSI_LARGE && (!wsi_conn_endpoint(conn)->transport || size > loop->gather.capacity))
-        return wsi_conn_emit_large(conn, piece);
+        return wsi_conn_emit_large(conn, output);
     to = wsi_conn_gather_room(loop, size);
     if (!to) {
         wsi_conn_flush(conn);
         wsi_conn_own_gather(conn);
         to = loop->gather.data;
     }
-    wsi_frame_put(to, piece);
+    wsi_frame_put(to, output);
     loop->gathered.size += size;
     return !conn->broken;
 }
@@ -10012,7 +10011,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
 }
 
 /* Releases the block that broadcasts share, or reuses it if no queue refers to it. */
-static void wsi_conn_settle_arena(ws_loop *loop) {
+static void wsi_conn_free_arena(ws_loop *loop) {
     wsi_block *arena = loop->arena;
     void *smaller;
     if (!arena)
@@ -10033,7 +10032,7 @@ static void wsi_conn_settle_arena(ws_loop *loop) {
 static bool wsi_conn_is_pending(const ws_loop *loop) { return loop->dirty_count || loop->answered; }
 
 /* Broadcasts leave, and a pending request that has its answer gets it. */
-static void wsi_conn_settle_pending(ws_loop *loop) {
+static void wsi_conn_send_pending(ws_loop *loop) {
     wsi_pending *pending = loop->answered;
     size_t i;
     for (i = 0; i < loop->dirty_count; i++) {
@@ -10061,9 +10060,9 @@ static void wsi_conn_clear_later(ws_conn *conn) { (void)conn; }
 
 static bool wsi_conn_is_pending(const ws_loop *loop) { return !loop; }
 
-static void wsi_conn_settle_pending(ws_loop *loop) { (void)loop; }
+static void wsi_conn_send_pending(ws_loop *loop) { (void)loop; }
 
-static void wsi_conn_settle_arena(ws_loop *loop) { (void)loop; }
+static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 
 static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
@@ -10139,16 +10138,16 @@ static void wsi_hold_free(ws_conn *conn) {
 
 /* Moves it to the newest if it grew by a sixteenth: an endless message has to bring more and more to stay there. Or if
    one has ended, and another begun: then what is unfinished does not lie where the window begins. */
-static void wsi_hold_grown(ws_conn *conn, size_t size, size_t unpacked) {
+static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
     wsi_hold *hold = wsi_hold_of(conn);
     size_t start = engine->message_size ? loop->window.message : loop->window.pos;
-    bool another = engine->chunks || engine->ended || (start && !unpacked);
+    bool another = engine->chunks || engine->ended || (start && !decompressed);
     engine->ended = false;
-    if (size + unpacked <= hold->mark + hold->mark / 16 && !another)
+    if (size + decompressed <= hold->mark + hold->mark / 16 && !another)
         return;
-    hold->mark = size + unpacked;
+    hold->mark = size + decompressed;
     wsi_hold_unlink(loop, conn);
     wsi_hold_link(loop, conn);
 }
@@ -10188,8 +10187,8 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
     size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
-    size_t unpacked = engine->deflate ? engine->env->codec->calls->progress(engine) : 0;
-    if (!unfinished && !unpacked && engine->state != WSI_BODY) {
+    size_t decompressed = engine->deflate ? engine->env->codec->calls->progress(engine) : 0;
+    if (!unfinished && !decompressed && engine->state != WSI_BODY) {
         wsi_hold_free(conn);
         return true;
     }
@@ -10198,7 +10197,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
         return false;
     wsi_engine_keep(engine, &loop->window, held->data);
     held->size = unfinished;
-    wsi_hold_grown(conn, unfinished, unpacked);
+    wsi_hold_grown(conn, unfinished, decompressed);
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
         conn->paused = true; /* it sends more and more requests before it has its answer */
     if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* after a large message: frees some of it */
@@ -10677,7 +10676,7 @@ static void wsi_conn_report_close(ws_conn *conn) {
 
 /* The end of a round: all that is to be sent leaves, all that ended gets its on_close and is freed. on_close may send,
    so this is repeated until nothing is left. */
-static void wsi_conn_settle(ws_loop *loop) {
+static void wsi_conn_end_round(ws_loop *loop) {
     while (loop->gather_owner || loop->ending || wsi_conn_is_pending(loop)) {
         ws_conn *conn = loop->gather_owner;
         if (conn)
@@ -10685,7 +10684,7 @@ static void wsi_conn_settle(ws_loop *loop) {
         loop->gather_owner = NULL;
         conn = loop->ending;
         if (wsi_conn_is_pending(loop)) {
-            wsi_conn_settle_pending(loop);
+            wsi_conn_send_pending(loop);
         } else if (conn) {
             loop->ending = conn->next_ending;
             if (!conn->closed)
@@ -10695,7 +10694,7 @@ static void wsi_conn_settle(ws_loop *loop) {
                 wsi_conn_destroy(conn);
         }
     }
-    wsi_conn_settle_arena(loop);
+    wsi_conn_free_arena(loop);
 }
 
 #ifndef WS_NO_CLIENT
@@ -10759,7 +10758,8 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
     endpoint->fire(endpoint);
 }
 
-static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_settle, wsi_endpoint_end_all, wsi_conn_release, wsi_hold_relieve,
+static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_end_all, wsi_conn_release,
+                                             wsi_hold_relieve,
                                              {wsi_user_timer_fire, wsi_conn_fire, wsi_endpoint_fire}};
 
 /* What a server and a client begin with. false: no memory for the endpoint's timer. */
@@ -11332,16 +11332,16 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
 
 /* Frames a message into the loop's arena, or into a block of its own when it is large. The
    caller releases the block. */
-static bool wsi_room_frame(ws_loop *loop, ws_message message, bool packed, wsi_delivery *delivery) {
-    wsi_piece piece;
+static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, wsi_delivery *delivery) {
+    wsi_output output;
     size_t size;
-    piece.header_size = (uint8_t)wsi_frame_write(
-        piece.header, (uint8_t)(message.type | (packed ? WSI_PACKED : 0)), true, false, message.size);
-    piece.data = message.data;
-    piece.size = message.size;
-    piece.masked = false;
-    size = piece.header_size + piece.size;
-    if (size < piece.size)
+    output.header_size = (uint8_t)wsi_frame_write(
+        output.header, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false, message.size);
+    output.data = message.data;
+    output.size = message.size;
+    output.masked = false;
+    size = output.header_size + output.size;
+    if (size < output.size)
         return false;
     if (size > WSI_ARENA / 4) {
         delivery->block = wsi_block_new(loop, size);
@@ -11360,7 +11360,7 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool packed, wsi_d
         return false;
     delivery->from = delivery->block->size;
     delivery->to = delivery->from + size;
-    wsi_frame_put(delivery->block->data + delivery->from, &piece);
+    wsi_frame_put(delivery->block->data + delivery->from, &output);
     delivery->block->size = delivery->to;
     return true;
 }
@@ -11368,7 +11368,7 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool packed, wsi_d
 typedef struct wsi_broadcast { /* one message on its way to many */
     ws_message message;
     wsi_delivery plain;
-    wsi_delivery packed[16]; /* compressed, made for the first receiver of that form; block NULL: not (yet) */
+    wsi_delivery compressed[16]; /* compressed, made for the first receiver of that form; block NULL: not (yet) */
     uint16_t tried;          /* a bit for each of them */
 } wsi_broadcast;
 
@@ -11377,18 +11377,18 @@ WSI_APART const wsi_delivery *wsi_room_packed(ws_loop *loop, ws_conn *conn, wsi_
     const wsi_codec_calls *codec = loop->codec.calls;
     ws_message message = broadcast->message;
     unsigned form = codec->shares(&conn->engine, message.size);
-    wsi_delivery *packed = &broadcast->packed[form];
+    wsi_delivery *compressed = &broadcast->compressed[form];
     const void *data = message.data;
     if (form && !(broadcast->tried >> form & 1)) {
         broadcast->tried = (uint16_t)(broadcast->tried | 1u << form);
-        if (codec->pack(&conn->engine, true, true, &data, &message.size)) {
+        if (codec->compress(&conn->engine, true, true, &data, &message.size)) {
             message.data = (const uint8_t *)data;
-            *packed = broadcast->plain;
-            packed->block = NULL;
-            (void)wsi_room_frame(loop, message, true, packed);
+            *compressed = broadcast->plain;
+            compressed->block = NULL;
+            (void)wsi_room_frame(loop, message, true, compressed);
         }
     }
-    return packed->block ? packed : &broadcast->plain;
+    return compressed->block ? compressed : &broadcast->plain;
 }
 
 WSI_INLINE void wsi_room_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
@@ -11444,8 +11444,8 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
                 wsi_room_deliver(loop, conn, &broadcast, NULL);
     }
     wsi_block_release(loop, broadcast.plain.block);
-    for (i = 0; broadcast.tried && i < sizeof broadcast.packed / sizeof *broadcast.packed; i++)
-        wsi_block_release(loop, broadcast.packed[i].block);
+    for (i = 0; broadcast.tried && i < sizeof broadcast.compressed / sizeof *broadcast.compressed; i++)
+        wsi_block_release(loop, broadcast.compressed[i].block);
     return WS_OK;
 }
 
@@ -12697,7 +12697,7 @@ WS_API void ws_server_free(ws_server *server) {
         wsi_endpoint_retire(&server->endpoint);
     } else if (!loop->busy) {
         loop->busy = true;
-        wsi_conn_settle(loop);
+        wsi_conn_end_round(loop);
         loop->busy = false;
     }
 }
@@ -13308,13 +13308,13 @@ static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
 static void wsi_files_pump(wsi_kept *kept) {
     ws_conn *conn = kept->pending.conn;
     bool keep = kept->head.keep_alive;
-    uint8_t piece[WSI_RECORD];
+    uint8_t block[WSI_RECORD];
     int turn;
     conn->engine.since = wsi_conn_loop(conn)->now;
     for (turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
-        size_t size = kept->left < sizeof piece ? (size_t)kept->left : sizeof piece;
-        ptrdiff_t got = wsi_platform_read_file(kept->file, piece, size);
-        if (got <= 0 || !wsi_engine_raw(&conn->engine, piece, (size_t)got)) {
+        size_t size = kept->left < sizeof block ? (size_t)kept->left : sizeof block;
+        ptrdiff_t got = wsi_platform_read_file(kept->file, block, size);
+        if (got <= 0 || !wsi_engine_raw(&conn->engine, block, (size_t)got)) {
             wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: only the end of the stream can end the answer */
             return;
         }
@@ -16136,7 +16136,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     loop->busy = true;
     loop->now = loop->clock(loop->clock_user);
     loop->ready[conn->source.link.kind](loop, &conn->source, ready);
-    wsi_loop_settle(loop);
+    wsi_loop_end_round(loop);
     loop->busy = false;
     return true;
 }

@@ -171,21 +171,21 @@ static void test_early(void) {
 
 /* RFC 6455 5.7, the examples. */
 static void test_examples(void) {
-    wsi_piece piece;
+    wsi_output output;
     uint8_t out[32];
     if (!test_begin("examples of RFC 6455 5.7"))
         return;
-    memset(&piece, 0, sizeof piece);
-    piece.data = (const uint8_t *)"Hello";
-    piece.size = 5;
-    piece.header_size = (uint8_t)wsi_frame_write(piece.header, 1, true, false, 5);
-    wsi_frame_put(out, &piece);
+    memset(&output, 0, sizeof output);
+    output.data = (const uint8_t *)"Hello";
+    output.size = 5;
+    output.header_size = (uint8_t)wsi_frame_write(output.header, 1, true, false, 5);
+    wsi_frame_put(out, &output);
     CHECK_MEM(out, 7, "\x81\x05Hello", 7);
-    piece.masked = true;
-    (void)wsi_frame_write(piece.header, 1, true, true, 5);
-    memcpy(piece.header + 2, "\x37\xfa\x21\x3d", 4);
-    piece.header_size = 6;
-    wsi_frame_put(out, &piece);
+    output.masked = true;
+    (void)wsi_frame_write(output.header, 1, true, true, 5);
+    memcpy(output.header + 2, "\x37\xfa\x21\x3d", 4);
+    output.header_size = 6;
+    wsi_frame_put(out, &output);
     CHECK_MEM(out, 11, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11);
     CHECK_EQ(wsi_frame_write(out, 1, false, false, 3), 2);
     CHECK_MEM(out, 2, "\x01\x03", 2);
