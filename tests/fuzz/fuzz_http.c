@@ -109,7 +109,7 @@ static void look(ws_request *request) {
         HOLDS(!ws_slice_number(found[i], &real) || (real <= DBL_MAX && real >= -DBL_MAX));
     }
     HOLDS(inside(text_of(found[4]), request->path) && inside(text_of(found[1]), request->query)
-          && inside(text_of(found[3]), request->form));
+          && inside(text_of(found[3]), wsi_request_buffer(request, WSI_FORM)));
     HOLDS(body.size <= BODY && !body.data[body.size]);
     HOLDS(!session.data || ws_json_valid(session.data, session.size));
     add(&wire.seen, body.data, body.size);
