@@ -1814,7 +1814,7 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 /*
 >> HTTP ===================================================================================
    Heads of requests and answers (RFC 9112), and what their fields are made of. Strict: what two parsers could read
-   differently is refused. Slices point into the text; nothing is allocated. Calls TEXT, UTF8.
+   differently is refused. Slices point into the text; nothing is allocated. Calls BYTES, TEXT, UTF8.
 */
 
 #define WSI_HTTP_BAD SIZE_MAX
@@ -3015,8 +3015,8 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 
 /*
 >> MESSAGES ===============================================================================
-   Messages and control frames, sent and received: fragments, limits, UTF-8, close codes (RFC 6455 5 to 8).
-   Calls HEADS and what that calls. Prefix: wsi_engine_.
+   Messages and control frames, sent and received: fragments, limits, UTF-8, close codes (RFC 6455 5 to 8). Calls BYTES,
+   UTF8, FRAME, HEADS. Prefix: wsi_engine_.
 */
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
@@ -3354,7 +3354,8 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /*
 >> ENGINE =================================================================================
-   Deadlines, and ws_engine: an engine with buffers of its own. Calls HEADS, MESSAGES and what they call.
+   Deadlines, and ws_engine: an engine with buffers of its own. Calls MEMORY, TEXT, HTTP, HANDSHAKE, FRAME, HEADS,
+   MESSAGES.
 */
 
 /* --- deadlines --- */
@@ -3951,9 +3952,9 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 #ifndef WS_NO_JSON
 /*
 >> JSON ===================================================================================
-   A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls MEMORY, BYTES, TEXT, UTF8, PRINT.
-   A text is validated once, as a whole; values are slices of it. Readers of validated text still check for its end:
-   a forged slice gives wrong results, but is never read past.
+   A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls BYTES, TEXT, UTF8, PRINT. A text
+   is validated once, as a whole; values are slices of it. Readers of validated text still check for its end: a forged
+   slice gives wrong results, but is never read past.
 */
 
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
@@ -5976,8 +5977,8 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
 /*
 >> PERMESSAGE =============================================================================
    Compression of messages (RFC 7692): negotiation, and messages through the codec. The core reaches it through
-   wsi_codec_calls. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS, MESSAGES, INFLATE, DEFLATE.
-   Prefixes: wsi_permessage_, wsi_decompressor_, wsi_compressor_, wsi_context_.
+   wsi_codec_calls. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, MESSAGES, INFLATE, DEFLATE. Prefixes:
+   wsi_permessage_, wsi_decompressor_, wsi_compressor_, wsi_context_.
 
    Without context all connections of a loop share one decompressor and one compressor: a message that arrives whole
    costs no allocation. An unfinished message keeps its decompressor until its end.
@@ -6541,8 +6542,8 @@ static const wsi_codec_calls wsi_permessage_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> UPGRADE ================================================================================
-   The client's half of the opening handshake: the request, and the check of the answer (RFC 6455 4.1).
-   Calls HTTP, HANDSHAKE, HEADS, ENGINE.
+   The client's half of the opening handshake: the request, and the check of the answer (RFC 6455 4.1). Calls TEXT,
+   HTTP, HANDSHAKE, HEADS.
 */
 
 /* Joins fields that are folded over several lines: each fold becomes spaces (RFC 9112 5.2). A fold right behind the
@@ -6925,7 +6926,8 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls ENGINE, PERMESSAGE, UPGRADE.
+   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls HEADS, ENGINE, PERMESSAGE,
+   UPGRADE.
 */
 
 #ifndef WS_NO_DEFLATE
@@ -8145,9 +8147,9 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 
 /*
 >> LOOP ===================================================================================
-   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, ENGINE, PLATFORM, POLL. What
-   connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_, wsi_timer_,
-   wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
+   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, ENGINE, INIT, PLATFORM,
+   TCP, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_,
+   wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
 typedef enum wsi_timer_kind { WSI_TIMER_USER, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS } wsi_timer_kind;
@@ -8921,9 +8923,9 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
 /*
 >> QUEUE ==================================================================================
-   A connection, and the bytes that it has still to send. Calls MEMORY, LOOP. Prefixes: wsi_block_, wsi_node_,
-   wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this section and the four that
-   follow.
+   A connection, and the bytes that it has still to send. Calls MEMORY, HEADS, PLATFORM, LOOP. Prefixes: wsi_block_,
+   wsi_node_, wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this section and the
+   four that follow.
 
    What a connection's own callback sends is gathered in a buffer of the loop and leaves when the callback returns.
    Broadcasts wait in its queue, as references to shared blocks, until the round ends. The queue is sent first, then the
@@ -9337,8 +9339,8 @@ static void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) { (void)loop, (vo
 
 /*
 >> TRANSPORT ==============================================================================
-   A connection's bytes through its link: plain TCP, or a transport. What its socket must be ready for. Calls
-   MEMORY, ENGINE, PLATFORM, TCP, POLL, LOOP, QUEUE. Prefix: wsi_conn_.
+   A connection's bytes through its link: plain TCP, or a transport. What its socket must be ready for. Calls HEADS,
+   TCP, POLL, QUEUE. Prefix: wsi_conn_.
 */
 
 /* --- the ends of a connection --- */
@@ -9483,7 +9485,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 /*
 >> SEND ===================================================================================
    What goes out: gathered, queued, flushed; deadlines; pending requests; a broadcast to one member; the end of a round.
-   Calls MEMORY, FRAME, ENGINE, POLL, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
+   Calls MEMORY, FRAME, HEADS, MESSAGES, ENGINE, TCP, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
 */
 
 /* --- sending --- */
@@ -10081,7 +10083,7 @@ static void wsi_conn_pending_writable(ws_conn *conn) { (void)conn; }
 /*
 >> RECEIVE ================================================================================
    What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and lingering
-   sockets. Calls MEMORY, ENGINE, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefix: wsi_conn_.
+   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, ENGINE, TCP, QUEUE, TRANSPORT, SEND. Prefix: wsi_conn_.
 */
 
 /* --- receiving --- */
@@ -10456,8 +10458,8 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 
 /*
 >> LIFE ===================================================================================
-   A connection from birth to end, and what programs call on one. Calls MEMORY, ENGINE, PLATFORM, LOOP, QUEUE,
-   TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
+   A connection from birth to end, and what programs call on one. Calls MEMORY, TEXT, HANDSHAKE, FRAME, HEADS, MESSAGES,
+   ENGINE, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
 */
 
 /* --- from birth to end --- */
@@ -11032,8 +11034,8 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 #ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
-   Rooms, their members, and broadcasts. Calls MEMORY, FRAME, PERMESSAGE, ENGINE, LOOP, QUEUE, SEND, LIFE. Prefixes:
-   wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for this and the next three.
+   Rooms, their members, and broadcasts. Calls MEMORY, UTF8, FRAME, HEADS, ENGINE, PLATFORM, LOOP, QUEUE, TRANSPORT,
+   SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for this and the next three.
 */
 
 enum { WSI_MAX_PARAMS = 8 };
@@ -11481,7 +11483,7 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 
 /*
 >> ROUTES =================================================================================
-   Patterns of paths, and what is served there. Calls TEXT, HTTP, ENGINE, LOOP, ROOMS. Prefix: wsi_route_.
+   Patterns of paths, and what is served there. Calls TEXT, HTTP, LOOP, QUEUE, ROOMS. Prefix: wsi_route_.
 */
 
 typedef struct wsi_route {
@@ -11737,7 +11739,8 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 /*
 >> REQUEST ================================================================================
    What stands in a request, what is answered to it, and those that are kept for later. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, ENGINE, QUEUE, SEND, LIFE, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its callback).
+   HANDSHAKE, HEADS, LOOP, QUEUE, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its
+   callback).
 */
 
 typedef enum wsi_stage {
@@ -12175,9 +12178,10 @@ static void wsi_kept_abandon(ws_conn *conn) {
 
 /*
 >> SERVER =================================================================================
-   Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, ENGINE,
-   PLATFORM, TCP, POLL, LOOP, LIFE, ROOMS, ROUTES, REQUEST. Prefix: wsi_server_. Every request passes
-   wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION hangs on function pointers (wsi_web_calls, ...).
+   Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
+   ENGINE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefix:
+   wsi_server_. Every request passes wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION hangs on function
+   pointers (wsi_web_calls, ...).
 */
 
 /* --- requests: from the engine to the program and back --- */
@@ -12715,8 +12719,8 @@ WS_API uint16_t ws_port(const ws_server *server) {
 /*
 >> FORWARD ================================================================================
    The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
-   BYTES, TEXT, HTTP, PLATFORM, TCP, POLL, LOOP, TRANSPORT, SEND, LIFE, REQUEST. What servers ask of it hangs on
-   function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
+   BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST. What servers ask of it
+   hangs on function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -12994,8 +12998,8 @@ static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_f
 #ifndef WS_NO_HTTP
 /*
 >> WEB ====================================================================================
-   HTTP beside the socket: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, JSON, HTTP, HANDSHAKE,
-   ENGINE, LOOP, SEND, LIFE, ROUTES, REQUEST, SERVER. What servers ask of it hangs on function pointers
+   HTTP beside the socket: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
+   JSON, BODY, QUEUE, SEND, ROOMS, ROUTES, REQUEST, SERVER. What servers ask of it hangs on function pointers
    (wsi_web_calls). Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
 */
 
@@ -13245,8 +13249,8 @@ static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_allow, ws
 
 /*
 >> FILES ==================================================================================
-   Pages from a file, and the files of a folder. Calls TEXT, HTTP, ENGINE, PLATFORM, SEND, RECEIVE, LIFE, ROUTES,
-   REQUEST. Prefix: wsi_files_.
+   Pages from a file, and the files of a folder. Calls MEMORY, TEXT, HTTP, HEADS, PLATFORM, QUEUE, TRANSPORT, SEND,
+   RECEIVE, ROOMS, ROUTES, REQUEST, SERVER. Prefix: wsi_files_.
 */
 
 /* The media type, by the file's extension. */
@@ -13505,8 +13509,8 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 #ifndef WS_NO_JSON
 /*
 >> FORMATTED ==============================================================================
-   JSON and HTML by a printf-style format, sent, broadcast, answered. Calls PRINT, JSON, LIFE, ROOMS, REQUEST.
-   Prefix: wsi_formatted_. Switch: WS_NO_JSON.
+   JSON and HTML by a printf-style format, sent, broadcast, answered. Calls MEMORY, TEXT, HEADS, PRINT, JSON, LOOP,
+   QUEUE, LIFE, ROOMS, REQUEST. Prefix: wsi_formatted_. Switch: WS_NO_JSON.
 */
 
 /* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
@@ -13648,9 +13652,9 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 #if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
 /*
 >> SESSION ================================================================================
-   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5),
-   signed with HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, JSON, HTTP,
-   REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
+   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5), signed with
+   HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, HTTP, ENGINE, JSON, PLATFORM,
+   LOOP, ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
 */
 
 enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
@@ -13932,9 +13936,9 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 #ifndef WS_NO_TLS
 /*
 >> TLS ====================================================================================
-   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, PLATFORM, TCP, QUEUE. Servers
-   and clients call it through a table (wsi_tls_calls). Switch: WS_NO_TLS.
-   A BIO of our own reads and writes the socket: at most one receive for each call, never SIGPIPE.
+   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, ENGINE, PLATFORM, TCP. Servers and
+   clients call it through a table (wsi_tls_calls). Switch: WS_NO_TLS. A BIO of our own reads and writes the socket: at
+   most one receive for each call, never SIGPIPE.
 */
 
 #if defined(__has_include)
@@ -14726,7 +14730,8 @@ static const wsi_tls_calls wsi_tls_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> URL ====================================================================================
-   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP. Switch: WS_NO_CLIENT, for this and the next three.
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, PLATFORM. Switch: WS_NO_CLIENT, for this and the next
+   three.
 */
 
 typedef struct wsi_url { /* slices of the text */
@@ -14905,7 +14910,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 /*
 >> DIAL ===================================================================================
    How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
-   HTTP, HANDSHAKE, UPGRADE, PLATFORM, TCP, POLL, LOOP, LIFE, URL. Prefix: wsi_dial_.
+   HTTP, ENGINE, UPGRADE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefix: wsi_dial_.
 
    A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
    connection's source calls wsi_dial_connected or wsi_dial_tunnelled when it is ready; the endpoint's timer limits
@@ -15337,7 +15342,7 @@ static void wsi_dial_resolve(wsi_client *client) {
 /*
 >> CLIENT =================================================================================
    A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
-   ENGINE, LOOP, LIFE, URL, DIAL. Prefix: wsi_client_.
+   HEADS, ENGINE, UPGRADE, BODY, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, LIFE, URL, DIAL. Prefix: wsi_client_.
 */
 
 /* --- hops and attempts --- */
@@ -15862,7 +15867,8 @@ WS_API const char *ws_body(const ws_conn *conn) {
 
 /*
 >> BLOCKING ===============================================================================
-   The calls that wait: one connection in a loop of its own. Calls LOOP, LIFE, CLIENT.
+   The calls that wait: one connection in a loop of its own. Calls HEADS, MESSAGES, ENGINE, LOOP, QUEUE, TRANSPORT,
+   SEND, RECEIVE, LIFE, DIAL, CLIENT.
 */
 
 static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
@@ -15993,9 +15999,9 @@ WS_API void ws_free(ws_conn *conn) {
 #ifndef WS_NO_TEST
 /*
 >> TEST ===================================================================================
-   The test client: a blocking client whose transport leads to a server in the same process, through
-   two buffers. Calls MEMORY, TEXT, ENGINE, PLATFORM, LOOP, LIFE, SERVER, CLIENT, BLOCKING. Switch: WS_NO_TEST.
-   A call that waits runs both loops until both are idle, then advances the server's clock to the next timer.
+   The test client: a blocking client whose transport leads to a server in the same process, through two buffers. Calls
+   MEMORY, TEXT, ENGINE, PLATFORM, LOOP, QUEUE, LIFE, SERVER, DIAL, CLIENT, BLOCKING. Switch: WS_NO_TEST. A call that
+   waits runs both loops until both are idle, then advances the server's clock to the next timer.
 
    The core does not know of it: wsi_test, which connects the two, is an endpoint of the server's loop, so that it
    hears of the loop's end, and the user of the clock of the client's loop.
@@ -16320,7 +16326,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 
 /*
 >> SETUP ==================================================================================
-   The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, TLS, CLIENT, BLOCKING.
+   The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING.
 */
 
 #ifndef WS_NO_TLS
