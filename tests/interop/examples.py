@@ -150,7 +150,7 @@ async def refused(name, *words):
 
 
 async def helps():
-    for name in sorted({words[0] for words in SERVERS} | {"client", "unit_test", "wscat"}):
+    for name in sorted({words[0] for words in SERVERS} | {"client", "firmware", "unit_test", "wscat"}):
         for word in ("-h", "--help"):
             status, out, error = await run(f"build/{name}", word)
             expect(f"{name}: {word} is help", (status, error) == (0, "") and out.startswith(b"usage: " + name.encode()),
@@ -158,7 +158,7 @@ async def helps():
         for word in ("--nonsense", "-x"):
             error = await refused(name, word)
             expect(f"{name}: {word} is unknown", f"{name}: \"{word}\" is " in error and "usage: " in error, error)
-        for option in VALUES.get(name, "--host" if name not in ("client", "unit_test") else "").split():
+        for option in VALUES.get(name, "--host" if name not in ("client", "firmware", "unit_test") else "").split():
             error = await refused(name, option)
             expect(f"{name}: {option} needs a value", f"{name}: \"{option}\" needs a value" in error, error)
 

@@ -1,0 +1,394 @@
+#!/usr/bin/python3
+"""make firmware: examples/firmware.c for microcontrollers. Its flash, RAM and stack, and whether they grew; then it runs
+in QEMU, as a server and as a client, over the emulated board's UART."""
+import base64
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+WORK = "build/firmware/"
+FLAGS = ["-I.", "-Os", "-ffunction-sections", "-fdata-sections", "-DNDEBUG", "-DBOARD", "-DWS_NO_NET", "-DWS_NO_JSON",
+         "-DWS_NO_DEFLATE", "-Wall", "-Wextra", "-Werror", "-nostartfiles", "-Wl,--gc-sections",
+         "-Ttests/firmware/board.ld"]
+M4, M0 = ["-mthumb", "-mcpu=cortex-m4", "-DBOARD_CLOCK=25000000"], ["-mthumb", "-mcpu=cortex-m0plus",
+                                                                   "-DBOARD_NRF51", "-DBOARD_CLOCK=16000000"]
+RV32 = ["-march=rv32imc", "-mabi=ilp32", "-DBOARD_NRF51"]  # linked only: no such board is emulated here
+NANO, PICO = ["--specs=nano.specs", "--specs=nosys.specs"], ["--specs=picolibc.specs"]
+SERVER, CLIENT = ["-DWS_NO_CLIENT"], ["-DWS_NO_SERVER"]
+ARM, RISCV = "arm-none-eabi-", "riscv64-unknown-elf-"
+BUILDS = {  # name: tools, flags
+    "m4": (ARM, M4 + NANO + SERVER), "m4-client": (ARM, M4 + NANO + CLIENT),
+    "m4-pico": (ARM, M4 + PICO + SERVER + ["-flto"]), "m0": (ARM, M0 + PICO + SERVER),
+    "m0-client": (ARM, M0 + PICO + CLIENT), "rv32": (RISCV, RV32 + PICO + SERVER)}
+FIGURES = (  # name, title, at first, last measured: the most it may be, target
+    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 19632, 9000),
+    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 16200, 8192),
+    ("library", "of it the library's own (newlib-nano)", 18400, 16441, 8000),
+    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 15016, 9500),
+    ("m0", "flash, Cortex-M0+, picolibc", 21216, 19192, 9500),
+    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 14512, 9500),
+    ("rv32", "flash, rv32imc, picolibc", 24372, 23016, 11000),
+    ("ram", "RAM of a connection beside its buffers", 408, 344, 200),
+    ("stack", "deepest stack, Cortex-M4, server", 1504, 1448, 512),
+    ("stack-client", "deepest stack, Cortex-M4, client", None, 1160, 512))
+UNWANTED = {  # what a program for a microcontroller should not link
+    "allocation": r"_?(malloc|free|realloc|calloc)(_r)?|_sbrk(_r)?", "stdio": r"_?[vsf]*n?printf(_r)?|_?puts(_r)?|stdout",
+    "float": r"__aeabi_[fd](add|sub|mul|div).*|__(add|sub|mul|div)[sd]f3", "locale": r".*locale.*",
+    "64-bit division": r"__aeabi_u?ldivmod|__u?(div|mod)di3|__udivmoddi4"}
+LINKED = {"allocation", "64-bit division"}  # and is still linked today
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+LIMIT = 752  # of messages, in these 2 KiB
+counts = {"passed": 0, "failed": 0, "skipped": 0}
+found = {}
+
+
+def expect(name, good, detail=""):
+    counts["passed" if good else "failed"] += 1
+    if not good:
+        print(f"FAILED  firmware: {name}: {detail!r}", flush=True)
+
+
+def output(*words):
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+# --- sizes --------------------------------------------------------------------------------------------------------
+
+def library(path):
+    """The bytes that the library has in a program: its map's input sections of firmware.o but the program's own."""
+    text = re.sub(r"^( \.\S+)\n +0x", r"\1 0x", open(path, encoding="utf-8").read().split("Linker script and memory map")[1],
+                  flags=re.M)
+    total = 0
+    for name, size in re.findall(r"^ \.(\S+) +0x[0-9a-f]+ +0x([0-9a-f]+) \S*firmware\.o$", text, re.M):
+        if name.startswith(("text", "rodata")) and not name.endswith((".serve", ".config", ".on_event")):
+            total += int(size, 16)
+    return total
+
+
+def build(name):
+    tools, flags = BUILDS[name]
+    elf = f"{WORK}{name}.elf"
+    objects = []
+    for source in ("examples/firmware.c", "tests/firmware/board.c"):
+        objects.append(f"{WORK}{name}-{os.path.basename(source)[:-2]}.o")
+        output(tools + "gcc", *FLAGS, *flags, "-c", source, "-o", objects[-1])
+    output(tools + "gcc", *FLAGS, *flags, f"-Wl,-Map={elf}.map", *objects, "-o", elf)
+    text, data = output(tools + "size", elf).splitlines()[1].split()[:2]
+    found[name] = int(text) + int(data)
+    symbols = output(tools + "nm", "-S", elf)
+    names = set(re.findall(r"(\S+)$", symbols, re.M))
+    for what, pattern in UNWANTED.items():
+        guilty = sorted(each for each in names if re.fullmatch(pattern, each))
+        if guilty:
+            found.setdefault("linked", {}).setdefault(what, []).append(f"{name}: {' '.join(guilty)}")
+    if name == "m4":
+        found["library"] = library(elf + ".map")
+        found["ram"] = int(re.search(r"^\S+ (\S+) \S engine$", symbols, re.M).group(1), 16)
+    return {line.split()[-1]: int(line.split()[0], 16) for line in symbols.splitlines()}
+
+
+# --- an emulated board --------------------------------------------------------------------------------------------
+
+class Board:
+    def __init__(self, name, machine, symbols):
+        self.name, self.symbols, self.deepest, self.line = name, symbols, 0, None
+        self.paths = [f"{WORK}{name}.{end}" for end in ("uart", "control", "stack")]
+        for path in self.paths:
+            if os.path.exists(path):
+                os.remove(path)
+        self.process = subprocess.Popen(
+            ["qemu-system-arm", "-M", machine, "-display", "none", "-monitor", "none", "-kernel", f"{WORK}{name}.elf",
+             "-chardev", f"socket,id=line,path={self.paths[0]},server=on,wait=off", "-serial", "chardev:line",
+             "-qmp", f"unix:{self.paths[1]},server=on,wait=off", "-S"])
+        self.control = self.attach(self.paths[1]).makefile("rw")
+        self.answer("QMP")
+        self.ask("qmp_capabilities")
+
+    @staticmethod
+    def attach(path):
+        for _ in range(400):
+            line = socket.socket(socket.AF_UNIX)
+            line.settimeout(60)
+            try:
+                line.connect(path)
+                return line
+            except OSError:
+                line.close()
+                time.sleep(0.05)
+        raise TimeoutError(path)
+
+    def answer(self, key, value=None):
+        while True:
+            said = json.loads(self.control.readline())
+            if key in said and (value is None or said[key] == value):
+                return said
+            if "error" in said:
+                raise RuntimeError(said)
+
+    def ask(self, command, **arguments):
+        self.control.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.control.flush()
+        if command == "system_reset":
+            return self.answer("event", "RESET")
+        return self.answer("return")
+
+    def measure(self):
+        """How much of the stack is no longer painted."""
+        start, top = (self.symbols[name] for name in ("board_end", "board_top"))
+        self.ask("memsave", val=start, size=top - start, filename=self.paths[2])
+        with open(self.paths[2], "rb") as file:
+            stack = file.read()
+        painted = 0
+        while stack[painted:painted + 4] == b"\xc5" * 4:
+            painted += 4
+        if painted:  # else it has not run yet
+            self.deepest = max(self.deepest, len(stack) - painted)
+
+    def start(self):
+        """Begins anew, with nothing on the line."""
+        self.ask("stop")
+        self.measure()
+        if self.line:
+            self.line.close()
+        self.line = self.attach(self.paths[0])
+        self.ask("system_reset")
+        self.ask("cont")
+
+    def read(self, size):
+        got = b""
+        while len(got) < size:
+            part = self.line.recv(size - len(got))
+            if not part:
+                break
+            got += part
+        return got
+
+    def head(self):
+        got = b""
+        while not got.endswith(b"\r\n\r\n"):
+            got += self.read(1) or b"\r\n\r\n"
+        return got.decode()
+
+    def end(self):
+        self.ask("stop")
+        self.measure()
+        self.process.kill()
+        self.process.wait(20)
+
+
+# --- the protocol -------------------------------------------------------------------------------------------------
+
+def head(*lines):
+    return "\r\n".join(lines + ("", "")).encode()
+
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+PLAIN = head("GET / HTTP/1.1", "Host: 192.168.4.1", "Upgrade: websocket", "Connection: Upgrade",
+             f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
+FIREFOX = head("GET /chat HTTP/1.1", "Host: 192.168.4.1",
+               "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Accept: */*",
+               "Accept-Language: en-US,en;q=0.5", "Accept-Encoding: gzip, deflate", "Sec-WebSocket-Version: 13",
+               "Origin: http://192.168.4.1", "Sec-WebSocket-Protocol: echo",
+               "Sec-WebSocket-Extensions: permessage-deflate", f"Sec-WebSocket-Key: {KEY}", "DNT: 1",
+               "Cookie: session=0123456789abcdef0123456789abcde", "Connection: keep-alive, Upgrade", "Pragma: no-cache", "Cache-Control: no-cache", "Upgrade: websocket")
+CHROMIUM = head("GET /chat HTTP/1.1", "Host: 192.168.4.1", "Connection: Upgrade", "Pragma: no-cache",
+                "Cache-Control: no-cache", "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, "
+                "like Gecko) Chrome/126.0.0.0 Safari/537.36", "Upgrade: websocket", "Origin: http://192.168.4.1",
+                "Sec-WebSocket-Version: 13", "Accept-Encoding: gzip, deflate", "Accept-Language: en-US,en;q=0.9",
+                f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+                "Sec-WebSocket-Protocol: chat, echo")
+
+
+def accept(key):
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
+
+
+def frames(data, masked):
+    """The frames of a stream, without masks; None where one is masked the wrong way."""
+    out, i = [], 0
+    while i < len(data):
+        if (data[i + 1] >> 7) != masked:
+            return None
+        size, start = data[i + 1] & 127, i + 2
+        extended = {126: 2, 127: 8}.get(size, 0)
+        if extended:
+            size = int.from_bytes(data[start:start + extended], "big")
+        start += extended
+        key = data[start:start + 4] if masked else bytes(4)
+        start += 4 * masked
+        out.append((data[i], bytes(byte ^ key[k & 3] for k, byte in enumerate(data[start:start + size]))))
+        i = start + size
+    return out
+
+
+def cases():
+    """Those whose messages fit."""
+    output("cc", "-O1", "tests/firmware/cases.c", "-o", WORK + "cases")
+    for line in output(WORK + "cases").splitlines():
+        name, *columns = line.split("\t")
+        to_server, to_client, back = (bytes.fromhex(column) for column in columns)
+        if all(len(payload) <= LIMIT for _, payload in frames(back, False)):
+            yield name, to_server, to_client, back
+
+
+def shake(board, request=PLAIN):
+    board.start()
+    board.line.sendall(request)
+    return board.head()
+
+
+def run_cases(board, client):
+    for name, to_server, to_client, back in cases():
+        if client:
+            key = meet(board)
+            board.line.sendall(answer(key) + to_client)
+            got = board.read(11)  # hello
+        else:
+            got = shake(board)
+            board.line.sendall(to_server)
+        wanted = frames(back, False)
+        got = board.read(len(back) + (4 * len(wanted) if client else 0))
+        expect(f"{board.name}: case {name}", frames(got, client) == wanted, (got, back))
+
+
+def run_server(board):
+    expect("Firefox's head has 532 bytes", len(FIREFOX) == 532, len(FIREFOX))
+    for name, request, protocol in (("plain", PLAIN, ""), ("Firefox", FIREFOX, "echo"), ("Chromium", CHROMIUM, "echo")):
+        got = shake(board, request)
+        wanted = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+                  f"Sec-WebSocket-Accept: {accept(KEY)}"] + ([f"Sec-WebSocket-Protocol: {protocol}"] if protocol else [])
+        expect(f"{board.name}: head: {name}", got == head(*wanted).decode(), got)
+        board.line.sendall(masked(0x81, "Grüße".encode()) + masked(0x82, bytes(range(256))) + masked(0x89, b"?"))
+        wanted = frames(board.read(9 + 260 + 3), False)
+        expect(f"{board.name}: echo: {name}", wanted == [(0x81, "Grüße".encode()), (0x82, bytes(range(256))),
+                                                         (0x8a, b"?")], wanted)
+    board.line.sendall(masked(0x88, b"\x03\xe8"))
+    expect(f"{board.name}: close", board.read(4) == b"\x88\x02\x03\xe8")
+    board.line.sendall(PLAIN)  # the next connection, without a reset
+    expect(f"{board.name}: the next connection", board.head().startswith("HTTP/1.1 101 "))
+    for status, old, new in ((403, b"//192.168.4.1", b"//elsewhere.org"), (400, b"Host:", b"Hos :"),
+                             (426, b"Version: 13", b"Version: 12"), (400, KEY.encode(), b"short"),
+                             (431, b"\r\nOrigin", b"\r\nX: " + 800 * b"x" + b"\r\nOrigin")):
+        got = shake(board, CHROMIUM.replace(old, new))
+        expect(f"{board.name}: status {status}", got.startswith(f"HTTP/1.1 {status} "), got)
+    if board.name == "m4":  # its clock is slow where the machine is busy; one board is enough
+        board.start()
+        board.line.sendall(PLAIN[:60])
+        expect(f"{board.name}: an unfinished head is refused in time", board.head().startswith("HTTP/1.1 408 "))
+
+
+def masked(first, payload, key=b"\x12\x9a\x5c\xe7"):
+    size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([first]) + size + key + bytes(byte ^ key[i & 3] for i, byte in enumerate(payload))
+
+
+def meet(board):
+    """A client's head; its key."""
+    board.start()
+    return re.search("Sec-WebSocket-Key: (.*)\r", board.head()).group(1)
+
+
+def answer(key, *more):
+    return head("HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+                "Sec-WebSocket-Accept: " + accept(key), *more)
+
+
+def run_client(board):
+    key = meet(board)
+    board.line.sendall(answer(key))
+    expect(f"{board.name}: hello", frames(board.read(11), True) == [(0x81, b"hello")])
+    for name, text in (("a wrong accept", answer(KEY)), ("a protocol that was not offered",
+                                                         answer(key, "Sec-WebSocket-Protocol: echo")),
+                       ("404", head("HTTP/1.1 404 Not Found", "Content-Length: 0"))):
+        meet(board)
+        board.line.sendall(text)
+        got = board.head()  # of the next attempt: nothing was sent to this server
+        expect(f"{board.name}: {name}", got.startswith("GET / HTTP/1.1\r\n"), got)
+    run_echo(board)
+
+
+def run_echo(board):
+    """Against examples/echo.c: a hundred echoes of one another, until the server shuts down."""
+    server = subprocess.Popen(["build/echo", "0"], stdout=subprocess.PIPE, text=True)
+    port = int(re.search(r":(\d+)/", server.stdout.readline()).group(1))
+    peer = socket.create_connection(("127.0.0.1", port), 20)
+    board.start()
+    peer.sendall(board.head().encode())
+    to_board, to_server, shut = b"", b"", False
+    lines = {peer: board.line, board.line: peer}
+    while True:
+        for line in select.select(list(lines), [], [], 20)[0]:
+            part = line.recv(4096)
+            to_board, to_server = (to_board + part, to_server) if line is peer else (to_board, to_server + part)
+            lines[line].sendall(part)
+        if len(to_server) > 1200 and not shut:
+            server.send_signal(signal.SIGTERM)
+            shut = True
+        if server.poll() is not None or not lines:
+            break
+    status = server.wait(20)
+    peer.close()
+    expect(f"{board.name}: with examples/echo.c", status == 0 and to_board.count(b"\x81\x05hello") >= 100,
+           (status, to_board[:200]))
+
+
+# --- the whole ----------------------------------------------------------------------------------------------------
+
+def report():
+    print(f"\n{'figure':42} {'at first':>9} {'last':>7} {'now':>7} {'target':>7}")
+    for name, title, first, last, target in FIGURES:
+        now = found.get(name)
+        if now is None:
+            counts["skipped"] += 1
+            print(f"{title:42} {first or '':>9} {last:>7} {'-':>7} {target:>7}")
+            continue
+        print(f"{title:42} {first or '':>9} {last:>7} {now:>7} {target:>7}  {'met' if now <= target else 'not met'}")
+        frame = 40 if name.startswith("stack") else 0  # the tick's interrupt may come at the deepest place, or not
+        expect(f"{title} has grown", now <= last + frame, (last, now))
+    print("For comparison: wslay with picohttpparser and a SHA-1 by hand, without a strict handshake: 9397 of flash.")
+    for what in UNWANTED:
+        who = found.get("linked", {}).get(what, [])
+        print(f"{what + ' linked':42} {'; '.join(who) if who else 'no'}")
+        expect(f"{what} is linked", not who or what in LINKED, who)
+
+
+def main():
+    os.makedirs(WORK, exist_ok=True)
+    symbols = {}
+    for name, (tools, _) in BUILDS.items():
+        if shutil.which(tools + "gcc"):
+            symbols[name] = build(name)
+        else:
+            counts["skipped"] += 1
+            print(f"skipped firmware: {name}: no {tools}gcc")
+    for name, machine in (("m4", "mps2-an386"), ("m4-client", "mps2-an386"), ("m0", "microbit"),
+                          ("m0-client", "microbit")):
+        if name not in symbols or not shutil.which("qemu-system-arm"):
+            counts["skipped"] += 1
+            print(f"skipped firmware: {name} does not run: no qemu-system-arm")
+            continue
+        client = name.endswith("client")
+        board = Board(name, machine, symbols[name])
+        try:
+            (run_client if client else run_server)(board)
+            run_cases(board, client)
+            board.end()
+        except (OSError, RuntimeError) as error:
+            expect(f"{name} runs", False, error)
+            board.process.kill()
+        if name.startswith("m4"):
+            found["stack-client" if client else "stack"] = board.deepest
+    report()
+    print(", ".join(f"{number} {word}" for word, number in counts.items() if number or word != "skipped"))
+    return counts["failed"] > 0
+
+
+sys.exit(main())
