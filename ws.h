@@ -598,7 +598,9 @@ typedef struct ws_loop_config {
     void *clock_user;       /* passed to both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions; 0: unknown yet, no Date is sent.
                                NULL: the system's; with virtual_clock, virtual time */
+#ifndef WS_NO_TEST
     bool virtual_clock;     /* time moves only in ws_test_wait and in calls that wait on a test client */
+#endif
     ws_poller poller;
 } ws_loop_config;
 
@@ -642,7 +644,7 @@ WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_func
 /* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
    lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
    failed or timed out, pass empty sets. A loop on epoll or kqueue adds one descriptor only, so FD_SETSIZE does not
-   limit its connections. false: see ws_run_once. */
+   limit its connections. false: see ws_run_once; ws_loop_fds also within a callback, or DESCRIPTORS: FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -719,8 +721,10 @@ WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
 #ifndef WS_NO_SERVER
-WS_API bool ws_engine_accept(ws_engine *engine); /* the pending request (RFC 6455 4.2.2) */
-/* Answers the pending request with an HTTP response. content_type and body may be NULL. */
+/* Accepts the pending request (RFC 6455 4.2.2). false: STATE (none is pending, or not for a WebSocket), BUFFERED. */
+WS_API bool ws_engine_accept(ws_engine *engine);
+/* Answers the pending request with an HTTP response. content_type (up to 100 bytes) and body may be NULL. false:
+   ARGUMENT (also a status below 200 or above 599), STATE, BUFFERED. */
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body);
 #endif
 /* As ws_send, ws_send_part, ws_ping and ws_close. BUFFERED: fixed memory may also be full. */
@@ -2324,6 +2328,7 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
     void (*free)(wsi_codec *codec); /* and what the connections of a loop share */
 #ifndef WS_NO_NET
     size_t (*progress)(const wsi_engine *e); /* bytes of the unfinished message, and 1; 0: there is none */
+    unsigned (*shares)(const wsi_engine *e, size_t size); /* in which of 16 forms a broadcast goes to it; 0: plain */
 #endif
 #ifndef WS_NO_CLIENT
     bool (*offer)(wsi_engine *e); /* sends the header line */
@@ -2332,7 +2337,6 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
 #endif
 #ifndef WS_NO_SERVER
     bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the header line */
-    unsigned (*shares)(const wsi_engine *e, size_t size); /* in which of 16 forms a broadcast goes to it; 0: plain */
 #endif
 } wsi_codec_calls;
 
@@ -6391,17 +6395,12 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
     wsi_permessage_agreed_line(line, &agreed, &offer);
     return wsi_engine_text(e, line);
 }
-
-/* By window bits. With a context it is sent plain: a message that a policy drops would be missing from the context. */
-static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
-    return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
-}
 #endif
 
 /* --- messages that are sent --- */
 
 /* Compresses a message, or a part of one: *data and *size become what is sent. false: send it uncompressed. */
-static bool wsi_permessage_pack(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
+static bool wsi_permessage_compress(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
     wsi_codec *codec = e->env->codec;
     wsi_deflate *z = e->keep_out ? e->context->compressor
                                  : wsi_compressor_get(codec, &codec->compressor, e->level, e->window_bits >> 4, false);
@@ -6518,6 +6517,11 @@ static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_eve
 static size_t wsi_permessage_progress(const wsi_engine *e) {
     return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
+
+/* By window bits. With a context it is sent plain: a message that a policy drops would be missing from the context. */
+static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
+    return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
+}
 #endif
 
 static void wsi_permessage_end(wsi_engine *e) {
@@ -6526,15 +6530,15 @@ static void wsi_permessage_end(wsi_engine *e) {
 }
 
 static const wsi_codec_calls wsi_permessage_functions = {
-    wsi_permessage_pack, wsi_permessage_unsent, wsi_permessage_receive, wsi_permessage_end, wsi_permessage_free,
+    wsi_permessage_compress, wsi_permessage_unsent, wsi_permessage_receive, wsi_permessage_end, wsi_permessage_free,
 #ifndef WS_NO_NET
-    wsi_permessage_progress,
+    wsi_permessage_progress, wsi_permessage_shares,
 #endif
 #ifndef WS_NO_CLIENT
     wsi_permessage_offer, wsi_permessage_answered, wsi_permessage_extend_client,
 #endif
 #ifndef WS_NO_SERVER
-    wsi_permessage_agree, wsi_permessage_shares,
+    wsi_permessage_agree,
 #endif
 };
 #endif /* WS_NO_DEFLATE */
@@ -8221,7 +8225,9 @@ struct ws_loop {
     wsi_reason why; /* the error's, or empty */
     pthread_t owner; /* the thread that runs it, while owned */
     bool owned, busy, stopped, shutting_down, freeing;
+#ifndef WS_NO_TEST
     uint64_t virtual_now;
+#endif
     uint8_t random[256]; /* each byte is used once */
     size_t random_left;
 
@@ -8250,8 +8256,6 @@ struct ws_loop {
 #endif
     wsi_buffer record;  /* joins small spans for a transport; empty until one is used */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
-    const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
-    const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
     struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
     ws_conn *gather_owner, *ending;
@@ -8267,6 +8271,8 @@ struct ws_loop {
     size_t conn_count;
     uint64_t seed; /* of hashes */
 #ifndef WS_NO_SERVER
+    const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
+    const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
     ws_conn **dirty; /* those with broadcasts to send at the end of the round */
     size_t dirty_count, dirty_capacity;
     struct wsi_block *arena; /* what a round's broadcasts share */
@@ -8325,9 +8331,22 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
 /* Reads the clock again, where a deadline is set or checked: a callback of this round may have taken long. */
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
+#ifndef WS_NO_TEST
 static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
 
 static uint64_t wsi_loop_virtual_time(void *user) { return ((const ws_loop *)user)->virtual_now / 1000; }
+
+static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) {
+    loop->virtual_now = 1000;
+    if (!config->virtual_clock || config->clock)
+        return;
+    loop->clock = wsi_loop_virtual_clock;
+    if (!config->wall_clock)
+        loop->wall_clock = wsi_loop_virtual_time;
+}
+#else
+static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
+#endif
 
 /* Makes room for one more element; doubles. array: where the pointer to the elements is. */
 static bool wsi_loop_grow(ws_loop *loop, void *array, size_t *capacity, size_t count, size_t element) {
@@ -8823,12 +8842,11 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     all.allocator.user = loop;
     wsi_memory_init(&loop->arriving, all.allocator, SIZE_MAX);
     wsi_init_codec(&loop->codec, &loop->memory, &loop->arriving);
-    loop->virtual_now = 1000;
-    loop->clock = all.clock ? all.clock : all.virtual_clock ? wsi_loop_virtual_clock : wsi_platform_clock;
+    loop->clock = all.clock ? all.clock : wsi_platform_clock;
     loop->clock_user = all.clock ? all.clock_user : loop;
-    loop->wall_clock = all.wall_clock ? all.wall_clock
-                       : loop->clock == wsi_loop_virtual_clock ? wsi_loop_virtual_time : wsi_platform_time;
+    loop->wall_clock = all.wall_clock ? all.wall_clock : wsi_platform_time;
     loop->wall_user = all.wall_clock ? all.clock_user : loop;
+    wsi_loop_set_virtual(loop, &all);
     loop->now = loop->clock(loop->clock_user);
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
@@ -8932,7 +8950,7 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
    gathered bytes. What the socket does not take is kept in the queue.
 
    A connection's states:
-     alive     its engine has the states that ENGINE draws
+     alive     its engine has the states that HEADS draws
        |       its engine is WSI_CLOSED, or its transport is broken: it is_ending, in loop->ending, until the round ends
      closed    on_close has been called. The socket lingers: the last bytes and the end of the stream are sent
        |       (half_closed), the peer's is awaited (eof). After both, or close_ms, it is broken, and is_ending again
@@ -12448,12 +12466,13 @@ static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\
 /* Answers a connection beyond max_connections with 503, without parsing its request. */
 static void wsi_server_reject(const ws_server *server, int descriptor) {
     uint8_t request[1024];
+    ws_span answer = {(uint8_t *)(uintptr_t)wsi_server_overloaded, sizeof wsi_server_overloaded - 1}; /* only read */
     ws_link link;
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (!server->endpoint.transport)
-        (void)send(descriptor, wsi_server_overloaded, sizeof wsi_server_overloaded - 1, WSI_PLATFORM_SEND_FLAGS);
+        (void)wsi_tcp_write_one(&link, answer);
     wsi_tcp_shutdown(&link);
     wsi_tcp_close(&link);
 }
