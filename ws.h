@@ -416,9 +416,9 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: without a size limit */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to wait, after
-                                        ws_buffered returned more than 0, and after a send or broadcast failed with
-                                        BUFFERED or during a message in parts; never from inside such a call */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. It follows, once, when bytes had to wait,
+                                        when ws_buffered returned more than 0, and when a send or broadcast failed
+                                        with BUFFERED or during a message in parts. Never called inside these calls */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A server picks the first that the client offers; a
@@ -493,7 +493,7 @@ WS_API bool ws_leave(ws_conn *conn, const char *room);
 
 /* Send to all members of a room, on the sender's server; ws_broadcast_others leaves the sender out. room NULL: to all
    open connections of that server; one that reads too slowly is closed with 1013. The message is framed once; all that
-   leaves within one round of the loop takes one write for each receiver. false: UTF8, or BUFFERED, see WS_SLOW_WAIT. */
+   a receiver gets in one round of the loop leaves in one write. false: UTF8, or BUFFERED, see WS_SLOW_WAIT. */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
@@ -593,7 +593,7 @@ typedef struct ws_loop_config {
     size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
                                together: a quarter. Beyond it, the peer whose data has not grown for the longest time
                                is closed with 1013, or refused with 503 */
-    size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 */
+    size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions; 0: unknown yet, no Date is sent.
@@ -605,7 +605,7 @@ typedef struct ws_loop_config {
 } ws_loop_config;
 
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all defaults. NULL: no memory */
-/* Ends servers, connections (with on_close) and timers. Inside a callback it only stops the loop. */
+/* Ends servers, connections (with on_close) and timers. Inside a callback it only stops the loop: free it later. */
 WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
 WS_API const char *ws_loop_error_text(const ws_loop *loop); /* as a sentence, with the file or address */
@@ -713,7 +713,7 @@ WS_API void ws_engine_ended(ws_engine *engine);     /* the transport failed or r
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: more input is needed */
 WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, or empty */
 WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* bytes of the output that were sent */
-/* Applies the time limits; now is in milliseconds of any clock. Returns the time of the next call at the latest. */
+/* Applies the time limits; now is in milliseconds of any clock. Returns by when to call it again. */
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
 WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
@@ -849,9 +849,9 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
 /* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
    connection. false: the connection has ended (see ws_closed); or the time is up: TIMEOUT, ws_state is still WS_OPEN,
-   and you may call again; or ARGUMENT: it is a ws_dial's. On these connections ws_send waits until the system has taken
-   all data, and ws_close waits up to close_ms for the peer's close. While ws_send waits, nothing is received, so a peer
-   whose answers you do not read may stop reading: when you send much, receive in between. */
+   and you may call again; or ARGUMENT: ws_dial made the connection. After ws_connect, ws_send waits until the system
+   has taken all data, and ws_close waits up to close_ms for the peer's close. While ws_send waits, nothing is received,
+   so a peer whose answers you do not read may stop reading: when you send much, receive in between. */
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
@@ -7346,7 +7346,7 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
     return WS_ERROR_IN_USE;
 }
 
-/* *id: of the file that bind makes. */
+/* *id: of the file that bind makes. *why: what the system says, or what is at the path. */
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
                                          const char **why) {
     struct sockaddr_un address;
@@ -7363,6 +7363,7 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
         return WS_OK;
     }
     error = wsi_platform_error();
+    *why = strerror(errno);
     wsi_platform_remove(config->unix_path, id);
     (void)close(descriptor);
     return error;
@@ -11932,7 +11933,7 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
         return false;
     hook = function ? (wsi_hook *)wsi_server_keep(server, NULL, sizeof *hook) : NULL;
     if (!hook)
-        return wsi_server_fail(server, function ? WS_ERROR_MEMORY : WS_ERROR_ARGUMENT, "ws_before:", "the hook",
+        return wsi_server_fail(server, function ? WS_ERROR_MEMORY : WS_ERROR_ARGUMENT, "hook of", "ws_before",
                                function ? NULL : "it is NULL");
     hook->function = function;
     hook->user = user;
@@ -13127,14 +13128,17 @@ static int wsi_web_read_form(ws_request *request) {
 static void wsi_web_answer(ws_request *request) {
     wsi_slice type = wsi_web_media_type(request);
     ws_message *body = &request->body;
+    const char *what = "the body is not a valid form";
     int status = 0;
     body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
-    if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded"))
+    if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded")) {
         status = wsi_web_read_form(request);
-    else if (!wsi_web_json_good(request, type))
+    } else if (!wsi_web_json_good(request, type)) {
+        what = "the body is not JSON, or is nested too deep";
         status = 400;
+    }
     if (status)
-        (void)ws_refuse(request, status, NULL, NULL);
+        (void)ws_refuse(request, status, NULL, status == 400 ? what : NULL);
     else
         request->route->function(request, request->route->user);
     wsi_server_finish(request);
@@ -13477,7 +13481,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
     descriptor = wsi_platform_open_folder(folder);
     if (descriptor < 0)
-        return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it is none, or cannot be read");
+        return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it does not exist or cannot be read");
     (void)close(descriptor);
     memset(&route, 0, sizeof route);
     route.methods = "GET";

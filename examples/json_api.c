@@ -263,7 +263,7 @@ static const char page_js[] =
     "  batch: '[{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"sum\",\"params\":[1,2,3]},\\n'\n"
     "    + ' {\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"fly\"}]',\n"
     "  'too long': '{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"repeat\",\"params\":[\"ha\", 1000000]}',\n"
-    "  'no JSON': '{\"jsonrpc\":' };\n"
+    "  'not JSON': '{\"jsonrpc\":' };\n"
     "let socket, lasting, tries = 0;\n"
     "function connect() {\n"
     "  socket = new WebSocket(location.origin.replace('http', 'ws') + '/rpc');\n"

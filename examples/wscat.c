@@ -240,10 +240,14 @@ static const char *option_of(ws_error error, const char *text) {
 }
 
 static void on_error(ws_conn *refused) {
-    const char *text = ws_last_error_text(refused);
+    const char *text = ws_last_error_text(refused), *body = ws_body(refused);
     fprintf(stderr, "wscat: %s", option_of(ws_last_error(refused), text));
     show(stderr, text, strlen(text));
     putc('\n', stderr);
+    if (ws_last_error(refused) == WS_ERROR_REFUSED && *body) { /* the server's reason */
+        show(stderr, body, strlen(body));
+        putc('\n', stderr);
+    }
     conn = NULL;
     ws_stop(loop);
 }

@@ -178,6 +178,15 @@ static void test_ends(void) {
     }
 }
 
+static void test_no_folder(void) {
+    if (!test_begin("a path in a folder that does not exist: the error says so"))
+        return;
+    CHECK(!listens_at(in_folder("none/socket")));
+    CHECK(strstr(ws_loop_error_text(net.loop), "none/socket"));
+    CHECK(strstr(ws_loop_error_text(net.loop), strerror(ENOENT)));
+    NET_END();
+}
+
 /* A second server that takes the path over, as a restart without a pause does. */
 static void test_successor(void) {
     const char *path = in_folder("next");
@@ -271,6 +280,7 @@ int main(int argc, char **argv) {
     test_occupied();
     test_old();
     test_ends();
+    test_no_folder();
     test_successor();
     test_faults();
     test_bad_path();
