@@ -58,7 +58,7 @@
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              put before every public function: static, for example (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
-     WS_MINIMAL          the core and a server: implies all of these except WS_NO_NET and WS_NO_SERVER
+     WS_MINIMAL          the core and a server: implies each WS_NO_... except WS_NO_NET and WS_NO_SERVER
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
      WS_NO_SERVER        no server: no ws_listen, or server role of the engine
@@ -76,7 +76,7 @@
 #define WS_NO_NET
 #endif
 
-/* Switches that follow from others. */
+/* Switches that follow from others. A new switch is also named in Makefile (WITHOUT), tests/sizes and README. */
 #ifdef WS_MINIMAL
 #undef WS_NO_CLIENT
 #define WS_NO_CLIENT
@@ -2898,6 +2898,7 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) {
     return env->date ? env->date(env) : "";
 }
 
+/* Where every answer begins, refusals too, except 100, 101 and wsi_server_overloaded. */
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
     wsi_text_decimal(line + 9, (uint64_t)status);
