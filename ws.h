@@ -374,8 +374,8 @@ typedef struct ws_tls_config {
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
 WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
-/* Another TLS library, or anything else that carries bytes, is a ws_transport: see tests/transport_mbedtls.h. Each
-   connection has a ws_link; what the transport keeps for it is its session. */
+/* Another TLS library, or anything else that carries bytes, is a ws_transport: see tests/helpers/transport_mbedtls.h.
+   Each connection has a ws_link; what the transport keeps for it is its session. */
 typedef struct ws_link {
     int descriptor;   /* connected, non-blocking; ws.h closes it */
     uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
@@ -1182,8 +1182,8 @@ struct ws_engine {
 
 /*
 >> MEMORY =================================================================================
-   The only caller of the allocator: blocks, growing buffers, hash tables. Calls nothing. It counts what is in use, so
-   that max_memory bounds whatever peers make grow.
+   The only caller of the allocator: blocks, growing buffers, hash tables. Calls nothing. Prefixes: wsi_memory_,
+   wsi_buffer_, wsi_table_. It counts what is in use, so that max_memory bounds whatever peers make grow.
 */
 
 static void *wsi_memory_default(void *user, void *block, size_t old_size, size_t new_size) {
@@ -1238,19 +1238,19 @@ static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) 
     return copy;
 }
 
-static void wsi_memory_free_text(wsi_memory *memory, char *text) {
+static void wsi_memory_free_string(wsi_memory *memory, char *text) {
     if (text)
         wsi_memory_free(memory, text, strlen(text) + 1);
 }
 
-/* Copies a config's text; NULL stays NULL. */
+/* Copies a config's string; NULL stays NULL. */
 static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
     return *copy || !text;
 }
 
-/* Replaces the texts at these offsets in a struct (const char *) by copies, or by NULL if there is no memory. */
-static bool wsi_memory_keep_texts(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
+/* Replaces the strings at these offsets in a struct (const char *) by copies, or by NULL if there is no memory. */
+static bool wsi_memory_keep_strings(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
     bool good = true;
     char *copy;
     while (count--) {
@@ -1261,9 +1261,9 @@ static bool wsi_memory_keep_texts(wsi_memory *memory, void *of, const size_t *of
     return good;
 }
 
-static void wsi_memory_free_texts(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
+static void wsi_memory_free_strings(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
     while (count--)
-        wsi_memory_free_text(memory, (char *)(uintptr_t)*(const char **)(void *)((char *)of + offsets[count]));
+        wsi_memory_free_string(memory, (char *)(uintptr_t)*(const char **)(void *)((char *)of + offsets[count]));
 }
 #endif
 
@@ -1369,7 +1369,7 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
 
 /*
 >> BYTES ==================================================================================
-   Big-endian load and store; eight bytes at a time. Calls nothing.
+   Big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_broad_.
 */
 
 static uint64_t wsi_bytes_load(const uint8_t *bytes, size_t count) {
@@ -2312,8 +2312,8 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 
 /*
 >> HANDSHAKE ==============================================================================
-   The opening handshake: what both roles need, a server's reading of requests, and which origins may connect
-   (RFC 6455 4, 10.2). Calls TEXT, SHA1, HTTP.
+   The opening handshake: what both roles need, a server's reading of requests, and which origins may connect (RFC 6455
+   4, 10.2). Calls TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam of PERMESSAGE).
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
@@ -6992,7 +6992,8 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 /*
 >> PLATFORM ===============================================================================
-   Clock, random source, sockets, names: all that differs from system to system. Calls MEMORY, TEXT.
+   Clock, random source, sockets, names: all that differs from system to system. Calls MEMORY, TEXT. Prefixes:
+   wsi_platform_, wsi_reason_.
 */
 
 #include <arpa/inet.h>
@@ -8944,8 +8945,8 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 /*
 >> QUEUE ==================================================================================
    A connection, and the bytes that it has still to send. Calls MEMORY, HEADS, PLATFORM, LOOP. Prefixes: wsi_block_,
-   wsi_node_, wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this section and the
-   four that follow.
+   wsi_node_, wsi_droppable_, wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this
+   section and the four that follow.
 
    What a connection's own callback sends is gathered in a buffer of the loop and leaves when the callback returns.
    Broadcasts wait in its queue, as references to shared blocks, until the round ends. The queue is sent first, then the
@@ -10103,7 +10104,8 @@ static void wsi_conn_pending_writable(ws_conn *conn) { (void)conn; }
 /*
 >> RECEIVE ================================================================================
    What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and lingering
-   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, ENGINE, TCP, QUEUE, TRANSPORT, SEND. Prefix: wsi_conn_.
+   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, ENGINE, TCP, QUEUE, TRANSPORT, SEND. Prefixes: wsi_conn_,
+   wsi_hold_ (what is kept of unfinished messages).
 */
 
 /* --- receiving --- */
@@ -14588,14 +14590,14 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 /* --- a client's half --- */
 
 /* The texts of a config except server_name, which belongs to one connection. */
-static const size_t wsi_tls_texts[] = {
+static const size_t wsi_tls_strings[] = {
     offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
     offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
     offsetof(ws_tls_config, ca_pem)};
-enum { WSI_TLS_FILES = 4, WSI_TLS_TEXTS = sizeof wsi_tls_texts / sizeof *wsi_tls_texts };
+enum { WSI_TLS_FILES = 4, WSI_TLS_STRINGS = sizeof wsi_tls_strings / sizeof *wsi_tls_strings };
 
 static const char *wsi_tls_text(const ws_tls_config *config, size_t i) {
-    return *(const char *const *)(const void *)((const char *)config + wsi_tls_texts[i]);
+    return *(const char *const *)(const void *)((const char *)config + wsi_tls_strings[i]);
 }
 
 /* Whether two configs ask for the same. */
@@ -14603,7 +14605,7 @@ static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
     bool same = a->client_cert_optional == b->client_cert_optional
                 && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
     size_t i;
-    for (i = 0; same && i < WSI_TLS_TEXTS; i++) {
+    for (i = 0; same && i < WSI_TLS_STRINGS; i++) {
         const char *text = wsi_tls_text(a, i), *other = wsi_tls_text(b, i);
         same = text == other || (text && other && strcmp(text, other) == 0);
     }
@@ -14666,7 +14668,7 @@ static bool wsi_tls_connect(ws_link *link, const char *host, void *user) {
 static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls *tls = *place;
     *place = tls->next;
-    wsi_memory_free_texts(tls->memory, &tls->config, wsi_tls_texts, WSI_TLS_TEXTS);
+    wsi_memory_free_strings(tls->memory, &tls->config, wsi_tls_strings, WSI_TLS_STRINGS);
     wsi_tls_release(tls);
 }
 
@@ -14687,7 +14689,7 @@ static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
         *place = tls->next;
     } else {
         tls->config = *config;
-        good = wsi_memory_keep_texts(&loop->memory, &tls->config, wsi_tls_texts, WSI_TLS_TEXTS);
+        good = wsi_memory_keep_strings(&loop->memory, &tls->config, wsi_tls_strings, WSI_TLS_STRINGS);
     }
     tls->next = loop->tls;
     loop->tls = tls;
@@ -14934,7 +14936,8 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 /*
 >> DIAL ===================================================================================
    How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
-   HTTP, ENGINE, UPGRADE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefix: wsi_dial_.
+   HTTP, ENGINE, UPGRADE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes: wsi_dial_,
+   wsi_client_.
 
    A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
    connection's source calls wsi_dial_connected or wsi_dial_tunnelled when it is ready; the endpoint's timer limits
@@ -14955,7 +14958,7 @@ typedef struct wsi_client {
     wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its texts are copies, see wsi_client_texts; transport: NULL, or the copy below */
+    ws_client_config config; /* its strings are copies, see wsi_client_strings; transport: NULL, or the copy below */
     const char *url;
     char **headers;
     size_t header_count;     /* with the NULL at their end */
@@ -15713,20 +15716,20 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
 
 static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
-static const size_t wsi_client_texts[] = {
+static const size_t wsi_client_strings[] = {
     offsetof(wsi_client, url), offsetof(wsi_client, config.subprotocols), offsetof(wsi_client, config.origin),
     offsetof(wsi_client, config.proxy), offsetof(wsi_client, config.unix_path),
     offsetof(wsi_client, config.tls.server_name)};
-enum { WSI_CLIENT_TEXTS = sizeof wsi_client_texts / sizeof *wsi_client_texts };
+enum { WSI_CLIENT_STRINGS = sizeof wsi_client_strings / sizeof *wsi_client_strings };
 
 static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_client *client = (wsi_client *)(void *)endpoint;
     wsi_memory *memory = wsi_client_memory(client);
     size_t i;
     for (i = 0; i < client->header_count; i++)
-        wsi_memory_free_text(memory, client->headers[i]);
+        wsi_memory_free_string(memory, client->headers[i]);
     wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
-    wsi_memory_free_texts(memory, client, wsi_client_texts, WSI_CLIENT_TEXTS);
+    wsi_memory_free_strings(memory, client, wsi_client_strings, WSI_CLIENT_STRINGS);
     wsi_buffer_free(memory, &client->hop);
     wsi_buffer_free(memory, &client->answer);
     if (client->lookup)
@@ -15774,7 +15777,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     client->endpoint.env.deflate = given->deflate.on ? &config->deflate : NULL;
     wsi_client_defaults(config);
     client->url = url;
-    good = wsi_memory_keep_texts(wsi_client_memory(client), client, wsi_client_texts, WSI_CLIENT_TEXTS);
+    good = wsi_memory_keep_strings(wsi_client_memory(client), client, wsi_client_strings, WSI_CLIENT_STRINGS);
     return wsi_client_copy_headers(client, given->headers) && good;
 }
 

@@ -31,10 +31,10 @@ static void push(ws_conn *conn) {
     while (ws_buffered(conn) < AHEAD) {
         size_t size = fread(part, 1, sizeof part, file);
         bool last = size < sizeof part;
-        ws_message piece = {part, size, WS_BINARY};
+        ws_message message = {part, size, WS_BINARY};
         if (ferror(file))
             ws_drop(conn); /* half a message must not look like a whole one */
-        else if (ws_send_part(conn, piece, last) && last)
+        else if (ws_send_part(conn, message, last) && last)
             ws_close(conn, WS_CLOSE_NORMAL, NULL);
         if (last || ws_state(conn) != WS_OPEN)
             return;

@@ -130,6 +130,10 @@ held != "" || /^#/ { # a directive goes on behind a backslash
 }
 hidden[depth] { next }
 
+/^>> CHANGES / { history = 1; blank = 0 } # of the whole file, not of a copy
+history && /^\*\// { history = 0 }
+history { next }
+
 /^     WS_NO_[A-Z]+ / && pass == 1 { # CONFIG's manual
     known[$1] = 1
     names = names " " substr($1, 7)

@@ -178,11 +178,11 @@ static void test_blocks(void) {
     wsi_memory_free(&memory, block, 100);
     text = wsi_memory_copy(&memory, "abcdef", 3);
     CHECK_STR(text, "abc");
-    wsi_memory_free_text(&memory, text);
+    wsi_memory_free_string(&memory, text);
     text = wsi_memory_copy(&memory, NULL, 0);
     CHECK_STR(text, "");
-    wsi_memory_free_text(&memory, text);
-    wsi_memory_free_text(&memory, NULL);
+    wsi_memory_free_string(&memory, text);
+    wsi_memory_free_string(&memory, NULL);
     c.refuse_above = 2;
     CHECK(wsi_memory_new(&memory, 3) == NULL);
     CHECK(wsi_memory_copy(&memory, "abc", 3) == NULL);
