@@ -9965,7 +9965,7 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->blocked || loop->gather_owner == conn
-        || !conn->handler || delivery->slow >= WS_SLOW_DROP_OLDEST)
+        || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
         return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
@@ -11397,7 +11397,8 @@ typedef struct wsi_broadcast { /* one message on its way to many */
 } wsi_broadcast;
 
 /* What a member gets that has agreed on compression: that is done once for all whose codec shares it. */
-WSI_APART const wsi_delivery *wsi_room_packed(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast) {
+WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *broadcast) {
+    ws_loop *loop = wsi_conn_loop(conn);
     const wsi_codec_calls *codec = loop->codec.calls;
     ws_message message = broadcast->message;
     unsigned form = codec->shares(&conn->engine, message.size);
@@ -11418,7 +11419,7 @@ WSI_APART const wsi_delivery *wsi_room_packed(ws_loop *loop, ws_conn *conn, wsi_
 WSI_INLINE void wsi_room_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;
     if (conn->engine.deflate)
-        delivery = wsi_room_packed(loop, conn, broadcast);
+        delivery = wsi_room_compressed(conn, broadcast);
     if (!wsi_conn_deliver_quickly(loop, conn, delivery))
         wsi_conn_deliver(conn, delivery, droppable);
 }
