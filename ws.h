@@ -58,7 +58,11 @@
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              put before every public function: static, for example (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
-     WS_MINIMAL          the core and a server: implies each WS_NO_... except WS_NO_NET and WS_NO_SERVER
+     WS_MINIMAL          the core and a server: implies each WS_NO_... but WS_NO_NET, WS_NO_SERVER and WS_NO_ALLOC
+     WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
+                         statuses have a reason phrase, and a refused Origin gets no explanation
+     WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
+                         realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
      WS_NO_SERVER        no server: no ws_listen, or server role of the engine
@@ -1387,12 +1391,14 @@ static void wsi_bytes_store(uint8_t *bytes, size_t count, uint64_t value) {
     }
 }
 
+#if !defined(WS_SMALL) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes in the machine's own order, from any address. */
 static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     uint64_t word;
     memcpy(&word, bytes, 8);
     return word;
 }
+#endif
 
 #if !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
@@ -1414,6 +1420,7 @@ static unsigned wsi_bytes_lowest(uint64_t word) {
 #endif
 #endif
 
+#ifndef WS_SMALL
 /* The bits that ASCII leaves 0. */
 #define WSI_BYTES_HIGH 0x8080808080808080u
 
@@ -1475,6 +1482,7 @@ static uint64_t wsi_broad_fold(wsi_broad broad) {
         all |= parts[i];
     return wsi_wide_fold(all);
 }
+#endif /* WS_SMALL */
 
 /*
 >> TEXT ===================================================================================
@@ -1582,7 +1590,8 @@ static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_
     size_t i;
     for (i = from; i < text.size; i++) {
         unsigned digit = (unsigned)(text.data[i] - '0');
-        if (!wsi_text_digit(text.data[i]) || value > (limit - digit) / 10)
+        if (!wsi_text_digit(text.data[i]) || value > UINT64_MAX / 10 || value * 10 > limit
+            || digit > limit - value * 10)
             return false;
         value = value * 10 + digit;
     }
@@ -1597,14 +1606,35 @@ static bool wsi_text_number(wsi_slice text, uint64_t *number) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_JSON) || !defined(WS_NO_NET)
+#ifdef WS_SMALL
+/* Divides by ten and returns the rest, 16 bits at a time: a 32-bit processor has no 64-bit division. */
+static unsigned wsi_text_tenth(uint64_t *number) {
+    uint64_t tenth = 0;
+    uint32_t rest = 0;
+    int shift;
+    for (shift = 48; shift >= 0; shift -= 16) {
+        rest = rest << 16 | (uint32_t)(*number >> shift & 0xffff);
+        tenth = tenth << 16 | rest / 10;
+        rest %= 10;
+    }
+    *number = tenth;
+    return rest;
+}
+#else
+static unsigned wsi_text_tenth(uint64_t *number) {
+    unsigned rest = (unsigned)(*number % 10);
+    *number /= 10;
+    return rest;
+}
+#endif
+
 /* Writes the digits, at most 20, and returns how many. */
 static size_t wsi_text_decimal(char *out, uint64_t number) {
     char digits[20];
     size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
+    do
+        digits[--at] = (char)('0' + wsi_text_tenth(&number));
+    while (number);
     memcpy(out, digits + at, sizeof digits - at);
     return sizeof digits - at;
 }
@@ -1686,10 +1716,6 @@ static uint32_t wsi_sha1_rotate(uint32_t value, int bits) {
     return value << bits | value >> (32 - bits);
 }
 
-/* Only b and e change; the caller rotates the names instead of moving the values. */
-#define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
-    ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
-
 WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d) {
     switch (quarter) {
     case 0: return (d ^ (b & (c ^ d))) + 0x5a827999u;
@@ -1698,6 +1724,30 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     default: return (b ^ c ^ d) + 0xca62c1d6u;
     }
 }
+
+#ifdef WS_SMALL
+static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
+    uint32_t w[16], v[5];
+    int i;
+    memcpy(v, hash, sizeof v);
+    for (i = 0; i < 80; i++) {
+        uint32_t *word = &w[i & 15], next;
+        if (i < 16)
+            *word = (uint32_t)wsi_bytes_load(block + i * 4, 4);
+        else
+            *word = wsi_sha1_rotate(w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ *word, 1);
+        next = wsi_sha1_rotate(v[0], 5) + wsi_sha1_mix(i / 20, v[1], v[2], v[3]) + v[4] + *word;
+        memmove(v + 1, v, 4 * sizeof *v);
+        v[2] = wsi_sha1_rotate(v[2], 30);
+        v[0] = next;
+    }
+    for (i = 0; i < 5; i++)
+        hash[i] += v[i];
+}
+#else
+/* Only b and e change; the caller rotates the names instead of moving the values. */
+#define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
+    ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
 
 /* 20 steps. */
 WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) {
@@ -1730,20 +1780,24 @@ static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
     for (i = 0; i < 5; i++)
         hash[i] += v[i];
 }
+#endif /* WS_SMALL */
 
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u};
-    uint8_t last[128];
-    size_t i, tail = size % 64, padded = tail < 56 ? 64 : 128;
+    uint8_t last[64];
+    size_t i, tail = size % 64;
     for (i = 0; i + 64 <= size; i += 64)
         wsi_sha1_block(hash, data + i);
     memset(last, 0, sizeof last);
     if (tail)
         memcpy(last, data + i, tail);
     last[tail] = 0x80;
-    wsi_bytes_store(last + padded - 8, 8, (uint64_t)size * 8);
-    for (i = 0; i < padded; i += 64)
-        wsi_sha1_block(hash, last + i);
+    if (tail >= 56) { /* no room for the length */
+        wsi_sha1_block(hash, last);
+        memset(last, 0, sizeof last);
+    }
+    wsi_bytes_store(last + 56, 8, (uint64_t)size * 8);
+    wsi_sha1_block(hash, last);
     for (i = 0; i < 5; i++)
         wsi_bytes_store(digest + i * 4, 4, hash[i]);
 }
@@ -1758,8 +1812,10 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 #define WSI_UTF8_STATE(low, high, missing) \
     ((uint32_t)(low) << 16 | (uint32_t)(high) << 8 | (uint32_t)(missing))
 
-/* Returns the offset of the first byte at or after i that is not ASCII, or size. */
-static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
+#ifdef WS_SMALL
+static size_t wsi_utf8_skip_words(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
+#else
+static size_t wsi_utf8_skip_words(const uint8_t *data, size_t i, size_t size) {
     for (; size - i >= 4 * WSI_WIDE; i += 4 * WSI_WIDE) {
         wsi_wide a = wsi_wide_load(data + i) | wsi_wide_load(data + i + WSI_WIDE);
         wsi_wide b = wsi_wide_load(data + i + 2 * WSI_WIDE) | wsi_wide_load(data + i + 3 * WSI_WIDE);
@@ -1770,6 +1826,13 @@ static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
         i += WSI_WIDE;
     if (size - i >= 8 && !(wsi_bytes_word(data + i) & WSI_BYTES_HIGH))
         i += 8;
+    return i;
+}
+#endif
+
+/* Returns the offset of the first byte at or after i that is not ASCII, or size. */
+static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
+    i = wsi_utf8_skip_words(data, i, size);
     while (i < size && data[i] < 0x80)
         i++;
     return i;
@@ -1823,8 +1886,10 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 
 #define WSI_HTTP_BAD SIZE_MAX
 
-/* The number of bytes before the first control character. Looks at eight at a time. */
-static size_t wsi_http_plain(const uint8_t *data, size_t size) {
+#ifdef WS_SMALL
+static size_t wsi_http_plain_words(const uint8_t *data, size_t size) { return (void)data, (void)size, 0; }
+#else
+static size_t wsi_http_plain_words(const uint8_t *data, size_t size) { /* eight bytes at a time */
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     size_t i = 0;
     for (; size - i >= 8; i += 8) {
@@ -1832,6 +1897,13 @@ static size_t wsi_http_plain(const uint8_t *data, size_t size) {
         if ((((word - 0x20 * ones) & ~word) | ((del - ones) & ~del)) & WSI_BYTES_HIGH)
             break;
     }
+    return i;
+}
+#endif
+
+/* The number of bytes before the first control character. */
+static size_t wsi_http_plain(const uint8_t *data, size_t size) {
+    size_t i = wsi_http_plain_words(data, size);
     while (i < size && data[i] >= 0x20 && data[i] != 0x7f)
         i++;
     return i;
@@ -2138,24 +2210,35 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
     return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
+typedef struct wsi_http_phrase {
+    int status;
+    const char *reason;
+} wsi_http_phrase;
+
+#ifdef WS_SMALL /* what an engine says by itself, and what pages begin with */
+static const wsi_http_phrase wsi_http_reasons[] = {
+    {200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
+    {408, "Request Timeout"}, {417, "Expectation Failed"}, {426, "Upgrade Required"},
+    {431, "Request Header Fields Too Large"}, {501, "Not Implemented"}, {505, "HTTP Version Not Supported"}
+};
+#else
+static const wsi_http_phrase wsi_http_reasons[] = {
+    {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+    {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+    {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
+    {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
+    {409, "Conflict"}, {410, "Gone"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"},
+    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+    {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}
+};
+#endif
+
 static const char *wsi_http_reason(int status) {
-    static const struct {
-        int status;
-        const char *reason;
-    } known[] = {
-        {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
-        {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
-        {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
-        {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
-        {409, "Conflict"}, {410, "Gone"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"},
-        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-        {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}
-    };
-    size_t i = 0, count = sizeof known / sizeof *known;
-    while (i < count && known[i].status != status)
+    size_t i = 0, count = sizeof wsi_http_reasons / sizeof *wsi_http_reasons;
+    while (i < count && wsi_http_reasons[i].status != status)
         i++;
-    return i < count ? known[i].reason : "Status";
+    return i < count ? wsi_http_reasons[i].reason : "Status";
 }
 
 #endif /* WS_NO_SERVER */
@@ -2613,6 +2696,13 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
     return 2 + extended;
 }
 
+#ifdef WS_SMALL
+static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
+    size_t i;
+    for (i = 0; i < size; i++)
+        to[i] = from[i] ^ key[i & 3];
+}
+#else
 /* XORs fewer than 16 bytes. Eight and more are two words that overlap: both are read before one is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
@@ -2716,6 +2806,7 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
 static bool wsi_frame_mask_text(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
     return wsi_frame_mask_some(to, from, size, key, true);
 }
+#endif /* WS_SMALL */
 
 /* Turns the key for the payload that follows the first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
@@ -2945,6 +3036,12 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
 }
 
+#ifdef WS_SMALL
+static void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
+    (void)why;
+    wsi_engine_status(e, window, 403);
+}
+#else
 /* A 403 whose body says why. Of each part it shows at most 90 characters, and only printable ASCII. */
 WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
     char body[400] = "Forbidden: ";
@@ -2955,6 +3052,7 @@ WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why
     (void)wsi_engine_respond(e, window, 403, "Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n",
                              wsi_text(body, size), false);
 }
+#endif
 
 /* Refuses a request of which the head is incomplete or wrong. A client does nothing. */
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
@@ -3258,6 +3356,11 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     return wsi_engine_payload(e, window, event);
 }
 
+#ifdef WS_SMALL
+static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
+    return (void)e, (void)window, (void)event, (void)masked, false;
+}
+#else
 /* The common case: an unfragmented message, complete in the window. Anything else, wrong frames included, is left to
    wsi_engine_frame. As a client's payload is unmasked it moves down, to just behind the previous reply and room for a
    header without a key: so an echo can be sent from the window. */
@@ -3301,6 +3404,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     event->message.type = text ? WS_TEXT : WS_BINARY;
     return true;
 }
+#endif /* WS_SMALL */
 
 /* Any other event. */
 WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -3463,6 +3567,12 @@ WS_API const char *ws_error_text(ws_error error) {
 /* With fixed memory: what data frames leave free for a close frame, and the largest control frame. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131 };
 
+#ifdef WS_NO_ALLOC
+static bool wsi_engine_own_fixed(const ws_engine *engine) { return (void)engine, true; }
+#else
+static bool wsi_engine_own_fixed(const ws_engine *engine) { return engine->fixed; }
+#endif
+
 /* Makes room for `size` more bytes of output. */
 static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     wsi_buffer *out = &engine->out;
@@ -3471,7 +3581,7 @@ static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
         out->size -= engine->out_sent;
         engine->out_sent = 0;
     }
-    if (!engine->fixed)
+    if (!wsi_engine_own_fixed(engine))
         return wsi_buffer_reserve(&engine->memory, out, size);
     return out->capacity - out->size >= size + (data ? WSI_ENGINE_SPARE : 0);
 }
@@ -3483,7 +3593,7 @@ static bool wsi_engine_own_emit(wsi_engine *core, const wsi_output *output) {
     if (size < output->size || size > SIZE_MAX / 4)
         return wsi_engine_refuse(core, WS_ERROR_ARGUMENT);
     if (!wsi_engine_own_room(engine, size, output->opcode < WSI_CLOSE))
-        return wsi_engine_refuse(core, engine->fixed ? WS_ERROR_BUFFERED : WS_ERROR_MEMORY);
+        return wsi_engine_refuse(core, wsi_engine_own_fixed(engine) ? WS_ERROR_BUFFERED : WS_ERROR_MEMORY);
     wsi_frame_put(out->data + out->size, output);
     out->size += size;
     return true;
@@ -3493,11 +3603,12 @@ static bool wsi_engine_own_emit(wsi_engine *core, const wsi_output *output) {
 static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *config) {
     size_t half = config->memory_size / 2;
     ws_limits *limits = &engine->env.limits;
-    wsi_memory_init(&engine->memory, config->allocator, SIZE_MAX);
     engine->fixed = config->memory != NULL;
-    if (!engine->fixed)
+    if (!wsi_engine_own_fixed(engine)) {
+        wsi_memory_init(&engine->memory, config->allocator, SIZE_MAX);
         return true;
-    if (half < 512)
+    }
+    if (half < 512 || !config->memory)
         return false;
     engine->in.data = config->memory;
     engine->out.data = config->memory + half;
@@ -3565,7 +3676,7 @@ static void wsi_engine_own_answer(ws_engine *engine) { (void)engine; }
 WS_API void ws_engine_free(ws_engine *engine) {
     if (!engine)
         return;
-    if (!engine->fixed) {
+    if (!wsi_engine_own_fixed(engine)) {
         wsi_codec_end(&engine->core);
         wsi_codec_free(&engine->codec);
         wsi_buffer_free(&engine->memory, &engine->in);
@@ -3581,7 +3692,7 @@ WS_API void ws_engine_free(ws_engine *engine) {
 static bool wsi_engine_own_full(const ws_engine *engine) {
     size_t unsent = engine->out.size - engine->out_sent;
     size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to the next message */
-    if (engine->fixed)
+    if (wsi_engine_own_fixed(engine))
         return engine->out.capacity - unsent < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
     return unsent >= engine->env.limits.buffered;
 }
@@ -3604,7 +3715,7 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
     if (window->base)
         wsi_engine_keep(&engine->core, window, engine->in.data);
     engine->in.size = kept;
-    if (!engine->fixed && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
+    if (!wsi_engine_own_fixed(engine) && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
         && !wsi_buffer_reserve(&engine->memory, &engine->in, 1024)) {
         (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
         return room;
@@ -3694,7 +3805,7 @@ WS_API ws_error ws_engine_error(const ws_engine *engine) {
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
     if (!engine)
         return false;
-    if (!engine->fixed && wsi_engine_own_full(engine))
+    if (!wsi_engine_own_fixed(engine) && wsi_engine_own_full(engine))
         return wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED);
     return wsi_engine_message(&engine->core, message);
 }
@@ -3702,7 +3813,7 @@ WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last) {
     if (!engine)
         return false;
-    if (!engine->fixed && wsi_engine_own_full(engine))
+    if (!wsi_engine_own_fixed(engine) && wsi_engine_own_full(engine))
         return wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED);
     return wsi_engine_part(&engine->core, part, last);
 }

@@ -1,8 +1,8 @@
 /* The engine on a microcontroller: WebSockets over a serial line, without sockets, malloc or an operating system. Every
    message goes back to its sender. A port is the four functions of a board; tests/firmware has them for Cortex-M. On
    a host they are stdin and stdout. From the top of the tree:
-       cc -Os -DWS_NO_NET -DWS_NO_JSON -DWS_NO_DEFLATE -DWS_NO_CLIENT -o firmware examples/firmware.c
-       socat TCP-LISTEN:9001,bind=127.0.0.1,reuseaddr,fork EXEC:./firmware   then connect to ws://127.0.0.1:9001/
+    cc -Os -DWS_SMALL -DWS_NO_ALLOC -DWS_NO_NET -DWS_NO_DEFLATE -DWS_NO_CLIENT -o firmware examples/firmware.c
+    socat TCP-LISTEN:9001,bind=127.0.0.1,reuseaddr,fork EXEC:./firmware   then connect to ws://127.0.0.1:9001/
    With -DWS_NO_SERVER in place of -DWS_NO_CLIENT it is a client, which says hello first. */
 #define WS_IMPLEMENTATION
 #include "../ws.h"

@@ -1,4 +1,4 @@
-/* What a port of examples/firmware.c needs, for two emulated boards: a start-up, a polled UART, a millisecond's tick. */
+/* What a port of examples/firmware.c needs, for two emulated boards: a start-up, a polled UART, a tick. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

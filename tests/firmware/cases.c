@@ -1,7 +1,7 @@
 /* Prints the wire table for firmware.py, a case in a line: its name, what a client sends and what a server sends, what
    must come back (unmasked), in hex. */
-#include "../wire.h"
-#include "../wire_cases.h"
+#include "../helpers/wire.h"
+#include "../helpers/wire_cases.h"
 
 enum { LONGEST = 8000 }; /* longer ones fit no board */
 
