@@ -227,7 +227,7 @@ static bool serve(void) {
     if (ready) {
         loop->busy = true;
         loop->ready[wire.conn->source.link.kind](loop, &wire.conn->source, ready);
-        wsi_loop_settle(loop);
+        wsi_loop_end_round(loop);
         loop->busy = false;
     }
     (void)ws_run_once(loop, 0);
