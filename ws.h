@@ -666,11 +666,17 @@ typedef struct ws_span {
     size_t size;
 } ws_span;
 
+/* The memory_size for heads and messages of so many bytes, with an output_size of `output` that is at least the
+   message's size and 272: static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. */
+#define WS_ENGINE_MEMORY(head, message, output) \
+    (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
+
 /* Strings marked "kept" are not copied: they must outlive the engine. */
 typedef struct ws_engine_config {
     ws_role role;
-    uint8_t *memory;    /* fixed memory: half for input, half for output; limits shrink to fit. NULL: allocator */
-    size_t memory_size; /* at least 1 KiB */
+    uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: allocator */
+    size_t memory_size; /* at least 1 KiB: see WS_ENGINE_MEMORY */
+    size_t output_size; /* how much of it is for output, with at least 320 bytes for each; 0: half */
     ws_allocator allocator; /* resize NULL: realloc and free */
     bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys */
     void *random_user;
@@ -3601,22 +3607,24 @@ static bool wsi_engine_own_emit(wsi_engine *core, const wsi_output *output) {
 
 /* Shrinks the limits so that a message, its reply, a close frame and some pongs fit into fixed memory. */
 static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *config) {
-    size_t half = config->memory_size / 2;
+    size_t out = config->output_size ? config->output_size : config->memory_size / 2, in = config->memory_size - out;
+    size_t least = in < out ? in : out;
     ws_limits *limits = &engine->env.limits;
     engine->fixed = config->memory != NULL;
     if (!wsi_engine_own_fixed(engine)) {
         wsi_memory_init(&engine->memory, config->allocator, SIZE_MAX);
         return true;
     }
-    if (half < 512 || !config->memory)
+    if (config->memory_size < 1024 || out > config->memory_size || least < 320 || !config->memory)
         return false;
     engine->in.data = config->memory;
-    engine->out.data = config->memory + half;
-    engine->in.capacity = engine->out.capacity = half;
-    if (limits->head > half - 1)
-        limits->head = half - 1;
-    if (limits->message > half - 272)
-        limits->message = half - 272;
+    engine->out.data = config->memory + in;
+    engine->in.capacity = in;
+    engine->out.capacity = out;
+    if (limits->head > in - 1)
+        limits->head = in - 1;
+    if (limits->message > least - 272)
+        limits->message = least - 272;
     return true;
 }
 

@@ -1048,12 +1048,62 @@ static void test_role(ws_role role, const char *name) {
     test_slow_line(role, true, name);
 }
 
+/* A browser's head of 650 bytes and messages of 128 in 1,055 bytes; input and output overlap nowhere. */
+static void test_two_sizes(void) {
+    static uint8_t memory[WS_ENGINE_MEMORY(654, 128, 400) + 1];
+    static const size_t wrong[] = {1, 319, sizeof memory - 320, sizeof memory - 1, sizeof memory, SIZE_MAX};
+    ws_engine_config config;
+    char head[800] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nCookie: ";
+    ws_engine engine;
+    ws_event event;
+    ws_span span;
+    uint8_t frame[134];
+    size_t i;
+    if (!test_begin("input and output of different sizes in fixed memory"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.role = WS_ROLE_SERVER;
+    config.memory = memory;
+    config.memory_size = sizeof memory - 1;
+    for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        config.output_size = wrong[i];
+        CHECK(!ws_engine_init(&engine, &config));
+    }
+    config.output_size = 400;
+    memory[sizeof memory - 1] = 0x5a;
+    CHECK(ws_engine_init(&engine, &config));
+    memset(head + strlen(head), 'x', 650 - 4 - strlen(head));
+    memcpy(head + 646, "\r\n\r\n", 5);
+    span = ws_engine_input(&engine);
+    CHECK(span.data == memory && span.size == 654);
+    memcpy(span.data, head, 650);
+    ws_engine_received(&engine, 650);
+    CHECK(ws_engine_next(&engine, &event) && event.type == WS_EVENT_REQUEST);
+    CHECK(ws_engine_next(&engine, &event) && event.type == WS_EVENT_OPEN);
+    span = ws_engine_output(&engine);
+    CHECK(span.data == memory + 655 && span.size > 100 && memcmp(span.data, "HTTP/1.1 101 ", 13) == 0);
+    ws_engine_sent(&engine, span.size);
+    memset(frame, 'y', sizeof frame);
+    memcpy(frame, "\x82\xfe\0\x7e", 4);
+    for (i = 0; i < 2; i++) { /* the first part of the frame, and the last */
+        span = ws_engine_input(&engine);
+        memcpy(span.data, frame + 67 * i, 67);
+        ws_engine_received(&engine, 67);
+        CHECK_EQ(ws_engine_next(&engine, &event), i == 1);
+    }
+    CHECK(event.type == WS_EVENT_MESSAGE && event.message.size == 126);
+    ws_engine_free(&engine);
+    CHECK_EQ(memory[sizeof memory - 1], 0x5a);
+}
+
 int main(int argc, char **argv) {
     size_t i;
     test_start(argc, argv);
     for (i = 0; i < 2; i++)
         test_role(roles[i], role_names[i]);
     test_parts_of_text();
+    test_two_sizes();
     test_null();
     test_error_texts();
     test_true_texts();
