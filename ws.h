@@ -16562,7 +16562,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route take them.
    - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock of Date and of sessions.
    - A query that cannot be decoded is no longer 400: that pair is absent, and ws_request_raw_query has the text.
-   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204. Unknown transfer codings are 501.
+   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204, and 405 with WS_NO_HTTP. Unknown
+     transfer codings are 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
    - The answer to a close has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
@@ -16583,6 +16584,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    What is compiled
    - New: WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, and WS_MINIMAL, which leaves out all
      add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave out.
+   - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
+     ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
    - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
    - New: WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST.
