@@ -213,7 +213,7 @@ static void slow_latest_round(size_t n) {
     cost_begin();
     for (size_t i = 0; i < 4 * n; i++)
         say(i % n);
-    wsi_loop_settle(net.loop);
+    wsi_loop_end_round(net.loop);
     cost_end();
     CHECK(conn->blocked);
     CHECK_EQ(conn->queue.size, n * 42);
@@ -274,7 +274,7 @@ static void slow_leave(size_t n) {
     for (size_t i = 0; i < n; i += 2)
         CHECK(ws_leave(conn, rooms_name(i)));
     wsi_conn_break(conn, WS_ERROR_CLOSED);
-    wsi_loop_settle(net.loop);
+    wsi_loop_end_round(net.loop);
     cost_end();
     slow_end();
 }
@@ -347,7 +347,7 @@ static void connections(size_t n) {
         CHECK(ws_find(net.loop, ws_conn_id(conns[i * 7 % n])) == NULL); /* no handler: not open */
     for (size_t i = 0; i < n; i++)
         wsi_conn_break(conns[i * 5 % n], WS_ERROR_CLOSED);
-    wsi_loop_settle(net.loop);
+    wsi_loop_end_round(net.loop);
     cost_end();
     CHECK_EQ(net.loop->conn_count, 1);
     BEHAVIOUR_END();
@@ -370,7 +370,7 @@ static void unfinished(size_t n) {
     net.loop->max_unfinished = net.loop->arriving.used;
     for (size_t i = n - 1; i > n / 2; i--)
         CHECK(wsi_hold_resize(conns[i * 7 % n], 120));
-    wsi_loop_settle(net.loop);
+    wsi_loop_end_round(net.loop);
     cost_end();
     CHECK(net.loop->conn_count < n);
     BEHAVIOUR_END();
