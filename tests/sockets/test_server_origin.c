@@ -23,7 +23,7 @@ static bool start(const char *origins, const char *hosts) {
     config.hosts = hosts;
     called = 0;
     return net_start_with(NULL, &config) && ws_page(net.server, "/page", "text/plain", "page")
-           && ws_files(net.server, "/files/", "tests")
+           && ws_files(net.server, "/files/", "tests/helpers")
            && ws_http(net.server, "GET, POST, PUT, PATCH, DELETE, OPTIONS", "/own", answer, NULL)
            && ws_http_from(net.server, "*", "POST", "/any", answer, NULL)
            && ws_http_from(net.server, "https://pay.example", "POST", "/pay", answer, NULL);
