@@ -9980,7 +9980,7 @@ typedef struct wsi_delivery {
    for is. */
 static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
-    wsi_node **oldest = &loop->droppable->first;
+    wsi_node **oldest;
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
     bool all = delivery->slow == WS_SLOW_LATEST;
     if (delivery->slow == WS_SLOW_CLOSE) {
@@ -9989,6 +9989,7 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
     }
     if (delivery->slow < WS_SLOW_DROP_OLDEST)
         return false;
+    oldest = &loop->droppable->first;
     while (*oldest && (all || wsi_queue_full(queue, limit)))
         wsi_queue_remove(loop, (*oldest)->later ? &conn->extra->later : &conn->queue, *oldest);
     return all || !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
