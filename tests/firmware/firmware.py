@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-WORK = "build/firmware/"
+WORK = "build/emulated/"  # build/firmware is the example
 FLAGS = ["-I.", "-Os", "-ffunction-sections", "-fdata-sections", "-DNDEBUG", "-DBOARD", "-DWS_NO_NET", "-DWS_NO_JSON",
          "-DWS_NO_DEFLATE", "-DWS_SMALL", "-DWS_NO_ALLOC", "-Wall", "-Wextra", "-Werror", "-nostartfiles",
          "-Wl,--gc-sections", "-Ttests/firmware/board.ld"]
