@@ -747,12 +747,12 @@ WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason
 /* Two engines connected in memory, with a virtual clock, for tests. */
 typedef struct ws_pipe {
     ws_engine *ends[2];
-    size_t piece;     /* bytes to carry at a time; 0: as many as fit */
+    size_t step_size; /* bytes that a step carries each way; 0: as many as fit */
     uint64_t now;     /* virtual milliseconds; ws_pipe_wait advances it */
     bool cut;         /* true: nothing arrives any more, as if the cable were cut */
 } ws_pipe;
 
-/* Carries up to piece bytes each way; returns how many in all. Read the events after each step. */
+/* Carries up to step_size bytes each way; returns how many in all. Read the events after each step. */
 WS_API size_t ws_pipe_step(ws_pipe *pipe);
 /* Advances the clock and applies the time limits of both engines. */
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
@@ -7017,8 +7017,8 @@ static void wsi_body_want(wsi_engine *e, wsi_window *window) {
 static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
     ws_span out = ws_engine_output(from), in = ws_engine_input(to);
     size_t size = out.size < in.size ? out.size : in.size;
-    if (pipe->piece && size > pipe->piece)
-        size = pipe->piece;
+    if (pipe->step_size && size > pipe->step_size)
+        size = pipe->step_size;
     if (size) {
         memcpy(in.data, out.data, size);
         ws_engine_sent(from, size);
@@ -16604,6 +16604,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.
    - ws_engine_init does not look at .host, .path and .headers of a server.
+   - ws_pipe.piece is named step_size.
    - assert (WS_ASSERT) notices most calls from a foreign thread; a second thread cannot run a loop.
 
    0.2.0   the client, TLS, transports that plug in, the test client, JSON

@@ -39,7 +39,7 @@ static bool start_pair(pair *p, size_t piece, const ws_engine_config *server,
     p->client.silent = true;
     p->pipe.ends[0] = &p->server.engine;
     p->pipe.ends[1] = &p->client.engine;
-    p->pipe.piece = piece;
+    p->pipe.step_size = piece;
     return true;
 }
 
