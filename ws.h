@@ -3418,7 +3418,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     do {
         switch (e->state) {
         case WSI_HEAD:
-        case WSI_BODY: step = e->env->read(e, window, event); break;
+        case WSI_BODY: step = (e->env->read)(e, window, event); break;
         case WSI_OPEN:
         case WSI_CLOSING: step = wsi_engine_frame(e, window, event); break;
         case WSI_CLOSED:
@@ -9480,7 +9480,8 @@ static void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) { (void)loop, (vo
 /*
 >> TRANSPORT ==============================================================================
    A connection's bytes through its link: plain TCP, or a transport. What its socket must be ready for. Calls HEADS,
-   TCP, POLL, QUEUE. Prefix: wsi_conn_.
+   TCP, POLL, QUEUE. Prefix: wsi_conn_. Members named like a system call are called in parentheses: lwIP has macros
+   of these names.
 */
 
 /* --- the ends of a connection --- */
@@ -9546,7 +9547,7 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     link->wants = WS_READ;
     link->budget = !link->pending; /* reads what has arrived, but not without end: other connections wait */
     link->pending = false;
-    got = link->session ? wsi_conn_endpoint(conn)->transport->read(link, data, size) : (ptrdiff_t)WS_FAILED;
+    got = link->session ? (wsi_conn_endpoint(conn)->transport->read)(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
         conn->swapped |= WS_READ;
     if (link->unsent && !conn->blocked) { /* TLS has something to send itself */
@@ -9573,7 +9574,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
     if (!count) /* the transport may have unsent bytes of its own */
-        sent = transport->write(link, NULL, 0);
+        sent = (transport->write)(link, NULL, 0);
     while (span < count && sent > 0) {
         const uint8_t *data = spans[span].data + offset;
         size_t size = spans[span].size - offset, next = span + 1, more;
@@ -9586,7 +9587,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
             }
         }
         link->wants = WS_WRITE;
-        sent = transport->write(link, data, size);
+        sent = (transport->write)(link, data, size);
         if (sent <= 0)
             break;
         total += (size_t)sent;
@@ -10690,7 +10691,7 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     if (transport && link->session) {
         if (!conn->half_closed)
             (void)transport->shut(link); /* as far as the socket takes it */
-        transport->close(link);
+        (transport->close)(link);
     }
     link->session = NULL;
     link->unsent = link->pending = false;
