@@ -1,7 +1,7 @@
 # make run      the chat rooms; PORT=8000                make check    style and portability
 # make test     every test; needs a C compiler only      make interop  browsers and other libraries
 # make asan     the same under ASan and UBSan            make bench    against a baseline
-# make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local
+# make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local; uninstall
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
 # make firmware flash, RAM and stack on Cortex-M and RISC-V; runs in QEMU
@@ -41,12 +41,12 @@ ifeq ($(TLS),yes)
 TLS_LIBS = -lssl -lcrypto
 else
 CPPFLAGS = -DWS_NO_TLS
-ifneq ($(filter-out clean install check slim,$(if $(filter 0,$(MAKELEVEL)),$(or $(MAKECMDGOALS),all))),)
+ifneq ($(filter-out clean install uninstall check slim,$(if $(filter 0,$(MAKELEVEL)),$(or $(MAKECMDGOALS),all))),)
 $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are skipped.)
 endif
 endif
 
-.PHONY: all run test examples asan tsan fuzz check interop bench sizes firmware slim install clean
+.PHONY: all run test examples asan tsan fuzz check interop bench sizes firmware slim install uninstall clean
 
 all: examples
 
@@ -92,12 +92,23 @@ slim: # ws.h without what the switches WS_NO_... of these names leave out
 	@mv $(BUILD)/slim/ws.new $(BUILD)/slim/ws.h
 	@wc -l $(BUILD)/slim/ws.h
 
-install: ws.h
-	mkdir -p $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/pkgconfig
-	cp ws.h $(DESTDIR)$(PREFIX)/include/ws.h
-	printf 'Name: ws\nDescription: WebSockets for C in one header\nVersion: %s\nCflags: -I%s/include\nLibs: -lssl -lcrypto -pthread\n' \
-		"$$(sed -n 's/^#define WS_VERSION "\(.*\)"/\1/p' ws.h)" '$(PREFIX)' \
-		> $(DESTDIR)$(PREFIX)/share/pkgconfig/ws.pc
+HEADER = $(DESTDIR)$(PREFIX)/include/ws.h
+PACKAGE = $(DESTDIR)$(PREFIX)/share/pkgconfig/ws.pc
+CONFIG = $(DESTDIR)$(PREFIX)/share/cmake/ws
+FILL = sed -e 's|@PREFIX@|$(PREFIX)|' -e "s|@VERSION@|$$(sed -n 's/^\#define WS_VERSION "\(.*\)"/\1/p' ws.h)|" \
+	-e 's|@TLS@|$(TLS)|' -e 's|@REQUIRES@|$(if $(TLS_LIBS),openssl)|' \
+	-e 's|@SWITCHES@|$(if $(TLS_LIBS),, -DWS_NO_TLS=)|'
+
+install: ws.h # for pkg-config and CMake, too; with TLS=no neither asks for OpenSSL
+	mkdir -p '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig' '$(CONFIG)'
+	cp ws.h '$(HEADER)'
+	@$(FILL) packaging/ws.pc.in >'$(PACKAGE)'
+	@$(FILL) packaging/ws-config.cmake.in >'$(CONFIG)/ws-config.cmake'
+	@$(FILL) packaging/ws-config-version.cmake.in >'$(CONFIG)/ws-config-version.cmake'
+
+uninstall:
+	rm -f '$(HEADER)' '$(PACKAGE)'
+	rm -rf '$(CONFIG)'
 
 clean:
 	rm -rf build

@@ -16591,6 +16591,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
    - New: WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST.
+   - `make install` writes a CMake package (ws::ws) as well as ws.pc, which asks for openssl. New: `make uninstall`.
    - Errors of routes, pages, handlers, folders, files and session keys name what they are about. Errors about
      certificate files begin with the file's name and end with OpenSSL's reason.
    Compression
