@@ -667,7 +667,8 @@ typedef struct ws_span {
 } ws_span;
 
 /* The memory_size for heads and messages of so many bytes, with an output_size of `output` that is at least the
-   message's size and 272: static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. */
+   message's size and 272: static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's heads may also use the
+   output's place, but for 272 bytes: 1 KiB holds one of 751. */
 #define WS_ENGINE_MEMORY(head, message, output) \
     (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
 
@@ -677,6 +678,8 @@ typedef struct ws_engine_config {
     uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: allocator */
     size_t memory_size; /* at least 1 KiB: see WS_ENGINE_MEMORY */
     size_t output_size; /* how much of it is for output, with at least 320 bytes for each; 0: half */
+    bool chunks;        /* messages of any size are handed out as they arrive: WS_EVENT_CHUNK. In fixed memory each
+                           chunk can be sent at once with ws_engine_send_part */
     ws_allocator allocator; /* resize NULL: realloc and free */
     bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys */
     void *random_user;
@@ -698,7 +701,7 @@ typedef enum ws_event_type {
     WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
     WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
     WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* chunk; only on connections with on_chunk */
+    WS_EVENT_CHUNK,   /* chunk, as long: see ws_engine_config.chunks */
     WS_EVENT_PING,    /* message is the payload; the pong is queued already */
     WS_EVENT_PONG,    /* message is the payload */
     WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
@@ -3570,8 +3573,9 @@ WS_API const char *ws_error_text(ws_error error) {
 
 /* --- ws_engine: an engine with buffers of its own --- */
 
-/* With fixed memory: what data frames leave free for a close frame, and the largest control frame. */
-enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131 };
+/* With fixed memory: what data frames leave free for a close frame, the largest control frame, and what a request
+   leaves free for the answer. */
+enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
 static bool wsi_engine_own_fixed(const ws_engine *engine) { return (void)engine, true; }
@@ -3579,13 +3583,33 @@ static bool wsi_engine_own_fixed(const ws_engine *engine) { return (void)engine,
 static bool wsi_engine_own_fixed(const ws_engine *engine) { return engine->fixed; }
 #endif
 
+static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
+
+/* Where the output may begin: fixed memory holds the input in front of it. */
+static size_t wsi_engine_own_start(const ws_engine *engine) {
+    if (!wsi_engine_own_fixed(engine))
+        return 0;
+    return engine->window.end < engine->in.capacity ? engine->in.capacity : engine->window.end + 1;
+}
+
+/* Where the input must end. A request in fixed memory leaves room for its answer only. */
+static size_t wsi_engine_own_end(const ws_engine *engine) {
+    size_t end = engine->out.capacity - WSI_ENGINE_ANSWER;
+    if (wsi_engine_own_unsent(engine) && end > engine->out_sent)
+        end = engine->out_sent;
+    return wsi_engine_own_fixed(engine) && !wsi_env_is_client(&engine->env) && engine->core.state < WSI_OPEN
+           && end > engine->in.capacity ? end : engine->in.capacity;
+}
+
 /* Makes room for `size` more bytes of output. */
 static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     wsi_buffer *out = &engine->out;
-    if (engine->out_sent && out->capacity - out->size < size + WSI_ENGINE_SPARE) {
-        memmove(out->data, out->data + engine->out_sent, out->size - engine->out_sent);
-        out->size -= engine->out_sent;
-        engine->out_sent = 0;
+    size_t start = wsi_engine_own_start(engine), unsent = wsi_engine_own_unsent(engine);
+    if (!unsent || (engine->out_sent > start && out->capacity - out->size < size + WSI_ENGINE_SPARE)) {
+        if (unsent)
+            memmove(out->data + start, out->data + engine->out_sent, unsent);
+        engine->out_sent = start;
+        out->size = start + unsent;
     }
     if (!wsi_engine_own_fixed(engine))
         return wsi_buffer_reserve(&engine->memory, out, size);
@@ -3617,12 +3641,11 @@ static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *con
     }
     if (config->memory_size < 1024 || out > config->memory_size || least < 320 || !config->memory)
         return false;
-    engine->in.data = config->memory;
-    engine->out.data = config->memory + in;
+    engine->in.data = engine->out.data = config->memory;
     engine->in.capacity = in;
-    engine->out.capacity = out;
-    if (limits->head > in - 1)
-        limits->head = in - 1;
+    engine->out.capacity = config->memory_size;
+    if (limits->head > wsi_engine_own_end(engine) - 1)
+        limits->head = wsi_engine_own_end(engine) - 1;
     if (limits->message > least - 272)
         limits->message = least - 272;
     return true;
@@ -3634,6 +3657,8 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return false;
     if (engine->core.state != WSI_ASKED)
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
+    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* it should have waited */
+        return wsi_engine_end(&engine->core, WS_ERROR_PROTOCOL, WS_CLOSE_BROKEN);
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
                              wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
@@ -3696,13 +3721,19 @@ WS_API void ws_engine_free(ws_engine *engine) {
     engine->core.reported = true;
 }
 
+/* The room for output in fixed memory. */
+static size_t wsi_engine_own_free(const ws_engine *engine) {
+    return engine->out.capacity - wsi_engine_own_start(engine) - wsi_engine_own_unsent(engine);
+}
+
 /* Whether too much is unsent to read more. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
-    size_t unsent = engine->out.size - engine->out_sent;
     size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to the next message */
-    if (wsi_engine_own_fixed(engine))
-        return engine->out.capacity - unsent < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
-    return unsent >= engine->env.limits.buffered;
+    if (!wsi_engine_own_fixed(engine))
+        return wsi_engine_own_unsent(engine) >= engine->env.limits.buffered;
+    if (engine->core.state < WSI_OPEN)
+        return wsi_engine_own_unsent(engine) > 0;
+    return wsi_engine_own_free(engine) < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
 }
 
 /* Moves kept bytes to the front. The buffer grows with what has arrived, never with what a frame announces. */
@@ -3716,7 +3747,7 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
     wsi_window_restore(window);
     if (engine->core.state == WSI_ASKED) { /* the pending request must not move */
         room.data = window->base + window->end;
-        room.size = engine->in.capacity - window->end - 1;
+        room.size = wsi_engine_own_end(engine) - window->end - 1;
         return room;
     }
     kept = wsi_engine_unfinished(&engine->core, window);
@@ -3729,15 +3760,15 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
         return room;
     }
     wsi_engine_open_window(&engine->core, window, engine->in.data, kept, 0);
-    if (engine->in.capacity - kept < 2)
+    if (wsi_engine_own_end(engine) - kept < 2)
         return room;
     room.data = engine->in.data + kept;
-    room.size = engine->in.capacity - kept - 1;
+    room.size = wsi_engine_own_end(engine) - kept - 1;
     return room;
 }
 
 WS_API void ws_engine_received(ws_engine *engine, size_t size) {
-    if (!engine || !engine->window.base || !size || size >= engine->in.capacity - engine->window.end)
+    if (!engine || !engine->window.base || !size || size >= wsi_engine_own_end(engine) - engine->window.end)
         return;
     engine->window.end += size;
     wsi_engine_heard(&engine->core, engine->now);
@@ -3746,6 +3777,18 @@ WS_API void ws_engine_received(ws_engine *engine, size_t size) {
 WS_API void ws_engine_ended(ws_engine *engine) {
     if (engine)
         (void)wsi_engine_end(&engine->core, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
+}
+
+/* In fixed memory a chunk is no larger than the room for its echo. */
+static bool wsi_engine_own_chunk(ws_engine *engine, ws_event *event) {
+    wsi_window *window = &engine->window;
+    size_t end = window->end, most = wsi_engine_own_free(engine) - 14 - WSI_ENGINE_SPARE;
+    bool found;
+    if (end - window->pos > most)
+        window->end = window->pos + most;
+    found = wsi_engine_next(&engine->core, window, event);
+    window->end = end;
+    return found;
 }
 
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
@@ -3763,6 +3806,8 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     }
     if (wsi_engine_own_full(engine) && e->state != WSI_CLOSED)
         return false; /* backpressure */
+    if (e->chunks && wsi_engine_own_fixed(engine) && (e->state == WSI_OPEN || e->state == WSI_CLOSING))
+        return wsi_engine_own_chunk(engine, event);
     return wsi_engine_next(e, &engine->window, event);
 }
 
@@ -7098,6 +7143,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     engine->env.codec = &engine->codec;
     wsi_init_codec(&engine->codec, &engine->memory, &engine->memory);
     wsi_engine_start(&engine->core, &engine->env, 0);
+    engine->core.chunks = given->chunks;
     role = (size_t)given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
     if (wsi_engine_own_memory(engine, given) && config && role && role(engine, config))
         return true;

@@ -237,9 +237,9 @@ static void test_fixed_full(ws_role role, const char *name) {
 
 static void test_fixed_head(void) {
     ws_engine_config config = fixed_config(1024);
-    char text[700] = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+    char text[800] = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
     size_t size;
-    for (size = 511; size <= 512; size++) {
+    for (size = 751; size <= 752; size++) {
         drive d;
         if (!test_begin("head of %zu bytes in 1024", size))
             continue;
@@ -247,9 +247,31 @@ static void test_fixed_head(void) {
         memcpy(text + size - 4, "\r\n\r\n", 4);
         CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
         (void)drive_feed(&d, text, size);
-        CHECK(d.out.size > 12 && memcmp(d.out.data, size == 511 ? "HTTP/1.1 426" : "HTTP/1.1 431", 12) == 0);
+        CHECK(d.out.size > 12 && memcmp(d.out.data, size == 751 ? "HTTP/1.1 426" : "HTTP/1.1 431", 12) == 0);
         CHECK(ws_engine_done(&d.engine));
         drive_free(&d);
+    }
+}
+
+/* What a client sends before the answer has half of the memory, as later. */
+static void test_fixed_early(void) {
+    ws_engine_config config = fixed_config(1024);
+    int fits;
+    for (fits = 0; fits < 2; fits++) {
+        bytes in = {NULL, 0, 0};
+        drive d;
+        if (!test_begin("%d bytes before the answer", fits ? 511 : 512))
+            continue;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+        bytes_add(&in, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
+        wire_write(&in, "82#200 82#200 89#90", true);
+        in.size -= fits ? 1 : 0;
+        (void)drive_feed(&d, in.data, in.size);
+        CHECK_EQ(ws_engine_state(&d.engine), fits ? WS_OPEN : WS_CLOSED);
+        CHECK_EQ(ws_engine_error(&d.engine), fits ? WS_OK : WS_ERROR_PROTOCOL);
+        CHECK(drive_logged(&d, fits ? "roBB" : "rx"));
+        drive_free(&d);
+        bytes_free(&in);
     }
 }
 
@@ -313,6 +335,7 @@ int main(int argc, char **argv) {
     test_role(WS_ROLE_CLIENT, "client");
     test_send_without_memory();
     test_fixed_head();
+    test_fixed_early();
     test_fixed_respond();
     test_fixed_request();
     return test_finish();

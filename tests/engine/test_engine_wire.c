@@ -79,6 +79,90 @@ static void run_cuts(const wire_case *c, ws_role role, const bytes *in) {
     }
 }
 
+/* --- in chunks --- */
+
+/* Copies whole messages, put together, to one stream, and control frames to another. */
+static void join(const bytes *frames, bytes *messages, bytes *controls) {
+    bytes message = {NULL, 0, 0};
+    size_t at = 0;
+    uint8_t type = 0;
+    while (at + 2 <= frames->size) {
+        const uint8_t *frame = frames->data + at;
+        size_t size = frame[1], header = 2, i;
+        if (size > 125) {
+            header += size == 126 ? 2 : 8;
+            for (size = 0, i = 2; i < header; i++)
+                size = size << 8 | frame[i];
+        }
+        at += header + size;
+        if (frame[0] & 8) {
+            bytes_add(controls, frame, header + size);
+            continue;
+        }
+        type = frame[0] & 15 ? frame[0] & 15 : type;
+        bytes_add(&message, frame + header, size);
+        if (frame[0] & 0x80) {
+            bytes_add(messages, &type, 1);
+            bytes_add(messages, &message.size, sizeof message.size);
+            bytes_add(messages, message.data, message.size);
+            message.size = 0;
+        }
+    }
+    bytes_free(&message);
+}
+
+static void finish_chunks(drive *d, const wire_case *c, const uint8_t *memory) {
+    bytes plain = {NULL, 0, 0}, wanted = {NULL, 0, 0}, events = {NULL, 0, 0}, streams[4];
+    int i;
+    memset(streams, 0, sizeof streams);
+    CHECK(wire_plain(&plain, d->out.data, d->out.size, d->engine.env.role == WS_ROLE_CLIENT));
+    wire_write(&wanted, *c->out == ' ' ? c->out + 1 : c->out, false);
+    join(&plain, &streams[0], &streams[1]);
+    join(&wanted, &streams[2], &streams[3]);
+    CHECK_MEM(streams[0].data, streams[0].size, streams[2].data, streams[2].size);
+    CHECK_MEM(streams[1].data, streams[1].size, streams[3].data, streams[3].size);
+    wire_events(&events, c->events);
+    CHECK_MEM(d->log.data, d->log.size, events.data, events.size);
+    CHECK_EQ(d->close_code, c->code);
+    CHECK(ws_engine_done(&d->engine));
+    CHECK(!d->unzeroed && !d->unsent && d->steps < DRIVE_MAX_STEPS);
+    CHECK_EQ(*memory, 0x5a);
+    for (i = 0; i < 4; i++)
+        bytes_free(&streams[i]);
+    bytes_free(&plain);
+    bytes_free(&wanted);
+    bytes_free(&events);
+    drive_free(d);
+}
+
+/* Handshake and messages of any size go through 1 KiB: up to cut, then the rest, or in pieces. */
+static void run_chunks(const wire_case *c, ws_role role, const bytes *in, size_t cut, size_t piece) {
+    static uint8_t memory[1025];
+    ws_engine_config config;
+    drive d;
+    memset(&config, 0, sizeof config);
+    config.memory = memory;
+    config.memory_size = sizeof memory - 1;
+    config.chunks = true;
+    memory[sizeof memory - 1] = 0x5a;
+    CHECK(drive_open(&d, role, &config));
+    d.joins = true;
+    (void)drive_feed(&d, in->data, cut);
+    drive_feed_pieces(&d, in->data + cut, in->size - cut, piece);
+    finish_chunks(&d, c, memory + sizeof memory - 1);
+}
+
+static void run_all_chunks(const wire_case *c, ws_role role, const bytes *in) {
+    size_t cut;
+    if (c->code == 1009 || in->size > 10 * MIDDLE || !test_begin("%s in chunks %s", c->name, role_name(role)))
+        return;
+    run_chunks(c, role, in, 0, 0);
+    if (in->size < MIDDLE)
+        run_chunks(c, role, in, 0, 1);
+    for (cut = 1; cut < in->size && in->size < SHORT; cut++)
+        run_chunks(c, role, in, cut, 0);
+}
+
 /* One case in one role, in all the ways of chopping it. */
 static void run_case(const wire_case *c, ws_role role) {
     bytes in = {NULL, 0, 0};
@@ -92,6 +176,7 @@ static void run_case(const wire_case *c, ws_role role) {
         run_pieces(c, role, &in, 1);
     if (in.size < SHORT)
         run_cuts(c, role, &in);
+    run_all_chunks(c, role, &in);
     bytes_free(&in);
 }
 

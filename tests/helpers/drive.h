@@ -36,8 +36,10 @@ typedef struct drive {
     size_t received;       /* bytes of messages */
     size_t steps;
     bool silent;           /* does not echo */
+    bool joins;            /* logs chunks as the messages that they make up */
     bool stuck;            /* takes no output: the peer does not read */
     bool unzeroed;         /* a message without a zero byte behind it */
+    bool unsent;           /* a chunk could not be echoed */
 } drive;
 
 /* Each block has its size in front, to compare with what the library believes it to be. */
@@ -140,10 +142,28 @@ static inline char drive_letter(const ws_event *event) {
     return '?';
 }
 
+/* Echoes a chunk. */
+static inline void drive_chunk(drive *d, const ws_chunk *chunk) {
+    char letter = chunk->type == WS_TEXT ? 'T' : 'B';
+    ws_message part;
+    part.data = chunk->data;
+    part.size = chunk->size;
+    part.type = chunk->type;
+    d->unzeroed = d->unzeroed || chunk->data[chunk->size];
+    d->received += chunk->size;
+    bytes_add(&d->log, d->joins ? &letter : "C", !d->joins || chunk->last ? 1 : 0);
+    if (!d->silent)
+        d->unsent = d->unsent || !ws_engine_send_part(&d->engine, part, chunk->last);
+}
+
 static inline void drive_event(drive *d, const ws_event *event) {
     char letter = drive_letter(event), line[96];
-    const uint8_t *data = event->type == WS_EVENT_CHUNK ? event->chunk.data : event->message.data;
-    size_t size = event->type == WS_EVENT_CHUNK ? event->chunk.size : event->message.size;
+    const uint8_t *data = event->message.data;
+    size_t size = event->message.size;
+    if (event->type == WS_EVENT_CHUNK) {
+        drive_chunk(d, &event->chunk);
+        return;
+    }
     if (event->type == WS_EVENT_CLOSED) {
         data = (const uint8_t *)event->close.reason;
         size = strlen(event->close.reason);
