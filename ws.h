@@ -1073,8 +1073,8 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     size_t interim;      /* bytes of interim responses before it */
     char accept[28];     /* the Sec-WebSocket-Accept to expect */
 #endif
-#if !defined(WS_NO_CLIENT) && !defined(WS_NO_DEFLATE)
-    wsi_agreed agreed; /* on compression, by the response */
+#ifndef WS_NO_DEFLATE
+    wsi_agreed agreed; /* by the newest opening handshake */
 #endif
 } wsi_env;
 
@@ -2425,12 +2425,19 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
 #ifndef WS_NO_CLIENT
     bool (*offer)(wsi_engine *e); /* sends the header line */
     const char *(*answered)(wsi_env *env, wsi_slice value); /* what is wrong with the server's; NULL: nothing */
-    bool (*extend)(wsi_engine *e); /* begins to use what was agreed on; false: no memory */
+    bool (*extend)(wsi_engine *e, const ws_deflate_config *config); /* uses what was agreed on; false: no memory */
 #endif
 #ifndef WS_NO_SERVER
     bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the header line */
 #endif
 } wsi_codec_calls;
+
+/* Returns NULL, or what is wrong with a config. */
+static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
+    uint8_t bits = deflate->window_bits;
+    bool good = (!bits || (bits >= 8 && bits <= 15)) && deflate->level >= -1 && deflate->level <= 9;
+    return good || !deflate->on ? NULL : "deflate: window_bits is 8 to 15, level is -1 to 9; or 0, the default";
+}
 
 /* Gives back what a connection holds to compress: it is closed. */
 static void wsi_codec_end(wsi_engine *e) {
@@ -6154,7 +6161,6 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
 */
 
 enum {
-    WSI_PERMESSAGE_LINE = 240,        /* room for a header line */
     WSI_PERMESSAGE_CHUNK = 16 << 10,  /* the most that on_chunk gets at once */
     WSI_PERMESSAGE_LARGE = 256 << 10, /* larger buffers are not kept */
     WSI_PERMESSAGE_TAIL = 4           /* bytes that end each message and are not sent (RFC 7692 7.2.1) */
@@ -6429,25 +6435,23 @@ static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer
 }
 
 static uint8_t wsi_permessage_window(const ws_deflate_config *config) {
-    uint8_t bits = config->window_bits ? config->window_bits : config->context ? 12 : 15;
-    return bits < 8 ? 8 : bits > 15 ? 15 : bits;
+    return config->window_bits ? config->window_bits : config->context ? 12 : 15;
 }
 
 static uint8_t wsi_permessage_least(uint8_t a, uint8_t b) { return b && b < a ? b : a; }
 
-/* bits 0: the text alone. */
-static char *wsi_permessage_append(char *to, const char *text, uint8_t bits) {
-    size_t size = strlen(text);
-    memcpy(to, text, size);
-    size += bits ? wsi_text_decimal(to + size, bits) : 0;
-    to[size] = 0;
-    return to + size;
+static bool wsi_permessage_put_bits(wsi_engine *e, const char *name, uint8_t bits) {
+    char digits[20];
+    return wsi_engine_text(e, name) && wsi_engine_raw(e, digits, wsi_text_decimal(digits, bits));
 }
 
 /* Puts the agreement into force. false: no memory for the contexts, and nothing has changed. */
-static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const ws_deflate_config *config) {
+static bool wsi_permessage_extend(wsi_engine *e, const ws_deflate_config *config) {
+    const wsi_agreed *agreed = &e->env->agreed;
     wsi_codec *codec = e->env->codec;
-    int level = config->level < 0 ? 0 : config->level == 0 ? 1 : config->level > 9 ? 9 : config->level;
+    int level = config->level ? config->level : 1;
+    if (!agreed->on)
+        return true;
     if ((agreed->keep_in || agreed->keep_out)
         && (!wsi_context_get(codec, &e->context)
             || (agreed->keep_in && !wsi_context_history(codec->memory, e->context, agreed->in_bits))
@@ -6468,49 +6472,34 @@ static bool wsi_permessage_extend(wsi_engine *e, const wsi_agreed *agreed, const
 #ifndef WS_NO_CLIENT
 /* A client's offers: first what its config says; if that has parameters, also an offer without, for servers that
    ignore them (RFC 7692 5.1, 7.1). */
-static void wsi_permessage_offer_line(char *to, const ws_deflate_config *config) {
+static bool wsi_permessage_offer(wsi_engine *e) {
+    const ws_deflate_config *config = e->env->deflate;
     uint8_t bits = wsi_permessage_window(config);
-    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits", 0);
-    if (!config->context)
-        to = wsi_permessage_append(to, "; server_no_context_takeover; client_no_context_takeover", 0);
-    if (bits < 15)
-        to = wsi_permessage_append(to, "; server_max_window_bits=", bits);
-    if (!config->context || bits < 15)
-        to = wsi_permessage_append(to, ", permessage-deflate; client_max_window_bits", 0);
-    (void)wsi_permessage_append(to, "\r\n", 0);
+    memset(&e->env->agreed, 0, sizeof e->env->agreed);
+    return wsi_engine_text(e, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+           && (config->context || wsi_engine_text(e, "; server_no_context_takeover; client_no_context_takeover"))
+           && (bits == 15 || wsi_permessage_put_bits(e, "; server_max_window_bits=", bits))
+           && ((config->context && bits == 15)
+               || wsi_engine_text(e, ", permessage-deflate; client_max_window_bits"))
+           && wsi_engine_text(e, "\r\n");
 }
 
 /* Reads the answer. The last offer allows any valid one: if the server keeps its context, the client must keep it, too;
-   its own context is the client's choice. false: the answer is not valid. */
-static bool wsi_permessage_accepted(wsi_slice list, const ws_deflate_config *config, wsi_agreed *agreed) {
+   its own context is the client's choice. */
+static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
+    const ws_deflate_config *config = env->deflate;
+    wsi_agreed *agreed = &env->agreed;
     wsi_slice element, second;
     wsi_offer answer;
-    uint8_t bits = wsi_permessage_window(config);
     if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
         || wsi_text_next(&list, &second) || !wsi_permessage_offered(element, &answer, true))
-        return false;
+        return "has Sec-WebSocket-Extensions that are no answer to the offer";
     agreed->on = true;
     agreed->keep_in = !answer.server_alone;
     agreed->keep_out = config->context && !answer.client_alone;
     agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
-    agreed->out_bits = wsi_permessage_least(bits, answer.client_bits);
-    return true;
-}
-
-static bool wsi_permessage_offer(wsi_engine *e) {
-    char line[WSI_PERMESSAGE_LINE];
-    memset(&e->env->agreed, 0, sizeof e->env->agreed);
-    wsi_permessage_offer_line(line, e->env->deflate);
-    return wsi_engine_text(e, line);
-}
-
-static const char *wsi_permessage_answered(wsi_env *env, wsi_slice value) {
-    return wsi_permessage_accepted(value, env->deflate, &env->agreed)
-               ? NULL : "has Sec-WebSocket-Extensions that are no answer to the offer";
-}
-
-static bool wsi_permessage_extend_client(wsi_engine *e) {
-    return !e->env->agreed.on || wsi_permessage_extend(e, &e->env->agreed, e->env->deflate);
+    agreed->out_bits = wsi_permessage_least(wsi_permessage_window(config), answer.client_bits);
+    return NULL;
 }
 #endif
 
@@ -6522,10 +6511,8 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
     uint8_t bits = wsi_permessage_window(config);
     wsi_agreed agreed;
     memset(&agreed, 0, sizeof agreed);
-    if (!request->extensions)
-        return agreed;
     (void)wsi_http_line(&rest);
-    while (!agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+    while (request->extensions && !agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
         while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
             agreed.on = wsi_permessage_offered(element, offer, false);
     if (!agreed.on)
@@ -6537,28 +6524,19 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
     return agreed;
 }
 
-/* The server's header line. */
-static void wsi_permessage_agreed_line(char *to, const wsi_agreed *agreed, const wsi_offer *offer) {
-    to = wsi_permessage_append(to, "Sec-WebSocket-Extensions: permessage-deflate", 0);
-    if (!agreed->keep_out)
-        to = wsi_permessage_append(to, "; server_no_context_takeover", 0);
-    if (!agreed->keep_in)
-        to = wsi_permessage_append(to, "; client_no_context_takeover", 0);
-    if (offer->server_bits || agreed->out_bits < 15)
-        to = wsi_permessage_append(to, "; server_max_window_bits=", agreed->out_bits);
-    if (agreed->in_bits < 15)
-        to = wsi_permessage_append(to, "; client_max_window_bits=", agreed->in_bits);
-    (void)wsi_permessage_append(to, "\r\n", 0);
-}
-
 static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config) {
-    char line[WSI_PERMESSAGE_LINE];
+    wsi_agreed *agreed = &e->env->agreed;
     wsi_offer offer;
-    wsi_agreed agreed = wsi_permessage_pick(&e->env->request, config, &offer);
-    if (!agreed.on || !wsi_permessage_extend(e, &agreed, config))
+    *agreed = wsi_permessage_pick(&e->env->request, config, &offer);
+    if (!agreed->on || !wsi_permessage_extend(e, config))
         return true;
-    wsi_permessage_agreed_line(line, &agreed, &offer);
-    return wsi_engine_text(e, line);
+    return wsi_engine_text(e, "Sec-WebSocket-Extensions: permessage-deflate")
+           && (agreed->keep_out || wsi_engine_text(e, "; server_no_context_takeover"))
+           && (agreed->keep_in || wsi_engine_text(e, "; client_no_context_takeover"))
+           && ((!offer.server_bits && agreed->out_bits == 15)
+               || wsi_permessage_put_bits(e, "; server_max_window_bits=", agreed->out_bits))
+           && (agreed->in_bits == 15 || wsi_permessage_put_bits(e, "; client_max_window_bits=", agreed->in_bits))
+           && wsi_engine_text(e, "\r\n");
 }
 #endif
 
@@ -6700,7 +6678,7 @@ static const wsi_codec_calls wsi_permessage_functions = {
     wsi_permessage_progress, wsi_permessage_shares,
 #endif
 #ifndef WS_NO_CLIENT
-    wsi_permessage_offer, wsi_permessage_answered, wsi_permessage_extend_client,
+    wsi_permessage_offer, wsi_permessage_answered, wsi_permessage_extend,
 #endif
 #ifndef WS_NO_SERVER
     wsi_permessage_agree,
@@ -6829,7 +6807,7 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
     }
-    if (open && codec && !codec->extend(e))
+    if (open && codec && !codec->extend(e, env->deflate))
         return wsi_upgrade_bad(e, WS_ERROR_MEMORY, NULL);
     e->opened = true;
     if (open)
@@ -7145,7 +7123,8 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     wsi_engine_start(&engine->core, &engine->env, 0);
     engine->core.chunks = given->chunks;
     role = (size_t)given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
-    if (wsi_engine_own_memory(engine, given) && config && role && role(engine, config))
+    if (wsi_engine_own_memory(engine, given) && config && role
+        && (!config->deflate || !wsi_codec_wrong(config->deflate)) && role(engine, config))
         return true;
     if (!engine->core.error)
         engine->core.error = WS_ERROR_ARGUMENT;
@@ -11859,6 +11838,8 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     if (!handler || !wsi_http_safe(handler->subprotocols, ' '))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern,
                                handler ? "subprotocols holds a control character" : "the handler is NULL");
+    if (wsi_codec_wrong(&handler->deflate))
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wsi_codec_wrong(&handler->deflate));
     memset(&route, 0, sizeof route);
     route.handler = *handler;
     good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
@@ -15962,6 +15943,8 @@ static ws_error wsi_client_check(wsi_client *client) {
         problem = "tls.server_name is no host's name";
     else if (config->transport && !wsi_endpoint_carries(config->transport))
         problem = "the transport lacks a function";
+    else
+        problem = wsi_codec_wrong(&config->deflate);
     if (problem)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "%s", problem);
     for (line = client->headers; *line; line++)
@@ -16643,6 +16626,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    Compression
    - It is off by default, for servers, clients and engines: .deflate = { .on = true } switches it on.
      ws_deflate_config.off is gone. Programs that set .context, .level or the like add .on = true.
+   - A window_bits or level out of range is refused; it was clamped.
    TLS
    - ca_file may hold intermediates alone; one that cannot be used does not affect the others. Clients with equal
      configs share what was read. A ws: URL reads none of it.

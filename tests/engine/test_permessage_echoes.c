@@ -279,7 +279,8 @@ static void test_answers(void) {
         (void)carry(&two, &two.client, &two.server);
         while (ws_engine_next(&two.server, &event)) {} /* it answers */
         CHECK_EQ(two.server.core.state, WSI_OPEN);
-        CHECK(wsi_permessage_extend(&two.server.core, &cases[i].agreed, &config));
+        two.server.env.agreed = cases[i].agreed;
+        CHECK(wsi_permessage_extend(&two.server.core, &config));
         say(&two.server, &two.client, cases[i].answer);
         settle(&two, none);
         CHECK(two.client.core.deflate);

@@ -56,16 +56,16 @@ static ws_deflate_config deflate_of(uint8_t choice) {
 /* Past the handshake, where the fuzzer would be long in coming. */
 static void open_now(ws_engine *engine, bool one_way) {
     const ws_deflate_config *deflate = engine->env.deflate; /* NULL with memory of its own */
-    wsi_agreed agreed;
+    wsi_agreed *agreed = &engine->env.agreed;
     engine->core.state = WSI_OPEN;
     engine->core.opened = true;
     if (!deflate)
         return;
-    agreed.on = true;
-    agreed.keep_out = deflate->context;
-    agreed.keep_in = deflate->context && !one_way;
-    agreed.in_bits = agreed.out_bits = deflate->window_bits;
-    HOLDS(wsi_permessage_extend(&engine->core, &agreed, deflate));
+    agreed->on = true;
+    agreed->keep_out = deflate->context;
+    agreed->keep_in = deflate->context && !one_way;
+    agreed->in_bits = agreed->out_bits = deflate->window_bits;
+    HOLDS(wsi_permessage_extend(&engine->core, deflate));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -28,23 +28,36 @@ static ws_deflate_config config_of(bool context, int bits, int level) {
 
 /* --- negotiation --- */
 
+static char line_sent[400]; /* by an engine */
+
+static bool keep_line(wsi_engine *e, const wsi_output *output) {
+    (void)e;
+    strncat(line_sent, (const char *)output->data, output->size);
+    return strlen(line_sent) + 1 < sizeof line_sent;
+}
+
 static const char *answer_to(const char *offers, const ws_deflate_config *config) {
-    static char line[WSI_PERMESSAGE_LINE + 1];
     char head[1000];
-    wsi_request request;
-    wsi_agreed agreed;
-    wsi_offer offer;
-    memset(&request, 0, sizeof request);
+    ws_engine engine;
+    wsi_env *env = &engine.env;
+    memset(&engine, 0, sizeof engine);
+    wsi_memory_init(&engine.memory, (ws_allocator){NULL, NULL}, SIZE_MAX);
     (void)snprintf(head, sizeof head, "GET / HTTP/1.1\r\nSec-WebSocket-Extensions: %s\r\n\r\n", offers);
-    request.head = wsi_text_z(head);
-    request.extensions = true;
-    agreed = wsi_permessage_pick(&request, config, &offer);
-    line[0] = 0;
-    if (!agreed.on)
+    env->request.head = wsi_text_z(head);
+    env->request.extensions = true;
+    env->output = keep_line;
+    env->codec = &engine.codec;
+    wsi_init_codec(&engine.codec, &engine.memory, &engine.memory);
+    engine.core.env = env;
+    line_sent[0] = 0;
+    CHECK(wsi_permessage_agree(&engine.core, config));
+    wsi_permessage_end(&engine.core);
+    wsi_permessage_free(&engine.codec);
+    CHECK_EQ(engine.memory.used, 0);
+    if (!*line_sent)
         return "";
-    wsi_permessage_agreed_line(line, &agreed, &offer);
-    line[strlen(line) - 2] = 0;
-    return line + strlen("Sec-WebSocket-Extensions: ");
+    line_sent[strlen(line_sent) - 2] = 0;
+    return line_sent + strlen("Sec-WebSocket-Extensions: ");
 }
 
 static void test_offers(void) {
@@ -113,12 +126,13 @@ static void test_answers(void) {
         return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++)
         for (k = 0; k < 3; k++) {
-            wsi_agreed agreed;
-            memset(&agreed, 0, sizeof agreed);
-            test_equal(wsi_permessage_accepted(wsi_text_z(cases[i].answer), &configs[k], &agreed), cases[i].good,
-                       cases[i].answer, __FILE__, __LINE__);
+            wsi_env env;
+            memset(&env, 0, sizeof env);
+            env.deflate = &configs[k];
+            test_equal(!wsi_permessage_answered(&env, wsi_text_z(cases[i].answer)), cases[i].good, cases[i].answer,
+                       __FILE__, __LINE__);
             if (cases[i].good) /* a second line */
-                CHECK(!wsi_permessage_accepted(wsi_text_z(cases[i].answer), &configs[k], &agreed));
+                CHECK(wsi_permessage_answered(&env, wsi_text_z(cases[i].answer)) != NULL);
         }
 }
 
@@ -138,15 +152,18 @@ static void test_agreed(void) {
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         ws_deflate_config config = config_of(cases[i].context, cases[i].bits, 0);
         wsi_agreed agreed, wanted = cases[i].agreed;
-        memset(&agreed, 0, sizeof agreed);
-        CHECK(wsi_permessage_accepted(wsi_text_z(cases[i].answer), &config, &agreed));
+        wsi_env env;
+        memset(&env, 0, sizeof env);
+        env.deflate = &config;
+        CHECK(wsi_permessage_answered(&env, wsi_text_z(cases[i].answer)) == NULL);
+        agreed = env.agreed;
         CHECK(agreed.on && agreed.keep_in == wanted.keep_in && agreed.keep_out == wanted.keep_out);
         CHECK_EQ(agreed.in_bits, wanted.in_bits);
         CHECK_EQ(agreed.out_bits, wanted.out_bits);
     }
 }
 
-/* The best first; the last is a browser's, which any server understands. The line has its place. */
+/* The best first; the last is a browser's, which any server understands. */
 static void test_offer_lines(void) {
     static const struct { bool context; int bits; const char *line; } cases[] = {
         {false, 0, PMD "; client_max_window_bits" BOTH ", " PMD "; client_max_window_bits"},
@@ -159,12 +176,56 @@ static void test_offer_lines(void) {
         return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         ws_deflate_config config = config_of(cases[i].context, cases[i].bits, 0);
-        char line[WSI_PERMESSAGE_LINE + 100], wanted[400];
-        memset(line, 1, sizeof line);
-        wsi_permessage_offer_line(line, &config);
+        char wanted[400];
+        ws_engine engine;
+        memset(&engine, 0, sizeof engine);
+        engine.core.env = &engine.env;
+        engine.env.output = keep_line;
+        engine.env.deflate = &config;
+        line_sent[0] = 0;
+        CHECK(wsi_permessage_offer(&engine.core));
         (void)snprintf(wanted, sizeof wanted, "Sec-WebSocket-Extensions: %s\r\n", cases[i].line);
-        CHECK_STR(line, wanted);
-        CHECK(strlen(line) < WSI_PERMESSAGE_LINE);
+        CHECK_STR(line_sent, wanted);
+    }
+}
+
+/* What no window or level is, is refused where it is given, and the error says what may be given. */
+static void test_range(void) {
+    static const struct { int bits, level; bool good; } cases[] = {
+        {0, 0, true}, {8, -1, true}, {15, 9, true}, {3, 0, false}, {7, 0, false}, {16, 0, false}, {200, 0, false},
+        {12, -2, false}, {12, 10, false}};
+    static const char wanted[] = "deflate: window_bits is 8 to 15, level is -1 to 9";
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ws_deflate_config config = config_of(false, cases[i].bits, cases[i].level);
+        ws_handler handler;
+        ws_client_config client;
+        ws_engine_config own;
+        ws_engine engine;
+        ws_conn *conn;
+        int off;
+        if (!test_begin("window_bits %d, level %d", cases[i].bits, cases[i].level))
+            continue;
+        for (off = 0; off < 2; off++) {
+            bool good = cases[i].good || off;
+            CHECK(behaviour_start());
+            config.on = !off;
+            memset(&handler, 0, sizeof handler);
+            memset(&client, 0, sizeof client);
+            memset(&own, 0, sizeof own);
+            handler.deflate = client.deflate = config;
+            conn = ws_test_connect(net.server, "/", &client);
+            CHECK_EQ(ws_last_error(conn), good ? WS_OK : WS_ERROR_ARGUMENT);
+            CHECK(good || strstr(ws_last_error_text(conn), wanted));
+            ws_free(conn);
+            own.deflate = &config;
+            CHECK_EQ(ws_engine_init(&engine, &own), good);
+            CHECK_EQ(ws_engine_error(&engine), good ? WS_OK : WS_ERROR_ARGUMENT);
+            ws_engine_free(&engine);
+            CHECK_EQ(ws_route(net.server, "/range", &handler), good);
+            CHECK(good || strstr(ws_loop_error_text(net.loop), wanted));
+            BEHAVIOUR_END();
+        }
     }
 }
 
@@ -710,6 +771,7 @@ int main(int argc, char **argv) {
     test_answers();
     test_agreed();
     test_offer_lines();
+    test_range();
     test_frames();
     test_interleaved();
     test_off();
