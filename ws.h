@@ -1753,6 +1753,11 @@ static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
     for (i = 0; i < 5; i++)
         hash[i] += v[i];
 }
+
+static void wsi_sha1_last(uint32_t hash[5], const uint8_t block[64], size_t size) {
+    (void)size;
+    wsi_sha1_block(hash, block);
+}
 #else
 /* Only b and e change; the caller rotates the names instead of moving the values. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
@@ -1772,15 +1777,10 @@ WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) 
     v[0] = a, v[1] = b, v[2] = c, v[3] = d, v[4] = e;
 }
 
-static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
-    uint32_t w[80], v[5];
+/* w: the block's expanded words. */
+static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
+    uint32_t v[5];
     int i;
-    for (i = 0; i < 16; i++, block += 4)
-        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
-    for (i = 16; i < 32; i++)
-        w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (i = 32; i < 80; i++) /* the same value by an equation that vectorizes */
-        w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
     memcpy(v, hash, sizeof v);
     wsi_sha1_quarter(v, w, 0);
     wsi_sha1_quarter(v, w + 20, 1);
@@ -1788,6 +1788,34 @@ static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
     wsi_sha1_quarter(v, w + 60, 3);
     for (i = 0; i < 5; i++)
         hash[i] += v[i];
+}
+
+static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
+    uint32_t w[80];
+    int i;
+    for (i = 0; i < 16; i++, block += 4)
+        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
+    for (i = 16; i < 32; i++)
+        w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+    for (i = 32; i < 80; i++) /* the same value by an equation that vectorizes */
+        w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
+    wsi_sha1_rounds(hash, w);
+}
+
+/* The second block of 60 bytes, a key and its GUID, is always the same: zeros, and 480 bits as the length. */
+static void wsi_sha1_last(uint32_t hash[5], const uint8_t block[64], size_t size) {
+    static const uint32_t expanded[80] = {
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1e0, 0, 0, 0x3c0, 0, 0, 0x780, 0, 0x3c0,
+        0xf00, 0, 0, 0x1e00, 0, 0xcc0, 0x3c00, 0x440, 0, 0x7800, 0xf00, 0x3300, 0xf000, 0xf00, 0, 0x1ef00,
+        0, 0xcc00, 0x3c000, 0x4380, 0, 0x78f00, 0xff00, 0x32680, 0xf0000, 0xf000, 0x3300, 0x1eff00,
+        0, 0xcb800, 0x3c0000, 0x40b00, 0xf000, 0x78ff00, 0xff000, 0x338700, 0xf00000, 0xfc300, 0xf000, 0x1efbb00,
+        0, 0xcc0000, 0x3c0f000, 0x438000, 0, 0x78f0000, 0xff0000, 0x3269e00, 0xf000000, 0xf0f000, 0x333c00,
+        0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
+    };
+    if (size == 60)
+        wsi_sha1_rounds(hash, expanded);
+    else
+        wsi_sha1_block(hash, block);
 }
 #endif /* WS_SMALL */
 
@@ -1806,7 +1834,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
         memset(last, 0, sizeof last);
     }
     wsi_bytes_store(last + 56, 8, (uint64_t)size * 8);
-    wsi_sha1_block(hash, last);
+    wsi_sha1_last(hash, last, size);
     for (i = 0; i < 5; i++)
         wsi_bytes_store(digest + i * 4, 4, hash[i]);
 }
@@ -11562,12 +11590,30 @@ WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *
     return compressed->block ? compressed : &broadcast->plain;
 }
 
-WSI_INLINE void wsi_room_deliver(ws_loop *loop, ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
+/* What is not the common case. */
+WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;
-    if (conn->engine.deflate)
+    bool compressed = conn->engine.deflate;
+    if (compressed)
         delivery = wsi_room_compressed(conn, broadcast);
-    if (!wsi_conn_deliver_quickly(loop, conn, delivery))
+    if (!compressed || !wsi_conn_deliver_quickly(wsi_conn_loop(conn), conn, delivery))
         wsi_conn_deliver(conn, delivery, droppable);
+}
+
+/* The members of a room, or all connections of the server, get it. plain: a copy, which stays in registers. */
+static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, const ws_conn *except,
+                                 wsi_broadcast *broadcast) {
+    ws_loop *loop = server->endpoint.loop;
+    const wsi_delivery plain = broadcast->plain;
+    wsi_member *member = room ? room->members : NULL;
+    ws_conn *conn = room ? NULL : server->endpoint.conns;
+    for (; member; member = member->next)
+        if (member->conn != except && (member->conn->engine.deflate
+                                       || !wsi_conn_deliver_quickly(loop, member->conn, &plain)))
+            wsi_room_deliver(member->conn, broadcast, &member->droppable);
+    for (; conn; conn = conn->next)
+        if (conn != except && (conn->engine.deflate || !wsi_conn_deliver_quickly(loop, conn, &plain)))
+            wsi_room_deliver(conn, broadcast, NULL);
 }
 
 static bool wsi_room_is_full(const wsi_room *room, const ws_conn *except) {
@@ -11603,17 +11649,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
         return WS_ERROR_MEMORY;
     broadcast.plain.room = room ? room->serial : 0;
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
-    if (room) {
-        wsi_member *member;
-        for (member = room->members; member; member = member->next)
-            if (member->conn != except)
-                wsi_room_deliver(loop, member->conn, &broadcast, &member->droppable);
-    } else {
-        ws_conn *conn;
-        for (conn = server->endpoint.conns; conn; conn = conn->next)
-            if (conn != except)
-                wsi_room_deliver(loop, conn, &broadcast, NULL);
-    }
+    wsi_room_deliver_all(server, room, except, &broadcast);
     wsi_block_release(loop, broadcast.plain.block);
     for (i = 0; broadcast.tried && i < sizeof broadcast.compressed / sizeof *broadcast.compressed; i++)
         wsi_block_release(loop, broadcast.compressed[i].block);
