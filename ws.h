@@ -144,6 +144,7 @@
 #include <sys/select.h> /* fd_set, in ws_loop_fds */
 #include <sys/time.h>
 #endif
+typedef int ws_socket; /* a descriptor */
 
 #ifndef WS_API
 #define WS_API
@@ -381,7 +382,7 @@ WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_tr
 /* Another TLS library, or anything else that carries bytes, is a ws_transport: see tests/helpers/transport_mbedtls.h.
    Each connection has a ws_link; what the transport keeps for it is its session. */
 typedef struct ws_link {
-    int descriptor;   /* connected, non-blocking; ws.h closes it */
+    ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
     uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
                          change it when a read has to write first, or a write to read */
     bool pending : 1; /* set by read if bytes are left that did not fit: read is called again at once */
@@ -642,8 +643,9 @@ WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer i
 
 /* Watches a descriptor of yours for WS_READ, WS_WRITE or both; ready says which it is. A second call replaces the
    first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, or no memory. */
-typedef void ws_watch_function(ws_loop *loop, int descriptor, unsigned ready, void *user);
-WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user);
+typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
+WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
+                     void *user);
 
 /* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
    lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
@@ -7164,26 +7166,42 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 /*
 >> PLATFORM ===============================================================================
-   Clock, random source, sockets, names: all that differs from system to system. Calls MEMORY, TEXT. Prefixes:
-   wsi_platform_, wsi_reason_.
+   All that differs from system to system: one list of small functions, told once for each system, and what all share.
+   Calls MEMORY, TEXT. Prefixes: wsi_platform_, wsi_mail_, wsi_reason_.
+
+   A port is one more telling, behind an #if of its own. BSD's calls keep their names: socket, bind, listen, accept,
+   connect, shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop;
+   and POLL has select. What else it supplies, each as wsi_platform_...:
+
+     start               the network can be used
+     clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
+     random              fills, at most 256 bytes. false: it cannot
+     thread, is_thread   who calls, a wsi_thread; whether that calls now
+     last                the number of this thread's newest failure, as errno
+     explain             the text of such a number; explain_name: of getaddrinfo's. room: for a text that has to be made
+     error               the newest failure as a ws_error
+     again, interrupted  whether it was only that nothing is ready; whether a wait may succeed the next time
+     connecting          whether a connect goes on
+     timed_out           whether a number says that a connect took too long
+     prepare_socket      non-blocking, not inherited, no signals
+     close               of a socket
+     receive, send       as recv and send; send_spans: many spans in one call, or the first of them
+     open_mail           posts of any thread or signal handler: put_mail keeps one and makes *wake readable, get_mail
+                         takes some out; close_mail
+   A server needs:
+     accept_one          prepared as well; share_port: what a listening socket sets before bind. false: refused
+   A client needs:
+     pair                two connected datagram sockets: a prepared one for the loop, one for a thread
+     start_thread        runs a task in a thread, or at once, where look-ups may block
+   What a system may lack stands in runs of its own, in which its functions only fail:
+     unsent, acknowledged        how much the peer has not received yet; 0: unknown
+     host_text                   an address as a text, which may have a scope
+     listen_unix, connect_unix, remove   Unix sockets
+     open_folder, open_in, file, read_file, peek_file, close_file, file_status   files of a folder; open_file: any
+     file_state                  for TLS: whether a file of certificates has changed
 */
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
-#if !defined(__OpenBSD__)
-#include <sys/random.h>
-#endif
 
 typedef struct wsi_reason { /* what went wrong, in full */
     char text[256];
@@ -7201,6 +7219,49 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
     return error;
 }
 
+#define WSI_NO_SOCKET ((ws_socket)-1)
+
+enum { WSI_SPANS = 16 }; /* at most so many in one call */
+
+typedef struct wsi_post {
+    void (*function)(void *argument); /* NULL: only wakes */
+    void *argument;
+} wsi_post;
+
+#ifndef WS_NO_CLIENT
+typedef struct wsi_task { /* of a thread */
+    void (*run)(struct wsi_task *task);
+} wsi_task;
+#endif
+
+#ifndef WS_NO_SERVER
+typedef struct wsi_file_id { /* which file is at a path; all zero: none */
+    uint64_t device, inode;
+} wsi_file_id;
+#endif
+
+#ifndef WS_NO_HTTP
+typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, WSI_FILE_FAILED } wsi_file_kind;
+#endif
+
+/* --- POSIX --- */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+#if !defined(__OpenBSD__)
+#include <sys/random.h>
+#endif
+
 /* Writing to a closed connection is an error, no signal: by a flag of each send, or by an option of the socket. */
 #if defined(MSG_NOSIGNAL)
 #define WSI_PLATFORM_SEND_FLAGS MSG_NOSIGNAL
@@ -7213,47 +7274,9 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
 #define WSI_PLATFORM_NO_SIGPIPE (-1)
 #endif
 
-#if defined(__GNUC__)
-static unsigned wsi_platform_lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
-#else
-static unsigned wsi_platform_lowest_bit(unsigned long word) {
-    unsigned bit = 0;
-    while (!(word >> bit & 1))
-        bit++;
-    return bit;
-}
-#endif
+typedef pthread_t wsi_thread;
 
-/* A word that other threads and signal handlers change, too: the least number that was asked for; 0: none. */
-#if defined(__GNUC__)
-static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
-    return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-#else /* not atomic, but never split */
-static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
-static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
-    bool same = wsi_platform_peek(word) == old;
-    if (same)
-        *(volatile uint32_t *)word = value;
-    return same;
-}
-#endif
-
-static void wsi_platform_lower(uint32_t *word, uint32_t value) {
-    uint32_t old;
-    do {
-        old = wsi_platform_peek(word);
-    } while ((!old || old > value) && !wsi_platform_swap(word, old, value));
-}
-
-static uint32_t wsi_platform_reset(uint32_t *word) {
-    uint32_t old;
-    do {
-        old = wsi_platform_peek(word);
-    } while (old && !wsi_platform_swap(word, old, 0));
-    return old;
-}
+static bool wsi_platform_start(void) { return true; }
 
 static uint64_t wsi_platform_clock(void *user) {
     struct timespec time;
@@ -7262,8 +7285,14 @@ static uint64_t wsi_platform_clock(void *user) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+static uint64_t wsi_platform_time(void *user) {
+    time_t now = time(NULL);
+    (void)user;
+    return now > 0 ? (uint64_t)now : 0;
+}
+
 #if defined(__linux__) /* musl hides getentropy in strict C */
-static bool wsi_platform_random(void *user, void *data, size_t size) { /* at most 256 bytes */
+static bool wsi_platform_random(void *user, void *data, size_t size) {
     ssize_t got;
     (void)user;
     do {
@@ -7278,37 +7307,20 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
 }
 #endif
 
-/* Seconds since 1970. */
-static uint64_t wsi_platform_time(void *user) {
-    time_t now = time(NULL);
-    (void)user;
-    return now > 0 ? (uint64_t)now : 0;
-}
+static wsi_thread wsi_platform_thread(void) { return pthread_self(); }
 
-static pthread_t wsi_platform_thread(void) { return pthread_self(); }
+static bool wsi_platform_is_thread(wsi_thread thread) { return pthread_equal(thread, pthread_self()) != 0; }
 
-static bool wsi_platform_is_thread(pthread_t thread) { return pthread_equal(thread, pthread_self()) != 0; }
+static int wsi_platform_last(void) { return errno; }
 
-/* --- sockets --- */
-
-static bool wsi_platform_prepare(int descriptor) {
-    return fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
-}
-
-static bool wsi_platform_enable(int descriptor, int level, int option) {
-    int on = 1;
-    return setsockopt(descriptor, level, option, &on, sizeof on) == 0;
-}
-
-static bool wsi_platform_no_sigpipe(int descriptor) {
-    return WSI_PLATFORM_NO_SIGPIPE < 0 || wsi_platform_enable(descriptor, SOL_SOCKET, WSI_PLATFORM_NO_SIGPIPE);
-}
-
-static bool wsi_platform_prepare_socket(int descriptor) {
-    return wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor);
+static const char *wsi_platform_explain(int error, wsi_reason *room) {
+    (void)room;
+    return strerror(error);
 }
 
 static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; } /* EWOULDBLOCK is EAGAIN */
+
+static bool wsi_platform_interrupted(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
 
 static ws_error wsi_platform_error(void) {
     switch (errno) {
@@ -7319,55 +7331,85 @@ static ws_error wsi_platform_error(void) {
     case ENFILE: return WS_ERROR_DESCRIPTORS;
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case ENOBUFS:
     case ENOMEM: return WS_ERROR_MEMORY;
     default: return WS_ERROR_SYSTEM;
     }
 }
 
-/* The addresses of a host, or of all of this machine; 0 or an error of getaddrinfo. Waits, unless flags say
-   AI_NUMERICHOST. */
-static int wsi_platform_resolve(const char *host, uint16_t port, int flags, struct addrinfo **addresses) {
-    struct addrinfo hints;
-    char service[6] = "";
-    service[wsi_text_decimal(service, port)] = 0;
-    memset(&hints, 0, sizeof hints);
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = flags | AI_NUMERICSERV;
-    return getaddrinfo(host, service, &hints, addresses);
+static bool wsi_platform_prepare(int descriptor) {
+    return fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    if (!*path || strlen(path) >= sizeof address->sun_path)
+static bool wsi_platform_no_sigpipe(int descriptor) {
+    int on = 1;
+    return WSI_PLATFORM_NO_SIGPIPE < 0
+           || setsockopt(descriptor, SOL_SOCKET, WSI_PLATFORM_NO_SIGPIPE, &on, sizeof on) == 0;
+}
+
+static bool wsi_platform_prepare_socket(int descriptor) {
+    return wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor);
+}
+
+static void wsi_platform_close(int descriptor) { (void)close(descriptor); }
+
+WSI_INLINE ptrdiff_t wsi_platform_receive(int descriptor, void *data, size_t size, int flags) {
+    return recv(descriptor, data, size, flags);
+}
+
+WSI_INLINE ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size) {
+    return send(descriptor, data, size, WSI_PLATFORM_SEND_FLAGS);
+}
+
+static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
+    struct iovec vectors[WSI_SPANS];
+    struct msghdr message;
+    size_t i;
+    memset(&message, 0, sizeof message);
+    for (i = 0; i < count; i++) {
+        vectors[i].iov_base = spans[i].data;
+        vectors[i].iov_len = spans[i].size;
+    }
+    message.msg_iov = vectors;
+    message.msg_iovlen = (uint8_t)count; /* int or size_t, as the system has it */
+    return sendmsg(descriptor, &message, WSI_PLATFORM_SEND_FLAGS);
+}
+
+/* A pipe: a write of a post's size is atomic, thread-safe and async-signal-safe (POSIX, PIPE_BUF). */
+typedef struct wsi_mail {
+    int in;
+} wsi_mail;
+
+static bool wsi_platform_open_mail(wsi_mail *mail, int *wake) {
+    int ends[2];
+    if (pipe(ends) != 0)
         return false;
-    strcpy(address->sun_path, path);
-    return true;
+    *wake = ends[0];
+    mail->in = ends[1];
+    return wsi_platform_prepare(ends[0]) && wsi_platform_prepare(ends[1]);
 }
 
-static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+static void wsi_platform_close_mail(wsi_mail *mail, int wake) {
+    (void)close(wake);
+    (void)close(mail->in);
 }
 
-/* "127.0.0.1:5000", "[::1]:5000". */
-static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
-    bool ipv6 = memchr(host.data, ':', host.size) != NULL;
-    int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
-    return needed > 0 && (size_t)needed < size;
+static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
+    ssize_t written;
+    int before = errno;
+    do {
+        written = write(mail->in, post, sizeof *post);
+    } while (written < 0 && errno == EINTR);
+    errno = before;
+    return written == (ssize_t)sizeof *post;
 }
 
-static bool wsi_platform_peer(int descriptor, char *text, size_t size) {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    char host[48];
-    return getpeername(descriptor, (struct sockaddr *)&address, &length) == 0 && address.ss_family != AF_UNIX
-           && getnameinfo((const struct sockaddr *)&address, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0
-           && wsi_platform_address_text(wsi_text_z(host), wsi_platform_port(&address), text, size);
+static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, size_t most) {
+    ssize_t got = read(wake, posts, most * sizeof *posts);
+    (void)mail;
+    return got > 0 ? (size_t)got / sizeof *posts : 0;
 }
 
-/* Bytes that the system holds until the peer can receive them. 0: none, or unknown. */
 #if defined(__linux__)
 static size_t wsi_platform_unsent(int descriptor) {
     int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; a Unix socket: SIOCOUTQ */
@@ -7407,9 +7449,11 @@ static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
 }
 #endif
 
-#ifndef WS_NO_SERVER
-/* --- a server's sockets --- */
+static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
+    return getnameinfo((const struct sockaddr *)address, length, host, (socklen_t)size, NULL, 0, NI_NUMERICHOST) == 0;
+}
 
+#ifndef WS_NO_SERVER
 #if defined(__USE_GNU) /* glibc declares accept4 */
 static int wsi_platform_accept_one(int listener) {
     return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -7425,44 +7469,252 @@ static int wsi_platform_accept_one(int listener) {
 }
 #endif
 
-enum { WSI_ACCEPT_NONE = -1, WSI_ACCEPT_FULL = -2, WSI_ACCEPT_NEXT = -3 };
-
-/* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
-static int wsi_platform_accept(int listener) {
-    int descriptor = wsi_platform_accept_one(listener);
-    if (descriptor >= 0)
-        return descriptor;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-        return WSI_ACCEPT_FULL;
-    return wsi_platform_again() && errno != EINTR ? WSI_ACCEPT_NONE : WSI_ACCEPT_NEXT;
-}
-
 #if defined(SO_REUSEPORT)
 #define WSI_PLATFORM_REUSE_PORT SO_REUSEPORT
 #else
 #define WSI_PLATFORM_REUSE_PORT (-1) /* setsockopt refuses it */
 #endif
 
-static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config, int *listener) {
-    int descriptor = socket(address->ai_family, SOCK_STREAM, 0);
+static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
+    int on = 1;
+    return setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
+           && (!reuse_port || setsockopt(descriptor, SOL_SOCKET, WSI_PLATFORM_REUSE_PORT, &on, sizeof on) == 0);
+}
+
+#endif /* WS_NO_SERVER */
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno == EINTR; }
+
+static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT; }
+
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
+    (void)room;
+    return gai_strerror(error);
+}
+
+static bool wsi_platform_pair(int ends[2]) {
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0)
+        return false;
+    if (wsi_platform_prepare(ends[0]) && wsi_platform_no_sigpipe(ends[1]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0)
+        return true;
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return false;
+}
+
+static void *wsi_platform_run(void *argument) {
+    wsi_task *task = (wsi_task *)argument;
+    task->run(task);
+    return NULL;
+}
+
+static bool wsi_platform_start_thread(wsi_task *task) {
+    pthread_t thread;
+    sigset_t all, before;
+    bool started;
+    (void)sigfillset(&all); /* signals are for the program's own threads */
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return false;
+    started = pthread_create(&thread, NULL, wsi_platform_run, task) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        (void)pthread_detach(thread);
+    return started;
+}
+#endif /* WS_NO_CLIENT */
+
+#define WSI_PLATFORM_UNIX  /* there are Unix sockets */
+#define WSI_PLATFORM_FILES /* there are files */
+
+#ifndef WS_NO_HTTP
+/* --- POSIX: files --- */
+
+typedef int wsi_file;
+
+#define WSI_NO_FILE (-1)
+
+static FILE *wsi_platform_open_file(const char *name) { return fopen(name, "rb"); }
+
+static wsi_file wsi_platform_open_folder(const char *name) { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
+
+/* Never follows a symbolic link, nor waits for the other end of a FIFO. */
+static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
+    return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* The HTTP status for the errno of a failed open. */
+WSI_RARE int wsi_platform_file_status(void) {
+    if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ENXIO /* a socket */
+        || errno == ELOOP || errno == EMLINK /* a symbolic link */)
+        return 404;
+    if (errno == EACCES || errno == EPERM)
+        return 403;
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? 503 : 500;
+}
+
+static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
+    struct stat status;
+    if (fstat(file, &status) != 0)
+        return WSI_FILE_FAILED;
+    *size = (uint64_t)status.st_size;
+    *changed = status.st_mtime > 0 ? (uint64_t)status.st_mtime : 0;
+    return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
+}
+
+static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t size) {
+    ssize_t got;
+    do {
+        got = read(file, data, size);
+    } while (got < 0 && errno == EINTR);
+    return (ptrdiff_t)got;
+}
+
+/* The first bytes of a file; the next read begins with them, too. */
+static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
+    return (ptrdiff_t)pread(file, data, size, 0);
+}
+
+static void wsi_platform_close_file(wsi_file file) { (void)close(file); }
+#endif /* WS_NO_HTTP */
+
+#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
+#if defined(__APPLE__)
+#define WSI_PLATFORM_CHANGED st_mtimespec
+#else
+#define WSI_PLATFORM_CHANGED st_mtim
+#endif
+
+/* Mixes state with a file's inode, size and time: another number, very probably, once it was replaced or written. */
+static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
+    const uint64_t prime = 0x100000001b3u;
+    struct stat status;
+    if (stat(name, &status) != 0)
+        return state * prime + 1;
+    state = (state * prime + (uint64_t)status.st_ino) * prime + (uint64_t)status.st_size;
+    return (state * prime + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec) * prime
+           + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
+}
+#endif /* WS_NO_TLS, WS_NO_CLIENT */
+
+/* --- what all systems share --- */
+
+/* A word that other threads and signal handlers change, too: the least number that was asked for; 0: none. */
+#if defined(__GNUC__)
+static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+#else /* not atomic, but never split */
+static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
+static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    bool same = wsi_platform_peek(word) == old;
+    if (same)
+        *(volatile uint32_t *)word = value;
+    return same;
+}
+#endif
+
+static void wsi_platform_lower(uint32_t *word, uint32_t value) {
+    uint32_t old;
+    do {
+        old = wsi_platform_peek(word);
+    } while ((!old || old > value) && !wsi_platform_swap(word, old, value));
+}
+
+static uint32_t wsi_platform_reset(uint32_t *word) {
+    uint32_t old;
+    do {
+        old = wsi_platform_peek(word);
+    } while (old && !wsi_platform_swap(word, old, 0));
+    return old;
+}
+
+static bool wsi_platform_enable(ws_socket descriptor, int level, int option) {
+    int on = 1;
+    return setsockopt(descriptor, level, option, (const char *)&on, sizeof on) == 0;
+}
+
+/* The addresses of a host, or of all of this machine; 0 or an error of getaddrinfo. Waits, unless flags say
+   AI_NUMERICHOST. */
+static int wsi_platform_resolve(const char *host, uint16_t port, int flags, struct addrinfo **addresses) {
+    struct addrinfo hints;
+    char service[6] = "";
+    service[wsi_text_decimal(service, port)] = 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = flags | AI_NUMERICSERV;
+    return getaddrinfo(host, service, &hints, addresses);
+}
+
+static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+}
+
+/* "127.0.0.1:5000", "[::1]:5000". */
+static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
+    bool ipv6 = memchr(host.data, ':', host.size) != NULL;
+    int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
+    return needed > 0 && (size_t)needed < size;
+}
+
+static bool wsi_platform_peer(ws_socket descriptor, char *text, size_t size) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char host[64];
+    return getpeername(descriptor, (struct sockaddr *)&address, &length) == 0
+           && (address.ss_family == AF_INET || address.ss_family == AF_INET6)
+           && wsi_platform_host_text(&address, length, host, sizeof host)
+           && wsi_platform_address_text(wsi_text_z(host), wsi_platform_port(&address), text, size);
+}
+
+#ifndef WS_NO_SERVER
+/* --- a server's sockets --- */
+
+typedef enum wsi_accepted { WSI_ACCEPTED, WSI_ACCEPT_NONE, WSI_ACCEPT_FULL, WSI_ACCEPT_NEXT } wsi_accepted;
+
+/* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
+static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descriptor) {
     ws_error error;
-    if (descriptor < 0)
+    *descriptor = wsi_platform_accept_one(listener);
+    if (*descriptor != WSI_NO_SOCKET)
+        return WSI_ACCEPTED;
+    if (wsi_platform_again())
+        return WSI_ACCEPT_NONE;
+    error = wsi_platform_error();
+    return error == WS_ERROR_DESCRIPTORS || error == WS_ERROR_MEMORY ? WSI_ACCEPT_FULL : WSI_ACCEPT_NEXT;
+}
+
+/* The port that a socket listens on; 0: none. */
+static uint16_t wsi_platform_own_port(ws_socket descriptor) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    bool known = getsockname(descriptor, (struct sockaddr *)&address, &length) == 0;
+    return known ? wsi_platform_port(&address) : 0;
+}
+
+static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config,
+                                       ws_socket *listener) {
+    ws_socket descriptor = socket(address->ai_family, SOCK_STREAM, 0);
+    ws_error error;
+    if (descriptor == WSI_NO_SOCKET)
         return wsi_platform_error();
     /* accepted sockets inherit TCP_NODELAY: what leaves is gathered already */
-    if (wsi_platform_enable(descriptor, SOL_SOCKET, SO_REUSEADDR)
-        && wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY)
-        && (!config->reuse_port || wsi_platform_enable(descriptor, SOL_SOCKET, WSI_PLATFORM_REUSE_PORT))
-        && wsi_platform_prepare_socket(descriptor) && bind(descriptor, address->ai_addr, address->ai_addrlen) == 0
+    if (wsi_platform_share_port(descriptor, config->reuse_port)
+        && wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY) && wsi_platform_prepare_socket(descriptor)
+        && bind(descriptor, address->ai_addr, (socklen_t)address->ai_addrlen) == 0
         && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
         *listener = descriptor;
         return WS_OK;
     }
     error = wsi_platform_error();
-    (void)close(descriptor);
+    wsi_platform_close(descriptor);
     return error;
 }
 
-static ws_error wsi_platform_listen(const ws_server_config *config, int *listener) {
+static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
     if (wsi_platform_resolve(config->host ? config->host : "127.0.0.1", config->port, AI_PASSIVE, &addresses) != 0)
@@ -7472,11 +7724,166 @@ static ws_error wsi_platform_listen(const ws_server_config *config, int *listene
     freeaddrinfo(addresses);
     return error;
 }
+#endif /* WS_NO_SERVER */
 
-typedef struct wsi_file_id { /* which file is at a path; all zero: none */
-    uint64_t device, inode;
-} wsi_file_id;
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_FORWARD)
+/* A numeric address, in network order. */
+static bool wsi_platform_parse(int family, wsi_slice text, void *address) {
+    char host[INET6_ADDRSTRLEN];
+    if (text.size >= sizeof host)
+        return false;
+    *wsi_text_append(host, text) = 0;
+    return inet_pton(family, host, address) == 1;
+}
+#endif
 
+#ifndef WS_NO_FORWARD
+/* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
+static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
+    if (text.size && memchr(text.data, ':', text.size))
+        return wsi_platform_parse(AF_INET6, text, address);
+    memset(address, 0, 10);
+    memset(address + 10, 0xff, 2);
+    return wsi_platform_parse(AF_INET, text, address + 12);
+}
+
+/* The text of a numeric address in network order. */
+static bool wsi_platform_ip_text(bool ipv6, const void *address, char host[INET6_ADDRSTRLEN]) {
+    return inet_ntop(ipv6 ? AF_INET6 : AF_INET, address, host, INET6_ADDRSTRLEN) != NULL;
+}
+
+/* The peer's address in that form. *local: the peer of a Unix socket, which has none. */
+static bool wsi_platform_peer_address(ws_socket descriptor, uint8_t address[16], bool *local) {
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    memset(address, 0, 16);
+    memset(&storage, 0, sizeof storage);
+    *local = false;
+    if (getpeername(descriptor, (struct sockaddr *)&storage, &length) != 0)
+        return false;
+    if (storage.ss_family == AF_INET6) {
+        memcpy(address, &((const struct sockaddr_in6 *)(const void *)&storage)->sin6_addr, 16);
+    } else if (storage.ss_family == AF_INET) {
+        memset(address + 10, 0xff, 2);
+        memcpy(address + 12, &((const struct sockaddr_in *)(const void *)&storage)->sin_addr, 4);
+    } else {
+        *local = true;
+    }
+    return true;
+}
+#endif /* WS_NO_FORWARD */
+
+#ifndef WS_NO_CLIENT
+/* --- a client's names and addresses --- */
+
+typedef union wsi_address { /* small: all addresses of a name must fit into one datagram */
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+} wsi_address;
+
+enum { WSI_MAX_ADDRESSES = 64 }; /* of one name; further ones are not tried */
+
+typedef struct wsi_addresses {
+    int error; /* of getaddrinfo */
+    size_t count;
+    wsi_address list[WSI_MAX_ADDRESSES];
+} wsi_addresses;
+
+/* Adds what the name resolves to. */
+static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi_addresses *found) {
+    struct addrinfo *addresses = NULL, *next;
+    found->error = wsi_platform_resolve(host, port, flags, &addresses);
+    if (found->error)
+        return false;
+    for (next = addresses; next && found->count < WSI_MAX_ADDRESSES; next = next->ai_next)
+        if (next->ai_addrlen <= sizeof *found->list)
+            memcpy(&found->list[found->count++], next->ai_addr, next->ai_addrlen);
+    freeaddrinfo(addresses);
+    return true;
+}
+
+typedef struct wsi_query {
+    wsi_task task; /* first */
+    ws_socket descriptor;
+    uint16_t port;
+    char host[256];
+} wsi_query;
+
+/* getaddrinfo cannot be interrupted: the thread shares nothing with the loop but a socket pair, which the loop may
+   close at any time. */
+static void wsi_platform_run_query(wsi_task *task) {
+    wsi_query *query = (wsi_query *)(void *)task;
+    wsi_addresses found;
+    memset(&found, 0, sizeof found);
+    (void)wsi_platform_look_up(query->host, query->port, 0, &found);
+    (void)wsi_platform_send(query->descriptor, &found, sizeof found);
+    wsi_platform_close(query->descriptor);
+    (void)wsi_memory_default(NULL, query, sizeof *query, 0); /* libc's: the loop's allocator is not for other threads */
+}
+
+/* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or WSI_NO_SOCKET. */
+static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
+    wsi_query *query = (wsi_query *)wsi_memory_default(NULL, NULL, 0, sizeof *query);
+    ws_socket ends[2];
+    if (!query || strlen(host) >= sizeof query->host || !wsi_platform_pair(ends)) {
+        (void)wsi_memory_default(NULL, query, sizeof *query, 0);
+        return WSI_NO_SOCKET;
+    }
+    strcpy(query->host, host);
+    query->task.run = wsi_platform_run_query;
+    query->port = port;
+    query->descriptor = ends[1];
+    if (wsi_platform_start_thread(&query->task))
+        return ends[0];
+    wsi_platform_close(ends[0]);
+    wsi_platform_close(ends[1]);
+    (void)wsi_memory_default(NULL, query, sizeof *query, 0);
+    return WSI_NO_SOCKET;
+}
+
+/* Begins to connect. Returns 0, or the system's error. */
+static int wsi_platform_connect_to(const struct sockaddr *name, size_t size, bool tcp, ws_socket *descriptor) {
+    ws_socket made = socket(name->sa_family, SOCK_STREAM, 0);
+    int error;
+    if (made == WSI_NO_SOCKET)
+        return wsi_platform_last();
+    if (wsi_platform_prepare_socket(made) && (!tcp || wsi_platform_enable(made, IPPROTO_TCP, TCP_NODELAY))
+        && (connect(made, name, (socklen_t)size) == 0 || wsi_platform_connecting())) {
+        *descriptor = made;
+        return 0;
+    }
+    error = wsi_platform_last();
+    wsi_platform_close(made);
+    return error;
+}
+
+static int wsi_platform_connect(const wsi_address *to, ws_socket *descriptor) {
+    return wsi_platform_connect_to(&to->any, to->any.sa_family == AF_INET6 ? sizeof to->ipv6 : sizeof to->ipv4, true,
+                                   descriptor);
+}
+
+/* How a connect has ended: 0, or the system's error. */
+static int wsi_platform_connected(ws_socket descriptor) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, (char *)&error, &size) == 0 ? error : wsi_platform_last();
+}
+#endif /* WS_NO_CLIENT */
+
+/* --- Unix sockets --- */
+
+#if defined(WSI_PLATFORM_UNIX)
+static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    if (!*path || strlen(path) >= sizeof address->sun_path)
+        return false;
+    strcpy(address->sun_path, path);
+    return true;
+}
+
+#ifndef WS_NO_SERVER
 static bool wsi_platform_file_id(const char *path, wsi_file_id *id) {
     struct stat status;
     if (lstat(path, &status) != 0)
@@ -7544,238 +7951,40 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
 }
 #endif /* WS_NO_SERVER */
 
-#if !defined(WS_NO_CLIENT) || !defined(WS_NO_FORWARD)
-/* A numeric address, in network order. */
-static bool wsi_platform_parse(int family, wsi_slice text, void *address) {
-    char host[INET6_ADDRSTRLEN];
-    if (text.size >= sizeof host)
-        return false;
-    *wsi_text_append(host, text) = 0;
-    return inet_pton(family, host, address) == 1;
-}
-#endif
-
-#ifndef WS_NO_FORWARD
-/* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
-static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
-    if (text.size && memchr(text.data, ':', text.size))
-        return wsi_platform_parse(AF_INET6, text, address);
-    memset(address, 0, 10);
-    memset(address + 10, 0xff, 2);
-    return wsi_platform_parse(AF_INET, text, address + 12);
-}
-
-/* The peer's address in that form. *local: the peer of a Unix socket, which has none. */
-static bool wsi_platform_peer_address(int descriptor, uint8_t address[16], bool *local) {
-    struct sockaddr_storage storage;
-    socklen_t length = sizeof storage;
-    memset(address, 0, 16);
-    memset(&storage, 0, sizeof storage);
-    *local = false;
-    if (getpeername(descriptor, (struct sockaddr *)&storage, &length) != 0)
-        return false;
-    if (storage.ss_family == AF_INET6) {
-        memcpy(address, &((const struct sockaddr_in6 *)(const void *)&storage)->sin6_addr, 16);
-    } else if (storage.ss_family == AF_INET) {
-        memset(address + 10, 0xff, 2);
-        memcpy(address + 12, &((const struct sockaddr_in *)(const void *)&storage)->sin_addr, 4);
-    } else {
-        *local = true;
-    }
-    return true;
-}
-#endif /* WS_NO_FORWARD */
-
-#ifndef WS_NO_HTTP
-/* --- files of a folder --- */
-
-static int wsi_platform_open_folder(const char *name) { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
-
-/* Never follows a symbolic link, nor waits for the other end of a FIFO. */
-static int wsi_platform_open_in(int folder, const char *name) {
-    return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
-
-/* The HTTP status for the errno of a failed open. */
-WSI_RARE int wsi_platform_file_status(void) {
-    if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ENXIO /* a socket */
-        || errno == ELOOP || errno == EMLINK /* a symbolic link */)
-        return 404;
-    if (errno == EACCES || errno == EPERM)
-        return 403;
-    return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? 503 : 500;
-}
-
-typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, WSI_FILE_FAILED } wsi_file_kind;
-
-static wsi_file_kind wsi_platform_file(int descriptor, uint64_t *size, uint64_t *changed) {
-    struct stat status;
-    if (fstat(descriptor, &status) != 0)
-        return WSI_FILE_FAILED;
-    *size = (uint64_t)status.st_size;
-    *changed = status.st_mtime > 0 ? (uint64_t)status.st_mtime : 0;
-    return S_ISREG(status.st_mode) ? WSI_FILE_REGULAR : S_ISDIR(status.st_mode) ? WSI_FILE_FOLDER : WSI_FILE_OTHER;
-}
-
-static ptrdiff_t wsi_platform_read_file(int descriptor, uint8_t *data, size_t size) {
-    ssize_t got;
-    do {
-        got = read(descriptor, data, size);
-    } while (got < 0 && errno == EINTR);
-    return (ptrdiff_t)got;
-}
-
-/* The first bytes of a file; the next read begins with them, too. */
-static ptrdiff_t wsi_platform_peek_file(int descriptor, void *data, size_t size) {
-    return (ptrdiff_t)pread(descriptor, data, size, 0);
-}
-#endif /* WS_NO_HTTP */
-
 #ifndef WS_NO_CLIENT
-/* --- a client's names and addresses --- */
-
-typedef union wsi_address { /* small: all addresses of a name must fit into one datagram */
-    struct sockaddr any;
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-} wsi_address;
-
-enum { WSI_MAX_ADDRESSES = 64 }; /* of one name; further ones are not tried */
-
-typedef struct wsi_addresses {
-    int error; /* of getaddrinfo */
-    size_t count;
-    wsi_address list[WSI_MAX_ADDRESSES];
-} wsi_addresses;
-
-/* Adds what the name resolves to. */
-static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi_addresses *found) {
-    struct addrinfo *addresses = NULL, *next;
-    found->error = wsi_platform_resolve(host, port, flags, &addresses);
-    if (found->error)
-        return false;
-    for (next = addresses; next && found->count < WSI_MAX_ADDRESSES; next = next->ai_next)
-        if (next->ai_addrlen <= sizeof *found->list)
-            memcpy(&found->list[found->count++], next->ai_addr, next->ai_addrlen);
-    freeaddrinfo(addresses);
-    return true;
-}
-
-typedef struct wsi_query { /* belongs to the thread */
-    int descriptor;
-    uint16_t port;
-    char host[256];
-} wsi_query;
-
-/* getaddrinfo cannot be interrupted: the thread shares nothing with the loop but a socket pair, which the loop may
-   close at any time. */
-static void *wsi_platform_look_up_thread(void *argument) {
-    wsi_query *query = (wsi_query *)argument;
-    wsi_addresses found;
-    memset(&found, 0, sizeof found);
-    (void)wsi_platform_look_up(query->host, query->port, 0, &found);
-    (void)send(query->descriptor, &found, sizeof found, WSI_PLATFORM_SEND_FLAGS);
-    (void)close(query->descriptor);
-    (void)wsi_memory_default(NULL, query, sizeof *query, 0); /* libc's: the loop's allocator is not for other threads */
-    return NULL;
-}
-
-static bool wsi_platform_start_thread(wsi_query *query) {
-    pthread_t thread;
-    sigset_t all, before;
-    bool started;
-    (void)sigfillset(&all); /* signals are for the program's own threads */
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-        return false;
-    started = pthread_create(&thread, NULL, wsi_platform_look_up_thread, query) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
-        (void)pthread_detach(thread);
-    return started;
-}
-
-/* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or -1. */
-static int wsi_platform_start_look_up(const char *host, uint16_t port) {
-    wsi_query *query = (wsi_query *)wsi_memory_default(NULL, NULL, 0, sizeof *query);
-    int ends[2];
-    if (!query || strlen(host) >= sizeof query->host || socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) {
-        (void)wsi_memory_default(NULL, query, sizeof *query, 0);
-        return -1;
-    }
-    strcpy(query->host, host);
-    query->port = port;
-    query->descriptor = ends[1];
-    if (wsi_platform_prepare(ends[0]) && wsi_platform_no_sigpipe(ends[1]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0
-        && wsi_platform_start_thread(query))
-        return ends[0];
-    (void)close(ends[0]);
-    (void)close(ends[1]);
-    (void)wsi_memory_default(NULL, query, sizeof *query, 0);
-    return -1;
-}
-
-/* Begins to connect. Returns the descriptor, or -1 and errno. */
-static int wsi_platform_connect_to(const struct sockaddr *name, size_t size) {
-    int descriptor = socket(name->sa_family, SOCK_STREAM, 0), error;
-    if (descriptor < 0)
-        return -1;
-    if (wsi_platform_prepare_socket(descriptor)
-        && (name->sa_family == AF_UNIX || wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY))
-        && (connect(descriptor, name, (socklen_t)size) == 0 || errno == EINPROGRESS || errno == EINTR))
-        return descriptor;
-    error = errno;
-    (void)close(descriptor);
-    errno = error;
-    return -1;
-}
-
-static int wsi_platform_connect(const wsi_address *to) {
-    return wsi_platform_connect_to(&to->any, to->any.sa_family == AF_INET6 ? sizeof to->ipv6 : sizeof to->ipv4);
-}
-
-static int wsi_platform_connect_unix(const char *path) {
+static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
     struct sockaddr_un address;
-    errno = ENAMETOOLONG;
-    return wsi_platform_unix(path, &address)
-               ? wsi_platform_connect_to((const struct sockaddr *)&address, sizeof address) : -1;
+    if (!wsi_platform_unix(path, &address))
+        return ENAMETOOLONG;
+    return wsi_platform_connect_to((const struct sockaddr *)&address, sizeof address, false, descriptor);
 }
-
-#ifndef WS_NO_TLS
-#if defined(__APPLE__)
-#define WSI_PLATFORM_CHANGED st_mtimespec
-#else
-#define WSI_PLATFORM_CHANGED st_mtim
 #endif
+#else
+#ifndef WS_NO_SERVER
+static void wsi_platform_remove(const char *path, const wsi_file_id *id) { (void)path, (void)id; }
 
-/* Mixes state with a file's inode, size and time: another number, very probably, once it was replaced or written. */
-static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
-    const uint64_t prime = 0x100000001b3u;
-    struct stat status;
-    if (stat(name, &status) != 0)
-        return state * prime + 1;
-    state = (state * prime + (uint64_t)status.st_ino) * prime + (uint64_t)status.st_size;
-    return (state * prime + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_sec) * prime
-           + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
+static ws_error wsi_platform_listen_unix(const ws_server_config *config, ws_socket *listener, wsi_file_id *id,
+                                         const char **why) {
+    (void)config, (void)listener, (void)id;
+    *why = "this system has no Unix sockets";
+    return WS_ERROR_ADDRESS;
 }
-#endif /* WS_NO_TLS */
-
-/* How a connect has ended: 0, or an errno. */
-static int wsi_platform_connected(int descriptor) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+#endif
+#ifndef WS_NO_CLIENT
+static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
+    (void)path, (void)descriptor;
+    return WSI_PLATFORM_NO_FAMILY;
 }
-#endif /* WS_NO_CLIENT */
+#endif
+#endif /* WSI_PLATFORM_UNIX */
 
 /*
 >> TCP ====================================================================================
    Plain sockets. Calls PLATFORM. read and write: as in ws_transport, but write takes spans.
 */
 
-enum { WSI_SPANS = 16 };
-
 WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
-    ssize_t got = recv(link->descriptor, data, size, flags);
+    ptrdiff_t got = wsi_platform_receive(link->descriptor, data, size, flags);
     if (got > 0)
         return got;
     return got == 0 ? WS_ENDED : wsi_platform_again() ? 0 : WS_FAILED;
@@ -7792,39 +8001,29 @@ static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
 }
 #endif /* WS_NO_FORWARD */
 
-static ptrdiff_t wsi_tcp_sent(ssize_t sent) {
+static ptrdiff_t wsi_tcp_sent(ptrdiff_t sent) {
     return sent >= 0 ? sent : wsi_platform_again() ? 0 : WS_FAILED;
 }
 
 WSI_INLINE ptrdiff_t wsi_tcp_write_one(const ws_link *link, ws_span span) {
-    return wsi_tcp_sent(send(link->descriptor, span.data, span.size, WSI_PLATFORM_SEND_FLAGS));
+    return wsi_tcp_sent(wsi_platform_send(link->descriptor, span.data, span.size));
 }
 
 static ptrdiff_t wsi_tcp_write(const ws_link *link, const ws_span *spans, size_t count) {
-    struct iovec vectors[WSI_SPANS];
-    struct msghdr message;
-    size_t i;
     if (count == 1)
         return wsi_tcp_write_one(link, spans[0]);
-    memset(&message, 0, sizeof message);
-    for (i = 0; i < count; i++) {
-        vectors[i].iov_base = spans[i].data;
-        vectors[i].iov_len = spans[i].size;
-    }
-    message.msg_iov = vectors;
-    message.msg_iovlen = (uint8_t)count; /* int or size_t, as the system has it */
-    return wsi_tcp_sent(sendmsg(link->descriptor, &message, WSI_PLATFORM_SEND_FLAGS));
+    return wsi_tcp_sent(wsi_platform_send_spans(link->descriptor, spans, count));
 }
 
 static void wsi_tcp_shutdown(const ws_link *link) {
-    if (link->descriptor >= 0)
-        (void)shutdown(link->descriptor, SHUT_WR);
+    if (link->descriptor != WSI_NO_SOCKET)
+        (void)shutdown(link->descriptor, 1 /* SHUT_WR */);
 }
 
 static void wsi_tcp_close(ws_link *link) {
-    if (link->descriptor >= 0)
-        (void)close(link->descriptor);
-    link->descriptor = -1;
+    if (link->descriptor != WSI_NO_SOCKET)
+        wsi_platform_close(link->descriptor);
+    link->descriptor = WSI_NO_SOCKET;
 }
 
 /*
@@ -7893,6 +8092,17 @@ typedef struct wsi_poll {
 
 /* --- select --- */
 
+#if defined(__GNUC__)
+static unsigned wsi_select_lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
+#else
+static unsigned wsi_select_lowest_bit(unsigned long word) {
+    unsigned bit = 0;
+    while (!(word >> bit & 1))
+        bit++;
+    return bit;
+}
+#endif
+
 static void wsi_select_init(wsi_poll *poll) {
     memset(poll, 0, sizeof *poll);
     poll->highest = -1;
@@ -7945,12 +8155,9 @@ static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const w
 
 static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
     uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
-    timeout->tv_sec = (time_t)(wait / 1000);
-    timeout->tv_usec = (suseconds_t)(wait % 1000 * 1000);
+    timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
+    timeout->tv_usec = (int)(wait % 1000 * 1000);
 }
-
-/* Whether a wait that failed may succeed the next time. */
-static bool wsi_poll_may_retry(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
 
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     wsi_poll_bits reads = poll->reads, writes = poll->writes;
@@ -7972,7 +8179,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
         unsigned long *writes = &poll->ready_writes.words[poll->cursor];
         unsigned long read, write, any;
         while ((any = (read = *reads) | (write = *writes)) != 0) {
-            unsigned bit = wsi_platform_lowest_bit(any);
+            unsigned bit = wsi_select_lowest_bit(any);
             wsi_source *source = poll->sources[poll->cursor * WSI_POLL_BITS + bit];
             any &= any - 1; /* the others */
             *reads = read & any;
@@ -8364,11 +8571,6 @@ typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
 
-typedef struct wsi_post {
-    void (*function)(void *argument); /* NULL: only wakes */
-    void *argument;
-} wsi_post;
-
 typedef struct wsi_hooks { /* of servers and clients */
     void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
@@ -8398,7 +8600,7 @@ struct ws_loop {
     wsi_hooks hooks;
     ws_error error;
     wsi_reason why; /* the error's, or empty */
-    pthread_t owner; /* the thread that runs it, while owned */
+    wsi_thread owner; /* the thread that runs it, while owned */
     bool owned, busy, stopped, shutting_down, freeing;
 #ifndef WS_NO_TEST
     uint64_t virtual_now;
@@ -8417,7 +8619,7 @@ struct ws_loop {
     struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for one of those */
 #endif
     wsi_source wake;
-    int wake_in;
+    wsi_mail mail;
     uint32_t stop_request, shutdown_request; /* by any thread; 0: not; the latter: milliseconds + 1 */
     int found;             /* by the newest wait; -1: it failed */
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
@@ -8687,7 +8889,7 @@ static wsi_watch *wsi_watch_of(wsi_chain *chain) {
     return (wsi_watch *)(void *)((char *)chain - offsetof(wsi_watch, chain));
 }
 
-static wsi_watch *wsi_watch_new(ws_loop *loop, int descriptor) {
+static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
     wsi_watch *watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
     if (!watch)
         return NULL;
@@ -8705,14 +8907,15 @@ static void wsi_watch_free(ws_loop *loop, wsi_watch *watch) {
     wsi_memory_free(&loop->memory, watch, sizeof *watch);
 }
 
-WS_API bool ws_watch(ws_loop *loop, int descriptor, unsigned what, ws_watch_function *function, void *user) {
+WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
+                     void *user) {
     wsi_chain *chain;
     wsi_watch *watch;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
         return false;
     chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
-    while (chain && chain->hash != (uint32_t)descriptor)
+    while (chain && wsi_watch_of(chain)->source.link.descriptor != descriptor)
         chain = chain->next;
     watch = chain ? wsi_watch_of(chain) : NULL;
     what &= (unsigned)(WS_READ | WS_WRITE);
@@ -8763,8 +8966,7 @@ static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     size_t i, count, reads = 0;
     (void)ready;
     do {
-        ssize_t got = read(source->link.descriptor, posts, sizeof posts);
-        count = got > 0 ? (size_t)got / sizeof *posts : 0;
+        count = wsi_platform_get_mail(&loop->mail, source->link.descriptor, posts, WSI_POSTS);
         for (i = 0; i < count; i++)
             if (posts[i].function)
                 posts[i].function(posts[i].argument);
@@ -8772,22 +8974,14 @@ static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
              && (wsi_loop_has_requests(loop) || wsi_loop_is_due(loop, loop->now)));
 }
 
-/* A post travels through a pipe: a write of this size is atomic, thread-safe and
-   async-signal-safe (POSIX, PIPE_BUF), and it wakes the loop. */
 static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
     wsi_post post;
-    ssize_t written;
-    int before = errno;
-    if (!loop || loop->wake_in < 0)
+    if (!loop || loop->wake.link.descriptor == WSI_NO_SOCKET)
         return false;
     memset(&post, 0, sizeof post);
     post.function = function;
     post.argument = argument;
-    do {
-        written = write(loop->wake_in, &post, sizeof post);
-    } while (written < 0 && errno == EINTR);
-    errno = before;
-    return written == (ssize_t)sizeof post;
+    return wsi_platform_put_mail(&loop->mail, &post);
 }
 
 /* Does what ws_stop and ws_shutdown requested, after the posts that came before. What is requested meanwhile, by a post
@@ -8795,7 +8989,7 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
 WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
     bool stops = wsi_platform_peek(&loop->stop_request) != 0;
     bool shuts_down = wsi_platform_peek(&loop->shutdown_request) != 0;
-    if (loop->wake.link.descriptor >= 0)
+    if (loop->wake.link.descriptor != WSI_NO_SOCKET)
         wsi_loop_wake(loop, &loop->wake, WS_READ);
     if (shuts_down)
         wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_request) - 1);
@@ -8834,7 +9028,7 @@ static void wsi_loop_end_round(ws_loop *loop) {
 /* false: the poller failed. After a signal, which is no failure, nothing is known to be ready. */
 WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
-    return loop->found >= 0 || wsi_poll_may_retry() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    return loop->found >= 0 || wsi_platform_interrupted() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
 }
 
 WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
@@ -8967,7 +9161,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
         return false;
     read.set = *reads;
     write.set = *writes;
-    if (wsi_poll_import(&loop->poll, &read, &write) >= 0 || wsi_poll_may_retry())
+    if (wsi_poll_import(&loop->poll, &read, &write) >= 0 || wsi_platform_interrupted())
         wsi_loop_round(loop);
     else
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -8976,13 +9170,8 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
 }
 
 static bool wsi_loop_open_wake(ws_loop *loop) {
-    int ends[2];
-    if (pipe(ends) != 0)
-        return wsi_loop_fail(loop, wsi_platform_error());
-    loop->wake.link.descriptor = ends[0];
     loop->wake.link.kind = WSI_KIND_WAKE;
-    loop->wake_in = ends[1];
-    if (!wsi_platform_prepare(ends[0]) || !wsi_platform_prepare(ends[1]))
+    if (!wsi_platform_open_mail(&loop->mail, &loop->wake.link.descriptor))
         return wsi_loop_fail(loop, wsi_platform_error());
     return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
 }
@@ -9003,6 +9192,7 @@ static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, 
 static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
+    wsi_reason room;
     ws_loop *loop;
     memset(&all, 0, sizeof all);
     if (config)
@@ -9025,14 +9215,16 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->now = loop->clock(loop->clock_user);
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
-    loop->wake.link.descriptor = loop->wake_in = -1;
+    loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll, &loop->memory);
+    if (!wsi_platform_start())
+        (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     if (!wsi_poll_choose(&loop->poll, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes))
         (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
-                                                     strerror(errno)));
+                                                     wsi_platform_explain(wsi_platform_last(), &room)));
     if (!all.receive_size)
         all.receive_size = 64 << 10;
     if (all.receive_size < 16 << 10)
@@ -9066,7 +9258,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
     for (i = 0; i < loop->watches.bucket_count; i++)
         while (loop->watches.buckets[i])
-            (void)ws_watch(loop, (int)loop->watches.buckets[i]->hash, WS_NONE, NULL, NULL);
+            (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
     wsi_table_free(&loop->memory, &loop->watches);
     for (i = 0; i < loop->user_timers.bucket_count; i++)
         while (loop->user_timers.buckets[i])
@@ -9097,10 +9289,8 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.release(loop);
     }
     wsi_loop_free_lists(loop);
-    if (loop->wake.link.descriptor >= 0)
-        (void)close(loop->wake.link.descriptor);
-    if (loop->wake_in >= 0)
-        (void)close(loop->wake_in);
+    if (loop->wake.link.descriptor != WSI_NO_SOCKET)
+        wsi_platform_close_mail(&loop->mail, loop->wake.link.descriptor);
     wsi_poll_free(&loop->poll);
     memory = loop->memory;
     wsi_memory_free(&memory, loop, sizeof *loop);
@@ -9350,9 +9540,10 @@ static uint64_t wsi_conn_progress(const ws_conn *conn) {
 /* Notes how much the peer has acknowledged by now. true: more than when that was last noted. What its system took at
    once, and the program behind it perhaps never reads, does not count. */
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
-    int descriptor = conn->source.link.descriptor;
-    size_t unsent = descriptor >= 0 ? wsi_platform_unsent(descriptor) : 0;
-    bool pending = descriptor >= 0 && (unsent || conn->queue.first);
+    ws_socket descriptor = conn->source.link.descriptor;
+    bool open = descriptor != WSI_NO_SOCKET;
+    size_t unsent = open ? wsi_platform_unsent(descriptor) : 0;
+    bool pending = open && (unsent || conn->queue.first);
     uint32_t before = conn->acked, now = 0;
     if (pending || before)
         now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
@@ -9566,7 +9757,7 @@ static unsigned wsi_conn_swap(const ws_conn *conn, unsigned wanted, bool back) {
 
 /* A link without a descriptor belongs to a transport that looks at its interest. */
 static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
-    if (conn->source.link.descriptor >= 0)
+    if (conn->source.link.descriptor != WSI_NO_SOCKET)
         return wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
     conn->source.link.interest = (uint8_t)interest;
     return true;
@@ -10688,7 +10879,7 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     loop->free_conns = conn->next;
     memset(conn, 0, offsetof(ws_conn, number));
     conn->generation++;
-    conn->source.link.descriptor = -1;
+    conn->source.link.descriptor = WSI_NO_SOCKET;
     conn->source.link.kind = WSI_KIND_PLAIN;
     conn->timer.kind = WSI_TIMER_CONN;
     wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
@@ -10701,9 +10892,9 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     return conn;
 }
 
-/* Gives it a descriptor, which it owns from now on, or -1 for a transport without one. host: whom TLS must find there.
+/* Gives it a descriptor, which it owns from now on, or WSI_NO_SOCKET for a transport without one. host: whom TLS must find there.
    On an error nothing has changed, and the descriptor is still the caller's. */
-static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host) {
+static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
     ws_error error = WS_OK;
@@ -10717,7 +10908,7 @@ static ws_error wsi_conn_attach(ws_conn *conn, int descriptor, const char *host)
         error = WS_ERROR_MEMORY;
     }
     if (error) {
-        link->descriptor = -1;
+        link->descriptor = WSI_NO_SOCKET;
         return error;
     }
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
@@ -11260,8 +11451,8 @@ typedef struct wsi_room {
 typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
     /* Sets server->forward if the config trusts any proxy. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    bool (*expects)(const ws_server *server, int descriptor); /* the connection begins with a PROXY header */
-    bool (*begin)(ws_conn *conn, int descriptor);             /* reads that, then attaches. false: no memory */
+    bool (*expects)(const ws_server *server, ws_socket descriptor); /* the connection begins with a PROXY header */
+    bool (*begin)(ws_conn *conn, ws_socket descriptor);             /* reads that, then attaches. false: no memory */
     bool (*request)(ws_request *request); /* its connection keeps whom X-Forwarded-For names. false: no memory */
 } wsi_forward_calls;
 
@@ -12008,7 +12199,7 @@ typedef struct wsi_kept { /* a request that outlives its callback: everything in
     void *abandoned_user;
     int (*ended)(struct wsi_kept *kept); /* the connection ends before the answer. Returns the status for it, or 0 */
 #ifndef WS_NO_HTTP
-    int file;             /* what is being sent, and how much of it is left */
+    wsi_file file;        /* what is being sent, and how much of it is left */
     uint64_t left;
 #endif
     size_t size;          /* of this block */
@@ -12653,7 +12844,7 @@ static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
 /* Answers a connection beyond max_connections with 503, without parsing its request. */
-static void wsi_server_reject(const ws_server *server, int descriptor) {
+static void wsi_server_reject(const ws_server *server, ws_socket descriptor) {
     uint8_t request[1024];
     ws_span answer = {(uint8_t *)(uintptr_t)wsi_server_overloaded, sizeof wsi_server_overloaded - 1}; /* only read */
     ws_link link;
@@ -12672,7 +12863,7 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
         wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
-static bool wsi_server_add(ws_server *server, int descriptor) {
+static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
     const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
@@ -12692,15 +12883,16 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     (void)ready;
     (void)wsi_loop_time(loop);
     for (i = 0; i < WSI_ACCEPTS; i++) {
-        int descriptor = wsi_platform_accept(source->link.descriptor);
-        if (descriptor == WSI_ACCEPT_NONE)
+        ws_socket descriptor;
+        wsi_accepted accepted = wsi_platform_accept(source->link.descriptor, &descriptor);
+        if (accepted == WSI_ACCEPT_NONE)
             return;
-        if (descriptor == WSI_ACCEPT_FULL) { /* no busy loop: connections wait in the system's queue */
+        if (accepted == WSI_ACCEPT_FULL) { /* no busy loop: connections wait in the system's queue */
             (void)wsi_poll_set(&loop->poll, source, WS_NONE);
             wsi_timer_set(loop, &server->endpoint.timer, loop->now + WSI_ACCEPT_PAUSE);
             return;
         }
-        if (descriptor >= 0 && !wsi_server_add(server, descriptor))
+        if (accepted == WSI_ACCEPTED && !wsi_server_add(server, descriptor))
             wsi_server_reject(server, descriptor);
     }
 }
@@ -12718,7 +12910,7 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
         return;
     endpoint->ending = true;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
-    if (server->listener.link.descriptor < 0)
+    if (server->listener.link.descriptor == WSI_NO_SOCKET)
         return;
     (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_NONE);
     wsi_server_close_port(server);
@@ -12814,7 +13006,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->fire = wsi_server_fire;
     server->last_route = &server->routes;
     server->last_hook = &server->hooks;
-    server->listener.link.descriptor = -1;
+    server->listener.link.descriptor = WSI_NO_SOCKET;
     server->listener.link.kind = WSI_KIND_LISTENER;
     server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
 }
@@ -12831,7 +13023,7 @@ static bool wsi_server_has_port(const ws_server_config *config) {
 /* Opens the port, the last step of ws_listen. */
 static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
-    int *listener = &server->listener.link.descriptor;
+    ws_socket *listener = &server->listener.link.descriptor;
     const char *why = NULL;
     ws_error error = WS_OK;
     if (!wsi_server_has_port(config))
@@ -12915,11 +13107,7 @@ WS_API void ws_server_free(ws_server *server) {
 }
 
 WS_API uint16_t ws_port(const ws_server *server) {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    if (!server || getsockname(server->listener.link.descriptor, (struct sockaddr *)&address, &length) != 0)
-        return 0;
-    return wsi_platform_port(&address);
+    return server ? wsi_platform_own_port(server->listener.link.descriptor) : 0;
 }
 #endif /* WS_NO_SERVER */
 
@@ -13073,7 +13261,7 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
         return false;
     if ((command & 15) == 0 || (family != 0x11 && !ipv6))
         return family >> 4 <= 3 && (family & 15) <= 2; /* LOCAL, or a family without IP addresses */
-    if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !inet_ntop(ipv6 ? AF_INET6 : AF_INET, data + 16, host, sizeof host))
+    if (size < (ipv6 ? 16u + 36u : 16u + 12u) || !wsi_platform_ip_text(ipv6, data + 16, host))
         return false;
     return wsi_platform_address_text(wsi_text_z(host), (uint16_t)wsi_bytes_load(data + (ipv6 ? 48 : 24), 2),
                                      text, room);
@@ -13116,7 +13304,7 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
         memcpy(held->data + before, data + before, size);
         held->size += size;
     } else {
-        int descriptor = source->link.descriptor;
+        ws_socket descriptor = source->link.descriptor;
         wsi_hold_free(conn);
         if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
             wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
@@ -13130,15 +13318,15 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
 }
 
 /* Whether this connection begins with a PROXY header. */
-static bool wsi_forward_expects(const ws_server *server, int descriptor) {
+static bool wsi_forward_expects(const ws_server *server, ws_socket descriptor) {
     wsi_forward_peer peer;
-    return server->forward->proxy_protocol && descriptor >= 0
+    return server->forward->proxy_protocol && descriptor != WSI_NO_SOCKET
            && wsi_platform_peer_address(descriptor, peer.address, &peer.local)
            && wsi_forward_trusts(server->forward->proxies, &peer);
 }
 
 /* Waits for the header. */
-static bool wsi_forward_begin(ws_conn *conn, int descriptor) {
+static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     conn->source.link.descriptor = descriptor;
     conn->source.link.kind = WSI_KIND_HEADER;
     wsi_conn_tick(conn);
@@ -13496,24 +13684,24 @@ static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     return true;
 }
 
-/* Opens a file, folder by folder, so that no symbolic link leads out of it. -1: failed, and *status says why. */
-static int wsi_files_open(const char *folder, wsi_slice path, int *status) {
-    int at = wsi_platform_open_folder(folder), next;
+/* Opens a file, folder by folder, so that no symbolic link leads out of it. WSI_NO_FILE: *status says why. */
+static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) {
+    wsi_file at = wsi_platform_open_folder(folder), next;
     bool more = true;
-    if (at < 0)
+    if (at == WSI_NO_FILE)
         *status = wsi_platform_file_status();
-    while (at >= 0 && more) {
+    while (at != WSI_NO_FILE && more) {
         wsi_slice segment = path;
         char name[256];
         more = wsi_http_until(&path, '/', &segment);
         if (!more && !segment.size)
             segment = wsi_text("index.html", 10);
-        next = -1;
+        next = WSI_NO_FILE;
         if (!wsi_files_segment(segment, name))
             *status = 404;
-        else if ((next = wsi_platform_open_in(at, name)) < 0)
+        else if ((next = wsi_platform_open_in(at, name)) == WSI_NO_FILE)
             *status = wsi_platform_file_status();
-        (void)close(at);
+        wsi_platform_close_file(at);
         at = next;
     }
     return at;
@@ -13540,7 +13728,7 @@ static void wsi_files_pump(wsi_kept *kept) {
     if (conn->broken)
         return;
     if (!kept->left) {
-        (void)close(kept->file);
+        wsi_platform_close_file(kept->file);
         wsi_kept_free(kept);
         (void)wsi_engine_responded(&conn->engine, true, keep);
     } else if (!conn->blocked) {
@@ -13558,7 +13746,7 @@ static void wsi_files_writable(ws_conn *conn) {
 }
 
 static int wsi_files_ended(wsi_kept *kept) {
-    (void)close(kept->file);
+    wsi_platform_close_file(kept->file);
     return 0;
 }
 
@@ -13574,10 +13762,10 @@ static bool wsi_files_head(const ws_request *request, int status, uint64_t size)
 }
 
 /* Sends a file, and closes it at the end. */
-static void wsi_files_send(ws_request *request, int file, uint64_t size) {
+static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
     wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request, WSI_WAITING, wsi_files_ended);
     if (!kept) {
-        (void)close(file);
+        wsi_platform_close_file(file);
         wsi_request_status(request, 503);
         wsi_request_free(request);
         return;
@@ -13600,14 +13788,14 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
 }
 
 /* The charset parameter of a file. */
-static const char *wsi_files_charset(const wsi_route *route, int file, const char *type) {
+static const char *wsi_files_charset(const wsi_route *route, wsi_file file, const char *type) {
     char first[WSI_CHARSET];
     ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
     const char *charset = wsi_route_charset(type, wsi_text(first, got > 0 ? (size_t)got : 0));
     return *charset && route->charset ? route->charset : charset;
 }
 
-static bool wsi_files_lines(ws_request *request, int file, wsi_slice path, uint64_t changed) {
+static bool wsi_files_lines(ws_request *request, wsi_file file, wsi_slice path, uint64_t changed) {
     const char *type;
     char date[30] = "";
     wsi_http_date(date, changed);
@@ -13630,8 +13818,9 @@ static void wsi_files_answer(ws_request *request) {
     wsi_slice path = request->values[0];
     uint64_t size = 0, changed = 0;
     bool good = true;
-    int status = 404, file = wsi_files_open(request->route->folder, path, &status);
-    wsi_file_kind kind = file >= 0 ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
+    int status = 404;
+    wsi_file file = wsi_files_open(request->route->folder, path, &status);
+    wsi_file_kind kind = file != WSI_NO_FILE ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
     if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
         status = 301;
         good = wsi_files_folder(request);
@@ -13645,8 +13834,8 @@ static void wsi_files_answer(ws_request *request) {
         wsi_files_send(request, file, size);
         return;
     }
-    if (file >= 0)
-        (void)close(file);
+    if (file != WSI_NO_FILE)
+        wsi_platform_close_file(file);
     if (!good || status >= 400)
         wsi_request_status(request, good ? status : 503);
     else if (wsi_files_head(request, status, status == 200 ? size : 0))
@@ -13659,7 +13848,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
     size_t size = prefix ? strlen(prefix) : 0;
     wsi_route route;
     char *pattern, *parameter = NULL;
-    int descriptor;
+    wsi_file opened;
     if (!server)
         return false;
     if (!folder || !size || prefix[0] != '/' || prefix[size - 1] != '/' || strpbrk(prefix, "{}"))
@@ -13667,10 +13856,10 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
                                "a prefix begins and ends with '/', without parameters; and a folder is needed");
     if (charset && *charset && !wsi_text_token(wsi_text_z(charset)))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
-    descriptor = wsi_platform_open_folder(folder);
-    if (descriptor < 0)
+    opened = wsi_platform_open_folder(folder);
+    if (opened == WSI_NO_FILE)
         return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it does not exist or cannot be read");
-    (void)close(descriptor);
+    wsi_platform_close_file(opened);
     memset(&route, 0, sizeof route);
     route.methods = "GET";
     route.answer = wsi_files_answer;
@@ -13706,7 +13895,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
     bool good;
     if (!server)
         return false;
-    file = name ? fopen(name, "rb") : NULL;
+    file = name ? wsi_platform_open_file(name) : NULL;
     error = file ? wsi_files_read(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
     if (file)
         (void)fclose(file);
@@ -15233,7 +15422,7 @@ static void wsi_dial_send_request(wsi_client *client) {
 }
 
 /* The socket is connected: the opening handshake begins, TLS before it. */
-static void wsi_dial_begin_handshake(wsi_client *client, int descriptor) {
+static void wsi_dial_begin_handshake(wsi_client *client, ws_socket descriptor) {
     ws_conn *conn = client->conn;
     wsi_endpoint *endpoint = &client->endpoint;
     const char *name = client->config.tls.server_name;
@@ -15246,8 +15435,8 @@ static void wsi_dial_begin_handshake(wsi_client *client, int descriptor) {
     endpoint->transport = client->config.transport || client->server.secure ? &client->transport : NULL;
     error = wsi_conn_attach(conn, descriptor, name ? name : host);
     if (error) {
-        if (descriptor >= 0)
-            (void)close(descriptor);
+        if (descriptor != WSI_NO_SOCKET)
+            wsi_platform_close(descriptor);
         wsi_client_fail(client, error);
         return;
     }
@@ -15298,7 +15487,8 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     wsi_client *client = wsi_client_of(wsi_conn_of(source));
     wsi_buffer *answer = &client->answer;
     ptrdiff_t got;
-    int status, descriptor = source->link.descriptor;
+    ws_socket descriptor = source->link.descriptor;
+    int status;
     (void)ready;
     if (client->conn->broken)
         return;
@@ -15324,13 +15514,13 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     } else {
         wsi_buffer_free(&loop->memory, answer);
         (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-        source->link.descriptor = -1;
+        source->link.descriptor = WSI_NO_SOCKET;
         wsi_dial_begin_handshake(client, descriptor);
     }
 }
 
 /* Asks the proxy for a tunnel. The request is small and the socket is new, so it takes all of it. */
-static void wsi_dial_tunnel(wsi_client *client, int descriptor) {
+static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
     wsi_source *source = &client->conn->source;
     wsi_memory *memory = wsi_client_memory(client);
     wsi_slice host = wsi_url_bracketed(&client->server), credentials = client->proxy.credentials;
@@ -15373,18 +15563,16 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
     wsi_source *source = &client->conn->source;
     wsi_slice peer = client->config.unix_path ? wsi_text_z(client->config.unix_path)
                                               : wsi_dial_peer_url(client)->authority;
+    wsi_reason room;
     client->phase = WSI_PHASE_CONNECTING;
     while (client->next_address < client->found->count) {
         uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
         size_t count = client->found->count - client->next_address;
-        int descriptor = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path)
-                                                  : wsi_platform_connect(&client->found->list[client->next_address]);
-        client->next_address++;
-        if (descriptor < 0) {
-            error = errno;
+        const wsi_address *to = &client->found->list[client->next_address++];
+        error = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path, &source->link.descriptor)
+                                         : wsi_platform_connect(to, &source->link.descriptor);
+        if (error)
             continue;
-        }
-        source->link.descriptor = descriptor;
         source->link.kind = WSI_KIND_DIAL;
         if (wsi_poll_set(&loop->poll, source, WS_WRITE)) {
             wsi_timer_set(loop, &client->endpoint.timer,
@@ -15395,10 +15583,10 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
         wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
         return;
     }
-    wsi_client_fail(client, wsi_reason_set(&client->why, error == ETIMEDOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
+    wsi_client_fail(client, wsi_reason_set(&client->why, wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
                                            "cannot connect to %s%.*s: %s",
                                            client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
-                                           strerror(error)));
+                                           wsi_platform_explain(error, &room)));
 }
 
 static void wsi_dial_free_addresses(wsi_client *client) {
@@ -15415,7 +15603,8 @@ static void wsi_dial_extend(wsi_client *client) {
 
 static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of(wsi_conn_of(source));
-    int descriptor = source->link.descriptor, error = wsi_platform_connected(descriptor);
+    ws_socket descriptor = source->link.descriptor;
+    int error = wsi_platform_connected(descriptor);
     (void)ready;
     if (client->conn->broken)
         return;
@@ -15426,7 +15615,7 @@ static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready
         wsi_dial_connect_next(client, error);
         return;
     }
-    source->link.descriptor = -1;
+    source->link.descriptor = WSI_NO_SOCKET;
     wsi_dial_free_addresses(client);
     if (client->proxy.host.data && !client->config.unix_path)
         wsi_dial_tunnel(client, descriptor);
@@ -15476,7 +15665,8 @@ static void wsi_dial_look_up(wsi_client *client) {
     client->looked_up_port = to->port;
     lookup->source.link.kind = WSI_KIND_LOOKUP;
     lookup->source.link.descriptor = wsi_platform_start_look_up(client->looked_up, (uint16_t)to->port);
-    if (lookup->source.link.descriptor >= 0 && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
+    if (lookup->source.link.descriptor != WSI_NO_SOCKET
+        && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
         lookup->client = client;
         client->lookup = lookup;
         return;
@@ -15488,6 +15678,7 @@ static void wsi_dial_look_up(wsi_client *client) {
 /* The attempt that waits now uses the answer, even if an earlier one asked; if it needs another name, it asks again. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
+    wsi_reason room;
     client->lookup = NULL;
     wsi_dial_extend(client);
     if (!wsi_text_is(to->host, client->looked_up) || to->port != client->looked_up_port)
@@ -15495,7 +15686,7 @@ static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     else if (got != (ptrdiff_t)sizeof *client->found)
         wsi_dial_unresolved(client, "the look-up was lost");
     else if (client->found->error || !client->found->count)
-        wsi_dial_unresolved(client, gai_strerror(client->found->error));
+        wsi_dial_unresolved(client, wsi_platform_explain_name(client->found->error, &room));
     else
         wsi_dial_connect_next(client, 0);
 }
@@ -16145,7 +16336,7 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
         client->wait(client, WS_OFF);
     while (closing && wsi_blocking_alive(client))
         (void)wsi_blocking_receive(client, &event, WS_OFF);
-    while (closing && (conn->source.link.session || conn->source.link.descriptor >= 0)
+    while (closing && (conn->source.link.session || conn->source.link.descriptor != WSI_NO_SOCKET)
            && !client->endpoint.loop->error)
         client->wait(client, WS_OFF); /* for the transport's end as well: close_ms at most */
     return closing || !conn->broken;
@@ -16464,7 +16655,7 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
 
 static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
     const ws_loop *loop = server->endpoint.loop;
-    if (server->listener.link.descriptor >= 0 || loop->clock != wsi_loop_virtual_clock)
+    if (server->listener.link.descriptor != WSI_NO_SOCKET || loop->clock != wsi_loop_virtual_clock)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
                               "ws_test_connect needs a server with .no_port, in a loop with .virtual_clock");
     if (loop->busy || server->endpoint.ending)
