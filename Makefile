@@ -24,7 +24,8 @@ TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send_slow send_drain server_half))
 TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
-TESTS += $(addprefix $(BUILD)/small_test_,engine engine_wire frame sha1 utf8 handshake) # with WS_SMALL
+TESTS += $(addprefix $(BUILD)/small_test_,engine frame sha1 utf8 handshake) # with WS_SMALL
+TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_wire engine_fault) # and WS_NO_NET
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
@@ -120,6 +121,10 @@ $(BUILD)/test_%: test_%.c ws.h $(HELPERS)
 $(BUILD)/small_test_%: test_%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) -DWS_SMALL $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/bare_test_%: test_%.c ws.h $(HELPERS)
+	@mkdir -p $(BUILD)
+	$(CC) $(STRICT) $(CPPFLAGS) -DWS_SMALL -DWS_NO_NET -DWS_NO_DEFLATE -DWS_NO_JSON $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS) $(LDLIBS)
 
 $(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)

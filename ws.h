@@ -116,6 +116,11 @@
 #define WS_NO_TEST
 #endif
 
+/* An engine and nothing else, as small as it gets. */
+#if defined(WS_SMALL) && defined(WS_NO_NET)
+#define WSI_BARE
+#endif
+
 #define WS_VERSION "0.3.0"
 #define WS_VERSION_MAJOR 0
 #define WS_VERSION_MINOR 3
@@ -1019,6 +1024,12 @@ WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if th
 
 /* Private from here on: only the size of ws_engine matters. */
 
+#ifdef WSI_BARE /* lengths that a peer announces; milliseconds */
+typedef uint32_t wsi_size, wsi_time;
+#else
+typedef uint64_t wsi_size, wsi_time;
+#endif
+
 typedef struct wsi_buffer {
     uint8_t *data;
     size_t size, capacity;
@@ -1034,7 +1045,7 @@ typedef ws_slice wsi_slice;
 typedef struct wsi_request { /* slices of the head */
     wsi_slice head, method, target, authority, path, query;
     wsi_slice host, origin, key; /* host: the target's authority if it has one */
-    uint64_t content_length;
+    wsi_size content_length;
     int status; /* for refusing the handshake; 0: it is valid */
     bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not only chunked */
     bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
@@ -1084,9 +1095,9 @@ typedef struct wsi_engine {
     wsi_env *env;
     wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
     size_t message_size;  /* bytes of the unfinished message */
-    uint64_t left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
-    uint64_t heard;       /* when data last came from the peer */
-    uint64_t since;       /* when this state, or the wait for a pong, began */
+    wsi_size left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
+    wsi_time heard;       /* when data last came from the peer */
+    wsi_time since;       /* when this state, or the wait for a pong, began */
     uint8_t key[4];       /* of this frame */
     uint32_t utf8;        /* validators: of the message being received, of the one sent in parts */
     uint32_t utf8_out;
@@ -1132,7 +1143,7 @@ struct ws_engine {
     wsi_window window;
     wsi_buffer in, out;
     size_t out_sent;
-    uint64_t now;
+    wsi_time now;
     bool fixed, ticked;
 };
 
@@ -1387,15 +1398,15 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
    Big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_broad_.
 */
 
-static uint64_t wsi_bytes_load(const uint8_t *bytes, size_t count) {
-    uint64_t value = 0;
+static wsi_size wsi_bytes_load(const uint8_t *bytes, size_t count) {
+    wsi_size value = 0;
     size_t i;
     for (i = 0; i < count; i++)
         value = value << 8 | bytes[i];
     return value;
 }
 
-static void wsi_bytes_store(uint8_t *bytes, size_t count, uint64_t value) {
+static void wsi_bytes_store(uint8_t *bytes, size_t count, wsi_size value) {
     while (count--) {
         bytes[count] = (uint8_t)value;
         value >>= 8;
@@ -1595,6 +1606,22 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
     return false;
 }
 
+/* Reads 1 to 18 digits (in a bare engine 9); false for anything else. */
+static bool wsi_text_number(wsi_slice text, wsi_size *number) {
+    wsi_size value = 0;
+    size_t i;
+    if (!text.size || text.size > sizeof value * 9 / 4)
+        return false;
+    for (i = 0; i < text.size; i++) {
+        if (!wsi_text_digit(text.data[i]))
+            return false;
+        value = value * 10 + (unsigned)(text.data[i] - '0');
+    }
+    *number = value;
+    return true;
+}
+
+#if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
 /* Reads the digits from this index on, as a number up to limit. false for anything else. */
 static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
@@ -1610,11 +1637,7 @@ static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_
         *number = value;
     return text.size > from;
 }
-
-/* Reads 1 to 18 digits; false for anything else. */
-static bool wsi_text_number(wsi_slice text, uint64_t *number) {
-    return text.size <= 18 && wsi_text_digits(text, 0, UINT64_MAX, number);
-}
+#endif
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_JSON) || !defined(WS_NO_NET)
 #ifdef WS_SMALL
@@ -1835,7 +1858,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
         wsi_sha1_block(hash, last);
         memset(last, 0, sizeof last);
     }
-    wsi_bytes_store(last + 56, 8, (uint64_t)size * 8);
+    wsi_bytes_store(last + 56, 8, (wsi_size)size * 8);
     wsi_sha1_last(hash, last, size);
     for (i = 0; i < 5; i++)
         wsi_bytes_store(digest + i * 4, 4, hash[i]);
@@ -2097,7 +2120,7 @@ static bool wsi_http_host_char(char c) {
 }
 
 /* Splits "host:port"; without a port it is `fallback`. An IPv6 literal keeps its brackets. false: malformed. */
-static bool wsi_http_authority(wsi_slice text, uint64_t fallback, wsi_slice *host, uint64_t *port) {
+static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *host, wsi_size *port) {
     size_t i, colon = text.size;
     bool literal = text.size && text.data[0] == '[';
     for (i = 0; i < text.size; i++) {
@@ -2133,7 +2156,7 @@ static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
 /* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
-    uint64_t port;
+    wsi_size port;
     size_t i;
     for (i = 0; i < rest.size; i++)
         if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
@@ -2186,7 +2209,7 @@ static bool wsi_http_once(wsi_slice *field, wsi_slice value) {
    a field stands there twice (RFC 9112 3.2, 6). */
 static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
     wsi_slice host, option;
-    uint64_t port;
+    wsi_size port;
     bool first;
     if (wsi_text_is_nocase(name, "host"))
         return wsi_http_once(&request->host, value) && wsi_http_authority(value, 0, &host, &port);
@@ -2469,9 +2492,17 @@ static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
     return good || !deflate->on ? NULL : "deflate: window_bits is 8 to 15, level is -1 to 9; or 0, the default";
 }
 
+#ifdef WS_NO_DEFLATE
+static bool wsi_codec_used(const wsi_engine *e) { return (void)e, false; }
+static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
+#else
+static bool wsi_codec_used(const wsi_engine *e) { return e->deflate; }
+static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
+#endif
+
 /* Gives back what a connection holds to compress: it is closed. */
 static void wsi_codec_end(wsi_engine *e) {
-    if (e->deflate)
+    if (wsi_codec_used(e))
         e->env->codec->calls->end(e);
 }
 
@@ -2602,8 +2633,8 @@ static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, 
 }
 
 /* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
-static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, uint64_t *port) {
-    uint64_t fallback;
+static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
+    wsi_size fallback;
     if (!wsi_http_scheme(&origin, scheme))
         return false;
     fallback = wsi_text_is_nocase(*scheme, "https") ? 443 : wsi_text_is_nocase(*scheme, "http") ? 80 : 0;
@@ -2613,7 +2644,7 @@ static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *
 /* Whether two origins are the same. What is not scheme://host ("null") is compared as text. */
 static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
     wsi_slice scheme[2], host[2];
-    uint64_t port[2];
+    wsi_size port[2];
     if (!wsi_handshake_split(a, &scheme[0], &host[0], &port[0])
         || !wsi_handshake_split(b, &scheme[1], &host[1], &port[1]))
         return wsi_text_same_nocase(a, b);
@@ -2624,7 +2655,7 @@ static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
    TLS, so the scheme must be https. Without, it may be behind a proxy that ends TLS, and both schemes will do. */
 static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
     wsi_slice origin = request->origin, scheme, host, own_host, list, element;
-    uint64_t port, own_port;
+    wsi_size port, own_port;
     if (!origin.data)
         return true; /* not a browser */
     list = wsi_text_z(allowed);
@@ -2649,7 +2680,7 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
 /* Whether a list of origins, or of hosts, is valid. NULL is, and for origins "" and "*" are. */
 static bool wsi_handshake_list_good(const char *text, bool origins) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
-    uint64_t port;
+    wsi_size port;
     size_t count = 0;
     if (!text || (origins && (!*text || wsi_text_is(list, "*"))))
         return true;
@@ -2682,17 +2713,28 @@ enum {
 };
 
 typedef struct wsi_frame {
-    uint64_t size; /* of the payload */
+    wsi_size size; /* of the payload */
     uint8_t opcode, header_size, key[4];
     bool final, compressed;
 } wsi_frame;
 
 typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
 
+#ifdef WSI_BARE
+/* From 4 GiB on UINT32_MAX, which is more than any limit. */
+static wsi_size wsi_frame_length(const uint8_t *data, size_t count) {
+    return count == 8 && wsi_bytes_load(data, 4) ? UINT32_MAX : wsi_bytes_load(data, count);
+}
+static bool wsi_frame_too_long(const wsi_frame *frame) { return frame->size == UINT32_MAX; }
+#else
+static wsi_size wsi_frame_length(const uint8_t *data, size_t count) { return wsi_bytes_load(data, count); }
+static bool wsi_frame_too_long(const wsi_frame *frame) { return (void)frame, false; }
+#endif
+
 /* Reads a header. What is wrong is refused as soon as its byte is there. */
 static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked, bool deflate) {
     size_t extended = 0, header;
-    uint64_t length;
+    wsi_size length;
     if (!size)
         return WSI_FRAME_MORE;
     switch (data[0]) { /* all legal first bytes */
@@ -2717,7 +2759,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     if (size < header)
         return WSI_FRAME_MORE;
     if (extended) {
-        length = wsi_bytes_load(data + 2, extended);
+        length = wsi_frame_length(data + 2, extended);
         if (length < (extended == 2 ? 126u : 65536u))
             return WSI_FRAME_BAD;
     }
@@ -2733,9 +2775,9 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
 }
 
 /* Writes a header without its key and returns its size. */
-static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bool masked, uint64_t size) {
+static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bool masked, wsi_size size) {
     size_t extended = size < 126 ? 0 : size < 65536 ? 2 : 8;
-    uint64_t length = extended == 0 ? size : extended == 2 ? 126 : 127;
+    wsi_size length = extended == 0 ? size : extended == 2 ? 126 : 127;
     header[0] = (uint8_t)(opcode | (final ? 0x80 : 0));
     header[1] = (uint8_t)(length | (masked ? 0x80 : 0));
     wsi_bytes_store(header + 2, extended, size);
@@ -2959,7 +3001,8 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
     output.data = (const uint8_t *)data;
     output.size = size;
     output.masked = wsi_env_is_client(e->env);
-    output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked, size);
+    output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked,
+                                                   (wsi_size)size);
     if (output.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
         if (!e->env->random(e->env->random_user, output.header + output.header_size, 4)) {
             e->error = WS_ERROR_RANDOM;
@@ -3018,7 +3061,7 @@ static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *h
     size = wsi_http_scan(data, (size_t)e->left, at_hand < limit ? at_hand : limit);
     if (size == WSI_HTTP_BAD || (!size && at_hand >= limit))
         return size ? 400 : 431;
-    e->left = size ? size : at_hand;
+    e->left = (wsi_size)(size ? size : at_hand);
     *head = wsi_text((const char *)data, size);
     return size ? 0 : -1;
 }
@@ -3169,7 +3212,7 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 */
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
-    bool compressed = e->deflate && (first ? size >= e->threshold : e->parts_compressed);
+    bool compressed = wsi_codec_used(e) && (first ? size >= e->threshold : e->parts_compressed);
     uint8_t opcode;
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
@@ -3217,11 +3260,11 @@ static bool wsi_engine_ping(wsi_engine *e, const void *data, size_t size) {
 }
 
 /* RFC 6455 7.4.1 and the IANA registry: 1004 is reserved; 1005, 1006 and 1015 are never sent. */
-static bool wsi_engine_close_code(uint64_t code) {
+static bool wsi_engine_close_code(wsi_size code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, uint64_t now) {
+static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, wsi_time now) {
     uint8_t payload[125];
     size_t size = reason ? strlen(reason) : 0;
     if (e->state != WSI_OPEN)
@@ -3356,7 +3399,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
     bool last;
-    if (e->compressed)
+    if (wsi_codec_compressed(e))
         return e->env->codec->calls->receive(e, window, event);
     if (here > e->left)
         here = (size_t)e->left;
@@ -3368,7 +3411,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     window->pos += here;
     e->message_size += here;
-    e->left -= here;
+    e->left -= (wsi_size)here;
     e->in_frame = e->left > 0;
     if (e->in_frame)
         wsi_frame_rotate(e->key, here);
@@ -3385,7 +3428,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     bool compressed;
     if (!e->in_frame) {
         wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
-                                               !wsi_env_is_client(e->env), e->deflate);
+                                               !wsi_env_is_client(e->env), wsi_codec_used(e));
         if (found == WSI_FRAME_MORE)
             return WSI_STEP_MORE;
         if (found == WSI_FRAME_BAD)
@@ -3394,8 +3437,9 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_control(e, window, &frame, event);
         if ((frame.opcode == WSI_CONTINUATION) != (e->type != 0))
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
-        compressed = e->type ? e->compressed : frame.compressed;
-        if (!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
+        compressed = e->type ? wsi_codec_compressed(e) : frame.compressed;
+        if ((!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
+            || wsi_frame_too_long(&frame))
             return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* nothing of it has been kept */
         wsi_engine_begin(e, window, &frame);
     }
@@ -3515,43 +3559,59 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /* --- deadlines --- */
 
+/* Whether so much time has passed. *due: when it will have. */
+#ifdef WSI_BARE
+static bool wsi_engine_late(wsi_time since, uint32_t delay, uint64_t now, uint64_t *due) {
+    uint32_t passed = (uint32_t)now - since;
+    bool late = passed >= delay;
+    *due = delay == WS_OFF ? UINT64_MAX : now + (late ? 0 : delay - passed);
+    return late;
+}
+#else
 static uint64_t wsi_engine_due(uint64_t since, uint32_t delay) {
     return delay == WS_OFF ? UINT64_MAX : since + delay;
 }
+static bool wsi_engine_late(wsi_time since, uint32_t delay, uint64_t now, uint64_t *due) {
+    *due = wsi_engine_due(since, delay);
+    return now >= *due;
+}
+#endif
 
 /* The peer has sent or accepted bytes. */
-static void wsi_engine_heard(wsi_engine *e, uint64_t now) {
+static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
     e->heard = now;
     e->pinged = false;
 }
 
 static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t looked, uint64_t now) {
     const ws_limits *limits = &e->env->limits;
-    uint64_t due = wsi_engine_due(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms);
-    if (looked < due)
+    uint64_t due;
+    if (!wsi_engine_late(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms, looked, &due))
         return due;
     if (e->pinged || !wsi_engine_ping(e, NULL, 0)) {
         (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
         return now;
     }
     e->pinged = true;
-    e->since = now;
-    return wsi_engine_due(now, limits->pong_ms);
+    e->since = (wsi_time)now;
+    (void)wsi_engine_late(e->since, limits->pong_ms, now, &due);
+    return due;
 }
 
 /* Pings a silent peer and closes at a deadline. Returns when to call again. looked: when the loop last began to look
    for bytes: what was not due then may have been met since. */
 static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t looked, uint64_t now) {
     const ws_limits *limits = &e->env->limits;
+    uint32_t delay = limits->answer_ms;
     uint64_t due;
     switch (e->state) {
     case WSI_OPEN: return wsi_engine_tick_open(e, looked, now);
     case WSI_CLOSED: return UINT64_MAX;
-    case WSI_CLOSING: due = wsi_engine_due(e->since, limits->close_ms); break;
-    case WSI_HEAD: due = wsi_engine_due(e->since, limits->handshake_ms); break;
-    default: due = wsi_engine_due(e->since, limits->answer_ms);
+    case WSI_CLOSING: delay = limits->close_ms; break;
+    case WSI_HEAD: delay = limits->handshake_ms; break;
+    default: break;
     }
-    if (looked < due)
+    if (!wsi_engine_late(e->since, delay, looked, &due))
         return due;
     if (e->state == WSI_HEAD && e->left)
         wsi_engine_unread(e, window, 408);
@@ -3560,7 +3620,7 @@ static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t look
     return now;
 }
 
-static void wsi_engine_start(wsi_engine *e, wsi_env *env, uint64_t now) {
+static void wsi_engine_start(wsi_engine *e, wsi_env *env, wsi_time now) {
     memset(e, 0, sizeof *e);
     e->env = env;
     e->since = e->heard = now;
@@ -3872,10 +3932,10 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
     if (!engine)
         return UINT64_MAX;
+    engine->now = (wsi_time)now;
     if (!engine->ticked)
-        engine->core.since = engine->core.heard = now; /* the first call starts the clock */
+        engine->core.since = engine->core.heard = engine->now; /* the first call starts the clock */
     engine->ticked = true;
-    engine->now = now;
     return wsi_engine_tick(&engine->core, &engine->window, now, now);
 }
 
@@ -4545,13 +4605,14 @@ static ws_json wsi_json_bracket(ws_json value, const char **path) {
     const char *inner = *path + 1, *close = strchr(inner, ']');
     bool quoted = *inner == '\'' || *inner == '"';
     const char *quote = quoted ? strchr(inner + 1, *inner) : NULL;
-    uint64_t index;
+    wsi_size index;
     if (quote) {
         *path = quote[1] == ']' ? quote + 2 : NULL;
         return wsi_json_member(value, wsi_text(inner + 1, (size_t)(quote - inner - 1)));
     }
     *path = NULL;
-    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index) || index > SIZE_MAX)
+    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index)
+        || (size_t)index != index)
         return wsi_json_absent();
     *path = close + 1;
     return ws_json_element(value, (size_t)index);
@@ -6413,7 +6474,7 @@ typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named 
 /* "8" to "15", perhaps with backslashes. */
 static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
     char digits[3]; /* three are too many */
-    uint64_t value = 0;
+    wsi_size value = 0;
     size_t i, size = 0;
     bool good;
     for (i = 0; i < text.size && size < sizeof digits; i++)
@@ -6680,7 +6741,7 @@ static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_eve
     wsi_frame_rotate(e->key, here);
     wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* the rest is masked again */
     window->pos += here;
-    e->left -= here;
+    e->left -= (wsi_size)here;
     if (!error && !e->left && e->final)
         error = wsi_decompressor_finish(e, decompressor);
     return wsi_permessage_deliver(e, event, decompressor, error);
@@ -6778,7 +6839,7 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
 /* The status of a status line; 0: it is malformed. */
 static int wsi_upgrade_status(wsi_slice line, bool *http11) {
     wsi_slice version, rest, code = line;
-    uint64_t status;
+    wsi_size status;
     if (!wsi_http_until(&code, ' ', &version) || wsi_http_version(version, http11) != 0)
         return 0;
     rest = code; /* "101 Switching Protocols", or "101" */
