@@ -603,7 +603,8 @@ typedef struct ws_loop_config {
     size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
                                together: a quarter. Beyond it, the peer whose data has not grown for the longest time
                                is closed with 1013, or refused with 503 */
-    size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB */
+    size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB. With
+                               WS_SMALL 2 KiB; at least 1 KiB */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions; 0: unknown yet, no Date is sent.
@@ -9237,6 +9238,12 @@ static bool wsi_loop_open_wake(ws_loop *loop) {
     return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
 }
 
+#ifdef WS_SMALL
+enum { WSI_RECEIVE = 2 << 10, WSI_RECEIVE_LEAST = 1 << 10 };
+#else
+enum { WSI_RECEIVE = 64 << 10, WSI_RECEIVE_LEAST = 16 << 10 };
+#endif
+
 #ifndef WSI_POLLER_DEFAULT
 #define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* the tests run once more with another */
 #endif
@@ -9287,9 +9294,9 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, wsi_platform_error(), "epoll or kqueue: %s",
                                                      wsi_platform_explain(wsi_platform_last(), &room)));
     if (!all.receive_size)
-        all.receive_size = 64 << 10;
-    if (all.receive_size < 16 << 10)
-        all.receive_size = 16 << 10;
+        all.receive_size = WSI_RECEIVE;
+    if (all.receive_size < WSI_RECEIVE_LEAST)
+        all.receive_size = WSI_RECEIVE_LEAST;
     if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
         || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
@@ -9539,13 +9546,21 @@ struct ws_conn {
 enum {
     WSI_ACKED = 1 << 19,     /* conn->acked counts to below here, */
     WSI_ACKED_UNIT = 256,    /* in units of so many bytes: taking less is taking nothing */
+#ifdef WS_SMALL
+    WSI_SLAB_CONNS = 4,
+    WSI_SMALL = 256,
+    WSI_LARGE = 1000,
+    WSI_ARENA = 2 << 10,
+    WSI_FREE_NODES = 16,
+#else
     WSI_SLAB_CONNS = 32,
-    WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer */
-    WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy */
+    WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer; its size is more */
+    WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
-    WSI_COPIED = WSI_ARENA / 4, /* up to here they are copied for a blocked receiver, which must not keep a block that
-                                   is much larger */
     WSI_FREE_NODES = 1024,
+#endif
+    WSI_COPIED = 16 << 10,   /* up to here they are copied for a blocked receiver, which must not keep a block that is
+                                much larger */
     WSI_RECORD = 16384       /* the most that fits into a record of TLS */
 };
 
