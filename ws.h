@@ -8644,7 +8644,6 @@ typedef struct wsi_hooks { /* of servers and clients */
 struct wsi_block;
 struct wsi_node;
 struct wsi_droppable;
-struct wsi_pending;
 struct wsi_slab;
 
 typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
@@ -8697,7 +8696,8 @@ struct ws_loop {
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
     struct wsi_tls *tls; /* of clients, the newest first */
     wsi_window window;
-    ws_conn *gather_owner, *ending;
+    ws_conn *gather_owner;
+    ws_conn *due;       /* those with something to do at the end of the round */
     ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
     ws_message handed;  /* the message being handed out; its text is known to be UTF-8 */
     ws_conn *handed_by; /* whose it is; NULL: none is handed out */
@@ -8712,11 +8712,8 @@ struct ws_loop {
 #ifndef WS_NO_SERVER
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
-    ws_conn **dirty; /* those with broadcasts to send at the end of the round */
-    size_t dirty_count, dirty_capacity;
     struct wsi_block *arena; /* what a round's broadcasts share */
     struct wsi_droppable *droppable; /* of the member that a broadcast is being delivered to */
-    struct wsi_pending *answered; /* kept requests that have been answered in this round */
     uint64_t kept_serial;
     uint32_t room_serial;
 #endif
@@ -9384,7 +9381,7 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
    A connection's states:
      alive     its engine has the states that HEADS draws
-       |       its engine is WSI_CLOSED, or its transport is broken: it is_ending, in loop->ending, until the round ends
+       |       its engine is WSI_CLOSED, or its transport is broken: it is_ending, until the round ends
      closed    on_close has been called. The socket lingers: the last bytes and the end of the stream are sent
        |       (half_closed), the peer's is awaited (eof). After both, or close_ms, it is broken, and is_ending again
      free      the descriptor is closed. A client's connection may become alive again
@@ -9421,23 +9418,14 @@ typedef struct wsi_queue {
     size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
-#ifndef WS_NO_SERVER
-typedef struct wsi_pending { /* a request that waits for its body, or its answer */
-    ws_conn *conn;
-    struct wsi_pending *next; /* in loop->answered */
-    bool answered, listed;
-#ifndef WS_NO_HTTP
-    void (*writable)(ws_conn *conn); /* NULL, or an answer is being sent: its socket takes more of it */
-#endif
-} wsi_pending;
-#endif
+struct wsi_kept;
 
 typedef struct wsi_extra { /* what few connections need */
     uint8_t pong[136];
     size_t pong_size; /* 0: none is pending */
     char reason[124];
 #ifndef WS_NO_SERVER
-    wsi_pending *pending;
+    struct wsi_kept *kept; /* a request that waits for its body, or its answer; or is being answered */
     wsi_queue later; /* broadcasts that wait for the end of a message sent in parts: apart, so that they cannot keep
                         it from ending */
 #endif
@@ -9503,7 +9491,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     void (*fire)(struct wsi_endpoint *endpoint);
 #ifndef WS_NO_SERVER
     size_t max_count;
-    void (*answered)(ws_conn *conn); /* its pending request has its answer */
+    void (*proceed)(ws_conn *conn); /* its kept request has its answer, or the socket takes more of that */
 #endif
 #ifndef WS_NO_CLIENT
     wsi_dialer *dialer;       /* NULL: a server's */
@@ -9523,11 +9511,12 @@ struct ws_conn {
     struct wsi_member *rooms;
 #endif
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
-    ws_conn *next_ending;      /* in loop->ending */
+    ws_conn *next_due;         /* in loop->due */
     uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
     uint32_t acked : 19;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
     uint32_t swapped : 2;   /* WS_READ: reading waits for writability; WS_WRITE: the other way */
-    bool is_ending : 1;     /* it stands in loop->ending */
+    bool is_due : 1;        /* it stands in loop->due: for broadcasts, an answer, */
+    bool is_ending : 1;     /* or its end */
     bool closed : 1;        /* on_close has been called; the socket may linger */
     bool broken : 1;        /* the transport failed, or is of no use any more */
     bool eof : 1;           /* the peer has ended its stream */
@@ -9537,9 +9526,6 @@ struct ws_conn {
     bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while blocked,
                                which implies it */
     bool wants_end : 1;     /* a send was refused until a message in parts ends */
-#ifndef WS_NO_SERVER
-    bool is_dirty : 1;      /* it stands in loop->dirty */
-#endif
     uint32_t number, generation; /* last: they stay when it is used again */
 };
 
@@ -9806,13 +9792,18 @@ static void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) { (void)loop, (vo
 
 /* --- the ends of a connection --- */
 
-static void wsi_conn_schedule_end(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
-    if (conn->is_ending)
+WSI_INLINE void wsi_conn_mark_due(ws_loop *loop, ws_conn *conn) {
+    if (conn->is_due)
         return;
+    conn->is_due = true;
+    conn->next_due = loop->due;
+    loop->due = conn;
+}
+
+static void wsi_conn_schedule_end(ws_conn *conn) {
+    if (!conn->is_ending)
+        wsi_conn_mark_due(wsi_conn_loop(conn), conn);
     conn->is_ending = true;
-    conn->next_ending = loop->ending;
-    loop->ending = conn;
 }
 
 /* The transport is unusable. */
@@ -10087,6 +10078,28 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
+/* The common case of a broadcast: one node, a plain socket. false: nothing was done. */
+WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
+    wsi_node *node = conn->queue.first;
+    ws_span bytes;
+    ptrdiff_t sent;
+    if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
+        || wsi_conn_endpoint(conn)->transport)
+        return false;
+    bytes.data = node->block->data + node->from;
+    bytes.size = node->to - node->from;
+    sent = wsi_tcp_write_one(&conn->source.link, bytes);
+    if (sent == (ptrdiff_t)bytes.size) {
+        memset(&conn->queue, 0, sizeof conn->queue);
+        wsi_node_free(loop, node);
+        return true;
+    }
+    conn->blocked = true;
+    (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
+    (void)wsi_conn_offered(conn, NULL, 0, sent);
+    return true;
+}
+
 /* Sends what there is: mostly gathered bytes alone. plain: it has no transport. */
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_span bytes;
@@ -10253,41 +10266,7 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
 }
 
 #ifndef WS_NO_SERVER
-/* --- pending requests --- */
-
-/* The answer is sent at the end of the round. */
-static void wsi_conn_pending_answered(wsi_pending *pending) {
-    ws_loop *loop = wsi_conn_loop(pending->conn);
-    pending->answered = true;
-    if (pending->listed)
-        return;
-    pending->listed = true;
-    pending->next = loop->answered;
-    loop->answered = pending;
-}
-
-static void wsi_conn_pending_clear(wsi_pending *pending) {
-    wsi_pending **place = &wsi_conn_loop(pending->conn)->answered;
-    pending->conn->extra->pending = NULL;
-    while (pending->listed && *place != pending)
-        place = &(*place)->next;
-    if (pending->listed)
-        *place = pending->next;
-}
-
 /* --- broadcasts --- */
-
-WSI_INLINE void wsi_conn_mark_dirty(ws_loop *loop, ws_conn *conn) {
-    if (conn->is_dirty)
-        return;
-    if (loop->dirty_count == loop->dirty_capacity
-        && !wsi_loop_grow(loop, &loop->dirty, &loop->dirty_capacity, loop->dirty_count, sizeof *loop->dirty)) {
-        wsi_conn_flush(conn); /* no memory for the list: it is flushed at once */
-        return;
-    }
-    loop->dirty[loop->dirty_count++] = conn;
-    conn->is_dirty = true;
-}
 
 /* A broadcast to one member: part of a block, and its room's number and policy. */
 typedef struct wsi_delivery {
@@ -10398,7 +10377,7 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
         return wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
     if (!wsi_conn_enqueue(conn, &conn->queue, delivery, conn->blocked))
         return false;
-    wsi_conn_mark_dirty(loop, conn);
+    wsi_conn_mark_due(loop, conn);
     return true;
 }
 
@@ -10412,7 +10391,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
         return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
     if (!wsi_conn_add(loop, queue, delivery))
         return false;
-    wsi_conn_mark_dirty(loop, conn);
+    wsi_conn_mark_due(loop, conn);
     return true;
 }
 
@@ -10442,7 +10421,7 @@ static void wsi_conn_release_later(ws_conn *conn) {
     queue->size += later->size;
     queue->charge += later->charge;
     memset(later, 0, sizeof *later);
-    wsi_conn_mark_dirty(wsi_conn_loop(conn), conn);
+    wsi_conn_mark_due(wsi_conn_loop(conn), conn);
 }
 
 static void wsi_conn_clear_later(ws_conn *conn) {
@@ -10451,28 +10430,6 @@ static void wsi_conn_clear_later(ws_conn *conn) {
 }
 
 /* --- the end of a round --- */
-
-/* The common case of a broadcast: one node, a plain socket. false: nothing was done. */
-WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
-    wsi_node *node = conn->queue.first;
-    ws_span bytes;
-    ptrdiff_t sent;
-    if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
-        || wsi_conn_endpoint(conn)->transport)
-        return false;
-    bytes.data = node->block->data + node->from;
-    bytes.size = node->to - node->from;
-    sent = wsi_tcp_write_one(&conn->source.link, bytes);
-    if (sent == (ptrdiff_t)bytes.size) {
-        memset(&conn->queue, 0, sizeof conn->queue);
-        wsi_node_free(loop, node);
-        return true;
-    }
-    conn->blocked = true;
-    (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
-    (void)wsi_conn_offered(conn, NULL, 0, sent);
-    return true;
-}
 
 /* Releases the block that broadcasts share, or reuses it if no queue refers to it. */
 static void wsi_conn_free_arena(ws_loop *loop) {
@@ -10493,54 +10450,26 @@ static void wsi_conn_free_arena(ws_loop *loop) {
     loop->arena = NULL;
 }
 
-static bool wsi_conn_is_pending(const ws_loop *loop) { return loop->dirty_count || loop->answered; }
-
-/* Broadcasts leave, and a pending request that has its answer gets it. */
-static void wsi_conn_send_pending(ws_loop *loop) {
-    wsi_pending *pending = loop->answered;
-    size_t i;
-    for (i = 0; i < loop->dirty_count; i++) {
-        ws_conn *conn = loop->dirty[i];
-        conn->is_dirty = false;
-        if (!wsi_conn_flush_one(loop, conn))
-            wsi_conn_flush(conn);
-    }
-    loop->dirty_count = 0;
-    if (!pending)
-        return;
-    loop->answered = pending->next;
-    pending->listed = false;
-    wsi_conn_endpoint(pending->conn)->answered(pending->conn);
+/* A kept request has its answer, or the socket takes more of that. */
+WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
+    if (conn->extra && conn->extra->kept)
+        wsi_conn_endpoint(conn)->proceed(conn);
 }
 
 static void wsi_conn_release_shared(ws_loop *loop) {
     wsi_block_release(loop, loop->arena);
-    wsi_memory_free(&loop->memory, loop->dirty, loop->dirty_capacity * sizeof *loop->dirty);
 }
 #else
 static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
 
 static void wsi_conn_clear_later(ws_conn *conn) { (void)conn; }
 
-static bool wsi_conn_is_pending(const ws_loop *loop) { return !loop; }
-
-static void wsi_conn_send_pending(ws_loop *loop) { (void)loop; }
+static void wsi_conn_proceed(ws_conn *conn) { (void)conn; }
 
 static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 
 static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
-
-#ifndef WS_NO_HTTP
-/* The socket is writable: more of an answer is sent. */
-static void wsi_conn_pending_writable(ws_conn *conn) {
-    wsi_pending *pending = conn->extra ? conn->extra->pending : NULL;
-    if (pending && pending->writable && !conn->blocked && conn->engine.state == WSI_ASKED)
-        pending->writable(conn);
-}
-#else
-static void wsi_conn_pending_writable(ws_conn *conn) { (void)conn; }
-#endif
 
 /*
 >> RECEIVE ================================================================================
@@ -10845,7 +10774,8 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     }
     if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
-    wsi_conn_pending_writable(conn);
+    if (!conn->is_due)
+        wsi_conn_proceed(conn);
     if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
         wsi_conn_resume(conn);
     wsi_conn_flush(conn);
@@ -11139,25 +11069,32 @@ static void wsi_conn_report_close(ws_conn *conn) {
     wsi_conn_linger(conn, WS_NONE);
 }
 
-/* The end of a round: all that is to be sent leaves, all that ended gets its on_close and is freed. on_close may send,
-   so this is repeated until nothing is left. */
+static void wsi_conn_finish(ws_conn *conn) {
+    if (!conn->closed)
+        wsi_conn_report_close(conn);
+    conn->is_ending = false;
+    if (conn->broken)
+        wsi_conn_destroy(conn);
+}
+
+/* The end of a round: all that is to be sent leaves, kept requests get their answers, all that ended gets its on_close
+   and is freed. Each may make others due, so this is repeated until nothing is left. */
 static void wsi_conn_end_round(ws_loop *loop) {
-    while (loop->gather_owner || loop->ending || wsi_conn_is_pending(loop)) {
-        ws_conn *conn = loop->gather_owner;
-        if (conn)
-            wsi_conn_flush(conn);
+    ws_conn *conn;
+    for (;;) {
+        if (loop->gather_owner)
+            wsi_conn_flush(loop->gather_owner);
         loop->gather_owner = NULL;
-        conn = loop->ending;
-        if (wsi_conn_is_pending(loop)) {
-            wsi_conn_send_pending(loop);
-        } else if (conn) {
-            loop->ending = conn->next_ending;
-            if (!conn->closed)
-                wsi_conn_report_close(conn);
-            conn->is_ending = false;
-            if (conn->broken)
-                wsi_conn_destroy(conn);
-        }
+        conn = loop->due;
+        if (!conn)
+            break;
+        loop->due = conn->next_due;
+        conn->is_due = false;
+        if (!wsi_conn_flush_one(loop, conn))
+            wsi_conn_flush(conn);
+        wsi_conn_proceed(conn);
+        if (conn->is_ending && !conn->is_due)
+            wsi_conn_finish(conn);
     }
     wsi_conn_free_arena(loop);
 }
@@ -12218,10 +12155,11 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 */
 
 typedef enum wsi_stage {
-    WSI_RUNNING, /* its callbacks run */
-    WSI_MOVED,   /* a kept one has taken its place: no callback has it any more */
-    WSI_WAITING, /* kept while its body arrives, or a file leaves */
-    WSI_KEPT,    /* kept by ws_keep, for its answer */
+    WSI_RUNNING,  /* its callbacks run */
+    WSI_KEPT,     /* by ws_keep, for its answer, */
+    WSI_ANSWERED, /* which it has; that leaves at the end of the round */
+    WSI_MOVED,    /* a kept one has taken its place: no callback has it any more */
+    WSI_WAITING,  /* kept while its body arrives, or a file leaves */
     WSI_ENDED
 } wsi_stage;
 
@@ -12267,7 +12205,6 @@ struct ws_request {
 };
 
 typedef struct wsi_kept { /* a request that outlives its callback: everything in it, in one block */
-    wsi_pending pending;  /* first */
     ws_request request;
     wsi_request head;
     ws_id id;
@@ -12401,13 +12338,16 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
 
 /* Whether it still waits for an answer. */
 static bool wsi_request_open(const ws_request *request) {
-    return request && (request->stage == WSI_RUNNING || request->stage == WSI_KEPT) && !request->status;
+    return request && request->stage <= WSI_ANSWERED && !request->status;
 }
 
-/* It has an answer. That of a kept one leaves at the end of the round. */
+/* It has an answer. */
 static bool wsi_request_answered(ws_request *request) {
-    if (request->stage == WSI_KEPT)
-        wsi_conn_pending_answered(&request->kept->pending);
+    if (request->stage == WSI_KEPT) {
+        request->stage = WSI_ANSWERED;
+        request->kept->abandoned = NULL;
+        wsi_conn_mark_due(request->server->endpoint.loop, request->conn);
+    }
     return true;
 }
 
@@ -12506,9 +12446,7 @@ static void wsi_request_consume(const ws_request *request) {
 
 /* --- requests that are kept --- */
 
-static wsi_kept *wsi_kept_of(const ws_conn *conn) {
-    return conn->extra ? (wsi_kept *)(void *)conn->extra->pending : NULL;
-}
+static wsi_kept *wsi_kept_of(const ws_conn *conn) { return conn->extra ? conn->extra->kept : NULL; }
 
 static void wsi_request_free(ws_request *request) {
     int i;
@@ -12519,7 +12457,7 @@ static void wsi_request_free(ws_request *request) {
 
 /* Removes it from its connection. */
 static void wsi_kept_free(wsi_kept *kept) {
-    wsi_conn_pending_clear(&kept->pending);
+    kept->request.conn->extra->kept = NULL;
     wsi_request_free(&kept->request);
     wsi_memory_free(wsi_server_memory(kept->request.server), kept, kept->size);
 }
@@ -12574,14 +12512,13 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)
     wsi_kept_move_all(kept, request);
     memset(request->buffers, 0, sizeof request->buffers); /* they have another owner */
     request->stage = WSI_MOVED;
-    kept->pending.conn = request->conn;
-    request->conn->extra->pending = &kept->pending;
+    request->conn->extra->kept = kept;
     return kept;
 }
 
 /* Tells the program that it cannot be answered any more. */
 static int wsi_kept_ended(wsi_kept *kept) {
-    if (!kept->pending.answered && kept->abandoned)
+    if (kept->abandoned)
         kept->abandoned(&kept->request, kept->abandoned_user);
     return 503;
 }
@@ -12616,7 +12553,6 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
         return 0;
     }
     kept->request.stage = WSI_KEPT;
-    kept->pending.answered = false;
     kept->ended = wsi_kept_ended;
     kept->abandoned = abandoned;
     kept->abandoned_user = user;
@@ -12633,7 +12569,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
         return NULL;
     conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
     kept = conn->engine.env && !wsi_conn_is_client(conn) ? wsi_kept_of(conn) : NULL;
-    return kept && kept->id == id && kept->request.stage == WSI_KEPT && !kept->pending.answered ? &kept->request : NULL;
+    return kept && kept->id == id && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
 }
 
 /* Its connection ends before it was answered. */
@@ -12735,7 +12671,7 @@ static void wsi_server_send(ws_request *request) {
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
-    if (request->stage == WSI_MOVED || request->stage == WSI_KEPT) {
+    if (request->stage != WSI_RUNNING) {
         if (conn->engine.state == WSI_ASKED) {
             wsi_request_consume(request);
             conn->engine.since = conn->engine.heard;
@@ -12889,9 +12825,9 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
 }
 
 /* A kept request has its answer: sends it, then serves what has arrived meanwhile. */
-static void wsi_server_answered(ws_conn *conn) {
+static void wsi_server_proceed(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
-    if (!kept || conn->engine.state != WSI_ASKED)
+    if (kept->request.stage != WSI_ANSWERED || conn->engine.state != WSI_ASKED)
         return;
     kept->request.stage = WSI_RUNNING;
     if (kept->request.head->upgrade)
@@ -13076,7 +13012,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->env.read = wsi_engine_request;
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
-    endpoint->answered = wsi_server_answered;
+    endpoint->proceed = wsi_server_proceed;
     endpoint->stop = wsi_server_stop;
     endpoint->release = wsi_server_release;
     endpoint->fire = wsi_server_fire;
@@ -13693,7 +13629,7 @@ static void wsi_web_allow(ws_request *request, int status) {
 
 /* The connection ends, or is to be ended, before the body is complete. */
 static int wsi_web_ended(wsi_kept *kept) {
-    uint8_t error = kept->pending.conn->engine.error;
+    uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     return error == WS_ERROR_TIMEOUT ? 408 : error == WS_ERROR_MEMORY ? 503 : 0;
 }
@@ -13785,7 +13721,7 @@ static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) 
 
 /* Sends until the socket is full, at most 1 MiB in one turn. */
 static void wsi_files_pump(wsi_kept *kept) {
-    ws_conn *conn = kept->pending.conn;
+    ws_conn *conn = kept->request.conn;
     bool keep = kept->head.keep_alive;
     uint8_t block[WSI_RECORD];
     int turn;
@@ -13814,9 +13750,16 @@ static void wsi_files_pump(wsi_kept *kept) {
     wsi_conn_tick(conn);
 }
 
-/* The socket is writable again. */
-static void wsi_files_writable(ws_conn *conn) {
-    wsi_files_pump(wsi_kept_of(conn));
+/* In place of wsi_server_proceed: the socket may be writable again. */
+static void wsi_files_proceed(ws_conn *conn) {
+    wsi_kept *kept = wsi_kept_of(conn);
+    if (kept->request.stage != WSI_WAITING) {
+        wsi_server_proceed(conn);
+        return;
+    }
+    if (conn->blocked || conn->engine.state != WSI_ASKED)
+        return;
+    wsi_files_pump(kept);
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
 }
@@ -13848,7 +13791,7 @@ static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
     }
     kept->request.stage = WSI_WAITING;
     kept->ended = wsi_files_ended;
-    kept->pending.writable = wsi_files_writable;
+    request->server->endpoint.proceed = wsi_files_proceed;
     kept->file = file;
     kept->left = size;
     if (wsi_files_head(&kept->request, 200, size))
