@@ -11084,14 +11084,14 @@ static void wsi_conn_end_round(ws_loop *loop) {
     for (;;) {
         if (loop->gather_owner)
             wsi_conn_flush(loop->gather_owner);
-        loop->gather_owner = NULL;
         conn = loop->due;
         if (!conn)
             break;
         loop->due = conn->next_due;
         conn->is_due = false;
-        if (!wsi_conn_flush_one(loop, conn))
-            wsi_conn_flush(conn);
+        if (wsi_conn_flush_one(loop, conn) && conn->engine.state == WSI_OPEN)
+            continue;
+        wsi_conn_flush(conn);
         wsi_conn_proceed(conn);
         if (conn->is_ending && !conn->is_due)
             wsi_conn_finish(conn);
