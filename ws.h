@@ -8714,7 +8714,6 @@ struct ws_loop {
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
     struct wsi_block *arena; /* what a round's broadcasts share */
     struct wsi_droppable *droppable; /* of the member that a broadcast is being delivered to */
-    uint64_t kept_serial;
     uint32_t room_serial;
 #endif
 
@@ -11373,16 +11372,19 @@ WS_API ws_id ws_conn_id(const ws_conn *conn) {
     return conn ? (ws_id)conn->generation << 32 | ((ws_id)conn->number + 1) : 0;
 }
 
-WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
+static ws_conn *wsi_conn_of_id(const ws_loop *loop, ws_id id) {
     uint64_t number = (id & UINT32_MAX) - 1;
     ws_conn *conn;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
         return NULL;
     conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
-    if (conn->generation != id >> 32 || !conn->engine.env)
-        return NULL;
-    if (conn->handler)
+    return conn->generation == id >> 32 && conn->engine.env ? conn : NULL;
+}
+
+WS_API ws_conn *ws_find(ws_loop *loop, ws_id id) {
+    ws_conn *conn = wsi_conn_of_id(loop, id);
+    if (!conn || conn->handler)
         return conn;
     return wsi_conn_is_client(conn) && (!conn->closed || wsi_conn_reconnects(conn)) ? conn : NULL;
 }
@@ -12207,7 +12209,6 @@ struct ws_request {
 typedef struct wsi_kept { /* a request that outlives its callback: everything in it, in one block */
     ws_request request;
     wsi_request head;
-    ws_id id;
     ws_hook *abandoned;
     void *abandoned_user;
     int (*ended)(struct wsi_kept *kept); /* the connection ends before the answer. Returns the status for it, or 0 */
@@ -12537,16 +12538,14 @@ static bool wsi_request_keep_body(ws_request *request) {
 static bool wsi_request_keep_body(ws_request *request) { return request != NULL; }
 #endif
 
-enum { WSI_KEPT_CONNS = 1 << 24 }; /* an id is serial << 24 | number of the connection + 1 */
-
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     wsi_kept *kept = request ? request->kept : NULL;
     ws_conn *conn = request ? request->conn : NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (kept && !wsi_request_keep_body(request))
+    if (conn->generation > UINT32_MAX - 4 || (kept && !wsi_request_keep_body(request)))
         kept = NULL;
-    else if (!kept && conn->number < WSI_KEPT_CONNS - 1)
+    else if (!kept)
         kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
     if (!kept) {
         (void)wsi_request_fail(request, 503);
@@ -12556,20 +12555,14 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     kept->ended = wsi_kept_ended;
     kept->abandoned = abandoned;
     kept->abandoned_user = user;
-    kept->id = ++request->server->endpoint.loop->kept_serial << 24 | (conn->number + 1);
-    return kept->id;
+    conn->generation++; /* its next id is this request's */
+    return ws_conn_id(conn);
 }
 
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
-    uint64_t number = (id & (WSI_KEPT_CONNS - 1)) - 1;
-    const ws_conn *conn;
-    wsi_kept *kept;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
-        return NULL;
-    conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
-    kept = conn->engine.env && !wsi_conn_is_client(conn) ? wsi_kept_of(conn) : NULL;
-    return kept && kept->id == id && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
+    const ws_conn *conn = wsi_conn_of_id(loop, id);
+    wsi_kept *kept = conn ? wsi_kept_of(conn) : NULL;
+    return kept && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
 }
 
 /* Its connection ends before it was answered. */
