@@ -9639,17 +9639,8 @@ WSI_INLINE void wsi_node_pin(wsi_node *node) {
         wsi_droppable_pop(node->droppable);
 }
 
-/* A new one: of no broadcast. */
-WSI_INLINE void wsi_node_clear(wsi_node *node) {
-    node->droppable = NULL;
-    node->room = 0;
-    node->slow = 0;
-    node->later = false;
-}
 #else
 static void wsi_node_pin(wsi_node *node) { (void)node; }
-
-static void wsi_node_clear(wsi_node *node) { (void)node; }
 #endif
 
 /* --- blocks and queues --- */
@@ -9708,14 +9699,12 @@ WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *b
     wsi_node *node = wsi_node_new(loop);
     if (!node)
         return NULL;
-    node->next = NULL;
+    memset(node, 0, sizeof *node);
     node->previous = queue->last;
     node->block = block;
     node->from = from;
     node->to = to;
     node->charge = sizeof *node + sizeof *block;
-    node->shared = false;
-    wsi_node_clear(node);
     queue->size += to - from;
     queue->charge += node->charge;
     *(queue->last ? &queue->last->next : &queue->first) = node;
