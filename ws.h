@@ -8644,7 +8644,6 @@ typedef struct wsi_hooks { /* of servers and clients */
 struct wsi_block;
 struct wsi_node;
 struct wsi_droppable;
-struct wsi_slab;
 
 typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
 
@@ -8703,7 +8702,7 @@ struct ws_loop {
     ws_conn *handed_by; /* whose it is; NULL: none is handed out */
     struct wsi_node *free_nodes;
     size_t free_node_count;
-    struct wsi_slab **slabs;
+    ws_conn **slabs; /* each of WSI_SLAB_CONNS connections, which never move */
     size_t slab_count, slab_capacity;
     ws_conn *free_conns;
     struct wsi_endpoint *endpoints; /* servers and clients */
@@ -9548,10 +9547,6 @@ enum {
                                 much larger */
     WSI_RECORD = 16384       /* the most that fits into a record of TLS */
 };
-
-typedef struct wsi_slab {
-    ws_conn conns[WSI_SLAB_CONNS];
-} wsi_slab;
 
 /* Whether its connections go through section TLS: not in clear, nor through another transport. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
@@ -10846,15 +10841,15 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 /* --- from birth to end --- */
 
 static bool wsi_conn_new_slab(ws_loop *loop) {
-    wsi_slab *slab;
+    ws_conn *slab;
     int i;
     if (!wsi_loop_grow(loop, &loop->slabs, &loop->slab_capacity, loop->slab_count, sizeof *loop->slabs))
         return false;
-    slab = (wsi_slab *)wsi_memory_new(&loop->memory, sizeof *slab);
+    slab = (ws_conn *)wsi_memory_new(&loop->memory, WSI_SLAB_CONNS * sizeof *slab);
     if (!slab)
         return false;
     for (i = WSI_SLAB_CONNS - 1; i >= 0; i--) {
-        ws_conn *conn = &slab->conns[i];
+        ws_conn *conn = &slab[i];
         conn->number = (uint32_t)loop->slab_count * WSI_SLAB_CONNS + (uint32_t)i;
         conn->next = loop->free_conns;
         loop->free_conns = conn;
@@ -11110,7 +11105,7 @@ static void wsi_conn_release(ws_loop *loop) {
     wsi_conn_release_tls(loop);
     wsi_conn_release_shared(loop);
     for (i = 0; i < loop->slab_count; i++)
-        wsi_memory_free(&loop->memory, loop->slabs[i], sizeof *loop->slabs[i]);
+        wsi_memory_free(&loop->memory, loop->slabs[i], WSI_SLAB_CONNS * sizeof *loop->slabs[i]);
     wsi_memory_free(&loop->memory, loop->slabs, loop->slab_capacity * sizeof *loop->slabs);
 }
 
@@ -11367,7 +11362,7 @@ static ws_conn *wsi_conn_of_id(const ws_loop *loop, ws_id id) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
         return NULL;
-    conn = &loop->slabs[number / WSI_SLAB_CONNS]->conns[number % WSI_SLAB_CONNS];
+    conn = &loop->slabs[number / WSI_SLAB_CONNS][number % WSI_SLAB_CONNS];
     return conn->generation == id >> 32 && conn->engine.env ? conn : NULL;
 }
 
