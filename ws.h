@@ -10905,9 +10905,11 @@ static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char 
     return WS_OK;
 }
 
-static ws_close_info wsi_conn_closed(const ws_conn *conn) {
+WS_API ws_close_info ws_closed(const ws_conn *conn) {
     ws_close_info why = {0, "", false};
-    if (conn->engine.state != WSI_CLOSED)
+    if (!conn)
+        why.code = WS_CLOSE_BROKEN;
+    if (!conn || conn->engine.state != WSI_CLOSED)
         return why;
     why.code = conn->engine.close_code;
     why.reason = conn->extra ? conn->extra->reason : "";
@@ -11036,7 +11038,7 @@ static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_endpoint(conn)->leave(conn);
     if (conn->handler && conn->handler->on_close)
-        conn->handler->on_close(conn, wsi_conn_closed(conn));
+        conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
     conn->closed = true;
     conn->paused = conn->wants_drain = false;
@@ -11345,11 +11347,6 @@ WS_API const char *ws_last_error_text(const ws_conn *conn) {
     const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
     bool ended = dialer && (conn->engine.state == WSI_CLOSED || conn->engine.state < WSI_OPEN);
     return ended && dialer->why->text[0] ? dialer->why->text : ws_error_text(ws_last_error(conn));
-}
-
-WS_API ws_close_info ws_closed(const ws_conn *conn) {
-    ws_close_info why = {WS_CLOSE_BROKEN, "", false};
-    return conn ? wsi_conn_closed(conn) : why;
 }
 
 WS_API ws_id ws_conn_id(const ws_conn *conn) {
