@@ -10980,15 +10980,6 @@ static void wsi_conn_renew(ws_conn *conn) {
 }
 #endif
 
-static void wsi_endpoint_link(wsi_endpoint *endpoint) {
-    ws_loop *loop = endpoint->loop;
-    endpoint->timer.kind = WSI_TIMER_ENDPOINT;
-    endpoint->next = loop->endpoints;
-    if (endpoint->next)
-        endpoint->next->previous = endpoint;
-    loop->endpoints = endpoint;
-}
-
 /* Frees an endpoint that is to end, as soon as it has no connection left. */
 static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
@@ -11149,7 +11140,7 @@ static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_en
                                              wsi_hold_relieve,
                                              {wsi_user_timer_fire, wsi_conn_fire, wsi_endpoint_fire}};
 
-/* What a server and a client begin with. false: no memory for the endpoint's timer. */
+/* What a server and a client begin with; it is in the loop's list then. false: no memory for its timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
     if (!wsi_timer_reserve(loop))
         return false;
@@ -11161,6 +11152,11 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     endpoint->env.codec = &loop->codec;
     endpoint->env.role = role;
     endpoint->loop = loop;
+    endpoint->timer.kind = WSI_TIMER_ENDPOINT;
+    endpoint->next = loop->endpoints;
+    if (endpoint->next)
+        endpoint->next->previous = endpoint;
+    loop->endpoints = endpoint;
     loop->hooks = wsi_endpoint_hooks;
     loop->ready[WSI_KIND_PLAIN] = wsi_conn_ready;
     loop->ready[WSI_KIND_THROUGH] = wsi_conn_ready_through;
@@ -13066,7 +13062,6 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
         return NULL;
     }
     wsi_server_prepare(server, &config);
-    wsi_endpoint_link(&server->endpoint);
     error = wsi_server_start(server, &config);
     if (!error)
         return server;
@@ -16209,7 +16204,6 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
         return NULL;
     }
     endpoint->env.read = wsi_upgrade_read;
-    wsi_endpoint_link(endpoint);
     client->conn = wsi_conn_new(endpoint);
     if (client->conn)
         return client;
@@ -16642,7 +16636,6 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
         wsi_test_free(test);
         return NULL;
     }
-    wsi_endpoint_link(&test->endpoint);
     return test;
 }
 
