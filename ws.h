@@ -10193,10 +10193,9 @@ static bool wsi_conn_full(ws_conn *conn) {
 
 /* --- deadlines --- */
 
-static void wsi_conn_schedule(ws_conn *conn, uint64_t at) { wsi_timer_set(wsi_conn_loop(conn), &conn->timer, at); }
-
 static void wsi_conn_schedule_linger(ws_conn *conn) {
-    wsi_conn_schedule(conn, wsi_engine_due(wsi_loop_time(wsi_conn_loop(conn)), conn->engine.env->limits.close_ms));
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
 }
 
 static void wsi_conn_tick(ws_conn *conn) {
@@ -10212,7 +10211,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         return;
     }
     if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
-        wsi_conn_schedule(conn, loop->now + 1);
+        wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
     }
     if (wsi_conn_progress(conn) > conn->engine.since
@@ -10227,7 +10226,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         next = due < next ? due : next;
     }
     if (conn->engine.state != WSI_CLOSED) {
-        wsi_conn_schedule(conn, next);
+        wsi_timer_set(loop, &conn->timer, next);
         return;
     }
     conn->broken = conn->broken || was_open; /* nothing more will come from a silent peer */
@@ -11612,12 +11611,6 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
         wsi_room_free(server, room);
 }
 
-/* A connection ends: it is in no room any more. */
-static void wsi_room_leave_all(ws_conn *conn) {
-    while (conn->rooms)
-        wsi_room_leave(wsi_server_of(conn), conn->rooms);
-}
-
 /* false: no memory. */
 static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
     wsi_memory *memory = wsi_server_memory(server);
@@ -11858,10 +11851,7 @@ WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message me
 }
 
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text) {
-    ws_message message;
-    message.data = (const uint8_t *)text;
-    message.size = text ? strlen(text) : 0;
-    message.type = WS_TEXT;
+    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 0, WS_TEXT};
     return text ? ws_broadcast(sender, room, message) : wsi_room_sent(sender, WS_ERROR_ARGUMENT);
 }
 
@@ -12812,7 +12802,8 @@ static void wsi_server_proceed(ws_conn *conn) {
 }
 
 static void wsi_server_leave(ws_conn *conn) {
-    wsi_room_leave_all(conn);
+    while (conn->rooms)
+        wsi_room_leave(wsi_server_of(conn), conn->rooms);
     wsi_kept_abandon(conn);
     if (conn->handler)
         wsi_server_of(conn)->open_count--;
@@ -12996,10 +12987,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
 #ifndef WS_NO_TEST
 static bool wsi_server_has_port(const ws_server_config *config) { return !config->no_port; }
 #else
-static bool wsi_server_has_port(const ws_server_config *config) {
-    (void)config;
-    return true;
-}
+static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
 /* Opens the port, the last step of ws_listen. */
