@@ -8609,8 +8609,8 @@ typedef struct wsi_timer { /* small: each connection has one */
 } wsi_timer;
 
 typedef struct wsi_user_timer { /* a timer of the program */
-    wsi_timer timer;       /* first */
-    wsi_chain chain;       /* its hash: the lower half of id */
+    wsi_chain chain;       /* first; its hash: the lower half of id */
+    wsi_timer timer;
     ws_id id;
     uint32_t period;       /* 0: once */
     ws_timer_function *function;
@@ -8618,8 +8618,8 @@ typedef struct wsi_user_timer { /* a timer of the program */
 } wsi_user_timer;
 
 typedef struct wsi_watch { /* a descriptor of the program */
-    wsi_source source;     /* first */
-    wsi_chain chain;       /* its hash: the descriptor */
+    wsi_chain chain;       /* first; its hash: the descriptor */
+    wsi_source source;
     ws_watch_function *function;
     void *user;
 } wsi_watch;
@@ -8872,10 +8872,6 @@ static void wsi_loop_fire(ws_loop *loop) {
 
 /* --- the program's timers --- */
 
-static wsi_user_timer *wsi_user_timer_of(wsi_chain *chain) {
-    return (wsi_user_timer *)(void *)((char *)chain - offsetof(wsi_user_timer, chain));
-}
-
 static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
     wsi_timer_clear(loop, &user_timer->timer);
     wsi_table_take(&loop->user_timers, &user_timer->chain);
@@ -8884,7 +8880,7 @@ static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
 }
 
 static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
-    wsi_user_timer *user_timer = (wsi_user_timer *)(void *)timer;
+    wsi_user_timer *user_timer = (wsi_user_timer *)(void *)((char *)timer - offsetof(wsi_user_timer, timer));
     ws_timer_function *function = user_timer->function;
     void *user = user_timer->user;
     uint64_t next = timer->at + user_timer->period;
@@ -8929,21 +8925,17 @@ WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *f
 WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
     wsi_chain *chain = loop ? wsi_table_first(&loop->user_timers, (uint32_t)timer) : NULL;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    while (chain && wsi_user_timer_of(chain)->id != timer)
+    while (chain && ((wsi_user_timer *)(void *)chain)->id != timer)
         chain = chain->next;
     if (chain)
-        wsi_user_timer_free(loop, wsi_user_timer_of(chain));
+        wsi_user_timer_free(loop, (wsi_user_timer *)(void *)chain);
 }
 
 /* --- the program's descriptors --- */
 
 static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_watch *watch = (wsi_watch *)(void *)source;
+    const wsi_watch *watch = (const wsi_watch *)(void *)((char *)source - offsetof(wsi_watch, source));
     watch->function(loop, source->link.descriptor, ready, watch->user);
-}
-
-static wsi_watch *wsi_watch_of(wsi_chain *chain) {
-    return (wsi_watch *)(void *)((char *)chain - offsetof(wsi_watch, chain));
 }
 
 static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
@@ -8959,11 +8951,6 @@ static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
     return NULL;
 }
 
-static void wsi_watch_free(ws_loop *loop, wsi_watch *watch) {
-    wsi_table_take(&loop->watches, &watch->chain);
-    wsi_memory_free(&loop->memory, watch, sizeof *watch);
-}
-
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
                      void *user) {
     wsi_chain *chain;
@@ -8974,7 +8961,7 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
     while (chain && wsi_watch_of(chain)->source.link.descriptor != descriptor)
         chain = chain->next;
-    watch = chain ? wsi_watch_of(chain) : NULL;
+    watch = (wsi_watch *)(void *)chain;
     what &= (unsigned)(WS_READ | WS_WRITE);
     if (!watch && what)
         watch = wsi_watch_new(loop, descriptor);
@@ -8984,7 +8971,8 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     watch->user = user;
     if (wsi_poll_set(&loop->poll, &watch->source, what) && what)
         return true;
-    wsi_watch_free(loop, watch);
+    wsi_table_take(&loop->watches, &watch->chain);
+    wsi_memory_free(&loop->memory, watch, sizeof *watch);
     return !what;
 }
 
@@ -9325,7 +9313,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
     wsi_table_free(&loop->memory, &loop->watches);
     for (i = 0; i < loop->user_timers.bucket_count; i++)
         while (loop->user_timers.buckets[i])
-            wsi_user_timer_free(loop, wsi_user_timer_of(loop->user_timers.buckets[i]));
+            wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_loop_close_lookups(loop);
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
