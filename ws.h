@@ -8600,7 +8600,9 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
    wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
-typedef enum wsi_timer_kind { WSI_TIMER_USER, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS } wsi_timer_kind;
+typedef enum wsi_timer_kind {
+    WSI_TIMER_USER, WSI_TIMER_DEADLINE, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS
+} wsi_timer_kind;
 
 typedef struct wsi_timer { /* small: each connection has one */
     uint64_t at;
@@ -8672,8 +8674,7 @@ struct ws_loop {
     size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
     wsi_table user_timers, watches;
     ws_id newest_timer;
-    ws_id deadline;     /* of ws_shutdown */
-    uint64_t deadline_at;
+    wsi_timer deadline; /* of ws_shutdown */
 #ifndef WS_NO_CLIENT
     wsi_lookup lookups[WSI_LOOKUPS];
     struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for one of those */
@@ -8978,26 +8979,21 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
 
 /* --- other threads, signal handlers --- */
 
-static void wsi_loop_deadline(ws_loop *loop, void *user) {
-    (void)user;
-    loop->deadline = 0;
-    if (loop->hooks.end)
-        loop->hooks.end(loop, true);
+static void wsi_loop_deadline(ws_loop *loop, wsi_timer *timer) {
+    (void)timer;
+    loop->hooks.end(loop, true);
 }
 
 static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
     uint64_t at = wsi_loop_time(loop) + milliseconds;
     bool first = !loop->shutting_down;
     loop->shutting_down = true;
-    if (first && loop->hooks.end)
+    if (!loop->hooks.end) /* there never was a server or a client */
+        return;
+    if (first)
         loop->hooks.end(loop, false);
-    if (first || at < loop->deadline_at) {
-        ws_cancel(loop, loop->deadline);
-        loop->deadline_at = at;
-        loop->deadline = ws_after(loop, milliseconds, wsi_loop_deadline, NULL);
-        if (!loop->deadline)
-            wsi_loop_deadline(loop, NULL);
-    }
+    if (first || at < loop->deadline.at)
+        wsi_timer_set(loop, &loop->deadline, at);
 }
 
 static bool wsi_loop_has_requests(const ws_loop *loop) {
@@ -9268,6 +9264,8 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
+    loop->deadline.kind = WSI_TIMER_DEADLINE;
+    loop->timer_count = 1; /* that one; wsi_timer_reserve makes room for both with the first other */
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll, &loop->memory);
@@ -11125,7 +11123,8 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
 
 static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_end_all, wsi_conn_release,
                                              wsi_hold_relieve,
-                                             {wsi_user_timer_fire, wsi_conn_fire, wsi_endpoint_fire}};
+                                             {wsi_user_timer_fire, wsi_loop_deadline, wsi_conn_fire,
+                                              wsi_endpoint_fire}};
 
 /* What a server and a client begin with; it is in the loop's list then. false: no memory for its timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
