@@ -9292,17 +9292,6 @@ static void wsi_loop_free_printed(ws_loop *loop) { wsi_buffer_free(&loop->memory
 static void wsi_loop_free_printed(ws_loop *loop) { (void)loop; }
 #endif
 
-#ifndef WS_NO_CLIENT
-static void wsi_loop_close_lookups(ws_loop *loop) {
-    size_t i;
-    for (i = 0; i < WSI_LOOKUPS; i++)
-        if (loop->lookups[i].source.link.interest) /* nobody reads its thread's answer */
-            wsi_tcp_close(&loop->lookups[i].source.link);
-}
-#else
-static void wsi_loop_close_lookups(ws_loop *loop) { (void)loop; }
-#endif
-
 static void wsi_loop_free_lists(ws_loop *loop) {
     size_t i;
     for (i = 0; i < loop->watches.bucket_count; i++)
@@ -9313,7 +9302,6 @@ static void wsi_loop_free_lists(ws_loop *loop) {
         while (loop->user_timers.buckets[i])
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
-    wsi_loop_close_lookups(loop);
     wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
@@ -11061,12 +11049,17 @@ static void wsi_conn_end_round(ws_loop *loop) {
 }
 
 #ifndef WS_NO_CLIENT
-static void wsi_conn_release_tls(ws_loop *loop) {
+/* What clients have in the loop. */
+static void wsi_conn_release_clients(ws_loop *loop) {
+    size_t i;
+    for (i = 0; i < WSI_LOOKUPS; i++)
+        if (loop->lookups[i].source.link.interest) /* nobody reads its thread's answer */
+            wsi_tcp_close(&loop->lookups[i].source.link);
     if (loop->tls)
         loop->tls_calls->end(loop);
 }
 #else
-static void wsi_conn_release_tls(ws_loop *loop) { (void)loop; }
+static void wsi_conn_release_clients(ws_loop *loop) { (void)loop; }
 #endif
 
 static void wsi_conn_release(ws_loop *loop) {
@@ -11080,7 +11073,7 @@ static void wsi_conn_release(ws_loop *loop) {
         loop->free_nodes = node->next;
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
-    wsi_conn_release_tls(loop);
+    wsi_conn_release_clients(loop);
     wsi_conn_release_shared(loop);
     for (i = 0; i < loop->slab_count; i++)
         wsi_memory_free(&loop->memory, loop->slabs[i], WSI_SLAB_CONNS * sizeof *loop->slabs[i]);
