@@ -10570,15 +10570,6 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     }
 }
 
-WSI_INLINE void wsi_conn_message(ws_loop *loop, ws_conn *conn, const ws_message *message) {
-    if (!conn->handler->on_message)
-        return;
-    loop->handed = *message;
-    loop->handed_by = conn;
-    conn->handler->on_message(conn, *message);
-    loop->handed_by = NULL;
-}
-
 /* The window has no complete frame any more: sends the replies, and keeps the rest. */
 WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_window_restore(&loop->window);
@@ -10600,10 +10591,14 @@ static bool wsi_conn_pauses(ws_conn *conn) {
 WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
     while (!conn->broken && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
-        if (event.type == WS_EVENT_MESSAGE)
-            wsi_conn_message(loop, conn, &event.message);
-        else
+        if (event.type != WS_EVENT_MESSAGE) {
             wsi_conn_event(conn, &event);
+        } else if (conn->handler->on_message) {
+            loop->handed = event.message;
+            loop->handed_by = conn;
+            conn->handler->on_message(conn, event.message);
+            loop->handed_by = NULL;
+        }
     }
     wsi_conn_leave_window(loop, conn, plain);
     if (conn->paused)
