@@ -11035,7 +11035,8 @@ static void wsi_conn_end_round(ws_loop *loop) {
         conn->is_due = false;
         if (wsi_conn_flush_one(loop, conn) && conn->engine.state == WSI_OPEN)
             continue;
-        wsi_conn_flush(conn);
+        if (conn->queue.first)
+            wsi_conn_flush(conn);
         wsi_conn_proceed(conn);
         if (conn->is_ending && !conn->is_due)
             wsi_conn_finish(conn);
