@@ -8643,10 +8643,6 @@ typedef struct wsi_hooks { /* of servers and clients */
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
-struct wsi_block;
-struct wsi_node;
-struct wsi_droppable;
-
 typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
 
 struct ws_loop {
@@ -9364,8 +9360,6 @@ typedef struct wsi_block { /* bytes that several queues may refer to */
     uint8_t *data;
 } wsi_block;
 
-struct wsi_node;
-
 typedef struct wsi_droppable { /* the pending broadcasts of one room to one member, oldest first */
     struct wsi_node *first, *last;
 } wsi_droppable;
@@ -9390,8 +9384,6 @@ typedef struct wsi_queue {
     size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
-struct wsi_kept;
-
 typedef struct wsi_extra { /* what few connections need */
     uint8_t pong[136];
     size_t pong_size; /* 0: none is pending */
@@ -9410,10 +9402,6 @@ typedef struct wsi_strings { /* subprotocol and parameters, each with its zero *
     size_t size;           /* of the whole struct */
     char text[1];
 } wsi_strings;
-
-struct wsi_member;
-struct wsi_tls;
-struct wsi_endpoint;
 
 typedef struct wsi_tls_calls { /* all that servers and clients know of section TLS */
     void (*release)(struct wsi_tls *tls);
@@ -11393,9 +11381,6 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 */
 
 enum { WSI_MAX_PARAMS = 8 };
-
-struct wsi_room;
-struct wsi_kept;
 
 typedef struct wsi_member { /* one connection in one room */
     wsi_chain chain;                    /* first */
@@ -16364,8 +16349,6 @@ WS_API void ws_free(ws_conn *conn) {
 */
 
 enum { WSI_TEST_BUFFER = 64 << 10 }; /* bytes in transit, each way, as in a socket's buffers */
-
-struct wsi_test;
 
 typedef struct wsi_test_end { /* one end; the session of its link */
     struct wsi_test *test;
