@@ -11668,20 +11668,14 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
 /* Frames a message into the loop's arena, or into a block of its own when it is large. The
    caller releases the block. */
 static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, wsi_delivery *delivery) {
-    wsi_output output;
-    size_t size;
-    output.header_size = (uint8_t)wsi_frame_write(
-        output.header, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false, message.size);
-    output.data = message.data;
-    output.size = message.size;
-    output.masked = false;
-    size = output.header_size + output.size;
-    if (size < output.size)
+    size_t most = message.size + 10, header;
+    uint8_t *to;
+    if (most < message.size)
         return false;
-    if (size > WSI_ARENA / 4) {
-        delivery->block = wsi_block_new(loop, size);
+    if (most > WSI_ARENA / 4) {
+        delivery->block = wsi_block_new(loop, most);
     } else {
-        if (loop->arena && loop->arena->capacity - loop->arena->size < size) {
+        if (loop->arena && loop->arena->capacity - loop->arena->size < most) {
             wsi_block_release(loop, loop->arena);
             loop->arena = NULL;
         }
@@ -11693,10 +11687,12 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
     }
     if (!delivery->block)
         return false;
+    to = delivery->block->data + delivery->block->size;
+    header = wsi_frame_write(to, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false, message.size);
+    if (message.size)
+        memcpy(to + header, message.data, message.size);
     delivery->from = delivery->block->size;
-    delivery->to = delivery->from + size;
-    wsi_frame_put(delivery->block->data + delivery->from, &output);
-    delivery->block->size = delivery->to;
+    delivery->to = delivery->block->size += header + message.size;
     return true;
 }
 
