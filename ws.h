@@ -8935,6 +8935,8 @@ static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     watch->function(loop, source->link.descriptor, ready, watch->user);
 }
 
+static wsi_watch *wsi_watch_of(wsi_chain *chain) { return (wsi_watch *)(void *)chain; }
+
 static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
     wsi_watch *watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
     if (!watch)
@@ -8958,7 +8960,7 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
     while (chain && wsi_watch_of(chain)->source.link.descriptor != descriptor)
         chain = chain->next;
-    watch = (wsi_watch *)(void *)chain;
+    watch = chain ? wsi_watch_of(chain) : NULL;
     what &= (unsigned)(WS_READ | WS_WRITE);
     if (!watch && what)
         watch = wsi_watch_new(loop, descriptor);
