@@ -11690,7 +11690,8 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
     if (!delivery->block)
         return false;
     to = delivery->block->data + delivery->block->size;
-    header = wsi_frame_write(to, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false, message.size);
+    header = wsi_frame_write(to, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false,
+                             message.size);
     if (message.size)
         memcpy(to + header, message.data, message.size);
     delivery->from = delivery->block->size;
