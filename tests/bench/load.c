@@ -8,8 +8,8 @@
    time. idle: opens the connections and prints what the server's memory grows by each.
    -a only so many connections send; -t text; -r raw bytes: neither handshake nor frames; -z text like JSON,
    compressed without context: what comes back is unpacked once, and must be the same bytes from then on; -e TLS 1.3,
-   unverified; -S counts what the process PID spends meanwhile: instructions if the system tells them, and CPU
-   time. Linux. */
+   unverified; -S counts what the process PID spends meanwhile: instructions if the system tells them, CPU time, and
+   page faults. Linux. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -305,13 +305,29 @@ static int count_instructions(bool kernel) {
     return (int)syscall(SYS_perf_event_open, &what, want.server, -1, -1, 0);
 }
 
-static void spent(uint64_t sum[3]) {
+static uint64_t page_faults(void) { /* the tenth field of stat; the second, a name in parentheses, may hold anything */
+    char path[64], text[1024];
+    unsigned long faults = 0;
+    FILE *file;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", want.server);
+    file = want.server ? fopen(path, "r") : NULL;
+    if (file) {
+        text[fread(text, 1, sizeof text - 1, file)] = 0;
+        (void)fclose(file);
+        if (!strrchr(text, ')') || sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %lu", &faults) != 1)
+            fail(path);
+    }
+    return faults;
+}
+
+static void spent(uint64_t sum[4]) {
     clockid_t clock;
     int i;
     for (i = 0; i < 2; i++)
         if (counters[i] < 0 || read(counters[i], &sum[i], sizeof sum[i]) != sizeof sum[i])
             sum[i] = 0;
     sum[2] = want.server && clock_getcpuclockid(want.server, &clock) == 0 ? now(clock) : 0;
+    sum[3] = page_faults();
 }
 
 static int by_size(const void *one, const void *other) {
@@ -487,7 +503,7 @@ static void arguments(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t before[3], after[3], start;
+    uint64_t before[4], after[4], start;
     struct rlimit files;
     size_t done, memory;
     peer *peers = NULL;
@@ -529,7 +545,8 @@ int main(int argc, char **argv) {
     if (counters[1] >= 0)
         printf(" kernel=%.0f", (double)(after[1] - before[1]) / (double)done);
     if (after[2])
-        printf(" cpu=%.0f", (double)(after[2] - before[2]) / (double)done);
+        printf(" cpu=%.0f faults=%.2f", (double)(after[2] - before[2]) / (double)done,
+               (double)(after[3] - before[3]) / (double)done);
     printf("\n");
     return 0;
 }

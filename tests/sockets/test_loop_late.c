@@ -3,6 +3,9 @@
    timers from firing. */
 #include "../helpers/calls.h"
 
+#if !defined(WSI_POLLER_DEFAULT)
+#define WSI_POLLER_DEFAULT WS_POLLER_SELECT /* for all of the crowd, not only until it moves */
+#endif
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 

@@ -1,4 +1,4 @@
-/* POLL, LOOP: more connections than select takes, on the default config. */
+/* POLL, LOOP: more connections than a few, and than select takes, on the default config. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -75,7 +75,7 @@ static void open_all(void) {
             CHECK_EQ(good, i + 1);
         }
     }
-    CHECK(moved_at > 0 && moved_at < FD_SETSIZE);
+    CHECK(moved_at > 0 && moved_at < WSI_POLL_FEW);
 }
 
 static void posted(void *argument) { *(int *)argument += 1; }
@@ -136,6 +136,57 @@ static void test_many(void) {
     (void)setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* A message costs the same calls however many connections are idle, and none of them is a select. */
+static void test_idle(void) {
+    enum { MESSAGES = 50 };
+    peer *active;
+    size_t waits;
+    int i;
+    if (!test_begin("epoll: one active among 100 idle: select is not called, nothing is registered again"))
+        return;
+    calls_reset();
+    CHECK(net_start());
+    active = net_peer("/");
+    for (i = 0; i < 100; i++)
+        (void)net_peer("/");
+    CHECK(net.loop->poll.moved);
+    calls_reset();
+    for (i = 0; i < MESSAGES; i++) {
+        peer_frames(active, "81\"hi\"");
+        calls.inside = true;
+        CHECK(ws_run_once(net.loop, 0));
+        calls.inside = false;
+    }
+    waits = calls.count[CALLS_KERNEL_FETCH];
+    CHECK_EQ(calls.count[CALLS_SELECT], 0);
+    CHECK_EQ(calls.count[CALLS_KERNEL_CONTROL], 0);
+    CHECK_EQ(waits, MESSAGES);
+    CHECK_EQ(calls.count[CALLS_RECV], MESSAGES);
+    CHECK_EQ(calls.count[CALLS_SEND], MESSAGES);
+    calls_reset();
+    NET_END();
+}
+
+/* A loop that could not move serves on, and does not try at each connection. */
+static void test_stays(void) {
+    int i;
+    if (!test_begin("epoll: it cannot be had: a loop stays on select, and tries again only when that is full"))
+        return;
+    calls_reset();
+    calls.fail_at[CALLS_KERNEL_OPEN] = 1;
+    calls.fail_after = true;
+    calls.error = EMFILE;
+    calls.inside = true;
+    CHECK(net_start());
+    CHECK(net.loop->poll.descriptor < 0);
+    for (i = 0; i < 100; i++)
+        (void)net_peer("/");
+    CHECK(!net.loop->poll.moved && net_serves());
+    CHECK_EQ(calls.count[CALLS_KERNEL_OPEN], 2);
+    calls_reset();
+    NET_END();
+}
+
 /* The calls of epoll or kqueue fail while a loop is made, or while it moves. */
 static void test_faults(void) {
     static const calls_kind kinds[] = {CALLS_KERNEL_OPEN, CALLS_KERNEL_CONTROL};
@@ -174,6 +225,8 @@ static void test_faults(void) {
 static void test_all(void) {
 #if defined(__linux__)
     test_faults();
+    test_stays();
+    test_idle();
 #endif
     test_many();
 }
