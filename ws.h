@@ -1184,6 +1184,8 @@ struct ws_engine {
 #else
 #pragma GCC diagnostic ignored "-Wuseless-cast"
 #endif
+#else
+#pragma GCC diagnostic ignored "-Wdeclaration-after-statement"
 #endif
 #endif
 
@@ -1624,7 +1626,7 @@ static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     return true;
 }
 
-#if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
+#if !defined(WS_NO_JSON) || (!defined(WS_NO_SERVER) && !defined(WS_NO_NET))
 /* Reads the digits from this index on, as a number up to limit. false for anything else. */
 static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
@@ -4052,14 +4054,12 @@ static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
 
 static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
     char text[20];
-    uintmax_t value;
-    bool negative;
     if (spec.minus || spec.exact || spec.length == 'L') {
         wsi_print_fail(printer, WS_ERROR_ARGUMENT);
         return;
     }
-    value = wsi_print_argument(&printer->arguments, spec);
-    negative = spec.conversion != 'u' && value > INTMAX_MAX;
+    uintmax_t value = wsi_print_argument(&printer->arguments, spec);
+    bool negative = spec.conversion != 'u' && value > INTMAX_MAX;
     wsi_print_put(printer, "-", negative ? 1 : 0);
     wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
 }
@@ -4210,9 +4210,8 @@ WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_l
 
 WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) {
     va_list arguments;
-    size_t written;
     va_start(arguments, format);
-    written = ws_html_vprint(buffer, size, format, arguments);
+    size_t written = ws_html_vprint(buffer, size, format, arguments);
     va_end(arguments);
     return written;
 }
@@ -4331,14 +4330,12 @@ static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
 }
 
 static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
-    const char *literal;
-    size_t size;
     if (*at == '"')
         return wsi_json_string(at, end);
     if (*at < 'a')
         return wsi_json_numeral(at, end);
-    literal = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
-    size = *at == 'f' ? 5 : 4;
+    const char *literal = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
+    size_t size = *at == 'f' ? 5 : 4;
     return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
 }
 
@@ -4422,10 +4419,9 @@ static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words) {
     const uint8_t *start = (const uint8_t *)(text ? text : ""), *end = start + (text ? size : 0), *at = start;
     wsi_json_nesting outer = {nesting, 0, nesting ? words : 0};
-    ws_json_type type;
     if (!wsi_utf8_valid(start, (size_t)(end - start)))
         return wsi_json_make(start, end, WS_JSON_MALFORMED);
-    type = wsi_json_check(&at, end, &outer);
+    ws_json_type type = wsi_json_check(&at, end, &outer);
     if (type < WS_JSON_NULL || at < end)
         return wsi_json_make(at, end, type < WS_JSON_NULL ? type : WS_JSON_MALFORMED);
     start = wsi_json_space(start, end);
@@ -4460,10 +4456,9 @@ static ws_json wsi_json_absent(void) { return wsi_json_make(NULL, NULL, WS_JSON_
 
 static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
     bool nested = at < end && (*at == '{' || *at == '[');
-    const uint8_t *behind;
     if (at == end)
         return wsi_json_absent();
-    behind = nested ? wsi_json_skip(at, end) : wsi_json_scalar(at, end);
+    const uint8_t *behind = nested ? wsi_json_skip(at, end) : wsi_json_scalar(at, end);
     return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
 }
 
@@ -4693,23 +4688,18 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
 /* The absolute value of a whole number. false: a fraction, or beyond 64 bits. */
 static bool wsi_json_whole(ws_json number, uint64_t *whole) {
     wsi_json_decimal decimal;
-    size_t at, places;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
     wsi_json_decimal_of(number, &decimal);
     for (; decimal.count && decimal.exponent < 0 && decimal.digits[decimal.count - 1] == '0'; decimal.exponent++)
         decimal.count--;
     *whole = 0;
-    if (decimal.count && (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 20))
+    if (!decimal.count)
+        return true;
+    if (decimal.exponent < 0 || (int64_t)decimal.count + decimal.exponent > 20)
         return false;
-    places = decimal.count ? decimal.count + (size_t)decimal.exponent : 0;
-    for (at = 0; at < places; at++) {
-        unsigned digit = at < decimal.count ? (unsigned)(decimal.digits[at] - '0') : 0;
-        if (*whole > (UINT64_MAX - digit) / 10)
-            return false;
-        *whole = *whole * 10 + digit;
-    }
-    return true;
+    memset(decimal.digits + decimal.count, '0', (size_t)decimal.exponent);
+    return wsi_text_digits(wsi_text(decimal.digits, decimal.count + (size_t)decimal.exponent), 0, UINT64_MAX, whole);
 }
 
 WS_API bool ws_json_as_integer(ws_json number, int64_t *integer) {
@@ -4733,12 +4723,11 @@ WS_API bool ws_json_as_number(ws_json number, double *result) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     wsi_json_decimal decimal;
-    int64_t ten;
     double value = 0;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
     wsi_json_decimal_of(number, &decimal);
-    ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
+    int64_t ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
     if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
         && decimal.value <= (uint64_t)1 << 53) {
         /* Both are exact doubles, so that this rounds once. */
@@ -4866,9 +4855,8 @@ WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_l
 
 WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) {
     va_list arguments;
-    size_t written;
     va_start(arguments, format);
-    written = ws_json_vprint(buffer, size, format, arguments);
+    size_t written = ws_json_vprint(buffer, size, format, arguments);
     va_end(arguments);
     return written;
 }
@@ -5182,11 +5170,10 @@ static void wsi_inflate_fix(wsi_inflate *z) {
 }
 
 static wsi_inflate_result wsi_inflate_head(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t type;
     if (!wsi_inflate_need(z, io, 3))
         return WSI_INFLATE_INPUT;
     z->final = wsi_inflate_take(z, 1) != 0;
-    type = wsi_inflate_take(z, 2);
+    uint32_t type = wsi_inflate_take(z, 2);
     if (type == 3)
         return WSI_INFLATE_BAD;
     z->state = type ? WSI_INFLATE_COUNTS : WSI_INFLATE_SIZES;
@@ -5302,13 +5289,12 @@ static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io
 static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
     size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
     size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* where in the history */
-    uint8_t *to;
     z->state = WSI_INFLATE_COPY;
     if (z->distance > io->window || before > io->history_size)
         return WSI_INFLATE_BAD;
     if (!left)
         return WSI_INFLATE_OUTPUT;
-    to = io->out + io->out_size;
+    uint8_t *to = io->out + io->out_size;
     io->out_size += left;
     z->length -= (uint32_t)left;
     if (before) {
@@ -5458,13 +5444,12 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
 }
 
 static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t entry;
     if (io->in_size + (z->count >> 3) >= 6 && io->out_capacity - io->out_size >= 3) {
         wsi_inflate_result result = wsi_inflate_fast(z, io);
         if (result != WSI_INFLATE_NEXT || z->state != WSI_INFLATE_SYMBOL)
             return result;
     }
-    entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+    uint32_t entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
     if (!entry)
         return WSI_INFLATE_INPUT;
     z->length = entry & WSI_INFLATE_LITERAL ? entry >> 16 & 255 : wsi_inflate_value(entry, z->bits);
@@ -5739,15 +5724,14 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
 
 /* The codes of a fixed block (RFC 1951 3.2.6) for the symbols in use. */
 static void wsi_deflate_fixed_codes(wsi_deflate *z) {
-    unsigned i;
-    for (i = 0; i < WSI_DEFLATE_LITERALS; i++) {
+    for (unsigned i = 0; i < WSI_DEFLATE_LITERALS; i++) {
         unsigned code = i < 144 ? 0x30 + i : i < 256 ? 0x190 + i - 144 : i < 280 ? i - 256 : 0xc0 + i - 280;
         if (!z->frequency[i])
             continue;
         z->lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
         z->codes[i] = wsi_deflate_reversed(code, z->lengths[i]);
     }
-    for (i = 0; i < WSI_DEFLATE_DISTANCES; i++) {
+    for (unsigned i = 0; i < WSI_DEFLATE_DISTANCES; i++) {
         z->lengths[288 + i] = 5;
         z->codes[288 + i] = wsi_deflate_reversed(i, 5);
     }
@@ -5755,18 +5739,16 @@ static void wsi_deflate_fixed_codes(wsi_deflate *z) {
 
 static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
     uint32_t sum = 0;
-    unsigned i;
-    for (i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++)
         sum += frequency[i];
     return sum;
 }
 
 static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
     uint32_t bits = 0;
-    unsigned i;
-    for (i = 265; i < 285; i++)
+    for (unsigned i = 265; i < 285; i++)
         bits += z->frequency[i] * ((i - 261) / 4);
-    for (i = 4; i < WSI_DEFLATE_DISTANCES; i++)
+    for (unsigned i = 4; i < WSI_DEFLATE_DISTANCES; i++)
         bits += z->frequency[288 + i] * (i / 2 - 1);
     return bits;
 }
@@ -5840,14 +5822,13 @@ static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
 
 static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
     wsi_deflate_bits *out = &z->out;
-    unsigned i;
     wsi_deflate_put(out, 4 | (head->literals - 257) << 3 | (head->distances - 1) << 8 | (head->orders - 4) << 13, 17);
     wsi_deflate_flush(out);
-    for (i = 0; i < head->orders; i++) {
+    for (unsigned i = 0; i < head->orders; i++) {
         wsi_deflate_put(out, head->lengths[wsi_inflate_lengths_order[i]], 3);
         wsi_deflate_flush(out);
     }
-    for (i = 0; i < head->count; i++) {
+    for (unsigned i = 0; i < head->count; i++) {
         unsigned symbol = head->items[i] & 31;
         wsi_deflate_put(out, head->codes[symbol], head->lengths[symbol]);
         wsi_deflate_put(out, head->items[i] >> 5, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
@@ -6124,22 +6105,19 @@ static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window
 
 static size_t wsi_deflate_portion(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
-/* The sizes of all that follows the state, in this order: buckets, or heads, links, threes; tokens; window. Returns the
-   size of all with the state. */
-static size_t wsi_deflate_parts(const wsi_deflate_level *level, int window_bits, bool takeover, size_t sizes[6]) {
-    unsigned bits = wsi_deflate_hash_bits(level, window_bits);
-    sizes[0] = level->buckets ? sizeof(uint64_t) << bits : 0;
-    sizes[1] = level->buckets ? 0 : sizeof(uint16_t) << bits;
-    sizes[2] = level->buckets ? 0 : sizeof(uint16_t) << window_bits;
-    sizes[3] = level->buckets ? 0 : sizeof(uint16_t) << WSI_DEFLATE_THREE_BITS;
-    sizes[4] = sizeof(uint16_t) << level->token_bits;
-    sizes[5] = takeover ? ((size_t)1 << window_bits) + wsi_deflate_portion(window_bits) : 0;
-    return sizeof(wsi_deflate) + sizes[0] + sizes[1] + sizes[2] + sizes[3] + sizes[4] + sizes[5];
+/* Bytes of the buckets; or of heads, links and threes. */
+static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits) {
+    size_t entries = (size_t)1 << wsi_deflate_hash_bits(level, window_bits);
+    if (level->buckets)
+        return sizeof(uint64_t) * entries;
+    return sizeof(uint16_t) * (entries + ((size_t)1 << window_bits) + ((size_t)1 << WSI_DEFLATE_THREE_BITS));
 }
 
+/* Of the state, and behind it tables, tokens and window. */
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
-    size_t sizes[6];
-    return wsi_deflate_parts(wsi_deflate_pick(level), window_bits, takeover, sizes);
+    const wsi_deflate_level *pick = wsi_deflate_pick(level);
+    return sizeof(wsi_deflate) + wsi_deflate_tables(pick, window_bits) + (sizeof(uint16_t) << pick->token_bits)
+           + (takeover ? ((size_t)1 << window_bits) + wsi_deflate_portion(window_bits) : 0);
 }
 
 static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
@@ -6162,22 +6140,21 @@ static void wsi_deflate_reset(wsi_deflate *z) {
 
 /* z: wsi_deflate_size bytes, aligned for any type; they must not move. */
 static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
-    size_t sizes[6];
-    uint8_t *at = (uint8_t *)(z + 1);
+    const wsi_deflate_level *pick = wsi_deflate_pick(level);
     memset(z, 0, sizeof *z);
-    z->level = wsi_deflate_pick(level);
-    z->size = wsi_deflate_parts(z->level, window_bits, takeover, sizes);
-    z->buckets = (uint64_t *)(void *)at;
-    z->heads = (uint16_t *)(void *)(at + sizes[0]);
-    z->links = z->heads + sizes[1] / 2;
-    z->threes = z->links + sizes[2] / 2;
-    z->tokens = z->threes + sizes[3] / 2;
-    z->tables = sizes[0] + sizes[1] + sizes[2] + sizes[3];
-    z->room = sizes[4] / 2 - WSI_DEFLATE_SPARE;
+    z->level = pick;
+    z->size = wsi_deflate_size(level, window_bits, takeover);
+    z->tables = wsi_deflate_tables(pick, window_bits);
     z->reach = (uint32_t)1 << window_bits;
     z->portion = wsi_deflate_portion(window_bits);
-    z->window = takeover ? (uint8_t *)z->tokens + sizes[4] : NULL;
-    z->hash_shift = 32u - wsi_deflate_hash_bits(z->level, window_bits);
+    z->hash_shift = 32u - wsi_deflate_hash_bits(pick, window_bits);
+    z->buckets = (uint64_t *)(void *)(z + 1);
+    z->heads = (uint16_t *)(void *)(z + 1);
+    z->tokens = z->heads + z->tables / 2;
+    z->threes = pick->buckets ? NULL : z->tokens - ((size_t)1 << WSI_DEFLATE_THREE_BITS);
+    z->links = pick->buckets ? NULL : z->threes - z->reach;
+    z->room = ((size_t)1 << pick->token_bits) - WSI_DEFLATE_SPARE;
+    z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << pick->token_bits)) : NULL;
     wsi_deflate_clear(z);
 }
 
@@ -6343,13 +6320,12 @@ static ws_error wsi_decompressor_run(const wsi_engine *e, wsi_decompressor *deco
         io.history = context->history + context->history_size - io.history_size;
     }
     for (;;) {
-        wsi_inflate_result result;
         io.out = out->data;
         io.out_size = out->size;
         io.out_capacity = out->capacity ? out->capacity - 1 : 0;
         if (io.out_capacity > limit)
             io.out_capacity = limit;
-        result = wsi_inflate_run(&decompressor->inflate, &io);
+        wsi_inflate_result result = wsi_inflate_run(&decompressor->inflate, &io);
         out->size = io.out_size;
         *in = wsi_text((const char *)io.in, io.in_size);
         if (result == WSI_INFLATE_BAD)
@@ -6513,11 +6489,10 @@ static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer
     if (!wsi_handshake_word(&rest, &name) || !wsi_text_is(name, "permessage-deflate"))
         return false;
     while (rest.size) {
-        bool has;
         rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
         (void)wsi_handshake_word(&rest, &name);
         value = wsi_text("", 0);
-        has = rest.size && rest.data[0] == '=';
+        bool has = rest.size && rest.data[0] == '=';
         if (has) {
             rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
             (void)wsi_handshake_word(&rest, &value);
@@ -6696,9 +6671,8 @@ static wsi_decompressor *wsi_permessage_decompressor(wsi_engine *e) {
 
 WSI_RARE wsi_step wsi_permessage_fail(wsi_engine *e, wsi_decompressor *decompressor, ws_error error) {
     wsi_permessage_drop(e, decompressor, false);
-    if (error == WS_ERROR_MEMORY)
-        return wsi_engine_fail(e, error, WS_CLOSE_TRY_LATER);
-    return wsi_engine_fail(e, error, error == WS_ERROR_TOO_BIG ? WS_CLOSE_TOO_BIG : WS_CLOSE_BAD_DATA);
+    return wsi_engine_fail(e, error, error == WS_ERROR_MEMORY    ? WS_CLOSE_TRY_LATER
+                                     : error == WS_ERROR_TOO_BIG ? WS_CLOSE_TOO_BIG : WS_CLOSE_BAD_DATA);
 }
 
 /* Delivers what was decompressed, if it is a whole message, or a chunk of one. */
@@ -6731,15 +6705,13 @@ static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_eve
     wsi_decompressor *decompressor = wsi_permessage_decompressor(e);
     uint8_t *from = window->base + window->pos;
     size_t here = window->end - window->pos;
-    wsi_slice in;
-    ws_error error;
     if (!decompressor)
         return wsi_engine_fail(e, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
     if (here > e->left)
         here = (size_t)e->left;
     wsi_engine_unmask(e, from, from, here, e->key);
-    in = wsi_text((const char *)from, here);
-    error = wsi_decompressor_run(e, decompressor, &in);
+    wsi_slice in = wsi_text((const char *)from, here);
+    ws_error error = wsi_decompressor_run(e, decompressor, &in);
     here -= in.size;
     wsi_frame_rotate(e->key, here);
     wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* the rest is masked again */
@@ -13130,10 +13102,9 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
 static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
     while (line.size && wsi_forward_trusts(list, peer)) {
         size_t from = line.size;
-        wsi_slice one;
         while (from && line.data[from - 1] != ',')
             from--;
-        one = wsi_text_trim(wsi_text(line.data + from, line.size - from));
+        wsi_slice one = wsi_text_trim(wsi_text(line.data + from, line.size - from));
         if (!wsi_forward_address(one, peer->address))
             return false;
         peer->local = false;
@@ -13162,25 +13133,25 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
+/* These read a whole header: text becomes the client's address and port, or stays as it is. */
+
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
     wsi_slice part[5];
     uint8_t address[16];
     uint64_t port;
-    bool ipv4;
-    size_t i;
     (void)wsi_http_until(&line, ' ', &part[0]); /* PROXY */
     if (line.size >= 7 && memcmp(line.data, "UNKNOWN", 7) == 0 && (line.size == 7 || line.data[7] == ' '))
         return true;
-    for (i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         if (!wsi_http_until(&line, ' ', &part[i]))
             return false;
     part[4] = line;
-    ipv4 = wsi_text_is(part[0], "TCP4");
-    for (i = 1; i < 3; i++)
+    bool ipv4 = wsi_text_is(part[0], "TCP4");
+    for (size_t i = 1; i < 3; i++)
         if (!wsi_platform_address(part[i], address) || ipv4 != !memchr(part[i].data, ':', part[i].size))
             return false;
-    for (i = 4; i > 2; i--)
+    for (size_t i = 4; i > 2; i--)
         if (!wsi_text_number(part[i], &port) || port > 65535)
             return false;
     if (!ipv4 && !wsi_text_is(part[0], "TCP6"))
@@ -13202,20 +13173,12 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
                                      text, room);
 }
 
-/* Reads a whole header; text becomes the client's address and port, or stays as it is. */
-static bool wsi_forward_read(const uint8_t *data, size_t size, char *text, size_t room) {
-    if (data[0] == 'P')
-        return wsi_forward_line(wsi_text((const char *)data, size - 2), text, room);
-    return wsi_forward_binary(data, size, text, room);
-}
-
 /* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */
 static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
     wsi_buffer *held = &conn->engine.held;
     uint8_t data[WSI_FORWARD_MAX];
     size_t before = held->size, size;
-    ptrdiff_t got, whole;
     char peer[64] = "";
     if (conn->closed || conn->is_ending) {
         wsi_conn_ready(loop, source, ready);
@@ -13223,10 +13186,10 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
     }
     if (before)
         memcpy(data, held->data, before);
-    got = wsi_tcp_peek(&source->link, data + before, sizeof data - before);
+    ptrdiff_t got = wsi_tcp_peek(&source->link, data + before, sizeof data - before);
     if (got == 0)
         return;
-    whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(data, before + (size_t)got);
+    ptrdiff_t whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(data, before + (size_t)got);
     size = whole > 0 ? (size_t)whole - before : (size_t)got;
     if (whole == WSI_FORWARD_BAD || before + size == sizeof data
         || wsi_tcp_read(&source->link, data + before, size) != (ptrdiff_t)size) {
@@ -13241,7 +13204,9 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
     } else {
         ws_socket descriptor = source->link.descriptor;
         wsi_hold_free(conn);
-        if (!wsi_forward_read(data, (size_t)whole, peer, sizeof peer)) {
+        size = (size_t)whole;
+        if (data[0] == 'P' ? !wsi_forward_line(wsi_text((const char *)data, size - 2), peer, sizeof peer)
+                           : !wsi_forward_binary(data, size, peer, sizeof peer)) {
             wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
         } else if ((peer[0] && !wsi_conn_extra(conn)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
             source->link.descriptor = descriptor;
@@ -13345,13 +13310,6 @@ WS_API ws_message ws_request_body(const ws_request *request) {
     return request && request->body.data ? request->body : none;
 }
 
-/* Content-Type, without its parameters. */
-static wsi_slice wsi_web_media_type(const ws_request *request) {
-    wsi_slice rest = ws_request_header(request, "content-type"), media = rest;
-    (void)wsi_http_until(&rest, ';', &media);
-    return wsi_text_trim(media);
-}
-
 /* --- its answer --- */
 
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body) {
@@ -13363,10 +13321,9 @@ WS_API bool ws_reply_data(ws_request *request, int status, const char *const *he
 }
 
 WS_API bool ws_redirect(ws_request *request, const char *location) {
-    const char *headers[] = {NULL, NULL};
     char line[2048];
+    const char *headers[] = {line, NULL};
     int size = location ? snprintf(line, sizeof line, "Location: %s", location) : -1;
-    headers[0] = line;
     if (!wsi_request_open(request))
         return false;
     if (size < 0 || (size_t)size >= sizeof line)
@@ -13377,20 +13334,16 @@ WS_API bool ws_redirect(ws_request *request, const char *location) {
 /* Adds "Set-Cookie: name=value; attributes". */
 static bool wsi_web_set_cookie(ws_request *request, const char *name, wsi_slice value, int64_t seconds, bool secure) {
     wsi_buffer *cookies = &request->buffers[WSI_COOKIES];
-    size_t before = cookies->size;
-    char attributes[80] = "; Path=/; HttpOnly; SameSite=Lax";
-    size_t size = strlen(attributes);
-    if (secure || wsi_endpoint_is_tls(&request->server->endpoint))
-        size += (size_t)snprintf(attributes + size, sizeof attributes - size, "; Secure");
+    char age[40] = "";
     if (seconds)
-        (void)snprintf(attributes + size, sizeof attributes - size, "; Max-Age=%lld",
-                       seconds < 0 ? 0LL : (long long)seconds);
-    if (wsi_request_text(request, WSI_COOKIES, "Set-Cookie: ") && wsi_request_text(request, WSI_COOKIES, name)
-        && wsi_request_text(request, WSI_COOKIES, "=") && wsi_request_put(request, WSI_COOKIES, value)
-        && wsi_request_text(request, WSI_COOKIES, attributes) && wsi_request_text(request, WSI_COOKIES, "\r\n"))
-        return true;
-    cookies->size = before;
-    return false;
+        (void)snprintf(age, sizeof age, "; Max-Age=%lld", seconds < 0 ? 0LL : (long long)seconds);
+    if (!wsi_buffer_reserve(wsi_server_memory(request->server), cookies, strlen(name) + value.size + 160))
+        return false;
+    secure = secure || wsi_endpoint_is_tls(&request->server->endpoint);
+    cookies->size += (size_t)snprintf((char *)cookies->data + cookies->size, cookies->capacity - cookies->size,
+                                      "Set-Cookie: %s=%.*s; Path=/; HttpOnly; SameSite=Lax%s%s\r\n", name,
+                                      (int)value.size, value.data ? value.data : "", secure ? "; Secure" : "", age);
+    return true;
 }
 
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds) {
@@ -13427,20 +13380,21 @@ static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
 static int wsi_web_read_form(ws_request *request) {
     wsi_slice body = wsi_text((const char *)request->body.data, request->body.size);
     wsi_buffer *form = &request->buffers[WSI_FORM];
-    ptrdiff_t size;
     if (!wsi_buffer_reserve(wsi_server_memory(request->server), form, 2 * body.size + 2))
         return 503;
-    size = wsi_http_form(body, (char *)form->data, true);
+    ptrdiff_t size = wsi_http_form(body, (char *)form->data, true);
     form->size = size < 0 ? 0 : (size_t)size;
     return size < 0 ? 400 : 0;
 }
 
 /* Checks the body by its type, and hands the request to the program. */
 static void wsi_web_answer(ws_request *request) {
-    wsi_slice type = wsi_web_media_type(request);
+    wsi_slice rest = ws_request_header(request, "content-type"), type = rest;
     ws_message *body = &request->body;
     const char *what = "the body is not a valid form";
     int status = 0;
+    (void)wsi_http_until(&rest, ';', &type); /* without parameters */
+    type = wsi_text_trim(type);
     body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
     if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded")) {
         status = wsi_web_read_form(request);
@@ -13608,10 +13562,9 @@ static const char *wsi_files_type(wsi_slice name) {
 
 /* A segment of a path that may name a file: no "..", nothing hidden, nothing that a browser takes for '/'. */
 static bool wsi_files_segment(wsi_slice segment, char name[256]) {
-    size_t i;
     if (!segment.size || segment.size > 255 || segment.data[0] == '.')
         return false;
-    for (i = 0; i < segment.size; i++)
+    for (size_t i = 0; i < segment.size; i++)
         if (segment.data[i] == '\\' || (uint8_t)segment.data[i] < ' ')
             return false;
     memcpy(name, segment.data, segment.size);
@@ -13647,9 +13600,8 @@ static void wsi_files_pump(wsi_kept *kept) {
     ws_conn *conn = kept->request.conn;
     bool keep = kept->head.keep_alive;
     uint8_t block[WSI_RECORD];
-    int turn;
     conn->engine.since = wsi_conn_loop(conn)->now;
-    for (turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
+    for (int turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
         size_t size = kept->left < sizeof block ? (size_t)kept->left : sizeof block;
         ptrdiff_t got = wsi_platform_read_file(kept->file, block, size);
         if (got <= 0 || !wsi_engine_raw(&conn->engine, block, (size_t)got)) {
@@ -13738,22 +13690,14 @@ static const char *wsi_files_charset(const wsi_route *route, wsi_file file, cons
 }
 
 static bool wsi_files_lines(ws_request *request, wsi_file file, wsi_slice path, uint64_t changed) {
-    const char *type;
     char date[30] = "";
     wsi_http_date(date, changed);
     if (!path.size || path.data[path.size - 1] == '/')
         path = wsi_text("index.html", 10);
-    type = wsi_files_type(path);
+    const char *type = wsi_files_type(path);
     return wsi_request_line(request, "Content-Type: ", type, wsi_files_charset(request->route, file, type))
            && wsi_request_line(request, "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nLast-Modified: ",
                                date, "");
-}
-
-/* Redirects a folder's path to the one that ends with '/': relative links in its page need that. */
-static bool wsi_files_folder(ws_request *request) {
-    return wsi_request_text(request, WSI_LINES, "Location: ")
-           && wsi_request_put(request, WSI_LINES, request->head->path)
-           && wsi_request_text(request, WSI_LINES, "/\r\n");
 }
 
 static void wsi_files_answer(ws_request *request) {
@@ -13764,8 +13708,10 @@ static void wsi_files_answer(ws_request *request) {
     wsi_file file = wsi_files_open(request->route->folder, path, &status);
     wsi_file_kind kind = file != WSI_NO_FILE ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
     if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
-        status = 301;
-        good = wsi_files_folder(request);
+        status = 301; /* to the path that ends with '/': relative links in the folder's page need that */
+        good = wsi_request_text(request, WSI_LINES, "Location: ")
+               && wsi_request_put(request, WSI_LINES, request->head->path)
+               && wsi_request_text(request, WSI_LINES, "/\r\n");
     } else if (kind == WSI_FILE_FAILED) {
         status = 500;
     } else if (kind == WSI_FILE_REGULAR) {
@@ -13790,7 +13736,6 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
     size_t size = prefix ? strlen(prefix) : 0;
     wsi_route route;
     char *pattern, *parameter = NULL;
-    wsi_file opened;
     if (!server)
         return false;
     if (!folder || !size || prefix[0] != '/' || prefix[size - 1] != '/' || strpbrk(prefix, "{}"))
@@ -13798,7 +13743,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
                                "a prefix begins and ends with '/', without parameters; and a folder is needed");
     if (charset && *charset && !wsi_text_token(wsi_text_z(charset)))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
-    opened = wsi_platform_open_folder(folder);
+    wsi_file opened = wsi_platform_open_folder(folder);
     if (opened == WSI_NO_FILE)
         return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it does not exist or cannot be read");
     wsi_platform_close_file(opened);
@@ -13832,17 +13777,14 @@ static ws_error wsi_files_read(wsi_memory *memory, FILE *file, wsi_buffer *conte
 
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *name) {
     wsi_buffer content = {NULL, 0, 0};
-    ws_error error;
-    FILE *file;
-    bool good;
     if (!server)
         return false;
-    file = name ? wsi_platform_open_file(name) : NULL;
-    error = file ? wsi_files_read(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
+    FILE *file = name ? wsi_platform_open_file(name) : NULL;
+    ws_error error = file ? wsi_files_read(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
     if (file)
         (void)fclose(file);
-    good = error ? wsi_server_fail(server, error, "file", name, NULL)
-                 : wsi_route_page(server, pattern, content_type, (const char *)content.data, content.size);
+    bool good = error ? wsi_server_fail(server, error, "file", name, NULL)
+                      : wsi_route_page(server, pattern, content_type, (const char *)content.data, content.size);
     wsi_buffer_free(wsi_server_memory(server), &content);
     return good;
 }
@@ -13879,18 +13821,16 @@ static bool wsi_formatted_send(ws_conn *conn, wsi_print_function *print, const c
 
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
     va_list arguments;
-    bool sent;
     va_start(arguments, format);
-    sent = conn && wsi_formatted_send(conn, wsi_json_write, format, arguments);
+    bool sent = conn && wsi_formatted_send(conn, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
 
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
     va_list arguments;
-    bool sent;
     va_start(arguments, format);
-    sent = conn && wsi_formatted_send(conn, wsi_html_write, format, arguments);
+    bool sent = conn && wsi_formatted_send(conn, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13911,36 +13851,32 @@ static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ch
 
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
-    bool sent;
     va_start(arguments, format);
-    sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
 
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
     va_list arguments;
-    bool sent;
     va_start(arguments, format);
-    sent = wsi_formatted_broadcast(server, NULL, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, NULL, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
 
 WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
-    bool sent;
     va_start(arguments, format);
-    sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
 
 WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
     va_list arguments;
-    bool sent;
     va_start(arguments, format);
-    sent = wsi_formatted_broadcast(server, NULL, room, wsi_html_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, NULL, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -13973,18 +13909,16 @@ static bool wsi_formatted_reply(ws_request *request, int status, const char *typ
 
 WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
     va_list arguments;
-    bool replied;
     va_start(arguments, format);
-    replied = wsi_formatted_reply(request, status, "application/json", wsi_json_write, format, arguments);
+    bool replied = wsi_formatted_reply(request, status, "application/json", wsi_json_write, format, arguments);
     va_end(arguments);
     return replied;
 }
 
 WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
     va_list arguments;
-    bool replied;
     va_start(arguments, format);
-    replied = wsi_formatted_reply(request, status, "text/html", wsi_html_write, format, arguments);
+    bool replied = wsi_formatted_reply(request, status, "text/html", wsi_html_write, format, arguments);
     va_end(arguments);
     return replied;
 }
@@ -14019,24 +13953,17 @@ static size_t wsi_session_encode(char *out, const void *data, size_t size) {
     return written - (3 - size % 3) % 3;
 }
 
-static int wsi_session_digit(char c) {
-    const char *at;
-    if (c == '-' || c == '_')
-        return c == '-' ? 62 : 63;
-    at = c && c != '+' && c != '/' ? strchr(wsi_text_alphabet, c) : NULL;
-    return at ? (int)(at - wsi_text_alphabet) : -1;
-}
-
 /* Decodes it into out, which has room for as much; -1: malformed, or unused bits are set. */
 static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0;
     unsigned count = 0;
     size_t i, size = 0;
     for (i = 0; i < text.size; i++) {
-        int digit = wsi_session_digit(text.data[i]);
-        if (digit < 0)
+        const char *digit = (const char *)memchr(alphabet, text.data[i], 64);
+        if (!digit)
             return -1;
-        bits = bits << 6 | (uint32_t)digit;
+        bits = bits << 6 | (uint32_t)(digit - alphabet);
         count += 6;
         if (count >= 8) {
             count -= 8;
@@ -14049,8 +13976,7 @@ static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
 /* In constant time. */
 static bool wsi_session_same(const char *a, const char *b, size_t size) {
     unsigned different = 0;
-    size_t i;
-    for (i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++)
         different |= (unsigned)(a[i] ^ b[i]);
     return !different;
 }
@@ -14086,9 +14012,8 @@ static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, 
 }
 
 static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
-    const char *key;
     char wanted[WSI_SESSION_MAC];
-    for (key = sessions->keys; *key; key += strlen(key) + 1)
+    for (const char *key = sessions->keys; *key; key += strlen(key) + 1)
         if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
             && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
             return true;
@@ -14124,13 +14049,12 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
 
 /* Whether the config can be used; if not, *why has the reason. */
 static ws_error wsi_session_check(const ws_session_config *config, wsi_reason *why) {
-    size_t i;
     if (!config || !config->keys || !config->keys[0])
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys is empty; a key has at least %d random bytes",
                               (int)WSI_SESSION_KEY);
     if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie)))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: a cookie cannot be named \"%s\"", config->cookie);
-    for (i = 0; config->keys[i]; i++)
+    for (size_t i = 0; config->keys[i]; i++)
         if (strlen(config->keys[i]) < WSI_SESSION_KEY)
             return wsi_reason_set(why, WS_ERROR_ARGUMENT,
                                   "sessions: keys[%u] has %u bytes; a key has at least %d random bytes", (unsigned)i,
@@ -14177,10 +14101,9 @@ static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config
 WS_API ws_message ws_session(ws_request *request) {
     ws_message session = {NULL, 0, WS_TEXT};
     const wsi_sessions *sessions = request ? request->server->sessions : NULL;
-    wsi_buffer *found;
     if (!sessions)
         return session;
-    found = &request->buffers[WSI_SESSION];
+    wsi_buffer *found = &request->buffers[WSI_SESSION];
     if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
         wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
         request->has_session = true;
@@ -14208,10 +14131,9 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
     wsi_sessions *sessions = NULL;
     wsi_reason why = {""};
-    ws_error error;
     if (!server)
         return false;
-    error = wsi_session_check(config, &why);
+    ws_error error = wsi_session_check(config, &why);
     if (!error)
         sessions = wsi_session_new(wsi_server_memory(server), config, loop->tls_calls, &error);
     if (error == WS_ERROR_NO_TLS)
@@ -14248,14 +14170,13 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
     wsi_memory *memory = wsi_server_memory(request->server);
     wsi_buffer pair = {NULL, 0, 0};
     ws_message json;
-    bool set;
     if (!format)
         return wsi_web_set_cookie(request, sessions->cookie, wsi_text(NULL, 0), -1, sessions->secure);
     if (wsi_formatted_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments)
         || json.size > WSI_SESSION_MAX)
         return false;
-    set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),
-                            wsi_server_time(request->server));
+    bool set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),
+                                 wsi_server_time(request->server));
     if (set) {
         size_t name = strlen(sessions->cookie) + 1; /* it is signed, too: it stands before the value */
         set = wsi_web_set_cookie(request, sessions->cookie, wsi_text((const char *)pair.data + name, pair.size - name),
@@ -14267,9 +14188,8 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
 
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
     va_list arguments;
-    bool set;
     va_start(arguments, format);
-    set = wsi_request_open(request) && request->server->sessions && wsi_session_set(request, format, arguments);
+    bool set = wsi_request_open(request) && request->server->sessions && wsi_session_set(request, format, arguments);
     va_end(arguments);
     return set;
 }
@@ -14385,25 +14305,18 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
     return got == WS_ENDED ? 0 : -1;
 }
 
-static bool wsi_tls_queue(wsi_tls_session *session, const char *data, size_t size) {
-    return session->out.size + size <= WSI_TLS_UNSENT
-           && wsi_buffer_append(session->tls->memory, &session->out, data, size);
-}
-
 /* Accepts everything: what the socket does not take is queued. */
 static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     ws_link *link = (ws_link *)BIO_get_data(bio);
-    ws_span span;
-    ptrdiff_t sent = 0;
-    span.data = (uint8_t *)(uintptr_t)data; /* only read */
-    span.size = (size_t)size;
+    wsi_tls_session *session = wsi_tls_of(link);
+    ws_span span = {(uint8_t *)(uintptr_t)data, (size_t)size}; /* only read */
     BIO_clear_retry_flags(bio);
-    if (!link->unsent)
-        sent = wsi_tcp_write(link, &span, 1);
+    ptrdiff_t sent = link->unsent ? 0 : wsi_tcp_write_one(link, span);
     if (sent == size)
         return size;
-    if (sent < 0 || !wsi_tls_queue(wsi_tls_of(link), data + sent, (size_t)(size - sent))) {
-        wsi_tls_of(link)->ended = true;
+    if (sent < 0 || session->out.size + (size_t)(size - sent) > WSI_TLS_UNSENT
+        || !wsi_buffer_append(session->tls->memory, &session->out, data + sent, (size_t)(size - sent))) {
+        session->ended = true;
         return -1;
     }
     link->unsent = true;
@@ -14413,13 +14326,10 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
 /* Sends what is queued. 1: all of it, 0: not yet. */
 static ptrdiff_t wsi_tls_flush(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
-    ws_span span;
-    ptrdiff_t sent;
     if (!link->unsent)
         return 1;
-    span.data = session->out.data + session->sent;
-    span.size = session->out.size - session->sent;
-    sent = wsi_tcp_write(link, &span, 1);
+    ws_span span = {session->out.data + session->sent, session->out.size - session->sent};
+    ptrdiff_t sent = wsi_tcp_write_one(link, span);
     if (sent < 0)
         return WS_FAILED;
     session->sent += (size_t)sent;
@@ -14621,7 +14531,6 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
 
 /* Makes the context, unless it is there. tls NULL: there was no memory for it. */
 static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
-    unsigned long code;
     if (!tls)
         return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
     if (tls->context)
@@ -14631,7 +14540,7 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_
     if (!tls->method)
         tls->method = wsi_tls_new_method();
     tls->context = tls->method ? wsi_tls_new_context(config, fill, why) : NULL;
-    code = ERR_peek_error();
+    unsigned long code = ERR_peek_error();
     if (!tls->context && !why->text[0])
         (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; %s?", wsi_tls_reason_text(code),
                              code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE
@@ -14672,35 +14581,53 @@ static void wsi_tls_close(ws_link *link) {
     wsi_tls_release(tls);
 }
 
-static bool wsi_tls_open(ws_link *link, const char *host, wsi_tls *tls) {
-    size_t length = strlen(host), size = sizeof(wsi_tls_session) + length;
+#ifndef WS_NO_CLIENT
+/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
+static bool wsi_tls_expect(const wsi_tls_session *session) {
+    SSL *ssl = session->ssl;
+    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+    bool any = session->tls->config.accept_any_certificate;
+    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
+    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
+        return true;
+    ERR_clear_error();
+    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
+           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
+}
+#else
+static bool wsi_tls_expect(const wsi_tls_session *session) { return (void)session, true; }
+#endif
+
+/* host NULL: a server's end. */
+static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
+    wsi_tls *tls = (wsi_tls *)user;
+    size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
-    BIO *bio;
     if (!session)
         return false;
     wsi_tls_forget_errors();
-    memcpy(session->name, host, length > 1 && host[length - 1] == '.' ? length - 1 : length);
+    if (host)
+        memcpy(session->name, host, length > 1 && host[length - 1] == '.' ? length - 1 : length);
     session->tls = tls;
     session->size = size;
     tls->references++;
     link->session = session;
     session->ssl = SSL_new(tls->context);
-    bio = session->ssl ? BIO_new(tls->method) : NULL;
-    if (!bio) {
-        ERR_clear_error();
-        wsi_tls_close(link);
-        return false;
+    BIO *bio = session->ssl ? BIO_new(tls->method) : NULL;
+    if (bio) {
+        BIO_set_data(bio, link);
+        BIO_set_init(bio, 1);
+        SSL_set_bio(session->ssl, bio, bio);
+        (void)SSL_set_mode(session->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        (host ? SSL_set_connect_state : SSL_set_accept_state)(session->ssl);
+        if (!host || wsi_tls_expect(session))
+            return true;
     }
-    BIO_set_data(bio, link);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(session->ssl, bio, bio);
-    (void)SSL_set_mode(session->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    return true;
-}
-
-static bool wsi_tls_is_unknown_issuer(long verdict) {
-    return verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
-           || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    ERR_clear_error();
+    wsi_tls_close(link);
+    return false;
 }
 
 static const char *wsi_tls_fault(int reason) {
@@ -14730,9 +14657,10 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
         text = wsi_tls_fault(ERR_GET_REASON(code));
         detail = wsi_tls_reason_text(code);
     }
+    bool unknown = verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
+                   || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
     tls->failure_error = wsi_reason_set(&tls->failure, error, "%s%.180s%s", text, detail,
-                                        error == WS_ERROR_CERTIFICATE && wsi_tls_is_unknown_issuer(verdict)
-                                            ? " (name its CA in tls.ca_file)" : "");
+                                        error == WS_ERROR_CERTIFICATE && unknown ? " (name its CA in tls.ca_file)" : "");
     tls->failed = link;
     session->failed = true;
     ERR_clear_error();
@@ -14833,9 +14761,8 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
 /* New connections of the endpoint use it; those that are open keep theirs. */
-static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, bool (*open)(ws_link *, const char *, void *),
-                         ws_transport *to) {
-    ws_transport transport = {open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close, wsi_tls_reason, tls};
+static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
+    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close, wsi_tls_reason, tls};
     endpoint->tls = tls;
     *to = transport;
 }
@@ -14873,21 +14800,13 @@ static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, w
            && wsi_tls_use_trusted(context, config, true, why);
 }
 
-static bool wsi_tls_accept(ws_link *link, const char *host, void *user) {
-    (void)host;
-    if (!wsi_tls_open(link, "", (wsi_tls *)user))
-        return false;
-    SSL_set_accept_state(wsi_tls_of(link)->ssl);
-    return true;
-}
-
 static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
                               wsi_reason *why) {
     wsi_tls *tls = wsi_tls_new(&endpoint->loop->memory);
     ws_error error = wsi_tls_complete(tls, config, wsi_tls_fill_server, why);
     wsi_tls_release(error ? tls : endpoint->tls);
     if (!error)
-        wsi_tls_give(endpoint, tls, wsi_tls_accept, transport);
+        wsi_tls_give(endpoint, tls, transport);
     return error;
 }
 #endif /* WS_NO_SERVER */
@@ -14920,8 +14839,7 @@ static const char *wsi_tls_text(const ws_tls_config *config, size_t i) {
 static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
     bool same = a->client_cert_optional == b->client_cert_optional
                 && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
-    size_t i;
-    for (i = 0; same && i < WSI_TLS_STRINGS; i++) {
+    for (size_t i = 0; same && i < WSI_TLS_STRINGS; i++) {
         const char *text = wsi_tls_text(a, i), *other = wsi_tls_text(b, i);
         same = text == other || (text && other && strcmp(text, other) == 0);
     }
@@ -14930,16 +14848,10 @@ static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
 
 static uint64_t wsi_tls_files(const ws_tls_config *config) {
     uint64_t state = 0;
-    size_t i;
-    for (i = 0; i < WSI_TLS_FILES; i++)
+    for (size_t i = 0; i < WSI_TLS_FILES; i++)
         if (wsi_tls_text(config, i))
             state = wsi_platform_file_state(wsi_tls_text(config, i), state);
     return state;
-}
-
-/* Whether its config equals this one, and none of the files has changed since they were read. */
-static bool wsi_tls_serves(const wsi_tls *tls, const ws_tls_config *config) {
-    return wsi_tls_same(&tls->config, config) && (!tls->context || tls->files == wsi_tls_files(config));
 }
 
 static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
@@ -14952,32 +14864,6 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
         && SSL_CTX_set_default_verify_paths(context) != 1)
         return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
     return true;
-}
-
-/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
-static bool wsi_tls_expect(const wsi_tls_session *session) {
-    SSL *ssl = session->ssl;
-    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    bool any = session->tls->config.accept_any_certificate;
-    SSL_set_verify(ssl, any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
-    X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
-                                                    | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
-        return true;
-    ERR_clear_error();
-    return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
-           && SSL_set_tlsext_host_name(ssl, session->name) == 1;
-}
-
-static bool wsi_tls_connect(ws_link *link, const char *host, void *user) {
-    if (!wsi_tls_open(link, host, (wsi_tls *)user))
-        return false;
-    SSL_set_connect_state(wsi_tls_of(link)->ssl);
-    if (wsi_tls_expect(wsi_tls_of(link)))
-        return true;
-    ERR_clear_error();
-    wsi_tls_close(link);
-    return false;
 }
 
 /* Takes it out of the loop's list. Of its config only accept_any_certificate is needed from then on. */
@@ -14996,7 +14882,8 @@ static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
     wsi_tls **place = &loop->tls, *tls;
     unsigned unused = 0;
     bool good = true;
-    while (*place && !wsi_tls_serves(*place, config))
+    while (*place && !(wsi_tls_same(&(*place)->config, config)
+                       && (!(*place)->context || (*place)->files == wsi_tls_files(config)))) /* unchanged since */
         place = &(*place)->next;
     tls = *place ? *place : wsi_tls_new(&loop->memory);
     if (!tls)
@@ -15043,7 +14930,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
         error = wsi_tls_complete(tls, tls ? &tls->config : NULL, wsi_tls_fill_client,
                                  endpoint->dialer->why);
     if (!error)
-        wsi_tls_give(endpoint, tls, wsi_tls_connect, transport);
+        wsi_tls_give(endpoint, tls, transport);
     return error;
 }
 
@@ -15086,8 +14973,7 @@ typedef struct wsi_url { /* slices of the text */
 
 /* unreserved, sub-delims, escapes, ':' and what else may stand in this part. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
-    size_t i;
-    for (i = 0; i < text.size; i++) {
+    for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
         if (c == '%' ? i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0
                      : (!wsi_http_host_char(c) || c == '[' || c == ']') && (!c || !strchr(others, c)))
@@ -15099,8 +14985,7 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
 /* What Basic credentials cannot carry, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
 static const char *wsi_url_credentials(wsi_slice text) {
     bool user = true; /* and behind a colon, the password */
-    size_t i;
-    for (i = 0; i + 2 < text.size; i++) {
+    for (size_t i = 0; i + 2 < text.size; i++) {
         int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
         user = user && text.data[i] != ':';
         if (value < ' ' || value == 0x7f)
@@ -15130,7 +15015,6 @@ static bool wsi_url_host(wsi_slice host, bool literal) {
 static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
     const char *problem;
-    bool literal;
     if (wsi_http_until(&rest, '@', &url->credentials)) {
         if (!wsi_url_chars(url->credentials, ""))
             return "has user information with characters that must be percent-encoded";
@@ -15142,7 +15026,7 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     if (!wsi_http_authority(text, url->secure ? 443 : 80, &url->host, &url->port) || !url->port)
         return "has no valid host and port";
     url->authority = text;
-    literal = url->host.data[0] == '[';
+    bool literal = url->host.data[0] == '[';
     if (literal)
         url->host = wsi_text(url->host.data + 1, url->host.size - 2);
     if (!wsi_url_host(url->host, literal))
@@ -15156,7 +15040,6 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
 static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
     size_t i;
-    const char *problem;
     memset(url, 0, sizeof *url);
     if (!wsi_http_scheme(&rest, &url->scheme))
         return "does not begin with ws:// or wss://";
@@ -15164,7 +15047,7 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     if (!url->secure && !wsi_text_is_nocase(url->scheme, "ws") && !wsi_text_is_nocase(url->scheme, "http"))
         return "has a scheme other than ws and wss";
     for (i = 0; i < rest.size && !strchr("/?#", rest.data[i]); i++) {}
-    problem = wsi_url_authority(url, wsi_text(rest.data, i));
+    const char *problem = wsi_url_authority(url, wsi_text(rest.data, i));
     if (problem)
         return problem;
     url->target = wsi_text(rest.data + i, rest.size - i);
@@ -15178,8 +15061,7 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
 /* How many dots a segment is made of, one of which may be written as "%2e"; 0: of more, or of something else. */
 static unsigned wsi_url_dots(wsi_slice segment) {
     static const char *const dots[] = {".", "%2e", "..", ".%2e", "%2e.", "%2e%2e"};
-    unsigned i;
-    for (i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 6; i++)
         if (wsi_text_is_nocase(segment, dots[i]))
             return i < 2 ? 1 : 2;
     return 0;
@@ -15190,10 +15072,9 @@ static size_t wsi_url_remove_dots(char *path, size_t size) {
     size_t from = 0, to = 0;
     while (from < size) {
         size_t end = from + 1;
-        unsigned dots;
         while (end < size && path[end] != '/')
             end++;
-        dots = wsi_url_dots(wsi_text(path + from + 1, end - from - 1));
+        unsigned dots = wsi_url_dots(wsi_text(path + from + 1, end - from - 1));
         while (dots == 2 && to && path[--to] != '/') {}
         if (!dots) {
             memmove(path + to, path + from, end - from);
@@ -15369,13 +15250,12 @@ static void wsi_dial_begin_handshake(wsi_client *client, ws_socket descriptor) {
     wsi_endpoint *endpoint = &client->endpoint;
     const char *name = client->config.tls.server_name;
     char host[256];
-    ws_error error;
     *wsi_text_append(host, client->server.host) = 0;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
     (void)wsi_loop_time(endpoint->loop);
     client->phase = WSI_PHASE_HANDSHAKE;
     endpoint->transport = client->config.transport || client->server.secure ? &client->transport : NULL;
-    error = wsi_conn_attach(conn, descriptor, name ? name : host);
+    ws_error error = wsi_conn_attach(conn, descriptor, name ? name : host);
     if (error) {
         if (descriptor != WSI_NO_SOCKET)
             wsi_platform_close(descriptor);
@@ -15428,7 +15308,6 @@ static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
 static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_client *client = wsi_client_of(wsi_conn_of(source));
     wsi_buffer *answer = &client->answer;
-    ptrdiff_t got;
     ws_socket descriptor = source->link.descriptor;
     int status;
     (void)ready;
@@ -15438,7 +15317,7 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
-    got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
+    ptrdiff_t got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
     if (got < 0)
         wsi_dial_proxy_fail(client, "ended the connection instead of answering");
     status = got > 0 ? wsi_dial_proxy_answer(client, (size_t)got) : -1;
@@ -15733,7 +15612,6 @@ static const char *wsi_client_read_hop(wsi_client *client) {
 
 /* Reads the URL that the attempt begins with. false: the attempt has failed. */
 static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
-    const char *problem;
     client->hop.size = 0;
     if (!wsi_buffer_reserve(wsi_client_memory(client), &client->hop, url.size + WSI_CLIENT_AUTHORITY)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
@@ -15741,7 +15619,7 @@ static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
     }
     (void)wsi_text_append((char *)client->hop.data, url);
     client->hop.size = url.size;
-    problem = wsi_client_read_hop(client);
+    const char *problem = wsi_client_read_hop(client);
     if (problem)
         wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_URL, "the URL %s", problem));
     return !problem;
@@ -15783,11 +15661,10 @@ static void wsi_client_start(wsi_client *client) {
 static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice body) {
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer *answer = &client->answer;
-    wsi_slice line;
     answer->size = 0;
     if (!wsi_buffer_reserve(memory, answer, head.size + body.size + 1))
         return false;
-    for (line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
+    for (wsi_slice line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
         line = wsi_text_trim(line);
         (void)wsi_buffer_append(memory, answer, line.data, line.size);
         answer->size++; /* its zero */
@@ -15798,11 +15675,10 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
 
 /* The value of the header's first line, or of its first after `line`; NULL: there is none. */
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
-    const char *end;
     wsi_slice value, found;
     if (!client->answer.size || client->phase < WSI_PHASE_HANDSHAKE)
         return NULL;
-    end = (const char *)client->answer.data + client->body;
+    const char *end = (const char *)client->answer.data + client->body;
     if (!line)
         line = (const char *)client->answer.data; /* the status line */
     for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
@@ -15863,7 +15739,6 @@ static ws_error wsi_client_redirect(wsi_client *client) {
     wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
     wsi_buffer old = client->hop, hop = {NULL, 0, 0};
     wsi_url from = client->server;
-    const char *problem;
     if (!location.data || wsi_client_header(client, "location", location.data))
         return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) without exactly one Location",
                               client->endpoint.env.status);
@@ -15874,7 +15749,7 @@ static ws_error wsi_client_redirect(wsi_client *client) {
         return WS_ERROR_MEMORY;
     hop.size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)hop.data);
     client->hop = hop;
-    problem = wsi_client_read_hop(client);
+    const char *problem = wsi_client_read_hop(client);
     if (!problem && from.secure && !client->server.secure && !client->config.allow_wss_to_ws)
         problem = "is in clear text, from wss:// to ws:// (see allow_wss_to_ws)";
     client->other_server = client->other_server || (!problem && !wsi_client_same_server(&from, &client->server));
@@ -16043,8 +15918,7 @@ enum { WSI_CLIENT_STRINGS = sizeof wsi_client_strings / sizeof *wsi_client_strin
 static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_client *client = (wsi_client *)(void *)endpoint;
     wsi_memory *memory = wsi_client_memory(client);
-    size_t i;
-    for (i = 0; i < client->header_count; i++)
+    for (size_t i = 0; i < client->header_count; i++)
         wsi_memory_free_string(memory, client->headers[i]);
     wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
     wsi_memory_free_strings(memory, client, wsi_client_strings, WSI_CLIENT_STRINGS);
@@ -16070,20 +15944,9 @@ static bool wsi_client_copy_headers(wsi_client *client, const char *const *heade
     return true;
 }
 
-static void wsi_client_defaults(ws_client_config *config) {
-    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
-    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
-    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
-    if (config->reconnect_max_ms < config->reconnect_ms)
-        config->reconnect_max_ms = config->reconnect_ms;
-    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
-    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
-}
-
 /* Copies the config, with its defaults. */
 static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
     ws_client_config *config = &client->config;
-    bool good;
     *config = *given;
     config->subprotocols = given->subprotocols ? given->subprotocols : client->handler.subprotocols;
     config->headers = NULL; /* see client->headers */
@@ -16093,9 +15956,15 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
         client->transport = *given->transport;
     config->transport = given->transport ? &client->transport : NULL;
     client->endpoint.env.deflate = given->deflate.on ? &config->deflate : NULL;
-    wsi_client_defaults(config);
+    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
+    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
+    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
+    if (config->reconnect_max_ms < config->reconnect_ms)
+        config->reconnect_max_ms = config->reconnect_ms;
+    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
+    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
     client->url = url;
-    good = wsi_memory_keep_strings(wsi_client_memory(client), client, wsi_client_strings, WSI_CLIENT_STRINGS);
+    bool good = wsi_memory_keep_strings(wsi_client_memory(client), client, wsi_client_strings, WSI_CLIENT_STRINGS);
     return wsi_client_copy_headers(client, given->headers) && good;
 }
 
@@ -16124,8 +15993,8 @@ static ws_error wsi_client_check(wsi_client *client) {
     if (!config->proxy)
         return WS_OK;
     problem = wsi_url_parse(&client->proxy, wsi_text_z(config->proxy));
-    if (!problem && !wsi_text_is_nocase(client->proxy.scheme, "http"))
-        problem = "has another scheme than http";
+    if (!wsi_text_is_nocase(client->proxy.scheme, "http"))
+        problem = "does not begin with http://";
     return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
 }
 
@@ -16287,9 +16156,8 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
 static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
     ws_loop *loop = wsi_loop_new(own, false);
     ws_handler nothing;
-    wsi_client *client;
     memset(&nothing, 0, sizeof nothing);
-    client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
+    wsi_client *client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
     if (!client) {
         ws_loop_free(loop);
         return NULL;
@@ -16392,8 +16260,6 @@ static void wsi_test_release(wsi_test *test) {
         wsi_test_free(test);
 }
 
-static void wsi_test_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
-
 /* It leaves the server's loop: the loop ends, or the last reference was released. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
@@ -16493,9 +16359,8 @@ static bool wsi_test_serve(wsi_test_end *end) {
 
 /* Serves one of the ends in the server's loop, if any can be served. */
 static bool wsi_test_serve_any(ws_loop *loop) {
-    wsi_endpoint *endpoint;
     ws_conn *conn;
-    for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+    for (wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         for (conn = endpoint->conns; conn; conn = conn->next)
             if (endpoint->transport && endpoint->transport->read == wsi_test_read && conn->source.link.session
                 && wsi_test_serve((wsi_test_end *)conn->source.link.session))
@@ -16582,7 +16447,7 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
     test->loop = loop;
     test->references = 1;
     test->server_end.test = test->client_end.test = test;
-    test->endpoint.stop = wsi_test_stop;
+    test->endpoint.stop = wsi_client_stop;
     test->endpoint.release = wsi_test_leave;
     if (!wsi_endpoint_prepare(&test->endpoint, loop, WS_ROLE_SERVER, &test->endpoint.env.limits)) {
         wsi_test_free(test);
@@ -16635,9 +16500,7 @@ static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char 
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *given) {
     ws_client_config config;
     ws_loop_config own;
-    wsi_client *client;
     wsi_test *test = server ? wsi_test_new(server->endpoint.loop) : NULL;
-    ws_error error;
     if (!test)
         return NULL;
     memset(&config, 0, sizeof config);
@@ -16651,14 +16514,14 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     own.allocator = config.allocator;
     own.clock = wsi_test_clock;
     own.clock_user = test;
-    client = wsi_blocking_new(&own, target ? target : "", &config);
+    wsi_client *client = wsi_blocking_new(&own, target ? target : "", &config);
     if (!client) {
         wsi_test_release(test);
         return NULL;
     }
     client->endpoint.release = wsi_test_end_client;
     client->wait = wsi_test_round;
-    error = wsi_test_check(client, server, target);
+    ws_error error = wsi_test_check(client, server, target);
     if (!error)
         error = wsi_test_join(client, server, target);
     if (error)
@@ -16703,11 +16566,10 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
 #ifndef WS_NO_CLIENT
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
     ws_loop_config own;
-    wsi_client *client;
     memset(&own, 0, sizeof own);
     if (config)
         own.allocator = config->allocator;
-    client = wsi_blocking_new(&own, url ? url : "", config);
+    wsi_client *client = wsi_blocking_new(&own, url ? url : "", config);
     if (!client)
         return NULL;
     wsi_setup_tls(client->endpoint.loop);
