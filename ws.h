@@ -117,7 +117,7 @@
 #endif
 
 /* An engine and nothing else, as small as it gets. */
-#if defined(WS_SMALL) && defined(WS_NO_NET)
+#if defined(WS_SMALL) && defined(WS_NO_NET) && defined(WS_NO_DEFLATE)
 #define WSI_BARE
 #endif
 
@@ -1045,6 +1045,13 @@ typedef struct wsi_memory {
 
 typedef ws_slice wsi_slice;
 
+#ifdef WSI_BARE
+typedef struct wsi_request { /* slices of the head */
+    wsi_slice head, method, target, host, origin, key;
+    int status; /* for refusing the handshake; 0: it is valid */
+    bool upgrade;
+} wsi_request;
+#else
 typedef struct wsi_request { /* slices of the head */
     wsi_slice head, method, target, authority, path, query;
     wsi_slice host, origin, key; /* host: the target's authority if it has one */
@@ -1053,6 +1060,7 @@ typedef struct wsi_request { /* slices of the head */
     bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not only chunked */
     bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
 } wsi_request;
+#endif
 
 #ifndef WS_NO_DEFLATE
 typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
@@ -1765,28 +1773,33 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
 }
 
 #ifdef WS_SMALL
-static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
-    uint32_t w[16], v[5];
+/* 80 steps over a ring of 16 words. */
+static void wsi_sha1_block(uint32_t hash[5], uint32_t w[16]) {
+    uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3], e = hash[4], next;
     int i;
-    memcpy(v, hash, sizeof v);
     for (i = 0; i < 80; i++) {
-        uint32_t *word = &w[i & 15], next;
-        if (i < 16)
-            *word = (uint32_t)wsi_bytes_load(block + i * 4, 4);
-        else
+        uint32_t *word = &w[i & 15];
+        if (i >= 16)
             *word = wsi_sha1_rotate(w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ *word, 1);
-        next = wsi_sha1_rotate(v[0], 5) + wsi_sha1_mix(i / 20, v[1], v[2], v[3]) + v[4] + *word;
-        memmove(v + 1, v, 4 * sizeof *v);
-        v[2] = wsi_sha1_rotate(v[2], 30);
-        v[0] = next;
+        next = wsi_sha1_rotate(a, 5) + wsi_sha1_mix((i >= 20) + (i >= 40) + (i >= 60), b, c, d) + e + *word;
+        e = d, d = c, c = wsi_sha1_rotate(b, 30), b = a, a = next;
     }
-    for (i = 0; i < 5; i++)
-        hash[i] += v[i];
+    hash[0] += a, hash[1] += b, hash[2] += c, hash[3] += d, hash[4] += e;
 }
 
-static void wsi_sha1_last(uint32_t hash[5], const uint8_t block[64], size_t size) {
-    (void)size;
-    wsi_sha1_block(hash, block);
+static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
+    uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[16];
+    size_t i, all = (size + 72) / 64 * 64; /* with the length behind it */
+    for (i = 0; i < all; i++) {
+        uint32_t *word = &w[i / 4 % 16];
+        *word = *word << 8 | (i < size ? data[i] : i == size ? 0x80 : 0);
+        if (i + 1 == all)
+            *word = (uint32_t)size * 8;
+        if (i % 64 == 63)
+            wsi_sha1_block(hash, w);
+    }
+    for (i = 0; i < 5; i++)
+        wsi_bytes_store(digest + i * 4, 4, hash[i]);
 }
 #else
 /* Only b and e change; the caller rotates the names instead of moving the values. */
@@ -1847,8 +1860,6 @@ static void wsi_sha1_last(uint32_t hash[5], const uint8_t block[64], size_t size
     else
         wsi_sha1_block(hash, block);
 }
-#endif /* WS_SMALL */
-
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u};
     uint8_t last[64];
@@ -1868,6 +1879,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     for (i = 0; i < 5; i++)
         wsi_bytes_store(digest + i * 4, 4, hash[i]);
 }
+#endif /* WS_SMALL */
 
 /*
 >> UTF8 ===================================================================================
@@ -2024,6 +2036,17 @@ static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *v
     return WSI_HEADER_FOUND;
 }
 
+#ifndef WS_NO_SERVER
+/* Removes fields up to the first of this name. */
+static bool wsi_http_next(wsi_slice *head, const char *name, wsi_slice *value) {
+    wsi_slice found;
+    while (wsi_http_header(head, &found, value) == WSI_HEADER_FOUND)
+        if (wsi_text_is_nocase(found, name))
+            return true;
+    return false;
+}
+#endif
+
 /* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
 static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     const char *at = rest->size ? (const char *)memchr(rest->data, c, rest->size) : NULL;
@@ -2044,7 +2067,7 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
     return text.data[5] == '1' ? 0 : 505;
 }
 
-#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
+#if (!defined(WS_NO_SERVER) && !defined(WSI_BARE)) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
 /* Removes a token or a quoted string from the front. any: a quoted string may hold anything, else only a token. The
    word of a quoted string still has its backslashes (RFC 9110 5.6.4). false: there is neither. */
 static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool any) {
@@ -2158,6 +2181,68 @@ static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
 #ifndef WS_NO_SERVER
 /* --- requests --- */
 
+#ifdef WSI_BARE
+/* How many fields have this name; *value: of the last one. */
+static int wsi_http_count(wsi_slice head, const char *name, wsi_slice *value) {
+    wsi_slice each;
+    int count = 0;
+    (void)wsi_http_line(&head);
+    for (*value = wsi_text(NULL, 0); wsi_http_next(&head, name, &each); count++)
+        *value = each;
+    return count;
+}
+
+/* Whether a list of tokens, perhaps over several fields, has this one. */
+static bool wsi_http_lists(wsi_slice head, const char *name, const char *token) {
+    wsi_slice value, element;
+    (void)wsi_http_line(&head);
+    while (wsi_http_next(&head, name, &value))
+        while (wsi_text_next(&value, &element))
+            if (wsi_text_is_nocase(element, token))
+                return true;
+    return false;
+}
+
+/* Whether the target is a path, or a URL, whose authority becomes the host (RFC 9112 3.2). */
+static bool wsi_http_target(wsi_request *request) {
+    wsi_slice rest = request->target, scheme, host;
+    wsi_size port;
+    size_t i;
+    for (i = 0; i < rest.size; i++)
+        if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
+            return false;
+    if (rest.size && rest.data[0] == '/')
+        return true;
+    if (!wsi_http_scheme(&rest, &scheme) || !wsi_text_in_list(wsi_text_z("http,https,ws,wss"), scheme))
+        return false;
+    for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
+    request->host = wsi_text(rest.data, i);
+    return wsi_http_authority(request->host, 0, &host, &port);
+}
+
+/* Parses a complete head. Returns 0, or the status that refuses it: bodies are refused, too. */
+static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) {
+    wsi_slice rest = head, line = wsi_http_line(&rest), name, value, length;
+    wsi_size port;
+    int status, hosts;
+    if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
+        || !wsi_text_token(request->method))
+        return 400;
+    status = wsi_http_version(line, http11);
+    if (status)
+        return status;
+    do
+        status = (int)wsi_http_header(&rest, &name, &value);
+    while (status == WSI_HEADER_FOUND);
+    hosts = wsi_http_count(head, "host", &request->host);
+    if (status == WSI_HEADER_BAD || hosts > 1 || (*http11 && !hosts)
+        || (hosts && !wsi_http_authority(request->host, 0, &name, &port)) || !wsi_http_target(request)
+        || wsi_http_count(head, "origin", &request->origin) > 1 || wsi_http_count(head, "transfer-encoding", &value)
+        || wsi_http_count(head, "content-length", &length) > 1 || (length.data && !wsi_text_is(length, "0")))
+        return 400;
+    return 0;
+}
+#else
 /* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
@@ -2276,6 +2361,7 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
         return 501;
     return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
+#endif /* WSI_BARE */
 
 typedef struct wsi_http_phrase {
     int status;
@@ -2525,22 +2611,7 @@ static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
     (void)wsi_text_base64(accept, digest, sizeof digest);
 }
 
-/* Reads a list of tokens, none twice, and adds them to `seen`: the list may span several fields (RFC 6455 4.1). */
-static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *count) {
-    wsi_slice token;
-    size_t i, before = *count;
-    while (wsi_text_next(&list, &token)) {
-        if (*count == WSI_HANDSHAKE_MAX_PROTOCOLS || !wsi_text_token(token))
-            return false;
-        for (i = 0; i < *count; i++)
-            if (wsi_text_same(seen[i], token))
-                return false;
-        seen[(*count)++] = token;
-    }
-    return *count > before;
-}
-
-#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
+#if (!defined(WS_NO_SERVER) && !defined(WSI_BARE)) || !defined(WS_NO_DEFLATE)
 static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) { return wsi_http_word(rest, word, false); }
 
 /* Whether Sec-WebSocket-Extensions is well-formed and not empty. No token holds a comma. */
@@ -2556,6 +2627,77 @@ static bool wsi_handshake_extensions(wsi_slice list) {
 #endif
 
 #ifndef WS_NO_SERVER
+/* The first of our subprotocols that the client offers; absent if there is none. */
+static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
+    wsi_slice list = wsi_text_z(ours), token, value;
+    while (wsi_text_next(&list, &token)) {
+        wsi_slice rest = request->head;
+        (void)wsi_http_line(&rest);
+        while (wsi_http_next(&rest, "sec-websocket-protocol", &value))
+            if (wsi_text_in_list(value, token))
+                return token;
+    }
+    return wsi_text(NULL, 0);
+}
+
+#ifdef WSI_BARE
+/* Whether the offered subprotocols, perhaps in several fields, are tokens, none twice. */
+static bool wsi_handshake_offer(wsi_slice head) {
+    static const char name[] = "sec-websocket-protocol";
+    wsi_slice value, token, later, more;
+    bool good = true;
+    (void)wsi_http_line(&head);
+    while (good && wsi_http_next(&head, name, &value))
+        for (good = !value.size; wsi_text_next(&value, &token);) {
+            good = wsi_text_token(token) && !wsi_text_in_list(value, token);
+            for (later = head; good && wsi_http_next(&later, name, &more);)
+                good = !wsi_text_in_list(more, token);
+            if (!good)
+                return false;
+        }
+    return good;
+}
+
+/* Parses a head: request->upgrade says whether it is an opening handshake, request->status with which status it must be
+   refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
+static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
+    wsi_slice version;
+    bool http11 = false;
+    int status;
+    memset(request, 0, sizeof *request);
+    request->head = head;
+    status = wsi_http_request(request, head, &http11);
+    request->upgrade = wsi_http_lists(head, "upgrade", "websocket");
+    if (status || !request->upgrade)
+        return status;
+    if (!wsi_text_is(request->method, "GET"))
+        request->status = 405;
+    else if (!http11 || !wsi_http_lists(head, "connection", "upgrade") || !wsi_handshake_offer(head)
+             || wsi_http_count(head, "sec-websocket-version", &version) > 1
+             || wsi_http_count(head, "sec-websocket-key", &request->key) > 1)
+        request->status = 400;
+    else if (!wsi_text_is(version, "13"))
+        request->status = 426;
+    else if (!wsi_text_is_base64_16(request->key))
+        request->status = 400;
+    return 0;
+}
+#else
+/* Reads a list of tokens, none twice, and adds them to `seen`: the list may span several fields (RFC 6455 4.1). */
+static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *count) {
+    wsi_slice token;
+    size_t i, before = *count;
+    while (wsi_text_next(&list, &token)) {
+        if (*count == WSI_HANDSHAKE_MAX_PROTOCOLS || !wsi_text_token(token))
+            return false;
+        for (i = 0; i < *count; i++)
+            if (wsi_text_same(seen[i], token))
+                return false;
+        seen[(*count)++] = token;
+    }
+    return *count > before;
+}
+
 typedef struct wsi_handshake_seen { /* while the fields of one request are read */
     wsi_slice protocols[WSI_HANDSHAKE_MAX_PROTOCOLS];
     size_t protocol_count;
@@ -2586,19 +2728,6 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name
     }
 }
 
-/* The first of our subprotocols that the client offers; absent if there is none. */
-static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
-    wsi_slice list = wsi_text_z(ours), token, name, value;
-    while (wsi_text_next(&list, &token)) {
-        wsi_slice rest = request->head;
-        (void)wsi_http_line(&rest);
-        while (wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
-            if (wsi_text_is_nocase(name, "sec-websocket-protocol") && wsi_text_in_list(value, token))
-                return token;
-    }
-    return wsi_text(NULL, 0);
-}
-
 /* Parses a head and, in the same pass, the opening handshake: request->upgrade says whether it is one, request->status
    with which status it must be refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
@@ -2621,6 +2750,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
         request->status = 400;
     return 0;
 }
+#endif /* WSI_BARE */
 
 /* --- origins --- */
 
@@ -2629,6 +2759,11 @@ typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
 
+#ifdef WS_SMALL
+static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
+    return (void)why, (void)text, (void)first, (void)between, (void)second, false;
+}
+#else
 static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
     why->part[0] = wsi_text_z(text);
     why->part[1] = first;
@@ -2636,6 +2771,7 @@ static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, 
     why->part[3] = second;
     return false;
 }
+#endif
 
 /* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
@@ -3119,6 +3255,23 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
     return wsi_engine_responded(e, sent, keep);
 }
 
+#ifdef WSI_BARE
+/* A refusal without words; the same fields serve all. */
+static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
+    char digits[] = "000";
+    for (; status >= 100; status -= 100)
+        digits[0]++;
+    for (; status >= 10; status -= 10)
+        digits[1]++;
+    digits[2] = (char)(digits[2] + status);
+    (void)(wsi_engine_text(e, "HTTP/1.1 ") && wsi_engine_text(e, digits)
+           && wsi_engine_text(e, " \r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+                                 "\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"));
+    (void)window;
+    (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+}
+static bool wsi_engine_persists(const wsi_request *request) { return (void)request, false; }
+#else
 /* A refusal whose body is its reason phrase. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     const char *more = "Content-Type: text/plain\r\n";
@@ -3129,6 +3282,12 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
         more = "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n";
     (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
 }
+
+/* Whether another request may follow this one. */
+static bool wsi_engine_persists(const wsi_request *request) {
+    return request->keep_alive && !request->upgrade && !request->chunked && !request->content_length;
+}
+#endif
 
 #ifdef WS_SMALL
 static void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
@@ -3782,8 +3941,7 @@ WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content
     }
     wsi_window_restore(&engine->window);
     return wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
-                              engine->env.request.keep_alive && !engine->env.request.upgrade
-                                  && !engine->env.request.chunked && !engine->env.request.content_length);
+                              wsi_engine_persists(&engine->env.request));
 }
 
 /* Answers what the program left unanswered: accepts a WebSocket of an allowed origin, and refuses anything else. */
@@ -6937,9 +7095,11 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
 
 /* Whether a client can offer them: NULL, empty, or a list of tokens, none twice. */
 static bool wsi_upgrade_offer(const char *subprotocols) {
-    wsi_slice seen[WSI_HANDSHAKE_MAX_PROTOCOLS];
-    size_t count = 0;
-    return !subprotocols || !*subprotocols || wsi_handshake_protocols(wsi_text_z(subprotocols), seen, &count);
+    wsi_slice list = wsi_text_z(subprotocols), token = {NULL, 0};
+    while (wsi_text_next(&list, &token))
+        if (!wsi_text_token(token) || wsi_text_in_list(list, token))
+            return false;
+    return !subprotocols || !*subprotocols || token.data;
 }
 
 /* The client's part of ws_engine_init. */

@@ -441,6 +441,9 @@ static void test_respond(void) {
     drive_free(&d);
 }
 
+#ifdef WSI_BARE /* it has no connections that persist */
+static void test_pages(void) {}
+#else
 /* A plain page, and on the same connection another, and then the WebSocket. */
 static void test_pages(void) {
     ws_event event;
@@ -463,6 +466,7 @@ static void test_pages(void) {
     CHECK(out_holds(&d, "\r\n\r\nHTTP/1.1 101 ")); /* no body for HEAD */
     drive_free(&d);
 }
+#endif
 
 /* RFC 9110 8.6: no Content-Length with 204. */
 static void test_no_content(void) {
@@ -1049,6 +1053,66 @@ static void test_role(ws_role role, const char *name) {
     test_slow_line(role, true, name);
 }
 
+#define ASKS "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+#define VERSION "Sec-WebSocket-Version: 13\r\n"
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n"
+
+/* What a server answers to a head, however small it is built. */
+static void test_heads(void) {
+    static const struct { int status; const char *head; } cases[] = {
+        {101, GET ASKS VERSION KEY}, {101, "GET / HTTP/1.1\r\nhost:a:80\r\n" ASKS VERSION KEY},
+        {101, GET "upgrade: h2c, WebSocket\r\nconnection: keep-alive\r\nConnection: x,\tUPGRADE\r\n" VERSION KEY},
+        {101, GET "Upgrade: h2c\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" VERSION KEY},
+        {101, "GET ws://b.example/x?y HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY "Origin: http://b.example\r\n"},
+        {403, "GET ws://b.example/x HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY "Origin: http://a\r\n"},
+        {101, GET ASKS VERSION KEY "Origin: https://A\r\n"}, {101, GET ASKS VERSION KEY "Origin: http://a:80\r\n"},
+        {403, GET ASKS VERSION KEY "Origin: http://a:81\r\n"}, {403, GET ASKS VERSION KEY "Origin: http://b\r\n"},
+        {403, GET ASKS VERSION KEY "Origin: null\r\n"}, {403, GET ASKS VERSION KEY "Origin: ftp://a\r\n"},
+        {400, GET ASKS VERSION KEY "Origin: http://a\r\nOrigin: http://a\r\n"},
+        {101, GET ASKS VERSION KEY "Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c\r\n"},
+        {400, GET ASKS VERSION KEY "Sec-WebSocket-Protocol: a, b, a\r\n"},
+        {400, GET ASKS VERSION KEY "Sec-WebSocket-Protocol: a, b\r\nX: y\r\nSec-WebSocket-Protocol: b\r\n"},
+        {400, GET ASKS VERSION KEY "Sec-WebSocket-Protocol: a b\r\n"},
+        {400, GET ASKS VERSION KEY "Sec-WebSocket-Protocol: ,\r\n"},
+        {101, GET ASKS VERSION KEY "Sec-WebSocket-Protocol:\r\n"},
+        {400, GET ASKS VERSION KEY KEY}, {400, GET ASKS VERSION VERSION KEY}, {400, GET ASKS VERSION},
+        {426, GET ASKS KEY}, {426, GET ASKS "Sec-WebSocket-Version: 8\r\n" KEY},
+        {400, GET ASKS VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ===\r\n"},
+        {400, GET "Upgrade: websocket\r\n" VERSION KEY}, {426, GET "Connection: Upgrade\r\n" VERSION KEY},
+        {405, "POST / HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "GET / HTTP/1.0\r\nHost: a\r\n" ASKS VERSION KEY},
+        {505, "GET / HTTP/2.0\r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "GET / HTTP/1.1 \r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "GET / HTTP/1.1\r\n" ASKS VERSION KEY}, {400, GET "Host: a\r\n" ASKS VERSION KEY},
+        {400, "GET / HTTP/1.1\r\nHost:\r\n" ASKS VERSION KEY},
+        {400, "GET / HTTP/1.1\r\nHost: a/b\r\n" ASKS VERSION KEY},
+        {400, "GET / HTTP/1.1\r\nHost: [::1\r\n" ASKS VERSION KEY},
+        {400, "GET /\x7f HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "GET /#x HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "GET x HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY},
+        {400, "G=T / HTTP/1.1\r\nHost: a\r\n" ASKS VERSION KEY}, {400, GET "X : y\r\n" ASKS VERSION KEY},
+        {400, GET " X: y\r\n" ASKS VERSION KEY}, {400, GET "X: \x01\r\n" ASKS VERSION KEY},
+        {400, GET ASKS VERSION KEY "Content-Length: 5\r\n"}, {101, GET ASKS VERSION KEY "Content-Length: 0\r\n"},
+        {400, GET ASKS VERSION KEY "Content-Length: 0\r\nContent-Length: 0\r\n"},
+        {400, GET ASKS VERSION KEY "Transfer-Encoding: chunked\r\n"},
+    };
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char wanted[20];
+        drive d;
+        if (!test_begin("head %zu: %d", i, cases[i].status))
+            continue;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        drive_feed_text(&d, cases[i].head);
+        drive_feed_text(&d, "\r\n");
+        (void)snprintf(wanted, sizeof wanted, "HTTP/1.1 %d ", cases[i].status);
+        CHECK(d.out.size > 13 && memcmp(d.out.data, wanted, 13) == 0);
+        drive_free(&d);
+    }
+}
+
 /* A browser's head of 782 bytes and messages of 128 in 1,055 bytes; input and output overlap nowhere. */
 static void test_two_sizes(void) {
     static uint8_t memory[WS_ENGINE_MEMORY(654, 128, 400) + 1];
@@ -1106,6 +1170,7 @@ int main(int argc, char **argv) {
         test_role(roles[i], role_names[i]);
     test_parts_of_text();
     test_two_sizes();
+    test_heads();
     test_null();
     test_error_texts();
     test_true_texts();
