@@ -1426,6 +1426,15 @@ static void wsi_bytes_store(uint8_t *bytes, size_t count, wsi_size value) {
     }
 }
 
+#ifndef WS_SMALL
+static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compilers make one store of it */
+    bytes[0] = (uint8_t)(value >> 24);
+    bytes[1] = (uint8_t)(value >> 16);
+    bytes[2] = (uint8_t)(value >> 8);
+    bytes[3] = (uint8_t)value;
+}
+#endif
+
 #if !defined(WS_SMALL) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes in the machine's own order, from any address. */
 static uint64_t wsi_bytes_word(const uint8_t *bytes) {
@@ -1435,7 +1444,7 @@ static uint64_t wsi_bytes_word(const uint8_t *bytes) {
 }
 #endif
 
-#if !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
+#if !defined(WS_SMALL) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
 WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
     return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
@@ -1556,8 +1565,8 @@ static bool wsi_text_is(wsi_slice a, const char *b) { return wsi_text_same(a, ws
 /* Case-blind for ASCII, whatever the locale. */
 static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     size_t i;
-    if (a.size != b.size)
-        return false;
+    if (a.size != b.size || wsi_text_same(a, b))
+        return a.size == b.size;
     for (i = 0; i < a.size; i++)
         if (a.data[i] != b.data[i] && wsi_text_lower(a.data[i]) != wsi_text_lower(b.data[i]))
             return false;
@@ -1578,6 +1587,10 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 }
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
+
+#ifndef WS_NO_SERVER
+static bool wsi_text_letter(char c) { return (uint8_t)((c | 32) - 'a') < 26; }
+#endif
 
 /* set has a bit for each ASCII character. */
 static bool wsi_text_in(const uint32_t set[4], char c) { return (uint8_t)c < 128 && (set[c >> 5] >> (c & 31) & 1); }
@@ -1722,33 +1735,37 @@ static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
 static const char wsi_text_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+static void wsi_text_base64_four(char out[4], uint32_t three) {
+    out[0] = wsi_text_alphabet[three >> 18];
+    out[1] = wsi_text_alphabet[three >> 12 & 63];
+    out[2] = wsi_text_alphabet[three >> 6 & 63];
+    out[3] = wsi_text_alphabet[three & 63];
+}
+
 /* Writes 4 characters for every 3 bytes or less, and returns how many. */
 static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
     size_t i, written = 0;
-    for (i = 0; i < size; i += 3) {
-        uint32_t three = (uint32_t)data[i] << 16;
-        if (i + 1 < size)
-            three |= (uint32_t)data[i + 1] << 8;
-        if (i + 2 < size)
-            three |= data[i + 2];
-        out[written++] = wsi_text_alphabet[three >> 18];
-        out[written++] = wsi_text_alphabet[three >> 12 & 63];
-        out[written++] = i + 1 < size ? wsi_text_alphabet[three >> 6 & 63] : '=';
-        out[written++] = i + 2 < size ? wsi_text_alphabet[three & 63] : '=';
-    }
-    return written;
+    for (i = 0; size - i >= 3; i += 3, written += 4)
+        wsi_text_base64_four(out + written, (uint32_t)data[i] << 16 | (uint32_t)data[i + 1] << 8 | data[i + 2]);
+    if (i == size)
+        return written;
+    wsi_text_base64_four(out + written, (uint32_t)data[i] << 16 | (i + 1 < size ? (uint32_t)data[i + 1] << 8 : 0));
+    out[written + 3] = '=';
+    if (i + 1 == size)
+        out[written + 2] = '=';
+    return written + 4;
 }
 
 #ifndef WS_NO_SERVER
 /* Whether the text is base64 of 16 bytes. Unused bits before the padding are ignored: the example key in RFC 6455 4.1
    has some. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
-    static const uint32_t set[4] = {0, 0x03ff8800u, 0x07fffffeu, 0x07fffffeu}; /* letters, digits, + and / */
     size_t i;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
         return false;
     for (i = 0; i < 22; i++)
-        if (!wsi_text_in(set, text.data[i]))
+        if (!wsi_text_letter(text.data[i]) && !wsi_text_digit(text.data[i]) && text.data[i] != '+'
+            && text.data[i] != '/')
             return false;
     return true;
 }
@@ -1877,7 +1894,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     wsi_bytes_store(last + 56, 8, (wsi_size)size * 8);
     wsi_sha1_last(hash, last, size);
     for (i = 0; i < 5; i++)
-        wsi_bytes_store(digest + i * 4, 4, hash[i]);
+        wsi_bytes_store_4(digest + i * 4, hash[i]);
 }
 #endif /* WS_SMALL */
 
@@ -1972,9 +1989,10 @@ static size_t wsi_http_plain_words(const uint8_t *data, size_t size) { /* eight 
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     size_t i = 0;
     for (; size - i >= 8; i += 8) {
-        uint64_t word = wsi_bytes_word(data + i), del = word ^ 0x7f * ones;
-        if ((((word - 0x20 * ones) & ~word) | ((del - ones) & ~del)) & WSI_BYTES_HIGH)
-            break;
+        uint64_t word = wsi_bytes_little(data + i), low = word & ~WSI_BYTES_HIGH;
+        uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bits: 0x20 to 0x7e, or 0x80 and up */
+        if (~good & WSI_BYTES_HIGH)
+            return i + wsi_bytes_lowest(~good & WSI_BYTES_HIGH);
     }
     return i;
 }
@@ -2021,32 +2039,6 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
 
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
-/* Removes the first field line (RFC 9112 5): no folding, no space before the colon. */
-static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
-    wsi_slice line = wsi_http_line(head);
-    size_t colon = 0;
-    if (!line.size)
-        return WSI_HEADER_END;
-    while (colon < line.size && wsi_text_token_char(line.data[colon]))
-        colon++;
-    if (!colon || colon == line.size || line.data[colon] != ':')
-        return WSI_HEADER_BAD;
-    *name = wsi_text(line.data, colon);
-    *value = wsi_text_trim(wsi_text(line.data + colon + 1, line.size - colon - 1));
-    return WSI_HEADER_FOUND;
-}
-
-#ifndef WS_NO_SERVER
-/* Removes fields up to the first of this name. */
-static bool wsi_http_next(wsi_slice *head, const char *name, wsi_slice *value) {
-    wsi_slice found;
-    while (wsi_http_header(head, &found, value) == WSI_HEADER_FOUND)
-        if (wsi_text_is_nocase(found, name))
-            return true;
-    return false;
-}
-#endif
-
 /* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
 static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     const char *at = rest->size ? (const char *)memchr(rest->data, c, rest->size) : NULL;
@@ -2057,6 +2049,36 @@ static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     rest->size -= before->size + 1;
     return true;
 }
+
+/* Removes the first field line (RFC 9112 5) of a head that was read before: its name is a token. */
+static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
+    wsi_slice line = wsi_http_line(head);
+    if (!line.size)
+        return WSI_HEADER_END;
+    if (!wsi_http_until(&line, ':', name))
+        return WSI_HEADER_BAD;
+    *value = wsi_text_trim(line);
+    return WSI_HEADER_FOUND;
+}
+
+#ifndef WS_NO_SERVER
+/* Removes fields up to the first of this name. */
+static bool wsi_http_next(wsi_slice *head, const char *name, wsi_slice *value) {
+    wsi_slice found;
+    while (wsi_http_split(head, &found, value) == WSI_HEADER_FOUND)
+        if (wsi_text_is_nocase(found, name))
+            return true;
+    return false;
+}
+#endif
+
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_HTTP) || defined(WSI_BARE)
+/* The same for a new head: no folding, no space before the colon. */
+static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
+    wsi_header found = wsi_http_split(head, name, value);
+    return found == WSI_HEADER_FOUND && !wsi_text_token(*name) ? WSI_HEADER_BAD : found;
+}
+#endif
 
 /* Reads "HTTP/1.1" (RFC 9112 2.3). Returns 0, 400 or 505. */
 static int wsi_http_version(wsi_slice text, bool *http11) {
@@ -2141,9 +2163,9 @@ static bool wsi_http_is_header(const char *line, const char *name) {
 /* Answers with neither a body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
 static bool wsi_http_bodyless(int status) { return status == 204 || status == 304; }
 
-/* A character of a host (RFC 3986 3.2.2), IPv6 literals included: letters, digits and -._~%!$&'()*+,;=:[] */
+/* A character of a host's name (RFC 3986 3.2.2): letters, digits and -._~%!$&'()*+,;= */
 static bool wsi_http_host_char(char c) {
-    static const uint32_t set[4] = {0, 0x2fff7ff2u, 0xaffffffeu, 0x47fffffeu};
+    static const uint32_t set[4] = {0, 0x2bff7ff2u, 0x87fffffeu, 0x47fffffeu};
     return wsi_text_in(set, c);
 }
 
@@ -2153,11 +2175,12 @@ static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *hos
     bool literal = text.size && text.data[0] == '[';
     for (i = 0; i < text.size; i++) {
         char c = text.data[i];
-        if (c == ':' && (!literal || text.data[i - 1] == ']') && colon == text.size)
+        if (i > colon ? wsi_text_digit(c) : wsi_http_host_char(c))
+            continue;
+        if (c == ':' && i < colon && (!literal || text.data[i - 1] == ']'))
             colon = i;
-        else if (i > colon ? !wsi_text_digit(c) : !wsi_http_host_char(c))
-            return false;
-        if ((c == '[' && i) || (c == ']' && (!literal || (i + 1 < text.size && text.data[i + 1] != ':'))))
+        else if (i > colon || !literal
+                 || (c != ':' && i && (c != ']' || (i + 1 < text.size && text.data[i + 1] != ':'))))
             return false;
     }
     *host = wsi_text(text.data, colon);
@@ -2295,43 +2318,63 @@ static bool wsi_http_once(wsi_slice *field, wsi_slice value) {
     return first;
 }
 
+/* The fields of a request that the engine reads. */
+typedef enum wsi_field {
+    WSI_FIELD_OTHER, WSI_FIELD_HOST, WSI_FIELD_ORIGIN, WSI_FIELD_LENGTH, WSI_FIELD_CODING, WSI_FIELD_EXPECT,
+    WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS
+} wsi_field;
+
+static wsi_field wsi_http_which(wsi_slice name) {
+    return wsi_text_is_nocase(name, "Host") ? WSI_FIELD_HOST
+           : wsi_text_is_nocase(name, "Origin") ? WSI_FIELD_ORIGIN
+           : wsi_text_is_nocase(name, "Content-Length") ? WSI_FIELD_LENGTH
+           : wsi_text_is_nocase(name, "Transfer-Encoding") ? WSI_FIELD_CODING
+           : wsi_text_is_nocase(name, "Expect") ? WSI_FIELD_EXPECT
+           : wsi_text_is_nocase(name, "Connection") ? WSI_FIELD_CONNECTION
+           : wsi_text_is_nocase(name, "Upgrade") ? WSI_FIELD_UPGRADE
+           : wsi_text_is_nocase(name, "Sec-WebSocket-Key") ? WSI_FIELD_KEY
+           : wsi_text_is_nocase(name, "Sec-WebSocket-Version") ? WSI_FIELD_VERSION
+           : wsi_text_is_nocase(name, "Sec-WebSocket-Protocol") ? WSI_FIELD_PROTOCOL
+           : wsi_text_is_nocase(name, "Sec-WebSocket-Extensions") ? WSI_FIELD_EXTENSIONS : WSI_FIELD_OTHER;
+}
+
 /* Reads the fields that say which host is meant, where the request comes from and where it ends. false: malformed, or
    a field stands there twice (RFC 9112 3.2, 6). */
-static bool wsi_http_framing(wsi_request *request, wsi_slice name, wsi_slice value) {
+static bool wsi_http_framing(wsi_request *request, wsi_field field, wsi_slice value) {
     wsi_slice host, option;
     wsi_size port;
-    bool first;
-    if (wsi_text_is_nocase(name, "host"))
-        return wsi_http_once(&request->host, value) && wsi_http_authority(value, 0, &host, &port);
-    if (wsi_text_is_nocase(name, "origin"))
-        return wsi_http_once(&request->origin, value);
-    if (wsi_text_is_nocase(name, "content-length")) {
+    bool first, known;
+    switch (field) {
+    case WSI_FIELD_HOST: return wsi_http_once(&request->host, value) && wsi_http_authority(value, 0, &host, &port);
+    case WSI_FIELD_ORIGIN: return wsi_http_once(&request->origin, value);
+    case WSI_FIELD_LENGTH:
         first = !request->has_length;
         request->has_length = true;
         return first && wsi_text_number(value, &request->content_length);
-    }
-    if (wsi_text_is_nocase(name, "transfer-encoding")) {
+    case WSI_FIELD_CODING:
         first = !request->chunked;
         request->chunked = true;
         return first && request->http11 && wsi_http_codings(value, &request->coded);
-    }
-    if (wsi_text_is_nocase(name, "expect")) {
-        bool known = wsi_text_is_nocase(value, "100-continue");
+    case WSI_FIELD_EXPECT:
+        known = wsi_text_is_nocase(value, "100-continue");
         request->expects_continue = request->expects_continue || known;
         request->expects_more = request->expects_more || (!known && value.size);
+        return true;
+    case WSI_FIELD_CONNECTION:
+        while (wsi_text_next(&value, &option)) {
+            request->keep_alive = request->keep_alive && !wsi_text_is_nocase(option, "close");
+            request->connection_upgrade = request->connection_upgrade || wsi_text_is_nocase(option, "Upgrade");
+        }
+        return true;
+    default: return true;
     }
-    while (wsi_text_is_nocase(name, "connection") && wsi_text_next(&value, &option)) {
-        request->keep_alive = request->keep_alive && !wsi_text_is_nocase(option, "close");
-        request->connection_upgrade = request->connection_upgrade || wsi_text_is_nocase(option, "upgrade");
-    }
-    return true;
 }
 
 /* Gets each field of a head that is parsed. */
-typedef void wsi_http_field(wsi_request *request, void *user, wsi_slice name, wsi_slice value);
+typedef void wsi_http_reader(wsi_request *request, void *user, wsi_field field, wsi_slice value);
 
 /* Parses a complete head. Returns 0, or the status that refuses it. */
-static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field *field, void *user) {
+static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reader *reader, void *user) {
     wsi_slice rest = head, line = wsi_http_line(&rest), name, value;
     wsi_header found;
     int status;
@@ -2346,11 +2389,12 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_field
     if (!wsi_http_target(request))
         return 400;
     request->keep_alive = request->http11;
-    while ((found = wsi_http_header(&rest, &name, &value)) == WSI_HEADER_FOUND) {
-        if (!wsi_http_framing(request, name, value))
+    while ((found = wsi_http_split(&rest, &name, &value)) == WSI_HEADER_FOUND) {
+        wsi_field field = wsi_http_which(name);
+        if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || !wsi_http_framing(request, field, value))
             return 400;
-        if (field)
-            field(request, user, name, value);
+        if (reader)
+            reader(request, user, field, value);
     }
     if (found == WSI_HEADER_BAD || (request->http11 && !request->host.data)
         || (request->chunked && request->has_length))
@@ -2633,7 +2677,7 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     while (wsi_text_next(&list, &token)) {
         wsi_slice rest = request->head;
         (void)wsi_http_line(&rest);
-        while (wsi_http_next(&rest, "sec-websocket-protocol", &value))
+        while (wsi_http_next(&rest, "Sec-WebSocket-Protocol", &value))
             if (wsi_text_in_list(value, token))
                 return token;
     }
@@ -2705,26 +2749,29 @@ typedef struct wsi_handshake_seen { /* while the fields of one request are read 
     bool bad;
 } wsi_handshake_seen;
 
-static void wsi_handshake_field(wsi_request *request, void *user, wsi_slice name, wsi_slice value) {
+static void wsi_handshake_field(wsi_request *request, void *user, wsi_field field, wsi_slice value) {
     wsi_handshake_seen *seen = (wsi_handshake_seen *)user;
     wsi_slice token;
-    if (wsi_text_is_nocase(name, "upgrade")) {
+    if (!value.size && field > WSI_FIELD_VERSION)
+        return; /* gateways add empty fields: they mean nothing */
+    switch (field) {
+    case WSI_FIELD_UPGRADE:
         while (wsi_text_next(&value, &token))
             request->upgrade = request->upgrade || wsi_text_is_nocase(token, "websocket");
-    } else if (wsi_text_is_nocase(name, "sec-websocket-key")) {
-        seen->bad = !wsi_http_once(&request->key, value) || seen->bad;
-    } else if (wsi_text_is_nocase(name, "sec-websocket-version")) {
+        break;
+    case WSI_FIELD_KEY: seen->bad = !wsi_http_once(&request->key, value) || seen->bad; break;
+    case WSI_FIELD_VERSION:
         request->version_13 = wsi_text_is(value, "13");
         seen->versions++;
-    } else if (!value.size) { /* gateways add empty fields: they mean nothing */
-        return;
-    } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
-        if (!wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count))
-            seen->bad = true;
-    } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
+        break;
+    case WSI_FIELD_PROTOCOL:
+        seen->bad = !wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count) || seen->bad;
+        break;
+    case WSI_FIELD_EXTENSIONS:
         request->extensions = true;
-        if (!wsi_handshake_extensions(value))
-            seen->bad = true;
+        seen->bad = !wsi_handshake_extensions(value) || seen->bad;
+        break;
+    default: break;
     }
 }
 
@@ -3213,7 +3260,7 @@ static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *h
 /* The line Date (RFC 9110 6.6.1), or "" if there is one among those lines. */
 static const char *wsi_engine_date(wsi_env *env, const char *lines) {
     wsi_slice rest = wsi_text_z(lines), name, value;
-    while (env->date && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+    while (env->date && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
         if (wsi_text_is_nocase(name, "date"))
             return "";
     return env->date ? env->date(env) : "";
@@ -6739,7 +6786,7 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
     wsi_agreed agreed;
     memset(&agreed, 0, sizeof agreed);
     (void)wsi_http_line(&rest);
-    while (request->extensions && !agreed.on && wsi_http_header(&rest, &name, &value) == WSI_HEADER_FOUND)
+    while (request->extensions && !agreed.on && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
         while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
             agreed.on = wsi_permessage_offered(element, offer, false);
     if (!agreed.on)
@@ -12003,8 +12050,8 @@ static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
 static bool wsi_route_name(wsi_slice name) {
     size_t i;
     for (i = 0; i < name.size; i++) {
-        char c = wsi_text_lower(name.data[i]);
-        if (!((c >= 'a' && c <= 'z') || c == '_' || (i && wsi_text_digit(c))))
+        char c = name.data[i];
+        if (!wsi_text_letter(c) && c != '_' && !(i && wsi_text_digit(c)))
             return false;
     }
     return name.size > 0;
@@ -12319,7 +12366,7 @@ WS_API ws_slice ws_request_raw_query(const ws_request *request) {
 /* Steps to the next field of that name; *rest begins as the head without its first line. */
 static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *value) {
     wsi_slice found;
-    while (wsi_http_header(rest, &found, value) == WSI_HEADER_FOUND)
+    while (wsi_http_split(rest, &found, value) == WSI_HEADER_FOUND)
         if (wsi_text_is_nocase(found, name))
             return true;
     return false;
@@ -15136,7 +15183,7 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
         if (c == '%' ? i + 2 >= text.size || wsi_text_hex(text.data[i + 1]) < 0 || wsi_text_hex(text.data[i + 2]) < 0
-                     : (!wsi_http_host_char(c) || c == '[' || c == ']') && (!c || !strchr(others, c)))
+                     : !wsi_http_host_char(c) && c != ':' && (!c || !strchr(others, c)))
             return false;
     }
     return true;
