@@ -47,6 +47,11 @@
 
    CONTENTS     grep '^>> ' ws.h
 */
+#if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "ws.h needs C99 or later: cc -std=c99"
+#undef WS_IMPLEMENTATION
+#define WS_H
+#endif
 #ifndef WS_H
 #define WS_H
 
@@ -97,8 +102,8 @@
 #undef WS_NO_FORWARD
 #define WS_NO_FORWARD
 #endif
-#if !defined(__linux__) && !defined(__APPLE__) && !defined(__FreeBSD__) && !defined(__OpenBSD__) \
-    && !defined(__NetBSD__) && !defined(__DragonFly__)
+#if !(defined(__linux__) && defined(__GNUC__)) && !defined(__APPLE__) && !defined(__FreeBSD__) \
+    && !defined(__OpenBSD__) && !defined(__NetBSD__) && !defined(__DragonFly__) /* tcc: epoll_event is not packed */
 #undef WS_NO_EPOLL
 #define WS_NO_EPOLL
 #endif
@@ -4431,6 +4436,11 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 */
 
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
+#if defined(FLT_EVAL_METHOD)
+#define WSI_JSON_EVAL FLT_EVAL_METHOD
+#else /* tcc: not known */
+#define WSI_JSON_EVAL (-1)
+#endif
 
 /* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. The lowest
    mark is right, those above it may be wrong. The exclusive or swaps quote and space: then one subtraction finds the
@@ -4933,7 +4943,7 @@ WS_API bool ws_json_as_number(ws_json number, double *result) {
         return false;
     wsi_json_decimal_of(number, &decimal);
     int64_t ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
-    if (FLT_EVAL_METHOD == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
+    if (WSI_JSON_EVAL == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
         && decimal.value <= (uint64_t)1 << 53) {
         /* Both are exact doubles, so that this rounds once. */
         value = ten < 0 ? (double)decimal.value / powers[-ten] : (double)decimal.value * powers[ten];
@@ -8299,9 +8309,16 @@ typedef struct wsi_source { /* something with a descriptor */
 
 #define WSI_POLL_LONGEST 100000000 /* ms */
 
+/* An fd_set is words of bits, lowest first. Not all systems have FD_SET and its like free of warnings. */
+#if defined(__APPLE__) || defined(__NetBSD__) || defined(__OpenBSD__)
+typedef uint32_t wsi_poll_word;
+#else
+typedef unsigned long wsi_poll_word;
+#endif
+
 enum {
-    WSI_POLL_BITS = sizeof(unsigned long) * 8,
-    WSI_POLL_WORDS = FD_SETSIZE / WSI_POLL_BITS,
+    WSI_POLL_BITS = sizeof(wsi_poll_word) * 8,
+    WSI_POLL_WORDS = (FD_SETSIZE + WSI_POLL_BITS - 1) / WSI_POLL_BITS,
     WSI_POLL_FEW = 32,   /* so many descriptors cost no less with select than with epoll, idle or busy */
     WSI_POLL_EVENTS = 64 /* at most so many come with one call of epoll_wait or kevent */
 };
@@ -8309,7 +8326,7 @@ enum {
 /* The words are for looking at 64 descriptors at once. */
 typedef union wsi_poll_bits {
     fd_set set;
-    unsigned long words[WSI_POLL_WORDS];
+    wsi_poll_word words[WSI_POLL_WORDS];
 } wsi_poll_bits;
 
 typedef struct wsi_event {
@@ -8353,17 +8370,20 @@ static void wsi_select_init(wsi_poll *poll) {
     poll->highest = -1;
     FD_ZERO(&poll->reads.set);
     FD_ZERO(&poll->writes.set);
-    FD_SET(WSI_POLL_BITS + 1, &poll->ready_reads.set); /* fd_set is words of bits, lowest first */
-    WS_ASSERT(poll->ready_reads.words[1] == 2);
+    FD_SET(1, &poll->ready_reads.set);
+    WS_ASSERT(poll->ready_reads.words[0] == 2);
     FD_ZERO(&poll->ready_reads.set);
     FD_ZERO(&poll->ready_writes.set);
 }
 
-static void wsi_select_mark(fd_set *set, int descriptor, bool wanted) {
-    if (wanted)
-        FD_SET(descriptor, set);
-    else
-        FD_CLR(descriptor, set);
+static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
+    wsi_poll_word bit = (wsi_poll_word)1 << descriptor % WSI_POLL_BITS;
+    wsi_poll_word *word = &bits->words[descriptor / WSI_POLL_BITS];
+    *word = wanted ? *word | bit : *word & ~bit;
+}
+
+static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
+    return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
 }
 
 /* Changes what a source waits for; WS_NONE removes it. false: its descriptor is out of range. */
@@ -8371,11 +8391,11 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
     int descriptor = source->link.descriptor;
     if (descriptor < 0 || descriptor >= FD_SETSIZE)
         return false;
-    wsi_select_mark(&poll->reads.set, descriptor, (interest & WS_READ) != 0);
-    wsi_select_mark(&poll->writes.set, descriptor, (interest & WS_WRITE) != 0);
+    wsi_poll_mark(&poll->reads, descriptor, (interest & WS_READ) != 0);
+    wsi_poll_mark(&poll->writes, descriptor, (interest & WS_WRITE) != 0);
     if (!interest || poll->sources[descriptor] != source) { /* a number that is used again is not ready yet */
-        FD_CLR(descriptor, &poll->ready_reads.set);
-        FD_CLR(descriptor, &poll->ready_writes.set);
+        wsi_poll_mark(&poll->ready_reads, descriptor, false);
+        wsi_poll_mark(&poll->ready_writes, descriptor, false);
     }
     poll->sources[descriptor] = interest ? source : NULL;
     source->link.interest = (uint8_t)interest;
@@ -8420,9 +8440,9 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
 
 static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
     for (; poll->cursor < poll->words; poll->cursor++) {
-        unsigned long *reads = &poll->ready_reads.words[poll->cursor];
-        unsigned long *writes = &poll->ready_writes.words[poll->cursor];
-        unsigned long read, write, any;
+        wsi_poll_word *reads = &poll->ready_reads.words[poll->cursor];
+        wsi_poll_word *writes = &poll->ready_writes.words[poll->cursor];
+        wsi_poll_word read, write, any;
         while ((any = (read = *reads) | (write = *writes)) != 0) {
             unsigned bit = wsi_select_lowest_bit(any);
             wsi_source *source = poll->sources[poll->cursor * WSI_POLL_BITS + bit];
@@ -8440,10 +8460,10 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
 static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     int i;
     for (i = 0; i <= poll->highest; i++) {
-        if (FD_ISSET(i, &poll->reads.set))
-            FD_SET(i, reads);
-        if (FD_ISSET(i, &poll->writes.set))
-            FD_SET(i, writes);
+        if (wsi_poll_marked(&poll->reads, i))
+            wsi_poll_mark((wsi_poll_bits *)(void *)reads, i, true);
+        if (wsi_poll_marked(&poll->writes, i))
+            wsi_poll_mark((wsi_poll_bits *)(void *)writes, i, true);
     }
     if (poll->highest > *highest)
         *highest = poll->highest;
@@ -8732,7 +8752,7 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
         return wsi_select_export(poll, reads, writes, highest);
     if (poll->descriptor >= FD_SETSIZE)
         return false;
-    FD_SET(poll->descriptor, reads);
+    wsi_poll_mark((wsi_poll_bits *)(void *)reads, poll->descriptor, true);
     if (poll->descriptor > *highest)
         *highest = poll->descriptor;
     if (poll->file_count)
@@ -8744,7 +8764,7 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     if (!poll->moved)
         return wsi_select_import(poll, reads, writes);
-    return poll->file_count || (poll->descriptor < FD_SETSIZE && FD_ISSET(poll->descriptor, &reads->set))
+    return poll->file_count || (poll->descriptor < FD_SETSIZE && wsi_poll_marked(reads, poll->descriptor))
                ? wsi_kernel_wait(poll, 0) : 0;
 }
 #else /* select alone */

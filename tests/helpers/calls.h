@@ -70,7 +70,12 @@ typedef struct calls_state {
     bool stuck_full;
 } calls_state;
 
-static __thread calls_state calls; /* the test's thread is the one that counts */
+/* The test's thread is the one that counts; tcc has no such variables. */
+#if defined(__TINYC__)
+static calls_state calls;
+#else
+static __thread calls_state calls;
+#endif
 
 static inline void calls_reset(void) { memset(&calls, 0, sizeof calls); }
 
@@ -337,7 +342,7 @@ static inline int calls_getaddrinfo(const char *host, const char *port, const st
 }
 
 static inline void calls_freeaddrinfo(struct addrinfo *all) {
-    if (!all || !(all->ai_flags & CALLS_MARK)) {
+    if (all && !(all->ai_flags & CALLS_MARK)) {
         freeaddrinfo(all);
         return;
     }

@@ -963,6 +963,7 @@ static void sim_step(void) {
     ws_conn *conn = sim.clients[i];
     ws_client_config config = counted();
     ws_message message;
+    uint8_t rest[3];
     if (!conn) {
         config.limits.close_ms = 1000 + sim_below(5000);
         sim.clients[i] = ws_test_connect(net.server, sim_below(8) ? "/ws/x" : "/nowhere", &config);
@@ -981,9 +982,10 @@ static void sim_step(void) {
     case 6:
         message = sim_message();
         message.size -= 3;
-        if (ws_send_part(conn, message, false)) { /* the rest of it in a part of its own */
-            message.data += message.size;
-            message.size = 3;
+        memcpy(rest, message.data + message.size, sizeof rest);
+        if (ws_send_part(conn, message, false)) { /* callbacks make messages, too: only the rest is still there */
+            message.data = rest;
+            message.size = sizeof rest;
             (void)ws_send_part(conn, message, true);
         }
         break;
