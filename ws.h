@@ -2412,18 +2412,24 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reade
 }
 #endif /* WSI_BARE */
 
+#ifdef WS_SMALL /* what an engine says by itself, and what pages begin with, in one object: see wsi_error_texts */
+static const char wsi_http_reasons[] =
+    "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0" "408 Request Timeout\0"
+    "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0" "501 Not Implemented\0"
+    "505 HTTP Version Not Supported\0";
+
+static const char *wsi_http_reason(int status) {
+    const char *at = wsi_http_reasons;
+    while (*at && (at[0] - '0') * 100 + (at[1] - '0') * 10 + at[2] - '0' != status)
+        at += strlen(at) + 1;
+    return *at ? at + 4 : "Status";
+}
+#else
 typedef struct wsi_http_phrase {
     int status;
     const char *reason;
 } wsi_http_phrase;
 
-#ifdef WS_SMALL /* what an engine says by itself, and what pages begin with */
-static const wsi_http_phrase wsi_http_reasons[] = {
-    {200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
-    {408, "Request Timeout"}, {417, "Expectation Failed"}, {426, "Upgrade Required"},
-    {431, "Request Header Fields Too Large"}, {501, "Not Implemented"}, {505, "HTTP Version Not Supported"}
-};
-#else
 static const wsi_http_phrase wsi_http_reasons[] = {
     {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
     {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
@@ -2434,7 +2440,6 @@ static const wsi_http_phrase wsi_http_reasons[] = {
     {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
     {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}
 };
-#endif
 
 static const char *wsi_http_reason(int status) {
     size_t i = 0, count = sizeof wsi_http_reasons / sizeof *wsi_http_reasons;
@@ -2442,6 +2447,7 @@ static const char *wsi_http_reason(int status) {
         i++;
     return i < count ? wsi_http_reasons[i].reason : "Status";
 }
+#endif
 
 #endif /* WS_NO_SERVER */
 
@@ -3847,41 +3853,48 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
     return e->state < WSI_OPEN ? WS_CONNECTING : (ws_conn_state)(e->state - WSI_OPEN + WS_OPEN);
 }
 
+/* In the order of ws_error, in one object: linkers keep all string literals of a program as soon as one is used. */
+static const char wsi_error_texts[] =
+    "no error\0"
+    "out of memory: the allocator or the loop's max_memory refused; raise it\0"
+    "an argument is NULL or out of range; see the function's comment in ws.h\0"
+    "not possible now: not open yet, closing, closed, or a message is being sent in parts\0"
+    "too much is unsent: send again in on_drain; an engine may need more memory\0"
+    "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages\0"
+    "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8\0"
+    "a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last\0"
+    "two parameters of a route have the same name; rename one\0"
+    "the file cannot be read; check its name and the working directory\0"
+    "cannot listen on this host or port; use an address of this machine\0"
+    "the port is in use; stop the other program or choose another port\0"
+    "no permission for this port; use one above 1023\0"
+    "the system refused a socket call; errno may say why\0"
+    "no descriptor is free, or there are too many for select; raise ulimit -n\0"
+    "the random source failed; a client cannot send without it\0"
+    "the peer's opening handshake is wrong; is it a WebSocket endpoint?\0"
+    "the peer broke the WebSocket framing rules\0"
+    "the peer sent more than limits.message or limits.head allows\0"
+    "the peer did not answer in time\0"
+    "the connection ended without a closing handshake\0"
+    "the URL cannot be used; it looks like ws://host:port/path?query\0"
+    "the host's name cannot be resolved; check its spelling and the network\0"
+    "no address of the host accepts connections; does the server run on this port?\0"
+    "the proxy refused, or its answer is wrong; check its address and credentials\0"
+    "too many redirects, or one without a valid Location\0"
+    "the server refused the WebSocket; ws_status has its HTTP status\0"
+    "TLS failed; check certificate, key and the peer's TLS versions\0"
+    "the peer's certificate is not trusted\0"
+    "this program was built without TLS; build it without WS_NO_TLS\0"
+    "the connection is in limits.rooms rooms already; leave one, or raise the limit\0";
+
 WS_API const char *ws_error_text(ws_error error) {
-    switch (error) {
-    case WS_OK: return "no error";
-    case WS_ERROR_MEMORY: return "out of memory: the allocator or the loop's max_memory refused; raise it";
-    case WS_ERROR_ARGUMENT: return "an argument is NULL or out of range; see the function's comment in ws.h";
-    case WS_ERROR_STATE: return "not possible now: not open yet, closing, closed, or a message is being sent in parts";
-    case WS_ERROR_BUFFERED: return "too much is unsent: send again in on_drain; an engine may need more memory";
-    case WS_ERROR_UTF8: return "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages";
-    case WS_ERROR_CLOSE_CODE: return "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8";
-    case WS_ERROR_PATTERN: return "a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last";
-    case WS_ERROR_DUPLICATE: return "two parameters of a route have the same name; rename one";
-    case WS_ERROR_FILE: return "the file cannot be read; check its name and the working directory";
-    case WS_ERROR_ADDRESS: return "cannot listen on this host or port; use an address of this machine";
-    case WS_ERROR_IN_USE: return "the port is in use; stop the other program or choose another port";
-    case WS_ERROR_PERMISSION: return "no permission for this port; use one above 1023";
-    case WS_ERROR_SYSTEM: return "the system refused a socket call; errno may say why";
-    case WS_ERROR_DESCRIPTORS: return "no descriptor is free, or there are too many for select; raise ulimit -n";
-    case WS_ERROR_RANDOM: return "the random source failed; a client cannot send without it";
-    case WS_ERROR_HANDSHAKE: return "the peer's opening handshake is wrong; is it a WebSocket endpoint?";
-    case WS_ERROR_PROTOCOL: return "the peer broke the WebSocket framing rules";
-    case WS_ERROR_TOO_BIG: return "the peer sent more than limits.message or limits.head allows";
-    case WS_ERROR_TIMEOUT: return "the peer did not answer in time";
-    case WS_ERROR_CLOSED: return "the connection ended without a closing handshake";
-    case WS_ERROR_URL: return "the URL cannot be used; it looks like ws://host:port/path?query";
-    case WS_ERROR_RESOLVE: return "the host's name cannot be resolved; check its spelling and the network";
-    case WS_ERROR_CONNECT: return "no address of the host accepts connections; does the server run on this port?";
-    case WS_ERROR_PROXY: return "the proxy refused, or its answer is wrong; check its address and credentials";
-    case WS_ERROR_REDIRECT: return "too many redirects, or one without a valid Location";
-    case WS_ERROR_REFUSED: return "the server refused the WebSocket; ws_status has its HTTP status";
-    case WS_ERROR_TLS: return "TLS failed; check certificate, key and the peer's TLS versions";
-    case WS_ERROR_CERTIFICATE: return "the peer's certificate is not trusted";
-    case WS_ERROR_NO_TLS: return "this program was built without TLS; build it without WS_NO_TLS";
-    case WS_ERROR_ROOMS: return "the connection is in limits.rooms rooms already; leave one, or raise the limit";
-    }
-    return "unknown error";
+    const char *text = wsi_error_texts;
+    unsigned left = (unsigned)error;
+    if (left > WS_ERROR_ROOMS)
+        return "unknown error";
+    while (left--)
+        text += strlen(text) + 1;
+    return text;
 }
 
 /* --- ws_engine: an engine with buffers of its own --- */

@@ -174,7 +174,12 @@ static void test_null(void) {
 
 static void test_error_texts(void) {
     int error;
-    for (error = WS_OK; error <= (int)WS_ERROR_CLOSED; error++)
+    if (test_begin("texts of errors in their order")) {
+        CHECK(strstr(ws_error_text(WS_ERROR_UTF8), "UTF-8") && strstr(ws_error_text(WS_ERROR_ROOMS), "limits.rooms"));
+        CHECK(strstr(ws_error_text(WS_ERROR_CONNECT), "accepts") && strstr(ws_error_text(WS_ERROR_TIMEOUT), "in time"));
+        CHECK(strcmp(ws_error_text((ws_error)-1), ws_error_text((ws_error)1000)) == 0);
+    }
+    for (error = WS_OK; error <= (int)WS_ERROR_ROOMS; error++)
         if (test_begin("text of error %d", error)) {
             CHECK(strlen(ws_error_text((ws_error)error)) > 5);
             CHECK(strcmp(ws_error_text((ws_error)error), ws_error_text((ws_error)1000)) != 0);
