@@ -4,6 +4,7 @@
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local; uninstall
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
+# make lwip     the loop on lwIP's sockets
 # make firmware flash, RAM and stack on Cortex-M and RISC-V; runs in QEMU
 
 BUILD = build
@@ -47,7 +48,7 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
-.PHONY: all run test examples asan tsan fuzz check interop bench sizes firmware slim install uninstall clean
+.PHONY: all run test examples asan tsan fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -86,6 +87,9 @@ sizes:
 
 firmware: $(BUILD)/echo
 	@python3 -B tests/firmware/firmware.py
+
+lwip:
+	@tests/lwip/run
 
 slim: # ws.h without what the switches WS_NO_... of these names leave out
 	@mkdir -p $(BUILD)/slim

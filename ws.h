@@ -75,6 +75,8 @@
      WS_NO_JSON          no JSON, no HTML writer, and no sessions
      WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
+     WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
+                         WS_NO_HTTP and WS_NO_FORWARD. See "lwIP" in PLATFORM
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_FORWARD       no trusted proxies: no X-Forwarded-For or PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
@@ -101,6 +103,16 @@
 #define WS_NO_EPOLL
 #undef WS_NO_FORWARD
 #define WS_NO_FORWARD
+#endif
+#ifdef WS_LWIP
+#undef WS_NO_FORWARD
+#define WS_NO_FORWARD
+#undef WS_NO_HTTP
+#define WS_NO_HTTP
+#undef WS_NO_TLS
+#define WS_NO_TLS
+#undef WS_NO_EPOLL
+#define WS_NO_EPOLL
 #endif
 #if !(defined(__linux__) && defined(__GNUC__)) && !defined(__APPLE__) && !defined(__FreeBSD__) \
     && !defined(__OpenBSD__) && !defined(__NetBSD__) && !defined(__DragonFly__) /* tcc: epoll_event is not packed */
@@ -150,7 +162,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#ifndef WS_NO_NET
+#if defined(WS_LWIP) && !defined(WS_NO_NET)
+#include "lwip/sockets.h"
+#elif !defined(WS_NO_NET)
 #include <sys/select.h> /* fd_set, in ws_loop_fds */
 #include <sys/time.h>
 #endif
@@ -853,7 +867,7 @@ typedef struct ws_client_config {
     const char *proxy;          /* "http://user:password@host:3128": tunnel through it with CONNECT (RFC 9110 9.3.6) */
     const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
     uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s for all addresses of a name, up to 64.
-                                   A loop looks up at most 16 names at a time */
+                                   A loop looks up at most 16 names at a time, with WS_SMALL one */
     uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
@@ -1168,7 +1182,7 @@ struct ws_engine {
 #endif
 #endif /* WS_H */
 
-#if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
+#if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET) && !defined(WS_LWIP)
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
@@ -7433,7 +7447,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 /*
 >> PLATFORM ===============================================================================
    All that differs from system to system: one list of small functions, told once for each system, and what all share.
-   Calls MEMORY, TEXT. Prefixes: wsi_platform_, wsi_mail_, wsi_reason_.
+   Calls MEMORY, BYTES, TEXT. Prefixes: wsi_platform_, wsi_mail_, wsi_reason_.
 
    A port is one more telling, behind an #if of its own. BSD's calls keep their names: socket, bind, listen, accept,
    connect, shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop;
@@ -7510,6 +7524,244 @@ typedef struct wsi_file_id { /* which file is at a path; all zero: none */
 typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, WSI_FILE_FAILED } wsi_file_kind;
 #endif
 
+#if defined(WS_LWIP)
+/* --- lwIP: a system with threads (NO_SYS=0) and the sockets of lwIP 2.1, as ESP-IDF has them ---
+   lwipopts.h: LWIP_SOCKET, LWIP_COMPAT_SOCKETS, LWIP_DNS, and a loop-back (LWIP_HAVE_LOOPIF or LWIP_NETIF_LOOPBACK),
+   which wakes the loop for ws_post. A loop takes one socket for that, a look-up two while it lasts. Names are resolved
+   in the loop's thread, which waits. LWIP_RAND has to be a true random source: frame masks come from it. What the time
+   is, ws_loop_config.wall_clock says. ws_post is for threads, not for interrupts. */
+
+#include "lwip/netdb.h"
+#include "lwip/sys.h"
+
+#if !LWIP_COMPAT_SOCKETS || !LWIP_DNS || !defined(LWIP_RAND) || (!LWIP_HAVE_LOOPIF && !LWIP_NETIF_LOOPBACK)
+#error "lwipopts.h: WS_LWIP needs LWIP_COMPAT_SOCKETS, LWIP_DNS, LWIP_RAND and a loop-back"
+#endif
+#if !LWIP_TCPIP_CORE_LOCKING && !LWIP_NETCONN_SEM_PER_THREAD
+#error "lwipopts.h: LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD, or ws_post is for one thread alone"
+#endif
+
+#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
+#if !LWIP_IPV6 /* what no address is */
+#define INET6_ADDRSTRLEN INET_ADDRSTRLEN
+struct sockaddr_in6 {
+    u8_t sin6_len;
+    sa_family_t sin6_family;
+    in_port_t sin6_port;
+    u8_t sin6_addr[16];
+};
+#endif
+
+typedef int wsi_thread;
+
+static bool wsi_platform_start(void) { return true; }
+
+/* sys_now begins again after 49 days. */
+static uint64_t wsi_platform_clock(void *user) {
+    static uint32_t newest, turns;
+    uint64_t now;
+    SYS_ARCH_DECL_PROTECT(level);
+    (void)user;
+    SYS_ARCH_PROTECT(level);
+    now = sys_now();
+    turns += now < newest;
+    newest = (uint32_t)now;
+    now |= (uint64_t)turns << 32;
+    SYS_ARCH_UNPROTECT(level);
+    return now;
+}
+
+static uint64_t wsi_platform_time(void *user) { return (void)user, 0; }
+
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    uint8_t *to = (uint8_t *)data;
+    (void)user;
+    while (size--)
+        *to++ = (uint8_t)(LWIP_RAND() >> 8); /* the lowest bits are the weakest */
+    return true;
+}
+
+static wsi_thread wsi_platform_thread(void) { return 0; }
+
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* not known */
+
+static int wsi_platform_last(void) { return errno; }
+
+static const char *wsi_platform_explain(int error, wsi_reason *room) {
+    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP", error);
+    return room->text;
+}
+
+static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+static bool wsi_platform_interrupted(void) { return errno == ENOMEM; }
+
+static ws_error wsi_platform_error(void) {
+    switch (errno) {
+    case EADDRINUSE: return WS_ERROR_IN_USE;
+    case ENFILE: return WS_ERROR_DESCRIPTORS;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case ENOBUFS: /* no socket is left, either */
+    case ENOMEM: return WS_ERROR_MEMORY;
+    default: return WS_ERROR_SYSTEM;
+    }
+}
+
+static bool wsi_platform_prepare_socket(int descriptor) {
+    int on = 1;
+    return lwip_ioctl(descriptor, (long)FIONBIO, &on) == 0;
+}
+
+static void wsi_platform_close(int descriptor) { (void)lwip_close(descriptor); }
+
+static ptrdiff_t wsi_platform_receive(int descriptor, void *data, size_t size, int flags) {
+    return lwip_recv(descriptor, data, size, flags);
+}
+
+static ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size) {
+    return lwip_send(descriptor, data, size, 0);
+}
+
+static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
+    ptrdiff_t all = 0, sent;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        sent = lwip_send(descriptor, spans[i].data, spans[i].size, i + 1 < count ? MSG_MORE : 0);
+        if (sent < 0)
+            return all ? all : -1;
+        all += sent;
+        if ((size_t)sent < spans[i].size)
+            break;
+    }
+    return all;
+}
+
+/* A datagram socket of this machine alone. */
+static int wsi_platform_open_end(struct sockaddr_in *name) {
+    int end = lwip_socket(AF_INET, SOCK_DGRAM, 0);
+    socklen_t size = sizeof *name;
+    memset(name, 0, sizeof *name);
+    name->sin_len = sizeof *name;
+    name->sin_family = AF_INET;
+    name->sin_addr.s_addr = PP_HTONL(INADDR_LOOPBACK);
+    if (end < 0
+        || (wsi_platform_prepare_socket(end) && lwip_bind(end, (const struct sockaddr *)name, size) == 0
+            && lwip_getsockname(end, (struct sockaddr *)name, &size) == 0))
+        return end;
+    wsi_platform_close(end);
+    return -1;
+}
+
+enum { WSI_MAIL = 16 };
+
+/* The posts wait here; datagrams of a socket to itself only wake the loop. */
+typedef struct wsi_mail {
+    int in;
+    unsigned first, count;
+    wsi_post posts[WSI_MAIL];
+} wsi_mail;
+
+static bool wsi_platform_open_mail(wsi_mail *mail, int *wake) {
+    struct sockaddr_in name;
+    mail->first = mail->count = 0;
+    *wake = wsi_platform_open_end(&name);
+    mail->in = *wake;
+    return *wake >= 0 && lwip_connect(*wake, (const struct sockaddr *)&name, sizeof name) == 0;
+}
+
+static void wsi_platform_close_mail(wsi_mail *mail, int wake) {
+    (void)mail;
+    wsi_platform_close(wake);
+}
+
+/* A datagram that there is no memory for is tried again, for WSI_MAIL ms: meanwhile the loop may be awake. */
+static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
+    unsigned tries = 0;
+    bool room;
+    SYS_ARCH_DECL_PROTECT(level);
+    SYS_ARCH_PROTECT(level);
+    room = mail->count < WSI_MAIL;
+    if (room)
+        mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
+    SYS_ARCH_UNPROTECT(level);
+    while (room && lwip_send(mail->in, "", 1, 0) < 0 && tries++ < WSI_MAIL)
+        sys_msleep(1);
+    return room;
+}
+
+static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, size_t most) {
+    size_t count;
+    char byte;
+    SYS_ARCH_DECL_PROTECT(level);
+    while (lwip_recv(wake, &byte, 1, 0) > 0) {}
+    SYS_ARCH_PROTECT(level);
+    for (count = 0; count < most && mail->count; count++, mail->count--) {
+        posts[count] = mail->posts[mail->first];
+        mail->first = (mail->first + 1) % WSI_MAIL;
+    }
+    SYS_ARCH_UNPROTECT(level);
+    return count;
+}
+
+static size_t wsi_platform_unsent(int descriptor) { return (void)descriptor, 0; }
+
+static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) { return (void)descriptor, unsent; }
+
+static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
+    const void *from = address;
+    (void)length;
+    from = address->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)from)->sin_addr
+                                         : (const void *)&((const struct sockaddr_in6 *)from)->sin6_addr;
+    return lwip_inet_ntop(address->ss_family, from, host, (socklen_t)size) != NULL;
+}
+
+#ifndef WS_NO_SERVER
+/* TCP_NODELAY is not inherited. */
+static int wsi_platform_accept_one(int listener) {
+    int descriptor = lwip_accept(listener, NULL, NULL), on = 1;
+    if (descriptor < 0
+        || (wsi_platform_prepare_socket(descriptor)
+            && lwip_setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0))
+        return descriptor;
+    wsi_platform_close(descriptor);
+    errno = ECONNABORTED;
+    return -1;
+}
+
+static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
+    int on = 1;
+    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* with SO_REUSE */
+    return !reuse_port;
+}
+#endif /* WS_NO_SERVER */
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
+
+static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED; }
+
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
+    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP's look-up", error);
+    return room->text;
+}
+
+static bool wsi_platform_pair(int ends[2]) {
+    struct sockaddr_in names[2];
+    ends[0] = wsi_platform_open_end(&names[0]);
+    ends[1] = wsi_platform_open_end(&names[1]);
+    if (ends[0] >= 0 && ends[1] >= 0 && lwip_connect(ends[0], (const struct sockaddr *)&names[1], sizeof *names) == 0
+        && lwip_connect(ends[1], (const struct sockaddr *)&names[0], sizeof *names) == 0)
+        return true;
+    wsi_platform_close(ends[0]);
+    wsi_platform_close(ends[1]);
+    return false;
+}
+
+static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), true; }
+#endif /* WS_NO_CLIENT */
+
+#else
 /* --- POSIX --- */
 
 #include <arpa/inet.h>
@@ -7862,11 +8114,24 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
            + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
 }
 #endif /* WS_NO_TLS, WS_NO_CLIENT */
+#endif /* WS_LWIP */
 
 /* --- what all systems share --- */
 
 /* A word that other threads and signal handlers change, too: the least number that was asked for; 0: none. */
-#if defined(__GNUC__)
+#if defined(WS_LWIP) /* not every processor has atomic instructions */
+static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
+static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    bool same;
+    SYS_ARCH_DECL_PROTECT(level);
+    SYS_ARCH_PROTECT(level);
+    same = *word == old;
+    if (same)
+        *(volatile uint32_t *)word = value;
+    SYS_ARCH_UNPROTECT(level);
+    return same;
+}
+#elif defined(__GNUC__)
 static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
@@ -7914,9 +8179,10 @@ static int wsi_platform_resolve(const char *host, uint16_t port, int flags, stru
 }
 
 static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+    const void *any = address;
+    const void *port = address->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)any)->sin6_port
+                                                      : (const void *)&((const struct sockaddr_in *)any)->sin_port;
+    return (uint16_t)wsi_bytes_load((const uint8_t *)port, 2);
 }
 
 /* "127.0.0.1:5000", "[::1]:5000". */
@@ -8048,7 +8314,11 @@ typedef union wsi_address { /* small: all addresses of a name must fit into one 
     struct sockaddr_in6 ipv6;
 } wsi_address;
 
+#ifdef WS_SMALL
+enum { WSI_MAX_ADDRESSES = 4 };
+#else
 enum { WSI_MAX_ADDRESSES = 64 }; /* of one name; further ones are not tried */
+#endif
 
 typedef struct wsi_addresses {
     int error; /* of getaddrinfo */
@@ -8336,11 +8606,40 @@ enum {
     WSI_POLL_EVENTS = 64 /* at most so many come with one call of epoll_wait or kevent */
 };
 
-/* The words are for looking at 64 descriptors at once. */
+#ifdef WS_LWIP /* whose fd_set is of any form */
+#define WSI_POLL_SOCKETS LWIP_SELECT_MAXNFDS
+typedef struct wsi_poll_bits {
+    fd_set set;
+} wsi_poll_bits;
+static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
+    if (wanted)
+        FD_SET(descriptor, &bits->set);
+    else
+        FD_CLR(descriptor, &bits->set);
+}
+static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
+    return FD_ISSET(descriptor, &bits->set) != 0;
+}
+static void wsi_select_check(wsi_poll_bits *bits) { (void)bits; }
+#else /* the words are for looking at 64 descriptors at once */
+#define WSI_POLL_SOCKETS FD_SETSIZE
 typedef union wsi_poll_bits {
     fd_set set;
     wsi_poll_word words[WSI_POLL_WORDS];
 } wsi_poll_bits;
+static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
+    wsi_poll_word bit = (wsi_poll_word)1 << descriptor % WSI_POLL_BITS;
+    wsi_poll_word *word = &bits->words[descriptor / WSI_POLL_BITS];
+    *word = wanted ? *word | bit : *word & ~bit;
+}
+static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
+    return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
+}
+static void wsi_select_check(wsi_poll_bits *bits) { /* fd_set is words of bits, lowest first */
+    FD_SET(1, &bits->set);
+    WS_ASSERT(bits->words[0] == 2);
+}
+#endif
 
 typedef struct wsi_event {
     wsi_source *source; /* NULL: it has ended since */
@@ -8362,47 +8661,26 @@ typedef struct wsi_poll {
     wsi_poll_bits reads, writes;             /* what is wanted of select */
     wsi_poll_bits ready_reads, ready_writes; /* what it found and next has not returned */
     unsigned words, cursor;                  /* words that wait looked at; the one that next is at */
-    wsi_source *sources[FD_SETSIZE];
+    wsi_source *sources[WSI_POLL_SOCKETS];
 } wsi_poll;
 
 /* --- select --- */
-
-#if defined(__GNUC__)
-static unsigned wsi_select_lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
-#else
-static unsigned wsi_select_lowest_bit(unsigned long word) {
-    unsigned bit = 0;
-    while (!(word >> bit & 1))
-        bit++;
-    return bit;
-}
-#endif
 
 static void wsi_select_init(wsi_poll *poll) {
     memset(poll, 0, sizeof *poll);
     poll->highest = -1;
     FD_ZERO(&poll->reads.set);
     FD_ZERO(&poll->writes.set);
-    FD_SET(1, &poll->ready_reads.set);
-    WS_ASSERT(poll->ready_reads.words[0] == 2);
+    FD_ZERO(&poll->ready_reads.set);
+    wsi_select_check(&poll->ready_reads);
     FD_ZERO(&poll->ready_reads.set);
     FD_ZERO(&poll->ready_writes.set);
-}
-
-static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
-    wsi_poll_word bit = (wsi_poll_word)1 << descriptor % WSI_POLL_BITS;
-    wsi_poll_word *word = &bits->words[descriptor / WSI_POLL_BITS];
-    *word = wanted ? *word | bit : *word & ~bit;
-}
-
-static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
-    return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
 }
 
 /* Changes what a source waits for; WS_NONE removes it. false: its descriptor is out of range. */
 static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     int descriptor = source->link.descriptor;
-    if (descriptor < 0 || descriptor >= FD_SETSIZE)
+    if (descriptor < 0 || descriptor >= WSI_POLL_SOCKETS)
         return false;
     wsi_poll_mark(&poll->reads, descriptor, (interest & WS_READ) != 0);
     wsi_poll_mark(&poll->writes, descriptor, (interest & WS_WRITE) != 0);
@@ -8419,7 +8697,39 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
     return true;
 }
 
-/* Begins a round with what a select found: interest may have changed since. */
+/* import begins a round with what a select found: interest may have changed since. */
+#ifdef WS_LWIP
+static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+    poll->ready_reads = *reads;
+    poll->ready_writes = *writes;
+    poll->cursor = 0;
+    return 0;
+}
+
+static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
+    for (; (int)poll->cursor <= poll->highest; poll->cursor++) {
+        wsi_source *source = poll->sources[poll->cursor];
+        *ready = (wsi_poll_marked(&poll->ready_reads, (int)poll->cursor) ? (unsigned)WS_READ : 0u)
+                 | (wsi_poll_marked(&poll->ready_writes, (int)poll->cursor) ? (unsigned)WS_WRITE : 0u);
+        if (source && (*ready &= source->link.interest) != 0) {
+            poll->cursor++;
+            return source;
+        }
+    }
+    return NULL;
+}
+#else
+#if defined(__GNUC__)
+static unsigned wsi_select_lowest_bit(unsigned long word) { return (unsigned)__builtin_ctzl(word); }
+#else
+static unsigned wsi_select_lowest_bit(unsigned long word) {
+    unsigned bit = 0;
+    while (!(word >> bit & 1))
+        bit++;
+    return bit;
+}
+#endif
+
 static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     unsigned i;
     poll->words = (unsigned)(poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
@@ -8429,26 +8739,6 @@ static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const w
     }
     poll->cursor = 0;
     return 0;
-}
-
-static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
-    uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
-    timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
-    timeout->tv_usec = (int)(wait % 1000 * 1000);
-}
-
-static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
-    wsi_poll_bits reads = poll->reads, writes = poll->writes;
-    struct timeval timeout;
-    int count;
-    wsi_poll_timeout(milliseconds, &timeout);
-    count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
-    if (count <= 0) {
-        FD_ZERO(&reads.set);
-        FD_ZERO(&writes.set);
-    }
-    (void)wsi_select_import(poll, &reads, &writes);
-    return count;
 }
 
 static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
@@ -8468,6 +8758,27 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
         }
     }
     return NULL;
+}
+#endif
+
+static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
+    uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
+    timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
+    timeout->tv_usec = (int)(wait % 1000 * 1000);
+}
+
+static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
+    wsi_poll_bits reads = poll->reads, writes = poll->writes;
+    struct timeval timeout;
+    int count;
+    wsi_poll_timeout(milliseconds, &timeout);
+    count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
+    if (count <= 0) {
+        FD_ZERO(&reads.set);
+        FD_ZERO(&writes.set);
+    }
+    (void)wsi_select_import(poll, &reads, &writes);
+    return count;
 }
 
 static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
@@ -8845,7 +9156,11 @@ typedef struct wsi_watch { /* a descriptor of the program */
 } wsi_watch;
 
 #ifndef WS_NO_CLIENT
+#ifdef WS_SMALL
+enum { WSI_LOOKUPS = 1 };
+#else
 enum { WSI_LOOKUPS = 16 };
+#endif
 
 typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client that began it */
     wsi_source source;      /* first; free as long as it is not watched */
