@@ -8565,9 +8565,9 @@ static void wsi_tcp_close(ws_link *link) {
 /*
 >> POLL ===================================================================================
    Which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL: neither)
-   when its descriptors are more than a few. Each has the same few functions: set, wait, next, and for foreign loops export and import;
-   wsi_poll_ passes each call on to the one in use. Calls MEMORY, PLATFORM. Prefixes: wsi_select_; wsi_kernel_ (epoll,
-   kqueue); wsi_poll_.
+   when its descriptors are more than a few. Each has the same few functions: set, wait, next, and for foreign loops
+   export and import; wsi_poll_ passes each call on to the one in use. Calls PLATFORM. Prefixes: wsi_select_;
+   wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
 /* What a source is. loop->ready[link.kind] is called for it: a pointer would cost each connection 8 bytes. */
@@ -8647,16 +8647,14 @@ typedef struct wsi_event {
 } wsi_event;
 
 typedef struct wsi_poll {
-    int highest;                             /* descriptor; epoll and kqueue: so far */
+    int highest;                             /* descriptor that select knows; -1: none */
 #ifndef WS_NO_EPOLL
-    wsi_memory *memory;
-    bool moved;                              /* to epoll or kqueue */
+    bool moved;                              /* to epoll or kqueue; what those do not take stays with select */
     int limit;                               /* a descriptor above it makes it move */
     int descriptor;                          /* of epoll or kqueue; -1: none */
+    int most;                                /* the highest descriptor so far that they know */
     int found, given;                        /* events of this round, and how many next has returned */
     wsi_event events[WSI_POLL_EVENTS];
-    wsi_source **files;                      /* regular files, which are always ready */
-    size_t file_count, file_capacity, files_left; /* files_left: next has not returned in this round */
 #endif
     wsi_poll_bits reads, writes;             /* what is wanted of select */
     wsi_poll_bits ready_reads, ready_writes; /* what it found and next has not returned */
@@ -8909,30 +8907,6 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 
 /* --- epoll or kqueue: what both share --- */
 
-static void wsi_kernel_forget_file(wsi_poll *poll, const wsi_source *source) {
-    size_t i;
-    for (i = 0; i < poll->file_count && poll->files[i] != source; i++) {}
-    if (i == poll->file_count)
-        return;
-    poll->files[i] = poll->files[--poll->file_count];
-    if (poll->files_left > poll->file_count)
-        poll->files_left = poll->file_count;
-}
-
-static bool wsi_kernel_add_file(wsi_poll *poll, wsi_source *source) {
-    size_t size = sizeof *poll->files;
-    void *moved = poll->files;
-    if (poll->file_count == poll->file_capacity) {
-        moved = wsi_memory_resize(poll->memory, moved, poll->file_capacity * size, (poll->file_capacity + 1) * size);
-        poll->file_capacity += moved != NULL;
-    }
-    if (!moved)
-        return false;
-    poll->files = (wsi_source **)moved;
-    poll->files[poll->file_count++] = source;
-    return true;
-}
-
 /* Discards what this round found for a source that ends, or for a number that is used again. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     int i;
@@ -8943,30 +8917,36 @@ static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     }
 }
 
+/* A regular file, which is always ready, stays with select. */
 static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
-    bool done;
-    if (source->link.descriptor < 0)
+    int descriptor = source->link.descriptor;
+    if (descriptor < 0)
         return false;
-    if (source->link.descriptor > poll->highest)
-        poll->highest = source->link.descriptor;
     if (!interest || !source->link.interest)
         wsi_kernel_drop_events(poll, source);
-    if (poll->file_count)
-        wsi_kernel_forget_file(poll, source);
-    done = wsi_kernel_control(poll->descriptor, source, interest)
-           || (wsi_kernel_is_file(source->link.descriptor) && wsi_kernel_add_file(poll, source));
-    if (!done)
-        wsi_kernel_drop_events(poll, source);
-    source->link.interest = done ? (uint8_t)interest : (uint8_t)WS_NONE;
-    return done;
+    if (descriptor < FD_SETSIZE && poll->sources[descriptor] == source)
+        return wsi_select_set(poll, source, interest);
+    if (descriptor > poll->most)
+        poll->most = descriptor;
+    if (wsi_kernel_control(poll->descriptor, source, interest)) {
+        source->link.interest = (uint8_t)interest;
+        return true;
+    }
+    if (wsi_kernel_is_file(descriptor) && wsi_select_set(poll, source, interest))
+        return true;
+    wsi_kernel_drop_events(poll, source);
+    source->link.interest = WS_NONE;
+    return false;
 }
 
 static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
+    bool files = poll->highest >= 0;
+    if (files)
+        (void)wsi_select_import(poll, &poll->reads, &poll->writes);
     poll->given = 0;
-    poll->files_left = poll->file_count;
-    poll->found = wsi_kernel_fetch(poll->descriptor, poll->events, poll->file_count ? 0 : milliseconds);
+    poll->found = wsi_kernel_fetch(poll->descriptor, poll->events, files ? 0 : milliseconds);
     if (poll->found >= 0)
-        return poll->found + (int)poll->file_count;
+        return poll->found + files;
     poll->found = 0;
     return -1;
 }
@@ -8980,17 +8960,13 @@ static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
         if (*ready)
             return event->source;
     }
-    if (!poll->files_left)
-        return NULL;
-    *ready = poll->files[--poll->files_left]->link.interest;
-    return poll->files[poll->files_left];
+    return wsi_select_next(poll, ready);
 }
 
 /* --- the one in use --- */
 
-static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
+static void wsi_poll_init(wsi_poll *poll) {
     wsi_select_init(poll);
-    poll->memory = memory;
     poll->descriptor = -1;
 }
 
@@ -8998,9 +8974,6 @@ static void wsi_poll_free(wsi_poll *poll) {
     if (poll->descriptor >= 0)
         (void)close(poll->descriptor);
     poll->descriptor = -1;
-    wsi_memory_free(poll->memory, poll->files, poll->file_capacity * sizeof *poll->files);
-    poll->files = NULL;
-    poll->file_count = poll->file_capacity = poll->files_left = 0;
 }
 
 /* Opens the descriptor of epoll or kqueue, unless it is open. false: errno says why. */
@@ -9010,30 +8983,39 @@ static bool wsi_poll_open(wsi_poll *poll) {
     return poll->descriptor >= 0;
 }
 
-/* Gives one of select's sources to epoll or kqueue, or takes it back; for select its interest stays. */
-static bool wsi_poll_transfer(wsi_poll *poll, wsi_source *source, bool there) {
-    unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
-    bool done = !source || wsi_kernel_set(poll, source, there ? interest : (unsigned)WS_NONE);
-    if (source)
-        source->link.interest = (uint8_t)interest;
-    return done;
+/* Whether epoll or kqueue takes a source that select has, or it is to stay there. */
+static bool wsi_poll_can_move(const wsi_poll *poll, wsi_source *source) {
+    uint8_t interest = source->link.interest;
+    bool can;
+    source->link.interest = WS_NONE; /* for them it is new */
+    can = wsi_kernel_control(poll->descriptor, source, interest) || wsi_kernel_is_file(source->link.descriptor);
+    source->link.interest = interest;
+    return can;
 }
 
-/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select, and the descriptor
-   stays open; it tries again when select is full. What next has not returned in this round is found again by the next
-   one. */
+/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select, the descriptor is
+   open if it was, and it tries again when select is full. What next has not returned in this round is found again by
+   the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
-    int i, error;
+    int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
-    for (i = 0; done && i <= poll->highest; i++)
-        done = wsi_poll_transfer(poll, poll->sources[i], true);
-    error = errno;
-    while (!done && i > 0)
-        (void)wsi_poll_transfer(poll, poll->sources[--i], false);
-    errno = error;
+    for (i = 0; done && i <= highest; i++)
+        done = !poll->sources[i] || wsi_poll_can_move(poll, poll->sources[i]);
     poll->limit = FD_SETSIZE - 1;
-    poll->moved = done;
-    return done;
+    if (!done) { /* a new descriptor knows nothing of those that were taken */
+        error = errno;
+        wsi_poll_free(poll);
+        (void)wsi_poll_open(poll);
+        errno = error;
+        return false;
+    }
+    for (i = 0; i <= highest; i++) {
+        wsi_source *source = poll->sources[i];
+        unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
+        if (source && wsi_select_set(poll, source, WS_NONE))
+            (void)wsi_kernel_set(poll, source, interest);
+    }
+    return poll->moved = true;
 }
 
 /* A poller that may move opens its second descriptor at once (early): later there may be no number left that a foreign
@@ -9061,7 +9043,7 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
 /* How many waits report every descriptor that was ready: epoll and kqueue report a batch at a time, in turn. A wait
    that found few has reported all. */
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
-    return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->highest + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
+    return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
 /* The next ready source and for what; NULL at the end of the round. */
@@ -9071,31 +9053,25 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 
 /* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
    FD_SETSIZE itself. */
-static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
-    if (!poll->moved)
-        return wsi_select_export(poll, reads, writes, highest);
-    if (poll->descriptor >= FD_SETSIZE)
+static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
+    if (poll->moved && poll->descriptor >= FD_SETSIZE)
         return false;
-    wsi_poll_mark((wsi_poll_bits *)(void *)reads, poll->descriptor, true);
-    if (poll->descriptor > *highest)
+    if (poll->moved)
+        wsi_poll_mark((wsi_poll_bits *)(void *)reads, poll->descriptor, true);
+    if (poll->moved && poll->descriptor > *highest)
         *highest = poll->descriptor;
-    if (poll->file_count)
-        *pause = 0;
-    return true;
+    return wsi_select_export(poll, reads, writes, highest);
 }
 
 /* Begins a round with what a foreign select found. -1: the system call failed. */
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     if (!poll->moved)
         return wsi_select_import(poll, reads, writes);
-    return poll->file_count || (poll->descriptor < FD_SETSIZE && wsi_poll_marked(reads, poll->descriptor))
+    return poll->highest >= 0 || (poll->descriptor < FD_SETSIZE && wsi_poll_marked(reads, poll->descriptor))
                ? wsi_kernel_wait(poll, 0) : 0;
 }
 #else /* select alone */
-static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
-    (void)memory;
-    wsi_select_init(poll);
-}
+static void wsi_poll_init(wsi_poll *poll) { wsi_select_init(poll); }
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     (void)poll;
@@ -9113,8 +9089,7 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return 1;
 }
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
-static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
-    (void)pause;
+static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     return wsi_select_export(poll, reads, writes, highest);
 }
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
@@ -9717,7 +9692,7 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
     if (!loop || !reads || !writes || !highest || loop->busy || loop->error)
         return false;
     pause = wsi_loop_pause(loop, WS_OFF);
-    if (!wsi_poll_export(&loop->poll, reads, writes, highest, &pause))
+    if (!wsi_poll_export(&loop->poll, reads, writes, highest))
         return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     wsi_poll_timeout(pause, &own);
     if (timeout && (own.tv_sec < timeout->tv_sec
@@ -9799,7 +9774,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->timer_count = 1; /* that one; wsi_timer_reserve makes room for both with the first other */
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
-    wsi_poll_init(&loop->poll, &loop->memory);
+    wsi_poll_init(&loop->poll);
     if (!wsi_platform_start())
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     if (!wsi_poll_choose(&loop->poll, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes))

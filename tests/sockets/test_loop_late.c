@@ -702,7 +702,7 @@ static void flood_timer(ws_loop *loop, void *user) {
 #ifndef WS_NO_EPOLL
 static void pretend_many(void) { /* there were many descriptors once */
     if (net.loop->poll.moved)
-        net.loop->poll.highest = 100000;
+        net.loop->poll.most = 100000;
 }
 #else
 static void pretend_many(void) {}

@@ -14,7 +14,7 @@ typedef struct pipes {
 static void pipes_open(pipes *p) {
     int i;
     memset(p, 0, sizeof *p);
-    wsi_poll_init(&poller, NULL);
+    wsi_poll_init(&poller);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     for (i = 0; i < 4; i++) {
         if (pipe(p->ends[i]) != 0)
@@ -39,7 +39,7 @@ static void test_range(void) {
     size_t i;
     if (!test_begin("poll: descriptors outside of the set are refused"))
         return;
-    wsi_poll_init(&poller, NULL);
+    wsi_poll_init(&poller);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     memset(&source, 0, sizeof source);
     for (i = 0; i < sizeof outside / sizeof *outside; i++) {
@@ -59,7 +59,7 @@ static void test_highest(void) {
     wsi_source a, b;
     if (!test_begin("poll: the highest descriptor follows what is set"))
         return;
-    wsi_poll_init(&poller, NULL);
+    wsi_poll_init(&poller);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
@@ -142,7 +142,7 @@ static void test_changed(void) {
     unsigned ready = 0;
     if (!test_begin("poll: what is not wanted any more is not told"))
         return;
-    wsi_poll_init(&poller, NULL);
+    wsi_poll_init(&poller);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     CHECK_EQ(write(ends[1], "x", 1), 1);
@@ -161,7 +161,6 @@ static void test_foreign(void) {
     pipes p;
     wsi_poll_bits reads, writes;
     int highest = 1000;
-    uint64_t pause = 5;
     unsigned ready = 0;
     if (!test_begin("poll: a foreign select gets our sets, and its own bits are left alone"))
         return;
@@ -170,12 +169,12 @@ static void test_foreign(void) {
     FD_ZERO(&reads.set);
     FD_ZERO(&writes.set);
     FD_SET(0, &reads.set);
-    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest, &pause));
+    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest));
     CHECK(FD_ISSET(0, &reads.set) && FD_ISSET(p.ends[2][0], &reads.set));
     CHECK(!FD_ISSET(p.ends[2][0], &writes.set) && !FD_ISSET(p.ends[1][0], &reads.set));
     CHECK_EQ(highest, 1000);
     highest = -1;
-    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest, &pause));
+    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest));
     CHECK_EQ(highest, p.ends[2][0]);
     FD_SET(p.ends[2][0], &writes.set); /* not asked for */
     CHECK_EQ(wsi_poll_import(&poller, &reads, &writes), 0);
@@ -207,7 +206,7 @@ static void test_failure_of_select(void) {
     int ends[2];
     if (!test_begin("poll: a closed descriptor is an error, no crash"))
         return;
-    wsi_poll_init(&poller, NULL);
+    wsi_poll_init(&poller);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     memset(&source, 0, sizeof source);
     CHECK_EQ(pipe(ends), 0);
@@ -220,17 +219,12 @@ static void test_failure_of_select(void) {
 
 #ifndef WS_NO_EPOLL
 static void test_moves(void) {
-    wsi_memory memory;
-    ws_allocator none;
     pipes p;
     wsi_source file;
     unsigned ready = 0;
     if (!test_begin("poll: a move keeps what is watched; stale events reach nobody; a file is always ready"))
         return;
     pipes_open(&p);
-    memset(&none, 0, sizeof none);
-    wsi_memory_init(&memory, none, 1 << 20);
-    poller.memory = &memory;
     CHECK(wsi_poll_choose(&poller, WS_POLLER_AUTO, false));
     for (int i = 0; i < 3; i++) {
         CHECK(wsi_poll_set(&poller, &p.sources[i], WS_READ));
@@ -262,7 +256,6 @@ static void test_moves(void) {
     (void)close(file.link.descriptor);
     pipes_close(&p);
     wsi_poll_free(&poller);
-    CHECK_EQ(memory.used, 0);
 }
 #else
 static void test_moves(void) {}
