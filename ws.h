@@ -10268,15 +10268,6 @@ static void wsi_conn_break(ws_conn *conn, ws_error error) {
     wsi_conn_schedule_end(conn);
 }
 
-/* What the socket must be ready for, given what is wanted. back: what can be done, given what it is ready for. TLS may
-   have to write in order to read. */
-static unsigned wsi_conn_swap(const ws_conn *conn, unsigned wanted, bool back) {
-    unsigned read = conn->swapped & WS_READ ? WS_WRITE : WS_READ, write = conn->swapped & WS_WRITE ? WS_READ : WS_WRITE;
-    if (back)
-        return (wanted & read ? (unsigned)WS_READ : 0u) | (wanted & write ? (unsigned)WS_WRITE : 0u);
-    return (wanted & WS_READ ? read : 0u) | (wanted & WS_WRITE ? write : 0u);
-}
-
 /* A link without a descriptor belongs to a transport that looks at its interest. */
 static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     if (conn->source.link.descriptor != WSI_NO_SOCKET)
@@ -10285,12 +10276,15 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     return true;
 }
 
+/* What the socket must be ready for. TLS may have to write in order to read, and the other way round. */
 static void wsi_conn_interest(ws_conn *conn) {
-    unsigned interest = conn->blocked || conn->wants_drain ? (unsigned)WS_WRITE : (unsigned)WS_NONE;
+    unsigned interest = WS_NONE;
+    if (conn->blocked || conn->wants_drain)
+        interest |= conn->swapped & WS_WRITE ? WS_READ : WS_WRITE;
     if (!conn->paused && !conn->eof && !wsi_conn_has_input(conn))
-        interest |= WS_READ;
-    if (conn->swapped)
-        interest = wsi_conn_swap(conn, interest, false) | (conn->source.link.unsent ? (unsigned)WS_WRITE : 0u);
+        interest |= conn->swapped & WS_READ ? WS_WRITE : WS_READ;
+    if (conn->swapped && conn->source.link.unsent)
+        interest |= WS_WRITE;
     if (interest != conn->source.link.interest && !conn->broken && !wsi_conn_poll(conn, interest))
         wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
@@ -11287,8 +11281,6 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
     ws_conn *conn = wsi_conn_of(source);
     bool swapped = conn->swapped != 0;
     (void)loop;
-    if (swapped && wsi_conn_swap(conn, ready, true) == WS_NONE && !conn->source.link.unsent)
-        return;
     wsi_conn_serve(conn, swapped ? (unsigned)WS_READ : ready);
     if (swapped && (conn->blocked || conn->wants_drain))
         wsi_conn_serve(conn, WS_WRITE);
