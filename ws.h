@@ -10670,8 +10670,6 @@ static void wsi_conn_tick(ws_conn *conn) {
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next, due;
     if (conn->closed) { /* the end of its lingering */
-        if (!conn->broken && !conn->half_closed)
-            (void)wsi_conn_half_close(conn);
         conn->broken = true;
         wsi_conn_schedule_end(conn);
         return;
