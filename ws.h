@@ -9074,8 +9074,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 static void wsi_poll_init(wsi_poll *poll) { wsi_select_init(poll); }
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
-    (void)poll;
-    (void)early;
+    (void)poll, (void)early;
     errno = ENOSYS;
     return poller != WS_POLLER_EPOLL;
 }
@@ -9083,11 +9082,7 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
     return wsi_select_set(poll, source, interest);
 }
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) { return wsi_select_wait(poll, milliseconds); }
-static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
-    (void)poll;
-    (void)found;
-    return 1;
-}
+static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     return wsi_select_export(poll, reads, writes, highest);
@@ -10520,10 +10515,8 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
         total += (tail[count++] = extra[i]).size;
     if (conn->broken)
         return false;
-    if (!conn->blocked && conn->queue.first)
+    if (!conn->blocked && (conn->queue.first || count || conn->source.link.unsent))
         sent = wsi_conn_push(conn, tail, count);
-    else if (!conn->blocked && (count || conn->source.link.unsent))
-        sent = wsi_conn_offer(conn, tail, count, total);
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
