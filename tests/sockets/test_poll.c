@@ -220,7 +220,7 @@ static void test_failure_of_select(void) {
 #ifndef WS_NO_EPOLL
 static void test_moves(void) {
     pipes p;
-    wsi_source file;
+    wsi_source file, early; /* watched after the move, and before it */
     unsigned ready = 0;
     if (!test_begin("poll: a move keeps what is watched; stale events reach nobody; a file is always ready"))
         return;
@@ -230,19 +230,25 @@ static void test_moves(void) {
         CHECK(wsi_poll_set(&poller, &p.sources[i], WS_READ));
         pipes_fill(&p, i);
     }
+    memset(&early, 0, sizeof early);
+    early.link.descriptor = open(__FILE__, O_RDONLY);
+    CHECK(early.link.descriptor >= 0 && wsi_poll_set(&poller, &early, WS_READ));
     if (!wsi_poll_move(&poller)) {
         test_skip("neither epoll nor kqueue");
         pipes_close(&p);
         return;
     }
-    CHECK_EQ(wsi_poll_wait(&poller, 0), 3);
+    CHECK_EQ(wsi_poll_wait(&poller, UINT64_MAX), 4);
     CHECK(wsi_poll_set(&poller, &p.sources[0], WS_NONE));
     CHECK(wsi_poll_set(&poller, &p.sources[1], WS_NONE));
     p.sources[3].link.descriptor = p.sources[1].link.descriptor; /* the number begins anew */
     CHECK(wsi_poll_set(&poller, &p.sources[3], WS_READ));
     CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
     CHECK_EQ(ready, WS_READ);
+    CHECK(wsi_poll_next(&poller, &ready) == &early && ready == WS_READ);
     CHECK(wsi_poll_next(&poller, &ready) == NULL);
+    CHECK(wsi_poll_set(&poller, &early, WS_NONE));
+    (void)close(early.link.descriptor);
     CHECK(wsi_poll_set(&poller, &p.sources[2], WS_NONE));
     memset(&file, 0, sizeof file);
     file.link.descriptor = open(__FILE__, O_RDONLY);
