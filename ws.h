@@ -9002,20 +9002,19 @@ static bool wsi_poll_move(wsi_poll *poll) {
     for (i = 0; done && i <= highest; i++)
         done = !poll->sources[i] || wsi_poll_can_move(poll, poll->sources[i]);
     poll->limit = FD_SETSIZE - 1;
-    if (!done) { /* a new descriptor knows nothing of those that were taken */
+    if (!done && poll->descriptor >= 0) { /* a new descriptor knows nothing of those that were taken */
         error = errno;
         wsi_poll_free(poll);
         (void)wsi_poll_open(poll);
         errno = error;
-        return false;
     }
-    for (i = 0; i <= highest; i++) {
+    for (i = 0; done && i <= highest; i++) {
         wsi_source *source = poll->sources[i];
         unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
         if (source && wsi_select_set(poll, source, WS_NONE))
             (void)wsi_kernel_set(poll, source, interest);
     }
-    return poll->moved = true;
+    return poll->moved = done;
 }
 
 /* A poller that may move opens its second descriptor at once (early): later there may be no number left that a foreign
