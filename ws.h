@@ -156,6 +156,9 @@
 #elif !defined(__EXTENSIONS__) && defined(__sun)
 #define __EXTENSIONS__ 1
 #endif
+#if !defined(_FILE_OFFSET_BITS) && (defined(__linux__) || defined(__sun)) && !defined(__ANDROID__)
+#define _FILE_OFFSET_BITS 64 /* for files of more than 2 GiB on 32 bit */
+#endif
 #endif
 
 #include <stdarg.h>
@@ -1188,6 +1191,9 @@ struct ws_engine {
 #include <time.h>
 #if !defined(O_CLOEXEC) || !defined(SA_RESTART) || !defined(CLOCK_MONOTONIC)
 #error "The headers before ws.h hide POSIX: where WS_IMPLEMENTATION is defined include ws.h first, or use -std=gnu99"
+#undef WS_IMPLEMENTATION
+#elif defined(__GLIBC__) && !defined(__LP64__) && !defined(__OFF_T_MATCHES_OFF64_T) && !defined(__USE_FILE_OFFSET64)
+#error "The headers before ws.h limit files to 2 GiB: include ws.h first, or use -D_FILE_OFFSET_BITS=64"
 #undef WS_IMPLEMENTATION
 #endif
 #endif

@@ -788,7 +788,7 @@ static void test_shutdown_closes(void) {
 
 /* --- servers and clients in one loop --- */
 
-static ws_id upstream_of[NET_CONNS];
+static ws_id upstream_of[NET_CONNS], downstream_of[NET_CONNS];
 static ws_handler upstream_handler;
 
 static void bridge_down_open(ws_conn *conn) {
@@ -799,7 +799,8 @@ static void bridge_down_open(ws_conn *conn) {
         CHECK(up != NULL);
         return;
     }
-    ws_set_user(up, (void *)(uintptr_t)ws_conn_id(conn));
+    downstream_of[net_number(conn)] = ws_conn_id(conn);
+    ws_set_user(up, &downstream_of[net_number(conn)]); /* an id has 64 bits, a pointer may have 32 */
     upstream_of[net_number(conn)] = ws_conn_id(up);
 }
 
@@ -813,7 +814,7 @@ static void bridge_down_close(ws_conn *conn, ws_close_info why) {
     net_close(conn, why);
 }
 
-static ws_conn *bridge_other(ws_conn *up) { return ws_find(net.loop, (ws_id)(uintptr_t)ws_user(up)); }
+static ws_conn *bridge_other(ws_conn *up) { return ws_find(net.loop, *(const ws_id *)ws_user(up)); }
 
 static unsigned bridge_opened, bridge_closed;
 

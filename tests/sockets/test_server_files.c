@@ -109,9 +109,25 @@ static void test_not_ours(void) {
     NET_END();
 }
 
+/* Without a byte on the disk. */
+static void test_large(void) {
+    peer *p;
+    if (!test_begin("a file of 5,000,000,000 bytes is served, where long has 32 bits as well"))
+        return;
+    start();
+    put("large", "", 0);
+    CHECK(truncate(in_folder("large"), 5000000000) == 0);
+    p = net_connect();
+    peer_text(p, "HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    net_settle();
+    CHECK(peer_has(p, "\r\nContent-Length: 5000000000\r\n"));
+    CHECK_EQ(peer_status(p), 200);
+    NET_END();
+}
+
 /* What this suite made, and nothing else. */
 static void remove_files(void) {
-    static const char *const names[] = {"sub/a.txt", "sub", "a.txt", ""};
+    static const char *const names[] = {"large", "sub/a.txt", "sub", "a.txt", ""};
     size_t i;
     for (i = 0; i < sizeof names / sizeof *names; i++)
         CHECK(remove(in_folder(names[i])) == 0);
@@ -126,6 +142,7 @@ int main(int argc, char **argv) {
     test_reasons();
     test_no_descriptor();
     test_not_ours();
+    test_large();
     (void)test_begin("files are removed");
     remove_files();
     return test_finish();
