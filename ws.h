@@ -5743,11 +5743,8 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 >> DEFLATE ================================================================================
    Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
 
-   Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio.
-   Bytes of memory, W being 1 << window_bits; with takeover W * 3 / 2 besides, at least W + 256:
-     level 0      4 KiB + state                     (state: 3.5 KiB)
-     level 1      16 KiB + min(W * 4, 32 KiB) + state
-     level 6, 9   40 KiB + W * 2 + min(W * 2, 32 KiB) + state
+   Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio. The state takes 3.5 KiB;
+   what stands behind it: see ws_deflate_config, and wsi_deflate_size.
 
    Positions are numbered modulo 65536, twice the largest window. A stale number in a table names another place of the
    window, or none. As the bytes are always compared, it costs one look: no table is moved or cleared as the window
@@ -14565,53 +14562,47 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     return true;
 }
 
-/* Whether the config can be used; if not, *why has the reason. */
-static ws_error wsi_session_check(const ws_session_config *config, wsi_reason *why) {
-    if (!config || !config->keys || !config->keys[0])
-        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys is empty; a key has at least %d random bytes",
-                              (int)WSI_SESSION_KEY);
-    if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie)))
-        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: a cookie cannot be named \"%s\"", config->cookie);
-    for (size_t i = 0; config->keys[i]; i++)
-        if (strlen(config->keys[i]) < WSI_SESSION_KEY)
-            return wsi_reason_set(why, WS_ERROR_ARGUMENT,
-                                  "sessions: keys[%u] has %u bytes; a key has at least %d random bytes", (unsigned)i,
-                                  (unsigned)strlen(config->keys[i]), (int)WSI_SESSION_KEY);
-    return WS_OK;
-}
-
 static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
     if (sessions)
         wsi_memory_free(memory, sessions, sessions->size);
 }
 
-static wsi_sessions *wsi_session_new(wsi_memory *memory, const ws_session_config *config, const wsi_tls_calls *tls,
-                                     ws_error *error) {
-    wsi_slice cookie = wsi_text_z(config->cookie ? config->cookie : "session");
-    const char *const *key;
-    size_t size = sizeof(wsi_sessions) + cookie.size + 1;
-    wsi_sessions *sessions;
+/* Makes what the config asks for, to be freed in any case. *why: the error's reason. */
+static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, const ws_session_config *config,
+                                 wsi_sessions **made, wsi_reason *why) {
     uint8_t mac[32];
-    char *to;
-    for (key = config->keys; *key; key++)
-        size += strlen(*key) + 1;
-    sessions = (wsi_sessions *)wsi_memory_new(memory, size);
-    *error = sessions ? WS_OK : WS_ERROR_MEMORY;
+    if (!config || !config->keys || !config->keys[0])
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys is empty; a key has at least %d random bytes",
+                              (int)WSI_SESSION_KEY);
+    if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie)))
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: a cookie cannot be named \"%s\"", config->cookie);
+    wsi_slice cookie = wsi_text_z(config->cookie ? config->cookie : "session");
+    size_t size = sizeof(wsi_sessions) + cookie.size + 1, i;
+    for (i = 0; config->keys[i]; i++) {
+        size_t key = strlen(config->keys[i]);
+        if (key < WSI_SESSION_KEY)
+            return wsi_reason_set(why, WS_ERROR_ARGUMENT,
+                                  "sessions: keys[%u] has %u bytes; a key has at least %d random bytes", (unsigned)i,
+                                  (unsigned)key, (int)WSI_SESSION_KEY);
+        size += key + 1;
+    }
+    wsi_sessions *sessions = *made = (wsi_sessions *)wsi_memory_new(memory, size);
     if (!sessions)
-        return NULL;
+        return wsi_reason_set(why, WS_ERROR_MEMORY, "sessions: %s", ws_error_text(WS_ERROR_MEMORY));
     sessions->size = size;
     sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
     sessions->secure = config->secure;
     sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
     sessions->hmac_user = config->hmac_user;
-    sessions->keys = to = wsi_text_append(sessions->cookie, cookie) + 1;
-    for (key = config->keys; *key; key++)
-        to = wsi_text_append(to, wsi_text_z(*key)) + 1;
-    if (sessions->hmac && sessions->hmac(sessions->hmac_user, config->keys[0], strlen(config->keys[0]), "", 0, mac))
-        return sessions;
-    *error = config->hmac ? WS_ERROR_ARGUMENT : WS_ERROR_NO_TLS;
-    wsi_session_free(memory, sessions);
-    return NULL;
+    char *to = wsi_text_append(sessions->cookie, cookie) + 1;
+    sessions->keys = to;
+    for (i = 0; config->keys[i]; i++)
+        to = wsi_text_append(to, wsi_text_z(config->keys[i])) + 1;
+    if (sessions->hmac && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac))
+        return WS_OK;
+    return config->hmac ? wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: hmac returns false")
+                        : wsi_reason_set(why, WS_ERROR_NO_TLS, "sessions: set hmac; this program was built without "
+                                                               "TLS (WS_NO_TLS)");
 }
 
 /* --- of requests and connections --- */
@@ -14646,24 +14637,18 @@ static void wsi_session_release(ws_server *server) { wsi_session_free(wsi_server
 static const wsi_session_calls wsi_session_functions = {wsi_session_open, wsi_session_release};
 
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
-    ws_loop *loop = server ? server->endpoint.loop : NULL;
     wsi_sessions *sessions = NULL;
     wsi_reason why = {""};
     if (!server)
         return false;
-    ws_error error = wsi_session_check(config, &why);
-    if (!error)
-        sessions = wsi_session_new(wsi_server_memory(server), config, loop->tls_calls, &error);
-    if (error == WS_ERROR_NO_TLS)
-        (void)wsi_reason_set(&why, error, "sessions: set hmac; this program was built without TLS (WS_NO_TLS)");
-    else if (error && !why.text[0])
-        (void)wsi_reason_set(&why, error, "sessions: %s", error == WS_ERROR_MEMORY ? ws_error_text(error)
-                                                                                 : "hmac returns false");
-    if (error && !loop->error)
-        loop->why = why;
-    if (error)
+    ws_loop *loop = server->endpoint.loop;
+    ws_error error = wsi_session_make(&loop->memory, loop->tls_calls, config, &sessions, &why);
+    if (error) {
+        wsi_session_free(&loop->memory, sessions);
+        loop->why = loop->error ? loop->why : why;
         return wsi_loop_fail_why(loop, error);
-    wsi_session_free(wsi_server_memory(server), server->sessions);
+    }
+    wsi_session_free(&loop->memory, server->sessions);
     server->session_calls = &wsi_session_functions;
     server->sessions = sessions;
     return true;
@@ -14860,10 +14845,7 @@ static ptrdiff_t wsi_tls_flush(ws_link *link) {
 }
 
 static long wsi_tls_bio_control(BIO *bio, int command, long number, void *pointer) {
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH;
+    return (void)bio, (void)number, (void)pointer, command == BIO_CTRL_FLUSH;
 }
 
 static BIO_METHOD *wsi_tls_new_method(void) {
@@ -15293,8 +15275,7 @@ static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
 static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
                                unsigned in_size, void *user) {
     unsigned char *chosen;
-    (void)ssl;
-    (void)user;
+    (void)ssl, (void)user;
     if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
         != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
@@ -16160,13 +16141,19 @@ static void wsi_client_attempt(wsi_client *client) {
     wsi_dial_resolve(client);
 }
 
-static void wsi_client_start(wsi_client *client) {
+/* Begins an attempt. config: the program's, at the first one, whose failures here are permanent; else NULL. */
+static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
     client->other_server = client->rejected = false;
     client->why.text[0] = 0;
     client->phase = WSI_PHASE_RESOLVING;
     if (!wsi_client_set_url(client, wsi_text_z(client->url)))
         return;
+    if (config
+        && !wsi_client_set_tls(client, &config->tls, client->server.secure
+                                                         || (client->endpoint.loop->tls_calls && config->tls.ssl_ctx)))
+        return;
+    client->permanent = false;
     client->credentials = client->server.credentials;
     if (client->credentials.data) /* hop changes with a redirect, url does not */
         client->credentials.data = client->url + (client->credentials.data - (const char *)client->hop.data);
@@ -16408,7 +16395,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
     switch (client->phase) {
     case WSI_PHASE_WAITING:
         conn->engine.error = WS_OK;
-        wsi_client_start(client);
+        wsi_client_start(client, NULL);
         break;
     case WSI_PHASE_RESOLVING:
         wsi_dial_unresolved(client, "no answer in time");
@@ -16559,17 +16546,10 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
     ws_error error = loop->error ? loop->error : wsi_client_check(client);
     client->phase = WSI_PHASE_RESOLVING;
     client->permanent = true;
-    if (error) {
+    if (error)
         wsi_client_fail(client, error);
-        return;
-    }
-    if (!wsi_client_set_url(client, wsi_text_z(client->url)))
-        return;
-    if (config
-        && !wsi_client_set_tls(client, &config->tls, client->server.secure || (loop->tls_calls && config->tls.ssl_ctx)))
-        return;
-    client->permanent = false;
-    wsi_client_start(client);
+    else
+        wsi_client_start(client, config);
 }
 
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {

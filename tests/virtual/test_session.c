@@ -228,17 +228,17 @@ static void test_keys(void) {
 }
 
 static void test_expiry(void) {
-    wsi_sessions *sessions;
+    wsi_sessions *sessions = NULL;
     ws_session_config config = config_of(keys);
     wsi_memory memory;
-    ws_error error;
+    wsi_reason why;
     wsi_buffer out = {NULL, 0, 0}, read = {NULL, 0, 0};
     ws_allocator libc = {NULL, NULL};
     if (!test_begin("good for so many seconds, and not one more"))
         return;
     config.seconds = 100;
     wsi_memory_init(&memory, libc, SIZE_MAX);
-    sessions = wsi_session_new(&memory, &config, NULL, &error);
+    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &sessions, &why), WS_OK);
     CHECK(sessions && wsi_session_write(sessions, &memory, &out, wsi_text("[1]", 3), 1000));
     if (sessions) {
         wsi_slice value = wsi_text((const char *)out.data + 8, out.size - 8);
