@@ -5147,9 +5147,8 @@ typedef enum wsi_inflate_state {
     WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes are next */
     WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths are next */
     WSI_INFLATE_LENGTHS,  /* the lengths of the codes are next */
-    WSI_INFLATE_SYMBOL,   /* a literal, length, or end is next */
+    WSI_INFLATE_SYMBOL,   /* a literal, a length with its distance, or the end is next */
     WSI_INFLATE_WRITE,    /* the literal in `length` is to be written */
-    WSI_INFLATE_DISTANCE, /* `length` is known, the distance is next */
     WSI_INFLATE_COPY,     /* `length` bytes from `distance` are to be copied */
     WSI_INFLATE_BROKEN
 } wsi_inflate_state;
@@ -5259,13 +5258,13 @@ static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
     return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
 }
 
-/* The next entry, with all of its bits. 0: input is missing. An entry found with too few bits is the right one only if
-   it needs no more than those. */
-static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table,
-                                        uint32_t table_bits) {
+/* The entry behind `skip` bits, with all of its bits. 0: input is missing. An entry found with too few bits is the right
+   one only if it needs no more than those. */
+static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits,
+                                        uint32_t skip) {
     for (;;) {
-        uint32_t entry = wsi_inflate_find(table, table_bits, z->bits);
-        if ((entry & 63) <= z->count)
+        uint32_t entry = wsi_inflate_find(table, table_bits, z->bits >> skip);
+        if ((entry & 63) + skip <= z->count)
             return entry;
         if (!wsi_inflate_fill(z, io))
             return 0;
@@ -5508,7 +5507,7 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
 static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
     uint32_t all = z->literal_codes + z->distance_codes;
     while (z->have < all) {
-        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits, 0);
         uint8_t length = 0;
         if (!entry)
             return WSI_INFLATE_INPUT;
@@ -5574,17 +5573,6 @@ static wsi_inflate_result wsi_inflate_write(wsi_inflate *z, wsi_inflate_io *io) 
     return WSI_INFLATE_NEXT;
 }
 
-static wsi_inflate_result wsi_inflate_distance(wsi_inflate *z, wsi_inflate_io *io) {
-    uint32_t entry = wsi_inflate_peek(z, io, z->distances, z->distance_bits);
-    if (!entry)
-        return WSI_INFLATE_INPUT;
-    if (entry & WSI_INFLATE_WRONG)
-        return WSI_INFLATE_BAD;
-    z->distance = wsi_inflate_value(entry, z->bits);
-    (void)wsi_inflate_take(z, entry & 63);
-    return wsi_inflate_copy(z, io);
-}
-
 /* The fast loop's own copy of the input: it stays in registers. */
 typedef struct wsi_inflate_source {
     uint64_t bits;
@@ -5626,8 +5614,8 @@ static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t 
     }
 }
 
-/* Runs while there are 48 bits of input and room for three literals. Stops before anything but a literal or a match,
-   or before a wrong distance: the slow steps handle these. */
+/* Runs while there are 48 bits of input and room for three literals. Stops before anything but a literal or a match:
+   the slow steps handle that. */
 static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
     const wsi_inflate_io base = *io; /* a copy: the compiler sees that no written byte changes it */
@@ -5662,8 +5650,7 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
         wsi_inflate_skip(&source, entry);
         entry = wsi_inflate_find(z->distances, z->distance_bits, source.bits);
         if (entry & WSI_INFLATE_WRONG) {
-            z->length = length;
-            z->state = WSI_INFLATE_DISTANCE;
+            result = WSI_INFLATE_BAD;
             break;
         }
         distance = wsi_inflate_value(entry, source.bits);
@@ -5697,21 +5684,29 @@ static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io)
         if (result != WSI_INFLATE_NEXT || z->state != WSI_INFLATE_SYMBOL)
             return result;
     }
-    uint32_t entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits);
+    uint32_t entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits, 0), size = entry & 63;
     if (!entry)
         return WSI_INFLATE_INPUT;
-    z->length = entry & WSI_INFLATE_LITERAL ? entry >> 16 & 255 : wsi_inflate_value(entry, z->bits);
-    (void)wsi_inflate_take(z, entry & 63);
     if (entry & WSI_INFLATE_LITERAL) {
+        (void)wsi_inflate_take(z, size);
+        z->length = entry >> 16 & 255;
         z->state = WSI_INFLATE_WRITE;
         return wsi_inflate_write(z, io);
     }
     if (entry & WSI_INFLATE_WRONG)
         return WSI_INFLATE_BAD;
-    if (entry & WSI_INFLATE_END)
+    if (entry & WSI_INFLATE_END) {
+        (void)wsi_inflate_take(z, size);
         return wsi_inflate_end(z, io);
-    z->state = WSI_INFLATE_DISTANCE;
-    return WSI_INFLATE_NEXT;
+    }
+    uint32_t other = wsi_inflate_peek(z, io, z->distances, z->distance_bits, size);
+    if (!other || other & WSI_INFLATE_WRONG)
+        return other ? WSI_INFLATE_BAD : WSI_INFLATE_INPUT;
+    z->length = wsi_inflate_value(entry, z->bits);
+    (void)wsi_inflate_take(z, size);
+    z->distance = wsi_inflate_value(other, z->bits);
+    (void)wsi_inflate_take(z, other & 63);
+    return wsi_inflate_copy(z, io);
 }
 
 /* Runs until it needs input or room, or a final block ends. After DONE or OUTPUT call it again to continue. */
@@ -5727,7 +5722,6 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
         case WSI_INFLATE_LENGTHS: result = wsi_inflate_lengths(z, io); break;
         case WSI_INFLATE_SYMBOL: result = wsi_inflate_symbol(z, io); break;
         case WSI_INFLATE_WRITE: result = wsi_inflate_write(z, io); break;
-        case WSI_INFLATE_DISTANCE: result = wsi_inflate_distance(z, io); break;
         case WSI_INFLATE_COPY: result = wsi_inflate_copy(z, io); break;
         default: result = WSI_INFLATE_BAD; break;
         }
@@ -14896,13 +14890,12 @@ static X509 *wsi_tls_usable(X509 *certificate) {
     return NULL;
 }
 
-/* Decodes and frees a certificate's data. Tried twice, so that a failure of memory does not lose one. */
-static X509 *wsi_tls_authority(unsigned char *data, long size) {
+/* Decodes a certificate. Tried twice, so that a failure of memory does not lose one. */
+static X509 *wsi_tls_authority(const unsigned char *data, long size) {
     const unsigned char *first = data, *second = data;
     X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
     if (!certificate)
         certificate = wsi_tls_usable(d2i_X509(NULL, &second, size));
-    OPENSSL_free(data);
     return certificate;
 }
 
@@ -14942,28 +14935,6 @@ static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_r
                               apart ? config->key_pem : config->cert_pem, why);
 }
 
-/* A certificate that cannot be used, for an unknown kind of key for instance, leaves the others as they are. Each may
-   be the end of a chain, intermediates too (RFC 5280 6.1: any certificate may be a trust anchor). */
-static bool wsi_tls_use_authorities(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
-    BIO *bio = wsi_tls_open_pem(config->ca_file, config->ca_pem, why);
-    X509_STORE *store = SSL_CTX_get_cert_store(context);
-    unsigned char *data;
-    long size;
-    size_t count = 0;
-    bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
-    while (good && PEM_bytes_read_bio(&data, &size, NULL, PEM_STRING_X509, bio, NULL, wsi_tls_no_password) == 1) {
-        X509 *certificate = wsi_tls_authority(data, size);
-        if (!certificate)
-            continue;
-        good = X509_STORE_add_cert(store, certificate) == 1
-               && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
-        X509_free(certificate);
-        count++;
-    }
-    good = good && count && wsi_tls_read_all();
-    return wsi_tls_close_pem(bio, config->ca_file, good ? NULL : "holds no usable CA certificates", why);
-}
-
 /* The peer's certificate must be covered by a list, those above it need not be. Where the chain ends with an
    intermediate, its list may lack an issuer that it could be checked with; what it revokes counts all the same. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
@@ -14976,26 +14947,43 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-static bool wsi_tls_use_revoked(SSL_CTX *context, const char *file, wsi_reason *why) {
-    BIO *bio = wsi_tls_open_pem(file, NULL, why);
+/* Adds the certificates of a PEM text, or its revocation lists, to what the peer's certificate is verified with. A
+   certificate that cannot be used, for an unknown kind of key for instance, leaves the others as they are. Each may be
+   the end of a chain, intermediates too (RFC 5280 6.1: any certificate may be a trust anchor). */
+static bool wsi_tls_use_all(SSL_CTX *context, const char *file, const char *pem, bool lists, bool server,
+                            wsi_reason *why) {
+    BIO *bio = wsi_tls_open_pem(file, pem, why);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
-    X509_CRL *list;
+    unsigned long flags = lists ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : X509_V_FLAG_PARTIAL_CHAIN;
+    unsigned char *data;
+    long size;
     size_t count = 0;
-    bool good = bio && X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
-    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, NULL, wsi_tls_no_password)) != NULL) {
-        good = X509_STORE_add_crl(store, list) == 1;
+    bool good = bio && X509_STORE_set_flags(store, flags) == 1;
+    while (good && PEM_bytes_read_bio(&data, &size, NULL, lists ? PEM_STRING_X509_CRL : PEM_STRING_X509, bio, NULL,
+                                      wsi_tls_no_password) == 1) {
+        const unsigned char *at = data;
+        X509_CRL *list = lists ? d2i_X509_CRL(NULL, &at, size) : NULL;
+        X509 *certificate = lists ? NULL : wsi_tls_authority(data, size);
+        if (lists || certificate)
+            good = list ? X509_STORE_add_crl(store, list) == 1
+                        : certificate && X509_STORE_add_cert(store, certificate) == 1
+                              && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
+        count += list || certificate;
         X509_CRL_free(list);
-        count++;
+        X509_free(certificate);
+        OPENSSL_free(data);
     }
     good = good && count && wsi_tls_read_all();
-    return wsi_tls_close_pem(bio, file, good ? NULL : "holds no usable revocation list", why);
+    return wsi_tls_close_pem(bio, file, good ? NULL : lists ? "holds no usable revocation list"
+                                                            : "holds no usable CA certificates", why);
 }
 
 /* What the peer's certificate is verified with, as far as the config says. */
 static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
-    if ((config->ca_file || config->ca_pem) && !wsi_tls_use_authorities(context, config, server, why))
+    if ((config->ca_file || config->ca_pem)
+        && !wsi_tls_use_all(context, config->ca_file, config->ca_pem, false, server, why))
         return false;
-    return !config->crl_file || wsi_tls_use_revoked(context, config->crl_file, why);
+    return !config->crl_file || wsi_tls_use_all(context, config->crl_file, NULL, true, server, why);
 }
 
 /* --- contexts --- */
