@@ -4556,7 +4556,6 @@ static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
     return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
 }
 
-/* One digit or more. */
 static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
     const uint8_t *first = at;
     while (at < end && wsi_text_digit((char)*at))
@@ -6494,7 +6493,6 @@ typedef struct wsi_context { /* of a connection that keeps one, or is in the mid
 
 /* --- decompressing --- */
 
-/* Doubles the room, up to the limit. */
 static bool wsi_decompressor_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
     size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
     if (wanted > limit + 1 || wanted < out->capacity)
@@ -6509,7 +6507,6 @@ static void wsi_decompressor_free(wsi_codec *codec, wsi_decompressor *decompress
     wsi_memory_free(codec->arriving, decompressor, sizeof *decompressor);
 }
 
-/* The spare one, or a new one. NULL: no memory. */
 static wsi_decompressor *wsi_decompressor_new(wsi_codec *codec) {
     wsi_decompressor *decompressor = codec->spare;
     codec->spare = NULL;
@@ -6586,8 +6583,6 @@ static ws_error wsi_decompressor_finish(const wsi_engine *e, wsi_decompressor *d
     return !error && !wsi_inflate_ended(&decompressor->inflate) ? WS_ERROR_PROTOCOL : error;
 }
 
-/* --- compressing --- */
-
 static void wsi_compressor_free(wsi_codec *codec, wsi_deflate *z) {
     if (z)
         wsi_memory_free(codec->memory, z, z->size);
@@ -6621,7 +6616,6 @@ static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *dat
 
 /* --- context --- */
 
-/* The connection's context, made when it is needed. NULL: no memory. */
 static wsi_context *wsi_context_get(wsi_codec *codec, wsi_context **context) {
     if (!*context)
         *context = (wsi_context *)wsi_memory_new(codec->memory, sizeof **context);
@@ -6656,7 +6650,6 @@ static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_
     return context->history != NULL;
 }
 
-/* Appends to the history and keeps the last window of it. */
 static void wsi_context_remember(wsi_context *context, uint8_t window_bits, const uint8_t *data, size_t size) {
     size_t window = (size_t)1 << window_bits, keep = context->history_size;
     if (size > window) {
@@ -6848,8 +6841,6 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
 }
 #endif
 
-/* --- messages that are sent --- */
-
 /* Compresses a message, or a part of one: *data and *size become what is sent. false: send it uncompressed. */
 static bool wsi_permessage_compress(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
     wsi_codec *codec = e->env->codec;
@@ -6872,7 +6863,7 @@ static void wsi_permessage_unsent(wsi_engine *e) {
         wsi_deflate_reset(e->context->compressor);
 }
 
-/* --- and received (RFC 7692 6, 7.2) --- */
+/* --- messages that are received (RFC 7692 6, 7.2) --- */
 
 /* Keeps the decompressor of an unfinished message. false: no memory for the context. */
 static bool wsi_permessage_keep(wsi_engine *e, wsi_decompressor *decompressor) {
@@ -6939,7 +6930,6 @@ static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decom
     return wsi_engine_hand(e, event, data, size, whole);
 }
 
-/* Reads what has arrived of a compressed message's frame. */
 static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_decompressor *decompressor = wsi_permessage_decompressor(e);
     uint8_t *from = window->base + window->pos;
@@ -13563,7 +13553,6 @@ static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bit
     return true;
 }
 
-/* Whether a config's list can be used. */
 static bool wsi_forward_list(const char *list) {
     wsi_slice rest = wsi_text_z(list), one;
     uint8_t address[16];
@@ -13726,7 +13715,6 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
     }
 }
 
-/* Whether this connection begins with a PROXY header. */
 static bool wsi_forward_expects(const ws_server *server, ws_socket descriptor) {
     wsi_forward_peer peer;
     return server->forward->proxy_protocol && descriptor != WSI_NO_SOCKET
@@ -13734,7 +13722,6 @@ static bool wsi_forward_expects(const ws_server *server, ws_socket descriptor) {
            && wsi_forward_trusts(server->forward->proxies, &peer);
 }
 
-/* Waits for the header. */
 static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     conn->source.link.descriptor = descriptor;
     conn->source.link.kind = WSI_KIND_HEADER;
@@ -13744,8 +13731,6 @@ static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     wsi_timer_clear(wsi_conn_loop(conn), &conn->timer);
     return false;
 }
-
-/* --- X-Forwarded-For --- */
 
 /* Keeps the client's address that the proxy names, if the proxy is trusted. */
 static bool wsi_forward_request(ws_request *request) {
@@ -13778,8 +13763,6 @@ static bool wsi_forward_request(ws_request *request) {
     return true;
 }
 
-/* --- a server's beginning --- */
-
 static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
     if (!wsi_forward_list(config->proxies) || (config->proxy_protocol && !config->proxies))
@@ -13808,8 +13791,6 @@ static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_f
    (wsi_web_calls). Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
 */
 
-/* --- what stands in a request --- */
-
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
     return request ? wsi_request_pair(wsi_request_buffer(request, WSI_FORM), name) : wsi_text(NULL, 0);
 }
@@ -13818,8 +13799,6 @@ WS_API ws_message ws_request_body(const ws_request *request) {
     ws_message none = {(const uint8_t *)"", 0, WS_TEXT};
     return request && request->body.data ? request->body : none;
 }
-
-/* --- its answer --- */
 
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body) {
     return wsi_request_answer(request, status, NULL, content_type, body, body ? strlen(body) : 0);
@@ -14050,7 +14029,6 @@ static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_allow, ws
    RECEIVE, ROOMS, ROUTES, REQUEST, SERVER. Prefix: wsi_files_.
 */
 
-/* The media type, by the file's extension. */
 static const char *wsi_files_type(wsi_slice name) {
     static const char *const types[] = {
         "html", "text/html", "htm", "text/html", "css", "text/css", "js", "text/javascript", "mjs", "text/javascript",
@@ -14164,7 +14142,6 @@ static bool wsi_files_head(const ws_request *request, int status, uint64_t size)
     return true;
 }
 
-/* Sends a file, and closes it at the end. */
 static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
     wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request, WSI_WAITING, wsi_files_ended);
     if (!kept) {
@@ -14182,7 +14159,6 @@ static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
         wsi_files_pump(kept);
 }
 
-/* Whether the client has this version of a file. */
 static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
     ws_slice since = ws_request_header(request, "if-modified-since");
     uint64_t seconds, now = wsi_server_time(request->server);
@@ -14190,7 +14166,6 @@ static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
            && wsi_http_date_read(since, now, &seconds) && changed <= seconds;
 }
 
-/* The charset parameter of a file. */
 static const char *wsi_files_charset(const wsi_route *route, wsi_file file, const char *type) {
     char first[WSI_CHARSET];
     ptrdiff_t got = wsi_platform_peek_file(file, first, sizeof first);
@@ -14925,7 +14900,6 @@ static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem,
     return wsi_tls_close_pem(bio, file, fault, why);
 }
 
-/* The certificate that is shown to the peer. */
 static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     bool apart = config->key_file || config->key_pem;
     if (!config->cert_file && !config->cert_pem)
@@ -14991,16 +14965,6 @@ static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, b
 /* What a server and a client set up differently. */
 typedef bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why);
 
-static bool wsi_tls_set_up(SSL_CTX *context) {
-    /* the system's policy may set a higher minimum; 0: it sets none */
-    if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION
-        && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
-        return false;
-    SSL_CTX_set_read_ahead(context, 1);
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
-    return true;
-}
-
 static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
     SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
     if (context && (config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
@@ -15011,7 +14975,14 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     if (context)
         return SSL_CTX_up_ref(context) == 1 ? context : NULL;
     context = SSL_CTX_new(TLS_method());
-    if (context && wsi_tls_set_up(context) && fill(context, config, why))
+    /* the system's policy may set a higher minimum; 0: it sets none */
+    bool good = context && (SSL_CTX_get_min_proto_version(context) >= TLS1_2_VERSION
+                            || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
+    if (good) {
+        SSL_CTX_set_read_ahead(context, 1);
+        (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
+    }
+    if (good && fill(context, config, why))
         return context;
     SSL_CTX_free(context);
     return NULL;
@@ -15299,7 +15270,6 @@ static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *confi
 #endif /* WS_NO_SERVER */
 
 #if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
-/* HMAC-SHA256 (RFC 2104), for sessions. */
 static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
     unsigned written = 0;
     (void)user;
@@ -15322,7 +15292,6 @@ static const char *wsi_tls_text(const ws_tls_config *config, size_t i) {
     return *(const char *const *)(const void *)((const char *)config + wsi_tls_strings[i]);
 }
 
-/* Whether two configs ask for the same. */
 static bool wsi_tls_same(const ws_tls_config *a, const ws_tls_config *b) {
     bool same = a->client_cert_optional == b->client_cert_optional
                 && a->accept_any_certificate == b->accept_any_certificate && a->ssl_ctx == b->ssl_ctx;
@@ -15860,7 +15829,6 @@ static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
 
 /* --- connecting --- */
 
-/* Whom to connect to. */
 static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
     return client->proxy.host.data ? &client->proxy : &client->server;
 }
@@ -16437,7 +16405,6 @@ static bool wsi_client_copy_headers(wsi_client *client, const char *const *heade
     return true;
 }
 
-/* Copies the config, with its defaults. */
 static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
     ws_client_config *config = &client->config;
     *config = *given;
@@ -16638,7 +16605,6 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     return closing || !conn->broken;
 }
 
-/* A client in a loop of its own. NULL: no memory. */
 static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
     ws_loop *loop = wsi_loop_new(own, false);
     ws_handler nothing;
@@ -16654,7 +16620,6 @@ static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, 
     return client;
 }
 
-/* Waits until it is open or has failed. */
 static ws_conn *wsi_blocking_open(wsi_client *client) {
     ws_conn *conn = client->conn;
     ws_event event;
@@ -16917,8 +16882,6 @@ WS_API void ws_test_cut(ws_conn *conn) {
     if (client)
         wsi_test_of(client)->cut = true;
 }
-
-/* --- connecting --- */
 
 /* Joins the server's loop. With one reference; NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
