@@ -82,11 +82,6 @@
      WS_NO_TEST          no test client (ws_test_connect)
 */
 
-#if defined(_WIN32) && !defined(WS_NO_NET)
-#error "ws.h has no sockets for Windows yet: define WS_NO_NET, and use the engine alone"
-#define WS_NO_NET
-#endif
-
 /* Switches that follow from others. A new switch is also named in Makefile (WITHOUT), tests/sizes and README. */
 #ifdef WS_MINIMAL
 #undef WS_NO_CLIENT
@@ -161,17 +156,36 @@
 #endif
 #endif
 
+#if defined(_WIN32) && !defined(WS_NO_NET) /* the newer calls of Windows 7, and few macros */
+#if !defined(_WIN32_WINNT)
+#define _WIN32_WINNT 0x0601
+#endif
+#if !defined(WIN32_LEAN_AND_MEAN)
+#define WIN32_LEAN_AND_MEAN
+#endif
+#if !defined(NOMINMAX)
+#define NOMINMAX
+#endif
+#endif
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #if defined(WS_LWIP) && !defined(WS_NO_NET)
 #include "lwip/sockets.h"
+#elif defined(_WIN32) && !defined(WS_NO_NET)
+#include <winsock2.h>
 #elif !defined(WS_NO_NET)
+#define WSI_POSIX
 #include <sys/select.h> /* fd_set, in ws_loop_fds */
 #include <sys/time.h>
 #endif
+#if defined(_WIN32) && !defined(WS_NO_NET) && !defined(WS_LWIP)
+typedef SOCKET ws_socket;
+#else
 typedef int ws_socket; /* a descriptor */
+#endif
 
 #ifndef WS_API
 #define WS_API
@@ -1185,7 +1199,7 @@ struct ws_engine {
 #endif
 #endif /* WS_H */
 
-#if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET) && !defined(WS_LWIP)
+#if defined(WS_IMPLEMENTATION) && defined(WSI_POSIX)
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
@@ -7748,6 +7762,378 @@ static bool wsi_platform_pair(int ends[2]) {
 static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), true; }
 #endif /* WS_NO_CLIENT */
 
+#elif defined(_WIN32)
+/* --- Windows --- */
+
+#include <ws2tcpip.h>
+#include <bcrypt.h>
+#include <limits.h>
+#include <time.h>
+#include <wchar.h>
+
+#define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
+#define WSI_PLATFORM_SIZE(size) ((size) < INT_MAX ? (int)(size) : INT_MAX)
+
+typedef DWORD wsi_thread;
+
+static bool wsi_platform_start(void) {
+    WSADATA about;
+    return WSAStartup(MAKEWORD(2, 2), &about) == 0; /* until the process ends: a look-up may outlive the loop */
+}
+
+static uint64_t wsi_platform_clock(void *user) {
+    LARGE_INTEGER count, second;
+    (void)user;
+    (void)QueryPerformanceCounter(&count);
+    (void)QueryPerformanceFrequency(&second);
+    return (uint64_t)(count.QuadPart / second.QuadPart * 1000
+                      + count.QuadPart % second.QuadPart * 1000 / second.QuadPart);
+}
+
+static uint64_t wsi_platform_time(void *user) {
+    time_t now = time(NULL);
+    (void)user;
+    return now > 0 ? (uint64_t)now : 0;
+}
+
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    (void)user;
+    return BCryptGenRandom(NULL, (unsigned char *)data, (ULONG)size, BCRYPT_USE_SYSTEM_PREFERRED_RNG) == 0;
+}
+
+static wsi_thread wsi_platform_thread(void) { return GetCurrentThreadId(); }
+
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == GetCurrentThreadId(); }
+
+static int wsi_platform_last(void) { return WSAGetLastError(); }
+
+static const char *wsi_platform_explain(int error, wsi_reason *room) {
+    DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK;
+    wchar_t wide[sizeof room->text / 3]; /* UTF-8 takes at most three bytes for each */
+    DWORD size = FormatMessageW(flags, NULL, (DWORD)error, 0, wide, sizeof wide / sizeof *wide, NULL);
+    while (size && (wide[size - 1] == '.' || wide[size - 1] <= ' '))
+        size--;
+    size = (DWORD)WideCharToMultiByte(CP_UTF8, 0, wide, (int)size, room->text, sizeof room->text - 1, NULL, NULL);
+    room->text[size] = 0;
+    if (!size)
+        (void)wsi_reason_set(room, WS_OK, "error %d of Windows", error);
+    return room->text;
+}
+
+static bool wsi_platform_again(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
+
+static bool wsi_platform_interrupted(void) { return WSAGetLastError() == WSAENOBUFS; }
+
+static ws_error wsi_platform_error(void) {
+    switch (WSAGetLastError()) {
+    case WSAEADDRINUSE: return WS_ERROR_IN_USE;
+    case WSAEACCES: return WS_ERROR_PERMISSION;
+    case WSAEMFILE: return WS_ERROR_DESCRIPTORS;
+    case WSAEADDRNOTAVAIL:
+    case WSAEAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case WSAENOBUFS: return WS_ERROR_MEMORY;
+    default: return WS_ERROR_SYSTEM;
+    }
+}
+
+static bool wsi_platform_prepare_socket(ws_socket descriptor) {
+    u_long on = 1;
+    (void)SetHandleInformation((HANDLE)descriptor, HANDLE_FLAG_INHERIT, 0);
+    return ioctlsocket(descriptor, (long)FIONBIO, &on) == 0;
+}
+
+static void wsi_platform_close(ws_socket descriptor) { (void)closesocket(descriptor); }
+
+WSI_INLINE ptrdiff_t wsi_platform_receive(ws_socket descriptor, void *data, size_t size, int flags) {
+    return recv(descriptor, (char *)data, WSI_PLATFORM_SIZE(size), flags);
+}
+
+WSI_INLINE ptrdiff_t wsi_platform_send(ws_socket descriptor, const void *data, size_t size) {
+    return send(descriptor, (const char *)data, WSI_PLATFORM_SIZE(size), 0);
+}
+
+static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *spans, size_t count) {
+    WSABUF buffers[WSI_SPANS];
+    DWORD i, sent = 0, all = (DWORD)count;
+    for (i = 0; i < all; i++) {
+        buffers[i].buf = (char *)spans[i].data;
+        buffers[i].len = (ULONG)WSI_PLATFORM_SIZE(spans[i].size);
+        if (buffers[i].len < spans[i].size) /* the rest comes before the next span */
+            all = i + 1;
+    }
+    return WSASend(descriptor, buffers, all, &sent, 0, NULL, NULL) == 0 ? (ptrdiff_t)sent : -1;
+}
+
+/* Nobody else may use the port: SO_REUSEADDR would let any program here take it over. */
+static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
+    int on = 1;
+    return !reuse_port
+           && setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0;
+}
+
+/* One end of a pair: a datagram socket of this machine alone. */
+static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
+    ws_socket end = socket(AF_INET, SOCK_DGRAM, 0);
+    socklen_t size = sizeof *name;
+    memset(name, 0, sizeof *name);
+    name->sin_family = AF_INET;
+    name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (end == WSI_NO_SOCKET
+        || (wsi_platform_share_port(end, false) && wsi_platform_prepare_socket(end)
+            && bind(end, (const struct sockaddr *)name, sizeof *name) == 0
+            && getsockname(end, (struct sockaddr *)name, &size) == 0))
+        return end;
+    wsi_platform_close(end);
+    return WSI_NO_SOCKET;
+}
+
+/* Connected ends receive from each other alone. What a stranger sent to the first before that is thrown away. */
+static bool wsi_platform_pair(ws_socket ends[2]) {
+    struct sockaddr_in names[2];
+    char byte;
+    ends[0] = wsi_platform_open_end(&names[0]);
+    ends[1] = wsi_platform_open_end(&names[1]);
+    if (ends[0] != WSI_NO_SOCKET && ends[1] != WSI_NO_SOCKET
+        && connect(ends[0], (const struct sockaddr *)&names[1], sizeof *names) == 0
+        && connect(ends[1], (const struct sockaddr *)&names[0], sizeof *names) == 0) {
+        while (recv(ends[0], &byte, 1, 0) >= 0 || WSAGetLastError() == WSAEMSGSIZE) {}
+        return true;
+    }
+    if (ends[0] != WSI_NO_SOCKET)
+        wsi_platform_close(ends[0]);
+    if (ends[1] != WSI_NO_SOCKET)
+        wsi_platform_close(ends[1]);
+    return false;
+}
+
+enum { WSI_MAIL = 2048 };
+
+/* The posts wait here; the datagrams only wake, and one that is lost or merged loses no post. */
+typedef struct wsi_mail {
+    SRWLOCK lock; /* all zero: free */
+    ws_socket in;
+    size_t first, count;
+    wsi_post posts[WSI_MAIL];
+} wsi_mail;
+
+static bool wsi_platform_open_mail(wsi_mail *mail, ws_socket *wake) {
+    ws_socket ends[2];
+    if (!wsi_platform_pair(ends))
+        return false;
+    *wake = ends[0];
+    mail->in = ends[1];
+    return true;
+}
+
+static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
+    wsi_platform_close(wake);
+    wsi_platform_close(mail->in);
+}
+
+static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
+    bool room;
+    AcquireSRWLockExclusive(&mail->lock);
+    room = mail->count < WSI_MAIL;
+    if (room)
+        mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
+    ReleaseSRWLockExclusive(&mail->lock);
+    (void)wsi_platform_send(mail->in, "", 1);
+    return room;
+}
+
+/* Takes a datagram for each post; for what is left there is one more. */
+static size_t wsi_platform_get_mail(wsi_mail *mail, ws_socket wake, wsi_post *posts, size_t most) {
+    size_t count = 0, left;
+    char byte;
+    while (count < most && wsi_platform_receive(wake, &byte, 1, 0) > 0)
+        count++;
+    AcquireSRWLockExclusive(&mail->lock);
+    for (count = 0; count < most && mail->count; count++, mail->count--) {
+        posts[count] = mail->posts[mail->first];
+        mail->first = (mail->first + 1) % WSI_MAIL;
+    }
+    left = mail->count;
+    ReleaseSRWLockExclusive(&mail->lock);
+    if (left)
+        (void)wsi_platform_send(mail->in, "", 1);
+    return count;
+}
+
+static size_t wsi_platform_unsent(ws_socket descriptor) {
+    (void)descriptor;
+    return 0;
+}
+
+static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) {
+    (void)descriptor;
+    return unsent;
+}
+
+static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
+    return getnameinfo((const struct sockaddr *)address, length, host, (DWORD)size, NULL, 0, NI_NUMERICHOST) == 0;
+}
+
+#ifndef WS_NO_SERVER
+static ws_socket wsi_platform_accept_one(ws_socket listener) {
+    ws_socket descriptor = accept(listener, NULL, NULL);
+    if (descriptor == WSI_NO_SOCKET || wsi_platform_prepare_socket(descriptor))
+        return descriptor;
+    wsi_platform_close(descriptor);
+    WSASetLastError(WSAECONNABORTED);
+    return WSI_NO_SOCKET;
+}
+#endif
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
+
+static bool wsi_platform_timed_out(int error) { return error == WSAETIMEDOUT; }
+
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return wsi_platform_explain(error, room); }
+
+static DWORD WINAPI wsi_platform_run(void *argument) {
+    wsi_task *task = (wsi_task *)argument;
+    task->run(task);
+    return 0;
+}
+
+static bool wsi_platform_start_thread(wsi_task *task) {
+    HANDLE thread = CreateThread(NULL, 0, wsi_platform_run, task, 0, NULL);
+    return thread && CloseHandle(thread);
+}
+#endif /* WS_NO_CLIENT */
+
+#if !defined(WS_NO_HTTP) || (!defined(WS_NO_TLS) && !defined(WS_NO_CLIENT))
+/* UTF-16. false: it is not UTF-8, or too long. */
+static bool wsi_platform_widen(const char *text, wchar_t *wide, size_t size) {
+    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, (int)size) > 0;
+}
+#endif
+
+#ifndef WS_NO_HTTP
+/* --- Windows: files --- */
+
+enum { WSI_FILE_PATH = 1024 }; /* units of a file's path */
+
+typedef HANDLE wsi_file;
+
+#define WSI_NO_FILE INVALID_HANDLE_VALUE
+
+static FILE *wsi_platform_open_file(const char *name) {
+    wchar_t wide[WSI_FILE_PATH];
+    return wsi_platform_widen(name, wide, WSI_FILE_PATH) ? _wfopen(wide, L"rb") : NULL;
+}
+
+/* Nobody can rename what is open, nor a folder above it: so its path leads to it. */
+static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
+    wsi_file file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
+                                flags | FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    BY_HANDLE_FILE_INFORMATION about;
+    if (file == WSI_NO_FILE)
+        return file;
+    if (GetFileType(file) == FILE_TYPE_DISK && GetFileInformationByHandle(file, &about)
+        && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
+                   : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
+        return file;
+    (void)CloseHandle(file);
+    SetLastError(ERROR_FILE_NOT_FOUND);
+    return WSI_NO_FILE;
+}
+
+static wsi_file wsi_platform_open_folder(const char *name) {
+    wchar_t path[WSI_FILE_PATH];
+    SetLastError(ERROR_INVALID_NAME);
+    return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, true) : WSI_NO_FILE;
+}
+
+/* A name that stands for itself: no device, with or without an extension, no stream, pattern, or end that Windows cuts
+   off. */
+static bool wsi_platform_is_name(const char *name) {
+    static const char *const devices[] = {"con", "prn", "aux", "nul", "conin$", "conout$", "com", "lpt"};
+    size_t size = strlen(name), stem = strcspn(name, "."), i;
+    if (!size || name[size - 1] == '.' || name[size - 1] == ' ' || strpbrk(name, ":*?\"<>|/\\"))
+        return false;
+    while (stem && name[stem - 1] == ' ')
+        stem--;
+    if (stem > 3 && (wsi_text_digit(name[3]) || name[3] == '\xc2')) /* COM1, and with a small 1, 2, 3: U+00B9 */
+        stem = stem == 4 || name[3] == '\xc2' ? 3 : stem;
+    for (i = 0; i < sizeof devices / sizeof *devices; i++)
+        if (wsi_text_is_nocase(wsi_text(name, stem), devices[i]))
+            return false;
+    return true;
+}
+
+/* Never follows a reparse point, such as a symbolic link. */
+static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
+    wchar_t path[WSI_FILE_PATH];
+    DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS);
+    if (!size)
+        return WSI_NO_FILE;
+    SetLastError(ERROR_INVALID_NAME);
+    if (size + 2 > WSI_FILE_PATH || !wsi_platform_is_name(name)
+        || !wsi_platform_widen(name, path + size + 1, WSI_FILE_PATH - size - 1))
+        return WSI_NO_FILE;
+    path[size] = '\\';
+    return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+}
+
+/* The HTTP status for the error of a failed open. */
+WSI_RARE int wsi_platform_file_status(void) {
+    switch (GetLastError()) {
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND:
+    case ERROR_DIRECTORY:
+    case ERROR_FILENAME_EXCED_RANGE:
+    case ERROR_INVALID_NAME: return 404;
+    case ERROR_ACCESS_DENIED:
+    case ERROR_SHARING_VIOLATION: return 403;
+    case ERROR_TOO_MANY_OPEN_FILES:
+    case ERROR_NOT_ENOUGH_MEMORY: return 503;
+    default: return 500;
+    }
+}
+
+static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
+    const uint64_t second = 10000000, until_1970 = 11644473600u; /* seconds, from 1601 */
+    BY_HANDLE_FILE_INFORMATION about;
+    if (!GetFileInformationByHandle(file, &about))
+        return WSI_FILE_FAILED;
+    *size = (uint64_t)about.nFileSizeHigh << 32 | about.nFileSizeLow;
+    *changed = ((uint64_t)about.ftLastWriteTime.dwHighDateTime << 32 | about.ftLastWriteTime.dwLowDateTime) / second;
+    *changed = *changed > until_1970 ? *changed - until_1970 : 0;
+    return about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? WSI_FILE_FOLDER : WSI_FILE_REGULAR;
+}
+
+static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t size) {
+    DWORD got = 0;
+    return ReadFile(file, data, (DWORD)WSI_PLATFORM_SIZE(size), &got, NULL) ? (ptrdiff_t)got : -1;
+}
+
+/* The first bytes of a file; the next read begins with them, too. */
+static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
+    ptrdiff_t got = wsi_platform_read_file(file, (uint8_t *)data, size);
+    LARGE_INTEGER start;
+    start.QuadPart = 0;
+    return SetFilePointerEx(file, start, NULL, FILE_BEGIN) ? got : -1;
+}
+
+static void wsi_platform_close_file(wsi_file file) { (void)CloseHandle(file); }
+#endif /* WS_NO_HTTP */
+
+#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
+/* Mixes state with a file's size and times: another number, very probably, once it was replaced or written. */
+static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
+    const uint64_t prime = 0x100000001b3u;
+    wchar_t wide[1024];
+    WIN32_FILE_ATTRIBUTE_DATA about;
+    if (!wsi_platform_widen(name, wide, sizeof wide / sizeof *wide)
+        || !GetFileAttributesExW(wide, GetFileExInfoStandard, &about))
+        return state * prime + 1;
+    state = (state * prime + about.nFileSizeLow) * prime + about.ftCreationTime.dwLowDateTime;
+    return (state * prime + about.ftLastWriteTime.dwHighDateTime) * prime + about.ftLastWriteTime.dwLowDateTime;
+}
+#endif /* WS_NO_TLS, WS_NO_CLIENT */
+
 #else
 /* --- POSIX --- */
 
@@ -8122,6 +8508,13 @@ static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
 static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+#elif defined(_WIN32)
+static uint32_t wsi_platform_peek(const uint32_t *word) {
+    return (uint32_t)InterlockedCompareExchange((volatile LONG *)(uintptr_t)word, 0, 0);
+}
+static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    return InterlockedCompareExchange((volatile LONG *)word, (LONG)value, (LONG)old) == (LONG)old;
 }
 #else /* not atomic, but never split */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
@@ -8553,7 +8946,7 @@ static void wsi_tcp_close(ws_link *link) {
 >> POLL ===================================================================================
    Which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL: neither)
    when its descriptors are more than a few. Each has the same few functions: set, wait, next, and for foreign loops
-   export and import; wsi_poll_ passes each call on to the one in use. Calls PLATFORM. Prefixes: wsi_select_;
+   export and import; wsi_poll_ passes each call on to the one in use. Windows has WSAPoll. Calls MEMORY, PLATFORM. Prefixes: wsi_select_;
    wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
@@ -8575,9 +8968,165 @@ typedef enum wsi_kind {
 
 typedef struct wsi_source { /* something with a descriptor */
     ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
+#if defined(_WIN32)
+    size_t place;           /* in the arrays of wsi_poll, from 1; 0: it waits for nothing */
+#endif
 } wsi_source;
 
 #define WSI_POLL_LONGEST 100000000 /* ms */
+
+static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
+    uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
+    timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
+    timeout->tv_usec = (int)(wait % 1000 * 1000);
+}
+
+#if defined(_WIN32) && !defined(WS_LWIP)
+/* --- WSAPoll: select there ends at 64 sockets --- */
+
+typedef struct wsi_poll_bits {
+    fd_set set;
+} wsi_poll_bits;
+
+typedef struct wsi_poll {
+    wsi_memory *memory;
+    WSAPOLLFD *polled;      /* one for each source */
+    wsi_source **sources;
+    size_t count, capacity;
+    size_t left;            /* those that next has not looked at in this round; it begins with the last */
+} wsi_poll;
+
+static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
+    memset(poll, 0, sizeof *poll);
+    poll->memory = memory;
+}
+
+static void wsi_poll_free(wsi_poll *poll) {
+    wsi_memory_free(poll->memory, poll->polled, poll->capacity * sizeof *poll->polled);
+    wsi_memory_free(poll->memory, poll->sources, poll->capacity * sizeof *poll->sources);
+    wsi_poll_init(poll, poll->memory);
+}
+
+static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
+    (void)poll;
+    (void)early;
+    WSASetLastError(WSAEOPNOTSUPP);
+    return poller != WS_POLLER_EPOLL;
+}
+
+static bool wsi_poll_grow(wsi_poll *poll) {
+    size_t old = poll->capacity, more = old ? old * 2 : 16;
+    void *polled, *sources;
+    if (poll->count < old)
+        return true;
+    polled = wsi_memory_new(poll->memory, more * sizeof *poll->polled);
+    sources = wsi_memory_new(poll->memory, more * sizeof *poll->sources);
+    if (!polled || !sources) {
+        wsi_memory_free(poll->memory, polled, more * sizeof *poll->polled);
+        wsi_memory_free(poll->memory, sources, more * sizeof *poll->sources);
+        return false;
+    }
+    if (old) {
+        memcpy(polled, poll->polled, old * sizeof *poll->polled);
+        memcpy(sources, poll->sources, old * sizeof *poll->sources);
+    }
+    wsi_memory_free(poll->memory, poll->polled, old * sizeof *poll->polled);
+    wsi_memory_free(poll->memory, poll->sources, old * sizeof *poll->sources);
+    poll->polled = (WSAPOLLFD *)polled;
+    poll->sources = (wsi_source **)sources;
+    poll->capacity = more;
+    return true;
+}
+
+/* The last one takes the place of one that ends. */
+static void wsi_poll_take(wsi_poll *poll, wsi_source *source) {
+    size_t place = source->place;
+    if (!place)
+        return;
+    poll->count--;
+    poll->polled[place - 1] = poll->polled[poll->count];
+    poll->sources[place - 1] = poll->sources[poll->count];
+    poll->sources[place - 1]->place = place;
+    source->place = 0;
+    if (poll->left > poll->count)
+        poll->left = poll->count;
+}
+
+/* Changes what a source waits for; WS_NONE removes it. false: there is no memory, and it waits for nothing. */
+static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
+    bool good = source->link.descriptor != WSI_NO_SOCKET && (!interest || source->place || wsi_poll_grow(poll));
+    source->link.interest = good ? (uint8_t)interest : (uint8_t)WS_NONE;
+    if (!good || !interest) {
+        wsi_poll_take(poll, source);
+        return good;
+    }
+    if (!source->place) {
+        source->place = ++poll->count;
+        memset(&poll->polled[source->place - 1], 0, sizeof *poll->polled);
+        poll->sources[source->place - 1] = source;
+    }
+    poll->polled[source->place - 1].fd = source->link.descriptor;
+    poll->polled[source->place - 1].events = (short)((interest & WS_READ ? POLLRDNORM : 0)
+                                                     | (interest & WS_WRITE ? POLLWRNORM : 0));
+    return true;
+}
+
+static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
+    int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, found = 0;
+    if (poll->count)
+        found = WSAPoll(poll->polled, (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
+    else
+        Sleep((DWORD)longest); /* of nothing WSAPoll says that it is an error */
+    poll->left = found > 0 ? poll->count : 0;
+    return found;
+}
+
+static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
+    (void)poll;
+    (void)found;
+    return 1;
+}
+
+/* An error counts as readable and as writable: the next call reports it. POLLHUP is the end of what the peer sends. */
+static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
+    while (poll->left) {
+        WSAPOLLFD *polled = &poll->polled[--poll->left];
+        wsi_source *source = poll->sources[poll->left];
+        int found = polled->revents;
+        polled->revents = 0;
+        *ready = (found & ~POLLWRNORM ? (unsigned)WS_READ : 0u)
+                 | (found & (POLLWRNORM | POLLERR | POLLNVAL) ? (unsigned)WS_WRITE : 0u);
+        *ready &= source->link.interest;
+        if (*ready)
+            return source;
+    }
+    return NULL;
+}
+
+/* For a foreign select. false: it has more than FD_SETSIZE. */
+static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
+    size_t i;
+    (void)highest;
+    (void)pause;
+    if (poll->count + reads->fd_count > FD_SETSIZE || poll->count + writes->fd_count > FD_SETSIZE)
+        return false;
+    for (i = 0; i < poll->count; i++) {
+        ws_socket descriptor = poll->polled[i].fd;
+        if (poll->sources[i]->link.interest & WS_READ)
+            reads->fd_array[reads->fd_count++] = descriptor;
+        if (poll->sources[i]->link.interest & WS_WRITE)
+            writes->fd_array[writes->fd_count++] = descriptor;
+    }
+    return true;
+}
+
+/* Looks again: a select tells of a refused connect in a set that ws_loop_fds has not. */
+static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+    (void)reads;
+    (void)writes;
+    return wsi_poll_wait(poll, 0);
+}
+#else /* select, and what it moves to */
 
 /* An fd_set is words of bits, lowest first. Not all systems have FD_SET and its like free of warnings. */
 #if defined(__APPLE__) || defined(__NetBSD__) || defined(__OpenBSD__)
@@ -8745,12 +9294,6 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
     return NULL;
 }
 #endif
-
-static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
-    uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
-    timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
-    timeout->tv_usec = (int)(wait % 1000 * 1000);
-}
 
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     wsi_poll_bits reads = poll->reads, writes = poll->writes;
@@ -9077,6 +9620,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
     return wsi_select_import(poll, reads, writes);
 }
 #endif /* WS_NO_EPOLL */
+#endif /* _WIN32 */
 
 /*
 >> LOOP ===================================================================================
@@ -16937,12 +17481,12 @@ static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char 
     client->transport = server->transport = transport;
     client->config.transport = &client->transport;
     server->endpoint.transport = &server->transport;
-    if (!wsi_server_add(server, -1)) {
+    if (!wsi_server_add(server, WSI_NO_SOCKET)) {
         test->client_end.size = sizeof wsi_server_overloaded - 1;
         memcpy(test->client_end.bytes, wsi_server_overloaded, test->client_end.size);
         test->client_end.ended = true;
     }
-    wsi_dial_begin_handshake(client, -1);
+    wsi_dial_begin_handshake(client, WSI_NO_SOCKET);
     return WS_OK;
 }
 
