@@ -477,7 +477,8 @@ typedef struct ws_handler {
 /* --- servers and routes ----------------------------------------------------------------- */
 
 typedef struct ws_server_config {
-    const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0" or "::": all addresses */
+    const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0": all of IPv4; "::": all of
+                               IPv6 and IPv4 (OpenBSD: of IPv6), and peers of IPv4 are told as such */
     uint16_t port;          /* 0: any free port, see ws_port */
     const char *origins;    /* origins whose pages may connect, or use ws_http with methods such as POST.
                                NULL: the server's own (same scheme, host and port); "*": all; or a list:
@@ -8565,8 +8566,15 @@ static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
     return (uint16_t)wsi_bytes_load((const uint8_t *)port, 2);
 }
 
+/* "127.0.0.1" of "::ffff:127.0.0.1": IPv4 that is mapped into IPv6 (RFC 4291 2.5.5.2). Others stay. */
+static wsi_slice wsi_platform_unmapped(wsi_slice host) {
+    bool mapped = host.size > 7 && memcmp(host.data, "::ffff:", 7) == 0 && memchr(host.data, '.', host.size);
+    return mapped ? wsi_text(host.data + 7, host.size - 7) : host;
+}
+
 /* "127.0.0.1:5000", "[::1]:5000". */
 static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
+    host = wsi_platform_unmapped(host);
     bool ipv6 = memchr(host.data, ':', host.size) != NULL;
     int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
     return needed > 0 && (size_t)needed < size;
@@ -8607,12 +8615,24 @@ static uint16_t wsi_platform_own_port(ws_socket descriptor) {
     return known ? wsi_platform_port(&address) : 0;
 }
 
+/* "::" is all of IPv4, too, whatever the system's default is. OpenBSD always keeps them apart. */
+#if defined(IPV6_V6ONLY)
+static void wsi_platform_join_families(ws_socket descriptor) {
+    int off = 0;
+    (void)setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, (const char *)&off, sizeof off);
+}
+#else
+static void wsi_platform_join_families(ws_socket descriptor) { (void)descriptor; }
+#endif
+
 static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config,
                                        ws_socket *listener) {
     ws_socket descriptor = socket(address->ai_family, SOCK_STREAM, 0);
     ws_error error;
     if (descriptor == WSI_NO_SOCKET)
         return wsi_platform_error();
+    if (address->ai_family == AF_INET6)
+        wsi_platform_join_families(descriptor);
     /* accepted sockets inherit TCP_NODELAY: what leaves is gathered already */
     if (wsi_platform_share_port(descriptor, config->reuse_port)
         && wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY) && wsi_platform_prepare_socket(descriptor)
@@ -14139,6 +14159,18 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
+/* Writes such an address, at most 63 bytes; one of IPv4 that is mapped into IPv6 as IPv4. */
+static void wsi_forward_put(char *to, wsi_slice text) {
+    const char *end = (const char *)memchr(text.data, ']', text.size);
+    wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
+    wsi_slice plain = wsi_platform_unmapped(host);
+    if (plain.size < host.size) {
+        to = wsi_text_append(to, plain);
+        text = end ? wsi_text(end + 1, (size_t)(text.data + text.size - end) - 1) : wsi_text("", 0);
+    }
+    *wsi_text_append(to, text) = 0;
+}
+
 /* Walks one line of X-Forwarded-For from its end: as long as the peer is trusted, the address before it is the
    peer. *client is the last one found; false: the walk is over. */
 static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
@@ -14303,7 +14335,7 @@ static bool wsi_forward_request(ws_request *request) {
         return true;
     if (!wsi_conn_extra(request->conn))
         return false;
-    *wsi_text_append(request->conn->extra->client, client) = 0; /* at most 63 */
+    wsi_forward_put(request->conn->extra->client, client);
     return true;
 }
 
@@ -17624,6 +17656,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
+   - A peer of IPv4 that comes in over "::" is told as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" is IPv4,
+     too, whatever the system's default.
    Clients
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
@@ -17641,6 +17675,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
    - New: WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST.
+   - On 32 bit files of more than 2 GiB are served. tcc and musl compile ws.h; -std=c89 ends in one #error.
    - `make install` writes a CMake package (ws::ws) as well as ws.pc, which asks for openssl. New: `make uninstall`.
    - Errors of routes, pages, handlers, folders, files and session keys name what they are about. Errors about
      certificate files begin with the file's name and end with OpenSSL's reason.

@@ -753,6 +753,29 @@ static void test_ipv6(void) {
     NET_END();
 }
 
+static void test_all_addresses(void) {
+    struct sockaddr_in own;
+    socklen_t size = sizeof own;
+    ws_server_config config;
+    char text[60], wanted[60];
+    if (!test_begin("a server on ::, a client with IPv4: its address is told as one of IPv4"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.host = "::";
+    net_start_loop(NULL);
+    net.server = ws_listen(net.loop, &config);
+    if (!net.server || !net_route("/")) {
+        test_skip("no IPv6 here");
+        return;
+    }
+    peer *p = net_peer("/");
+    CHECK_EQ(getsockname(p->fd, (struct sockaddr *)&own, &size), 0);
+    (void)snprintf(wanted, sizeof wanted, "127.0.0.1:%u", (unsigned)ntohs(own.sin_port));
+    CHECK(ws_peer(net.conns[1], text, sizeof text));
+    CHECK_STR(text, wanted);
+    NET_END();
+}
+
 static void test_empty_handler(void) {
     ws_handler handler;
     if (!test_begin("a route without callbacks: handshake, pongs and close, messages are dropped"))
@@ -939,6 +962,7 @@ int main(int argc, char **argv) {
     test_reuse_port();
     test_restart();
     test_ipv6();
+    test_all_addresses();
     test_empty_handler();
     test_shutdown();
     test_shutdown_deadline();

@@ -105,6 +105,8 @@ static void test_trusted(void) {
     CHECK_STR(forwarded(FOR("1.2.3.4:5678")), "1.2.3.4:5678");
     CHECK_STR(forwarded(FOR("[2001:4860::1]:443, 10.0.0.1")), "[2001:4860::1]:443");
     CHECK_STR(forwarded(FOR("2001:4860::1")), "2001:4860::1");
+    CHECK_STR(forwarded(FOR("::ffff:1.2.3.4, ::ffff:10.0.0.1")), "1.2.3.4"); /* IPv4 that is mapped into IPv6 */
+    CHECK_STR(forwarded(FOR("[::ffff:1.2.3.4]:80")), "1.2.3.4:80");
     CHECK_STR(forwarded(FOR("10.1.1.1")), "10.1.1.1"); /* all are trusted: the first */
     CHECK_STR(forwarded(FOR("1.2.3.4, unknown, 10.0.0.7")), "10.0.0.7");
     CHECK_STR(forwarded(FOR("unknown")), "own");
@@ -187,6 +189,7 @@ typedef struct header {
 static const header good[] = {
     HEADER("PROXY TCP4 1.2.3.4 5.6.7.8 1000 80\r\n", "1.2.3.4:1000"),
     HEADER("PROXY TCP6 2001:db8::1 ::1 65535 80\r\n", "[2001:db8::1]:65535"),
+    HEADER("PROXY TCP6 ::ffff:1.2.3.4 ::1 1000 80\r\n", "1.2.3.4:1000"),
     HEADER("PROXY UNKNOWN\r\n", "own"),
     HEADER("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "own"),
     HEADER(V2 "\x20\x00\0\0", "own"),
@@ -195,6 +198,8 @@ static const header good[] = {
     HEADER(V2 "\x21\x11\0\x10\1\2\3\4\5\6\7\x08\x03\xe8\0\x50\4\0\1x", "1.2.3.4:1000"),
     HEADER(V2 "\x21\x21\0\x24\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\x03\xe8\0\x50",
            "[2001:db8::1]:1000"),
+    HEADER(V2 "\x21\x21\0\x24\0\0\0\0\0\0\0\0\0\0\xff\xff\1\2\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\x03\xe8\0\x50",
+           "1.2.3.4:1000"),
     HEADER(V2 "\x21\x00\0\0", "own"),
     HEADER(V2 "\x21\x31\0\1x", "own"),
 };
