@@ -1613,10 +1613,14 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     return true;
 }
 
+#ifdef WS_SMALL
+WSI_APART bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
+#else
 /* In most cases the sizes differ, which costs no call. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
     return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
+#endif
 
 static wsi_slice wsi_text_trim(wsi_slice text) {
     while (text.size && (text.data[0] == ' ' || text.data[0] == '\t'))
@@ -1830,17 +1834,17 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
 }
 
 #ifdef WS_SMALL
-/* 80 steps over a ring of 16 words. */
-static void wsi_sha1_block(uint32_t hash[5], uint32_t w[16]) {
+WSI_APART void wsi_sha1_block(uint32_t hash[5], uint32_t w[16]) {
     uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3], e = hash[4], next;
-    int i;
-    for (i = 0; i < 80; i++) {
-        uint32_t *word = &w[i & 15];
-        if (i >= 16)
-            *word = wsi_sha1_rotate(w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ *word, 1);
-        next = wsi_sha1_rotate(a, 5) + wsi_sha1_mix((i >= 20) + (i >= 40) + (i >= 60), b, c, d) + e + *word;
-        e = d, d = c, c = wsi_sha1_rotate(b, 30), b = a, a = next;
-    }
+    int quarter, i;
+    for (quarter = 0; quarter < 4; quarter++)
+        for (i = 0; i < 20; i++) {
+            next = wsi_sha1_rotate(a, 5) + wsi_sha1_mix(quarter, b, c, d) + e + w[0];
+            e = d, d = c, c = wsi_sha1_rotate(b, 30), b = a, a = next;
+            next = wsi_sha1_rotate(w[13] ^ w[8] ^ w[2] ^ w[0], 1);
+            memmove(w, w + 1, 15 * sizeof *w);
+            w[15] = next;
+        }
     hash[0] += a, hash[1] += b, hash[2] += c, hash[3] += d, hash[4] += e;
 }
 
