@@ -312,10 +312,12 @@ typedef struct ws_limits {
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
+#ifndef WS_NO_NET
     size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413 */
     uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
                               503), while the peer reads nothing of an answer (then it is dropped) */
     size_t rooms;          /* rooms that one connection may join: 1,000 */
+#endif
 } ws_limits;
 
 /* Compression: permessage-deflate (RFC 7692), off by default. An echo of 1 KiB of JSON then sends 0.27 of the bytes,
@@ -1448,8 +1450,52 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
 
 /*
 >> BYTES ==================================================================================
-   Big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_broad_.
+   Moving, comparing, big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_broad_.
 */
+
+#ifdef WS_SMALL /* byte by byte, in place of libc's large ones; volatile, or the compiler calls those */
+WSI_APART void wsi_bytes_move(void *to, const void *from, size_t size) {
+    uint8_t *a = (uint8_t *)to;
+    const volatile uint8_t *b = (const volatile uint8_t *)from;
+    size_t i;
+    if (a <= (const uint8_t *)from)
+        for (i = 0; i < size; i++)
+            a[i] = b[i];
+    else
+        while (size--)
+            a[size] = b[size];
+}
+WSI_APART void wsi_bytes_zero(void *at, size_t size) {
+    while (size--)
+        ((volatile uint8_t *)at)[size] = 0;
+}
+WSI_APART bool wsi_bytes_same(const void *a, const void *b, size_t size) {
+    while (size && ((const uint8_t *)a)[size - 1] == ((const uint8_t *)b)[size - 1])
+        size--;
+    return !size;
+}
+WSI_APART size_t wsi_bytes_length(const char *text) {
+    size_t size = 0;
+    while (((const volatile char *)text)[size])
+        size++;
+    return size;
+}
+WSI_APART const char *wsi_bytes_find(const char *text, char c, size_t size) {
+    for (; size && *text != c; size--)
+        text++;
+    return size ? text : NULL;
+}
+static void wsi_bytes_copy(void *to, const void *from, size_t size) { wsi_bytes_move(to, from, size); }
+#else
+WSI_INLINE void wsi_bytes_copy(void *to, const void *from, size_t size) { memcpy(to, from, size); }
+WSI_INLINE void wsi_bytes_move(void *to, const void *from, size_t size) { memmove(to, from, size); }
+WSI_INLINE void wsi_bytes_zero(void *at, size_t size) { memset(at, 0, size); }
+WSI_INLINE bool wsi_bytes_same(const void *a, const void *b, size_t size) { return memcmp(a, b, size) == 0; }
+WSI_INLINE size_t wsi_bytes_length(const char *text) { return strlen(text); }
+WSI_INLINE const char *wsi_bytes_find(const char *text, char c, size_t size) {
+    return (const char *)memchr(text, c, size);
+}
+#endif
 
 static wsi_size wsi_bytes_load(const uint8_t *bytes, size_t count) {
     wsi_size value = 0;
@@ -1571,7 +1617,7 @@ static uint64_t wsi_broad_fold(wsi_broad broad) {
 /*
 >> TEXT ===================================================================================
    Slices, comma lists, numbers, base64, percent-decoding (RFC 3986 2.1, RFC 4648 4,
-   RFC 9110 5.6). Calls nothing.
+   RFC 9110 5.6). Calls BYTES.
 */
 
 static wsi_slice wsi_text(const char *data, size_t size) {
@@ -1581,7 +1627,7 @@ static wsi_slice wsi_text(const char *data, size_t size) {
     return slice;
 }
 
-static wsi_slice wsi_text_z(const char *text) { return wsi_text(text, text ? strlen(text) : 0); }
+static wsi_slice wsi_text_z(const char *text) { return wsi_text(text, text ? wsi_bytes_length(text) : 0); }
 
 #ifndef WS_NO_NET
 /* Writes the text without a zero, and returns where the next one goes. */
@@ -1595,7 +1641,7 @@ static char *wsi_text_append(char *to, wsi_slice text) {
 static char wsi_text_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 static bool wsi_text_same(wsi_slice a, wsi_slice b) {
-    return a.size == b.size && (!a.size || memcmp(a.data, b.data, a.size) == 0);
+    return a.size == b.size && (!a.size || wsi_bytes_same(a.data, b.data, a.size));
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
@@ -1656,7 +1702,7 @@ static bool wsi_text_token(wsi_slice text) {
 /* Takes the next element from a comma-separated list, without empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
     while (list->size) {
-        const char *comma = (const char *)memchr(list->data, ',', list->size);
+        const char *comma = wsi_bytes_find(list->data, ',', list->size);
         size_t size = comma ? (size_t)(comma - list->data) : list->size;
         size_t step = comma ? size + 1 : size;
         *element = wsi_text_trim(wsi_text(list->data, size));
@@ -1776,14 +1822,22 @@ static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
 }
 #endif
 
+#ifdef WS_SMALL
+static char wsi_text_digit64(uint32_t six) {
+    return (char)(six < 26 ? 'A' + six : six < 52 ? 'a' - 26 + six : six < 62 ? six - 4 : six == 62 ? '+' : '/');
+}
+#else
 static const char wsi_text_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+static char wsi_text_digit64(uint32_t six) { return wsi_text_alphabet[six]; }
+#endif
+
 static void wsi_text_base64_four(char out[4], uint32_t three) {
-    out[0] = wsi_text_alphabet[three >> 18];
-    out[1] = wsi_text_alphabet[three >> 12 & 63];
-    out[2] = wsi_text_alphabet[three >> 6 & 63];
-    out[3] = wsi_text_alphabet[three & 63];
+    out[0] = wsi_text_digit64(three >> 18);
+    out[1] = wsi_text_digit64(three >> 12 & 63);
+    out[2] = wsi_text_digit64(three >> 6 & 63);
+    out[3] = wsi_text_digit64(three & 63);
 }
 
 /* Writes 4 characters for every 3 bytes or less, and returns how many. */
@@ -1842,7 +1896,7 @@ WSI_APART void wsi_sha1_block(uint32_t hash[5], uint32_t w[16]) {
             next = wsi_sha1_rotate(a, 5) + wsi_sha1_mix(quarter, b, c, d) + e + w[0];
             e = d, d = c, c = wsi_sha1_rotate(b, 30), b = a, a = next;
             next = wsi_sha1_rotate(w[13] ^ w[8] ^ w[2] ^ w[0], 1);
-            memmove(w, w + 1, 15 * sizeof *w);
+            wsi_bytes_move(w, w + 1, 15 * sizeof *w);
             w[15] = next;
         }
     hash[0] += a, hash[1] += b, hash[2] += c, hash[3] += d, hash[4] += e;
@@ -2072,7 +2126,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
-    const char *end = head->size ? (const char *)memchr(head->data, '\r', head->size) : NULL;
+    const char *end = head->size ? wsi_bytes_find(head->data, '\r', head->size) : NULL;
     wsi_slice line = wsi_text(head->data, end ? (size_t)(end - head->data) : 0);
     size_t step = end ? line.size + 2 : head->size;
     if (step)
@@ -2085,7 +2139,7 @@ typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi
 
 /* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
 static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
-    const char *at = rest->size ? (const char *)memchr(rest->data, c, rest->size) : NULL;
+    const char *at = rest->size ? wsi_bytes_find(rest->data, c, rest->size) : NULL;
     if (!at)
         return false;
     *before = wsi_text(rest->data, (size_t)(at - rest->data));
@@ -2126,7 +2180,7 @@ static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *v
 
 /* Reads "HTTP/1.1" (RFC 9112 2.3). Returns 0, 400 or 505. */
 static int wsi_http_version(wsi_slice text, bool *http11) {
-    if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !wsi_text_digit(text.data[5])
+    if (text.size != 8 || !wsi_bytes_same(text.data, "HTTP/", 5) || !wsi_text_digit(text.data[5])
         || text.data[6] != '.' || !wsi_text_digit(text.data[7]))
         return 400;
     *http11 = text.data[7] != '0';
@@ -2237,7 +2291,7 @@ static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *hos
 
 /* Removes "scheme://" from the front. */
 static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
-    if (!wsi_http_until(rest, ':', scheme) || rest->size < 2 || memcmp(rest->data, "//", 2) != 0)
+    if (!wsi_http_until(rest, ':', scheme) || rest->size < 2 || !wsi_bytes_same(rest->data, "//", 2))
         return false;
     *rest = wsi_text(rest->data + 2, rest->size - 2);
     return true;
@@ -2289,9 +2343,10 @@ static bool wsi_http_target(wsi_request *request) {
 
 /* Parses a complete head. Returns 0, or the status that refuses it: bodies are refused, too. */
 static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) {
-    wsi_slice rest = head, line = wsi_http_line(&rest), name, value, length;
+    static const char *const names[] = {"host", "origin", "sec-websocket-key", "content-length"}; /* once at most */
+    wsi_slice rest = head, line = wsi_http_line(&rest), name, value, once[4];
     wsi_size port;
-    int status, hosts;
+    int status, i;
     if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
         || !wsi_text_token(request->method))
         return 400;
@@ -2301,11 +2356,15 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) 
     do
         status = (int)wsi_http_header(&rest, &name, &value);
     while (status == WSI_HEADER_FOUND);
-    hosts = wsi_http_count(head, "host", &request->host);
-    if (status == WSI_HEADER_BAD || hosts > 1 || (*http11 && !hosts)
-        || (hosts && !wsi_http_authority(request->host, 0, &name, &port)) || !wsi_http_target(request)
-        || wsi_http_count(head, "origin", &request->origin) > 1 || wsi_http_count(head, "transfer-encoding", &value)
-        || wsi_http_count(head, "content-length", &length) > 1 || (length.data && !wsi_text_is(length, "0")))
+    for (i = 0; i < 4; i++)
+        if (wsi_http_count(head, names[i], &once[i]) > 1)
+            return 400;
+    request->host = once[0];
+    request->origin = once[1];
+    request->key = once[2];
+    if (status == WSI_HEADER_BAD || (*http11 && !once[0].data)
+        || (once[0].data && !wsi_http_authority(once[0], 0, &name, &port)) || !wsi_http_target(request)
+        || wsi_http_count(head, "transfer-encoding", &value) || (once[3].data && !wsi_text_is(once[3], "0")))
         return 400;
     return 0;
 }
@@ -2670,17 +2729,27 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
 #endif
 } wsi_codec_calls;
 
+#ifndef WSI_BARE
 /* Returns NULL, or what is wrong with a config. */
 static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
     uint8_t bits = deflate->window_bits;
     bool good = (!bits || (bits >= 8 && bits <= 15)) && deflate->level >= -1 && deflate->level <= 9;
     return good || !deflate->on ? NULL : "deflate: window_bits is 8 to 15, level is -1 to 9; or 0, the default";
 }
+#endif
 
 #ifdef WS_NO_DEFLATE
+static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
+    (void)env, (void)deflate;
+    return NULL;
+}
 static bool wsi_codec_used(const wsi_engine *e) { return (void)e, false; }
 static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 #else
+/* NULL: no compression. */
+static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
+    return deflate && deflate->on ? env->codec->calls : NULL;
+}
 static bool wsi_codec_used(const wsi_engine *e) { return e->deflate; }
 static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 #endif
@@ -2699,8 +2768,8 @@ static void wsi_codec_free(wsi_codec *codec) {
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
     uint8_t text[24 + 36], digest[20];
-    memcpy(text, key.data, 24);
-    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    wsi_bytes_copy(text, key.data, 24);
+    wsi_bytes_copy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
     wsi_sha1(text, sizeof text, digest);
     (void)wsi_text_base64(accept, digest, sizeof digest);
 }
@@ -2758,7 +2827,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_slice version;
     bool http11 = false;
     int status;
-    memset(request, 0, sizeof *request);
+    wsi_bytes_zero(request, sizeof *request);
     request->head = head;
     status = wsi_http_request(request, head, &http11);
     request->upgrade = wsi_http_lists(head, "upgrade", "websocket");
@@ -2767,8 +2836,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     if (!wsi_text_is(request->method, "GET"))
         request->status = 405;
     else if (!http11 || !wsi_http_lists(head, "connection", "upgrade") || !wsi_handshake_offer(head)
-             || wsi_http_count(head, "sec-websocket-version", &version) > 1
-             || wsi_http_count(head, "sec-websocket-key", &request->key) > 1)
+             || wsi_http_count(head, "sec-websocket-version", &version) > 1)
         request->status = 400;
     else if (!wsi_text_is(version, "13"))
         request->status = 426;
@@ -2856,6 +2924,7 @@ typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
 
+#ifndef WSI_BARE
 #ifdef WS_SMALL
 static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
     return (void)why, (void)text, (void)first, (void)between, (void)second, false;
@@ -2869,7 +2938,46 @@ static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, 
     return false;
 }
 #endif
+#endif
 
+#ifdef WSI_BARE
+static wsi_slice wsi_handshake_without(wsi_slice host, const char *port) {
+    size_t size = wsi_bytes_length(port);
+    if (host.size > size && wsi_bytes_same(host.data + host.size - size, port, size))
+        host.size -= size;
+    return host;
+}
+
+/* Whether an origin is the same as an allowed one, or as that of the host. The default port may be left out. */
+static bool wsi_handshake_same(wsi_slice origin, wsi_slice other, bool host) {
+    wsi_slice scheme, second;
+    const char *port;
+    if (wsi_text_same_nocase(origin, other))
+        return true;
+    if (!wsi_http_scheme(&origin, &scheme)
+        || (!host && (!wsi_http_scheme(&other, &second) || !wsi_text_same_nocase(scheme, second))))
+        return false;
+    port = wsi_text_is_nocase(scheme, "https") ? ":443" : ":80";
+    return (port[1] == '4' || wsi_text_is_nocase(scheme, "http"))
+           && wsi_text_same_nocase(wsi_handshake_without(origin, port), wsi_handshake_without(other, port));
+}
+
+/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). */
+static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
+    wsi_slice list = wsi_text_z(allowed), element;
+    if (!request->origin.data || wsi_text_is(list, "*"))
+        return true;
+    if (!list.size)
+        return wsi_handshake_same(request->origin, request->host, true);
+    while (wsi_text_next(&list, &element))
+        if (wsi_handshake_same(request->origin, element, false))
+            return true;
+    return (void)secure, (void)why, false;
+}
+
+/* What is not valid in the list matches nothing. */
+static bool wsi_handshake_list_good(const char *text, bool origins) { return (void)text, (void)origins, true; }
+#else
 /* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
     wsi_size fallback;
@@ -2933,6 +3041,7 @@ static bool wsi_handshake_list_good(const char *text, bool origins) {
     }
     return count > 0;
 }
+#endif /* WSI_BARE */
 
 #endif /* WS_NO_SERVER */
 
@@ -3154,12 +3263,12 @@ typedef struct wsi_output {
 
 /* Writes header and payload; `to` has room for both. */
 static void wsi_frame_put(uint8_t *to, const wsi_output *output) {
-    memcpy(to, output->header, output->header_size);
+    wsi_bytes_copy(to, output->header, output->header_size);
     to += output->header_size;
     if (output->masked)
         wsi_frame_mask(to, output->data, output->size, output->header + output->header_size - 4);
     else if (output->size)
-        memcpy(to, output->data, output->size);
+        wsi_bytes_copy(to, output->data, output->size);
 }
 
 /*
@@ -3185,18 +3294,32 @@ static void wsi_frame_put(uint8_t *to, const wsi_output *output) {
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
 
+static size_t wsi_engine_limit(size_t given, uint32_t otherwise) { /* size_t may have 16 bits */
+    return given ? given : (size_t)otherwise == otherwise ? (size_t)otherwise : SIZE_MAX;
+}
+
+#ifdef WS_NO_NET
+static void wsi_engine_server_limits(ws_limits *limits) { (void)limits; }
+static uint32_t wsi_engine_answer_ms(const ws_limits *limits) { return limits->handshake_ms; }
+#else
+static void wsi_engine_server_limits(ws_limits *limits) {
+    limits->body = limits->body ? limits->body : 1 << 20;
+    limits->answer_ms = limits->answer_ms ? limits->answer_ms : 30000;
+    limits->rooms = limits->rooms ? limits->rooms : 1000;
+}
+static uint32_t wsi_engine_answer_ms(const ws_limits *limits) { return limits->answer_ms; }
+#endif
+
 /* The defaults of all limits. */
 static void wsi_engine_limits(ws_limits *limits) {
-    limits->head = limits->head ? limits->head : 16 << 10;
-    limits->message = limits->message ? limits->message : 16 << 20;
-    limits->buffered = limits->buffered ? limits->buffered : 4 << 20;
+    limits->head = wsi_engine_limit(limits->head, 16384);
+    limits->message = wsi_engine_limit(limits->message, (uint32_t)16 << 20);
+    limits->buffered = wsi_engine_limit(limits->buffered, (uint32_t)4 << 20);
     limits->handshake_ms = limits->handshake_ms ? limits->handshake_ms : 10000;
     limits->ping_ms = limits->ping_ms ? limits->ping_ms : 25000;
     limits->pong_ms = limits->pong_ms ? limits->pong_ms : 20000;
     limits->close_ms = limits->close_ms ? limits->close_ms : 5000;
-    limits->body = limits->body ? limits->body : 1 << 20;
-    limits->answer_ms = limits->answer_ms ? limits->answer_ms : 30000;
-    limits->rooms = limits->rooms ? limits->rooms : 1000;
+    wsi_engine_server_limits(limits);
 }
 
 #ifdef WS_NO_CLIENT
@@ -3261,7 +3384,7 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
     return size == 0 || e->env->output(e, &output);
 }
 
-static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, strlen(text)); }
+static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
 
 /* The one exit of failure: the connection is closed, with this close code for the program. */
 static bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
@@ -3408,7 +3531,7 @@ WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
     if (wsi_env_is_client(e->env))
         return;
-    memset(&e->env->request, 0, sizeof e->env->request);
+    wsi_bytes_zero(&e->env->request, sizeof e->env->request);
     wsi_engine_status(e, window, status);
 }
 
@@ -3418,19 +3541,33 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
     return WSI_STEP_AGAIN;
 }
 
+/* The answer's first lines. */
+static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                                       "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+#ifdef WS_SMALL /* straight into the output */
+static bool wsi_engine_welcome(wsi_engine *e) {
+    char accept[28];
+    wsi_handshake_accept(e->env->request.key, accept);
+    return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept) && wsi_engine_text(e, "\r\n");
+}
+#else
+static bool wsi_engine_welcome(wsi_engine *e) {
+    enum { FIRST = sizeof wsi_engine_first - 1 };
+    char head[FIRST + 28 + 2];
+    memcpy(head, wsi_engine_first, FIRST);
+    wsi_handshake_accept(e->env->request.key, head + FIRST);
+    memcpy(head + FIRST + 28, "\r\n", 2);
+    return wsi_engine_raw(e, head, sizeof head);
+}
+#endif
+
 /* Accepts the pending request (RFC 6455 4.2.2). `more` holds further header lines, each with CRLF. */
 static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
                               const ws_deflate_config *deflate) {
-    static const char first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                                "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
-    char head[sizeof first - 1 + 28 + 2];
-    const wsi_codec_calls *codec = deflate && deflate->on ? e->env->codec->calls : NULL;
+    const wsi_codec_calls *codec = wsi_codec_of(e->env, deflate);
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
-    memcpy(head, first, sizeof first - 1);
-    wsi_handshake_accept(e->env->request.key, head + sizeof first - 1);
-    memcpy(head + sizeof first - 1 + 28, "\r\n", 2);
-    if (!wsi_engine_raw(e, head, sizeof head)
+    if (!wsi_engine_welcome(e)
         || (subprotocol.size && (!wsi_engine_text(e, "Sec-WebSocket-Protocol: ")
                                  || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)
                                  || !wsi_engine_text(e, "\r\n")))
@@ -3447,7 +3584,7 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *
     wsi_request *request = &e->env->request;
     wsi_slice head = {NULL, 0};
     int status;
-    if (window->end - window->pos >= 2 && memcmp(window->base + window->pos, "\r\n", 2) == 0) {
+    if (window->end - window->pos >= 2 && wsi_bytes_same(window->base + window->pos, "\r\n", 2)) {
         window->pos += 2; /* RFC 9112 2.2 */
         e->left = 0;
         return WSI_STEP_AGAIN;
@@ -3527,7 +3664,7 @@ static bool wsi_engine_close_code(wsi_size code) {
 
 static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, wsi_time now) {
     uint8_t payload[125];
-    size_t size = reason ? strlen(reason) : 0;
+    size_t size = reason ? wsi_bytes_length(reason) : 0;
     if (e->state != WSI_OPEN)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((code ? !wsi_engine_close_code(code) : size > 0) || size > 123
@@ -3535,7 +3672,7 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, w
         return wsi_engine_refuse(e, WS_ERROR_CLOSE_CODE);
     wsi_bytes_store(payload, 2, code);
     if (size)
-        memcpy(payload + 2, reason, size);
+        wsi_bytes_copy(payload + 2, reason, size);
     if (!wsi_engine_emit(e, WSI_CLOSE, true, payload, code ? size + 2 : 0))
         return e->error == WS_ERROR_BUFFERED ? false : wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     e->state = WSI_CLOSING;
@@ -3551,7 +3688,7 @@ static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *f
     if (!wsi_env_is_client(e->env))
         wsi_frame_mask(to, from, size, key);
     else if (to != from)
-        memmove(to, from, size);
+        wsi_bytes_move(to, from, size);
 }
 
 static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *reason) {
@@ -3798,9 +3935,9 @@ static size_t wsi_engine_unfinished(const wsi_engine *e, const wsi_window *windo
 /* Moves those bytes to `to`, which may be the window's base. */
 static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8_t *to) {
     if (e->message_size && to != window->base + window->message)
-        memmove(to, window->base + window->message, e->message_size);
+        wsi_bytes_move(to, window->base + window->message, e->message_size);
     if (window->end > window->pos && to + e->message_size != window->base + window->pos)
-        memmove(to + e->message_size, window->base + window->pos, window->end - window->pos);
+        wsi_bytes_move(to + e->message_size, window->base + window->pos, window->end - window->pos);
 }
 
 /* A window of kept bytes with `fresh` new ones behind them. */
@@ -3820,22 +3957,19 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /* --- deadlines --- */
 
-/* Whether so much time has passed. *due: when it will have. */
-#ifdef WSI_BARE
-static bool wsi_engine_late(wsi_time since, uint32_t delay, uint64_t now, uint64_t *due) {
-    uint32_t passed = (uint32_t)now - since;
-    bool late = passed >= delay;
-    *due = delay == WS_OFF ? UINT64_MAX : now + (late ? 0 : delay - passed);
-    return late;
+#ifdef WSI_BARE /* the clock turns over after 49 days: a delay has at most 24 */
+static wsi_time wsi_engine_due(wsi_time since, uint32_t delay) {
+    wsi_time due = since + delay;
+    return delay > INT32_MAX ? UINT32_MAX : due - (due == UINT32_MAX);
+}
+static bool wsi_engine_passed(wsi_time due, wsi_time now) { return due != UINT32_MAX && (int32_t)(now - due) >= 0; }
+static uint64_t wsi_engine_until(wsi_time due, uint64_t now) {
+    return due == UINT32_MAX ? UINT64_MAX : now + (wsi_time)(due - (wsi_time)now);
 }
 #else
-static uint64_t wsi_engine_due(uint64_t since, uint32_t delay) {
-    return delay == WS_OFF ? UINT64_MAX : since + delay;
-}
-static bool wsi_engine_late(wsi_time since, uint32_t delay, uint64_t now, uint64_t *due) {
-    *due = wsi_engine_due(since, delay);
-    return now >= *due;
-}
+static wsi_time wsi_engine_due(wsi_time since, uint32_t delay) { return delay == WS_OFF ? UINT64_MAX : since + delay; }
+static bool wsi_engine_passed(wsi_time due, wsi_time now) { return now >= due; }
+static uint64_t wsi_engine_until(wsi_time due, uint64_t now) { return (void)now, due; }
 #endif
 
 /* The peer has sent or accepted bytes. */
@@ -3844,35 +3978,33 @@ static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
     e->pinged = false;
 }
 
-static uint64_t wsi_engine_tick_open(wsi_engine *e, uint64_t looked, uint64_t now) {
+static wsi_time wsi_engine_tick_open(wsi_engine *e, wsi_time looked, wsi_time now) {
     const ws_limits *limits = &e->env->limits;
-    uint64_t due;
-    if (!wsi_engine_late(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms, looked, &due))
+    wsi_time due = wsi_engine_due(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms);
+    if (!wsi_engine_passed(due, looked))
         return due;
     if (e->pinged || !wsi_engine_ping(e, NULL, 0)) {
         (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
         return now;
     }
     e->pinged = true;
-    e->since = (wsi_time)now;
-    (void)wsi_engine_late(e->since, limits->pong_ms, now, &due);
-    return due;
+    e->since = now;
+    return wsi_engine_due(now, limits->pong_ms);
 }
 
 /* Pings a silent peer and closes at a deadline. Returns when to call again. looked: when the loop last began to look
    for bytes: what was not due then may have been met since. */
-static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t looked, uint64_t now) {
+static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time looked, wsi_time now) {
     const ws_limits *limits = &e->env->limits;
-    uint32_t delay = limits->answer_ms;
-    uint64_t due;
+    wsi_time due;
     switch (e->state) {
     case WSI_OPEN: return wsi_engine_tick_open(e, looked, now);
-    case WSI_CLOSED: return UINT64_MAX;
-    case WSI_CLOSING: delay = limits->close_ms; break;
-    case WSI_HEAD: delay = limits->handshake_ms; break;
-    default: break;
+    case WSI_CLOSED: return wsi_engine_due(now, WS_OFF);
+    case WSI_CLOSING: due = wsi_engine_due(e->since, limits->close_ms); break;
+    case WSI_HEAD: due = wsi_engine_due(e->since, limits->handshake_ms); break;
+    default: due = wsi_engine_due(e->since, wsi_engine_answer_ms(limits));
     }
-    if (!wsi_engine_late(e->since, delay, looked, &due))
+    if (!wsi_engine_passed(due, looked))
         return due;
     if (e->state == WSI_HEAD && e->left)
         wsi_engine_unread(e, window, 408);
@@ -3882,7 +4014,7 @@ static uint64_t wsi_engine_tick(wsi_engine *e, wsi_window *window, uint64_t look
 }
 
 static void wsi_engine_start(wsi_engine *e, wsi_env *env, wsi_time now) {
-    memset(e, 0, sizeof *e);
+    wsi_bytes_zero(e, sizeof *e);
     e->env = env;
     e->since = e->heard = now;
     e->close_code = WS_CLOSE_BROKEN;
@@ -3972,7 +4104,7 @@ static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     size_t start = wsi_engine_own_start(engine), unsent = wsi_engine_own_unsent(engine);
     if (!unsent || (engine->out_sent > start && out->capacity - out->size < size + WSI_ENGINE_SPARE)) {
         if (unsent)
-            memmove(out->data + start, out->data + engine->out_sent, unsent);
+            wsi_bytes_move(out->data + start, out->data + engine->out_sent, unsent);
         engine->out_sent = start;
         out->size = start + unsent;
     }
@@ -4079,7 +4211,7 @@ WS_API void ws_engine_free(ws_engine *engine) {
         wsi_buffer_free(&engine->memory, &engine->in);
         wsi_buffer_free(&engine->memory, &engine->out);
     }
-    memset(&engine->window, 0, sizeof engine->window);
+    wsi_bytes_zero(&engine->window, sizeof engine->window);
     engine->out.size = engine->out_sent = 0;
     (void)wsi_engine_end(&engine->core, WS_OK, WS_CLOSE_BROKEN);
     engine->core.reported = true;
@@ -4143,23 +4275,21 @@ WS_API void ws_engine_ended(ws_engine *engine) {
         (void)wsi_engine_end(&engine->core, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
 }
 
-/* In fixed memory a chunk is no larger than the room for its echo. */
-static bool wsi_engine_own_chunk(ws_engine *engine, ws_event *event) {
-    wsi_window *window = &engine->window;
-    size_t end = window->end, most = wsi_engine_own_free(engine) - 14 - WSI_ENGINE_SPARE;
-    bool found;
-    if (end - window->pos > most)
-        window->end = window->pos + most;
-    found = wsi_engine_next(&engine->core, window, event);
-    window->end = end;
-    return found;
+/* In fixed memory a chunk is no larger than the room for its echo. Returns where the input for it ends. */
+static size_t wsi_engine_own_chunk(const ws_engine *engine) {
+    size_t room = wsi_engine_own_free(engine) - 14 - WSI_ENGINE_SPARE;
+    const wsi_window *window = &engine->window;
+    return wsi_engine_own_fixed(engine) && engine->core.state >= WSI_OPEN && window->end - window->pos > room
+        ? window->pos + room : window->end;
 }
 
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     wsi_engine *e = engine ? &engine->core : NULL;
+    size_t end;
+    bool found;
     if (!engine || !event)
         return false;
-    memset(event, 0, sizeof *event);
+    wsi_bytes_zero(event, sizeof *event);
     wsi_window_restore(&engine->window);
     if (e->state == WSI_ASKED)
         wsi_engine_own_answer(engine);
@@ -4170,9 +4300,12 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     }
     if (wsi_engine_own_full(engine) && e->state != WSI_CLOSED)
         return false; /* backpressure */
-    if (e->chunks && wsi_engine_own_fixed(engine) && (e->state == WSI_OPEN || e->state == WSI_CLOSING))
-        return wsi_engine_own_chunk(engine, event);
-    return wsi_engine_next(e, &engine->window, event);
+    end = engine->window.end;
+    if (e->chunks)
+        engine->window.end = wsi_engine_own_chunk(engine);
+    found = wsi_engine_next(e, &engine->window, event);
+    engine->window.end = end;
+    return found;
 }
 
 WS_API ws_span ws_engine_output(ws_engine *engine) {
@@ -4203,7 +4336,7 @@ WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
     if (!engine->ticked)
         engine->core.since = engine->core.heard = engine->now; /* the first call starts the clock */
     engine->ticked = true;
-    return wsi_engine_tick(&engine->core, &engine->window, now, now);
+    return wsi_engine_until(wsi_engine_tick(&engine->core, &engine->window, engine->now, engine->now), now);
 }
 
 WS_API bool ws_engine_done(const ws_engine *engine) {
@@ -7029,9 +7162,6 @@ static void wsi_upgrade_wrong(wsi_answer *answer, bool wrong, const char *proble
         answer->problem = problem;
 }
 
-/* NULL: no compression is offered. */
-static const wsi_codec_calls *wsi_upgrade_codec(const wsi_env *env) { return env->deflate ? env->codec->calls : NULL; }
-
 static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, wsi_slice value) {
     if (wsi_text_is_nocase(name, "upgrade")) {
         wsi_upgrade_wrong(answer, answer->upgrades++ > 0, "has the header Upgrade twice");
@@ -7052,7 +7182,7 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
         wsi_upgrade_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
                           "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        const wsi_codec_calls *codec = wsi_upgrade_codec(env);
+        const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
         const char *problem = "has a Sec-WebSocket-Extensions that was not offered";
         problem = codec ? codec->answered(env, value) : problem;
         wsi_upgrade_wrong(answer, problem != NULL, problem);
@@ -7075,7 +7205,7 @@ static void wsi_upgrade_check(wsi_env *env, wsi_slice head, wsi_answer *answer) 
     wsi_slice line = wsi_http_line(&head), name, value;
     wsi_header found;
     bool http11 = false;
-    memset(answer, 0, sizeof *answer);
+    wsi_bytes_zero(answer, sizeof *answer);
     env->status = wsi_upgrade_status(line, &http11);
     wsi_upgrade_wrong(answer, !env->status, "is no HTTP/1.1");
     wsi_upgrade_wrong(answer, env->status == 101 && !http11, "is HTTP/1.0, which has no 101");
@@ -7100,7 +7230,7 @@ static wsi_step wsi_upgrade_bad(wsi_engine *e, ws_error error, const char *probl
 static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *event) {
     static const char long_head[] = "is longer than limits.head";
     wsi_env *env = e->env;
-    const wsi_codec_calls *codec = wsi_upgrade_codec(env);
+    const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
     wsi_slice head = {NULL, 0};
     wsi_answer answer;
     bool open;
@@ -7160,7 +7290,7 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
     uint8_t nonce[16];
     char key[24];
     wsi_env *env = e->env;
-    const wsi_codec_calls *codec = wsi_upgrade_codec(env);
+    const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
     bool rooted = ask->target.size && ask->target.data[0] == '/';
     env->problem = NULL;
     env->status = 0;
@@ -7198,13 +7328,13 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     wsi_ask ask;
     engine->env.read = wsi_upgrade_read;
     if (!config->host || !wsi_http_safe(config->host, '!') || !wsi_http_safe(config->path, '!')
-        || (config->path && (config->path[0] != '/' || strchr(config->path, '#')))
+        || (config->path && (config->path[0] != '/' || wsi_bytes_find(config->path, '#', wsi_bytes_length(config->path))))
         || !wsi_upgrade_offer(config->subprotocols))
         return false;
     for (line = config->headers; line && *line; line++)
         if (!wsi_http_own_header(*line))
             return false;
-    memset(&ask, 0, sizeof ask);
+    wsi_bytes_zero(&ask, sizeof ask);
     ask.target = wsi_text_z(config->path);
     ask.host = wsi_text_z(config->host);
     ask.subprotocols = config->subprotocols;
@@ -7393,6 +7523,11 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
    UPGRADE.
 */
 
+#ifdef WSI_BARE
+static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) {
+    return (void)engine, (void)config, true;
+}
+#else
 #ifndef WS_NO_DEFLATE
 static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arriving) {
     codec->calls = &wsi_permessage_functions;
@@ -7405,42 +7540,48 @@ static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arr
 }
 #endif
 
-typedef bool wsi_init_role(ws_engine *engine, const ws_engine_config *config);
-
-static wsi_init_role *const wsi_init_roles[] = { /* of ws_role */
-#ifndef WS_NO_SERVER
-    wsi_engine_own_server,
-#else
-    NULL,
-#endif
-#ifndef WS_NO_CLIENT
-    wsi_upgrade_begin,
-#endif
-};
-
-WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
-    ws_engine_config none; /* an engine that cannot begin is closed, and says why */
-    const ws_engine_config *given = config ? config : &none;
-    wsi_init_role *role;
-    if (!engine)
-        return false;
-    memset(&none, 0, sizeof none);
-    memset(engine, 0, sizeof *engine);
-    engine->env.limits = given->limits;
-    wsi_engine_limits(&engine->env.limits);
-    engine->env.output = wsi_engine_own_emit;
-    engine->env.random = given->random;
-    engine->env.random_user = given->random_user;
-    engine->env.role = given->role;
-    engine->env.subprotocols = given->subprotocols;
-    engine->env.deflate = given->memory || !given->deflate || !given->deflate->on ? NULL : given->deflate;
+static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) {
+    engine->env.deflate = config->memory || !config->deflate || !config->deflate->on ? NULL : config->deflate;
     engine->env.codec = &engine->codec;
     wsi_init_codec(&engine->codec, &engine->memory, &engine->memory);
+    return !config->deflate || !wsi_codec_wrong(config->deflate);
+}
+#endif
+
+#ifdef WS_NO_SERVER
+static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
+    return config->role == WS_ROLE_CLIENT && wsi_upgrade_begin(engine, config);
+}
+#elif defined(WS_NO_CLIENT)
+static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
+    return config->role == WS_ROLE_SERVER && wsi_engine_own_server(engine, config);
+}
+#else
+static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
+    return config->role == WS_ROLE_CLIENT ? wsi_upgrade_begin(engine, config)
+                                          : config->role == WS_ROLE_SERVER && wsi_engine_own_server(engine, config);
+}
+#endif
+
+static bool wsi_init_engine(ws_engine *engine, const ws_engine_config *config) {
+    engine->env.limits = config->limits;
+    wsi_engine_limits(&engine->env.limits);
+    engine->env.output = wsi_engine_own_emit;
+    engine->env.random = config->random;
+    engine->env.random_user = config->random_user;
+    engine->env.role = config->role;
+    engine->env.subprotocols = config->subprotocols;
+    engine->core.chunks = config->chunks;
+    return wsi_init_deflate(engine, config) && wsi_engine_own_memory(engine, config) && wsi_init_role(engine, config);
+}
+
+/* An engine that cannot begin is closed, and says why. */
+WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
+    if (!engine)
+        return false;
+    wsi_bytes_zero(engine, sizeof *engine);
     wsi_engine_start(&engine->core, &engine->env, 0);
-    engine->core.chunks = given->chunks;
-    role = (size_t)given->role < sizeof wsi_init_roles / sizeof *wsi_init_roles ? wsi_init_roles[given->role] : NULL;
-    if (wsi_engine_own_memory(engine, given) && config && role
-        && (!config->deflate || !wsi_codec_wrong(config->deflate)) && role(engine, config))
+    if (config && wsi_init_engine(engine, config))
         return true;
     if (!engine->core.error)
         engine->core.error = WS_ERROR_ARGUMENT;
