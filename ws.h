@@ -10557,7 +10557,7 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
 typedef struct wsi_block { /* bytes that several queues may refer to */
     size_t references, size, capacity;
-    uint8_t *data;
+    uint8_t *data; /* behind it */
 } wsi_block;
 
 typedef struct wsi_droppable { /* the pending broadcasts of one room to one member, oldest first */
@@ -10803,21 +10803,19 @@ static void wsi_node_pin(wsi_node *node) { (void)node; }
 /* --- blocks and queues --- */
 
 static wsi_block *wsi_block_new(ws_loop *loop, size_t capacity) {
-    wsi_block *block = (wsi_block *)wsi_memory_new(&loop->memory, sizeof *block);
+    size_t size = sizeof(wsi_block) + capacity;
+    wsi_block *block = size < capacity ? NULL : (wsi_block *)wsi_memory_resize(&loop->memory, NULL, 0, size);
     if (!block)
         return NULL;
     block->references = 1;
+    block->size = 0;
     block->capacity = capacity;
-    block->data = (uint8_t *)wsi_memory_resize(&loop->memory, NULL, 0, capacity);
-    if (block->data)
-        return block;
-    wsi_memory_free(&loop->memory, block, sizeof *block);
-    return NULL;
+    block->data = (uint8_t *)(block + 1);
+    return block;
 }
 
 WSI_RARE void wsi_block_free(ws_loop *loop, wsi_block *block) {
-    wsi_memory_free(&loop->memory, block->data, block->capacity);
-    wsi_memory_free(&loop->memory, block, sizeof *block);
+    wsi_memory_free(&loop->memory, block, sizeof *block + block->capacity);
 }
 
 static void wsi_block_release(ws_loop *loop, wsi_block *block) {
@@ -11567,20 +11565,11 @@ static void wsi_conn_clear_later(ws_conn *conn) {
 
 /* Releases the block that broadcasts share, or reuses it if no queue refers to it. */
 static void wsi_conn_free_arena(ws_loop *loop) {
-    wsi_block *arena = loop->arena;
-    void *smaller;
-    if (!arena)
-        return;
-    if (arena->references == 1) {
-        arena->size = 0;
+    if (loop->arena && loop->arena->references == 1) {
+        loop->arena->size = 0;
         return;
     }
-    smaller = wsi_memory_resize(&loop->memory, arena->data, arena->capacity, arena->size);
-    if (smaller) {
-        arena->data = (uint8_t *)smaller;
-        arena->capacity = arena->size;
-    }
-    wsi_block_release(loop, arena);
+    wsi_block_release(loop, loop->arena);
     loop->arena = NULL;
 }
 
