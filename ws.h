@@ -9864,8 +9864,9 @@ struct ws_loop {
     uint8_t random[256]; /* each byte is used once */
     size_t random_left;
 
-    wsi_timer **heap;
-    size_t heap_size, heap_capacity, timer_count; /* timers set, room, timers that exist */
+    wsi_buffer timers;  /* room for all that exist */
+    wsi_timer **heap;   /* those that are set, in there */
+    size_t heap_size;
     wsi_table user_timers, watches;
     ws_id newest_timer;
     wsi_timer deadline; /* of ws_shutdown */
@@ -9897,8 +9898,7 @@ struct ws_loop {
     ws_conn *handed_by; /* whose it is; NULL: none is handed out */
     struct wsi_node *free_nodes;
     size_t free_node_count;
-    ws_conn **slabs; /* each of WSI_SLAB_CONNS connections, which never move */
-    size_t slab_count, slab_capacity;
+    wsi_buffer slabs; /* pointers to WSI_SLAB_CONNS connections each, which never move */
     ws_conn *free_conns;
     struct wsi_endpoint *endpoints; /* servers and clients */
     size_t conn_count;
@@ -9977,28 +9977,15 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) {
 static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
 #endif
 
-/* Makes room for one more element; doubles. array: where the pointer to the elements is. */
-static bool wsi_loop_grow(ws_loop *loop, void *array, size_t *capacity, size_t count, size_t element) {
-    size_t wanted = *capacity ? *capacity * 2 : 16;
-    void *block;
-    if (count < *capacity)
-        return true;
-    memcpy(&block, array, sizeof block);
-    block = wsi_memory_resize(&loop->memory, block, *capacity * element, wanted * element);
-    if (!block)
-        return false;
-    memcpy(array, &block, sizeof block);
-    *capacity = wanted;
-    return true;
-}
-
 /* --- timers: a binary heap --- */
 
 /* To be called for each timer before it is used: setting one then never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    bool room = wsi_loop_grow(loop, &loop->heap, &loop->heap_capacity, loop->timer_count, sizeof *loop->heap);
-    loop->timer_count += room;
-    return room;
+    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, sizeof *loop->heap))
+        return false;
+    loop->timers.size += sizeof *loop->heap;
+    loop->heap = (wsi_timer **)(void *)loop->timers.data;
+    return true;
 }
 
 static void wsi_timer_place(ws_loop *loop, size_t place, wsi_timer *timer) {
@@ -10071,7 +10058,7 @@ static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
     wsi_timer_clear(loop, &user_timer->timer);
     wsi_table_take(&loop->user_timers, &user_timer->chain);
     wsi_memory_free(&loop->memory, user_timer, sizeof *user_timer);
-    loop->timer_count--;
+    loop->timers.size -= sizeof *loop->heap;
 }
 
 static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
@@ -10097,7 +10084,7 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
         user_timer->chain.hash = (uint32_t)(loop->newest_timer + 1);
     if (!user_timer || !wsi_table_add(&loop->memory, &loop->user_timers, &user_timer->chain)) {
         wsi_memory_free(&loop->memory, user_timer, sizeof *user_timer);
-        loop->timer_count--;
+        loop->timers.size -= sizeof *loop->heap;
         return 0;
     }
     user_timer->id = ++loop->newest_timer;
@@ -10461,7 +10448,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
     loop->deadline.kind = WSI_TIMER_DEADLINE;
-    loop->timer_count = 1; /* that one; wsi_timer_reserve makes room for both with the first other */
+    loop->timers.size = sizeof *loop->heap; /* that one; wsi_timer_reserve makes room for both with the first other */
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll);
@@ -10498,7 +10485,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
         while (loop->user_timers.buckets[i])
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
-    wsi_memory_free(&loop->memory, loop->heap, loop->heap_capacity * sizeof *loop->heap);
+    wsi_buffer_free(&loop->memory, &loop->timers);
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
@@ -11974,21 +11961,19 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 /* --- from birth to end --- */
 
 static bool wsi_conn_new_slab(ws_loop *loop) {
-    ws_conn *slab;
+    bool room = wsi_buffer_reserve(&loop->memory, &loop->slabs, sizeof(ws_conn *) + 1);
+    ws_conn *slab = room ? (ws_conn *)wsi_memory_new(&loop->memory, WSI_SLAB_CONNS * sizeof *slab) : NULL;
+    uint32_t first = (uint32_t)(loop->slabs.size / sizeof slab) * WSI_SLAB_CONNS;
     int i;
-    if (!wsi_loop_grow(loop, &loop->slabs, &loop->slab_capacity, loop->slab_count, sizeof *loop->slabs))
-        return false;
-    slab = (ws_conn *)wsi_memory_new(&loop->memory, WSI_SLAB_CONNS * sizeof *slab);
     if (!slab)
         return false;
     for (i = WSI_SLAB_CONNS - 1; i >= 0; i--) {
         ws_conn *conn = &slab[i];
-        conn->number = (uint32_t)loop->slab_count * WSI_SLAB_CONNS + (uint32_t)i;
+        conn->number = first + (uint32_t)i;
         conn->next = loop->free_conns;
         loop->free_conns = conn;
     }
-    loop->slabs[loop->slab_count++] = slab;
-    return true;
+    return wsi_buffer_append(&loop->memory, &loop->slabs, &slab, sizeof slab);
 }
 
 /* A connection without a descriptor; NULL: no memory. */
@@ -12123,7 +12108,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     if (endpoint->next)
         endpoint->next->previous = endpoint->previous;
     wsi_timer_clear(loop, &endpoint->timer);
-    loop->timer_count--;
+    loop->timers.size -= sizeof *loop->heap;
     if (endpoint->tls)
         loop->tls_calls->release(endpoint->tls);
     endpoint->release(endpoint);
@@ -12139,7 +12124,7 @@ static void wsi_conn_free(ws_conn *conn) {
         conn->next->previous = conn->previous;
     endpoint->count--;
     loop->conn_count--;
-    loop->timer_count--;
+    loop->timers.size -= sizeof *loop->heap;
     conn->engine.env = NULL;
     if (conn->generation > UINT32_MAX - 4)
         return; /* its ids are used up */
@@ -12224,6 +12209,7 @@ static void wsi_conn_release_clients(ws_loop *loop) { (void)loop; }
 #endif
 
 static void wsi_conn_release(ws_loop *loop) {
+    ws_conn **slabs = (ws_conn **)(void *)loop->slabs.data;
     size_t i;
     while (loop->endpoints) {
         loop->endpoints->freed = true;
@@ -12236,9 +12222,9 @@ static void wsi_conn_release(ws_loop *loop) {
     }
     wsi_conn_release_clients(loop);
     wsi_conn_release_shared(loop);
-    for (i = 0; i < loop->slab_count; i++)
-        wsi_memory_free(&loop->memory, loop->slabs[i], WSI_SLAB_CONNS * sizeof *loop->slabs[i]);
-    wsi_memory_free(&loop->memory, loop->slabs, loop->slab_capacity * sizeof *loop->slabs);
+    for (i = 0; i < loop->slabs.size / sizeof *slabs; i++)
+        wsi_memory_free(&loop->memory, slabs[i], WSI_SLAB_CONNS * sizeof *slabs[i]);
+    wsi_buffer_free(&loop->memory, &loop->slabs);
 }
 
 /* --- servers and clients: what the loop calls --- */
@@ -12493,9 +12479,9 @@ static ws_conn *wsi_conn_of_id(const ws_loop *loop, ws_id id) {
     uint64_t number = (id & UINT32_MAX) - 1;
     ws_conn *conn;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || number >= (uint64_t)loop->slab_count * WSI_SLAB_CONNS)
+    if (!loop || number / WSI_SLAB_CONNS >= loop->slabs.size / sizeof conn)
         return NULL;
-    conn = &loop->slabs[number / WSI_SLAB_CONNS][number % WSI_SLAB_CONNS];
+    conn = &((ws_conn **)(void *)loop->slabs.data)[number / WSI_SLAB_CONNS][number % WSI_SLAB_CONNS];
     return conn->generation == id >> 32 && conn->engine.env ? conn : NULL;
 }
 
