@@ -9981,7 +9981,7 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { 
 
 /* To be called for each timer before it is used: setting one then never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, sizeof *loop->heap))
+    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* the loop has one itself */
         return false;
     loop->timers.size += sizeof *loop->heap;
     loop->heap = (wsi_timer **)(void *)loop->timers.data;
@@ -10448,7 +10448,6 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
     loop->deadline.kind = WSI_TIMER_DEADLINE;
-    loop->timers.size = sizeof *loop->heap; /* that one; wsi_timer_reserve makes room for both with the first other */
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll);
@@ -11543,16 +11542,11 @@ static void wsi_conn_release_later(ws_conn *conn) {
     wsi_conn_mark_due(wsi_conn_loop(conn), conn);
 }
 
-static void wsi_conn_clear_later(ws_conn *conn) {
-    if (conn->extra)
-        wsi_queue_clear(wsi_conn_loop(conn), &conn->extra->later);
-}
-
 /* --- the end of a round --- */
 
-/* Releases the block that broadcasts share, or reuses it if no queue refers to it. */
+/* Releases the block that broadcasts share; if no queue refers to it, it is used again until the loop ends. */
 static void wsi_conn_free_arena(ws_loop *loop) {
-    if (loop->arena && loop->arena->references == 1) {
+    if (loop->arena && loop->arena->references == 1 && !loop->freeing) {
         loop->arena->size = 0;
         return;
     }
@@ -11565,20 +11559,12 @@ WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
     if (conn->extra && conn->extra->kept)
         wsi_conn_endpoint(conn)->proceed(conn);
 }
-
-static void wsi_conn_release_shared(ws_loop *loop) {
-    wsi_block_release(loop, loop->arena);
-}
 #else
 static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
-
-static void wsi_conn_clear_later(ws_conn *conn) { (void)conn; }
 
 static void wsi_conn_proceed(ws_conn *conn) { (void)conn; }
 
 static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
-
-static void wsi_conn_release_shared(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
 
 /*
@@ -11999,8 +11985,8 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     return conn;
 }
 
-/* Gives it a descriptor, which it owns from now on, or WSI_NO_SOCKET for a transport without one. host: whom TLS must find there.
-   On an error nothing has changed, and the descriptor is still the caller's. */
+/* Gives it a descriptor, which it owns from now on, or WSI_NO_SOCKET for a transport without one. host: whom TLS
+   must find there. On an error nothing has changed, and the descriptor is still the caller's. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
@@ -12053,7 +12039,6 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     if (loop->gather_owner == conn)
         loop->gather_owner = NULL;
     wsi_queue_clear(loop, &conn->queue);
-    wsi_conn_clear_later(conn);
     wsi_hold_free(conn);
     wsi_codec_end(&conn->engine);
     conn->blocked = false;
@@ -12221,7 +12206,6 @@ static void wsi_conn_release(ws_loop *loop) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
     wsi_conn_release_clients(loop);
-    wsi_conn_release_shared(loop);
     for (i = 0; i < loop->slabs.size / sizeof *slabs; i++)
         wsi_memory_free(&loop->memory, slabs[i], WSI_SLAB_CONNS * sizeof *slabs[i]);
     wsi_buffer_free(&loop->memory, &loop->slabs);
@@ -13925,6 +13909,8 @@ static void wsi_server_proceed(ws_conn *conn) {
 static void wsi_server_leave(ws_conn *conn) {
     while (conn->rooms)
         wsi_room_leave(wsi_server_of(conn), conn->rooms);
+    if (conn->extra)
+        wsi_queue_clear(wsi_conn_loop(conn), &conn->extra->later);
     wsi_kept_abandon(conn);
     if (conn->handler)
         wsi_server_of(conn)->open_count--;
