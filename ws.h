@@ -9110,9 +9110,9 @@ static void wsi_tcp_close(ws_link *link) {
 /*
 >> POLL ===================================================================================
    Which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL: neither)
-   when its descriptors are more than a few. Each has the same few functions: set, wait, next, and for foreign loops
-   export and import; wsi_poll_ passes each call on to the one in use. Windows has WSAPoll. Calls MEMORY, PLATFORM. Prefixes: wsi_select_;
-   wsi_kernel_ (epoll, kqueue); wsi_poll_.
+   when its descriptors are more than a few; on Windows it is WSAPoll. Each has the same few functions: set, wait, next,
+   and for foreign loops export and import; wsi_poll_ passes each call on to the one in use. Calls MEMORY, PLATFORM.
+   Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
 /* What a source is. loop->ready[link.kind] is called for it: a pointer would cost each connection 8 bytes. */
@@ -9269,10 +9269,9 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 }
 
 /* For a foreign select. false: it has more than FD_SETSIZE. */
-static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest, uint64_t *pause) {
+static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     size_t i;
     (void)highest;
-    (void)pause;
     if (poll->count + reads->fd_count > FD_SETSIZE || poll->count + writes->fd_count > FD_SETSIZE)
         return false;
     for (i = 0; i < poll->count; i++) {
@@ -9660,7 +9659,8 @@ static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
 
 /* --- the one in use --- */
 
-static void wsi_poll_init(wsi_poll *poll) {
+static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
+    (void)memory;
     wsi_select_init(poll);
     poll->descriptor = -1;
 }
@@ -9765,7 +9765,10 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
                ? wsi_kernel_wait(poll, 0) : 0;
 }
 #else /* select alone */
-static void wsi_poll_init(wsi_poll *poll) { wsi_select_init(poll); }
+static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
+    (void)memory;
+    wsi_select_init(poll);
+}
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     (void)poll, (void)early;
@@ -10450,7 +10453,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->deadline.kind = WSI_TIMER_DEADLINE;
     loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
-    wsi_poll_init(&loop->poll);
+    wsi_poll_init(&loop->poll, &loop->memory);
     if (!wsi_platform_start())
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
     if (!wsi_poll_choose(&loop->poll, all.poller ? all.poller : WSI_POLLER_DEFAULT, wakes))

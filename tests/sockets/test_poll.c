@@ -14,7 +14,7 @@ typedef struct pipes {
 static void pipes_open(pipes *p) {
     int i;
     memset(p, 0, sizeof *p);
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     for (i = 0; i < 4; i++) {
         if (pipe(p->ends[i]) != 0)
@@ -39,7 +39,7 @@ static void test_range(void) {
     size_t i;
     if (!test_begin("poll: descriptors outside of the set are refused"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     memset(&source, 0, sizeof source);
     for (i = 0; i < sizeof outside / sizeof *outside; i++) {
@@ -59,7 +59,7 @@ static void test_highest(void) {
     wsi_source a, b;
     if (!test_begin("poll: the highest descriptor follows what is set"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
@@ -142,7 +142,7 @@ static void test_changed(void) {
     unsigned ready = 0;
     if (!test_begin("poll: what is not wanted any more is not told"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     CHECK_EQ(write(ends[1], "x", 1), 1);
@@ -206,7 +206,7 @@ static void test_failure_of_select(void) {
     int ends[2];
     if (!test_begin("poll: a closed descriptor is an error, no crash"))
         return;
-    wsi_poll_init(&poller);
+    wsi_poll_init(&poller, NULL);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));
     memset(&source, 0, sizeof source);
     CHECK_EQ(pipe(ends), 0);
