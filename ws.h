@@ -1539,9 +1539,9 @@ WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
 
 /* Which byte of such a word, which is not 0, holds its lowest bit. */
 #if defined(__GNUC__)
-static unsigned wsi_bytes_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
+WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
 #else
-static unsigned wsi_bytes_lowest(uint64_t word) {
+WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) {
     unsigned i = 0;
     for (; !(word & 0xff); word >>= 8)
         i++;
@@ -2080,47 +2080,72 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 
 #define WSI_HTTP_BAD SIZE_MAX
 
+static bool wsi_http_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
+
+/* The number of bytes before the first control character. */
 #ifdef WS_SMALL
-static size_t wsi_http_plain_words(const uint8_t *data, size_t size) { return (void)data, (void)size, 0; }
-#else
-static size_t wsi_http_plain_words(const uint8_t *data, size_t size) { /* eight bytes at a time */
-    const uint64_t ones = WSI_BYTES_HIGH / 128;
+static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     size_t i = 0;
-    for (; size - i >= 8; i += 8) {
-        uint64_t word = wsi_bytes_little(data + i), low = word & ~WSI_BYTES_HIGH;
-        uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bits: 0x20 to 0x7e, or 0x80 and up */
-        if (~good & WSI_BYTES_HIGH)
-            return i + wsi_bytes_lowest(~good & WSI_BYTES_HIGH);
+    while (i < size && !wsi_http_control(data[i]))
+        i++;
+    return i;
+}
+#else
+/* Of one block, or its size. */
+#if defined(__GNUC__) && defined(__SSE2__)
+enum { WSI_HTTP_BLOCK = 16 };
+
+WSI_INLINE unsigned wsi_http_plain_block(const uint8_t *data) {
+    typedef uint8_t wide __attribute__((vector_size(16)));
+    typedef char mask __attribute__((vector_size(16)));
+    wide bytes;
+    memcpy(&bytes, data, sizeof bytes);
+    return (unsigned)__builtin_ctz(1u << 16 | (unsigned)__builtin_ia32_pmovmskb128(
+                                                  (mask)((bytes < 0x20) | (bytes == 0x7f))));
+}
+#else
+enum { WSI_HTTP_BLOCK = 8 };
+
+WSI_INLINE unsigned wsi_http_plain_block(const uint8_t *data) {
+    const uint64_t ones = WSI_BYTES_HIGH / 128;
+    uint64_t word = wsi_bytes_little(data), low = word & ~WSI_BYTES_HIGH;
+    uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bits: 0x20 to 0x7e, or 0x80 and up */
+    return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest(~good & WSI_BYTES_HIGH) : WSI_HTTP_BLOCK;
+}
+#endif
+
+WSI_INLINE size_t wsi_http_plain(const uint8_t *data, size_t size) {
+    size_t i = 0;
+    for (; size - i >= WSI_HTTP_BLOCK; i += WSI_HTTP_BLOCK) {
+        unsigned plain = wsi_http_plain_block(data + i);
+        if (plain < WSI_HTTP_BLOCK)
+            return i + plain;
     }
+    while (i < size && !wsi_http_control(data[i]))
+        i++;
     return i;
 }
 #endif
 
-/* The number of bytes before the first control character. */
-static size_t wsi_http_plain(const uint8_t *data, size_t size) {
-    size_t i = wsi_http_plain_words(data, size);
-    while (i < size && data[i] >= 0x20 && data[i] != 0x7f)
-        i++;
-    return i;
+/* Where the CRLF is that ends the line around offset i. size: it has not arrived yet; WSI_HTTP_BAD: a byte before it is
+   not allowed in a head. */
+static size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
+    for (; (i += wsi_http_plain(data + i, size - i)) < size && data[i] == '\t'; i++) {}
+    if (i == size || (data[i] == '\r' && i + 1 == size))
+        return size;
+    return data[i] == '\r' && data[i + 1] == '\n' ? i : WSI_HTTP_BAD;
 }
 
 /* Looks for the empty line that ends a head, from offset `from` on. Returns the size of the head, 0 if its end has
-   not arrived yet, or WSI_HTTP_BAD for a byte that is not allowed in a head. */
+   not arrived yet, or WSI_HTTP_BAD. */
 static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     size_t i = from && data[from - 1] == '\r' ? from - 1 : from;
-    for (;;) {
-        i += wsi_http_plain(data + i, size - i);
-        if (i < size && data[i] == '\t') {
-            i++;
-            continue;
-        }
-        if (i == size || (data[i] == '\r' && i + 1 == size))
-            return 0;
-        if (data[i] != '\r' || data[i + 1] != '\n')
-            return WSI_HTTP_BAD;
+    for (;; i += 2) {
+        i = wsi_http_line_end(data, i, size);
+        if (i == size || i == WSI_HTTP_BAD)
+            return i == size ? 0 : WSI_HTTP_BAD;
         if (i >= 2 && data[i - 1] == '\n')
             return i + 2;
-        i += 2;
     }
 }
 
@@ -2148,15 +2173,20 @@ static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
-/* Removes the first field line (RFC 9112 5) of a head that was read before: its name is a token. */
+/* Splits a field line (RFC 9112 5). false: there is no colon. */
+static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
+    if (!wsi_http_until(&line, ':', name))
+        return false;
+    *value = wsi_text_trim(line);
+    return true;
+}
+
+/* Removes the first field line of a head that was read before: its name is a token. */
 static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_slice line = wsi_http_line(head);
     if (!line.size)
         return WSI_HEADER_END;
-    if (!wsi_http_until(&line, ':', name))
-        return WSI_HEADER_BAD;
-    *value = wsi_text_trim(line);
-    return WSI_HEADER_FOUND;
+    return wsi_http_field(line, name, value) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
 }
 
 #ifndef WS_NO_SERVER
@@ -2427,18 +2457,28 @@ typedef enum wsi_field {
     WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS
 } wsi_field;
 
+#ifdef WS_SMALL
+static bool wsi_http_named(wsi_slice name, const char *known) { return wsi_text_is_nocase(name, known); }
+#else
+/* Most write it just so: compilers make a few words of known. */
+WSI_INLINE bool wsi_http_named(wsi_slice name, const char *known) {
+    return name.size == strlen(known) && (memcmp(name.data, known, strlen(known)) == 0
+                                          || wsi_text_same_nocase(name, wsi_text(known, name.size)));
+}
+#endif
+
 static wsi_field wsi_http_which(wsi_slice name) {
-    return wsi_text_is_nocase(name, "Host") ? WSI_FIELD_HOST
-           : wsi_text_is_nocase(name, "Origin") ? WSI_FIELD_ORIGIN
-           : wsi_text_is_nocase(name, "Content-Length") ? WSI_FIELD_LENGTH
-           : wsi_text_is_nocase(name, "Transfer-Encoding") ? WSI_FIELD_CODING
-           : wsi_text_is_nocase(name, "Expect") ? WSI_FIELD_EXPECT
-           : wsi_text_is_nocase(name, "Connection") ? WSI_FIELD_CONNECTION
-           : wsi_text_is_nocase(name, "Upgrade") ? WSI_FIELD_UPGRADE
-           : wsi_text_is_nocase(name, "Sec-WebSocket-Key") ? WSI_FIELD_KEY
-           : wsi_text_is_nocase(name, "Sec-WebSocket-Version") ? WSI_FIELD_VERSION
-           : wsi_text_is_nocase(name, "Sec-WebSocket-Protocol") ? WSI_FIELD_PROTOCOL
-           : wsi_text_is_nocase(name, "Sec-WebSocket-Extensions") ? WSI_FIELD_EXTENSIONS : WSI_FIELD_OTHER;
+    return wsi_http_named(name, "Host") ? WSI_FIELD_HOST
+           : wsi_http_named(name, "Origin") ? WSI_FIELD_ORIGIN
+           : wsi_http_named(name, "Content-Length") ? WSI_FIELD_LENGTH
+           : wsi_http_named(name, "Expect") ? WSI_FIELD_EXPECT
+           : wsi_http_named(name, "Connection") ? WSI_FIELD_CONNECTION
+           : wsi_http_named(name, "Upgrade") ? WSI_FIELD_UPGRADE
+           : wsi_http_named(name, "Sec-WebSocket-Key") ? WSI_FIELD_KEY
+           : wsi_http_named(name, "Transfer-Encoding") ? WSI_FIELD_CODING
+           : wsi_http_named(name, "Sec-WebSocket-Version") ? WSI_FIELD_VERSION
+           : wsi_http_named(name, "Sec-WebSocket-Protocol") ? WSI_FIELD_PROTOCOL
+           : wsi_http_named(name, "Sec-WebSocket-Extensions") ? WSI_FIELD_EXTENSIONS : WSI_FIELD_OTHER;
 }
 
 /* Reads the fields that say which host is meant, where the request comes from and where it ends. false: malformed, or
@@ -2466,41 +2506,65 @@ static bool wsi_http_framing(wsi_request *request, wsi_field field, wsi_slice va
     case WSI_FIELD_CONNECTION:
         while (wsi_text_next(&value, &option)) {
             request->keep_alive = request->keep_alive && !wsi_text_is_nocase(option, "close");
-            request->connection_upgrade = request->connection_upgrade || wsi_text_is_nocase(option, "Upgrade");
+            request->connection_upgrade = request->connection_upgrade || wsi_http_named(option, "Upgrade");
         }
         return true;
     default: return true;
     }
 }
 
-/* Gets each field of a head that is parsed. */
+/* Gets the fields of a head that HANDSHAKE reads. */
 typedef void wsi_http_reader(wsi_request *request, void *user, wsi_field field, wsi_slice value);
 
-/* Parses a complete head. Returns 0, or the status that refuses it. */
-static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reader *reader, void *user) {
-    wsi_slice rest = head, line = wsi_http_line(&rest), name, value;
-    wsi_header found;
+/* Parses the first line. Returns 0, or the status that refuses the request. */
+static int wsi_http_first(wsi_request *request, wsi_slice line) {
     int status;
-    memset(request, 0, sizeof *request);
-    request->head = head;
     if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
         || !wsi_text_token(request->method))
         return 400;
     status = wsi_http_version(line, &request->http11);
     if (status)
         return status;
-    if (!wsi_http_target(request))
-        return 400;
     request->keep_alive = request->http11;
-    while ((found = wsi_http_split(&rest, &name, &value)) == WSI_HEADER_FOUND) {
-        wsi_field field = wsi_http_which(name);
-        if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || !wsi_http_framing(request, field, value))
-            return 400;
-        if (reader)
-            reader(request, user, field, value);
+    return wsi_http_target(request) ? 0 : 400;
+}
+
+/* The same for a field line: no folding, no space before the colon. */
+static int wsi_http_other(wsi_request *request, wsi_slice line, wsi_http_reader *reader, void *user) {
+    wsi_slice name, value;
+    wsi_field field;
+    if (!wsi_http_field(line, &name, &value))
+        return 400;
+    field = wsi_http_which(name);
+    if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || !wsi_http_framing(request, field, value))
+        return 400;
+    if (reader && field >= WSI_FIELD_UPGRADE)
+        reader(request, user, field, value);
+    return 0;
+}
+
+/* Parses a head, which something may follow. Returns 0, the status that refuses it, or -1: it is incomplete. */
+static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reader *reader, void *user) {
+    size_t begin, end;
+    int status = 0;
+    memset(request, 0, sizeof *request);
+    for (begin = 0;; begin = end + 2) {
+        wsi_slice line;
+        end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
+        if (end == WSI_HTTP_BAD || end == head.size)
+            return end == head.size ? -1 : 400;
+        if (begin && end == begin)
+            break;
+        line = wsi_text(head.data + begin, end - begin);
+        if (!begin)
+            status = wsi_http_first(request, line);
+        else if (!status)
+            status = wsi_http_other(request, line, reader, user);
     }
-    if (found == WSI_HEADER_BAD || (request->http11 && !request->host.data)
-        || (request->chunked && request->has_length))
+    request->head = wsi_text(head.data, end + 2);
+    if (status)
+        return status;
+    if ((request->http11 && !request->host.data) || (request->chunked && request->has_length))
         return 400;
     if (request->authority.data)
         request->host = request->authority; /* the field is ignored then (RFC 9112 3.2.2) */
@@ -2875,7 +2939,7 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_field fiel
     switch (field) {
     case WSI_FIELD_UPGRADE:
         while (wsi_text_next(&value, &token))
-            request->upgrade = request->upgrade || wsi_text_is_nocase(token, "websocket");
+            request->upgrade = request->upgrade || wsi_http_named(token, "websocket");
         break;
     case WSI_FIELD_KEY: seen->bad = !wsi_http_once(&request->key, value) || seen->bad; break;
     case WSI_FIELD_VERSION:
@@ -3579,6 +3643,21 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
+#ifdef WSI_BARE
+static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) { return (void)e, (void)window, -1; }
+#else
+/* Reads a head that came at once: in one pass. -1: some of it is missing, or came before. */
+static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
+    wsi_request *request = &e->env->request;
+    size_t at_hand = window->end - window->pos, limit = e->env->limits.head;
+    wsi_slice head = wsi_text((const char *)window->base + window->pos, at_hand < limit ? at_hand : limit);
+    int status = e->left || !at_hand ? -1 : wsi_handshake_request(request, head);
+    if (status >= 0)
+        e->left = (wsi_size)request->head.size;
+    return status;
+}
+#endif
+
 /* Reads a request's head. */
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
@@ -3589,10 +3668,12 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *
         e->left = 0;
         return WSI_STEP_AGAIN;
     }
-    status = wsi_engine_scan(e, window, &head);
+    status = wsi_engine_at_once(e, window);
+    if (status < 0)
+        status = wsi_engine_scan(e, window, &head);
     if (status < 0)
         return WSI_STEP_MORE;
-    if (!status)
+    if (head.data && !status)
         status = wsi_handshake_request(request, head);
     if (status)
         return wsi_engine_bad_head(e, window, status);
