@@ -1,4 +1,5 @@
 # make run      the chat rooms; PORT=8000                make check    style and portability
+# make cluster  the same on three servers, with redis-server: PORT and the next two
 # make test     every test; needs a C compiler only      make interop  browsers and other libraries
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local; uninstall
@@ -48,12 +49,17 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
-.PHONY: all run test examples asan tsan fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test examples asan tsan fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
 run: $(BUILD)/rooms
 	@$(BUILD)/rooms $(PORT)
+
+REDIS = redis://127.0.0.1:6379
+cluster: $(BUILD)/cluster # ends with Ctrl-C
+	@redis-server --port 6379 --bind 127.0.0.1 --save '' --dir $(BUILD) >$(BUILD)/redis.log 2>&1 & \
+	for i in 0 1 2; do $(BUILD)/cluster $$(($(PORT) + i)) --redis $(REDIS) & done; trap : INT; wait
 
 test: $(TESTS)
 	@tests/run $(TESTS)
@@ -161,6 +167,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 
+$(BUILD)/rooms $(BUILD)/cluster: examples/rooms_page.h
 $(EXAMPLES) $(INTEROP): CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)
