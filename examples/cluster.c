@@ -1,5 +1,5 @@
-/* Chat rooms over any number of servers: the rooms of rooms.c, through Redis (6 or later) or Valkey. From the top of the
-   tree:
+/* Chat rooms over any number of servers: the rooms of rooms.c, through Redis (6 or later) or Valkey. From the top of
+   the tree:
 
        cc -O2 -DWS_NO_TLS -o cluster examples/cluster.c
        ./cluster 8001 & ./cluster 8002      then open both addresses; wants a Redis on port 6379
@@ -155,13 +155,11 @@ static bool command(ws_id sender, unsigned count, ...) {
     va_start(texts, count);
     for (unsigned i = 0; i < count && fits; i++) {
         const char *text = va_arg(texts, const char *);
-        size_t room_left = sizeof redis.out - size;
-        int head = i ? 0 : snprintf(redis.out + size, room_left, "*%u\r\n", count);
-        int body = (size_t)head < room_left ? snprintf(redis.out + size + head, room_left - (size_t)head, "$%zu\r\n%s\r\n",
-                                                       strlen(text), text)
-                                            : 0;
-        size += (size_t)head + (size_t)body;
-        fits = body > 0 && size < sizeof redis.out;
+        char head[16] = "";
+        if (i == 0)
+            snprintf(head, sizeof head, "*%u\r\n", count);
+        size += (size_t)snprintf(redis.out + size, sizeof redis.out - size, "%s$%zu\r\n%s\r\n", head, strlen(text), text);
+        fits = size < sizeof redis.out;
     }
     va_end(texts);
     redis.stale = redis.stale || !fits;
@@ -621,8 +619,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
     }
     snprintf(url, sizeof url, "%s", given == url ? "redis://127.0.0.1:6379" : given);
     if (!take_url(url)) {
-        fprintf(stderr, "cluster: --redis wants redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], not \"%s\"\n%s", given,
-                usage);
+        fprintf(stderr, "cluster: --redis wants redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], not \"%s\"\n%s",
+                given, usage);
         exit(2);
     }
 }

@@ -23,8 +23,8 @@ FOLDER = tempfile.TemporaryDirectory()
 
 
 async def redis(port, *more):
-    process = await start("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", FOLDER.name,
-                          "--appendonly", "no", *more, stdout=asyncio.subprocess.DEVNULL)
+    process = await start("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                          "--dir", FOLDER.name, *more, stdout=asyncio.subprocess.DEVNULL)
     for _ in range(200):
         try:
             (await asyncio.open_connection("127.0.0.1", port))[1].close()
@@ -168,7 +168,8 @@ async def small():
     hurtful = "a \"b\"\r\n$5\r\n*1\r\n\\ \u20ac {\"type\":\"left\"}"
     expect("what one says comes back to it", await ann.say(hurtful) == "back")
     expect("and reaches the other server", await bob.until(lambda: bob.heard(hurtful)))
-    expect("a long text, too", await ann.say("\x01" * 4096) == "back" and await bob.until(lambda: bob.heard("\x01" * 4096)))
+    long = "\x01" * 4096
+    expect("a long text, too", await ann.say(long) == "back" and await bob.until(lambda: bob.heard(long)))
     await ann.socket.send("/name Anna")
     expect("a change of name", await bob.until(lambda: ("renamed", ann.logs[0][0][1], "Ann\n") in bob.logs[0]))
     cleo = Member(one_url, "other", "Cleo")
@@ -320,9 +321,10 @@ async def options():
         line = (await asyncio.wait_for(process.stderr.readline(), 10)).decode()
         expect(f"{says}: one line says why, and no password", says in line and "wrong@" not in line, line)
         await stop(process)
-    for words, says in ((["--redis", "http://127.0.0.1"], "wants redis://"), (["--redis", "redis://h:80x"], "wants redis://"),
-                        (["--redis", "redis://secret@h"], "wants redis://"), (["--redis"], "needs a value"),
-                        (["80x"], "neither an option nor a port"), (["--redis", "redis://no.such.host.invalid"], "Redis at no.such")):
+    for words, says in ((["--redis", "http://127.0.0.1"], "wants redis://"), (["--redis"], "needs a value"),
+                        (["--redis", "redis://h:80x"], "wants redis://"), (["80x"], "neither an option nor a port"),
+                        (["--redis", "redis://secret@h"], "wants redis://"),
+                        (["--redis", "redis://no.such.host.invalid"], "Redis at no.such")):
         status, out, errors = await run("build/cluster", *words)
         expect(f"{' '.join(words)}: an error that says why", status in (1, 2) and says in errors and not out, errors)
     await stop(database)
