@@ -65,7 +65,8 @@
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
      WS_MINIMAL          the core and a server: implies each WS_NO_... but WS_NO_NET, WS_NO_SERVER and WS_NO_ALLOC
      WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
-                         statuses have a reason phrase, and a refused Origin gets no explanation
+                         statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
+                         have no Date (with WS_NO_HTTP)
      WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
                          realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
@@ -1251,7 +1252,11 @@ struct ws_engine {
 #endif
 
 /* WSI_INLINE: what every message passes through. WSI_RARE, WSI_APART: what is kept out of that. */
-#if defined(__GNUC__)
+#if defined(WS_SMALL)
+#define WSI_RARE static
+#define WSI_APART static
+#define WSI_INLINE static
+#elif defined(__GNUC__)
 #define WSI_RARE static __attribute__((noinline, cold))
 #define WSI_APART static __attribute__((noinline))
 #define WSI_INLINE static inline __attribute__((always_inline))
@@ -2672,6 +2677,7 @@ static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
 
 /* --- dates (RFC 9110 5.6.7) --- */
 
+#if !defined(WS_SMALL) || !defined(WS_NO_HTTP)
 static const char wsi_http_months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /* Days from 1970-01-01 to the first day of a month (0 to 11). */
@@ -2707,6 +2713,7 @@ static void wsi_http_date(char out[29], uint64_t seconds) {
         to[1] = (char)('0' + parts[i] % 10);
     }
 }
+#endif
 
 #ifndef WS_NO_HTTP
 typedef struct wsi_http_time {
@@ -4105,39 +4112,45 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
     return e->state < WSI_OPEN ? WS_CONNECTING : (ws_conn_state)(e->state - WSI_OPEN + WS_OPEN);
 }
 
+#ifdef WS_SMALL
+#define WSI_ADVICE(text)
+#else
+#define WSI_ADVICE(text) text
+#endif
+
 /* In the order of ws_error, in one object: linkers keep all string literals of a program as soon as one is used. */
 static const char wsi_error_texts[] =
     "no error\0"
-    "out of memory: the allocator or the loop's max_memory refused; raise it\0"
-    "an argument is NULL or out of range; see the function's comment in ws.h\0"
+    "out of memory" WSI_ADVICE(": the allocator or the loop's max_memory refused; raise it") "\0"
+    "an argument is NULL or out of range" WSI_ADVICE("; see the function's comment in ws.h") "\0"
     "not possible now: not open yet, closing, closed, or a message is being sent in parts\0"
     "too much is unsent: send again in on_drain; an engine may need more memory\0"
     "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages\0"
     "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8\0"
-    "a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last\0"
-    "two parameters of a route have the same name; rename one\0"
-    "the file cannot be read; check its name and the working directory\0"
-    "cannot listen on this host or port; use an address of this machine\0"
-    "the port is in use; stop the other program or choose another port\0"
-    "no permission for this port; use one above 1023\0"
-    "the system refused a socket call; errno may say why\0"
-    "no descriptor is free, or there are too many for select; raise ulimit -n\0"
-    "the random source failed; a client cannot send without it\0"
-    "the peer's opening handshake is wrong; is it a WebSocket endpoint?\0"
+    "a route is '/a/{b}'" WSI_ADVICE("; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last") "\0"
+    "two parameters of a route have the same name" WSI_ADVICE("; rename one") "\0"
+    "the file cannot be read" WSI_ADVICE("; check its name and the working directory") "\0"
+    "cannot listen on this host or port" WSI_ADVICE("; use an address of this machine") "\0"
+    "the port is in use" WSI_ADVICE("; stop the other program or choose another port") "\0"
+    "no permission for this port" WSI_ADVICE("; use one above 1023") "\0"
+    "the system refused a socket call" WSI_ADVICE("; errno may say why") "\0"
+    "no descriptor is free, or there are too many for select" WSI_ADVICE("; raise ulimit -n") "\0"
+    "the random source failed" WSI_ADVICE("; a client cannot send without it") "\0"
+    "the peer's opening handshake is wrong" WSI_ADVICE("; is it a WebSocket endpoint?") "\0"
     "the peer broke the WebSocket framing rules\0"
     "the peer sent more than limits.message or limits.head allows\0"
     "the peer did not answer in time\0"
     "the connection ended without a closing handshake\0"
-    "the URL cannot be used; it looks like ws://host:port/path?query\0"
-    "the host's name cannot be resolved; check its spelling and the network\0"
-    "no address of the host accepts connections; does the server run on this port?\0"
-    "the proxy refused, or its answer is wrong; check its address and credentials\0"
+    "the URL cannot be used" WSI_ADVICE("; it looks like ws://host:port/path?query") "\0"
+    "the host's name cannot be resolved" WSI_ADVICE("; check its spelling and the network") "\0"
+    "no address of the host accepts connections" WSI_ADVICE("; does the server run on this port?") "\0"
+    "the proxy refused, or its answer is wrong" WSI_ADVICE("; check its address and credentials") "\0"
     "too many redirects, or one without a valid Location\0"
-    "the server refused the WebSocket; ws_status has its HTTP status\0"
-    "TLS failed; check certificate, key and the peer's TLS versions\0"
+    "the server refused the WebSocket" WSI_ADVICE("; ws_status has its HTTP status") "\0"
+    "TLS failed" WSI_ADVICE("; check certificate, key and the peer's TLS versions") "\0"
     "the peer's certificate is not trusted\0"
-    "this program was built without TLS; build it without WS_NO_TLS\0"
-    "the connection is in limits.rooms rooms already; leave one, or raise the limit\0";
+    "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
+    "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0";
 
 WS_API const char *ws_error_text(ws_error error) {
     const char *text = wsi_error_texts;
@@ -7711,6 +7724,15 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 #include <stdio.h>
 
+#ifdef WS_SMALL /* the error alone: nothing is formatted, and the arguments are not evaluated */
+typedef struct wsi_reason {
+    char text[4]; /* empty */
+} wsi_reason;
+static int wsi_reason_check(const char *format, ...) { return (void)format, 0; }
+static ws_error wsi_reason_clear(wsi_reason *reason, ws_error error) { return reason->text[0] = 0, error; }
+#define wsi_reason_set(reason, error, ...) \
+    ((void)(0 ? wsi_reason_check(__VA_ARGS__) : 0), wsi_reason_clear(reason, error))
+#else
 typedef struct wsi_reason { /* what went wrong, in full */
     char text[256];
 } wsi_reason;
@@ -7726,6 +7748,7 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
     va_end(arguments);
     return error;
 }
+#endif
 
 #define WSI_NO_SOCKET ((ws_socket)-1)
 
@@ -9222,7 +9245,7 @@ typedef struct wsi_source { /* something with a descriptor */
 #define WSI_POLL_LONGEST 100000000 /* ms */
 
 static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
-    uint64_t wait = milliseconds < WSI_POLL_LONGEST ? milliseconds : WSI_POLL_LONGEST;
+    uint32_t wait = milliseconds < WSI_POLL_LONGEST ? (uint32_t)milliseconds : WSI_POLL_LONGEST;
     timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
     timeout->tv_usec = (int)(wait % 1000 * 1000);
 }
@@ -12685,11 +12708,13 @@ WS_API ws_server *ws_conn_server(const ws_conn *conn) {
 
 static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->endpoint.loop->memory; }
 
+#if !defined(WS_SMALL) || !defined(WS_NO_HTTP)
 /* Seconds since 1970; 0: unknown. */
 static uint64_t wsi_server_time(const ws_server *server) {
     const ws_loop *loop = server->endpoint.loop;
     return loop->wall_clock(loop->wall_user);
 }
+#endif
 
 /* Copies what the server keeps until it ends, and puts a zero behind it. data NULL: zeros. NULL: no memory. */
 static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
@@ -14144,6 +14169,9 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     return !error;
 }
 
+#if defined(WS_SMALL) && defined(WS_NO_HTTP)
+static const char *wsi_server_date(wsi_env *env) { return (void)env, ""; }
+#else
 /* Formats the line once a second. */
 static const char *wsi_server_date(wsi_env *env) {
     ws_server *server = (ws_server *)(void *)env; /* which begins with it */
@@ -14156,6 +14184,7 @@ static const char *wsi_server_date(wsi_env *env) {
     }
     return now ? server->date : "";
 }
+#endif
 
 static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
