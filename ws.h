@@ -1087,8 +1087,8 @@ typedef ws_slice wsi_slice;
 
 #ifdef WSI_BARE
 typedef struct wsi_request { /* slices of the head */
-    wsi_slice head, method, target, host, origin, key;
-    int status; /* for refusing the handshake; 0: it is valid */
+    wsi_slice head, host, origin, key;
+    int16_t status; /* for refusing the handshake; 0: it is valid */
     bool upgrade;
 } wsi_request;
 #else
@@ -1120,8 +1120,10 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_limits limits;
     bool (*output)(struct wsi_engine *engine, const struct wsi_output *output);
     wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* until it is open */
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
     bool (*random)(void *user, void *data, size_t size);
     void *random_user;
+#endif
     ws_role role;
     const char *subprotocols; /* to offer or choose from, best first */
     struct wsi_codec *codec;          /* of the loop */
@@ -1129,7 +1131,9 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #ifndef WS_NO_SERVER
     wsi_request request; /* the pending one */
     const char *origins;
+#ifndef WS_NO_NET
     const char *(*date)(struct wsi_env *env); /* the line "Date: ..." or ""; NULL: no clock */
+#endif
 #endif
 #ifndef WS_NO_CLIENT
     const char *problem; /* what is invalid in the response, or NULL */
@@ -1144,7 +1148,9 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 
 typedef struct wsi_engine {
     wsi_env *env;
+#ifndef WS_NO_NET
     wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
+#endif
     size_t message_size;  /* bytes of the unfinished message */
     wsi_size left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
     wsi_time heard;       /* when data last came from the peer */
@@ -1189,8 +1195,12 @@ typedef struct wsi_codec { /* for compression, shared by a loop's connections */
 struct ws_engine {
     wsi_engine core;
     wsi_env env;
+#ifndef WS_NO_ALLOC
     wsi_memory memory;
+#endif
+#ifndef WSI_BARE
     wsi_codec codec;
+#endif
     wsi_window window;
     wsi_buffer in, out;
     size_t out_sent;
@@ -2338,6 +2348,16 @@ static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
 /* --- requests --- */
 
 #ifdef WSI_BARE
+static bool wsi_http_is_method(const wsi_request *request, const char *name) {
+    wsi_slice rest = request->head, method;
+    return wsi_http_until(&rest, ' ', &method) && wsi_text_is(method, name);
+}
+
+static wsi_slice wsi_http_target_of(const wsi_request *request) {
+    wsi_slice rest = request->head, part = {NULL, 0};
+    return (void)wsi_http_until(&rest, ' ', &part), (void)wsi_http_until(&rest, ' ', &part), part;
+}
+
 /* How many fields have this name; *value: of the last one. */
 static int wsi_http_count(wsi_slice head, const char *name, wsi_slice *value) {
     wsi_slice each;
@@ -2360,8 +2380,8 @@ static bool wsi_http_lists(wsi_slice head, const char *name, const char *token) 
 }
 
 /* Whether the target is a path, or a URL, whose authority becomes the host (RFC 9112 3.2). */
-static bool wsi_http_target(wsi_request *request) {
-    wsi_slice rest = request->target, scheme, host;
+static bool wsi_http_target(wsi_request *request, wsi_slice rest) {
+    wsi_slice scheme, host;
     wsi_size port;
     size_t i;
     for (i = 0; i < rest.size; i++)
@@ -2379,17 +2399,16 @@ static bool wsi_http_target(wsi_request *request) {
 /* Parses a complete head. Returns 0, or the status that refuses it: bodies are refused, too. */
 static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) {
     static const char *const names[] = {"host", "origin", "sec-websocket-key", "content-length"}; /* once at most */
-    wsi_slice rest = head, line = wsi_http_line(&rest), name, value, once[4];
+    wsi_slice rest = head, line = wsi_http_line(&rest), target, value, once[4];
     wsi_size port;
     int status, i;
-    if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
-        || !wsi_text_token(request->method))
+    if (!wsi_http_until(&line, ' ', &value) || !wsi_http_until(&line, ' ', &target) || !wsi_text_token(value))
         return 400;
     status = wsi_http_version(line, http11);
     if (status)
         return status;
     do
-        status = (int)wsi_http_header(&rest, &name, &value);
+        status = (int)wsi_http_header(&rest, &line, &value);
     while (status == WSI_HEADER_FOUND);
     for (i = 0; i < 4; i++)
         if (wsi_http_count(head, names[i], &once[i]) > 1)
@@ -2398,12 +2417,18 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) 
     request->origin = once[1];
     request->key = once[2];
     if (status == WSI_HEADER_BAD || (*http11 && !once[0].data)
-        || (once[0].data && !wsi_http_authority(once[0], 0, &name, &port)) || !wsi_http_target(request)
+        || (once[0].data && !wsi_http_authority(once[0], 0, &line, &port)) || !wsi_http_target(request, target)
         || wsi_http_count(head, "transfer-encoding", &value) || (once[3].data && !wsi_text_is(once[3], "0")))
         return 400;
     return 0;
 }
 #else
+static bool wsi_http_is_method(const wsi_request *request, const char *name) {
+    return wsi_text_is(request->method, name);
+}
+
+static wsi_slice wsi_http_target_of(const wsi_request *request) { return request->target; }
+
 /* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme, host;
@@ -2825,6 +2850,7 @@ static bool wsi_codec_used(const wsi_engine *e) { return e->deflate; }
 static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 #endif
 
+#ifndef WSI_BARE
 /* Gives back what a connection holds to compress: it is closed. */
 static void wsi_codec_end(wsi_engine *e) {
     if (wsi_codec_used(e))
@@ -2835,6 +2861,7 @@ static void wsi_codec_free(wsi_codec *codec) {
     if (codec->calls)
         codec->calls->free(codec);
 }
+#endif
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
@@ -2904,7 +2931,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     request->upgrade = wsi_http_lists(head, "upgrade", "websocket");
     if (status || !request->upgrade)
         return status;
-    if (!wsi_text_is(request->method, "GET"))
+    if (!wsi_http_is_method(request, "GET"))
         request->status = 405;
     else if (!http11 || !wsi_http_lists(head, "connection", "upgrade") || !wsi_handshake_offer(head)
              || wsi_http_count(head, "sec-websocket-version", &version) > 1)
@@ -3401,6 +3428,12 @@ static bool wsi_env_is_client(const wsi_env *env) { return (void)env, true; }
 static bool wsi_env_is_client(const wsi_env *env) { return env->role == WS_ROLE_CLIENT; }
 #endif
 
+#ifdef WS_NO_CLIENT
+static bool wsi_env_random(const wsi_env *env, void *to, size_t size) { return (void)env, (void)to, (void)size, false; }
+#else
+static bool wsi_env_random(const wsi_env *env, void *to, size_t size) { return env->random(env->random_user, to, size); }
+#endif
+
 /* Puts a zero byte behind an event's data; wsi_window_restore puts the byte that was there back. */
 static void wsi_window_patch(wsi_window *window, uint8_t *at) {
     window->patched = at;
@@ -3436,7 +3469,7 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
     output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked,
                                                    (wsi_size)size);
     if (output.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
-        if (!e->env->random(e->env->random_user, output.header + output.header_size, 4)) {
+        if (!wsi_env_random(e->env, output.header + output.header_size, 4)) {
             e->error = WS_ERROR_RANDOM;
             return false;
         }
@@ -3501,6 +3534,9 @@ static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *h
 #ifndef WS_NO_SERVER
 /* --- a server's answers --- */
 
+#ifdef WS_NO_NET
+static const char *wsi_engine_date(wsi_env *env, const char *lines) { return (void)env, (void)lines, ""; }
+#else
 /* The line Date (RFC 9110 6.6.1), or "" if there is one among those lines. */
 static const char *wsi_engine_date(wsi_env *env, const char *lines) {
     wsi_slice rest = wsi_text_z(lines), name, value;
@@ -3509,6 +3545,7 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) {
             return "";
     return env->date ? env->date(env) : "";
 }
+#endif
 
 /* Where every answer begins, refusals too, except 100, 101 and wsi_server_overloaded. */
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
@@ -3538,7 +3575,7 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
    closed. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
-    bool head_only = wsi_http_bodyless(status) || wsi_text_is(e->env->request.method, "HEAD");
+    bool head_only = wsi_http_bodyless(status) || wsi_http_is_method(&e->env->request, "HEAD");
     bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
                 && (head_only || wsi_engine_raw(e, body.data, body.size));
     if (e->state == WSI_ASKED)
@@ -3668,7 +3705,7 @@ static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
 /* Reads a request's head. */
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
-    wsi_slice head = {NULL, 0};
+    wsi_slice head = {NULL, 0}, target;
     int status;
     if (window->end - window->pos >= 2 && wsi_bytes_same(window->base + window->pos, "\r\n", 2)) {
         window->pos += 2; /* RFC 9112 2.2 */
@@ -3685,7 +3722,8 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *
     if (status)
         return wsi_engine_bad_head(e, window, status);
     e->state = WSI_ASKED;
-    return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_TEXT, request->target.data, request->target.size);
+    target = wsi_http_target_of(request);
+    return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_TEXT, target.data, target.size);
 }
 #else
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (void)e, (void)window, (void)status; }
@@ -4170,8 +4208,10 @@ enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 
 
 #ifdef WS_NO_ALLOC
 static bool wsi_engine_own_fixed(const ws_engine *engine) { return (void)engine, true; }
+static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return (void)engine, (wsi_memory *)NULL; }
 #else
 static bool wsi_engine_own_fixed(const ws_engine *engine) { return engine->fixed; }
+static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return &engine->memory; }
 #endif
 
 static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
@@ -4203,7 +4243,7 @@ static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
         out->size = start + unsent;
     }
     if (!wsi_engine_own_fixed(engine))
-        return wsi_buffer_reserve(&engine->memory, out, size);
+        return wsi_buffer_reserve(wsi_engine_own_allocator(engine), out, size);
     return out->capacity - out->size >= size + (data ? WSI_ENGINE_SPARE : 0);
 }
 
@@ -4227,7 +4267,7 @@ static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *con
     ws_limits *limits = &engine->env.limits;
     engine->fixed = config->memory != NULL;
     if (!wsi_engine_own_fixed(engine)) {
-        wsi_memory_init(&engine->memory, config->allocator, SIZE_MAX);
+        wsi_memory_init(wsi_engine_own_allocator(engine), config->allocator, SIZE_MAX);
         return true;
     }
     if (config->memory_size < 1024 || out > config->memory_size || least < 320 || !config->memory)
@@ -4296,14 +4336,22 @@ static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *con
 static void wsi_engine_own_answer(ws_engine *engine) { (void)engine; }
 #endif /* WS_NO_SERVER */
 
+#ifdef WSI_BARE
+static void wsi_engine_own_forget(ws_engine *engine) { (void)engine; }
+#else
+static void wsi_engine_own_forget(ws_engine *engine) {
+    wsi_codec_end(&engine->core);
+    wsi_codec_free(&engine->codec);
+}
+#endif
+
 WS_API void ws_engine_free(ws_engine *engine) {
     if (!engine)
         return;
     if (!wsi_engine_own_fixed(engine)) {
-        wsi_codec_end(&engine->core);
-        wsi_codec_free(&engine->codec);
-        wsi_buffer_free(&engine->memory, &engine->in);
-        wsi_buffer_free(&engine->memory, &engine->out);
+        wsi_engine_own_forget(engine);
+        wsi_buffer_free(wsi_engine_own_allocator(engine), &engine->in);
+        wsi_buffer_free(wsi_engine_own_allocator(engine), &engine->out);
     }
     wsi_bytes_zero(&engine->window, sizeof engine->window);
     engine->out.size = engine->out_sent = 0;
@@ -4345,7 +4393,7 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
         wsi_engine_keep(&engine->core, window, engine->in.data);
     engine->in.size = kept;
     if (!wsi_engine_own_fixed(engine) && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
-        && !wsi_buffer_reserve(&engine->memory, &engine->in, 1024)) {
+        && !wsi_buffer_reserve(wsi_engine_own_allocator(engine), &engine->in, 1024)) {
         (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
         return room;
     }
@@ -7421,6 +7469,8 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     const char *const *line;
     wsi_ask ask;
     engine->env.read = wsi_upgrade_read;
+    engine->env.random = config->random;
+    engine->env.random_user = config->random_user;
     if (!config->host || !wsi_http_safe(config->host, '!') || !wsi_http_safe(config->path, '!')
         || (config->path && (config->path[0] != '/' || wsi_bytes_find(config->path, '#', wsi_bytes_length(config->path))))
         || !wsi_upgrade_offer(config->subprotocols))
@@ -7637,7 +7687,7 @@ static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arr
 static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) {
     engine->env.deflate = config->memory || !config->deflate || !config->deflate->on ? NULL : config->deflate;
     engine->env.codec = &engine->codec;
-    wsi_init_codec(&engine->codec, &engine->memory, &engine->memory);
+    wsi_init_codec(&engine->codec, wsi_engine_own_allocator(engine), wsi_engine_own_allocator(engine));
     return !config->deflate || !wsi_codec_wrong(config->deflate);
 }
 #endif
@@ -7661,8 +7711,6 @@ static bool wsi_init_engine(ws_engine *engine, const ws_engine_config *config) {
     engine->env.limits = config->limits;
     wsi_engine_limits(&engine->env.limits);
     engine->env.output = wsi_engine_own_emit;
-    engine->env.random = config->random;
-    engine->env.random_user = config->random_user;
     engine->env.role = config->role;
     engine->env.subprotocols = config->subprotocols;
     engine->core.chunks = config->chunks;

@@ -15,7 +15,7 @@ bool board_random(void *user, void *to, size_t size); /* for clients: unpredicta
 uint32_t board_milliseconds(void);                    /* since the start */
 void serve(void);                                     /* a board's start-up code calls it again and again */
 
-static uint8_t memory[2048]; /* half for what arrives, half for what leaves */
+static uint8_t memory[1024]; /* enough for a browser's head, and for messages of any size in chunks */
 static ws_engine engine;
 static const ws_engine_config config = {
 #ifdef WS_NO_SERVER
@@ -23,7 +23,7 @@ static const ws_engine_config config = {
 #else
     .role = WS_ROLE_SERVER, .subprotocols = "echo", /* and origins NULL: pages of other sites are refused */
 #endif
-    .memory = memory, .memory_size = sizeof memory};
+    .memory = memory, .memory_size = sizeof memory, .chunks = true};
 
 /* One connection, from its first byte to its last. */
 void serve(void) {
@@ -38,9 +38,10 @@ void serve(void) {
             ws_engine_received(&engine, (size_t)size);
         (void)ws_engine_tick(&engine, board_milliseconds());
         while (ws_engine_next(&engine, &event)) {
-            if (event.type == WS_EVENT_MESSAGE)
-                (void)ws_engine_send(&engine, event.message); /* always fits: see ws_engine_config */
-            else if (event.type == WS_EVENT_OPEN && config.role == WS_ROLE_CLIENT)
+            if (event.type == WS_EVENT_CHUNK) { /* its echo always fits: see ws_engine_config */
+                ws_message part = {event.chunk.data, event.chunk.size, event.chunk.type};
+                (void)ws_engine_send_part(&engine, part, event.chunk.last);
+            } else if (event.type == WS_EVENT_OPEN && config.role == WS_ROLE_CLIENT)
                 (void)ws_engine_send(&engine, (ws_message){(const uint8_t *)"hello", 5, WS_TEXT});
         }
         out = ws_engine_output(&engine);

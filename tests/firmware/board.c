@@ -2,7 +2,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 #define PAINT 0xc5c5c5c5u /* an unused word of the stack: firmware.py looks how deep it went */
@@ -78,8 +77,10 @@ uint32_t board_milliseconds(void) { return milliseconds; }
 void board_start(void) {
     for (uint32_t *word = board_end; word < (uint32_t *)__builtin_frame_address(0) - 16; word++)
         *word = PAINT;
-    memcpy(board_data, board_image, (size_t)((char *)board_bss - (char *)board_data));
-    memset(board_bss, 0, (size_t)((char *)board_end - (char *)board_bss));
+    for (volatile uint32_t *word = board_data; word < board_bss; word++) /* volatile: or it becomes a call of memcpy */
+        *word = board_image[word - board_data];
+    for (volatile uint32_t *word = board_bss; word < board_end; word++)
+        *word = 0;
     uart_start();
 #ifdef __arm__
     REGISTER(0xe000e014) = BOARD_CLOCK / 1000 - 1; /* SysTick, on the processor's clock, with its interrupt */
