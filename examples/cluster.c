@@ -158,7 +158,8 @@ static bool command(ws_id sender, unsigned count, ...) {
         char head[16] = "";
         if (i == 0)
             snprintf(head, sizeof head, "*%u\r\n", count);
-        size += (size_t)snprintf(redis.out + size, sizeof redis.out - size, "%s$%zu\r\n%s\r\n", head, strlen(text), text);
+        size += (size_t)snprintf(redis.out + size, sizeof redis.out - size, "%s$%zu\r\n%s\r\n", head, strlen(text),
+                                text);
         fits = size < sizeof redis.out;
     }
     va_end(texts);

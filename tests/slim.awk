@@ -1,5 +1,5 @@
-# Writes ws.h without what some switches leave out:
-#     awk -v without="JSON DEFLATE" -f tests/slim.awk ws.h ws.h
+# Writes ws.h without what some switches leave out, or without a system, WINDOWS or LWIP:
+#     awk -v without="JSON DEFLATE LWIP" -f tests/slim.awk ws.h ws.h
 # The first pass finds the switches that CONFIG names, and those that follow from the given ones. The second evaluates
 # the conditions. What is known is cut or kept; a condition that depends on anything else stays, and for its sake the
 # result defines the switches itself.
@@ -37,7 +37,7 @@ function value(line, other,    text, name) {
         if (match(line, /^defined\(?[A-Za-z0-9_]+\)?/)) {
             name = substr(line, 8, RLENGTH - 7)
             gsub(/[()]/, "", name)
-            text = text (name in left_out ? "1" : name in present ? "0" : name ~ /^WS_/ ? other : "?")
+            text = text (name in left_out ? "1" : name in absent || name in present ? "0" : name ~ /^WS_/ ? other : "?")
         } else if (match(line, /^(&&|\|\||!|\(|\))/)) {
             text = text substr(line, 1, RLENGTH)
         } else if (match(line, /^[^&|!()]+(\([^()]*\))?[^&|()]*/)) { # a comparison, or a macro's call
@@ -92,10 +92,13 @@ function verdict(line,    v) {
 }
 
 BEGIN {
+    systems["WINDOWS"] = "_WIN32"
+    systems["LWIP"] = "WS_LWIP"
     count = split(toupper(without), given, /[ ,]+/)
     for (i = 1; i <= count; i++) {
         sub(/^WS_NO_/, "", given[i])
-        if (given[i] != "") left_out["WS_NO_" given[i]] = 1
+        if (given[i] in systems) absent[systems[given[i]]] = 1
+        else if (given[i] != "") left_out["WS_NO_" given[i]] = 1
     }
     if ("WS_NO_CLIENT" in left_out) present["WS_NO_SERVER"] = 1
     if ("WS_NO_SERVER" in left_out) present["WS_NO_CLIENT"] = 1
@@ -108,7 +111,8 @@ FNR == 1 && pass == 2 {
         any = 1
         if (!(name in known)) unknown = unknown " " substr(name, 7)
     }
-    if (!any || unknown != "") fail("slim: WITHOUT takes" names (any ? "; unknown:" unknown : ""))
+    for (name in absent) any = 1
+    if (!any || unknown != "") fail("slim: WITHOUT takes" names " WINDOWS LWIP" (any ? "; unknown:" unknown : ""))
 }
 
 held == "" && !/^#/ { raw = $0 }
@@ -138,8 +142,8 @@ history { next }
     known[$1] = 1
     names = names " " substr($1, 7)
 }
-/^     WS_NO_[A-Z]+ / { cut = $1 in left_out }
-!/^         / && !/^     WS_NO_/ { cut = 0 }
+/^     WS_[A-Z_]+ / { cut = $1 in left_out || $1 in absent }
+!/^         / && !/^     WS_/ { cut = 0 }
 cut { next }
 
 /^#(define|undef) WS_NO_/ { # a switch that follows from others
@@ -151,6 +155,7 @@ cut { next }
     n = split(names, order, " ")
     for (i = 1; i <= n; i++)
         if (("WS_NO_" order[i]) in left_out) out("#undef WS_NO_" order[i] "\n#define WS_NO_" order[i])
+    for (name in absent) out("#ifdef " name "\n#error \"make slim has cut " name " out of this copy\"\n#endif")
     blank = 1
 }
 !NF { blank = pass == 2; next }
