@@ -645,6 +645,8 @@ typedef struct ws_loop_config {
     size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
                                together: a quarter. Beyond it, the peer whose data has not grown for the longest time
                                is closed with 1013, or refused with 503 */
+    size_t max_spare;       /* of these, for speed under load: a receive buffer of eight times its size, and blocks that
+                               wait for the next large message. Given back after a second without use. A 64th; 1: none */
     size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB. With
                                WS_SMALL 2 KiB; at least 1 KiB */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
@@ -9945,7 +9947,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 /*
 >> LOOP ===================================================================================
    The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, ENGINE, INIT, PLATFORM,
-   TCP, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_,
+   TCP, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_, wsi_spare_,
    wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
@@ -9988,6 +9990,18 @@ typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
 
+enum {
+    WSI_SPARES = 32,            /* the most large blocks that a loop keeps */
+    WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: more than a block that broadcasts share */
+    WSI_SPARE_MS = 1000,        /* after so long without use they are given back */
+    WSI_GROWN = 8               /* so many times its size is a receive buffer under load */
+};
+
+typedef struct wsi_spare { /* a large block that is not in use */
+    void *block;
+    size_t size;
+} wsi_spare;
+
 typedef struct wsi_hooks { /* of servers and clients */
     void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
@@ -10001,7 +10015,7 @@ typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
 struct ws_loop {
     wsi_memory memory;
     wsi_memory arriving; /* the part of it that holds unfinished messages: see max_unfinished */
-    size_t max_unfinished;
+    size_t max_unfinished, max_spare;
     ws_conn *oldest_held, *newest_held; /* those that hold some of it, by when that last grew */
     wsi_ready *ready[WSI_KINDS];
     uint64_t now;
@@ -10038,6 +10052,10 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from */
     wsi_buffer receive, gather;
+    size_t receive_size; /* of receive without load */
+    wsi_spare spares[WSI_SPARES]; /* the oldest first */
+    size_t spare_count, spare;    /* spare: their bytes, and those that receive has grown by */
+    uint64_t spare_used;          /* when that was last of use; 0: there is none */
     wsi_codec codec;    /* of permessage-deflate */
 #ifndef WS_NO_JSON
     wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
@@ -10131,6 +10149,107 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) {
 #else
 static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
 #endif
+
+/* --- what is kept under load --- */
+
+/* Large blocks come in steps of an eighth to a quarter of their size, so that one that was freed fits again. */
+static size_t wsi_spare_round(const ws_loop *loop, size_t size) {
+    size_t step = 16 << 10;
+    if (size < WSI_SPARE_LEAST || loop->max_spare < WSI_SPARE_LEAST || size > SIZE_MAX / 2)
+        return size;
+    while (step < size / 8)
+        step *= 2;
+    return (size + step - 1) / step * step;
+}
+
+/* The place, from 1, of the newest of this size. 0: there is none. */
+static size_t wsi_spare_find(const ws_loop *loop, size_t size) {
+    size_t place = loop->spare_count;
+    while (place && loop->spares[place - 1].size != size)
+        place--;
+    return place;
+}
+
+static void *wsi_spare_remove(ws_loop *loop, size_t place) {
+    wsi_spare *spare = &loop->spares[place - 1];
+    void *block = spare->block;
+    loop->spare -= spare->size;
+    memmove(spare, spare + 1, (loop->spare_count-- - place) * sizeof *spare);
+    return block;
+}
+
+/* Frees the oldest. false: there is none. */
+static bool wsi_spare_drop(ws_loop *loop) {
+    size_t size = loop->spares[0].size;
+    if (!loop->spare_count)
+        return false;
+    wsi_memory_free(&loop->memory, wsi_spare_remove(loop, 1), size);
+    return true;
+}
+
+/* Keeps a block for the next one of its size, if it is large; frees it otherwise. */
+static void wsi_spare_give(ws_loop *loop, void *block, size_t size) {
+    if (size < WSI_SPARE_LEAST || size > loop->max_spare - (loop->receive.capacity - loop->receive_size)) {
+        wsi_memory_free(&loop->memory, block, size);
+        return;
+    }
+    while (loop->spare_count == WSI_SPARES || loop->spare + size > loop->max_spare)
+        (void)wsi_spare_drop(loop);
+    loop->spares[loop->spare_count].block = block;
+    loop->spares[loop->spare_count++].size = size;
+    loop->spare += size;
+    loop->spare_used = loop->now;
+}
+
+/* An allocator's resize, for blocks that may be large: into a spare one, or so that this one becomes spare. */
+static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_t new_size) {
+    size_t from = wsi_spare_round(loop, old_size), to = wsi_spare_round(loop, new_size), place;
+    void *moved;
+    if (block && from == to)
+        return block;
+    place = to >= WSI_SPARE_LEAST ? wsi_spare_find(loop, to) : 0;
+    if (!place && (from < WSI_SPARE_LEAST || to > from)) {
+        do {
+            moved = wsi_memory_resize(&loop->memory, block, from, to);
+        } while (!moved && to && wsi_spare_drop(loop));
+        return moved;
+    }
+    moved = place ? wsi_spare_remove(loop, place) : to ? wsi_memory_resize(&loop->memory, NULL, 0, to) : NULL;
+    if (moved && block)
+        memcpy(moved, block, old_size < new_size ? old_size : new_size);
+    if (block && (moved || !to))
+        wsi_spare_give(loop, block, from);
+    return moved;
+}
+
+/* Nothing in the window is in use. */
+static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
+    size_t before = loop->receive.capacity;
+    if (!wsi_buffer_resize(&loop->memory, &loop->receive, capacity))
+        return;
+    loop->spare = loop->spare + capacity - before;
+    memset(&loop->window, 0, sizeof loop->window); /* it may lie elsewhere now */
+}
+
+/* A read filled the receive buffer with many messages: from now on one takes more. */
+static void wsi_spare_grow_receive(ws_loop *loop) {
+    size_t grown = loop->receive_size * WSI_GROWN;
+    loop->spare_used = loop->now;
+    if (loop->receive.capacity < grown && loop->spare + grown - loop->receive_size <= loop->max_spare)
+        wsi_spare_resize_receive(loop, grown);
+}
+
+/* Gives it all back after a while without use. Returns how long a wait may last until then. */
+WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
+    uint64_t since = loop->now - loop->spare_used;
+    if (since < WSI_SPARE_MS)
+        return pause < WSI_SPARE_MS - since ? pause : WSI_SPARE_MS - since;
+    while (wsi_spare_drop(loop)) {}
+    if (loop->spare)
+        wsi_spare_resize_receive(loop, loop->receive_size);
+    loop->spare_used = 0;
+    return pause;
+}
 
 /* --- timers: a binary heap --- */
 
@@ -10482,6 +10601,8 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     loop->busy = false;
     if (loop->stopped)
         return 0;
+    if (loop->spare_used)
+        pause = wsi_spare_pause(loop, pause);
     if (loop->heap_size) {
         uint64_t now = loop->clock(loop->clock_user);
         next = loop->heap[0]->at > now ? loop->heap[0]->at - now : 0;
@@ -10570,7 +10691,7 @@ static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, 
     ws_loop *loop = (ws_loop *)user;
     while (new_size > old_size && loop->arriving.used + (new_size - old_size) > loop->max_unfinished
            && loop->hooks.relieve(loop)) {}
-    return wsi_memory_resize(&loop->memory, block, old_size, new_size);
+    return wsi_spare_resize(loop, block, old_size, new_size);
 }
 
 /* wakes: other threads may post, which they cannot to a blocking client's loop. */
@@ -10588,6 +10709,8 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         return NULL;
     loop->memory = memory;
     loop->max_unfinished = all.max_unfinished ? all.max_unfinished : memory.limit / 4;
+    if (wakes) /* a blocking client's window lies in the receive buffer between its calls */
+        loop->max_spare = all.max_spare ? all.max_spare : memory.limit / 64;
     all.allocator.resize = wsi_loop_resize_arriving;
     all.allocator.user = loop;
     wsi_memory_init(&loop->arriving, all.allocator, SIZE_MAX);
@@ -10615,6 +10738,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         all.receive_size = WSI_RECEIVE;
     if (all.receive_size < WSI_RECEIVE_LEAST)
         all.receive_size = WSI_RECEIVE_LEAST;
+    loop->receive_size = all.receive_size;
     if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
         || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
@@ -10640,6 +10764,7 @@ static void wsi_loop_free_lists(ws_loop *loop) {
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_buffer_free(&loop->memory, &loop->timers);
+    while (wsi_spare_drop(loop)) {}
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
@@ -10945,7 +11070,7 @@ static void wsi_node_pin(wsi_node *node) { (void)node; }
 
 static wsi_block *wsi_block_new(ws_loop *loop, size_t capacity) {
     size_t size = sizeof(wsi_block) + capacity;
-    wsi_block *block = size < capacity ? NULL : (wsi_block *)wsi_memory_resize(&loop->memory, NULL, 0, size);
+    wsi_block *block = size < capacity ? NULL : (wsi_block *)wsi_spare_resize(loop, NULL, 0, size);
     if (!block)
         return NULL;
     block->references = 1;
@@ -10956,7 +11081,7 @@ static wsi_block *wsi_block_new(ws_loop *loop, size_t capacity) {
 }
 
 WSI_RARE void wsi_block_free(ws_loop *loop, wsi_block *block) {
-    wsi_memory_free(&loop->memory, block, sizeof *block + block->capacity);
+    (void)wsi_spare_resize(loop, block, sizeof *block + block->capacity, 0);
 }
 
 static void wsi_block_release(ws_loop *loop, wsi_block *block) {
@@ -11831,7 +11956,10 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
     size_t unfinished = wsi_engine_unfinished(engine, &loop->window);
-    size_t ahead = engine->left < unfinished ? (size_t)engine->left : unfinished;
+    size_t left = engine->left / 16 <= unfinished ? (size_t)engine->left : unfinished;
+    size_t whole = wsi_spare_round(loop, sizeof(wsi_hold) + unfinished + left + 1);
+    size_t ahead = left < unfinished || wsi_spare_find(loop, whole) ? left : unfinished;
+    bool full = loop->window.base == loop->receive.data && loop->window.end + 1 == loop->receive.capacity;
     size_t decompressed = engine->deflate ? engine->env->codec->calls->progress(engine) : 0;
     if (!unfinished && !decompressed && engine->state != WSI_BODY) {
         wsi_hold_free(conn);
@@ -11845,8 +11973,10 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_hold_grown(conn, unfinished, decompressed);
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
         conn->paused = true; /* it sends more and more requests before it has its answer */
-    if (held->capacity > 2 * unfinished + ahead + WSI_SMALL) /* after a large message: frees some of it */
+    if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: frees some of it */
         (void)wsi_hold_resize(conn, unfinished + 1);
+    if (full && unfinished < loop->receive.capacity / 2)
+        wsi_spare_grow_receive(loop);
     return true;
 }
 
@@ -11909,10 +12039,10 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t room = held->capacity - held->size - 1, ahead = held->size;
-    if (ahead >= loop->receive.capacity - 1 && ahead <= SIZE_MAX / 8)
+    if (ahead >= loop->receive_size - 1 && ahead <= SIZE_MAX / 8)
         ahead *= 3;
-    if (ahead > loop->receive.capacity && ahead > engine->left)
-        ahead = engine->left > loop->receive.capacity ? (size_t)engine->left : loop->receive.capacity;
+    if (ahead > loop->receive_size && ahead > engine->left)
+        ahead = engine->left > loop->receive_size ? (size_t)engine->left : loop->receive_size;
     if (room >= ahead || room >= WSI_SMALL)
         return true;
     return wsi_hold_resize(conn, held->size + ahead + 1);
@@ -11944,7 +12074,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
     size_t kept = held->size;
     ptrdiff_t got;
-    if (kept > WSI_SMALL) {
+    if (kept > WSI_SMALL && kept > loop->receive.capacity / 16) {
         into = held;
         if (!wsi_conn_make_room(conn)) {
             wsi_conn_overload(conn);
@@ -17925,6 +18055,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
    - A peer of IPv4 that comes in over "::" is told as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" is IPv4,
      too, whatever the system's default.
+   - New: ws_loop_config.max_spare, for what a loop keeps under load: a larger receive buffer, and large blocks.
    Clients
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,

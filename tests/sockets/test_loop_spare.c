@@ -1,0 +1,159 @@
+/* LOOP, RECEIVE: what a loop keeps under load (max_spare): a larger receive buffer, and buffers for large messages. How
+   many calls and allocations a message costs then; that it is bounded, and given back. */
+#include "../helpers/calls.h"
+
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#include "../helpers/net.h"
+
+enum { MIDDLING = 16 << 10, IN_FLIGHT = 16, LARGE = 1 << 20, LARGE_BLOCK = 64 << 10 };
+
+static size_t large_calls; /* of the allocator, for blocks that malloc takes from the system */
+
+static void *counts_large(void *user, void *block, size_t old_size, size_t new_size) {
+    large_calls += old_size >= LARGE_BLOCK || new_size >= LARGE_BLOCK;
+    return drive_resize(user, block, old_size, new_size);
+}
+
+static peer *start(size_t max_memory, size_t max_spare) {
+    ws_loop_config config;
+    int size = 1 << 20;
+    peer *p;
+    memset(&config, 0, sizeof config);
+    config.max_memory = max_memory;
+    config.max_spare = max_spare;
+    calls_reset();
+    CHECK(net_start_with(&config, NULL));
+    net.loop->memory.allocator.resize = counts_large;
+    (void)setsockopt(net.server->listener.link.descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    p = net_peer("/");
+    (void)setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    net.quiet = true;
+    return p;
+}
+
+/* Frames of so many bytes each, in as few writes as the socket takes; all of them come back. */
+static void exchange(peer *p, size_t count, size_t size) {
+    bytes out = {NULL, 0, 0};
+    size_t header = size < 65536 ? 4 : 10, wanted = count * (header + size), done = 0;
+    int tries = 0;
+    uint8_t *data = (uint8_t *)calloc(1, size);
+    wire_frame frame;
+    memset(&frame, 0, sizeof frame);
+    frame.first = 0x82;
+    frame.data = data;
+    frame.size = size;
+    while (count--)
+        wire_frame_add(&out, &frame, true);
+    while ((done < out.size || p->in.size < wanted) && tries++ < 100000) {
+        ssize_t sent = done < out.size ? send(p->fd, out.data + done, out.size - done, MSG_NOSIGNAL) : 0;
+        done += sent > 0 ? (size_t)sent : 0;
+        (void)net_round(sent > 0 ? 0 : 100);
+    }
+    CHECK_EQ(p->in.size, wanted);
+    p->in.size = 0;
+    free(data);
+    bytes_free(&out);
+}
+
+static size_t transfers(void) {
+    return calls.count[CALLS_RECV] + calls.count[CALLS_SEND] + calls.count[CALLS_SENDMSG];
+}
+
+static void test_middling(void) {
+    size_t i, rounds = 20, before;
+    peer *p;
+    if (!test_begin("spare: 16 messages of 16 KiB in flight: half a call each; idle, the buffer shrinks"))
+        return;
+    p = start(0, 0);
+    before = net.memory.used;
+    for (i = 0; i < 2 * rounds; i++) {
+        if (i == rounds) {
+            calls_reset();
+            large_calls = 0;
+        }
+        exchange(p, IN_FLIGHT, MIDDLING);
+    }
+    CHECK(transfers() <= rounds * IN_FLIGHT / 2);
+    CHECK_EQ(large_calls, 0);
+    CHECK(net.loop->receive.capacity > net.loop->receive_size);
+    net_wait(999);
+    CHECK(net.memory.used > before);
+    net_wait(1);
+    CHECK_EQ(net.memory.used, before);
+    CHECK_EQ(net.loop->receive.capacity, net.loop->receive_size);
+    exchange(p, 1, 1000);
+    exchange(p, IN_FLIGHT, MIDDLING);
+    NET_END();
+}
+
+static void test_large(void) {
+    size_t i, before;
+    peer *p;
+    if (!test_begin("spare: messages of 1 MiB: nothing is allocated after the first ones; idle, all is given back"))
+        return;
+    p = start(0, 0);
+    before = net.memory.used;
+    for (i = 0; i < 20; i++) {
+        if (i == 10)
+            large_calls = 0;
+        exchange(p, 1, LARGE);
+    }
+    CHECK_EQ(large_calls, 0);
+    CHECK(net.loop->spare_count > 0);
+    CHECK_EQ(net.loop->receive.capacity, net.loop->receive_size); /* a large message does not pass through it */
+    net_wait(1000);
+    CHECK_EQ(net.loop->spare_count, 0);
+    CHECK(net.memory.used <= before + 4096);
+    exchange(p, 2, LARGE);
+    NET_END();
+}
+
+static void test_bounds(void) {
+    static const size_t sizes[] = {100000, 1 << 20, 70000, 3 << 20, 200000, 500000, 1 << 20, 4 << 20, 90000, 65536};
+    size_t i, bound = 2 << 20;
+    peer *p;
+    if (!test_begin("spare: at most max_spare, whatever comes"))
+        return;
+    p = start(0, bound);
+    for (i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
+        exchange(p, 1 + i % 3, sizes[i % (sizeof sizes / sizeof *sizes)]);
+        CHECK(net.loop->spare <= bound);
+    }
+    NET_END();
+    if (!test_begin("spare: 1: none"))
+        return;
+    p = start(0, 1);
+    for (i = 0; i < 4; i++) {
+        exchange(p, 1, LARGE);
+        exchange(p, IN_FLIGHT, MIDDLING);
+        CHECK_EQ(net.loop->spare, 0);
+        CHECK_EQ(net.loop->receive.capacity, net.loop->receive_size);
+    }
+    NET_END();
+}
+
+/* What waits makes room for what comes. */
+static void test_memory_limit(void) {
+    peer *p;
+    if (!test_begin("spare: a message that fits into max_memory only without them"))
+        return;
+    p = start(12 << 20, 6 << 20);
+    exchange(p, 1, 1500000);
+    exchange(p, 1, 2500000);
+    CHECK(net.loop->spare > 1 << 20);
+    exchange(p, 1, 5 << 20);
+    CHECK_EQ(net.closed, 0);
+    CHECK(net.memory.peak <= 12 << 20);
+    NET_END();
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    test_middling();
+    test_large();
+    test_bounds();
+    test_memory_limit();
+    return test_finish();
+}
