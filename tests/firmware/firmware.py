@@ -359,11 +359,37 @@ def run_echo(board):
            (status, to_board[:200]))
 
 
+# --- the loop on lwIP's sockets: linked, without lwIP itself; make lwip runs it on a host --------------------------
+
+ON_LWIP = (  # as FIGURES: of README's first program
+    ("loop", "flash, Cortex-M4, README's echo on lwIP", 54569, 35660, 28000),
+    ("conn", "RAM of a connection of its loop", None, 168, 200))
+
+
+def build_loop():
+    lwip, source, elf = "build/lwip/source/", WORK + "loop.c", WORK + "loop.elf"
+    if not shutil.which(ARM + "gcc") or subprocess.run(["tests/lwip/run", "source"], check=False).returncode:
+        return
+    with open("README.md", encoding="utf-8") as readme, open(source, "w", encoding="utf-8") as file:
+        file.write("#define WS_IMPLEMENTATION\n" + readme.read().split("#define WS_IMPLEMENTATION\n")[1].split("```")[0])
+        file.write("extern const char conn[sizeof(ws_conn)];\nconst char conn[sizeof(ws_conn)] = {1};\n")
+    flags = [*M4, *NANO, "--specs=nosys.specs", "-Os", "-ffunction-sections", "-fdata-sections", "-DNDEBUG", "-I.",
+             "-DWS_LWIP", "-DWS_MINIMAL", "-DWS_SMALL", "-Drand=board_rand", "-isystem", "tests/lwip",
+             "-isystem", lwip + "src/include", "-isystem", lwip + "port/include"]
+    output(ARM + "gcc", *flags, "-c", source, "-o", WORK + "loop.o")
+    output(ARM + "gcc", *flags, WORK + "loop.o", "-nostartfiles", "-Wl,--gc-sections,-e,main",
+           "-Wl,--unresolved-symbols=ignore-all", "-o", elf)
+    text, data = output(ARM + "size", elf).splitlines()[1].split()[:2]
+    found["loop"] = int(text) + int(data)
+    symbols = output(ARM + "nm", "-S", WORK + "loop.o")
+    found["conn"] = int(re.search(r"^\S+ (\S+) \S conn$", symbols, re.M).group(1), 16)
+
+
 # --- the whole ----------------------------------------------------------------------------------------------------
 
 def report():
     print(f"\n{'figure':42} {'at first':>9} {'last':>7} {'now':>7} {'target':>7}")
-    for name, title, first, last, target in FIGURES:
+    for name, title, first, last, target in FIGURES + ON_LWIP:
         now = found.get(name)
         if now is None:
             counts["skipped"] += 1
@@ -382,6 +408,7 @@ def report():
 def main():
     os.makedirs(WORK, exist_ok=True)
     symbols = {}
+    build_loop()
     for name, (tools, _) in BUILDS.items():
         if shutil.which(tools + "gcc"):
             symbols[name] = build(name)
