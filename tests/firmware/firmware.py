@@ -371,7 +371,8 @@ def build_loop():
     if not shutil.which(ARM + "gcc") or subprocess.run(["tests/lwip/run", "source"], check=False).returncode:
         return
     with open("README.md", encoding="utf-8") as readme, open(source, "w", encoding="utf-8") as file:
-        file.write("#define WS_IMPLEMENTATION\n" + readme.read().split("#define WS_IMPLEMENTATION\n")[1].split("```")[0])
+        start = "#define WS_IMPLEMENTATION\n"
+        file.write(start + readme.read().split(start)[1].split("```")[0])
         file.write("extern const char conn[sizeof(ws_conn)];\nconst char conn[sizeof(ws_conn)] = {1};\n")
     flags = [*M4, *NANO, "--specs=nosys.specs", "-Os", "-ffunction-sections", "-fdata-sections", "-DNDEBUG", "-I.",
              "-DWS_LWIP", "-DWS_MINIMAL", "-DWS_SMALL", "-Drand=board_rand", "-isystem", "tests/lwip",
