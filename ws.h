@@ -21,7 +21,7 @@
        }
 
    and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`
-   where wss:// is not needed. Other files include "ws.h" without the define. A client:
+   where wss:// is not needed; on Windows add -lws2_32 -lbcrypt. Other files include "ws.h" without the define. A client:
 
        ws_conn *conn = ws_connect("wss://example.com/feed", NULL);
        ws_send_text(conn, "hello");
@@ -7753,7 +7753,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      error               the newest failure as a ws_error
      again, interrupted  whether it was only that nothing is ready; whether a wait may succeed the next time
      connecting          whether a connect goes on
-     timed_out           whether a number says that a connect took too long
+     timed_out           whether a number says that a connect took too long; WSI_PLATFORM_TIMEOUT: such a number
      prepare_socket      non-blocking, not inherited, no signals
      close               of a socket
      receive, send       as recv and send; send_spans: many spans in one call, or the first of them
@@ -8040,6 +8040,8 @@ static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
 
+#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
+
 static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED; }
 
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
@@ -8286,6 +8288,8 @@ static ws_socket wsi_platform_accept_one(ws_socket listener) {
 
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
+
+#define WSI_PLATFORM_TIMEOUT WSAETIMEDOUT
 
 static bool wsi_platform_timed_out(int error) { return error == WSAETIMEDOUT; }
 
@@ -8677,6 +8681,8 @@ static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno == EINTR; }
 
+#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
+
 static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT; }
 
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
@@ -8788,6 +8794,12 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 }
 #endif /* WS_NO_TLS, WS_NO_CLIENT */
 #endif /* WS_LWIP */
+
+#if defined(SO_REUSEPORT) && !defined(_WIN32)
+#define WSI_PLATFORM_SHARES true
+#else
+#define WSI_PLATFORM_SHARES false
+#endif
 
 /* --- what all systems share --- */
 
@@ -8945,9 +8957,14 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
     return error;
 }
 
-static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener) {
+/* *why: what this system lacks. */
+static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener, const char **why) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
+    if (config->reuse_port && !WSI_PLATFORM_SHARES) {
+        *why = "this system has no reuse_port";
+        return WS_ERROR_ARGUMENT;
+    }
     if (wsi_platform_resolve(config->host ? config->host : "127.0.0.1", config->port, AI_PASSIVE, &addresses) != 0)
         return WS_ERROR_ADDRESS;
     for (address = addresses; address && error; address = address->ai_next)
@@ -14397,7 +14414,7 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
     if (!wsi_server_has_port(config))
         return WS_OK;
     error = config->unix_path ? wsi_platform_listen_unix(config, listener, &server->unix_file, &why)
-                              : wsi_platform_listen(config, listener);
+                              : wsi_platform_listen(config, listener, &why);
     if (!error && !wsi_poll_set(&loop->poll, &server->listener, WS_READ)) {
         wsi_server_close_port(server);
         error = WS_ERROR_DESCRIPTORS;
@@ -14406,7 +14423,7 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
         (void)wsi_reason_set(&loop->why, error, "%s: %s", config->unix_path, why ? why : ws_error_text(error));
     else if (error)
         (void)wsi_reason_set(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
-                             (unsigned)config->port, ws_error_text(error));
+                             (unsigned)config->port, why ? why : ws_error_text(error));
     return error;
 }
 
@@ -16832,7 +16849,8 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
         wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
         return;
     }
-    wsi_client_fail(client, wsi_reason_set(&client->why, wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
+    wsi_client_fail(client, wsi_reason_set(&client->why,
+                                           wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
                                            "cannot connect to %s%.*s: %s",
                                            client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
                                            wsi_platform_explain(error, &room)));
@@ -17332,7 +17350,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
     case WSI_PHASE_CONNECTING:
         (void)wsi_conn_poll(conn, WS_NONE);
         wsi_tcp_close(&conn->source.link);
-        wsi_dial_connect_next(client, ETIMEDOUT);
+        wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT);
         break;
     case WSI_PHASE_TUNNELLING: wsi_dial_proxy_fail(client, "did not answer in time"); break;
     default: break;

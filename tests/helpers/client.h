@@ -14,7 +14,9 @@
 
 #include "net.h"
 
+#if !defined(_WIN32)
 #include <sys/un.h>
+#endif
 
 enum { RAW_SERVERS = 16, RAW_ROUNDS = 3000, RAW_HEAD = 40000 };
 

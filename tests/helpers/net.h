@@ -17,7 +17,13 @@
 #include "test.h"
 
 #include <dirent.h>
+#if defined(_WIN32)
+#include "windows.h"
+#define NET_PROC false /* what wine has there is Linux's */
+#else
+#define NET_PROC true
 #include <sys/ioctl.h>
+#endif
 
 enum { NET_PEERS = 256, NET_CONNS = 4096, NET_ROUNDS = 20000 };
 
@@ -172,7 +178,7 @@ static inline uint64_t net_wall_clock(void *user) {
 
 /* Descriptors of this process; 0 where that cannot be told. */
 static inline size_t net_descriptors(void) {
-    DIR *folder = opendir("/proc/self/fd");
+    DIR *folder = NET_PROC ? opendir("/proc/self/fd") : NULL;
     size_t count = 0;
     if (!folder)
         return 0;

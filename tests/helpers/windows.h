@@ -1,0 +1,112 @@
+/*
+   What the tests use of POSIX, for Windows: sockets whose numbers are int, with errno, behind the names of POSIX. ws.h,
+   which is included before, does without.
+*/
+#ifndef WINDOWS_SOCKETS_H
+#define WINDOWS_SOCKETS_H
+
+#include <afunix.h>
+#include <direct.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MSG_NOSIGNAL 0
+#define MSG_DONTWAIT 0 /* peers never wait */
+#define SHUT_RD SD_RECEIVE
+#define SHUT_WR SD_SEND
+#define SHUT_RDWR SD_BOTH
+#define O_NONBLOCK 0x10000
+#define F_GETFL 3
+#define F_SETFL 4
+
+/* -1, and errno. */
+static inline int windows_failed(void) {
+    int error = WSAGetLastError();
+    errno = error == WSAEWOULDBLOCK ? EAGAIN : error == WSAEADDRINUSE ? EADDRINUSE : ECONNRESET;
+    return -1;
+}
+
+static inline int windows_fcntl(int fd, int command, int flags) {
+    u_long on = (flags & O_NONBLOCK) != 0;
+    return command == F_SETFL && ioctlsocket((SOCKET)fd, (long)FIONBIO, &on) != 0 ? windows_failed() : 0;
+}
+
+#define WINDOWS_FCNTL_PICK(fd, command, flags, ...) windows_fcntl(fd, command, flags)
+#define WINDOWS_FCNTL(...) WINDOWS_FCNTL_PICK(__VA_ARGS__, 0, 0)
+
+static inline int windows_socket(int family, int type, int protocol) {
+    WSADATA about;
+    SOCKET made;
+    (void)WSAStartup(MAKEWORD(2, 2), &about);
+    made = socket(family, type, protocol);
+    return made == INVALID_SOCKET ? windows_failed() : (int)made;
+}
+
+static inline int windows_accept(int fd, struct sockaddr *address, socklen_t *size) {
+    SOCKET made = accept((SOCKET)fd, address, size);
+    return made == INVALID_SOCKET ? windows_failed() : (int)made;
+}
+
+static inline ssize_t windows_recv(int fd, void *data, size_t size, int flags) {
+    int got = recv((SOCKET)fd, (char *)data, (int)size, flags);
+    return got < 0 ? windows_failed() : got;
+}
+
+static inline ssize_t windows_send(int fd, const void *data, size_t size, int flags) {
+    int sent = send((SOCKET)fd, (const char *)data, (int)size, flags);
+    return sent < 0 ? windows_failed() : sent;
+}
+
+static inline int windows_setsockopt(int fd, int level, int option, const void *value, socklen_t size) {
+    return setsockopt((SOCKET)fd, level, option, (const char *)value, size) != 0 ? windows_failed() : 0;
+}
+
+static inline int windows_getsockopt(int fd, int level, int option, void *value, socklen_t *size) {
+    return getsockopt((SOCKET)fd, level, option, (char *)value, size) != 0 ? windows_failed() : 0;
+}
+
+static inline int windows_connect(int fd, const struct sockaddr *address, socklen_t size) {
+    return connect((SOCKET)fd, address, size) != 0 ? windows_failed() : 0;
+}
+
+/* A socket, or else a file of the C runtime. */
+static inline int windows_close(int fd) {
+    return closesocket((SOCKET)fd) != 0 && WSAGetLastError() == WSAENOTSOCK ? _close(fd) : 0;
+}
+
+/* Two connected sockets. */
+static inline int windows_pair(int ends[2]) {
+    struct sockaddr_in name;
+    socklen_t size = sizeof name;
+    int listener = windows_socket(AF_INET, SOCK_STREAM, 0);
+    memset(&name, 0, sizeof name);
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind((SOCKET)listener, (struct sockaddr *)&name, sizeof name) != 0 || listen((SOCKET)listener, 1) != 0
+        || getsockname((SOCKET)listener, (struct sockaddr *)&name, &size) != 0)
+        abort();
+    ends[1] = windows_socket(AF_INET, SOCK_STREAM, 0);
+    if (windows_connect(ends[1], (struct sockaddr *)&name, sizeof name) != 0)
+        abort();
+    ends[0] = windows_accept(listener, NULL, NULL);
+    return windows_close(listener);
+}
+
+#define fcntl(...) WINDOWS_FCNTL(__VA_ARGS__)
+#define socket windows_socket
+#define accept windows_accept
+#define recv windows_recv
+#define send windows_send
+#define setsockopt windows_setsockopt
+#define getsockopt windows_getsockopt
+#define connect windows_connect
+#define close(fd) windows_close(fd)
+#define mkdir(path, mode) _mkdir(path)
+#define pipe(ends) windows_pair(ends)
+#define socketpair(family, type, protocol, ends) windows_pair(ends)
+
+#endif
