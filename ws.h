@@ -11402,17 +11402,10 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     return sent;
 }
 
-/* Offers so many bytes to the socket. Returns how many it took, or WS_FAILED. */
-static ptrdiff_t wsi_conn_offer(ws_conn *conn, const ws_span *spans, size_t count, size_t total) {
-    bool plain = !wsi_conn_endpoint(conn)->transport;
-    ptrdiff_t sent = plain ? wsi_tcp_write(&conn->source.link, spans, count) : wsi_conn_transmit(conn, spans, count);
-    conn->blocked = (size_t)sent < total || (!plain && conn->source.link.unsent); /* as size_t WS_FAILED is large */
-    return sent;
-}
-
 /* Offers queue and tail until all is sent or the socket takes no more. Returns how much of the tail was sent, or
    WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
+    bool plain = !wsi_conn_endpoint(conn)->transport;
     for (;;) {
         ws_span spans[WSI_SPANS];
         const wsi_node *node = conn->queue.first;
@@ -11424,7 +11417,8 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
         }
         for (i = 0; !node && i < tail_count; i++)
             total += (spans[count++] = tail[i]).size;
-        sent = wsi_conn_offer(conn, spans, count, total);
+        sent = plain ? wsi_tcp_write(&conn->source.link, spans, count) : wsi_conn_transmit(conn, spans, count);
+        conn->blocked = (size_t)sent < total || (!plain && conn->source.link.unsent); /* as size_t WS_FAILED is large */
         if (sent < 0)
             return WS_FAILED;
         sent = (ptrdiff_t)wsi_conn_consume(conn, (size_t)sent);
