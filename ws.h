@@ -9282,7 +9282,7 @@ static void wsi_tcp_close(ws_link *link) {
 >> POLL ===================================================================================
    Which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL: neither)
    when its descriptors are more than a few; on Windows it is WSAPoll. Each has the same few functions: set, wait, next,
-   and for foreign loops export and import; wsi_poll_ passes each call on to the one in use. Calls MEMORY, PLATFORM.
+   and for foreign loops export and import; wsi_poll_ passes each call on to the one in use. Calls MEMORY.
    Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
@@ -9964,7 +9964,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 /*
 >> LOOP ===================================================================================
    The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, ENGINE, INIT, PLATFORM,
-   TCP, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_, wsi_spare_,
+   POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_, wsi_spare_,
    wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
@@ -11356,7 +11356,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 
 /*
 >> SEND ===================================================================================
-   What goes out: gathered, queued, flushed; deadlines; pending requests; a broadcast to one member; the end of a round.
+   What goes out: gathered, queued, flushed; deadlines; a broadcast to one member; kept requests proceed.
    Calls MEMORY, FRAME, HEADS, MESSAGES, ENGINE, TCP, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
 */
 
@@ -13264,7 +13264,7 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 
 /*
 >> ROUTES =================================================================================
-   Patterns of paths, and what is served there. Calls TEXT, HTTP, LOOP, QUEUE, ROOMS. Prefix: wsi_route_.
+   Patterns of paths, and what is served there. Calls TEXT, HTTP, HANDSHAKE, LOOP, QUEUE, ROOMS. Prefix: wsi_route_.
 */
 
 typedef struct wsi_route {
@@ -13522,7 +13522,7 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 /*
 >> REQUEST ================================================================================
    What stands in a request, what is answered to it, and those that are kept for later. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, LOOP, QUEUE, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its
+   HANDSHAKE, HEADS, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its
    callback).
 */
 
