@@ -1899,7 +1899,7 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     switch (quarter) {
     case 0: return (d ^ (b & (c ^ d))) + 0x5a827999u;
     case 1: return (b ^ c ^ d) + 0x6ed9eba1u;
-    case 2: return ((b & c) | (d & (b | c))) + 0x8f1bbcdcu;
+    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* never both: the sum is the majority */
     default: return (b ^ c ^ d) + 0xca62c1d6u;
     }
 }
@@ -2841,6 +2841,7 @@ static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_
     (void)env, (void)deflate;
     return NULL;
 }
+WSI_INLINE bool wsi_codec_asked(const wsi_env *env) { return (void)env, false; }
 static bool wsi_codec_used(const wsi_engine *e) { return (void)e, false; }
 static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 #else
@@ -2848,6 +2849,9 @@ static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
     return deflate && deflate->on ? env->codec->calls : NULL;
 }
+#ifndef WS_NO_SERVER
+static bool wsi_codec_asked(const wsi_env *env) { return env->request.extensions; }
+#endif
 static bool wsi_codec_used(const wsi_engine *e) { return e->deflate; }
 static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 #endif
@@ -3654,34 +3658,42 @@ static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int statu
 /* The answer's first lines. */
 static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                        "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+/* Begins the answer; last: the head ends with it. */
 #ifdef WS_SMALL /* straight into the output */
-static bool wsi_engine_welcome(wsi_engine *e) {
+enum { WSI_ENGINE_LAST = false };
+
+static bool wsi_engine_welcome(wsi_engine *e, bool last) {
     char accept[28];
+    (void)last;
     wsi_handshake_accept(e->env->request.key, accept);
     return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept) && wsi_engine_text(e, "\r\n");
 }
 #else
-static bool wsi_engine_welcome(wsi_engine *e) {
+enum { WSI_ENGINE_LAST = true };
+
+static bool wsi_engine_welcome(wsi_engine *e, bool last) {
     enum { FIRST = sizeof wsi_engine_first - 1 };
-    char head[FIRST + 28 + 2];
+    char head[FIRST + 28 + 4];
     memcpy(head, wsi_engine_first, FIRST);
     wsi_handshake_accept(e->env->request.key, head + FIRST);
-    memcpy(head + FIRST + 28, "\r\n", 2);
-    return wsi_engine_raw(e, head, sizeof head);
+    memcpy(head + FIRST + 28, "\r\n\r\n", 4);
+    return wsi_engine_raw(e, head, sizeof head - (last ? 0 : 2));
 }
 #endif
 
 /* Accepts the pending request (RFC 6455 4.2.2). `more` holds further header lines, each with CRLF. */
 static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
                               const ws_deflate_config *deflate) {
-    const wsi_codec_calls *codec = wsi_codec_of(e->env, deflate);
+    const wsi_codec_calls *codec = wsi_codec_asked(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
+    bool last = WSI_ENGINE_LAST && !subprotocol.size && !codec && !*more;
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
-    if (!wsi_engine_welcome(e)
+    if (!wsi_engine_welcome(e, last)
         || (subprotocol.size && (!wsi_engine_text(e, "Sec-WebSocket-Protocol: ")
                                  || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)
                                  || !wsi_engine_text(e, "\r\n")))
-        || (codec && !codec->agree(e, deflate)) || !wsi_engine_text(e, more) || !wsi_engine_text(e, "\r\n"))
+        || (codec && !codec->agree(e, deflate)) || !wsi_engine_text(e, more)
+        || (!last && !wsi_engine_text(e, "\r\n")))
         return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
     e->left = 0;
@@ -14010,7 +14022,7 @@ static void wsi_server_open(ws_request *request) {
     conn->user = request->user;
     conn->engine.chunks = handler->on_chunk != NULL;
     server->open_count++;
-    wsi_conn_note_progress(conn);
+    conn->progress_at = (uint32_t)server->endpoint.loop->now; /* wsi_server_finish has read the clock */
     wsi_conn_tick(conn);
 }
 
