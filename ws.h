@@ -646,7 +646,8 @@ typedef struct ws_loop_config {
                                together: a quarter. Beyond it, the peer whose data has not grown for the longest time
                                is closed with 1013, or refused with 503 */
     size_t max_spare;       /* of these, for speed under load: a receive buffer of eight times its size, and blocks that
-                               wait for the next large message. Given back after a second without use. A 64th; 1: none */
+                               wait for the next large message. Given back after a second without use. A 64th; 1: none.
+                               With WS_SMALL none */
     size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB. With
                                WS_SMALL 2 KiB; at least 1 KiB */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
@@ -10020,7 +10021,11 @@ typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client
 #endif /* WS_NO_CLIENT */
 
 enum {
+#ifdef WS_SMALL
+    WSI_SPARES = 1,
+#else
     WSI_SPARES = 32,            /* the most large blocks that a loop keeps */
+#endif
     WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: more than a block that broadcasts share */
     WSI_SPARE_MS = 1000,        /* after so long without use they are given back */
     WSI_GROWN = 8               /* so many times its size is a receive buffer under load */
@@ -10181,6 +10186,16 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { 
 
 /* --- what is kept under load --- */
 
+#ifdef WS_SMALL /* nothing */
+static size_t wsi_spare_round(const ws_loop *loop, size_t size) { return (void)loop, size; }
+static size_t wsi_spare_find(const ws_loop *loop, size_t size) { return (void)loop, (void)size, 0; }
+static bool wsi_spare_drop(ws_loop *loop) { return (void)loop, false; }
+static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_t new_size) {
+    return wsi_memory_resize(&loop->memory, block, old_size, new_size);
+}
+static void wsi_spare_grow_receive(ws_loop *loop) { (void)loop; }
+static uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) { return (void)loop, pause; }
+#else
 /* Large blocks come in steps of an eighth to a quarter of their size, so that one that was freed fits again. */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) {
     size_t step = 16 << 10;
@@ -10279,6 +10294,7 @@ WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
     loop->spare_used = 0;
     return pause;
 }
+#endif /* WS_SMALL */
 
 /* --- timers: a binary heap --- */
 
