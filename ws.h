@@ -8466,7 +8466,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
-#if !defined(__OpenBSD__)
+#if defined(__linux__) && !defined(__ANDROID__)
 #include <sys/random.h>
 #endif
 
@@ -8499,7 +8499,7 @@ static uint64_t wsi_platform_time(void *user) {
     return now > 0 ? (uint64_t)now : 0;
 }
 
-#if defined(__linux__) /* musl hides getentropy in strict C */
+#if defined(__linux__) && !defined(__ANDROID__) /* musl hides getentropy in strict C */
 static bool wsi_platform_random(void *user, void *data, size_t size) {
     ssize_t got;
     (void)user;
@@ -8508,10 +8508,16 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
     } while (got < 0 && errno == EINTR);
     return got == (ssize_t)size;
 }
-#else
+#elif defined(__EMSCRIPTEN__)
 static bool wsi_platform_random(void *user, void *data, size_t size) {
     (void)user;
     return getentropy(data, size) == 0;
+}
+#else /* Android has getentropy from API 28 on */
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    (void)user;
+    arc4random_buf(data, size);
+    return true;
 }
 #endif
 
