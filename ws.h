@@ -6671,18 +6671,12 @@ static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
     return z->level == wsi_deflate_pick(level) && z->reach == (uint32_t)1 << window_bits;
 }
 
-static void wsi_deflate_clear(wsi_deflate *z) {
-    memset(z + 1, 0, z->tables);
-    z->base = 0;
-}
-
-/* Forgets the history. */
+/* Forgets the history, and what was not written. */
 static void wsi_deflate_reset(wsi_deflate *z) {
-    if (z->window)
-        wsi_deflate_clear(z);
-    z->filled = 0; /* without takeover no message has a history */
-    z->used = 0;
+    memset(z + 1, 0, z->tables);
     memset(z->frequency, 0, sizeof z->frequency);
+    z->base = 0;
+    z->filled = z->used = 0;
 }
 
 /* z: wsi_deflate_size bytes, aligned for any type; they must not move. */
@@ -6702,7 +6696,7 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     z->links = pick->buckets ? NULL : z->threes - z->reach;
     z->room = ((size_t)1 << pick->token_bits) - WSI_DEFLATE_SPARE;
     z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << pick->token_bits)) : NULL;
-    wsi_deflate_clear(z);
+    wsi_deflate_reset(z);
 }
 
 /* The worst case: stored blocks of 1024 - WSI_DEFLATE_SPARE bytes, and the sync flush. */
@@ -6742,7 +6736,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         return 0;
     if (!z->window) {
         if (size > 0x10000 - z->base) /* the numbers run out */
-            wsi_deflate_clear(z);
+            wsi_deflate_reset(z);
         z->data = in;
     }
     while (in < end) {
@@ -6755,7 +6749,6 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
             if (z->used < z->room && in < end)
                 continue;
             if (!wsi_deflate_block(z, block, (size_t)(in - block))) {
-                wsi_deflate_clear(z);
                 wsi_deflate_reset(z);
                 return 0;
             }
@@ -15483,14 +15476,11 @@ static bool wsi_session_same(const char *a, const char *b, size_t size) {
     return !different;
 }
 
-/* Writes the 43 characters that sign the text. */
+/* Writes the 43 characters that sign the text, and one more. */
 static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
     uint8_t mac[32];
-    char encoded[48];
-    if (!sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac))
-        return false;
-    memcpy(out, encoded, wsi_session_encode(encoded, mac, sizeof mac));
-    return true;
+    return sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac)
+           && wsi_session_encode(out, mac, sizeof mac) == WSI_SESSION_MAC;
 }
 
 /* Appends "name=JSON.time.signature". */
@@ -15514,7 +15504,7 @@ static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, 
 }
 
 static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
-    char wanted[WSI_SESSION_MAC];
+    char wanted[WSI_SESSION_MAC + 1];
     for (const char *key = sessions->keys; *key; key += strlen(key) + 1)
         if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
             && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
@@ -15595,10 +15585,10 @@ static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, c
 /* --- of requests and connections --- */
 
 WS_API ws_message ws_session(ws_request *request) {
-    ws_message session = {NULL, 0, WS_TEXT};
+    ws_message none = {NULL, 0, WS_TEXT};
     const wsi_sessions *sessions = request ? request->server->sessions : NULL;
     if (!sessions)
-        return session;
+        return none;
     wsi_buffer *found = &request->buffers[WSI_SESSION];
     if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
         wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
@@ -15608,8 +15598,7 @@ WS_API ws_message ws_session(ws_request *request) {
                                   wsi_server_time(request->server)))
                 found->size = 0;
     }
-    session.data = found->size ? found->data : NULL;
-    session.size = found->size;
+    ws_message session = {found->size ? found->data : NULL, found->size, WS_TEXT};
     return session;
 }
 
@@ -15642,16 +15631,13 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
 }
 
 WS_API ws_message ws_conn_session(const ws_conn *conn) {
-    ws_message session = {NULL, 0, WS_TEXT};
     const wsi_route *route = wsi_route_of(conn);
     const char *text = NULL;
     size_t count;
     if (route && !wsi_route_find(route, "", &count))
         text = wsi_route_string(conn, count + 1); /* NULL: opened before there were sessions */
-    if (!text || !*text)
-        return session;
-    session.data = (const uint8_t *)text;
-    session.size = strlen(text);
+    wsi_slice json = wsi_text_z(text && *text ? text : NULL);
+    ws_message session = {(const uint8_t *)json.data, json.size, WS_TEXT};
     return session;
 }
 
