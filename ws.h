@@ -4711,12 +4711,8 @@ typedef ws_error wsi_print_function(wsi_memory *memory, wsi_buffer *buffer, cons
 /* Prints into the caller's buffer, as ws_json_vprint and ws_html_vprint promise. */
 static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *print, const char *format,
                              va_list arguments) {
-    wsi_buffer out;
-    ws_error error;
-    out.data = (uint8_t *)buffer;
-    out.size = 0;
-    out.capacity = size;
-    error = print(NULL, &out, format, arguments);
+    wsi_buffer out = {(uint8_t *)buffer, 0, size};
+    ws_error error = print(NULL, &out, format, arguments);
     if (size)
         buffer[error || out.size >= size ? 0 : out.size] = 0;
     return error ? 0 : out.size;
@@ -4904,10 +4900,7 @@ static const uint8_t *wsi_json_name(const uint8_t *at, const uint8_t *end) {
 }
 
 static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
-    ws_json value;
-    value.data = (const char *)at;
-    value.size = (size_t)(end - at);
-    value.type = type;
+    ws_json value = {(const char *)at, (size_t)(end - at), type};
     return value;
 }
 
@@ -15230,13 +15223,15 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
     static const char rest[] = "{file:path}";
     size_t size = prefix ? strlen(prefix) : 0;
     wsi_route route;
-    char *pattern, *parameter = NULL;
+    char parameter[100] = "";
     if (!server)
         return false;
     if (!folder || !size || prefix[0] != '/' || prefix[size - 1] != '/' || strpbrk(prefix, "{}"))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "files at", prefix,
                                "a prefix begins and ends with '/', without parameters; and a folder is needed");
-    if (charset && *charset && !wsi_text_token(wsi_text_z(charset)))
+    if (charset && *charset
+        && (!wsi_text_token(wsi_text_z(charset))
+            || snprintf(parameter, sizeof parameter, "; charset=%s", charset) >= (int)sizeof parameter))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
     wsi_file opened = wsi_platform_open_folder(folder);
     if (opened == WSI_NO_FILE)
@@ -15245,14 +15240,11 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
     memset(&route, 0, sizeof route);
     route.methods = "GET";
     route.answer = wsi_files_answer;
-    pattern = (char *)wsi_server_keep(server, NULL, size + sizeof rest);
-    if (charset)
-        route.charset = parameter = (char *)wsi_server_keep(server, NULL, strlen(charset) + sizeof "; charset=");
-    if (!pattern || (charset && !parameter) || !wsi_server_keep_text(server, &route.folder, folder))
+    char *pattern = (char *)wsi_server_keep(server, NULL, size + sizeof rest);
+    if (!pattern || !wsi_server_keep_text(server, &route.charset, charset ? parameter : NULL)
+        || !wsi_server_keep_text(server, &route.folder, folder))
         return wsi_server_fail(server, WS_ERROR_MEMORY, "files at", prefix, NULL);
     (void)snprintf(pattern, size + sizeof rest, "%s%s", prefix, rest);
-    if (charset && *charset)
-        (void)snprintf(parameter, strlen(charset) + sizeof "; charset=", "; charset=%s", charset);
     return wsi_route_add(server, pattern, &route, true);
 }
 
@@ -16784,20 +16776,19 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     if (status < 0)
         return;
     client->rejected = status >= 400 && status < 500;
-    if (status == 407) {
-        wsi_dial_proxy_fail(client, "wants other credentials (407)");
-    } else if (status < 200 || status > 299) {
+    if (status < 200 || status > 299 || answer->size) {
         char what[64];
-        (void)snprintf(what, sizeof what, status ? "refused to connect (%d)" : "does not answer in HTTP", status);
+        (void)snprintf(what, sizeof what, status == 407 ? "wants other credentials (%d)"
+                                          : !status     ? "does not answer in HTTP"
+                                          : status > 299 || status < 200 ? "refused to connect (%d)"
+                                                                         : "sent bytes before the server could", status);
         wsi_dial_proxy_fail(client, what);
-    } else if (answer->size) {
-        wsi_dial_proxy_fail(client, "sent bytes before the server could");
-    } else {
-        wsi_buffer_free(&loop->memory, answer);
-        (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-        source->link.descriptor = WSI_NO_SOCKET;
-        wsi_dial_begin_handshake(client, descriptor);
+        return;
     }
+    wsi_buffer_free(&loop->memory, answer);
+    (void)wsi_poll_set(&loop->poll, source, WS_NONE);
+    source->link.descriptor = WSI_NO_SOCKET;
+    wsi_dial_begin_handshake(client, descriptor);
 }
 
 /* Asks the proxy for a tunnel. The request is small and the socket is new, so it takes all of it. */
@@ -16807,7 +16798,6 @@ static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
     wsi_slice host = wsi_url_bracketed(&client->server), credentials = client->proxy.credentials;
     unsigned port = (unsigned)client->server.port;
     wsi_buffer request = {NULL, 0, 0};
-    ws_span span;
     bool good = wsi_buffer_reserve(memory, &request, 2 * host.size + 128);
     if (good)
         request.size = (size_t)snprintf((char *)request.data, request.capacity,
@@ -16820,11 +16810,10 @@ static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
     source->link.descriptor = descriptor;
     source->link.kind = WSI_KIND_TUNNEL;
     wsi_timer_set(client->endpoint.loop, &client->endpoint.timer, client->deadline);
-    span.data = request.data;
-    span.size = request.size;
+    ws_span span = {request.data, request.size};
     if (!good)
         wsi_client_fail(client, WS_ERROR_MEMORY);
-    else if (wsi_tcp_write(&source->link, &span, 1) != (ptrdiff_t)span.size)
+    else if (wsi_tcp_write_one(&source->link, span) != (ptrdiff_t)span.size)
         wsi_dial_proxy_fail(client, "ended the connection");
     else
         (void)wsi_conn_poll(client->conn, WS_READ);
