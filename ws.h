@@ -5559,8 +5559,8 @@ static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
     return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
 }
 
-/* The entry behind `skip` bits, with all of its bits. 0: input is missing. An entry found with too few bits is the right
-   one only if it needs no more than those. */
+/* The entry behind `skip` bits, with all of its bits. 0: input is missing. An entry found with too few bits is right
+   only if it needs no more than those. */
 static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits,
                                         uint32_t skip) {
     for (;;) {
@@ -7664,8 +7664,8 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls HEADS, ENGINE, PERMESSAGE,
-   UPGRADE.
+   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls HANDSHAKE, HEADS, ENGINE,
+   PERMESSAGE, UPGRADE.
 */
 
 #ifdef WSI_BARE
@@ -16115,7 +16115,8 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     bool unknown = verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
                    || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
     tls->failure_error = wsi_reason_set(&tls->failure, error, "%s%.180s%s", text, detail,
-                                        error == WS_ERROR_CERTIFICATE && unknown ? " (name its CA in tls.ca_file)" : "");
+                                        error == WS_ERROR_CERTIFICATE && unknown
+                                            ? " (name its CA in tls.ca_file)" : "");
     tls->failed = link;
     session->failed = true;
     ERR_clear_error();
@@ -16217,7 +16218,8 @@ static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->
 
 /* New connections of the endpoint use it; those that are open keep theirs. */
 static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
-    ws_transport transport = {wsi_tls_open, wsi_tls_read, wsi_tls_write, wsi_tls_shut, wsi_tls_close, wsi_tls_reason, tls};
+    ws_transport transport = {wsi_tls_open,  wsi_tls_read,   wsi_tls_write, wsi_tls_shut,
+                              wsi_tls_close, wsi_tls_reason, tls};
     endpoint->tls = tls;
     *to = transport;
 }
@@ -16778,10 +16780,11 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     client->rejected = status >= 400 && status < 500;
     if (status < 200 || status > 299 || answer->size) {
         char what[64];
-        (void)snprintf(what, sizeof what, status == 407 ? "wants other credentials (%d)"
-                                          : !status     ? "does not answer in HTTP"
-                                          : status > 299 || status < 200 ? "refused to connect (%d)"
-                                                                         : "sent bytes before the server could", status);
+        (void)snprintf(what, sizeof what, status == 407                  ? "wants other credentials (%d)"
+                                          : !status                      ? "does not answer in HTTP"
+                                          : status < 200 || status > 299 ? "refused to connect (%d)"
+                                                                         : "sent bytes before the server could",
+                       status);
         wsi_dial_proxy_fail(client, what);
         return;
     }
@@ -16852,9 +16855,8 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
         wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
         return;
     }
-    wsi_client_fail(client, wsi_reason_set(&client->why,
-                                           wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT,
-                                           "cannot connect to %s%.*s: %s",
+    ws_error why = wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT;
+    wsi_client_fail(client, wsi_reason_set(&client->why, why, "cannot connect to %s%.*s: %s",
                                            client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
                                            wsi_platform_explain(error, &room)));
 }
@@ -17015,7 +17017,8 @@ static void wsi_dial_resolve(wsi_client *client) {
 /*
 >> CLIENT =================================================================================
    A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
-   HEADS, ENGINE, UPGRADE, BODY, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, LIFE, URL, DIAL. Prefix: wsi_client_.
+   HANDSHAKE, HEADS, ENGINE, UPGRADE, BODY, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, LIFE, URL, DIAL. Prefix:
+   wsi_client_.
 */
 
 /* --- hops and attempts --- */

@@ -528,8 +528,8 @@ static void test_injection(void) {
         if (!test_begin("bad URL of a proxy, %zu: %s", i, bad_proxies[i]))
             continue;
         config.proxy = bad_proxies[i];
-        check_bad_config(&config, WS_ERROR_URL,
-                         strncmp(bad_proxies[i], "http://", 7) == 0 ? "proxy" : "proxy's URL does not begin with http://");
+        check_bad_config(&config, WS_ERROR_URL, strncmp(bad_proxies[i], "http://", 7) == 0
+                                                    ? "proxy" : "proxy's URL does not begin with http://");
     }
 }
 
