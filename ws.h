@@ -634,8 +634,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
     WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors (1,024 on most systems). Each wait looks at all
-                         of them: with 400 idle connections a message takes five times the CPU time, with 1,000 fourteen
-                         times */
+                         of them: with 400 idle connections a message takes five times the CPU time */
     WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
 } ws_poller;
 
@@ -9864,9 +9863,8 @@ static bool wsi_poll_can_move(const wsi_poll *poll, wsi_source *source) {
     return can;
 }
 
-/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select, the descriptor is
-   open if it was, and it tries again when select is full. What next has not returned in this round is found again by
-   the next one. */
+/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select until that is full, and
+   the descriptor stays open. What next has not returned in this round is found again by the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
@@ -10023,11 +10021,6 @@ enum {
     WSI_GROWN = 8               /* so many times its size is a receive buffer under load */
 };
 
-typedef struct wsi_spare { /* a large block that is not in use */
-    void *block;
-    size_t size;
-} wsi_spare;
-
 typedef struct wsi_hooks { /* of servers and clients */
     void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
@@ -10076,10 +10069,9 @@ struct ws_loop {
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
     uint64_t served_until; /* what arrived by then has been served: deadlines up to then are checked */
 
-    /* what connections share: one buffer to receive into, one to send from */
+    /* what connections share: one buffer to receive into, one to send from; equally large but under load */
     wsi_buffer receive, gather;
-    size_t receive_size; /* of receive without load */
-    wsi_spare spares[WSI_SPARES]; /* the oldest first */
+    ws_span spares[WSI_SPARES];   /* large blocks that are not in use; the oldest first */
     size_t spare_count, spare;    /* spare: their bytes, and those that receive has grown by */
     uint64_t spare_used;          /* when that was last of use; 0: there is none */
     wsi_codec codec;    /* of permessage-deflate */
@@ -10185,7 +10177,7 @@ static bool wsi_spare_drop(ws_loop *loop) { return (void)loop, false; }
 static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_t new_size) {
     return wsi_memory_resize(&loop->memory, block, old_size, new_size);
 }
-static void wsi_spare_grow_receive(ws_loop *loop) { (void)loop; }
+static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) { (void)loop, (void)capacity; }
 static uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) { return (void)loop, pause; }
 #else
 /* Large blocks come in steps of an eighth to a quarter of their size, so that one that was freed fits again. */
@@ -10207,8 +10199,8 @@ static size_t wsi_spare_find(const ws_loop *loop, size_t size) {
 }
 
 static void *wsi_spare_remove(ws_loop *loop, size_t place) {
-    wsi_spare *spare = &loop->spares[place - 1];
-    void *block = spare->block;
+    ws_span *spare = &loop->spares[place - 1];
+    void *block = spare->data;
     loop->spare -= spare->size;
     memmove(spare, spare + 1, (loop->spare_count-- - place) * sizeof *spare);
     return block;
@@ -10216,22 +10208,21 @@ static void *wsi_spare_remove(ws_loop *loop, size_t place) {
 
 /* Frees the oldest. false: there is none. */
 static bool wsi_spare_drop(ws_loop *loop) {
-    size_t size = loop->spares[0].size;
-    if (!loop->spare_count)
-        return false;
-    wsi_memory_free(&loop->memory, wsi_spare_remove(loop, 1), size);
-    return true;
+    size_t size = loop->spare_count ? loop->spares[0].size : 0;
+    if (size)
+        wsi_memory_free(&loop->memory, wsi_spare_remove(loop, 1), size);
+    return size != 0;
 }
 
 /* Keeps a block for the next one of its size, if it is large; frees it otherwise. */
 static void wsi_spare_give(ws_loop *loop, void *block, size_t size) {
-    if (size < WSI_SPARE_LEAST || size > loop->max_spare - (loop->receive.capacity - loop->receive_size)) {
+    if (size < WSI_SPARE_LEAST || size > loop->max_spare - (loop->receive.capacity - loop->gather.capacity)) {
         wsi_memory_free(&loop->memory, block, size);
         return;
     }
     while (loop->spare_count == WSI_SPARES || loop->spare + size > loop->max_spare)
         (void)wsi_spare_drop(loop);
-    loop->spares[loop->spare_count].block = block;
+    loop->spares[loop->spare_count].data = (uint8_t *)block;
     loop->spares[loop->spare_count++].size = size;
     loop->spare += size;
     loop->spare_used = loop->now;
@@ -10258,21 +10249,14 @@ static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_
     return moved;
 }
 
-/* Nothing in the window is in use. */
+/* Under load a read takes more, if there is room for it. Nothing in the window is in use. */
 static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
-    size_t before = loop->receive.capacity;
-    if (!wsi_buffer_resize(&loop->memory, &loop->receive, capacity))
-        return;
-    loop->spare = loop->spare + capacity - before;
-    memset(&loop->window, 0, sizeof loop->window); /* it may lie elsewhere now */
-}
-
-/* A read filled the receive buffer with many messages: from now on one takes more. */
-static void wsi_spare_grow_receive(ws_loop *loop) {
-    size_t grown = loop->receive_size * WSI_GROWN;
+    size_t after = loop->spare + capacity - loop->receive.capacity;
     loop->spare_used = loop->now;
-    if (loop->receive.capacity < grown && loop->spare + grown - loop->receive_size <= loop->max_spare)
-        wsi_spare_resize_receive(loop, grown);
+    if (after == loop->spare || after > loop->max_spare || !wsi_buffer_resize(&loop->memory, &loop->receive, capacity))
+        return;
+    loop->spare = after;
+    memset(&loop->window, 0, sizeof loop->window); /* it may lie elsewhere now */
 }
 
 /* Gives it all back after a while without use. Returns how long a wait may last until then. */
@@ -10281,8 +10265,7 @@ WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
     if (since < WSI_SPARE_MS)
         return pause < WSI_SPARE_MS - since ? pause : WSI_SPARE_MS - since;
     while (wsi_spare_drop(loop)) {}
-    if (loop->spare)
-        wsi_spare_resize_receive(loop, loop->receive_size);
+    wsi_spare_resize_receive(loop, loop->gather.capacity);
     loop->spare_used = 0;
     return pause;
 }
@@ -10775,7 +10758,6 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         all.receive_size = WSI_RECEIVE;
     if (all.receive_size < WSI_RECEIVE_LEAST)
         all.receive_size = WSI_RECEIVE_LEAST;
-    loop->receive_size = all.receive_size;
     if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
         || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
@@ -10801,12 +10783,12 @@ static void wsi_loop_free_lists(ws_loop *loop) {
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_buffer_free(&loop->memory, &loop->timers);
-    while (wsi_spare_drop(loop)) {}
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
     wsi_loop_free_printed(loop);
     wsi_codec_free(&loop->codec);
+    while (wsi_spare_drop(loop)) {}
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
@@ -12006,8 +11988,8 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
         conn->paused = true; /* it sends more and more requests before it has its answer */
     if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: frees some of it */
         (void)wsi_hold_resize(conn, unfinished + 1);
-    if (full && unfinished < loop->receive.capacity / 2)
-        wsi_spare_grow_receive(loop);
+    if (full && unfinished < loop->receive.capacity / 2) /* it brought many messages */
+        wsi_spare_resize_receive(loop, loop->gather.capacity * WSI_GROWN);
     return true;
 }
 
@@ -12070,10 +12052,10 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_buffer *held = &engine->held;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t room = held->capacity - held->size - 1, ahead = held->size;
-    if (ahead >= loop->receive_size - 1 && ahead <= SIZE_MAX / 8)
+    if (ahead >= loop->gather.capacity - 1 && ahead <= SIZE_MAX / 8)
         ahead *= 3;
-    if (ahead > loop->receive_size && ahead > engine->left)
-        ahead = engine->left > loop->receive_size ? (size_t)engine->left : loop->receive_size;
+    if (ahead > loop->gather.capacity && ahead > engine->left)
+        ahead = engine->left > loop->gather.capacity ? (size_t)engine->left : loop->gather.capacity;
     if (room >= ahead || room >= WSI_SMALL)
         return true;
     return wsi_hold_resize(conn, held->size + ahead + 1);

@@ -77,12 +77,12 @@ static void test_middling(void) {
     }
     CHECK(transfers() <= rounds * IN_FLIGHT / 2);
     CHECK_EQ(large_calls, 0);
-    CHECK(net.loop->receive.capacity > net.loop->receive_size);
+    CHECK(net.loop->receive.capacity > net.loop->gather.capacity);
     net_wait(999);
     CHECK(net.memory.used > before);
     net_wait(1);
     CHECK_EQ(net.memory.used, before);
-    CHECK_EQ(net.loop->receive.capacity, net.loop->receive_size);
+    CHECK_EQ(net.loop->receive.capacity, net.loop->gather.capacity);
     exchange(p, 1, 1000);
     exchange(p, IN_FLIGHT, MIDDLING);
     NET_END();
@@ -102,7 +102,7 @@ static void test_large(void) {
     }
     CHECK_EQ(large_calls, 0);
     CHECK(net.loop->spare_count > 0);
-    CHECK_EQ(net.loop->receive.capacity, net.loop->receive_size); /* a large message does not pass through it */
+    CHECK_EQ(net.loop->receive.capacity, net.loop->gather.capacity); /* a large message does not pass through it */
     net_wait(1000);
     CHECK_EQ(net.loop->spare_count, 0);
     CHECK(net.memory.used <= before + 4096);
@@ -129,7 +129,7 @@ static void test_bounds(void) {
         exchange(p, 1, LARGE);
         exchange(p, IN_FLIGHT, MIDDLING);
         CHECK_EQ(net.loop->spare, 0);
-        CHECK_EQ(net.loop->receive.capacity, net.loop->receive_size);
+        CHECK_EQ(net.loop->receive.capacity, net.loop->gather.capacity);
     }
     NET_END();
 }
