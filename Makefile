@@ -6,6 +6,7 @@
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets
+# make windows  tests built with mingw-w64, under wine
 # make firmware flash, RAM and stack on Cortex-M and RISC-V; runs in QEMU
 
 BUILD = build
@@ -30,6 +31,8 @@ TESTS += $(addprefix $(BUILD)/small_test_,engine frame sha1 utf8 handshake recei
 TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_wire engine_fault) # and WS_NO_NET
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
+WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json memory sha1 text utf8 engine \
+	engine_fault engine_split handshake pipe server request session forward server_features)
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt)
 MAKEFLAGS += --no-print-directory
@@ -49,7 +52,7 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
-.PHONY: all run cluster test examples asan tsan fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test examples windows asan tsan fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -65,6 +68,10 @@ test: $(TESTS)
 	@tests/run $(TESTS)
 
 examples: $(EXAMPLES)
+
+windows: $(WINDOWS) # under wine
+	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
+	@tests/run $(WINDOWS)
 
 asan:
 	@$(MAKE) test BUILD=build/asan CFLAGS="-O0 -g" \
@@ -127,6 +134,12 @@ clean:
 $(BUILD)/test_%: test_%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+
+$(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) # the program, and a script of its name that runs it
+	@mkdir -p $(BUILD)/windows
+	x86_64-w64-mingw32-gcc -std=c99 -Wall -Wextra -Wno-format -Werror -DWS_NO_TLS -O1 -static -pthread $< -o $@.exe -lws2_32 -lbcrypt
+	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@
+	@chmod +x $@
 
 $(BUILD)/small_test_%: test_%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)

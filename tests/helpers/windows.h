@@ -96,6 +96,12 @@ static inline int windows_pair(int ends[2]) {
     return windows_close(listener);
 }
 
+/* That of the C runtime lets nobody else open the file. */
+static inline int windows_mkstemp(char *name) {
+    return _mktemp(name) ? _open(name, _O_CREAT | _O_EXCL | _O_RDWR | _O_BINARY, 0600) : -1;
+}
+
+#define mkstemp(name) windows_mkstemp(name)
 #define fcntl(...) WINDOWS_FCNTL(__VA_ARGS__)
 #define socket windows_socket
 #define accept windows_accept
