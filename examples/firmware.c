@@ -6,7 +6,6 @@
    With -DWS_NO_SERVER in place of -DWS_NO_CLIENT it is a client, which says hello first. */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 int board_read(uint8_t *to, size_t size);             /* bytes that have arrived, or 0; negative: the line is down */
@@ -38,10 +37,10 @@ void serve(void) {
             ws_engine_received(&engine, (size_t)size);
         (void)ws_engine_tick(&engine, board_milliseconds());
         while (ws_engine_next(&engine, &event)) {
-            if (event.type == WS_EVENT_CHUNK) { /* its echo always fits: see ws_engine_config */
-                ws_message part = {event.chunk.data, event.chunk.size, event.chunk.type};
-                (void)ws_engine_send_part(&engine, part, event.chunk.last);
-            } else if (event.type == WS_EVENT_OPEN && config.role == WS_ROLE_CLIENT)
+            ws_message part = {event.chunk.data, event.chunk.size, event.chunk.type};
+            if (event.type == WS_EVENT_CHUNK)
+                (void)ws_engine_send_part(&engine, part, event.chunk.last); /* always fits: see ws_engine_config */
+            else if (event.type == WS_EVENT_OPEN && config.role == WS_ROLE_CLIENT)
                 (void)ws_engine_send(&engine, (ws_message){(const uint8_t *)"hello", 5, WS_TEXT});
         }
         out = ws_engine_output(&engine);
@@ -74,7 +73,7 @@ int main(int argc, char **argv) {
         return puts("usage: firmware\nEchoes messages: one connection on stdin and stdout.") == EOF;
     if (argc > 1)
         return fprintf(stderr, "firmware: \"%s\" is no option\nusage: firmware\n", argv[1]) < 0 ? 1 : 2;
-    setvbuf(stdout, NULL, _IONBF, 0);
+    (void)setvbuf(stdout, NULL, _IONBF, 0);
     serve();
     return ws_engine_error(&engine) ? 1 : 0;
 }
