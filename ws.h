@@ -18090,6 +18090,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave out.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
+   - New: Windows, without TLS; ws_socket is the type of a descriptor, there SOCKET.
    - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors come without details.
    - New: ws_engine_config.chunks, messages of any size through 1 KiB. A server's engine reads requests of 751 bytes in
      it. ws_limits has body, answer_ms and rooms only where there are sockets.
