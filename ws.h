@@ -53,13 +53,6 @@
 
    CONTENTS     grep '^>> ' ws.h
 */
-#if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
-#error "ws.h needs C99 or later: cc -std=c99"
-#undef WS_IMPLEMENTATION
-#define WS_H
-#endif
-#ifndef WS_H
-#define WS_H
 
 /*
 >> CONFIG =================================================================================
@@ -90,6 +83,14 @@
      WS_NO_FORWARD       no trusted proxies: no X-Forwarded-For or PROXY protocol
      WS_NO_TEST          no test client (ws_test_connect)
 */
+
+#if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "ws.h needs C99 or later: cc -std=c99"
+#undef WS_IMPLEMENTATION
+#define WS_H
+#endif
+#ifndef WS_H
+#define WS_H
 
 /* Switches that follow from others. A new switch is also named in Makefile (WITHOUT), tests/sizes and README. */
 #ifdef WS_MINIMAL
