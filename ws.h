@@ -7787,14 +7787,20 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 #include <stdio.h>
 
-#ifdef WS_SMALL /* the error alone: nothing is formatted, and the arguments are not evaluated */
+#ifdef WS_SMALL /* the error alone */
 typedef struct wsi_reason {
     char text[4]; /* empty */
 } wsi_reason;
-static int wsi_reason_check(const char *format, ...) { return (void)format, 0; }
-static ws_error wsi_reason_clear(wsi_reason *reason, ws_error error) { return reason->text[0] = 0, error; }
-#define wsi_reason_set(reason, error, ...) \
-    ((void)(0 ? wsi_reason_check(__VA_ARGS__) : 0), wsi_reason_clear(reason, error))
+
+/* In line, so that what would be formatted is not even linked. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4), always_inline))
+#endif
+static inline ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char *format, ...) {
+    (void)format;
+    reason->text[0] = 0;
+    return error;
+}
 #else
 typedef struct wsi_reason { /* what went wrong, in full */
     char text[256];
@@ -7857,7 +7863,7 @@ typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, 
 
 #define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
 #if !LWIP_IPV6 /* what no address is */
-#define INET6_ADDRSTRLEN INET_ADDRSTRLEN
+enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
 struct sockaddr_in6 {
     u8_t sin6_len;
     sa_family_t sin6_family;
