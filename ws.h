@@ -2856,7 +2856,9 @@ static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_
     (void)env, (void)deflate;
     return NULL;
 }
-WSI_INLINE bool wsi_codec_asked(const wsi_env *env) { return (void)env, false; }
+#ifndef WS_NO_SERVER
+static bool wsi_codec_asked(const wsi_env *env) { return (void)env, false; }
+#endif
 static bool wsi_codec_used(const wsi_engine *e) { return (void)e, false; }
 static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 #else
