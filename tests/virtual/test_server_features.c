@@ -202,7 +202,7 @@ static void answer_by_timer(ws_loop *loop, void *user) {
 
 static void answer_by_post(void *argument) { CHECK(ws_refuse(ws_kept((ws_loop *)argument, kept), 403, NULL, NULL)); }
 
-static void answer_by_descriptor(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void answer_by_descriptor(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     (void)ready;
     (void)user;
     CHECK(ws_watch(loop, descriptor, WS_NONE, NULL, NULL) && ws_accept(ws_kept(loop, kept), NULL));
