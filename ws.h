@@ -21,7 +21,8 @@
        }
 
    and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`
-   where wss:// is not needed; on Windows add -lws2_32 -lbcrypt. Other files include "ws.h" without the define. A client:
+   where wss:// is not needed; on Windows add -lws2_32 -lbcrypt. Other files include "ws.h" without the
+   define. A client:
 
        ws_conn *conn = ws_connect("wss://example.com/feed", NULL);
        ws_send_text(conn, "hello");
@@ -1482,7 +1483,8 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
 
 /*
 >> BYTES ==================================================================================
-   Moving, comparing, big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_broad_.
+   Moving, comparing, big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_,
+   wsi_broad_.
 */
 
 #ifdef WS_SMALL /* byte by byte, in place of libc's large ones; volatile, or the compiler calls those */
@@ -2623,7 +2625,8 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reade
 
 #ifdef WS_SMALL /* what an engine says by itself, and what pages begin with, in one object: see wsi_error_texts */
 static const char wsi_http_reasons[] =
-    "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0" "408 Request Timeout\0"
+    "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0"
+    "408 Request Timeout\0"
     "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0" "501 Not Implemented\0"
     "505 HTTP Version Not Supported\0";
 
@@ -2815,7 +2818,7 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 /*
 >> HANDSHAKE ==============================================================================
    The opening handshake: what both roles need, a server's reading of requests, and which origins may connect (RFC 6455
-   4, 10.2). Calls TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam of PERMESSAGE).
+   4, 10.2). Calls BYTES, TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam of PERMESSAGE).
 */
 
 #define WSI_HANDSHAKE_MAX_PROTOCOLS 64
@@ -3454,7 +3457,9 @@ static bool wsi_env_is_client(const wsi_env *env) { return env->role == WS_ROLE_
 #ifdef WS_NO_CLIENT
 static bool wsi_env_random(const wsi_env *env, void *to, size_t size) { return (void)env, (void)to, (void)size, false; }
 #else
-static bool wsi_env_random(const wsi_env *env, void *to, size_t size) { return env->random(env->random_user, to, size); }
+static bool wsi_env_random(const wsi_env *env, void *to, size_t size) {
+    return env->random(env->random_user, to, size);
+}
 #endif
 
 /* Puts a zero byte behind an event's data; wsi_window_restore puts the byte that was there back. */
@@ -3683,7 +3688,8 @@ static bool wsi_engine_welcome(wsi_engine *e, bool last) {
     char accept[28];
     (void)last;
     wsi_handshake_accept(e->env->request.key, accept);
-    return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept) && wsi_engine_text(e, "\r\n");
+    return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept)
+           && wsi_engine_text(e, "\r\n");
 }
 #else
 enum { WSI_ENGINE_LAST = true };
@@ -3763,7 +3769,7 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 /*
 >> MESSAGES ===============================================================================
    Messages and control frames, sent and received: fragments, limits, UTF-8, close codes (RFC 6455 5 to 8). Calls BYTES,
-   UTF8, FRAME, HEADS. Prefix: wsi_engine_.
+   UTF8, HANDSHAKE, FRAME, HEADS. Prefix: wsi_engine_.
 */
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
@@ -4108,8 +4114,8 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /*
 >> ENGINE =================================================================================
-   Deadlines, and ws_engine: an engine with buffers of its own. Calls MEMORY, TEXT, HTTP, HANDSHAKE, FRAME, HEADS,
-   MESSAGES.
+   Deadlines, and ws_engine: an engine with buffers of its own. Calls MEMORY, BYTES, TEXT, HTTP, HANDSHAKE, FRAME,
+   HEADS, MESSAGES.
 */
 
 /* --- deadlines --- */
@@ -7295,8 +7301,8 @@ static const wsi_codec_calls wsi_permessage_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> UPGRADE ================================================================================
-   The client's half of the opening handshake: the request, and the check of the answer (RFC 6455 4.1). Calls TEXT,
-   HTTP, HANDSHAKE, HEADS.
+   The client's half of the opening handshake: the request, and the check of the answer (RFC 6455 4.1). Calls
+   BYTES, TEXT, HTTP, HANDSHAKE, HEADS.
 */
 
 /* Joins fields that are folded over several lines: each fold becomes spaces (RFC 9112 5.2). A fold right behind the
@@ -7680,8 +7686,8 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls HANDSHAKE, HEADS, ENGINE,
-   PERMESSAGE, UPGRADE.
+   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls BYTES, HANDSHAKE, HEADS,
+   ENGINE, PERMESSAGE, UPGRADE.
 */
 
 #ifdef WSI_BARE
@@ -11886,8 +11892,8 @@ static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 /*
 >> RECEIVE ================================================================================
    What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and lingering
-   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, ENGINE, TCP, QUEUE, TRANSPORT, SEND. Prefixes: wsi_conn_,
-   wsi_hold_ (what is kept of unfinished messages).
+   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, ENGINE, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefixes:
+   wsi_conn_, wsi_hold_ (what is kept of unfinished messages).
 */
 
 /* --- receiving --- */

@@ -479,6 +479,14 @@ static inline bool net_start_with(const ws_loop_config *loop, const ws_server_co
 
 static inline bool net_start(void) { return net_start_with(NULL, NULL); }
 
+/* For tests that measure memory: the loop keeps nothing for load. */
+static inline bool net_start_exact(void) {
+    ws_loop_config config;
+    memset(&config, 0, sizeof config);
+    config.max_spare = 1;
+    return net_start_with(&config, NULL);
+}
+
 static inline bool net_start_limits(const ws_limits *limits) {
     ws_server_config config;
     memset(&config, 0, sizeof config);

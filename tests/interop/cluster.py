@@ -23,8 +23,8 @@ FOLDER = tempfile.TemporaryDirectory()
 
 
 async def redis(port, *more):
-    process = await start("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-                          "--dir", FOLDER.name, *more, stdout=asyncio.subprocess.DEVNULL)
+    process = await start("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                          "--appendonly", "no", "--dir", FOLDER.name, *more, stdout=asyncio.subprocess.DEVNULL)
     for _ in range(200):
         try:
             (await asyncio.open_connection("127.0.0.1", port))[1].close()

@@ -810,7 +810,7 @@ static void test_ping_flood(void) {
     bytes pings = {NULL, 0, 0};
     if (!test_begin("backpressure: a ping flood from a peer that does not read: only the newest pong waits"))
         return;
-    CHECK(net_start());
+    CHECK(net_start_exact());
     net_small_buffers();
     peer *p = net_open_with("/", 4096);
     p->deaf = true;

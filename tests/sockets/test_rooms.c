@@ -269,15 +269,12 @@ static void test_one_write(void) {
 }
 
 static void test_framed_once(void) {
-    ws_loop_config exact;
     static uint8_t large[200000];
     ws_message message;
     size_t before;
     if (!test_begin("broadcast: framed once, one shared block for 30 receivers that do not read"))
         return;
-    memset(&exact, 0, sizeof exact);
-    exact.max_spare = 1; /* what a loop keeps under load is not counted here */
-    CHECK(net_start_with(&exact, NULL));
+    CHECK(net_start_exact());
     net_small_buffers();
     for (unsigned i = 1; i <= 30; i++) {
         net_open_with("/", 4096)->deaf = true;

@@ -301,7 +301,7 @@ static void test_socket_options(void) {
     NET_END();
 }
 
-/* What was scanned is not scanned again: a byte that turns bad behind the scan is not seen. */
+/* What was scanned is not scanned again: a head's end that comes about behind the scan is not seen. */
 static void test_scanned_once(void) {
     static const char first[] = "GET / HTTP/1.1\r\nHost: a\r\nX: yyyyyyyy", rest[] = "y\r\n\r\n";
     static ws_engine engine;
@@ -316,12 +316,12 @@ static void test_scanned_once(void) {
     memcpy(in.data, first, sizeof first - 1);
     ws_engine_received(&engine, sizeof first - 1);
     CHECK(!ws_engine_next(&engine, &event));
-    in.data[sizeof first - 4] = 1;
+    memcpy(in.data + sizeof first - 6, "\r\n\r\n", 4);
     in = ws_engine_input(&engine);
     memcpy(in.data, rest, sizeof rest - 1);
     ws_engine_received(&engine, sizeof rest - 1);
     CHECK(ws_engine_next(&engine, &event) && event.type == WS_EVENT_REQUEST);
-    CHECK(!ws_engine_accept(&engine)); /* it asks for no WebSocket */
+    CHECK_EQ(engine.core.left, sizeof first + sizeof rest - 2); /* as far as the scan went */
     ws_engine_free(&engine);
 }
 

@@ -357,7 +357,6 @@ static void test_pipelined(void) {
 }
 
 static void test_large_page(void) {
-    ws_loop_config exact;
     size_t size = 1000000;
     char *body = (char *)malloc(size + 1), length[60];
     if (!body || !test_begin("pages: a large one to a slow reader; requests behind it wait")) {
@@ -367,9 +366,7 @@ static void test_large_page(void) {
     memset(body, 'x', size);
     body[size] = 0;
     (void)snprintf(length, sizeof length, "Content-Length: %zu\r\n", size);
-    memset(&exact, 0, sizeof exact);
-    exact.max_spare = 1; /* what a loop keeps under load is not counted here */
-    CHECK(net_start_with(&exact, NULL));
+    CHECK(net_start_exact());
     net_small_buffers();
     CHECK(ws_page(net.server, "/large", "text/plain", body) && ws_page(net.server, "/end", "text/plain", "end"));
     peer *p = net_connect_to(ws_port(net.server), 4096);

@@ -83,7 +83,7 @@ static void test_tiny_fragments(void) {
     size_t i;
     if (!test_begin("tiny fragments: 100,000 of one byte and as many empty ones: heap near the payload"))
         return;
-    CHECK(net_start());
+    CHECK(net_start_exact());
     net.echo = false;
     peer *p = net_peer("/");
     size_t before = net.memory.used;

@@ -32,7 +32,8 @@ struct in_addr { u_long s_addr; };
 struct sockaddr { u_short sa_family; char sa_data[14]; };
 struct sockaddr_in { short sin_family; u_short sin_port; struct in_addr sin_addr; char sin_zero[8]; };
 struct in6_addr { UCHAR bytes[16]; };
-struct sockaddr_in6 { short sin6_family; u_short sin6_port; u_long sin6_flowinfo; struct in6_addr sin6_addr; u_long i; };
+struct sockaddr_in6 { short sin6_family; u_short sin6_port; u_long sin6_flowinfo; struct in6_addr sin6_addr;
+                      u_long i; };
 struct sockaddr_storage { short ss_family; char rest[126]; };
 struct addrinfo {
     int ai_flags, ai_family, ai_socktype, ai_protocol;
