@@ -10812,11 +10812,11 @@ static void wsi_loop_free_lists(ws_loop *loop) {
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_buffer_free(&loop->memory, &loop->timers);
+    wsi_codec_free(&loop->codec); /* its blocks may become spare ones: that looks at receive and gather */
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
     wsi_loop_free_printed(loop);
-    wsi_codec_free(&loop->codec);
     while (wsi_spare_drop(loop)) {}
 }
 

@@ -149,11 +149,56 @@ static void test_memory_limit(void) {
     NET_END();
 }
 
+/* The decompressor keeps the last message, of max_spare, and the receive buffer is large: nothing fits beside it. */
+static void test_end_of_loop(void) {
+    enum { MESSAGE = 600000, ROOM = 4096 };
+    ws_handler handler = net_handler();
+    uint8_t *zeros, *packed;
+    wsi_deflate *deflate;
+    wire_frame frame;
+    bytes out = {NULL, 0, 0};
+    int i;
+    peer *p;
+    if (!test_begin("spare: a loop ends under load, after a large compressed message"))
+        return;
+    p = start(64 << 20, 0);
+    handler.deflate.on = true;
+    CHECK(ws_route(net.server, "/packed", &handler));
+    for (i = 0; i < 40 && net.loop->receive.capacity == net.loop->gather.capacity; i++)
+        exchange(p, IN_FLIGHT, MIDDLING);
+    CHECK(net.loop->receive.capacity > net.loop->gather.capacity);
+    p = net_connect();
+    peer_upgrade(p, "/packed", "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n");
+    CHECK_EQ(peer_status(p), 101);
+    peer_take_head(p);
+    zeros = (uint8_t *)calloc(1, MESSAGE);
+    packed = (uint8_t *)malloc(ROOM);
+    deflate = (wsi_deflate *)malloc(wsi_deflate_size(9, 15, false));
+    wsi_deflate_init(deflate, 9, 15, false);
+    memset(&frame, 0, sizeof frame);
+    frame.first = 0xc2;
+    frame.data = packed;
+    frame.size = wsi_deflate_run(deflate, zeros, MESSAGE, packed, ROOM) - 4; /* RFC 7692 7.2.1 */
+    wire_frame_add(&out, &frame, true);
+    net.echo = false;
+    net.received = 0;
+    (void)peer_send(p, out.data, out.size);
+    for (i = 0; i < 100 && net.received < MESSAGE; i++)
+        (void)net_round(10);
+    CHECK_EQ(net.received, MESSAGE);
+    free(deflate);
+    free(packed);
+    free(zeros);
+    bytes_free(&out);
+    NET_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_middling();
     test_large();
     test_bounds();
     test_memory_limit();
+    test_end_of_loop();
     return test_finish();
 }
