@@ -7495,7 +7495,8 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     engine->env.random = config->random;
     engine->env.random_user = config->random_user;
     if (!config->host || !wsi_http_safe(config->host, '!') || !wsi_http_safe(config->path, '!')
-        || (config->path && (config->path[0] != '/' || wsi_bytes_find(config->path, '#', wsi_bytes_length(config->path))))
+        || (config->path && config->path[0] != '/')
+        || (config->path && wsi_bytes_find(config->path, '#', wsi_bytes_length(config->path)))
         || !wsi_upgrade_offer(config->subprotocols))
         return false;
     for (line = config->headers; line && *line; line++)
@@ -9892,8 +9893,8 @@ static bool wsi_poll_can_move(const wsi_poll *poll, wsi_source *source) {
     return can;
 }
 
-/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select until that is full, and
-   the descriptor stays open. What next has not returned in this round is found again by the next one. */
+/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select until that is full,
+   and the descriptor stays open. What next has not returned in this round is found again by the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
