@@ -1460,11 +1460,10 @@ static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
 /* Adds an entry. A full table doubles; without memory its chains get longer. false: no memory for the first buckets. */
 static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
     wsi_table grown = {NULL, 0, 0};
-    size_t i;
     grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
     if (table->count >= table->bucket_count)
         grown.buckets = (wsi_chain **)wsi_memory_new(memory, grown.bucket_count * sizeof *grown.buckets);
-    for (i = 0; grown.buckets && i < table->bucket_count; i++) {
+    for (size_t i = 0; grown.buckets && i < table->bucket_count; i++) {
         while (table->buckets[i]) {
             wsi_chain *moved = table->buckets[i];
             table->buckets[i] = moved->next;
@@ -1533,8 +1532,7 @@ WSI_INLINE const char *wsi_bytes_find(const char *text, char c, size_t size) {
 
 static wsi_size wsi_bytes_load(const uint8_t *bytes, size_t count) {
     wsi_size value = 0;
-    size_t i;
-    for (i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++)
         value = value << 8 | bytes[i];
     return value;
 }
@@ -1610,9 +1608,8 @@ static wsi_wide wsi_wide_load(const uint8_t *bytes) {
 /* Its words, or-ed. */
 static uint64_t wsi_wide_fold(wsi_wide wide) {
     uint64_t words[sizeof(wsi_wide) / 8], all = 0;
-    size_t i;
     memcpy(words, &wide, sizeof words);
-    for (i = 0; i < sizeof words / 8; i++)
+    for (size_t i = 0; i < sizeof words / 8; i++)
         all |= words[i];
     return all;
 }
@@ -1639,10 +1636,9 @@ static wsi_broad wsi_broad_load(const uint8_t *bytes) {
 
 static uint64_t wsi_broad_fold(wsi_broad broad) {
     wsi_wide parts[sizeof(wsi_broad) / WSI_WIDE], all;
-    size_t i;
     memcpy(parts, &broad, sizeof parts);
     all = parts[0];
-    for (i = 1; i < sizeof parts / WSI_WIDE; i++)
+    for (size_t i = 1; i < sizeof parts / WSI_WIDE; i++)
         all |= parts[i];
     return wsi_wide_fold(all);
 }
@@ -1684,10 +1680,9 @@ static bool wsi_text_is(wsi_slice a, const char *b) { return wsi_text_same(a, ws
 
 /* Case-blind for ASCII, whatever the locale. */
 static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
-    size_t i;
     if (a.size != b.size || wsi_text_same(a, b))
         return a.size == b.size;
-    for (i = 0; i < a.size; i++)
+    for (size_t i = 0; i < a.size; i++)
         if (a.data[i] != b.data[i] && wsi_text_lower(a.data[i]) != wsi_text_lower(b.data[i]))
             return false;
     return true;
@@ -1726,8 +1721,7 @@ static bool wsi_text_token_char(char c) {
 }
 
 static bool wsi_text_token(wsi_slice text) {
-    size_t i;
-    for (i = 0; i < text.size; i++)
+    for (size_t i = 0; i < text.size; i++)
         if (!wsi_text_token_char(text.data[i]))
             return false;
     return text.size > 0;
@@ -1759,10 +1753,9 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
 /* Reads 1 to 18 digits (in a bare engine 9); false for anything else. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     wsi_size value = 0;
-    size_t i;
     if (!text.size || text.size > sizeof value * 9 / 4)
         return false;
-    for (i = 0; i < text.size; i++) {
+    for (size_t i = 0; i < text.size; i++) {
         if (!wsi_text_digit(text.data[i]))
             return false;
         value = value * 10 + (unsigned)(text.data[i] - '0');
@@ -1775,8 +1768,7 @@ static bool wsi_text_number(wsi_slice text, wsi_size *number) {
 /* Reads the digits from this index on, as a number up to limit. false for anything else. */
 static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
-    size_t i;
-    for (i = from; i < text.size; i++) {
+    for (size_t i = from; i < text.size; i++) {
         unsigned digit = (unsigned)(text.data[i] - '0');
         if (!wsi_text_digit(text.data[i]) || value > UINT64_MAX / 10 || value * 10 > limit
             || digit > limit - value * 10)
@@ -1795,8 +1787,7 @@ static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_
 static unsigned wsi_text_tenth(uint64_t *number) {
     uint64_t tenth = 0;
     uint32_t rest = 0;
-    int shift;
-    for (shift = 48; shift >= 0; shift -= 16) {
+    for (int shift = 48; shift >= 0; shift -= 16) {
         rest = rest << 16 | (uint32_t)(*number >> shift & 0xffff);
         tenth = tenth << 16 | rest / 10;
         rest %= 10;
@@ -1892,10 +1883,9 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 /* Whether the text is base64 of 16 bytes. Unused bits before the padding are ignored: the example key in RFC 6455 4.1
    has some. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
-    size_t i;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
         return false;
-    for (i = 0; i < 22; i++)
+    for (size_t i = 0; i < 22; i++)
         if (!wsi_text_letter(text.data[i]) && !wsi_text_digit(text.data[i]) && text.data[i] != '+'
             && text.data[i] != '/')
             return false;
@@ -1958,8 +1948,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 /* 20 steps. */
 WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) {
     uint32_t a = v[0], b = v[1], c = v[2], d = v[3], e = v[4];
-    int i;
-    for (i = 0; i < 20; i += 5) {
+    for (int i = 0; i < 20; i += 5) {
         WSI_SHA1_STEP(a, b, c, d, e, wsi_sha1_mix(quarter, b, c, d), w[i]);
         WSI_SHA1_STEP(e, a, b, c, d, wsi_sha1_mix(quarter, a, b, c), w[i + 1]);
         WSI_SHA1_STEP(d, e, a, b, c, wsi_sha1_mix(quarter, e, a, b), w[i + 2]);
@@ -1972,24 +1961,22 @@ WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) 
 /* w: the block's expanded words. */
 static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
     uint32_t v[5];
-    int i;
     memcpy(v, hash, sizeof v);
     wsi_sha1_quarter(v, w, 0);
     wsi_sha1_quarter(v, w + 20, 1);
     wsi_sha1_quarter(v, w + 40, 2);
     wsi_sha1_quarter(v, w + 60, 3);
-    for (i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++)
         hash[i] += v[i];
 }
 
 static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
     uint32_t w[80];
-    int i;
-    for (i = 0; i < 16; i++, block += 4)
+    for (int i = 0; i < 16; i++, block += 4)
         w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
-    for (i = 16; i < 32; i++)
+    for (int i = 16; i < 32; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (i = 32; i < 80; i++) /* the same value by an equation that vectorizes */
+    for (int i = 32; i < 80; i++) /* the same value by an equation that vectorizes */
         w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
     wsi_sha1_rounds(hash, w);
 }
@@ -2303,13 +2290,12 @@ static bool wsi_http_own_header(const char *line) {
                                "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
                                "sec-websocket-protocol, sec-websocket-extensions";
     wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
-    size_t i;
     if (!wsi_http_until(&value, ':', &name) || !wsi_text_token(name))
         return false;
     while (wsi_text_next(&list, &one))
         if (wsi_text_same_nocase(name, one))
             return false;
-    for (i = 0; i < value.size; i++)
+    for (size_t i = 0; i < value.size; i++)
         if (((uint8_t)value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
             return false;
     return true;
@@ -2420,16 +2406,15 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) 
     static const char *const names[] = {"host", "origin", "sec-websocket-key", "content-length"}; /* once at most */
     wsi_slice rest = head, line = wsi_http_line(&rest), target, value, once[4];
     wsi_size port;
-    int status, i;
     if (!wsi_http_until(&line, ' ', &value) || !wsi_http_until(&line, ' ', &target) || !wsi_text_token(value))
         return 400;
-    status = wsi_http_version(line, http11);
+    int status = wsi_http_version(line, http11);
     if (status)
         return status;
     do
         status = (int)wsi_http_header(&rest, &line, &value);
     while (status == WSI_HEADER_FOUND);
-    for (i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++)
         if (wsi_http_count(head, names[i], &once[i]) > 1)
             return 400;
     request->host = once[0];
@@ -2567,11 +2552,10 @@ typedef void wsi_http_reader(wsi_request *request, void *user, wsi_field field, 
 
 /* Parses the first line. Returns 0, or the status that refuses the request. */
 static int wsi_http_first(wsi_request *request, wsi_slice line) {
-    int status;
     if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
         || !wsi_text_token(request->method))
         return 400;
-    status = wsi_http_version(line, &request->http11);
+    int status = wsi_http_version(line, &request->http11);
     if (status)
         return status;
     request->keep_alive = request->http11;
@@ -2581,10 +2565,9 @@ static int wsi_http_first(wsi_request *request, wsi_slice line) {
 /* The same for a field line: no folding, no space before the colon. */
 static int wsi_http_other(wsi_request *request, wsi_slice line, wsi_http_reader *reader, void *user) {
     wsi_slice name, value;
-    wsi_field field;
     if (!wsi_http_field(line, &name, &value))
         return 400;
-    field = wsi_http_which(name);
+    wsi_field field = wsi_http_which(name);
     if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || !wsi_http_framing(request, field, value))
         return 400;
     if (reader && field >= WSI_FIELD_UPGRADE)
@@ -2598,13 +2581,12 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reade
     int status = 0;
     memset(request, 0, sizeof *request);
     for (begin = 0;; begin = end + 2) {
-        wsi_slice line;
         end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
         if (end == WSI_HTTP_BAD || end == head.size)
             return end == head.size ? -1 : 400;
         if (begin && end == begin)
             break;
-        line = wsi_text(head.data + begin, end - begin);
+        wsi_slice line = wsi_text(head.data + begin, end - begin);
         if (!begin)
             status = wsi_http_first(request, line);
         else if (!status)
@@ -2679,11 +2661,9 @@ static const char *wsi_http_method(wsi_slice method) {
 /* Decodes a name or a value, and returns its size with a zero behind it. -1: a malformed escape, a zero byte, or not
    UTF-8. */
 static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
-    ptrdiff_t size;
-    size_t i;
-    for (i = 0; i < text.size; i++)
+    for (size_t i = 0; i < text.size; i++)
         out[i] = text.data[i] == '+' ? ' ' : text.data[i];
-    size = wsi_text_unescape(wsi_text(out, text.size), out);
+    ptrdiff_t size = wsi_text_unescape(wsi_text(out, text.size), out);
     if (size < 0 || !wsi_utf8_valid((const uint8_t *)out, (size_t)size))
         return -1;
     out[size] = 0;
@@ -2693,13 +2673,12 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
 /* Decodes "a=b" and returns the size, or -1. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     wsi_slice name = pair, value = wsi_text("", 0);
-    ptrdiff_t first, second;
     if (wsi_http_until(&pair, '=', &name))
         value = pair;
     if (!name.size && !value.size)
         return 0;
-    first = wsi_http_form_part(name, out);
-    second = first < 0 ? -1 : wsi_http_form_part(value, out + first);
+    ptrdiff_t first = wsi_http_form_part(name, out);
+    ptrdiff_t second = first < 0 ? -1 : wsi_http_form_part(value, out + first);
     return second < 0 ? -1 : first + second;
 }
 
@@ -2709,10 +2688,9 @@ static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
         wsi_slice pair = text;
-        ptrdiff_t more;
         if (!wsi_http_until(&text, '&', &pair))
             text.size = 0;
-        more = wsi_http_form_pair(pair, out + size);
+        ptrdiff_t more = wsi_http_form_pair(pair, out + size);
         if (more < 0 && strict)
             return -1;
         size += more < 0 ? 0 : (size_t)more;
@@ -2950,10 +2928,9 @@ static bool wsi_handshake_offer(wsi_slice head) {
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_slice version;
     bool http11 = false;
-    int status;
     wsi_bytes_zero(request, sizeof *request);
     request->head = head;
-    status = wsi_http_request(request, head, &http11);
+    int status = wsi_http_request(request, head, &http11);
     request->upgrade = wsi_http_lists(head, "upgrade", "websocket");
     if (status || !request->upgrade)
         return status;
@@ -3021,11 +2998,10 @@ static void wsi_handshake_field(wsi_request *request, void *user, wsi_field fiel
    with which status it must be refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_handshake_seen seen;
-    int status;
     seen.protocol_count = 0;
     seen.versions = 0;
     seen.bad = false;
-    status = wsi_http_request(request, head, wsi_handshake_field, &seen);
+    int status = wsi_http_request(request, head, wsi_handshake_field, &seen);
     if (status || !request->upgrade)
         return status;
     if (!wsi_text_is(request->method, "GET"))
@@ -3075,13 +3051,12 @@ static wsi_slice wsi_handshake_without(wsi_slice host, const char *port) {
 /* Whether an origin is the same as an allowed one, or as that of the host. The default port may be left out. */
 static bool wsi_handshake_same(wsi_slice origin, wsi_slice other, bool host) {
     wsi_slice scheme, second;
-    const char *port;
     if (wsi_text_same_nocase(origin, other))
         return true;
     if (!wsi_http_scheme(&origin, &scheme)
         || (!host && (!wsi_http_scheme(&other, &second) || !wsi_text_same_nocase(scheme, second))))
         return false;
-    port = wsi_text_is_nocase(scheme, "https") ? ":443" : ":80";
+    const char *port = wsi_text_is_nocase(scheme, "https") ? ":443" : ":80";
     return (port[1] == '4' || wsi_text_is_nocase(scheme, "http"))
            && wsi_text_same_nocase(wsi_handshake_without(origin, port), wsi_handshake_without(other, port));
 }
@@ -3104,10 +3079,9 @@ static bool wsi_handshake_list_good(const char *text, bool origins) { return (vo
 #else
 /* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
-    wsi_size fallback;
     if (!wsi_http_scheme(&origin, scheme))
         return false;
-    fallback = wsi_text_is_nocase(*scheme, "https") ? 443 : wsi_text_is_nocase(*scheme, "http") ? 80 : 0;
+    wsi_size fallback = wsi_text_is_nocase(*scheme, "https") ? 443 : wsi_text_is_nocase(*scheme, "http") ? 80 : 0;
     return wsi_http_authority(origin, fallback, host, port);
 }
 
@@ -3205,7 +3179,6 @@ static bool wsi_frame_too_long(const wsi_frame *frame) { return (void)frame, fal
 /* Reads a header. What is wrong is refused as soon as its byte is there. */
 static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked, bool deflate) {
     size_t extended = 0, header;
-    wsi_size length;
     if (!size)
         return WSI_FRAME_MORE;
     switch (data[0]) { /* all legal first bytes */
@@ -3219,7 +3192,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     }
     if (size < 2)
         return WSI_FRAME_MORE;
-    length = data[1] & 0x7fu;
+    wsi_size length = data[1] & 0x7fu;
     if ((data[1] >> 7 != 0) != masked || (length > 125 && (data[0] & 8)))
         return WSI_FRAME_BAD;
     if (length > 125)
@@ -3257,15 +3230,13 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
 
 #ifdef WS_SMALL
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
-    size_t i;
-    for (i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++)
         to[i] = from[i] ^ key[i & 3];
 }
 #else
 /* XORs fewer than 16 bytes. Eight and more are two words that overlap: both are read before one is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
-    size_t i;
     if (size >= 8) {
         uint64_t first = wsi_bytes_word(from), last = wsi_bytes_word(from + size - 8);
         uint32_t turned;
@@ -3276,7 +3247,7 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
         memcpy(to + size - 8, &last, 8);
         return !((first | last) & WSI_BYTES_HIGH);
     }
-    for (i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         to[i] = from[i] ^ twice[i & 3];
         seen |= to[i];
     }
@@ -3315,9 +3286,8 @@ static inline wsi_broad wsi_frame_block_bits(const wsi_frame_block *block) {
 WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_broad key = wsi_broad_of(word), seen;
     wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_broad_of(last));
-    size_t i;
     seen = wsi_frame_block_bits(&end);
-    for (i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
+    for (size_t i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
         wsi_frame_block block = wsi_frame_block_of(from + i, key);
         wsi_frame_block_put(to + i, &block);
         seen |= wsi_frame_block_bits(&block);
@@ -3329,8 +3299,7 @@ WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size
 WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_wide key = wsi_wide_of(word), end = wsi_wide_load(from + size - WSI_WIDE) ^ wsi_wide_of(last);
     wsi_wide seen = end;
-    size_t i;
-    for (i = 0; size - i > WSI_WIDE; i += WSI_WIDE) {
+    for (size_t i = 0; size - i > WSI_WIDE; i += WSI_WIDE) {
         wsi_wide part = wsi_wide_load(from + i) ^ key;
         memcpy(to + i, &part, WSI_WIDE);
         seen |= part;
@@ -3370,9 +3339,8 @@ static bool wsi_frame_mask_text(uint8_t *to, const uint8_t *from, size_t size, c
 /* Turns the key for the payload that follows the first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
     uint8_t old[4];
-    size_t i;
     memcpy(old, key, 4);
-    for (i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         key[i] = old[(i + done) & 3];
 }
 
@@ -3743,13 +3711,12 @@ static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
     wsi_slice head = {NULL, 0}, target;
-    int status;
     if (window->end - window->pos >= 2 && wsi_bytes_same(window->base + window->pos, "\r\n", 2)) {
         window->pos += 2; /* RFC 9112 2.2 */
         e->left = 0;
         return WSI_STEP_AGAIN;
     }
-    status = wsi_engine_at_once(e, window);
+    int status = wsi_engine_at_once(e, window);
     if (status < 0)
         status = wsi_engine_scan(e, window, &head);
     if (status < 0)
@@ -3774,7 +3741,6 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
     bool compressed = wsi_codec_used(e) && (first ? size >= e->threshold : e->parts_compressed);
-    uint8_t opcode;
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
@@ -3784,7 +3750,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
             return wsi_engine_refuse(e, WS_ERROR_MEMORY);
         compressed = false;
     }
-    opcode = (uint8_t)(first ? (int)type | (compressed ? WSI_COMPRESSED : 0) : WSI_CONTINUATION);
+    uint8_t opcode = (uint8_t)(first ? (int)type | (compressed ? WSI_COMPRESSED : 0) : WSI_CONTINUATION);
     if (!wsi_engine_emit(e, opcode, last, data, size)) {
         if (compressed)
             e->env->codec->calls->unsent(e);
@@ -3959,7 +3925,6 @@ static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event 
 static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
-    bool last;
     if (wsi_codec_compressed(e))
         return e->env->codec->calls->receive(e, window, event);
     if (here > e->left)
@@ -3976,7 +3941,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     e->in_frame = e->left > 0;
     if (e->in_frame)
         wsi_frame_rotate(e->key, here);
-    last = !e->in_frame && e->final;
+    bool last = !e->in_frame && e->final;
     if (last && e->type == WS_TEXT && e->utf8)
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (last || (e->chunks && e->message_size))
@@ -4414,18 +4379,16 @@ static bool wsi_engine_own_full(const ws_engine *engine) {
 /* Moves kept bytes to the front. The buffer grows with what has arrived, never with what a frame announces. */
 WS_API ws_span ws_engine_input(ws_engine *engine) {
     ws_span room = {NULL, 0};
-    wsi_window *window;
-    size_t kept;
     if (!engine || engine->core.state == WSI_CLOSED)
         return room;
-    window = &engine->window;
+    wsi_window *window = &engine->window;
     wsi_window_restore(window);
     if (engine->core.state == WSI_ASKED) { /* the pending request must not move */
         room.data = window->base + window->end;
         room.size = wsi_engine_own_end(engine) - window->end - 1;
         return room;
     }
-    kept = wsi_engine_unfinished(&engine->core, window);
+    size_t kept = wsi_engine_unfinished(&engine->core, window);
     if (window->base)
         wsi_engine_keep(&engine->core, window, engine->in.data);
     engine->in.size = kept;
@@ -4464,8 +4427,6 @@ static size_t wsi_engine_own_chunk(const ws_engine *engine) {
 
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     wsi_engine *e = engine ? &engine->core : NULL;
-    size_t end;
-    bool found;
     if (!engine || !event)
         return false;
     wsi_bytes_zero(event, sizeof *event);
@@ -4479,10 +4440,10 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     }
     if (wsi_engine_own_full(engine) && e->state != WSI_CLOSED)
         return false; /* backpressure */
-    end = engine->window.end;
+    size_t end = engine->window.end;
     if (e->chunks)
         engine->window.end = wsi_engine_own_chunk(engine);
-    found = wsi_engine_next(e, &engine->window, event);
+    bool found = wsi_engine_next(e, &engine->window, event);
     engine->window.end = end;
     return found;
 }
@@ -7398,7 +7359,6 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
     const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
     wsi_slice head = {NULL, 0};
     wsi_answer answer;
-    bool open;
     int status = wsi_engine_scan(e, window, &head);
     if (status < 0)
         return WSI_STEP_MORE;
@@ -7409,7 +7369,7 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
     wsi_upgrade_check(env, head, &answer);
     if (answer.problem)
         return wsi_upgrade_bad(e, WS_ERROR_HANDSHAKE, answer.problem);
-    open = env->status == 101;
+    bool open = env->status == 101;
     window->pos += head.size;
     e->left = 0;
     if (!open && env->status < 200) { /* an interim answer (RFC 9110 15.2) */
@@ -7438,12 +7398,11 @@ typedef struct wsi_ask { /* what a request consists of */
 /* Host is the first field (RFC 9110 7.2): the program's own, if it has one. */
 static bool wsi_upgrade_headers(wsi_engine *e, const wsi_ask *ask) {
     const char *const *line, *host = NULL;
-    bool sent;
     for (line = ask->headers; line && *line && !host; line++)
         host = wsi_http_is_header(*line, "host") ? *line : NULL;
-    sent = (host ? wsi_engine_text(e, host)
-                 : wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size))
-           && wsi_engine_text(e, "\r\n");
+    bool sent = (host ? wsi_engine_text(e, host)
+                      : wsi_engine_text(e, "Host: ") && wsi_engine_raw(e, ask->host.data, ask->host.size))
+                && wsi_engine_text(e, "\r\n");
     for (line = ask->headers; line && *line && sent; line++)
         if (!wsi_http_is_header(*line, "host"))
             sent = wsi_engine_text(e, *line) && wsi_engine_text(e, "\r\n");
@@ -7552,12 +7511,11 @@ enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_
 /* Reads what has arrived of the next e->left bytes. */
 static void wsi_body_take(wsi_engine *e, wsi_window *window) {
     size_t here = window->end - window->pos;
-    uint8_t *to;
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
         window->message = window->pos;
-    to = window->base + window->message + e->message_size;
+    uint8_t *to = window->base + window->message + e->message_size;
     if (to != window->base + window->pos)
         memmove(to, window->base + window->pos, here);
     window->pos += here;
@@ -7675,10 +7633,9 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe) {
 }
 
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
-    int i;
     if (!pipe)
         return;
-    for (i = 0; i < 4; i++) { /* before and after: the first tick starts an engine's clock */
+    for (int i = 0; i < 4; i++) { /* before and after: the first tick starts an engine's clock */
         (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
         pipe->now += i == 1 ? milliseconds : 0;
     }
@@ -7888,11 +7845,10 @@ static bool wsi_platform_start(void) { return true; }
 /* sys_now begins again after 49 days. */
 static uint64_t wsi_platform_clock(void *user) {
     static uint32_t newest, turns;
-    uint64_t now;
     SYS_ARCH_DECL_PROTECT(level);
     (void)user;
     SYS_ARCH_PROTECT(level);
-    now = sys_now();
+    uint64_t now = sys_now();
     turns += now < newest;
     newest = (uint32_t)now;
     now |= (uint64_t)turns << 32;
@@ -7954,8 +7910,7 @@ static ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size
 
 static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
     ptrdiff_t all = 0, sent;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         sent = lwip_send(descriptor, spans[i].data, spans[i].size, i + 1 < count ? MSG_MORE : 0);
         if (sent < 0)
             return all ? all : -1;
@@ -8007,10 +7962,9 @@ static void wsi_platform_close_mail(wsi_mail *mail, int wake) {
 /* A datagram that there is no memory for is tried again, for WSI_MAIL ms: meanwhile the loop may be awake. */
 static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
     unsigned tries = 0;
-    bool room;
     SYS_ARCH_DECL_PROTECT(level);
     SYS_ARCH_PROTECT(level);
-    room = mail->count < WSI_MAIL;
+    bool room = mail->count < WSI_MAIL;
     if (room)
         mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
     SYS_ARCH_UNPROTECT(level);
@@ -8261,9 +8215,8 @@ static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
 }
 
 static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
-    bool room;
     AcquireSRWLockExclusive(&mail->lock);
-    room = mail->count < WSI_MAIL;
+    bool room = mail->count < WSI_MAIL;
     if (room)
         mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
     ReleaseSRWLockExclusive(&mail->lock);
@@ -8593,9 +8546,8 @@ WSI_INLINE ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t 
 static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
     struct iovec vectors[WSI_SPANS];
     struct msghdr message;
-    size_t i;
     memset(&message, 0, sizeof message);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         vectors[i].iov_base = spans[i].data;
         vectors[i].iov_len = spans[i].size;
     }
@@ -8743,11 +8695,10 @@ static void *wsi_platform_run(void *argument) {
 static bool wsi_platform_start_thread(wsi_task *task) {
     pthread_t thread;
     sigset_t all, before;
-    bool started;
     (void)sigfillset(&all); /* signals are for the program's own threads */
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
         return false;
-    started = pthread_create(&thread, NULL, wsi_platform_run, task) == 0;
+    bool started = pthread_create(&thread, NULL, wsi_platform_run, task) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started)
         (void)pthread_detach(thread);
@@ -8841,10 +8792,9 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #if defined(WS_LWIP) /* not every processor has atomic instructions */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
-    bool same;
     SYS_ARCH_DECL_PROTECT(level);
     SYS_ARCH_PROTECT(level);
-    same = *word == old;
+    bool same = *word == old;
     if (same)
         *(volatile uint32_t *)word = value;
     SYS_ARCH_UNPROTECT(level);
@@ -8942,13 +8892,12 @@ typedef enum wsi_accepted { WSI_ACCEPTED, WSI_ACCEPT_NONE, WSI_ACCEPT_FULL, WSI_
 
 /* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
 static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descriptor) {
-    ws_error error;
     *descriptor = wsi_platform_accept_one(listener);
     if (*descriptor != WSI_NO_SOCKET)
         return WSI_ACCEPTED;
     if (wsi_platform_again())
         return WSI_ACCEPT_NONE;
-    error = wsi_platform_error();
+    ws_error error = wsi_platform_error();
     return error == WS_ERROR_DESCRIPTORS || error == WS_ERROR_MEMORY ? WSI_ACCEPT_FULL : WSI_ACCEPT_NEXT;
 }
 
@@ -9131,7 +9080,6 @@ static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
 /* Begins to connect. Returns 0, or the system's error. */
 static int wsi_platform_connect_to(const struct sockaddr *name, size_t size, bool tcp, ws_socket *descriptor) {
     ws_socket made = socket(name->sa_family, SOCK_STREAM, 0);
-    int error;
     if (made == WSI_NO_SOCKET)
         return wsi_platform_last();
     if (wsi_platform_prepare_socket(made) && (!tcp || wsi_platform_enable(made, IPPROTO_TCP, TCP_NODELAY))
@@ -9139,7 +9087,7 @@ static int wsi_platform_connect_to(const struct sockaddr *name, size_t size, boo
         *descriptor = made;
         return 0;
     }
-    error = wsi_platform_last();
+    int error = wsi_platform_last();
     wsi_platform_close(made);
     return error;
 }
@@ -9190,7 +9138,6 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
    *why: what else is at the path. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
-    int descriptor;
     bool stale;
     if (lstat(address->sun_path, &status) != 0)
         return WS_OK;
@@ -9201,7 +9148,7 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
     if (!S_ISSOCK(status.st_mode))
         return WS_ERROR_IN_USE;
     *why = NULL;
-    descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
         return wsi_platform_error();
     stale = wsi_platform_prepare(descriptor)
@@ -9475,11 +9422,10 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 
 /* For a foreign select. false: it has more than FD_SETSIZE. */
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
-    size_t i;
     (void)highest;
     if (poll->count + reads->fd_count > FD_SETSIZE || poll->count + writes->fd_count > FD_SETSIZE)
         return false;
-    for (i = 0; i < poll->count; i++) {
+    for (size_t i = 0; i < poll->count; i++) {
         ws_socket descriptor = poll->polled[i].fd;
         if (poll->sources[i]->link.interest & WS_READ)
             reads->fd_array[reads->fd_count++] = descriptor;
@@ -9634,9 +9580,8 @@ static unsigned wsi_select_lowest_bit(unsigned long word) {
 #endif
 
 static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    unsigned i;
     poll->words = (unsigned)(poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
-    for (i = 0; i < poll->words; i++) {
+    for (unsigned i = 0; i < poll->words; i++) {
         poll->ready_reads.words[i] = reads->words[i] & poll->reads.words[i];
         poll->ready_writes.words[i] = writes->words[i] & poll->writes.words[i];
     }
@@ -9667,9 +9612,8 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     wsi_poll_bits reads = poll->reads, writes = poll->writes;
     struct timeval timeout;
-    int count;
     wsi_poll_timeout(milliseconds, &timeout);
-    count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
+    int count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
     if (count <= 0) {
         FD_ZERO(&reads.set);
         FD_ZERO(&writes.set);
@@ -9679,8 +9623,7 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
 }
 
 static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
-    int i;
-    for (i = 0; i <= poll->highest; i++) {
+    for (int i = 0; i <= poll->highest; i++) {
         if (wsi_poll_marked(&poll->reads, i))
             wsi_poll_mark((wsi_poll_bits *)(void *)reads, i, true);
         if (wsi_poll_marked(&poll->writes, i))
@@ -9764,13 +9707,12 @@ static bool wsi_kernel_is_file(int descriptor) {
 
 /* Both filters always: one may be left of another source. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
-    int error;
     if (interest && !source->link.interest && wsi_kernel_is_file(source->link.descriptor))
         return false;
     if (wsi_kernel_filter(descriptor, source, EVFILT_READ, (interest & WS_READ) != 0)
         && wsi_kernel_filter(descriptor, source, EVFILT_WRITE, (interest & WS_WRITE) != 0))
         return true;
-    error = errno;
+    int error = errno;
     (void)wsi_kernel_filter(descriptor, source, EVFILT_READ, false);
     (void)wsi_kernel_filter(descriptor, source, EVFILT_WRITE, false);
     errno = error;
@@ -9808,8 +9750,7 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 
 /* Discards what this round found for a source that ends, or for a number that is used again. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
-    int i;
-    for (i = poll->given; i < poll->found; i++) {
+    for (int i = poll->given; i < poll->found; i++) {
         wsi_source *other = poll->events[i].source;
         if (other && (other == source || other->link.descriptor == source->link.descriptor))
             poll->events[i].source = NULL;
@@ -9886,9 +9827,8 @@ static bool wsi_poll_open(wsi_poll *poll) {
 /* Whether epoll or kqueue takes a source that select has, or it is to stay there. */
 static bool wsi_poll_can_move(const wsi_poll *poll, wsi_source *source) {
     uint8_t interest = source->link.interest;
-    bool can;
     source->link.interest = WS_NONE; /* for them it is new */
-    can = wsi_kernel_control(poll->descriptor, source, interest) || wsi_kernel_is_file(source->link.descriptor);
+    bool can = wsi_kernel_control(poll->descriptor, source, interest) || wsi_kernel_is_file(source->link.descriptor);
     source->link.interest = interest;
     return can;
 }
@@ -10164,7 +10104,6 @@ static bool wsi_loop_own(ws_loop *loop) {
 /* The system's random bytes, fetched in batches. */
 static bool wsi_loop_random(void *user, void *data, size_t size) {
     ws_loop *loop = (ws_loop *)user;
-    uint8_t *from;
     if (size > loop->random_left) {
         loop->random_left = 0;
         if (!wsi_platform_random(NULL, loop->random, sizeof loop->random))
@@ -10172,7 +10111,7 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
         loop->random_left = sizeof loop->random;
     }
     loop->random_left -= size;
-    from = loop->random + loop->random_left;
+    uint8_t *from = loop->random + loop->random_left;
     memcpy(data, from, size);
     memset(from, 0, size);
     return true;
@@ -10341,11 +10280,10 @@ static void wsi_timer_down(ws_loop *loop, wsi_timer *timer) {
 
 static void wsi_timer_clear(ws_loop *loop, wsi_timer *timer) {
     size_t place = timer->place;
-    wsi_timer *last;
     if (!place)
         return;
     timer->place = 0;
-    last = loop->heap[--loop->heap_size];
+    wsi_timer *last = loop->heap[--loop->heap_size];
     if (last == timer)
         return;
     wsi_timer_place(loop, place, last);
@@ -10669,11 +10607,10 @@ static bool wsi_loop_once(ws_loop *loop, uint32_t wait_ms) {
 }
 
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
-    bool continues;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!wsi_loop_own(loop))
         return false;
-    continues = wsi_loop_once(loop, wait_ms);
+    bool continues = wsi_loop_once(loop, wait_ms);
     loop->owned = false;
     return continues;
 }
@@ -10691,10 +10628,9 @@ WS_API ws_error ws_run(ws_loop *loop) {
 
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
     struct timeval own;
-    uint64_t pause;
     if (!loop || !reads || !writes || !highest || loop->busy || loop->error)
         return false;
-    pause = wsi_loop_pause(loop, WS_OFF);
+    uint64_t pause = wsi_loop_pause(loop, WS_OFF);
     if (!wsi_poll_export(&loop->poll, reads, writes, highest))
         return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     wsi_poll_timeout(pause, &own);
@@ -10803,12 +10739,11 @@ static void wsi_loop_free_printed(ws_loop *loop) { (void)loop; }
 #endif
 
 static void wsi_loop_free_lists(ws_loop *loop) {
-    size_t i;
-    for (i = 0; i < loop->watches.bucket_count; i++)
+    for (size_t i = 0; i < loop->watches.bucket_count; i++)
         while (loop->watches.buckets[i])
             (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
     wsi_table_free(&loop->memory, &loop->watches);
-    for (i = 0; i < loop->user_timers.bucket_count; i++)
+    for (size_t i = 0; i < loop->user_timers.bucket_count; i++)
         while (loop->user_timers.buckets[i])
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
@@ -10822,7 +10757,6 @@ static void wsi_loop_free_lists(ws_loop *loop) {
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
-    wsi_memory memory;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return;
@@ -10840,7 +10774,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
     if (loop->wake.link.descriptor != WSI_NO_SOCKET)
         wsi_platform_close_mail(&loop->mail, loop->wake.link.descriptor);
     wsi_poll_free(&loop->poll);
-    memory = loop->memory;
+    wsi_memory memory = loop->memory;
     wsi_memory_free(&memory, loop, sizeof *loop);
 }
 
@@ -11305,12 +11239,11 @@ WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
 
 WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t size) {
     ws_link *link = &conn->source.link;
-    ptrdiff_t got;
     conn->swapped &= WS_WRITE;
     link->wants = WS_READ;
     link->budget = !link->pending; /* reads what has arrived, but not without end: other connections wait */
     link->pending = false;
-    got = link->session ? (wsi_conn_endpoint(conn)->transport->read)(link, data, size) : (ptrdiff_t)WS_FAILED;
+    ptrdiff_t got = link->session ? (wsi_conn_endpoint(conn)->transport->read)(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
         conn->swapped |= WS_READ;
     if (link->unsent && !conn->blocked) { /* TLS has something to send itself */
@@ -11461,8 +11394,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
 
 /* Copies what was not sent of these spans into the queue. */
 static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t count, size_t sent) {
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t done = sent < spans[i].size ? sent : spans[i].size;
         sent -= done;
         if (!wsi_conn_store(conn, spans[i].data + done, spans[i].size - done))
@@ -11474,8 +11406,7 @@ static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t coun
 /* A transport may have begun a record with what it did not take: that must stay unchanged. */
 static void wsi_conn_commit(ws_conn *conn) {
     wsi_node *node = conn->queue.first;
-    size_t size;
-    for (size = 0; node && size < WSI_RECORD; node = node->next) {
+    for (size_t size = 0; node && size < WSI_RECORD; node = node->next) {
         wsi_node_pin(node);
         size += node->to - node->from;
     }
@@ -11526,13 +11457,12 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
 WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     ws_span bytes;
-    ptrdiff_t sent;
     if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
         || wsi_conn_endpoint(conn)->transport)
         return false;
     bytes.data = node->block->data + node->from;
     bytes.size = node->to - node->from;
-    sent = wsi_tcp_write_one(&conn->source.link, bytes);
+    ptrdiff_t sent = wsi_tcp_write_one(&conn->source.link, bytes);
     if (sent == (ptrdiff_t)bytes.size) {
         memset(&conn->queue, 0, sizeof conn->queue);
         wsi_node_free(loop, node);
@@ -11546,15 +11476,13 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
 
 /* Sends what there is: mostly gathered bytes alone. plain: it has no transport. */
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
-    ws_span bytes;
-    ptrdiff_t sent;
     if (loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked || !plain) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
     loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
-    bytes = loop->gathered;
-    sent = bytes.size ? wsi_tcp_write_one(&conn->source.link, bytes) : 0;
+    ws_span bytes = loop->gathered;
+    ptrdiff_t sent = bytes.size ? wsi_tcp_write_one(&conn->source.link, bytes) : 0;
     if (sent == (ptrdiff_t)bytes.size)
         return;
     conn->blocked = true;
@@ -11610,11 +11538,10 @@ WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_output *output) {
     ws_span spans[2] = {{(uint8_t *)(uintptr_t)output->header, output->header_size},
                         {(uint8_t *)(uintptr_t)output->data, output->size}}; /* only read */
     size_t size = output->header_size + output->size;
-    wsi_node *node;
     if (!wsi_conn_is_client(conn))
         return wsi_conn_write(conn, spans, 2);
     wsi_conn_flush(conn);
-    node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, size, size);
+    wsi_node *node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, size, size);
     if (!node)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
     wsi_frame_put(node->block->data, output);
@@ -11625,7 +11552,6 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     ws_conn *conn = (ws_conn *)(void *)engine;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = output->header_size + output->size;
-    uint8_t *to;
     if (conn->broken || size < output->size)
         return false;
     if (conn->blocked && output->opcode == WSI_PONG)
@@ -11633,7 +11559,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     wsi_conn_own_gather(conn);
     if (size >= WSI_LARGE && (!wsi_conn_endpoint(conn)->transport || size > loop->gather.capacity))
         return wsi_conn_emit_large(conn, output);
-    to = wsi_conn_gather_room(loop, size);
+    uint8_t *to = wsi_conn_gather_room(loop, size);
     if (!to) {
         wsi_conn_flush(conn);
         wsi_conn_own_gather(conn);
@@ -11721,7 +11647,6 @@ typedef struct wsi_delivery {
    for is. */
 static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
-    wsi_node **oldest;
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
     bool all = delivery->slow == WS_SLOW_LATEST;
     if (delivery->slow == WS_SLOW_CLOSE) {
@@ -11730,7 +11655,7 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
     }
     if (delivery->slow < WS_SLOW_DROP_OLDEST)
         return false;
-    oldest = &loop->droppable->first;
+    wsi_node **oldest = &loop->droppable->first;
     while (*oldest && (all || wsi_queue_full(queue, limit)))
         wsi_queue_remove(loop, (*oldest)->later ? &conn->extra->later : &conn->queue, *oldest);
     return all || !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
@@ -11765,7 +11690,6 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
 static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool blocked) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_delivery copy = *delivery;
-    bool added;
     copy.from = 0;
     copy.to = delivery->to - delivery->from;
     if (!blocked || copy.to > WSI_COPIED)
@@ -11775,7 +11699,7 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
         return false;
     memcpy(copy.block->data, delivery->block->data + delivery->from, copy.to);
     copy.block->size = copy.to;
-    added = wsi_conn_add(loop, queue, &copy);
+    bool added = wsi_conn_add(loop, queue, &copy);
     wsi_block_release(loop, copy.block); /* the queue has a reference of its own */
     return added;
 }
@@ -11850,11 +11774,10 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
 /* The last part of a message is sent: the broadcasts that waited for it follow. */
 static void wsi_conn_release_later(ws_conn *conn) {
     wsi_queue *later = conn->extra ? &conn->extra->later : NULL, *queue = &conn->queue;
-    wsi_node *node;
     if (!later || !later->first)
         return;
     wsi_conn_flush(conn);
-    for (node = later->first; node; node = node->next)
+    for (wsi_node *node = later->first; node; node = node->next)
         node->later = false;
     later->first->previous = queue->last;
     *(queue->last ? &queue->last->next : &queue->first) = later->first;
@@ -11978,12 +11901,11 @@ WSI_RARE void wsi_conn_overload(ws_conn *conn) {
 
 WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     ws_conn *conn = loop->oldest_held;
-    bool body;
     if (conn && &conn->engine == loop->codec.asking)
         conn = wsi_hold_of(conn)->next;
     if (!conn)
         return false;
-    body = conn->engine.state == WSI_BODY;
+    bool body = conn->engine.state == WSI_BODY;
     if (conn->engine.state != WSI_CLOSED)
         wsi_conn_overload(conn);
     if (body)
@@ -12278,10 +12200,9 @@ static bool wsi_conn_new_slab(ws_loop *loop) {
     bool room = wsi_buffer_reserve(&loop->memory, &loop->slabs, sizeof(ws_conn *) + 1);
     ws_conn *slab = room ? (ws_conn *)wsi_memory_new(&loop->memory, WSI_SLAB_CONNS * sizeof *slab) : NULL;
     uint32_t first = (uint32_t)(loop->slabs.size / sizeof slab) * WSI_SLAB_CONNS;
-    int i;
     if (!slab)
         return false;
-    for (i = WSI_SLAB_CONNS - 1; i >= 0; i--) {
+    for (int i = WSI_SLAB_CONNS - 1; i >= 0; i--) {
         ws_conn *conn = &slab[i];
         conn->number = first + (uint32_t)i;
         conn->next = loop->free_conns;
@@ -12293,10 +12214,9 @@ static bool wsi_conn_new_slab(ws_loop *loop) {
 /* A connection without a descriptor; NULL: no memory. */
 static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
-    ws_conn *conn;
     if ((!loop->free_conns && !wsi_conn_new_slab(loop)) || !wsi_timer_reserve(loop))
         return NULL;
-    conn = loop->free_conns;
+    ws_conn *conn = loop->free_conns;
     loop->free_conns = conn->next;
     memset(conn, 0, offsetof(ws_conn, number));
     conn->generation++;
@@ -12384,7 +12304,6 @@ static void wsi_conn_free_strings(ws_conn *conn) {
 /* Keeps subprotocol and parameters for ws_subprotocol and ws_param. */
 static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
     size_t size = sizeof(wsi_strings) + subprotocol.size, i;
-    char *to;
     if (!subprotocol.size && !count)
         return true;
     for (i = 0; i < count; i++)
@@ -12393,7 +12312,7 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
     if (!conn->strings)
         return false;
     conn->strings->size = size;
-    to = wsi_text_append(conn->strings->text, subprotocol) + 1;
+    char *to = wsi_text_append(conn->strings->text, subprotocol) + 1;
     for (i = 0; i < count; i++)
         to = wsi_text_append(to, values[i]) + 1;
     return true;
@@ -12510,8 +12429,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
 #ifndef WS_NO_CLIENT
 /* What clients have in the loop. */
 static void wsi_conn_release_clients(ws_loop *loop) {
-    size_t i;
-    for (i = 0; i < WSI_LOOKUPS; i++)
+    for (size_t i = 0; i < WSI_LOOKUPS; i++)
         if (loop->lookups[i].source.link.interest) /* nobody reads its thread's answer */
             wsi_tcp_close(&loop->lookups[i].source.link);
     if (loop->tls)
@@ -12523,7 +12441,6 @@ static void wsi_conn_release_clients(ws_loop *loop) { (void)loop; }
 
 static void wsi_conn_release(ws_loop *loop) {
     ws_conn **slabs = (ws_conn **)(void *)loop->slabs.data;
-    size_t i;
     while (loop->endpoints) {
         loop->endpoints->freed = true;
         wsi_endpoint_retire(loop->endpoints);
@@ -12534,7 +12451,7 @@ static void wsi_conn_release(ws_loop *loop) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
     }
     wsi_conn_release_clients(loop);
-    for (i = 0; i < loop->slabs.size / sizeof *slabs; i++)
+    for (size_t i = 0; i < loop->slabs.size / sizeof *slabs; i++)
         wsi_memory_free(&loop->memory, slabs[i], WSI_SLAB_CONNS * sizeof *slabs[i]);
     wsi_buffer_free(&loop->memory, &loop->slabs);
 }
@@ -12546,9 +12463,8 @@ static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
     bool client = wsi_env_is_client(&endpoint->env);
     uint16_t code = client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART;
     const char *reason = client ? "program ends" : "server restarts";
-    ws_conn *conn;
     endpoint->stop(endpoint);
-    for (conn = endpoint->conns; conn; conn = conn->next) {
+    for (ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
         bool open = conn->engine.state >= WSI_OPEN;
         if (!drop && wsi_engine_close(&conn->engine, code, reason, endpoint->loop->now)) {
             wsi_conn_tick(conn);
@@ -12562,8 +12478,7 @@ static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
 }
 
 static void wsi_endpoint_end_all(ws_loop *loop, bool drop) {
-    wsi_endpoint *endpoint;
-    for (endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+    for (wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         wsi_endpoint_end(endpoint, drop);
 }
 
@@ -12633,10 +12548,9 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
     size_t header = message.size < 126 ? 2 : 4;
-    uint8_t *at;
     if (wsi_conn_is_client(conn) || loop->handed_by != conn)
         return false;
-    at = window->base + window->reply;
+    uint8_t *at = window->base + window->reply;
     if (message.data != at + header || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN
         || conn->engine.sending || conn->queue.first
         || (conn->engine.deflate && message.size >= conn->engine.threshold))
@@ -12658,18 +12572,16 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
 /* The common case: a server's small message, and nothing pending. The engine does all others. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
-    uint8_t *to;
-    size_t header;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || !message.data
         || (conn->engine.deflate && message.size >= conn->engine.threshold)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
         return false;
     wsi_conn_own_gather(conn);
-    to = conn->broken ? NULL : wsi_conn_gather_room(loop, message.size + 14);
+    uint8_t *to = conn->broken ? NULL : wsi_conn_gather_room(loop, message.size + 14);
     if (!to)
         return false;
-    header = wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
+    size_t header = wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
     memcpy(to + header, message.data, message.size);
     loop->gathered.size += header + message.size;
     return true;
@@ -12971,8 +12883,7 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
 /* Seeded: peers may choose the names, and must not be able to choose the bucket. */
 static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t size) {
     uint64_t hash = server->endpoint.loop->seed;
-    size_t i;
-    for (i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         hash = (hash ^ (uint8_t)name[i]) * 0x9e3779b97f4a7c15u;
         hash ^= hash >> 32;
     }
@@ -13076,15 +12987,13 @@ static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
 }
 
 WS_API bool ws_join(ws_conn *conn, const char *name) {
-    ws_server *server;
-    wsi_room *room;
     WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
     if (!conn)
         return false;
     if (!name || conn->engine.state != WSI_OPEN || wsi_conn_is_client(conn))
         return wsi_engine_refuse(&conn->engine, name ? WS_ERROR_STATE : WS_ERROR_ARGUMENT);
-    server = wsi_server_of(conn);
-    room = wsi_room_find(server, name);
+    ws_server *server = wsi_server_of(conn);
+    wsi_room *room = wsi_room_find(server, name);
     if (room && wsi_room_membership(server, conn, room))
         return true;
     if (wsi_room_joined(conn) >= conn->engine.env->limits.rooms)
@@ -13146,7 +13055,6 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
    caller releases the block. */
 static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, wsi_delivery *delivery) {
     size_t most = message.size + 10, header;
-    uint8_t *to;
     if (most < message.size)
         return false;
     if (most > WSI_ARENA / 4) {
@@ -13164,7 +13072,7 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
     }
     if (!delivery->block)
         return false;
-    to = delivery->block->data + delivery->block->size;
+    uint8_t *to = delivery->block->data + delivery->block->size;
     header = wsi_frame_write(to, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false,
                              message.size);
     if (message.size)
@@ -13228,8 +13136,7 @@ static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, 
 }
 
 static bool wsi_room_is_full(const wsi_room *room, const ws_conn *except) {
-    const wsi_member *member;
-    for (member = room->members; member; member = member->next)
+    for (const wsi_member *member = room->members; member; member = member->next)
         if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_crowded(member->conn)) {
             if (member->conn->engine.sending)
                 member->conn->wants_end = true;
@@ -13244,7 +13151,6 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     ws_loop *loop = server->endpoint.loop;
     wsi_room *room = name ? wsi_room_find(server, name) : NULL;
     wsi_broadcast broadcast;
-    size_t i;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
         return WS_ERROR_ARGUMENT;
@@ -13262,7 +13168,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
     wsi_room_deliver_all(server, room, except, &broadcast);
     wsi_block_release(loop, broadcast.plain.block);
-    for (i = 0; broadcast.tried && i < sizeof broadcast.compressed / sizeof *broadcast.compressed; i++)
+    for (size_t i = 0; broadcast.tried && i < sizeof broadcast.compressed / sizeof *broadcast.compressed; i++)
         wsi_block_release(loop, broadcast.compressed[i].block);
     return WS_OK;
 }
@@ -13322,7 +13228,6 @@ typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, 
 static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
     static const char *const names[] = {"", "int", "float", "uuid", "path"};
     wsi_slice inside, kind = wsi_text("", 0);
-    int i;
     if (!wsi_http_until(pattern, '}', &inside))
         return WSI_UNKNOWN;
     *name = inside;
@@ -13331,15 +13236,14 @@ static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
         if (!kind.size)
             return WSI_UNKNOWN;
     }
-    for (i = WSI_PLAIN; i < WSI_UNKNOWN; i++)
+    for (int i = WSI_PLAIN; i < WSI_UNKNOWN; i++)
         if (wsi_text_is(kind, names[i]))
             return (wsi_convertor)i;
     return WSI_UNKNOWN;
 }
 
 static bool wsi_route_name(wsi_slice name) {
-    size_t i;
-    for (i = 0; i < name.size; i++) {
+    for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
         if (!wsi_text_letter(c) && c != '_' && !(i && wsi_text_digit(c)))
             return false;
@@ -13353,10 +13257,9 @@ static ws_error wsi_route_check(const char *text) {
     if (!text || text[0] != '/')
         return WS_ERROR_PATTERN;
     for (; wsi_http_until(&pattern, '{', &literal); count++) {
-        wsi_convertor convertor;
         if (count == WSI_MAX_PARAMS || memchr(literal.data, '}', literal.size))
             return WS_ERROR_PATTERN;
-        convertor = wsi_route_param(&pattern, &names[count]);
+        wsi_convertor convertor = wsi_route_param(&pattern, &names[count]);
         if (convertor == WSI_UNKNOWN || !wsi_route_name(names[count])
             || (pattern.size && (convertor == WSI_PATH || pattern.data[0] == '{')))
             return WS_ERROR_PATTERN;
@@ -13383,8 +13286,7 @@ static size_t wsi_route_float(wsi_slice path) {
 }
 
 static size_t wsi_route_uuid(wsi_slice path) {
-    size_t i;
-    for (i = 0; i < 36; i++) {
+    for (size_t i = 0; i < 36; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
         if (i >= path.size || (dash ? path.data[i] != '-' : wsi_text_hex(path.data[i]) < 0))
             return 0;
@@ -13476,7 +13378,6 @@ static bool wsi_route_add(ws_server *server, const char *pattern, const wsi_rout
 
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler) {
     wsi_route route;
-    bool good;
     if (!server)
         return false;
     if (!handler || !wsi_http_safe(handler->subprotocols, ' '))
@@ -13486,7 +13387,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wsi_codec_wrong(&handler->deflate));
     memset(&route, 0, sizeof route);
     route.handler = *handler;
-    good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
+    bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
     return wsi_route_add(server, pattern, &route, good);
 }
 
@@ -13528,16 +13429,13 @@ static const char *wsi_route_charset(const char *type, wsi_slice text) {
 }
 
 static bool wsi_route_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
-    const char *charset;
     wsi_route route;
-    char *header;
-    size_t room;
     if (!type || !body || !wsi_http_safe(type, ' '))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "page", pattern,
                                "it has no content_type or body, or content_type holds a control character");
-    charset = wsi_route_charset(type, wsi_text(body, size));
-    room = sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset);
-    header = (char *)wsi_server_keep(server, NULL, room);
+    const char *charset = wsi_route_charset(type, wsi_text(body, size));
+    size_t room = sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset);
+    char *header = (char *)wsi_server_keep(server, NULL, room);
     if (header)
         (void)snprintf(header, room, "Content-Type: %s%s\r\n", type, charset);
     memset(&route, 0, sizeof route);
@@ -13852,8 +13750,7 @@ static void wsi_request_consume(const ws_request *request) {
 static wsi_kept *wsi_kept_of(const ws_conn *conn) { return conn->extra ? conn->extra->kept : NULL; }
 
 static void wsi_request_free(ws_request *request) {
-    int i;
-    for (i = 0; i < WSI_BUFFERS; i++)
+    for (int i = 0; i < WSI_BUFFERS; i++)
         if (request->buffers[i].data)
             wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
@@ -13886,14 +13783,13 @@ static void wsi_kept_move_all(wsi_kept *kept, const ws_request *from) {
     wsi_slice *slices[] = {&head->head, &head->method, &head->target, &head->authority, &head->path, &head->query,
                            &head->host, &head->origin, &head->key};
     char *to = kept->text + from->head->head.size;
-    size_t i;
     memcpy(kept->text, from->head->head.data, from->head->head.size);
     memcpy(to, decoded->data, decoded->size);
-    for (i = 0; i < sizeof slices / sizeof *slices; i++)
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
         wsi_kept_move(slices[i], from->head->head.data, from->head->head.size, kept->text);
     wsi_kept_move(&kept->request.path, (const char *)decoded->data, decoded->size, to);
     wsi_kept_move(&kept->request.query, (const char *)decoded->data, decoded->size, to);
-    for (i = 0; i < kept->request.count; i++)
+    for (size_t i = 0; i < kept->request.count; i++)
         wsi_kept_move(&kept->request.values[i], (const char *)decoded->data, decoded->size, to);
 }
 
@@ -13970,11 +13866,10 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
 /* Its connection ends before it was answered. */
 static void wsi_kept_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
-    int status;
     if (!kept)
         return;
     kept->request.stage = WSI_ENDED;
-    status = kept->ended(kept);
+    int status = kept->ended(kept);
     conn->engine.env->request = kept->head;
     if (!conn->broken && status)
         wsi_request_status(&kept->request, status);
@@ -14119,13 +14014,11 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
 /* Decodes path and query to UTF-8. Returns 0, 400 (for the path alone) or 503. */
 static int wsi_server_decode(ws_server *server, ws_request *request) {
     const wsi_request *head = request->head;
-    ptrdiff_t size;
-    char *text;
     server->path.size = 0;
     if (!wsi_buffer_reserve(wsi_server_memory(server), &server->path, head->path.size + 2 * head->query.size + 3))
         return 503;
-    text = (char *)server->path.data;
-    size = wsi_text_unescape(head->path, text);
+    char *text = (char *)server->path.data;
+    ptrdiff_t size = wsi_text_unescape(head->path, text);
     if (size < 0 || !wsi_utf8_valid(server->path.data, (size_t)size))
         return 400;
     request->path = wsi_text(text, (size_t)size);
@@ -14141,10 +14034,9 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     const wsi_web_calls *web = server->endpoint.loop->web_calls;
     const wsi_request *head = request->head;
     bool secure = wsi_endpoint_is_tls(&server->endpoint);
-    int status;
     if (server->hosts && !wsi_server_host(head, server->hosts, secure, why))
         return 403;
-    status = wsi_server_decode(request->server, request);
+    int status = wsi_server_decode(request->server, request);
     if (status)
         return status;
     if (head->upgrade && head->status)
@@ -14182,7 +14074,6 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     const wsi_web_calls *web = loop->web_calls;
     ws_request request;
     wsi_why why;
-    int status;
     if (wsi_kept_of(conn)) {
         web->body(wsi_kept_of(conn), event->message);
         return;
@@ -14193,7 +14084,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.conn = conn;
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
-    status = wsi_server_check(&request, &why);
+    int status = wsi_server_check(&request, &why);
     if (status) {
         if (web && ((status == 405 && !request.head->upgrade) || status == 204))
             web->allow(&request, status);
@@ -14277,11 +14168,10 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
     const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
-    bool good;
     if (!conn)
         return false;
-    good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
-                                                           : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    bool good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
+                                                                : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     if (!good)
         wsi_conn_free(conn);
     return good;
@@ -14289,10 +14179,9 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
 
 static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_server *server = (ws_server *)(void *)((char *)source - offsetof(ws_server, listener));
-    int i;
     (void)ready;
     (void)wsi_loop_time(loop);
-    for (i = 0; i < WSI_ACCEPTS; i++) {
+    for (int i = 0; i < WSI_ACCEPTS; i++) {
         ws_socket descriptor;
         wsi_accepted accepted = wsi_platform_accept(source->link.descriptor, &descriptor);
         if (accepted == WSI_ACCEPT_NONE)
@@ -14456,7 +14345,6 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_reason *why = &server->endpoint.loop->why;
     const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
-    ws_error error;
     if (!wsi_server_keep_text(server, &server->origins, config->origins)
         || !wsi_server_keep_text(server, &server->hosts, config->hosts)
         || !wsi_server_keep_text(server, &server->unix_path, config->unix_path))
@@ -14467,7 +14355,7 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
     if (!wsi_handshake_list_good(config->hosts, false))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
                               "127.0.0.1, [::1]:8000; no *");
-    error = forward ? forward->start(server, config) : WS_OK;
+    ws_error error = forward ? forward->start(server, config) : WS_OK;
     if (!error)
         error = wsi_server_secure(server, config);
     return error ? error : wsi_server_open_port(server, config);
@@ -14476,7 +14364,6 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     ws_server_config config;
     ws_server *server;
-    ws_error error;
     WS_ASSERT(wsi_loop_is_ours(loop));
     memset(&config, 0, sizeof config);
     if (given)
@@ -14491,7 +14378,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
         return NULL;
     }
     wsi_server_prepare(server, &config);
-    error = wsi_server_start(server, &config);
+    ws_error error = wsi_server_start(server, &config);
     if (!error)
         return server;
     (void)wsi_loop_fail_why(loop, error);
@@ -16775,7 +16662,6 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     wsi_client *client = wsi_client_of(wsi_conn_of(source));
     wsi_buffer *answer = &client->answer;
     ws_socket descriptor = source->link.descriptor;
-    int status;
     (void)ready;
     if (client->conn->broken)
         return;
@@ -16786,7 +16672,7 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     ptrdiff_t got = wsi_tcp_read(&source->link, answer->data + answer->size, 1024);
     if (got < 0)
         wsi_dial_proxy_fail(client, "ended the connection instead of answering");
-    status = got > 0 ? wsi_dial_proxy_answer(client, (size_t)got) : -1;
+    int status = got > 0 ? wsi_dial_proxy_answer(client, (size_t)got) : -1;
     if (status < 0)
         return;
     client->rejected = status >= 400 && status < 500;
