@@ -2910,17 +2910,24 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
 static bool wsi_handshake_offer(wsi_slice head) {
     static const char name[] = "sec-websocket-protocol";
     wsi_slice value, token, later, more;
-    bool good = true;
+    int left = WSI_HANDSHAKE_MAX_PROTOCOLS; /* each is looked for in all the rest */
     (void)wsi_http_line(&head);
-    while (good && wsi_http_next(&head, name, &value))
-        for (good = !value.size; wsi_text_next(&value, &token);) {
-            good = wsi_text_token(token) && !wsi_text_in_list(value, token);
-            for (later = head; good && wsi_http_next(&later, name, &more);)
-                good = !wsi_text_in_list(more, token);
-            if (!good)
+    while (wsi_http_next(&head, name, &value)) {
+        bool good = !value.size;
+        for (; wsi_text_next(&value, &token); good = true) {
+            if (!left-- || !wsi_text_token(token))
                 return false;
+            more = value;
+            later = head;
+            do
+                if (wsi_text_in_list(more, token))
+                    return false;
+            while (wsi_http_next(&later, name, &more));
         }
-    return good;
+        if (!good)
+            return false;
+    }
+    return true;
 }
 
 /* Parses a head: request->upgrade says whether it is an opening handshake, request->status with which status it must be

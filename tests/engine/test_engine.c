@@ -473,6 +473,27 @@ static void test_pages(void) {
 }
 #endif
 
+/* Each of them is compared with the others: more would let a request cost seconds. */
+static void test_many_subprotocols(void) {
+    size_t count, i, field;
+    for (field = 0; field < 2; field++)
+        for (count = 64; count <= 65; count++) {
+            char text[4000] = DRIVE_REQUEST;
+            drive d;
+            if (!test_begin("%zu subprotocols in %s", count, field ? "fields of their own" : "one field"))
+                continue;
+            text[strlen(text) - 2] = 0;
+            strcat(text, "Sec-WebSocket-Protocol: a0");
+            for (i = 1; i < count; i++)
+                (void)snprintf(text + strlen(text), 50, "%sa%zu", field ? "\r\nSec-WebSocket-Protocol: " : ",", i);
+            strcat(text, "\r\n\r\n");
+            CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+            drive_feed_text(&d, text);
+            CHECK(out_starts(&d, count <= 64 ? "HTTP/1.1 101 " : "HTTP/1.1 400 "));
+            drive_free(&d);
+        }
+}
+
 /* RFC 9110 8.6: no Content-Length with 204. */
 static void test_no_content(void) {
     drive d;
@@ -1185,6 +1206,7 @@ int main(int argc, char **argv) {
     test_request_event();
     test_respond();
     test_pages();
+    test_many_subprotocols();
     test_no_content();
     test_late_accept();
     test_chunks_utf8();
