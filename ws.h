@@ -9807,7 +9807,7 @@ static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
         if (*ready)
             return event->source;
     }
-    return wsi_select_next(poll, ready);
+    return NULL;
 }
 
 /* --- the one in use --- */
@@ -9893,7 +9893,8 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
 
 /* The next ready source and for what; NULL at the end of the round. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
-    return poll->moved ? wsi_kernel_next(poll, ready) : wsi_select_next(poll, ready);
+    wsi_source *source = poll->moved ? wsi_kernel_next(poll, ready) : NULL;
+    return source ? source : wsi_select_next(poll, ready);
 }
 
 /* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
