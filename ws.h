@@ -2131,7 +2131,7 @@ WSI_INLINE unsigned wsi_http_plain_block(const uint8_t *data) {
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     uint64_t word = wsi_bytes_little(data), low = word & ~WSI_BYTES_HIGH;
     uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bits: 0x20 to 0x7e, or 0x80 and up */
-    return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest(~good & WSI_BYTES_HIGH) : WSI_HTTP_BLOCK;
+    return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest(~good & WSI_BYTES_HIGH) : (unsigned)WSI_HTTP_BLOCK;
 }
 #endif
 
@@ -2174,7 +2174,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 static wsi_slice wsi_http_line(wsi_slice *head) {
     const char *end = head->size ? wsi_bytes_find(head->data, '\r', head->size) : NULL;
     wsi_slice line = wsi_text(head->data, end ? (size_t)(end - head->data) : 0);
-    size_t step = end ? line.size + 2 : head->size;
+    size_t step = end && line.size + 2 <= head->size ? line.size + 2 : head->size;
     if (step)
         head->data += step;
     head->size -= step;
