@@ -2906,24 +2906,25 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
 }
 
 #ifdef WSI_BARE
+/* Whether a subprotocol is in the rest of this list, or in a later one. */
+static bool wsi_handshake_repeats(wsi_slice list, wsi_slice head, wsi_slice token) {
+    do
+        if (wsi_text_in_list(list, token))
+            return true;
+    while (wsi_http_next(&head, "sec-websocket-protocol", &list));
+    return false;
+}
+
 /* Whether the offered subprotocols, perhaps in several fields, are tokens, none twice. */
 static bool wsi_handshake_offer(wsi_slice head) {
-    static const char name[] = "sec-websocket-protocol";
-    wsi_slice value, token, later, more;
+    wsi_slice value, token;
     int left = WSI_HANDSHAKE_MAX_PROTOCOLS; /* each is looked for in all the rest */
     (void)wsi_http_line(&head);
-    while (wsi_http_next(&head, name, &value)) {
+    while (wsi_http_next(&head, "sec-websocket-protocol", &value)) {
         bool good = !value.size;
-        for (; wsi_text_next(&value, &token); good = true) {
-            if (!left-- || !wsi_text_token(token))
+        for (; wsi_text_next(&value, &token); good = true)
+            if (!left-- || !wsi_text_token(token) || wsi_handshake_repeats(value, head, token))
                 return false;
-            more = value;
-            later = head;
-            do
-                if (wsi_text_in_list(more, token))
-                    return false;
-            while (wsi_http_next(&later, name, &more));
-        }
         if (!good)
             return false;
     }

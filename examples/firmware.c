@@ -6,6 +6,7 @@
    With -DWS_NO_SERVER in place of -DWS_NO_CLIENT it is a client, which says hello first. */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 int board_read(uint8_t *to, size_t size);             /* bytes that have arrived, or 0; negative: the line is down */
@@ -67,7 +68,6 @@ bool board_random(void *user, void *to, size_t size) {
     bool good = source && fread(to, 1, size, source) == size;
     return (void)user, source && fclose(source) == 0 && good;
 }
-
 int main(int argc, char **argv) {
     if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))
         return puts("usage: firmware\nEchoes messages: one connection on stdin and stdout.") == EOF;
