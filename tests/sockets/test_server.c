@@ -771,6 +771,8 @@ static void test_all_addresses(void) {
     net_start_loop(NULL);
     net.server = ws_listen(net.loop, &config);
     if (!net.server || !net_route("/")) {
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ADDRESS);
+        NET_END();
         test_skip("no IPv6 here");
         return;
     }
