@@ -17,6 +17,7 @@
    pauses, and waits until as many servers are back as there were, so that none misses a message; SECONDS_ALIVE at most.
    Not for Redis Cluster, whose scripts may not look at keys of other nodes.
 */
+#define _DEFAULT_SOURCE /* getaddrinfo of netdb.h in strict C99, where the implementation is in another file */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
