@@ -3083,7 +3083,9 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
 }
 
 /* What is not valid in the list matches nothing. */
-static bool wsi_handshake_list_good(const char *text, bool origins) { return (void)text, (void)origins, true; }
+static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
+    return (void)text, (void)origins, (void)wrong, true;
+}
 #else
 /* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
@@ -3129,14 +3131,17 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
                             request->host);
 }
 
-/* Whether a list of origins, or of hosts, is valid. NULL is, and for origins "" and "*" are. */
-static bool wsi_handshake_list_good(const char *text, bool origins) {
+/* Whether a list of origins, or of hosts, is valid. NULL is, and for origins "" and "*" are. *wrong: the element that
+   is not, or the whole. */
+static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     wsi_size port;
     size_t count = 0;
+    *wrong = list;
     if (!text || (origins && (!*text || wsi_text_is(list, "*"))))
         return true;
     for (; wsi_text_next(&list, &element); count++) {
+        *wrong = element;
         if (origins && (wsi_text_is(element, "null") || wsi_text_is(element, "file://")))
             continue;
         if (memchr(element.data, '*', element.size) || element.data[element.size - 1] == ':'
@@ -4338,9 +4343,10 @@ static void wsi_engine_own_answer(ws_engine *engine) {
 
 /* The server's part of ws_engine_init. */
 static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *config) {
+    wsi_slice wrong;
     engine->env.read = wsi_engine_request;
     engine->env.origins = config->origins;
-    return wsi_http_safe(config->subprotocols, ' ') && wsi_handshake_list_good(config->origins, true);
+    return wsi_http_safe(config->subprotocols, ' ') && wsi_handshake_list_good(config->origins, true, &wrong);
 }
 #else
 static void wsi_engine_own_answer(ws_engine *engine) { (void)engine; }
@@ -12772,8 +12778,9 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 #ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
-   Rooms, their members, and broadcasts. Calls MEMORY, UTF8, FRAME, HEADS, ENGINE, PLATFORM, LOOP, QUEUE, TRANSPORT,
-   SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for this and the next three.
+   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, ENGINE, PLATFORM, LOOP,
+   QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for this and
+   the next three.
 */
 
 enum { WSI_MAX_PARAMS = 8 };
@@ -12885,6 +12892,41 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
         (void)wsi_reason_set(&loop->why, error, "%s %s: %s", what, name ? name : "(null)",
                              text ? text : ws_error_text(error));
     return wsi_loop_fail_why(loop, error);
+}
+
+/* Says what an element of a list of origins or hosts should look like. */
+static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wrong) {
+    wsi_slice rest = wrong, scheme = {NULL, 0}, host;
+    wsi_size port;
+    size_t size = 0;
+    if (!wsi_http_scheme(&rest, &scheme))
+        rest = wrong;
+    bool clear = wsi_text_is_nocase(scheme, "http") || wsi_text_is_nocase(scheme, "ws");
+    while (size < rest.size && !strchr("/?#", rest.data[size]))
+        size++;
+    if (!wsi_http_authority(wsi_text(rest.data, size), 1, &host, &port) || !port || memchr(rest.data, '*', size)
+        || rest.data[size - 1] == ':')
+        rest = origins ? wsi_text_z("a.example, or * alone") : wsi_text_z("a.example or a.example:8000");
+    else
+        rest.size = size;
+    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is no %s; write %s%.*s",
+                          origins ? "origins" : "hosts", wrong.size > 80 ? 80 : (int)wrong.size, wrong.data,
+                          origins ? "origin" : "host", !origins ? "" : clear ? "http://" : "https://",
+                          rest.size > 80 ? 80 : (int)rest.size, rest.data);
+}
+
+/* Keeps a list of origins, with commas for spaces, semicolons and the slash behind an origin. */
+static ws_error wsi_server_keep_origins(ws_server *server, const char **copy, const char *text, wsi_reason *why) {
+    char *list = (char *)(text ? wsi_server_keep(server, text, strlen(text)) : NULL);
+    wsi_slice wrong;
+    *copy = list;
+    for (size_t i = 0; list && list[i]; i++)
+        if (strchr(" \t;", list[i])
+            || (list[i] == '/' && i && !strchr("/,", list[i - 1]) && strchr(" \t;,", list[i + 1])))
+            list[i] = ',';
+    if (text && !list)
+        return WS_ERROR_MEMORY;
+    return wsi_handshake_list_good(list, true, &wrong) ? WS_OK : wsi_server_list_fail(why, true, wrong);
 }
 
 /* --- rooms --- */
@@ -14354,17 +14396,15 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_reason *why = &server->endpoint.loop->why;
     const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
-    if (!wsi_server_keep_text(server, &server->origins, config->origins)
-        || !wsi_server_keep_text(server, &server->hosts, config->hosts)
+    wsi_slice wrong;
+    if (!wsi_server_keep_text(server, &server->hosts, config->hosts)
         || !wsi_server_keep_text(server, &server->unix_path, config->unix_path))
         return WS_ERROR_MEMORY;
-    if (!wsi_handshake_list_good(config->origins, true))
-        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "origins is a list of what Origin can be, such as "
-                              "https://a.example, http://b.example:8000, or * alone");
-    if (!wsi_handshake_list_good(config->hosts, false))
-        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "hosts is a list of what Host can be, such as a.example, "
-                              "127.0.0.1, [::1]:8000; no *");
-    ws_error error = forward ? forward->start(server, config) : WS_OK;
+    if (!wsi_handshake_list_good(config->hosts, false, &wrong))
+        return wsi_server_list_fail(why, false, wrong);
+    ws_error error = wsi_server_keep_origins(server, &server->origins, config->origins, why);
+    if (!error && forward)
+        error = forward->start(server, config);
     if (!error)
         error = wsi_server_secure(server, config);
     return error ? error : wsi_server_open_port(server, config);
@@ -14822,23 +14862,23 @@ WS_API bool ws_http_from(ws_server *server, const char *origins, const char *met
                          ws_hook *function, void *user) {
     const char *wrong = NULL;
     wsi_route route;
-    bool good;
+    wsi_reason why;
     if (!server)
         return false;
+    memset(&route, 0, sizeof route);
     if (!function)
         wrong = "the function is NULL";
     else if (!wsi_web_methods(methods))
         wrong = "methods is a list such as \"GET, POST\", of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-    else if (!wsi_handshake_list_good(origins, true))
-        wrong = "origins is a list of what Origin can be, such as https://a.example, or * alone";
+    ws_error error = wsi_server_keep_origins(server, &route.origins, origins, &why);
+    if (!wrong && error == WS_ERROR_ARGUMENT)
+        wrong = why.text;
     if (wrong)
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "handler of", pattern, wrong);
-    memset(&route, 0, sizeof route);
     route.answer = wsi_web_answer;
     route.function = function;
     route.user = user;
-    good = wsi_server_keep_text(server, &route.methods, methods)
-           && wsi_server_keep_text(server, &route.origins, origins);
+    bool good = !error && wsi_server_keep_text(server, &route.methods, methods);
     return wsi_route_add(server, pattern, &route, good);
 }
 

@@ -126,11 +126,65 @@ static void test_secure_hosts(void) {
     }
 }
 
+/* The sentence names the element that is wrong, and what may have been meant. */
+static void test_list_sentences(void) {
+    static const struct { const char *origins, *hosts, *says; } cases[] = {
+        {"a.example", NULL, "origins: \"a.example\" is no origin; write https://a.example"},
+        {"https://a, b.example:8443", NULL, "origins: \"b.example:8443\" is no origin; write https://b.example:8443"},
+        {"https://a/b", NULL, "origins: \"https://a/b\" is no origin; write https://a"},
+        {"http://a?b", NULL, "origins: \"http://a?b\" is no origin; write http://a"},
+        {"https://a//", NULL, "origins: \"https://a//\" is no origin; write https://a"},
+        {"ws://a:80", NULL, "origins: \"ws://a:80\" is no origin; write http://a:80"},
+        {"wss://a", NULL, "origins: \"wss://a\" is no origin; write https://a"},
+        {"https://a *", NULL, "origins: \"*\" is no origin; write https://a.example, or * alone"},
+        {"https://u@a", NULL, "origins: \"https://u@a\" is no origin; write https://a.example, or * alone"},
+        {"https://a|https://b", NULL,
+         "origins: \"https://a|https://b\" is no origin; write https://a.example, or * alone"},
+        {"/", NULL, "origins: \"/\" is no origin; write https://a.example, or * alone"},
+        {NULL, "a, https://b.example/x", "hosts: \"https://b.example/x\" is no host; write b.example"},
+        {NULL, "a, *.example", "hosts: \"*.example\" is no host; write a.example or a.example:8000"},
+        {NULL, "a:", "hosts: \"a:\" is no host; write a.example or a.example:8000"},
+        {NULL, "", "hosts: \"\" is no host; write a.example or a.example:8000"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (!test_begin("%s", cases[i].says))
+            continue;
+        CHECK(!start(cases[i].origins, cases[i].hosts));
+        CHECK_STR(ws_loop_error_text(net.loop), cases[i].says);
+        NET_END();
+        if (cases[i].hosts)
+            continue;
+        CHECK(start(NULL, NULL));
+        CHECK(!ws_http_from(net.server, cases[i].origins, "POST", "/x", answer, NULL));
+        CHECK(strstr(ws_loop_error_text(net.loop), "handler of /x: origins: ") == ws_loop_error_text(net.loop));
+        CHECK_STR(ws_loop_error_text(net.loop) + sizeof "handler of /x: " - 1, cases[i].says);
+        NET_END();
+    }
+}
+
+/* What people write for a list of origins, where only one thing can be meant. */
+static void test_plain_lists(void) {
+    static const struct { const char *list, *origin; int status; } cases[] = {
+        {"https://a/", "https://a", 101}, {"https://a/, http://b/", "http://b", 101}, {"https://a/", "http://a", 403},
+        {"https://a http://b", "http://b", 101}, {"https://a;http://b:81; null", "http://b:81", 101},
+        {"https://a\thttp://b", "https://a", 101}, {"https://a:443/", "https://a", 101},
+        {"http://a:80", "http://a", 101}, {"https://a", "https://a:443", 101}, {"http://[::1]:80/", "http://[::1]", 101},
+        {"file:// https://a", "file://", 101}, {"https://a ; https://b", "https://c", 403}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char more[200];
+        if (!test_begin("origins \"%s\", a page of %s", cases[i].list, cases[i].origin))
+            continue;
+        CHECK(start(cases[i].list, NULL));
+        (void)snprintf(more, sizeof more, UPGRADE "Origin: %s\r\n", cases[i].origin);
+        CHECK_EQ(peer_status(ask("GET /", "x", more)), cases[i].status);
+        NET_END();
+    }
+}
+
 static void test_bad_lists(void) {
     static const char *const hosts[] = {"", " ", ",", "*", "*.example", "http://a.example", "a.example/", "a b", "a:",
         "a:0", "a:65536", "a:x", "[::1", "::1", ":80", "a@b", "a, *", "a, b c"};
-    static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a/", "https://a/b", "https://*.a",
-        "https://a, *", "*, https://a", "wss://a", "ws://a:80", "https://a https://b", "https://u@a", "https://a:x",
+    static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a//", "https://a/b", "https://*.a",
+        "https://a, *", "*, https://a", "wss://a", "ws://a:80", "https://a|https://b", "https://u@a", "https://a:x",
         "https://a:65536", "//a", "https:a", "NULL", "https://a?b", "https://a#b"};
     static const char *const good[] = {NULL, "", "*", "null", "https://a", "HTTPS://A:8443, http://b , null", "file://",
         "chrome-extension://abcdefghijklmnop", "capacitor://localhost", "http://[::1]:80, http://127.0.0.1"};
@@ -142,7 +196,7 @@ static void test_bad_lists(void) {
             continue;
         CHECK(!start(NULL, hosts[i]));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
-        CHECK(strstr(ws_loop_error_text(net.loop), "hosts is a list"));
+        CHECK(strstr(ws_loop_error_text(net.loop), "hosts: "));
         NET_END();
     }
     memset(&config, 0, sizeof config);
@@ -151,7 +205,7 @@ static void test_bad_lists(void) {
             continue;
         CHECK(!start(lists[i], NULL));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
-        CHECK(strstr(ws_loop_error_text(net.loop), "origins is a list"));
+        CHECK(strstr(ws_loop_error_text(net.loop), "origins: "));
         NET_END();
         CHECK(start(NULL, NULL));
         CHECK(!ws_http_from(net.server, lists[i], "POST", "/", answer, NULL));
@@ -277,6 +331,8 @@ int main(int argc, char **argv) {
     test_hosts();
     test_rebinding();
     test_secure_hosts();
+    test_list_sentences();
+    test_plain_lists();
     test_bad_lists();
     test_handlers();
     test_says();
