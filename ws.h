@@ -379,6 +379,14 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
+/* Stop and go on reading this connection, for a program that cannot take more. While it is paused nothing is handed
+   out, and nothing lost: up to a receive buffer waits here, the rest at the peer. Nor are pings answered, or the peer's
+   close noticed; in place of pongs it has to acknowledge (TCP) pings. A peer may give up on long pauses. ws_close ends
+   a pause. What has come already is handed out at the end of the round of ws_resume. false: STATE: it is not open, or
+   from ws_connect. */
+WS_API bool ws_pause(ws_conn *conn);
+WS_API bool ws_resume(ws_conn *conn);
+
 WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
 /* Bytes that are queued and not yet sent, without broadcasts that wait for the end of a message in parts. If it
    returns more than 0, on_drain or on_close follows. To send a file of any size, do this in on_open and on_drain:
@@ -10946,7 +10954,8 @@ struct ws_conn {
     bool eof : 1;           /* the peer has ended its stream */
     bool half_closed : 1;   /* we have ended ours */
     bool blocked : 1;       /* the socket took less than there was */
-    bool paused : 1;        /* it is not read: too much is pending */
+    bool paused : 1;        /* it is not read: too much is pending, */
+    bool stopped : 1;       /* or the program has called ws_pause */
     bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while blocked,
                                which implies it */
     bool wants_end : 1;     /* a send was refused until a message in parts ends */
@@ -11030,8 +11039,8 @@ WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     if (pending || before)
         now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
     conn->acked = pending ? now & (WSI_ACKED - 1) : 0;
-    if (!pending && conn->engine.state == WSI_HEAD)
-        return false;
+    if (!pending && (conn->engine.state == WSI_HEAD || conn->stopped))
+        return conn->stopped && conn->engine.pinged; /* its pong is not read: it has acknowledged the ping */
     return before ? now != before : pending && conn->engine.state != WSI_OPEN;
 }
 
@@ -11226,6 +11235,13 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
         return wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
     conn->source.link.interest = (uint8_t)interest;
     return true;
+}
+
+/* The program's pause is over: what is still paused is read at the end of the round. */
+static void wsi_conn_release_pause(ws_conn *conn) {
+    if (conn->stopped)
+        wsi_conn_mark_due(wsi_conn_loop(conn), conn);
+    conn->stopped = false;
 }
 
 /* What the socket must be ready for. TLS may have to write in order to read, and the other way round. */
@@ -11472,7 +11488,7 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
 WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     ws_span bytes;
-    if (!node || node->next || conn->broken || conn->blocked || loop->gather_owner == conn
+    if (!node || node->next || conn->broken || conn->blocked || conn->paused || loop->gather_owner == conn
         || wsi_conn_endpoint(conn)->transport)
         return false;
     bytes.data = node->block->data + node->from;
@@ -11610,6 +11626,8 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule_end(conn);
         return;
     }
+    if (conn->engine.state != WSI_OPEN)
+        wsi_conn_release_pause(conn); /* the peer's close is awaited */
     if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
@@ -11992,10 +12010,10 @@ static bool wsi_conn_pauses(ws_conn *conn) {
     return true;
 }
 
-/* Serves all complete frames in the loop's window. */
+/* Serves all complete frames in the loop's window, unless it is paused meanwhile. */
 WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
-    while (!conn->broken && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
+    while (!conn->broken && !conn->paused && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
         if (event.type != WS_EVENT_MESSAGE) {
             wsi_conn_event(conn, &event);
         } else if (conn->handler->on_message) {
@@ -12092,7 +12110,7 @@ static void wsi_conn_read(ws_conn *conn) {
     } while (conn->source.link.pending && wsi_conn_is_read(conn));
 }
 
-/* What is pending is below the limit again: reads on, what was already read first. */
+/* Nothing keeps it from being read any more: reads on, what was already read first. */
 static void wsi_conn_resume(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -12103,6 +12121,12 @@ static void wsi_conn_resume(ws_conn *conn) {
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
     wsi_conn_end_at_eof(conn);
+    wsi_conn_interest(conn);
+}
+
+static void wsi_conn_try_resume(ws_conn *conn) {
+    if (conn->paused && !conn->stopped && !conn->broken && !conn->is_ending && !wsi_conn_full(conn))
+        wsi_conn_resume(conn);
 }
 
 /* Sends what is pending. true: the peer takes some of it, so it is alive. */
@@ -12132,8 +12156,7 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
         conn->handler->on_drain(conn);
     if (!conn->is_due)
         wsi_conn_proceed(conn);
-    if (conn->paused && !wsi_conn_full(conn) && !conn->broken)
-        wsi_conn_resume(conn);
+    wsi_conn_try_resume(conn);
     wsi_conn_flush(conn);
     wsi_conn_interest(conn);
 }
@@ -12339,7 +12362,7 @@ static void wsi_conn_renew(ws_conn *conn) {
     wsi_conn_free_strings(conn);
     wsi_conn_note_progress(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
-    conn->paused = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
+    conn->paused = conn->stopped = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
     conn->wants_drain = conn->wants_end = false;
     conn->acked = 0;
 }
@@ -12397,7 +12420,7 @@ static void wsi_conn_report_close(ws_conn *conn) {
         conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
     conn->closed = true;
-    conn->paused = conn->wants_drain = false;
+    conn->paused = conn->stopped = conn->wants_drain = false;
     if (dialer)
         dialer->has_input = false;
     wsi_hold_free(conn);
@@ -12435,6 +12458,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
         if (conn->queue.first)
             wsi_conn_flush(conn);
         wsi_conn_proceed(conn);
+        wsi_conn_try_resume(conn);
         if (conn->is_ending && !conn->is_due)
             wsi_conn_finish(conn);
     }
@@ -12691,6 +12715,31 @@ WS_API void ws_drop(ws_conn *conn) {
         return;
     wsi_conn_break(conn, WS_ERROR_CLOSED);
     (void)wsi_conn_wait(conn, true);
+}
+
+/* Whether it is open, and the loop hands out what it receives. */
+static bool wsi_conn_may_pause(ws_conn *conn) {
+    const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
+    WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
+    if (!conn)
+        return false;
+    return (conn->engine.state == WSI_OPEN && (!dialer || !dialer->blocking))
+           || wsi_engine_refuse(&conn->engine, WS_ERROR_STATE);
+}
+
+WS_API bool ws_pause(ws_conn *conn) {
+    if (!wsi_conn_may_pause(conn))
+        return false;
+    conn->stopped = conn->paused = true;
+    wsi_conn_interest(conn);
+    return true;
+}
+
+WS_API bool ws_resume(ws_conn *conn) {
+    if (!wsi_conn_may_pause(conn))
+        return false;
+    wsi_conn_release_pause(conn);
+    return true;
 }
 
 WS_API ws_conn_state ws_state(const ws_conn *conn) { return conn ? wsi_engine_state(&conn->engine) : WS_CLOSED; }
@@ -18023,6 +18072,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: limits.rooms (1,000; WS_ERROR_ROOMS), and ws_loop_config.max_unfinished (a quarter of max_memory), for
      all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
+   - New: ws_pause and ws_resume, of one connection's reading.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
    - A peer of IPv4 that comes in over "::" is told as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" is IPv4,
      too, whatever the system's default.
