@@ -907,7 +907,8 @@ typedef struct ws_client_config {
     const char *origin;         /* NULL: no Origin header, as this is no browser (RFC 6455 4.1) */
     const char *proxy;          /* "http://user:password@host:3128": tunnel through it with CONNECT (RFC 9110 9.3.6) */
     const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
-    uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s for all addresses of a name, up to 64.
+    uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s. Up to 64 addresses of a name are raced,
+                                   both families in turn, 250 ms apart at most: the first that connects wins (RFC 8305).
                                    A loop looks up at most 16 names at a time, with WS_SMALL one */
     uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
@@ -16601,6 +16602,17 @@ typedef enum wsi_phase {
     WSI_PHASE_OPEN
 } wsi_phase;
 
+typedef struct wsi_racer { /* an address that is being connected to */
+    wsi_source source;     /* first; without a descriptor once it has failed */
+    struct wsi_client *client;
+} wsi_racer;
+
+typedef struct wsi_race { /* for a connection, among all addresses of the peer */
+    wsi_addresses found;
+    wsi_racer racers[WSI_MAX_ADDRESSES]; /* one for each address, in the same order */
+    size_t begun, failed;                /* so many of them */
+} wsi_race;
+
 typedef struct wsi_client {
     wsi_endpoint endpoint; /* first */
     wsi_dialer dialer;
@@ -16616,8 +16628,7 @@ typedef struct wsi_client {
     wsi_slice credentials;   /* of the first URL */
     wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
     size_t body;             /* where that begins */
-    wsi_addresses *found;    /* while connecting */
-    size_t next_address;
+    wsi_race *race;          /* while resolving and connecting */
     wsi_lookup *lookup;      /* from its begin to its end, even if the attempt ends sooner; or NULL */
     char looked_up[256];     /* its host and port */
     uint64_t looked_up_port;
@@ -16825,30 +16836,57 @@ static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
     return client->proxy.host.data ? &client->proxy : &client->server;
 }
 
-/* Connects to the next address. The remaining time is divided among the remaining addresses. */
+/* The connections that did not win are closed. */
+static void wsi_dial_end_race(wsi_client *client) {
+    wsi_race *race = client->race;
+    for (size_t i = 0; race && i < race->begun; i++) {
+        wsi_source *source = &race->racers[i].source;
+        if (source->link.interest)
+            (void)wsi_poll_set(&client->endpoint.loop->poll, source, WS_NONE);
+        wsi_tcp_close(&source->link);
+    }
+    wsi_memory_free(wsi_client_memory(client), race, sizeof *race);
+    client->race = NULL;
+}
+
+/* Begins to connect to the next address. false: *error is why not. */
+static bool wsi_dial_begin_racer(wsi_client *client, int *error) {
+    wsi_race *race = client->race;
+    const wsi_address *to = &race->found.list[race->begun];
+    wsi_racer *racer = &race->racers[race->begun++];
+    ws_link *link = &racer->source.link;
+    racer->client = client;
+    link->kind = WSI_KIND_DIAL;
+    link->descriptor = WSI_NO_SOCKET;
+    *error = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path, &link->descriptor)
+                                      : wsi_platform_connect(to, &link->descriptor);
+    race->failed += *error != 0;
+    if (!*error && !wsi_poll_set(&client->endpoint.loop->poll, &racer->source, WS_WRITE))
+        wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
+    return !*error;
+}
+
+/* One more address joins the race: when the one before has failed, or after 250 ms, or sooner, so that each has its
+   share of the time that is left. The first that connects wins. */
 static void wsi_dial_connect_next(wsi_client *client, int error) {
+    enum { WSI_HEAD_START = 250 }; /* ms (RFC 8305 5) */
     ws_loop *loop = client->endpoint.loop;
-    wsi_source *source = &client->conn->source;
+    wsi_race *race = client->race;
     wsi_slice peer = client->config.unix_path ? wsi_text_z(client->config.unix_path)
                                               : wsi_dial_peer_url(client)->authority;
     wsi_reason room;
+    bool begun = false;
     client->phase = WSI_PHASE_CONNECTING;
-    while (client->next_address < client->found->count) {
-        uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
-        size_t count = client->found->count - client->next_address;
-        const wsi_address *to = &client->found->list[client->next_address++];
-        error = client->config.unix_path ? wsi_platform_connect_unix(client->config.unix_path, &source->link.descriptor)
-                                         : wsi_platform_connect(to, &source->link.descriptor);
-        if (error)
-            continue;
-        source->link.kind = WSI_KIND_DIAL;
-        if (wsi_poll_set(&loop->poll, source, WS_WRITE)) {
-            wsi_timer_set(loop, &client->endpoint.timer,
-                          client->deadline == UINT64_MAX ? UINT64_MAX : loop->now + left / count);
-            return;
-        }
-        wsi_tcp_close(&source->link);
-        wsi_client_fail(client, WS_ERROR_DESCRIPTORS);
+    while (!begun && race->begun < race->found.count)
+        begun = wsi_dial_begin_racer(client, &error);
+    if (client->conn->broken)
+        return;
+    uint64_t left = client->deadline > loop->now ? client->deadline - loop->now : 0;
+    if (begun || (left && race->failed < race->begun)) {
+        size_t count = race->found.count - race->begun;
+        uint64_t share = left / (count + 1);
+        wsi_timer_set(loop, &client->endpoint.timer,
+                      loop->now + (count && share > WSI_HEAD_START ? (uint64_t)WSI_HEAD_START : share));
         return;
     }
     ws_error why = wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT;
@@ -16857,9 +16895,20 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
                                            wsi_platform_explain(error, &room)));
 }
 
-static void wsi_dial_free_addresses(wsi_client *client) {
-    wsi_memory_free(wsi_client_memory(client), client->found, sizeof *client->found);
-    client->found = NULL;
+/* Begins the race. The families take turns, each in the resolver's order (RFC 8305 4). */
+static void wsi_dial_connect(wsi_client *client) {
+    wsi_addresses *found = &client->race->found;
+    for (size_t i = 1, next = 1; i < found->count && next < found->count; i++) {
+        next = i;
+        while (next < found->count && found->list[next].any.sa_family == found->list[i - 1].any.sa_family)
+            next++;
+        if (next == found->count)
+            break;
+        wsi_address other = found->list[next];
+        memmove(&found->list[i + 1], &found->list[i], (next - i) * sizeof other);
+        found->list[i] = other;
+    }
+    wsi_dial_connect_next(client, 0);
 }
 
 /* What arrived in time may be served late: then the next step has the full time again. */
@@ -16870,7 +16919,7 @@ static void wsi_dial_extend(wsi_client *client) {
 }
 
 static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready) {
-    wsi_client *client = wsi_client_of(wsi_conn_of(source));
+    wsi_client *client = ((wsi_racer *)(void *)source)->client;
     ws_socket descriptor = source->link.descriptor;
     int error = wsi_platform_connected(descriptor);
     (void)ready;
@@ -16880,11 +16929,12 @@ static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready
     wsi_dial_extend(client);
     if (error) {
         wsi_tcp_close(&source->link);
+        client->race->failed++;
         wsi_dial_connect_next(client, error);
         return;
     }
     source->link.descriptor = WSI_NO_SOCKET;
-    wsi_dial_free_addresses(client);
+    wsi_dial_end_race(client);
     if (client->proxy.host.data && !client->config.unix_path)
         wsi_dial_tunnel(client, descriptor);
     else
@@ -16946,24 +16996,27 @@ static void wsi_dial_look_up(wsi_client *client) {
 /* The attempt that waits now uses the answer, even if an earlier one asked; if it needs another name, it asks again. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
+    const wsi_addresses *found = &client->race->found;
     wsi_reason room;
     client->lookup = NULL;
     wsi_dial_extend(client);
     if (!wsi_text_is(to->host, client->looked_up) || to->port != client->looked_up_port)
         wsi_dial_look_up(client);
-    else if (got != (ptrdiff_t)sizeof *client->found)
+    else if (got != (ptrdiff_t)sizeof *found)
         wsi_dial_unresolved(client, "the look-up was lost");
-    else if (client->found->error || !client->found->count)
-        wsi_dial_unresolved(client, wsi_platform_explain_name(client->found->error, &room));
+    else if (found->error || !found->count)
+        wsi_dial_unresolved(client, wsi_platform_explain_name(found->error, &room));
     else
-        wsi_dial_connect_next(client, 0);
+        wsi_dial_connect(client);
 }
 
 static void wsi_dial_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_lookup *lookup = (wsi_lookup *)(void *)source;
     wsi_client *client = lookup->client;
     bool waits = client && client->phase == WSI_PHASE_RESOLVING && !client->conn->broken;
-    ptrdiff_t got = waits ? wsi_tcp_read(&source->link, (uint8_t *)client->found, sizeof *client->found) : -1;
+    ptrdiff_t got = -1;
+    if (waits)
+        got = wsi_tcp_read(&source->link, (uint8_t *)&client->race->found, sizeof client->race->found);
     (void)ready;
     if (got == 0)
         return;
@@ -16992,7 +17045,7 @@ static bool wsi_dial_is_local(wsi_slice host) {
 
 static void wsi_dial_resolve(wsi_client *client) {
     const wsi_url *to = wsi_dial_peer_url(client);
-    wsi_addresses *found = client->found;
+    wsi_addresses *found = &client->race->found;
     char host[256];
     *wsi_text_append(host, to->host) = 0;
     if (client->config.unix_path) {
@@ -17007,7 +17060,7 @@ static void wsi_dial_resolve(wsi_client *client) {
             wsi_dial_look_up(client);
         return;
     }
-    wsi_dial_connect_next(client, 0);
+    wsi_dial_connect(client);
 }
 
 /*
@@ -17077,16 +17130,13 @@ static void wsi_client_attempt(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     bool through = client->config.transport || client->server.secure;
     client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
-    client->next_address = 0;
     if (client->server.secure && !wsi_client_set_tls(client, NULL, true))
         return;
-    if (!client->found)
-        client->found = (wsi_addresses *)wsi_memory_new(&loop->memory, sizeof *client->found);
-    if (!client->found || (through && !wsi_endpoint_reserve_record(loop))) {
+    client->race = (wsi_race *)wsi_memory_new(&loop->memory, sizeof *client->race);
+    if (!client->race || (through && !wsi_endpoint_reserve_record(loop))) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
         return;
     }
-    memset(client->found, 0, sizeof *client->found);
     wsi_dial_resolve(client);
 }
 
@@ -17288,7 +17338,7 @@ static void wsi_client_leave(ws_conn *conn) {
     wsi_client *client = wsi_client_of(conn);
     wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
     wsi_dial_unqueue_lookup(client);
-    wsi_dial_free_addresses(client);
+    wsi_dial_end_race(client);
     if (conn->handler)
         return;
     conn->broken = true; /* there was no WebSocket: no close frame, no close_notify */
@@ -17349,11 +17399,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
     case WSI_PHASE_RESOLVING:
         wsi_dial_unresolved(client, "no answer in time");
         break;
-    case WSI_PHASE_CONNECTING:
-        (void)wsi_conn_poll(conn, WS_NONE);
-        wsi_tcp_close(&conn->source.link);
-        wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT);
-        break;
+    case WSI_PHASE_CONNECTING: wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT); break;
     case WSI_PHASE_TUNNELLING: wsi_dial_proxy_fail(client, "did not answer in time"); break;
     default: break;
     }
@@ -18081,7 +18127,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
      credential or certificate of the program's.
-   - All addresses of a name are tried, up to 64. A loop looks up 16 names at a time, one for each client.
+   - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.
+     A loop looks up 16 names at a time, one for each client.
    - Servers that ignore parameters of permessage-deflate are understood; such a connection holds up to 40 KiB.
    - A 101 with the fields of a body is accepted; 1xx before a proxy's answer are ignored; folded fields are read.
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name

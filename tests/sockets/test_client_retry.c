@@ -12,6 +12,7 @@ static char many[3][64 * 12 + 40]; /* addresses of names, written by main */
 static const calls_name names[] = {
     {"slow.test", "127.0.0.2", true}, {"quick.test", "127.0.0.1", false}, {"held.test", "127.0.0.1", true},
     {"nine.test", "127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.6 127.0.0.7 127.0.0.8 127.0.0.9 127.0.0.1", false},
+    {"turns.test", "127.0.0.1 127.0.0.1 127.0.0.1 ::1", false},
     {"64.test", many[0], false}, {"65.test", many[1], false}, {"holes.test", many[2], false}, {NULL, NULL, false}};
 
 static ws_client_config reconnecting(uint32_t first, uint32_t longest) {
@@ -407,16 +408,22 @@ static void test_addresses(void) {
     }
 }
 
-/* A listener on ::1 at a port that is taken on 127.0.0.1. */
-static int listen_beside(uint16_t port) {
-    struct sockaddr_in6 address;
-    int fd = socket(AF_INET6, SOCK_STREAM, 0), on = 1;
-    memset(&address, 0, sizeof address);
-    address.sin6_family = AF_INET6;
-    address.sin6_addr = in6addr_loopback;
-    address.sin6_port = htons(port);
+/* A listener on ::1, or on an address of IPv4, at a port that is taken on 127.0.0.1. */
+static int listen_beside(const char *ipv4, uint16_t port) {
+    struct sockaddr_in6 six;
+    struct sockaddr_in four;
+    struct sockaddr *address = ipv4 ? (struct sockaddr *)&four : (struct sockaddr *)&six;
+    int fd = socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM, 0), on = 1;
+    memset(&six, 0, sizeof six);
+    memset(&four, 0, sizeof four);
+    six.sin6_family = AF_INET6;
+    six.sin6_addr = in6addr_loopback;
+    four.sin_family = AF_INET;
+    if (ipv4)
+        (void)inet_pton(AF_INET, ipv4, &four.sin_addr);
+    six.sin6_port = four.sin_port = htons(port);
     (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (fd >= 0 && (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 8) != 0)) {
+    if (fd >= 0 && (bind(fd, address, ipv4 ? sizeof four : sizeof six) != 0 || listen(fd, 8) != 0)) {
         (void)close(fd);
         return -1;
     }
@@ -434,9 +441,9 @@ static void test_shares(void) {
     calls_reset();
     client_start(NULL);
     raw_server *hole = raw_listen_on(NULL, 0);
-    fd = listen_beside(hole->port);
+    fd = listen_beside("127.0.0.2", hole->port);
     if (fd < 0 || !raw_fill_hole(hole)) {
-        test_skip("no IPv6, or connections do not wait here");
+        test_skip("no 127.0.0.2, or connections do not wait here");
         if (fd >= 0)
             (void)close(fd);
         CLIENT_END();
@@ -460,12 +467,127 @@ static void test_shares(void) {
     CLIENT_END();
 }
 
+/* --- the race of the families --- */
+
+/* A listener at 127.0.0.1 whose queue is full, and one at ::1 with the same port; *fd -1: there is none. false, and the
+   test has ended: this system has no such thing. */
+static raw_server *start_race(int *fd) {
+    calls_reset();
+    client_start(NULL);
+    raw_server *hole = raw_listen_on(NULL, 0);
+    *fd = listen_beside(NULL, hole->port);
+    if (*fd >= 0 && raw_fill_hole(hole))
+        return hole;
+    test_skip("no IPv6, or connections do not wait here");
+    if (*fd >= 0)
+        (void)close(*fd);
+    CLIENT_END();
+    return NULL;
+}
+
+static int accept_one(int listener) {
+    int i, fd = -1;
+    for (i = 0; i < 3000 && fd < 0; i++) {
+        (void)net_round(1000);
+        fd = accept(listener, NULL, NULL);
+    }
+    return fd;
+}
+
+static void await_connects(unsigned wanted) {
+    unsigned n;
+    for (n = 0; n < 3000 && calls.count[CALLS_CONNECT] < wanted; n++)
+        (void)net_round(1000);
+    CHECK_EQ(calls.count[CALLS_CONNECT], wanted);
+}
+
+static void test_race(void) {
+    raw_server *hole;
+    int fd;
+    if (test_begin("a dead first address costs 250 ms, and the families take turns") && (hole = start_race(&fd))) {
+        (void)dial_name("turns.test", hole, NULL);
+        await_connects(1);
+        size_t before = net_descriptors();
+        net_wait(249);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 1);
+        net_wait(1);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 2); /* ::1, which is the last in the table */
+        (void)close(hole->fd);
+        hole->fd = fd;
+        CHECK(open_all(hole, 1, 0));
+        CHECK_EQ(net_descriptors(), before); /* the loser is closed, the peer's end is new */
+        net_wait(5000);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 2);
+        CHECK_EQ(client.errors, 0);
+        CLIENT_END();
+    }
+    if (test_begin("a refusal lets the next address begin at once, and those before go on until connect_ms")
+        && (hole = start_race(&fd))) {
+        (void)close(fd);
+        (void)dial_name("turns.test", hole, NULL);
+        await_connects(1);
+        net_wait(250);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 3); /* ::1 refuses, another 127.0.0.1 */
+        net_wait(250);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 4);
+        net_wait(9499);
+        CHECK_EQ(client.errors, 0);
+        net_wait(1);
+        CHECK_EQ(client.errors, 1);
+        CHECK_EQ(client.error, WS_ERROR_TIMEOUT);
+        CLIENT_END();
+    }
+    if (test_begin("connect_ms off: addresses begin 250 ms apart all the same") && (hole = start_race(&fd))) {
+        ws_client_config config = client_config();
+        config.connect_ms = WS_OFF;
+        (void)dial_name("turns.test", hole, &config);
+        await_connects(1);
+        net_wait(250);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 2);
+        (void)close(hole->fd);
+        hole->fd = fd;
+        CHECK(open_all(hole, 1, 0));
+        CLIENT_END();
+    }
+    if (test_begin("a program that drops its client ends the race") && (hole = start_race(&fd))) {
+        (void)dial_name("turns.test", hole, NULL);
+        await_connects(1);
+        net_wait(250);
+        ws_drop(client.conn);
+        net_settle();
+        net_wait(10000);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 2);
+        CHECK_EQ(client.errors, 1);
+        (void)close(fd);
+        CLIENT_END();
+    }
+    if (test_begin("a client that reconnects races again each time") && (hole = start_race(&fd))) {
+        ws_client_config config = reconnecting(100, 100);
+        config.limits.ping_ms = WS_OFF;
+        (void)dial_name("turns.test", hole, &config);
+        await_connects(1);
+        net_wait(250);
+        peer *p = raw_peer(accept_one(fd));
+        live(p, 0, "88<03e8>");
+        net_wait(100);
+        await_connects(3);
+        net_wait(249);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 3);
+        net_wait(1);
+        CHECK_EQ(calls.count[CALLS_CONNECT], 4);
+        (void)close(hole->fd);
+        hole->fd = fd;
+        CHECK(open_all(hole, 2, 0));
+        CLIENT_END();
+    }
+}
+
 int main(int argc, char **argv) {
     unsigned n, which;
     for (which = 0; which < 3; which++) {
         for (n = 1; n < (which == 2 ? 30u : 64u + which); n++)
             (void)snprintf(many[which] + strlen(many[which]), 12, which == 2 ? "127.0.0.1 " : "127.0.1.%u ", n);
-        (void)strcat(many[which], which == 2 ? "::1" : "127.0.0.1");
+        (void)strcat(many[which], which == 2 ? "127.0.0.2" : "127.0.0.1");
     }
     test_start(argc, argv);
     calls_table = names;
@@ -476,5 +598,6 @@ int main(int argc, char **argv) {
     test_dialing_again();
     test_addresses();
     test_shares();
+    test_race();
     return test_finish();
 }
