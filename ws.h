@@ -2900,6 +2900,22 @@ static bool wsi_handshake_extensions(wsi_slice list) {
 }
 #endif
 
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
+/* Whether subprotocols of the program's are NULL, empty, or a list of tokens, none twice. *wrong: the first that is
+   not. */
+static bool wsi_handshake_tokens(const char *ours, wsi_slice *wrong) {
+    wsi_slice list = wsi_text_z(ours), token;
+    bool any = !list.size;
+    *wrong = list;
+    for (; wsi_text_next(&list, &token); any = true) {
+        *wrong = token;
+        if (!wsi_text_token(token) || wsi_text_in_list(list, token))
+            return false;
+    }
+    return any;
+}
+#endif
+
 #ifndef WS_NO_SERVER
 /* The first of our subprotocols that the client offers; absent if there is none. */
 static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
@@ -7460,18 +7476,10 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
            && wsi_engine_text(e, "\r\n");
 }
 
-/* Whether a client can offer them: NULL, empty, or a list of tokens, none twice. */
-static bool wsi_upgrade_offer(const char *subprotocols) {
-    wsi_slice list = wsi_text_z(subprotocols), token = {NULL, 0};
-    while (wsi_text_next(&list, &token))
-        if (!wsi_text_token(token) || wsi_text_in_list(list, token))
-            return false;
-    return !subprotocols || !*subprotocols || token.data;
-}
-
 /* The client's part of ws_engine_init. */
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
     const char *const *line;
+    wsi_slice wrong;
     wsi_ask ask;
     engine->env.read = wsi_upgrade_read;
     engine->env.random = config->random;
@@ -7479,7 +7487,7 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     if (!config->host || !wsi_http_safe(config->host, '!') || !wsi_http_safe(config->path, '!')
         || (config->path && config->path[0] != '/')
         || (config->path && wsi_bytes_find(config->path, '#', wsi_bytes_length(config->path)))
-        || !wsi_upgrade_offer(config->subprotocols))
+        || !wsi_handshake_tokens(config->subprotocols, &wrong))
         return false;
     for (line = config->headers; line && *line; line++)
         if (!wsi_http_own_header(*line))
@@ -7807,6 +7815,14 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
     return error;
 }
 #endif
+
+/* How much of a program's text a reason shows: one line, and not all of a long one. */
+static inline int wsi_reason_shows(wsi_slice text) {
+    int size = 0;
+    while (size < 100 && (size_t)size < text.size && (uint8_t)text.data[size] >= ' ')
+        size++;
+    return size;
+}
 
 #define WSI_NO_SOCKET ((ws_socket)-1)
 
@@ -9187,8 +9203,10 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
                                          const char **why) {
     struct sockaddr_un address;
-    ws_error error = wsi_platform_unix(config->unix_path, &address) ? wsi_platform_clear(&address, why)
-                                                                    : WS_ERROR_ADDRESS;
+    bool fits = wsi_platform_unix(config->unix_path, &address);
+    ws_error error = fits ? wsi_platform_clear(&address, why) : WS_ERROR_ADDRESS;
+    if (!fits) /* 108 bytes and its zero are Linux's */
+        *why = sizeof address.sun_path < 108 ? "a unix_path has 1 to 103 bytes" : "a unix_path has 1 to 107 bytes";
     int descriptor = error ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
         return error ? error : wsi_platform_error();
@@ -10110,6 +10128,14 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->why.text[0] = 0;
     return wsi_loop_fail_why(loop, error);
+}
+
+/* Whether a client can offer these subprotocols, and a server choose from them. *why: which not. */
+static bool wsi_loop_subprotocols(const char *list, wsi_reason *why) {
+    wsi_slice wrong;
+    return wsi_handshake_tokens(list, &wrong)
+           || wsi_reason_set(why, WS_ERROR_ARGUMENT, "subprotocols are tokens, each once: \"chat, superchat\", not "
+                             "\"%.*s\"", wsi_reason_shows(wrong), wrong.data) == WS_OK;
 }
 
 /* Whether the calling thread may use the loop: any may while none runs it. */
@@ -12939,7 +12965,7 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
                             const char *text) {
     ws_loop *loop = server->endpoint.loop;
     if (!loop->error)
-        (void)wsi_reason_set(&loop->why, error, "%s %s: %s", what, name ? name : "(null)",
+        (void)wsi_reason_set(&loop->why, error, "%s %.120s: %s", what, name ? name : "(null)",
                              text ? text : ws_error_text(error));
     return wsi_loop_fail_why(loop, error);
 }
@@ -12960,9 +12986,9 @@ static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wr
     else
         rest.size = size;
     return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is no %s; write %s%.*s",
-                          origins ? "origins" : "hosts", wrong.size > 80 ? 80 : (int)wrong.size, wrong.data,
+                          origins ? "origins" : "hosts", wsi_reason_shows(wrong), wrong.data,
                           origins ? "origin" : "host", !origins ? "" : clear ? "http://" : "https://",
-                          rest.size > 80 ? 80 : (int)rest.size, rest.data);
+                          wsi_reason_shows(rest), rest.data);
 }
 
 /* Keeps a list of origins, with commas for spaces, semicolons and the slash behind an origin. */
@@ -13352,17 +13378,44 @@ static bool wsi_route_name(wsi_slice name) {
     return name.size > 0;
 }
 
-static ws_error wsi_route_check(const char *text) {
+/* What other routers write for a parameter, at the start of a segment: ":room", "*", "*path", "<room>". */
+static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
+    for (; *text; text++) {
+        const char *theirs = text + 1, *name = theirs + 1;
+        wsi_slice ours = wsi_text("path", 4);
+        size_t size = strcspn(name, ":/");
+        if (*text != '/' || !(*theirs == '*' || (*theirs && strchr(":<", *theirs) && wsi_text_letter(*name))))
+            continue;
+        if (*theirs == '<' && name[size] == ':') /* "<int:room>" */
+            name += size + 1;
+        size = 0;
+        while (wsi_route_name(wsi_text(name, size + 1)))
+            size++;
+        if (size)
+            ours = wsi_text(name, size);
+        return wsi_reason_set(why, WS_ERROR_PATTERN, "write {%.*s%s} for %.*s", (int)ours.size, ours.data,
+                              *theirs == '*' ? ":path" : "", (int)strcspn(theirs, "/"), theirs);
+    }
+    return WS_OK;
+}
+
+/* *why: more than the error says. */
+static ws_error wsi_route_check(const char *text, wsi_reason *why) {
     wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS], literal;
     size_t count = 0, i;
     if (!text || text[0] != '/')
+        return wsi_reason_set(why, WS_ERROR_PATTERN, "a pattern begins with '/'");
+    if (wsi_route_foreign(text, why))
         return WS_ERROR_PATTERN;
     for (; wsi_http_until(&pattern, '{', &literal); count++) {
         if (count == WSI_MAX_PARAMS || memchr(literal.data, '}', literal.size))
             return WS_ERROR_PATTERN;
+        const char *at = pattern.data;
         wsi_convertor convertor = wsi_route_param(&pattern, &names[count]);
-        if (convertor == WSI_UNKNOWN || !wsi_route_name(names[count])
-            || (pattern.size && (convertor == WSI_PATH || pattern.data[0] == '{')))
+        if (convertor == WSI_UNKNOWN || !wsi_route_name(names[count]))
+            return wsi_reason_set(why, WS_ERROR_PATTERN, "{%.*s is none of {b}, {n:int}, {x:float}, {i:uuid}, {p:path}",
+                                  (int)strcspn(at, "/"), at);
+        if (pattern.size && (convertor == WSI_PATH || pattern.data[0] == '{'))
             return WS_ERROR_PATTERN;
         for (i = 0; i < count; i++)
             if (wsi_text_same(names[i], names[count]))
@@ -13467,25 +13520,27 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
 
 /* Adds a copy of what is given. good: all that it refers to could be copied. */
 static bool wsi_route_add(ws_server *server, const char *pattern, const wsi_route *given, bool good) {
-    ws_error error = wsi_route_check(pattern);
+    wsi_reason why = {""};
+    ws_error error = wsi_route_check(pattern, &why);
     wsi_route *route = error || !good ? NULL : (wsi_route *)wsi_server_keep(server, given, sizeof *given);
     WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
     if (!route || !wsi_server_keep_text(server, &route->pattern, pattern))
-        return wsi_server_fail(server, error ? error : WS_ERROR_MEMORY, "route", pattern, NULL);
+        return wsi_server_fail(server, error ? error : WS_ERROR_MEMORY, "route", pattern, *why.text ? why.text : NULL);
     *server->last_route = route;
     server->last_route = &route->next;
     return true;
 }
 
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler) {
+    const char *wrong = handler ? wsi_codec_wrong(&handler->deflate) : "the handler is NULL";
     wsi_route route;
+    wsi_reason why;
     if (!server)
         return false;
-    if (!handler || !wsi_http_safe(handler->subprotocols, ' '))
-        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern,
-                               handler ? "subprotocols holds a control character" : "the handler is NULL");
-    if (wsi_codec_wrong(&handler->deflate))
-        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wsi_codec_wrong(&handler->deflate));
+    if (!wrong && !wsi_loop_subprotocols(handler->subprotocols, &why))
+        wrong = why.text;
+    if (wrong)
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wrong);
     memset(&route, 0, sizeof route);
     route.handler = *handler;
     bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
@@ -14436,7 +14491,7 @@ static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *
         error = WS_ERROR_DESCRIPTORS;
     }
     if (error && config->unix_path)
-        (void)wsi_reason_set(&loop->why, error, "%s: %s", config->unix_path, why ? why : ws_error_text(error));
+        (void)wsi_reason_set(&loop->why, error, "%.110s: %s", config->unix_path, why ? why : ws_error_text(error));
     else if (error)
         (void)wsi_reason_set(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
                              (unsigned)config->port, why ? why : ws_error_text(error));
@@ -16891,7 +16946,7 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
     }
     ws_error why = wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT;
     wsi_client_fail(client, wsi_reason_set(&client->why, why, "cannot connect to %s%.*s: %s",
-                                           client->proxy.host.data ? "the proxy " : "", (int)peer.size, peer.data,
+                                           client->proxy.host.data ? "the proxy " : "", wsi_reason_shows(peer), peer.data,
                                            wsi_platform_explain(error, &room)));
 }
 
@@ -16946,7 +17001,7 @@ static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready
 static void wsi_dial_unresolved(wsi_client *client, const char *why) {
     wsi_slice host = wsi_dial_peer_url(client)->host;
     wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
-                                           (int)host.size, host.data, why));
+                                           wsi_reason_shows(host), host.data, why));
 }
 
 static void wsi_dial_queue_lookup(wsi_client *client) {
@@ -17472,9 +17527,9 @@ static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
     char *const *line;
-    if (!wsi_upgrade_offer(config->subprotocols))
-        problem = "subprotocols are tokens, each once: \"chat, superchat\"";
-    else if (!wsi_http_safe(config->origin, ' '))
+    if (!wsi_loop_subprotocols(config->subprotocols, &client->why))
+        return WS_ERROR_ARGUMENT;
+    if (!wsi_http_safe(config->origin, ' '))
         problem = "the origin has a character that no header may have";
     else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
         problem = "tls.server_name is no host's name";
@@ -17494,7 +17549,8 @@ static ws_error wsi_client_check(wsi_client *client) {
     problem = wsi_url_parse(&client->proxy, wsi_text_z(config->proxy));
     if (!wsi_text_is_nocase(client->proxy.scheme, "http"))
         problem = "does not begin with http://";
-    return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s", problem) : WS_OK;
+    return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s; it looks like "
+                                    "http://user:password@host:3128", problem) : WS_OK;
 }
 
 /* A client with its connection, which waits for wsi_client_start. NULL: no memory. */

@@ -182,6 +182,90 @@ static void test_patterns(void) {
     BEHAVIOUR_END();
 }
 
+#define KINDS " is none of {b}, {n:int}, {x:float}, {i:uuid}, {p:path}"
+#define GENERAL ": a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last"
+
+static void no_hook(ws_request *request, void *user) { (void)request, (void)user; }
+
+/* What other routers take is refused with our spelling of it. */
+static void test_foreign_patterns(void) {
+    static const struct { const char *pattern, *says; } cases[] = {
+        {"/ws/:room", ": write {room} for :room"},
+        {"/a/:room_2/b", ": write {room_2} for :room_2"},
+        {"/:id(\\d+)", ": write {id} for :id(\\d+)"},
+        {"/*", ": write {path:path} for *"},
+        {"/static/*file", ": write {file:path} for *file"},
+        {"/<room>", ": write {room} for <room>"},
+        {"/<int:room>/x", ": write {room} for <int:room>"},
+        {"/{room:str}", ": {room:str}" KINDS}, {"/{n:[0-9]+}/b", ": {n:[0-9]+}" KINDS}, {"/{rest...}", ": {rest...}" KINDS},
+        {"/{*rest}", ": {*rest}" KINDS}, {"/{}", ": {}" KINDS}, {"/{a", ": {a" KINDS}, {"/{9}", ": {9}" KINDS},
+        {"chat", ": a pattern begins with '/'"}, {"", ": a pattern begins with '/'"},
+        {"/{a}{b}", GENERAL}, {"/{p:path}/x", GENERAL}, {"/}", GENERAL}};
+    ws_handler handler = net_handler();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char says[300];
+        if (!test_begin("pattern %s: the sentence", cases[i].pattern))
+            continue;
+        (void)snprintf(says, sizeof says, "route %s%s", cases[i].pattern, cases[i].says);
+        for (int kind = 0; kind < 4; kind++) {
+            CHECK(behaviour_start_bare(NULL));
+            CHECK(!(kind == 0   ? ws_route(net.server, cases[i].pattern, &handler)
+                    : kind == 1 ? ws_page(net.server, cases[i].pattern, "text/plain", "x")
+                    : kind == 2 ? ws_http(net.server, "GET", cases[i].pattern, no_hook, NULL)
+                                : ws_page_file(net.server, cases[i].pattern, "text/plain", "README.md")));
+            CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_PATTERN);
+            CHECK_STR(ws_loop_error_text(net.loop), says);
+            BEHAVIOUR_END();
+        }
+    }
+    if (!test_begin("colons, stars and angles elsewhere are plain text"))
+        return;
+    CHECK(behaviour_start());
+    CHECK(net_route("/a:b") && net_route("/:8000") && net_route("/a*") && net_route("/a<b>") && net_route("/<"));
+    ws_conn *conn = behaviour_open("/a:b");
+    CHECK_EQ(ws_state(conn), WS_OPEN);
+    BEHAVIOUR_END();
+}
+
+/* What a program gives that cannot be used: which, and what is wrong with it. */
+static void test_sentences(void) {
+    static const struct { const char *subprotocols, *says; } cases[] = {
+        {"a b", "\"a b\""}, {"chat, a/b", "\"a/b\""}, {"chat, superchat, chat", "\"chat\""}, {",", "\",\""},
+        {"chat\r\nX: y", "\"chat\""}, {" ", "\" \""}, {"caf\xc3\xa9", "\"caf\xc3\xa9\""}};
+    ws_handler handler = net_handler();
+    char says[300];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (!test_begin("subprotocols of a route that no client can offer: %s", cases[i].says))
+            continue;
+        CHECK(behaviour_start_bare(NULL));
+        handler.subprotocols = cases[i].subprotocols;
+        CHECK(!ws_route(net.server, "/x", &handler));
+        CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+        (void)snprintf(says, sizeof says,
+                       "route /x: subprotocols are tokens, each once: \"chat, superchat\", not %s", cases[i].says);
+        CHECK_STR(ws_loop_error_text(net.loop), says);
+        BEHAVIOUR_END();
+    }
+    if (!test_begin("what else is NULL or missing: the sentence names it"))
+        return;
+    for (int what = 0; what < 6; what++) {
+        static const char *const sentences[] = {"route /x: the handler is NULL", "hook of ws_before: it is NULL",
+            "handler of /x: the function is NULL",
+            "file none/such.html: the file cannot be read; check its name and the working directory",
+            "file (null): the file cannot be read; check its name and the working directory",
+            "folder none: it does not exist or cannot be read"};
+        CHECK(behaviour_start_bare(NULL));
+        CHECK(!(what == 0   ? ws_route(net.server, "/x", NULL)
+                : what == 1 ? ws_before(net.server, NULL, NULL)
+                : what == 2 ? ws_http(net.server, "GET", "/x", NULL, NULL)
+                : what == 3 ? ws_page_file(net.server, "/x", "text/html", "none/such.html")
+                : what == 4 ? ws_page_file(net.server, "/x", "text/html", NULL)
+                            : ws_files(net.server, "/", "none")));
+        CHECK_STR(ws_loop_error_text(net.loop), sentences[what]);
+        BEHAVIOUR_END();
+    }
+}
+
 static void first_opens(ws_conn *conn) {
     (void)ws_send_text(conn, "first");
     net_open(conn);
@@ -951,6 +1035,8 @@ int main(int argc, char **argv) {
     test_other_targets();
     test_bad_paths();
     test_patterns();
+    test_foreign_patterns();
+    test_sentences();
     test_first_fits();
     test_pages();
     test_page_is_no_websocket();

@@ -255,6 +255,12 @@ static void test_faults(void) {
     CHECK(failed > 3);
 }
 
+#ifdef __linux__
+#define LIMIT "a unix_path has 1 to 107 bytes"
+#else
+#define LIMIT "a unix_path has 1 to 103 bytes"
+#endif
+
 static void test_bad_path(void) {
     static const char *const bad[] = {"", "build/none/such/socket",
         "build/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -265,8 +271,18 @@ static void test_bad_path(void) {
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK(!listens_at(bad[i]));
         CHECK_EQ(ws_loop_error(net.loop), i == 1 ? WS_ERROR_SYSTEM : WS_ERROR_ADDRESS);
+        if (i == 0)
+            CHECK_STR(ws_loop_error_text(net.loop), ": " LIMIT);
+        if (i == 2)
+            CHECK(strstr(ws_loop_error_text(net.loop), "aaa: " LIMIT));
         NET_END();
     }
+    char path[400];
+    memset(path, 'a', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    CHECK(!listens_at(path));
+    CHECK(strstr(ws_loop_error_text(net.loop), "aaa: " LIMIT)); /* the sentence has room for it */
+    NET_END();
 }
 
 int main(int argc, char **argv) {
