@@ -647,8 +647,8 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 /* --- loops ------------------------------------------------------------------------------ */
 
 /* How a loop waits. By default it begins on select. At the first descriptor numbered 32 or above it moves to epoll
-   (Linux) or kqueue (BSD, macOS) and stays there. Do not use a loop on both sides of a fork: the child frees nothing
-   and makes its own. */
+   (Linux) or kqueue (BSD, macOS) and stays there. On Windows both AUTO and SELECT are WSAPoll, without a limit; lwIP
+   has select alone. Do not use a loop on both sides of a fork: the child frees nothing and makes its own. */
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
     WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors (1,024 on most systems). Each wait looks at all
@@ -715,10 +715,20 @@ typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned rea
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
                      void *user);
 
+/* For any loop of your own: a descriptor that is readable (level-triggered) as long as the loop has work; do not close
+   it. The first call moves the loop to epoll or kqueue, so it stays the same. -1: the loop's poller is SELECT, or there
+   is no other (Windows, lwIP, WS_NO_EPOLL). ws_loop_error_text then says so, and the loop goes on: use ws_loop_fds, or
+   give it a thread of its own. */
+WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
+/* How many milliseconds your loop may wait; -1: without end; 0: there is work that the descriptor does not show, or a
+   callback runs. Sends what is queued, so ask before each wait. Call ws_run_once(loop, 0) when the descriptor is
+   readable or the time is over, or after each wait. */
+WS_API int ws_loop_timeout(ws_loop *loop);
 /* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
    lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
    failed or timed out, pass empty sets. A loop on epoll or kqueue adds one descriptor only, so FD_SETSIZE does not
-   limit its connections. false: see ws_run_once; ws_loop_fds also within a callback, or DESCRIPTORS: FD_SETSIZE. */
+   limit its connections; on Windows it adds each, and highest stays. false: see ws_run_once; ws_loop_fds also within a
+   callback, or DESCRIPTORS: FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -9445,6 +9455,13 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return 1;
 }
 
+static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
+    (void)poll;
+    WSASetLastError(WSAEOPNOTSUPP);
+    return WSI_NO_SOCKET;
+}
+static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
+
 /* An error counts as readable and as writable: the next call reports it. POLLHUP is the end of what the peer sends. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     while (poll->left) {
@@ -9925,6 +9942,17 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
+/* epoll's or kqueue's, to which the loop moves. -1: errno says why. */
+static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
+    if (poll->moved)
+        return poll->descriptor;
+    errno = ENOSYS;
+    return poll->limit != INT32_MAX && wsi_poll_move(poll) ? poll->descriptor : -1;
+}
+
+/* Whether it has regular files, which are always ready: the descriptor does not show it. */
+static bool wsi_poll_has_files(const wsi_poll *poll) { return poll->moved && poll->highest >= 0; }
+
 /* The next ready source and for what; NULL at the end of the round. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     wsi_source *source = poll->moved ? wsi_kernel_next(poll, ready) : NULL;
@@ -9966,6 +9994,8 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
 }
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) { return wsi_select_wait(poll, milliseconds); }
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
+static ws_socket wsi_poll_descriptor(wsi_poll *poll) { return (void)poll, errno = ENOSYS, -1; }
+static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     return wsi_select_export(poll, reads, writes, highest);
@@ -10056,8 +10086,8 @@ struct ws_loop {
     wsi_hooks hooks;
     ws_error error;
     wsi_reason why; /* the error's, or empty */
-    wsi_thread owner; /* the thread that runs it, while owned */
-    bool owned, busy, stopped, shutting_down, freeing;
+    wsi_thread owner; /* the thread that runs it, while owned, or that waits for it in a loop of its own: hosted */
+    bool owned, hosted, busy, stopped, shutting_down, freeing;
 #ifndef WS_NO_TEST
     uint64_t virtual_now;
 #endif
@@ -10138,9 +10168,9 @@ static bool wsi_loop_subprotocols(const char *list, wsi_reason *why) {
                              "\"%.*s\"", wsi_reason_shows(wrong), wrong.data) == WS_OK;
 }
 
-/* Whether the calling thread may use the loop: any may while none runs it. */
+/* Whether the calling thread may use the loop: any may while none runs it or waits for it. */
 static bool wsi_loop_is_ours(const ws_loop *loop) {
-    return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
+    return !loop || !(loop->owned || loop->hosted) || wsi_platform_is_thread(loop->owner);
 }
 
 /* Begins to run the loop. false: it is running already, in this thread or another. */
@@ -10148,6 +10178,7 @@ static bool wsi_loop_own(ws_loop *loop) {
     if (!loop || loop->busy || !wsi_loop_is_ours(loop))
         return false;
     loop->owner = wsi_platform_thread();
+    loop->hosted = false;
     return loop->owned = true;
 }
 
@@ -10676,11 +10707,44 @@ WS_API ws_error ws_run(ws_loop *loop) {
     return loop->error;
 }
 
+WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
+    wsi_reason room;
+    ws_socket descriptor;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!loop)
+        return WSI_NO_SOCKET;
+    descriptor = wsi_poll_descriptor(&loop->poll);
+    if (descriptor == WSI_NO_SOCKET && !loop->error)
+        (void)wsi_reason_set(&loop->why, WS_OK, "ws_loop_descriptor: no epoll or kqueue (%s): it needs WS_POLLER_AUTO "
+                             "or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
+                             wsi_platform_explain(wsi_platform_last(), &room));
+    return descriptor;
+}
+
+/* Before a wait of the program's own loop: until the round that follows, the loop is this thread's. */
+static bool wsi_loop_host(ws_loop *loop, uint64_t *pause) {
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (loop->error || !wsi_loop_own(loop))
+        return false;
+    *pause = wsi_loop_pause(loop, WS_OFF);
+    loop->owned = false;
+    return loop->hosted = true;
+}
+
+WS_API int ws_loop_timeout(ws_loop *loop) {
+    uint64_t pause;
+    if (!loop)
+        return -1;
+    if (!wsi_loop_host(loop, &pause) || wsi_poll_has_files(&loop->poll))
+        return 0;
+    return pause == UINT64_MAX ? -1 : pause < WSI_POLL_LONGEST ? (int)pause : WSI_POLL_LONGEST;
+}
+
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
     struct timeval own;
-    if (!loop || !reads || !writes || !highest || loop->busy || loop->error)
+    uint64_t pause;
+    if (!loop || !reads || !writes || !highest || !wsi_loop_host(loop, &pause))
         return false;
-    uint64_t pause = wsi_loop_pause(loop, WS_OFF);
     if (!wsi_poll_export(&loop->poll, reads, writes, highest))
         return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     wsi_poll_timeout(pause, &own);
@@ -10807,6 +10871,8 @@ static void wsi_loop_free_lists(ws_loop *loop) {
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
+    if (loop)
+        loop->hosted = false; /* a host's thread may have ended while it waited */
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return;
@@ -13145,6 +13211,7 @@ WS_API bool ws_leave(ws_conn *conn, const char *name) {
 
 WS_API size_t ws_room_count(const ws_server *server, const char *name) {
     const wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     if (server && !name)
         return server->open_count;
     return room ? room->count : 0;
@@ -13155,6 +13222,7 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
     const wsi_member *member = room ? room->members : NULL;
     const ws_conn *conn = server && !name ? server->endpoint.conns : NULL;
     size_t count = 0;
+    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     for (; member; member = member->next, count++)
         if (ids && count < capacity)
             ids[count] = ws_conn_id(member->conn);
@@ -13170,6 +13238,7 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
 
 WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
     wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     if (!room || (unsigned)policy > WS_SLOW_LATEST)
         return false;
     room->slow = (uint8_t)policy;
@@ -13795,6 +13864,7 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
 
 /* Whether it still waits for an answer. */
 static bool wsi_request_open(const ws_request *request) {
+    WS_ASSERT(!request || wsi_loop_is_ours(request->server->endpoint.loop));
     return request && request->stage <= WSI_ANSWERED && !request->status;
 }
 
@@ -18176,6 +18246,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    - New: ws_pause and ws_resume, of one connection's reading.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
+   - New: ws_loop_descriptor and ws_loop_timeout: a loop inside one of epoll, kqueue, libuv or GLib. WS_ASSERT notices
+     a foreign thread while such a loop waits, too.
    - A peer of IPv4 that comes in over "::" is told as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" is IPv4,
      too, whatever the system's default.
    - New: ws_loop_config.max_spare, for what a loop keeps under load: a larger receive buffer, and large blocks.

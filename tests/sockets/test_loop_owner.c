@@ -62,14 +62,16 @@ static void hook_nothing(ws_request *request, void *user) { (void)request, (void
 
 /* --- the calls: from the program, from a callback, from a foreign thread --- */
 
-enum { CALLS = 29, HARMLESS = 25 }; /* from there on the calls that any thread may make */
+enum { CALLS = 35, HARMLESS = 31 }; /* from there on the calls that any thread may make */
 
 static void call(int which) {
     ws_message message = {(const uint8_t *)"x", 1, WS_BINARY};
     ws_handler handler;
-    fd_set none;
+    fd_set none, reads, writes;
+    int highest = -1;
     memset(&handler, 0, sizeof handler);
     FD_ZERO(&none);
+    reads = writes = none;
     switch (which) {
     case 0: (void)ws_send(it.conn, message); break;
     case 1: (void)ws_send_text(it.conn, "x"); break;
@@ -92,14 +94,20 @@ static void call(int which) {
     case 18: (void)ws_http(it.server, "GET", "/http", hook_nothing, NULL); break;
     case 19: ws_drop(ws_dial(it.loop, "ws://127.0.0.1:1/", &handler, NULL)); break;
     case 20: (void)ws_kept(it.loop, 1); break;
-    case 21: (void)ws_close(it.conn, 1, NULL); break; /* no code: it stays open */
-    case 22: ws_drop(it.conn); break; /* and that was the last to use it */
-    case 23: (void)ws_run_once(it.loop, 0); break;
-    case 24: (void)ws_loop_dispatch(it.loop, &none, &none); break;
-    case 25: (void)ws_post(it.loop, nothing, NULL); break;
-    case 26: (void)ws_state(NULL); break;
-    case 27: (void)ws_loop_error(it.loop); break;
-    case 28: (void)ws_now(it.loop); break;
+    case 21: (void)ws_room_count(it.server, NULL); break;
+    case 22: (void)ws_room_members(it.server, NULL, NULL, 0); break;
+    case 23: (void)ws_room_slow(it.server, "room", WS_SLOW_CLOSE); break;
+    case 24: (void)ws_loop_fds(it.loop, &reads, &writes, &highest, NULL); break;
+    case 25: (void)ws_loop_timeout(it.loop); break;
+    case 26: (void)ws_loop_descriptor(it.loop); break;
+    case 27: (void)ws_close(it.conn, 1, NULL); break; /* no code: it stays open */
+    case 28: ws_drop(it.conn); break; /* and that was the last to use it */
+    case 29: (void)ws_run_once(it.loop, 0); break;
+    case 30: (void)ws_loop_dispatch(it.loop, &none, &none); break;
+    case 31: (void)ws_post(it.loop, nothing, NULL); break;
+    case 32: (void)ws_state(NULL); break;
+    case 33: (void)ws_loop_error(it.loop); break;
+    case 34: (void)ws_now(it.loop); break;
     }
 }
 
@@ -210,10 +218,46 @@ static void test_two(void) {
     finish();
 }
 
+static void *call_foreign(void *argument) {
+    call(*(int *)argument);
+    return NULL;
+}
+
+/* Calls it from another thread, which is gone then. */
+static unsigned mistakes_of(int which) {
+    pthread_t thread;
+    mistakes = 0;
+    CHECK_EQ(pthread_create(&thread, NULL, call_foreign, &which), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    return mistakes;
+}
+
+/* A host runs a loop for moments only: it is the host's as long as that waits, too. */
+static void test_host(void) {
+    if (!test_begin("owner: while a host waits, a call from a foreign thread is noticed; between rounds it is not"))
+        return;
+    start();
+    CHECK_EQ(mistakes_of(0), 0);
+    (void)ws_loop_timeout(it.loop);
+    CHECK_EQ(mistakes_of(0), 1); /* ws_send */
+    CHECK_EQ(mistakes_of(31), 0); /* ws_post */
+    CHECK(ws_run_once(it.loop, 0));
+    CHECK_EQ(mistakes_of(0), 0);
+    call(24); /* ws_loop_fds */
+    CHECK_EQ(mistakes_of(0), 1);
+    call(30); /* ws_loop_dispatch */
+    CHECK_EQ(mistakes_of(0), 0);
+    CHECK_EQ(mistakes_of(25), 0); /* ws_loop_timeout, by a host whose thread ends */
+    mistakes = 0;
+    finish();
+    CHECK_EQ(mistakes, 0);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_ours();
     test_foreign();
     test_two();
+    test_host();
     return test_finish();
 }

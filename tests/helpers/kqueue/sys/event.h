@@ -38,7 +38,7 @@ typedef struct kqueue_table { /* what one kqueue has, by descriptor */
     size_t count;
 } kqueue_table;
 
-enum { KQUEUE_MOST = 4096, KQUEUE_IDENTS = 1 << 16, KQUEUE_EVENTS = 64 };
+enum { KQUEUE_MOST = 8192, KQUEUE_IDENTS = 1 << 16, KQUEUE_EVENTS = 64 };
 
 static kqueue_table kqueue_tables[KQUEUE_MOST]; /* by the kqueue's descriptor, and used again with it */
 
