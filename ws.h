@@ -11047,7 +11047,7 @@ struct ws_conn {
     bool eof : 1;           /* the peer has ended its stream */
     bool half_closed : 1;   /* we have ended ours */
     bool blocked : 1;       /* the socket took less than there was */
-    bool paused : 1;        /* it is not read: too much is pending, */
+    bool paused : 1;        /* it is not read: too much is pending, or it is broken, */
     bool stopped : 1;       /* or the program has called ws_pause */
     bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while blocked,
                                which implies it */
@@ -11318,7 +11318,7 @@ static void wsi_conn_schedule_end(ws_conn *conn) {
 /* The transport is unusable. */
 static void wsi_conn_break(ws_conn *conn, ws_error error) {
     (void)wsi_engine_end(&conn->engine, error, WS_CLOSE_BROKEN);
-    conn->broken = true;
+    conn->broken = conn->paused = true;
     wsi_conn_schedule_end(conn);
 }
 
@@ -11741,6 +11741,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         return;
     }
     conn->broken = conn->broken || was_open; /* nothing more will come from a silent peer */
+    conn->paused = conn->paused || was_open;
     wsi_conn_schedule_end(conn);
 }
 
@@ -12106,7 +12107,7 @@ static bool wsi_conn_pauses(ws_conn *conn) {
 /* Serves all complete frames in the loop's window, unless it is paused meanwhile. */
 WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
-    while (!conn->broken && !conn->paused && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
+    while (!conn->paused && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
         if (event.type != WS_EVENT_MESSAGE) {
             wsi_conn_event(conn, &event);
         } else if (conn->handler->on_message) {

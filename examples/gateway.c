@@ -1,5 +1,6 @@
 /* Gateway: each client gets a connection of its own to another server, and messages and close codes
-   go both ways. So programs that cannot speak TLS reach a wss:// server. From the top of the tree:
+   go both ways. So programs that cannot speak TLS reach a wss:// server. A side that sends faster than
+   the other one reads is paused, and so is a client until its upstream is open. From the top of the tree:
 
        cc -O2 -o gateway examples/gateway.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o gateway examples/gateway.c            # where wss:// is not needed
@@ -23,18 +24,10 @@ static const char usage[] =
     "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n"
     "--insecure: trust any certificate; anybody in between can read and change everything.\n";
 
-enum { KEPT_BYTES = 1 << 20, BAD_GATEWAY = 1014 };
-
-/* A message that came before the upstream was open. */
-typedef struct early {
-    struct early *next;
-    ws_message message; /* its data stands behind the struct */
-} early;
+enum { ENOUGH = 1 << 20, BAD_GATEWAY = 1014 }; /* so many bytes may wait for a side that reads slowly */
 
 typedef struct pair {
     ws_conn *client, *upstream; /* NULL: has ended */
-    early *first, **end;
-    size_t kept;
 } pair;
 
 static ws_loop *loop; /* here, for the signal handler */
@@ -43,36 +36,13 @@ static ws_client_config upstream_config;
 
 /* --- the pair --------------------------------------------------------------------------- */
 
-static bool keep(pair *both, ws_message message) {
-    size_t size = sizeof(early) + message.size;
-    early *kept = size <= KEPT_BYTES - both->kept ? (early *)malloc(size) : NULL;
-    if (!kept)
-        return false;
-    kept->next = NULL;
-    kept->message = message;
-    kept->message.data = (uint8_t *)(kept + 1);
-    memcpy(kept + 1, message.data, message.size);
-    both->kept += size;
-    *both->end = kept;
-    both->end = &kept->next;
-    return true;
-}
-
 static void forward(ws_conn *from, ws_conn *to, ws_message message) {
-    if (ws_send(to, message) || ws_state(to) != WS_OPEN)
-        return;
-    ws_close(from, WS_CLOSE_TRY_LATER, "the other side reads too slowly");
-    ws_close(to, WS_CLOSE_TRY_LATER, "you read too slowly");
+    ws_send(to, message);
+    if (ws_buffered(to) >= ENOUGH)
+        ws_pause(from); /* until on_drain of the other one */
 }
 
 static void release(pair *both) {
-    while (both->first) {
-        early *kept = both->first;
-        both->first = kept->next;
-        free(kept);
-    }
-    both->end = &both->first;
-    both->kept = 0;
     if (!both->client && !both->upstream)
         free(both);
 }
@@ -91,10 +61,10 @@ static void pass_on(ws_conn *to, ws_close_info why, uint16_t broken, const char 
 
 static void upstream_open(ws_conn *conn) {
     pair *both = (pair *)ws_user(conn);
-    for (early *kept = both->first; kept; kept = kept->next)
-        forward(both->client, conn, kept->message);
-    release(both);
+    ws_resume(both->client);
 }
+
+static void upstream_drain(ws_conn *conn) { ws_resume(((pair *)ws_user(conn))->client); }
 
 static void upstream_message(ws_conn *conn, ws_message message) {
     pair *both = (pair *)ws_user(conn);
@@ -120,27 +90,26 @@ static void upstream_error(ws_conn *conn) {
 /* --- clients ---------------------------------------------------------------------------- */
 
 static void client_open(ws_conn *conn) {
-    ws_handler handler = {.on_open = upstream_open, .on_message = upstream_message,
+    ws_handler handler = {.on_open = upstream_open, .on_message = upstream_message, .on_drain = upstream_drain,
                           .on_close = upstream_close, .on_error = upstream_error};
     pair *both = (pair *)calloc(1, sizeof *both);
     if (both) {
         both->client = conn;
-        both->end = &both->first;
         handler.user = both;
         both->upstream = ws_dial(loop, url, &handler, &upstream_config);
     }
     ws_set_user(conn, both);
+    ws_pause(conn); /* until the upstream is open */
     if (!both || !both->upstream)
         ws_close(conn, WS_CLOSE_TRY_LATER, "the gateway is short of memory");
 }
 
 static void client_message(ws_conn *conn, ws_message message) {
     pair *both = (pair *)ws_user(conn);
-    if (ws_state(both->upstream) != WS_CONNECTING)
-        forward(conn, both->upstream, message);
-    else if (!keep(both, message))
-        ws_close(conn, WS_CLOSE_TRY_LATER, "the upstream is not open yet");
+    forward(conn, both->upstream, message);
 }
+
+static void client_drain(ws_conn *conn) { ws_resume(((pair *)ws_user(conn))->upstream); }
 
 static void client_close(ws_conn *conn, ws_close_info why) {
     pair *both = (pair *)ws_user(conn);
@@ -191,7 +160,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 9002};
-    ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_close = client_close};
+    ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_drain = client_drain,
+                          .on_close = client_close};
     ws_server *server;
     ws_error error;
     options(argc, argv, &config);
