@@ -698,8 +698,10 @@ WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argum
 /* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
    signal handler, and never fails. false: loop is NULL. */
 WS_API bool ws_stop(ws_loop *loop);
-/* Stops listening, closes all connections with 1012 (clients with 1001), sends what is queued, and drops what is left
-   after that time; then ws_run returns. May be called like ws_stop. A second call can only shorten the time. */
+/* Stops listening, closes all WebSockets with 1012 (clients with 1001), sends what is queued, and drops what is left
+   after that time; then ws_run returns. Requests that are under way are served first: files are sent, kept requests may
+   be answered, bodies arrive; what is unanswered at the end gets 503. A connection that has not sent a request yet has
+   a second for it; idle ones are closed. May be called like ws_stop. A second call can only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
 /* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow
@@ -1196,6 +1198,7 @@ typedef struct wsi_engine {
     bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
+    bool answered : 1;   /* a server: a request was answered, and the connection kept */
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* with context, as agreed */
     int8_t level;
@@ -3608,10 +3611,12 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
 static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     e->left = 0;
     e->since = e->heard;
-    if (keep && sent)
+    if (keep && sent) {
         e->state = WSI_HEAD;
-    else
+        e->answered = true;
+    } else {
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
+    }
     return sent;
 }
 
@@ -12591,21 +12596,39 @@ static void wsi_conn_release(ws_loop *loop) {
 
 /* --- servers and clients: what the loop calls --- */
 
-/* Closes its connections, or drops them. A server closes with "restart", so that its clients come back. */
+/* Closes it, if it is open. A server closes with "restart", so that its clients come back. */
+static void wsi_conn_restart(ws_conn *conn) {
+    bool client = wsi_conn_is_client(conn);
+    if (conn->engine.state == WSI_OPEN
+        && wsi_engine_close(&conn->engine, client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART,
+                            client ? "program ends" : "server restarts", wsi_conn_loop(conn)->now))
+        wsi_conn_tick(conn);
+}
+
+/* The server has ended before it could answer this request: that is what it still says, as far as the socket takes
+   it. */
+static void wsi_conn_dismiss(ws_conn *conn) {
+    (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
+    conn->eof = conn->half_closed = true; /* it does not linger */
+    wsi_conn_schedule_end(conn);
+}
+
+/* Closes its connections, or drops them. A server's requests that are under way go on. */
 static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
-    bool client = wsi_env_is_client(&endpoint->env);
-    uint16_t code = client ? WS_CLOSE_GOING_AWAY : WS_CLOSE_RESTART;
-    const char *reason = client ? "program ends" : "server restarts";
     endpoint->stop(endpoint);
     for (ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
-        bool open = conn->engine.state >= WSI_OPEN;
-        if (!drop && wsi_engine_close(&conn->engine, code, reason, endpoint->loop->now)) {
-            wsi_conn_tick(conn);
-        } else if (drop || (!open && client)) {
+        wsi_engine *engine = &conn->engine;
+        bool asked = (engine->state == WSI_ASKED || engine->state == WSI_BODY) && !wsi_conn_is_client(conn);
+        if (drop && asked && !conn->broken) {
+            wsi_conn_dismiss(conn);
+        } else if (drop || (engine->state < WSI_OPEN && wsi_conn_is_client(conn))) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
-        } else if (!open) {
-            (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
-            wsi_conn_schedule_end(conn);
+        } else if (engine->state == WSI_HEAD) { /* what has arrived is served before its time is up */
+            if (engine->answered)
+                engine->since = endpoint->loop->now - endpoint->env.limits.handshake_ms;
+            wsi_conn_tick(conn);
+        } else {
+            wsi_conn_restart(conn);
         }
     }
 }
@@ -14349,9 +14372,18 @@ static void wsi_server_proceed(ws_conn *conn) {
         wsi_server_finish(&kept->request);
     if (conn->engine.state == WSI_HEAD)
         wsi_conn_tick(conn); /* the next request gets handshake_ms as any other */
+    if (wsi_conn_endpoint(conn)->ending)
+        wsi_conn_restart(conn);
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
     wsi_conn_interest(conn);
+}
+
+/* A request to a server that ends: the last one of its connection. What opens is closed at once. */
+static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
+    wsi_server_of(conn)->endpoint.env.request.keep_alive = false;
+    wsi_server_request(conn, event);
+    wsi_conn_restart(conn);
 }
 
 static void wsi_server_leave(ws_conn *conn) {
@@ -14366,7 +14398,11 @@ static void wsi_server_leave(ws_conn *conn) {
 
 /* --- listening --- */
 
-enum { WSI_ACCEPTS = 64, WSI_ACCEPT_PAUSE = 100 }; /* connections at a time; ms, when no descriptor is left */
+enum {
+    WSI_ACCEPTS = 64,       /* connections at a time */
+    WSI_ACCEPT_PAUSE = 100, /* ms, when no descriptor is left */
+    WSI_LAST_REQUEST = 1000 /* ms from accept to a request, when the server ends */
+};
 
 static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -14435,6 +14471,12 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
     if (endpoint->ending)
         return;
     endpoint->ending = true;
+    endpoint->handshake = wsi_server_request_last;
+    if (endpoint->env.limits.handshake_ms > WSI_LAST_REQUEST)
+        endpoint->env.limits.handshake_ms = WSI_LAST_REQUEST;
+    for (ws_conn *conn = endpoint->conns; conn; conn = conn->next)
+        if (wsi_kept_of(conn))
+            wsi_kept_of(conn)->head.keep_alive = false;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
     if (server->listener.link.descriptor == WSI_NO_SOCKET)
         return;
@@ -15124,7 +15166,8 @@ static void wsi_web_allow(ws_request *request, int status) {
 static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
-    return error == WS_ERROR_TIMEOUT ? 408 : error == WS_ERROR_MEMORY ? 503 : 0;
+    bool ours = error == WS_ERROR_MEMORY || kept->request.server->endpoint.ending;
+    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0;
 }
 
 static void wsi_web_await_body(ws_request *request) {
@@ -18229,6 +18272,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A client that closes its sending side after its requests gets all its answers. A kept request is abandoned when the
      connection breaks or at answer_ms.
    - ws_stop and ws_shutdown cannot fail, however many posts wait.
+   - ws_shutdown lets files, kept requests and bodies that are under way end within its time.
    Servers
    - New: hosts, the names that Host may have (against DNS rebinding). Origins are compared by scheme, host and port;
      ws_listen refuses a list that makes no sense; a 403 says what was compared.

@@ -438,6 +438,8 @@ static void test_kept_ends(void) {
     net_settle();
     ws_shutdown(net.loop, 1000);
     net_settle();
+    CHECK_EQ(p->in.size, 0);
+    net_wait(1000);
     CHECK_EQ(peer_status(p), 503);
     CHECK_STR(seen, "keep abandoned a b ");
     NET_END();
