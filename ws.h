@@ -13476,12 +13476,11 @@ static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     for (; *text; text++) {
         const char *theirs = text + 1, *name = theirs + 1;
         wsi_slice ours = wsi_text("path", 4);
-        size_t size = strcspn(name, ":/");
+        size_t size = 0;
         if (*text != '/' || !(*theirs == '*' || (*theirs && strchr(":<", *theirs) && wsi_text_letter(*name))))
             continue;
-        if (*theirs == '<' && name[size] == ':') /* "<int:room>" */
-            name += size + 1;
-        size = 0;
+        if (*theirs == '<' && name[strcspn(name, ":/")] == ':') /* "<int:room>" */
+            name += strcspn(name, ":/") + 1;
         while (wsi_route_name(wsi_text(name, size + 1)))
             size++;
         if (size)
