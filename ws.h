@@ -252,7 +252,8 @@ typedef enum ws_error {
     WS_ERROR_TLS,         /* a certificate file cannot be used, or the TLS handshake failed */
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
-    WS_ERROR_ROOMS        /* the connection is in limits.rooms rooms already */
+    WS_ERROR_ROOMS,       /* the connection is in limits.rooms rooms already */
+    WS_ERROR_FORMAT       /* a format holds a conversion that is not listed, or makes no JSON: see ws_json_print */
 } ws_error;
 
 /* One English sentence: what happened and what to do about it. Static, never NULL. */
@@ -958,7 +959,7 @@ WS_API void ws_free(ws_conn *conn);
 /* Connects within a loop, beside servers and other clients, and returns at once. on_open and later on_close follow, or
    on_error. Without reconnect_ms the connection is freed after that. With it, further attempts follow, with the same
    ws_conn and ws_id, until you call ws_close or ws_drop, which you may also do between attempts. url, handler and
-   config are copied. NULL: a bad argument, no memory, or the loop is ending. */
+   config are copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
                         const ws_client_config *config);
 
@@ -1066,7 +1067,7 @@ WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_l
 
 /* Send, broadcast or answer with what ws_json_print or ws_html_print makes of format:
    ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), which
-   htmx swaps in by id. They fail as ws_send, ws_broadcast or ws_reply do, or with ARGUMENT: format makes no JSON. */
+   htmx swaps in by id. They fail as ws_send, ws_broadcast or ws_reply do, or with FORMAT: format makes no JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #ifndef WS_NO_SERVER
@@ -4243,12 +4244,13 @@ static const char wsi_error_texts[] =
     "TLS failed" WSI_ADVICE("; check certificate, key and the peer's TLS versions") "\0"
     "the peer's certificate is not trusted\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
-    "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0";
+    "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0"
+    "the format makes no JSON, or has a conversion that is not listed" WSI_ADVICE("; see ws_json_print") "\0";
 
 WS_API const char *ws_error_text(ws_error error) {
     const char *text = wsi_error_texts;
     unsigned left = (unsigned)error;
-    if (left > WS_ERROR_ROOMS)
+    if (left > WS_ERROR_FORMAT)
         return "unknown error";
     while (left--)
         text += strlen(text) + 1;
@@ -4621,7 +4623,7 @@ static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
     }
     zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
     if (spec.length)
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        wsi_print_fail(printer, WS_ERROR_FORMAT);
     else
         printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
 }
@@ -4644,7 +4646,7 @@ static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
 static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
     char text[20];
     if (spec.minus || spec.exact || spec.length == 'L') {
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        wsi_print_fail(printer, WS_ERROR_FORMAT);
         return;
     }
     uintmax_t value = wsi_print_argument(&printer->arguments, spec);
@@ -4669,7 +4671,7 @@ static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
                                       : va_arg(printer->arguments, double);
     int digits = 15;
     if (spec.minus || (spec.exact && spec.precision > 30) || (spec.length && !strchr("lL", spec.length))) {
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        wsi_print_fail(printer, WS_ERROR_FORMAT);
         return;
     }
     if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
@@ -4722,7 +4724,7 @@ static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
     else if (spec.conversion == '%')
         wsi_print_put(printer, "%", 1);
     else
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        wsi_print_fail(printer, WS_ERROR_FORMAT);
     return at;
 }
 
@@ -5389,7 +5391,7 @@ static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t s
 /* %s and %-s; inside a string of the format an error, as they would end it. */
 static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
     if (printer->quote || (raw && !ws_json_valid(text, size)))
-        wsi_print_fail(printer, WS_ERROR_ARGUMENT);
+        wsi_print_fail(printer, WS_ERROR_FORMAT);
     else if (raw)
         wsi_print_put(printer, text, size);
     else
@@ -5414,8 +5416,8 @@ static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
 }
 
 /* Appends JSON to the buffer; after an error the buffer is unchanged. Without memory at most capacity bytes are
-   written; a size beyond the capacity is what is needed, and the result is not checked then. ARGUMENT: the format makes
-   no JSON. UTF8: a text is not UTF-8. MEMORY. */
+   written; a size beyond the capacity is what is needed, and the result is not checked then. FORMAT; UTF8: a text is not
+   UTF-8; MEMORY. */
 static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
     wsi_printer printer;
@@ -5431,7 +5433,7 @@ static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const cha
     }
     if (buffer->size == from
         || (buffer->size <= buffer->capacity && !ws_json_valid(buffer->data + from, buffer->size - from)))
-        wsi_print_fail(&printer, WS_ERROR_ARGUMENT);
+        wsi_print_fail(&printer, WS_ERROR_FORMAT);
     return wsi_print_end(&printer, from);
 }
 
@@ -13677,10 +13679,11 @@ static const char *wsi_route_charset(const char *type, wsi_slice text) {
 }
 
 static bool wsi_route_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
+    const char *wrong = !type ? "content_type is NULL" : !body ? "body is NULL" : NULL;
     wsi_route route;
-    if (!type || !body || !wsi_http_safe(type, ' '))
+    if (wrong || !wsi_http_safe(type, ' '))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "page", pattern,
-                               "it has no content_type or body, or content_type holds a control character");
+                               wrong ? wrong : "content_type holds a control character");
     const char *charset = wsi_route_charset(type, wsi_text(body, size));
     size_t room = sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset);
     char *header = (char *)wsi_server_keep(server, NULL, room);
@@ -14710,12 +14713,12 @@ static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bit
     return true;
 }
 
-static bool wsi_forward_list(const char *list) {
-    wsi_slice rest = wsi_text_z(list), one;
+static bool wsi_forward_list(const char *list, wsi_slice *one) {
+    wsi_slice rest = wsi_text_z(list);
     uint8_t address[16];
     uint64_t bits;
-    while (wsi_text_next(&rest, &one))
-        if (!wsi_text_is(one, "unix") && !wsi_forward_range(one, address, &bits))
+    while (wsi_text_next(&rest, one))
+        if (!wsi_text_is(*one, "unix") && !wsi_forward_range(*one, address, &bits))
             return false;
     return true;
 }
@@ -14934,10 +14937,12 @@ static bool wsi_forward_request(ws_request *request) {
 
 static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
-    if (!wsi_forward_list(config->proxies) || (config->proxy_protocol && !config->proxies))
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT,
-                              "proxies is a list of numeric addresses, ranges such as 10.0.0.0/8, and the word unix; "
-                              "proxy_protocol needs it");
+    wsi_slice wrong;
+    if (!wsi_forward_list(config->proxies, &wrong))
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is no numeric address, no range such as "
+                              "10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
+    if (config->proxy_protocol && !config->proxies)
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
     if (!config->proxies)
         return WS_OK;
     server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);
@@ -15394,7 +15399,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         return false;
     if (!folder || !size || prefix[0] != '/' || prefix[size - 1] != '/' || strpbrk(prefix, "{}"))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "files at", prefix,
-                               "a prefix begins and ends with '/', without parameters; and a folder is needed");
+                               folder ? "a prefix begins and ends with '/', without parameters" : "folder is NULL");
     if (charset && *charset
         && (!wsi_text_token(wsi_text_z(charset))
             || snprintf(parameter, sizeof parameter, "; charset=%s", charset) >= (int)sizeof parameter))
@@ -15450,7 +15455,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    QUEUE, LIFE, ROOMS, REQUEST. Prefix: wsi_formatted_. Switch: WS_NO_JSON.
 */
 
-/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, UTF8 or MEMORY. */
+/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, FORMAT, UTF8 or MEMORY. */
 static ws_error wsi_formatted_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
                                va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
@@ -17716,9 +17721,15 @@ static void wsi_client_launch(wsi_client *client, const ws_client_config *config
 }
 
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
-    bool good = loop && handler && url && !loop->shutting_down && !loop->freeing;
-    wsi_client *client = good ? wsi_client_new(loop, url, handler, config) : NULL;
+    const char *wrong = !url ? "url is NULL" : handler ? NULL : "handler is NULL";
     WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!loop)
+        return NULL;
+    if (!wrong && (loop->shutting_down || loop->freeing))
+        wrong = "the loop is ending";
+    wsi_client *client = wrong ? NULL : wsi_client_new(loop, url, handler, config);
+    if (!client && !loop->error)
+        (void)wsi_reason_set(&loop->why, WS_OK, "ws_dial: %s", wrong ? wrong : ws_error_text(WS_ERROR_MEMORY));
     if (!client)
         return NULL;
     client->conn->user = handler->user;
@@ -18289,6 +18300,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    - New: ws_pause and ws_resume, of one connection's reading.
+   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the like
+     are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
    - New: ws_loop_descriptor and ws_loop_timeout: a loop inside one of epoll, kqueue, libuv or GLib. WS_ASSERT notices
      a foreign thread while such a loop waits, too.

@@ -1062,7 +1062,7 @@ static void test_append(void) {
     CHECK_EQ(append(&memory, &buffer, "{'a':%s}", "b"), WS_OK);
     CHECK_EQ(append(&memory, &buffer, "[%d]", 1), WS_OK);
     CHECK_MEM(buffer.data, buffer.size, "{\"a\":\"b\"}[1]", 12);
-    CHECK_EQ(append(&memory, &buffer, "[%d", 1), WS_ERROR_ARGUMENT);
+    CHECK_EQ(append(&memory, &buffer, "[%d", 1), WS_ERROR_FORMAT);
     CHECK_EQ(append(&memory, &buffer, "[%s]", "\xff"), WS_ERROR_UTF8);
     CHECK_EQ(append(&memory, &buffer, "[%.*s]", 2000, TEN(TEN(TEN("ab")))), WS_ERROR_MEMORY);
     CHECK_EQ(buffer.size, 12);

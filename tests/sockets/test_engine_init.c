@@ -90,6 +90,28 @@ static void test_engine_refused(void) {
         check_refused(&engine, rows[i].error);
         CHECK_EQ(counted.used, 0);
     }
+    for (int what = 0; what < 5; what++) {
+        static const char *const names[] = {"origins", "a deflate config", "a role that is none", "output_size beyond "
+                                            "memory_size", "output_size that leaves no input"};
+        ws_deflate_config deflate;
+        ws_engine_config config;
+        ws_engine engine;
+        if (!test_begin("ws_engine_init is refused, and every other call does nothing: %s", names[what]))
+            continue;
+        memset(&config, 0, sizeof config);
+        memset(&deflate, 0, sizeof deflate);
+        memset(&engine, 0xa5, sizeof engine);
+        config.origins = what == 0 ? "a.example" : NULL;
+        deflate.on = true;
+        deflate.window_bits = 7;
+        config.deflate = what == 1 ? &deflate : NULL;
+        config.role = what == 2 ? (ws_role)2 : WS_ROLE_SERVER;
+        config.memory = what >= 3 ? memory : NULL;
+        config.memory_size = sizeof memory;
+        config.output_size = what == 3 ? sizeof memory + 1 : sizeof memory - 100;
+        CHECK(!ws_engine_init(&engine, &config));
+        check_refused(&engine, WS_ERROR_ARGUMENT);
+    }
     if (test_begin("ws_engine_init is refused: no config")) {
         ws_engine engine;
         memset(&engine, 0xa5, sizeof engine);

@@ -248,19 +248,35 @@ static void test_sentences(void) {
     }
     if (!test_begin("what else is NULL or missing: the sentence names it"))
         return;
-    for (int what = 0; what < 6; what++) {
+    for (int what = 0; what < 14; what++) {
         static const char *const sentences[] = {"route /x: the handler is NULL", "hook of ws_before: it is NULL",
             "handler of /x: the function is NULL",
             "file none/such.html: the file cannot be read; check its name and the working directory",
             "file (null): the file cannot be read; check its name and the working directory",
-            "folder none: it does not exist or cannot be read"};
+            "folder none: it does not exist or cannot be read",
+            "page /x: content_type is NULL", "page /x: body is NULL", "page /x: content_type holds a control character",
+            "files at /: folder is NULL", "files at /a: a prefix begins and ends with '/', without parameters",
+            "charset a b: it is not a name",
+            "handler of /x: methods is a list such as \"GET, POST\", of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            "route /x: deflate: window_bits is 8 to 15, level is -1 to 9; or 0, the default"};
+        memset(&handler, 0, sizeof handler);
+        handler.deflate.on = true;
+        handler.deflate.level = 10;
         CHECK(behaviour_start_bare(NULL));
         CHECK(!(what == 0   ? ws_route(net.server, "/x", NULL)
                 : what == 1 ? ws_before(net.server, NULL, NULL)
                 : what == 2 ? ws_http(net.server, "GET", "/x", NULL, NULL)
                 : what == 3 ? ws_page_file(net.server, "/x", "text/html", "none/such.html")
                 : what == 4 ? ws_page_file(net.server, "/x", "text/html", NULL)
-                            : ws_files(net.server, "/", "none")));
+                : what == 5 ? ws_files(net.server, "/", "none")
+                : what == 6 ? ws_page(net.server, "/x", NULL, "a")
+                : what == 7 ? ws_page(net.server, "/x", "text/html", NULL)
+                : what == 8 ? ws_page(net.server, "/x", "text/html\n", "a")
+                : what == 9 ? ws_files(net.server, "/", NULL)
+                : what == 10 ? ws_files(net.server, "/a", "tests")
+                : what == 11 ? ws_files_charset(net.server, "/", "tests", "a b")
+                : what == 12 ? ws_http(net.server, "get", "/x", no_hook, NULL)
+                             : ws_route(net.server, "/x", &handler)));
         CHECK_STR(ws_loop_error_text(net.loop), sentences[what]);
         BEHAVIOUR_END();
     }

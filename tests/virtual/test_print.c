@@ -119,6 +119,31 @@ static void test_sent(void) {
     BEHAVIOUR_END();
 }
 
+#define FORMAT "the format makes no JSON, or has a conversion that is not listed; see ws_json_print"
+
+/* A format that cannot be meant is told apart from a text that is not UTF-8, and from an argument. */
+static void test_bad_formats(void) {
+    static char bad[][12] = {"{'a':%s", "[%y]", "{%s:1,}", "'%s'", "[%-s]", "%.40f", "%5d", ""};
+    if (!test_begin("formats that make no JSON: the sentence"))
+        return;
+    CHECK(behaviour_start());
+    ws_conn *client = behaviour_open("/");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *format = bad[i]; /* not a literal: the compiler cannot warn */
+        CHECK(!ws_send_json(client, format, "a"));
+        CHECK_EQ(ws_last_error(client), WS_ERROR_FORMAT);
+        CHECK_STR(ws_last_error_text(client), FORMAT);
+        CHECK(!ws_broadcast_json(net.conns[1], NULL, format, "a"));
+        CHECK_STR(ws_last_error_text(net.conns[1]), FORMAT);
+    }
+    char unknown[] = "<p>%x</p>";
+    CHECK(!ws_send_html(client, unknown, 1));
+    CHECK_STR(ws_last_error_text(client), FORMAT);
+    CHECK(!ws_send_json(client, "%s", "\xff"));
+    CHECK_EQ(ws_last_error(client), WS_ERROR_UTF8);
+    BEHAVIOUR_END();
+}
+
 /* The fields of a form as the ws extension of htmx sends them. */
 static void test_form(void) {
     static const char sent[] =
@@ -148,6 +173,7 @@ int main(int argc, char **argv) {
     test_formats();
     test_bad();
     test_sent();
+    test_bad_formats();
     test_form();
     return test_finish();
 }
