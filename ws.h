@@ -917,6 +917,7 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRIN
 typedef struct ws_client_config {
     const char *subprotocols;   /* to offer, best first: "chat, superchat"; NULL: the handler's */
     const char *const *headers; /* lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
+    bool no_user_agent;         /* send no User-Agent; else "ws.h/" WS_VERSION, or that of headers */
     const char *origin;         /* NULL: no Origin header, as this is no browser (RFC 6455 4.1) */
     const char *proxy;          /* "http://user:password@host:3128": tunnel through it with CONNECT (RFC 9110 9.3.6) */
     const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
@@ -16842,17 +16843,24 @@ static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *na
     return size >= 0 && wsi_buffer_append(memory, lines, "\r\n", 2);
 }
 
-/* The URL's credentials, or else the first URL's; none if the program has such a header of its own: there is but one
+/* Whether the program has such a header of its own for this server. */
+static bool wsi_dial_gives(const wsi_client *client, const char *name) {
+    char *const *line = client->headers;
+    while (*line && !wsi_http_is_header(*line, name))
+        line++;
+    return *line && !client->other_server;
+}
+
+/* The URL's credentials, or else the first URL's, unless the program has its own: there is but one such header
    (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
-    char *const *line;
-    for (line = client->headers; *line && !client->other_server; line++)
-        if (wsi_http_is_header(*line, "authorization"))
-            return wsi_text(NULL, 0);
+    if (wsi_dial_gives(client, "authorization"))
+        return wsi_text(NULL, 0);
     return client->server.credentials.data || client->other_server ? client->server.credentials : client->credentials;
 }
 
 static void wsi_dial_send_request(wsi_client *client) {
+    static const char agent[] = "User-Agent: ws.h/" WS_VERSION "\r\n";
     ws_conn *conn = client->conn;
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer more = {NULL, 0, 0};
@@ -16864,6 +16872,8 @@ static void wsi_dial_send_request(wsi_client *client) {
     ask.host = client->server.authority;
     ask.subprotocols = client->config.subprotocols;
     ask.headers = client->other_server ? NULL : (const char *const *)client->headers;
+    if (!client->config.no_user_agent && !wsi_dial_gives(client, "user-agent"))
+        good = good && wsi_buffer_append(memory, &more, agent, sizeof agent - 1);
     if (origin.data)
         good = good && wsi_buffer_append(memory, &more, "Origin: ", 8)
                && wsi_buffer_append(memory, &more, origin.data, origin.size)

@@ -42,9 +42,10 @@ static void test_request(void) {
     char line[100];
     if (!test_begin("the request: nothing but what RFC 6455 4.1 wants"))
         return;
+    config.no_user_agent = true;
     client_start(NULL);
     raw = raw_listen();
-    CHECK(client_dial(client_url(raw, "/chat?a=b%20c&d=%41"), NULL) != NULL);
+    CHECK(client_dial(client_url(raw, "/chat?a=b%20c&d=%41"), &config) != NULL);
     CHECK_EQ(ws_state(client.conn), WS_CONNECTING);
     head = raw_head(raw_accept(raw));
     CHECK(strncmp(head, "GET /chat?a=b%20c&d=%41 HTTP/1.1\r\n", 34) == 0);
@@ -59,8 +60,19 @@ static void test_request(void) {
     CHECK(ws_header(client.conn, "Host") == NULL);
     CLIENT_END();
 
+    if (!test_begin("the request: User-Agent, unless the program has its own or wants none"))
+        return;
+    client_start(NULL);
+    raw = raw_listen();
+    (void)client_dial_raw(raw, NULL);
+    head = raw_head(raw_accept(raw));
+    CHECK(raw_has_line(head, "User-Agent: ws.h/" WS_VERSION));
+    CHECK_EQ(raw_lines(head), 7);
+    CLIENT_END();
+
     if (!test_begin("the request: origin, own headers, subprotocols, a Host of one's own"))
         return;
+    config = client_config();
     static const char *const lines[] = {"Host: other.example", "X-One: 1", "x-two:  a, b ", "Cookie: a=b; c=\"d\"",
                                         "User-Agent: me/1 (you)", "X-Empty:", NULL};
     client_start(NULL);
@@ -76,6 +88,7 @@ static void test_request(void) {
     CHECK(raw_header(head, "X-Two") && strncmp(raw_header(head, "X-Two"), "a, b", 4) == 0);
     CHECK(raw_has_line(head, "Cookie: a=b; c=\"d\""));
     CHECK(raw_has_line(head, "User-Agent: me/1 (you)"));
+    CHECK_EQ(raw_header_count(head, "User-Agent"), 1);
     CHECK(raw_header(head, "X-Empty") && !*raw_header(head, "X-Empty"));
     CHECK(raw_has_line(head, "Origin: https://example.com:8443"));
     CHECK(raw_has_line(head, "Sec-WebSocket-Protocol: chat, superchat"));
@@ -442,7 +455,7 @@ static void test_replaced_url(void) {
                 for (round = 0; round < 4; round++)
                     (void)net_round(0);
                 if (peer_has(p, "\r\n\r\n"))
-                    CHECK(raw_lines(raw_head(p)) <= 7);
+                    CHECK(raw_lines(raw_head(p)) <= 8);
             } else {
                 CHECK(client.error == WS_ERROR_URL || client.error == WS_ERROR_NO_TLS);
             }
