@@ -964,10 +964,12 @@ WS_API void ws_free(ws_conn *conn);
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
                         const ws_client_config *config);
 
-/* A client's response: its status (0: none came), the first header of that name (NULL: absent), and, of a refusal, the
-   part of the body that came together with the head, up to receive_size ("": none). Valid until the next attempt. */
+/* A client's response: its status (0: none came), the first header of that name (NULL: absent) or, as Set-Cookie may
+   come more than once, the index-th, counted from 0; and, of a refusal, the part of the body that came together with
+   the head, up to receive_size ("": none). Valid until the next attempt. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
+WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index);
 WS_API const char *ws_body(const ws_conn *conn);
 
 #endif /* WS_NO_CLIENT */
@@ -17752,9 +17754,15 @@ WS_API int ws_status(const ws_conn *conn) {
     return conn && wsi_conn_is_client(conn) ? conn->engine.env->status : 0;
 }
 
-WS_API const char *ws_header(const ws_conn *conn, const char *name) {
-    return conn && name && wsi_conn_is_client(conn) ? wsi_client_header(wsi_client_of(conn), name, NULL) : NULL;
+WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index) {
+    bool good = conn && name && wsi_conn_is_client(conn);
+    const char *value = good ? wsi_client_header(wsi_client_of(conn), name, NULL) : NULL;
+    while (value && index--)
+        value = wsi_client_header(wsi_client_of(conn), name, value);
+    return value;
 }
+
+WS_API const char *ws_header(const ws_conn *conn, const char *name) { return ws_header_at(conn, name, 0); }
 
 WS_API const char *ws_body(const ws_conn *conn) {
     const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;

@@ -772,7 +772,11 @@ static void look_at_refusal(ws_conn *conn) {
     (void)snprintf(seen_header, sizeof seen_header, "%s", value ? value : "absent");
     seen_all = ws_header(conn, "X-Absent") == NULL && ws_header(conn, NULL) == NULL && ws_header(conn, "") == NULL
                && ws_header(conn, "X-Empty") && !*ws_header(conn, "X-Empty") && ws_state(conn) != WS_OPEN
-               && strcmp(ws_header(conn, "X-Twice") ? ws_header(conn, "X-Twice") : "", "1") == 0;
+               && strcmp(ws_header(conn, "X-Twice") ? ws_header(conn, "X-Twice") : "", "1") == 0
+               && strcmp(ws_header_at(conn, "x-twice", 1) ? ws_header_at(conn, "x-twice", 1) : "", "2") == 0
+               && ws_header_at(conn, "X-Twice", 2) == NULL && ws_header_at(conn, "X-Twice", SIZE_MAX) == NULL
+               && ws_header_at(conn, "X-Absent", 0) == NULL && ws_header_at(NULL, "X-Twice", 0) == NULL
+               && strcmp(ws_header_at(conn, "X-Twice", 0), "1") == 0 && ws_header_at(conn, NULL, 1) == NULL;
 }
 
 static void test_refusals(void) {
