@@ -928,6 +928,8 @@ typedef struct ws_client_config {
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
                                    refusal with 4xx. Each pause is shortened at random, by half at most */
+    uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): the usual pause becomes that much
+                                   longer, by this at most: 5 min */
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
     int max_redirects;          /* 5; -1: follow none */
     bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
@@ -2724,9 +2726,11 @@ static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     return (ptrdiff_t)size;
 }
 
+#endif
+
 /* --- dates (RFC 9110 5.6.7) --- */
 
-#if !defined(WS_SMALL) || !defined(WS_NO_HTTP)
+#if !defined(WS_NO_NET) && (!defined(WS_SMALL) || !defined(WS_NO_HTTP) || !defined(WS_NO_CLIENT))
 static const char wsi_http_months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /* Days from 1970-01-01 to the first day of a month (0 to 11). */
@@ -2736,6 +2740,9 @@ static uint64_t wsi_http_days(uint64_t year, unsigned month) {
     return past * 365 + past / 4 - past / 100 + past / 400 - 719162 + before[month] + (month > 1 ? leap : 0);
 }
 
+#endif
+
+#if !defined(WS_NO_NET) && !defined(WS_NO_SERVER) && (!defined(WS_SMALL) || !defined(WS_NO_HTTP))
 /* Writes seconds since 1970 as "Sun, 06 Nov 1994 08:49:37 GMT", 29 characters. */
 static void wsi_http_date(char out[29], uint64_t seconds) {
     uint64_t days, year, parts[4];
@@ -2764,7 +2771,7 @@ static void wsi_http_date(char out[29], uint64_t seconds) {
 }
 #endif
 
-#ifndef WS_NO_HTTP
+#if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
 typedef struct wsi_http_time {
     uint64_t day, year, hour, minute, second;
     unsigned month; /* 0 to 11 */
@@ -2816,7 +2823,6 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
                + time.second;
     return true;
 }
-#endif /* WS_NO_HTTP */
 #endif
 
 /*
@@ -16811,7 +16817,8 @@ typedef struct wsi_client {
     struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
     uint64_t deadline;       /* of resolving and connecting */
     uint64_t opened_at;
-    uint32_t pause;          /* before the next attempt */
+    uint32_t pause;          /* before the next attempt, beside what the server wants */
+    uint32_t retry_after_ms; /* that */
     int redirects;
     uint8_t phase;
     bool other_server;       /* a redirect led to another server: headers, credentials, certificate are not for it */
@@ -17328,6 +17335,7 @@ static void wsi_client_attempt(wsi_client *client) {
 /* Begins an attempt. config: the program's, at the first one, whose failures here are permanent; else NULL. */
 static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
+    client->retry_after_ms = 0;
     client->other_server = client->rejected = false;
     client->why.text[0] = 0;
     client->phase = WSI_PHASE_RESOLVING;
@@ -17448,11 +17456,29 @@ static ws_error wsi_client_redirect(wsi_client *client) {
                    : WS_ERROR_REDIRECT;
 }
 
+/* Whether the answer says for how long to stay away, in seconds or until a date (RFC 9110 10.2.3): by its own clock,
+   if it has Date. */
+static bool wsi_client_retries_after(wsi_client *client) {
+    const ws_loop *loop = client->endpoint.loop;
+    wsi_slice after = wsi_text_z(wsi_client_header(client, "retry-after", NULL));
+    wsi_slice date = wsi_text_z(wsi_client_header(client, "date", NULL));
+    uint64_t now = loop->wall_clock(loop->wall_user), until, seconds;
+    uint32_t longest = client->config.retry_after_max_ms;
+    if (!wsi_text_number(after, &seconds)) {
+        if (!wsi_http_date_read(after, now, &until) || (!wsi_http_date_read(date, now, &now) && !now))
+            return false;
+        seconds = until > now ? until - now : 0;
+    }
+    client->retry_after_ms = seconds < longest / 1000 ? (uint32_t)seconds * 1000 : longest;
+    return true;
+}
+
 static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    bool told = (status == 429 || status == 503) && wsi_client_retries_after(client);
     ws_error error;
-    client->rejected = status >= 400 && status < 500;
+    client->rejected = status >= 400 && status < 500 && !told;
     wsi_client_cut_body(client);
     if (redirect && client->config.max_redirects >= 0)
         error = wsi_client_redirect(client);
@@ -17546,7 +17572,7 @@ static uint64_t wsi_client_next_pause(wsi_client *client) {
         pause = client->config.reconnect_max_ms;
     client->pause = (uint32_t)pause;
     (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* then not random */
-    return pause - random % (pause / 2 + 1);
+    return client->retry_after_ms + pause - random % (pause / 2 + 1);
 }
 
 static bool wsi_client_disconnected(ws_conn *conn) {
@@ -17645,6 +17671,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
     if (config->reconnect_max_ms < config->reconnect_ms)
         config->reconnect_max_ms = config->reconnect_ms;
+    config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
     config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
     client->url = url;
@@ -18328,6 +18355,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: ws_loop_config.max_spare, for what a loop keeps under load: a larger receive buffer, and large blocks.
    Clients
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
+   - Retry-After of a 429 or 503 is kept to, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
+     is set. New: ws_header_at, for headers that come more than once.
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
      credential or certificate of the program's.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.

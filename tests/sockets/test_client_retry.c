@@ -184,6 +184,68 @@ static void test_unwelcome(void) {
     }
 }
 
+/* What the server asks for, and a pause of this program's beside it, so that not all come back at once. */
+static void test_retry_after(void) {
+    static const struct {
+        const char *status, *lines;
+        uint32_t asked, whole; /* the pause: asked, and half of whole to the whole */
+        uint32_t longest;
+        bool no_clock;
+    } answers[] = {
+        {"503 Later", "Retry-After: 60\r\n", 60000, 100, 0, false},
+        {"429 Slow", "Retry-After: 7\r\n", 7000, 100, 0, false},
+        {"429 Slow", "retry-after:0\r\n", 0, 100, 0, false},
+        {"503 Later", "Retry-After: 300\r\n", 300000, 100, 0, false},
+        {"503 Later", "Retry-After: 86400\r\n", 300000, 100, 0, false},
+        {"503 Later", "Retry-After: 99999999999\r\n", 300000, 100, 0, false},
+        {"503 Later", "Retry-After: 86400\r\n", 1500, 100, 1500, false},
+        {"503 Later", "Retry-After: 40\r\n", 40000, 100, WS_OFF, false},
+        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:47:40 GMT\r\n", 60000, 100, 0, false},
+        {"429 Slow", "Retry-After: Wednesday, 14-Oct-26 17:46:50 GMT\r\n", 10000, 100, 0, false},
+        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:46:39 GMT\r\n", 0, 100, 0, false}, /* it is over */
+        {"503 Later", "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", 300000, 100, 0, false},
+        {"503 Later", "Date: Mon, 01 Jan 2001 00:00:00 GMT\r\nRetry-After: Mon, 01 Jan 2001 00:00:20 GMT\r\n", 20000,
+         100, 0, false}, /* its clock is wrong, and that does not matter */
+        {"503 Later", "Date: Mon, 01 Jan 2001 00:00:00 GMT\r\nRetry-After: Mon, 01 Jan 2001 00:00:20 GMT\r\n", 20000,
+         100, 0, true},
+        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:47:40 GMT\r\n", 0, 100, 0, true}, /* there is no telling */
+        {"503 Later", "Retry-After: soon\r\n", 0, 100, 0, false},
+        {"503 Later", "Retry-After: -5\r\n", 0, 100, 0, false},
+        {"429 Slow", "Retry-After: 1.5\r\n", 0, 20000, 0, false},
+        {"500 Oh", "Retry-After: 60\r\n", 0, 100, 0, false},
+        {"404 Where", "Retry-After: 60\r\n", 0, 20000, 0, false}};
+    size_t i;
+    for (i = 0; i < COUNT(answers); i++) {
+        ws_client_config config = reconnecting(100, 20000);
+        uint32_t pause, again;
+        char text[300];
+        if (!test_begin("%u: refused with %s, %.*s", (unsigned)i, answers[i].status,
+                        (int)strcspn(answers[i].lines, "\r"), answers[i].lines))
+            continue;
+        config.retry_after_max_ms = answers[i].longest;
+        client_start(NULL);
+        net.wall = answers[i].no_clock ? 0 : 1792000000; /* Wed, 14 Oct 2026 17:46:40 GMT */
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, &config);
+        peer *p = raw_accept(raw);
+        (void)raw_head(p);
+        (void)snprintf(text, sizeof text, "HTTP/1.1 %s\r\n%sContent-Length: 0\r\n\r\n", answers[i].status,
+                       answers[i].lines);
+        peer_text(p, text);
+        net_settle();
+        CHECK_EQ(client.errors, 1);
+        for (pause = 0; pause < answers[i].asked; pause += 1000, net.now += 1000)
+            CHECK(pause + 1000 > answers[i].asked || raw_nobody(raw)); /* not a moment sooner */
+        net.now -= pause - answers[i].asked;
+        again = come_back(raw, &p);
+        CHECK_PAUSE(again, answers[i].whole);
+        peer_close(p); /* instead of answering: what was asked for is over */
+        net_settle();
+        CHECK_PAUSE(come_back(raw, &p), answers[i].whole == 100 ? 200 : 20000);
+        CLIENT_END();
+    }
+}
+
 /* --- look-ups that hang --- */
 
 static ws_conn *dial_name(const char *host, const raw_server *raw, const ws_client_config *config) {
@@ -505,9 +567,9 @@ static void test_race(void) {
     raw_server *hole;
     int fd;
     if (test_begin("a dead first address costs 250 ms, and the families take turns") && (hole = start_race(&fd))) {
+        size_t before = net_descriptors();
         (void)dial_name("turns.test", hole, NULL);
         await_connects(1);
-        size_t before = net_descriptors();
         net_wait(249);
         CHECK_EQ(calls.count[CALLS_CONNECT], 1);
         net_wait(1);
@@ -515,7 +577,8 @@ static void test_race(void) {
         (void)close(hole->fd);
         hole->fd = fd;
         CHECK(open_all(hole, 1, 0));
-        CHECK_EQ(net_descriptors(), before); /* the loser is closed, the peer's end is new */
+        client_await_descriptors(before + 1);
+        CHECK_EQ(net_descriptors(), before + 1); /* one listener is closed, both ends of the winner are new */
         net_wait(5000);
         CHECK_EQ(calls.count[CALLS_CONNECT], 2);
         CHECK_EQ(client.errors, 0);
@@ -593,6 +656,7 @@ int main(int argc, char **argv) {
     calls_table = names;
     test_short_lives();
     test_unwelcome();
+    test_retry_after();
     test_hanging_look_ups();
     test_line();
     test_dialing_again();
