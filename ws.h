@@ -325,7 +325,7 @@ typedef struct ws_limits {
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
 #ifndef WS_NO_NET
-    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413 */
+    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. A client's, of a refusal: 64 KiB */
     uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
                               503), while the peer reads nothing of an answer (then it is dropped) */
     size_t rooms;          /* rooms that one connection may join: 1,000 */
@@ -967,8 +967,8 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
                         const ws_client_config *config);
 
 /* A client's response: its status (0: none came), the first header of that name (NULL: absent) or, as Set-Cookie may
-   come more than once, the index-th, counted from 0; and, of a refusal, the part of the body that came together with
-   the head, up to receive_size ("": none). Valid until the next attempt. */
+   come more than once, the index-th, counted from 0; and the body of a refusal ("": none), up to limits.body and as far
+   as it came within handshake_ms. Valid until the next attempt. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index);
@@ -12048,7 +12048,7 @@ WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
         conn = wsi_hold_of(conn)->next;
     if (!conn)
         return false;
-    bool body = conn->engine.state == WSI_BODY;
+    bool body = conn->engine.state == WSI_BODY && !wsi_conn_is_client(conn);
     if (conn->engine.state != WSI_CLOSED)
         wsi_conn_overload(conn);
     if (body)
@@ -16823,6 +16823,7 @@ typedef struct wsi_client {
     uint8_t phase;
     bool other_server;       /* a redirect led to another server: headers, credentials, certificate are not for it */
     bool redirected, lookup_queued;
+    bool refused;            /* the body of that answer is arriving */
     bool permanent, rejected; /* the failure: another attempt cannot succeed; the answer was 4xx */
     wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
@@ -17386,25 +17387,34 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
     return NULL;
 }
 
-/* Decodes a chunked body in place (RFC 9112 7.1), as far as it has arrived and is well-formed. Returns its size. */
-static size_t wsi_client_unchunk(uint8_t *data, size_t size) {
+/* Measures a chunked body (RFC 9112 7.1), as far as it has arrived and is well-formed; decode: puts it together in place.
+   *whole: no more of it comes. */
+static size_t wsi_client_unchunk(uint8_t *data, size_t size, bool decode, bool *whole) {
     size_t from = 0, to = 0, line;
     uint64_t chunk;
-    while (wsi_body_whole_line(data + from, size - from, WSI_BODY_CHUNK_LINE, &line) > 0
-           && wsi_body_chunk_size(wsi_text((const char *)data + from, line - 2), &chunk) && chunk) {
+    int found;
+    for (*whole = false; !*whole;) {
+        found = wsi_body_whole_line(data + from, size - from, WSI_BODY_CHUNK_LINE, &line);
+        *whole = found && (found < 0 || !wsi_body_chunk_size(wsi_text((const char *)data + from, line - 2), &chunk)
+                           || !chunk);
+        if (!found || *whole)
+            break;
         size_t here = chunk < size - from - line ? (size_t)chunk : size - from - line;
-        memmove(data + to, data + from + line, here);
+        if (decode)
+            memmove(data + to, data + from + line, here);
         to += here;
         from += line + here;
-        if (size - from < 2 || memcmp(data + from, "\r\n", 2) != 0)
+        if (size - from < 2)
             break;
+        *whole = memcmp(data + from, "\r\n", 2) != 0;
         from += 2;
     }
     return to;
 }
 
-/* Of what follows a refusal's head, keeps only the body (RFC 9112 6.3). */
-static void wsi_client_cut_body(wsi_client *client) {
+/* How much of what follows a refusal's head is its body (RFC 9112 6.3), which decode puts together in place. *whole: no
+   more of it comes. */
+static size_t wsi_client_body_size(wsi_client *client, bool decode, bool *whole) {
     uint8_t *body = client->answer.data + client->body;
     size_t size = client->answer.size - client->body;
     const char *line = NULL;
@@ -17414,14 +17424,29 @@ static void wsi_client_cut_body(wsi_client *client) {
     while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
         for (codings = wsi_text_z(line), coded = true; wsi_text_next(&codings, &coding);)
             chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
+    *whole = true;
     if (wsi_http_bodyless(client->endpoint.env.status))
-        size = 0;
-    else if (chunked)
-        size = wsi_client_unchunk(body, size);
-    else if (!coded && wsi_text_number(wsi_text_z(wsi_client_header(client, "content-length", NULL)), &length))
-        size = length < size ? (size_t)length : size;
-    body[size] = 0;
-    client->answer.size = client->body + size;
+        return 0;
+    if (chunked)
+        return wsi_client_unchunk(body, size, decode, whole);
+    bool known = !coded && wsi_text_number(wsi_text_z(wsi_client_header(client, "content-length", NULL)), &length);
+    *whole = known && length <= size;
+    return *whole ? (size_t)length : size;
+}
+
+static bool wsi_client_body_is_whole(wsi_client *client) {
+    bool whole;
+    (void)wsi_client_body_size(client, false, &whole);
+    return whole || client->answer.size - client->body >= client->endpoint.env.limits.body;
+}
+
+/* Keeps nothing but the body, up to limits.body. */
+static void wsi_client_cut_body(wsi_client *client) {
+    size_t limit = client->endpoint.env.limits.body;
+    bool whole;
+    size_t size = wsi_client_body_size(client, true, &whole);
+    client->answer.size = client->body + (size < limit ? size : limit);
+    client->answer.data[client->answer.size] = 0;
 }
 
 /* Whether headers and credentials for one server may be sent to the other: same host, same port, TLS kept. */
@@ -17473,20 +17498,40 @@ static bool wsi_client_retries_after(wsi_client *client) {
     return true;
 }
 
+/* The head of a refusal is there; wsi_client_leave tells of it, when the body is there as well. */
 static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     bool told = (status == 429 || status == 503) && wsi_client_retries_after(client);
-    ws_error error;
+    wsi_engine *engine = &client->conn->engine;
     client->rejected = status >= 400 && status < 500 && !told;
-    wsi_client_cut_body(client);
-    if (redirect && client->config.max_redirects >= 0)
-        error = wsi_client_redirect(client);
-    else
-        error = wsi_reason_set(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
-                               (const char *)client->answer.data);
-    client->conn->engine.error = (uint8_t)error;
-    wsi_client_fail(client, error);
+    client->refused = !redirect || client->config.max_redirects < 0;
+    if (!client->refused) {
+        wsi_client_cut_body(client);
+        engine->error = (uint8_t)wsi_client_redirect(client);
+        wsi_client_fail(client, (ws_error)engine->error);
+    } else if (wsi_client_body_is_whole(client)) {
+        wsi_client_fail(client, WS_ERROR_REFUSED);
+    } else {
+        engine->state = WSI_BODY;
+    }
+}
+
+/* Reads an answer's head, then a refusal's body. */
+static wsi_step wsi_client_read(wsi_engine *engine, wsi_window *window, ws_event *event) {
+    wsi_client *client = wsi_client_of((ws_conn *)(void *)engine);
+    wsi_buffer *answer = &client->answer;
+    const uint8_t *data = window->base + window->pos;
+    size_t size = window->end - window->pos, room = client->endpoint.env.limits.body + client->body - answer->size;
+    if (!client->refused)
+        return wsi_upgrade_read(engine, window, event);
+    size = size < room ? size : room;
+    window->pos = window->end;
+    if (!wsi_buffer_append(wsi_client_memory(client), answer, data, size))
+        wsi_client_fail(client, WS_ERROR_MEMORY);
+    if (wsi_client_body_is_whole(client))
+        wsi_client_fail(client, WS_ERROR_REFUSED);
+    return WSI_STEP_MORE;
 }
 
 static void wsi_client_opened(wsi_client *client) {
@@ -17515,6 +17560,8 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
     wsi_slice head = wsi_text((const char *)event->message.data, event->message.size);
     wsi_slice body = wsi_text((const char *)window->base + window->pos, open ? 0 : window->end - window->pos);
     wsi_window_restore(window);
+    if (!open)
+        window->pos = window->end;
     if (!wsi_client_keep_answer(client, head, body))
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else if (open)
@@ -17552,6 +17599,12 @@ static void wsi_client_leave(ws_conn *conn) {
     wsi_dial_end_race(client);
     if (conn->handler)
         return;
+    if (client->refused) { /* whatever kept the rest of its body from coming */
+        client->refused = false;
+        wsi_client_cut_body(client);
+        conn->engine.error = (uint8_t)wsi_reason_set(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
+                                                     (const char *)client->answer.data);
+    }
     conn->broken = true; /* there was no WebSocket: no close frame, no close_notify */
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
@@ -17672,6 +17725,8 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     if (config->reconnect_max_ms < config->reconnect_ms)
         config->reconnect_max_ms = config->reconnect_ms;
     config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
+    config->limits.body = config->limits.body ? config->limits.body : 64 << 10;
+    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* for a refusal's */
     config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
     client->url = url;
@@ -17738,7 +17793,7 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
         wsi_client_release(endpoint);
         return NULL;
     }
-    endpoint->env.read = wsi_upgrade_read;
+    endpoint->env.read = wsi_client_read;
     client->conn = wsi_conn_new(endpoint);
     if (client->conn)
         return client;
@@ -18356,7 +18411,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    Clients
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
    - Retry-After of a 429 or 503 is kept to, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
-     is set. New: ws_header_at, for headers that come more than once.
+     is set. New: ws_header_at, for headers that come more than once. ws_body is the whole body, up to limits.body.
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
      credential or certificate of the program's.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.

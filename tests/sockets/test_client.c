@@ -678,8 +678,8 @@ static const answer_case answers[] = {
     {"a line without a colon", RAW_GOOD "what\r\n\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"a line without a name", RAW_GOOD ": what\r\n\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"a 204 that wants to be a 101", "HTTP/1.1 204 x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_REFUSED, "204"},
-    {"a lie behind 100", "HTTP/1.1 100 a\r\n\r\nHTTP/1.1 200 OK\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_REFUSED,
-     "200"}};
+    {"a lie behind 100", "HTTP/1.1 100 a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n" RAW_UP RAW_CON RAW_ACC "\r\n",
+     WS_ERROR_REFUSED, "200"}};
 
 /* Answers in pieces of so many bytes; 0: at once. */
 static void run_answer(const answer_case *c, size_t piece) {
@@ -812,18 +812,6 @@ static void test_refusals(void) {
         CHECK(p->ended);
         CLIENT_END();
     }
-    if (!test_begin("refused with a body that is longer than what came with its head"))
-        return;
-    client_start(NULL);
-    raw_server *raw = raw_listen();
-    (void)client_dial_raw(raw, NULL);
-    peer *p = raw_accept(raw);
-    (void)raw_head(p);
-    peer_text(p, "HTTP/1.1 403 No\r\nContent-Length: 99999999999\r\n\r\nthe first part");
-    net_settle();
-    CHECK_EQ(client.error, WS_ERROR_REFUSED);
-    CHECK_STR(client.body, "the first part");
-    CLIENT_END();
 }
 
 #define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
@@ -831,30 +819,31 @@ static void test_refusals(void) {
 /* What ws_body gives is the body (RFC 9112 6.3), less its framing, as far as it has come. */
 static const struct {
     const char *name, *text, *body;
+    bool unfinished; /* the client waits for more, until the server ends the stream */
 } bodies[] = {
-    {"one chunk", "403 No\r\n" CHUNKED "8\r\ngo away!\r\n0\r\n\r\n", "go away!"},
+    {"one chunk", "403 No\r\n" CHUNKED "8\r\ngo away!\r\n0\r\n\r\n", "go away!", false},
     {"three chunks, an extension, a trailer",
      "403 No\r\nTransfer-Encoding: Chunked\r\n\r\n3;a=b\r\ngo \r\n4 ; c\r\naway\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n",
-     "go away!"},
+     "go away!", false},
     {"a chunk with line ends in it",
      "403 No\r\n" CHUNKED "00A\r\n\r\n5\r\n0\r\n\r\n\r\n0\r\n\r\n",
-     "\r\n5\r\n0\r\n\r\n"},
-    {"no chunk", "403 No\r\n" CHUNKED "0\r\n\r\n", ""},
-    {"a chunk that has come in part", "403 No\r\n" CHUNKED "2\r\ngo\r\nFFFF\r\n away", "go away"},
-    {"a chunk's line in part", "403 No\r\n" CHUNKED "2\r\ngo\r\nFF", "go"},
-    {"chunks that end in nonsense", "403 No\r\n" CHUNKED "2\r\ngo\r\nzz\r\n away", "go"},
-    {"a chunk that is longer than it says", "403 No\r\n" CHUNKED "2\r\ngo away\r\n0\r\n\r\n", "go"},
-    {"chunks that are none", "403 No\r\n" CHUNKED "go away!", ""},
-    {"codings over two lines", "403 No\r\nTransfer-Encoding: x\r\n" CHUNKED "2\r\ngo\r\n0\r\n\r\n", "go"},
+     "\r\n5\r\n0\r\n\r\n", false},
+    {"no chunk", "403 No\r\n" CHUNKED "0\r\n\r\n", "", false},
+    {"a chunk that has come in part", "403 No\r\n" CHUNKED "2\r\ngo\r\nFFFF\r\n away", "go away", true},
+    {"a chunk's line in part", "403 No\r\n" CHUNKED "2\r\ngo\r\nFF", "go", true},
+    {"chunks that end in nonsense", "403 No\r\n" CHUNKED "2\r\ngo\r\nzz\r\n away", "go", false},
+    {"a chunk that is longer than it says", "403 No\r\n" CHUNKED "2\r\ngo away\r\n0\r\n\r\n", "go", false},
+    {"chunks that are none", "403 No\r\n" CHUNKED "go away!", "", true},
+    {"codings over two lines", "403 No\r\nTransfer-Encoding: x\r\n" CHUNKED "2\r\ngo\r\n0\r\n\r\n", "go", false},
     {"chunks and a length: chunks", "403 No\r\nContent-Length: 3\r\n" CHUNKED
      "2\r\ngo\r\n0\r\n\r\n",
-     "go"},
-    {"another coding", "403 No\r\nTransfer-Encoding: x\r\nContent-Length: 1\r\n\r\n2\r\ngo", "2\r\ngo"},
-    {"a length, and more behind it", "403 No\r\nContent-Length: 2\r\n\r\ngo away!", "go"},
-    {"a length of 0", "403 No\r\nContent-Length: 0\r\n\r\ngo away!", ""},
-    {"no length", "403 No\r\n\r\ngo away!", "go away!"},
-    {"204 and bytes", "204 No\r\nContent-Length: 8\r\n\r\ngo away!", ""},
-    {"304 and chunks", "304 No\r\n" CHUNKED "2\r\ngo\r\n0\r\n\r\n", ""}};
+     "go", false},
+    {"another coding", "403 No\r\nTransfer-Encoding: x\r\nContent-Length: 1\r\n\r\n2\r\ngo", "2\r\ngo", true},
+    {"a length, and more behind it", "403 No\r\nContent-Length: 2\r\n\r\ngo away!", "go", false},
+    {"a length of 0", "403 No\r\nContent-Length: 0\r\n\r\ngo away!", "", false},
+    {"no length", "403 No\r\n\r\ngo away!", "go away!", true},
+    {"204 and bytes", "204 No\r\nContent-Length: 8\r\n\r\ngo away!", "", false},
+    {"304 and chunks", "304 No\r\n" CHUNKED "2\r\ngo\r\n0\r\n\r\n", "", false}};
 
 static void test_bodies(void) {
     size_t i;
@@ -870,8 +859,110 @@ static void test_bodies(void) {
         (void)snprintf(text, sizeof text, "HTTP/1.1 %s", bodies[i].text);
         peer_text(p, text);
         net_settle();
+        CHECK_EQ(client.errors, bodies[i].unfinished ? 0 : 1);
+        if (bodies[i].unfinished)
+            peer_close(p);
+        net_settle();
+        CHECK_EQ(client.errors, 1);
         CHECK_EQ(client.error, WS_ERROR_REFUSED);
+        CHECK_SAYS("refused");
         CHECK_STR(client.body, bodies[i].body);
+        CLIENT_END();
+    }
+}
+
+/* Dials, and is refused with this text, which comes cut at every step bytes. */
+static peer *refuse_in_pieces(const char *text, size_t step, const ws_client_config *config) {
+    size_t size = strlen(text), at;
+    client_start(NULL);
+    raw_server *raw = raw_listen();
+    (void)client_dial_raw(raw, config);
+    peer *p = raw_accept(raw);
+    (void)raw_head(p);
+    for (at = 0; at < size; at += step) {
+        CHECK_EQ(client.errors, 0);
+        (void)peer_send(p, text + at, size - at < step ? size - at : step);
+        net_settle();
+    }
+    return p;
+}
+
+static size_t body_size;
+
+static void measure_body(ws_conn *conn) { body_size = strlen(ws_body(conn)); }
+
+static void test_bodies_in_pieces(void) {
+    static const char length[] = "HTTP/1.1 403 No\r\nContent-Length: 8\r\n\r\ngo away!";
+    static const char chunks[] = "HTTP/1.1 403 No\r\n" CHUNKED "3\r\ngo \r\n5\r\naway!\r\n0\r\n"; /* and trailers */
+    static char text[80000];
+    size_t step, limit;
+    ws_client_config config = client_config();
+    for (step = 1; step < 50; step += 7) {
+        if (test_begin("a refusal's body in pieces of %u bytes: with a length, in chunks", (unsigned)step)) {
+            (void)refuse_in_pieces(length, step, NULL);
+            CHECK_EQ(client.error, WS_ERROR_REFUSED);
+            CHECK_EQ(client.status, 403);
+            CHECK_STR(client.body, "go away!");
+            CLIENT_END();
+            (void)refuse_in_pieces(chunks, step, NULL);
+            CHECK_EQ(client.error, WS_ERROR_REFUSED);
+            CHECK_STR(client.body, "go away!");
+            CLIENT_END();
+        }
+    }
+    for (limit = 1; limit <= 65536; limit *= 16) {
+        if (!test_begin("a refusal's body is cut off at limits.body, %u bytes", (unsigned)limit))
+            continue;
+        config.limits.body = limit == 65536 ? 0 : limit;
+        (void)snprintf(text, sizeof text, "HTTP/1.1 500 Oh\r\n\r\n");
+        memset(text + strlen(text), 'x', limit - 1);
+        text[19 + limit - 1] = 0;
+        peer *p = refuse_in_pieces(text, 9000, &config);
+        CHECK_EQ(client.errors, 0);
+        client.on_error = measure_body;
+        peer_text(p, "yz");
+        net_settle();
+        CHECK_EQ(client.errors, 1);
+        CHECK_EQ(client.error, WS_ERROR_REFUSED);
+        CHECK_EQ(body_size, limit);
+        CHECK(p->ended);
+        CLIENT_END();
+    }
+    if (test_begin("the rest of a refusal's body does not come: handshake_ms ends the wait")) {
+        (void)refuse_in_pieces("HTTP/1.1 403 No\r\nContent-Length: 99999999999\r\n\r\nthe first part", 9, NULL);
+        net_wait(9999);
+        CHECK_EQ(client.errors, 0);
+        net_wait(1);
+        CHECK_EQ(client.errors, 1);
+        CHECK_EQ(client.error, WS_ERROR_REFUSED);
+        CHECK_SAYS("403 No");
+        CHECK_STR(client.body, "the first part");
+        CLIENT_END();
+    }
+    if (test_begin("a client that is dropped or closed while a refusal's body comes")) {
+        peer *p = refuse_in_pieces("HTTP/1.1 403 No\r\n\r\nthe first part", 9000, NULL);
+        CHECK_EQ(ws_state(client.conn), WS_CONNECTING);
+        (void)ws_close(client.conn, 1000, NULL);
+        net_settle();
+        CHECK_EQ(client.errors, 1);
+        CHECK_STR(client.body, "the first part");
+        net_settle();
+        CHECK(p->ended);
+        CLIENT_END();
+    }
+    if (test_begin("a redirect is followed without its body, and a refusal behind it has its own")) {
+        peer *p = refuse_in_pieces("HTTP/1.1 302 Go\r\nLocation: /b\r\nContent-Length: 50\r\n\r\nmoved", 9000, NULL);
+        net_settle();
+        CHECK(p->ended);
+        peer *second = raw_accept(&client.servers[0]);
+        CHECK(strncmp(raw_head(second), "GET /b ", 7) == 0);
+        peer_text(second, "HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nno");
+        net_settle();
+        CHECK_EQ(client.errors, 0);
+        peer_text(second, "ne");
+        net_settle();
+        CHECK_EQ(client.errors, 1);
+        CHECK_STR(client.body, "none");
         CLIENT_END();
     }
 }
@@ -1833,6 +1924,7 @@ int main(int argc, char **argv) {
     test_own_sentences();
     test_refusals();
     test_bodies();
+    test_bodies_in_pieces();
     test_answer_headers();
     test_endless();
     test_behind_the_head();
