@@ -5425,8 +5425,8 @@ static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
 }
 
 /* Appends JSON to the buffer; after an error the buffer is unchanged. Without memory at most capacity bytes are
-   written; a size beyond the capacity is what is needed, and the result is not checked then. FORMAT; UTF8: a text is not
-   UTF-8; MEMORY. */
+   written; a size beyond the capacity is what is needed, and the result is not checked then. FORMAT; UTF8, of a text;
+   MEMORY. */
 static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
     wsi_printer printer;
@@ -12955,9 +12955,9 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 #ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
-   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, ENGINE, PLATFORM, LOOP,
-   QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for this and
-   the next three.
+   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, ENGINE, PLATFORM,
+   LOOP, QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for
+   this and the next three.
 */
 
 enum { WSI_MAX_PARAMS = 8 };
@@ -14948,8 +14948,8 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
     ws_loop *loop = server->endpoint.loop;
     wsi_slice wrong;
     if (!wsi_forward_list(config->proxies, &wrong))
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is no numeric address, no range such as "
-                              "10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is no numeric address, no range such "
+                              "as 10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
     if (!config->proxies)
@@ -17084,8 +17084,8 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
     }
     ws_error why = wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT;
     wsi_client_fail(client, wsi_reason_set(&client->why, why, "cannot connect to %s%.*s: %s",
-                                           client->proxy.host.data ? "the proxy " : "", wsi_reason_shows(peer), peer.data,
-                                           wsi_platform_explain(error, &room)));
+                                           client->proxy.host.data ? "the proxy " : "", wsi_reason_shows(peer),
+                                           peer.data, wsi_platform_explain(error, &room)));
 }
 
 /* Begins the race. The families take turns, each in the resolver's order (RFC 8305 4). */
@@ -18400,8 +18400,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    - New: ws_pause and ws_resume, of one connection's reading.
-   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the like
-     are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
+   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the
+     like are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
    - New: ws_loop_descriptor and ws_loop_timeout: a loop inside one of epoll, kqueue, libuv or GLib. WS_ASSERT notices
      a foreign thread while such a loop waits, too.

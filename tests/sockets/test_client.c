@@ -534,8 +534,9 @@ static void test_injection(void) {
         if (!test_begin("subprotocols that may not be offered, %zu: %s", i, bad_subprotocols[i]))
             continue;
         config.subprotocols = bad_subprotocols[i];
-        check_bad_config(&config, WS_ERROR_ARGUMENT, i == 4 ? "subprotocols are tokens, each once: \"chat, superchat\", "
-                                                              "not \"b c\"" : "subprotocol");
+        check_bad_config(&config, WS_ERROR_ARGUMENT,
+                         i == 4 ? "subprotocols are tokens, each once: \"chat, superchat\", not \"b c\""
+                                : "subprotocol");
     }
     for (i = 0; i < COUNT(bad_proxies); i++) {
         ws_client_config config = client_config();
@@ -543,8 +544,9 @@ static void test_injection(void) {
             continue;
         config.proxy = bad_proxies[i];
         check_bad_config(&config, WS_ERROR_URL, strncmp(bad_proxies[i], "http://", 7) == 0
-                                                    ? "the proxy's URL" : "the proxy's URL does not begin with http://; "
-                                                      "it looks like http://user:password@host:3128");
+                                                    ? "the proxy's URL"
+                                                    : "the proxy's URL does not begin with http://; it looks like "
+                                                      "http://user:password@host:3128");
         CHECK(!strstr(client.text, "zz:p@"));
     }
 }

@@ -197,7 +197,8 @@ static void test_foreign_patterns(void) {
         {"/static/*file", ": write {file:path} for *file"},
         {"/<room>", ": write {room} for <room>"},
         {"/<int:room>/x", ": write {room} for <int:room>"},
-        {"/{room:str}", ": {room:str}" KINDS}, {"/{n:[0-9]+}/b", ": {n:[0-9]+}" KINDS}, {"/{rest...}", ": {rest...}" KINDS},
+        {"/{room:str}", ": {room:str}" KINDS}, {"/{n:[0-9]+}/b", ": {n:[0-9]+}" KINDS},
+        {"/{rest...}", ": {rest...}" KINDS},
         {"/{*rest}", ": {*rest}" KINDS}, {"/{}", ": {}" KINDS}, {"/{a", ": {a" KINDS}, {"/{9}", ": {9}" KINDS},
         {"chat", ": a pattern begins with '/'"}, {"", ": a pattern begins with '/'"},
         {"/{a}{b}", GENERAL}, {"/{p:path}/x", GENERAL}, {"/}", GENERAL}};

@@ -167,7 +167,8 @@ static void test_plain_lists(void) {
         {"https://a/", "https://a", 101}, {"https://a/, http://b/", "http://b", 101}, {"https://a/", "http://a", 403},
         {"https://a http://b", "http://b", 101}, {"https://a;http://b:81; null", "http://b:81", 101},
         {"https://a\thttp://b", "https://a", 101}, {"https://a:443/", "https://a", 101},
-        {"http://a:80", "http://a", 101}, {"https://a", "https://a:443", 101}, {"http://[::1]:80/", "http://[::1]", 101},
+        {"http://a:80", "http://a", 101}, {"https://a", "https://a:443", 101},
+        {"http://[::1]:80/", "http://[::1]", 101},
         {"file:// https://a", "file://", 101}, {"https://a ; https://b", "https://c", 403}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char more[200];
