@@ -657,6 +657,46 @@ typedef enum ws_poller {
     WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
 } ws_poller;
 
+/* What ws_loop_config.trace is told. */
+typedef enum ws_trace_kind {
+    WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
+    WS_TRACE_HEAD,       /* data: the head of a request; to a client: of an answer */
+    WS_TRACE_REFUSED,    /* a request gets a status from 400 on; text: why. Client: an attempt failed; status or 0 */
+    WS_TRACE_TLS_FAILED, /* text: why */
+    WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
+    WS_TRACE_IN,         /* a frame: opcode, final, compressed, size; data: the first bytes of its payload, at most 125,
+                            as far as they came with the header */
+    WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
+    WS_TRACE_PAUSED,     /* the connection is not read, because size bytes are unsent; or requests pile up */
+    WS_TRACE_RESUMED,    /* it is read again */
+    WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
+    WS_TRACE_CLOSED,     /* status: the close code, 1006 where there was no WebSocket; text: the reason, or the error */
+    WS_TRACE_LATE        /* a timer of ws_after or ws_every fires, size milliseconds late: 20 or more */
+} ws_trace_kind;
+
+/* All of it is valid until the function returns. Fields that are not named for a kind are zero, text is "". */
+typedef struct ws_trace_event {
+    ws_trace_kind kind;
+    int status;
+    uint64_t time;    /* ws_now */
+    ws_conn *conn;    /* for ws_peer, ws_user and the like; NULL: none */
+    ws_id id;         /* its id, or 0 */
+    const char *text; /* may hold what the peer chose */
+    const uint8_t *data;
+    size_t data_size;
+    uint64_t size;
+    uint8_t opcode;   /* RFC 6455 5.2: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong */
+    bool final, compressed;
+    bool by_us, by_peer; /* CLOSED: who sent the first close frame; neither: it broke */
+    uint64_t messages_in, messages_out, bytes_in, bytes_out; /* CLOSED: in all; bytes of payload, of all frames */
+} ws_trace_event;
+
+typedef void ws_trace_function(const ws_trace_event *event, void *user);
+
+/* Writes an event as one line of ASCII, without its end, with a zero; payloads are left out. What does not fit into
+   size bytes is cut off: 300 hold most events. */
+WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size);
+
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may allocate in all: 1 GiB */
@@ -676,6 +716,9 @@ typedef struct ws_loop_config {
     bool virtual_clock;     /* time moves only in ws_test_wait and in calls that wait on a test client */
 #endif
     ws_poller poller;
+    ws_trace_function *trace; /* is told what happens, to log it: it must not send, close or free anything. NULL: costs
+                                 nothing */
+    void *trace_user;         /* passed to it */
 } ws_loop_config;
 
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all defaults. NULL: no memory */
@@ -1166,6 +1209,9 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_role role;
     const char *subprotocols; /* to offer or choose from, best first */
     struct wsi_codec *codec;          /* of the loop */
+#ifndef WS_NO_NET
+    void (*trace)(struct wsi_engine *engine, ws_trace_event *event); /* NULL: there is no ws_loop_config.trace */
+#endif
     const ws_deflate_config *deflate; /* client: to offer; NULL: none */
 #ifndef WS_NO_SERVER
     wsi_request request; /* the pending one */
@@ -1200,7 +1246,7 @@ typedef struct wsi_engine {
     uint16_t close_code, threshold;
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
-    bool final : 1, pinged : 1, chunks : 1, in_frame : 1, first : 1, clean : 1, reported : 1, opened : 1;
+    bool final : 1, pinged : 1, chunks : 1, traced : 1, in_frame : 1, first : 1, clean : 1, reported : 1;
     bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
@@ -1245,7 +1291,7 @@ struct ws_engine {
     wsi_buffer in, out;
     size_t out_sent;
     wsi_time now;
-    bool fixed, ticked;
+    bool fixed, ticked, opened;
 };
 
 #ifdef __cplusplus
@@ -3630,11 +3676,52 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     return sent;
 }
 
+#ifdef WS_NO_NET
+static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) { (void)e, (void)status, (void)body; }
+#else
+/* Why a request is refused with a status whose answer does not say more. */
+static const char *wsi_engine_why(const wsi_request *request, int status) {
+    switch (status) {
+    case 400:
+        return !request->upgrade              ? "the head, path, body or form is malformed"
+               : !request->http11             ? "a WebSocket needs HTTP/1.1"
+               : !request->connection_upgrade ? "Connection does not say Upgrade"
+               : !wsi_text_is_base64_16(request->key)
+                   ? "Sec-WebSocket-Key is not 16 bytes in base64"
+                   : "Sec-WebSocket-Protocol, -Extensions or -Version is malformed, or there is a body";
+    case 404: return "no route has this path";
+    case 405: return "no route takes this method on this path";
+    case 408: return "it did not arrive in time";
+    case 413: return "its body is larger than limits.body";
+    case 426:
+        return request->upgrade ? "Sec-WebSocket-Version is not 13" : "the route is for WebSockets, this is plain HTTP";
+    case 431: return "its head is larger than limits.head";
+    case 500: return "the program gave no answer, or one that cannot be sent";
+    case 503: return "there is no memory, or the program did not answer in time";
+    default: return "";
+    }
+}
+
+/* Tells ws_loop_config.trace. A body that is more than the status in words says why. */
+WSI_RARE void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
+    ws_trace_event event;
+    if (!e->env->trace)
+        return;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_REFUSED;
+    event.status = status;
+    event.text = body.data == wsi_http_reason(status) ? wsi_engine_why(&e->env->request, status) : body.data;
+    e->env->trace(e, &event);
+}
+#endif
+
 /* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Without keep the connection is
    closed. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
     bool head_only = wsi_http_bodyless(status) || wsi_http_is_method(&e->env->request, "HEAD");
+    if (status >= 400)
+        wsi_engine_refused(e, status, body);
     bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
                 && (head_only || wsi_engine_raw(e, body.data, body.size));
     if (e->state == WSI_ASKED)
@@ -3913,12 +4000,39 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : "");
 }
 
+#ifdef WS_NO_NET
+static void wsi_engine_trace(wsi_engine *e, const wsi_window *window, const wsi_frame *frame) {
+    (void)e, (void)window, (void)frame;
+}
+#else
+/* Tells ws_loop_config.trace of a frame in the window, which is still masked. */
+WSI_RARE void wsi_engine_trace(wsi_engine *e, const wsi_window *window, const wsi_frame *frame) {
+    size_t here = window->end - window->pos - frame->header_size;
+    uint8_t data[125];
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_IN;
+    event.opcode = frame->opcode;
+    event.final = frame->final;
+    event.compressed = frame->compressed;
+    event.size = frame->size;
+    event.data_size = here < sizeof data ? here : sizeof data;
+    if (event.data_size > frame->size)
+        event.data_size = (size_t)frame->size;
+    wsi_engine_unmask(e, data, window->base + window->pos + frame->header_size, event.data_size, frame->key);
+    event.data = data;
+    e->env->trace(e, &event);
+}
+#endif
+
 /* Waits for the whole control frame: its payload has at most 125 bytes. */
 static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_frame *frame, ws_event *event) {
     uint8_t *payload = window->base + window->pos + frame->header_size;
     size_t size = (size_t)frame->size;
     if (window->end - window->pos < frame->header_size + size)
         return WSI_STEP_MORE;
+    if (e->traced)
+        wsi_engine_trace(e, window, frame);
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
     if (frame->opcode == WSI_CLOSE)
@@ -3933,6 +4047,8 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 
 /* Begins a data frame. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
+    if (e->traced)
+        wsi_engine_trace(e, window, frame);
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
         e->type = frame->opcode;
@@ -4047,7 +4163,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
     bool ascii = false, text;
-    if (here < 8 || e->type || e->chunks || (data[0] != 0x81 && data[0] != 0x82) || data[1] >> 7 != masked)
+    if (here < 8 || e->chunks || e->traced || e->type || (data[0] != 0x81 && data[0] != 0x82) || data[1] >> 7 != masked)
         return false;
     size = data[1] & 0x7fu;
     if (size > 125) {
@@ -4498,8 +4614,8 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     wsi_window_restore(&engine->window);
     if (e->state == WSI_ASKED)
         wsi_engine_own_answer(engine);
-    if (e->state == WSI_OPEN && !e->opened) {
-        e->opened = true;
+    if (e->state == WSI_OPEN && !engine->opened) {
+        engine->opened = true;
         event->type = WS_EVENT_OPEN;
         return true;
     }
@@ -4509,6 +4625,7 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     if (e->chunks)
         engine->window.end = wsi_engine_own_chunk(engine);
     bool found = wsi_engine_next(e, &engine->window, event);
+    engine->opened = engine->opened || event->type == WS_EVENT_OPEN;
     engine->window.end = end;
     return found;
 }
@@ -7443,7 +7560,6 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
     }
     if (open && codec && !codec->extend(e, env->deflate))
         return wsi_upgrade_bad(e, WS_ERROR_MEMORY, NULL);
-    e->opened = true;
     if (open)
         e->state = WSI_OPEN;
     else
@@ -10100,6 +10216,8 @@ struct ws_loop {
     uint64_t (*wall_clock)(void *user);
     void *clock_user, *wall_user;
     wsi_hooks hooks;
+    ws_trace_function *trace; /* NULL: none */
+    void *trace_user;
     ws_error error;
     wsi_reason why; /* the error's, or empty */
     wsi_thread owner; /* the thread that runs it, while owned, or that waits for it in a loop of its own: hosted */
@@ -10216,6 +10334,14 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
 
 /* Reads the clock again, where a deadline is set or checked: a callback of this round may have taken long. */
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
+
+/* Tells config.trace; callers look first whether there is one. */
+WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_event *event) {
+    event->time = loop->now;
+    if (!event->text)
+        event->text = "";
+    loop->trace(event, loop->trace_user);
+}
 
 #ifndef WS_NO_TEST
 static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
@@ -10420,11 +10546,23 @@ static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
     loop->timers.size -= sizeof *loop->heap;
 }
 
+enum { WSI_LATE = 20 }; /* ms: from here on the trace is told */
+
+WSI_RARE void wsi_user_timer_late(ws_loop *loop, uint64_t late) {
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_LATE;
+    event.size = late;
+    wsi_loop_trace(loop, &event);
+}
+
 static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
     wsi_user_timer *user_timer = (wsi_user_timer *)(void *)((char *)timer - offsetof(wsi_user_timer, timer));
     ws_timer_function *function = user_timer->function;
     void *user = user_timer->user;
     uint64_t next = timer->at + user_timer->period;
+    if (loop->trace && loop->now - timer->at >= WSI_LATE)
+        wsi_user_timer_late(loop, loop->now - timer->at);
     if (!user_timer->period)
         wsi_user_timer_free(loop, user_timer);
     else
@@ -10835,6 +10973,8 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->clock_user = all.clock ? all.clock_user : loop;
     loop->wall_clock = all.wall_clock ? all.wall_clock : wsi_platform_time;
     loop->wall_user = all.wall_clock ? all.clock_user : loop;
+    loop->trace = all.trace;
+    loop->trace_user = all.trace_user;
     wsi_loop_set_virtual(loop, &all);
     loop->now = loop->clock(loop->clock_user);
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
@@ -10965,7 +11105,13 @@ typedef struct wsi_queue {
     size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
+typedef struct wsi_traced { /* for the trace */
+    uint64_t messages[2], bytes[2]; /* in, out */
+    uint8_t began;                  /* the end: 1 the peer, 2 we; 0: nobody */
+} wsi_traced;
+
 typedef struct wsi_extra { /* what few connections need */
+    wsi_traced traced;
     uint8_t pong[136];
     size_t pong_size; /* 0: none is pending */
     char reason[124];
@@ -11108,6 +11254,8 @@ static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return wsi_conn_endpoi
 static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return (void)conn, (wsi_dialer *)NULL; }
 #endif
 
+static ws_id wsi_conn_id(const ws_conn *conn) { return (ws_id)conn->generation << 32 | ((ws_id)conn->number + 1); }
+
 static bool wsi_conn_is_client(const ws_conn *conn) { return wsi_env_is_client(conn->engine.env); }
 
 static bool wsi_conn_has_input(const ws_conn *conn) {
@@ -11125,6 +11273,60 @@ static bool wsi_conn_reconnects(const ws_conn *conn) {
 static bool wsi_conn_wait(ws_conn *conn, bool closing) {
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
     return !dialer || !dialer->blocking || dialer->sent(conn, closing);
+}
+
+/* --- the trace --- */
+
+/* Tells ws_loop_config.trace what happens to a connection. */
+WSI_RARE void wsi_conn_trace(wsi_engine *engine, ws_trace_event *event) {
+    ws_conn *conn = (ws_conn *)(void *)engine;
+    wsi_traced *traced = conn->extra ? &conn->extra->traced : NULL;
+    bool out = event->kind == WS_TRACE_OUT;
+    event->conn = conn;
+    event->id = wsi_conn_id(conn);
+    if (traced && (out || event->kind == WS_TRACE_IN)) {
+        traced->bytes[out] += event->size;
+        traced->messages[out] += event->final && event->opcode < WSI_CLOSE;
+        if (event->opcode == WSI_CLOSE && !traced->began)
+            traced->began = out ? 2 : 1;
+    }
+    wsi_loop_trace(wsi_conn_loop(conn), event);
+}
+
+/* The same; callers of this one need not look whether there is one. */
+WSI_RARE void wsi_conn_tell(ws_conn *conn, ws_trace_kind kind, int status, const char *text, size_t size) {
+    ws_trace_event event;
+    if (!wsi_conn_loop(conn)->trace)
+        return;
+    memset(&event, 0, sizeof event);
+    event.kind = kind;
+    event.status = status;
+    event.text = text;
+    event.size = size;
+    wsi_conn_trace(&conn->engine, &event);
+}
+
+/* A head that came. */
+WSI_RARE void wsi_conn_trace_head(ws_conn *conn, wsi_slice head) {
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_HEAD;
+    event.data = (const uint8_t *)head.data;
+    event.size = event.data_size = head.size;
+    wsi_conn_trace(&conn->engine, &event);
+}
+
+/* A frame that goes out; first: the first byte of its header. */
+WSI_RARE void wsi_conn_trace_out(ws_conn *conn, uint8_t first, const uint8_t *data, size_t size) {
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_OUT;
+    event.opcode = first & 15;
+    event.final = first >> 7;
+    event.compressed = (first & WSI_COMPRESSED) != 0;
+    event.data = data;
+    event.size = event.data_size = size;
+    wsi_conn_trace(&conn->engine, &event);
 }
 
 /* --- progress: what the peer takes --- */
@@ -11454,8 +11656,11 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
     ws_error error = WS_OK;
-    if (transport && transport->reason && conn->source.link.session && dialer)
-        error = transport->reason(&conn->source.link, dialer->why->text, sizeof dialer->why->text);
+    wsi_reason room, *why = dialer ? dialer->why : &room;
+    if (transport && transport->reason && conn->source.link.session)
+        error = transport->reason(&conn->source.link, why->text, sizeof why->text);
+    if (error)
+        wsi_conn_tell(conn, WS_TRACE_TLS_FAILED, 0, why->text, 0);
     return error ? error : WS_ERROR_CLOSED;
 }
 
@@ -11710,6 +11915,13 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     return !conn->broken;
 }
 
+/* The same, if there is a trace. */
+WSI_RARE bool wsi_conn_emit_traced(wsi_engine *engine, const wsi_output *output) {
+    if (output->opcode != WSI_RAW)
+        wsi_conn_trace_out((ws_conn *)(void *)engine, output->header[0], output->data, output->size);
+    return wsi_conn_emit(engine, output);
+}
+
 /* Whether the limit of unsent bytes is reached, after an attempt to send them. */
 static bool wsi_conn_full(ws_conn *conn) {
     size_t limit = conn->engine.env->limits.buffered;
@@ -11796,12 +12008,16 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
         (void)wsi_engine_close(&conn->engine, WS_CLOSE_TRY_LATER, "reads too slowly", wsi_loop_time(loop));
         wsi_conn_tick(conn);
     }
-    if (delivery->slow < WS_SLOW_DROP_OLDEST)
-        return false;
-    wsi_node **oldest = &loop->droppable->first;
-    while (*oldest && (all || wsi_queue_full(queue, limit)))
+    wsi_node **oldest = delivery->slow < WS_SLOW_DROP_OLDEST ? NULL : &loop->droppable->first;
+    while (oldest && *oldest && (all || wsi_queue_full(queue, limit))) {
+        wsi_conn_tell(conn, WS_TRACE_DROPPED, 0, NULL, (*oldest)->to - (*oldest)->from);
         wsi_queue_remove(loop, (*oldest)->later ? &conn->extra->later : &conn->queue, *oldest);
-    return all || !wsi_queue_full(queue, limit) || before - queue->size >= delivery->to - delivery->from;
+    }
+    bool made = oldest && (all || !wsi_queue_full(queue, limit)
+                           || before - queue->size >= delivery->to - delivery->from);
+    if (!made)
+        wsi_conn_tell(conn, WS_TRACE_DROPPED, 0, NULL, delivery->to - delivery->from);
+    return made;
 }
 
 /* Adds it to the last node if that ends where it begins. */
@@ -11892,7 +12108,8 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
 /* The common cases: its queue is empty, or ends where this message begins. false: nothing was done. */
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
-    if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->blocked || loop->gather_owner == conn
+    if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->engine.traced || conn->blocked
+        || loop->gather_owner == conn
         || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
@@ -11903,12 +12120,20 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
+WSI_RARE void wsi_conn_trace_delivery(ws_conn *conn, const wsi_delivery *delivery) {
+    const uint8_t *frame = delivery->block->data + delivery->from;
+    size_t header = (size_t)(frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10);
+    wsi_conn_trace_out(conn, frame[0], frame + header, delivery->to - delivery->from - header);
+}
+
 /* droppable: of the member; NULL: not to one of a room. */
 WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
     bool delivered;
     wsi_conn_loop(conn)->droppable = droppable;
     if (conn->engine.state != WSI_OPEN || !conn->handler)
         return;
+    if (conn->engine.traced)
+        wsi_conn_trace_delivery(conn, delivery);
     delivered = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
     if (!delivered && delivery->slow == WS_SLOW_CLOSE)
         wsi_conn_break(conn, WS_ERROR_MEMORY);
@@ -12120,6 +12345,13 @@ static bool wsi_conn_pauses(ws_conn *conn) {
     return true;
 }
 
+/* It is paused from now on. */
+WSI_APART void wsi_conn_halt(ws_conn *conn) {
+    if (wsi_conn_loop(conn)->trace)
+        wsi_conn_tell(conn, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
+    wsi_conn_interest(conn);
+}
+
 /* Serves all complete frames in the loop's window, unless it is paused meanwhile. */
 WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
@@ -12135,7 +12367,7 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
     }
     wsi_conn_leave_window(loop, conn, plain);
     if (conn->paused)
-        wsi_conn_interest(conn);
+        wsi_conn_halt(conn);
 }
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
@@ -12224,6 +12456,8 @@ static void wsi_conn_read(ws_conn *conn) {
 static void wsi_conn_resume(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
+    if (conn->paused)
+        wsi_conn_tell(conn, WS_TRACE_RESUMED, 0, NULL, 0);
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
     if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.more_output)
@@ -12522,10 +12756,42 @@ static void wsi_conn_destroy(ws_conn *conn) {
     wsi_endpoint_retire(endpoint);
 }
 
+WSI_RARE void wsi_conn_trace_opened(ws_conn *conn) {
+    ws_trace_event event;
+    (void)wsi_conn_extra(conn); /* without memory the figures of its end are zero */
+    conn->engine.traced = true;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_OPENED;
+    event.text = ws_subprotocol(conn);
+    event.compressed = conn->engine.deflate;
+    wsi_conn_trace(&conn->engine, &event);
+}
+
+WSI_RARE void wsi_conn_trace_closed(ws_conn *conn) {
+    ws_close_info why = ws_closed(conn);
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_CLOSED;
+    event.status = why.code;
+    event.text = why.reason[0] || why.clean || !conn->engine.error ? why.reason : ws_last_error_text(conn);
+    if (conn->extra) {
+        const wsi_traced *traced = &conn->extra->traced;
+        event.by_peer = traced->began == 1;
+        event.by_us = traced->began == 2;
+        event.messages_in = traced->messages[0];
+        event.messages_out = traced->messages[1];
+        event.bytes_in = traced->bytes[0];
+        event.bytes_out = traced->bytes[1];
+    }
+    wsi_conn_trace(&conn->engine, &event);
+}
+
 /* Calls on_close, once. */
 static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_endpoint(conn)->leave(conn);
+    if (wsi_conn_loop(conn)->trace)
+        wsi_conn_trace_closed(conn);
     if (conn->handler && conn->handler->on_close)
         conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
@@ -12666,7 +12932,8 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
         return false;
     endpoint->env.limits = *limits;
     wsi_engine_limits(&endpoint->env.limits);
-    endpoint->env.output = wsi_conn_emit;
+    endpoint->env.output = loop->trace ? wsi_conn_emit_traced : wsi_conn_emit;
+    endpoint->env.trace = loop->trace ? wsi_conn_trace : NULL;
     endpoint->env.random = wsi_loop_random;
     endpoint->env.random_user = loop;
     endpoint->env.codec = &loop->codec;
@@ -12739,7 +13006,8 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
 /* The common case: a server's small message, and nothing pending. The engine does all others. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->queue.first || !message.data
+    if (conn->engine.state != WSI_OPEN || conn->engine.traced || conn->engine.sending || conn->queue.first
+        || !message.data
         || (conn->engine.deflate && message.size >= conn->engine.threshold)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
@@ -12888,7 +13156,7 @@ WS_API const char *ws_last_error_text(const ws_conn *conn) {
 }
 
 WS_API ws_id ws_conn_id(const ws_conn *conn) {
-    return conn ? (ws_id)conn->generation << 32 | ((ws_id)conn->number + 1) : 0;
+    return conn ? wsi_conn_id(conn) : 0;
 }
 
 static ws_conn *wsi_conn_of_id(const ws_loop *loop, ws_id id) {
@@ -14197,6 +14465,8 @@ static void wsi_server_open(ws_request *request) {
     conn->handler = handler;
     conn->user = request->user;
     conn->engine.chunks = handler->on_chunk != NULL;
+    if (server->endpoint.loop->trace)
+        wsi_conn_trace_opened(conn);
     server->open_count++;
     conn->progress_at = (uint32_t)server->endpoint.loop->now; /* wsi_server_finish has read the clock */
     wsi_conn_tick(conn);
@@ -14345,6 +14615,8 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.conn = conn;
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
+    if (loop->trace)
+        wsi_conn_trace_head(conn, request.head->head);
     int status = wsi_server_check(&request, &why);
     if (status) {
         if (web && ((status == 405 && !request.head->upgrade) || status == 204))
@@ -14423,8 +14695,15 @@ static void wsi_server_reject(const ws_server *server, ws_socket descriptor) {
     uint8_t request[1024];
     ws_span answer = {(uint8_t *)(uintptr_t)wsi_server_overloaded, sizeof wsi_server_overloaded - 1}; /* only read */
     ws_link link;
+    ws_trace_event event;
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_REFUSED;
+    event.status = 503;
+    event.text = "max_connections is reached, or no memory or descriptor is left";
+    if (server->endpoint.loop->trace)
+        wsi_loop_trace(server->endpoint.loop, &event);
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (!server->endpoint.transport)
         (void)wsi_tcp_write_one(&link, answer);
@@ -14438,6 +14717,12 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
         wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
+WSI_RARE void wsi_server_trace_accepted(ws_conn *conn) {
+    char peer[64] = "";
+    (void)ws_peer(conn, peer, sizeof peer);
+    wsi_conn_tell(conn, WS_TRACE_ACCEPTED, 0, peer, 0);
+}
+
 static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
     wsi_endpoint *endpoint = &server->endpoint;
     const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
@@ -14446,6 +14731,8 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
         return false;
     bool good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
                                                                 : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    if (good && endpoint->loop->trace)
+        wsi_server_trace_accepted(conn);
     if (!good)
         wsi_conn_free(conn);
     return good;
@@ -17548,6 +17835,8 @@ static void wsi_client_opened(wsi_client *client) {
     client->phase = WSI_PHASE_OPEN;
     wsi_conn_note_progress(conn);
     client->opened_at = client->endpoint.loop->now;
+    if (client->endpoint.loop->trace)
+        wsi_conn_trace_opened(conn);
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -17562,6 +17851,8 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
     wsi_window_restore(window);
     if (!open)
         window->pos = window->end;
+    if (client->endpoint.loop->trace)
+        wsi_conn_trace_head(conn, head);
     if (!wsi_client_keep_answer(client, head, body))
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else if (open)
@@ -17609,6 +17900,7 @@ static void wsi_client_leave(ws_conn *conn) {
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
+    wsi_conn_tell(conn, WS_TRACE_REFUSED, client->endpoint.env.status, ws_last_error_text(conn), 0);
     if (client->handler.on_error)
         client->handler.on_error(conn);
 }
@@ -18297,6 +18589,60 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     return wsi_blocking_open(client);
 }
 #endif /* WS_NO_TEST */
+
+/*
+>> TRACE ==================================================================================
+   A line for each event of ws_loop_config.trace. The events come from where things happen, by wsi_conn_trace and
+   wsi_loop_trace. Calls nothing. Prefix: wsi_trace_.
+*/
+
+/* What stands between an event's name and its text. */
+static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t size) {
+    static const char *const opcodes[] = {"continuation", "text", "binary", "close", "ping", "pong"};
+    unsigned opcode = event->opcode < 3 ? event->opcode : event->opcode < 8 ? 0u : event->opcode - 5u;
+    unsigned long bytes = (unsigned long)event->size;
+    *text = 0;
+    switch (event->kind) {
+    case WS_TRACE_HEAD: (void)snprintf(text, size, " %lu bytes", bytes); break;
+    case WS_TRACE_REFUSED: (void)snprintf(text, size, " %d", event->status); break;
+    case WS_TRACE_OPENED: (void)snprintf(text, size, "%s", event->compressed ? " compressed" : ""); break;
+    case WS_TRACE_IN:
+    case WS_TRACE_OUT:
+        (void)snprintf(text, size, " %s %lu bytes%s%s", opcodes[opcode < 6 ? opcode : 0], bytes,
+                       event->compressed ? " compressed" : "", event->final ? "" : " more follows");
+        break;
+    case WS_TRACE_PAUSED: (void)snprintf(text, size, " %lu bytes unsent", bytes); break;
+    case WS_TRACE_DROPPED: (void)snprintf(text, size, " %lu bytes", bytes); break;
+    case WS_TRACE_CLOSED:
+        (void)snprintf(text, size, " %d%s, in %lu messages %lu bytes, out %lu messages %lu bytes", event->status,
+                       event->by_us ? " by us" : event->by_peer ? " by the peer" : "",
+                       (unsigned long)event->messages_in, (unsigned long)event->bytes_in,
+                       (unsigned long)event->messages_out, (unsigned long)event->bytes_out);
+        break;
+    case WS_TRACE_LATE: (void)snprintf(text, size, " %lu ms", bytes); break;
+    default: break;
+    }
+}
+
+WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) {
+    static const char *const kinds[] = {"accepted", "head", "refused", "TLS failed", "opened", "in", "out",
+                                        "paused", "resumed", "dropped", "closed", "timer late"};
+    char detail[140];
+    if (!event || !text || !size)
+        return;
+    bool head = event->kind == WS_TRACE_HEAD;
+    const char *more = head ? (const char *)event->data : event->text;
+    size_t left = head ? event->data_size : more ? strlen(more) : 0;
+    wsi_trace_detail(event, detail, sizeof detail);
+    (void)snprintf(text, size, "%lu.%03u #%lu %s%s%s", (unsigned long)(event->time / 1000),
+                   (unsigned)(event->time % 1000), (unsigned long)(event->id & UINT32_MAX),
+                   (unsigned)event->kind < sizeof kinds / sizeof *kinds ? kinds[event->kind] : "?", detail,
+                   left ? ": " : "");
+    size_t used = strlen(text);
+    for (; left && used < size - 1 && *more != '\r' && *more != '\n'; left--, more++)
+        text[used++] = *more >= ' ' && *more <= '~' ? *more : '?'; /* the peer may have chosen it */
+    text[used] = 0;
+}
 
 /*
 >> SETUP ==================================================================================

@@ -747,6 +747,35 @@ static const struct {
     {"an empty handshake record", GARBAGE("\x16\3\1\0\0"), false},
     {"a ClientHello of lies", GARBAGE("\x16\3\1\0\x0a\1\xff\xff\xff\3\3" "abcd"), false}};
 
+static char told_why[300];
+
+static void note_failure(const ws_trace_event *event, void *user) {
+    (void)user;
+    if (event->kind == WS_TRACE_TLS_FAILED)
+        (void)snprintf(told_why, sizeof told_why, "%s", event->text);
+}
+
+static void test_trace(void) {
+    ws_server_config config;
+    ws_loop_config loop;
+    peer *p;
+    if (!test_begin("the trace says why TLS failed, on both sides")) return;
+    memset(&config, 0, sizeof config);
+    memset(&loop, 0, sizeof loop);
+    config.tls = with(&certs.server);
+    loop.trace = note_failure;
+    CHECK(net_start_with(&loop, &config));
+    told_why[0] = 0;
+    p = net_connect();
+    peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    net_wait(0);
+    CHECK_STR(told_why, "the peer does not speak TLS on this port: http request");
+    (void)tls_dial_port("wss", ws_port(net.server), NULL);
+    net_wait(0);
+    CHECK(strstr(told_why, "certificate") != NULL);
+    TLS_END();
+}
+
 static void test_garbage(void) {
     size_t i, at;
     for (i = 0; i < sizeof garbage / sizeof *garbage; i++) {
@@ -2325,6 +2354,7 @@ int main(int argc, char **argv) {
         test_silence(i);
     test_silent_server();
     test_garbage();
+    test_trace();
     test_much_garbage();
     test_old_version();
     test_alpn_server();

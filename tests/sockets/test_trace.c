@@ -1,0 +1,284 @@
+/* TRACE: what ws_loop_config.trace is told of servers and clients, over real sockets: each kind of event, as a line. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+#include "../helpers/client.h"
+
+static char lines[20000]; /* what was told: a line each, without time and number */
+static ws_trace_event last; /* the newest; its pointers are not valid any more */
+static char payload[200];
+
+static void told(const ws_trace_event *event, void *user) {
+    char text[300];
+    const char *from;
+    size_t size = strlen(lines);
+    last = *event;
+    CHECK(user == lines && event->text && (event->conn != NULL) == (event->id != 0));
+    CHECK_EQ(event->time, ws_now(net.loop));
+    ws_trace_text(event, text, sizeof text);
+    from = strchr(text, '#');
+    from = from ? strchr(from, ' ') : NULL;
+    (void)snprintf(lines + size, sizeof lines - size, "%s\n", from ? from + 1 : text);
+    if (event->kind == WS_TRACE_IN || event->kind == WS_TRACE_OUT)
+        (void)snprintf(payload, sizeof payload, "%.*s", (int)event->data_size, (const char *)event->data);
+}
+
+static ws_loop_config traced(void) {
+    ws_loop_config config;
+    memset(&config, 0, sizeof config);
+    config.trace = told;
+    config.trace_user = lines;
+    lines[0] = 0;
+    return config;
+}
+
+static bool start(const ws_server_config *server) {
+    ws_loop_config config = traced();
+    memset(&client, 0, sizeof client);
+    return net_start_with(&config, server);
+}
+
+static void check_lines(const char *wanted, const char *file, int line) {
+    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_memory(lines, strlen(lines), wanted, strlen(wanted), "what the trace was told", file, line);
+    lines[0] = 0;
+}
+
+#define CHECK_LINES(wanted) check_lines((wanted), __FILE__, __LINE__)
+
+static bool holds(const char *text) { return strstr(lines, text) != NULL; }
+
+static void test_life(void) {
+    peer *p;
+    char peer_name[100];
+    struct sockaddr_in own;
+    socklen_t size = sizeof own;
+    if (!test_begin("from accepted to closed: each frame, both ways")) return;
+    CHECK(start(NULL));
+    p = net_connect();
+    (void)getsockname(p->fd, (struct sockaddr *)&own, &size);
+    (void)snprintf(peer_name, sizeof peer_name, "accepted: 127.0.0.1:%u\n", (unsigned)ntohs(own.sin_port));
+    CHECK_LINES(peer_name);
+    peer_upgrade(p, "/", NULL);
+    CHECK_EQ(peer_take_status(p), 101);
+    CHECK(holds(" bytes: GET / HTTP/1.1\nopened\n"));
+    lines[0] = 0;
+    peer_frames(p, "81\"hello\"");
+    CHECK_LINES("in text 5 bytes\nout text 5 bytes\n");
+    CHECK_STR(payload, "hello");
+    peer_frames(p, "01\"ab\" 80\"cde\" 89\"?\"");
+    CHECK_LINES("in text 2 bytes more follows\nin continuation 3 bytes\nout text 5 bytes\nin ping 1 bytes\n"
+                "out pong 1 bytes\n");
+    CHECK_FRAMES(p, "81\"hello\" 81\"abcde\" 8a\"?\"");
+    peer_frames(p, "88<03e8>\"bye\"");
+    CHECK_LINES("in close 5 bytes\nout close 5 bytes\n"
+                "closed 1000 by the peer, in 2 messages 16 bytes, out 2 messages 16 bytes: bye\n");
+    CHECK(last.by_peer && !last.by_us && last.messages_in == 2 && last.bytes_out == 16);
+    CHECK_LOG("o1 t1:hello t1:abcde c1:1000:bye:y");
+    NET_END();
+}
+
+static void test_ends(void) {
+    peer *p;
+    if (!test_begin("who ended it, and why")) return;
+    CHECK(start(NULL));
+    p = net_peer("/");
+    lines[0] = 0;
+    peer_frames(p, "83\"x\"");
+    CHECK_LINES("out close 2 bytes\nclosed 1002 by us, in 0 messages 0 bytes, out 0 messages 2 bytes: "
+                "the peer broke the WebSocket framing rules\n");
+    p = net_peer("/");
+    lines[0] = 0;
+    (void)ws_close(net.conns[2], 4000, "en\nough");
+    peer_frames(p, "88<0fa0>");
+    CHECK_LINES("out close 9 bytes\nin close 2 bytes\n"
+                "closed 4000 by us, in 0 messages 2 bytes, out 0 messages 9 bytes\n");
+    p = net_peer("/");
+    lines[0] = 0;
+    peer_reset(p);
+    CHECK_LINES("closed 1006, in 0 messages 0 bytes, out 0 messages 0 bytes: "
+                "the connection ended without a closing handshake\n");
+    CHECK(!last.by_peer && !last.by_us);
+    NET_END();
+}
+
+static void refuse(ws_request *request, void *user) {
+    (void)user;
+    if (ws_slice_is(ws_request_path(request), "/program"))
+        (void)ws_refuse(request, 401, NULL, "who\nare you?");
+}
+
+static void check_refused(const char *path, const char *more, const char *wanted, const char *file, int line) {
+    peer *p = net_connect();
+    peer_upgrade(p, path, more);
+    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_check(holds(wanted), wanted, file, line);
+    if (!holds(wanted))
+        printf("%s", lines);
+    lines[0] = 0;
+}
+
+#define CHECK_REFUSED(path, more, wanted) check_refused((path), (more), (wanted), __FILE__, __LINE__)
+
+static void test_refused(void) {
+    ws_server_config config;
+    peer *p;
+    if (!test_begin("each refusal says which rule, header or origin")) return;
+    memset(&config, 0, sizeof config);
+    config.limits.head = 2000;
+    config.limits.handshake_ms = 500;
+    CHECK(start(&config) && net_route("/program") && ws_before(net.server, refuse, NULL));
+    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route has this path\nclosed 1006");
+    CHECK_REFUSED("/", "Origin: https://evil.example\r\n",
+                  "\nrefused 403: Forbidden: the Origin https://evil.example is not http:// or https:// with the "
+                  "Host 127.0.0.1:");
+    CHECK_REFUSED("/program", NULL, "\nrefused 401: who\n");
+    CHECK_REFUSED("/", "Sec-WebSocket-Protocol: a, a\r\n", "\nrefused 400: Sec-WebSocket-Protocol, -Extensions or ");
+    CHECK_REFUSED("/", "bad line\r\n", "\nrefused 400: the head, path");
+    p = net_connect();
+    peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_EQ(peer_status(p), 426);
+    CHECK(holds("\nrefused 426: the route is for WebSockets, this is plain HTTP\n"));
+    p = net_connect();
+    peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    CHECK_EQ(peer_status(p), 400);
+    CHECK(holds("\nrefused 400: Connection does not say Upgrade\n"));
+    p = net_connect();
+    peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n");
+    CHECK_EQ(peer_status(p), 400);
+    CHECK(holds("\nrefused 400: Sec-WebSocket-Key is not 16 bytes in base64\n"));
+    p = net_connect();
+    peer_text(p, "GET / HTTP/1.1\r\n");
+    net_settle();
+    net_wait(600);
+    CHECK_EQ(peer_status(p), 408);
+    CHECK(holds("\nrefused 408: it did not arrive in time\n"));
+    NET_END();
+}
+
+static void test_full(void) {
+    ws_server_config config;
+    peer *p;
+    if (!test_begin("beyond max_connections")) return;
+    memset(&config, 0, sizeof config);
+    config.max_connections = 1;
+    CHECK(start(&config));
+    (void)net_peer("/");
+    lines[0] = 0;
+    p = net_connect();
+    CHECK_EQ(peer_status(p), 503);
+    CHECK_LINES("refused 503: max_connections is reached, or no memory or descriptor is left\n");
+    CHECK(!last.conn);
+    NET_END();
+}
+
+static void test_slow(void) {
+    static uint8_t data[60000];
+    ws_message message = {data, sizeof data, WS_BINARY};
+    ws_server_config config;
+    peer *p;
+    int i;
+    if (!test_begin("paused and resumed, broadcasts that are dropped")) return;
+    memset(&config, 0, sizeof config);
+    config.limits.buffered = 50000;
+    CHECK(start(&config));
+    net_small_buffers();
+    p = net_open_with("/", 4096);
+    p->deaf = true;
+    CHECK(ws_join(net.conns[1], "room") && ws_room_slow(net.server, "room", WS_SLOW_DROP_NEWEST));
+    for (i = 0; i < 100; i++)
+        CHECK(ws_server_broadcast(net.server, "room", message));
+    CHECK(holds("out binary 60000 bytes\n") && holds("dropped 60004 bytes\n"));
+    lines[0] = 0;
+    CHECK(ws_room_slow(net.server, "room", WS_SLOW_DROP_OLDEST) && ws_server_broadcast(net.server, "room", message));
+    CHECK_LINES("out binary 60000 bytes\ndropped 60004 bytes\n");
+    peer_frames(p, "81\"one\" 81\"two\"");
+    net_settle();
+    CHECK(strncmp(lines, "paused ", 7) == 0 && holds(" bytes unsent\n") && !holds("resumed"));
+    lines[0] = 0;
+    p->deaf = false;
+    net_settle();
+    CHECK(holds("resumed\nin text 3 bytes\n"));
+    NET_END();
+}
+
+static void nothing(ws_loop *loop, void *user) { (void)loop, (void)user; }
+
+static void test_late(void) {
+    if (!test_begin("a timer that fires late")) return;
+    CHECK(start(NULL));
+    CHECK(ws_after(net.loop, 100, nothing, NULL));
+    net_wait(100);
+    CHECK_LINES("");
+    CHECK(ws_after(net.loop, 100, nothing, NULL));
+    net_wait(170);
+    CHECK_LINES("timer late 70 ms\n");
+    NET_END();
+}
+
+static void test_text(void) {
+    ws_trace_event event;
+    char text[30];
+    if (!test_begin("a line that does not fit is cut off, and holds nothing but ASCII")) return;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_TLS_FAILED;
+    event.time = 61005;
+    event.id = (ws_id)9 << 32 | 12;
+    event.text = "\x1b[2J\xc3\xa9t\xc3\xa9, and more than fits";
+    ws_trace_text(&event, text, sizeof text);
+    CHECK_STR(text, "61.005 #12 TLS failed: ?[2J??");
+    ws_trace_text(&event, text, 1);
+    CHECK_STR(text, "");
+    ws_trace_text(NULL, text, 0);
+}
+
+#ifndef WS_NO_CLIENT
+static void test_client(void) {
+    ws_loop_config config = traced();
+    raw_server *raw;
+    peer *p;
+    const char *head;
+    if (!test_begin("a client: the answer's head, refusals, frames")) return;
+    client_start(&config);
+    raw = raw_listen();
+    CHECK(client_dial_raw(raw, NULL));
+    p = raw_accept(raw);
+    head = raw_head(p);
+    raw_answer(p, head, NULL);
+    net_settle();
+    CHECK(holds(" bytes: HTTP/1.1 101 Switching Protocols\nopened\n"));
+    lines[0] = 0;
+    (void)ws_send_text(client.conn, "hi");
+    peer_frames(p, "81\"you\" 88<03e8>");
+    net_settle();
+    CHECK(holds("out text 2 bytes\n") && holds("in text 3 bytes\n") && holds("closed 1000 by the peer, "));
+    lines[0] = 0;
+    CHECK(client_dial_raw(raw, NULL));
+    p = raw_accept(raw);
+    (void)raw_head(p);
+    peer_text(p, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    net_settle();
+    CHECK(holds("refused 403: ") && holds(": the server refused: HTTP/1.1 403 Forbidden\n"));
+    lines[0] = 0;
+    raw_close(raw);
+    CHECK(client_dial_raw(raw, NULL));
+    net_settle();
+    CHECK(holds("refused 0: cannot connect to 127.0.0.1:"));
+    CLIENT_END();
+}
+#else
+static void test_client(void) {}
+#endif
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    test_life();
+    test_ends();
+    test_refused();
+    test_full();
+    test_slow();
+    test_late();
+    test_text();
+    test_client();
+    return test_finish();
+}
