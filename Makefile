@@ -20,7 +20,7 @@ TESTS = $(patsubst %.c,$(BUILD)/%,$(notdir $(wildcard tests/*/test_*.c)))
 HELPERS = $(wildcard tests/helpers/*.h)
 vpath test_%.c $(addprefix tests/,bytes engine virtual sockets tls)
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
-SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms life_reentrancy server_security receive_wire loop_threads server_shutdown
+SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms life_reentrancy server_security receive_wire loop_threads server_shutdown server_restart
 TESTS += $(addprefix $(BUILD)/epoll_test_,$(SOCKETS))
 TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) loop_host poll poll_epoll)
 TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)

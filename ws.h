@@ -514,6 +514,13 @@ typedef struct ws_server_config {
     bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
     const char *unix_path;  /* listen on this Unix socket instead, and remove it at the end. A socket that nobody
                                listens on is replaced; anything else at that path fails with IN_USE */
+    unsigned unix_mode;     /* its permissions, 0660, from before it can be connected to; 0: as the umask says */
+    ws_socket descriptor;   /* listen on this one instead: a stream socket that listens already, of a predecessor (see
+                               ws_hand_over) or a supervisor. It is the server's from then on; if ws_listen fails it
+                               stays yours. unix_path, if given, is its file, to be removed at the end. systemd's:
+                                   const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+                                   if (pid && atol(pid) == getpid() && count && atoi(count) > 0)
+                                       config.descriptor = 3; */
 #ifndef WS_NO_TEST
     bool no_port;           /* do not listen: for ws_test_connect */
 #endif
@@ -532,6 +539,10 @@ typedef struct ws_server_config {
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
+/* The descriptor that the server listens on, for a successor that inherits it (it is closed on exec: a dup2 of it is
+   not) and listens on it as well. The server goes on until ws_shutdown; a Unix socket's file then stays. No connection
+   is refused: those that nobody has accepted yet are the successor's. index: 0; -1: there is none. */
+WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 /* New connections get this certificate; open ones keep theirs. false: nothing has changed; ws_loop_error_text says
    why, but ws_loop_error stays as it was. */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
@@ -7919,7 +7930,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
    What a system may lack stands in runs of its own, in which its functions only fail:
      unsent, acknowledged        how much the peer has not received yet; 0: unknown
      host_text                   an address as a text, which may have a scope
-     listen_unix, connect_unix, remove   Unix sockets
+     listen_unix, connect_unix, file_id, remove   Unix sockets
      open_folder, open_in, file, read_file, peek_file, close_file, file_status   files of a folder; open_file: any
      file_state                  for TLS: whether a file of certificates has changed
 */
@@ -9355,6 +9366,7 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
     if (wsi_platform_prepare_socket(descriptor)
         && bind(descriptor, (const struct sockaddr *)&address, sizeof address) == 0
         && wsi_platform_file_id(config->unix_path, id)
+        && (!config->unix_mode || chmod(config->unix_path, (mode_t)config->unix_mode) == 0)
         && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
         *listener = descriptor;
         return WS_OK;
@@ -9377,6 +9389,8 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 #endif
 #else
 #ifndef WS_NO_SERVER
+static bool wsi_platform_file_id(const char *path, wsi_file_id *id) { return (void)path, (void)id, false; }
+
 static void wsi_platform_remove(const char *path, const wsi_file_id *id) { (void)path, (void)id; }
 
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, ws_socket *listener, wsi_file_id *id,
@@ -9393,6 +9407,30 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 }
 #endif
 #endif /* WSI_PLATFORM_UNIX */
+
+#ifndef WS_NO_SERVER
+/* Takes a listening socket of the program's. *id: of its file. *why: what else it is. */
+static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *listener, wsi_file_id *id,
+                                   const char **why) {
+    int type = 0, listens = 1;
+    socklen_t size = sizeof type;
+    if (getsockopt(config->descriptor, SOL_SOCKET, SO_TYPE, (char *)&type, &size) != 0)
+        *why = "it is not an open socket";
+    else if (type != SOCK_STREAM)
+        *why = "it is a socket of datagrams or packets, not a stream";
+    else if (getsockopt(config->descriptor, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &size) == 0 && !listens)
+        *why = "it is a socket that does not listen";
+    if (*why)
+        return WS_ERROR_ARGUMENT;
+    if (!wsi_platform_prepare_socket(config->descriptor))
+        return wsi_platform_error();
+    (void)wsi_platform_enable(config->descriptor, IPPROTO_TCP, TCP_NODELAY); /* a Unix socket has none */
+    if (config->unix_path)
+        (void)wsi_platform_file_id(config->unix_path, id);
+    *listener = config->descriptor;
+    return WS_OK;
+}
+#endif /* WS_NO_SERVER */
 
 /*
 >> TCP ====================================================================================
@@ -13275,9 +13313,16 @@ typedef struct wsi_owned { /* a block that a server keeps until it ends; the dat
     size_t size;
 } wsi_owned;
 
+typedef struct wsi_listener { /* a socket that a server listens on */
+    wsi_source source;     /* first */
+    ws_server *server;
+    const char *unix_path; /* NULL: there is no file to remove */
+    wsi_file_id file;      /* at unix_path */
+} wsi_listener;
+
 struct ws_server {
     wsi_endpoint endpoint; /* first; its timer has it accept again */
-    wsi_source listener;
+    wsi_listener listener;
     ws_transport transport;
     wsi_owned *owned;
     struct wsi_route *routes, **last_route;
@@ -13285,11 +13330,10 @@ struct ws_server {
     wsi_table rooms, memberships;
     size_t open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
-    const char *origins, *hosts, *unix_path;
+    const char *origins, *hosts;
     struct wsi_forward *forward;            /* NULL: no proxy is trusted */
     const wsi_session_calls *session_calls; /* NULL: no sessions */
     struct wsi_sessions *sessions;
-    wsi_file_id unix_file; /* at unix_path */
     uint64_t dated;        /* of which second date is */
     char date[40];
 };
@@ -14408,9 +14452,9 @@ static void wsi_kept_abandon(ws_conn *conn) {
 /*
 >> SERVER =================================================================================
    Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
-   ENGINE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefix:
-   wsi_server_. Every request passes wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION hangs on function
-   pointers (wsi_web_calls, ...).
+   ENGINE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes:
+   wsi_server_, wsi_listener_. Every request passes wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION
+   hangs on function pointers (wsi_web_calls, ...).
 */
 
 /* --- requests: from the engine to the program and back --- */
@@ -14713,7 +14757,7 @@ static void wsi_server_reject(const ws_server *server, ws_socket descriptor) {
 
 static void wsi_server_fire(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
-    if (!endpoint->ending && !wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_READ))
+    if (!endpoint->ending && !wsi_poll_set(&endpoint->loop->poll, &server->listener.source, WS_READ))
         wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
@@ -14739,7 +14783,7 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
 }
 
 static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready) {
-    ws_server *server = (ws_server *)(void *)((char *)source - offsetof(ws_server, listener));
+    ws_server *server = ((wsi_listener *)(void *)source)->server;
     (void)ready;
     (void)wsi_loop_time(loop);
     for (int i = 0; i < WSI_ACCEPTS; i++) {
@@ -14758,10 +14802,10 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
 }
 
 /* Removes the file first: while the socket is open no other file can have its inode number. */
-static void wsi_server_close_port(ws_server *server) {
-    if (server->unix_path)
-        wsi_platform_remove(server->unix_path, &server->unix_file);
-    wsi_tcp_close(&server->listener.link);
+static void wsi_listener_close(wsi_listener *listener) {
+    if (listener->unix_path)
+        wsi_platform_remove(listener->unix_path, &listener->file);
+    wsi_tcp_close(&listener->source.link);
 }
 
 static void wsi_server_stop(wsi_endpoint *endpoint) {
@@ -14776,10 +14820,10 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
         if (wsi_kept_of(conn))
             wsi_kept_of(conn)->head.keep_alive = false;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
-    if (server->listener.link.descriptor == WSI_NO_SOCKET)
+    if (server->listener.source.link.descriptor == WSI_NO_SOCKET)
         return;
-    (void)wsi_poll_set(&endpoint->loop->poll, &server->listener, WS_NONE);
-    wsi_server_close_port(server);
+    (void)wsi_poll_set(&endpoint->loop->poll, &server->listener.source, WS_NONE);
+    wsi_listener_close(&server->listener);
 }
 
 static void wsi_server_release(wsi_endpoint *endpoint) {
@@ -14876,8 +14920,9 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->fire = wsi_server_fire;
     server->last_route = &server->routes;
     server->last_hook = &server->hooks;
-    server->listener.link.descriptor = WSI_NO_SOCKET;
-    server->listener.link.kind = WSI_KIND_LISTENER;
+    server->listener.server = server;
+    server->listener.source.link.descriptor = WSI_NO_SOCKET;
+    server->listener.source.link.kind = WSI_KIND_LISTENER;
     server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
 }
 
@@ -14887,25 +14932,33 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens the port, the last step of ws_listen. */
-static ws_error wsi_server_open_port(ws_server *server, const ws_server_config *config) {
-    ws_loop *loop = server->endpoint.loop;
-    ws_socket *listener = &server->listener.link.descriptor;
-    const char *why = NULL;
+/* Opens what it listens on, the last step of ws_listen. On an error nothing is left of it. */
+static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
+    ws_loop *loop = listener->server->endpoint.loop;
+    ws_socket *descriptor = &listener->source.link.descriptor;
+    const char *why = NULL, *path = config->unix_path;
     ws_error error = WS_OK;
     if (!wsi_server_has_port(config))
         return WS_OK;
-    error = config->unix_path ? wsi_platform_listen_unix(config, listener, &server->unix_file, &why)
-                              : wsi_platform_listen(config, listener, &why);
-    if (!error && !wsi_poll_set(&loop->poll, &server->listener, WS_READ)) {
-        wsi_server_close_port(server);
+    error = config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
+            : path             ? wsi_platform_listen_unix(config, descriptor, &listener->file, &why)
+                               : wsi_platform_listen(config, descriptor, &why);
+    if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ)) {
         error = WS_ERROR_DESCRIPTORS;
+        if (config->descriptor)
+            *descriptor = WSI_NO_SOCKET; /* it stays the program's, and its file */
+        else
+            wsi_listener_close(listener);
     }
-    if (error && config->unix_path)
-        (void)wsi_reason_set(&loop->why, error, "%.110s: %s", config->unix_path, why ? why : ws_error_text(error));
+    if (!why)
+        why = ws_error_text(error);
+    if (error && config->descriptor)
+        (void)wsi_reason_set(&loop->why, error, "descriptor %ld: %s", (long)config->descriptor, why);
+    else if (error && path)
+        (void)wsi_reason_set(&loop->why, error, "%.110s: %s", path, why);
     else if (error)
         (void)wsi_reason_set(&loop->why, error, "%s port %u: %s", config->host ? config->host : "127.0.0.1",
-                             (unsigned)config->port, why ? why : ws_error_text(error));
+                             (unsigned)config->port, why);
     return error;
 }
 
@@ -14914,7 +14967,7 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
     const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
     wsi_slice wrong;
     if (!wsi_server_keep_text(server, &server->hosts, config->hosts)
-        || !wsi_server_keep_text(server, &server->unix_path, config->unix_path))
+        || !wsi_server_keep_text(server, &server->listener.unix_path, config->unix_path))
         return WS_ERROR_MEMORY;
     if (!wsi_handshake_list_good(config->hosts, false, &wrong))
         return wsi_server_list_fail(why, false, wrong);
@@ -14923,7 +14976,7 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
         error = forward->start(server, config);
     if (!error)
         error = wsi_server_secure(server, config);
-    return error ? error : wsi_server_open_port(server, config);
+    return error ? error : wsi_listener_open(&server->listener, config);
 }
 
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
@@ -14969,7 +15022,14 @@ WS_API void ws_server_free(ws_server *server) {
 }
 
 WS_API uint16_t ws_port(const ws_server *server) {
-    return server ? wsi_platform_own_port(server->listener.link.descriptor) : 0;
+    return server ? wsi_platform_own_port(server->listener.source.link.descriptor) : 0;
+}
+
+WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
+    if (!server || index)
+        return WSI_NO_SOCKET;
+    server->listener.unix_path = NULL;
+    return server->listener.source.link.descriptor;
 }
 #endif /* WS_NO_SERVER */
 
@@ -18518,7 +18578,7 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
 
 static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
     const ws_loop *loop = server->endpoint.loop;
-    if (server->listener.link.descriptor != WSI_NO_SOCKET || loop->clock != wsi_loop_virtual_clock)
+    if (server->listener.source.link.descriptor != WSI_NO_SOCKET || loop->clock != wsi_loop_virtual_clock)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
                               "ws_test_connect needs a server with .no_port, in a loop with .virtual_clock");
     if (loop->busy || server->endpoint.ending)
@@ -18740,6 +18800,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
    - The answer to a close has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
+   - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
+     without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 where a file cannot be opened. It names no charset where a page or style sheet
      names one; ws_files_charset sets it for a folder. Of several session cookies the first good one counts.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS), and ws_loop_config.max_unfinished (a quarter of max_memory), for

@@ -261,6 +261,27 @@ static void test_faults(void) {
 #define LIMIT "a unix_path has 1 to 103 bytes"
 #endif
 
+static void test_mode(void) {
+    static const unsigned modes[] = {0, 0600, 0660, 0666, 0700};
+    const char *path = in_folder("mode");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        ws_server_config config;
+        struct stat status;
+        if (!test_begin("unix_mode %o, whatever the umask is", modes[i]))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.unix_path = path;
+        config.unix_mode = modes[i];
+        mode_t before = umask(i % 2 ? 0 : 0117);
+        CHECK(net_start_with(NULL, &config));
+        (void)umask(before);
+        CHECK(stat(path, &status) == 0);
+        CHECK_EQ(status.st_mode & 07777, modes[i] ? modes[i] : 0660);
+        CHECK(answers(path) && net_settle());
+        NET_END();
+    }
+}
+
 static void test_bad_path(void) {
     static const char *const bad[] = {"", "build/none/such/socket",
         "build/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -299,6 +320,7 @@ int main(int argc, char **argv) {
     test_no_folder();
     test_successor();
     test_faults();
+    test_mode();
     test_bad_path();
     (void)test_begin("the folder is empty at last");
     CHECK(rmdir(folder) == 0);
