@@ -984,6 +984,11 @@ typedef struct ws_client_config {
                                    refusal with 4xx. Each pause is shortened at random, by half at most */
     uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): the usual pause becomes that much
                                    longer, by this at most: 5 min */
+    /* ws_dial: called before each reconnect, as tokens expire. It may set *url and *headers, which are those of before,
+       to others, which are copied. To another host or port goes neither a header of before nor the client certificate,
+       unless *headers is set as well. ws_last_error and ws_status tell of the attempt before. false: no further attempt
+       follows, and on_error has ARGUMENT. NULL: all stays as it is */
+    bool (*before_reconnect)(ws_conn *conn, const char **url, const char *const **headers);
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
     int max_redirects;          /* 5; -1: follow none */
     bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
@@ -17169,6 +17174,7 @@ typedef struct wsi_client {
     int redirects;
     uint8_t phase;
     bool other_server;       /* a redirect led to another server: headers, credentials, certificate are not for it */
+    bool moved;              /* nor for url, which before_reconnect gave without headers */
     bool redirected, lookup_queued;
     bool refused;            /* the body of that answer is arriving */
     bool permanent, rejected; /* the failure: another attempt cannot succeed; the answer was 4xx */
@@ -17684,7 +17690,8 @@ static void wsi_client_attempt(wsi_client *client) {
 static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
     client->retry_after_ms = 0;
-    client->other_server = client->rejected = false;
+    client->other_server = client->moved;
+    client->rejected = false;
     client->why.text[0] = 0;
     client->phase = WSI_PHASE_RESOLVING;
     if (!wsi_client_set_url(client, wsi_text_z(client->url)))
@@ -17734,8 +17741,8 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
     return NULL;
 }
 
-/* Measures a chunked body (RFC 9112 7.1), as far as it has arrived and is well-formed; decode: puts it together in place.
-   *whole: no more of it comes. */
+/* Measures a chunked body (RFC 9112 7.1), as far as it has arrived and is well-formed; decode: puts it together in
+   place. *whole: no more of it comes. */
 static size_t wsi_client_unchunk(uint8_t *data, size_t size, bool decode, bool *whole) {
     size_t from = 0, to = 0, line;
     uint64_t chunk;
@@ -18004,52 +18011,14 @@ static bool wsi_client_disconnected(ws_conn *conn) {
     return false;
 }
 
-static void wsi_client_fire(wsi_endpoint *endpoint) {
-    wsi_client *client = (wsi_client *)(void *)endpoint;
-    ws_conn *conn = client->conn;
-    switch (client->phase) {
-    case WSI_PHASE_WAITING:
-        conn->engine.error = WS_OK;
-        wsi_client_start(client, NULL);
-        break;
-    case WSI_PHASE_RESOLVING:
-        wsi_dial_unresolved(client, "no answer in time");
-        break;
-    case WSI_PHASE_CONNECTING: wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT); break;
-    case WSI_PHASE_TUNNELLING: wsi_dial_proxy_fail(client, "did not answer in time"); break;
-    default: break;
-    }
-}
-
-/* --- from birth to end --- */
-
-static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
-
-static const size_t wsi_client_strings[] = {
-    offsetof(wsi_client, url), offsetof(wsi_client, config.subprotocols), offsetof(wsi_client, config.origin),
-    offsetof(wsi_client, config.proxy), offsetof(wsi_client, config.unix_path),
-    offsetof(wsi_client, config.tls.server_name)};
-enum { WSI_CLIENT_STRINGS = sizeof wsi_client_strings / sizeof *wsi_client_strings };
-
-static void wsi_client_release(wsi_endpoint *endpoint) {
-    wsi_client *client = (wsi_client *)(void *)endpoint;
-    wsi_memory *memory = wsi_client_memory(client);
-    for (size_t i = 0; i < client->header_count; i++)
-        wsi_memory_free_string(memory, client->headers[i]);
-    wsi_memory_free(memory, client->headers, client->header_count * sizeof *client->headers);
-    wsi_memory_free_strings(memory, client, wsi_client_strings, WSI_CLIENT_STRINGS);
-    wsi_buffer_free(memory, &client->hop);
-    wsi_buffer_free(memory, &client->answer);
-    if (client->lookup)
-        client->lookup->client = NULL;
-    wsi_memory_free(memory, client, sizeof *client);
-}
+/* --- what the program asks for --- */
 
 static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
     size_t count = 0, i;
     while (headers && headers[count])
         count++;
+    client->header_count = 0;
     client->headers = (char **)wsi_memory_new(memory, (count + 1) * sizeof *client->headers);
     if (!client->headers)
         return false;
@@ -18060,30 +18029,11 @@ static bool wsi_client_copy_headers(wsi_client *client, const char *const *heade
     return true;
 }
 
-static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
-    ws_client_config *config = &client->config;
-    *config = *given;
-    config->subprotocols = given->subprotocols ? given->subprotocols : client->handler.subprotocols;
-    config->headers = NULL; /* see client->headers */
-    memset(&config->tls, 0, sizeof config->tls);
-    config->tls.server_name = given->tls.server_name;
-    if (given->transport)
-        client->transport = *given->transport;
-    config->transport = given->transport ? &client->transport : NULL;
-    client->endpoint.env.deflate = given->deflate.on ? &config->deflate : NULL;
-    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
-    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
-    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
-    if (config->reconnect_max_ms < config->reconnect_ms)
-        config->reconnect_max_ms = config->reconnect_ms;
-    config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
-    config->limits.body = config->limits.body ? config->limits.body : 64 << 10;
-    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* for a refusal's */
-    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
-    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
-    client->url = url;
-    bool good = wsi_memory_keep_strings(wsi_client_memory(client), client, wsi_client_strings, WSI_CLIENT_STRINGS);
-    return wsi_client_copy_headers(client, given->headers) && good;
+static void wsi_client_free_headers(wsi_client *client, char **headers, size_t count) {
+    wsi_memory *memory = wsi_client_memory(client);
+    for (size_t i = 0; headers && i < count; i++)
+        wsi_memory_free_string(memory, headers[i]);
+    wsi_memory_free(memory, headers, count * sizeof *headers);
 }
 
 /* Checks what would make a request that every server refuses. WS_OK, or what is wrong with the config. */
@@ -18115,6 +18065,116 @@ static ws_error wsi_client_check(wsi_client *client) {
         problem = "does not begin with http://";
     return problem ? wsi_reason_set(&client->why, WS_ERROR_URL, "the proxy's URL %s; it looks like "
                                     "http://user:password@host:3128", problem) : WS_OK;
+}
+
+/* Takes the URL and the headers for the next attempts; either may be the one it has. */
+static ws_error wsi_client_replace(wsi_client *client, const char *given, const char *const *headers) {
+    wsi_memory *memory = wsi_client_memory(client);
+    char **old = client->headers, *url = NULL;
+    size_t count = client->header_count;
+    wsi_url from, to;
+    bool anew = headers != (const char *const *)old, good = wsi_memory_keep(memory, &url, given);
+    bool same = good && !wsi_url_parse(&from, wsi_text_z(client->url)) && !wsi_url_parse(&to, wsi_text_z(url))
+                && wsi_client_same_server(&from, &to);
+    client->moved = !anew && (client->moved || !same);
+    if (good && anew) {
+        good = wsi_client_copy_headers(client, headers);
+        wsi_client_free_headers(client, old, count);
+    }
+    if (url) {
+        wsi_memory_free_string(memory, (char *)(uintptr_t)client->url);
+        client->url = url;
+    }
+    return good ? wsi_client_check(client) : WS_ERROR_MEMORY;
+}
+
+/* Lets the program say where the next attempt goes. false: nowhere. */
+static bool wsi_client_ask(wsi_client *client) {
+    const char *url = client->url;
+    const char *const *headers = (const char *const *)client->headers;
+    ws_error error;
+    if (!client->config.before_reconnect)
+        return true;
+    bool good = client->config.before_reconnect(client->conn, &url, &headers) && url;
+    if (client->conn->broken) /* it ended the client */
+        return false;
+    client->why.text[0] = 0;
+    if (good)
+        error = wsi_client_replace(client, url, headers);
+    else
+        error = wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "before_reconnect ended the attempts");
+    client->permanent = error != WS_OK;
+    client->phase = WSI_PHASE_RESOLVING;
+    if (error)
+        wsi_client_fail(client, error);
+    return !error;
+}
+
+static void wsi_client_fire(wsi_endpoint *endpoint) {
+    wsi_client *client = (wsi_client *)(void *)endpoint;
+    ws_conn *conn = client->conn;
+    switch (client->phase) {
+    case WSI_PHASE_WAITING:
+        if (!wsi_client_ask(client))
+            break;
+        conn->engine.error = WS_OK;
+        wsi_client_start(client, NULL);
+        break;
+    case WSI_PHASE_RESOLVING:
+        wsi_dial_unresolved(client, "no answer in time");
+        break;
+    case WSI_PHASE_CONNECTING: wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT); break;
+    case WSI_PHASE_TUNNELLING: wsi_dial_proxy_fail(client, "did not answer in time"); break;
+    default: break;
+    }
+}
+
+/* --- from birth to end --- */
+
+static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
+
+static const size_t wsi_client_strings[] = {
+    offsetof(wsi_client, url), offsetof(wsi_client, config.subprotocols), offsetof(wsi_client, config.origin),
+    offsetof(wsi_client, config.proxy), offsetof(wsi_client, config.unix_path),
+    offsetof(wsi_client, config.tls.server_name)};
+enum { WSI_CLIENT_STRINGS = sizeof wsi_client_strings / sizeof *wsi_client_strings };
+
+static void wsi_client_release(wsi_endpoint *endpoint) {
+    wsi_client *client = (wsi_client *)(void *)endpoint;
+    wsi_memory *memory = wsi_client_memory(client);
+    wsi_client_free_headers(client, client->headers, client->header_count);
+    wsi_memory_free_strings(memory, client, wsi_client_strings, WSI_CLIENT_STRINGS);
+    wsi_buffer_free(memory, &client->hop);
+    wsi_buffer_free(memory, &client->answer);
+    if (client->lookup)
+        client->lookup->client = NULL;
+    wsi_memory_free(memory, client, sizeof *client);
+}
+
+static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws_client_config *given) {
+    ws_client_config *config = &client->config;
+    *config = *given;
+    config->subprotocols = given->subprotocols ? given->subprotocols : client->handler.subprotocols;
+    config->headers = NULL; /* see client->headers */
+    memset(&config->tls, 0, sizeof config->tls);
+    config->tls.server_name = given->tls.server_name;
+    if (given->transport)
+        client->transport = *given->transport;
+    config->transport = given->transport ? &client->transport : NULL;
+    client->endpoint.env.deflate = given->deflate.on ? &config->deflate : NULL;
+    config->connect_ms = config->connect_ms ? config->connect_ms : 10000;
+    config->receive_ms = config->receive_ms ? config->receive_ms : WS_OFF;
+    config->reconnect_max_ms = config->reconnect_max_ms ? config->reconnect_max_ms : 30000;
+    if (config->reconnect_max_ms < config->reconnect_ms)
+        config->reconnect_max_ms = config->reconnect_ms;
+    config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
+    config->limits.body = config->limits.body ? config->limits.body : 64 << 10;
+    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* for a refusal's */
+    config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
+    config->max_redirects = config->max_redirects ? config->max_redirects : 5;
+    client->url = url;
+    bool good = wsi_memory_keep_strings(wsi_client_memory(client), client, wsi_client_strings, WSI_CLIENT_STRINGS);
+    return wsi_client_copy_headers(client, given->headers) && good;
 }
 
 /* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
@@ -18820,6 +18880,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
    - Retry-After of a 429 or 503 is kept to, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
      is set. New: ws_header_at, for headers that come more than once. ws_body is the whole body, up to limits.body.
+   - New: before_reconnect, which may give another URL and headers, as tokens expire.
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
      credential or certificate of the program's.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.

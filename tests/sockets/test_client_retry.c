@@ -246,6 +246,165 @@ static void test_retry_after(void) {
     }
 }
 
+/* --- another URL and other headers for each attempt --- */
+
+static struct {
+    const char *url, *const *headers; /* to set; NULL: leave as it is */
+    bool end, drop;
+    unsigned calls;
+    ws_error error;
+    int status;
+    char had_url[100], had_header[100]; /* of before */
+} renewal;
+
+static bool renew(ws_conn *conn, const char **url, const char *const **headers) {
+    renewal.calls++;
+    renewal.error = ws_last_error(conn);
+    renewal.status = ws_status(conn);
+    (void)snprintf(renewal.had_url, sizeof renewal.had_url, "%s", *url);
+    (void)snprintf(renewal.had_header, sizeof renewal.had_header, "%s", **headers ? **headers : "none");
+    if (renewal.url)
+        *url = renewal.url;
+    if (renewal.headers)
+        *headers = renewal.headers;
+    if (renewal.drop)
+        ws_drop(conn);
+    return !renewal.end;
+}
+
+/* A client whose server has refused it once with 401. */
+static raw_server *start_renewal(const char *user) {
+    static const char *const first[] = {"Authorization: Bearer one", "Cookie: a=b", NULL};
+    ws_client_config config = reconnecting(100, 100);
+    char url[100];
+    memset(&renewal, 0, sizeof renewal);
+    config.before_reconnect = renew;
+    config.headers = *user ? NULL : first;
+    client_start(NULL);
+    raw_server *raw = raw_listen();
+    (void)snprintf(url, sizeof url, "ws://%s127.0.0.1:%u/first", user, (unsigned)raw->port);
+    (void)client_dial(url, &config);
+    peer *p = raw_accept(raw);
+    CHECK(strncmp(raw_head(p), "GET /first ", 11) == 0);
+    peer_text(p, "HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n");
+    net_settle();
+    CHECK_EQ(client.errors, 1);
+    CHECK_EQ(renewal.calls, 0);
+    return raw;
+}
+
+static const char *head_of_next(raw_server *raw) {
+    net_wait(101);
+    peer *p = raw_accept(raw);
+    const char *head = raw_head(p);
+    peer_close(p);
+    net_settle();
+    return head;
+}
+
+static void test_renewal(void) {
+    static const char *const second[] = {"Authorization: Bearer two", NULL};
+    static const char *const bad[] = {"Host", NULL};
+    if (test_begin("before_reconnect gives a new token, and then another path")) {
+        raw_server *raw = start_renewal("");
+        renewal.headers = second;
+        const char *head = head_of_next(raw);
+        CHECK_EQ(renewal.error, WS_ERROR_REFUSED);
+        CHECK_EQ(renewal.status, 401);
+        CHECK_STR(renewal.had_url, client_url(raw, "/first"));
+        CHECK_STR(renewal.had_header, "Authorization: Bearer one");
+        CHECK(strncmp(head, "GET /first ", 11) == 0 && raw_has_line(head, "Authorization: Bearer two"));
+        CHECK_EQ(raw_header_count(head, "Cookie"), 0);
+        renewal.headers = NULL;
+        renewal.url = client_url(raw, "/second?token=3");
+        head = head_of_next(raw);
+        CHECK(strncmp(head, "GET /second?token=3 ", 20) == 0);
+        CHECK(raw_has_line(head, "Authorization: Bearer two"));
+        CHECK_STR(renewal.had_header, "Authorization: Bearer two");
+        renewal.url = NULL;
+        head = head_of_next(raw);
+        CHECK(strncmp(head, "GET /second?token=3 ", 20) == 0);
+        CHECK_EQ(renewal.calls, 3);
+        CLIENT_END();
+    }
+    if (test_begin("to another port go no headers of before, however often it is tried, but those that are given")) {
+        raw_server *raw = start_renewal(""), *other = raw_listen();
+        renewal.url = client_url(other, "/");
+        const char *head = head_of_next(other);
+        CHECK_EQ(raw_header_count(head, "Authorization") + raw_header_count(head, "Cookie"), 0);
+        renewal.url = NULL;
+        head = head_of_next(other);
+        CHECK_EQ(raw_header_count(head, "Authorization") + raw_header_count(head, "Cookie"), 0);
+        renewal.headers = second;
+        head = head_of_next(other);
+        CHECK(raw_has_line(head, "Authorization: Bearer two"));
+        renewal.url = client_url(raw, "/");
+        head = head_of_next(raw);
+        CHECK(raw_has_line(head, "Authorization: Bearer two"));
+        CLIENT_END();
+    }
+    if (test_begin("to another port go no credentials of the URL before, but those of the new one")) {
+        raw_server *raw = start_renewal("me:secret@"), *other = raw_listen();
+        char url[100];
+        const char *head;
+        (void)raw;
+        renewal.url = client_url(other, "/");
+        head = head_of_next(other);
+        CHECK_EQ(raw_header_count(head, "Authorization"), 0);
+        (void)snprintf(url, sizeof url, "ws://you:too@127.0.0.1:%u/", (unsigned)other->port);
+        renewal.url = url;
+        head = head_of_next(other);
+        CHECK(raw_has_line(head, "Authorization: Basic eW91OnRvbw=="));
+        CLIENT_END();
+    }
+    if (test_begin("before_reconnect that fails ends the attempts, and on_error says so")) {
+        raw_server *raw = start_renewal("");
+        renewal.end = true;
+        net_wait(101);
+        CHECK_EQ(client.errors, 2);
+        CHECK_EQ(client.error, WS_ERROR_ARGUMENT);
+        CHECK(strstr(client.text, "before_reconnect") != NULL);
+        CHECK(ws_find(net.loop, client.id) == NULL);
+        net_wait(60000);
+        CHECK(raw_nobody(raw));
+        CHECK_EQ(client.errors, 2);
+        CHECK_EQ(renewal.calls, 1);
+        CLIENT_END();
+    }
+    if (test_begin("headers of before_reconnect that cannot be sent end the attempts")) {
+        raw_server *raw = start_renewal("");
+        renewal.headers = bad;
+        net_wait(101);
+        CHECK_EQ(client.errors, 2);
+        CHECK_EQ(client.error, WS_ERROR_ARGUMENT);
+        CHECK(strstr(client.text, "line 1 of the headers") != NULL);
+        net_wait(60000);
+        CHECK(raw_nobody(raw));
+        CLIENT_END();
+    }
+    if (test_begin("a URL of before_reconnect that is none is an error, and it is asked again")) {
+        raw_server *raw = start_renewal("");
+        renewal.url = "gopher://x";
+        net_wait(101);
+        CHECK_EQ(client.errors, 2);
+        CHECK_EQ(client.error, WS_ERROR_URL);
+        renewal.url = client_url(raw, "/good");
+        const char *head = head_of_next(raw);
+        CHECK(strncmp(head, "GET /good ", 10) == 0);
+        CHECK_EQ(raw_header_count(head, "Authorization"), 0);
+        CLIENT_END();
+    }
+    if (test_begin("a client that is dropped in before_reconnect")) {
+        raw_server *raw = start_renewal("");
+        renewal.drop = true;
+        net_wait(101);
+        CHECK(ws_find(net.loop, client.id) == NULL);
+        net_wait(60000);
+        CHECK(raw_nobody(raw));
+        CLIENT_END();
+    }
+}
+
 /* --- look-ups that hang --- */
 
 static ws_conn *dial_name(const char *host, const raw_server *raw, const ws_client_config *config) {
@@ -657,6 +816,7 @@ int main(int argc, char **argv) {
     test_short_lives();
     test_unwelcome();
     test_retry_after();
+    test_renewal();
     test_hanging_look_ups();
     test_line();
     test_dialing_again();
