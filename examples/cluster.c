@@ -40,11 +40,12 @@ enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096, ROOM_MAX_BYTES = 128, LISTS 
 enum { BEAT_MS = 5000, SECONDS_ALIVE = 15, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10000 };
 
 static const char usage[] =
-    "usage: cluster [PORT] [--host ADDRESS] [--redis URL] [--name NAME]\n"
+    "usage: cluster [PORT] [--host ADDRESS] [--redis URL] [--name NAME] [--verbose]\n"
     "Serves chat rooms together with other servers, through Redis.\n"
     "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "--redis: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]; redis://127.0.0.1:6379 unless told otherwise.\n"
-    "--name: what the page calls this server; its host and port unless told otherwise.\n";
+    "--name: what the page calls this server; its host and port unless told otherwise.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 /* Sets a server's count of a room's members, adds up all servers', and publishes ARGV[3] with the sum behind it. */
 static const char script[] =
@@ -596,6 +597,15 @@ static bool take_url(char *url) {
            && !redis.database[strspn(redis.database, "0123456789")];
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     static char url[1024] = "redis://127.0.0.1:6379";
@@ -610,6 +620,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -668,7 +680,7 @@ int main(int argc, char **argv) {
         return 1;
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws/{room}", &handler);
     ws_route(server, "/ws/{room}/{name}", &handler);

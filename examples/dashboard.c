@@ -17,9 +17,10 @@
 enum { HISTORY = 60 };
 
 static const char usage[] =
-    "usage: dashboard [PORT] [--host ADDRESS] [--every MS]\n"
+    "usage: dashboard [PORT] [--host ADDRESS] [--every MS] [--verbose]\n"
     "Serves live figures of this machine (Linux: from /proc), one a second unless --every says otherwise.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 static const char page[] =
     "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
@@ -174,6 +175,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config, const char **every) {
     for (int i = 1; i < argc; i++) {
@@ -183,6 +193,8 @@ static void options(int argc, char **argv, ws_server_config *config, const char 
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -209,7 +221,7 @@ int main(int argc, char **argv) {
     }
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws", &handler);
     snprintf(html, sizeof html, "%s%s", page, script);

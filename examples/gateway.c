@@ -18,11 +18,12 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: gateway URL [PORT] [--host ADDRESS] [--ca FILE] [--insecure]\n"
+    "usage: gateway URL [PORT] [--host ADDRESS] [--ca FILE] [--insecure] [--verbose]\n"
     "Connects each client to the URL, ws:// or wss://.\n"
     "Listens on port 9002 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n"
-    "--insecure: trust any certificate; anybody in between can read and change everything.\n";
+    "--insecure: trust any certificate; anybody in between can read and change everything.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 enum { ENOUGH = 1 << 20, BAD_GATEWAY = 1014 }; /* so many bytes may wait for a side that reads slowly */
 
@@ -127,6 +128,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     for (int i = 1; i < argc; i++) {
@@ -142,6 +152,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             url = word;
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -167,7 +179,7 @@ int main(int argc, char **argv) {
     options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);
     if (!ws_loop_error(loop)) {

@@ -22,9 +22,10 @@ enum { REQUEST_MAX = 64 * 1024, RESULT_MAX = 32 * 1024, ANSWER_MAX = 64 * 1024 }
 enum { MALFORMED = -32700, INVALID_REQUEST = -32600, NO_METHOD = -32601, INVALID_PARAMS = -32602, INTERNAL = -32603 };
 
 static const char usage[] =
-    "usage: json_api [PORT] [--host ADDRESS]\n"
+    "usage: json_api [PORT] [--host ADDRESS] [--verbose]\n"
     "Serves JSON-RPC 2.0 at /rpc, and a page to try it.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
+    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -201,6 +202,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     for (int i = 1; i < argc; i++) {
@@ -210,6 +220,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -304,7 +316,7 @@ int main(int argc, char **argv) {
     options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/rpc", &handler);
     ws_page(server, "/", "text/html; charset=utf-8", page);

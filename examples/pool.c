@@ -21,9 +21,10 @@
 enum { WORKERS = 4, JOBS = 256 };
 
 static const char usage[] =
-    "usage: pool [PORT] [--host ADDRESS]\n"
+    "usage: pool [PORT] [--host ADDRESS] [--verbose]\n"
     "Send a number: worker threads count the primes below it.\n"
-    "Listens on port 9004 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
+    "Listens on port 9004 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 typedef struct job {
     struct job *next;
@@ -108,6 +109,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     for (int i = 1; i < argc; i++) {
@@ -117,6 +127,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -141,7 +153,7 @@ int main(int argc, char **argv) {
         jobs[i].next = unused;
         unused = &jobs[i];
     }
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_message = ask});
     while (started < WORKERS && pthread_create(&workers[started], NULL, work, NULL) == 0)

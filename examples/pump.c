@@ -17,9 +17,10 @@
 enum { PART = 16 << 10, AHEAD = 64 << 10 };
 
 static const char usage[] =
-    "usage: pump FILE [PORT] [--host ADDRESS]\n"
+    "usage: pump FILE [PORT] [--host ADDRESS] [--verbose]\n"
     "Sends a file to each client that connects, then closes.\n"
-    "Listens on port 9005 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
+    "Listens on port 9005 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 static const char *file_name;
@@ -62,6 +63,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     for (int i = 1; i < argc; i++) {
@@ -73,6 +83,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             file_name = word;
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -102,7 +114,7 @@ int main(int argc, char **argv) {
     fclose(probe);
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_open = begin, .on_drain = push, .on_close = end});
     if (!ws_loop_error(loop)) {

@@ -27,10 +27,11 @@
 enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096 };
 
 static const char usage[] =
-    "usage: rooms [PORT] [--host ADDRESS] [--cert FILE --key FILE]\n"
+    "usage: rooms [PORT] [--host ADDRESS] [--cert FILE --key FILE] [--verbose]\n"
     "Serves chat rooms.\n"
     "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--cert (PEM, followed by its chain) and --key: serve https://.\n";
+    "--cert (PEM, followed by its chain) and --key: serve https://.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 static ws_loop *loop; /* here, for the signal handler */
 
@@ -98,6 +99,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     for (int i = 1; i < argc; i++) {
@@ -110,6 +120,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -129,7 +141,7 @@ int main(int argc, char **argv) {
     options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws/{room}", &handler);
     ws_route(server, "/ws/{room}/{name}", &handler);

@@ -14,11 +14,12 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: session [PORT] [--host ADDRESS]\n"
+    "usage: session [PORT] [--host ADDRESS] [--verbose]\n"
     "Serves a page for those who have logged in: as ann with the password apple, or as bob with banana.\n"
     "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "The environment's SESSION_KEY signs the sessions; sessions signed with OLD_SESSION_KEY are accepted as well.\n"
-    "Without a key one is made, and sessions end with the program.\n";
+    "Without a key one is made, and sessions end with the program.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 /* A real program keeps hashes of passwords (argon2, bcrypt), and never the passwords. */
 static const struct { const char *name, *password; } users[] = {{"ann", "apple"}, {"bob", "banana"}};
@@ -148,6 +149,15 @@ static void stop(int number) {
     ws_shutdown(loop, 2000);
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config) {
     for (int i = 1; i < argc; i++) {
@@ -157,6 +167,8 @@ static void options(int argc, char **argv, ws_server_config *config) {
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -192,7 +204,7 @@ int main(int argc, char **argv) {
     options(argc, argv, &config);
     if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
         config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
+    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_sessions(server, &sessions);
     ws_http(server, "GET", "/", home, NULL);

@@ -19,9 +19,10 @@
 enum { MAX_THREADS = 256 };
 
 static const char usage[] =
-    "usage: threads [PORT] [--host ADDRESS] [--threads N]\n"
+    "usage: threads [PORT] [--host ADDRESS] [--threads N] [--verbose]\n"
     "Sends every message back, with one thread for each core, or N threads.\n"
-    "Listens on port 9003 of 127.0.0.1 unless told otherwise; port 0: any free one.\n";
+    "Listens on port 9003 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
+    "--verbose: what happens goes to standard error.\n";
 
 typedef struct worker {
     pthread_t thread;
@@ -56,6 +57,15 @@ static void *serve(void *argument) {
     return NULL;
 }
 
+static ws_loop_config loop_config;
+
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 /* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv, ws_server_config *config, const char **threads) {
     for (int i = 1; i < argc; i++) {
@@ -65,6 +75,8 @@ static void options(int argc, char **argv, ws_server_config *config, const char 
             *value = argv[++i];
         } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
             config->port = (uint16_t)strtol(word, NULL, 10);
+        } else if (!strcmp(word, "--verbose")) {
+            loop_config.trace = trace;
         } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
             fputs(usage, stdout);
             exit(0);
@@ -79,7 +91,7 @@ static void options(int argc, char **argv, ws_server_config *config, const char 
 /* A loop that listens. The first one finds the port, if it is to be a free one; the others share it. */
 static ws_error prepare(worker *self, ws_server_config *config) {
     ws_handler handler = {.on_open = greet, .on_message = on_message, .user = self};
-    self->loop = ws_loop_new(NULL);
+    self->loop = ws_loop_new(&loop_config);
     self->server = ws_listen(self->loop, config);
     ws_route(self->server, "/", &handler);
     if (self->server)

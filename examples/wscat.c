@@ -33,6 +33,7 @@ static const char usage[] =
     "  --proxy URL          tunnel through http://user:password@host:port\n"
     "  --ca FILE            trust servers whose certificate these (PEM) have signed\n"
     "  --cert FILE, --key FILE   show the server this certificate\n"
+    "  --verbose            write what happens, each frame too, to standard error\n"
     "  --insecure           trust any certificate: anybody in between can read and change all\n"
     "Exit status: 0 after a clean close with 1000, 1001 or without a code; 1 otherwise; 2: bad usage.\n";
 
@@ -42,7 +43,7 @@ static struct {
     const char *url, *wait;
     const char **headers; /* room for one per argument and the NULL */
     ws_client_config config;
-    bool binary, terminal_in, terminal_out;
+    bool binary, verbose, terminal_in, terminal_out;
     uint32_t wait_ms;
 } option;
 
@@ -301,6 +302,8 @@ static void options(int argc, char **argv) {
             *value = argv[++i];
         } else if (!strcmp(word, "--binary")) {
             option.binary = true;
+        } else if (!strcmp(word, "--verbose")) {
+            option.verbose = true;
         } else if (!strcmp(word, "--deflate")) {
             option.config.deflate.on = true;
         } else if (!strcmp(word, "--insecure")) {
@@ -324,13 +327,20 @@ static void options(int argc, char **argv) {
     option.wait_ms = seconds(option.wait);
 }
 
+static void trace(const ws_trace_event *event, void *user) {
+    char line[300];
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
 static int run(void) {
     ws_handler handler = {.on_open = on_open, .on_chunk = on_chunk, .on_drain = on_drain,
                           .on_close = on_close, .on_error = on_error};
     ws_error error = WS_ERROR_MEMORY;
     option.config.headers = option.headers;
     option.config.limits.buffered = SIZE_MAX; /* else a long line would stop the reading, too */
-    loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX});
+    loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX, .trace = option.verbose ? trace : NULL});
     conn = ws_dial(loop, option.url, &handler, &option.config);
     if (conn) {
         signal(SIGINT, on_signal);
