@@ -320,7 +320,7 @@ typedef struct ws_limits {
     size_t head;           /* head of a request or response: 16 KiB; beyond it 431 */
     size_t message;        /* a whole message: 16 MiB; beyond it closed with 1009 */
     size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses */
-    uint32_t handshake_ms; /* from connecting to the end of the head: 10 s */
+    uint32_t handshake_ms; /* from connecting, or a later head's first byte, to the end of the head: 10 s */
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
@@ -328,6 +328,7 @@ typedef struct ws_limits {
     size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. A client's, of a refusal: 64 KiB */
     uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
                               503), while the peer reads nothing of an answer (then it is dropped) */
+    uint32_t idle_ms;      /* between two HTTP requests of a connection: 75 s, more than load balancers wait */
     size_t rooms;          /* rooms that one connection may join: 1,000 */
 #endif
 } ws_limits;
@@ -504,7 +505,8 @@ typedef struct ws_server_config {
     uint16_t port;          /* 0: any free port, see ws_port */
     const char *origins;    /* origins whose pages may connect, or use ws_http with methods such as POST.
                                NULL: the server's own (same scheme, host and port); "*": all; or a list:
-                               "https://a.example, https://b.example:8443". Others get 403, with a text that says what
+                               "https://a.example, https://b.example:8443", where a host "*.c.example" stands for all
+                               names below c.example, not for that itself. Others get 403, with a text that says what
                                was compared. Behind a proxy that hides the port, list the public origin */
     const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000"; one without a port
                                allows every port. Others get 403. NULL: all; then a page whose own name points at this
@@ -577,10 +579,12 @@ WS_API bool ws_leave(ws_conn *conn, const char *room);
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
+WS_API bool ws_broadcast_others_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message);
+WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const char *text);
 
 WS_API size_t ws_room_count(const ws_server *server, const char *room); /* members; NULL: open connections */
-/* Writes the ids of up to capacity members; returns how many members there are. */
+/* Writes the ids of up to capacity members; returns how many members there are. NULL: of all open connections. */
 WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *ids, size_t capacity);
 
 /* What a broadcast does about a member whose ws_buffered has reached limits.buffered. */
@@ -632,12 +636,13 @@ typedef struct ws_acceptance {
     const char *subprotocol; /* one that the client offers, instead of the handler's choice */
     const char *const *headers; /* lines for the answer, NULL at the end: {"X-Served-By: a", NULL} */
     void *user;              /* ws_user of the connection; NULL: unchanged */
+    const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
 } ws_acceptance;
 
-/* Accepts a WebSocket request, unless a later hook refuses it. Several calls add their headers; the latest subprotocol
-   and user win. how may be NULL; all of it is copied. false: the request was answered before or is not for a WebSocket.
-   false, and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the handshake;
-   no memory. */
+/* Accepts a WebSocket request, unless a later hook refuses it. Several calls add their headers; the latest of
+   the other fields win. how may be NULL; all of it is copied. false: the request was answered before or is not for a
+   WebSocket. false, and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the
+   handshake; deflate is out of range; no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines (or NULL), and a body: text/plain unless a header says otherwise;
    NULL: the status in words. A browser's page sees only close code 1006. To give a page a reason, and to keep it from
@@ -1136,6 +1141,7 @@ WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3)
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #ifndef WS_NO_SERVER
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
+WS_API bool ws_broadcast_others_json(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
@@ -1262,7 +1268,8 @@ typedef struct wsi_engine {
     uint16_t close_code, threshold;
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
-    bool final : 1, pinged : 1, chunks : 1, traced : 1, in_frame : 1, first : 1, clean : 1, reported : 1;
+    bool final : 1, pinged : 1, chunks : 1, traced : 1, in_frame : 1, clean : 1, reported : 1;
+    bool first : 1;      /* the next chunk is its message's first; in WSI_HEAD: nothing of a further request has come */
     bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
@@ -3205,14 +3212,22 @@ static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *
     return wsi_http_authority(origin, fallback, host, port);
 }
 
-/* Whether two origins are the same. What is not scheme://host ("null") is compared as text. */
-static bool wsi_handshake_same(wsi_slice a, wsi_slice b) {
+/* Whether a host is the allowed one, or below it where that begins with "*.". */
+static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
+    size_t end = allowed.size && allowed.data[0] == '*' ? allowed.size - 1 : 0;
+    if (!end || host.size <= end)
+        return wsi_text_same_nocase(allowed, host);
+    return wsi_text_same_nocase(wsi_text(allowed.data + 1, end), wsi_text(host.data + host.size - end, end));
+}
+
+/* Whether an origin is an allowed one. What is not scheme://host ("null") is compared as text. */
+static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin) {
     wsi_slice scheme[2], host[2];
     wsi_size port[2];
-    if (!wsi_handshake_split(a, &scheme[0], &host[0], &port[0])
-        || !wsi_handshake_split(b, &scheme[1], &host[1], &port[1]))
-        return wsi_text_same_nocase(a, b);
-    return wsi_text_same_nocase(scheme[0], scheme[1]) && wsi_text_same_nocase(host[0], host[1]) && port[0] == port[1];
+    if (!wsi_handshake_split(allowed, &scheme[0], &host[0], &port[0])
+        || !wsi_handshake_split(origin, &scheme[1], &host[1], &port[1]))
+        return wsi_text_same_nocase(allowed, origin);
+    return wsi_text_same_nocase(scheme[0], scheme[1]) && wsi_handshake_covers(host[0], host[1]) && port[0] == port[1];
 }
 
 /* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has
@@ -3241,6 +3256,12 @@ static bool wsi_handshake_origin(const wsi_request *request, const char *allowed
                             request->host);
 }
 
+/* Whether this is the one '*' in a host, of "*.example.com". */
+static bool wsi_handshake_star(wsi_slice host, const char *star) {
+    return star == host.data && host.size > 2 && star[1] == '.' && star[2] != '.'
+           && !memchr(star + 1, '*', host.size - 1);
+}
+
 /* Whether a list of origins, or of hosts, is valid. NULL is, and for origins "" and "*" are. *wrong: the element that
    is not, or the whole. */
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
@@ -3251,13 +3272,15 @@ static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *w
     if (!text || (origins && (!*text || wsi_text_is(list, "*"))))
         return true;
     for (; wsi_text_next(&list, &element); count++) {
+        const char *star = (const char *)memchr(element.data, '*', element.size);
         *wrong = element;
         if (origins && (wsi_text_is(element, "null") || wsi_text_is(element, "file://")))
             continue;
-        if (memchr(element.data, '*', element.size) || element.data[element.size - 1] == ':'
+        if (element.data[element.size - 1] == ':'
             || (origins ? !wsi_handshake_split(element, &scheme, &host, &port) || wsi_text_is_nocase(scheme, "ws")
                               || wsi_text_is_nocase(scheme, "wss")
-                        : !wsi_http_authority(element, 1, &host, &port) || !port))
+                        : !wsi_http_authority(element, 1, &host, &port) || !port)
+            || (star && !(origins && wsi_handshake_star(host, star))))
             return false;
     }
     return count > 0;
@@ -3516,13 +3539,16 @@ static size_t wsi_engine_limit(size_t given, uint32_t otherwise) { /* size_t may
 #ifdef WS_NO_NET
 static void wsi_engine_server_limits(ws_limits *limits) { (void)limits; }
 static uint32_t wsi_engine_answer_ms(const ws_limits *limits) { return limits->handshake_ms; }
+static uint32_t wsi_engine_idle_ms(const ws_limits *limits) { return limits->handshake_ms; }
 #else
 static void wsi_engine_server_limits(ws_limits *limits) {
     limits->body = limits->body ? limits->body : 1 << 20;
     limits->answer_ms = limits->answer_ms ? limits->answer_ms : 30000;
+    limits->idle_ms = limits->idle_ms ? limits->idle_ms : 75000;
     limits->rooms = limits->rooms ? limits->rooms : 1000;
 }
 static uint32_t wsi_engine_answer_ms(const ws_limits *limits) { return limits->answer_ms; }
+static uint32_t wsi_engine_idle_ms(const ws_limits *limits) { return limits->idle_ms; }
 #endif
 
 /* The defaults of all limits. */
@@ -3683,6 +3709,7 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
 static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     e->left = 0;
     e->since = e->heard;
+    e->first = true;
     if (keep && sent) {
         e->state = WSI_HEAD;
         e->answered = true;
@@ -3877,6 +3904,9 @@ static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
     wsi_slice head = {NULL, 0}, target;
+    if (e->first)
+        e->since = e->heard;
+    e->first = false;
     if (window->end - window->pos >= 2 && wsi_bytes_same(window->base + window->pos, "\r\n", 2)) {
         window->pos += 2; /* RFC 9112 2.2 */
         e->left = 0;
@@ -4324,7 +4354,9 @@ static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time look
     case WSI_OPEN: return wsi_engine_tick_open(e, looked, now);
     case WSI_CLOSED: return wsi_engine_due(now, WS_OFF);
     case WSI_CLOSING: due = wsi_engine_due(e->since, limits->close_ms); break;
-    case WSI_HEAD: due = wsi_engine_due(e->since, limits->handshake_ms); break;
+    case WSI_HEAD:
+        due = wsi_engine_due(e->since, e->first ? wsi_engine_idle_ms(limits) : limits->handshake_ms);
+        break;
     default: due = wsi_engine_due(e->since, wsi_engine_answer_ms(limits));
     }
     if (!wsi_engine_passed(due, looked))
@@ -12347,6 +12379,8 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     wsi_engine_keep(engine, &loop->window, held->data);
     held->size = unfinished;
     wsi_hold_grown(conn, unfinished, decompressed);
+    if (engine->state == WSI_HEAD && engine->since == engine->heard)
+        wsi_conn_tick(conn); /* it has handshake_ms from its first byte */
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
         conn->paused = true; /* it sends more and more requests before it has its answer */
     if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: frees some of it */
@@ -13739,13 +13773,26 @@ WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message me
     return wsi_room_broadcast_from(sender, room, sender, message);
 }
 
+/* NULL makes a message that no broadcast takes. */
+static ws_message wsi_room_text(const char *text) {
+    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 1, WS_TEXT};
+    return message;
+}
+
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text) {
-    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 0, WS_TEXT};
-    return text ? ws_broadcast(sender, room, message) : wsi_room_sent(sender, WS_ERROR_ARGUMENT);
+    return ws_broadcast(sender, room, wsi_room_text(text));
+}
+
+WS_API bool ws_broadcast_others_text(ws_conn *sender, const char *room, const char *text) {
+    return ws_broadcast_others(sender, room, wsi_room_text(text));
 }
 
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message) {
     return server && wsi_room_broadcast(server, room, NULL, message) == WS_OK;
+}
+
+WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const char *text) {
+    return ws_server_broadcast(server, room, wsi_room_text(text));
 }
 
 /*
@@ -14079,6 +14126,7 @@ struct ws_request {
 #endif
     wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero behind its size, or NULL */
     void *user;
+    ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
     bool failed;            /* a call of the program's could not do what it should: only status is answered */
 };
@@ -14275,8 +14323,10 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
         return false;
     if (how && how->user)
         request->user = how->user;
+    if (how && how->deflate)
+        request->deflate = *how->deflate;
     if (how && ((how->subprotocol && !wsi_request_choose(request, how->subprotocol))
-                || !wsi_request_lines(request, how->headers)))
+                || !wsi_request_lines(request, how->headers) || wsi_codec_wrong(&request->deflate)))
         return wsi_request_fail(request, 500);
     return wsi_request_answered(request);
 }
@@ -14509,7 +14559,7 @@ static void wsi_server_open(ws_request *request) {
         return;
     }
     if (!wsi_engine_accept(&conn->engine, wsi_request_window(request), subprotocol, wsi_server_lines(request),
-                           &handler->deflate))
+                           &request->deflate))
         return;
     conn->handler = handler;
     conn->user = request->user;
@@ -14681,6 +14731,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
         return;
     }
     request.user = request.route->handler.user;
+    request.deflate = request.route->handler.deflate;
     if (request.head->upgrade) {
         wsi_server_run_hooks(&request);
         return;
@@ -14703,7 +14754,7 @@ static void wsi_server_proceed(ws_conn *conn) {
     else
         wsi_server_finish(&kept->request);
     if (conn->engine.state == WSI_HEAD)
-        wsi_conn_tick(conn); /* the next request gets handshake_ms as any other */
+        wsi_conn_tick(conn); /* the next request gets idle_ms as any other */
     if (wsi_conn_endpoint(conn)->ending)
         wsi_conn_restart(conn);
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
@@ -15856,22 +15907,31 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
 
 #ifndef WS_NO_SERVER
 /* server and sender may be NULL; both: false. */
-static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const char *room,
-                                         wsi_print_function *print, const char *format, va_list arguments) {
+static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
+                                    wsi_print_function *print, const char *format, va_list arguments) {
     ws_loop *loop = server ? server->endpoint.loop : ws_conn_loop(sender);
     ws_message message;
     ws_error error = WS_ERROR_ARGUMENT;
     if (loop)
         error = wsi_formatted_print(loop, &message, print, format, arguments);
     if (!error)
-        error = server ? wsi_room_broadcast(server, room, NULL, message) : WS_ERROR_ARGUMENT;
+        error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
     return wsi_room_sent(sender, error);
 }
 
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, NULL, room, wsi_json_write, format, arguments);
+    va_end(arguments);
+    return sent;
+}
+
+WS_API bool ws_broadcast_others_json(ws_conn *sender, const char *room, const char *format, ...) {
+    ws_server *server = ws_conn_server(sender);
+    va_list arguments;
+    va_start(arguments, format);
+    bool sent = wsi_formatted_broadcast(server, sender, sender, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -15879,7 +15939,7 @@ WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *for
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(server, NULL, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, NULL, NULL, room, wsi_json_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -15887,7 +15947,7 @@ WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const 
 WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, room, wsi_html_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, NULL, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -15895,7 +15955,7 @@ WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *for
 WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(server, NULL, room, wsi_html_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, NULL, NULL, room, wsi_html_write, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -18870,6 +18930,9 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: ws_pause and ws_resume, of one connection's reading.
    - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the
      like are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
+   - New: limits.idle_ms, 75 s between two HTTP requests of a connection; it was handshake_ms.
+   - New: origins with "*." before a domain; ws_acceptance.deflate, compression of one connection.
+   - New: ws_server_broadcast_text, ws_broadcast_others_text, ws_broadcast_others_json.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
    - New: ws_loop_descriptor and ws_loop_timeout: a loop inside one of epoll, kqueue, libuv or GLib. WS_ASSERT notices
      a foreign thread while such a loop waits, too.

@@ -514,7 +514,7 @@ static void test_slow_page(void) {
     p->in.size = 0;
     peer_text(p, "HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n"); /* still kept alive */
     CHECK_EQ(peer_status(p), 200);
-    net_wait(10000);
+    net_wait(75000);
     CHECK(p->ended && !p->reset); /* and now it is idle */
     NET_END();
 }

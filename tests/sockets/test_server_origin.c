@@ -181,14 +181,35 @@ static void test_plain_lists(void) {
     }
 }
 
+/* A star stands for what is below a domain, at any depth, and for nothing else. */
+static void test_wildcards(void) {
+    static const struct { const char *origin; int status; } cases[] = {
+        {"https://a.example.com", 101}, {"https://b.a.example.com", 101}, {"https://A.EXAMPLE.com:443", 101},
+        {"https://example.com", 403}, {"https://evilexample.com", 403}, {"https://.example.com", 403},
+        {"https://a.example.com.evil.com", 403}, {"https://evil.com/a.example.com", 403}, {"http://a.example.com", 403},
+        {"https://a.example.com:8443", 403}, {"https://a@b.example.com", 403}, {"https://a.example.com.", 403},
+        {"http://x.b.example:8080", 101}, {"http://x.b.example", 403}, {"http://b.example:8080", 403},
+        {"http://b.example", 101}, {"null", 403}, {"https://a.example.com@evil.com", 403}, {"a.example.com", 403}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char more[200];
+        if (!test_begin("origins with a star, a page of %s", cases[i].origin))
+            continue;
+        CHECK(start("https://*.example.com, http://*.B.example:8080, http://b.example", NULL));
+        (void)snprintf(more, sizeof more, UPGRADE "Origin: %s\r\n", cases[i].origin);
+        CHECK_EQ(peer_status(ask("GET /", "x", more)), cases[i].status);
+        NET_END();
+    }
+}
+
 static void test_bad_lists(void) {
     static const char *const hosts[] = {"", " ", ",", "*", "*.example", "http://a.example", "a.example/", "a b", "a:",
         "a:0", "a:65536", "a:x", "[::1", "::1", ":80", "a@b", "a, *", "a, b c"};
-    static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a//", "https://a/b", "https://*.a",
-        "https://a, *", "*, https://a", "wss://a", "ws://a:80", "https://a|https://b", "https://u@a", "https://a:x",
+    static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a//", "https://a/b",
+        "https://*", "https://*.", "https://*:443", "https://*a", "https://*a.b", "https://a.*", "https://*.*.a",
+        "https://*..a", "*://a", "*.a", "https://a.*.b", "https://*.a:*", "https://a, *", "*, https://a", "wss://a", "ws://a:80", "https://a|https://b", "https://u@a", "https://a:x",
         "https://a:65536", "//a", "https:a", "NULL", "https://a?b", "https://a#b"};
     static const char *const good[] = {NULL, "", "*", "null", "https://a", "HTTPS://A:8443, http://b , null", "file://",
-        "chrome-extension://abcdefghijklmnop", "capacitor://localhost", "http://[::1]:80, http://127.0.0.1"};
+        "chrome-extension://abcdefghijklmnop", "capacitor://localhost", "https://*.a", "https://a.b, http://*.a.b:81", "http://[::1]:80, http://127.0.0.1"};
     ws_engine_config config;
     ws_engine engine;
     size_t i;
@@ -334,6 +355,7 @@ int main(int argc, char **argv) {
     test_secure_hosts();
     test_list_sentences();
     test_plain_lists();
+    test_wildcards();
     test_bad_lists();
     test_handlers();
     test_says();

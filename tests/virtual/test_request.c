@@ -110,7 +110,7 @@ static void first(ws_request *request, void *user) {
 
 static void second(ws_request *request, void *user) {
     static const char *const headers[] = {"X-Second: yes", NULL};
-    ws_acceptance how = {NULL, NULL, NULL};
+    ws_acceptance how = {NULL, NULL, NULL, NULL};
     how.headers = headers;
     how.user = &net;
     mark((const char *)user);
@@ -191,7 +191,7 @@ static int bad_status;
 static bool bad_answer;
 
 static void answer_badly(ws_request *request) {
-    ws_acceptance how = {NULL, NULL, NULL};
+    ws_acceptance how = {NULL, NULL, NULL, NULL};
     how.subprotocol = bad_protocol;
     how.headers = bad_headers;
     bad_answer = bad_status ? ws_refuse(request, bad_status, bad_headers, bad_body) : ws_accept(request, &how);

@@ -132,7 +132,7 @@ static void test_hook(void) {
 
 static void hook_accept(ws_request *request) {
     static const char *const headers[] = {"X-Served-By: a", "Set-Cookie: a=b", NULL};
-    ws_acceptance how = {"two", NULL, seen};
+    ws_acceptance how = {"two", NULL, seen, NULL};
     how.headers = headers;
     CHECK(ws_accept(request, &how));
 }
