@@ -253,7 +253,8 @@ typedef enum ws_error {
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
     WS_ERROR_ROOMS,       /* the connection is in limits.rooms rooms already */
-    WS_ERROR_FORMAT       /* a format holds a conversion that is not listed, or makes no JSON: see ws_json_print */
+    WS_ERROR_FORMAT,      /* a format holds a conversion that is not listed, or makes no JSON: see ws_json_print */
+    WS_ERROR_STOPPED      /* ws_stop ended a call that waited: see ws_client_config.loop */
 } ws_error;
 
 /* One English sentence: what happened and what to do about it. Static, never NULL. */
@@ -1002,13 +1003,18 @@ typedef struct ws_client_config {
     ws_deflate_config deflate;
     ws_limits limits;           /* handshake_ms: for TLS and HTTP, after connect_ms */
     ws_allocator allocator;     /* for ws_connect. resize NULL: realloc and free */
+    ws_loop *loop;              /* for ws_connect: wait in this loop, which has nothing else in it, so that ws_stop of
+                                   another thread ends the wait. Free it after the connection. NULL: one of its own */
 } ws_client_config;
 
 /* Connects to "ws://host:port/path?query" or "wss://...", and waits until the connection is open or has failed. http:
    and https: mean the same; "user:password@" becomes Basic credentials. Redirects are followed, except from wss: to
    ws:. To another host or port they carry origin and subprotocols, but no headers, credentials or client certificate.
    config NULL: all defaults; it is copied. Returns a connection even if it failed: ws_last_error says so, and all calls
-   on it do nothing. NULL: no memory. End it with ws_free. Blocks: do not call it in a loop's callback. */
+   on it do nothing. NULL: no memory, or config.loop is in use. End it with ws_free. Blocks: do not call it in a loop's
+   callback. ws_stop(config.loop), from any thread or signal handler, ends this or another call on the connection that
+   waits, or else the next one, with STOPPED. What was being opened or closed has ended then; else the connection is
+   open, and what ws_send waited for stays queued. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
 /* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
@@ -4418,12 +4424,13 @@ static const char wsi_error_texts[] =
     "the peer's certificate is not trusted\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
     "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0"
-    "the format makes no JSON, or has a conversion that is not listed" WSI_ADVICE("; see ws_json_print") "\0";
+    "the format makes no JSON, or has a conversion that is not listed" WSI_ADVICE("; see ws_json_print") "\0"
+    "ws_stop ended the call that waited\0";
 
 WS_API const char *ws_error_text(ws_error error) {
     const char *text = wsi_error_texts;
     unsigned left = (unsigned)error;
-    if (left > WS_ERROR_FORMAT)
+    if (left > WS_ERROR_STOPPED)
         return "unknown error";
     while (left--)
         text += strlen(text) + 1;
@@ -17237,6 +17244,7 @@ typedef struct wsi_client {
     bool moved;              /* nor for url, which before_reconnect gave without headers */
     bool redirected, lookup_queued;
     bool refused;            /* the body of that answer is arriving */
+    bool stopped;            /* blocking: by ws_stop, and no call has told it yet */
     bool permanent, rejected; /* the failure: another attempt cannot succeed; the answer was 4xx */
     wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
@@ -18330,8 +18338,25 @@ WS_API const char *ws_body(const ws_conn *conn) {
    SEND, RECEIVE, LIFE, DIAL, CLIENT.
 */
 
+/* One round; ws_stop ends a connection that is not open. */
 static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
-    (void)ws_run_once(client->endpoint.loop, milliseconds);
+    ws_loop *loop = client->endpoint.loop;
+    if (ws_run_once(loop, milliseconds) || loop->error)
+        return;
+    client->stopped = client->conn->engine.state == WSI_OPEN;
+    if (client->stopped)
+        return;
+    wsi_client_fail(client, WS_ERROR_STOPPED);
+    (void)ws_run_once(loop, 0);
+}
+
+/* Whether ws_stop ends this call. */
+static bool wsi_blocking_stopped(wsi_client *client) {
+    bool stopped = client->stopped;
+    client->stopped = false;
+    if (stopped)
+        (void)wsi_engine_refuse(&client->conn->engine, WS_ERROR_STOPPED);
+    return stopped;
 }
 
 /* The next event in the window. false: there is none, and the window is closed. */
@@ -18372,6 +18397,8 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
             wsi_conn_flush(conn);
             return true;
         }
+        if (wsi_blocking_stopped(client))
+            return false;
         now = loop->clock(loop->clock_user);
         if (looks && (!loop->found || looks > WSI_POLLS))
             return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
@@ -18386,8 +18413,11 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
     wsi_conn_flush(conn);
-    while (!closing && conn->blocked && !conn->is_ending && wsi_blocking_alive(client))
+    while (!closing && conn->blocked && !conn->is_ending && wsi_blocking_alive(client)) {
         client->wait(client, WS_OFF);
+        if (wsi_blocking_stopped(client))
+            return false;
+    }
     while (closing && wsi_blocking_alive(client))
         (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor != WSI_NO_SOCKET)
@@ -18396,13 +18426,26 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     return closing || !conn->broken;
 }
 
+/* The program's loop becomes like one for a blocking client, whose window lies in the receive buffer between its calls.
+   NULL: it is in use. */
+static ws_loop *wsi_blocking_lend(ws_loop *loop) {
+    if (loop->busy || loop->endpoints || loop->shutting_down || !wsi_loop_is_ours(loop))
+        return NULL;
+    while (wsi_spare_drop(loop)) {}
+    wsi_spare_resize_receive(loop, loop->gather.capacity);
+    loop->spare_used = loop->max_spare = 0;
+    return loop;
+}
+
 static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
-    ws_loop *loop = wsi_loop_new(own, false);
+    bool lent = config && config->loop;
+    ws_loop *loop = lent ? wsi_blocking_lend(config->loop) : wsi_loop_new(own, false);
     ws_handler nothing;
     memset(&nothing, 0, sizeof nothing);
     wsi_client *client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
     if (!client) {
-        ws_loop_free(loop);
+        if (!lent)
+            ws_loop_free(loop);
         return NULL;
     }
     client->dialer.blocking = true;
@@ -18446,9 +18489,15 @@ WS_API void ws_free(ws_conn *conn) {
     wsi_endpoint *endpoint = conn ? wsi_conn_endpoint(conn) : NULL;
     if (!conn || !wsi_blocking_is(conn))
         return;
+    ws_loop *loop = endpoint->loop;
     (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
     endpoint->freed = true;
-    ws_loop_free(endpoint->loop);
+    if (!wsi_client_of(conn)->config.loop) {
+        ws_loop_free(loop);
+        return;
+    }
+    loop->hooks.end(loop, true);
+    loop->hooks.end_round(loop);
 }
 #endif /* WS_NO_CLIENT */
 
@@ -18750,6 +18799,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
     memset(&config.tls, 0, sizeof config.tls);
     config.transport = NULL;
     config.proxy = config.unix_path = NULL;
+    config.loop = NULL;
     config.max_redirects = -1; /* redirects are reported, not followed */
     own.allocator = config.allocator;
     own.clock = wsi_test_clock;
@@ -18943,7 +18993,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
    - Retry-After of a 429 or 503 is kept to, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
      is set. New: ws_header_at, for headers that come more than once. ws_body is the whole body, up to limits.body.
-   - New: before_reconnect, which may give another URL and headers, as tokens expire.
+   - New: before_reconnect, which may give another URL and headers, as tokens expire. New: ws_client_config.loop, in
+     which ws_connect and ws_receive wait, and which ws_stop of another thread ends (WS_ERROR_STOPPED).
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
      credential or certificate of the program's.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.

@@ -1098,6 +1098,179 @@ static void test_no_reconnect(void) {
     script_end(&s);
 }
 
+/* --- both families --- */
+
+static void test_race(void) {
+    ws_client_config config = blocking();
+    struct sockaddr_in6 six;
+    uint64_t before;
+    char url[60];
+    ws_conn *conn;
+    script s;
+    if (!test_begin("ws_connect to localhost, whose 127.0.0.1 is dead, takes 250 ms, as ::1 is not"))
+        return;
+    memset(&net, 0, sizeof net);
+    memset(&six, 0, sizeof six);
+    memset(&client, 0, sizeof client);
+    raw_server *hole = raw_listen_on(NULL, 0);
+    six.sin6_family = AF_INET6;
+    six.sin6_addr = in6addr_loopback;
+    six.sin6_port = htons(hole->port);
+    memset(&s, 0, sizeof s);
+    s.play = play_freed;
+    s.server.fd = socket(AF_INET6, SOCK_STREAM, 0);
+    s.fd = -1;
+    if (bind(s.server.fd, (struct sockaddr *)&six, sizeof six) != 0 || listen(s.server.fd, 8) != 0
+        || !raw_fill_hole(hole)) {
+        test_skip("no IPv6, or connections do not wait here");
+    } else if (pthread_create(&s.thread, NULL, script_run, &s) == 0) {
+        (void)snprintf(url, sizeof url, "ws://localhost:%u/", (unsigned)hole->port);
+        before = milliseconds();
+        conn = ws_connect(url, &config);
+        before = milliseconds() - before;
+        CHECK_EQ(ws_state(conn), WS_OPEN);
+        CHECK(before >= 245 && before < 4000); /* 5,000 were its share of connect_ms */
+        end_of(conn);
+        (void)pthread_join(s.thread, NULL);
+    }
+    (void)close(s.server.fd);
+    raw_close(hole);
+    raw_forget();
+    bytes_free(&s.in);
+    CHECK_EQ(net_descriptors(), descriptors);
+}
+
+/* --- ended by another thread --- */
+
+static ws_loop *lent; /* to the connection, and stopped by the script's thread */
+static int gate[2];   /* a pipe: the script goes on when the main thread has written a byte */
+
+static ws_client_config lending(void) {
+    ws_client_config config = blocking();
+    ws_loop_config own;
+    memset(&own, 0, sizeof own);
+    own.allocator = config.allocator;
+    config.loop = lent = ws_loop_new(&own);
+    if (pipe(gate) != 0)
+        abort();
+    return config;
+}
+
+static void script_pass_gate(void) {
+    char byte;
+    CHECK_EQ(read(gate[0], &byte, 1), 1);
+}
+
+static void open_gate(void) { CHECK_EQ(write(gate[1], "x", 1), 1); }
+
+static void end_lending(ws_conn *conn, script *s) {
+    ws_free(conn);
+    ws_loop_free(lent);
+    CHECK_EQ(memory.used, 0);
+    CHECK(!memory.wrong);
+    (void)close(gate[0]);
+    (void)close(gate[1]);
+    script_end(s);
+}
+
+static void play_stop_receiving(script *s) {
+    script_open(s);
+    (void)script_wait(s, 2 + 4 + 2); /* "hi" */
+    (void)ws_stop(lent);
+    (void)script_wait(s, 2 + 4 + 2 + 2 + 4 + 5); /* "again" */
+    script_frames(s, "81\"Hello\"");
+    script_take(s, s->in.size);
+    (void)script_wait(s, 2 + 4 + 2); /* its close frame, which is not answered */
+    (void)ws_stop(lent);
+    script_until_end(s);
+}
+
+static void play_stop_connecting(script *s) {
+    script_accept(s);
+    (void)ws_stop(lent);
+    script_until_end(s);
+}
+
+static void play_stop_sending(script *s) {
+    script_open(s);
+    (void)script_wait(s, 2 + 4 + 2); /* "hi" */
+    (void)ws_stop(lent);
+    script_pass_gate();
+    script_until_end(s);
+}
+
+static void test_stopped(void) {
+    ws_message message;
+    ws_conn *conn;
+    script s;
+    if (test_begin("ws_stop of another thread ends ws_receive, which can go on, and later ws_free")) {
+        ws_client_config config = lending();
+        config.limits.close_ms = 60000;
+        script_start(&s, play_stop_receiving);
+        conn = connect_to(&s, &config);
+        CHECK(ws_send_text(conn, "hi"));
+        CHECK(!ws_receive(conn, &message));
+        CHECK_EQ(ws_last_error(conn), WS_ERROR_STOPPED);
+        CHECK_EQ(ws_state(conn), WS_OPEN);
+        CHECK(ws_send_text(conn, "again"));
+        CHECK(ws_receive(conn, &message) && is_text(message, "Hello"));
+        (void)ws_close(conn, 1000, NULL);
+        CHECK_EQ(ws_state(conn), WS_CLOSED);
+        CHECK(!ws_receive(conn, &message));
+        end_lending(conn, &s);
+    }
+    if (test_begin("ws_stop of another thread ends ws_connect")) {
+        ws_client_config config = lending();
+        config.limits.handshake_ms = 60000;
+        script_start(&s, play_stop_connecting);
+        conn = connect_to(&s, &config);
+        CHECK(conn != NULL);
+        CHECK_EQ(ws_last_error(conn), WS_ERROR_STOPPED);
+        CHECK_EQ(ws_state(conn), WS_CLOSED);
+        CHECK(strstr(ws_last_error_text(conn), "ws_stop") != NULL);
+        CHECK(!ws_receive(conn, &message) && !ws_send_text(conn, "x"));
+        end_lending(conn, &s);
+    }
+    if (test_begin("ws_stop ends ws_send to a peer that reads nothing")) {
+        ws_client_config config = lending();
+        char *much = (char *)calloc(1, 1 << 20);
+        unsigned sent;
+        script_start(&s, play_stop_sending);
+        conn = connect_to(&s, &config);
+        CHECK(ws_send_text(conn, "hi"));
+        for (sent = 0; sent < 64 && ws_send_binary(conn, much, 1 << 20);)
+            sent++;
+        CHECK(sent < 64);
+        CHECK_EQ(ws_last_error(conn), WS_ERROR_STOPPED);
+        CHECK_EQ(ws_state(conn), WS_OPEN);
+        CHECK(ws_buffered(conn) > 0);
+        open_gate();
+        ws_drop(conn);
+        free(much);
+        end_lending(conn, &s);
+    }
+    if (test_begin("ws_stop when nothing waits ends the next call that would; a loop is lent again, but not twice")) {
+        ws_client_config config = lending();
+        unsigned turn;
+        for (turn = 0; turn < 2; turn++) {
+            script_start(&s, play_deaf);
+            CHECK(ws_stop(lent));
+            conn = connect_to(&s, &config);
+            CHECK_EQ(ws_last_error(conn), WS_ERROR_STOPPED);
+            CHECK(ws_connect("ws://127.0.0.1:9/", &config) == NULL);
+            ws_free(conn);
+            (void)pthread_join(s.thread, NULL);
+            raw_close(&s.server);
+            bytes_free(&s.in);
+        }
+        script_start(&s, play_freed);
+        conn = connect_to(&s, &config);
+        CHECK_EQ(ws_last_error(conn), WS_OK);
+        CHECK_EQ(ws_state(conn), WS_OPEN);
+        end_lending(conn, &s);
+    }
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_happy();
@@ -1126,5 +1299,7 @@ int main(int argc, char **argv) {
     test_two();
     test_ways();
     test_no_reconnect();
+    test_race();
+    test_stopped();
     return test_finish();
 }
