@@ -1007,6 +1007,14 @@ typedef struct ws_client_config {
                                    another thread ends the wait. Free it after the connection. NULL: one of its own */
 } ws_client_config;
 
+/* What a client has no field for:
+   - A key with a password: tls.ssl_ctx, an SSL_CTX_new(TLS_client_method()) with SSL_CTX_set_default_passwd_cb,
+     SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
+   - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. pin(good, store) returns good but where
+     X509_STORE_CTX_get_error_depth(store) is 0: there it also compares X509_pubkey_digest of the current certificate.
+   - SOCKS5: unix_path, the socket of a program that tunnels, as ssh -L does. Or a transport, and a URL with the proxy's
+     host and port: before the first data its read and write speak RFC 1928 on link->descriptor. */
+
 /* Connects to "ws://host:port/path?query" or "wss://...", and waits until the connection is open or has failed. http:
    and https: mean the same; "user:password@" becomes Basic credentials. Redirects are followed, except from wss: to
    ws:. To another host or port they carry origin and subprotocols, but no headers, credentials or client certificate.

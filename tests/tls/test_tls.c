@@ -1446,6 +1446,18 @@ static void test_chain(void) {
     TLS_END();
 }
 
+static uint8_t pinned[32];
+
+/* The key of the server's own certificate has to be that one, whoever signed it. */
+static int pin(int good, X509_STORE_CTX *store) {
+    uint8_t digest[32];
+    unsigned size = sizeof digest;
+    if (!good || X509_STORE_CTX_get_error_depth(store) != 0)
+        return good;
+    return X509_pubkey_digest(X509_STORE_CTX_get_current_cert(store), EVP_sha256(), digest, &size) == 1
+           && memcmp(digest, pinned, sizeof digest) == 0;
+}
+
 /* A user's own SSL_CTX on both sides; verification by it still includes the host. */
 static void test_own_contexts(void) {
     SSL_CTX *server = own_context(&certs.server, TLS1_3_VERSION), *other = own_context(NULL, TLS1_3_VERSION);
@@ -1472,6 +1484,26 @@ static void test_own_contexts(void) {
         CHECK_EQ(c->errors, 1);
         CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
         CHECK_SAYS(c->why, "elsewhere.test");
+        TLS_END();
+    }
+    if (test_begin("a client's own SSL_CTX pins the server's key")) {
+        unsigned size = 0;
+        memset(&tls, 0, sizeof tls);
+        memset(&config, 0, sizeof config);
+        SSL_CTX_set_verify(other, SSL_VERIFY_PEER, pin);
+        (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(other), certs.ca.x509);
+        certs_need(X509_pubkey_digest(certs.server.x509, EVP_sha256(), pinned, &size) == 1 && size == sizeof pinned);
+        tls.ssl_ctx = server;
+        CHECK(start_server(&tls, NULL));
+        config.tls.ssl_ctx = other;
+        c = dial(&config);
+        UNTIL(c->opened || c->errors);
+        CHECK_EQ(c->opened, 1);
+        pinned[31] ^= 1;
+        c = dial(&config);
+        UNTIL(c->opened || c->errors);
+        CHECK_EQ(c->errors, 1);
+        CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
         TLS_END();
     }
     SSL_CTX_free(server);
