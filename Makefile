@@ -73,8 +73,8 @@ windows: $(WINDOWS) # under wine
 	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
 	@tests/run $(WINDOWS)
 
-asan:
-	@$(MAKE) test BUILD=build/asan CFLAGS="-O0 -g" \
+asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
+	@$(MAKE) test BUILD=build/asan CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
 		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 tsan:
