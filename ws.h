@@ -81,7 +81,7 @@
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See "lwIP" in PLATFORM
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
-     WS_NO_FORWARD       no trusted proxies: no X-Forwarded-For or PROXY protocol
+     WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no bounds of addresses, no rates
      WS_NO_TEST          no test client (ws_test_connect)
 */
 
@@ -531,6 +531,13 @@ typedef struct ws_server_config {
     const char *proxies;    /* trusted proxies: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix". ws_peer then reports the
                                rightmost address in X-Forwarded-For that is not one of them. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
+    /* Bounds on peers; 0: none. An address is that of ws_peer, of IPv6 its first 64 bits. Through trusted proxies only
+       WebSockets count. A rate allows as much at once as in a second. */
+    size_t address_connections; /* open connections of one address; further ones get 503 */
+    uint32_t address_rate;  /* new connections of one address in a second; further ones get 503 */
+    uint32_t message_rate;  /* messages of one connection in a second; beyond it is paused as by ws_pause, */
+    uint32_t byte_rate;     /* as it is beyond so many bytes of messages, */
+    bool rate_closes;       /* or closed with 1008 */
 #endif
     ws_tls_config tls;      /* with a certificate: serve wss: */
     const ws_transport *transport; /* instead of TCP and TLS; copied */
@@ -11268,6 +11275,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     void (*fire)(struct wsi_endpoint *endpoint);
 #ifndef WS_NO_SERVER
     size_t max_count;
+    uint64_t (*until)(const ws_conn *conn); /* when it may be read again: WSI_BY_RATE */
     void (*proceed)(ws_conn *conn); /* its kept request has its answer, or the socket takes more of that */
 #endif
 #ifndef WS_NO_CLIENT
@@ -11290,7 +11298,8 @@ struct ws_conn {
     ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
     ws_conn *next_due;         /* in loop->due */
     uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
-    uint32_t acked : 19;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
+    uint32_t acked : 18;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
+    uint32_t stopped : 2;   /* why it is paused, too: the two below */
     uint32_t swapped : 2;   /* WS_READ: reading waits for writability; WS_WRITE: the other way */
     bool is_due : 1;        /* it stands in loop->due: for broadcasts, an answer, */
     bool is_ending : 1;     /* or its end */
@@ -11299,16 +11308,17 @@ struct ws_conn {
     bool eof : 1;           /* the peer has ended its stream */
     bool half_closed : 1;   /* we have ended ours */
     bool blocked : 1;       /* the socket took less than there was */
-    bool paused : 1;        /* it is not read: too much is pending, or it is broken, */
-    bool stopped : 1;       /* or the program has called ws_pause */
+    bool paused : 1;        /* it is not read: too much is pending, or it is broken */
     bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while blocked,
                                which implies it */
     bool wants_end : 1;     /* a send was refused until a message in parts ends */
     uint32_t number, generation; /* last: they stay when it is used again */
 };
 
+enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->stopped: by ws_pause, or beyond message_rate or byte_rate */
+
 enum {
-    WSI_ACKED = 1 << 19,     /* conn->acked counts to below here, */
+    WSI_ACKED = 1 << 18,     /* conn->acked counts to below here, */
     WSI_ACKED_UNIT = 256,    /* in units of so many bytes: taking less is taking nothing */
 #ifdef WS_SMALL
     WSI_SLAB_CONNS = 4,
@@ -11638,11 +11648,11 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     return true;
 }
 
-/* The program's pause is over: what is still paused is read at the end of the round. */
-static void wsi_conn_release_pause(ws_conn *conn) {
-    if (conn->stopped)
+/* These reasons for a pause are gone: without another it is read on at the end of the round. */
+static void wsi_conn_release_pause(ws_conn *conn, unsigned reasons) {
+    if (conn->stopped & reasons)
         wsi_conn_mark_due(wsi_conn_loop(conn), conn);
-    conn->stopped = false;
+    conn->stopped &= ~reasons & 3u;
 }
 
 /* What the socket must be ready for. TLS may have to write in order to read, and the other way round. */
@@ -12027,6 +12037,20 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
     wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
 }
 
+#ifndef WS_NO_SERVER
+/* If it is paused by a rate: until when, or that is over. */
+static uint64_t wsi_conn_rated(ws_conn *conn, uint64_t next) {
+    uint64_t until = conn->stopped & WSI_BY_RATE ? wsi_conn_endpoint(conn)->until(conn) : UINT64_MAX;
+    if (until <= wsi_conn_loop(conn)->now)
+        wsi_conn_release_pause(conn, WSI_BY_RATE);
+    else if (until < next)
+        next = until;
+    return next;
+}
+#else
+static uint64_t wsi_conn_rated(ws_conn *conn, uint64_t next) { return (void)conn, next; }
+#endif
+
 static void wsi_conn_tick(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     const ws_limits *limits = &conn->engine.env->limits;
@@ -12038,7 +12062,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         return;
     }
     if (conn->engine.state != WSI_OPEN)
-        wsi_conn_release_pause(conn); /* the peer's close is awaited */
+        wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE); /* the peer's close is awaited */
     if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
@@ -12054,6 +12078,7 @@ static void wsi_conn_tick(ws_conn *conn) {
             (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
         next = due < next ? due : next;
     }
+    next = wsi_conn_rated(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
         wsi_timer_set(loop, &conn->timer, next);
         return;
@@ -12798,7 +12823,8 @@ static void wsi_conn_renew(ws_conn *conn) {
     wsi_conn_free_strings(conn);
     wsi_conn_note_progress(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
-    conn->paused = conn->stopped = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
+    conn->paused = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
+    conn->stopped = 0;
     conn->wants_drain = conn->wants_end = false;
     conn->acked = 0;
 }
@@ -12888,7 +12914,8 @@ static void wsi_conn_report_close(ws_conn *conn) {
         conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
     conn->closed = true;
-    conn->paused = conn->stopped = conn->wants_drain = false;
+    conn->paused = conn->wants_drain = false;
+    conn->stopped = 0;
     if (dialer)
         dialer->has_input = false;
     wsi_hold_free(conn);
@@ -13218,7 +13245,8 @@ static bool wsi_conn_may_pause(ws_conn *conn) {
 WS_API bool ws_pause(ws_conn *conn) {
     if (!wsi_conn_may_pause(conn))
         return false;
-    conn->stopped = conn->paused = true;
+    conn->stopped |= WSI_BY_PROGRAM;
+    conn->paused = true;
     wsi_conn_interest(conn);
     return true;
 }
@@ -13226,7 +13254,7 @@ WS_API bool ws_pause(ws_conn *conn) {
 WS_API bool ws_resume(ws_conn *conn) {
     if (!wsi_conn_may_pause(conn))
         return false;
-    wsi_conn_release_pause(conn);
+    wsi_conn_release_pause(conn, WSI_BY_PROGRAM);
     return true;
 }
 
@@ -13340,12 +13368,20 @@ typedef struct wsi_room {
     char name[1];
 } wsi_room;
 
+struct wsi_route;
+
 typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
     /* Sets server->forward if the config trusts any proxy. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     bool (*expects)(const ws_server *server, ws_socket descriptor); /* the connection begins with a PROXY header */
     bool (*begin)(ws_conn *conn, ws_socket descriptor);             /* reads that, then attaches. false: no memory */
-    bool (*request)(ws_request *request); /* its connection keeps whom X-Forwarded-For names. false: no memory */
+    bool (*request)(ws_request *request); /* its connection keeps whom X-Forwarded-For names. false: no memory, or
+                                             beyond a bound */
+    /* If there is server->bounds: */
+    bool (*admit)(ws_conn *conn, ws_socket descriptor); /* a new connection. false: no memory, or beyond a bound */
+    void (*leave)(ws_conn *conn);
+    void (*meter)(ws_server *server, struct wsi_route *route); /* counts its messages */
+    void (*release)(ws_server *server);
 } wsi_forward_calls;
 
 typedef struct wsi_web_calls { /* all that servers know of section WEB */
@@ -13386,6 +13422,7 @@ struct ws_server {
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
     const char *origins, *hosts;
     struct wsi_forward *forward;            /* NULL: no proxy is trusted */
+    struct wsi_bounds *bounds;              /* NULL: there are none */
     const wsi_session_calls *session_calls; /* NULL: no sessions */
     struct wsi_sessions *sessions;
     uint64_t dated;        /* of which second date is */
@@ -13819,6 +13856,8 @@ typedef struct wsi_route {
     ws_handler handler;   /* first: a connection's handler leads here */
     struct wsi_route *next;
     const char *pattern;
+    void (*on_message)(ws_conn *conn, ws_message message); /* the handler's, where its own count first */
+    void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
     const char *methods;  /* over HTTP: those that it takes; NULL: a WebSocket */
     void (*answer)(ws_request *request); /* to a request over HTTP whose body is complete; NULL: with the page */
     const char *header;   /* of the page: "Content-Type: ..." line */
@@ -14025,6 +14064,8 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wrong);
     memset(&route, 0, sizeof route);
     route.handler = *handler;
+    if (server->bounds)
+        server->endpoint.loop->forward_calls->meter(server, &route);
     bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
     return wsi_route_add(server, pattern, &route, good);
 }
@@ -14792,6 +14833,8 @@ static void wsi_server_leave(ws_conn *conn) {
     wsi_kept_abandon(conn);
     if (conn->handler)
         wsi_server_of(conn)->open_count--;
+    if (wsi_server_of(conn)->bounds)
+        wsi_conn_loop(conn)->forward_calls->leave(conn);
 }
 
 /* --- listening --- */
@@ -14844,12 +14887,16 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
     if (!conn)
         return false;
-    bool good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
-                                                                : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    bool good = !server->bounds || endpoint->loop->forward_calls->admit(conn, descriptor);
+    if (good)
+        good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
+                                                               : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     if (good && endpoint->loop->trace)
         wsi_server_trace_accepted(conn);
-    if (!good)
+    if (!good) {
+        wsi_server_leave(conn);
         wsi_conn_free(conn);
+    }
     return good;
 }
 
@@ -14902,6 +14949,8 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory *memory = wsi_server_memory(server);
     if (server->session_calls)
         server->session_calls->release(server);
+    if (server->bounds)
+        endpoint->loop->forward_calls->release(server);
     while (server->owned) {
         wsi_owned *owned = server->owned;
         server->owned = owned->next;
@@ -15107,8 +15156,9 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 #ifndef WS_NO_FORWARD
 /*
 >> FORWARD ================================================================================
-   The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
-   BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST. What servers ask of it
+   The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2; bounds
+   of each address, and of each connection. Calls MEMORY, BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND,
+   RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes: wsi_forward_, wsi_bounds_. What servers ask of it
    hangs on function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
 */
 
@@ -15331,8 +15381,8 @@ static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     return false;
 }
 
-/* Keeps the client's address that the proxy names, if the proxy is trusted. */
-static bool wsi_forward_request(ws_request *request) {
+/* Keeps the client's address that the proxy names, if the proxy is trusted. false: no memory. */
+static bool wsi_forward_note(ws_request *request) {
     const char *proxies = request->server->forward->proxies;
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
     wsi_extra *extra = request->conn->extra;
@@ -15362,16 +15412,239 @@ static bool wsi_forward_request(ws_request *request) {
     return true;
 }
 
+/* --- bounds of addresses and connections --- */
+
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a rate has forgotten after so long; the most that wait so */
+
+typedef struct wsi_meter { /* how much of a rate is used: a bucket that leaks */
+    uint64_t at, level;    /* in thousandths */
+} wsi_meter;
+
+typedef struct wsi_bounded { /* an address */
+    wsi_chain chain;         /* first */
+    uint8_t address[16];
+    size_t count;            /* connections */
+    wsi_meter meter;         /* of new ones */
+    struct wsi_bounded *next, *previous; /* of those without connections; the oldest is first */
+} wsi_bounded;
+
+typedef struct wsi_slot { /* of a connection, by its number */
+    wsi_bounded *address; /* NULL: it is not counted */
+    wsi_meter messages, bytes;
+    uint64_t until;
+} wsi_slot;
+
+typedef struct wsi_bounds {
+    size_t connections, unused;
+    uint32_t connection_rate, message_rate, byte_rate;
+    bool closes;
+    wsi_table addresses;
+    wsi_bounded *first_unused, *last_unused;
+    wsi_buffer slots;
+} wsi_bounds;
+
+/* Uses some of a rate. Returns after how many milliseconds no more is used than in a second. */
+static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
+    uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
+    uint64_t full = rate * WSI_BOUNDS_MS;
+    meter->level = (meter->level > passed * rate ? meter->level - passed * rate : 0) + units * WSI_BOUNDS_MS;
+    meter->at = now;
+    return meter->level > full ? (meter->level - full + rate - 1) / rate : 0;
+}
+
+/* NULL: no memory, which only wsi_bounds_admit meets. */
+static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_buffer *slots = &server->bounds->slots;
+    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = slots->size;
+    if (size > before) {
+        if (!wsi_buffer_reserve(wsi_server_memory(server), slots, size - before))
+            return NULL;
+        memset(slots->data + before, 0, size - before);
+        slots->size = size;
+    }
+    return (wsi_slot *)(void *)slots->data + conn->number;
+}
+
+static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(conn)->until; }
+
+static void wsi_bounds_unlink(wsi_bounds *bounds, wsi_bounded *one) {
+    *(one->previous ? &one->previous->next : &bounds->first_unused) = one->next;
+    *(one->next ? &one->next->previous : &bounds->last_unused) = one->previous;
+    one->next = one->previous = NULL;
+    bounds->unused--;
+}
+
+/* Frees addresses without connections: those whose rate has forgotten them, and the oldest if there are too many. */
+static void wsi_bounds_forget(ws_server *server, uint64_t now, size_t most) {
+    wsi_bounds *bounds = server->bounds;
+    for (wsi_bounded *one; (one = bounds->first_unused) != NULL;) {
+        if (now - one->meter.at < WSI_BOUNDS_MS && bounds->unused <= most)
+            return;
+        wsi_bounds_unlink(bounds, one);
+        wsi_table_take(&bounds->addresses, &one->chain);
+        wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
+    }
+}
+
+/* NULL: no memory. */
+static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]) {
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    uint8_t key[16] = {0};
+    memcpy(key, address, memcmp(address, mapped, sizeof mapped) == 0 ? 16 : 8);
+    uint32_t hash = wsi_room_hash(server, (const char *)key, sizeof key);
+    wsi_table *table = &server->bounds->addresses;
+    for (wsi_chain *chain = wsi_table_first(table, hash); chain; chain = chain->next)
+        if (chain->hash == hash && memcmp(((wsi_bounded *)(void *)chain)->address, key, sizeof key) == 0)
+            return (wsi_bounded *)(void *)chain;
+    wsi_bounded *one = (wsi_bounded *)wsi_memory_new(wsi_server_memory(server), sizeof *one);
+    if (!one)
+        return NULL;
+    memcpy(one->address, key, sizeof key);
+    one->chain.hash = hash;
+    if (wsi_table_add(wsi_server_memory(server), table, &one->chain))
+        return one;
+    wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
+    return NULL;
+}
+
+/* Counts a connection of this address. */
+static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_bounds *bounds = server->bounds;
+    uint64_t now = server->endpoint.loop->now;
+    wsi_bounds_forget(server, now, WSI_BOUNDS_UNUSED);
+    wsi_bounded *one = wsi_bounds_find(server, address);
+    if (!one || (bounds->connections && one->count >= bounds->connections))
+        return false;
+    if (bounds->connection_rate && wsi_bounds_use(&one->meter, now, bounds->connection_rate, 1)) {
+        one->meter.level -= WSI_BOUNDS_MS;
+        return false;
+    }
+    if (one->previous || bounds->first_unused == one)
+        wsi_bounds_unlink(bounds, one);
+    one->count++;
+    wsi_bounds_slot(conn)->address = one;
+    return true;
+}
+
+static bool wsi_bounds_admit(ws_conn *conn, ws_socket descriptor) {
+    const ws_server *server = wsi_server_of(conn);
+    wsi_slot *slot = wsi_bounds_slot(conn);
+    wsi_forward_peer peer;
+    if (!slot)
+        return false;
+    memset(slot, 0, sizeof *slot);
+    if ((!server->bounds->connections && !server->bounds->connection_rate) || descriptor == WSI_NO_SOCKET
+        || !wsi_platform_peer_address(descriptor, peer.address, &peer.local) || peer.local
+        || (server->forward && wsi_forward_trusts(server->forward->proxies, &peer)))
+        return true;
+    return wsi_bounds_enter(conn, peer.address);
+}
+
+static void wsi_bounds_leave(ws_conn *conn) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_bounds *bounds = server->bounds;
+    wsi_slot *slot = wsi_bounds_slot(conn);
+    wsi_bounded *one = slot ? slot->address : NULL;
+    if (!one)
+        return;
+    slot->address = NULL;
+    if (--one->count)
+        return;
+    one->previous = bounds->last_unused;
+    *(one->previous ? &one->previous->next : &bounds->first_unused) = one;
+    bounds->last_unused = one;
+    bounds->unused++;
+    wsi_bounds_forget(server, server->endpoint.loop->now, bounds->connection_rate ? (size_t)WSI_BOUNDS_UNUSED : 0);
+}
+
+static void wsi_bounds_release(ws_server *server) {
+    wsi_bounds_forget(server, 0, 0);
+    wsi_table_free(wsi_server_memory(server), &server->bounds->addresses);
+    wsi_buffer_free(wsi_server_memory(server), &server->bounds->slots);
+}
+
+/* Counts what it has sent. false: that was too much, and it is closed for it. */
+static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
+    const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
+    wsi_slot *slot = wsi_bounds_slot(conn);
+    uint64_t now = wsi_conn_loop(conn)->now, wait = 0, second = 0;
+    if (bounds->message_rate)
+        wait = wsi_bounds_use(&slot->messages, now, bounds->message_rate, messages);
+    if (bounds->byte_rate)
+        second = wsi_bounds_use(&slot->bytes, now, bounds->byte_rate, bytes);
+    wait = wait > second ? wait : second;
+    if (!wait)
+        return true;
+    if (bounds->closes)
+        return ws_close(conn, WS_CLOSE_POLICY, "too many messages") && false;
+    slot->until = now + wait;
+    conn->stopped |= WSI_BY_RATE;
+    conn->paused = true;
+    wsi_conn_tick(conn);
+    return true;
+}
+
+static void wsi_bounds_message(ws_conn *conn, ws_message message) {
+    const wsi_route *route = wsi_route_of(conn);
+    if (wsi_bounds_count(conn, 1, message.size) && route->on_message)
+        route->on_message(conn, message);
+}
+
+static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
+    const wsi_route *route = wsi_route_of(conn);
+    if (wsi_bounds_count(conn, chunk.first, chunk.size))
+        route->on_chunk(conn, chunk);
+}
+
+static void wsi_bounds_meter(ws_server *server, wsi_route *route) {
+    if (!server->bounds->message_rate && !server->bounds->byte_rate)
+        return;
+    route->on_message = route->handler.on_message;
+    route->on_chunk = route->handler.on_chunk;
+    route->handler.on_message = wsi_bounds_message;
+    route->handler.on_chunk = route->on_chunk ? wsi_bounds_chunk : NULL;
+}
+
+static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *config) {
+    if (!config->address_connections && !config->address_rate && !config->message_rate && !config->byte_rate)
+        return WS_OK;
+    server->bounds = (wsi_bounds *)wsi_server_keep(server, NULL, sizeof *server->bounds);
+    if (!server->bounds)
+        return WS_ERROR_MEMORY;
+    server->bounds->connections = config->address_connections;
+    server->bounds->connection_rate = config->address_rate;
+    server->bounds->message_rate = config->message_rate;
+    server->bounds->byte_rate = config->byte_rate;
+    server->bounds->closes = config->rate_closes;
+    server->endpoint.until = wsi_bounds_until;
+    return WS_OK;
+}
+
+/* --- what servers call --- */
+
+/* A WebSocket through a trusted proxy counts now: its address is known. */
+static bool wsi_forward_request(ws_request *request) {
+    const wsi_bounds *bounds = request->server->bounds;
+    ws_conn *conn = request->conn;
+    uint8_t address[16];
+    if (!wsi_forward_note(request))
+        return false;
+    return !bounds || !(bounds->connections || bounds->connection_rate) || !request->head->upgrade
+           || wsi_bounds_slot(conn)->address || !wsi_forward_address(wsi_text_z(wsi_conn_forwarded(conn)), address)
+           || wsi_bounds_enter(conn, address);
+}
+
 static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
+    ws_error error = wsi_bounds_start(server, config);
     wsi_slice wrong;
     if (!wsi_forward_list(config->proxies, &wrong))
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is no numeric address, no range such "
                               "as 10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
-    if (!config->proxies)
-        return WS_OK;
     server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);
     if (!server->forward || !wsi_server_keep_text(server, &server->forward->proxies, config->proxies))
         return WS_ERROR_MEMORY;
@@ -15381,7 +15654,8 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 }
 
 static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_expects, wsi_forward_begin,
-                                                        wsi_forward_request};
+                                                        wsi_forward_request, wsi_bounds_admit, wsi_bounds_leave,
+                                                        wsi_bounds_meter, wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP

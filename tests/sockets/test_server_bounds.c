@@ -171,11 +171,285 @@ static void test_slow_head(void) {
     NET_END();
 }
 
+/* --- bounds of addresses --- */
+
+#ifndef WS_NO_FORWARD
+
+/* The status of a new connection's answer; it stays open after 101. more: header lines. */
+static int join(const char *more) {
+    peer *p = net_connect();
+    peer_upgrade(p, "/", more);
+    return peer_take_status(p);
+}
+
+static int join_from(const char *address) {
+    char more[200];
+    (void)snprintf(more, sizeof more, "X-Forwarded-For: %s\r\n", address);
+    return join(more);
+}
+
+static void test_connections(void) {
+    ws_server_config config;
+    size_t i;
+    if (!test_begin("open connections of one address"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_connections = 3;
+    config.limits.close_ms = 1000;
+    CHECK(start(&config));
+    for (i = 0; i < 3; i++)
+        CHECK_EQ(join(NULL), 101);
+    for (i = 0; i < 3; i++)
+        CHECK_EQ(join("X-Forwarded-For: 10.0.0.1\r\n"), 503); /* nobody trusts it */
+    ws_drop(net.conns[2]);
+    CHECK(net_settle());
+    CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 503);
+    CHECK_EQ(net.server->bounds->addresses.count, 1);
+    for (i = 1; i <= 4; i++)
+        ws_drop(net.conns[i]);
+    CHECK(net_settle());
+    CHECK_EQ(net.server->bounds->addresses.count, 0);
+    peer *p = net_connect(); /* any connection counts, and not once for each request */
+    for (i = 0; i < 5; i++) {
+        peer_text(p, GET);
+        CHECK_EQ(peer_take_status(p), 200);
+        p->in.size = 0;
+    }
+    NET_END();
+}
+
+static void test_connection_rate(void) {
+    ws_server_config config;
+    int i;
+    if (!test_begin("new connections of one address in a second"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_rate = 4;
+    CHECK(start(&config));
+    for (i = 0; i < 4; i++)
+        CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 503);
+    CHECK_EQ(join(NULL), 503);
+    net_wait(249);
+    CHECK_EQ(join(NULL), 503);
+    net_wait(1);
+    CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 503);
+    net_wait(60000);
+    for (i = 0; i < 4; i++)
+        CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 503);
+    NET_END();
+}
+
+/* Through a trusted proxy an address is known when the head is there. */
+static void test_forwarded(void) {
+    static const struct { const char *first, *second; bool same; } cases[] = {
+        {"10.0.0.1", "10.0.0.1", true}, {"10.0.0.1", "10.0.0.2", false}, {"10.0.0.1", "::ffff:10.0.0.1", true},
+        {"[2001:db8:1:2::3]:80", "2001:db8:1:2:ffff::", true}, {"2001:db8:1:2::3", "2001:db8:1:3::3", false},
+        {"1.2.3.4:5, 10.0.0.9", "10.0.0.9", true}, {"::2", "::1", true}, {"::ffff:0:1", "::1", false}, {"::ffff:1.2.3.4", "::1", false}};
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.address_connections = 1;
+    config.proxies = "127.0.0.1";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (!test_begin("one connection of each address: %s and %s", cases[i].first, cases[i].second))
+            continue;
+        CHECK(start(&config));
+        CHECK_EQ(join_from(cases[i].first), 101);
+        CHECK_EQ(join_from(cases[i].second), cases[i].same ? 503 : 101);
+        CHECK_EQ(join(NULL), 101); /* the proxy itself does not count */
+        CHECK_EQ(join(NULL), 101);
+        ws_drop(net.conns[1]);
+        CHECK(net_settle());
+        CHECK_EQ(join_from(cases[i].first), 101);
+        NET_END();
+    }
+}
+
+static void test_proxy_protocol(void) {
+    static const char *const names[] = {"10.0.0.1", "10.0.0.1", "10.0.0.2"};
+    static const int statuses[] = {101, 503, 101};
+    ws_server_config config;
+    if (!test_begin("one connection of each address that a PROXY header names"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_connections = 1;
+    config.proxies = "127.0.0.1";
+    config.proxy_protocol = true;
+    CHECK(start(&config));
+    for (size_t i = 0; i < 3; i++) {
+        char line[100];
+        peer *p = net_connect();
+        (void)snprintf(line, sizeof line, "PROXY TCP4 %s 127.0.0.1 5000 80\r\n", names[i]);
+        peer_text(p, line);
+        peer_upgrade(p, "/", NULL);
+        CHECK_EQ(peer_take_status(p), statuses[i]);
+    }
+    NET_END();
+}
+
+/* Addresses without connections are remembered for their rate, but not many, and not for long. */
+static void test_many_addresses(void) {
+    enum { ADDRESSES = 6000 };
+    ws_server_config config;
+    size_t before, after;
+    if (!test_begin("memory for %d addresses", ADDRESSES))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_connections = 100;
+    config.address_rate = 1;
+    config.proxies = "127.0.0.1";
+    CHECK(start(&config));
+    CHECK_EQ(join(NULL), 101);
+    before = net.loop->memory.used;
+    for (int i = 0; i < ADDRESSES; i++) {
+        uint8_t address[16] = {0x20, 1, (uint8_t)(i >> 8), (uint8_t)i};
+        CHECK(wsi_bounds_enter(net.conns[1], address));
+        wsi_bounds_leave(net.conns[1]);
+    }
+    after = net.loop->memory.used;
+    CHECK_EQ(net.server->bounds->addresses.count, WSI_BOUNDS_UNUSED);
+    CHECK(after - before < WSI_BOUNDS_UNUSED * 120 + 70000);
+    net_wait(1000);
+    CHECK_EQ(join_from("10.0.0.1"), 101);
+    CHECK_EQ(net.server->bounds->addresses.count, 1);
+    NET_END();
+}
+
+/* --- bounds of connections --- */
+
+static void rate_start(uint32_t messages, uint32_t size, bool closes) {
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.message_rate = messages;
+    config.byte_rate = size;
+    config.rate_closes = closes;
+    CHECK(start(&config));
+    net.echo = false;
+}
+
+static void test_message_rate(void) {
+    if (!test_begin("beyond so many messages in a second a connection waits; nothing is lost; others are served"))
+        return;
+    rate_start(4, 0, false);
+    peer *p = net_peer("/"), *other = net_peer("/");
+    net.log.size = 0;
+    peer_frames(p, "81\"1\" 81\"2\" 81\"3\" 81\"4\" 81\"5\" 89\"p\" 81\"6\" 81\"7\"");
+    CHECK(net_settle());
+    CHECK_LOG("t1:1 t1:2 t1:3 t1:4 t1:5");
+    peer_frames(other, "81\"a\" 81\"b\"");
+    net_wait(249);
+    CHECK_LOG("t2:a t2:b");
+    net_wait(1);
+    CHECK_LOG("t1:6");
+    net_wait(250);
+    CHECK_LOG("t1:7");
+    net_wait(60000);
+    peer_frames(p, "3x81\"x\" 8a\"\" 81\"y\" 81\"z\" 81\"!\"");
+    CHECK(net_settle());
+    CHECK_LOG("t1:x t1:x t1:x t1:y t1:z");
+    CHECK(ws_close(net.conns[1], 1000, NULL));
+    peer_frames(p, "88<03e8>");
+    CHECK(net_settle());
+    CHECK_LOG("c1:1000::y");
+    NET_END();
+}
+
+static void test_byte_rate(void) {
+    if (!test_begin("beyond so many bytes in a second a connection waits, for a large message longer"))
+        return;
+    rate_start(0, 1000, false);
+    peer *p = net_peer("/");
+    net.log.size = 0;
+    peer_frames(p, "82#600 82#400 82#3000 82#1");
+    CHECK(net_settle());
+    CHECK_LOG("b1:600 b1:400 b1:3000");
+    net_wait(2999);
+    CHECK_LOG("");
+    net_wait(1);
+    CHECK_LOG("b1:1");
+    NET_END();
+}
+
+static void test_rate_and_pause(void) {
+    if (!test_begin("a rate's pause and the program's: both have to end"))
+        return;
+    rate_start(1, 0, false);
+    peer *p = net_peer("/");
+    net.log.size = 0;
+    peer_frames(p, "81\"1\" 81\"2\" 81\"3\" 81\"4\"");
+    CHECK(net_settle());
+    CHECK_LOG("t1:1 t1:2");
+    CHECK(ws_resume(net.conns[1]) && net_settle());
+    CHECK_LOG("");
+    CHECK(ws_pause(net.conns[1]));
+    net_wait(1000);
+    CHECK_LOG("");
+    CHECK(ws_resume(net.conns[1]) && net_settle());
+    CHECK_LOG("t1:3");
+    ws_server_free(net.server);
+    CHECK(net_settle());
+    CHECK_LOG("c1:1006::n");
+    NET_END();
+}
+
+static void test_rate_closes(void) {
+    if (!test_begin("or it is closed with 1008"))
+        return;
+    rate_start(2, 0, true);
+    peer *p = net_peer("/");
+    net.log.size = 0;
+    peer_frames(p, "81\"1\" 81\"2\" 81\"3\" 81\"4\" 88<03f0>");
+    CHECK_FRAMES(p, "88<03f0>\"too many messages\"");
+    CHECK_LOG("t1:1 t1:2 c1:1008::y");
+    NET_END();
+}
+
+static void test_chunk_rate(void) {
+    ws_handler handler = net_handler();
+    if (!test_begin("chunks count by their bytes, their message once"))
+        return;
+    rate_start(1, 1000, false);
+    handler.on_chunk = net_chunk;
+    CHECK(ws_route(net.server, "/chunks", &handler));
+    peer *p = net_peer("/chunks");
+    net.log.size = 0;
+    peer_frames(p, "02#600");
+    CHECK(net_settle());
+    peer_frames(p, "80#400");
+    CHECK(net_settle());
+    peer_frames(p, "82#1 82#1");
+    CHECK(net_settle());
+    CHECK_LOG("k1:600f k1:400l k1:1fl");
+    net_wait(1000);
+    CHECK_LOG("k1:1fl");
+    NET_END();
+}
+
+static void test_bounds(void) {
+    test_connections();
+    test_connection_rate();
+    test_forwarded();
+    test_proxy_protocol();
+    test_many_addresses();
+    test_message_rate();
+    test_byte_rate();
+    test_rate_and_pause();
+    test_rate_closes();
+    test_chunk_rate();
+}
+#else
+static void test_bounds(void) {}
+#endif
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_broadcasts();
     test_compression();
     test_idle();
     test_slow_head();
+    test_bounds();
     return test_finish();
 }
