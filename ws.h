@@ -529,7 +529,9 @@ typedef struct ws_server_config {
 #endif
 #ifndef WS_NO_FORWARD
     const char *proxies;    /* trusted proxies: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix". ws_peer then reports the
-                               rightmost address in X-Forwarded-For that is not one of them. NULL: none */
+                               rightmost address in X-Forwarded-For that is not one of them. With origins NULL an
+                               Origin is compared with the last X-Forwarded-Host in place of Host, and has to be
+                               https:// if the last X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
     /* Bounds on peers; 0: none. An address is that of ws_peer, of IPv6 its first 64 bits. Through trusted proxies only
        WebSockets count. A rate allows as much at once as in a second. */
@@ -13377,6 +13379,7 @@ typedef struct wsi_forward_calls { /* all that servers know of section FORWARD *
     bool (*begin)(ws_conn *conn, ws_socket descriptor);             /* reads that, then attaches. false: no memory */
     bool (*request)(ws_request *request); /* its connection keeps whom X-Forwarded-For names. false: no memory, or
                                              beyond a bound */
+    void (*told)(const ws_request *request, wsi_slice *host, bool *secure); /* what the proxy was asked for */
     /* If there is server->bounds: */
     bool (*admit)(ws_conn *conn, ws_socket descriptor); /* a new connection. false: no memory, or beyond a bound */
     void (*leave)(ws_conn *conn);
@@ -14714,6 +14717,26 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
+/* Whether the request's page may send it, by the Host and scheme that a trusted proxy was asked for. */
+static int wsi_server_admits(ws_request *request, bool secure, wsi_why *why) {
+    const ws_server *server = request->server;
+    const ws_loop *loop = server->endpoint.loop;
+    const wsi_request *head = request->head;
+    wsi_request told;
+    if (server->forward) {
+        told = *head;
+        loop->forward_calls->told(request, &told.host, &secure);
+        request->head = &told;
+    }
+    int status = 0;
+    if (head->upgrade)
+        status = wsi_handshake_origin(request->head, server->origins, secure, why) ? 0 : 403;
+    else if (loop->web_calls)
+        status = loop->web_calls->check(request, secure, why);
+    request->head = head;
+    return status;
+}
+
 /* Finds the route; returns 0, or the status that refuses the request; for 403 *why has the reason. */
 static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
@@ -14736,9 +14759,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
         return 405;
     if (!request->route)
         return wsi_server_route(request, server->routes, true) ? 426 : 404;
-    if (head->upgrade)
-        return wsi_handshake_origin(head, server->origins, secure, why) ? 0 : 403;
-    return web ? web->check(request, secure, why) : 0;
+    return wsi_server_admits(request, secure, why);
 }
 
 /* Answers a request over HTTP whose body is complete; where bodies are not read, the connection ends behind it. */
@@ -15381,6 +15402,33 @@ static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     return false;
 }
 
+/* The peer of a connection, or whom a PROXY header names. */
+static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
+    memset(peer, 0, sizeof *peer);
+    return conn->extra && conn->extra->peer[0]
+               ? wsi_forward_address(wsi_text_z(conn->extra->peer), peer->address)
+               : wsi_platform_peer_address(conn->source.link.descriptor, peer->address, &peer->local);
+}
+
+/* The last element in all fields of this name: what the nearest proxy wrote. Absent: there is none. */
+static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
+    wsi_slice rest = wsi_request_fields(request), list, element, last = wsi_text(NULL, 0);
+    while (wsi_request_field(&rest, name, &list))
+        while (wsi_text_next(&list, &element))
+            last = element;
+    return last;
+}
+
+static void wsi_forward_told(const ws_request *request, wsi_slice *host, bool *secure) {
+    wsi_forward_peer peer;
+    if (!wsi_forward_nearest(request->conn, &peer) || !wsi_forward_trusts(request->server->forward->proxies, &peer))
+        return;
+    wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
+    wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
+    *host = name.data ? name : *host;
+    *secure = *secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
+}
+
 /* Keeps the client's address that the proxy names, if the proxy is trusted. false: no memory. */
 static bool wsi_forward_note(ws_request *request) {
     const char *proxies = request->server->forward->proxies;
@@ -15388,7 +15436,6 @@ static bool wsi_forward_note(ws_request *request) {
     wsi_extra *extra = request->conn->extra;
     wsi_forward_peer peer;
     size_t count = 0;
-    memset(&peer, 0, sizeof peer);
     if (extra)
         extra->client[0] = 0;
     while (wsi_request_field(&rest, "x-forwarded-for", &value)) {
@@ -15398,9 +15445,7 @@ static bool wsi_forward_note(ws_request *request) {
         }
         lines[count++] = value;
     }
-    if (!count || (extra && extra->peer[0]
-                       ? !wsi_forward_address(wsi_text_z(extra->peer), peer.address)
-                       : !wsi_platform_peer_address(request->conn->source.link.descriptor, peer.address, &peer.local)))
+    if (!count || !wsi_forward_nearest(request->conn, &peer))
         return true;
     while (count && wsi_forward_walk(proxies, lines[count - 1], &peer, &client))
         count--;
@@ -15645,6 +15690,8 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
                               "as 10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
+    if (error || !config->proxies)
+        return error;
     server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);
     if (!server->forward || !wsi_server_keep_text(server, &server->forward->proxies, config->proxies))
         return WS_ERROR_MEMORY;
@@ -15654,7 +15701,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 }
 
 static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_expects, wsi_forward_begin,
-                                                        wsi_forward_request, wsi_bounds_admit, wsi_bounds_leave,
+                                                        wsi_forward_request, wsi_forward_told, wsi_bounds_admit, wsi_bounds_leave,
                                                         wsi_bounds_meter, wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 

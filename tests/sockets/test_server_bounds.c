@@ -9,6 +9,12 @@ static void answer(ws_request *request, void *user) {
     (void)ws_reply(request, 200, NULL, "ok");
 }
 
+static void host(ws_request *request, void *user) {
+    ws_slice name = ws_request_header(request, "host");
+    (void)user;
+    (void)ws_reply_data(request, 200, NULL, name.data, name.size);
+}
+
 static bool start(const ws_server_config *config) {
     return net_start_with(NULL, config) && ws_http(net.server, "GET", "/ok", answer, NULL);
 }
@@ -428,7 +434,66 @@ static void test_chunk_rate(void) {
     NET_END();
 }
 
+/* --- what a proxy was asked for --- */
+
+static void test_origin(void) {
+    static const struct { const char *lines; int trusted, foreign; } cases[] = {
+        {"Origin: https://a.example\r\n", 403, 403},
+        {"Origin: https://a.example\r\nX-Forwarded-Host: a.example\r\n", 101, 403},
+        {"Origin: https://a.example:8443\r\nX-Forwarded-Host: a.example:8443\r\n", 101, 403},
+        {"Origin: https://a.example:8443\r\nX-Forwarded-Host: a.example\r\n", 403, 403},
+        {"Origin: http://a.example\r\nX-Forwarded-Host: a.example\r\nX-Forwarded-Proto: https\r\n", 403, 403},
+        {"Origin: http://a.example\r\nX-Forwarded-Host: a.example\r\nX-Forwarded-Proto: http\r\n", 101, 403},
+        {"Origin: https://a.example\r\nX-Forwarded-Host: b.example, a.example\r\nX-Forwarded-Proto: HTTPS\r\n", 101,
+         403},
+        {"Origin: https://a.example\r\nX-Forwarded-Host: a.example\r\nX-Forwarded-Host: b.example\r\n", 403, 403},
+        {"Origin: https://a.example\r\nX-Forwarded-Host: a.example,\r\nX-Forwarded-Host:\r\n", 101, 403},
+        {"Origin: https://127.0.0.1:%u\r\nX-Forwarded-Host: a.example\r\n", 403, 101},
+        {"Origin: https://127.0.0.1:%u\r\nX-Forwarded-Host: a/b\r\n", 403, 101},
+        {"Origin: http://127.0.0.1:%u\r\nX-Forwarded-Proto: https\r\n", 403, 101},
+        {"Origin: http://127.0.0.1:%u\r\n", 101, 101}};
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int trusted = 0; trusted < 2; trusted++) {
+            const char *own = strstr(cases[i].lines, "%u");
+            char lines[400];
+            if (!test_begin("the origin behind a%s proxy, %zu", trusted ? " trusted" : "n unknown", i))
+                continue;
+            config.proxies = trusted ? "127.0.0.1" : "10.0.0.1";
+            CHECK(start(&config));
+            (void)snprintf(lines, sizeof lines, "%s", cases[i].lines);
+            if (own)
+                (void)snprintf(lines, sizeof lines, "%.*s%u%s", (int)(own - cases[i].lines), cases[i].lines,
+                               (unsigned)ws_port(net.server), own + 2);
+            CHECK_EQ(join(lines), trusted ? cases[i].trusted : cases[i].foreign);
+            NET_END();
+        }
+    }
+}
+
+#ifndef WS_NO_HTTP
+static void test_origin_of_post(void) {
+    ws_server_config config;
+    if (!test_begin("a POST behind a trusted proxy; Host stays what it is"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.proxies = "127.0.0.1";
+    CHECK(start(&config) && ws_http(net.server, "POST", "/post", host, NULL));
+    peer *p = net_connect();
+    peer_text(p, "POST /post HTTP/1.1\r\nHost: inner\r\nContent-Length: 0\r\nOrigin: https://a.example\r\n"
+                 "X-Forwarded-Host: a.example\r\n\r\n");
+    CHECK_EQ(peer_status(p), 200);
+    CHECK(peer_has(p, "\r\n\r\ninner"));
+    NET_END();
+}
+#endif
+
 static void test_bounds(void) {
+    test_origin();
+#ifndef WS_NO_HTTP
+    test_origin_of_post();
+#endif
     test_connections();
     test_connection_rate();
     test_forwarded();
