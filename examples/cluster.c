@@ -36,8 +36,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096, ROOM_MAX_BYTES = 128, LISTS = 1024 };
-enum { BEAT_MS = 5000, SECONDS_ALIVE = 15, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10000 };
+enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096, MESSAGE_MAX_BYTES = 8 * (NAME_MAX_BYTES + TEXT_MAX_BYTES) };
+enum { ROOM_MAX_BYTES = 128, LISTS = 1024, PENDING = 4096 };
+enum { BEAT_MS = 5000, BEATS_COUNTED = 12, SECONDS_ALIVE = 15, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10000 };
 
 static const char usage[] =
     "usage: cluster [PORT] [--host ADDRESS] [--redis URL] [--name NAME] [--verbose]\n"
@@ -63,6 +64,8 @@ static const char script[] =
 typedef struct room { /* that has members on this server */
     struct room *next;
     unsigned members;
+    unsigned total;   /* on all servers, as last heard */
+    unsigned counted; /* the epoch in which they were counted */
     char name[ROOM_MAX_BYTES + 1];
 } room;
 
@@ -76,6 +79,8 @@ static ws_loop *loop;
 static ws_server *server;
 static const char *server_name;
 static char server_id[17]; /* another one for each start */
+static char alive_key[32];
+static unsigned epoch = 1; /* what was counted in an earlier one may be wrong */
 static room *rooms[LISTS];
 
 static struct {
@@ -92,7 +97,7 @@ static struct {
     uint64_t since;        /* when it was ready */
     char hash[41]; /* of the script */
     uint32_t pause_ms;
-    ws_id pending[4096]; /* a ring: who is told how each command ended; 0: nobody */
+    ws_id pending[PENDING]; /* a ring: who is told how each command ended; 0: nobody */
     unsigned pending_first, pending_count;
     char out[1 << 20], in[1 << 17];
     size_t out_size, in_size;
@@ -150,10 +155,9 @@ static void watch(void) {
 
 /* Queues a command of count texts. sender is told when it fails; 0: nobody. false: Redis takes no more for now. */
 static bool command(ws_id sender, unsigned count, ...) {
-    const unsigned all = sizeof redis.pending / sizeof *redis.pending;
     size_t size = redis.out_size;
     va_list texts;
-    bool fits = redis.socket >= 0 && redis.pending_count < all;
+    bool fits = redis.socket >= 0 && redis.pending_count < PENDING;
     va_start(texts, count);
     for (unsigned i = 0; i < count && fits; i++) {
         const char *text = va_arg(texts, const char *);
@@ -169,7 +173,7 @@ static bool command(ws_id sender, unsigned count, ...) {
     if (!fits)
         return false;
     redis.out_size = size;
-    redis.pending[(redis.pending_first + redis.pending_count++) % all] = sender;
+    redis.pending[(redis.pending_first + redis.pending_count++) % PENDING] = sender;
     if (!redis.writing) {
         redis.writing = true; /* all commands of a round leave together */
         watch();
@@ -177,32 +181,42 @@ static bool command(ws_id sender, unsigned count, ...) {
     return true;
 }
 
+static const char *channel_of(const char *room_name) {
+    static char channel[ROOM_MAX_BYTES + 8];
+    snprintf(channel, sizeof channel, "rooms/%s", room_name);
+    return channel;
+}
+
 /* RESP3 answers these by a push, so nothing is pending. */
 static void subscribe(const char *verb, const char *name) {
-    char channel[ROOM_MAX_BYTES + 8];
-    snprintf(channel, sizeof channel, "rooms/%s", name);
-    if (redis.ready && command(0, 2, verb, channel))
+    if (redis.ready && command(0, 2, verb, channel_of(name)))
         redis.pending_count--;
 }
 
 /* Sets this server's count of a room, and publishes a message to all of its members; "" none. */
 static bool publish(ws_id sender, const room *where, const char *message) {
-    char key[ROOM_MAX_BYTES + 8], count[12];
-    snprintf(key, sizeof key, "rooms/%s", where->name);
+    char count[12];
     snprintf(count, sizeof count, "%u", where->members);
-    return redis.ready && command(sender, 7, "EVALSHA", redis.hash, "1", key, server_id, count, message);
+    return redis.ready
+           && command(sender, 7, "EVALSHA", redis.hash, "1", channel_of(where->name), server_id, count, message);
 }
 
-/* Publishes what a member says or does. The script adds the count of members, and the last bracket. */
+/* Publishes what a member says or does, without the count of members and the last bracket. The script adds them when
+   somebody comes or goes, and once in each epoch: it costs Redis many times what a message does. Else each server does.
+*/
 static bool publish_of(ws_conn *conn, const char *type, const char *text, size_t size) {
-    static char message[8 * (NAME_MAX_BYTES + TEXT_MAX_BYTES)];
+    static char message[MESSAGE_MAX_BYTES];
     const member *who = ws_user(conn);
+    bool says = strcmp(type, "say") == 0;
+    ws_id sender = says ? ws_conn_id(conn) : 0;
     size_t end = ws_json_print(message, sizeof message, "{'type':%s,'id':%s,'name':%s,'text':%.*s,'members':0}", type,
                                id_of(conn), who->name, (int)size, text);
     if (end == 0 || end >= sizeof message)
         return false;
     message[end - 2] = 0;
-    return publish(strcmp(type, "say") == 0 ? ws_conn_id(conn) : 0, who->room, message);
+    if (says && who->room->counted == epoch)
+        return redis.ready && command(sender, 3, "PUBLISH", channel_of(who->room->name), message);
+    return publish(sender, who->room, message);
 }
 
 /* --- Redis: the connection ------------------------------------------------------------- */
@@ -211,7 +225,6 @@ static void redis_connect(ws_loop *l, void *user);
 
 /* The connection is lost, or never came about. */
 static void lose(const char *why) {
-    const unsigned all = sizeof redis.pending / sizeof *redis.pending;
     if (!redis.reported)
         fprintf(stderr, "cluster: Redis at %s:%s: %s; trying again\n", redis.host, redis.port, why);
     redis.reported = true;
@@ -221,7 +234,7 @@ static void lose(const char *why) {
         redis.socket = -1;
     }
     for (; redis.pending_count; redis.pending_count--) {
-        ws_conn *sender = ws_find(loop, redis.pending[redis.pending_first++ % all]);
+        ws_conn *sender = ws_find(loop, redis.pending[redis.pending_first++ % PENDING]);
         if (sender)
             tell(sender, "It is not known whether your last message was sent.");
     }
@@ -252,12 +265,25 @@ static void count_servers(ws_loop *l, void *user) {
         command(0, 3, "PUBSUB", "NUMSUB", "rooms/");
 }
 
+static void count_again(ws_loop *l, void *user) {
+    (void)l, (void)user;
+    epoch++;
+}
+
+/* A server came or went: what is left of it expires. */
+static void changed(void) {
+    epoch++;
+    ws_after(loop, 1000 * SECONDS_ALIVE, count_again, NULL);
+}
+
 /* That many servers are connected to Redis. */
 static void counted(unsigned long servers) {
     if (redis.waiting && servers < redis.servers && ws_now(loop) - redis.since < 1000 * SECONDS_ALIVE) {
         ws_after(loop, FIRST_PAUSE_MS, count_servers, NULL);
         return;
     }
+    if (redis.waiting || servers != redis.servers)
+        changed();
     redis.servers = servers;
     if (redis.told)
         tell_all("The servers have found each other.", false);
@@ -267,15 +293,16 @@ static void counted(unsigned long servers) {
 }
 
 static void sign_of_life(void) {
-    char key[40], seconds[12];
-    snprintf(key, sizeof key, "rooms/alive/%s", server_id);
+    char seconds[12];
     snprintf(seconds, sizeof seconds, "%d", SECONDS_ALIVE);
     redis.answered = false;
-    command(0, 5, "SET", key, server_name, "EX", seconds);
+    command(0, 5, "SET", alive_key, server_name, "EX", seconds);
 }
 
 static void beat(ws_loop *l, void *user) {
+    static unsigned beats;
     (void)l, (void)user;
+    epoch += ++beats % BEATS_COUNTED == 0; /* one may have lost its power */
     if (redis.socket >= 0 && (!redis.ready || !redis.answered)) {
         lose("no answer");
     } else if (redis.ready) {
@@ -341,15 +368,39 @@ static ws_slice text_at(size_t *at) {
     return text;
 }
 
+static room **find_room(const char *name) {
+    unsigned list = 0;
+    for (const char *letter = name; *letter; letter++)
+        list = (list * 31 + (unsigned char)*letter) % LISTS;
+    room **found = &rooms[list];
+    while (*found && strcmp((*found)->name, name) != 0)
+        found = &(*found)->next;
+    return found;
+}
+
 /* A message that was published: to the members on this server. */
 static void deliver(ws_slice channel, ws_slice text) {
+    static char whole[MESSAGE_MAX_BYTES];
     ws_message message = {(const uint8_t *)text.data, text.size, WS_TEXT};
     char name[ROOM_MAX_BYTES + 1], type[16], id[48];
     size_t own = strlen(server_id);
+    int64_t members;
     ws_conn *conn;
     snprintf(name, sizeof name, "%.*s", (int)channel.size - 6, channel.data + 6);
-    if (!*name)
+    room *where = *find_room(name);
+    if (!*name) {
+        changed();
         count_servers(loop, NULL);
+    }
+    if (!where || text.size > sizeof whole - 16)
+        return;
+    if (text.data[text.size - 1] != '}') {
+        message.size = (size_t)snprintf(whole, sizeof whole, "%.*s%u}", (int)text.size, text.data, where->total);
+        message.data = (const uint8_t *)whole;
+    } else if (ws_json_integer(message, "members", &members)) {
+        where->total = (unsigned)members;
+        where->counted = epoch;
+    }
     if (ws_json_text(message, "type", type, sizeof type) && strcmp(type, "joined") == 0
         && ws_json_text(message, "id", id, sizeof id) && strncmp(id, server_id, own) == 0) {
         conn = ws_find(loop, strtoull(id + own + 1, NULL, 10));
@@ -371,7 +422,6 @@ static void loaded(ws_slice hash) {
 
 /* One answer or push, whole. false: the connection is of no use. */
 static bool answer(size_t at) {
-    const unsigned all = sizeof redis.pending / sizeof *redis.pending;
     const char *line = redis.in + at;
     ws_id sender;
     ws_slice kind, channel;
@@ -385,7 +435,7 @@ static bool answer(size_t at) {
     }
     if (!redis.pending_count)
         return lose("an answer that belongs to no command"), false;
-    sender = redis.pending[redis.pending_first++ % all];
+    sender = redis.pending[redis.pending_first++ % PENDING];
     redis.pending_count--;
     redis.answered = redis.answered || *line == '+';
     if (*line == '-') {
@@ -447,16 +497,6 @@ static void redis_event(ws_loop *l, int descriptor, unsigned ready, void *user) 
 }
 
 /* --- members ---------------------------------------------------------------------------- */
-
-static room **find_room(const char *name) {
-    unsigned list = 0;
-    for (const char *letter = name; *letter; letter++)
-        list = (list * 31 + (unsigned char)*letter) % LISTS;
-    room **found = &rooms[list];
-    while (*found && strcmp((*found)->name, name) != 0)
-        found = &(*found)->next;
-    return found;
-}
 
 /* false: there is no name, or it is too long. */
 static bool set_name(member *who, const char *name) {
@@ -654,15 +694,14 @@ static bool prepare(void) {
     if (!number)
         fprintf(stderr, "cluster: /dev/urandom cannot be read\n");
     snprintf(server_id, sizeof server_id, "%llx", (unsigned long long)number);
+    snprintf(alive_key, sizeof alive_key, "rooms/alive/%s", server_id);
     srand((unsigned)number);
     return number && !failed;
 }
 
 /* Tells Redis what is left to say. */
 static void finish(void) {
-    char key[40];
-    snprintf(key, sizeof key, "rooms/alive/%s", server_id);
-    if (redis.ready && command(0, 2, "DEL", key) && send(redis.socket, redis.out, redis.out_size, 0) < 0)
+    if (redis.ready && command(0, 2, "DEL", alive_key) && send(redis.socket, redis.out, redis.out_size, 0) < 0)
         fprintf(stderr, "cluster: Redis was not told the end: %s\n", strerror(errno));
     if (redis.socket >= 0)
         close(redis.socket);
