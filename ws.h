@@ -453,7 +453,7 @@ typedef struct ws_link {
     bool pending : 1; /* set by read if bytes are left that did not fit: read is called again at once */
     bool unsent : 1;  /* set while the session holds bytes that the socket did not take: write is called when the
                          socket is writable, with size 0 if there is nothing new */
-    bool budget : 1;  /* private, like the next line */
+    bool budget : 1, plain : 1; /* private, like the next line */
     uint8_t interest, kind;
     void *session;    /* NULL before open and after close */
 } ws_link;
@@ -549,11 +549,17 @@ typedef struct ws_server_config {
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
    loop's error: ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, TLS, NO_TLS. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
+/* Listens at one more address, for the same routes, rooms and limits. Of config count host, port, backlog, reuse_port,
+   unix_path, unix_mode, descriptor, and tls or transport: without these two the connections there are plain; with a
+   certificate they use TLS, and it is the server's from then on. A server has TLS or one transport. false, and the
+   loop's error, as ws_listen. */
+WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
-WS_API uint16_t ws_port(const ws_server *server); /* in host byte order */
+WS_API uint16_t ws_port(const ws_server *server); /* of ws_listen's address, in host byte order; 0: it has none */
 /* The descriptor that the server listens on, for a successor that inherits it (it is closed on exec: a dup2 of it is
    not) and listens on it as well. The server goes on until ws_shutdown; a Unix socket's file then stays. No connection
-   is refused: those that nobody has accepted yet are the successor's. index: 0; -1: there is none. */
+   is refused: those that nobody has accepted yet are the successor's. index: 0, from 1 those of ws_listen_also; -1:
+   there is none. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 /* New connections get this certificate; open ones keep theirs. false: nothing has changed; ws_loop_error_text says
    why, but ws_loop_error stays as it was. */
@@ -11262,7 +11268,7 @@ typedef struct wsi_dialer { /* what a client's endpoint has besides */
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
     wsi_env env;              /* first: an engine's env leads here */
     ws_loop *loop;
-    const ws_transport *transport; /* NULL: TCP */
+    const ws_transport *transport; /* NULL: TCP. A connection's own: wsi_conn_transport */
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
     struct wsi_endpoint *next, *previous; /* of the loop */
@@ -11348,6 +11354,17 @@ static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
 static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
 
 static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
+
+static bool wsi_conn_is_through(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
+
+/* NULL: its bytes go over TCP. */
+static const ws_transport *wsi_conn_transport(const ws_conn *conn) {
+    return wsi_conn_is_through(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
+}
+
+static bool wsi_conn_is_tls(const ws_conn *conn) {
+    return wsi_endpoint_is_tls(wsi_conn_endpoint(conn)) && !conn->source.link.plain;
+}
 
 /* What a client's endpoint has besides; NULL: it is a server's. */
 #ifndef WS_NO_CLIENT
@@ -11698,8 +11715,8 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
 }
 
 static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
-    return wsi_conn_endpoint(conn)->transport ? wsi_conn_receive_through(conn, data, size)
-                                              : wsi_tcp_read(&conn->source.link, data, size);
+    return wsi_conn_is_through(conn) ? wsi_conn_receive_through(conn, data, size)
+                                     : wsi_tcp_read(&conn->source.link, data, size);
 }
 
 /* Through a transport: as much as it takes, small spans joined. */
@@ -11741,7 +11758,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
 
 /* Ends our side of the stream. false: not yet, the socket is full. */
 static bool wsi_conn_half_close(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    const ws_transport *transport = wsi_conn_transport(conn);
     ws_link *link = &conn->source.link;
     link->wants = WS_WRITE;
     if (transport && link->session && transport->shut(link) == 0) {
@@ -11755,7 +11772,7 @@ static bool wsi_conn_half_close(ws_conn *conn) {
 
 /* Why a transport failed. */
 WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    const ws_transport *transport = wsi_conn_transport(conn);
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
     ws_error error = WS_OK;
     wsi_reason room, *why = dialer ? dialer->why : &room;
@@ -11817,7 +11834,7 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
 /* Offers queue and tail until all is sent or the socket takes no more. Returns how much of the tail was sent, or
    WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
-    bool plain = !wsi_conn_endpoint(conn)->transport;
+    bool plain = !wsi_conn_is_through(conn);
     for (;;) {
         ws_span spans[WSI_SPANS];
         const wsi_node *node = conn->queue.first;
@@ -11866,7 +11883,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
         wsi_conn_break(conn, sent < 0 ? wsi_conn_failure(conn) : WS_ERROR_MEMORY);
         return false;
     }
-    if (wsi_conn_endpoint(conn)->transport)
+    if (wsi_conn_is_through(conn))
         wsi_conn_commit(conn);
     if (conn->blocked && (conn->wants_drain || !(conn->source.link.interest & WS_WRITE))) {
         conn->wants_drain = false;
@@ -11905,7 +11922,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     ws_span bytes;
     if (!node || node->next || conn->broken || conn->blocked || conn->paused || loop->gather_owner == conn
-        || wsi_conn_endpoint(conn)->transport)
+        || wsi_conn_is_through(conn))
         return false;
     bytes.data = node->block->data + node->from;
     bytes.size = node->to - node->from;
@@ -11937,7 +11954,7 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
 }
 
 static void wsi_conn_flush(ws_conn *conn) {
-    wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_endpoint(conn)->transport);
+    wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_is_through(conn));
 }
 
 /* From now on this connection's bytes are gathered. */
@@ -12004,7 +12021,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     if (conn->blocked && output->opcode == WSI_PONG)
         return wsi_conn_hold_pong(conn, output);
     wsi_conn_own_gather(conn);
-    if (size >= WSI_LARGE && (!wsi_conn_endpoint(conn)->transport || size > loop->gather.capacity))
+    if (size >= WSI_LARGE && (!wsi_conn_is_through(conn) || size > loop->gather.capacity))
         return wsi_conn_emit_large(conn, output);
     uint8_t *to = wsi_conn_gather_room(loop, size);
     if (!to) {
@@ -12737,8 +12754,8 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
 /* Gives it a descriptor, which it owns from now on, or WSI_NO_SOCKET for a transport without one. host: whom TLS
    must find there. On an error nothing has changed, and the descriptor is still the caller's. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
-    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
+    const ws_transport *transport = link->plain ? NULL : wsi_conn_endpoint(conn)->transport;
     ws_error error = WS_OK;
     link->descriptor = descriptor;
     link->kind = transport ? WSI_KIND_THROUGH : WSI_KIND_PLAIN;
@@ -12772,7 +12789,7 @@ WS_API ws_close_info ws_closed(const ws_conn *conn) {
 
 /* Closes the transport, and frees what was to go through it. */
 static void wsi_conn_disconnect(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
+    const ws_transport *transport = wsi_conn_transport(conn);
     ws_link *link = &conn->source.link;
     ws_loop *loop = wsi_conn_loop(conn);
     (void)wsi_conn_poll(conn, WS_NONE);
@@ -13409,8 +13426,10 @@ typedef struct wsi_owned { /* a block that a server keeps until it ends; the dat
 typedef struct wsi_listener { /* a socket that a server listens on */
     wsi_source source;     /* first */
     ws_server *server;
+    struct wsi_listener *next; /* of the server */
     const char *unix_path; /* NULL: there is no file to remove */
     wsi_file_id file;      /* at unix_path */
+    bool plain;            /* its connections do not go through the server's transport */
 } wsi_listener;
 
 struct ws_server {
@@ -14742,7 +14761,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
     const wsi_web_calls *web = server->endpoint.loop->web_calls;
     const wsi_request *head = request->head;
-    bool secure = wsi_endpoint_is_tls(&server->endpoint);
+    bool secure = wsi_conn_is_tls(request->conn);
     if (server->hosts && !wsi_server_host(head, server->hosts, secure, why))
         return 403;
     int status = wsi_server_decode(request->server, request);
@@ -14870,7 +14889,7 @@ static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
 /* Answers a connection beyond max_connections with 503, without parsing its request. */
-static void wsi_server_reject(const ws_server *server, ws_socket descriptor) {
+static void wsi_listener_reject(const wsi_listener *listener, ws_socket descriptor) {
     uint8_t request[1024];
     ws_span answer = {(uint8_t *)(uintptr_t)wsi_server_overloaded, sizeof wsi_server_overloaded - 1}; /* only read */
     ws_link link;
@@ -14881,10 +14900,10 @@ static void wsi_server_reject(const ws_server *server, ws_socket descriptor) {
     event.kind = WS_TRACE_REFUSED;
     event.status = 503;
     event.text = "max_connections is reached, or no memory or descriptor is left";
-    if (server->endpoint.loop->trace)
-        wsi_loop_trace(server->endpoint.loop, &event);
+    if (listener->server->endpoint.loop->trace)
+        wsi_loop_trace(listener->server->endpoint.loop, &event);
     (void)wsi_tcp_read(&link, request, sizeof request);
-    if (!server->endpoint.transport)
+    if (listener->plain)
         (void)wsi_tcp_write_one(&link, answer);
     wsi_tcp_shutdown(&link);
     wsi_tcp_close(&link);
@@ -14892,8 +14911,9 @@ static void wsi_server_reject(const ws_server *server, ws_socket descriptor) {
 
 static void wsi_server_fire(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
-    if (!endpoint->ending && !wsi_poll_set(&endpoint->loop->poll, &server->listener.source, WS_READ))
-        wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
+    for (wsi_listener *listener = &server->listener; listener && !endpoint->ending; listener = listener->next)
+        if (!wsi_poll_set(&endpoint->loop->poll, &listener->source, WS_READ))
+            wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
 WSI_RARE void wsi_server_trace_accepted(ws_conn *conn) {
@@ -14902,12 +14922,13 @@ WSI_RARE void wsi_server_trace_accepted(ws_conn *conn) {
     wsi_conn_tell(conn, WS_TRACE_ACCEPTED, 0, peer, 0);
 }
 
-static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
+static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) {
     wsi_endpoint *endpoint = &server->endpoint;
     const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
     if (!conn)
         return false;
+    conn->source.link.plain = plain;
     bool good = !server->bounds || endpoint->loop->forward_calls->admit(conn, descriptor);
     if (good)
         good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
@@ -14922,7 +14943,8 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor) {
 }
 
 static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready) {
-    ws_server *server = ((wsi_listener *)(void *)source)->server;
+    wsi_listener *listener = (wsi_listener *)(void *)source;
+    ws_server *server = listener->server;
     (void)ready;
     (void)wsi_loop_time(loop);
     for (int i = 0; i < WSI_ACCEPTS; i++) {
@@ -14935,13 +14957,16 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
             wsi_timer_set(loop, &server->endpoint.timer, loop->now + WSI_ACCEPT_PAUSE);
             return;
         }
-        if (accepted == WSI_ACCEPTED && !wsi_server_add(server, descriptor))
-            wsi_server_reject(server, descriptor);
+        if (accepted == WSI_ACCEPTED && !wsi_server_add(server, descriptor, listener->plain))
+            wsi_listener_reject(listener, descriptor);
     }
 }
 
 /* Removes the file first: while the socket is open no other file can have its inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
+    if (listener->source.link.descriptor == WSI_NO_SOCKET)
+        return;
+    (void)wsi_poll_set(&listener->server->endpoint.loop->poll, &listener->source, WS_NONE);
     if (listener->unix_path)
         wsi_platform_remove(listener->unix_path, &listener->file);
     wsi_tcp_close(&listener->source.link);
@@ -14959,10 +14984,8 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
         if (wsi_kept_of(conn))
             wsi_kept_of(conn)->head.keep_alive = false;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
-    if (server->listener.source.link.descriptor == WSI_NO_SOCKET)
-        return;
-    (void)wsi_poll_set(&endpoint->loop->poll, &server->listener.source, WS_NONE);
-    wsi_listener_close(&server->listener);
+    for (wsi_listener *listener = &server->listener; listener; listener = listener->next)
+        wsi_listener_close(listener);
 }
 
 static void wsi_server_release(wsi_endpoint *endpoint) {
@@ -14989,6 +15012,10 @@ static bool wsi_server_wants_tls(const ws_tls_config *config) {
            || config->ca_pem || config->crl_file || config->ssl_ctx;
 }
 
+static bool wsi_server_is_plain(const ws_server_config *config) {
+    return !config->transport && !wsi_server_wants_tls(&config->tls);
+}
+
 static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, wsi_reason *why) {
     const wsi_tls_calls *tls = server->endpoint.loop->tls_calls;
     if (tls)
@@ -15001,8 +15028,13 @@ static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, w
 static ws_error wsi_server_secure(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
     ws_error error = WS_OK;
-    if (!config->transport && !wsi_server_wants_tls(&config->tls))
+    if (wsi_server_is_plain(config))
         return WS_OK;
+    if (endpoint->transport && config->transport && config->transport->open == server->transport.open
+        && config->transport->user == server->transport.user)
+        return WS_OK;
+    if (endpoint->transport && (config->transport || !wsi_endpoint_is_tls(endpoint)))
+        return wsi_reason_set(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the server has another transport, or TLS");
     if (config->transport && !wsi_endpoint_carries(config->transport))
         return wsi_reason_set(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
     if (!wsi_endpoint_reserve_record(endpoint->loop))
@@ -15048,6 +15080,12 @@ static const char *wsi_server_date(wsi_env *env) {
 }
 #endif
 
+static void wsi_listener_prepare(wsi_listener *listener, ws_server *server) {
+    listener->server = server;
+    listener->source.link.descriptor = WSI_NO_SOCKET;
+    listener->source.link.kind = WSI_KIND_LISTENER;
+}
+
 static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
     endpoint->max_count = config->max_connections ? config->max_connections : 100000;
@@ -15061,9 +15099,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->fire = wsi_server_fire;
     server->last_route = &server->routes;
     server->last_hook = &server->hooks;
-    server->listener.server = server;
-    server->listener.source.link.descriptor = WSI_NO_SOCKET;
-    server->listener.source.link.kind = WSI_KIND_LISTENER;
+    wsi_listener_prepare(&server->listener, server);
     server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
 }
 
@@ -15073,12 +15109,13 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens what it listens on, the last step of ws_listen. On an error nothing is left of it. */
+/* Opens what it listens on, the last step of ws_listen and ws_listen_also. On an error nothing is left of it. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     ws_socket *descriptor = &listener->source.link.descriptor;
     const char *why = NULL, *path = config->unix_path;
     ws_error error = WS_OK;
+    listener->plain = wsi_server_is_plain(config);
     if (!wsi_server_has_port(config))
         return WS_OK;
     error = config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
@@ -15146,6 +15183,33 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     return NULL;
 }
 
+WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
+    ws_loop *loop = server ? server->endpoint.loop : NULL;
+    wsi_listener *listener = NULL, *last;
+    ws_error error = WS_ERROR_ARGUMENT;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!server || loop->error)
+        return false;
+    loop->why.text[0] = 0;
+    if (config)
+        error = server->endpoint.ending ? WS_ERROR_STATE : wsi_server_secure(server, config);
+    if (!error) {
+        listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
+        error = listener && wsi_server_keep_text(server, &listener->unix_path, config->unix_path) ? WS_OK
+                                                                                                : WS_ERROR_MEMORY;
+    }
+    if (!error) {
+        wsi_listener_prepare(listener, server);
+        error = wsi_listener_open(listener, config);
+    }
+    if (error)
+        return wsi_loop_fail_why(loop, error);
+    for (last = &server->listener; last->next;)
+        last = last->next;
+    last->next = listener;
+    return true;
+}
+
 WS_API void ws_server_free(ws_server *server) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -15167,10 +15231,13 @@ WS_API uint16_t ws_port(const ws_server *server) {
 }
 
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
-    if (!server || index)
+    wsi_listener *listener = server ? &server->listener : NULL;
+    while (listener && index--)
+        listener = listener->next;
+    if (!listener)
         return WSI_NO_SOCKET;
-    server->listener.unix_path = NULL;
-    return server->listener.source.link.descriptor;
+    listener->unix_path = NULL;
+    return listener->source.link.descriptor;
 }
 #endif /* WS_NO_SERVER */
 
@@ -15749,7 +15816,7 @@ static bool wsi_web_set_cookie(ws_request *request, const char *name, wsi_slice 
         (void)snprintf(age, sizeof age, "; Max-Age=%lld", seconds < 0 ? 0LL : (long long)seconds);
     if (!wsi_buffer_reserve(wsi_server_memory(request->server), cookies, strlen(name) + value.size + 160))
         return false;
-    secure = secure || wsi_endpoint_is_tls(&request->server->endpoint);
+    secure = secure || wsi_conn_is_tls(request->conn);
     cookies->size += (size_t)snprintf((char *)cookies->data + cookies->size, cookies->capacity - cookies->size,
                                       "Set-Cookie: %s=%.*s; Path=/; HttpOnly; SameSite=Lax%s%s\r\n", name,
                                       (int)value.size, value.data ? value.data : "", secure ? "; Secure" : "", age);
@@ -19106,7 +19173,7 @@ static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char 
     client->transport = server->transport = transport;
     client->config.transport = &client->transport;
     server->endpoint.transport = &server->transport;
-    if (!wsi_server_add(server, WSI_NO_SOCKET)) {
+    if (!wsi_server_add(server, WSI_NO_SOCKET, false)) {
         test->client_end.size = sizeof wsi_server_overloaded - 1;
         memcpy(test->client_end.bytes, wsi_server_overloaded, test->client_end.size);
         test->client_end.ended = true;
@@ -19299,6 +19366,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
    - The answer to a close has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
+   - New: ws_listen_also: a server listens on more addresses: TCP and Unix, plain and TLS.
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 where a file cannot be opened. It names no charset where a page or style sheet
