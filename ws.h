@@ -699,7 +699,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_IN,         /* a frame: opcode, final, compressed, size; data: the first bytes of its payload, at most 125,
                             as far as they came with the header */
     WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
-    WS_TRACE_PAUSED,     /* the connection is not read, because size bytes are unsent; or requests pile up */
+    WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
     WS_TRACE_RESUMED,    /* it is read again */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
     WS_TRACE_CLOSED,     /* status: the close code, 1006 where there was no WebSocket; text: the reason, or the error */
@@ -12057,9 +12057,9 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
 }
 
 #ifndef WS_NO_SERVER
-/* If it is paused by a rate: until when, or that is over. */
-static uint64_t wsi_conn_rated(ws_conn *conn, uint64_t next) {
-    uint64_t until = conn->stopped & WSI_BY_RATE ? wsi_conn_endpoint(conn)->until(conn) : UINT64_MAX;
+/* It is paused by a rate: until when, or that is over. */
+WSI_RARE uint64_t wsi_conn_rated(ws_conn *conn, uint64_t next) {
+    uint64_t until = wsi_conn_endpoint(conn)->until(conn);
     if (until <= wsi_conn_loop(conn)->now)
         wsi_conn_release_pause(conn, WSI_BY_RATE);
     else if (until < next)
@@ -12080,7 +12080,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule_end(conn);
         return;
     }
-    if (conn->engine.state != WSI_OPEN)
+    if (conn->stopped && conn->engine.state != WSI_OPEN)
         wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE); /* the peer's close is awaited */
     if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
@@ -12097,7 +12097,8 @@ static void wsi_conn_tick(ws_conn *conn) {
             (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
         next = due < next ? due : next;
     }
-    next = wsi_conn_rated(conn, next);
+    if (conn->stopped & WSI_BY_RATE)
+        next = wsi_conn_rated(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
         wsi_timer_set(loop, &conn->timer, next);
         return;
@@ -12483,7 +12484,7 @@ static bool wsi_conn_pauses(ws_conn *conn) {
 
 /* It is paused from now on. */
 WSI_APART void wsi_conn_halt(ws_conn *conn) {
-    if (wsi_conn_loop(conn)->trace)
+    if (wsi_conn_loop(conn)->trace && !conn->broken && (conn->source.link.interest & WS_READ))
         wsi_conn_tell(conn, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
     wsi_conn_interest(conn);
 }
@@ -13266,7 +13267,7 @@ WS_API bool ws_pause(ws_conn *conn) {
         return false;
     conn->stopped |= WSI_BY_PROGRAM;
     conn->paused = true;
-    wsi_conn_interest(conn);
+    wsi_conn_halt(conn);
     return true;
 }
 
@@ -19380,6 +19381,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: limits.idle_ms, 75 s between two HTTP requests of a connection; it was handshake_ms.
    - New: origins with "*." before a domain; ws_acceptance.deflate, compression of one connection.
    - New: ws_server_broadcast_text, ws_broadcast_others_text, ws_broadcast_others_json.
+   - New: bounds, off by default: connections of one address and their rate, messages and bytes of one connection.
+   - X-Forwarded-Host and -Proto of trusted proxies count where origins is NULL.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
    - New: ws_loop_descriptor and ws_loop_timeout: a loop inside one of epoll, kqueue, libuv or GLib. WS_ASSERT notices
      a foreign thread while such a loop waits, too.

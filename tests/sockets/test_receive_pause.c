@@ -18,8 +18,8 @@ static void obey(ws_conn *conn, unsigned number, ws_message message) {
         CHECK(ws_pause(net.conns[2]));
     if (strstr(text, "other go"))
         CHECK(ws_resume(net.conns[2]));
-    if (strstr(text, "close"))
-        CHECK(ws_close(conn, 1000, "enough"));
+    if (strstr(text, "drop"))
+        ws_drop(conn);
 }
 
 static bool pause_start(void) {
@@ -208,6 +208,35 @@ static void test_broadcasts(void) {
     NET_END();
 }
 
+static void log_pauses(const ws_trace_event *event, void *user) {
+    (void)user;
+    if (event->kind == WS_TRACE_PAUSED || event->kind == WS_TRACE_RESUMED)
+        net_log(event->kind == WS_TRACE_PAUSED ? "paused" : "resumed");
+}
+
+static void test_trace(void) {
+    ws_loop_config config;
+    if (!test_begin("each pause and its end are traced once; the end of a connection is none"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.trace = log_pauses;
+    CHECK(net_start_with(&config, NULL));
+    net.echo = false;
+    net.on_message = obey;
+    first = net_peer("/");
+    (void)net_peer("/");
+    net.log.size = 0;
+    peer_frames(first, "81\"stop\" 81\"b\"");
+    CHECK(net_settle() && ws_pause(net.conns[1]) && ws_pause(net.conns[2]) && net_settle());
+    CHECK_LOG("t1:stop paused paused");
+    CHECK(ws_resume(net.conns[1]) && ws_resume(net.conns[2]) && net_settle());
+    CHECK_LOG("resumed resumed t1:b");
+    peer_frames(first, "81\"drop\" 81\"b\"");
+    CHECK(net_settle());
+    CHECK_LOG("t1:drop c1:1006::n");
+    NET_END();
+}
+
 /* --- clients of ws.h, chunks, compressed messages --- */
 
 static unsigned chunks;
@@ -289,6 +318,7 @@ int main(int argc, char **argv) {
     test_deadlines();
     test_while_blocked();
     test_broadcasts();
+    test_trace();
     test_chunks();
     test_client();
     return test_finish();
