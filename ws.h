@@ -81,6 +81,8 @@
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See "lwIP" in PLATFORM
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
+     WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions but those that the program is compiled for; else gcc and
+                         clang for x86-64 compile both ways, and the processor is asked once when the program runs
      WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no bounds of addresses, no rates
      WS_NO_TEST          no test client (ws_test_connect)
 */
@@ -124,6 +126,10 @@
     && !defined(__OpenBSD__) && !defined(__NetBSD__) && !defined(__DragonFly__) /* tcc: epoll_event is not packed */
 #undef WS_NO_EPOLL
 #define WS_NO_EPOLL
+#endif
+#if defined(WS_SMALL) || defined(WS_MINIMAL) || !defined(__GNUC__) || !defined(__x86_64__) || !defined(__SSE2__)
+#undef WS_NO_DISPATCH
+#define WS_NO_DISPATCH
 #endif
 #if defined(WS_NO_CLIENT) && defined(WS_NO_SERVER)
 #error "WS_NO_CLIENT and WS_NO_SERVER leave no role: define one of them"
@@ -1394,6 +1400,10 @@ struct ws_engine {
 #include <float.h>
 #include <stdio.h>
 #endif
+#ifndef WS_NO_DISPATCH
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 #ifndef WS_ASSERT
 #include <assert.h>
 #define WS_ASSERT(x) assert(x)
@@ -1608,8 +1618,8 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
 
 /*
 >> BYTES ==================================================================================
-   Moving, comparing, big-endian load and store; eight bytes at a time. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_,
-   wsi_broad_.
+   Moving, comparing, big-endian load and store; eight bytes at a time; what the processor can do. Calls nothing.
+   Prefixes: wsi_bytes_, wsi_wide_, wsi_cpu_.
 */
 
 #ifdef WS_SMALL /* byte by byte, in place of libc's large ones; volatile, or the compiler calls those */
@@ -1739,36 +1749,45 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
         all |= words[i];
     return all;
 }
-
-/* The same for long payloads: 64 or 32 bytes if the program is compiled for AVX-512 or AVX2. */
-#if defined(__GNUC__) && defined(__AVX512F__)
-typedef uint64_t wsi_broad __attribute__((vector_size(64)));
-#elif defined(__GNUC__) && defined(__AVX2__)
-typedef uint64_t wsi_broad __attribute__((vector_size(32)));
-#else
-typedef wsi_wide wsi_broad;
-#endif
-
-static wsi_broad wsi_broad_of(uint64_t word) {
-    wsi_broad none = {0};
-    return none + word;
-}
-
-static wsi_broad wsi_broad_load(const uint8_t *bytes) {
-    wsi_broad broad;
-    memcpy(&broad, bytes, sizeof broad);
-    return broad;
-}
-
-static uint64_t wsi_broad_fold(wsi_broad broad) {
-    wsi_wide parts[sizeof(wsi_broad) / WSI_WIDE], all;
-    memcpy(parts, &broad, sizeof parts);
-    all = parts[0];
-    for (size_t i = 1; i < sizeof parts / WSI_WIDE; i++)
-        all |= parts[i];
-    return wsi_wide_fold(all);
-}
 #endif /* WS_SMALL */
+
+#ifndef WS_NO_DISPATCH
+/* What the processor and the system allow beyond what the program is compiled for. Only long data is worth the
+   question. */
+enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 };
+#define WSI_AVX2 __attribute__((target("avx2")))
+#define WSI_AVX512 __attribute__((target("avx512f")))
+#define WSI_SHA __attribute__((target("sha,sse4.1")))
+typedef uint64_t wsi_wide_32 __attribute__((vector_size(32)));
+typedef uint64_t wsi_wide_64 __attribute__((vector_size(64)));
+
+/* 0, or the answer, which every thread finds alike. Nothing else is ever written here, and no address. */
+static unsigned wsi_cpu_answer;
+
+WSI_RARE unsigned wsi_cpu_ask(void) {
+    unsigned a, b, c, d, saved = 0, answer = WSI_CPU_ASKED;
+    if (__get_cpuid_max(0, NULL) >= 7) {
+        __cpuid(1, a, b, c, d);
+        if (c & 1u << 27) /* OSXSAVE: the system tells which registers it saves */
+            __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+        bool sse41 = (c & 1u << 19) != 0;
+        __cpuid_count(7, 0, a, b, c, d);
+        if ((b & 1u << 5) && (saved & 0x06) == 0x06)
+            answer |= WSI_CPU_AVX2;
+        if ((b & 1u << 16) && (saved & 0xe6) == 0xe6)
+            answer |= WSI_CPU_AVX512;
+        if ((b & 1u << 29) && sse41)
+            answer |= WSI_CPU_SHA;
+    }
+    __atomic_store_n(&wsi_cpu_answer, answer, __ATOMIC_RELAXED);
+    return answer;
+}
+
+WSI_INLINE bool wsi_cpu_has(unsigned what) {
+    unsigned answer = __atomic_load_n(&wsi_cpu_answer, __ATOMIC_RELAXED);
+    return ((answer ? answer : wsi_cpu_ask()) & what) != 0;
+}
+#endif
 
 /*
 >> TEXT ===================================================================================
@@ -3430,28 +3449,28 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
 }
 
 typedef struct wsi_frame_block { /* of a payload: four registers */
-    wsi_broad a, b, c, d;
+    wsi_wide a, b, c, d;
 } wsi_frame_block;
 
-enum { WSI_FRAME_BROAD = sizeof(wsi_broad), WSI_FRAME_BLOCK = sizeof(wsi_frame_block) };
+enum { WSI_FRAME_BLOCK = sizeof(wsi_frame_block) };
 
-static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_broad key) {
+static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_wide key) {
     wsi_frame_block block;
-    block.a = wsi_broad_load(from) ^ key;
-    block.b = wsi_broad_load(from + WSI_FRAME_BROAD) ^ key;
-    block.c = wsi_broad_load(from + 2 * WSI_FRAME_BROAD) ^ key;
-    block.d = wsi_broad_load(from + 3 * WSI_FRAME_BROAD) ^ key;
+    block.a = wsi_wide_load(from) ^ key;
+    block.b = wsi_wide_load(from + WSI_WIDE) ^ key;
+    block.c = wsi_wide_load(from + 2 * WSI_WIDE) ^ key;
+    block.d = wsi_wide_load(from + 3 * WSI_WIDE) ^ key;
     return block;
 }
 
 static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block) {
-    memcpy(to, &block->a, WSI_FRAME_BROAD); /* the four by themselves stay in registers */
-    memcpy(to + WSI_FRAME_BROAD, &block->b, WSI_FRAME_BROAD);
-    memcpy(to + 2 * WSI_FRAME_BROAD, &block->c, WSI_FRAME_BROAD);
-    memcpy(to + 3 * WSI_FRAME_BROAD, &block->d, WSI_FRAME_BROAD);
+    memcpy(to, &block->a, WSI_WIDE); /* the four by themselves stay in registers */
+    memcpy(to + WSI_WIDE, &block->b, WSI_WIDE);
+    memcpy(to + 2 * WSI_WIDE, &block->c, WSI_WIDE);
+    memcpy(to + 3 * WSI_WIDE, &block->d, WSI_WIDE);
 }
 
-static inline wsi_broad wsi_frame_block_bits(const wsi_frame_block *block) {
+static inline wsi_wide wsi_frame_block_bits(const wsi_frame_block *block) {
     return block->a | block->b | block->c | block->d;
 }
 
@@ -3459,8 +3478,8 @@ static inline wsi_broad wsi_frame_block_bits(const wsi_frame_block *block) {
    needed for a rest. word, last: the key twice, and the same turned for that last block. They return the results
    or-ed. */
 WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
-    wsi_broad key = wsi_broad_of(word), seen;
-    wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_broad_of(last));
+    wsi_wide key = wsi_wide_of(word), seen;
+    wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_wide_of(last));
     seen = wsi_frame_block_bits(&end);
     for (size_t i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
         wsi_frame_block block = wsi_frame_block_of(from + i, key);
@@ -3468,7 +3487,7 @@ WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size
         seen |= wsi_frame_block_bits(&block);
     }
     wsi_frame_block_put(to + size - WSI_FRAME_BLOCK, &end);
-    return wsi_broad_fold(seen);
+    return wsi_wide_fold(seen);
 }
 
 WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
@@ -3483,6 +3502,90 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     return wsi_wide_fold(seen);
 }
 
+/* Long payloads: most of them in wider registers than the program is compiled for, where the processor has these. */
+#ifdef WS_NO_DISPATCH
+static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
+static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8], bool watch) {
+    return (void)to, (void)from, (void)size, (void)twice, watch;
+}
+#else
+WSI_AVX2 WSI_INLINE wsi_wide_32 wsi_frame_avx2_load(const uint8_t *from, wsi_wide_32 key) {
+    wsi_wide_32 wide;
+    memcpy(&wide, from, sizeof wide);
+    return wide ^ key;
+}
+
+/* This and its twin mask blocks as long as more than a narrow one would be left, and return how many bytes that were.
+   high: where the results' high bits are added up, or NULL. */
+WSI_AVX2 WSI_INLINE size_t wsi_frame_avx2_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
+                                                 uint64_t *high) {
+    wsi_wide_32 none = {0}, key = none + word, seen = none;
+    size_t i = 0;
+    for (; size - i >= 128 + WSI_FRAME_BLOCK; i += 128) {
+        wsi_wide_32 a = wsi_frame_avx2_load(from + i, key), b = wsi_frame_avx2_load(from + i + 32, key);
+        wsi_wide_32 c = wsi_frame_avx2_load(from + i + 64, key), d = wsi_frame_avx2_load(from + i + 96, key);
+        memcpy(to + i, &a, 32);
+        memcpy(to + i + 32, &b, 32);
+        memcpy(to + i + 64, &c, 32);
+        memcpy(to + i + 96, &d, 32);
+        seen |= a | b | c | d;
+    }
+    for (size_t k = 0; high && k < 4; k++)
+        *high |= seen[k];
+    return i;
+}
+
+WSI_AVX512 WSI_INLINE wsi_wide_64 wsi_frame_avx512_load(const uint8_t *from, wsi_wide_64 key) {
+    wsi_wide_64 wide;
+    memcpy(&wide, from, sizeof wide);
+    return wide ^ key;
+}
+
+WSI_AVX512 WSI_INLINE size_t wsi_frame_avx512_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
+                                                     uint64_t *high) {
+    wsi_wide_64 none = {0}, key = none + word, seen = none;
+    size_t i = 0;
+    for (; size - i >= 256 + WSI_FRAME_BLOCK; i += 256) {
+        wsi_wide_64 a = wsi_frame_avx512_load(from + i, key), b = wsi_frame_avx512_load(from + i + 64, key);
+        wsi_wide_64 c = wsi_frame_avx512_load(from + i + 128, key), d = wsi_frame_avx512_load(from + i + 192, key);
+        memcpy(to + i, &a, 64);
+        memcpy(to + i + 64, &b, 64);
+        memcpy(to + i + 128, &c, 64);
+        memcpy(to + i + 192, &d, 64);
+        seen |= a | b | c | d;
+    }
+    for (size_t k = 0; high && k < 8; k++)
+        *high |= seen[k];
+    return i;
+}
+
+WSI_AVX2 static size_t wsi_frame_avx2(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t *high) {
+    return high ? wsi_frame_avx2_blocks(to, from, size, word, high)
+                : wsi_frame_avx2_blocks(to, from, size, word, NULL);
+}
+
+WSI_AVX512 static size_t wsi_frame_avx512(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
+                                          uint64_t *high) {
+    return high ? wsi_frame_avx512_blocks(to, from, size, word, high)
+                : wsi_frame_avx512_blocks(to, from, size, word, NULL);
+}
+
+static bool wsi_frame_is_long(size_t size) { return size >= 256; }
+
+WSI_APART bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8], bool watch) {
+    uint64_t word = wsi_bytes_word(twice), seen = 0;
+    uint32_t turned;
+    size_t done = 0;
+    memcpy(&turned, twice + (size & 3), 4);
+    if (wsi_cpu_has(WSI_CPU_AVX512))
+        done = wsi_frame_avx512(to, from, size, word, watch ? &seen : NULL);
+    if (wsi_cpu_has(WSI_CPU_AVX2))
+        done += wsi_frame_avx2(to + done, from + done, size - done, word, watch ? &seen : NULL);
+    seen |= wsi_frame_mask_blocks(to + done, from + done, size - done, word, (uint64_t)turned << 32 | turned);
+    return !(seen & WSI_BYTES_HIGH);
+}
+#endif
+
 /* XORs with the key. `to` may be `from`, or stand before it and overlap. With watch it returns whether the result is
    ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
@@ -3493,6 +3596,8 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
     memcpy(twice + 4, key, 4);
     if (size < 16)
         return wsi_frame_mask_few(to, from, size, twice);
+    if (wsi_frame_is_long(size))
+        return wsi_frame_mask_long(to, from, size, twice, watch);
     memcpy(&turned, twice + (size & 3), 4);
     last = (uint64_t)turned << 32 | turned;
     if (size >= WSI_FRAME_BLOCK)

@@ -2,6 +2,7 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
+#include "../helpers/ways.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -57,6 +58,48 @@ static void test_mask_down(void) {
         }
     }
 }
+
+#ifndef WS_SMALL
+/* A byte beyond ASCII is seen wherever it stands. */
+static void test_mask_text(void) {
+    static const uint8_t key[4] = {0x81, 0x02, 0xfe, 0x7f};
+    uint8_t plain[900], masked[900], out[900];
+    size_t size, at;
+    memset(plain, 'a', sizeof plain);
+    for (size = 1; size <= sizeof plain; size += size < 20 ? 1 : 37) {
+        if (!test_begin("text of %zu bytes", size))
+            continue;
+        reference_mask(masked, plain, size, key);
+        CHECK(wsi_frame_mask_text(out, masked, size, key));
+        CHECK_MEM(out, size, plain, size);
+        for (at = 0; at < size; at++) {
+            masked[at] ^= 0x80;
+            CHECK(!wsi_frame_mask_text(out, masked, size, key));
+            masked[at] ^= 0x80;
+        }
+    }
+}
+/* The key stands before the payload, as in a frame, and the result takes its place. */
+static void test_mask_over_key(void) {
+    uint8_t frame[708], copy[708], wanted[700];
+    size_t size, distance;
+    for (distance = 4; distance <= 8; distance++) {
+        if (!test_begin("mask over the key by %zu", distance))
+            continue;
+        for (size = 0; size <= 700; size += size < 20 ? 1 : 33) {
+            fill(frame, sizeof frame);
+            memcpy(copy, frame, sizeof copy);
+            reference_mask(wanted, copy + 8, size, copy + 4);
+            wsi_frame_mask(frame + 8 - distance, frame + 8, size, frame + 4);
+            CHECK_MEM(frame + 8 - distance, size, wanted, size);
+        }
+    }
+}
+
+#else
+static void test_mask_text(void) {}
+static void test_mask_over_key(void) {}
+#endif
 
 /* A payload masked in two parts, cut anywhere, is the payload masked at once. */
 static void test_rotate(void) {
@@ -195,8 +238,12 @@ static void test_examples(void) {
 
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    test_mask();
-    test_mask_down();
+    for (int way = 0; way_take(way); way++) {
+        test_mask();
+        test_mask_down();
+        test_mask_over_key();
+        test_mask_text();
+    }
     test_rotate();
     test_first_bytes(false);
     test_first_bytes(true);

@@ -1,0 +1,20 @@
+/* The ways in which this processor can do the work: all that it has, then less of it. */
+#ifndef WAYS_H
+#define WAYS_H
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Takes the nth way, from 0 on. false: there are no more. */
+static bool way_take(int n) {
+#ifdef WS_NO_DISPATCH
+    return n == 0;
+#else
+    static const unsigned without[] = {0, WSI_CPU_AVX512, WSI_CPU_AVX512 | WSI_CPU_AVX2 | WSI_CPU_SHA};
+    if (n == sizeof without / sizeof *without)
+        return false;
+    wsi_cpu_answer = wsi_cpu_ask() & ~without[n];
+    return true;
+#endif
+}
+
+#endif
