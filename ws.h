@@ -18182,7 +18182,7 @@ static void wsi_dial_resolve(wsi_client *client) {
 /*
 >> CLIENT =================================================================================
    A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, ENGINE, UPGRADE, BODY, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, LIFE, URL, DIAL. Prefix:
+   HANDSHAKE, HEADS, ENGINE, UPGRADE, BODY, PLATFORM, LOOP, QUEUE, SEND, LIFE, URL, DIAL. Prefix:
    wsi_client_.
 */
 
