@@ -90,6 +90,7 @@ static struct {
     bool ready;    /* it takes commands */
     bool answered; /* it has answered the latest beat */
     bool stale;    /* a command did not fit, so some counts may be wrong */
+    unsigned announced; /* so many of the lists of rooms; LISTS: all */
     bool waiting;  /* for the other servers */
     bool reported; /* the loss was printed */
     bool told;     /* members know that it is away */
@@ -102,7 +103,7 @@ static struct {
     char out[1 << 20], in[1 << 17];
     size_t out_size, in_size;
     bool writing; /* waits until the socket is writable */
-} redis = {.socket = -1, .pause_ms = FIRST_PAUSE_MS};
+} redis = {.socket = -1, .announced = LISTS, .pause_ms = FIRST_PAUSE_MS};
 
 /* --- what members are told ------------------------------------------------------------- */
 
@@ -202,8 +203,8 @@ static bool publish(ws_id sender, const room *where, const char *message) {
 }
 
 /* Publishes what a member says or does, without the count of members and the last bracket. The script adds them when
-   somebody comes or goes, and once in each epoch: it costs Redis many times what a message does. Else each server does.
-*/
+   somebody comes or goes, and once in each epoch, as it costs Redis many times what a message does. If it does not, the
+   servers do, by the count that they saw last. */
 static bool publish_of(ws_conn *conn, const char *type, const char *text, size_t size) {
     static char message[MESSAGE_MAX_BYTES];
     const member *who = ws_user(conn);
@@ -248,15 +249,25 @@ static void lose(const char *why) {
     redis.pause_ms = redis.pause_ms * 2 < LONGEST_PAUSE_MS ? redis.pause_ms * 2 : LONGEST_PAUSE_MS;
 }
 
-/* Subscribes to every room and sets its count, as Redis may have forgotten both. Last, to what counts the servers. */
-static void announce(void) {
-    redis.stale = false;
-    for (size_t i = 0; i < LISTS; i++)
-        for (const room *each = rooms[i]; each; each = each->next) {
+/* Subscribes to every room and sets its count, as Redis may have forgotten both; so many at a time that it answers in
+   between. Last, to what counts the servers, which all count again. */
+static void announce_more(void) {
+    while (redis.announced < LISTS && redis.pending_count < PENDING / 16) {
+        for (const room *each = rooms[redis.announced++]; each; each = each->next) {
             subscribe("SUBSCRIBE", each->name);
             publish(0, each, "");
         }
-    subscribe("SUBSCRIBE", "");
+        if (redis.announced == LISTS) {
+            subscribe("SUBSCRIBE", "");
+            command(0, 3, "PUBLISH", "rooms/", "");
+        }
+    }
+}
+
+static void announce(void) {
+    redis.stale = false;
+    redis.announced = 0;
+    announce_more();
 }
 
 static void count_servers(ws_loop *l, void *user) {
@@ -417,7 +428,6 @@ static void loaded(ws_slice hash) {
     redis.waiting = true;
     redis.since = ws_now(loop);
     announce();
-    command(0, 3, "PUBLISH", "rooms/", ""); /* all servers count again */
 }
 
 /* One answer or push, whole. false: the connection is of no use. */
@@ -470,6 +480,8 @@ static void redis_read(void) {
             return;
         at = end;
     }
+    if (redis.ready)
+        announce_more();
     redis.in_size -= at;
     memmove(redis.in, redis.in + at, redis.in_size);
     if (redis.in_size == sizeof redis.in - 1)
