@@ -1088,11 +1088,12 @@ typedef enum ws_json_type {
 } ws_json_type;
 
 /* A value: a slice of a text that is known to be valid JSON, and valid as long as that text. Only ws_json_parse,
-   ws_json_parse_deep, ws_json_find and the calls that take a ws_json make one. */
+   ws_json_parse_deep, ws_json_index, ws_json_find and the calls that take a ws_json make one. */
 typedef struct ws_json {
     const char *data; /* the value as written in the text; a string with its quotes */
     size_t size;
     ws_json_type type;
+    const uint32_t *index; /* private; NULL: it has none */
 } ws_json;
 
 /* Whether this is exactly one JSON text (RFC 8259): UTF-8 without a byte order mark, at most WS_JSON_DEPTH deep. An
@@ -1103,6 +1104,11 @@ WS_API ws_json ws_json_parse(const void *text, size_t size);
 /* The same for deeper nesting: each of the words, which only this call uses, allows 64 more levels. uint64_t
    nesting[15] allows 1,024. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
+/* As ws_json_parse, with an index in memory of yours, so that looking into the value does not read it again: a visit to
+   each value, parsing included, takes half of the time or less. The words must live as long as the values. A number,
+   string, name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few,
+   or from 256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
+WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
    Of members with the same name the last is found, as in browsers. Each call first validates the whole message, so
@@ -5239,22 +5245,85 @@ static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
     return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
 }
 
-/* A member's name with the colon and the blanks around it. */
-static const uint8_t *wsi_json_name(const uint8_t *at, const uint8_t *end) {
-    at = wsi_json_space(at, end);
-    at = at < end && *at == '"' ? wsi_json_string(at, end) : NULL;
-    at = at ? wsi_json_space(at, end) : NULL;
-    return at && at < end && *at == ':' ? at + 1 : NULL;
-}
-
 static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
-    ws_json value = {(const char *)at, (size_t)(end - at), type};
+    ws_json value = {(const char *)at, (size_t)(end - at), type, NULL};
     return value;
 }
 
 static ws_json_type wsi_json_type_at(uint8_t c) {
     return c == '{' ? WS_JSON_OBJECT : c == '[' ? WS_JSON_ARRAY : c == '"' ? WS_JSON_STRING : c == 'n' ? WS_JSON_NULL
          : c == 't' || c == 'f' ? WS_JSON_BOOL : WS_JSON_NUMBER;
+}
+
+/* --- the index --- */
+
+/* A word for each value and name, in the order of the text: its size, whether it is a string with escapes, its type.
+   For an array or object a second one follows: how many words it takes with all that it holds. */
+enum { WSI_JSON_TYPE = 7, WSI_JSON_ESCAPED = 8, WSI_JSON_SIZE = 4, WSI_JSON_MAX = 1 << 28 };
+
+typedef struct wsi_json_marks {
+    uint32_t *words;  /* NULL: there were too few */
+    size_t used, count;
+    size_t open;      /* the innermost open array or object; its words hold its place in the text, and that around it */
+    const uint8_t *start;
+} wsi_json_marks;
+
+/* Whether there is room for so many words more. */
+WSI_INLINE bool wsi_json_marking(wsi_json_marks *marks, size_t words) {
+    if (marks && marks->words && marks->count - marks->used < words)
+        marks->words = NULL;
+    return marks && marks->words;
+}
+
+WSI_INLINE uint32_t wsi_json_word(size_t size, ws_json_type type) {
+    return (uint32_t)size << WSI_JSON_SIZE | ((uint32_t)type - 1);
+}
+
+WSI_INLINE void wsi_json_mark_open(wsi_json_marks *marks, const uint8_t *at) {
+    if (!wsi_json_marking(marks, 2))
+        return;
+    marks->words[marks->used] = (uint32_t)(at - marks->start);
+    marks->words[marks->used + 1] = (uint32_t)marks->open;
+    marks->open = marks->used;
+    marks->used += 2;
+}
+
+WSI_INLINE void wsi_json_mark_close(wsi_json_marks *marks, const uint8_t *at, ws_json_type type) {
+    if (!wsi_json_marking(marks, 0))
+        return;
+    uint32_t *words = marks->words + marks->open, around = words[1];
+    words[0] = wsi_json_word((size_t)(at - marks->start) - words[0], type);
+    words[1] = (uint32_t)(marks->used - marks->open);
+    marks->open = around;
+}
+
+/* Reads a number, string, name or literal, and marks it. */
+WSI_INLINE const uint8_t *wsi_json_marked(wsi_json_marks *marks, const uint8_t *at, const uint8_t *end) {
+    const uint8_t *behind, *plain;
+    if (!marks)
+        return wsi_json_scalar(at, end);
+    if (*at != '"') {
+        behind = wsi_json_scalar(at, end);
+        if (behind && wsi_json_marking(marks, 1))
+            marks->words[marks->used++] = wsi_json_word((size_t)(behind - at), wsi_json_type_at(*at));
+        return behind;
+    }
+    plain = wsi_json_plain(at + 1, end);
+    behind = plain < end && *plain == '"' ? plain + 1 : wsi_json_string_rest(plain, end);
+    if (behind && wsi_json_marking(marks, 1))
+        marks->words[marks->used++] = wsi_json_word((size_t)(behind - at), WS_JSON_STRING)
+                                      | (behind == plain + 1 ? 0 : (uint32_t)WSI_JSON_ESCAPED);
+    return behind;
+}
+
+/* --- checking --- */
+
+/* A member's name with the colon and the blanks around it. */
+WSI_INLINE const uint8_t *wsi_json_name(wsi_json_marks *marks, const uint8_t *at, const uint8_t *end) {
+    at = wsi_json_space(at, end);
+    at = at < end && *at == '"' ? wsi_json_marked(marks, at, end) : NULL;
+    at = at ? wsi_json_space(at, end) : NULL;
+    return at && at < end && *at == ':' ? at + 1 : NULL;
 }
 
 typedef struct wsi_json_nesting { /* bits as in `objects`, for the levels outside the innermost 64 */
@@ -5270,8 +5339,9 @@ WSI_RARE bool wsi_json_deeper(wsi_json_nesting *outer, uint64_t objects) {
 }
 
 /* Checks one value and the blanks around it, and moves *text to their end. If it is malformed or too deep, *text is
-   moved to the offending token. */
-static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer) {
+   moved to the offending token. marks NULL: no index. */
+WSI_INLINE ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer,
+                                       wsi_json_marks *marks) {
     const uint8_t *at = wsi_json_space(*text, end);
     ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
     uint64_t objects = 0; /* a bit for each open level, the innermost lowest: it is an object */
@@ -5285,10 +5355,12 @@ static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi
                 return WS_JSON_TOO_DEEP;
             depth = 1;
         }
-        if (opened)
+        if (opened) {
+            wsi_json_mark_open(marks, at);
             objects = objects << 1 | (*at++ == '{');
-        else
-            at = at < end ? wsi_json_scalar(at, end) : NULL;
+        } else {
+            at = at < end ? wsi_json_marked(marks, at, end) : NULL;
+        }
         if (!at)
             return WS_JSON_MALFORMED;
         for (at = wsi_json_space(at, end); depth || outer->used; opened = false) {
@@ -5298,6 +5370,7 @@ static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi
             }
             if (at == end || *at != (objects & 1 ? '}' : ']'))
                 break;
+            wsi_json_mark_close(marks, at + 1, objects & 1 ? WS_JSON_OBJECT : WS_JSON_ARRAY);
             at = wsi_json_space(at + 1, end);
             objects >>= 1;
             depth--;
@@ -5307,24 +5380,40 @@ static ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi
             return type;
         if (!opened && (at == end || *at++ != ','))
             return WS_JSON_MALFORMED;
-        at = objects & 1 ? wsi_json_name(at, end) : at;
+        at = objects & 1 ? wsi_json_name(marks, at, end) : at;
         if (!at)
             return WS_JSON_MALFORMED;
     }
 }
 
-WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words) {
+WSI_INLINE ws_json wsi_json_parse(const void *text, size_t size, wsi_json_nesting *outer, wsi_json_marks *marks) {
     const uint8_t *start = (const uint8_t *)(text ? text : ""), *end = start + (text ? size : 0), *at = start;
-    wsi_json_nesting outer = {nesting, 0, nesting ? words : 0};
     if (!wsi_utf8_valid(start, (size_t)(end - start)))
         return wsi_json_make(start, end, WS_JSON_MALFORMED);
-    ws_json_type type = wsi_json_check(&at, end, &outer);
+    if (marks)
+        marks->start = start;
+    ws_json_type type = wsi_json_check(&at, end, outer, marks);
     if (type < WS_JSON_NULL || at < end)
         return wsi_json_make(at, end, type < WS_JSON_NULL ? type : WS_JSON_MALFORMED);
     start = wsi_json_space(start, end);
     while (end[-1] <= ' ')
         end--;
     return wsi_json_make(start, end, type);
+}
+
+WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words) {
+    wsi_json_nesting outer = {nesting, 0, nesting ? words : 0};
+    return wsi_json_parse(text, size, &outer, NULL);
+}
+
+WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count) {
+    wsi_json_nesting outer = {NULL, 0, 0};
+    wsi_json_marks marks = {words, 0, count, 0, NULL};
+    if (size >= WSI_JSON_MAX)
+        marks.words = NULL;
+    ws_json value = wsi_json_parse(text, size, &outer, &marks);
+    value.index = value.type >= WS_JSON_NULL ? marks.words : NULL;
+    return value;
 }
 
 WS_API ws_json ws_json_parse(const void *text, size_t size) { return ws_json_parse_deep(text, size, NULL, 0); }
@@ -5369,12 +5458,46 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
 }
 
 /* Skips blanks and the comma or colon among them. */
-static const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
+WSI_INLINE const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
     at = wsi_json_space(at, end);
     return at < end && (*at == ',' || *at == ':') ? wsi_json_space(at + 1, end) : at;
 }
 
+/* The value of an index's word. One that is forged may be wrong, but ends where its container does. */
+WSI_INLINE ws_json wsi_json_indexed(const uint8_t *at, const uint8_t *end, const uint32_t *index) {
+    size_t size = *index >> WSI_JSON_SIZE, most = at < end ? (size_t)(end - at) : 0;
+    ws_json value = {(const char *)at, size < most ? size : most, (ws_json_type)((*index & WSI_JSON_TYPE) + 1), index};
+    return value;
+}
+
+/* As ws_json_next. */
+static bool wsi_json_next_indexed(const ws_json *container, ws_json *name, ws_json *item) {
+    const uint32_t *index = container->index + 2, *stop = container->index + container->index[1];
+    const uint8_t *at = (const uint8_t *)container->data + 1, *end = at + container->size - 2;
+    if (item->index > container->index && item->index < stop) {
+        index = item->index + (item->type >= WS_JSON_ARRAY ? item->index[1] : 1);
+        at = (const uint8_t *)item->data + item->size;
+    }
+    if (index + (container->type == WS_JSON_OBJECT) >= stop) {
+        *item = wsi_json_absent();
+        return false;
+    }
+    at = wsi_json_between(at, end);
+    if (container->type == WS_JSON_OBJECT) {
+        ws_json key = wsi_json_indexed(at, end, index++);
+        at = wsi_json_between(at + key.size, end);
+        if (name)
+            *name = key;
+    } else if (name) {
+        *name = wsi_json_absent();
+    }
+    *item = wsi_json_indexed(at, end, index);
+    return true;
+}
+
 WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
+    if (container.index && container.type >= WS_JSON_ARRAY)
+        return wsi_json_next_indexed(&container, name, item);
     const uint8_t *at, *end;
     uintptr_t from; /* offset of the item before, in the container */
     ws_json key = wsi_json_absent(), before = *item;
@@ -5426,6 +5549,11 @@ static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t 
     return (code & ~0x7ff) == 0xd800 ? 0 : wsi_json_encode((uint32_t)code, bytes);
 }
 
+/* Whether a string is known to have no escapes. */
+WSI_INLINE bool wsi_json_is_plain(ws_json string) {
+    return string.index && !(*string.index & WSI_JSON_ESCAPED);
+}
+
 /* The next part of a string: unescaped characters, or one escape decoded. Moves *at behind it. false: it has no
    meaning in UTF-8. */
 static bool wsi_json_unescaped(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *part) {
@@ -5445,6 +5573,12 @@ WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
     uint8_t bytes[4];
     wsi_slice part;
     bool good = string.type == WS_JSON_STRING && wsi_json_inside(string, &at, &end);
+    if (good && wsi_json_is_plain(string)) {
+        length = (size_t)(end - at);
+        if (length < size)
+            memcpy(buffer, at, length);
+        at = end;
+    }
     while (good && at < end) {
         good = wsi_json_unescaped(&at, end, bytes, &part);
         if (good && length < size && part.size < size - length)
@@ -5463,6 +5597,8 @@ static bool wsi_json_means(ws_json string, wsi_slice text) {
     if (string.type != WS_JSON_STRING || !wsi_json_inside(string, &at, &end)
         || (size_t)(end - at) < text.size) /* no escape is shorter than what it means */
         return false;
+    if (wsi_json_is_plain(string))
+        return (size_t)(end - at) == text.size && memcmp(at, text.data, text.size) == 0;
     while (at < end) {
         if (!wsi_json_unescaped(&at, end, bytes, &part) || part.size > text.size
             || memcmp(part.data, text.data, part.size) != 0)
@@ -5546,7 +5682,6 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
 typedef struct wsi_json_decimal { /* digits * ten to the power of exponent */
     char digits[WSI_JSON_DIGITS + 24]; /* without leading zeros; room for "e-9999" */
     size_t count;
-    uint64_t value; /* of the first 19 digits */
     int64_t exponent;
 } wsi_json_decimal;
 
@@ -5564,15 +5699,12 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     const char *at = number.data, *end = at + number.size;
     bool fraction = false;
     size_t count = 0;
-    decimal->value = 0;
     decimal->exponent = 0;
     for (; at < end && *at != 'e' && *at != 'E'; at++) {
         fraction = fraction || *at == '.';
         if (!wsi_text_digit(*at))
             continue;
         decimal->exponent += count == WSI_JSON_DIGITS ? !fraction : -(int)fraction;
-        if (count < 19)
-            decimal->value = decimal->value * 10 + (uint64_t)(*at - '0');
         if (count < WSI_JSON_DIGITS && (count || *at != '0'))
             decimal->digits[count++] = *at;
         else if (count && *at != '0' && decimal->digits[count - 1] == '0')
@@ -5616,23 +5748,51 @@ WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer) {
     return true;
 }
 
-WS_API bool ws_json_as_number(ws_json number, double *result) {
+/* Adds digits to a number, and moves *at behind them. */
+WSI_INLINE uint64_t wsi_json_take(const char **at, const char *end, uint64_t number) {
+    for (; *at < end && wsi_text_digit(**at); ++*at)
+        number = number * 10 + (uint64_t)(**at - '0');
+    return number;
+}
+
+/* The absolute value of a number that is two exact doubles, one by the other: then it rounds once. */
+static bool wsi_json_exact(ws_json number, double *value) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    wsi_json_decimal decimal;
-    double value = 0;
-    if (number.type != WS_JSON_NUMBER || !number.size)
+    const char *at = number.data, *end = at + number.size;
+    int64_t ten = 0;
+    at += *at == '-';
+    if (WSI_JSON_EVAL != 0 || end - at > 19) /* 19 digits fit */
         return false;
+    uint64_t digits = wsi_json_take(&at, end, 0);
+    if (at < end && *at == '.') {
+        const char *point = at++;
+        digits = wsi_json_take(&at, end, digits);
+        ten = point + 1 - at;
+    }
+    if (at < end)
+        ten += wsi_json_exponent(at + 1, end);
+    if (ten < -22 || ten > 22 || digits > (uint64_t)1 << 53)
+        return false;
+    *value = ten < 0 ? (double)digits / powers[-ten] : (double)digits * powers[ten];
+    return true;
+}
+
+/* The absolute value of any number. */
+WSI_RARE double wsi_json_nearest(ws_json number) {
+    wsi_json_decimal decimal;
     wsi_json_decimal_of(number, &decimal);
     int64_t ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
-    if (WSI_JSON_EVAL == 0 && ten >= -22 && ten <= 22 && decimal.count <= 19
-        && decimal.value <= (uint64_t)1 << 53) {
-        /* Both are exact doubles, so that this rounds once. */
-        value = ten < 0 ? (double)decimal.value / powers[-ten] : (double)decimal.value * powers[ten];
-    } else if (decimal.count) { /* without a point strtod does not depend on the locale */
-        (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
-        value = strtod(decimal.digits, NULL);
-    }
+    (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
+    return decimal.count ? strtod(decimal.digits, NULL) : 0; /* without a point it does not depend on the locale */
+}
+
+WS_API bool ws_json_as_number(ws_json number, double *result) {
+    double value;
+    if (number.type != WS_JSON_NUMBER || !number.size)
+        return false;
+    if (!wsi_json_exact(number, &value))
+        value = wsi_json_nearest(number);
     if (value > DBL_MAX)
         return false;
     *result = number.data[0] == '-' ? -value : value;
@@ -19533,6 +19693,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      configs share what was read. A ws: URL reads none of it.
    - A certificate's CN is never a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
+   - New: ws_json_index, for values that are visited more than once or all; a ws_json has one field more.
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.

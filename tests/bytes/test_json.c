@@ -327,6 +327,69 @@ static size_t use(ws_json value) {
     return count;
 }
 
+/* Whether two values are the same slice, and look the same from every side. */
+static bool alike(ws_json a, ws_json b) {
+    size_t size = ws_json_as_text(a, NULL, 0);
+    char *one = (char *)malloc(size + 1), *other = (char *)malloc(size + 1);
+    double real[2] = {0, 0};
+    bool good = one && other && a.data == b.data && a.size == b.size && a.type == b.type
+                && ws_json_as_text(a, one, size) == ws_json_as_text(b, other, size) && memcmp(one, other, size) == 0
+                && (!size || ws_json_is(a, one) == ws_json_is(b, one)) && !ws_json_is(b, "other")
+                && ws_json_as_number(a, &real[0]) == ws_json_as_number(b, &real[1])
+                && memcmp(&real[0], &real[1], sizeof real[0]) == 0;
+    free(one);
+    free(other);
+    return good;
+}
+
+/* How many words the index of a value takes; 0: with an index it is something else than without. */
+static size_t compare(ws_json plain, ws_json indexed) {
+    static const char *const paths[] = {"a", "a.b", "[0]", "[1][0]", "a[0].b", "x"};
+    ws_json names[2], items[2];
+    bool more[2];
+    size_t i, words = plain.type >= WS_JSON_ARRAY ? 2 : 1;
+    memset(items, 0, sizeof items);
+    for (i = 0; i < COUNT(paths); i++)
+        if (!alike(ws_json_get(plain, paths[i]), ws_json_get(indexed, paths[i])))
+            return 0;
+    if (!alike(plain, indexed))
+        return 0;
+    for (;;) {
+        more[0] = ws_json_next(plain, &names[0], &items[0]);
+        more[1] = ws_json_next(indexed, &names[1], &items[1]);
+        if (more[0] != more[1] || (more[0] && !alike(names[0], names[1])) || !alike(items[0], items[1]))
+            return 0;
+        if (!more[0])
+            return words;
+        i = compare(items[0], items[1]);
+        if (!i)
+            return 0;
+        words += i + (names[0].type == WS_JSON_STRING);
+    }
+}
+
+/* With an index of any size a text is what it is without, in a block of that many words. */
+static void check_index(const char *block, size_t size, ws_json value) {
+    size_t needed = 0, count, i;
+    for (i = 0; i < 5; i++) {
+        uint32_t *words;
+        ws_json indexed;
+        count = i == 0 ? size + 1 : i == 1 ? needed : i == 2 ? needed - 1 : i == 3 ? needed / 2 : 0;
+        words = count ? (uint32_t *)malloc(count * sizeof *words) : NULL;
+        indexed = ws_json_index(block, size, words, count);
+        if (value.type < WS_JSON_NULL) {
+            CHECK(alike(value, indexed) && !indexed.index);
+            free(words);
+            return;
+        }
+        CHECK_EQ(indexed.index != NULL, i < 2);
+        count = compare(value, indexed);
+        CHECK(count > 0 && (i == 0 || count == needed));
+        needed = count ? count : 1;
+        free(words);
+    }
+}
+
 /* Every way into the text, in a block of its size; the verdict must be the reference's. */
 static void try_text(const char *data, size_t size) {
     char *block = exactly(data, size);
@@ -334,6 +397,7 @@ static void try_text(const char *data, size_t size) {
     int type;
     CHECK_EQ(verdict(value), reference((const uint8_t *)(block ? block : ""), size));
     CHECK_EQ(ws_json_valid(block, size), verdict(value) == 1);
+    check_index(block, size, value);
     if (value.type >= WS_JSON_NULL)
         (void)use(value);
     else if (block)
@@ -345,6 +409,7 @@ static void try_text(const char *data, size_t size) {
         forged.data = block;
         forged.size = size;
         forged.type = (ws_json_type)type;
+        forged.index = NULL;
         (void)ws_json_as_text(forged, NULL, 0);
         (void)ws_json_as_integer(forged, &integer);
         (void)ws_json_as_number(forged, &number);
@@ -495,6 +560,35 @@ static void test_deep(void) {
         free(all);
     }
     CHECK_EQ(ws_json_parse_deep(DEEP("[") "[]" DEEP("]"), 130, NULL, 5).type, WS_JSON_TOO_DEEP);
+}
+
+/* Items that are of another container, or of a level below, give wrong items, but never one beyond the index. */
+static void test_index_misused(void) {
+    static const char *const texts[] = {"{\"a\":{\"b\":1}}", "{\"a\":[1,[2,{}],3]}", "[{\"a\":[]},{\"b\":[4]}]",
+                                        "[[[[]]]]"};
+    size_t i, k, steps;
+    if (!test_begin("an index, and items of elsewhere"))
+        return;
+    for (i = 0; i < COUNT(texts); i++)
+        for (k = 0; k < COUNT(texts); k++) {
+            size_t size = strlen(texts[i]), needed = 0;
+            uint32_t *words, other[100];
+            ws_json value, from = ws_json_index(texts[k], strlen(texts[k]), other, 100), item;
+            needed = ws_json_index(texts[i], size, other + 50, 50).index[1]; /* to its end, by the word */
+            words = (uint32_t *)malloc(needed * sizeof *words);
+            value = ws_json_index(texts[i], size, words, needed);
+            CHECK(words && value.index == words && from.index);
+            for (item = i == k ? value : from; item.type >= WS_JSON_ARRAY && ws_json_next(item, NULL, &from);) {
+                ws_json before = from;
+                for (steps = 0; ws_json_next(value, NULL, &before) && steps < 20; steps++)
+                    CHECK(before.data > value.data && before.data + before.size <= value.data + value.size);
+                CHECK(steps < 20);
+                item = from;
+                memset(&from, 0, sizeof from);
+            }
+            free(words);
+        }
+    CHECK(!ws_json_index("[1]", 3, NULL, 10).index && ws_json_index("[1]", 3, NULL, 10).type == WS_JSON_ARRAY);
 }
 
 /* What a browser's DevTools answer for a page of 40 nested elements: two levels for each. */
@@ -1103,6 +1197,7 @@ int main(int argc, char **argv) {
     test_short();
     test_types();
     test_deep();
+    test_index_misused();
     test_devtools();
     test_paths();
     test_next();

@@ -72,7 +72,7 @@ static void check_number(ws_json number) {
 static void visit(walk *w, ws_json value);
 
 static void visit_items(walk *w, ws_json value) {
-    ws_json name, item = {NULL, 0, WS_JSON_ABSENT}, one;
+    ws_json name, item = {NULL, 0, WS_JSON_ABSENT, NULL}, one;
     const char *last = value.data;
     char key[300];
     size_t index = 0;
@@ -143,6 +143,24 @@ static void check_quoted(const char *text, size_t size) {
     free(made);
 }
 
+/* With an index it holds the same values, and an index that is too small is none. */
+static void check_index(const walk *plain, ws_json all) {
+    uint32_t *words = (uint32_t *)malloc((plain->size + 1) * sizeof *words);
+    ws_json value;
+    walk w;
+    HOLDS(words);
+    value = ws_json_index(plain->data, plain->size, words, plain->size + 1);
+    memset(&w, 0, sizeof w);
+    w.data = plain->data;
+    w.size = plain->size;
+    HOLDS(same(value, all) && value.index == words);
+    visit(&w, value);
+    HOLDS(w.values == plain->values && w.deepest == plain->deepest);
+    value = ws_json_index(plain->data, plain->size, words, plain->values - 1);
+    HOLDS(same(value, all) && !value.index);
+    free(words);
+}
+
 static void check_look_ups(ws_message message, const char *path) {
     ws_json all = ws_json_parse(message.data, message.size), found = ws_json_find(message, path);
     char buffer[40];
@@ -183,6 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (all.type >= WS_JSON_NULL) {
         visit(&w, all);
         HOLDS(w.deepest <= WS_JSON_DEPTH + 1);
+        check_index(&w, all);
         check_writer(all);
     }
     if (size)

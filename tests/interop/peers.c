@@ -302,7 +302,7 @@ static bool happens(ws_conn *conn, const char *event) {
 /* How deep the elements of the page stand in each other: each takes two levels of the answer. */
 static int nested(ws_conn *conn, int64_t id) {
     uint64_t nesting[15];
-    ws_json answer = {NULL, 0, WS_JSON_ABSENT}, node, child = answer;
+    ws_json answer = {NULL, 0, WS_JSON_ABSENT, NULL}, node, child = answer;
     int64_t got = 0;
     int count = 0;
     while (!ws_json_as_integer(ws_json_get(answer, "id"), &got) || got != id) {

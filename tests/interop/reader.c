@@ -40,7 +40,7 @@ static void spell_number(ws_json value) {
 }
 
 static void spell_all(ws_json value) {
-    ws_json name, item = {NULL, 0, WS_JSON_ABSENT};
+    ws_json name, item = {NULL, 0, WS_JSON_ABSENT, NULL};
     bool object = value.type == WS_JSON_OBJECT;
     putchar(object ? '{' : '[');
     while (ws_json_next(value, &name, &item)) {

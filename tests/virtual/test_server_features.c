@@ -754,7 +754,7 @@ static void test_session(void) {
 
 static void on_form(ws_conn *conn, ws_message message) {
     char name[40], header[40] = "null";
-    ws_json tags = ws_json_find(message, "tag"), item = {NULL, 0, WS_JSON_ABSENT};
+    ws_json tags = ws_json_find(message, "tag"), item = {NULL, 0, WS_JSON_ABSENT, NULL};
     int count = 0;
     if (!ws_json_text(message, "name", name, sizeof name)) {
         CHECK(ws_send_html(conn, "<p id='said'>A name, please</p>"));
