@@ -12322,18 +12322,22 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
 }
 
 #ifndef WS_NO_SERVER
-/* It is paused by a rate: until when, or that is over. */
-WSI_RARE uint64_t wsi_conn_rated(ws_conn *conn, uint64_t next) {
-    uint64_t until = wsi_conn_endpoint(conn)->until(conn);
-    if (until <= wsi_conn_loop(conn)->now)
+static uint64_t wsi_conn_rated(const ws_conn *conn) { return wsi_conn_endpoint(conn)->until(conn); }
+#else
+static uint64_t wsi_conn_rated(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
+#endif
+
+/* It is paused: as long as it is open, and by a rate until a time. */
+WSI_RARE uint64_t wsi_conn_tick_stopped(ws_conn *conn, uint64_t next) {
+    uint64_t until = conn->stopped & WSI_BY_RATE ? wsi_conn_rated(conn) : UINT64_MAX;
+    if (conn->engine.state != WSI_OPEN) /* the peer's close is awaited */
+        wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE);
+    else if (until <= wsi_conn_loop(conn)->now)
         wsi_conn_release_pause(conn, WSI_BY_RATE);
     else if (until < next)
-        next = until;
+        return until;
     return next;
 }
-#else
-static uint64_t wsi_conn_rated(ws_conn *conn, uint64_t next) { return (void)conn, next; }
-#endif
 
 static void wsi_conn_tick(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
@@ -12345,8 +12349,6 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule_end(conn);
         return;
     }
-    if (conn->stopped && conn->engine.state != WSI_OPEN)
-        wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE); /* the peer's close is awaited */
     if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
@@ -12362,8 +12364,8 @@ static void wsi_conn_tick(ws_conn *conn) {
             (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
         next = due < next ? due : next;
     }
-    if (conn->stopped & WSI_BY_RATE)
-        next = wsi_conn_rated(conn, next);
+    if (conn->stopped)
+        next = wsi_conn_tick_stopped(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
         wsi_timer_set(loop, &conn->timer, next);
         return;
@@ -15511,9 +15513,9 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 /*
 >> FORWARD ================================================================================
    The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2; bounds
-   of each address, and of each connection. Calls MEMORY, BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND,
-   RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes: wsi_forward_, wsi_bounds_. What servers ask of it
-   hangs on function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
+   of each address, and of each connection. Calls MEMORY, BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT,
+   SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes: wsi_forward_, wsi_bounds_. What servers ask of it hangs on
+   function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -16033,9 +16035,9 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
     return WS_OK;
 }
 
-static const wsi_forward_calls wsi_forward_functions = {wsi_forward_start, wsi_forward_expects, wsi_forward_begin,
-                                                        wsi_forward_request, wsi_forward_told, wsi_bounds_admit, wsi_bounds_leave,
-                                                        wsi_bounds_meter, wsi_bounds_release};
+static const wsi_forward_calls wsi_forward_functions = {
+    wsi_forward_start, wsi_forward_expects, wsi_forward_begin, wsi_forward_request, wsi_forward_told,
+    wsi_bounds_admit, wsi_bounds_leave, wsi_bounds_meter, wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP

@@ -130,7 +130,8 @@ static void test_close_of_peer(void) {
 static void test_ends(void) {
     int way;
     for (way = 0; way < 3; way++) {
-        if (!test_begin("a paused connection ends: %s", way == 0 ? "ws_drop" : way == 1 ? "ws_server_free" : "shutdown"))
+        static const char *const ways[] = {"ws_drop", "ws_server_free", "ws_shutdown"};
+        if (!test_begin("a paused connection ends: %s", ways[way]))
             continue;
         CHECK(pause_start());
         peer_frames(first, "81\"stop\" 81\"b\"");

@@ -254,7 +254,8 @@ static void test_forwarded(void) {
     static const struct { const char *first, *second; bool same; } cases[] = {
         {"10.0.0.1", "10.0.0.1", true}, {"10.0.0.1", "10.0.0.2", false}, {"10.0.0.1", "::ffff:10.0.0.1", true},
         {"[2001:db8:1:2::3]:80", "2001:db8:1:2:ffff::", true}, {"2001:db8:1:2::3", "2001:db8:1:3::3", false},
-        {"1.2.3.4:5, 10.0.0.9", "10.0.0.9", true}, {"::2", "::1", true}, {"::ffff:0:1", "::1", false}, {"::ffff:1.2.3.4", "::1", false}};
+        {"1.2.3.4:5, 10.0.0.9", "10.0.0.9", true}, {"::2", "::1", true},
+        {"::ffff:0:1", "::1", false}, {"::ffff:1.2.3.4", "::1", false}};
     ws_server_config config;
     memset(&config, 0, sizeof config);
     config.address_connections = 1;
