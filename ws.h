@@ -11627,10 +11627,6 @@ static const ws_transport *wsi_conn_transport(const ws_conn *conn) {
     return wsi_conn_is_through(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
 }
 
-static bool wsi_conn_is_tls(const ws_conn *conn) {
-    return wsi_endpoint_is_tls(wsi_conn_endpoint(conn)) && !conn->source.link.plain;
-}
-
 /* What a client's endpoint has besides; NULL: it is a server's. */
 #ifndef WS_NO_CLIENT
 static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return wsi_conn_endpoint(conn)->dialer; }
@@ -13720,6 +13716,11 @@ struct ws_server {
 };
 
 static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
+
+/* Whether a server's connection goes through section TLS. */
+static bool wsi_conn_is_tls(const ws_conn *conn) {
+    return wsi_endpoint_is_tls(wsi_conn_endpoint(conn)) && !conn->source.link.plain;
+}
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn) {
     return conn && !wsi_conn_is_client(conn) ? wsi_server_of(conn) : NULL;
