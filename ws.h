@@ -773,6 +773,27 @@ WS_API ws_error ws_run(ws_loop *loop);
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
 WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds; updated in each round */
 
+/* Figures for a monitor. Counters begin with the loop, or the server, and never go back. */
+typedef struct ws_stats {
+    size_t open;         /* now: WebSockets */
+    size_t others;       /* now: connections in a handshake, with an HTTP request, or closing */
+    size_t buffered;     /* now: unsent bytes of all connections */
+    uint64_t accepted;   /* connections */
+    uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
+    uint64_t dropped;    /* broadcasts that did not reach a member: see ws_room_slow */
+    /* of the loop, also in ws_server_stats: */
+    uint64_t messages_in, messages_out; /* a broadcast counts for each member */
+    uint64_t bytes_in, bytes_out;       /* read and written, without TLS */
+    size_t memory, memory_peak;         /* see max_memory */
+    uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
+} ws_stats;
+
+/* Their time grows with the number of connections. loop or server NULL: zeros. */
+WS_API ws_stats ws_loop_stats(const ws_loop *loop);
+#ifndef WS_NO_SERVER
+WS_API ws_stats ws_server_stats(const ws_server *server);
+#endif
+
 /* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
    thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700).
    ws_loop_free drops waiting posts. */
@@ -1226,6 +1247,7 @@ typedef struct wsi_buffer {
 typedef struct wsi_memory {
     ws_allocator allocator;
     size_t used, limit;
+    size_t peak; /* of used */
 } wsi_memory;
 
 typedef ws_slice wsi_slice;
@@ -1259,6 +1281,10 @@ struct wsi_window;
 struct wsi_output;
 struct wsi_codec;
 
+typedef struct wsi_counts { /* of a server or client, for ws_stats */
+    uint64_t accepted, refused[2], dropped; /* refused: with 4xx, 5xx */
+} wsi_counts;
+
 typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step;
 
 typedef struct wsi_env { /* shared by the engines of one server or client */
@@ -1273,6 +1299,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     const char *subprotocols; /* to offer or choose from, best first */
     struct wsi_codec *codec;          /* of the loop */
 #ifndef WS_NO_NET
+    wsi_counts counts;
     void (*trace)(struct wsi_engine *engine, ws_trace_event *event); /* NULL: there is no ws_loop_config.trace */
 #endif
     const ws_deflate_config *deflate; /* client: to offer; NULL: none */
@@ -1455,13 +1482,22 @@ static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t l
     memory->allocator = allocator;
     if (!allocator.resize)
         memory->allocator.resize = wsi_memory_default;
-    memory->used = 0;
+    memory->used = memory->peak = 0;
     memory->limit = limit;
+}
+
+/* More than ever before: whether that is allowed. */
+WSI_RARE bool wsi_memory_raise(wsi_memory *memory, size_t more) {
+    if (more > memory->limit - memory->used)
+        return false;
+    memory->peak = memory->used + more;
+    return true;
 }
 
 static void *wsi_memory_resize(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
     void *moved;
-    if (new_size > old_size && new_size - old_size > memory->limit - memory->used)
+    if (new_size > old_size && new_size - old_size > memory->peak - memory->used
+        && !wsi_memory_raise(memory, new_size - old_size))
         return NULL;
     moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
     if (moved || !new_size)
@@ -3888,6 +3924,7 @@ static const char *wsi_engine_why(const wsi_request *request, int status) {
 /* Tells ws_loop_config.trace. A body that is more than the status in words says why. */
 WSI_RARE void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
     ws_trace_event event;
+    e->env->counts.refused[status >= 500]++;
     if (!e->env->trace)
         return;
     memset(&event, 0, sizeof event);
@@ -10588,6 +10625,9 @@ struct ws_loop {
     wsi_hooks hooks;
     ws_trace_function *trace; /* NULL: none */
     void *trace_user;
+    ws_stats stats;    /* messages, bytes, longest_ms */
+    wsi_counts counts; /* of servers that have ended */
+    uint64_t round_at; /* when it began; 0: it is over */
     ws_error error;
     wsi_reason why; /* the error's, or empty */
     wsi_thread owner; /* the thread that runs it, while owned, or that waits for it in a loop of its own: hosted */
@@ -11169,7 +11209,7 @@ WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
 static void wsi_loop_round(ws_loop *loop) {
     wsi_polls polls = {0, 0, 0};
     loop->busy = true;
-    (void)wsi_loop_time(loop);
+    loop->round_at = wsi_loop_time(loop);
     do {
         wsi_loop_serve(loop);
     } while (wsi_loop_is_due(loop, loop->now) && wsi_loop_poll_again(loop, &polls));
@@ -11186,6 +11226,19 @@ static bool wsi_loop_continues(ws_loop *loop) {
     return !stopped && !loop->error;
 }
 
+/* The end of a round, for longest_ms. */
+WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now) {
+    if (now - loop->round_at > loop->stats.longest_ms && loop->round_at)
+        loop->stats.longest_ms = now - loop->round_at;
+}
+
+/* The same where a host's loop goes on. */
+static void wsi_loop_leave(ws_loop *loop) {
+    wsi_loop_measure(loop, loop->clock(loop->clock_user));
+    loop->round_at = 0;
+    loop->owned = false;
+}
+
 /* Sends what the program queued outside of callbacks, and returns how long a wait may last. */
 static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     uint64_t pause = wait_ms == WS_OFF ? UINT64_MAX : wait_ms, next;
@@ -11198,6 +11251,7 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
         pause = wsi_spare_pause(loop, pause);
     if (loop->heap_size) {
         uint64_t now = loop->clock(loop->clock_user);
+        wsi_loop_measure(loop, now);
         next = loop->heap[0]->at > now ? loop->heap[0]->at - now : 0;
         pause = next < pause ? next : pause;
     }
@@ -11216,7 +11270,7 @@ WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
     if (!wsi_loop_own(loop))
         return false;
     bool continues = wsi_loop_once(loop, wait_ms);
-    loop->owned = false;
+    wsi_loop_leave(loop);
     return continues;
 }
 
@@ -11289,7 +11343,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
         wsi_loop_round(loop);
     else
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
-    loop->owned = false;
+    wsi_loop_leave(loop);
     return wsi_loop_continues(loop);
 }
 
@@ -11696,6 +11750,14 @@ WSI_RARE void wsi_conn_trace_head(ws_conn *conn, wsi_slice head) {
     wsi_conn_trace(&conn->engine, &event);
 }
 
+#ifndef WS_NO_SERVER
+/* A broadcast of so many bytes, with its header, does not reach a member. */
+WSI_RARE void wsi_conn_dropped(ws_conn *conn, size_t size) {
+    conn->engine.env->counts.dropped++;
+    wsi_conn_tell(conn, WS_TRACE_DROPPED, 0, NULL, size);
+}
+#endif
+
 /* A frame that goes out; first: the first byte of its header. */
 WSI_RARE void wsi_conn_trace_out(ws_conn *conn, uint8_t first, const uint8_t *data, size_t size) {
     ws_trace_event event;
@@ -11866,7 +11928,9 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
 /* When a socket gets blocked: of a room's "only the latest" broadcasts all but the newest are dropped, whatever its
    policy was before; small parts of shared blocks are copied, if there is memory, so that the blocks can be freed. */
 #ifndef WS_NO_SERVER
-WSI_RARE void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) {
+WSI_RARE void wsi_queue_compact(ws_conn *conn) {
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_queue *queue = &conn->queue;
     wsi_node *node, *next;
     for (node = queue->first; node; node = next) {
         size_t size = node->to - node->from;
@@ -11882,12 +11946,13 @@ WSI_RARE void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) {
             wsi_block_release(loop, node->block);
             node->block = copy;
         } else if (old) {
+            wsi_conn_dropped(conn, size);
             wsi_queue_remove(loop, queue, node);
         }
     }
 }
 #else
-static void wsi_queue_compact(ws_loop *loop, wsi_queue *queue) { (void)loop, (void)queue; }
+static void wsi_queue_compact(ws_conn *conn) { (void)conn; }
 #endif
 
 /*
@@ -12111,6 +12176,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
         conn->blocked = (size_t)sent < total || (!plain && conn->source.link.unsent); /* as size_t WS_FAILED is large */
         if (sent < 0)
             return WS_FAILED;
+        wsi_conn_loop(conn)->stats.bytes_out += (size_t)sent;
         sent = (ptrdiff_t)wsi_conn_consume(conn, (size_t)sent);
         if (!node || conn->blocked)
             return sent;
@@ -12150,7 +12216,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
         conn->wants_drain = false;
         wsi_conn_note_progress(conn);
         (void)wsi_conn_measure(conn);
-        wsi_queue_compact(wsi_conn_loop(conn), &conn->queue);
+        wsi_queue_compact(conn);
         wsi_conn_interest(conn);
     }
     return true;
@@ -12187,6 +12253,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
         return false;
     bytes.data = node->block->data + node->from;
     bytes.size = node->to - node->from;
+    loop->stats.bytes_out += bytes.size;
     ptrdiff_t sent = wsi_tcp_write_one(&conn->source.link, bytes);
     if (sent == (ptrdiff_t)bytes.size) {
         memset(&conn->queue, 0, sizeof conn->queue);
@@ -12194,6 +12261,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
         return true;
     }
     conn->blocked = true;
+    loop->stats.bytes_out -= bytes.size - (size_t)(sent < 0 ? 0 : sent);
     (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
     (void)wsi_conn_offered(conn, NULL, 0, sent);
     return true;
@@ -12207,10 +12275,12 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     }
     loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
     ws_span bytes = loop->gathered;
+    loop->stats.bytes_out += bytes.size;
     ptrdiff_t sent = bytes.size ? wsi_tcp_write_one(&conn->source.link, bytes) : 0;
     if (sent == (ptrdiff_t)bytes.size)
         return;
     conn->blocked = true;
+    loop->stats.bytes_out -= bytes.size - (size_t)(sent < 0 ? 0 : sent);
     (void)wsi_conn_offered(conn, &bytes, 1, sent);
 }
 
@@ -12408,13 +12478,13 @@ static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_deliv
     }
     wsi_node **oldest = delivery->slow < WS_SLOW_DROP_OLDEST ? NULL : &loop->droppable->first;
     while (oldest && *oldest && (all || wsi_queue_full(queue, limit))) {
-        wsi_conn_tell(conn, WS_TRACE_DROPPED, 0, NULL, (*oldest)->to - (*oldest)->from);
+        wsi_conn_dropped(conn, (*oldest)->to - (*oldest)->from);
         wsi_queue_remove(loop, (*oldest)->later ? &conn->extra->later : &conn->queue, *oldest);
     }
     bool made = oldest && (all || !wsi_queue_full(queue, limit)
                            || before - queue->size >= delivery->to - delivery->from);
     if (!made)
-        wsi_conn_tell(conn, WS_TRACE_DROPPED, 0, NULL, delivery->to - delivery->from);
+        wsi_conn_dropped(conn, delivery->to - delivery->from);
     return made;
 }
 
@@ -12718,7 +12788,10 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     case WS_EVENT_REQUEST:
     case WS_EVENT_OPEN:
     case WS_EVENT_REFUSED: wsi_conn_endpoint(conn)->handshake(conn, event); break;
-    case WS_EVENT_CHUNK: conn->handler->on_chunk(conn, event->chunk); break;
+    case WS_EVENT_CHUNK:
+        wsi_conn_loop(conn)->stats.messages_in += event->chunk.last;
+        conn->handler->on_chunk(conn, event->chunk);
+        break;
     case WS_EVENT_CLOSED:
         if (event->close.reason[0] && wsi_conn_extra(conn))
             strcpy(conn->extra->reason, event->close.reason);
@@ -12759,6 +12832,7 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
         if (event.type != WS_EVENT_MESSAGE) {
             wsi_conn_event(conn, &event);
         } else if (conn->handler->on_message) {
+            loop->stats.messages_in++;
             loop->handed = event.message;
             loop->handed_by = conn;
             conn->handler->on_message(conn, event.message);
@@ -12829,6 +12903,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
         wsi_conn_got_none(conn, got);
         return false;
     }
+    loop->stats.bytes_in += (size_t)got;
     if (kept && into != held)
         memcpy(into->data, held->data, kept);
     wsi_engine_heard(&conn->engine, loop->now);
@@ -13113,6 +13188,13 @@ static void wsi_conn_renew(ws_conn *conn) {
 }
 #endif
 
+static void wsi_endpoint_count(wsi_counts *sum, const wsi_counts *more) {
+    sum->accepted += more->accepted;
+    sum->refused[0] += more->refused[0];
+    sum->refused[1] += more->refused[1];
+    sum->dropped += more->dropped;
+}
+
 /* Frees an endpoint that is to end, as soon as it has no connection left. */
 static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
@@ -13124,6 +13206,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
         endpoint->next->previous = endpoint->previous;
     wsi_timer_clear(loop, &endpoint->timer);
     loop->timers.size -= sizeof *loop->heap;
+    wsi_endpoint_count(&loop->counts, &endpoint->env.counts);
     if (endpoint->tls)
         loop->tls_calls->release(endpoint->tls);
     endpoint->release(endpoint);
@@ -13361,6 +13444,44 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
     return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
 }
 
+/* --- figures --- */
+
+/* Adds what connections there are. */
+static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
+    for (const ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
+        bool open = conn->handler && conn->engine.state == WSI_OPEN;
+        stats->open += open;
+        stats->others += !open;
+        stats->buffered += conn->queue.size;
+    }
+}
+
+/* The loop's own figures, and these counters. */
+static ws_stats wsi_endpoint_figures(const ws_loop *loop, const wsi_counts *counts) {
+    ws_stats stats = loop->stats;
+    stats.accepted = counts->accepted;
+    stats.refused_4xx = counts->refused[0];
+    stats.refused_5xx = counts->refused[1];
+    stats.dropped = counts->dropped;
+    stats.memory = loop->memory.used;
+    stats.memory_peak = loop->memory.peak;
+    return stats;
+}
+
+WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
+    ws_stats stats;
+    memset(&stats, 0, sizeof stats);
+    if (!loop)
+        return stats;
+    wsi_counts counts = loop->counts;
+    for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+        wsi_endpoint_count(&counts, &endpoint->env.counts);
+    stats = wsi_endpoint_figures(loop, &counts);
+    for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+        wsi_endpoint_stats(&stats, endpoint);
+    return stats;
+}
+
 /* --- what programs call --- */
 
 /* Whether a message may be sent now: not when too much is pending. */
@@ -13401,6 +13522,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     }
     (void)wsi_frame_write(at, (uint8_t)message.type, true, false, message.size);
     loop->gathered.size += header + message.size;
+    loop->stats.messages_out++;
     window->reply += header + message.size;
     return true;
 }
@@ -13421,6 +13543,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     size_t header = wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
     memcpy(to + header, message.data, message.size);
     loop->gathered.size += header + message.size;
+    loop->stats.messages_out++;
     return true;
 }
 
@@ -13439,10 +13562,12 @@ WSI_APART bool wsi_conn_send(ws_conn *conn, ws_message message) {
         return true;
     if (!wsi_conn_may_send(conn))
         return false;
-    if (wsi_conn_handed(wsi_conn_loop(conn), message))
-        return wsi_conn_sent(conn, wsi_engine_send(&conn->engine, message.type, true, true, message.data,
-                                                   message.size));
-    return wsi_conn_sent(conn, wsi_engine_message(&conn->engine, message));
+    ws_loop *loop = wsi_conn_loop(conn);
+    bool good = wsi_conn_handed(loop, message)
+                    ? wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size)
+                    : wsi_engine_message(&conn->engine, message);
+    loop->stats.messages_out += good;
+    return wsi_conn_sent(conn, good);
 }
 
 WS_API bool ws_send(ws_conn *conn, ws_message message) {
@@ -13465,6 +13590,7 @@ WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last) {
     if (!conn || !wsi_conn_may_send(conn) || !wsi_engine_part(&conn->engine, part, last))
         return false;
     if (last) {
+        wsi_conn_loop(conn)->stats.messages_out++;
         wsi_conn_release_later(conn);
         if (conn->wants_end)
             wsi_conn_want_drain(conn);
@@ -14091,6 +14217,9 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
         return WS_ERROR_MEMORY;
     broadcast.plain.room = room ? room->serial : 0;
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
+    loop->stats.messages_out += room ? room->count : server->open_count;
+    if (except && (!room || wsi_room_membership(server, except, room)))
+        loop->stats.messages_out--;
     wsi_room_deliver_all(server, room, except, &broadcast);
     wsi_block_release(loop, broadcast.plain.block);
     for (size_t i = 0; broadcast.tried && i < sizeof broadcast.compressed / sizeof *broadcast.compressed; i++)
@@ -15169,6 +15298,7 @@ static void wsi_listener_reject(const wsi_listener *listener, ws_socket descript
     event.kind = WS_TRACE_REFUSED;
     event.status = 503;
     event.text = "max_connections is reached, or no memory or descriptor is left";
+    listener->server->endpoint.env.counts.refused[1]++;
     if (listener->server->endpoint.loop->trace)
         wsi_loop_trace(listener->server->endpoint.loop, &event);
     (void)wsi_tcp_read(&link, request, sizeof request);
@@ -15202,6 +15332,7 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
     if (good)
         good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
                                                                : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    endpoint->env.counts.accepted += good;
     if (good && endpoint->loop->trace)
         wsi_server_trace_accepted(conn);
     if (!good) {
@@ -15493,6 +15624,15 @@ WS_API void ws_server_free(ws_server *server) {
         wsi_conn_end_round(loop);
         loop->busy = false;
     }
+}
+
+WS_API ws_stats ws_server_stats(const ws_server *server) {
+    ws_stats stats = ws_loop_stats(NULL);
+    if (!server)
+        return stats;
+    stats = wsi_endpoint_figures(server->endpoint.loop, &server->endpoint.env.counts);
+    wsi_endpoint_stats(&stats, &server->endpoint);
+    return stats;
 }
 
 WS_API uint16_t ws_port(const ws_server *server) {

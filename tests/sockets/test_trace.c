@@ -232,6 +232,88 @@ static void test_text(void) {
     ws_trace_text(NULL, text, 0);
 }
 
+static void test_stats(void) {
+    static uint8_t data[60000];
+    ws_message message = {data, sizeof data, WS_BINARY};
+    ws_server_config config;
+    ws_stats stats, server;
+    size_t in, out;
+    peer *p, *slow;
+    int i;
+    if (!test_begin("figures of a loop and a server")) return;
+    memset(&config, 0, sizeof config);
+    config.max_connections = 3;
+    config.limits.buffered = 50000;
+    CHECK(net_start_with(NULL, &config));
+    net_small_buffers();
+    stats = ws_loop_stats(net.loop);
+    CHECK(!stats.open && !stats.accepted && !stats.bytes_in && stats.memory == net.memory.used);
+    p = net_connect();
+    peer_upgrade(p, "/nowhere", NULL);
+    CHECK_EQ(peer_status(p), 404);
+    peer_close(p);
+    net_settle();
+    p = net_peer("/");
+    slow = net_open_with("/", 4096);
+    (void)net_connect(); /* which says nothing */
+    net_settle();
+    CHECK_EQ(peer_status(net_connect()), 503);
+    in = (size_t)ws_loop_stats(net.loop).bytes_in;
+    out = (size_t)ws_loop_stats(net.loop).bytes_out;
+    peer_frames(p, "81\"hello\" 01\"a\" 80\"b\"");
+    CHECK_FRAMES(p, "81\"hello\" 81\"ab\"");
+    stats = ws_loop_stats(net.loop);
+    CHECK_EQ(stats.open, 2);
+    CHECK_EQ(stats.others, 1);
+    CHECK_EQ(stats.accepted, 4);
+    CHECK_EQ(stats.refused_4xx, 1);
+    CHECK_EQ(stats.refused_5xx, 1);
+    CHECK_EQ(stats.messages_in, 2);
+    CHECK_EQ(stats.messages_out, 2);
+    CHECK_EQ(stats.bytes_in - in, 11 + 7 + 7);
+    CHECK_EQ(stats.bytes_out - out, 7 + 4);
+    slow->deaf = true;
+    CHECK(ws_join(net.conns[2], "room") && ws_room_slow(net.server, "room", WS_SLOW_DROP_NEWEST));
+    for (i = 0; i < 100; i++)
+        CHECK(ws_server_broadcast(net.server, "room", message));
+    net_settle();
+    stats = ws_loop_stats(net.loop);
+    CHECK_EQ(stats.messages_out, 2 + 100);
+    CHECK(stats.dropped > 50 && stats.dropped < 100);
+    CHECK_EQ(stats.buffered, ws_buffered(net.conns[2]));
+    CHECK_EQ(stats.bytes_out - out + stats.buffered, 7 + 4 + (100 - stats.dropped) * 60004);
+    CHECK_EQ(stats.memory, net.memory.used);
+    CHECK(stats.memory_peak >= stats.memory);
+    server = ws_server_stats(net.server);
+    CHECK(server.open == 2 && server.accepted == 4 && server.dropped == stats.dropped);
+    CHECK_EQ(server.refused_5xx, 1);
+    ws_server_free(net.server);
+    net_settle();
+    server = ws_loop_stats(net.loop);
+    CHECK(server.open == 0 && server.accepted == 4 && server.dropped == stats.dropped && server.refused_4xx == 1);
+    CHECK(ws_server_stats(NULL).memory == 0 && ws_loop_stats(NULL).memory == 0);
+    NET_END();
+}
+
+static void linger(ws_conn *conn, unsigned number, ws_message message) {
+    (void)conn, (void)number, (void)message;
+    net.now += 70;
+}
+
+static void test_longest(void) {
+    peer *p;
+    if (!test_begin("the longest round")) return;
+    CHECK(net_start());
+    p = net_peer("/");
+    net_wait(500);
+    CHECK_EQ(ws_loop_stats(net.loop).longest_ms, 0);
+    net.on_message = linger;
+    peer_frames(p, "81\"x\"");
+    net_settle();
+    CHECK_EQ(ws_loop_stats(net.loop).longest_ms, 70);
+    NET_END();
+}
+
 #ifndef WS_NO_CLIENT
 static void test_client(void) {
     ws_loop_config config = traced();
@@ -279,6 +361,8 @@ int main(int argc, char **argv) {
     test_slow();
     test_late();
     test_text();
+    test_stats();
+    test_longest();
     test_client();
     return test_finish();
 }
