@@ -2251,11 +2251,111 @@ static uint32_t wsi_utf8_lead(uint8_t c) {
     return WSI_UTF8_STATE(c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf, 3);
 }
 
+#ifdef WS_NO_DISPATCH
+static bool wsi_utf8_is_long(size_t size) { return (void)size, false; }
+static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
+#else
+/* 32 bytes at a time, by the lookup method (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per Byte,
+   2021). Each bit is a way in which two bytes side by side are wrong. Three tables, of the first byte's halves and of
+   the second's high half, tell which ways each of them leaves open: what all three leave open has happened. */
+enum {
+    WSI_UTF8_SHORT = 1, /* a lead byte, then none that continues it */
+    WSI_UTF8_STRAY = 2, /* ASCII, then one that continues */
+    WSI_UTF8_LOW2 = 4, /* too long a form: c0, c1 */
+    WSI_UTF8_LOW3 = 8, /* e0 80 to 9f */
+    WSI_UTF8_HALF = 16, /* a surrogate: ed a0 to bf */
+    WSI_UTF8_LOW4 = 32, /* f0 80 to 8f; and f5 to ff with these */
+    WSI_UTF8_BIG = 64, /* f4 to ff, then 90 to bf */
+    WSI_UTF8_NEXT = 128, /* two that continue: right, if the second is a third or a fourth byte */
+    WSI_UTF8_ANY = WSI_UTF8_SHORT | WSI_UTF8_STRAY | WSI_UTF8_NEXT
+};
+
+WSI_AVX2 WSI_INLINE __m256i wsi_utf8_load(const uint8_t *data) {
+    __m256i wide;
+    memcpy(&wide, data, sizeof wide);
+    return wide;
+}
+
+WSI_AVX2 WSI_INLINE __m256i wsi_utf8_look(const uint8_t table[16], __m256i index) {
+    __m128i half;
+    memcpy(&half, table, sizeof half);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(half), index);
+}
+
+/* Which of the 32 bytes at data are wrong behind the three before them: not 0. */
+WSI_AVX2 WSI_INLINE __m256i wsi_utf8_wrong(const uint8_t *data) {
+    static const uint8_t first_high[16] = {
+        WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY,
+        WSI_UTF8_STRAY, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_SHORT | WSI_UTF8_LOW2,
+        WSI_UTF8_SHORT, WSI_UTF8_SHORT | WSI_UTF8_LOW3 | WSI_UTF8_HALF, WSI_UTF8_SHORT | WSI_UTF8_LOW4 | WSI_UTF8_BIG
+    };
+    enum { PAST = WSI_UTF8_ANY | WSI_UTF8_LOW4 | WSI_UTF8_BIG }; /* f5 and more */
+    static const uint8_t first_low[16] = {
+        WSI_UTF8_ANY | WSI_UTF8_LOW2 | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, WSI_UTF8_ANY | WSI_UTF8_LOW2, WSI_UTF8_ANY,
+        WSI_UTF8_ANY, WSI_UTF8_ANY | WSI_UTF8_BIG, PAST, PAST, PAST, PAST, PAST, PAST, PAST, PAST, PAST | WSI_UTF8_HALF,
+        PAST, PAST
+    };
+    enum { GOES_ON = WSI_UTF8_STRAY | WSI_UTF8_NEXT | WSI_UTF8_LOW2 };
+    static const uint8_t second_high[16] = {
+        WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT,
+        WSI_UTF8_SHORT, GOES_ON | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, GOES_ON | WSI_UTF8_LOW3 | WSI_UTF8_BIG,
+        GOES_ON | WSI_UTF8_HALF | WSI_UTF8_BIG, GOES_ON | WSI_UTF8_HALF | WSI_UTF8_BIG, WSI_UTF8_SHORT, WSI_UTF8_SHORT,
+        WSI_UTF8_SHORT, WSI_UTF8_SHORT
+    };
+    const __m256i nibble = _mm256_set1_epi8(15), top = _mm256_set1_epi8(-128);
+    __m256i second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
+    __m256i ways = wsi_utf8_look(first_high, _mm256_srli_epi16(first, 4) & nibble)
+                   & wsi_utf8_look(first_low, first & nibble)
+                   & wsi_utf8_look(second_high, _mm256_srli_epi16(second, 4) & nibble);
+    /* The high bit is set where the byte two before is e0 and more, or the one three before f0 and more. */
+    __m256i third = _mm256_subs_epu8(wsi_utf8_load(data - 2), _mm256_set1_epi8(0xe0 - 0x80));
+    __m256i fourth = _mm256_subs_epu8(wsi_utf8_load(data - 3), _mm256_set1_epi8(0xf0 - 0x80));
+    return ways ^ ((third | fourth) & top);
+}
+
+WSI_AVX2 WSI_INLINE bool wsi_utf8_block_is_ascii(const uint8_t *data) {
+    return !_mm256_movemask_epi8(wsi_utf8_load(data) | wsi_utf8_load(data + 32));
+}
+
+WSI_AVX2 WSI_INLINE bool wsi_utf8_block_is_good(const uint8_t *data) {
+    __m256i wrong = wsi_utf8_wrong(data) | wsi_utf8_wrong(data + 32);
+    return _mm256_testz_si256(wrong, wrong) != 0;
+}
+
+/* Skips blocks of 64 bytes from i on, where a character begins, and returns where one begins behind these. It
+   looks at no byte outside of the text: the first three bytes and the last block are left to the caller, as is what is
+   wrong. */
+WSI_AVX2 static size_t wsi_utf8_avx2(const uint8_t *data, size_t i, size_t size) {
+    size_t begin;
+    do {
+        while (size - i >= 64 && wsi_utf8_block_is_ascii(data + i))
+            i += 64;
+        begin = i;
+        if (i < 3)
+            break;
+        while (size - i >= 64 && !wsi_utf8_block_is_ascii(data + i) && wsi_utf8_block_is_good(data + i))
+            i += 64;
+        if (i > begin) /* a character may go on behind the block: back to its lead byte */
+            i -= data[i - 1] >= 0xc0 ? 1u : data[i - 2] >= 0xe0 ? 2u : data[i - 3] >= 0xf0 ? 3u : 0u;
+    } while (i > begin);
+    return i;
+}
+
+static bool wsi_utf8_is_long(size_t size) { return size >= 128 && wsi_cpu_has(WSI_CPU_AVX2); }
+
+static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) {
+    return size - i >= 64 ? wsi_utf8_avx2(data, i, size) : i;
+}
+#endif
+
 static bool wsi_utf8_feed(uint32_t *state, const uint8_t *data, size_t size) {
     uint32_t now = *state;
+    bool blocks = wsi_utf8_is_long(size);
     size_t i = 0;
     for (;;) {
         if (!now) {
+            if (blocks)
+                i = wsi_utf8_skip_blocks(data, i, size);
             i = wsi_utf8_skip_ascii(data, i, size);
             if (i == size)
                 break;

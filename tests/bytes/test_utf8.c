@@ -2,6 +2,7 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
+#include "../helpers/ways.h"
 
 /* The reference: decodes, then looks at the number. How many bytes the first character has, 0 when
    it is wrong, -1 when it is cut off but could go on well. */
@@ -176,6 +177,67 @@ static void test_cuts(void) {
     }
 }
 
+/* Four bytes, each at an edge of a row of the table of well-formed characters, at changing offsets of texts, each of one
+   kind of character. */
+static void test_blocks(void) {
+    static const uint8_t edges[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
+                                    0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+    static const char *const fills[] = {"z", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    enum { COUNT = sizeof edges, SIZE = 268 };
+    uint8_t room[SIZE + 4];
+    for (size_t fill = 0; fill < 4; fill++) {
+        size_t unit = strlen(fills[fill]);
+        int wrong = 0;
+        if (!test_begin("edges among characters of %zu bytes", unit))
+            continue;
+        for (uint32_t number = 0; number < COUNT * COUNT * COUNT * COUNT; number++) {
+            uint8_t four[4] = {edges[number % COUNT], edges[number / COUNT % COUNT],
+                               edges[number / (COUNT * COUNT) % COUNT], edges[number / (COUNT * COUNT * COUNT)]};
+            size_t at = number * 7 % 200, size = 0;
+            while (size + unit <= at)
+                memcpy(room + size, fills[fill], unit), size += unit;
+            memcpy(room + size, four, 4);
+            for (size += 4; size + unit <= SIZE; size += unit)
+                memcpy(room + size, fills[fill], unit);
+            wrong += tested(room, size) != reference(room, size);
+        }
+        CHECK_EQ(wrong, 0);
+    }
+}
+
+/* Mostly valid text of every kind, a random byte put in or not, fed at once and in two parts: the answers are those of
+   the reference. UTF8_BYTES says how many bytes; 1e9 has passed. */
+static void test_random(void) {
+    static uint8_t room[4096];
+    const char *asked = getenv("UTF8_BYTES");
+    double left = asked ? strtod(asked, NULL) : 4e6;
+    uint32_t seed = 12345;
+    int wrong = 0;
+    if (!test_begin("random text"))
+        return;
+    while (left > 0) {
+        size_t size = 0, wanted = (seed >> 8) % 900, kind = seed >> 28, cut;
+        while (size < wanted) {
+            uint32_t code, range = kind % 5 == 0 ? 0x80 : kind % 5 == 1 ? 0x800 : kind % 5 == 2 ? 0x10000 : 0x110000;
+            seed = seed * 1664525 + 1013904223;
+            code = (seed >> 9) % range;
+            size += encode(code >= 0xd800 && code <= 0xdfff ? 0x20ac : code, room + size);
+            if (kind == 15)
+                kind = seed >> 29;
+        }
+        seed = seed * 1664525 + 1013904223;
+        if (size && seed >> 31)
+            room[(seed >> 8) % size] = (uint8_t)(seed >> 3);
+        cut = size ? (seed >> 4) % (size + 1) : 0;
+        int whole = reference(room, size);
+        uint32_t state = 0;
+        bool parts = wsi_utf8_feed(&state, room, cut) && wsi_utf8_feed(&state, room + cut, size - cut);
+        wrong += tested(room, size) != whole || (parts ? state ? -1 : 1 : 0) != whole;
+        left -= (double)size + 1;
+    }
+    CHECK_EQ(wrong, 0);
+}
+
 static void test_empty(void) {
     uint32_t state = 0;
     if (!test_begin("nothing"))
@@ -198,5 +260,9 @@ int main(int argc, char **argv) {
     test_ascii();
     test_mixed();
     test_cuts();
+    for (int way = 0; way_take(way); way++) {
+        test_blocks();
+        test_random();
+    }
     return test_finish();
 }
