@@ -8370,7 +8370,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 /*
 >> PLATFORM ===============================================================================
    All that differs from system to system: one list of small functions, told once for each system, and what all share.
-   Calls MEMORY, BYTES, TEXT. Prefixes: wsi_platform_, wsi_mail_, wsi_reason_.
+   Calls MEMORY, BYTES, TEXT, HANDSHAKE. Prefixes: wsi_platform_, wsi_mail_, wsi_reason_.
 
    A port is one more telling, behind an #if of its own. BSD's calls keep their names: socket, bind, listen, accept,
    connect, shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop;
@@ -8444,6 +8444,14 @@ static inline int wsi_reason_shows(wsi_slice text) {
     while (size < 100 && (size_t)size < text.size && (uint8_t)text.data[size] >= ' ')
         size++;
     return size;
+}
+
+/* Whether a client can offer these subprotocols, and a server choose from them. *why: which not. */
+static bool wsi_reason_subprotocols(const char *list, wsi_reason *why) {
+    wsi_slice wrong;
+    return wsi_handshake_tokens(list, &wrong)
+           || wsi_reason_set(why, WS_ERROR_ARGUMENT, "subprotocols are tokens, each once: \"chat, superchat\", not "
+                             "\"%.*s\"", wsi_reason_shows(wrong), wrong.data) == WS_OK;
 }
 
 #define WSI_NO_SOCKET ((ws_socket)-1)
@@ -10802,14 +10810,6 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->why.text[0] = 0;
     return wsi_loop_fail_why(loop, error);
-}
-
-/* Whether a client can offer these subprotocols, and a server choose from them. *why: which not. */
-static bool wsi_loop_subprotocols(const char *list, wsi_reason *why) {
-    wsi_slice wrong;
-    return wsi_handshake_tokens(list, &wrong)
-           || wsi_reason_set(why, WS_ERROR_ARGUMENT, "subprotocols are tokens, each once: \"chat, superchat\", not "
-                             "\"%.*s\"", wsi_reason_shows(wrong), wrong.data) == WS_OK;
 }
 
 /* Whether the calling thread may use the loop: any may while none runs it or waits for it. */
@@ -14369,7 +14369,8 @@ WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const 
 
 /*
 >> ROUTES =================================================================================
-   Patterns of paths, and what is served there. Calls TEXT, HTTP, HANDSHAKE, LOOP, QUEUE, ROOMS. Prefix: wsi_route_.
+   Patterns of paths, and what is served there. Calls TEXT, HTTP, HANDSHAKE, PLATFORM, LOOP, QUEUE, ROOMS. Prefix:
+   wsi_route_.
 */
 
 typedef struct wsi_route {
@@ -14578,7 +14579,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     wsi_reason why;
     if (!server)
         return false;
-    if (!wrong && !wsi_loop_subprotocols(handler->subprotocols, &why))
+    if (!wrong && !wsi_reason_subprotocols(handler->subprotocols, &why))
         wrong = why.text;
     if (wrong)
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wrong);
@@ -19014,7 +19015,7 @@ static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
     char *const *line;
-    if (!wsi_loop_subprotocols(config->subprotocols, &client->why))
+    if (!wsi_reason_subprotocols(config->subprotocols, &client->why))
         return WS_ERROR_ARGUMENT;
     if (!wsi_http_safe(config->origin, ' '))
         problem = "the origin has a character that no header may have";
