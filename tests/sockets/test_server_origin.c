@@ -206,10 +206,12 @@ static void test_bad_lists(void) {
         "a:0", "a:65536", "a:x", "[::1", "::1", ":80", "a@b", "a, *", "a, b c"};
     static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a//", "https://a/b",
         "https://*", "https://*.", "https://*:443", "https://*a", "https://*a.b", "https://a.*", "https://*.*.a",
-        "https://*..a", "*://a", "*.a", "https://a.*.b", "https://*.a:*", "https://a, *", "*, https://a", "wss://a", "ws://a:80", "https://a|https://b", "https://u@a", "https://a:x",
-        "https://a:65536", "//a", "https:a", "NULL", "https://a?b", "https://a#b"};
+        "https://*..a", "*://a", "*.a", "https://a.*.b", "https://*.a:*", "https://a, *",
+        "*, https://a", "wss://a", "ws://a:80", "https://a|https://b", "https://u@a", "https://a:x", "https://a:65536",
+        "//a", "https:a", "NULL", "https://a?b", "https://a#b"};
     static const char *const good[] = {NULL, "", "*", "null", "https://a", "HTTPS://A:8443, http://b , null", "file://",
-        "chrome-extension://abcdefghijklmnop", "capacitor://localhost", "https://*.a", "https://a.b, http://*.a.b:81", "http://[::1]:80, http://127.0.0.1"};
+        "chrome-extension://abcdefghijklmnop", "capacitor://localhost", "https://*.a", "https://a.b, http://*.a.b:81",
+        "http://[::1]:80, http://127.0.0.1"};
     ws_engine_config config;
     ws_engine engine;
     size_t i;
