@@ -65,10 +65,44 @@ static void test_left_in_tls(void) {
     TLS_END();
 }
 
+/* One record, of which a byte does not fit into the receive buffer: the socket has nothing more. */
+static void test_last_byte(void) {
+    bytes out = {NULL, 0, 0};
+    ws_loop_config loop;
+    ws_server_config config;
+    if (!test_begin("paused with one byte left inside OpenSSL, and none in the socket"))
+        return;
+    memset(&loop, 0, sizeof loop);
+    memset(&config, 0, sizeof config);
+    loop.receive_size = 16384;
+    loop.max_spare = 1;
+    config.tls.cert_pem = certs.server.pem;
+    config.tls.key_pem = certs.server.key_pem;
+    CHECK(net_start_with(&loop, &config));
+    net.quiet = true;
+    net.on_message = pausing;
+    until = 1;
+    peer *p = tls_connect(0);
+    peer_upgrade(p, "/", NULL);
+    CHECK_EQ(peer_take_status(p), 101);
+    wire_write(&out, "16x82#1000 82#248", true);
+    CHECK_EQ(out.size, 16384);
+    CHECK_EQ(peer_send(p, out.data, out.size), out.size);
+    bytes_free(&out);
+    CHECK(net_settle());
+    CHECK_EQ(net.received, 1000);
+    CHECK(net.conns[1]->source.link.pending);
+    until = UINT_MAX;
+    CHECK(ws_resume(net.conns[1]) && net_settle());
+    CHECK_EQ(net.received, 16248);
+    TLS_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     certs_start();
     test_left_in_tls();
+    test_last_byte();
     certs_end();
     return test_finish();
 }
