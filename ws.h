@@ -10738,8 +10738,9 @@ struct ws_loop {
     uint64_t round_at; /* when it began; 0: it is over */
     ws_error error;
     wsi_reason why; /* the error's, or empty */
-    wsi_thread owner; /* the thread that runs it, while owned, or that waits for it in a loop of its own: hosted */
-    bool owned, hosted, busy, stopped, shutting_down, freeing;
+    wsi_thread owner; /* the thread that runs it, or waits for it in a loop of its own */
+    uint8_t owned;    /* 0, or which of both: WSI_RUN, WSI_HOSTED */
+    bool busy, stopped, shutting_down, freeing;
 #ifndef WS_NO_TEST
     uint64_t virtual_now;
 #endif
@@ -10799,6 +10800,8 @@ struct ws_loop {
     wsi_poll poll; /* large: last */
 };
 
+enum { WSI_RUN = 1, WSI_HOSTED };
+
 /* Records the first error; loop->why says more. */
 static bool wsi_loop_fail_why(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
@@ -10814,7 +10817,7 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
 
 /* Whether the calling thread may use the loop: any may while none runs it or waits for it. */
 static bool wsi_loop_is_ours(const ws_loop *loop) {
-    return !loop || !(loop->owned || loop->hosted) || wsi_platform_is_thread(loop->owner);
+    return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
 }
 
 /* Begins to run the loop. false: it is running already, in this thread or another. */
@@ -10822,8 +10825,8 @@ static bool wsi_loop_own(ws_loop *loop) {
     if (!loop || loop->busy || !wsi_loop_is_ours(loop))
         return false;
     loop->owner = wsi_platform_thread();
-    loop->hosted = false;
-    return loop->owned = true;
+    loop->owned = WSI_RUN;
+    return true;
 }
 
 /* The system's random bytes, fetched in batches. */
@@ -11336,7 +11339,7 @@ WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now) {
 static void wsi_loop_leave(ws_loop *loop) {
     wsi_loop_measure(loop, loop->clock(loop->clock_user));
     loop->round_at = 0;
-    loop->owned = false;
+    loop->owned = 0;
 }
 
 /* Sends what the program queued outside of callbacks, and returns how long a wait may last. */
@@ -11380,7 +11383,7 @@ WS_API ws_error ws_run(ws_loop *loop) {
         return loop ? WS_ERROR_STATE : WS_ERROR_MEMORY;
     if (wsi_loop_own(loop)) {
         while (wsi_loop_once(loop, WS_OFF)) {}
-        loop->owned = false;
+        loop->owned = 0;
     }
     return loop->error;
 }
@@ -11405,8 +11408,8 @@ static bool wsi_loop_host(ws_loop *loop, uint64_t *pause) {
     if (loop->error || !wsi_loop_own(loop))
         return false;
     *pause = wsi_loop_pause(loop, WS_OFF);
-    loop->owned = false;
-    return loop->hosted = true;
+    loop->owned = WSI_HOSTED;
+    return true;
 }
 
 WS_API int ws_loop_timeout(ws_loop *loop) {
@@ -11551,8 +11554,8 @@ static void wsi_loop_free_lists(ws_loop *loop) {
 }
 
 WS_API void ws_loop_free(ws_loop *loop) {
-    if (loop)
-        loop->hosted = false; /* a host's thread may have ended while it waited */
+    if (loop && loop->owned == WSI_HOSTED)
+        loop->owned = 0; /* a host's thread may have ended while it waited */
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return;
