@@ -19888,6 +19888,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    - New: ws_pause and ws_resume, of one connection's reading.
+   - New: ws_loop_config.trace is told what happens, ws_trace_text writes it as a line; ws_loop_stats, ws_server_stats.
    - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the
      like are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
    - New: limits.idle_ms, 75 s between two HTTP requests of a connection; it was handshake_ms.

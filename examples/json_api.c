@@ -23,7 +23,7 @@ enum { MALFORMED = -32700, INVALID_REQUEST = -32600, NO_METHOD = -32601, INVALID
 
 static const char usage[] =
     "usage: json_api [PORT] [--host ADDRESS] [--verbose]\n"
-    "Serves JSON-RPC 2.0 at /rpc, and a page to try it.\n"
+    "Serves JSON-RPC 2.0 at /rpc, a page to try it, and figures for Prometheus at /metrics.\n"
     "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "--verbose: what happens goes to standard error.\n";
 
@@ -125,7 +125,7 @@ static bool put(answer *out, ws_json id, int code, const char *value) {
     return true;
 }
 
-static const ws_json no_id = {"null", 4, WS_JSON_NULL};
+static const ws_json no_id = {"null", 4, WS_JSON_NULL, NULL};
 
 /* An error says why where no result fits; where not even that fits, the whole answer becomes one error. */
 static void respond(answer *out, ws_json id, int code, const char *value) {
@@ -308,6 +308,32 @@ static const char page_js[] =
     "show('connecting');\n"
     "connect();\n";
 
+/* Prometheus' text format, version 0.0.4. */
+static void metrics(ws_request *request, void *user) {
+    ws_stats now = ws_server_stats(ws_request_server(request));
+    const struct {
+        const char *name, *type;
+        double value;
+    } all[] = {{"ws_open", "gauge", (double)now.open},
+               {"ws_buffered_bytes", "gauge", (double)now.buffered},
+               {"ws_memory_bytes", "gauge", (double)now.memory},
+               {"ws_longest_round_seconds", "gauge", (double)now.longest_ms / 1000},
+               {"ws_accepted_total", "counter", (double)now.accepted},
+               {"ws_refused_total", "counter", (double)(now.refused_4xx + now.refused_5xx)},
+               {"ws_dropped_total", "counter", (double)now.dropped},
+               {"ws_received_messages_total", "counter", (double)now.messages_in},
+               {"ws_sent_messages_total", "counter", (double)now.messages_out},
+               {"ws_received_bytes_total", "counter", (double)now.bytes_in},
+               {"ws_sent_bytes_total", "counter", (double)now.bytes_out}};
+    char text[2000];
+    size_t size = 0;
+    (void)user;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        size += (size_t)snprintf(text + size, sizeof text - size, "# HELP %s See ws_stats.\n# TYPE %s %s\n%s %.17g\n",
+                                 all[i].name, all[i].name, all[i].type, all[i].name, all[i].value);
+    ws_reply(request, 200, "text/plain; version=0.0.4", text);
+}
+
 int main(int argc, char **argv) {
     ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = REQUEST_MAX}};
     ws_handler handler = {.on_message = receive};
@@ -320,6 +346,7 @@ int main(int argc, char **argv) {
     server = ws_listen(loop, &config);
     ws_route(server, "/rpc", &handler);
     ws_page(server, "/", "text/html; charset=utf-8", page);
+    ws_http(server, "GET", "/metrics", metrics, NULL);
     ws_page(server, "/page.js", "text/javascript; charset=utf-8", page_js);
     if (!ws_loop_error(loop)) {
         signal(SIGINT, stop);

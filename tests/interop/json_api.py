@@ -2,7 +2,10 @@
 """Debian's python3-websockets against json_api.c: every rule of the JSON-RPC 2.0 specification that a peer can see."""
 import asyncio
 import json
+import shutil
+import subprocess
 import sys
+import urllib.request
 
 sys.dont_write_bytecode = True
 from kit import example, expect, finish, part, stop
@@ -85,9 +88,19 @@ async def protocol(url):
     expect("binary gets 1003", socket.close_code == 1003, socket.close_code)
 
 
+async def metrics(url):
+    text = (await asyncio.to_thread(urllib.request.urlopen, url.replace("ws", "http", 1) + "metrics")).read()
+    expect("the figures count what was answered", b"\nws_accepted_total 2\n" in text and b"\nws_open " in text, text)
+    if not shutil.which("promtool"):
+        return print("no promtool: its check is skipped")
+    check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    expect("promtool has no complaint", check.returncode == 0, check.stdout + check.stderr)
+
+
 async def main():
     server, url = await example("build/json_api", "0")
     await part(protocol, url)
+    await part(metrics, url)
     expect("json_api ends with status 0", await stop(server) == 0)
 
 
