@@ -2157,8 +2157,53 @@ static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
         hash[i] += v[i];
 }
 
+#ifdef WS_NO_DISPATCH
+static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { return (void)hash, (void)block, false; }
+#else
+/* Five groups of four steps; the processor wants to know at compile time which quarter they are of. */
+#define WSI_SHA1_GROUPS(v, w, quarter) \
+    for (int i = 0; i < 5; i++) { \
+        __m128i next = (v)[0]; \
+        (v)[0] = _mm_sha1rnds4_epu32((v)[0], _mm_sha1nexte_epu32((v)[1], (w)[i]), quarter); \
+        (v)[1] = next; \
+    }
+
+/* Words are held four to a register, the first one highest. */
+WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint8_t block[64]) {
+    const __m128i turn = _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f);
+    __m128i w[20], v[2], first, last = _mm_set_epi32((int)hash[4], 0, 0, 0);
+    for (int i = 0; i < 4; i++) {
+        memcpy(&w[i], block + 16 * i, 16);
+        w[i] = _mm_shuffle_epi8(w[i], turn);
+    }
+    for (int i = 4; i < 20; i++)
+        w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
+    first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
+    v[0] = first;
+    /* as a later group's e is the a of four steps before, which is rotated by 30 as it is added */
+    v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
+    WSI_SHA1_GROUPS(v, w, 0)
+    WSI_SHA1_GROUPS(v, w + 5, 1)
+    WSI_SHA1_GROUPS(v, w + 10, 2)
+    WSI_SHA1_GROUPS(v, w + 15, 3)
+    last = _mm_sha1nexte_epu32(v[1], last);
+    first = _mm_shuffle_epi32(_mm_add_epi32(v[0], first), 0x1b);
+    memcpy(hash, &first, 16);
+    hash[4] = (uint32_t)_mm_extract_epi32(last, 3);
+}
+
+static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) {
+    bool has = wsi_cpu_has(WSI_CPU_SHA);
+    if (has)
+        wsi_sha1_block_sha(hash, block);
+    return has;
+}
+#endif
+
 static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
     uint32_t w[80];
+    if (wsi_sha1_block_fast(hash, block))
+        return;
     for (int i = 0; i < 16; i++, block += 4)
         w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
     for (int i = 16; i < 32; i++)
@@ -2178,6 +2223,8 @@ static void wsi_sha1_last(uint32_t hash[5], const uint8_t block[64], size_t size
         0, 0xcc0000, 0x3c0f000, 0x438000, 0, 0x78f0000, 0xff0000, 0x3269e00, 0xf000000, 0xf0f000, 0x333c00,
         0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
     };
+    if (wsi_sha1_block_fast(hash, block))
+        return;
     if (size == 60)
         wsi_sha1_rounds(hash, expanded);
     else
@@ -19919,6 +19966,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    What is compiled
    - New: WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, and WS_MINIMAL, which leaves out all
      add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave out.
+   - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
    - New: Windows, without TLS; ws_socket is the type of a descriptor, there SOCKET.

@@ -2,6 +2,7 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
+#include "../helpers/ways.h"
 
 static void check_digest(const void *data, size_t size, const char *wanted) {
     uint8_t digest[20];
@@ -60,8 +61,10 @@ static void test_lengths(void) {
 
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    test_vectors();
-    test_million();
-    test_lengths();
+    for (int way = 0; way_take(way); way++) {
+        test_vectors();
+        test_million();
+        test_lengths();
+    }
     return test_finish();
 }
