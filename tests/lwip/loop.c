@@ -296,6 +296,15 @@ static void test_ports(void) {
     ws_loop_free(now.loop);
     CHECK(start());
     memset(&config, 0, sizeof config);
+    config.descriptor = lwip_socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(!ws_listen(now.loop, &config));
+    char wanted[80];
+    (void)snprintf(wanted, sizeof wanted, "descriptor %d: it is a socket that does not listen", config.descriptor);
+    CHECK(SAYS(ws_loop_error_text(now.loop), WS_ERROR_ARGUMENT, wanted));
+    ws_loop_free(now.loop);
+    CHECK_EQ(lwip_close(config.descriptor), 0);
+    CHECK(start());
+    memset(&config, 0, sizeof config);
     config.port = ws_port(now.server);
     CHECK(!ws_listen(now.loop, &config));
     CHECK_EQ(ws_loop_error(now.loop), WS_ERROR_IN_USE);
