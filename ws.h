@@ -1341,7 +1341,6 @@ typedef struct wsi_engine {
     bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
-    bool answered : 1;   /* a server: a request was answered, and the connection kept */
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* with context, as agreed */
     int8_t level;
@@ -4033,12 +4032,10 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     e->left = 0;
     e->since = e->heard;
     e->first = true;
-    if (keep && sent) {
+    if (keep && sent)
         e->state = WSI_HEAD;
-        e->answered = true;
-    } else {
+    else
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
-    }
     return sent;
 }
 
@@ -13536,8 +13533,8 @@ static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
         } else if (drop || (engine->state < WSI_OPEN && wsi_conn_is_client(conn))) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
         } else if (engine->state == WSI_HEAD) { /* what has arrived is served before its time is up */
-            if (engine->answered)
-                engine->since = endpoint->loop->now - endpoint->env.limits.handshake_ms;
+            if (engine->first)
+                engine->since = endpoint->loop->now - endpoint->env.limits.idle_ms;
             wsi_conn_tick(conn);
         } else {
             wsi_conn_restart(conn);
@@ -15531,6 +15528,7 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
     endpoint->handshake = wsi_server_request_last;
     if (endpoint->env.limits.handshake_ms > WSI_LAST_REQUEST)
         endpoint->env.limits.handshake_ms = WSI_LAST_REQUEST;
+    endpoint->env.limits.idle_ms = endpoint->env.limits.handshake_ms;
     for (ws_conn *conn = endpoint->conns; conn; conn = conn->next)
         if (wsi_kept_of(conn))
             wsi_kept_of(conn)->head.keep_alive = false;

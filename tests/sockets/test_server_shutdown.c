@@ -193,12 +193,14 @@ static void test_idle(void) {
     CHECK_EQ(peer_take_status(next), 200);
     CHECK_EQ(peer_take_status(half), 200);
     idle->in.size = next->in.size = half->in.size = 0;
-    peer_text(half, "GET / HTTP/1.1\r\n");
+    peer_text(half, "GET / HTTP/1.1\r\n"); /* a request that is on its way has a second */
     CHECK(ws_post(net.loop, send_page, next)); /* behind the round's reading, before the shutdown */
-    shut(1000);
+    shut(5000);
     CHECK(idle->ended && !idle->reset && idle->in.size == 0);
     peer_close(idle);
     check_answer(next, 200, "a page");
+    CHECK(!half->ended);
+    net_wait(1000);
     check_answer(half, 408, "Request Timeout");
     check_stopped();
     NET_END();
