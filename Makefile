@@ -28,7 +28,7 @@ TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send
 TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
 TESTS += $(addprefix $(BUILD)/small_test_,engine frame sha1 utf8 handshake receive_wire) # with WS_SMALL
-TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_wire engine_fault) # and WS_NO_NET
+TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_wire engine_fault handshake) # and WS_NO_NET
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json memory sha1 text utf8 engine \

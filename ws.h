@@ -68,7 +68,7 @@
                          statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
                          have no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: frames of 4 GiB are
                          1009, delays have at most 24 days, a connection ends with its HTTP answer, a request with a
-                         body is refused, what is wrong in config.origins matches nothing
+                         body is refused, what is wrong in config.origins or Sec-WebSocket-Extensions matches nothing
      WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
                          realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
@@ -1684,13 +1684,13 @@ WSI_SHARED bool wsi_bytes_same(const void *a, const void *b, size_t size) {
         size--;
     return !size;
 }
-WSI_SHARED size_t wsi_bytes_length(const char *text) {
+static size_t wsi_bytes_length(const char *text) {
     size_t size = 0;
     while (((const volatile char *)text)[size])
         size++;
     return size;
 }
-WSI_SHARED const char *wsi_bytes_find(const char *text, char c, size_t size) {
+static const char *wsi_bytes_find(const char *text, char c, size_t size) {
     for (; size && *text != c; size--)
         text++;
     return size ? text : NULL;
@@ -2590,20 +2590,21 @@ static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool any) {
     return word->size > 0 || (quoted && any);
 }
 
-/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with space around each part. */
-static bool wsi_http_parameters(wsi_slice rest, bool any) {
-    bool value_may_follow = false;
+/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with space around each part. named: a token comes
+   first. */
+static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
+    char sign = 0; /* before the next word */
     wsi_slice word;
-    while (rest.size) {
-        char c = rest.data[0];
-        if (c != ';' && !(c == '=' && value_may_follow))
+    for (;; named = true) {
+        if (named && ((sign != '=' && rest.size && rest.data[0] == '"') || !wsi_http_word(&rest, &word, any)))
             return false;
-        value_may_follow = c == ';';
+        if (!rest.size)
+            return true;
+        if (rest.data[0] != ';' && (rest.data[0] != '=' || sign != ';'))
+            return false;
+        sign = rest.data[0];
         rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-        if ((value_may_follow && rest.size && rest.data[0] == '"') || !wsi_http_word(&rest, &word, any))
-            return false;
     }
-    return true;
 }
 #endif
 
@@ -2755,9 +2756,11 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) 
     request->key = once[2];
     if (status == WSI_HEADER_BAD || (*http11 && !once[0].data)
         || (once[0].data && !wsi_http_authority(once[0], 0, &line, &port)) || !wsi_http_target(request, target)
-        || wsi_http_count(head, "transfer-encoding", &value) || (once[3].data && !wsi_text_is(once[3], "0")))
+        || wsi_http_count(head, "transfer-encoding", &value)
+        || (once[3].data && (!wsi_text_number(once[3], &port) || port)))
         return 400;
-    return 0;
+    (void)wsi_http_count(head, "expect", &value);
+    return value.size && *http11 && !wsi_text_is_nocase(value, "100-continue") ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 #else
 static bool wsi_http_is_method(const wsi_request *request, const char *name) {
@@ -3205,7 +3208,7 @@ static void wsi_codec_free(wsi_codec *codec) {
 #endif
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
-static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
+WSI_SHARED void wsi_handshake_accept(wsi_slice key, char accept[28]) {
     uint8_t text[24 + 36], digest[20];
     wsi_bytes_copy(text, key.data, 24);
     wsi_bytes_copy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
@@ -3214,15 +3217,12 @@ static void wsi_handshake_accept(wsi_slice key, char accept[28]) {
 }
 
 #if (!defined(WS_NO_SERVER) && !defined(WSI_BARE)) || !defined(WS_NO_DEFLATE)
-static bool wsi_handshake_word(wsi_slice *rest, wsi_slice *word) { return wsi_http_word(rest, word, false); }
-
 /* Whether Sec-WebSocket-Extensions is well-formed and not empty. No token holds a comma. */
 static bool wsi_handshake_extensions(wsi_slice list) {
-    wsi_slice extension, name;
+    wsi_slice extension;
     bool any = false;
     for (; wsi_text_next(&list, &extension); any = true)
-        if (extension.data[0] == '"' || !wsi_handshake_word(&extension, &name)
-            || !wsi_http_parameters(extension, false))
+        if (!wsi_http_parameters(extension, true, false))
             return false;
     return any;
 }
@@ -3406,13 +3406,15 @@ static wsi_slice wsi_handshake_without(wsi_slice host, const char *port) {
     size_t size = wsi_bytes_length(port);
     if (host.size > size && wsi_bytes_same(host.data + host.size - size, port, size))
         host.size -= size;
+    else if (host.size > 1 && host.data[host.size - 1] == ':')
+        host.size--;
     return host;
 }
 
 /* Whether an origin is the same as an allowed one, or as that of the host. The default port may be left out. */
 static bool wsi_handshake_same(wsi_slice origin, wsi_slice other, bool host) {
     wsi_slice scheme, second;
-    if (wsi_text_same_nocase(origin, other))
+    if (!host && wsi_text_same_nocase(origin, other))
         return true;
     if (!wsi_http_scheme(&origin, &scheme)
         || (!host && (!wsi_http_scheme(&other, &second) || !wsi_text_same_nocase(scheme, second))))
@@ -3874,7 +3876,7 @@ static uint32_t wsi_engine_idle_ms(const ws_limits *limits) { return limits->idl
 #endif
 
 /* The defaults of all limits. */
-static void wsi_engine_limits(ws_limits *limits) {
+WSI_SHARED void wsi_engine_limits(ws_limits *limits) {
     limits->head = wsi_engine_limit(limits->head, 16384);
     limits->message = wsi_engine_limit(limits->message, (uint32_t)16 << 20);
     limits->buffered = wsi_engine_limit(limits->buffered, (uint32_t)4 << 20);
@@ -3902,7 +3904,7 @@ static bool wsi_env_random(const wsi_env *env, void *to, size_t size) {
 #endif
 
 /* Puts a zero byte behind an event's data; wsi_window_restore puts the byte that was there back. */
-static void wsi_window_patch(wsi_window *window, uint8_t *at) {
+WSI_SHARED void wsi_window_patch(wsi_window *window, uint8_t *at) {
     window->patched = at;
     window->saved = *at;
     *at = 0;
@@ -3958,7 +3960,7 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
 
 /* The one exit of failure: the connection is closed, with this close code for the program. */
-static bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
+WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state == WSI_CLOSED)
         return false;
     e->state = WSI_CLOSED;
@@ -4153,7 +4155,7 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
     wsi_engine_status(e, window, status);
 }
 
-static wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
+WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
     wsi_engine_unread(e, window, status);
     e->error = status == 431 || status == 413 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
     return WSI_STEP_AGAIN;
@@ -4337,7 +4339,7 @@ static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *f
         wsi_bytes_move(to, from, size);
 }
 
-static wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *reason) {
+WSI_SHARED wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *reason) {
     if (e->reported)
         return WSI_STEP_MORE;
     e->reported = true;
@@ -4632,7 +4634,7 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 /* --- deadlines --- */
 
 #ifdef WSI_BARE /* the clock turns over after 49 days: a delay has at most 24 */
-static wsi_time wsi_engine_due(wsi_time since, uint32_t delay) {
+WSI_SHARED wsi_time wsi_engine_due(wsi_time since, uint32_t delay) {
     wsi_time due = since + delay;
     return delay > INT32_MAX ? UINT32_MAX : due - (due == UINT32_MAX);
 }
@@ -4769,7 +4771,7 @@ static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return &engine-
 static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
 
 /* Where the output may begin: fixed memory holds the input in front of it. */
-static size_t wsi_engine_own_start(const ws_engine *engine) {
+WSI_SHARED size_t wsi_engine_own_start(const ws_engine *engine) {
     if (!wsi_engine_own_fixed(engine))
         return 0;
     return engine->window.end < engine->in.capacity ? engine->in.capacity : engine->window.end + 1;
@@ -7702,16 +7704,16 @@ static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice
 static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
     wsi_slice name, value;
     memset(offer, 0, sizeof *offer);
-    if (!wsi_handshake_word(&rest, &name) || !wsi_text_is(name, "permessage-deflate"))
+    if (!wsi_http_word(&rest, &name, false) || !wsi_text_is(name, "permessage-deflate"))
         return false;
     while (rest.size) {
         rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
-        (void)wsi_handshake_word(&rest, &name);
+        (void)wsi_http_word(&rest, &name, false);
         value = wsi_text("", 0);
         bool has = rest.size && rest.data[0] == '=';
         if (has) {
             rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-            (void)wsi_handshake_word(&rest, &value);
+            (void)wsi_http_word(&rest, &value, false);
         }
         if (!wsi_permessage_parameter(offer, name, value, has, answer))
             return false;
@@ -8183,7 +8185,7 @@ static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
     for (; i < line.size && i < 15 && wsi_text_hex(line.data[i]) >= 0; i++)
         *size = *size << 4 | (unsigned)wsi_text_hex(line.data[i]);
     line = wsi_text(line.data + i, line.size - i);
-    return i && (!line.size || wsi_text_trim(line).size) && wsi_http_parameters(wsi_text_trim(line), true);
+    return i && (!line.size || wsi_text_trim(line).size) && wsi_http_parameters(wsi_text_trim(line), false, true);
 }
 
 /* Looks for a line of at most `limit` bytes with its CRLF; *size is its size. Returns 1, 0 if more bytes are needed, or

@@ -16,6 +16,12 @@
 #define VER "Sec-WebSocket-Version: 13\r\n"
 #define GOOD GET HOST UP CON KEY VER
 
+#ifdef WSI_BARE /* a 400's body */
+#define REFUSAL ""
+#else
+#define REFUSAL "Bad Request"
+#endif
+
 /* The status in what the server sent; 0: nothing yet. */
 static int status_of(const drive *d) {
     return d->out.size > 12 && memcmp(d->out.data, "HTTP/1.1 ", 9) == 0 ? atoi((const char *)d->out.data + 9)
@@ -47,7 +53,8 @@ static int answer(const ws_engine_config *config, const char *text, size_t size,
     status = status_of(&d);
     CHECK_EQ(ws_engine_state(&d.engine), status == 101 ? WS_OPEN : status ? WS_CLOSED : WS_CONNECTING);
     CHECK(drive_logged(&d, status == 101 ? "ro" : status == 0 ? "" : d.log.size > 1 ? "rx" : "x"));
-    CHECK(status < 400 || holds(&d.out, "\r\nConnection: close\r\n"));
+    CHECK(status < 400 || holds(&d.out, "\r\nConnection: close\r\n")
+          || holds(&d.out, "\r\nConnection: close, Upgrade\r\n"));
     CHECK(d.steps < DRIVE_MAX_STEPS && !d.memory.wrong);
     ws_engine_free(&d.engine);
     CHECK_EQ(d.memory.used, 0);
@@ -192,13 +199,22 @@ static const server_case rules[] = {
     CASE("length and chunked", GOOD "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", 400),
     CASE("two lengths", GOOD "Content-Length: 0\r\nContent-Length: 0\r\n", 400),
     CASE("negative length", GOOD "Content-Length: -1\r\n", 400),
+    CASE("length 00", GOOD "Content-Length: 00\r\n", 101),
+    CASE("an expectation", GOOD "Expect: 100-continue\r\n", 101),
+    CASE("another expectation", GOOD "Expect: something\r\n", 417),
     CASE("huge length", GOOD "Content-Length: 99999999999999999999999\r\n", 400),
 };
+
+#ifdef WSI_BARE /* it has no extensions, so none is read: see WS_SMALL */
+static bool skipped(const server_case *c) { return c->status == 400 && strstr(c->text, "-Extensions: ") != NULL; }
+#else
+static bool skipped(const server_case *c) { return (void)c, false; }
+#endif
 
 static void test_rules(void) {
     size_t i;
     for (i = 0; i < COUNT(rules); i++)
-        if (test_begin("%s", rules[i].name)) {
+        if (!skipped(&rules[i]) && test_begin("%s", rules[i].name)) {
             CHECK_EQ(answer(NULL, rules[i].text, rules[i].size, 0), rules[i].status);
             CHECK_EQ(answer(NULL, rules[i].text, rules[i].size, 1), rules[i].status);
             CHECK_EQ(answer(NULL, rules[i].text, rules[i].size, 7), rules[i].status);
@@ -248,8 +264,9 @@ static void test_refusals(void) {
         start_and_feed(&d, NULL, GET HOST UP CON VER "\r\n");
         bytes_add_byte(&d.out, 0);
         end = strstr((const char *)d.out.data, "\r\n\r\n");
-        CHECK(end != NULL && strstr((const char *)d.out.data, "Content-Length: 11\r\n") != NULL);
-        CHECK_STR(end ? end + 4 : "", "Bad Request");
+        CHECK(end != NULL);
+        CHECK(strstr((const char *)d.out.data, *REFUSAL ? "Content-Length: 11\r\n" : "Content-Length: 0\r\n"));
+        CHECK_STR(end ? end + 4 : "", REFUSAL);
         drive_free(&d);
     }
     if (test_begin("no body for HEAD")) {
