@@ -14702,7 +14702,7 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 /*
 >> REQUEST ================================================================================
    What stands in a request, what is answered to it, and those that are kept for later. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its
+   HANDSHAKE, HEADS, LOOP, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its
    callback).
 */
 
@@ -16336,7 +16336,7 @@ static const wsi_forward_calls wsi_forward_functions = {
 /*
 >> WEB ====================================================================================
    HTTP beside the socket: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
-   JSON, BODY, QUEUE, SEND, ROOMS, ROUTES, REQUEST, SERVER. What servers ask of it hangs on function pointers
+   JSON, BODY, SEND, ROOMS, ROUTES, REQUEST, SERVER. What servers ask of it hangs on function pointers
    (wsi_web_calls). Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
 */
 
