@@ -2163,7 +2163,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { ret
 #define WSI_SHA1_GROUPS(v, w, quarter) \
     for (int i = 0; i < 5; i++) { \
         __m128i next = (v)[0]; \
-        (v)[0] = _mm_sha1rnds4_epu32((v)[0], _mm_sha1nexte_epu32((v)[1], (w)[i]), quarter); \
+        (v)[0] = (__m128i)_mm_sha1rnds4_epu32((v)[0], _mm_sha1nexte_epu32((v)[1], (w)[i]), quarter); \
         (v)[1] = next; \
     }
 
@@ -2313,7 +2313,9 @@ enum {
     WSI_UTF8_LOW4 = 32, /* f0 80 to 8f; and f5 to ff with these */
     WSI_UTF8_BIG = 64, /* f4 to ff, then 90 to bf */
     WSI_UTF8_NEXT = 128, /* two that continue: right, if the second is a third or a fourth byte */
-    WSI_UTF8_ANY = WSI_UTF8_SHORT | WSI_UTF8_STRAY | WSI_UTF8_NEXT
+    WSI_UTF8_ANY = WSI_UTF8_SHORT | WSI_UTF8_STRAY | WSI_UTF8_NEXT,
+    WSI_UTF8_PAST = WSI_UTF8_ANY | WSI_UTF8_LOW4 | WSI_UTF8_BIG, /* f5 and more */
+    WSI_UTF8_TAIL = WSI_UTF8_STRAY | WSI_UTF8_NEXT | WSI_UTF8_LOW2
 };
 
 WSI_AVX2 WSI_INLINE __m256i wsi_utf8_load(const uint8_t *data) {
@@ -2335,18 +2337,17 @@ WSI_AVX2 WSI_INLINE __m256i wsi_utf8_wrong(const uint8_t *data) {
         WSI_UTF8_STRAY, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_SHORT | WSI_UTF8_LOW2,
         WSI_UTF8_SHORT, WSI_UTF8_SHORT | WSI_UTF8_LOW3 | WSI_UTF8_HALF, WSI_UTF8_SHORT | WSI_UTF8_LOW4 | WSI_UTF8_BIG
     };
-    enum { PAST = WSI_UTF8_ANY | WSI_UTF8_LOW4 | WSI_UTF8_BIG }; /* f5 and more */
     static const uint8_t first_low[16] = {
         WSI_UTF8_ANY | WSI_UTF8_LOW2 | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, WSI_UTF8_ANY | WSI_UTF8_LOW2, WSI_UTF8_ANY,
-        WSI_UTF8_ANY, WSI_UTF8_ANY | WSI_UTF8_BIG, PAST, PAST, PAST, PAST, PAST, PAST, PAST, PAST, PAST | WSI_UTF8_HALF,
-        PAST, PAST
+        WSI_UTF8_ANY, WSI_UTF8_ANY | WSI_UTF8_BIG, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST,
+        WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST | WSI_UTF8_HALF, WSI_UTF8_PAST,
+        WSI_UTF8_PAST
     };
-    enum { GOES_ON = WSI_UTF8_STRAY | WSI_UTF8_NEXT | WSI_UTF8_LOW2 };
     static const uint8_t second_high[16] = {
         WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT,
-        WSI_UTF8_SHORT, GOES_ON | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, GOES_ON | WSI_UTF8_LOW3 | WSI_UTF8_BIG,
-        GOES_ON | WSI_UTF8_HALF | WSI_UTF8_BIG, GOES_ON | WSI_UTF8_HALF | WSI_UTF8_BIG, WSI_UTF8_SHORT, WSI_UTF8_SHORT,
-        WSI_UTF8_SHORT, WSI_UTF8_SHORT
+        WSI_UTF8_SHORT, WSI_UTF8_TAIL | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, WSI_UTF8_TAIL | WSI_UTF8_LOW3 | WSI_UTF8_BIG,
+        WSI_UTF8_TAIL | WSI_UTF8_HALF | WSI_UTF8_BIG, WSI_UTF8_TAIL | WSI_UTF8_HALF | WSI_UTF8_BIG, WSI_UTF8_SHORT,
+        WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT
     };
     const __m256i nibble = _mm256_set1_epi8(15), top = _mm256_set1_epi8(-128);
     __m256i second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
