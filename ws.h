@@ -14703,8 +14703,8 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 /*
 >> REQUEST ================================================================================
    What stands in a request, what is answered to it, and those that are kept for later. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, LOOP, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its
-   callback).
+   HANDSHAKE, HEADS, LOOP, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives
+   its callback).
 */
 
 typedef enum wsi_stage {
