@@ -11753,6 +11753,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 #ifndef WS_NO_SERVER
     size_t max_count;
     uint64_t (*until)(const ws_conn *conn); /* when it may be read again: WSI_BY_RATE */
+    void (*gone)(ws_conn *conn);    /* its descriptor is closed; NULL: nobody wants to know */
     void (*proceed)(ws_conn *conn); /* its kept request has its answer, or the socket takes more of that */
 #endif
 #ifndef WS_NO_CLIENT
@@ -13362,10 +13363,20 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     endpoint->release(endpoint);
 }
 
+#ifndef WS_NO_SERVER
+static void wsi_conn_tell_gone(ws_conn *conn) {
+    if (wsi_conn_endpoint(conn)->gone)
+        wsi_conn_endpoint(conn)->gone(conn);
+}
+#else
+static void wsi_conn_tell_gone(ws_conn *conn) { (void)conn; }
+#endif
+
 /* Its memory can be used by another connection. */
 static void wsi_conn_free(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     ws_loop *loop = endpoint->loop;
+    wsi_conn_tell_gone(conn);
     wsi_conn_free_strings(conn);
     *(conn->previous ? &conn->previous->next : &endpoint->conns) = conn->next;
     if (conn->next)
@@ -13939,7 +13950,6 @@ typedef struct wsi_forward_calls { /* all that servers know of section FORWARD *
     void (*told)(const ws_request *request, wsi_slice *host, bool *secure); /* what the proxy was asked for */
     /* If there is server->bounds: */
     bool (*admit)(ws_conn *conn, ws_socket descriptor); /* a new connection. false: no memory, or beyond a bound */
-    void (*leave)(ws_conn *conn);
     void (*meter)(ws_server *server, struct wsi_route *route); /* counts its messages */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
@@ -15402,7 +15412,7 @@ static void wsi_server_proceed(ws_conn *conn) {
         wsi_conn_tick(conn); /* the next request gets idle_ms as any other */
     if (wsi_conn_endpoint(conn)->ending)
         wsi_conn_restart(conn);
-    if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
+    if (conn->engine.state != WSI_ASKED && !conn->stopped && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
     wsi_conn_interest(conn);
 }
@@ -15422,8 +15432,6 @@ static void wsi_server_leave(ws_conn *conn) {
     wsi_kept_abandon(conn);
     if (conn->handler)
         wsi_server_of(conn)->open_count--;
-    if (wsi_server_of(conn)->bounds)
-        wsi_conn_loop(conn)->forward_calls->leave(conn);
 }
 
 /* --- listening --- */
@@ -16292,6 +16300,7 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
     server->bounds->byte_rate = config->byte_rate;
     server->bounds->closes = config->rate_closes;
     server->endpoint.until = wsi_bounds_until;
+    server->endpoint.gone = wsi_bounds_leave;
     return WS_OK;
 }
 
@@ -16330,7 +16339,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 
 static const wsi_forward_calls wsi_forward_functions = {
     wsi_forward_start, wsi_forward_expects, wsi_forward_begin, wsi_forward_request, wsi_forward_told,
-    wsi_bounds_admit, wsi_bounds_leave, wsi_bounds_meter, wsi_bounds_release};
+    wsi_bounds_admit, wsi_bounds_meter, wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP

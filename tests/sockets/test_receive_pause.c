@@ -93,6 +93,31 @@ static void test_at_open(void) {
     NET_END();
 }
 
+static ws_id kept;
+
+static void keep(ws_request *request, void *user) {
+    (void)user;
+    kept = ws_keep(request, NULL, NULL);
+}
+
+static void test_at_open_late(void) {
+    if (!test_begin("paused in on_open of a kept request: what came before its answer waits"))
+        return;
+    CHECK(net_start() && ws_before(net.server, keep, NULL));
+    net.on_open = pause_at_open;
+    first = net_connect();
+    peer_upgrade(first, "/", NULL);
+    peer_frames(first, "81\"early\"");
+    CHECK(net_settle() && ws_accept(ws_kept(net.loop, kept), NULL) && net_settle());
+    CHECK_EQ(peer_take_status(first), 101);
+    peer_frames(first, "81\"late\"");
+    CHECK(net_settle());
+    CHECK_LOG("o1");
+    CHECK(ws_resume(net.conns[1]) && net_settle());
+    CHECK_LOG("t1:early t1:late");
+    NET_END();
+}
+
 static void test_close(void) {
     if (!test_begin("ws_close ends a pause: the closing handshake completes, what waited is dropped"))
         return;
@@ -313,6 +338,7 @@ int main(int argc, char **argv) {
     test_many_at_once();
     test_within_callbacks();
     test_at_open();
+    test_at_open_late();
     test_close();
     test_close_of_peer();
     test_ends();

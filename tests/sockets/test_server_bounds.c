@@ -225,6 +225,32 @@ static void test_connections(void) {
     NET_END();
 }
 
+/* A peer that never ends its side has a descriptor until close_ms. */
+static void test_closing(void) {
+    ws_server_config config;
+    size_t i;
+    if (!test_begin("a connection of an address counts until its descriptor is closed"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_connections = 3;
+    config.limits.close_ms = 5000;
+    CHECK(start(&config));
+    for (i = 0; i < 3; i++) {
+        CHECK_EQ(join(NULL), 101);
+        peer_frames(&net.peers[i], "88<03e8>");
+        CHECK(net_settle() && net.closed == i + 1);
+    }
+    CHECK_EQ(join(NULL), 503);
+    peer_close(&net.peers[0]);
+    CHECK(net_settle());
+    CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 503);
+    net_wait(5001);
+    CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(net.server->bounds->addresses.count, 1);
+    NET_END();
+}
+
 static void test_connection_rate(void) {
     ws_server_config config;
     int i;
@@ -496,6 +522,7 @@ static void test_bounds(void) {
     test_origin_of_post();
 #endif
     test_connections();
+    test_closing();
     test_connection_rate();
     test_forwarded();
     test_proxy_protocol();
