@@ -22,7 +22,7 @@ vpath test_%.c $(addprefix tests/,bytes engine virtual sockets tls)
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
 SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms life_reentrancy server_security receive_wire loop_threads server_shutdown server_restart
 TESTS += $(addprefix $(BUILD)/epoll_test_,$(SOCKETS))
-TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) loop_host poll poll_epoll)
+TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) host poll poll_epoll)
 TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send_slow send_drain server_half))
 TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
@@ -178,9 +178,9 @@ $(BUILD)/test_inflate_zlib $(BUILD)/test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate
 endif
 
 HOSTS = $(shell for host in libuv glib-2.0; do pkg-config --exists $$host 2>/dev/null && echo $$host; done)
-%test_loop_host: CPPFLAGS += $(addprefix -DHAS_,$(HOSTS:-2.0=)) \
+%test_host: CPPFLAGS += $(addprefix -DHAS_,$(HOSTS:-2.0=)) \
 	$(patsubst -I%,-isystem %,$(if $(HOSTS),$(shell pkg-config --cflags-only-I $(HOSTS))))
-%test_loop_host: LDLIBS = $(if $(HOSTS),$(shell pkg-config --libs $(HOSTS)))
+%test_host: LDLIBS = $(if $(HOSTS),$(shell pkg-config --libs $(HOSTS)))
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS)
 	@mkdir -p $(BUILD)/fuzz

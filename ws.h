@@ -11435,68 +11435,6 @@ WS_API ws_error ws_run(ws_loop *loop) {
     return loop->error;
 }
 
-WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
-    wsi_reason room;
-    ws_socket descriptor;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop)
-        return WSI_NO_SOCKET;
-    descriptor = wsi_poll_descriptor(&loop->poll);
-    if (descriptor == WSI_NO_SOCKET && !loop->error)
-        (void)wsi_reason_set(&loop->why, WS_OK, "ws_loop_descriptor: no epoll or kqueue (%s): it needs WS_POLLER_AUTO "
-                             "or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
-                             wsi_platform_explain(wsi_platform_last(), &room));
-    return descriptor;
-}
-
-/* Before a wait of the program's own loop: until the round that follows, the loop is this thread's. */
-static bool wsi_loop_host(ws_loop *loop, uint64_t *pause) {
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (loop->error || !wsi_loop_own(loop))
-        return false;
-    *pause = wsi_loop_pause(loop, WS_OFF);
-    loop->owned = WSI_HOSTED;
-    return true;
-}
-
-WS_API int ws_loop_timeout(ws_loop *loop) {
-    uint64_t pause;
-    if (!loop)
-        return -1;
-    if (!wsi_loop_host(loop, &pause) || wsi_poll_has_files(&loop->poll))
-        return 0;
-    return pause == UINT64_MAX ? -1 : pause < WSI_POLL_LONGEST ? (int)pause : WSI_POLL_LONGEST;
-}
-
-WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
-    struct timeval own;
-    uint64_t pause;
-    if (!loop || !reads || !writes || !highest || !wsi_loop_host(loop, &pause))
-        return false;
-    if (!wsi_poll_export(&loop->poll, reads, writes, highest))
-        return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
-    wsi_poll_timeout(pause, &own);
-    if (timeout && (own.tv_sec < timeout->tv_sec
-                    || (own.tv_sec == timeout->tv_sec && own.tv_usec < timeout->tv_usec)))
-        *timeout = own;
-    return true;
-}
-
-WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
-    wsi_poll_bits read, write;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || !reads || !writes || loop->error || !wsi_loop_own(loop))
-        return false;
-    read.set = *reads;
-    write.set = *writes;
-    if (wsi_poll_import(&loop->poll, &read, &write) >= 0 || wsi_platform_interrupted())
-        wsi_loop_round(loop);
-    else
-        (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
-    wsi_loop_leave(loop);
-    return wsi_loop_continues(loop);
-}
-
 static bool wsi_loop_open_wake(ws_loop *loop) {
     loop->wake.link.kind = WSI_KIND_WAKE;
     if (!wsi_platform_open_mail(&loop->mail, &loop->wake.link.descriptor))
@@ -11631,6 +11569,74 @@ WS_API const char *ws_loop_error_text(const ws_loop *loop) {
 }
 
 WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
+
+/*
+>> HOST ===================================================================================
+   A loop inside a program's own one: its descriptor, its pause, its sets. Calls PLATFORM, POLL, LOOP. Prefix:
+   wsi_host_.
+*/
+
+WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
+    wsi_reason room;
+    ws_socket descriptor;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!loop)
+        return WSI_NO_SOCKET;
+    descriptor = wsi_poll_descriptor(&loop->poll);
+    if (descriptor == WSI_NO_SOCKET && !loop->error)
+        (void)wsi_reason_set(&loop->why, WS_OK, "ws_loop_descriptor: no epoll or kqueue (%s): it needs WS_POLLER_AUTO "
+                             "or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
+                             wsi_platform_explain(wsi_platform_last(), &room));
+    return descriptor;
+}
+
+/* Before a wait of the program's own loop: until the round that follows, the loop is this thread's. */
+static bool wsi_host_begin(ws_loop *loop, uint64_t *pause) {
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (loop->error || !wsi_loop_own(loop))
+        return false;
+    *pause = wsi_loop_pause(loop, WS_OFF);
+    loop->owned = WSI_HOSTED;
+    return true;
+}
+
+WS_API int ws_loop_timeout(ws_loop *loop) {
+    uint64_t pause;
+    if (!loop)
+        return -1;
+    if (!wsi_host_begin(loop, &pause) || wsi_poll_has_files(&loop->poll))
+        return 0;
+    return pause == UINT64_MAX ? -1 : pause < WSI_POLL_LONGEST ? (int)pause : WSI_POLL_LONGEST;
+}
+
+WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
+    struct timeval own;
+    uint64_t pause;
+    if (!loop || !reads || !writes || !highest || !wsi_host_begin(loop, &pause))
+        return false;
+    if (!wsi_poll_export(&loop->poll, reads, writes, highest))
+        return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
+    wsi_poll_timeout(pause, &own);
+    if (timeout && (own.tv_sec < timeout->tv_sec
+                    || (own.tv_sec == timeout->tv_sec && own.tv_usec < timeout->tv_usec)))
+        *timeout = own;
+    return true;
+}
+
+WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
+    wsi_poll_bits read, write;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    if (!loop || !reads || !writes || loop->error || !wsi_loop_own(loop))
+        return false;
+    read.set = *reads;
+    write.set = *writes;
+    if (wsi_poll_import(&loop->poll, &read, &write) >= 0 || wsi_platform_interrupted())
+        wsi_loop_round(loop);
+    else
+        (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
+    wsi_loop_leave(loop);
+    return wsi_loop_continues(loop);
+}
 
 /*
 >> QUEUE ==================================================================================
