@@ -15476,7 +15476,8 @@ static void wsi_listener_reject(const wsi_listener *listener, ws_socket descript
 static void wsi_server_fire(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
     for (wsi_listener *listener = &server->listener; listener && !endpoint->ending; listener = listener->next)
-        if (!wsi_poll_set(&endpoint->loop->poll, &listener->source, WS_READ))
+        if (listener->source.link.descriptor != WSI_NO_SOCKET
+            && !wsi_poll_set(&endpoint->loop->poll, &listener->source, WS_READ))
             wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 

@@ -198,6 +198,34 @@ static void test_full(void) {
     TLS_END();
 }
 
+#ifndef WS_NO_TEST
+/* One that does not listen is nothing to try again. */
+static void test_full_beside_none(void) {
+    ws_server_config none;
+    if (!test_begin("when no descriptor is left, beside an address that is not listened on"))
+        return;
+    memset(&none, 0, sizeof none);
+    none.no_port = true;
+    start(&none);
+    CHECK(ws_listen_also(net.server, &local));
+    calls_reset();
+    calls.fail_at[CALLS_ACCEPT] = 1;
+    calls.error = EMFILE;
+    peer *p = connect_local();
+    peer_upgrade(p, "/", NULL);
+    net_settle();
+    CHECK_EQ(net.loop->conn_count, 0);
+    net_wait(100);
+    CHECK_EQ(peer_take_status(p), 101);
+    peer_reset(p);
+    net_wait(100);
+    CHECK_EQ(net.loop->heap_size, 0); /* it wakes no more */
+    TLS_END();
+}
+#else
+static void test_full_beside_none(void) {}
+#endif
+
 #ifndef WS_NO_TLS
 /* "http://127.0.0.1:port" is not the own origin where TLS is spoken. */
 static int with_origin(peer *p, const char *scheme, uint16_t port) {
@@ -311,6 +339,7 @@ int main(int argc, char **argv) {
     test_ends();
     test_errors();
     test_full();
+    test_full_beside_none();
 #ifndef WS_NO_TLS
     certs_start();
     test_tls();
