@@ -3696,8 +3696,8 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
 /* Long payloads: most of them in wider registers than the program is compiled for, where the processor has these. */
 #ifdef WS_NO_DISPATCH
 static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
-static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8], bool watch) {
-    return (void)to, (void)from, (void)size, (void)twice, watch;
+static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
+    return (void)to, (void)from, (void)size, (void)key, watch;
 }
 #else
 WSI_AVX2 WSI_INLINE wsi_wide_32 wsi_frame_avx2_load(const uint8_t *from, wsi_wide_32 key) {
@@ -3763,10 +3763,14 @@ WSI_AVX512 static size_t wsi_frame_avx512(uint8_t *to, const uint8_t *from, size
 
 static bool wsi_frame_is_long(size_t size) { return size >= 256; }
 
-WSI_APART bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8], bool watch) {
-    uint64_t word = wsi_bytes_word(twice), seen = 0;
+WSI_APART bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
+    uint8_t twice[8];
+    uint64_t word, seen = 0;
     uint32_t turned;
     size_t done = 0;
+    memcpy(twice, key, 4);
+    memcpy(twice + 4, key, 4);
+    word = wsi_bytes_word(twice);
     memcpy(&turned, twice + (size & 3), 4);
     if (wsi_cpu_has(WSI_CPU_AVX512))
         done = wsi_frame_avx512(to, from, size, word, watch ? &seen : NULL);
@@ -3787,8 +3791,6 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
     memcpy(twice + 4, key, 4);
     if (size < 16)
         return wsi_frame_mask_few(to, from, size, twice);
-    if (wsi_frame_is_long(size))
-        return wsi_frame_mask_long(to, from, size, twice, watch);
     memcpy(&turned, twice + (size & 3), 4);
     last = (uint64_t)turned << 32 | turned;
     if (size >= WSI_FRAME_BLOCK)
@@ -3799,11 +3801,10 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
 }
 
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
-    (void)wsi_frame_mask_some(to, from, size, key, false);
-}
-
-static bool wsi_frame_mask_text(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
-    return wsi_frame_mask_some(to, from, size, key, true);
+    if (wsi_frame_is_long(size))
+        (void)wsi_frame_mask_long(to, from, size, key, false);
+    else
+        (void)wsi_frame_mask_some(to, from, size, key, false);
 }
 #endif /* WS_SMALL */
 
@@ -4550,10 +4551,12 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     data += header;
     if (masked) {
         to = window->base + window->reply + reply;
-        if (text)
-            ascii = wsi_frame_mask_text(to, data, size, data - 4);
+        if (wsi_frame_is_long(size))
+            ascii = wsi_frame_mask_long(to, data, size, data - 4, text);
+        else if (text)
+            ascii = wsi_frame_mask_some(to, data, size, data - 4, true);
         else
-            wsi_frame_mask(to, data, size, data - 4);
+            (void)wsi_frame_mask_some(to, data, size, data - 4, false);
         to[size] = 0; /* before window->pos */
     } else {
         to = data;
