@@ -3800,11 +3800,15 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
     return watch && !(seen & WSI_BYTES_HIGH);
 }
 
+/* A message. text: returns whether the result is ASCII. */
+WSI_INLINE bool wsi_frame_mask_message(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool text) {
+    return wsi_frame_is_long(size) ? wsi_frame_mask_long(to, from, size, key, text)
+           : text                  ? wsi_frame_mask_some(to, from, size, key, true)
+                                   : wsi_frame_mask_some(to, from, size, key, false);
+}
+
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
-    if (wsi_frame_is_long(size))
-        (void)wsi_frame_mask_long(to, from, size, key, false);
-    else
-        (void)wsi_frame_mask_some(to, from, size, key, false);
+    (void)wsi_frame_mask_message(to, from, size, key, false);
 }
 #endif /* WS_SMALL */
 
@@ -4551,12 +4555,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     data += header;
     if (masked) {
         to = window->base + window->reply + reply;
-        if (wsi_frame_is_long(size))
-            ascii = wsi_frame_mask_long(to, data, size, data - 4, text);
-        else if (text)
-            ascii = wsi_frame_mask_some(to, data, size, data - 4, true);
-        else
-            (void)wsi_frame_mask_some(to, data, size, data - 4, false);
+        ascii = wsi_frame_mask_message(to, data, size, data - 4, text);
         to[size] = 0; /* before window->pos */
     } else {
         to = data;

@@ -70,11 +70,11 @@ static void test_mask_text(void) {
         if (!test_begin("text of %zu bytes", size))
             continue;
         reference_mask(masked, plain, size, key);
-        CHECK(wsi_frame_mask_text(out, masked, size, key));
+        CHECK(wsi_frame_mask_message(out, masked, size, key, true));
         CHECK_MEM(out, size, plain, size);
         for (at = 0; at < size; at++) {
             masked[at] ^= 0x80;
-            CHECK(!wsi_frame_mask_text(out, masked, size, key));
+            CHECK(!wsi_frame_mask_message(out, masked, size, key, true));
             masked[at] ^= 0x80;
         }
     }
