@@ -4051,6 +4051,9 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
 static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) { (void)e, (void)status, (void)body; }
 #else
 /* Why a request is refused with a status whose answer does not say more. */
+#ifdef WS_SMALL
+static const char *wsi_engine_why(const wsi_request *request, int status) { return (void)request, (void)status, ""; }
+#else
 static const char *wsi_engine_why(const wsi_request *request, int status) {
     switch (status) {
     case 400:
@@ -4072,6 +4075,7 @@ static const char *wsi_engine_why(const wsi_request *request, int status) {
     default: return "";
     }
 }
+#endif
 
 /* Tells ws_loop_config.trace. A body that is more than the status in words says why. */
 WSI_RARE void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
@@ -9589,8 +9593,15 @@ static wsi_slice wsi_platform_unmapped(wsi_slice host) {
 static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
     host = wsi_platform_unmapped(host);
     bool ipv6 = memchr(host.data, ':', host.size) != NULL;
-    int needed = snprintf(text, size, ipv6 ? "[%.*s]:%u" : "%.*s:%u", (int)host.size, host.data, (unsigned)port);
-    return needed > 0 && (size_t)needed < size;
+    char digits[20];
+    size_t count = wsi_text_decimal(digits, port);
+    if (host.size + count + (ipv6 ? sizeof "[]:" : sizeof ":") > size)
+        return false;
+    text = wsi_text_append(text, wsi_text_z(ipv6 ? "[" : ""));
+    text = wsi_text_append(text, host);
+    text = wsi_text_append(text, wsi_text_z(ipv6 ? "]:" : ":"));
+    *wsi_text_append(text, wsi_text(digits, count)) = 0;
+    return true;
 }
 
 static bool wsi_platform_peer(ws_socket descriptor, char *text, size_t size) {
@@ -14703,10 +14714,13 @@ static bool wsi_route_page(ws_server *server, const char *pattern, const char *t
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "page", pattern,
                                wrong ? wrong : "content_type holds a control character");
     const char *charset = wsi_route_charset(type, wsi_text(body, size));
-    size_t room = sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset);
-    char *header = (char *)wsi_server_keep(server, NULL, room);
+    const char *parts[] = {"Content-Type: ", type, charset, "\r\n"};
+    char *header = (char *)wsi_server_keep(server, NULL, sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset));
+    char *end = header;
+    for (size_t i = 0; header && i < 4; i++)
+        end = wsi_text_append(end, wsi_text_z(parts[i]));
     if (header)
-        (void)snprintf(header, room, "Content-Type: %s%s\r\n", type, charset);
+        *end = 0;
     memset(&route, 0, sizeof route);
     route.methods = "GET";
     route.header = header;
