@@ -177,8 +177,8 @@ static void test_cuts(void) {
     }
 }
 
-/* Four bytes, each at an edge of a row of the table of well-formed characters, at changing offsets of texts, each of one
-   kind of character. */
+/* Four bytes, each at an edge of a row of the table of well-formed characters, at changing offsets of texts, each of
+   one kind of character. */
 static void test_blocks(void) {
     static const uint8_t edges[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
                                     0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
