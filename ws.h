@@ -389,10 +389,10 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 WS_API void ws_drop(ws_conn *conn);
 
 /* Stop and go on reading this connection, for a program that cannot take more. While it is paused nothing is handed
-   out, and nothing lost: up to a receive buffer waits here, the rest at the peer. Nor are pings answered, or the peer's
-   close noticed; in place of pongs it has to acknowledge (TCP) pings. A peer may give up on long pauses. ws_close ends
-   a pause. What has come already is handed out at the end of the round of ws_resume. false: STATE: it is not open, or
-   from ws_connect. */
+   out, and nothing lost: up to a receive buffer waits here, the rest at the peer. Pings are not answered, and a close
+   is not noticed. The peer counts as alive while its TCP acknowledges our pings; it may give up on long pauses itself.
+   ws_close ends a pause. What has come already is handed out at the end of the round of ws_resume. false: STATE: it is
+   not open, or from ws_connect. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -540,12 +540,12 @@ typedef struct ws_server_config {
                                https:// if the last X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
     /* Bounds on peers; 0: none. An address is that of ws_peer, of IPv6 its first 64 bits. Through trusted proxies only
-       WebSockets count. A rate allows as much at once as in a second. */
+       WebSockets count. Of a rate, what one second allows may come at once. */
     size_t address_connections; /* open connections of one address; further ones get 503 */
     uint32_t address_rate;  /* new connections of one address in a second; further ones get 503 */
-    uint32_t message_rate;  /* messages of one connection in a second; beyond it is paused as by ws_pause, */
-    uint32_t byte_rate;     /* as it is beyond so many bytes of messages, */
-    bool rate_closes;       /* or closed with 1008 */
+    uint32_t message_rate;  /* messages of one connection in a second; beyond it is paused, as by ws_pause */
+    uint32_t byte_rate;     /* the same for the bytes of its messages */
+    bool rate_closes;       /* beyond a rate the connection is closed with 1008; it is not paused */
 #endif
     ws_tls_config tls;      /* with a certificate: serve wss: */
     const ws_transport *transport; /* instead of TCP and TLS; copied */
@@ -562,10 +562,10 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 WS_API uint16_t ws_port(const ws_server *server); /* of ws_listen's address, in host byte order; 0: it has none */
-/* The descriptor that the server listens on, for a successor that inherits it (it is closed on exec: a dup2 of it is
-   not) and listens on it as well. The server goes on until ws_shutdown; a Unix socket's file then stays. No connection
-   is refused: those that nobody has accepted yet are the successor's. index: 0, from 1 those of ws_listen_also; -1:
-   there is none. */
+/* The descriptor that the server listens on, for a successor, which takes it as ws_server_config.descriptor. It is
+   close-on-exec: let the successor inherit a dup of it. Both listen until ws_shutdown of this one; a Unix socket's file
+   then stays. No connection is refused: those that nobody has accepted yet are the successor's. index: 0, from 1 those
+   of ws_listen_also; -1: there is none. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 /* New connections get this certificate; open ones keep theirs. false: nothing has changed; ws_loop_error_text says
    why, but ws_loop_error stays as it was. */
@@ -706,7 +706,7 @@ typedef enum ws_trace_kind {
                             as far as they came with the header */
     WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
     WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
-    WS_TRACE_RESUMED,    /* it is read again */
+    WS_TRACE_RESUMED,    /* it is read again; what was here already has been handed out before */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
     WS_TRACE_CLOSED,     /* status: the close code, 1006 where there was no WebSocket; text: the reason, or the error */
     WS_TRACE_LATE        /* a timer of ws_after or ws_every fires, size milliseconds late: 20 or more */
@@ -754,8 +754,8 @@ typedef struct ws_loop_config {
     bool virtual_clock;     /* time moves only in ws_test_wait and in calls that wait on a test client */
 #endif
     ws_poller poller;
-    ws_trace_function *trace; /* is told what happens, to log it: it must not send, close or free anything. NULL: costs
-                                 nothing */
+    ws_trace_function *trace; /* is told what happens, to log it: it may call what only asks (ws_peer, ws_loop_stats),
+                                 and must not send, close or free anything. NULL: costs nothing */
     void *trace_user;         /* passed to it */
 } ws_loop_config;
 
@@ -1033,9 +1033,9 @@ typedef struct ws_client_config {
     uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): the usual pause becomes that much
                                    longer, by this at most: 5 min */
     /* ws_dial: called before each reconnect, as tokens expire. It may set *url and *headers, which are those of before,
-       to others, which are copied. To another host or port goes neither a header of before nor the client certificate,
-       unless *headers is set as well. ws_last_error and ws_status tell of the attempt before. false: no further attempt
-       follows, and on_error has ARGUMENT. NULL: all stays as it is */
+       to others, which are copied. If *url names another host or port, neither the old headers nor the client
+       certificate are sent, unless *headers is set as well. ws_last_error and ws_status tell of the attempt before.
+       false: no further attempt follows, and on_error has ARGUMENT. NULL: all stays as it is */
     bool (*before_reconnect)(ws_conn *conn, const char **url, const char *const **headers);
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
     int max_redirects;          /* 5; -1: follow none */
@@ -1125,10 +1125,10 @@ WS_API ws_json ws_json_parse(const void *text, size_t size);
 /* The same for deeper nesting: each of the words, which only this call uses, allows 64 more levels. uint64_t
    nesting[15] allows 1,024. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
-/* As ws_json_parse, with an index in memory of yours, so that looking into the value does not read it again: a visit to
-   each value, parsing included, takes half of the time or less. The words must live as long as the values. A number,
-   string, name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few,
-   or from 256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
+/* As ws_json_parse, with an index in memory of yours: later calls find a value without reading the text again. Parsing
+   and visiting every value takes 0.4 to 0.85 of the time. The words must live as long as the values. A number, string,
+   name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few, or from
+   256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
 WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
@@ -13101,14 +13101,15 @@ static void wsi_conn_read(ws_conn *conn) {
 static void wsi_conn_resume(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
-    if (conn->paused)
-        wsi_conn_tell(conn, WS_TRACE_RESUMED, 0, NULL, 0);
+    bool was_paused = conn->paused;
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
     if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.more_output)
         wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
+    if (was_paused && wsi_conn_is_read(conn)) /* what came meanwhile may have paused it again */
+        wsi_conn_tell(conn, WS_TRACE_RESUMED, 0, NULL, 0);
     wsi_conn_end_at_eof(conn);
     wsi_conn_interest(conn);
 }
@@ -15467,21 +15468,31 @@ enum {
 static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
+WSI_RARE void wsi_listener_trace_reject(ws_loop *loop, ws_socket descriptor) {
+    char peer[64] = "";
+    wsi_reason why;
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    (void)wsi_platform_peer(descriptor, peer, sizeof peer);
+    (void)wsi_reason_set(&why, WS_OK, "%s: max_connections, address_connections or address_rate is reached, or no "
+                         "memory or descriptor is left", *peer ? peer : "a peer without an address");
+    event.kind = WS_TRACE_REFUSED;
+    event.status = 503;
+    event.text = why.text;
+    wsi_loop_trace(loop, &event);
+}
+
 /* Answers a connection beyond max_connections with 503, without parsing its request. */
 static void wsi_listener_reject(const wsi_listener *listener, ws_socket descriptor) {
     uint8_t request[1024];
     ws_span answer = {(uint8_t *)(uintptr_t)wsi_server_overloaded, sizeof wsi_server_overloaded - 1}; /* only read */
+    wsi_endpoint *endpoint = &listener->server->endpoint;
     ws_link link;
-    ws_trace_event event;
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_REFUSED;
-    event.status = 503;
-    event.text = "max_connections is reached, or no memory or descriptor is left";
-    listener->server->endpoint.env.counts.refused[1]++;
-    if (listener->server->endpoint.loop->trace)
-        wsi_loop_trace(listener->server->endpoint.loop, &event);
+    endpoint->env.counts.refused[1]++;
+    if (endpoint->loop->trace)
+        wsi_listener_trace_reject(endpoint->loop, descriptor);
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (listener->plain)
         (void)wsi_tcp_write_one(&link, answer);
@@ -19830,7 +19841,10 @@ static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t siz
         (void)snprintf(text, size, " %s %lu bytes%s%s", opcodes[opcode < 6 ? opcode : 0], bytes,
                        event->compressed ? " compressed" : "", event->final ? "" : " more follows");
         break;
-    case WS_TRACE_PAUSED: (void)snprintf(text, size, " %lu bytes unsent", bytes); break;
+    case WS_TRACE_PAUSED:
+        if (bytes)
+            (void)snprintf(text, size, " %lu bytes unsent", bytes);
+        break;
     case WS_TRACE_DROPPED: (void)snprintf(text, size, " %lu bytes", bytes); break;
     case WS_TRACE_CLOSED:
         (void)snprintf(text, size, " %d%s, in %lu messages %lu bytes, out %lu messages %lu bytes", event->status,
@@ -19853,8 +19867,9 @@ WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) 
     const char *more = head ? (const char *)event->data : event->text;
     size_t left = head ? event->data_size : more ? strlen(more) : 0;
     wsi_trace_detail(event, detail, sizeof detail);
-    (void)snprintf(text, size, "%lu.%03u #%lu %s%s%s", (unsigned long)(event->time / 1000),
+    (void)snprintf(text, size, "%lu.%03u #%lu.%lu %s%s%s", (unsigned long)(event->time / 1000),
                    (unsigned)(event->time % 1000), (unsigned long)(event->id & UINT32_MAX),
+                   (unsigned long)(event->id >> 32),
                    (unsigned)event->kind < sizeof kinds / sizeof *kinds ? kinds[event->kind] : "?", detail,
                    left ? ": " : "");
     size_t used = strlen(text);
