@@ -390,9 +390,9 @@ WS_API void ws_drop(ws_conn *conn);
 
 /* Stop and go on reading this connection, for a program that cannot take more. While it is paused nothing is handed
    out, and nothing lost: up to a receive buffer waits here, the rest at the peer. Pings are not answered, and a close
-   is not noticed. The peer counts as alive while its TCP acknowledges our pings; it may give up on long pauses itself.
-   ws_close ends a pause. What has come already is handed out at the end of the round of ws_resume. false: STATE: it is
-   not open, or from ws_connect. */
+   is not noticed. The peer counts as alive while its TCP acknowledges our pings (Windows, lwIP: until TCP gives up); it
+   may give up on long pauses itself. ws_close ends a pause. What has come already is handed out at the end of the round
+   of ws_resume. false: STATE: it is not open, or from ws_connect. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -523,7 +523,7 @@ typedef struct ws_server_config {
     bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
     const char *unix_path;  /* listen on this Unix socket instead, and remove it at the end. A socket that nobody
                                listens on is replaced; anything else at that path fails with IN_USE */
-    unsigned unix_mode;     /* its permissions, 0660, from before it can be connected to; 0: as the umask says */
+    unsigned unix_mode;     /* its permissions, such as 0660, set before anyone can connect; 0: as the umask says */
     ws_socket descriptor;   /* listen on this one instead: a stream socket that listens already, of a predecessor (see
                                ws_hand_over) or a supervisor. It is the server's from then on; if ws_listen fails it
                                stays yours. unix_path, if given, is its file, to be removed at the end. systemd's:
@@ -553,19 +553,19 @@ typedef struct ws_server_config {
 } ws_server_config;
 
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
-   loop's error: ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, TLS, NO_TLS. */
+   loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 /* Listens at one more address, for the same routes, rooms and limits. Of config count host, port, backlog, reuse_port,
    unix_path, unix_mode, descriptor, and tls or transport: without these two the connections there are plain; with a
    certificate they use TLS, and it is the server's from then on. A server has TLS or one transport. false, and the
-   loop's error, as ws_listen. */
+   loop's error, as ws_listen, or STATE: the server ends. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 WS_API uint16_t ws_port(const ws_server *server); /* of ws_listen's address, in host byte order; 0: it has none */
 /* The descriptor that the server listens on, for a successor, which takes it as ws_server_config.descriptor. It is
-   close-on-exec: let the successor inherit a dup of it. Both listen until ws_shutdown of this one; a Unix socket's file
-   then stays. No connection is refused: those that nobody has accepted yet are the successor's. index: 0, from 1 those
-   of ws_listen_also; -1: there is none. */
+   close-on-exec: let the successor inherit a dup of it. Both listen until ws_shutdown of this one, which from now on
+   leaves a Unix socket's file where it is. No connection is refused: those that nobody has accepted yet are the
+   successor's. index: 0, from 1 those of ws_listen_also; -1: there is none. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 /* New connections get this certificate; open ones keep theirs. false: nothing has changed; ws_loop_error_text says
    why, but ws_loop_error stays as it was. */
@@ -698,13 +698,13 @@ typedef enum ws_poller {
 /* What ws_loop_config.trace is told. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
-    WS_TRACE_HEAD,       /* data: the head of a request; to a client: of an answer */
+    WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer */
     WS_TRACE_REFUSED,    /* a request gets a status from 400 on; text: why. Client: an attempt failed; status or 0 */
     WS_TRACE_TLS_FAILED, /* text: why */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
     WS_TRACE_IN,         /* a frame: opcode, final, compressed, size; data: the first bytes of its payload, at most 125,
                             as far as they came with the header */
-    WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
+    WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued, or DROPPED follows */
     WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
     WS_TRACE_RESUMED,    /* it is read again; what was here already has been handed out before */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
@@ -782,13 +782,13 @@ typedef struct ws_stats {
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member: see ws_room_slow */
     /* of the loop, also in ws_server_stats: */
-    uint64_t messages_in, messages_out; /* a broadcast counts for each member */
-    uint64_t bytes_in, bytes_out;       /* read and written, without TLS */
+    uint64_t messages_in, messages_out; /* those handed to on_message or on_chunk; a broadcast counts for each member */
+    uint64_t bytes_in, bytes_out;       /* read and written; with TLS, what it carries */
     size_t memory, memory_peak;         /* see max_memory */
     uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
 } ws_stats;
 
-/* Their time grows with the number of connections. loop or server NULL: zeros. */
+/* To be called from the loop's thread. Their time grows with the number of connections. loop or server NULL: zeros. */
 WS_API ws_stats ws_loop_stats(const ws_loop *loop);
 #ifndef WS_NO_SERVER
 WS_API ws_stats ws_server_stats(const ws_server *server);
@@ -825,9 +825,10 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
    is no other (Windows, lwIP, WS_NO_EPOLL). ws_loop_error_text then says so, and the loop goes on: use ws_loop_fds, or
    give it a thread of its own. */
 WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
-/* How many milliseconds your loop may wait; -1: without end; 0: there is work that the descriptor does not show, or a
-   callback runs. Sends what is queued, so ask before each wait. Call ws_run_once(loop, 0) when the descriptor is
-   readable or the time is over, or after each wait. */
+/* How many milliseconds your loop may wait; -1: without end; 0: there is work that the descriptor does not show, a
+   callback runs, or the loop is stopped or has failed: ws_run_once then returns false. Sends what is queued, so ask
+   before each wait. Call ws_run_once(loop, 0) when the descriptor is readable or the time is over, or after each wait.
+   */
 WS_API int ws_loop_timeout(ws_loop *loop);
 /* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
    lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
@@ -1061,10 +1062,10 @@ typedef struct ws_client_config {
    and https: mean the same; "user:password@" becomes Basic credentials. Redirects are followed, except from wss: to
    ws:. To another host or port they carry origin and subprotocols, but no headers, credentials or client certificate.
    config NULL: all defaults; it is copied. Returns a connection even if it failed: ws_last_error says so, and all calls
-   on it do nothing. NULL: no memory, or config.loop is in use. End it with ws_free. Blocks: do not call it in a loop's
-   callback. ws_stop(config.loop), from any thread or signal handler, ends this or another call on the connection that
-   waits, or else the next one, with STOPPED. What was being opened or closed has ended then; else the connection is
-   open, and what ws_send waited for stays queued. */
+   on it do nothing. NULL: no memory, or config.loop is in use, ending or has failed. End it with ws_free. Blocks: do
+   not call it in a loop's callback. ws_stop(config.loop), from any thread or signal handler, ends this or another call
+   on the connection that waits, or else the next one, with STOPPED. What was being opened or closed has ended then;
+   else the connection is open, and what ws_send waited for stays queued. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
 /* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
@@ -1485,19 +1486,20 @@ static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t l
     memory->limit = limit;
 }
 
-/* More than ever before: whether that is allowed. */
-WSI_RARE bool wsi_memory_raise(wsi_memory *memory, size_t more) {
-    if (more > memory->limit - memory->used)
-        return false;
-    memory->peak = memory->used + more;
-    return true;
+/* More than ever before. */
+WSI_RARE void *wsi_memory_raise(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
+    if (new_size - old_size > memory->limit - memory->used)
+        return NULL;
+    void *moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
+    if (moved)
+        memory->peak = memory->used += new_size - old_size;
+    return moved;
 }
 
 static void *wsi_memory_resize(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
     void *moved;
-    if (new_size > old_size && new_size - old_size > memory->peak - memory->used
-        && !wsi_memory_raise(memory, new_size - old_size))
-        return NULL;
+    if (new_size > old_size && new_size - old_size > memory->peak - memory->used)
+        return wsi_memory_raise(memory, block, old_size, new_size);
     moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
     if (moved || !new_size)
         memory->used = memory->used - old_size + new_size;
@@ -1810,7 +1812,7 @@ WSI_RARE unsigned wsi_cpu_ask(void) {
     if (__get_cpuid_max(0, NULL) >= 7) {
         __cpuid(1, a, b, c, d);
         if (c & 1u << 27) /* OSXSAVE: the system tells which registers it saves */
-            __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+            __asm__ __volatile__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
         bool sse41 = (c & 1u << 19) != 0;
         __cpuid_count(7, 0, a, b, c, d);
         if ((b & 1u << 5) && (saved & 0x06) == 0x06)
@@ -4071,7 +4073,7 @@ static const char *wsi_engine_why(const wsi_request *request, int status) {
         return request->upgrade ? "Sec-WebSocket-Version is not 13" : "the route is for WebSockets, this is plain HTTP";
     case 431: return "its head is larger than limits.head";
     case 500: return "the program gave no answer, or one that cannot be sent";
-    case 503: return "there is no memory, or the program did not answer in time";
+    case 503: return "memory or a bound of its address is reached, the server ends, or no answer came in time";
     default: return "";
     }
 }
@@ -11408,13 +11410,13 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     loop->busy = true;
     wsi_loop_end_round(loop);
     loop->busy = false;
+    uint64_t now = loop->clock(loop->clock_user);
+    wsi_loop_measure(loop, now);
     if (loop->stopped)
         return 0;
     if (loop->spare_used)
         pause = wsi_spare_pause(loop, pause);
     if (loop->heap_size) {
-        uint64_t now = loop->clock(loop->clock_user);
-        wsi_loop_measure(loop, now);
         next = loop->heap[0]->at > now ? loop->heap[0]->at - now : 0;
         pause = next < pause ? next : pause;
     }
@@ -11443,7 +11445,7 @@ WS_API ws_error ws_run(ws_loop *loop) {
         return loop ? WS_ERROR_STATE : WS_ERROR_MEMORY;
     if (wsi_loop_own(loop)) {
         while (wsi_loop_once(loop, WS_OFF)) {}
-        loop->owned = 0;
+        wsi_loop_leave(loop);
     }
     return loop->error;
 }
@@ -13651,6 +13653,7 @@ static ws_stats wsi_endpoint_figures(const ws_loop *loop, const wsi_counts *coun
 
 WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
     ws_stats stats;
+    WS_ASSERT(wsi_loop_is_ours(loop));
     memset(&stats, 0, sizeof stats);
     if (!loop)
         return stats;
@@ -14398,7 +14401,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     broadcast.plain.room = room ? room->serial : 0;
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
     loop->stats.messages_out += room ? room->count : server->open_count;
-    if (except && (!room || wsi_room_membership(server, except, room)))
+    if (except && (room ? wsi_room_membership(server, except, room) != NULL : except->engine.state == WSI_OPEN))
         loop->stats.messages_out--;
     wsi_room_deliver_all(server, room, except, &broadcast);
     wsi_block_release(loop, broadcast.plain.block);
@@ -15824,6 +15827,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
     ws_stats stats = ws_loop_stats(NULL);
     if (!server)
         return stats;
+    WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
     stats = wsi_endpoint_figures(server->endpoint.loop, &server->endpoint.env.counts);
     wsi_endpoint_stats(&stats, &server->endpoint);
     return stats;
@@ -15835,6 +15839,7 @@ WS_API uint16_t ws_port(const ws_server *server) {
 
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
     wsi_listener *listener = server ? &server->listener : NULL;
+    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     while (listener && index--)
         listener = listener->next;
     if (!listener)
@@ -18190,8 +18195,9 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
    wsi_client_.
 
    A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
-   connection's source calls wsi_dial_connected or wsi_dial_tunnelled when it is ready; the endpoint's timer limits
-   that time, and ends the pause between attempts.
+   source of each address that is tried calls wsi_dial_connected when it is ready, and through a proxy the connection's
+   wsi_dial_tunnelled; the endpoint's timer limits that time, begins the next address, and ends the pause between
+   attempts.
 */
 
 typedef enum wsi_phase {
@@ -18761,6 +18767,7 @@ static void wsi_client_start(wsi_client *client, const ws_client_config *config)
     client->other_server = client->moved;
     client->rejected = false;
     client->why.text[0] = 0;
+    client->endpoint.env.status = 0;
     client->phase = WSI_PHASE_RESOLVING;
     if (!wsi_client_set_url(client, wsi_text_z(client->url)))
         return;
@@ -18916,7 +18923,7 @@ static bool wsi_client_retries_after(wsi_client *client) {
             return false;
         seconds = until > now ? until - now : 0;
     }
-    client->retry_after_ms = seconds < longest / 1000 ? (uint32_t)seconds * 1000 : longest;
+    client->retry_after_ms = seconds <= longest / 1000 ? (uint32_t)seconds * 1000 : longest;
     return true;
 }
 

@@ -199,6 +199,8 @@ static void test_retry_after(void) {
         {"503 Later", "Retry-After: 86400\r\n", 300000, 100, 0, false},
         {"503 Later", "Retry-After: 99999999999\r\n", 300000, 100, 0, false},
         {"503 Later", "Retry-After: 86400\r\n", 1500, 100, 1500, false},
+        {"503 Later", "Retry-After: 0\r\n", 0, 100, 700, false},
+        {"503 Later", "Retry-After: 1\r\n", 1000, 100, 1500, false},
         {"503 Later", "Retry-After: 40\r\n", 40000, 100, WS_OFF, false},
         {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:47:40 GMT\r\n", 60000, 100, 0, false},
         {"429 Slow", "Retry-After: Wednesday, 14-Oct-26 17:46:50 GMT\r\n", 10000, 100, 0, false},

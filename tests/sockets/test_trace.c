@@ -345,6 +345,44 @@ static void test_longest(void) {
     NET_END();
 }
 
+static void pass(void *user) { net.now += *(uint64_t *)user; }
+
+static void stop(void *user) {
+    net.now += 40;
+    (void)ws_stop((ws_loop *)user);
+}
+
+static void test_longest_post(void) {
+    uint64_t pause = 30;
+    if (!test_begin("the longest round, without a timer; the last one of ws_run; not the time between two")) return;
+    CHECK(net_start());
+    CHECK(ws_post(net.loop, pass, &pause));
+    net_settle();
+    CHECK_EQ(ws_loop_stats(net.loop).longest_ms, 30);
+    CHECK(ws_post(net.loop, stop, net.loop) && ws_run(net.loop) == WS_OK);
+    CHECK_EQ(ws_loop_stats(net.loop).longest_ms, 40);
+    net.now += 500;
+    CHECK(ws_post(net.loop, stop, net.loop) && ws_run(net.loop) == WS_OK);
+    CHECK_EQ(ws_loop_stats(net.loop).longest_ms, 40);
+    NET_END();
+}
+
+static void others(ws_conn *conn, unsigned number, ws_close_info why) {
+    (void)number, (void)why;
+    CHECK(ws_broadcast_others_text(conn, NULL, "bye"));
+}
+
+static void test_leaving(void) {
+    if (!test_begin("a broadcast of on_close to nobody is no message out")) return;
+    CHECK(net_start());
+    net.on_close = others;
+    (void)net_peer("/");
+    ws_drop(net.conns[1]);
+    net_settle();
+    CHECK_EQ(ws_loop_stats(net.loop).messages_out, 0);
+    NET_END();
+}
+
 #ifndef WS_NO_CLIENT
 static void test_client(void) {
     ws_loop_config config = traced();
@@ -395,6 +433,8 @@ int main(int argc, char **argv) {
     test_text();
     test_stats();
     test_longest();
+    test_longest_post();
+    test_leaving();
     test_client();
     return test_finish();
 }
