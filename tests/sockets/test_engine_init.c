@@ -91,8 +91,8 @@ static void test_engine_refused(void) {
         CHECK_EQ(counted.used, 0);
     }
     for (int what = 0; what < 5; what++) {
-        static const char *const names[] = {"origins", "a deflate config", "a role that is none", "output_size beyond "
-                                            "memory_size", "output_size that leaves no input"};
+        static const char *const names[] = {"origins", "a deflate config", "a role that is none",
+                                            "output_size beyond memory_size", "output_size that leaves no input"};
         ws_deflate_config deflate;
         ws_engine_config config;
         ws_engine engine;

@@ -236,6 +236,7 @@ static void test_big(void) {
     net_wait(6000);
     CHECK_EQ(net.loop->conn_count, 1); /* the first, which may ask for more until idle_ms */
     net_wait(38000);
+    net_wait(6000);
     CHECK_EQ(net.loop->conn_count, 0);
     NET_END();
     free(big);
