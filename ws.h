@@ -16160,7 +16160,7 @@ typedef struct wsi_bounds {
     bool closes;
     wsi_table addresses;
     wsi_bounded *first_unused, *last_unused;
-    wsi_buffer slots;
+    wsi_buffer entries;
 } wsi_bounds;
 
 /* Uses some of a rate. Returns after how many milliseconds no more is used than in a second. */
@@ -16175,15 +16175,15 @@ static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, ui
 /* NULL: no memory, which only wsi_bounds_admit meets. */
 static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
-    wsi_buffer *slots = &server->bounds->slots;
-    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = slots->size;
+    wsi_buffer *entries = &server->bounds->entries;
+    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = entries->size;
     if (size > before) {
-        if (!wsi_buffer_reserve(wsi_server_memory(server), slots, size - before))
+        if (!wsi_buffer_reserve(wsi_server_memory(server), entries, size - before))
             return NULL;
-        memset(slots->data + before, 0, size - before);
-        slots->size = size;
+        memset(entries->data + before, 0, size - before);
+        entries->size = size;
     }
-    return (wsi_slot *)(void *)slots->data + conn->number;
+    return (wsi_slot *)(void *)entries->data + conn->number;
 }
 
 static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(conn)->until; }
@@ -16282,7 +16282,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
 static void wsi_bounds_release(ws_server *server) {
     wsi_bounds_forget(server, 0, 0);
     wsi_table_free(wsi_server_memory(server), &server->bounds->addresses);
-    wsi_buffer_free(wsi_server_memory(server), &server->bounds->slots);
+    wsi_buffer_free(wsi_server_memory(server), &server->bounds->entries);
 }
 
 /* Counts what it has sent. false: that was too much, and it is closed for it. */
@@ -18937,8 +18937,9 @@ static void wsi_client_refused(wsi_client *client) {
     client->refused = !redirect || client->config.max_redirects < 0;
     if (!client->refused) {
         wsi_client_cut_body(client);
-        engine->error = (uint8_t)wsi_client_redirect(client);
-        wsi_client_fail(client, (ws_error)engine->error);
+        ws_error error = wsi_client_redirect(client);
+        engine->error = (uint8_t)error;
+        wsi_client_fail(client, error);
     } else if (wsi_client_body_is_whole(client)) {
         wsi_client_fail(client, WS_ERROR_REFUSED);
     } else {
@@ -19035,8 +19036,9 @@ static void wsi_client_leave(ws_conn *conn) {
     if (client->refused) { /* whatever kept the rest of its body from coming */
         client->refused = false;
         wsi_client_cut_body(client);
-        conn->engine.error = (uint8_t)wsi_reason_set(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
-                                                     (const char *)client->answer.data);
+        conn->engine.error = WS_ERROR_REFUSED;
+        (void)wsi_reason_set(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
+                             (const char *)client->answer.data);
     }
     conn->broken = true; /* there was no WebSocket: no close frame, no close_notify */
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)

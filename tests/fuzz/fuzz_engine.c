@@ -58,7 +58,7 @@ static void open_now(ws_engine *engine, bool one_way) {
     const ws_deflate_config *deflate = engine->env.deflate; /* NULL with memory of its own */
     wsi_agreed *agreed = &engine->env.agreed;
     engine->core.state = WSI_OPEN;
-    engine->core.opened = true;
+    engine->opened = true;
     if (!deflate)
         return;
     agreed->on = true;

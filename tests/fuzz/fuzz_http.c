@@ -244,7 +244,7 @@ static void talk(const uint8_t *data, size_t size, size_t piece) {
     wire.out.size = wire.seen.size = 0;
     wire.ended = wire.full = wire.free_choice = false;
     wire.piece = piece;
-    HOLDS(wsi_server_add(server, -1));
+    HOLDS(wsi_server_add(server, -1, true));
     while (size && wire.conn) {
         wire.in = data;
         wire.size = piece < size ? piece : size;
