@@ -3728,10 +3728,14 @@ WSI_AVX2 WSI_INLINE size_t wsi_frame_avx2_blocks(uint8_t *to, const uint8_t *fro
     return i;
 }
 
-WSI_AVX512 WSI_INLINE wsi_wide_64 wsi_frame_avx512_load(const uint8_t *from, wsi_wide_64 key) {
+/* By address, as compilers warn of such a vector as an argument. */
+WSI_AVX512 WSI_INLINE void wsi_frame_avx512_mask(uint8_t *to, const uint8_t *from, const wsi_wide_64 *key,
+                                                 wsi_wide_64 *seen) {
     wsi_wide_64 wide;
     memcpy(&wide, from, sizeof wide);
-    return wide ^ key;
+    wide ^= *key;
+    memcpy(to, &wide, sizeof wide);
+    *seen |= wide;
 }
 
 WSI_AVX512 WSI_INLINE size_t wsi_frame_avx512_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
@@ -3739,13 +3743,10 @@ WSI_AVX512 WSI_INLINE size_t wsi_frame_avx512_blocks(uint8_t *to, const uint8_t 
     wsi_wide_64 none = {0}, key = none + word, seen = none;
     size_t i = 0;
     for (; size - i >= 256 + WSI_FRAME_BLOCK; i += 256) {
-        wsi_wide_64 a = wsi_frame_avx512_load(from + i, key), b = wsi_frame_avx512_load(from + i + 64, key);
-        wsi_wide_64 c = wsi_frame_avx512_load(from + i + 128, key), d = wsi_frame_avx512_load(from + i + 192, key);
-        memcpy(to + i, &a, 64);
-        memcpy(to + i + 64, &b, 64);
-        memcpy(to + i + 128, &c, 64);
-        memcpy(to + i + 192, &d, 64);
-        seen |= a | b | c | d;
+        wsi_frame_avx512_mask(to + i, from + i, &key, &seen);
+        wsi_frame_avx512_mask(to + i + 64, from + i + 64, &key, &seen);
+        wsi_frame_avx512_mask(to + i + 128, from + i + 128, &key, &seen);
+        wsi_frame_avx512_mask(to + i + 192, from + i + 192, &key, &seen);
     }
     for (size_t k = 0; high && k < 8; k++)
         *high |= seen[k];
