@@ -256,7 +256,7 @@ static void test_trace(void) {
     CHECK(net_settle() && ws_pause(net.conns[1]) && ws_pause(net.conns[2]) && net_settle());
     CHECK_LOG("t1:stop paused paused");
     CHECK(ws_resume(net.conns[1]) && ws_resume(net.conns[2]) && net_settle());
-    CHECK_LOG("resumed resumed t1:b");
+    CHECK_LOG("resumed t1:b resumed");
     peer_frames(first, "81\"drop\" 81\"b\"");
     CHECK(net_settle());
     CHECK_LOG("t1:drop c1:1006::n");
