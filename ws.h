@@ -661,8 +661,8 @@ typedef struct ws_acceptance {
     const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
 } ws_acceptance;
 
-/* Accepts a WebSocket request, unless a later hook refuses it. Several calls add their headers; the latest of
-   the other fields win. how may be NULL; all of it is copied. false: the request was answered before or is not for a
+/* Accepts a WebSocket request, unless a later hook refuses it. Several calls add their headers; of the other fields the
+   latest value counts. how may be NULL; all of it is copied. false: the request was answered before or is not for a
    WebSocket. false, and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the
    handshake; deflate is out of range; no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
@@ -2181,7 +2181,7 @@ WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint8_t block[64]
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
     first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
     v[0] = first;
-    /* as a later group's e is the a of four steps before, which is rotated by 30 as it is added */
+    /* The instruction rotates what it adds by 30, as a later group's e is the a of four steps before: turned back. */
     v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
     WSI_SHA1_GROUPS(v, w, 0)
     WSI_SHA1_GROUPS(v, w + 5, 1)
@@ -11398,7 +11398,7 @@ WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now) {
         loop->stats.longest_ms = now - loop->round_at;
 }
 
-/* The same where a host's loop goes on. */
+/* The end of the last round: what passes until the next one is not the loop's. */
 static void wsi_loop_leave(ws_loop *loop) {
     wsi_loop_measure(loop, loop->clock(loop->clock_user));
     loop->round_at = 0;
