@@ -734,6 +734,7 @@ typedef void ws_trace_function(const ws_trace_event *event, void *user);
 /* Writes an event as one line of ASCII, without its end, with a zero; payloads are left out. What does not fit into
    size bytes is cut off: 300 hold most events. */
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size);
+WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a ready trace: this line to standard error */
 
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
@@ -19888,6 +19889,13 @@ WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) 
     text[used] = 0;
 }
 
+WS_API void ws_trace_stderr(const ws_trace_event *event, void *user) {
+    char line[300] = "";
+    (void)user;
+    ws_trace_text(event, line, sizeof line);
+    (void)fprintf(stderr, "%s\n", line);
+}
+
 /*
 >> SETUP ==================================================================================
    The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING.
@@ -19993,7 +20001,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
    - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
    - New: ws_pause and ws_resume, of one connection's reading.
-   - New: ws_loop_config.trace is told what happens, ws_trace_text writes it as a line; ws_loop_stats, ws_server_stats.
+   - New: ws_loop_config.trace is told what happens, ws_trace_text makes a line of it, which ws_trace_stderr prints.
+   - New: ws_loop_stats, ws_server_stats.
    - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the
      like are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
    - New: limits.idle_ms, 75 s between two HTTP requests of a connection; it was handshake_ms.

@@ -263,6 +263,30 @@ static void test_text(void) {
     ws_trace_text(NULL, text, 0);
 }
 
+static void test_stderr(void) {
+    ws_trace_event event;
+    char got[100] = "";
+    FILE *file;
+    int before;
+    if (!test_begin("ws_trace_stderr prints that line")) return;
+    file = tmpfile();
+    before = dup(STDERR_FILENO);
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_ACCEPTED;
+    event.time = 61007;
+    event.id = (3ull << 32) | 5;
+    event.text = "127.0.0.1:80";
+    CHECK(file && before >= 0 && dup2(fileno(file), STDERR_FILENO) == STDERR_FILENO);
+    ws_trace_stderr(&event, NULL);
+    (void)fflush(stderr);
+    CHECK(dup2(before, STDERR_FILENO) == STDERR_FILENO);
+    (void)close(before);
+    rewind(file);
+    CHECK(fread(got, 1, sizeof got - 1, file) > 0);
+    (void)fclose(file);
+    CHECK_STR(got, "61.007 #5.3 accepted: 127.0.0.1:80\n");
+}
+
 static void test_stats(void) {
     static uint8_t data[60000];
     ws_message message = {data, sizeof data, WS_BINARY};
@@ -431,6 +455,7 @@ int main(int argc, char **argv) {
     test_rate();
     test_late();
     test_text();
+    test_stderr();
     test_stats();
     test_longest();
     test_longest_post();
