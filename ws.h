@@ -13965,17 +13965,14 @@ typedef struct wsi_room {
 
 struct wsi_route;
 
-typedef struct wsi_forward_calls { /* all that servers know of section FORWARD */
-    /* Sets server->forward if the config trusts any proxy. */
+typedef struct wsi_forward_calls { /* all that servers know of sections BOUNDS and FORWARD */
+    /* Sets server->forward if the config trusts any proxy or has a bound; only then the others are called. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    bool (*expects)(const ws_server *server, ws_socket descriptor); /* the connection begins with a PROXY header */
-    bool (*begin)(ws_conn *conn, ws_socket descriptor);             /* reads that, then attaches. false: no memory */
-    bool (*request)(ws_request *request); /* its connection keeps whom X-Forwarded-For names. false: no memory, or
-                                             beyond a bound */
+    /* These two return false: no memory, or beyond a bound. */
+    bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, behind its PROXY header */
+    bool (*request)(ws_request *request);                /* its connection keeps whom X-Forwarded-For names */
     void (*told)(const ws_request *request, wsi_slice *host, bool *secure); /* what the proxy was asked for */
-    /* If there is server->bounds: */
-    bool (*admit)(ws_conn *conn, ws_socket descriptor); /* a new connection. false: no memory, or beyond a bound */
-    void (*meter)(ws_server *server, struct wsi_route *route); /* counts its messages */
+    void (*meter)(const ws_server *server, struct wsi_route *route);        /* counts its messages */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
 
@@ -14018,7 +14015,7 @@ struct ws_server {
     size_t open_count;
     wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
     const char *origins, *hosts;
-    struct wsi_forward *forward;            /* NULL: no proxy is trusted */
+    struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no bounds */
     struct wsi_bounds *bounds;              /* NULL: there are none */
     const wsi_session_calls *session_calls; /* NULL: no sessions */
     struct wsi_sessions *sessions;
@@ -14670,7 +14667,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wrong);
     memset(&route, 0, sizeof route);
     route.handler = *handler;
-    if (server->bounds)
+    if (server->forward)
         server->endpoint.loop->forward_calls->meter(server, &route);
     bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
     return wsi_route_add(server, pattern, &route, good);
@@ -15521,15 +15518,12 @@ WSI_RARE void wsi_server_trace_accepted(ws_conn *conn) {
 
 static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) {
     wsi_endpoint *endpoint = &server->endpoint;
-    const wsi_forward_calls *forward = server->forward ? endpoint->loop->forward_calls : NULL;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
     if (!conn)
         return false;
     conn->source.link.plain = plain;
-    bool good = !server->bounds || endpoint->loop->forward_calls->admit(conn, descriptor);
-    if (good)
-        good = forward && forward->expects(server, descriptor) ? forward->begin(conn, descriptor)
-                                                               : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    bool good = server->forward ? endpoint->loop->forward_calls->accept(conn, descriptor)
+                                : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     endpoint->env.counts.accepted += good;
     if (good && endpoint->loop->trace)
         wsi_server_trace_accepted(conn);
@@ -15592,7 +15586,7 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory *memory = wsi_server_memory(server);
     if (server->session_calls)
         server->session_calls->release(server);
-    if (server->bounds)
+    if (server->forward)
         endpoint->loop->forward_calls->release(server);
     while (server->owned) {
         wsi_owned *owned = server->owned;
@@ -15853,11 +15847,217 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 
 #ifndef WS_NO_FORWARD
 /*
+>> BOUNDS =================================================================================
+   Bounds on the connections of an address, and on what a connection sends in a second. Calls MEMORY, QUEUE, SEND, LIFE,
+   ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, for this and FORWARD.
+*/
+
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a rate has forgotten after so long; the most that wait so */
+
+typedef struct wsi_meter { /* how much of a rate is used: a bucket that leaks */
+    uint64_t at, level;    /* in thousandths */
+} wsi_meter;
+
+typedef struct wsi_bounded { /* an address */
+    wsi_chain chain;         /* first */
+    uint8_t address[16];
+    size_t count;            /* connections */
+    wsi_meter meter;         /* of new ones */
+} wsi_bounded;
+
+typedef struct wsi_slot { /* of a connection, by its number */
+    wsi_bounded *address; /* NULL: it is not counted */
+    wsi_meter messages, bytes;
+    uint64_t until;
+} wsi_slot;
+
+typedef struct wsi_bounds {
+    ws_server_config config; /* its numbers */
+    wsi_table addresses;
+    uint64_t swept;
+    wsi_buffer slots;
+} wsi_bounds;
+
+/* Uses some of a rate; 0: there is none. Returns after how many milliseconds no more is used than in a second. */
+static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
+    uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
+    uint64_t full = rate * WSI_BOUNDS_MS;
+    if (!rate)
+        return 0;
+    meter->level = (meter->level > passed * rate ? meter->level - passed * rate : 0) + units * WSI_BOUNDS_MS;
+    meter->at = now;
+    return meter->level > full ? (meter->level - full + rate - 1) / rate : 0;
+}
+
+/* NULL: no memory, which only wsi_bounds_admit meets. */
+static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_buffer *slots = &server->bounds->slots;
+    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = slots->size;
+    if (size > before) {
+        if (!wsi_buffer_reserve(wsi_server_memory(server), slots, size - before))
+            return NULL;
+        memset(slots->data + before, 0, size - before);
+        slots->size = size;
+    }
+    return (wsi_slot *)(void *)slots->data + conn->number;
+}
+
+static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(conn)->until; }
+
+/* --- addresses --- */
+
+static void wsi_bounds_free(ws_server *server, wsi_bounded *one) {
+    wsi_table_take(&server->bounds->addresses, &one->chain);
+    wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
+}
+
+/* Frees the addresses without connections whose rate has forgotten them, or all without connections. */
+static void wsi_bounds_sweep(ws_server *server, uint64_t now, bool all) {
+    const wsi_table *table = &server->bounds->addresses;
+    server->bounds->swept = now;
+    for (size_t i = 0; i < table->bucket_count; i++)
+        for (wsi_chain *chain = table->buckets[i], *next; chain; chain = next) {
+            wsi_bounded *one = (wsi_bounded *)(void *)chain;
+            next = chain->next;
+            if (!one->count && (all || now - one->meter.at >= WSI_BOUNDS_MS))
+                wsi_bounds_free(server, one);
+        }
+}
+
+/* NULL: no memory. */
+static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]) {
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    uint8_t key[16] = {0};
+    memcpy(key, address, memcmp(address, mapped, sizeof mapped) == 0 ? 16 : 8);
+    uint32_t hash = wsi_room_hash(server, (const char *)key, sizeof key);
+    wsi_table *table = &server->bounds->addresses;
+    for (wsi_chain *chain = wsi_table_first(table, hash); chain; chain = chain->next)
+        if (chain->hash == hash && memcmp(((wsi_bounded *)(void *)chain)->address, key, sizeof key) == 0)
+            return (wsi_bounded *)(void *)chain;
+    wsi_bounded *one = (wsi_bounded *)wsi_memory_new(wsi_server_memory(server), sizeof *one);
+    if (!one)
+        return NULL;
+    memcpy(one->address, key, sizeof key);
+    one->chain.hash = hash;
+    if (wsi_table_add(wsi_server_memory(server), table, &one->chain))
+        return one;
+    wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
+    return NULL;
+}
+
+/* Counts a connection of this address. false: no memory, or beyond a bound. */
+static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_bounds *bounds = server->bounds;
+    const ws_server_config *config = &bounds->config;
+    uint64_t now = server->endpoint.loop->now;
+    bool many = bounds->addresses.count >= server->endpoint.count + WSI_BOUNDS_UNUSED;
+    if (!config->address_connections && !config->address_rate)
+        return true;
+    if (many || now - bounds->swept >= WSI_BOUNDS_MS)
+        wsi_bounds_sweep(server, now, many);
+    wsi_bounded *one = wsi_bounds_find(server, address);
+    if (!one || (config->address_connections && one->count >= config->address_connections))
+        return false;
+    if (wsi_bounds_use(&one->meter, now, config->address_rate, 1)) {
+        one->meter.level -= WSI_BOUNDS_MS;
+        return false;
+    }
+    one->count++;
+    wsi_bounds_slot(conn)->address = one;
+    return true;
+}
+
+/* A new connection. address NULL: it does not count, or not yet. false: as above. */
+static bool wsi_bounds_admit(ws_conn *conn, const uint8_t *address) {
+    wsi_slot *slot = wsi_bounds_slot(conn);
+    if (!slot)
+        return false;
+    memset(slot, 0, sizeof *slot);
+    return !address || wsi_bounds_enter(conn, address);
+}
+
+static void wsi_bounds_leave(ws_conn *conn) {
+    ws_server *server = wsi_server_of(conn);
+    wsi_slot *slot = wsi_bounds_slot(conn);
+    wsi_bounded *one = slot ? slot->address : NULL;
+    if (!one)
+        return;
+    slot->address = NULL;
+    if (!--one->count && !server->bounds->config.address_rate)
+        wsi_bounds_free(server, one);
+}
+
+/* --- rates of a connection --- */
+
+/* Counts what it has sent. false: that was too much, and it is closed for it. */
+static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
+    const ws_server_config *config = &wsi_server_of(conn)->bounds->config;
+    wsi_slot *slot = wsi_bounds_slot(conn);
+    uint64_t now = wsi_conn_loop(conn)->now;
+    uint64_t wait = wsi_bounds_use(&slot->messages, now, config->message_rate, messages);
+    uint64_t second = wsi_bounds_use(&slot->bytes, now, config->byte_rate, bytes);
+    wait = wait > second ? wait : second;
+    if (!wait)
+        return true;
+    if (config->rate_closes)
+        return ws_close(conn, WS_CLOSE_POLICY, "too many messages") && false;
+    slot->until = now + wait;
+    conn->stopped |= WSI_BY_RATE;
+    conn->paused = true;
+    wsi_conn_tick(conn);
+    return true;
+}
+
+static void wsi_bounds_message(ws_conn *conn, ws_message message) {
+    const wsi_route *route = wsi_route_of(conn);
+    if (wsi_bounds_count(conn, 1, message.size) && route->on_message)
+        route->on_message(conn, message);
+}
+
+static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
+    const wsi_route *route = wsi_route_of(conn);
+    if (wsi_bounds_count(conn, chunk.first, chunk.size))
+        route->on_chunk(conn, chunk);
+}
+
+/* --- what FORWARD calls, or hands to servers --- */
+
+static void wsi_bounds_meter(const ws_server *server, wsi_route *route) {
+    if (!server->bounds || !(server->bounds->config.message_rate || server->bounds->config.byte_rate))
+        return;
+    route->on_message = route->handler.on_message;
+    route->on_chunk = route->handler.on_chunk;
+    route->handler.on_message = wsi_bounds_message;
+    route->handler.on_chunk = route->on_chunk ? wsi_bounds_chunk : NULL;
+}
+
+static void wsi_bounds_release(ws_server *server) {
+    if (!server->bounds)
+        return;
+    wsi_bounds_sweep(server, 0, true);
+    wsi_table_free(wsi_server_memory(server), &server->bounds->addresses);
+    wsi_buffer_free(wsi_server_memory(server), &server->bounds->slots);
+}
+
+static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *config) {
+    if (!config->address_connections && !config->address_rate && !config->message_rate && !config->byte_rate)
+        return WS_OK;
+    server->bounds = (wsi_bounds *)wsi_server_keep(server, NULL, sizeof *server->bounds);
+    if (!server->bounds)
+        return WS_ERROR_MEMORY;
+    server->bounds->config = *config;
+    server->endpoint.until = wsi_bounds_until;
+    server->endpoint.gone = wsi_bounds_leave;
+    return WS_OK;
+}
+
+/*
 >> FORWARD ================================================================================
-   The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2; bounds
-   of each address, and of each connection. Calls MEMORY, BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT,
-   SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes: wsi_forward_, wsi_bounds_. What servers ask of it hangs on
-   function pointers (wsi_forward_calls). Switch: WS_NO_FORWARD.
+   The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
+   BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, BOUNDS. Prefix:
+   wsi_forward_. What servers ask of it hangs on function pointers (wsi_forward_calls).
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -16018,55 +16218,50 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
                                      text, room);
 }
 
-/* Reads the PROXY header of a connection, and no byte behind it; then the connection begins. */
+/* The PROXY header is whole: the connection begins. */
+static void wsi_forward_named(ws_conn *conn) {
+    ws_socket descriptor = conn->source.link.descriptor;
+    const wsi_buffer *held = &conn->engine.held;
+    char peer[64] = "";
+    bool good = held->data[0] == 'P'
+                    ? wsi_forward_line(wsi_text((const char *)held->data, held->size - 2), peer, sizeof peer)
+                    : wsi_forward_binary(held->data, held->size, peer, sizeof peer);
+    wsi_hold_free(conn);
+    if (!good) {
+        wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
+    } else if ((peer[0] && !wsi_conn_extra(conn)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
+        conn->source.link.descriptor = descriptor;
+        wsi_conn_break(conn, WS_ERROR_MEMORY);
+    } else if (peer[0]) {
+        strcpy(conn->extra->peer, peer);
+    }
+}
+
+/* Reads the PROXY header of a connection, and no byte behind it. */
 static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
     wsi_buffer *held = &conn->engine.held;
-    uint8_t data[WSI_FORWARD_MAX];
-    size_t before = held->size, size;
-    char peer[64] = "";
     if (conn->closed || conn->is_ending) {
         wsi_conn_ready(loop, source, ready);
         return;
     }
-    if (before)
-        memcpy(data, held->data, before);
-    ptrdiff_t got = wsi_tcp_peek(&source->link, data + before, sizeof data - before);
+    if (!held->data && !wsi_hold_resize(conn, WSI_FORWARD_MAX)) {
+        wsi_conn_break(conn, WS_ERROR_MEMORY);
+        return;
+    }
+    uint8_t *to = held->data + held->size;
+    ptrdiff_t got = wsi_tcp_peek(&source->link, to, WSI_FORWARD_MAX - held->size);
     if (got == 0)
         return;
-    ptrdiff_t whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(data, before + (size_t)got);
-    size = whole > 0 ? (size_t)whole - before : (size_t)got;
-    if (whole == WSI_FORWARD_BAD || before + size == sizeof data
-        || wsi_tcp_read(&source->link, data + before, size) != (ptrdiff_t)size) {
+    ptrdiff_t whole = got < 0 ? WSI_FORWARD_BAD : wsi_forward_scan(held->data, held->size + (size_t)got);
+    size_t size = whole > 0 ? (size_t)whole - held->size : (size_t)got;
+    if (whole == WSI_FORWARD_BAD || wsi_tcp_read(&source->link, to, size) != (ptrdiff_t)size) {
         wsi_conn_break(conn, got < 0 ? WS_ERROR_CLOSED : WS_ERROR_HANDSHAKE);
-    } else if (!whole) {
-        if (!wsi_hold_resize(conn, before + size + 1)) {
-            wsi_conn_break(conn, WS_ERROR_MEMORY);
-            return;
-        }
-        memcpy(held->data + before, data + before, size);
-        held->size += size;
-    } else {
-        ws_socket descriptor = source->link.descriptor;
-        wsi_hold_free(conn);
-        size = (size_t)whole;
-        if (data[0] == 'P' ? !wsi_forward_line(wsi_text((const char *)data, size - 2), peer, sizeof peer)
-                           : !wsi_forward_binary(data, size, peer, sizeof peer)) {
-            wsi_conn_break(conn, WS_ERROR_HANDSHAKE);
-        } else if ((peer[0] && !wsi_conn_extra(conn)) || wsi_conn_attach(conn, descriptor, NULL) != WS_OK) {
-            source->link.descriptor = descriptor;
-            wsi_conn_break(conn, WS_ERROR_MEMORY);
-        } else if (peer[0]) {
-            strcpy(conn->extra->peer, peer);
-        }
+        return;
     }
-}
-
-static bool wsi_forward_expects(const ws_server *server, ws_socket descriptor) {
-    wsi_forward_peer peer;
-    return server->forward->proxy_protocol && descriptor != WSI_NO_SOCKET
-           && wsi_platform_peer_address(descriptor, peer.address, &peer.local)
-           && wsi_forward_trusts(server->forward->proxies, &peer);
+    held->size += size;
+    if (whole)
+        wsi_forward_named(conn);
 }
 
 static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
@@ -16097,8 +16292,9 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
 }
 
 static void wsi_forward_told(const ws_request *request, wsi_slice *host, bool *secure) {
+    const char *proxies = request->server->forward->proxies;
     wsi_forward_peer peer;
-    if (!wsi_forward_nearest(request->conn, &peer) || !wsi_forward_trusts(request->server->forward->proxies, &peer))
+    if (!proxies || !wsi_forward_nearest(request->conn, &peer) || !wsi_forward_trusts(proxies, &peer))
         return;
     wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
     wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
@@ -16108,23 +16304,19 @@ static void wsi_forward_told(const ws_request *request, wsi_slice *host, bool *s
 
 /* Keeps the client's address that the proxy names, if the proxy is trusted. false: no memory. */
 static bool wsi_forward_note(ws_request *request) {
-    const char *proxies = request->server->forward->proxies;
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
     wsi_extra *extra = request->conn->extra;
     wsi_forward_peer peer;
     size_t count = 0;
     if (extra)
         extra->client[0] = 0;
-    while (wsi_request_field(&rest, "x-forwarded-for", &value)) {
-        if (count == sizeof lines / sizeof *lines) { /* the last ones count */
-            memmove(lines, lines + 1, sizeof lines - sizeof *lines);
-            count--;
-        }
-        lines[count++] = value;
-    }
+    while (wsi_request_field(&rest, "x-forwarded-for", &value))
+        lines[count++ % 16] = value; /* the last ones count */
+    size_t end = count > 16 ? count - 16 : 0;
     if (!count || !wsi_forward_nearest(request->conn, &peer))
         return true;
-    while (count && wsi_forward_walk(proxies, lines[count - 1], &peer, &client))
+    while (count > end
+           && wsi_forward_walk(request->server->forward->proxies, lines[(count - 1) % 16], &peer, &client))
         count--;
     if (!client.data)
         return true;
@@ -16134,229 +16326,31 @@ static bool wsi_forward_note(ws_request *request) {
     return true;
 }
 
-/* --- bounds of addresses and connections --- */
-
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a rate has forgotten after so long; the most that wait so */
-
-typedef struct wsi_meter { /* how much of a rate is used: a bucket that leaks */
-    uint64_t at, level;    /* in thousandths */
-} wsi_meter;
-
-typedef struct wsi_bounded { /* an address */
-    wsi_chain chain;         /* first */
-    uint8_t address[16];
-    size_t count;            /* connections */
-    wsi_meter meter;         /* of new ones */
-    struct wsi_bounded *next, *previous; /* of those without connections; the oldest is first */
-} wsi_bounded;
-
-typedef struct wsi_slot { /* of a connection, by its number */
-    wsi_bounded *address; /* NULL: it is not counted */
-    wsi_meter messages, bytes;
-    uint64_t until;
-} wsi_slot;
-
-typedef struct wsi_bounds {
-    size_t connections, unused;
-    uint32_t connection_rate, message_rate, byte_rate;
-    bool closes;
-    wsi_table addresses;
-    wsi_bounded *first_unused, *last_unused;
-    wsi_buffer entries;
-} wsi_bounds;
-
-/* Uses some of a rate. Returns after how many milliseconds no more is used than in a second. */
-static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
-    uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
-    uint64_t full = rate * WSI_BOUNDS_MS;
-    meter->level = (meter->level > passed * rate ? meter->level - passed * rate : 0) + units * WSI_BOUNDS_MS;
-    meter->at = now;
-    return meter->level > full ? (meter->level - full + rate - 1) / rate : 0;
-}
-
-/* NULL: no memory, which only wsi_bounds_admit meets. */
-static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
-    ws_server *server = wsi_server_of(conn);
-    wsi_buffer *entries = &server->bounds->entries;
-    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = entries->size;
-    if (size > before) {
-        if (!wsi_buffer_reserve(wsi_server_memory(server), entries, size - before))
-            return NULL;
-        memset(entries->data + before, 0, size - before);
-        entries->size = size;
-    }
-    return (wsi_slot *)(void *)entries->data + conn->number;
-}
-
-static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(conn)->until; }
-
-static void wsi_bounds_unlink(wsi_bounds *bounds, wsi_bounded *one) {
-    *(one->previous ? &one->previous->next : &bounds->first_unused) = one->next;
-    *(one->next ? &one->next->previous : &bounds->last_unused) = one->previous;
-    one->next = one->previous = NULL;
-    bounds->unused--;
-}
-
-/* Frees addresses without connections: those whose rate has forgotten them, and the oldest if there are too many. */
-static void wsi_bounds_forget(ws_server *server, uint64_t now, size_t most) {
-    wsi_bounds *bounds = server->bounds;
-    for (wsi_bounded *one; (one = bounds->first_unused) != NULL;) {
-        if (now - one->meter.at < WSI_BOUNDS_MS && bounds->unused <= most)
-            return;
-        wsi_bounds_unlink(bounds, one);
-        wsi_table_take(&bounds->addresses, &one->chain);
-        wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
-    }
-}
-
-/* NULL: no memory. */
-static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]) {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    uint8_t key[16] = {0};
-    memcpy(key, address, memcmp(address, mapped, sizeof mapped) == 0 ? 16 : 8);
-    uint32_t hash = wsi_room_hash(server, (const char *)key, sizeof key);
-    wsi_table *table = &server->bounds->addresses;
-    for (wsi_chain *chain = wsi_table_first(table, hash); chain; chain = chain->next)
-        if (chain->hash == hash && memcmp(((wsi_bounded *)(void *)chain)->address, key, sizeof key) == 0)
-            return (wsi_bounded *)(void *)chain;
-    wsi_bounded *one = (wsi_bounded *)wsi_memory_new(wsi_server_memory(server), sizeof *one);
-    if (!one)
-        return NULL;
-    memcpy(one->address, key, sizeof key);
-    one->chain.hash = hash;
-    if (wsi_table_add(wsi_server_memory(server), table, &one->chain))
-        return one;
-    wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
-    return NULL;
-}
-
-/* Counts a connection of this address. */
-static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
-    ws_server *server = wsi_server_of(conn);
-    wsi_bounds *bounds = server->bounds;
-    uint64_t now = server->endpoint.loop->now;
-    wsi_bounds_forget(server, now, WSI_BOUNDS_UNUSED);
-    wsi_bounded *one = wsi_bounds_find(server, address);
-    if (!one || (bounds->connections && one->count >= bounds->connections))
-        return false;
-    if (bounds->connection_rate && wsi_bounds_use(&one->meter, now, bounds->connection_rate, 1)) {
-        one->meter.level -= WSI_BOUNDS_MS;
-        return false;
-    }
-    if (one->previous || bounds->first_unused == one)
-        wsi_bounds_unlink(bounds, one);
-    one->count++;
-    wsi_bounds_slot(conn)->address = one;
-    return true;
-}
-
-static bool wsi_bounds_admit(ws_conn *conn, ws_socket descriptor) {
-    const ws_server *server = wsi_server_of(conn);
-    wsi_slot *slot = wsi_bounds_slot(conn);
-    wsi_forward_peer peer;
-    if (!slot)
-        return false;
-    memset(slot, 0, sizeof *slot);
-    if ((!server->bounds->connections && !server->bounds->connection_rate) || descriptor == WSI_NO_SOCKET
-        || !wsi_platform_peer_address(descriptor, peer.address, &peer.local) || peer.local
-        || (server->forward && wsi_forward_trusts(server->forward->proxies, &peer)))
-        return true;
-    return wsi_bounds_enter(conn, peer.address);
-}
-
-static void wsi_bounds_leave(ws_conn *conn) {
-    ws_server *server = wsi_server_of(conn);
-    wsi_bounds *bounds = server->bounds;
-    wsi_slot *slot = wsi_bounds_slot(conn);
-    wsi_bounded *one = slot ? slot->address : NULL;
-    if (!one)
-        return;
-    slot->address = NULL;
-    if (--one->count)
-        return;
-    one->previous = bounds->last_unused;
-    *(one->previous ? &one->previous->next : &bounds->first_unused) = one;
-    bounds->last_unused = one;
-    bounds->unused++;
-    wsi_bounds_forget(server, server->endpoint.loop->now, bounds->connection_rate ? (size_t)WSI_BOUNDS_UNUSED : 0);
-}
-
-static void wsi_bounds_release(ws_server *server) {
-    wsi_bounds_forget(server, 0, 0);
-    wsi_table_free(wsi_server_memory(server), &server->bounds->addresses);
-    wsi_buffer_free(wsi_server_memory(server), &server->bounds->entries);
-}
-
-/* Counts what it has sent. false: that was too much, and it is closed for it. */
-static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
-    const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
-    wsi_slot *slot = wsi_bounds_slot(conn);
-    uint64_t now = wsi_conn_loop(conn)->now, wait = 0, second = 0;
-    if (bounds->message_rate)
-        wait = wsi_bounds_use(&slot->messages, now, bounds->message_rate, messages);
-    if (bounds->byte_rate)
-        second = wsi_bounds_use(&slot->bytes, now, bounds->byte_rate, bytes);
-    wait = wait > second ? wait : second;
-    if (!wait)
-        return true;
-    if (bounds->closes)
-        return ws_close(conn, WS_CLOSE_POLICY, "too many messages") && false;
-    slot->until = now + wait;
-    conn->stopped |= WSI_BY_RATE;
-    conn->paused = true;
-    wsi_conn_tick(conn);
-    return true;
-}
-
-static void wsi_bounds_message(ws_conn *conn, ws_message message) {
-    const wsi_route *route = wsi_route_of(conn);
-    if (wsi_bounds_count(conn, 1, message.size) && route->on_message)
-        route->on_message(conn, message);
-}
-
-static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
-    const wsi_route *route = wsi_route_of(conn);
-    if (wsi_bounds_count(conn, chunk.first, chunk.size))
-        route->on_chunk(conn, chunk);
-}
-
-static void wsi_bounds_meter(ws_server *server, wsi_route *route) {
-    if (!server->bounds->message_rate && !server->bounds->byte_rate)
-        return;
-    route->on_message = route->handler.on_message;
-    route->on_chunk = route->handler.on_chunk;
-    route->handler.on_message = wsi_bounds_message;
-    route->handler.on_chunk = route->on_chunk ? wsi_bounds_chunk : NULL;
-}
-
-static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *config) {
-    if (!config->address_connections && !config->address_rate && !config->message_rate && !config->byte_rate)
-        return WS_OK;
-    server->bounds = (wsi_bounds *)wsi_server_keep(server, NULL, sizeof *server->bounds);
-    if (!server->bounds)
-        return WS_ERROR_MEMORY;
-    server->bounds->connections = config->address_connections;
-    server->bounds->connection_rate = config->address_rate;
-    server->bounds->message_rate = config->message_rate;
-    server->bounds->byte_rate = config->byte_rate;
-    server->bounds->closes = config->rate_closes;
-    server->endpoint.until = wsi_bounds_until;
-    server->endpoint.gone = wsi_bounds_leave;
-    return WS_OK;
-}
-
 /* --- what servers call --- */
 
-/* A WebSocket through a trusted proxy counts now: its address is known. */
+/* Those of trusted proxies count with their first WebSocket. */
+static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
+    const ws_server *server = wsi_server_of(conn);
+    const wsi_forward *forward = server->forward;
+    wsi_forward_peer peer;
+    bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
+    bool trusted = known && wsi_forward_trusts(forward->proxies, &peer);
+    if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
+        return false;
+    return forward->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
+                                              : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+}
+
 static bool wsi_forward_request(ws_request *request) {
-    const wsi_bounds *bounds = request->server->bounds;
-    ws_conn *conn = request->conn;
+    const ws_server *server = request->server;
     uint8_t address[16];
+    if (!server->forward->proxies)
+        return true;
     if (!wsi_forward_note(request))
         return false;
-    return !bounds || !(bounds->connections || bounds->connection_rate) || !request->head->upgrade
-           || wsi_bounds_slot(conn)->address || !wsi_forward_address(wsi_text_z(wsi_conn_forwarded(conn)), address)
-           || wsi_bounds_enter(conn, address);
+    return !server->bounds || !request->head->upgrade || wsi_bounds_slot(request->conn)->address
+           || !wsi_forward_address(wsi_text_z(wsi_conn_forwarded(request->conn)), address)
+           || wsi_bounds_enter(request->conn, address);
 }
 
 static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
@@ -16368,7 +16362,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
                               "as 10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
-    if (error || !config->proxies)
+    if (error || !(config->proxies || server->bounds))
         return error;
     server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);
     if (!server->forward || !wsi_server_keep_text(server, &server->forward->proxies, config->proxies))
@@ -16379,8 +16373,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 }
 
 static const wsi_forward_calls wsi_forward_functions = {
-    wsi_forward_start, wsi_forward_expects, wsi_forward_begin, wsi_forward_request, wsi_forward_told,
-    wsi_bounds_admit, wsi_bounds_meter, wsi_bounds_release};
+    wsi_forward_start, wsi_forward_accept, wsi_forward_request, wsi_forward_told, wsi_bounds_meter, wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP

@@ -343,7 +343,7 @@ static void test_many_addresses(void) {
         wsi_bounds_leave(net.conns[1]);
     }
     after = net.loop->memory.used;
-    CHECK_EQ(net.server->bounds->addresses.count, WSI_BOUNDS_UNUSED);
+    CHECK(net.server->bounds->addresses.count <= WSI_BOUNDS_UNUSED + net.server->endpoint.count);
     CHECK(after - before < WSI_BOUNDS_UNUSED * 120 + 70000);
     net_wait(1000);
     CHECK_EQ(join_from("10.0.0.1"), 101);
