@@ -85,6 +85,7 @@
                          clang for x86-64 compile both ways, and the processor is asked once when the program runs
      WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no bounds of addresses, no rates
      WS_NO_TEST          no test client (ws_test_connect)
+     WS_NO_TRACE         no trace (ws_loop_config.trace, ws_trace_text); follows from WS_SMALL
 */
 
 #if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
@@ -130,6 +131,10 @@
 #if defined(WS_SMALL) || defined(WS_MINIMAL) || !defined(__GNUC__) || !defined(__x86_64__) || !defined(__SSE2__)
 #undef WS_NO_DISPATCH
 #define WS_NO_DISPATCH
+#endif
+#if defined(WS_SMALL) || defined(WS_MINIMAL) || defined(WS_NO_NET)
+#undef WS_NO_TRACE
+#define WS_NO_TRACE
 #endif
 #if defined(WS_NO_CLIENT) && defined(WS_NO_SERVER)
 #error "WS_NO_CLIENT and WS_NO_SERVER leave no role: define one of them"
@@ -695,16 +700,18 @@ typedef enum ws_poller {
     WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
 } ws_poller;
 
+#ifndef WS_NO_TRACE
 /* What ws_loop_config.trace is told. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
-    WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer */
+    WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer. Of one that is refused
+                            because it is malformed, too large or late: what has come of it */
     WS_TRACE_REFUSED,    /* a request gets a status from 400 on; text: why. Client: an attempt failed; status or 0 */
     WS_TRACE_TLS_FAILED, /* text: why */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
     WS_TRACE_IN,         /* a frame: opcode, final, compressed, size; data: the first bytes of its payload, at most 125,
                             as far as they came with the header */
-    WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued, or DROPPED follows */
+    WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
     WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
     WS_TRACE_RESUMED,    /* it is read again; what was here already has been handed out before */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
@@ -735,6 +742,7 @@ typedef void ws_trace_function(const ws_trace_event *event, void *user);
    size bytes is cut off: 300 hold most events. */
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size);
 WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a ready trace: this line to standard error */
+#endif /* WS_NO_TRACE */
 
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
@@ -755,9 +763,11 @@ typedef struct ws_loop_config {
     bool virtual_clock;     /* time moves only in ws_test_wait and in calls that wait on a test client */
 #endif
     ws_poller poller;
+#ifndef WS_NO_TRACE
     ws_trace_function *trace; /* is told what happens, to log it: it may call what only asks (ws_peer, ws_loop_stats),
                                  and must not send, close or free anything. NULL: costs nothing */
     void *trace_user;         /* passed to it */
+#endif
 } ws_loop_config;
 
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all defaults. NULL: no memory */
@@ -1302,7 +1312,9 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     struct wsi_codec *codec;          /* of the loop */
 #ifndef WS_NO_NET
     wsi_counts counts;
-    void (*trace)(struct wsi_engine *engine, ws_trace_event *event); /* NULL: there is no ws_loop_config.trace */
+#endif
+#ifndef WS_NO_TRACE
+    struct wsi_tracer *tracer; /* NULL: there is no ws_loop_config.trace */
 #endif
     const ws_deflate_config *deflate; /* client: to offer; NULL: none */
 #ifndef WS_NO_SERVER
@@ -1338,11 +1350,14 @@ typedef struct wsi_engine {
     uint16_t close_code, threshold;
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
-    bool final : 1, pinged : 1, chunks : 1, traced : 1, in_frame : 1, clean : 1, reported : 1;
+    bool final : 1, pinged : 1, chunks : 1, in_frame : 1, clean : 1, reported : 1;
     bool first : 1;      /* the next chunk is its message's first; in WSI_HEAD: nothing of a further request has come */
     bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
+#ifndef WS_NO_TRACE
+    bool traced : 1;     /* its frames are traced one by one: no common-case path is taken */
+#endif
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* with context, as agreed */
     int8_t level;
@@ -3991,6 +4006,36 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
     return WSI_STEP_AGAIN;
 }
 
+#ifndef WS_NO_TRACE
+/* --- the trace: its section makes events for ws_loop_config.trace of what it is told here --- */
+
+typedef struct wsi_tracer { /* of a loop */
+    void (*tell)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
+                 size_t size); /* e NULL: of no connection */
+    void (*attach)(struct wsi_tracer *tracer, wsi_env *env);
+    ws_trace_function *function;
+    void *user;
+} wsi_tracer;
+
+static bool wsi_engine_is_traced(const wsi_engine *e) { return e->traced; }
+
+static void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
+    if (e->env->tracer)
+        e->env->tracer->tell(e->env->tracer, e, kind, status, data, size);
+}
+#else
+typedef enum ws_trace_kind {
+    WS_TRACE_ACCEPTED, WS_TRACE_HEAD, WS_TRACE_REFUSED, WS_TRACE_TLS_FAILED, WS_TRACE_OPENED, WS_TRACE_IN,
+    WS_TRACE_OUT, WS_TRACE_PAUSED, WS_TRACE_RESUMED, WS_TRACE_DROPPED, WS_TRACE_CLOSED, WS_TRACE_LATE
+} ws_trace_kind;
+
+static bool wsi_engine_is_traced(const wsi_engine *e) { return (void)e, false; }
+
+static void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
+    (void)e, (void)kind, (void)status, (void)data, (void)size;
+}
+#endif
+
 /* Refuses a call; the connection stays as it is. */
 static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
     if (e->state != WSI_CLOSED || !e->error) /* the reason of a failure is kept */
@@ -4054,44 +4099,9 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
 #ifdef WS_NO_NET
 static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) { (void)e, (void)status, (void)body; }
 #else
-/* Why a request is refused with a status whose answer does not say more. */
-#ifdef WS_SMALL
-static const char *wsi_engine_why(const wsi_request *request, int status) { return (void)request, (void)status, ""; }
-#else
-static const char *wsi_engine_why(const wsi_request *request, int status) {
-    switch (status) {
-    case 400:
-        return !request->upgrade              ? "the head, path, body or form is malformed"
-               : !request->http11             ? "a WebSocket needs HTTP/1.1"
-               : !request->connection_upgrade ? "Connection does not say Upgrade"
-               : !wsi_text_is_base64_16(request->key)
-                   ? "Sec-WebSocket-Key is not 16 bytes in base64"
-                   : "Sec-WebSocket-Protocol, -Extensions or -Version is malformed, or there is a body";
-    case 404: return "no route has this path";
-    case 405: return "no route takes this method on this path";
-    case 408: return "it did not arrive in time";
-    case 413: return "its body is larger than limits.body";
-    case 426:
-        return request->upgrade ? "Sec-WebSocket-Version is not 13" : "the route is for WebSockets, this is plain HTTP";
-    case 431: return "its head is larger than limits.head";
-    case 500: return "the program gave no answer, or one that cannot be sent";
-    case 503: return "memory or a bound of its address is reached, the server ends, or no answer came in time";
-    default: return "";
-    }
-}
-#endif
-
-/* Tells ws_loop_config.trace. A body that is more than the status in words says why. */
-WSI_RARE void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
-    ws_trace_event event;
+static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
     e->env->counts.refused[status >= 500]++;
-    if (!e->env->trace)
-        return;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_REFUSED;
-    event.status = status;
-    event.text = body.data == wsi_http_reason(status) ? wsi_engine_why(&e->env->request, status) : body.data;
-    e->env->trace(e, &event);
+    wsi_engine_trace(e, WS_TRACE_REFUSED, status, body.data, body.size);
 }
 #endif
 
@@ -4383,39 +4393,14 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : "");
 }
 
-#ifdef WS_NO_NET
-static void wsi_engine_trace(wsi_engine *e, const wsi_window *window, const wsi_frame *frame) {
-    (void)e, (void)window, (void)frame;
-}
-#else
-/* Tells ws_loop_config.trace of a frame in the window, which is still masked. */
-WSI_RARE void wsi_engine_trace(wsi_engine *e, const wsi_window *window, const wsi_frame *frame) {
-    size_t here = window->end - window->pos - frame->header_size;
-    uint8_t data[125];
-    ws_trace_event event;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_IN;
-    event.opcode = frame->opcode;
-    event.final = frame->final;
-    event.compressed = frame->compressed;
-    event.size = frame->size;
-    event.data_size = here < sizeof data ? here : sizeof data;
-    if (event.data_size > frame->size)
-        event.data_size = (size_t)frame->size;
-    wsi_engine_unmask(e, data, window->base + window->pos + frame->header_size, event.data_size, frame->key);
-    event.data = data;
-    e->env->trace(e, &event);
-}
-#endif
-
 /* Waits for the whole control frame: its payload has at most 125 bytes. */
 static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_frame *frame, ws_event *event) {
     uint8_t *payload = window->base + window->pos + frame->header_size;
     size_t size = (size_t)frame->size;
     if (window->end - window->pos < frame->header_size + size)
         return WSI_STEP_MORE;
-    if (e->traced)
-        wsi_engine_trace(e, window, frame);
+    if (wsi_engine_is_traced(e))
+        wsi_engine_trace(e, WS_TRACE_IN, 0, frame, 0);
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
     if (frame->opcode == WSI_CLOSE)
@@ -4430,8 +4415,8 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 
 /* Begins a data frame. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
-    if (e->traced)
-        wsi_engine_trace(e, window, frame);
+    if (wsi_engine_is_traced(e))
+        wsi_engine_trace(e, WS_TRACE_IN, 0, frame, 0);
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
         e->type = frame->opcode;
@@ -4546,7 +4531,8 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
     bool ascii = false, text;
-    if (here < 8 || e->chunks || e->traced || e->type || (data[0] != 0x81 && data[0] != 0x82) || data[1] >> 7 != masked)
+    if (here < 8 || e->chunks || wsi_engine_is_traced(e) || e->type || (data[0] != 0x81 && data[0] != 0x82)
+        || data[1] >> 7 != masked)
         return false;
     size = data[1] & 0x7fu;
     if (size > 125) {
@@ -10795,8 +10781,9 @@ struct ws_loop {
     uint64_t (*wall_clock)(void *user);
     void *clock_user, *wall_user;
     wsi_hooks hooks;
-    ws_trace_function *trace; /* NULL: none */
-    void *trace_user;
+#ifndef WS_NO_TRACE
+    wsi_tracer tracer; /* tell NULL: there is no config.trace */
+#endif
     ws_stats stats;    /* messages, bytes, longest_ms */
     wsi_counts counts; /* of servers that have ended */
     uint64_t round_at; /* when it began; 0: it is over */
@@ -10912,13 +10899,17 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
 /* Reads the clock again, where a deadline is set or checked: a callback of this round may have taken long. */
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
-/* Tells config.trace; callers look first whether there is one. */
-WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_event *event) {
-    event->time = loop->now;
-    if (!event->text)
-        event->text = "";
-    loop->trace(event, loop->trace_user);
+#ifndef WS_NO_TRACE
+/* Tells the trace of what is about no connection. */
+static void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
+    if (loop->tracer.tell)
+        loop->tracer.tell(&loop->tracer, NULL, kind, status, data, size);
 }
+#else
+static void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
+    (void)loop, (void)kind, (void)status, (void)data, (void)size;
+}
+#endif
 
 #ifndef WS_NO_TEST
 static uint64_t wsi_loop_virtual_clock(void *user) { return ((const ws_loop *)user)->virtual_now; }
@@ -11123,23 +11114,12 @@ static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
     loop->timers.size -= sizeof *loop->heap;
 }
 
-enum { WSI_LATE = 20 }; /* ms: from here on the trace is told */
-
-WSI_RARE void wsi_user_timer_late(ws_loop *loop, uint64_t late) {
-    ws_trace_event event;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_LATE;
-    event.size = late;
-    wsi_loop_trace(loop, &event);
-}
-
 static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
     wsi_user_timer *user_timer = (wsi_user_timer *)(void *)((char *)timer - offsetof(wsi_user_timer, timer));
     ws_timer_function *function = user_timer->function;
     void *user = user_timer->user;
     uint64_t next = timer->at + user_timer->period;
-    if (loop->trace && loop->now - timer->at >= WSI_LATE)
-        wsi_user_timer_late(loop, loop->now - timer->at);
+    wsi_loop_trace(loop, WS_TRACE_LATE, 0, NULL, (size_t)(loop->now - timer->at));
     if (!user_timer->period)
         wsi_user_timer_free(loop, user_timer);
     else
@@ -11502,8 +11482,6 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->clock_user = all.clock ? all.clock_user : loop;
     loop->wall_clock = all.wall_clock ? all.wall_clock : wsi_platform_time;
     loop->wall_user = all.wall_clock ? all.clock_user : loop;
-    loop->trace = all.trace;
-    loop->trace_user = all.trace_user;
     wsi_loop_set_virtual(loop, &all);
     loop->now = loop->clock(loop->clock_user);
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
@@ -11702,13 +11680,17 @@ typedef struct wsi_queue {
     size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
 } wsi_queue;
 
-typedef struct wsi_traced { /* for the trace */
+#ifndef WS_NO_TRACE
+typedef struct wsi_traced {
     uint64_t messages[2], bytes[2]; /* in, out */
     uint8_t began;                  /* the end: 1 the peer, 2 we; 0: nobody */
 } wsi_traced;
+#endif
 
 typedef struct wsi_extra { /* what few connections need */
+#ifndef WS_NO_TRACE
     wsi_traced traced;
+#endif
     uint8_t pong[136];
     size_t pong_size; /* 0: none is pending */
     char reason[124];
@@ -11883,67 +11865,13 @@ static bool wsi_conn_wait(ws_conn *conn, bool closing) {
     return !dialer || !dialer->blocking || dialer->sent(conn, closing);
 }
 
-/* --- the trace --- */
-
-/* Tells ws_loop_config.trace what happens to a connection. */
-WSI_RARE void wsi_conn_trace(wsi_engine *engine, ws_trace_event *event) {
-    ws_conn *conn = (ws_conn *)(void *)engine;
-    wsi_traced *traced = conn->extra ? &conn->extra->traced : NULL;
-    bool out = event->kind == WS_TRACE_OUT;
-    event->conn = conn;
-    event->id = wsi_conn_id(conn);
-    if (traced && (out || event->kind == WS_TRACE_IN)) {
-        traced->bytes[out] += event->size;
-        traced->messages[out] += event->final && event->opcode < WSI_CLOSE;
-        if (event->opcode == WSI_CLOSE && !traced->began)
-            traced->began = out ? 2 : 1;
-    }
-    wsi_loop_trace(wsi_conn_loop(conn), event);
-}
-
-/* The same; callers of this one need not look whether there is one. */
-WSI_RARE void wsi_conn_tell(ws_conn *conn, ws_trace_kind kind, int status, const char *text, size_t size) {
-    ws_trace_event event;
-    if (!wsi_conn_loop(conn)->trace)
-        return;
-    memset(&event, 0, sizeof event);
-    event.kind = kind;
-    event.status = status;
-    event.text = text;
-    event.size = size;
-    wsi_conn_trace(&conn->engine, &event);
-}
-
-/* A head that came. */
-WSI_RARE void wsi_conn_trace_head(ws_conn *conn, wsi_slice head) {
-    ws_trace_event event;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_HEAD;
-    event.data = (const uint8_t *)head.data;
-    event.size = event.data_size = head.size;
-    wsi_conn_trace(&conn->engine, &event);
-}
-
 #ifndef WS_NO_SERVER
 /* A broadcast of so many bytes, with its header, does not reach a member. */
 WSI_RARE void wsi_conn_dropped(ws_conn *conn, size_t size) {
     conn->engine.env->counts.dropped++;
-    wsi_conn_tell(conn, WS_TRACE_DROPPED, 0, NULL, size);
+    wsi_engine_trace(&conn->engine, WS_TRACE_DROPPED, 0, NULL, size);
 }
 #endif
-
-/* A frame that goes out; first: the first byte of its header. */
-WSI_RARE void wsi_conn_trace_out(ws_conn *conn, uint8_t first, const uint8_t *data, size_t size) {
-    ws_trace_event event;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_OUT;
-    event.opcode = first & 15;
-    event.final = first >> 7;
-    event.compressed = (first & WSI_COMPRESSED) != 0;
-    event.data = data;
-    event.size = event.data_size = size;
-    wsi_conn_trace(&conn->engine, &event);
-}
 
 /* --- progress: what the peer takes --- */
 
@@ -12279,7 +12207,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     if (transport && transport->reason && conn->source.link.session)
         error = transport->reason(&conn->source.link, why->text, sizeof why->text);
     if (error)
-        wsi_conn_tell(conn, WS_TRACE_TLS_FAILED, 0, why->text, 0);
+        wsi_engine_trace(&conn->engine, WS_TRACE_TLS_FAILED, 0, why->text, 0);
     return error ? error : WS_ERROR_CLOSED;
 }
 
@@ -12539,13 +12467,6 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     return !conn->broken;
 }
 
-/* The same, if there is a trace. */
-WSI_RARE bool wsi_conn_emit_traced(wsi_engine *engine, const wsi_output *output) {
-    if (output->opcode != WSI_RAW)
-        wsi_conn_trace_out((ws_conn *)(void *)engine, output->header[0], output->data, output->size);
-    return wsi_conn_emit(engine, output);
-}
-
 /* Whether the limit of unsent bytes is reached, after an attempt to send them. */
 static bool wsi_conn_full(ws_conn *conn) {
     size_t limit = conn->engine.env->limits.buffered;
@@ -12642,8 +12563,9 @@ typedef struct wsi_delivery {
 
 /* The queue is full: does what the policy says. Returns whether the message is still added: one that others made room
    for is. */
-static bool wsi_conn_make_place(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery) {
+static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
+    wsi_queue *queue = conn->engine.sending && conn->extra ? &conn->extra->later : &conn->queue;
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
     bool all = delivery->slow == WS_SLOW_LATEST;
     if (delivery->slow == WS_SLOW_CLOSE) {
@@ -12713,23 +12635,15 @@ static bool wsi_conn_crowded(ws_conn *conn) {
 }
 
 /* To a connection that is sending a message in parts: the broadcast has to wait for the last part. */
-WSI_RARE bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
+static bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *later = wsi_conn_extra(conn) ? &conn->extra->later : NULL;
-    if (!later)
-        return false;
-    if ((wsi_conn_crowded(conn) || delivery->slow == WS_SLOW_LATEST) && !wsi_conn_make_place(conn, later, delivery))
-        return true;
-    return wsi_conn_enqueue(conn, later, delivery, true) && (later->last->later = true);
+    return later && wsi_conn_enqueue(conn, later, delivery, true) && (later->last->later = true);
 }
 
-/* false: there was no memory for it. */
 static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = delivery->to - delivery->from;
     uint8_t *to;
-    bool behind = delivery->slow == WS_SLOW_LATEST && (conn->blocked || conn->queue.charge > WSI_COPIED);
-    if ((wsi_conn_full(conn) || behind) && !wsi_conn_make_place(conn, &conn->queue, delivery))
-        return true;
     if (wsi_conn_gathered(conn)) {
         to = wsi_conn_gather_room(loop, size);
         if (to) {
@@ -12750,9 +12664,8 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
 /* The common cases: its queue is empty, or ends where this message begins. false: nothing was done. */
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
-    if (conn->engine.state != WSI_OPEN || conn->engine.sending || conn->engine.traced || conn->blocked
-        || loop->gather_owner == conn
-        || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
+    if (conn->engine.state != WSI_OPEN || conn->engine.sending || wsi_engine_is_traced(&conn->engine) || conn->blocked
+        || loop->gather_owner == conn || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
         return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
@@ -12762,23 +12675,21 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
-WSI_RARE void wsi_conn_trace_delivery(ws_conn *conn, const wsi_delivery *delivery) {
-    const uint8_t *frame = delivery->block->data + delivery->from;
-    size_t header = (size_t)(frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10);
-    wsi_conn_trace_out(conn, frame[0], frame + header, delivery->to - delivery->from - header);
-}
-
 /* droppable: of the member; NULL: not to one of a room. */
 WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
-    bool delivered;
+    bool later = conn->engine.sending;
+    bool behind = delivery->slow == WS_SLOW_LATEST && (later || conn->blocked || conn->queue.charge > WSI_COPIED);
     wsi_conn_loop(conn)->droppable = droppable;
-    if (conn->engine.state != WSI_OPEN || !conn->handler)
+    if (conn->engine.state != WSI_OPEN || !conn->handler
+        || ((wsi_conn_crowded(conn) || behind) && !wsi_conn_make_place(conn, delivery)))
         return;
-    if (conn->engine.traced)
-        wsi_conn_trace_delivery(conn, delivery);
-    delivered = conn->engine.sending ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery);
-    if (!delivered && delivery->slow == WS_SLOW_CLOSE)
+    if (later ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery))
+        wsi_engine_trace(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
+                         delivery->to - delivery->from);
+    else if (delivery->slow == WS_SLOW_CLOSE)
         wsi_conn_break(conn, WS_ERROR_MEMORY);
+    else
+        wsi_conn_dropped(conn, delivery->to - delivery->from);
 }
 
 /* The last part of a message is sent: the broadcasts that waited for it follow. */
@@ -12994,8 +12905,8 @@ static bool wsi_conn_pauses(ws_conn *conn) {
 
 /* It is paused from now on. */
 WSI_APART void wsi_conn_halt(ws_conn *conn) {
-    if (wsi_conn_loop(conn)->trace && !conn->broken && (conn->source.link.interest & WS_READ))
-        wsi_conn_tell(conn, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
+    if (!conn->broken && (conn->source.link.interest & WS_READ))
+        wsi_engine_trace(&conn->engine, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
     wsi_conn_interest(conn);
 }
 
@@ -13113,7 +13024,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
     if (was_paused && wsi_conn_is_read(conn)) /* what came meanwhile may have paused it again */
-        wsi_conn_tell(conn, WS_TRACE_RESUMED, 0, NULL, 0);
+        wsi_engine_trace(&conn->engine, WS_TRACE_RESUMED, 0, NULL, 0);
     wsi_conn_end_at_eof(conn);
     wsi_conn_interest(conn);
 }
@@ -13425,42 +13336,11 @@ static void wsi_conn_destroy(ws_conn *conn) {
     wsi_endpoint_retire(endpoint);
 }
 
-WSI_RARE void wsi_conn_trace_opened(ws_conn *conn) {
-    ws_trace_event event;
-    (void)wsi_conn_extra(conn); /* without memory the figures of its end are zero */
-    conn->engine.traced = true;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_OPENED;
-    event.text = ws_subprotocol(conn);
-    event.compressed = conn->engine.deflate;
-    wsi_conn_trace(&conn->engine, &event);
-}
-
-WSI_RARE void wsi_conn_trace_closed(ws_conn *conn) {
-    ws_close_info why = ws_closed(conn);
-    ws_trace_event event;
-    memset(&event, 0, sizeof event);
-    event.kind = WS_TRACE_CLOSED;
-    event.status = why.code;
-    event.text = why.reason[0] || why.clean || !conn->engine.error ? why.reason : ws_last_error_text(conn);
-    if (conn->extra) {
-        const wsi_traced *traced = &conn->extra->traced;
-        event.by_peer = traced->began == 1;
-        event.by_us = traced->began == 2;
-        event.messages_in = traced->messages[0];
-        event.messages_out = traced->messages[1];
-        event.bytes_in = traced->bytes[0];
-        event.bytes_out = traced->bytes[1];
-    }
-    wsi_conn_trace(&conn->engine, &event);
-}
-
 /* Calls on_close, once. */
 static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_endpoint(conn)->leave(conn);
-    if (wsi_conn_loop(conn)->trace)
-        wsi_conn_trace_closed(conn);
+    wsi_engine_trace(&conn->engine, WS_TRACE_CLOSED, 0, NULL, 0);
     if (conn->handler && conn->handler->on_close)
         conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
@@ -13596,19 +13476,28 @@ static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_en
                                              {wsi_user_timer_fire, wsi_loop_deadline, wsi_conn_fire,
                                               wsi_endpoint_fire}};
 
+#ifndef WS_NO_TRACE
+static void wsi_endpoint_trace(wsi_endpoint *endpoint) {
+    if (endpoint->loop->tracer.tell)
+        endpoint->loop->tracer.attach(&endpoint->loop->tracer, &endpoint->env);
+}
+#else
+static void wsi_endpoint_trace(wsi_endpoint *endpoint) { (void)endpoint; }
+#endif
+
 /* What a server and a client begin with; it is in the loop's list then. false: no memory for its timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
     if (!wsi_timer_reserve(loop))
         return false;
+    endpoint->loop = loop;
     endpoint->env.limits = *limits;
     wsi_engine_limits(&endpoint->env.limits);
-    endpoint->env.output = loop->trace ? wsi_conn_emit_traced : wsi_conn_emit;
-    endpoint->env.trace = loop->trace ? wsi_conn_trace : NULL;
+    endpoint->env.output = wsi_conn_emit;
+    wsi_endpoint_trace(endpoint);
     endpoint->env.random = wsi_loop_random;
     endpoint->env.random_user = loop;
     endpoint->env.codec = &loop->codec;
     endpoint->env.role = role;
-    endpoint->loop = loop;
     endpoint->timer.kind = WSI_TIMER_ENDPOINT;
     endpoint->next = loop->endpoints;
     if (endpoint->next)
@@ -13716,9 +13605,8 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
 /* The common case: a server's small message, and nothing pending. The engine does all others. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (conn->engine.state != WSI_OPEN || conn->engine.traced || conn->engine.sending || conn->queue.first
-        || !message.data
-        || (conn->engine.deflate && message.size >= conn->engine.threshold)
+    if (conn->engine.state != WSI_OPEN || wsi_engine_is_traced(&conn->engine) || conn->engine.sending
+        || conn->queue.first || !message.data || (conn->engine.deflate && message.size >= conn->engine.threshold)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
         return false;
@@ -15226,8 +15114,7 @@ static void wsi_server_open(ws_request *request) {
     conn->handler = handler;
     conn->user = request->user;
     conn->engine.chunks = handler->on_chunk != NULL;
-    if (server->endpoint.loop->trace)
-        wsi_conn_trace_opened(conn);
+    wsi_engine_trace(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
     server->open_count++;
     conn->progress_at = (uint32_t)server->endpoint.loop->now; /* wsi_server_finish has read the clock */
     wsi_conn_tick(conn);
@@ -15394,8 +15281,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.conn = conn;
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
-    if (loop->trace)
-        wsi_conn_trace_head(conn, request.head->head);
+    wsi_engine_trace(&conn->engine, WS_TRACE_HEAD, 0, request.head->head.data, request.head->head.size);
     int status = wsi_server_check(&request, &why);
     if (status) {
         if (web && ((status == 405 && !request.head->upgrade) || status == 204))
@@ -15470,20 +15356,6 @@ enum {
 static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                           "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-WSI_RARE void wsi_listener_trace_reject(ws_loop *loop, ws_socket descriptor) {
-    char peer[64] = "";
-    wsi_reason why;
-    ws_trace_event event;
-    memset(&event, 0, sizeof event);
-    (void)wsi_platform_peer(descriptor, peer, sizeof peer);
-    (void)wsi_reason_set(&why, WS_OK, "%s: max_connections, address_connections or address_rate is reached, or no "
-                         "memory or descriptor is left", *peer ? peer : "a peer without an address");
-    event.kind = WS_TRACE_REFUSED;
-    event.status = 503;
-    event.text = why.text;
-    wsi_loop_trace(loop, &event);
-}
-
 /* Answers a connection beyond max_connections with 503, without parsing its request. */
 static void wsi_listener_reject(const wsi_listener *listener, ws_socket descriptor) {
     uint8_t request[1024];
@@ -15493,8 +15365,7 @@ static void wsi_listener_reject(const wsi_listener *listener, ws_socket descript
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
     endpoint->env.counts.refused[1]++;
-    if (endpoint->loop->trace)
-        wsi_listener_trace_reject(endpoint->loop, descriptor);
+    wsi_loop_trace(endpoint->loop, WS_TRACE_REFUSED, 503, &descriptor, 0);
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (listener->plain)
         (void)wsi_tcp_write_one(&link, answer);
@@ -15510,12 +15381,6 @@ static void wsi_server_fire(wsi_endpoint *endpoint) {
             wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
 }
 
-WSI_RARE void wsi_server_trace_accepted(ws_conn *conn) {
-    char peer[64] = "";
-    (void)ws_peer(conn, peer, sizeof peer);
-    wsi_conn_tell(conn, WS_TRACE_ACCEPTED, 0, peer, 0);
-}
-
 static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) {
     wsi_endpoint *endpoint = &server->endpoint;
     ws_conn *conn = endpoint->count < endpoint->max_count ? wsi_conn_new(endpoint) : NULL;
@@ -15525,9 +15390,9 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
     bool good = server->forward ? endpoint->loop->forward_calls->accept(conn, descriptor)
                                 : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     endpoint->env.counts.accepted += good;
-    if (good && endpoint->loop->trace)
-        wsi_server_trace_accepted(conn);
-    if (!good) {
+    if (good) {
+        wsi_engine_trace(&conn->engine, WS_TRACE_ACCEPTED, 0, NULL, 0);
+    } else {
         wsi_server_leave(conn);
         wsi_conn_free(conn);
     }
@@ -18973,8 +18838,7 @@ static void wsi_client_opened(wsi_client *client) {
     client->phase = WSI_PHASE_OPEN;
     wsi_conn_note_progress(conn);
     client->opened_at = client->endpoint.loop->now;
-    if (client->endpoint.loop->trace)
-        wsi_conn_trace_opened(conn);
+    wsi_engine_trace(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -18989,8 +18853,7 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
     wsi_window_restore(window);
     if (!open)
         window->pos = window->end;
-    if (client->endpoint.loop->trace)
-        wsi_conn_trace_head(conn, head);
+    wsi_engine_trace(&conn->engine, WS_TRACE_HEAD, 0, head.data, head.size);
     if (!wsi_client_keep_answer(client, head, body))
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else if (open)
@@ -19039,7 +18902,7 @@ static void wsi_client_leave(ws_conn *conn) {
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
-    wsi_conn_tell(conn, WS_TRACE_REFUSED, client->endpoint.env.status, ws_last_error_text(conn), 0);
+    wsi_engine_trace(&conn->engine, WS_TRACE_REFUSED, client->endpoint.env.status, NULL, 0);
     if (client->handler.on_error)
         client->handler.on_error(conn);
 }
@@ -19824,39 +19687,255 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 }
 #endif /* WS_NO_TEST */
 
+#ifndef WS_NO_TRACE
 /*
 >> TRACE ==================================================================================
-   A line for each event of ws_loop_config.trace. The events come from where things happen, by wsi_conn_trace and
-   wsi_loop_trace. Calls nothing. Prefix: wsi_trace_.
+   Events for ws_loop_config.trace, and a line for each. What happens is told by wsi_engine_trace and wsi_loop_trace.
+   Calls TEXT, HTTP, HEADS, MESSAGES, PLATFORM, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
+
+enum { WSI_TRACE_LATE = 20 }; /* ms: a timer that is later than this */
+
+typedef struct wsi_trace_room { /* for what an event points to */
+    char text[420];
+    uint8_t data[125];
+} wsi_trace_room;
+
+#ifndef WS_NO_SERVER
+/* Why a request is refused with a status whose answer does not say more. */
+static const char *wsi_trace_why(const wsi_request *request, int status) {
+    switch (status) {
+    case 400:
+        return !request->upgrade              ? "the head, path, body or form is malformed"
+               : !request->http11             ? "a WebSocket needs HTTP/1.1"
+               : !request->connection_upgrade ? "Connection does not say Upgrade"
+               : !wsi_text_is_base64_16(request->key)
+                   ? "Sec-WebSocket-Key is not 16 bytes in base64"
+                   : "Sec-WebSocket-Protocol, -Extensions or -Version is malformed, or there is a body";
+    case 404: return "no route has this path";
+    case 405: return "no route takes this method on this path";
+    case 408: return "it did not arrive in time";
+    case 413: return "its body is larger than limits.body";
+    case 426:
+        return request->upgrade ? "Sec-WebSocket-Version is not 13" : "the route is for WebSockets, this is plain HTTP";
+    case 431: return "its head is larger than limits.head";
+    case 500: return "the program gave no answer, or one that cannot be sent";
+    case 503: return "memory or a bound of its address is reached, the server ends, or no answer came in time";
+    default: return "";
+    }
+}
+
+/* The head of a request that is refused before it was read, as far as it has come. */
+static void wsi_trace_unread(ws_loop *loop, ws_conn *conn, int status) {
+    const wsi_buffer *held = &conn->engine.held;
+    const wsi_window *window = &loop->window;
+    bool current = status != 408 && status != 503; /* what those refuse came before */
+    size_t size = current ? window->end - window->pos : held->size;
+    if (conn->engine.state == WSI_HEAD && size)
+        wsi_engine_trace(&conn->engine, WS_TRACE_HEAD, 0, current ? window->base + window->pos : held->data, size);
+}
+
+/* A body that is more than the status in words says why. */
+static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *event, const char *body, char *text,
+                              size_t size) {
+    size_t most = event->size < size - 1 ? (size_t)event->size : size - 1;
+    wsi_trace_unread(loop, conn, event->status);
+    if (body == wsi_http_reason(event->status)) {
+        event->text = wsi_trace_why(&conn->engine.env->request, event->status);
+        return;
+    }
+    if (most)
+        memcpy(text, body, most);
+    event->text = text;
+}
+#else
+static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *event, const char *body, char *text,
+                              size_t size) {
+    (void)loop, (void)conn, (void)event, (void)body, (void)text, (void)size;
+}
+#endif
+
+/* A connection that got 503 as it came. */
+static void wsi_trace_rejected(ws_trace_event *event, ws_socket descriptor, char *text, size_t size) {
+    char peer[64] = "a peer without an address";
+    (void)wsi_platform_peer(descriptor, peer, sizeof peer);
+    (void)snprintf(text, size, "%s: max_connections, address_connections or address_rate is reached, or no memory or "
+                   "descriptor is left", peer);
+    event->text = text;
+}
+
+/* A frame in the window, which is still masked. */
+static void wsi_trace_in(const wsi_window *window, wsi_engine *e, ws_trace_event *event, const wsi_frame *frame,
+                         uint8_t *data) {
+    const uint8_t *payload = window->base + window->pos + frame->header_size;
+    size_t here = window->end - window->pos - frame->header_size;
+    event->opcode = frame->opcode;
+    event->final = frame->final;
+    event->compressed = frame->compressed;
+    event->size = frame->size;
+    event->data_size = here < 125 ? here : 125;
+    if (event->data_size > frame->size)
+        event->data_size = (size_t)frame->size;
+    wsi_engine_unmask(e, data, payload, event->data_size, frame->key);
+    event->data = data;
+}
+
+/* A frame that goes out; first: the first byte of its header; -1: the header is here, too. */
+static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data) {
+    size_t header = first >= 0 ? 0 : data[1] < 126 ? 2 : data[1] == 126 ? 4 : 10;
+    if (first < 0)
+        first = data[0];
+    event->status = 0;
+    event->opcode = first & 15;
+    event->final = (first & 128) != 0;
+    event->compressed = (first & WSI_COMPRESSED) != 0;
+    event->data = data + header;
+    event->size -= header;
+    event->data_size = (size_t)event->size;
+}
+
+static void wsi_trace_opened(ws_conn *conn, ws_trace_event *event) {
+    (void)wsi_conn_extra(conn); /* without memory the figures of its end are zero */
+    conn->engine.traced = true;
+    event->text = ws_subprotocol(conn);
+    event->compressed = conn->engine.deflate;
+}
+
+static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
+    ws_close_info why = ws_closed(conn);
+    event->status = why.code;
+    event->text = why.reason[0] || why.clean || !conn->engine.error ? why.reason : ws_last_error_text(conn);
+    if (!conn->extra)
+        return;
+    const wsi_traced *traced = &conn->extra->traced;
+    event->by_peer = traced->began == 1;
+    event->by_us = traced->began == 2;
+    event->messages_in = traced->messages[0];
+    event->messages_out = traced->messages[1];
+    event->bytes_in = traced->bytes[0];
+    event->bytes_out = traced->bytes[1];
+}
+
+/* Adds a frame to the figures of its connection's end. */
+static void wsi_trace_count(wsi_traced *traced, const ws_trace_event *event) {
+    bool out = event->kind == WS_TRACE_OUT;
+    traced->bytes[out] += event->size;
+    traced->messages[out] += event->final && event->opcode < WSI_CLOSE;
+    if (event->opcode == WSI_CLOSE && !traced->began)
+        traced->began = out ? 2 : 1;
+}
+
+#ifndef WS_NO_CLIENT
+/* Whether it is a client between two attempts: its end was told already. */
+static bool wsi_trace_waits(const ws_conn *conn) {
+    return wsi_conn_is_client(conn) && wsi_client_of(conn)->phase == WSI_PHASE_WAITING;
+}
+#else
+static bool wsi_trace_waits(const ws_conn *conn) { return (void)conn, false; }
+#endif
+
+/* data and size: HEAD: the head; REFUSED: the answer's body, or without a connection the descriptor; TLS_FAILED: the
+   text; IN: the frame's header; OUT: see wsi_trace_out; PAUSED, DROPPED, LATE: size. */
+WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
+                             size_t size) {
+    ws_loop *loop = (ws_loop *)(void *)((char *)tracer - offsetof(ws_loop, tracer));
+    ws_conn *conn = (ws_conn *)(void *)e;
+    wsi_trace_room room;
+    ws_trace_event event;
+    memset(&event, 0, sizeof event);
+    event.kind = kind;
+    event.status = status;
+    event.text = "";
+    event.size = size;
+    memset(room.text, 0, sizeof room.text);
+    switch (kind) {
+    case WS_TRACE_ACCEPTED:
+        (void)ws_peer(conn, room.text, sizeof room.text);
+        event.text = room.text;
+        break;
+    case WS_TRACE_HEAD:
+        event.data = (const uint8_t *)data;
+        event.data_size = size;
+        break;
+    case WS_TRACE_REFUSED:
+        if (!conn)
+            wsi_trace_rejected(&event, *(const ws_socket *)data, room.text, sizeof room.text);
+        else if (wsi_conn_is_client(conn))
+            event.text = ws_last_error_text(conn);
+        else
+            wsi_trace_refused(loop, conn, &event, (const char *)data, room.text, sizeof room.text);
+        event.size = 0;
+        break;
+    case WS_TRACE_TLS_FAILED: event.text = (const char *)data; break;
+    case WS_TRACE_OPENED: wsi_trace_opened(conn, &event); break;
+    case WS_TRACE_IN: wsi_trace_in(&loop->window, e, &event, (const wsi_frame *)data, room.data); break;
+    case WS_TRACE_OUT: wsi_trace_out(&event, status, (const uint8_t *)data); break;
+    case WS_TRACE_CLOSED:
+        if (wsi_trace_waits(conn))
+            return;
+        wsi_trace_closed(conn, &event);
+        break;
+    case WS_TRACE_LATE:
+        if (size < WSI_TRACE_LATE)
+            return;
+        break;
+    default: break;
+    }
+    if ((kind == WS_TRACE_IN || kind == WS_TRACE_OUT) && conn->extra)
+        wsi_trace_count(&conn->extra->traced, &event);
+    event.time = loop->now;
+    event.conn = conn;
+    event.id = ws_conn_id(conn);
+    tracer->function(&event, tracer->user);
+}
+
+/* What sends frames, told before. */
+WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
+    if (output->opcode != WSI_RAW)
+        wsi_engine_trace(e, WS_TRACE_OUT, output->header[0], output->data, output->size);
+    return wsi_conn_emit(e, output);
+}
+
+static void wsi_trace_attach(wsi_tracer *tracer, wsi_env *env) {
+    env->tracer = tracer;
+    env->output = wsi_trace_output;
+}
+
+/* --- as a line --- */
+
+static const char *wsi_trace_digits(char digits[21], uint64_t number) {
+    digits[wsi_text_decimal(digits, number)] = 0;
+    return digits;
+}
 
 /* What stands between an event's name and its text. */
 static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t size) {
     static const char *const opcodes[] = {"continuation", "text", "binary", "close", "ping", "pong"};
     unsigned opcode = event->opcode < 3 ? event->opcode : event->opcode < 8 ? 0u : event->opcode - 5u;
-    unsigned long bytes = (unsigned long)event->size;
+    char room[4][21];
+    const char *bytes = wsi_trace_digits(room[0], event->size);
     *text = 0;
     switch (event->kind) {
-    case WS_TRACE_HEAD: (void)snprintf(text, size, " %lu bytes", bytes); break;
+    case WS_TRACE_HEAD: (void)snprintf(text, size, " %s bytes", bytes); break;
     case WS_TRACE_REFUSED: (void)snprintf(text, size, " %d", event->status); break;
     case WS_TRACE_OPENED: (void)snprintf(text, size, "%s", event->compressed ? " compressed" : ""); break;
     case WS_TRACE_IN:
     case WS_TRACE_OUT:
-        (void)snprintf(text, size, " %s %lu bytes%s%s", opcodes[opcode < 6 ? opcode : 0], bytes,
+        (void)snprintf(text, size, " %s %s bytes%s%s", opcodes[opcode < 6 ? opcode : 0], bytes,
                        event->compressed ? " compressed" : "", event->final ? "" : " more follows");
         break;
     case WS_TRACE_PAUSED:
-        if (bytes)
-            (void)snprintf(text, size, " %lu bytes unsent", bytes);
+        if (event->size)
+            (void)snprintf(text, size, " %s bytes unsent", bytes);
         break;
-    case WS_TRACE_DROPPED: (void)snprintf(text, size, " %lu bytes", bytes); break;
+    case WS_TRACE_DROPPED: (void)snprintf(text, size, " %s bytes", bytes); break;
     case WS_TRACE_CLOSED:
-        (void)snprintf(text, size, " %d%s, in %lu messages %lu bytes, out %lu messages %lu bytes", event->status,
+        (void)snprintf(text, size, " %d%s, in %s messages %s bytes, out %s messages %s bytes", event->status,
                        event->by_us ? " by us" : event->by_peer ? " by the peer" : "",
-                       (unsigned long)event->messages_in, (unsigned long)event->bytes_in,
-                       (unsigned long)event->messages_out, (unsigned long)event->bytes_out);
+                       wsi_trace_digits(room[0], event->messages_in), wsi_trace_digits(room[1], event->bytes_in),
+                       wsi_trace_digits(room[2], event->messages_out), wsi_trace_digits(room[3], event->bytes_out));
         break;
-    case WS_TRACE_LATE: (void)snprintf(text, size, " %lu ms", bytes); break;
+    case WS_TRACE_LATE: (void)snprintf(text, size, " %s ms", bytes); break;
     default: break;
     }
 }
@@ -19864,14 +19943,14 @@ static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t siz
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) {
     static const char *const kinds[] = {"accepted", "head", "refused", "TLS failed", "opened", "in", "out",
                                         "paused", "resumed", "dropped", "closed", "timer late"};
-    char detail[140];
+    char detail[160], seconds[21];
     if (!event || !text || !size)
         return;
     bool head = event->kind == WS_TRACE_HEAD;
     const char *more = head ? (const char *)event->data : event->text;
     size_t left = head ? event->data_size : more ? strlen(more) : 0;
     wsi_trace_detail(event, detail, sizeof detail);
-    (void)snprintf(text, size, "%lu.%03u #%lu.%lu %s%s%s", (unsigned long)(event->time / 1000),
+    (void)snprintf(text, size, "%s.%03u #%lu.%lu %s%s%s", wsi_trace_digits(seconds, event->time / 1000),
                    (unsigned)(event->time % 1000), (unsigned long)(event->id & UINT32_MAX),
                    (unsigned long)(event->id >> 32),
                    (unsigned)event->kind < sizeof kinds / sizeof *kinds ? kinds[event->kind] : "?", detail,
@@ -19889,9 +19968,12 @@ WS_API void ws_trace_stderr(const ws_trace_event *event, void *user) {
     (void)fprintf(stderr, "%s\n", line);
 }
 
+#endif /* WS_NO_TRACE */
+
 /*
 >> SETUP ==================================================================================
-   The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING.
+   The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING,
+   TRACE.
 */
 
 #ifndef WS_NO_TLS
@@ -19912,6 +19994,19 @@ static void wsi_setup_web(ws_loop *loop) { loop->web_calls = &wsi_web_functions;
 static void wsi_setup_web(ws_loop *loop) { (void)loop; }
 #endif
 
+#ifndef WS_NO_TRACE
+static void wsi_setup_trace(ws_loop *loop, const ws_loop_config *config) {
+    if (!config || !config->trace)
+        return;
+    loop->tracer.tell = wsi_trace_tell;
+    loop->tracer.attach = wsi_trace_attach;
+    loop->tracer.function = config->trace;
+    loop->tracer.user = config->trace_user;
+}
+#else
+static void wsi_setup_trace(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
+#endif
+
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     ws_loop *loop = wsi_loop_new(config, true);
     if (!loop)
@@ -19919,6 +20014,7 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     wsi_setup_tls(loop);
     wsi_setup_forward(loop);
     wsi_setup_web(loop);
+    wsi_setup_trace(loop, config);
     return loop;
 }
 
@@ -20024,8 +20120,9 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    What is compiled
-   - New: WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, and WS_MINIMAL, which leaves out all
-     add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave out.
+   - New: WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, WS_NO_TRACE, and WS_MINIMAL, which leaves
+     out all add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave
+     out.
    - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.

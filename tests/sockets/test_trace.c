@@ -47,6 +47,13 @@ static void check_lines(const char *wanted, const char *file, int line) {
 
 static bool holds(const char *text) { return strstr(lines, text) != NULL; }
 
+static int count(const char *text) {
+    int found = 0;
+    for (const char *at = lines; (at = strstr(at, text)) != NULL; at++)
+        found++;
+    return found;
+}
+
 static void test_life(void) {
     peer *p;
     char peer_name[100];
@@ -120,6 +127,7 @@ static void check_refused(const char *path, const char *more, const char *wanted
 #define CHECK_REFUSED(path, more, wanted) check_refused((path), (more), (wanted), __FILE__, __LINE__)
 
 static void test_refused(void) {
+    char long_path[2500] = "";
     ws_server_config config;
     peer *p;
     if (!test_begin("each refusal says which rule, header or origin")) return;
@@ -133,7 +141,7 @@ static void test_refused(void) {
                   "Host 127.0.0.1:");
     CHECK_REFUSED("/program", NULL, "\nrefused 401: who\n");
     CHECK_REFUSED("/", "Sec-WebSocket-Protocol: a, a\r\n", "\nrefused 400: Sec-WebSocket-Protocol, -Extensions or ");
-    CHECK_REFUSED("/", "bad line\r\n", "\nrefused 400: the head, path");
+    CHECK_REFUSED("/", "bad line\r\n", " bytes: GET / HTTP/1.1\nrefused 400: the head, path");
     p = net_connect();
     peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_EQ(peer_status(p), 426);
@@ -152,7 +160,16 @@ static void test_refused(void) {
     net_settle();
     net_wait(600);
     CHECK_EQ(peer_status(p), 408);
-    CHECK(holds("\nrefused 408: it did not arrive in time\n"));
+    CHECK(holds("\nhead 16 bytes: GET / HTTP/1.1\nrefused 408: it did not arrive in time\n"));
+    p = net_connect();
+    peer_text(p, "GET /\x01 HTTP/1.1\r\n\r\n");
+    CHECK_EQ(peer_status(p), 400);
+    CHECK(holds("\nhead 19 bytes: GET /? HTTP/1.1\nrefused 400: "));
+    lines[0] = 0;
+    memset(long_path, 'a', sizeof long_path - 1);
+    peer_upgrade(net_connect(), long_path, NULL);
+    net_settle();
+    CHECK(holds(" bytes: GET aaa") && holds("\nrefused 431: ") && count(" bytes: GET") == 1);
     NET_END();
 }
 
@@ -190,9 +207,10 @@ static void test_slow(void) {
     for (i = 0; i < 100; i++)
         CHECK(ws_server_broadcast(net.server, "room", message));
     CHECK(holds("out binary 60000 bytes\n") && holds("dropped 60004 bytes\n"));
+    CHECK_EQ(count("out binary") + count("dropped"), 100); /* each is told as one of them */
     lines[0] = 0;
     CHECK(ws_room_slow(net.server, "room", WS_SLOW_DROP_OLDEST) && ws_server_broadcast(net.server, "room", message));
-    CHECK_LINES("out binary 60000 bytes\ndropped 60004 bytes\n");
+    CHECK_LINES("dropped 60004 bytes\n");
     peer_frames(p, "81\"one\" 81\"two\"");
     net_settle();
     CHECK(strncmp(lines, "paused ", 7) == 0 && holds(" bytes unsent\n") && !holds("resumed"));
@@ -204,13 +222,6 @@ static void test_slow(void) {
 }
 
 #ifndef WS_NO_FORWARD
-static int count(const char *text) {
-    int found = 0;
-    for (const char *at = lines; (at = strstr(at, text)) != NULL; at++)
-        found++;
-    return found;
-}
-
 static void test_rate(void) {
     ws_server_config config;
     if (!test_begin("a connection that a rate pauses again while it is resumed stays paused")) return;
@@ -285,6 +296,24 @@ static void test_stderr(void) {
     CHECK(fread(got, 1, sizeof got - 1, file) > 0);
     (void)fclose(file);
     CHECK_STR(got, "61.007 #5.3 accepted: 127.0.0.1:80\n");
+}
+
+static void test_totals(void) {
+    ws_trace_event event;
+    char text[200];
+    if (!test_begin("totals of 2^32 and more, where long is 32 bits, too")) return;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_CLOSED;
+    event.status = 1000;
+    event.messages_in = event.bytes_out = UINT64_MAX;
+    event.bytes_in = event.messages_out = (uint64_t)1 << 32;
+    ws_trace_text(&event, text, sizeof text);
+    CHECK_STR(text, "0.000 #0.0 closed 1000, in 18446744073709551615 messages 4294967296 bytes, "
+                    "out 4294967296 messages 18446744073709551615 bytes");
+    event.kind = WS_TRACE_DROPPED;
+    event.size = (uint64_t)1 << 32;
+    ws_trace_text(&event, text, sizeof text);
+    CHECK_STR(text, "0.000 #0.0 dropped 4294967296 bytes");
 }
 
 static void test_stats(void) {
@@ -441,8 +470,31 @@ static void test_client(void) {
     CHECK(holds("refused 0: cannot connect to 127.0.0.1:"));
     CLIENT_END();
 }
+
+static void test_waiting(void) {
+    ws_loop_config config = traced();
+    ws_client_config own = client_config();
+    raw_server *raw;
+    peer *p;
+    if (!test_begin("a client that waits to reconnect when its loop is freed was told as closed before")) return;
+    client_start(&config);
+    raw = raw_listen();
+    own.reconnect_ms = 1000;
+    CHECK(client_dial_raw(raw, &own));
+    p = raw_accept(raw);
+    raw_answer(p, raw_head(p), NULL);
+    net_settle();
+    peer_frames(p, "88<03e8>");
+    net_settle();
+    CHECK_EQ(count("closed 1000 by the peer"), 1);
+    peer_close(p);
+    net_settle();
+    CLIENT_END();
+    CHECK_EQ(count("closed "), 1);
+}
 #else
 static void test_client(void) {}
+static void test_waiting(void) {}
 #endif
 
 int main(int argc, char **argv) {
@@ -456,10 +508,12 @@ int main(int argc, char **argv) {
     test_late();
     test_text();
     test_stderr();
+    test_totals();
     test_stats();
     test_longest();
     test_longest_post();
     test_leaving();
     test_client();
+    test_waiting();
     return test_finish();
 }
