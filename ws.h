@@ -560,19 +560,22 @@ typedef struct ws_server_config {
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
    loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
-/* Listens at one more address, for the same routes, rooms and limits. Of config count host, port, backlog, reuse_port,
-   unix_path, unix_mode, descriptor, and tls or transport: without these two the connections there are plain; with a
-   certificate they use TLS, and it is the server's from then on. A server has TLS or one transport. false, and the
-   loop's error, as ws_listen, or STATE: the server ends. */
+/* Listens at one more address, for the same routes, rooms and limits. These fields of config are used: host, port,
+   backlog, reuse_port, unix_path, unix_mode, descriptor, tls, transport. With neither of the last two, connections
+   there are plain. With tls, its certificate becomes the server's; a server has either TLS or one transport. false, and
+   the loop's error, as ws_listen, or STATE: the server ends. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
-WS_API uint16_t ws_port(const ws_server *server); /* of ws_listen's address, in host byte order; 0: it has none */
+/* The port in host byte order; 0: a Unix socket, or no such address. index: 0 is the address of ws_listen, from 1 on
+   those of ws_listen_also. */
+WS_API uint16_t ws_port_at(const ws_server *server, size_t index);
+WS_API uint16_t ws_port(const ws_server *server); /* the same with index 0 */
 /* The descriptor that the server listens on, for a successor, which takes it as ws_server_config.descriptor. It is
-   close-on-exec: let the successor inherit a dup of it. Both listen until ws_shutdown of this one, which from now on
-   leaves a Unix socket's file where it is. No connection is refused: those that nobody has accepted yet are the
-   successor's. index: 0, from 1 those of ws_listen_also; -1: there is none. */
+   close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here, which then leaves
+   a Unix socket's file in place. No connection is refused: the successor accepts those that are still waiting. index:
+   see ws_port_at; -1: there is no such address. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
-/* New connections get this certificate; open ones keep theirs. false: nothing has changed; ws_loop_error_text says
+/* New connections get this certificate; open ones keep theirs. false: nothing has changed. ws_loop_error_text says
    why, but ws_loop_error stays as it was. */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
@@ -9624,7 +9627,8 @@ static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descripto
 static uint16_t wsi_platform_own_port(ws_socket descriptor) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    bool known = getsockname(descriptor, (struct sockaddr *)&address, &length) == 0;
+    bool known = getsockname(descriptor, (struct sockaddr *)&address, &length) == 0
+                 && (address.ss_family == AF_INET || address.ss_family == AF_INET6);
     return known ? wsi_platform_port(&address) : 0;
 }
 
@@ -13826,8 +13830,8 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 #ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
-   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, ENGINE, PLATFORM,
-   LOOP, QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for
+   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HANDSHAKE, FRAME, HEADS, ENGINE, PLATFORM, LOOP,
+   QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for
    this and the next three.
 */
 
@@ -13961,25 +13965,11 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
     return wsi_loop_fail_why(loop, error);
 }
 
-/* Says what an element of a list of origins or hosts should look like. */
 static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wrong) {
-    wsi_slice rest = wrong, scheme = {NULL, 0}, host;
-    wsi_size port;
-    size_t size = 0;
-    if (!wsi_http_scheme(&rest, &scheme))
-        rest = wrong;
-    bool clear = wsi_text_is_nocase(scheme, "http") || wsi_text_is_nocase(scheme, "ws");
-    while (size < rest.size && !strchr("/?#", rest.data[size]))
-        size++;
-    if (!wsi_http_authority(wsi_text(rest.data, size), 1, &host, &port) || !port || memchr(rest.data, '*', size)
-        || rest.data[size - 1] == ':')
-        rest = origins ? wsi_text_z("a.example, or * alone") : wsi_text_z("a.example or a.example:8000");
-    else
-        rest.size = size;
-    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is no %s; write %s%.*s",
-                          origins ? "origins" : "hosts", wsi_reason_shows(wrong), wrong.data,
-                          origins ? "origin" : "host", !origins ? "" : clear ? "http://" : "https://",
-                          wsi_reason_shows(rest), rest.data);
+    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is no %s; write %s", origins ? "origins" : "hosts",
+                          wsi_reason_shows(wrong), wrong.data, origins ? "origin" : "host",
+                          origins ? "https://a.example or https://*.a.example:8443, or * alone"
+                                  : "a.example or a.example:8000");
 }
 
 /* Keeps a list of origins, with commas for spaces, semicolons and the slash behind an origin. */
@@ -13993,7 +13983,8 @@ static ws_error wsi_server_keep_origins(ws_server *server, const char **copy, co
             list[i] = ',';
     if (text && !list)
         return WS_ERROR_MEMORY;
-    return wsi_handshake_list_good(list, true, &wrong) ? WS_OK : wsi_server_list_fail(why, true, wrong);
+    return wsi_handshake_list_good(list, true, &wrong)
+               ? WS_OK : wsi_server_list_fail(why, true, wsi_text(text + (wrong.data - list), wrong.size));
 }
 
 /* --- rooms --- */
@@ -14297,22 +14288,19 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     return WS_OK;
 }
 
-/* Tells the sender, if there is one, why nothing was sent. */
-static bool wsi_room_sent(ws_conn *sender, ws_error error) {
+/* server NULL: there is none. The sender, if there is one, has the error. */
+static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
+                          ws_message message) {
+    ws_error error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
     return !error || (sender && wsi_engine_refuse(&sender->engine, error));
 }
 
-static bool wsi_room_broadcast_from(ws_conn *sender, const char *room, const ws_conn *except, ws_message message) {
-    ws_server *server = ws_conn_server(sender);
-    return wsi_room_sent(sender, server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT);
-}
-
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message) {
-    return wsi_room_broadcast_from(sender, room, NULL, message);
+    return wsi_room_send(ws_conn_server(sender), sender, NULL, room, message);
 }
 
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message) {
-    return wsi_room_broadcast_from(sender, room, sender, message);
+    return wsi_room_send(ws_conn_server(sender), sender, sender, room, message);
 }
 
 /* NULL makes a message that no broadcast takes. */
@@ -14330,7 +14318,7 @@ WS_API bool ws_broadcast_others_text(ws_conn *sender, const char *room, const ch
 }
 
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message) {
-    return server && wsi_room_broadcast(server, room, NULL, message) == WS_OK;
+    return wsi_room_send(server, NULL, NULL, room, message);
 }
 
 WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const char *text) {
@@ -14530,35 +14518,37 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     return route && name && wsi_route_find(route, name, &index) ? wsi_route_string(conn, index + 1) : NULL;
 }
 
-/* Adds a copy of what is given. good: all that it refers to could be copied. */
-static bool wsi_route_add(ws_server *server, const char *pattern, const wsi_route *given, bool good) {
+/* Adds a copy of what is given. what: to name in errors. wrong: what is not valid in it, or NULL. good: all that it
+   refers to could be copied. */
+static bool wsi_route_add(ws_server *server, const char *what, const char *pattern, const wsi_route *given,
+                          const char *wrong, bool good) {
     wsi_reason why = {""};
-    ws_error error = wsi_route_check(pattern, &why);
+    ws_error error = wrong ? WS_ERROR_ARGUMENT : wsi_route_check(pattern, &why);
     wsi_route *route = error || !good ? NULL : (wsi_route *)wsi_server_keep(server, given, sizeof *given);
     WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
     if (!route || !wsi_server_keep_text(server, &route->pattern, pattern))
-        return wsi_server_fail(server, error ? error : WS_ERROR_MEMORY, "route", pattern, *why.text ? why.text : NULL);
+        return wsi_server_fail(server, error ? error : WS_ERROR_MEMORY, what, pattern,
+                               wrong ? wrong : *why.text ? why.text : NULL);
     *server->last_route = route;
     server->last_route = &route->next;
     return true;
 }
 
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler) {
-    const char *wrong = handler ? wsi_codec_wrong(&handler->deflate) : "the handler is NULL";
     wsi_route route;
     wsi_reason why;
     if (!server)
         return false;
-    if (!wrong && !wsi_reason_subprotocols(handler->subprotocols, &why))
-        wrong = why.text;
-    if (wrong)
-        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "route", pattern, wrong);
     memset(&route, 0, sizeof route);
+    if (!handler)
+        return wsi_route_add(server, "route", pattern, &route, "the handler is NULL", true);
     route.handler = *handler;
     if (server->forward)
         server->endpoint.loop->forward_calls->meter(server, &route);
     bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
-    return wsi_route_add(server, pattern, &route, good);
+    const char *wrong = wsi_reason_subprotocols(handler->subprotocols, &why) ? wsi_codec_wrong(&handler->deflate)
+                                                                             : why.text;
+    return wsi_route_add(server, "route", pattern, &route, wrong, good);
 }
 
 /* --- pages from a string --- */
@@ -14599,24 +14589,23 @@ static const char *wsi_route_charset(const char *type, wsi_slice text) {
 }
 
 static bool wsi_route_page(ws_server *server, const char *pattern, const char *type, const char *body, size_t size) {
-    const char *wrong = !type ? "content_type is NULL" : !body ? "body is NULL" : NULL;
+    const char *wrong = !type                     ? "content_type is NULL"
+                        : !body                   ? "body is NULL"
+                        : !wsi_http_safe(type, ' ') ? "content_type holds a control character"
+                                                  : NULL;
     wsi_route route;
-    if (wrong || !wsi_http_safe(type, ' '))
-        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "page", pattern,
-                               wrong ? wrong : "content_type holds a control character");
+    memset(&route, 0, sizeof route);
+    route.methods = "GET";
+    if (wrong)
+        return wsi_route_add(server, "page", pattern, &route, wrong, true);
     const char *charset = wsi_route_charset(type, wsi_text(body, size));
     const char *parts[] = {"Content-Type: ", type, charset, "\r\n"};
     char *header = (char *)wsi_server_keep(server, NULL, sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset));
-    char *end = header;
-    for (size_t i = 0; header && i < 4; i++)
-        end = wsi_text_append(end, wsi_text_z(parts[i]));
-    if (header)
-        *end = 0;
-    memset(&route, 0, sizeof route);
-    route.methods = "GET";
     route.header = header;
+    for (size_t i = 0; header && i < 4; i++) /* which ends with a zero already */
+        header = wsi_text_append(header, wsi_text_z(parts[i]));
     route.page = wsi_text((const char *)wsi_server_keep(server, body, size), size);
-    return wsi_route_add(server, pattern, &route, route.header && route.page.data);
+    return wsi_route_add(server, "page", pattern, &route, NULL, route.header && route.page.data);
 }
 
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body) {
@@ -15464,14 +15453,11 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free(memory, server, sizeof *server);
 }
 
-/* Whether the config asks for TLS; without a certificate it then fails. */
-static bool wsi_server_wants_tls(const ws_tls_config *config) {
-    return config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
-           || config->ca_pem || config->crl_file || config->ssl_ctx;
-}
-
+/* Neither a transport, nor TLS, which without a certificate then fails. */
 static bool wsi_server_is_plain(const ws_server_config *config) {
-    return !config->transport && !wsi_server_wants_tls(&config->tls);
+    const ws_tls_config *tls = &config->tls;
+    return !(config->transport || tls->cert_file || tls->cert_pem || tls->key_file || tls->key_pem || tls->ca_file
+             || tls->ca_pem || tls->crl_file || tls->ssl_ctx);
 }
 
 static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, wsi_reason *why) {
@@ -15484,23 +15470,21 @@ static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, w
 
 /* A transport of the program's, TLS, or plain TCP. */
 static ws_error wsi_server_secure(ws_server *server, const ws_server_config *config) {
+    const ws_transport *given = config->transport;
     wsi_endpoint *endpoint = &server->endpoint;
-    ws_error error = WS_OK;
+    wsi_reason *why = &endpoint->loop->why;
     if (wsi_server_is_plain(config))
         return WS_OK;
-    if (endpoint->transport && config->transport && config->transport->open == server->transport.open
-        && config->transport->user == server->transport.user)
-        return WS_OK;
-    if (endpoint->transport && (config->transport || !wsi_endpoint_is_tls(endpoint)))
-        return wsi_reason_set(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the server has another transport, or TLS");
-    if (config->transport && !wsi_endpoint_carries(config->transport))
-        return wsi_reason_set(&endpoint->loop->why, WS_ERROR_ARGUMENT, "the transport lacks a function");
+    if (endpoint->transport && (given ? given->open != server->transport.open || given->user != server->transport.user
+                                      : !wsi_endpoint_is_tls(endpoint)))
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: the server has another one, or TLS");
+    if (given && !wsi_endpoint_carries(given))
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: open, read, write, shut or close is NULL");
     if (!wsi_endpoint_reserve_record(endpoint->loop))
         return WS_ERROR_MEMORY;
-    if (config->transport)
-        server->transport = *config->transport;
-    else
-        error = wsi_server_tls(server, &config->tls, &endpoint->loop->why);
+    if (given)
+        server->transport = *given;
+    ws_error error = given ? WS_OK : wsi_server_tls(server, &config->tls, why);
     if (!error)
         endpoint->transport = &server->transport;
     return error;
@@ -15510,9 +15494,11 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
     wsi_reason why;
     ws_error error;
-    if (!server || !config)
+    if (!server)
         return false;
-    if (server->endpoint.tls)
+    if (!config)
+        error = wsi_reason_set(&why, WS_ERROR_ARGUMENT, "ws_server_tls: config is NULL");
+    else if (server->endpoint.tls)
         error = wsi_server_tls(server, config, &why);
     else
         error = wsi_reason_set(&why, WS_ERROR_STATE, "the server was not started with a certificate");
@@ -15622,9 +15608,13 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     memset(&config, 0, sizeof config);
     if (given)
         config = *given;
-    if (!loop || loop->error || (loop->shutting_down && !wsi_loop_fail(loop, WS_ERROR_STATE)))
+    if (!loop || loop->error)
         return NULL;
     loop->why.text[0] = 0;
+    if (loop->shutting_down) {
+        (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen: the loop shuts down"));
+        return NULL;
+    }
     server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
     if (!server || !wsi_endpoint_prepare(&server->endpoint, loop, WS_ROLE_SERVER, &config.limits)) {
         wsi_memory_free(&loop->memory, server, sizeof *server);
@@ -15644,13 +15634,14 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
     wsi_listener *listener = NULL, *last;
-    ws_error error = WS_ERROR_ARGUMENT;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!server || loop->error)
         return false;
     loop->why.text[0] = 0;
-    if (config)
-        error = server->endpoint.ending ? WS_ERROR_STATE : wsi_server_secure(server, config);
+    ws_error error = !config ? wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "ws_listen_also: config is NULL")
+                     : server->endpoint.ending
+                         ? wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen_also: the server ends")
+                         : wsi_server_secure(server, config);
     if (!error) {
         listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
         error = listener && wsi_server_keep_text(server, &listener->unix_path, config->unix_path) ? WS_OK
@@ -15694,15 +15685,23 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
     return stats;
 }
 
-WS_API uint16_t ws_port(const ws_server *server) {
-    return server ? wsi_platform_own_port(server->listener.source.link.descriptor) : 0;
-}
-
-WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
-    wsi_listener *listener = server ? &server->listener : NULL;
+static const wsi_listener *wsi_listener_at(const ws_server *server, size_t index) {
+    const wsi_listener *listener = server ? &server->listener : NULL;
     WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     while (listener && index--)
         listener = listener->next;
+    return listener;
+}
+
+WS_API uint16_t ws_port_at(const ws_server *server, size_t index) {
+    const wsi_listener *listener = wsi_listener_at(server, index);
+    return listener ? wsi_platform_own_port(listener->source.link.descriptor) : 0;
+}
+
+WS_API uint16_t ws_port(const ws_server *server) { return ws_port_at(server, 0); }
+
+WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
+    wsi_listener *listener = (wsi_listener *)wsi_listener_at(server, index);
     if (!listener)
         return WSI_NO_SOCKET;
     listener->unix_path = NULL;
@@ -16366,26 +16365,22 @@ static bool wsi_web_methods(const char *methods) {
 
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user) {
-    const char *wrong = NULL;
     wsi_route route;
     wsi_reason why;
     if (!server)
         return false;
     memset(&route, 0, sizeof route);
+    ws_error error = wsi_server_keep_origins(server, &route.origins, origins, &why);
+    const char *wrong = error == WS_ERROR_ARGUMENT ? why.text : NULL;
     if (!function)
         wrong = "the function is NULL";
     else if (!wsi_web_methods(methods))
         wrong = "methods is a list such as \"GET, POST\", of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-    ws_error error = wsi_server_keep_origins(server, &route.origins, origins, &why);
-    if (!wrong && error == WS_ERROR_ARGUMENT)
-        wrong = why.text;
-    if (wrong)
-        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "handler of", pattern, wrong);
     route.answer = wsi_web_answer;
     route.function = function;
     route.user = user;
     bool good = !error && wsi_server_keep_text(server, &route.methods, methods);
-    return wsi_route_add(server, pattern, &route, good);
+    return wsi_route_add(server, "handler of", pattern, &route, wrong, good);
 }
 
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
@@ -16700,7 +16695,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         || !wsi_server_keep_text(server, &route.folder, folder))
         return wsi_server_fail(server, WS_ERROR_MEMORY, "files at", prefix, NULL);
     (void)snprintf(pattern, size + sizeof rest, "%s%s", prefix, rest);
-    return wsi_route_add(server, pattern, &route, true);
+    return wsi_route_add(server, "files at", pattern, &route, NULL, true);
 }
 
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) {
@@ -16778,17 +16773,14 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
 }
 
 #ifndef WS_NO_SERVER
-/* server and sender may be NULL; both: false. */
+/* As wsi_room_send. */
 static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
                                     wsi_print_function *print, const char *format, va_list arguments) {
-    ws_loop *loop = server ? server->endpoint.loop : ws_conn_loop(sender);
     ws_message message;
-    ws_error error = WS_ERROR_ARGUMENT;
-    if (loop)
-        error = wsi_formatted_print(loop, &message, print, format, arguments);
-    if (!error)
-        error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
-    return wsi_room_sent(sender, error);
+    ws_error error = server ? wsi_formatted_print(server->endpoint.loop, &message, print, format, arguments)
+                            : WS_ERROR_ARGUMENT;
+    return error ? sender && wsi_engine_refuse(&sender->engine, error)
+                 : wsi_room_send(server, sender, except, room, message);
 }
 
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
@@ -18983,7 +18975,7 @@ static ws_error wsi_client_check(wsi_client *client) {
     else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
         problem = "tls.server_name is no host's name";
     else if (config->transport && !wsi_endpoint_carries(config->transport))
-        problem = "the transport lacks a function";
+        problem = "transport: open, read, write, shut or close is NULL";
     else
         problem = wsi_codec_wrong(&config->deflate);
     if (problem)
@@ -20081,7 +20073,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
    - The answer to a close has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
-   - New: ws_listen_also: a server listens on more addresses: TCP and Unix, plain and TLS.
+   - New: ws_listen_also: a server listens on more addresses: TCP and Unix, plain and TLS. ws_port_at tells their ports.
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 where a file cannot be opened. It names no charset where a page or style sheet

@@ -312,25 +312,30 @@ static const char page_js[] =
 static void metrics(ws_request *request, void *user) {
     ws_stats now = ws_server_stats(ws_request_server(request));
     const struct {
-        const char *name, *type;
+        const char *name, *label, *type, *help; /* help NULL: the name above once more, with another label */
         double value;
-    } all[] = {{"ws_open", "gauge", (double)now.open},
-               {"ws_buffered_bytes", "gauge", (double)now.buffered},
-               {"ws_memory_bytes", "gauge", (double)now.memory},
-               {"ws_longest_round_seconds", "gauge", (double)now.longest_ms / 1000},
-               {"ws_accepted_total", "counter", (double)now.accepted},
-               {"ws_refused_total", "counter", (double)(now.refused_4xx + now.refused_5xx)},
-               {"ws_dropped_total", "counter", (double)now.dropped},
-               {"ws_received_messages_total", "counter", (double)now.messages_in},
-               {"ws_sent_messages_total", "counter", (double)now.messages_out},
-               {"ws_received_bytes_total", "counter", (double)now.bytes_in},
-               {"ws_sent_bytes_total", "counter", (double)now.bytes_out}};
-    char text[2000];
+    } all[] = {{"ws_open", "", "gauge", "Open WebSockets", (double)now.open},
+               {"ws_buffered_bytes", "", "gauge", "Unsent bytes of all connections", (double)now.buffered},
+               {"ws_memory_bytes", "", "gauge", "Memory allocated by the loop", (double)now.memory},
+               {"ws_longest_round_seconds", "", "gauge", "Longest round of the loop", (double)now.longest_ms / 1000},
+               {"ws_accepted_total", "", "counter", "Accepted connections", (double)now.accepted},
+               {"ws_refused_total", "{status=\"4xx\"}", "counter", "Refused requests", (double)now.refused_4xx},
+               {"ws_refused_total", "{status=\"5xx\"}", "counter", NULL, (double)now.refused_5xx},
+               {"ws_dropped_total", "", "counter", "Broadcasts that missed a member", (double)now.dropped},
+               {"ws_received_messages_total", "", "counter", "Messages received", (double)now.messages_in},
+               {"ws_sent_messages_total", "", "counter", "Messages sent", (double)now.messages_out},
+               {"ws_received_bytes_total", "", "counter", "Bytes read from sockets", (double)now.bytes_in},
+               {"ws_sent_bytes_total", "", "counter", "Bytes written to sockets", (double)now.bytes_out}};
+    char text[3000];
     size_t size = 0;
     (void)user;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        size += (size_t)snprintf(text + size, sizeof text - size, "# HELP %s See ws_stats.\n# TYPE %s %s\n%s %.17g\n",
-                                 all[i].name, all[i].name, all[i].type, all[i].name, all[i].value);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i].help)
+            size += (size_t)snprintf(text + size, sizeof text - size, "# HELP %s %s.\n# TYPE %s %s\n", all[i].name,
+                                     all[i].help, all[i].name, all[i].type);
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s%s %.17g\n", all[i].name, all[i].label,
+                                 all[i].value);
+    }
     ws_reply(request, 200, "text/plain; version=0.0.4", text);
 }
 

@@ -89,8 +89,17 @@ async def protocol(url):
 
 
 async def metrics(url):
-    text = (await asyncio.to_thread(urllib.request.urlopen, url.replace("ws", "http", 1) + "metrics")).read()
-    expect("the figures count what was answered", b"\nws_accepted_total 2\n" in text and b"\nws_open " in text, text)
+    base = url.replace("ws", "http", 1)
+    try:
+        await asyncio.to_thread(urllib.request.urlopen, base + "nowhere")
+    except urllib.error.HTTPError:
+        pass
+    text = (await asyncio.to_thread(urllib.request.urlopen, base + "metrics")).read()
+    expect("the figures count what was answered", b"\nws_accepted_total 3\n" in text and b"\nws_open " in text, text)
+    expect("refusals are split by the class of their status", b'\n# TYPE ws_refused_total counter\n'
+           b'ws_refused_total{status="4xx"} 1\nws_refused_total{status="5xx"} 0\n' in text, text)
+    helps = [line.split(b" ", 3)[3] for line in text.splitlines() if line.startswith(b"# HELP ")]
+    expect("each figure says what it is", len(helps) == 11 and len(set(helps)) == 11, helps)
     if not shutil.which("promtool"):
         return print("no promtool: its check is skipped")
     check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)

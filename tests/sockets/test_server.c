@@ -207,8 +207,9 @@ static void test_foreign_patterns(void) {
         char says[300];
         if (!test_begin("pattern %s: the sentence", cases[i].pattern))
             continue;
-        (void)snprintf(says, sizeof says, "route %s%s", cases[i].pattern, cases[i].says);
         for (int kind = 0; kind < 4; kind++) {
+            (void)snprintf(says, sizeof says, "%s %s%s", kind == 0 ? "route" : kind == 2 ? "handler of" : "page",
+                           cases[i].pattern, cases[i].says);
             CHECK(behaviour_start_bare(NULL));
             CHECK(!(kind == 0   ? ws_route(net.server, cases[i].pattern, &handler)
                     : kind == 1 ? ws_page(net.server, cases[i].pattern, "text/plain", "x")

@@ -126,37 +126,32 @@ static void test_secure_hosts(void) {
     }
 }
 
-/* The sentence names the element that is wrong, and what may have been meant. */
+/* The sentence names the element that is wrong, as it was written, and what one looks like. */
 static void test_list_sentences(void) {
-    static const struct { const char *origins, *hosts, *says; } cases[] = {
-        {"a.example", NULL, "origins: \"a.example\" is no origin; write https://a.example"},
-        {"https://a, b.example:8443", NULL, "origins: \"b.example:8443\" is no origin; write https://b.example:8443"},
-        {"https://a/b", NULL, "origins: \"https://a/b\" is no origin; write https://a"},
-        {"http://a?b", NULL, "origins: \"http://a?b\" is no origin; write http://a"},
-        {"https://a//", NULL, "origins: \"https://a//\" is no origin; write https://a"},
-        {"ws://a:80", NULL, "origins: \"ws://a:80\" is no origin; write http://a:80"},
-        {"wss://a", NULL, "origins: \"wss://a\" is no origin; write https://a"},
-        {"https://a *", NULL, "origins: \"*\" is no origin; write https://a.example, or * alone"},
-        {"https://u@a", NULL, "origins: \"https://u@a\" is no origin; write https://a.example, or * alone"},
-        {"https://a|https://b", NULL,
-         "origins: \"https://a|https://b\" is no origin; write https://a.example, or * alone"},
-        {"/", NULL, "origins: \"/\" is no origin; write https://a.example, or * alone"},
-        {NULL, "a, https://b.example/x", "hosts: \"https://b.example/x\" is no host; write b.example"},
-        {NULL, "a, *.example", "hosts: \"*.example\" is no host; write a.example or a.example:8000"},
-        {NULL, "a:", "hosts: \"a:\" is no host; write a.example or a.example:8000"},
-        {NULL, "", "hosts: \"\" is no host; write a.example or a.example:8000"}};
+    static const struct { const char *origins, *hosts, *wrong; } cases[] = {
+        {"a.example", NULL, "a.example"}, {"https://a, b.example:8443", NULL, "b.example:8443"},
+        {"https://a/b", NULL, "https://a/b"}, {"http://a?b", NULL, "http://a?b"}, {"https://a//", NULL, "https://a//"},
+        {"ws://a:80", NULL, "ws://a:80"}, {"https://a *", NULL, "*"}, {"https://u@a", NULL, "https://u@a"},
+        {"https://a|https://b", NULL, "https://a|https://b"}, {"/", NULL, "/"}, {",", NULL, ","}, {" ; ", NULL, " ; "},
+        {NULL, "a, https://b.example/x", "https://b.example/x"}, {NULL, "a, *.example", "*.example"},
+        {NULL, "a:", "a:"}, {NULL, "", ""}, {NULL, ",", ","}};
+    char says[200];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (!test_begin("%s", cases[i].says))
+        (void)snprintf(says, sizeof says, "%s: \"%s\" is no %s; write %s", cases[i].hosts ? "hosts" : "origins",
+                       cases[i].wrong, cases[i].hosts ? "host" : "origin",
+                       cases[i].hosts ? "a.example or a.example:8000"
+                                      : "https://a.example or https://*.a.example:8443, or * alone");
+        if (!test_begin("%s", says))
             continue;
         CHECK(!start(cases[i].origins, cases[i].hosts));
-        CHECK_STR(ws_loop_error_text(net.loop), cases[i].says);
+        CHECK_STR(ws_loop_error_text(net.loop), says);
         NET_END();
         if (cases[i].hosts)
             continue;
         CHECK(start(NULL, NULL));
         CHECK(!ws_http_from(net.server, cases[i].origins, "POST", "/x", answer, NULL));
         CHECK(strstr(ws_loop_error_text(net.loop), "handler of /x: origins: ") == ws_loop_error_text(net.loop));
-        CHECK_STR(ws_loop_error_text(net.loop) + sizeof "handler of /x: " - 1, cases[i].says);
+        CHECK_STR(ws_loop_error_text(net.loop) + sizeof "handler of /x: " - 1, says);
         NET_END();
     }
 }

@@ -46,13 +46,6 @@ static void start(const ws_server_config *config) {
     CHECK(ws_http(net.server, "GET, POST", "/cookie", set_cookie, NULL));
 }
 
-static uint16_t port_of(size_t index) {
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    CHECK_EQ(getsockname(ws_hand_over(net.server, index), (struct sockaddr *)&address, &size), 0);
-    return ntohs(address.sin_port);
-}
-
 static peer *join_to(peer *p, const struct sockaddr *address, size_t size) {
     memset(p, 0, sizeof *p);
     p->fd = socket(address->sa_family, SOCK_STREAM, 0);
@@ -84,10 +77,11 @@ static void test_rooms(void) {
         return;
     start(NULL);
     CHECK(ws_listen_also(net.server, &local) && ws_listen_also(net.server, &plain));
-    uint16_t port = ws_port(net.server), other = port_of(2);
+    uint16_t port = ws_port(net.server), other = ws_port_at(net.server, 2);
     CHECK(port != 0 && other != 0 && port != other && exists());
     peer *a = net_connect(), *b = connect_local(), *c = net_connect_to(other, 0);
-    CHECK(ws_hand_over(net.server, 3) == -1);
+    CHECK(ws_port_at(net.server, 0) == port && !ws_port_at(net.server, 1) && !ws_port_at(net.server, 3));
+    CHECK(ws_hand_over(net.server, 3) == -1 && !ws_port_at(NULL, 0));
     open_plain(a);
     open_plain(b);
     open_plain(c);
@@ -167,6 +161,11 @@ static void test_errors(void) {
         CHECK_EQ(ws_loop_error(net.loop), kind < 2    ? WS_ERROR_IN_USE
                                           : kind == 4 ? WS_ERROR_STATE
                                                       : WS_ERROR_ARGUMENT);
+        if (kind == 2)
+            CHECK_STR(ws_loop_error_text(net.loop), "descriptor 999: it is not an open socket");
+        if (kind > 2)
+            CHECK_STR(ws_loop_error_text(net.loop),
+                      kind == 3 ? "ws_listen_also: config is NULL" : "ws_listen_also: the server ends");
         CHECK(ws_hand_over(net.server, 1) == -1);
         CHECK(!ws_listen_also(NULL, &config));
         CHECK(!ws_listen_also(net.server, &local) && !exists());
@@ -250,7 +249,7 @@ static void test_tls(void) {
         if (!first)
             open_plain(early);
         CHECK(ws_listen_also(net.server, first ? &plain : &secure) && ws_listen_also(net.server, &local));
-        uint16_t in_clear = port_of((size_t)first), over_tls = port_of((size_t)!first);
+        uint16_t in_clear = ws_port_at(net.server, (size_t)first), over_tls = ws_port_at(net.server, (size_t)!first);
         peer *a = net_connect_to(in_clear, 0), *b = tls_on(net_connect_to(over_tls, 0)), *c = connect_local();
         open_plain(a);
         CHECK_EQ(tls_upgrade(b), 101);
@@ -286,7 +285,7 @@ static void test_turned_away(void) {
     start(&config);
     CHECK(ws_listen_also(net.server, &secure));
     open_plain(net_connect());
-    peer *p = net_connect(), *q = net_connect_to(port_of(1), 0);
+    peer *p = net_connect(), *q = net_connect_to(ws_port_at(net.server, 1), 0);
     peer_text(p, "GET / HTTP/1.1\r\n\r\n");
     CHECK_EQ(peer_status(p), 503);
     net_settle();
@@ -303,7 +302,7 @@ static void test_proxied(void) {
     config.proxy_protocol = true;
     start(&config);
     CHECK(ws_listen_also(net.server, &secure));
-    peer *a = net_connect(), *b = net_connect_to(port_of(1), 0);
+    peer *a = net_connect(), *b = net_connect_to(ws_port_at(net.server, 1), 0);
     peer_text(a, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
     open_plain(a);
     peer_text(b, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
@@ -324,7 +323,7 @@ static void test_transports(void) {
     plain.transport = &other;
     CHECK(!ws_listen_also(net.server, &plain));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
-    CHECK(strstr(ws_loop_error_text(net.loop), "another transport"));
+    CHECK(strstr(ws_loop_error_text(net.loop), "transport: the server has another one, or TLS"));
     TLS_END();
 }
 #endif
