@@ -182,7 +182,8 @@ HOSTS = $(shell for host in libuv glib-2.0; do pkg-config --exists $$host 2>/dev
 	$(patsubst -I%,-isystem %,$(if $(HOSTS),$(shell pkg-config --cflags-only-I $(HOSTS))))
 %test_host: LDLIBS = $(if $(HOSTS),$(shell pkg-config --libs $(HOSTS)))
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS)
+$(BUILD)/fuzz/fuzz_server $(BUILD)/fuzz/fuzz_client: LDLIBS = -lz -lssl -lcrypto
+$(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS) $(wildcard tests/fuzz/*.h)
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 
