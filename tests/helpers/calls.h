@@ -211,8 +211,56 @@ static inline int calls_socketpair(int family, int type, int protocol, int *ends
     return calls_hit(CALLS_SOCKETPAIR) ? -1 : socketpair(family, type, protocol, ends);
 }
 
+/* --- threads --- */
+
+static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER; /* of all that is told here and in "names" */
+static int calls_threads; /* so many run */
+
+typedef struct calls_begun {
+    void *(*run)(void *);
+    void *user;
+} calls_begun;
+
+static inline void calls_count_thread(int change) {
+    (void)pthread_mutex_lock(&calls_lock);
+    calls_threads += change;
+    (void)pthread_cond_broadcast(&calls_gate);
+    (void)pthread_mutex_unlock(&calls_lock);
+}
+
+static inline void *calls_run(void *argument) {
+    calls_begun begun = *(calls_begun *)argument;
+    free(argument);
+    void *result = begun.run(begun.user);
+    calls_count_thread(-1);
+    return result;
+}
+
+/* Waits until one of the threads that run now has ended. false: there is none. */
+static inline bool calls_await_thread(void) {
+    (void)pthread_mutex_lock(&calls_lock);
+    int before = calls_threads;
+    while (calls_threads && calls_threads == before)
+        (void)pthread_cond_wait(&calls_gate, &calls_lock);
+    (void)pthread_mutex_unlock(&calls_lock);
+    return before > 0;
+}
+
 static inline int calls_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user) {
-    return calls_hit(CALLS_THREAD) ? EAGAIN : pthread_create(thread, attributes, run, user);
+    calls_begun *begun = calls_hit(CALLS_THREAD) ? NULL : (calls_begun *)malloc(sizeof *begun);
+    int error = EAGAIN;
+    if (!begun)
+        return error;
+    begun->run = run;
+    begun->user = user;
+    calls_count_thread(1);
+    error = pthread_create(thread, attributes, calls_run, begun);
+    if (error) {
+        calls_count_thread(-1);
+        free(begun);
+    }
+    return error;
 }
 
 static inline int calls_entropy(void *data, size_t size) {
@@ -258,8 +306,6 @@ typedef struct calls_name {
 /* Set it once, before the first thread resolves. Names that are not in it are the system's. */
 static const calls_name *calls_table;
 
-static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER;
 static bool calls_open_gate;
 static unsigned calls_resolving; /* answers that are held */
 
