@@ -187,7 +187,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS) $(wildcard tests/fuzz/*.h)
 	@mkdir -p $(BUILD)/fuzz
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< -o $@ $(LDLIBS)
 
-$(BUILD)/rooms $(BUILD)/cluster: examples/rooms_page.h
+$(EXAMPLES): $(wildcard examples/*.h)
 $(EXAMPLES) $(INTEROP): CFLAGS = -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 $(BUILD)/%: examples/%.c ws.h
 	@mkdir -p $(BUILD)

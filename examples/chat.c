@@ -6,17 +6,12 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "program.h"
 
 static const char usage[] =
-    "usage: chat [PORT] [--host ADDRESS] [--cert FILE --key FILE]\n"
-    "Serves a chat page on port 8000 of 127.0.0.1; port 0: any free one. --cert, --key (PEM): https://.\n";
-static ws_loop *loop; /* here, for the signal handler */
-
+    "usage: chat " SERVER_OPTIONS
+    "Serves a page on which all who open it talk to each other.\n"
+    SERVER_HELP("8000");
 static const char page[] =
     "<!doctype html>\n"
     "<html lang=en>\n"
@@ -72,49 +67,11 @@ static void say(ws_conn *conn, ws_message message) {
         ws_close(conn, WS_CLOSE_TRY_LATER, "the server is short of memory");
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--cert") ? &config->tls.cert_file
-                             : !strcmp(word, "--key") ? &config->tls.key_file : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "chat: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 8192}};
-    ws_server *server;
-    options(argc, argv, &config);
-    if (!strcmp(config.host, "127.0.0.1")) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(NULL);
-    server = ws_listen(loop, &config);
+    ws_server_config config = {.port = 8000, .limits = {.message = 8192}};
+    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws", &(ws_handler){.on_message = say});
     ws_page(server, "/", "text/html; charset=utf-8", page);
-    signal(SIGINT, stop);
-    signal(SIGTERM, stop);
-    if (server)
-        printf(strchr(config.host, ':') ? "%s://[%s]:%u/\n" : "%s://%s:%u/\n",
-               config.tls.cert_file ? "https" : "http", config.host, ws_port(server));
-    fflush(stdout);
-    if (ws_run(loop)) /* returns at once when something above has failed */
-        fprintf(stderr, "chat: %s\n", ws_loop_error_text(loop));
-    return ws_loop_error(loop) ? 1 : 0;
+    return serve(server, "http");
 }

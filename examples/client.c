@@ -7,8 +7,10 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
+
+#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 static const char usage[] =
     "usage: client [URL [TEXT]]\n"
@@ -16,22 +18,14 @@ static const char usage[] =
     "Exit status: 0 after a clean close; 1 otherwise; 2: bad usage.\n";
 
 int main(int argc, char **argv) {
-    const char *url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001/";
-    const char *text = argc > 2 ? argv[2] : "hello";
+    const char *url = NULL, *text = NULL;
+    const program_option own[] = {{.name = "URL", .text = &url}, {.name = "TEXT", .text = &text}, {.name = NULL}};
     ws_message answer;
     ws_conn *conn;
     int status = 1;
-    if (!strcmp(url, "-h") || !strcmp(url, "--help")) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (argc > 3 || url[0] == '-') {
-        fprintf(stderr, "client: \"%s\" %s\n%s", argc > 3 ? argv[3] : url,
-                argc > 3 ? "is one word too many: quote the text" : "is not an option", usage);
-        return 2;
-    }
-    conn = ws_connect(url, &(ws_client_config){.receive_ms = 5000});
-    if (ws_send_text(conn, text) && ws_receive(conn, &answer)) {
+    read_options(argc, argv, usage, own, NULL);
+    conn = ws_connect(url ? url : "ws://127.0.0.1:9001/", &(ws_client_config){.receive_ms = 5000});
+    if (ws_send_text(conn, text ? text : "hello") && ws_receive(conn, &answer)) {
         fwrite(answer.data, 1, answer.size, stdout);
         puts("");
         ws_close(conn, WS_CLOSE_NORMAL, NULL); /* waits until the server has closed, too */

@@ -21,6 +21,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
 #include "rooms_page.h"
 
 #include <errno.h>
@@ -41,12 +42,11 @@ enum { ROOM_MAX_BYTES = 128, LISTS = 1024, PENDING = 4096 };
 enum { BEAT_MS = 5000, BEATS_COUNTED = 12, SECONDS_ALIVE = 15, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10000 };
 
 static const char usage[] =
-    "usage: cluster [PORT] [--host ADDRESS] [--redis URL] [--name NAME] [--verbose]\n"
+    "usage: cluster [--redis URL] [--name NAME] " SERVER_OPTIONS
     "Serves chat rooms together with other servers, through Redis.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "--redis: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]; redis://127.0.0.1:6379 unless told otherwise.\n"
     "--name: what the page calls this server; its host and port unless told otherwise.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("8000");
 
 /* Sets a server's count of a room's members, adds up all servers', and publishes ARGV[3] with the sum behind it. */
 static const char script[] =
@@ -596,11 +596,6 @@ static void leave(ws_conn *conn, ws_close_info why) {
 
 /* --- the program ------------------------------------------------------------------------ */
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
 /* Decodes %XX in place. */
 static void decode(char *text) {
     char *to = text;
@@ -616,11 +611,13 @@ static void decode(char *text) {
     *to = 0;
 }
 
-/* Takes a redis:// URL apart; it is changed by this. false: it is none. */
-static bool take_url(char *url) {
-    char *at, *colon, *slash, *host = url + 8;
-    if (strncmp(url, "redis://", 8) != 0)
+/* Takes a redis:// URL apart. false: it is none. */
+static bool take_url(const char *url) {
+    static char copy[1024];
+    char *at, *colon, *slash, *host = copy;
+    if (strncmp(url, "redis://", 8) != 0 || strlen(url) >= sizeof copy)
         return false;
+    strcpy(copy, url + 8);
     redis.port = "6379";
     redis.user = "default";
     redis.database = "0";
@@ -647,48 +644,6 @@ static bool take_url(char *url) {
     host[strcspn(host, "]")] = 0;
     return *redis.host && *redis.port && !redis.port[strspn(redis.port, "0123456789")]
            && !redis.database[strspn(redis.database, "0123456789")];
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    static char url[1024] = "redis://127.0.0.1:6379";
-    const char *given = url;
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host")    ? &config->host
-                             : !strcmp(word, "--redis") ? &given
-                             : !strcmp(word, "--name")  ? &server_name
-                                                        : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "cluster: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-    snprintf(url, sizeof url, "%s", given == url ? "redis://127.0.0.1:6379" : given);
-    if (!take_url(url)) {
-        fprintf(stderr, "cluster: --redis wants redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], not \"%s\"\n%s",
-                given, usage);
-        exit(2);
-    }
 }
 
 /* An id for this start of this server, and the address of Redis. Looked up once: that can block, later it must not. */
@@ -722,36 +677,31 @@ static void finish(void) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
+    ws_server_config config = {.port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
     ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
+    const char *url = "redis://127.0.0.1:6379";
+    const program_option own[] = {{.name = "--redis", .text = &url}, {.name = "--name", .text = &server_name},
+                                  {.name = NULL}};
     char address[300];
-    ws_error error;
-    options(argc, argv, &config);
+    int status;
+    loop = start(argc, argv, usage, own, &config);
+    if (!take_url(url))
+        refuse(url, "is no URL: --redis wants redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]");
     if (!prepare())
         return 1;
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws/{room}", &handler);
     ws_route(server, "/ws/{room}/{name}", &handler);
     snprintf(address, sizeof address, strchr(config.host, ':') ? "[%s]:%u" : "%s:%u", config.host, ws_port(server));
     server_name = server_name ? server_name : address;
     serve_page(server, server_name);
-    if (!ws_loop_error(loop)) {
-        signal(SIGPIPE, SIG_IGN);
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
+    signal(SIGPIPE, SIG_IGN);
+    if (server) {
         redis_connect(loop, NULL);
         ws_every(loop, BEAT_MS, beat, NULL);
-        printf("http://%s/\n", address);
-        fflush(stdout);
     }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "cluster: %s\n", ws_loop_error_text(loop));
-    else
-        finish();
+    status = run_server(server, "http");
+    finish();
     ws_loop_free(loop);
-    return error ? 1 : 0;
+    return status;
 }

@@ -7,8 +7,8 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
-#include <stdbool.h>
+#include "program.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +17,9 @@
 enum { HISTORY = 60 };
 
 static const char usage[] =
-    "usage: dashboard [PORT] [--host ADDRESS] [--every MS] [--verbose]\n"
+    "usage: dashboard [--every MS] " SERVER_OPTIONS
     "Serves live figures of this machine (Linux: from /proc), one a second unless --every says otherwise.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("8000");
 
 static const char page[] =
     "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
@@ -90,7 +89,6 @@ typedef struct figures {
     double cpu, memory, load, network; /* per cent, per cent, processes, bytes in a second */
 } figures;
 
-static ws_loop *loop; /* here, for the signal handler */
 static figures past[HISTORY];
 static unsigned taken; /* how many there were */
 static long period_ms;
@@ -170,73 +168,21 @@ static void enter(ws_conn *conn) {
     }
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config, const char **every) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--every") ? every : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "dashboard: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 1024}};
-    ws_handler handler = {.on_open = enter};
+    ws_server_config config = {.port = 8000, .limits = {.message = 1024}};
     char html[sizeof page + sizeof script];
     const char *every = "1000";
+    const program_option own[] = {{.name = "--every", .text = &every}, {.name = NULL}};
+    ws_loop *loop = start(argc, argv, usage, own, &config);
     ws_server *server;
-    ws_error error;
-    options(argc, argv, &config, &every);
     period_ms = strtol(every, NULL, 10);
-    if (every[strspn(every, "0123456789")] || period_ms < 10 || period_ms > 3600000) {
-        fprintf(stderr, "dashboard: --every \"%s\": milliseconds are wanted, from 10 to 3600000\n%s", every, usage);
-        return 2;
-    }
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
+    if (every[strspn(every, "0123456789")] || period_ms < 10 || period_ms > 3600000)
+        refuse(every, "is no period: --every takes milliseconds, from 10 to 3600000");
     server = ws_listen(loop, &config);
-    ws_route(server, "/ws", &handler);
+    ws_route(server, "/ws", &(ws_handler){.on_open = enter});
     snprintf(html, sizeof html, "%s%s", page, script);
     ws_page(server, "/", "text/html", html);
     (void)take(); /* where the counters start from */
     ws_every(loop, (uint32_t)period_ms, push, server);
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "dashboard: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "http");
 }

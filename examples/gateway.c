@@ -10,20 +10,19 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
-#include <stdbool.h>
+#include "program.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
-    "usage: gateway URL [PORT] [--host ADDRESS] [--ca FILE] [--insecure] [--verbose]\n"
+    "usage: gateway URL [--ca FILE] [--insecure] " SERVER_OPTIONS
     "Connects each client to the URL, ws:// or wss://.\n"
-    "Listens on port 9002 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n"
     "--insecure: trust any certificate; anybody in between can read and change everything.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("9002");
 
 enum { ENOUGH = 1 << 20, BAD_GATEWAY = 1014 }; /* so many bytes may wait for a side that reads slowly */
 
@@ -31,7 +30,7 @@ typedef struct pair {
     ws_conn *client, *upstream; /* NULL: has ended */
 } pair;
 
-static ws_loop *loop; /* here, for the signal handler */
+static ws_loop *loop;
 static const char *url;
 static ws_client_config upstream_config;
 
@@ -123,74 +122,19 @@ static void client_close(ws_conn *conn, ws_close_info why) {
 
 /* --- the program ------------------------------------------------------------------------ */
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host
-                             : !strcmp(word, "--ca") ? &upstream_config.tls.ca_file
-                                                     : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (!strcmp(word, "--insecure")) {
-            upstream_config.tls.accept_any_certificate = true;
-        } else if (!url && (!strncmp(word, "ws://", 5) || !strncmp(word, "wss://", 6))) {
-            url = word;
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "gateway: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option, a ws:// or wss:// URL, nor a port from 0 to 65535",
-                    usage);
-            exit(2);
-        }
-    }
-    if (!url) {
-        fprintf(stderr, "gateway: a ws:// or wss:// URL is needed\n%s", usage);
-        exit(2);
-    }
-}
-
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 9002};
+    ws_server_config config = {.port = 9002};
     ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_drain = client_drain,
                           .on_close = client_close};
+    const program_option own[] = {{.name = "URL", .text = &url},
+                                  {.name = "--ca", .text = &upstream_config.tls.ca_file},
+                                  {.name = "--insecure", .flag = &upstream_config.tls.accept_any_certificate},
+                                  {.name = NULL}};
     ws_server *server;
-    ws_error error;
-    options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
+    loop = start(argc, argv, usage, own, &config);
+    if (!url || (strncmp(url, "ws://", 5) && strncmp(url, "wss://", 6)))
+        refuse(url ? url : "URL", url ? "is no ws:// or wss:// URL" : "is needed");
     server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "gateway: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "ws");
 }

@@ -11,21 +11,18 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "program.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { NAME_MAX_BYTES = 100, GOODBYE_MS = 2000 };
 
 static const char usage[] =
-    "usage: htmx [PORT] [--host ADDRESS] [--scripts FOLDER] [--verbose]\n"
+    "usage: htmx [--scripts FOLDER] " SERVER_OPTIONS
     "Serves a form that is answered over a WebSocket.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "--scripts: serve htmx.min.js (htmx 2) and ws.js (htmx-ext-ws 2) from this folder.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("8000");
 
 static const char page[] =
     "<!doctype html>\n"
@@ -72,7 +69,7 @@ static const char input[] =
     "<input id='name' name='name' placeholder='Your name' aria-label='Your name' maxlength='50' autocomplete='off' "
     "required autofocus>";
 
-static ws_loop *loop; /* here, for the signal handler */
+static ws_loop *loop;
 
 typedef struct visitor {
     ws_id conn, timer;
@@ -115,42 +112,6 @@ static void leave(ws_conn *conn, ws_close_info why) {
     free(who);
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config, const char **scripts) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--scripts") ? scripts : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "htmx: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 /* A file that is missing, or a path too long for the buffer, makes ws_run fail and name it. */
 static void serve_script(ws_server *server, const char *path, const char *folder) {
     char file[4096];
@@ -172,27 +133,14 @@ static void serve_page(ws_server *server, const char *scripts) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 4096}};
+    ws_server_config config = {.port = 8000, .limits = {.message = 4096}};
     ws_handler handler = {.on_open = enter, .on_message = answer, .on_close = leave};
     const char *scripts = NULL;
+    const program_option own[] = {{.name = "--scripts", .text = &scripts}, {.name = NULL}};
     ws_server *server;
-    ws_error error;
-    options(argc, argv, &config, &scripts);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
+    loop = start(argc, argv, usage, own, &config);
     server = ws_listen(loop, &config);
     ws_route(server, "/ws", &handler);
     serve_page(server, scripts);
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "htmx: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "http");
 }

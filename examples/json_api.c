@@ -9,12 +9,12 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
+
 #include <math.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,12 +22,9 @@ enum { REQUEST_MAX = 64 * 1024, RESULT_MAX = 32 * 1024, ANSWER_MAX = 64 * 1024 }
 enum { MALFORMED = -32700, INVALID_REQUEST = -32600, NO_METHOD = -32601, INVALID_PARAMS = -32602, INTERNAL = -32603 };
 
 static const char usage[] =
-    "usage: json_api [PORT] [--host ADDRESS] [--verbose]\n"
+    "usage: json_api " SERVER_OPTIONS
     "Serves JSON-RPC 2.0 at /rpc, a page to try it, and figures for Prometheus at /metrics.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--verbose: what happens goes to standard error.\n";
-
-static ws_loop *loop; /* here, for the signal handler */
+    SERVER_HELP("8000");
 
 /* --- the methods: each writes its result as JSON and returns what ws_json_print did. 0: invalid params --- */
 
@@ -197,42 +194,6 @@ static void receive(ws_conn *conn, ws_message message) {
         ws_send_text(conn, out.text);
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "json_api: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 static const char page[] =
     "<!doctype html>\n"
     "<html lang=en>\n"
@@ -340,28 +301,12 @@ static void metrics(ws_request *request, void *user) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = REQUEST_MAX}};
-    ws_handler handler = {.on_message = receive};
-    ws_server *server;
-    ws_error error;
-    options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
-    server = ws_listen(loop, &config);
-    ws_route(server, "/rpc", &handler);
+    ws_server_config config = {.port = 8000, .limits = {.message = REQUEST_MAX}};
+    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_server *server = ws_listen(loop, &config);
+    ws_route(server, "/rpc", &(ws_handler){.on_message = receive});
     ws_page(server, "/", "text/html; charset=utf-8", page);
     ws_http(server, "GET", "/metrics", metrics, NULL);
     ws_page(server, "/page.js", "text/javascript; charset=utf-8", page_js);
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "json_api: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "http");
 }

@@ -10,21 +10,19 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
+
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { WORKERS = 4, JOBS = 256 };
 
 static const char usage[] =
-    "usage: pool [PORT] [--host ADDRESS] [--verbose]\n"
+    "usage: pool " SERVER_OPTIONS
     "Send a number: worker threads count the primes below it.\n"
-    "Listens on port 9004 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("9004");
 
 typedef struct job {
     struct job *next;
@@ -32,7 +30,7 @@ typedef struct job {
     uint32_t number, primes;
 } job;
 
-static ws_loop *loop; /* here, for the signal handler */
+static ws_loop *loop;
 static job jobs[JOBS], *unused; /* of the loop's thread */
 static job *first, **last = &first; /* jobs that wait for a worker; the lock guards them and `ending` */
 static bool ending;
@@ -104,69 +102,24 @@ static void *work(void *unused_argument) {
 
 /* --- start and end --- */
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "pool: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 9004, .limits = {.message = 64}};
+    ws_server_config config = {.port = 9004, .limits = {.message = 64}};
     pthread_t workers[WORKERS];
     ws_server *server;
-    ws_error error;
-    int started = 0, i;
-    options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
+    int started, i, status;
+    loop = start(argc, argv, usage, NULL, &config);
     for (i = 0; i < JOBS; i++) {
         jobs[i].next = unused;
         unused = &jobs[i];
     }
-    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_message = ask});
-    while (started < WORKERS && pthread_create(&workers[started], NULL, work, NULL) == 0)
-        started++;
-    if (!ws_loop_error(loop) && started) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = started ? ws_run(loop) : WS_ERROR_SYSTEM; /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "pool: %s\n", started ? ws_loop_error_text(loop) : "the system has no more threads");
+    for (started = 0; started < WORKERS; started++)
+        if (pthread_create(&workers[started], NULL, work, NULL) != 0)
+            break;
+    if (!started)
+        fprintf(stderr, "pool: the system has no more threads\n");
+    status = started ? run_server(server, "ws") : 1;
     pthread_mutex_lock(&lock);
     ending = true;
     pthread_cond_broadcast(&more);
@@ -174,5 +127,5 @@ int main(int argc, char **argv) {
     for (i = 0; i < started; i++)
         pthread_join(workers[i], NULL);
     ws_loop_free(loop); /* behind the workers, which post to it */
-    return error ? 1 : 0;
+    return status;
 }

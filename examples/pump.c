@@ -7,22 +7,19 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
+#include "program.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { PART = 16 << 10, AHEAD = 64 << 10 };
 
 static const char usage[] =
-    "usage: pump FILE [PORT] [--host ADDRESS] [--verbose]\n"
+    "usage: pump FILE " SERVER_OPTIONS
     "Sends a file to each client that connects, then closes.\n"
-    "Listens on port 9005 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("9005");
 
-static ws_loop *loop; /* here, for the signal handler */
 static const char *file_name;
 
 /* Sends until enough is queued. The rest follows in on_drain, which is called when the queue is empty. */
@@ -58,74 +55,21 @@ static void end(ws_conn *conn, ws_close_info why) {
         fclose(file);
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (!file_name && *word != '-') {
-            file_name = word;
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "pump: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-    if (!file_name) {
-        fprintf(stderr, "pump: a FILE is needed\n%s", usage);
-        exit(2);
-    }
-}
-
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 9005};
+    ws_server_config config = {.port = 9005};
+    const program_option own[] = {{.name = "FILE", .text = &file_name}, {.name = NULL}};
+    ws_loop *loop = start(argc, argv, usage, own, &config);
     ws_server *server;
-    ws_error error;
     FILE *probe;
-    options(argc, argv, &config);
+    if (!file_name)
+        refuse("FILE", "is needed");
     probe = fopen(file_name, "rb");
     if (!probe) {
         fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
         return 1;
     }
     fclose(probe);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
     server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_open = begin, .on_drain = push, .on_close = end});
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "pump: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "ws");
 }

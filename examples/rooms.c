@@ -15,25 +15,19 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
 #include "rooms_page.h"
 
-#include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096 };
 
 static const char usage[] =
-    "usage: rooms [PORT] [--host ADDRESS] [--cert FILE --key FILE] [--verbose]\n"
+    "usage: rooms " SERVER_OPTIONS
     "Serves chat rooms.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--cert (PEM, followed by its chain) and --key: serve https://.\n"
-    "--verbose: what happens goes to standard error.\n";
-
-static ws_loop *loop; /* here, for the signal handler */
+    SERVER_HELP("8000");
 
 typedef struct member {
     char name[NAME_MAX_BYTES + 1];
@@ -94,68 +88,13 @@ static void leave(ws_conn *conn, ws_close_info why) {
     free(who);
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host")   ? &config->host
-                             : !strcmp(word, "--cert") ? &config->tls.cert_file
-                             : !strcmp(word, "--key")  ? &config->tls.key_file
-                                                       : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "rooms: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
+    ws_server_config config = {.port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
     ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
-    ws_server *server;
-    ws_error error;
-    options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
-    server = ws_listen(loop, &config);
+    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws/{room}", &handler);
     ws_route(server, "/ws/{room}/{name}", &handler);
     serve_page(server, "");
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "%s://[%s]:%u/\n" : "%s://%s:%u/\n",
-               config.tls.cert_file ? "https" : "http", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "rooms: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "http");
 }

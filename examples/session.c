@@ -6,20 +6,17 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "program.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const char usage[] =
-    "usage: session [PORT] [--host ADDRESS] [--verbose]\n"
+    "usage: session " SERVER_OPTIONS
     "Serves a page for those who have logged in: as ann with the password apple, or as bob with banana.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
     "The environment's SESSION_KEY signs the sessions; sessions signed with OLD_SESSION_KEY are accepted as well.\n"
     "Without a key one is made, and sessions end with the program.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("8000");
 
 /* A real program keeps hashes of passwords (argon2, bcrypt), and never the passwords. */
 static const struct { const char *name, *password; } users[] = {{"ann", "apple"}, {"bob", "banana"}};
@@ -68,8 +65,6 @@ static const char home_page[] =
     "}\n"
     "connect();\n"
     "</script>\n</body>\n</html>\n";
-
-static ws_loop *loop; /* here, for the signal handler */
 
 /* The user of a session; "" without one. */
 static const char *user_of(ws_message session, char *name, size_t size) {
@@ -120,7 +115,7 @@ static void log_out(ws_request *request, void *unused) {
     if (*user_of(ws_session(request), name, sizeof name)) {
         size_t count = ws_room_members(server, name, ids, 64);
         for (size_t i = 0; i < count && i < 64; i++)
-            ws_close(ws_find(loop, ids[i]), WS_CLOSE_POLICY, "logged out");
+            ws_close(ws_find(program.loop, ids[i]), WS_CLOSE_POLICY, "logged out");
     }
     ws_set_session(request, NULL);
     ws_redirect(request, "/");
@@ -144,42 +139,6 @@ static void leave(ws_conn *conn, ws_close_info why) {
         tell_tabs(ws_conn_server(conn), name);
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "session: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 /* 128 bits of the system's randomness as text; "" if that fails, which ws_sessions refuses. */
 static const char *made_key(void) {
     static char key[33];
@@ -194,32 +153,17 @@ static const char *made_key(void) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .limits = {.message = 1024, .body = 4096}};
+    ws_server_config config = {.port = 8000, .limits = {.message = 1024, .body = 4096}};
     const char *key = getenv("SESSION_KEY");
     const char *keys[] = {key && *key ? key : made_key(), getenv("OLD_SESSION_KEY"), NULL};
     ws_session_config sessions = {.keys = keys, .seconds = 8 * 3600};
     ws_handler handler = {.on_open = enter, .on_close = leave};
-    ws_server *server;
-    ws_error error;
-    options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
-    server = ws_listen(loop, &config);
+    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_server *server = ws_listen(loop, &config);
     ws_sessions(server, &sessions);
     ws_http(server, "GET", "/", home, NULL);
     ws_http(server, "POST", "/login", log_in, NULL);
     ws_http(server, "POST", "/logout", log_out, NULL);
     ws_route(server, "/ws", &handler);
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "http://[%s]:%u/\n" : "http://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "session: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    return serve(server, "http");
 }

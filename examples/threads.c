@@ -7,6 +7,8 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,10 +21,9 @@
 enum { MAX_THREADS = 256 };
 
 static const char usage[] =
-    "usage: threads [PORT] [--host ADDRESS] [--threads N] [--verbose]\n"
+    "usage: threads [--threads N] " SERVER_OPTIONS
     "Sends every message back, with one thread for each core, or N threads.\n"
-    "Listens on port 9003 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--verbose: what happens goes to standard error.\n";
+    SERVER_HELP("9003");
 
 typedef struct worker {
     pthread_t thread;
@@ -51,47 +52,16 @@ static void on_message(ws_conn *conn, ws_message message) {
         ws_close(conn, WS_CLOSE_TRY_LATER, "your echoes pile up: read them");
 }
 
-static void *serve(void *argument) {
+static void *run_worker(void *argument) {
     worker *self = argument;
     (void)ws_run(self->loop);
     return NULL;
 }
 
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config, const char **threads) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : !strcmp(word, "--threads") ? threads : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "threads: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 /* A loop that listens. The first one finds the port, if it is to be a free one; the others share it. */
-static ws_error prepare(worker *self, ws_server_config *config) {
+static ws_error prepare(worker *self, ws_server_config *config, const ws_loop_config *loop_config) {
     ws_handler handler = {.on_open = greet, .on_message = on_message, .user = self};
-    self->loop = ws_loop_new(&loop_config);
+    self->loop = ws_loop_new(loop_config);
     self->server = ws_listen(self->loop, config);
     ws_route(self->server, "/", &handler);
     if (self->server)
@@ -100,22 +70,20 @@ static ws_error prepare(worker *self, ws_server_config *config) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.host = "127.0.0.1", .port = 9003, .origins = "*", .reuse_port = true};
+    ws_server_config config = {.port = 9003, .origins = "*", .reuse_port = true};
     int prepared = 0, started = 0, status = 0;
+    ws_loop_config loop_config = {.trace = NULL};
     const char *threads = NULL;
+    const program_option own[] = {{.name = "--threads", .text = &threads}, {.name = NULL}};
     long wanted;
-    options(argc, argv, &config, &threads);
+    server_options(argc, argv, usage, own, &config, &loop_config);
     wanted = threads ? strtol(threads, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
-    if (threads && (threads[strspn(threads, "0123456789")] || wanted < 1 || wanted > MAX_THREADS)) {
-        fprintf(stderr, "threads: --threads \"%s\": a number from 1 to %d is wanted\n%s", threads, MAX_THREADS, usage);
-        return 2;
-    }
+    if (threads && (threads[strspn(threads, "0123456789")] || wanted < 1 || wanted > MAX_THREADS))
+        refuse(threads, "is no number for --threads: from 1 to 256");
     count = (int)(wanted < 1 ? 1 : wanted > MAX_THREADS ? MAX_THREADS : wanted);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
     for (; prepared < count && !status; prepared++) {
         workers[prepared].number = prepared + 1;
-        if (prepare(&workers[prepared], &config)) {
+        if (prepare(&workers[prepared], &config, &loop_config)) {
             fprintf(stderr, "threads: %s\n", ws_loop_error_text(workers[prepared].loop));
             status = 1;
         }
@@ -123,10 +91,9 @@ int main(int argc, char **argv) {
     if (!status) {
         signal(SIGINT, stop);
         signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, config.port);
-        fflush(stdout);
+        print_address("ws", config.port);
         for (; started < count && !status; started++)
-            status = pthread_create(&workers[started].thread, NULL, serve, &workers[started]) != 0;
+            status = pthread_create(&workers[started].thread, NULL, run_worker, &workers[started]) != 0;
         if (status) { /* those that run end again */
             fprintf(stderr, "threads: the system has no more threads; ask for fewer with --threads\n");
             started--;

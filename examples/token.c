@@ -11,20 +11,15 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include <signal.h>
+#include "program.h"
+
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
-    "usage: token [PORT] [--host ADDRESS] [--verbose]\n"
+    "usage: token " SERVER_OPTIONS
     "Rooms for those who have a token.\n"
-    "Listens on port 8000 of 127.0.0.1 unless told otherwise; port 0: any free one.\n"
-    "--verbose: what happens goes to standard error.\n";
-
-static ws_loop *loop; /* here, for the signal handler */
+    SERVER_HELP("8000");
 
 /* Takes as long for a wrong token as for the right one, so that its time tells nothing about the letters. */
 static bool same(ws_slice given, const char *secret) {
@@ -75,63 +70,11 @@ static void say(ws_conn *conn, ws_message message) {
                           (int)message.size, (const char *)message.data);
 }
 
-static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
-    ws_shutdown(loop, 2000);
-}
-
-static ws_loop_config loop_config;
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
-}
-
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
-static void options(int argc, char **argv, ws_server_config *config) {
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i];
-        const char **value = !strcmp(word, "--host") ? &config->host : NULL;
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (*word && !word[strspn(word, "0123456789")] && strtol(word, NULL, 10) <= 65535) {
-            config->port = (uint16_t)strtol(word, NULL, 10);
-        } else if (!strcmp(word, "--verbose")) {
-            loop_config.trace = trace;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else {
-            fprintf(stderr, "token: \"%s\" %s\n%s", word,
-                    value ? "needs a value" : "is neither an option nor a port from 0 to 65535", usage);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv) {
     /* A token proves who it is, so pages of other sites may connect, too: theirs have none. */
-    ws_server_config config = {.host = "127.0.0.1", .port = 8000, .origins = "*", .limits = {.message = 4096}};
-    ws_handler handler = {.on_request = check, .on_open = enter, .on_message = say};
-    ws_server *server;
-    ws_error error;
-    options(argc, argv, &config);
-    if (strcmp(config.host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config.hosts = "127.0.0.1, localhost, [::1]";
-    loop = ws_loop_new(&loop_config);
-    server = ws_listen(loop, &config);
-    ws_route(server, "/ws/{room}", &handler);
-    if (!ws_loop_error(loop)) {
-        signal(SIGINT, stop);
-        signal(SIGTERM, stop);
-        printf(strchr(config.host, ':') ? "ws://[%s]:%u/\n" : "ws://%s:%u/\n", config.host, ws_port(server));
-        fflush(stdout);
-    }
-    error = ws_run(loop); /* returns at once when something above has failed */
-    if (error)
-        fprintf(stderr, "token: %s\n", ws_loop_error_text(loop));
-    ws_loop_free(loop);
-    return error ? 1 : 0;
+    ws_server_config config = {.port = 8000, .origins = "*", .limits = {.message = 4096}};
+    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_server *server = ws_listen(loop, &config);
+    ws_route(server, "/ws/{room}", &(ws_handler){.on_request = check, .on_open = enter, .on_message = say});
+    return serve(server, "ws");
 }

@@ -7,10 +7,13 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
+
+static const char usage[] = "usage: unit_test\nRuns its tests and counts them. Exit status: 0 when all passed.\n";
 
 /* --- the program: an auction that lasts a minute; each bid must be higher than the last ------ */
 
@@ -103,13 +106,6 @@ static int tests(void) {
 }
 
 int main(int argc, char **argv) {
-    bool help = argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"));
-    if (argc > 1) {
-        if (!help)
-            fprintf(stderr, "unit_test: \"%s\" is not an option\n", argv[1]);
-        fputs("usage: unit_test\nRuns its tests and counts them. Exit status: 0 when all passed.\n",
-              help ? stdout : stderr);
-        return help ? 0 : 2;
-    }
+    read_options(argc, argv, usage, NULL, NULL);
     return tests();
 }

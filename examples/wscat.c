@@ -8,6 +8,8 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "program.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -268,70 +270,40 @@ static void on_signal(int number) {
 
 /* --- arguments -------------------------------------------------------------------------- */
 
-static const char **value_of(const char *name) {
-    struct { const char *name, **value; } all[] = {
-        {"--subprotocol", &option.config.subprotocols}, {"--origin", &option.config.origin},
-        {"--proxy", &option.config.proxy}, {"--ca", &option.config.tls.ca_file}, {"--wait", &option.wait},
-        {"--cert", &option.config.tls.cert_file}, {"--key", &option.config.tls.key_file},
-    };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!strcmp(name, all[i].name))
-            return all[i].value;
-    return NULL;
-}
-
-static void bad_usage(const char *word, const char *problem) {
-    fprintf(stderr, "wscat: \"%s\" %s\n%s", word, problem, usage);
-    exit(2);
-}
-
 static uint32_t seconds(const char *text) {
     char *end;
     double number = strtod(text, &end);
     if (end == text || *end || !(number >= 0))
-        bad_usage(text, "is no time to --wait: seconds are wanted, or \"inf\"");
+        refuse(text, "is no time to --wait: seconds are wanted, or \"inf\"");
     return number < 4e6 ? (uint32_t)(number * 1000) : WS_OFF;
 }
 
-/* Reads the command line. Ends the program when a word of it is wrong, or asks for help. */
 static void options(int argc, char **argv) {
     size_t headers = 0;
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i], **value = !strcmp(word, "-H") ? &option.headers[headers++] : value_of(word);
-        if (value && i + 1 < argc) {
-            *value = argv[++i];
-        } else if (!strcmp(word, "--binary")) {
-            option.binary = true;
-        } else if (!strcmp(word, "--verbose")) {
-            option.verbose = true;
-        } else if (!strcmp(word, "--deflate")) {
-            option.config.deflate.on = true;
-        } else if (!strcmp(word, "--insecure")) {
-            option.config.tls.accept_any_certificate = true;
-        } else if (!strcmp(word, "-h") || !strcmp(word, "--help")) {
-            fputs(usage, stdout);
-            exit(0);
-        } else if (*word != '-' && !option.url) {
-            option.url = word;
-        } else {
-            bad_usage(word, value ? "needs a value" : *word == '-' ? "is not an option" : "is one URL too many");
-        }
-    }
+    ws_client_config *config = &option.config;
+    const program_option own[] = {{.name = "URL", .text = &option.url},
+                                  {.name = "-H", .text = option.headers, .count = &headers},
+                                  {.name = "--subprotocol", .text = &config->subprotocols},
+                                  {.name = "--origin", .text = &config->origin},
+                                  {.name = "--binary", .flag = &option.binary},
+                                  {.name = "--deflate", .flag = &config->deflate.on},
+                                  {.name = "--wait", .text = &option.wait},
+                                  {.name = "--proxy", .text = &config->proxy},
+                                  {.name = "--ca", .text = &config->tls.ca_file},
+                                  {.name = "--cert", .text = &config->tls.cert_file},
+                                  {.name = "--key", .text = &config->tls.key_file},
+                                  {.name = "--verbose", .flag = &option.verbose},
+                                  {.name = "--insecure", .flag = &config->tls.accept_any_certificate},
+                                  {.name = NULL}};
+    read_options(argc, argv, usage, own, NULL);
     for (size_t i = 0; i < headers; i++)
         if (!strchr(option.headers[i], ':'))
-            bad_usage(option.headers[i], "is no header: -H wants 'Name: value'");
+            refuse(option.headers[i], "is no header: -H wants 'Name: value'");
     if (!option.url)
-        bad_usage("URL", "is missing");
-    if (option.config.tls.key_file && !option.config.tls.cert_file)
-        bad_usage("--key", "needs --cert beside it");
+        refuse("URL", "is missing");
+    if (config->tls.key_file && !config->tls.cert_file)
+        refuse("--key", "needs --cert beside it");
     option.wait_ms = seconds(option.wait);
-}
-
-static void trace(const ws_trace_event *event, void *user) {
-    char line[300];
-    (void)user;
-    ws_trace_text(event, line, sizeof line);
-    fprintf(stderr, "%s\n", line);
 }
 
 static int run(void) {
@@ -340,7 +312,7 @@ static int run(void) {
     ws_error error = WS_ERROR_MEMORY;
     option.config.headers = option.headers;
     option.config.limits.buffered = SIZE_MAX; /* else a long line would stop the reading, too */
-    loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX, .trace = option.verbose ? trace : NULL});
+    loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX, .trace = option.verbose ? ws_trace_stderr : NULL});
     conn = ws_dial(loop, option.url, &handler, &option.config);
     if (conn) {
         signal(SIGINT, on_signal);

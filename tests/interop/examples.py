@@ -131,10 +131,9 @@ async def rooms():
 
 SERVERS = (("chat",), ("dashboard",), ("echo",), ("gateway",), ("gateway", "ws://127.0.0.1:1/"), ("htmx",),
            ("json_api",), ("pool",), ("pump", FILE), ("rooms",), ("session",), ("threads",), ("token",))
-VALUES = {"chat": "--host --cert --key", "dashboard": "--host --every", "echo": "--host --cert --key",
-          "gateway": "--host --ca", "htmx": "--host --scripts", "threads": "--host --threads",
-          "rooms": "--host --cert --key",
+VALUES = {"dashboard": "--every", "gateway": "--ca", "htmx": "--scripts", "threads": "--threads",
           "wscat": "-H --subprotocol --origin --wait --proxy --ca --cert --key"}
+SERVER_VALUES = "--host --cert --key "
 NUMBERS = {"dashboard": ("--every", ("9", "3600001", "1s", "-5", "", "99999999999999999999")),
            "threads": ("--threads", ("0", "257", "2x", "-1", "", "99999999999999999999")),
            "wscat": ("--wait", ("1s", "-1", "", "nan"))}
@@ -158,7 +157,8 @@ async def helps():
         for word in ("--nonsense", "-x"):
             error = await refused(name, word)
             expect(f"{name}: {word} is unknown", f"{name}: \"{word}\" is " in error and "usage: " in error, error)
-        for option in VALUES.get(name, "--host" if name not in ("client", "firmware", "unit_test") else "").split():
+        serves = name not in ("client", "firmware", "unit_test", "wscat")
+        for option in ((SERVER_VALUES if serves else "") + VALUES.get(name, "")).split():
             error = await refused(name, option)
             expect(f"{name}: {option} needs a value", f"{name}: \"{option}\" needs a value" in error, error)
 
@@ -176,11 +176,11 @@ async def ports():
 
 async def wanted():
     error = await refused("pump")
-    expect("pump: a file is needed", "FILE is needed" in error, error)
+    expect("pump: a file is needed", "\"FILE\" is needed" in error, error)
     status, _, error = await run("build/pump", "no such file")
     expect("pump: a file that is not there is named", status == 1 and "\"no such file\"" in error, error)
     error = await refused("gateway")
-    expect("gateway: a URL is needed", "URL is needed" in error, error)
+    expect("gateway: a URL is needed", "\"URL\" is needed" in error, error)
     for url in ("http://127.0.0.1/", "127.0.0.1:9001"):
         error = await refused("gateway", url)
         expect(f"gateway: {url} is no URL", f"\"{url}\"" in error and "wss://" in error, error)

@@ -167,9 +167,9 @@ async def failing():
     await stop(program)
     errors = (await program.stderr.read()).decode()
     expect("its log says which", f"127.0.0.1:{port}" in errors, errors)
-    for words, wanted in (((), "URL is needed"), (("ftp://a/",), "ftp://a/"), (("ws://a", "ws://b"), "ws://b"),
+    for words, wanted in (((), "\"URL\" is needed"), (("ftp://a/",), "ftp://a/"), (("ws://a", "ws://b"), "ws://b"),
                           (("ws://a", "--nonsense"), "--nonsense"), (("nonsense",), "nonsense"),
-                          (("80x", "ws://a"), "80x")):
+                          (("ws://a", "80x"), "80x")):
         status, _, errors = await run("build/gateway", *words)
         expect("bad usage: " + wanted, status == 2 and wanted in errors, errors)
     status, out, _ = await run("build/gateway", "--help")
