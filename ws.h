@@ -48,7 +48,7 @@
 
    FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. What
                 make firmware measures of examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano) and checks here:
-                flash: 9,000 bytes as a server, 8,940 as a client, 12,260 with both roles, 17,400 without WS_SMALL.
+                flash: 8,500 bytes as a server, 8,220 as a client, 11,880 with both roles, 16,700 without WS_SMALL.
                 RAM: 200 bytes beside its memory, which is 1 KiB for a request of 751 bytes and messages of any size
                 in chunks (see WS_ENGINE_MEMORY), and 620 bytes of stack.
 
@@ -67,8 +67,8 @@
      WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
                          statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
                          have no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: frames of 4 GiB are
-                         1009, delays have at most 24 days, a connection ends with its HTTP answer, a request with a
-                         body is refused, what is wrong in config.origins or Sec-WebSocket-Extensions matches nothing
+                         1009, delays have at most 24 days, a connection ends with its HTTP answer, refusals have
+                         no body, what is wrong in config.origins or Sec-WebSocket-Extensions matches nothing
      WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
                          realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
@@ -1267,22 +1267,18 @@ typedef struct wsi_memory {
 
 typedef ws_slice wsi_slice;
 
-#ifdef WSI_BARE
 typedef struct wsi_request { /* slices of the head */
-    wsi_slice head, host, origin, key;
-    int16_t status; /* for refusing the handshake; 0: it is valid */
-    bool upgrade;
-} wsi_request;
-#else
-typedef struct wsi_request { /* slices of the head */
-    wsi_slice head, method, target, authority, path, query;
-    wsi_slice host, origin, key; /* host: the target's authority if it has one */
-    wsi_size content_length;
-    int status; /* for refusing the handshake; 0: it is valid */
-    bool http11, keep_alive, chunked, coded, has_length, expects_continue, expects_more; /* coded: not only chunked */
-    bool upgrade, connection_upgrade, version_13, extensions; /* asks for a WebSocket; and how */
-} wsi_request;
+    wsi_slice head, target, host, origin, key; /* host: the target's authority if it has one */
+#ifndef WS_NO_NET
+    wsi_slice path, query;
 #endif
+#ifndef WSI_BARE
+    wsi_size content_length;
+    bool keep_alive, chunked, expects_continue, connection_upgrade, extensions;
+#endif
+    bool http11, upgrade; /* upgrade: it asks for a WebSocket */
+    int16_t status;       /* for refusing the handshake; 0: it is valid */
+} wsi_request;
 
 #ifndef WS_NO_DEFLATE
 typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
@@ -1312,6 +1308,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #endif
     ws_role role;
     const char *subprotocols; /* to offer or choose from, best first */
+#ifndef WSI_BARE
     struct wsi_codec *codec;          /* of the loop */
 #ifndef WS_NO_NET
     wsi_counts counts;
@@ -1320,6 +1317,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     struct wsi_tracer *tracer; /* NULL: there is no ws_loop_config.trace */
 #endif
     const ws_deflate_config *deflate; /* client: to offer; NULL: none */
+#endif
 #ifndef WS_NO_SERVER
     wsi_request request; /* the pending one */
     const char *origins;
@@ -1340,17 +1338,6 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 
 typedef struct wsi_engine {
     wsi_env *env;
-#ifndef WS_NO_NET
-    wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
-#endif
-    size_t message_size;  /* bytes of the unfinished message */
-    wsi_size left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
-    wsi_time heard;       /* when data last came from the peer */
-    wsi_time since;       /* when this state, or the wait for a pong, began */
-    uint8_t key[4];       /* of this frame */
-    uint32_t utf8;        /* validators: of the message being received, of the one sent in parts */
-    uint32_t utf8_out;
-    uint16_t close_code, threshold;
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
     bool final : 1, pinged : 1, chunks : 1, in_frame : 1, clean : 1, reported : 1;
@@ -1364,7 +1351,20 @@ typedef struct wsi_engine {
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* with context, as agreed */
     int8_t level;
-    uint8_t window_bits;         /* in: the low four bits, out: the high four */
+    uint8_t window_bits; /* in: the low four bits, out: the high four */
+#endif
+    uint8_t key[4];      /* of this frame */
+    uint16_t close_code, threshold;
+    uint32_t utf8;        /* validators: of the message being received, of the one sent in parts */
+    uint32_t utf8_out;
+    size_t message_size;  /* bytes of the unfinished message */
+    wsi_size left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
+    wsi_time heard;       /* when data last came from the peer */
+    wsi_time since;       /* when this state, or the wait for a pong, began */
+#ifndef WS_NO_NET
+    wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
+#endif
+#ifndef WS_NO_DEFLATE
     struct wsi_context *context; /* or NULL: nothing is kept */
 #endif
 } wsi_engine;
@@ -1390,6 +1390,11 @@ typedef struct wsi_codec { /* for compression, shared by a loop's connections */
 
 struct ws_engine {
     wsi_engine core;
+    bool fixed, ticked, opened;
+    wsi_time now;
+    size_t out_sent;
+    wsi_buffer in, out;
+    wsi_window window;
     wsi_env env;
 #ifndef WS_NO_ALLOC
     wsi_memory memory;
@@ -1397,11 +1402,6 @@ struct ws_engine {
 #ifndef WSI_BARE
     wsi_codec codec;
 #endif
-    wsi_window window;
-    wsi_buffer in, out;
-    size_t out_sent;
-    wsi_time now;
-    bool fixed, ticked, opened;
 };
 
 #ifdef __cplusplus
@@ -1728,10 +1728,12 @@ WSI_INLINE const char *wsi_bytes_find(const char *text, char c, size_t size) {
 }
 #endif
 
+/* What does not fit is the largest number. */
 static wsi_size wsi_bytes_load(const uint8_t *bytes, size_t count) {
+    const wsi_size most = (wsi_size)-1;
     wsi_size value = 0;
     for (size_t i = 0; i < count; i++)
-        value = value << 8 | bytes[i];
+        value = value > most >> 8 ? most : value << 8 | bytes[i];
     return value;
 }
 
@@ -1887,12 +1889,12 @@ static bool wsi_text_is(wsi_slice a, const char *b) { return wsi_text_same(a, ws
 
 /* Case-blind for ASCII, whatever the locale. */
 static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
-    if (a.size != b.size || wsi_text_same(a, b))
-        return a.size == b.size;
-    for (size_t i = 0; i < a.size; i++)
-        if (a.data[i] != b.data[i] && wsi_text_lower(a.data[i]) != wsi_text_lower(b.data[i]))
-            return false;
-    return true;
+    size_t left = a.size;
+    if (a.size != b.size)
+        return false;
+    while (left && wsi_text_lower(a.data[left - 1]) == wsi_text_lower(b.data[left - 1]))
+        left--;
+    return !left;
 }
 
 #ifdef WS_SMALL
@@ -1949,6 +1951,7 @@ static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
     return false;
 }
 
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
 static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
     wsi_slice element;
     while (wsi_text_next(&list, &element))
@@ -1956,16 +1959,29 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
             return true;
     return false;
 }
+#endif
 
-/* Reads 1 to 18 digits (in a bare engine 9); false for anything else. */
+#ifndef WS_NO_SERVER
+/* At which place, from 1 on, a list has this text, whatever its case; 0: nowhere. */
+static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
+    wsi_slice rest = wsi_text_z(list), element;
+    for (unsigned place = 1; wsi_text_next(&rest, &element); place++)
+        if (wsi_text_same_nocase(element, wanted))
+            return place;
+    return 0;
+}
+#endif
+
+/* Reads 1 to 18 digits; false for anything else. In a bare engine 268,435,455 stands for more. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
+    const wsi_size most = (wsi_size)-1 / 16;
     wsi_size value = 0;
-    if (!text.size || text.size > sizeof value * 9 / 4)
+    if (!text.size || text.size > 18)
         return false;
     for (size_t i = 0; i < text.size; i++) {
         if (!wsi_text_digit(text.data[i]))
             return false;
-        value = value * 10 + (unsigned)(text.data[i] - '0');
+        value = (value < most ? value : most) * 10 + (unsigned)(text.data[i] - '0');
     }
     *number = value;
     return true;
@@ -2065,25 +2081,22 @@ static const char wsi_text_alphabet[] =
 static char wsi_text_digit64(uint32_t six) { return wsi_text_alphabet[six]; }
 #endif
 
-static void wsi_text_base64_four(char out[4], uint32_t three) {
-    out[0] = wsi_text_digit64(three >> 18);
-    out[1] = wsi_text_digit64(three >> 12 & 63);
-    out[2] = wsi_text_digit64(three >> 6 & 63);
-    out[3] = wsi_text_digit64(three & 63);
-}
-
 /* Writes 4 characters for every 3 bytes or less, and returns how many. */
 static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
     size_t i, written = 0;
-    for (i = 0; size - i >= 3; i += 3, written += 4)
-        wsi_text_base64_four(out + written, (uint32_t)data[i] << 16 | (uint32_t)data[i + 1] << 8 | data[i + 2]);
-    if (i == size)
-        return written;
-    wsi_text_base64_four(out + written, (uint32_t)data[i] << 16 | (i + 1 < size ? (uint32_t)data[i + 1] << 8 : 0));
-    out[written + 3] = '=';
-    if (i + 1 == size)
-        out[written + 2] = '=';
-    return written + 4;
+    for (i = 0; i < size; i += 3, written += 4) {
+        uint32_t second = i + 1 < size ? data[i + 1] : 0, third = i + 2 < size ? data[i + 2] : 0;
+        uint32_t three = (uint32_t)data[i] << 16 | second << 8 | third;
+        out[written] = wsi_text_digit64(three >> 18);
+        out[written + 1] = wsi_text_digit64(three >> 12 & 63);
+        out[written + 2] = wsi_text_digit64(three >> 6 & 63);
+        out[written + 3] = wsi_text_digit64(three & 63);
+    }
+    if (i > size)
+        out[written - 1] = '=';
+    if (i > size + 1)
+        out[written - 2] = '=';
+    return written;
 }
 
 #ifndef WS_NO_SERVER
@@ -2135,13 +2148,12 @@ WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t w[16]) {
 
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[16];
-    size_t i, all = (size + 72) / 64 * 64; /* with the length behind it */
-    for (i = 0; i < all; i++) {
-        uint32_t *word = &w[i / 4 % 16];
-        *word = *word << 8 | (i < size ? data[i] : i == size ? 0x80 : 0);
-        if (i + 1 == all)
-            *word = (uint32_t)size * 8;
-        if (i % 64 == 63)
+    size_t i, left = (size + 72) / 64 * 64; /* with the length behind it */
+    uint32_t word = 0;
+    for (i = 0; left--; i++) {
+        word = word << 8 | (i < size ? data[i] : i == size ? 0x80 : 0);
+        w[i / 4 % 16] = left ? word : (uint32_t)size * 8;
+        if (left % 64 == 0)
             wsi_sha1_block(hash, w);
     }
     for (i = 0; i < 5; i++)
@@ -2455,6 +2467,7 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 */
 
 #define WSI_HTTP_BAD SIZE_MAX
+#define WSI_HTTP_MAX_PROTOCOLS 64
 
 static bool wsi_http_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
 
@@ -2525,19 +2538,6 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     }
 }
 
-/* Removes the first line from a head and returns it without its CRLF. */
-static wsi_slice wsi_http_line(wsi_slice *head) {
-    const char *end = head->size ? wsi_bytes_find(head->data, '\r', head->size) : NULL;
-    wsi_slice line = wsi_text(head->data, end ? (size_t)(end - head->data) : 0);
-    size_t step = end && line.size + 2 <= head->size ? line.size + 2 : head->size;
-    if (step)
-        head->data += step;
-    head->size -= step;
-    return line;
-}
-
-typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
-
 /* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
 static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     const char *at = rest->size ? wsi_bytes_find(rest->data, c, rest->size) : NULL;
@@ -2548,6 +2548,18 @@ static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
     rest->size -= before->size + 1;
     return true;
 }
+
+/* Removes the first line from a head and returns it without its CRLF. */
+static wsi_slice wsi_http_line(wsi_slice *head) {
+    wsi_slice line = {NULL, 0};
+    if (wsi_http_until(head, '\r', &line) && head->size)
+        head->data++, head->size--;
+    else
+        head->size = 0;
+    return line;
+}
+
+typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
 /* Splits a field line (RFC 9112 5). false: there is no colon. */
 static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
@@ -2565,18 +2577,7 @@ static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *va
     return wsi_http_field(line, name, value) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
 }
 
-#ifndef WS_NO_SERVER
-/* Removes fields up to the first of this name. */
-static bool wsi_http_next(wsi_slice *head, const char *name, wsi_slice *value) {
-    wsi_slice found;
-    while (wsi_http_split(head, &found, value) == WSI_HEADER_FOUND)
-        if (wsi_text_is_nocase(found, name))
-            return true;
-    return false;
-}
-#endif
-
-#if !defined(WS_NO_CLIENT) || !defined(WS_NO_HTTP) || defined(WSI_BARE)
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_HTTP)
 /* The same for a new head: no folding, no space before the colon. */
 static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_header found = wsi_http_split(head, name, value);
@@ -2675,24 +2676,17 @@ static bool wsi_http_host_char(char c) {
 
 /* Splits "host:port"; without a port it is `fallback`. An IPv6 literal keeps its brackets. false: malformed. */
 static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *host, wsi_size *port) {
-    size_t i, colon = text.size;
     bool literal = text.size && text.data[0] == '[';
-    for (i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        if (i > colon ? wsi_text_digit(c) : wsi_http_host_char(c))
-            continue;
-        if (c == ':' && i < colon && (!literal || text.data[i - 1] == ']'))
-            colon = i;
-        else if (i > colon || !literal
-                 || (c != ':' && i && (c != ']' || (i + 1 < text.size && text.data[i + 1] != ':'))))
-            return false;
-    }
-    *host = wsi_text(text.data, colon);
-    *port = fallback;
-    if (!colon || (literal && text.data[colon - 1] != ']'))
+    size_t i = literal ? 1 : 0;
+    while (i < text.size && (wsi_http_host_char(text.data[i]) || (literal && text.data[i] == ':')))
+        i++;
+    if (literal && (i == text.size || text.data[i++] != ']'))
         return false;
-    return colon + 1 >= text.size || (wsi_text_number(wsi_text(text.data + colon + 1, text.size - colon - 1), port)
-                                      && *port <= 65535);
+    *host = wsi_text(text.data, i);
+    *port = fallback;
+    if (!i || (i < text.size && text.data[i++] != ':'))
+        return false;
+    return i == text.size || (wsi_text_number(wsi_text(text.data + i, text.size - i), port) && *port <= 65535);
 }
 
 /* Removes "scheme://" from the front. */
@@ -2708,117 +2702,57 @@ static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
 #ifndef WS_NO_SERVER
 /* --- requests --- */
 
-#ifdef WSI_BARE
+static wsi_slice wsi_http_method_of(const wsi_request *request) {
+    const char *head = request->head.data, *target = request->target.data;
+    return wsi_text(head, target ? (size_t)(target - head) - 1 : 0);
+}
+
 static bool wsi_http_is_method(const wsi_request *request, const char *name) {
-    wsi_slice rest = request->head, method;
-    return wsi_http_until(&rest, ' ', &method) && wsi_text_is(method, name);
+    return wsi_text_is(wsi_http_method_of(request), name);
 }
 
-static wsi_slice wsi_http_target_of(const wsi_request *request) {
-    wsi_slice rest = request->head, part = {NULL, 0};
-    return (void)wsi_http_until(&rest, ' ', &part), (void)wsi_http_until(&rest, ' ', &part), part;
-}
-
-/* How many fields have this name; *value: of the last one. */
-static int wsi_http_count(wsi_slice head, const char *name, wsi_slice *value) {
-    wsi_slice each;
-    int count = 0;
-    (void)wsi_http_line(&head);
-    for (*value = wsi_text(NULL, 0); wsi_http_next(&head, name, &each); count++)
-        *value = each;
-    return count;
-}
-
-/* Whether a list of tokens, perhaps over several fields, has this one. */
-static bool wsi_http_lists(wsi_slice head, const char *name, const char *token) {
-    wsi_slice value, element;
-    (void)wsi_http_line(&head);
-    while (wsi_http_next(&head, name, &value))
-        while (wsi_text_next(&value, &element))
-            if (wsi_text_is_nocase(element, token))
-                return true;
-    return false;
-}
-
-/* Whether the target is a path, or a URL, whose authority becomes the host (RFC 9112 3.2). */
-static bool wsi_http_target(wsi_request *request, wsi_slice rest) {
-    wsi_slice scheme, host;
-    wsi_size port;
-    size_t i;
-    for (i = 0; i < rest.size; i++)
-        if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
-            return false;
-    if (rest.size && rest.data[0] == '/')
-        return true;
-    if (!wsi_http_scheme(&rest, &scheme) || !wsi_text_in_list(wsi_text_z("http,https,ws,wss"), scheme))
-        return false;
-    for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
-    request->host = wsi_text(rest.data, i);
-    return wsi_http_authority(request->host, 0, &host, &port);
-}
-
-/* Parses a complete head. Returns 0, or the status that refuses it: bodies are refused, too. */
-static int wsi_http_request(wsi_request *request, wsi_slice head, bool *http11) {
-    static const char *const names[] = {"host", "origin", "sec-websocket-key", "content-length"}; /* once at most */
-    wsi_slice rest = head, line = wsi_http_line(&rest), target, value, once[4];
-    wsi_size port;
-    if (!wsi_http_until(&line, ' ', &value) || !wsi_http_until(&line, ' ', &target) || !wsi_text_token(value))
-        return 400;
-    int status = wsi_http_version(line, http11);
-    if (status)
-        return status;
-    do
-        status = (int)wsi_http_header(&rest, &line, &value);
-    while (status == WSI_HEADER_FOUND);
-    for (int i = 0; i < 4; i++)
-        if (wsi_http_count(head, names[i], &once[i]) > 1)
-            return 400;
-    request->host = once[0];
-    request->origin = once[1];
-    request->key = once[2];
-    if (status == WSI_HEADER_BAD || (*http11 && !once[0].data)
-        || (once[0].data && !wsi_http_authority(once[0], 0, &line, &port)) || !wsi_http_target(request, target)
-        || wsi_http_count(head, "transfer-encoding", &value)
-        || (once[3].data && (!wsi_text_number(once[3], &port) || port)))
-        return 400;
-    (void)wsi_http_count(head, "expect", &value);
-    return value.size && *http11 && !wsi_text_is_nocase(value, "100-continue") ? 417 : 0; /* RFC 9110 10.1.1 */
-}
+#ifdef WS_NO_NET
+static void wsi_http_path(wsi_request *request, wsi_slice rest) { (void)request, (void)rest; }
 #else
-static bool wsi_http_is_method(const wsi_request *request, const char *name) {
-    return wsi_text_is(request->method, name);
+static void wsi_http_path(wsi_request *request, wsi_slice rest) {
+    request->path = rest;
+    if (wsi_http_until(&rest, '?', &request->path))
+        request->query = rest;
+    if (!request->path.size)
+        request->path = wsi_text("/", 1);
 }
-
-static wsi_slice wsi_http_target_of(const wsi_request *request) { return request->target; }
+#endif
 
 /* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
-static bool wsi_http_target(wsi_request *request) {
+static bool wsi_http_target(wsi_request *request, wsi_slice *authority) {
     wsi_slice rest = request->target, scheme, host;
     wsi_size port;
     size_t i;
     for (i = 0; i < rest.size; i++)
         if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
             return false;
-    if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_text_is(request->method, "OPTIONS"))) {
+    if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_http_is_method(request, "OPTIONS"))) {
         if (!wsi_http_scheme(&rest, &scheme))
             return false;
-        if (!wsi_text_is_nocase(scheme, "http") && !wsi_text_is_nocase(scheme, "https")
-            && !wsi_text_is_nocase(scheme, "ws") && !wsi_text_is_nocase(scheme, "wss"))
+        if (!wsi_text_which(scheme, "http,https,ws,wss"))
             return false;
         for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
-        request->authority = wsi_text(rest.data, i);
-        if (!wsi_http_authority(request->authority, 0, &host, &port))
+        *authority = wsi_text(rest.data, i);
+        if (!wsi_http_authority(*authority, 0, &host, &port))
             return false;
         rest = wsi_text(rest.data + i, rest.size - i);
     }
-    request->path = rest;
-    if (wsi_http_until(&rest, '?', &request->path))
-        request->query = rest;
-    if (!request->path.size)
-        request->path = wsi_text("/", 1);
+    wsi_http_path(request, rest);
     return request->target.size > 0;
 }
 
+#ifdef WSI_BARE /* the connection ends with the answer, so where a body ends does not matter */
+static bool wsi_http_codings(wsi_slice list, bool *others) {
+    *others = !wsi_text_is_nocase(list, "chunked");
+    return true;
+}
+static bool wsi_http_closes(wsi_slice option) { return (void)option, false; }
+#else
 /* Reads Transfer-Encoding: chunked must be the last coding, or the body has no known end (RFC 9112 6.1, 6.3).
    *others: there are codings before it, which we do not support. false: malformed. */
 static bool wsi_http_codings(wsi_slice list, bool *others) {
@@ -2837,11 +2771,8 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
     return chunked;
 }
 
-static bool wsi_http_once(wsi_slice *field, wsi_slice value) {
-    bool first = !field->data;
-    *field = value;
-    return first;
-}
+static bool wsi_http_closes(wsi_slice option) { return wsi_text_is_nocase(option, "close"); }
+#endif
 
 /* The fields of a request that the engine reads. */
 typedef enum wsi_field {
@@ -2849,15 +2780,32 @@ typedef enum wsi_field {
     WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS
 } wsi_field;
 
+typedef struct wsi_http_seen { /* while a head is read */
+    wsi_slice authority;       /* of the target */
+    wsi_size length;
+    unsigned fields; /* a bit for each wsi_field */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
+    bool version_13, bad; /* HANDSHAKE's, as what follows */
+    unsigned protocol_count;
+#ifndef WS_SMALL
+    wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
+#endif
+} wsi_http_seen;
+
 #ifdef WS_SMALL
 static bool wsi_http_named(wsi_slice name, const char *known) { return wsi_text_is_nocase(name, known); }
+
+static wsi_field wsi_http_which(wsi_slice name) { /* in the order of wsi_field */
+    return (wsi_field)wsi_text_which(name, "Host,Origin,Content-Length,Transfer-Encoding,Expect,Connection,Upgrade,"
+                                           "Sec-WebSocket-Key,Sec-WebSocket-Version,Sec-WebSocket-Protocol,"
+                                           "Sec-WebSocket-Extensions");
+}
 #else
 /* Most write it just so: compilers make a few words of known. */
 WSI_INLINE bool wsi_http_named(wsi_slice name, const char *known) {
     return name.size == strlen(known) && (memcmp(name.data, known, strlen(known)) == 0
                                           || wsi_text_same_nocase(name, wsi_text(known, name.size)));
 }
-#endif
 
 static wsi_field wsi_http_which(wsi_slice name) {
     return wsi_http_named(name, "Host") ? WSI_FIELD_HOST
@@ -2872,33 +2820,29 @@ static wsi_field wsi_http_which(wsi_slice name) {
            : wsi_http_named(name, "Sec-WebSocket-Protocol") ? WSI_FIELD_PROTOCOL
            : wsi_http_named(name, "Sec-WebSocket-Extensions") ? WSI_FIELD_EXTENSIONS : WSI_FIELD_OTHER;
 }
+#endif
 
-/* Reads the fields that say which host is meant, where the request comes from and where it ends. false: malformed, or
-   a field stands there twice (RFC 9112 3.2, 6). */
-static bool wsi_http_framing(wsi_request *request, wsi_field field, wsi_slice value) {
+/* Reads the fields that say which host is meant, where the request comes from and where it ends (RFC 9112 3.2, 6).
+   false: malformed. */
+static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
     wsi_slice host, option;
     wsi_size port;
-    bool first, known;
     switch (field) {
-    case WSI_FIELD_HOST: return wsi_http_once(&request->host, value) && wsi_http_authority(value, 0, &host, &port);
-    case WSI_FIELD_ORIGIN: return wsi_http_once(&request->origin, value);
-    case WSI_FIELD_LENGTH:
-        first = !request->has_length;
-        request->has_length = true;
-        return first && wsi_text_number(value, &request->content_length);
-    case WSI_FIELD_CODING:
-        first = !request->chunked;
-        request->chunked = true;
-        return first && request->http11 && wsi_http_codings(value, &request->coded);
+    case WSI_FIELD_HOST: request->host = value; return wsi_http_authority(value, 0, &host, &port);
+    case WSI_FIELD_ORIGIN: request->origin = value; return true;
+    case WSI_FIELD_LENGTH: return wsi_text_number(value, &seen->length);
+    case WSI_FIELD_CODING: return request->http11 && wsi_http_codings(value, &seen->coded);
     case WSI_FIELD_EXPECT:
-        known = wsi_text_is_nocase(value, "100-continue");
-        request->expects_continue = request->expects_continue || known;
-        request->expects_more = request->expects_more || (!known && value.size);
+        if (wsi_text_is_nocase(value, "100-continue"))
+            seen->expects_continue = true;
+        else if (value.size)
+            seen->expects_more = true;
         return true;
     case WSI_FIELD_CONNECTION:
         while (wsi_text_next(&value, &option)) {
-            request->keep_alive = request->keep_alive && !wsi_text_is_nocase(option, "close");
-            request->connection_upgrade = request->connection_upgrade || wsi_http_named(option, "Upgrade");
+            seen->closes = seen->closes || wsi_http_closes(option);
+            if (wsi_http_named(option, "Upgrade"))
+                seen->connection_upgrade = true;
         }
         return true;
     default: return true;
@@ -2906,38 +2850,59 @@ static bool wsi_http_framing(wsi_request *request, wsi_field field, wsi_slice va
 }
 
 /* Gets the fields of a head that HANDSHAKE reads. */
-typedef void wsi_http_reader(wsi_request *request, void *user, wsi_field field, wsi_slice value);
+typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value);
 
 /* Parses the first line. Returns 0, or the status that refuses the request. */
-static int wsi_http_first(wsi_request *request, wsi_slice line) {
-    if (!wsi_http_until(&line, ' ', &request->method) || !wsi_http_until(&line, ' ', &request->target)
-        || !wsi_text_token(request->method))
+static int wsi_http_first(wsi_request *request, wsi_http_seen *seen, wsi_slice line) {
+    wsi_slice method;
+    if (!wsi_http_until(&line, ' ', &method) || !wsi_http_until(&line, ' ', &request->target)
+        || !wsi_text_token(method))
         return 400;
     int status = wsi_http_version(line, &request->http11);
     if (status)
         return status;
-    request->keep_alive = request->http11;
-    return wsi_http_target(request) ? 0 : 400;
+    return wsi_http_target(request, &seen->authority) ? 0 : 400;
 }
 
 /* The same for a field line: no folding, no space before the colon. */
-static int wsi_http_other(wsi_request *request, wsi_slice line, wsi_http_reader *reader, void *user) {
+static int wsi_http_other(wsi_request *request, wsi_http_seen *seen, wsi_slice line, wsi_http_reader *reader) {
+    const unsigned once = 1u << WSI_FIELD_HOST | 1u << WSI_FIELD_ORIGIN | 1u << WSI_FIELD_LENGTH
+                          | 1u << WSI_FIELD_CODING;
     wsi_slice name, value;
     if (!wsi_http_field(line, &name, &value))
         return 400;
     wsi_field field = wsi_http_which(name);
-    if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || !wsi_http_framing(request, field, value))
+    unsigned bit = 1u << field;
+    if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || (seen->fields & bit & once)
+        || !wsi_http_framing(request, seen, field, value))
         return 400;
     if (reader && field >= WSI_FIELD_UPGRADE)
-        reader(request, user, field, value);
+        reader(request, seen, field, value);
+    seen->fields |= bit;
     return 0;
 }
 
+#ifdef WSI_BARE
+static void wsi_http_keep(wsi_request *request, const wsi_http_seen *seen) { (void)request, (void)seen; }
+#else
+static void wsi_http_keep(wsi_request *request, const wsi_http_seen *seen) {
+    request->content_length = seen->length;
+    request->chunked = seen->fields >> WSI_FIELD_CODING & 1;
+    request->keep_alive = request->http11 && !seen->closes;
+    request->expects_continue = seen->expects_continue;
+    request->connection_upgrade = seen->connection_upgrade;
+    request->extensions = seen->fields >> WSI_FIELD_EXTENSIONS & 1;
+}
+#endif
+
 /* Parses a head, which something may follow. Returns 0, the status that refuses it, or -1: it is incomplete. */
-static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reader *reader, void *user) {
+static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice head, wsi_http_reader *reader) {
+    const unsigned both = 1u << WSI_FIELD_CODING | 1u << WSI_FIELD_LENGTH;
     size_t begin, end;
     int status = 0;
-    memset(request, 0, sizeof *request);
+    wsi_bytes_zero(request, sizeof *request);
+    wsi_bytes_zero(seen, offsetof(wsi_http_seen, protocol_count) + sizeof seen->protocol_count);
+    request->head = head;
     for (begin = 0;; begin = end + 2) {
         end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
         if (end == WSI_HTTP_BAD || end == head.size)
@@ -2946,22 +2911,22 @@ static int wsi_http_request(wsi_request *request, wsi_slice head, wsi_http_reade
             break;
         wsi_slice line = wsi_text(head.data + begin, end - begin);
         if (!begin)
-            status = wsi_http_first(request, line);
+            status = wsi_http_first(request, seen, line);
         else if (!status)
-            status = wsi_http_other(request, line, reader, user);
+            status = wsi_http_other(request, seen, line, reader);
     }
-    request->head = wsi_text(head.data, end + 2);
+    request->head.size = end + 2;
+    wsi_http_keep(request, seen);
     if (status)
         return status;
-    if ((request->http11 && !request->host.data) || (request->chunked && request->has_length))
+    if ((request->http11 && !request->host.data) || (seen->fields & both) == both)
         return 400;
-    if (request->authority.data)
-        request->host = request->authority; /* the field is ignored then (RFC 9112 3.2.2) */
-    if (request->coded)
+    if (seen->authority.data)
+        request->host = seen->authority; /* the field is ignored then (RFC 9112 3.2.2) */
+    if (seen->coded)
         return 501;
-    return request->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
+    return seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
-#endif /* WSI_BARE */
 
 #ifdef WS_SMALL /* what an engine says by itself, and what pages begin with, in one object: see wsi_error_texts */
 static const char wsi_http_reasons[] =
@@ -3161,8 +3126,6 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
    4, 10.2). Calls BYTES, TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam of PERMESSAGE).
 */
 
-#define WSI_HANDSHAKE_MAX_PROTOCOLS 64
-
 typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAGE */
     /* The parts of a message, once compression is agreed on (engine->deflate). */
     bool (*compress)(wsi_engine *e, bool whole, bool last, const void **data,
@@ -3199,6 +3162,14 @@ static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_
     (void)env, (void)deflate;
     return NULL;
 }
+static const ws_deflate_config *wsi_codec_config(const wsi_env *env) {
+    (void)env;
+    return NULL;
+}
+static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) {
+    (void)e;
+    return NULL;
+}
 #ifndef WS_NO_SERVER
 static bool wsi_codec_asked(const wsi_env *env) { return (void)env, false; }
 #endif
@@ -3209,6 +3180,8 @@ static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
     return deflate && deflate->on ? env->codec->calls : NULL;
 }
+static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return env->deflate; }
+static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return e->env->codec->calls; }
 #ifndef WS_NO_SERVER
 static bool wsi_codec_asked(const wsi_env *env) { return env->request.extensions; }
 #endif
@@ -3220,7 +3193,7 @@ static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 /* Gives back what a connection holds to compress: it is closed. */
 static void wsi_codec_end(wsi_engine *e) {
     if (wsi_codec_used(e))
-        e->env->codec->calls->end(e);
+        wsi_codec_in(e)->end(e);
 }
 
 static void wsi_codec_free(wsi_codec *codec) {
@@ -3231,14 +3204,16 @@ static void wsi_codec_free(wsi_codec *codec) {
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 WSI_SHARED void wsi_handshake_accept(wsi_slice key, char accept[28]) {
-    uint8_t text[24 + 36], digest[20];
+    uint8_t text[24 + 36];
     wsi_bytes_copy(text, key.data, 24);
     wsi_bytes_copy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
-    wsi_sha1(text, sizeof text, digest);
-    (void)wsi_text_base64(accept, digest, sizeof digest);
+    wsi_sha1(text, sizeof text, text);
+    (void)wsi_text_base64(accept, text, 20);
 }
 
-#if (!defined(WS_NO_SERVER) && !defined(WSI_BARE)) || !defined(WS_NO_DEFLATE)
+#if defined(WSI_BARE) && !defined(WS_NO_SERVER)
+static bool wsi_handshake_extensions(wsi_slice list) { return (void)list, true; }
+#elif !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
 /* Whether Sec-WebSocket-Extensions is well-formed and not empty. No token holds a comma. */
 static bool wsi_handshake_extensions(wsi_slice list) {
     wsi_slice extension;
@@ -3267,138 +3242,92 @@ static bool wsi_handshake_tokens(const char *ours, wsi_slice *wrong) {
 #endif
 
 #ifndef WS_NO_SERVER
+/* How often the client offers this subprotocol. */
+static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token) {
+    wsi_slice rest = request->head, name, value;
+    unsigned count = 0;
+    (void)wsi_http_line(&rest);
+    while (wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
+        if (wsi_http_which(name) == WSI_FIELD_PROTOCOL)
+            while (wsi_text_next(&value, &name))
+                count += wsi_text_same(name, token);
+    return count;
+}
+
 /* The first of our subprotocols that the client offers; absent if there is none. */
 static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
-    wsi_slice list = wsi_text_z(ours), token, value;
-    while (wsi_text_next(&list, &token)) {
-        wsi_slice rest = request->head;
-        (void)wsi_http_line(&rest);
-        while (wsi_http_next(&rest, "Sec-WebSocket-Protocol", &value))
-            if (wsi_text_in_list(value, token))
-                return token;
-    }
+    wsi_slice list = wsi_text_z(ours), token;
+    while (wsi_text_next(&list, &token))
+        if (wsi_handshake_offers(request, token))
+            return token;
     return wsi_text(NULL, 0);
 }
 
-#ifdef WSI_BARE
-/* Whether a subprotocol is in the rest of this list, or in a later one. */
-static bool wsi_handshake_repeats(wsi_slice list, wsi_slice head, wsi_slice token) {
-    do
-        if (wsi_text_in_list(list, token))
-            return true;
-    while (wsi_http_next(&head, "sec-websocket-protocol", &list));
-    return false;
-}
-
-/* Whether the offered subprotocols, perhaps in several fields, are tokens, none twice. */
-static bool wsi_handshake_offer(wsi_slice head) {
-    wsi_slice value, token;
-    int left = WSI_HANDSHAKE_MAX_PROTOCOLS; /* each is looked for in all the rest */
-    (void)wsi_http_line(&head);
-    while (wsi_http_next(&head, "sec-websocket-protocol", &value)) {
-        bool good = !value.size;
-        for (; wsi_text_next(&value, &token); good = true)
-            if (!left-- || !wsi_text_token(token) || wsi_handshake_repeats(value, head, token))
-                return false;
-        if (!good)
-            return false;
-    }
-    return true;
-}
-
-/* Parses a head: request->upgrade says whether it is an opening handshake, request->status with which status it must be
-   refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
-static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
-    wsi_slice version;
-    bool http11 = false;
-    wsi_bytes_zero(request, sizeof *request);
-    request->head = head;
-    int status = wsi_http_request(request, head, &http11);
-    request->upgrade = wsi_http_lists(head, "upgrade", "websocket");
-    if (status || !request->upgrade)
-        return status;
-    if (!wsi_http_is_method(request, "GET"))
-        request->status = 405;
-    else if (!http11 || !wsi_http_lists(head, "connection", "upgrade") || !wsi_handshake_offer(head)
-             || wsi_http_count(head, "sec-websocket-version", &version) > 1)
-        request->status = 400;
-    else if (!wsi_text_is(version, "13"))
-        request->status = 426;
-    else if (!wsi_text_is_base64_16(request->key))
-        request->status = 400;
-    return 0;
+/* Whether a subprotocol is not offered twice. */
+#ifdef WS_SMALL
+static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
+    return (void)seen, wsi_handshake_offers(request, token) == 1; /* the head is complete */
 }
 #else
-/* Reads a list of tokens, none twice, and adds them to `seen`: the list may span several fields (RFC 6455 4.1). */
-static bool wsi_handshake_protocols(wsi_slice list, wsi_slice *seen, size_t *count) {
-    wsi_slice token;
-    size_t i, before = *count;
-    while (wsi_text_next(&list, &token)) {
-        if (*count == WSI_HANDSHAKE_MAX_PROTOCOLS || !wsi_text_token(token))
+static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
+    (void)request;
+    for (unsigned i = 0; i < seen->protocol_count; i++)
+        if (wsi_text_same(seen->protocols[i], token))
             return false;
-        for (i = 0; i < *count; i++)
-            if (wsi_text_same(seen[i], token))
-                return false;
-        seen[(*count)++] = token;
-    }
-    return *count > before;
+    seen->protocols[seen->protocol_count] = token;
+    return true;
+}
+#endif
+
+/* Reads a list of tokens, none twice: the list may span several fields (RFC 6455 4.1). */
+static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice list) {
+    unsigned before = seen->protocol_count;
+    wsi_slice token;
+    for (; wsi_text_next(&list, &token); seen->protocol_count++)
+        if (seen->protocol_count == WSI_HTTP_MAX_PROTOCOLS || !wsi_text_token(token)
+            || !wsi_handshake_new(request, seen, token))
+            return false;
+    return seen->protocol_count > before;
 }
 
-typedef struct wsi_handshake_seen { /* while the fields of one request are read */
-    wsi_slice protocols[WSI_HANDSHAKE_MAX_PROTOCOLS];
-    size_t protocol_count;
-    int versions;
-    bool bad;
-} wsi_handshake_seen;
-
-static void wsi_handshake_field(wsi_request *request, void *user, wsi_field field, wsi_slice value) {
-    wsi_handshake_seen *seen = (wsi_handshake_seen *)user;
+static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
     wsi_slice token;
-    if (!value.size && field > WSI_FIELD_VERSION)
-        return; /* gateways add empty fields: they mean nothing */
     switch (field) {
     case WSI_FIELD_UPGRADE:
         while (wsi_text_next(&value, &token))
-            request->upgrade = request->upgrade || wsi_http_named(token, "websocket");
-        break;
-    case WSI_FIELD_KEY: seen->bad = !wsi_http_once(&request->key, value) || seen->bad; break;
-    case WSI_FIELD_VERSION:
-        request->version_13 = wsi_text_is(value, "13");
-        seen->versions++;
-        break;
-    case WSI_FIELD_PROTOCOL:
-        seen->bad = !wsi_handshake_protocols(value, seen->protocols, &seen->protocol_count) || seen->bad;
-        break;
-    case WSI_FIELD_EXTENSIONS:
-        request->extensions = true;
-        seen->bad = !wsi_handshake_extensions(value) || seen->bad;
-        break;
-    default: break;
+            if (wsi_http_named(token, "websocket"))
+                request->upgrade = true;
+        return;
+    case WSI_FIELD_KEY: request->key = value; break;
+    case WSI_FIELD_VERSION: seen->version_13 = wsi_text_is(value, "13"); break;
+    default: /* gateways add empty fields: they mean nothing */
+        if (value.size && !(field == WSI_FIELD_PROTOCOL ? wsi_handshake_protocols(request, seen, value)
+                                                        : wsi_handshake_extensions(value)))
+            seen->bad = true;
+        return;
     }
+    if (seen->fields >> field & 1) /* these stand there once at most */
+        seen->bad = true;
 }
 
 /* Parses a head and, in the same pass, the opening handshake: request->upgrade says whether it is one, request->status
    with which status it must be refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
-    wsi_handshake_seen seen;
-    seen.protocol_count = 0;
-    seen.versions = 0;
-    seen.bad = false;
-    int status = wsi_http_request(request, head, wsi_handshake_field, &seen);
+    wsi_http_seen seen;
+    int status = wsi_http_request(request, &seen, head, wsi_handshake_field);
     if (status || !request->upgrade)
         return status;
-    if (!wsi_text_is(request->method, "GET"))
+    if (!wsi_http_is_method(request, "GET"))
         request->status = 405;
-    else if (!request->http11 || !request->connection_upgrade || seen.bad || seen.versions > 1 || request->chunked
-             || request->content_length)
+    else if (!request->http11 || !seen.connection_upgrade || seen.bad || seen.fields >> WSI_FIELD_CODING & 1
+             || seen.length)
         request->status = 400;
-    else if (!request->version_13)
+    else if (!seen.version_13)
         request->status = 426;
     else if (!wsi_text_is_base64_16(request->key))
         request->status = 400;
     return 0;
 }
-#endif /* WSI_BARE */
 
 /* --- origins --- */
 
@@ -3407,7 +3336,6 @@ typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
 
-#ifndef WSI_BARE
 #ifdef WS_SMALL
 static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
     return (void)why, (void)text, (void)first, (void)between, (void)second, false;
@@ -3421,55 +3349,13 @@ static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, 
     return false;
 }
 #endif
-#endif
 
-#ifdef WSI_BARE
-static wsi_slice wsi_handshake_without(wsi_slice host, const char *port) {
-    size_t size = wsi_bytes_length(port);
-    if (host.size > size && wsi_bytes_same(host.data + host.size - size, port, size))
-        host.size -= size;
-    else if (host.size > 1 && host.data[host.size - 1] == ':')
-        host.size--;
-    return host;
-}
-
-/* Whether an origin is the same as an allowed one, or as that of the host. The default port may be left out. */
-static bool wsi_handshake_same(wsi_slice origin, wsi_slice other, bool host) {
-    wsi_slice scheme, second;
-    if (!host && wsi_text_same_nocase(origin, other))
-        return true;
-    if (!wsi_http_scheme(&origin, &scheme)
-        || (!host && (!wsi_http_scheme(&other, &second) || !wsi_text_same_nocase(scheme, second))))
-        return false;
-    const char *port = wsi_text_is_nocase(scheme, "https") ? ":443" : ":80";
-    return (port[1] == '4' || wsi_text_is_nocase(scheme, "http"))
-           && wsi_text_same_nocase(wsi_handshake_without(origin, port), wsi_handshake_without(other, port));
-}
-
-/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). */
-static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
-    wsi_slice list = wsi_text_z(allowed), element;
-    if (!request->origin.data || wsi_text_is(list, "*"))
-        return true;
-    if (!list.size)
-        return wsi_handshake_same(request->origin, request->host, true);
-    while (wsi_text_next(&list, &element))
-        if (wsi_handshake_same(request->origin, element, false))
-            return true;
-    return (void)secure, (void)why, false;
-}
-
-/* What is not valid in the list matches nothing. */
-static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
-    return (void)text, (void)origins, (void)wrong, true;
-}
-#else
-/* Splits an origin (RFC 6454 4); without a port it is the scheme's default. */
+/* Splits an origin (RFC 6454 4), or with a scheme a host; without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
-    if (!wsi_http_scheme(&origin, scheme))
+    if (!scheme->data && !wsi_http_scheme(&origin, scheme))
         return false;
-    wsi_size fallback = wsi_text_is_nocase(*scheme, "https") ? 443 : wsi_text_is_nocase(*scheme, "http") ? 80 : 0;
-    return wsi_http_authority(origin, fallback, host, port);
+    unsigned place = wsi_text_which(*scheme, "http,https");
+    return wsi_http_authority(origin, place == 1 ? 80 : place ? 443 : 0, host, port);
 }
 
 /* Whether a host is the allowed one, or below it where that begins with "*.". */
@@ -3480,42 +3366,43 @@ static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
     return wsi_text_same_nocase(wsi_text(allowed.data + 1, end), wsi_text(host.data + host.size - end, end));
 }
 
-/* Whether an origin is an allowed one. What is not scheme://host ("null") is compared as text. */
-static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin) {
+/* Whether an origin is an allowed one. What is not scheme://host ("null") is compared as text. schemes: allowed is a
+   host, with any of these. */
+static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *schemes) {
     wsi_slice scheme[2], host[2];
     wsi_size port[2];
-    if (!wsi_handshake_split(allowed, &scheme[0], &host[0], &port[0])
-        || !wsi_handshake_split(origin, &scheme[1], &host[1], &port[1]))
-        return wsi_text_same_nocase(allowed, origin);
-    return wsi_text_same_nocase(scheme[0], scheme[1]) && wsi_handshake_covers(host[0], host[1]) && port[0] == port[1];
+    scheme[0] = scheme[1] = wsi_text(NULL, 0);
+    bool good = wsi_handshake_split(origin, &scheme[0], &host[0], &port[0]);
+    if (schemes)
+        scheme[1] = scheme[0];
+    if (!good || !wsi_handshake_split(allowed, &scheme[1], &host[1], &port[1]))
+        return !schemes && wsi_text_same_nocase(allowed, origin);
+    return port[0] == port[1] && (schemes ? wsi_text_which(scheme[0], schemes) && wsi_text_same_nocase(host[0], host[1])
+                                          : wsi_text_same_nocase(scheme[0], scheme[1])
+                                                && wsi_handshake_covers(host[1], host[0]));
 }
 
 /* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has
    TLS, so the scheme must be https. Without, it may be behind a proxy that ends TLS, and both schemes will do. */
 static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
-    wsi_slice origin = request->origin, scheme, host, own_host, list, element;
-    wsi_size port, own_port;
-    if (!origin.data)
-        return true; /* not a browser */
-    list = wsi_text_z(allowed);
-    if (wsi_text_is(list, "*"))
+    wsi_slice origin = request->origin, list = wsi_text_z(allowed), element;
+    if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or any */
         return true;
-    if (list.size) {
-        while (wsi_text_next(&list, &element))
-            if (wsi_handshake_same(element, origin))
-                return true;
-        return wsi_handshake_deny(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
-    }
-    if (wsi_handshake_split(origin, &scheme, &host, &port)
-        && (wsi_text_is_nocase(scheme, "https") || (!secure && wsi_text_is_nocase(scheme, "http")))
-        && wsi_http_authority(request->host, scheme.size == 5 ? 443 : 80, &own_host, &own_port)
-        && wsi_text_same_nocase(host, own_host) && port == own_port)
-        return true;
-    return wsi_handshake_deny(why, "the Origin ", origin,
-                            secure ? " is not https:// with the Host " : " is not http:// or https:// with the Host ",
-                            request->host);
+    if (!list.size)
+        return wsi_handshake_same(request->host, origin, secure ? "https" : "http,https")
+               || wsi_handshake_deny(why, "the Origin ", origin, secure ? " is not https:// with the Host "
+                                     : " is not http:// or https:// with the Host ", request->host);
+    while (wsi_text_next(&list, &element))
+        if (wsi_handshake_same(element, origin, NULL))
+            return true;
+    return wsi_handshake_deny(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
 }
 
+#ifdef WSI_BARE /* what is not valid in the list matches nothing */
+static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
+    return (void)text, (void)origins, (void)wrong, true;
+}
+#else
 /* Whether this is the one '*' in a host, of "*.example.com". */
 static bool wsi_handshake_star(wsi_slice host, const char *star) {
     return star == host.data && host.size > 2 && star[1] == '.' && star[2] != '.'
@@ -3534,6 +3421,7 @@ static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *w
     for (; wsi_text_next(&list, &element); count++) {
         const char *star = (const char *)memchr(element.data, '*', element.size);
         *wrong = element;
+        scheme.data = NULL;
         if (origins && (wsi_text_is(element, "null") || wsi_text_is(element, "file://")))
             continue;
         if (element.data[element.size - 1] == ':'
@@ -3571,17 +3459,6 @@ typedef struct wsi_frame {
 
 typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
 
-#ifdef WSI_BARE
-/* From 4 GiB on UINT32_MAX, which is more than any limit. */
-static wsi_size wsi_frame_length(const uint8_t *data, size_t count) {
-    return count == 8 && wsi_bytes_load(data, 4) ? UINT32_MAX : wsi_bytes_load(data, count);
-}
-static bool wsi_frame_too_long(const wsi_frame *frame) { return frame->size == UINT32_MAX; }
-#else
-static wsi_size wsi_frame_length(const uint8_t *data, size_t count) { return wsi_bytes_load(data, count); }
-static bool wsi_frame_too_long(const wsi_frame *frame) { return (void)frame, false; }
-#endif
-
 /* Reads a header. What is wrong is refused as soon as its byte is there. */
 static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked, bool deflate) {
     size_t extended = 0, header;
@@ -3609,7 +3486,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     if (size < header)
         return WSI_FRAME_MORE;
     if (extended) {
-        length = wsi_frame_length(data + 2, extended);
+        length = wsi_bytes_load(data + 2, extended);
         if (length < (extended == 2 ? 126u : 65536u))
             return WSI_FRAME_BAD;
     }
@@ -3619,7 +3496,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     frame->size = length;
     frame->opcode = data[0] & 15;
     frame->final = data[0] >> 7 != 0;
-    frame->compressed = (data[0] & WSI_COMPRESSED) != 0;
+    frame->compressed = deflate && (data[0] & WSI_COMPRESSED);
     frame->header_size = (uint8_t)header;
     return WSI_FRAME_GOOD;
 }
@@ -3987,6 +3864,8 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
 
+static const char wsi_engine_none[] = ""; /* no literal, which ws_engine_respond has, too: see wsi_error_texts */
+
 /* The one exit of failure: the connection is closed, with this close code for the program. */
 WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state == WSI_CLOSED)
@@ -4074,6 +3953,9 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) {
 }
 #endif
 
+static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                                       "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+
 /* Where every answer begins, refusals too, except 100, 101 and wsi_server_overloaded. */
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
@@ -4125,13 +4007,16 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
 #ifdef WSI_BARE
 /* A refusal without words; the same fields serve all. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
-    char digits[] = "000";
+    int hundreds = 0, tens = 0;
+    char digits[3];
     for (; status >= 100; status -= 100)
-        digits[0]++;
+        hundreds++;
     for (; status >= 10; status -= 10)
-        digits[1]++;
-    digits[2] = (char)(digits[2] + status);
-    (void)(wsi_engine_text(e, "HTTP/1.1 ") && wsi_engine_text(e, digits)
+        tens++;
+    digits[0] = (char)('0' + hundreds);
+    digits[1] = (char)('0' + tens);
+    digits[2] = (char)('0' + status);
+    (void)(wsi_engine_raw(e, wsi_engine_first, 9) && wsi_engine_raw(e, digits, 3)
            && wsi_engine_text(e, " \r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
                                  "\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"));
     (void)window;
@@ -4188,9 +4073,6 @@ WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int s
     return WSI_STEP_AGAIN;
 }
 
-/* The answer's first lines. */
-static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                                       "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 /* Begins the answer; last: the head ends with it. */
 #ifdef WS_SMALL /* straight into the output */
 enum { WSI_ENGINE_LAST = false };
@@ -4199,8 +4081,7 @@ static bool wsi_engine_welcome(wsi_engine *e, bool last) {
     char accept[28];
     (void)last;
     wsi_handshake_accept(e->env->request.key, accept);
-    return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept)
-           && wsi_engine_text(e, "\r\n");
+    return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept);
 }
 #else
 enum { WSI_ENGINE_LAST = true };
@@ -4211,7 +4092,7 @@ static bool wsi_engine_welcome(wsi_engine *e, bool last) {
     memcpy(head, wsi_engine_first, FIRST);
     wsi_handshake_accept(e->env->request.key, head + FIRST);
     memcpy(head + FIRST + 28, "\r\n\r\n", 4);
-    return wsi_engine_raw(e, head, sizeof head - (last ? 0 : 2));
+    return wsi_engine_raw(e, head, sizeof head - (last ? 0 : 4));
 }
 #endif
 
@@ -4223,10 +4104,10 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if (!wsi_engine_welcome(e, last)
-        || (subprotocol.size && (!wsi_engine_text(e, "Sec-WebSocket-Protocol: ")
-                                 || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)
-                                 || !wsi_engine_text(e, "\r\n")))
-        || (codec && !codec->agree(e, deflate)) || !wsi_engine_text(e, more)
+        || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
+                                 || !wsi_engine_raw(e, subprotocol.data, subprotocol.size)))
+        || (!last && !wsi_engine_text(e, "\r\n"))
+        || (codec && !codec->agree(e, deflate)) || (*more && !wsi_engine_text(e, more))
         || (!last && !wsi_engine_text(e, "\r\n")))
         return wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
     window->pos += (size_t)e->left;
@@ -4235,7 +4116,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
-#ifdef WSI_BARE
+#ifdef WS_SMALL
 static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) { return (void)e, (void)window, -1; }
 #else
 /* Reads a head that came at once: in one pass. -1: some of it is missing, or came before. */
@@ -4253,7 +4134,7 @@ static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
 /* Reads a request's head. */
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
-    wsi_slice head = {NULL, 0}, target;
+    wsi_slice head = {NULL, 0};
     if (e->first)
         e->since = e->heard;
     e->first = false;
@@ -4272,8 +4153,7 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *
     if (status)
         return wsi_engine_bad_head(e, window, status);
     e->state = WSI_ASKED;
-    target = wsi_http_target_of(request);
-    return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_TEXT, target.data, target.size);
+    return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_TEXT, request->target.data, request->target.size);
 }
 #else
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (void)e, (void)window, (void)status; }
@@ -4291,7 +4171,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
         return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    if (compressed && !e->env->codec->calls->compress(e, first && last, last, &data, &size)) {
+    if (compressed && !wsi_codec_in(e)->compress(e, first && last, last, &data, &size)) {
         if (!first)
             return wsi_engine_refuse(e, WS_ERROR_MEMORY);
         compressed = false;
@@ -4299,7 +4179,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
     uint8_t opcode = (uint8_t)(first ? (int)type | (compressed ? WSI_COMPRESSED : 0) : WSI_CONTINUATION);
     if (!wsi_engine_emit(e, opcode, last, data, size)) {
         if (compressed)
-            e->env->codec->calls->unsent(e);
+            wsi_codec_in(e)->unsent(e);
         return false;
     }
     e->sending = last ? 0 : (uint8_t)type;
@@ -4393,7 +4273,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     e->close_code = code;
     e->clean = true;
     wsi_window_patch(window, payload + size);
-    return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : "");
+    return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : wsi_engine_none);
 }
 
 /* Waits for the whole control frame: its payload has at most 125 bytes. */
@@ -4476,7 +4356,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     uint8_t *from = window->base + window->pos, *to;
     size_t here = window->end - window->pos;
     if (wsi_codec_compressed(e))
-        return e->env->codec->calls->receive(e, window, event);
+        return wsi_codec_in(e)->receive(e, window, event);
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
@@ -4515,7 +4395,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
         compressed = e->type ? wsi_codec_compressed(e) : frame.compressed;
         if ((!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
-            || wsi_frame_too_long(&frame))
+            || frame.size == (wsi_size)-1) /* in a bare engine: 4 GiB and more */
             return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* nothing of it has been kept */
         wsi_engine_begin(e, window, &frame);
     }
@@ -4582,7 +4462,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
         case WSI_CLOSED:
             window->pos = window->end;
             e->message_size = 0;
-            step = wsi_engine_closed(e, event, "");
+            step = wsi_engine_closed(e, event, wsi_engine_none);
             break;
         default: step = WSI_STEP_MORE; break; /* ASKED: waits for the program */
         }
@@ -4805,7 +4685,7 @@ static bool wsi_engine_own_emit(wsi_engine *core, const wsi_output *output) {
     ws_engine *engine = (ws_engine *)core; /* core is its first member */
     wsi_buffer *out = &engine->out;
     size_t size = output->header_size + output->size;
-    if (size < output->size || size > SIZE_MAX / 4)
+    if (output->size > SIZE_MAX / 4)
         return wsi_engine_refuse(core, WS_ERROR_ARGUMENT);
     if (!wsi_engine_own_room(engine, size, output->opcode < WSI_CLOSE))
         return wsi_engine_refuse(core, wsi_engine_own_fixed(engine) ? WS_ERROR_BUFFERED : WS_ERROR_MEMORY);
@@ -4847,7 +4727,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
                              wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
-                             engine->env.deflate);
+                             wsi_codec_config(&engine->env));
 }
 
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
@@ -8016,7 +7896,7 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
         wsi_upgrade_wrong(answer, !wsi_text_in_list(wsi_text_z(env->subprotocols), value),
                           "has a Sec-WebSocket-Protocol that was not offered");
     } else if (wsi_text_is_nocase(name, "sec-websocket-extensions")) {
-        const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
+        const wsi_codec_calls *codec = wsi_codec_of(env, wsi_codec_config(env));
         const char *problem = "has a Sec-WebSocket-Extensions that was not offered";
         problem = codec ? codec->answered(env, value) : problem;
         wsi_upgrade_wrong(answer, problem != NULL, problem);
@@ -8064,7 +7944,7 @@ static wsi_step wsi_upgrade_bad(wsi_engine *e, ws_error error, const char *probl
 static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *event) {
     static const char long_head[] = "is longer than limits.head";
     wsi_env *env = e->env;
-    const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
+    const wsi_codec_calls *codec = wsi_codec_of(env, wsi_codec_config(env));
     wsi_slice head = {NULL, 0};
     wsi_answer answer;
     int status = wsi_engine_scan(e, window, &head);
@@ -8084,7 +7964,7 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
     }
-    if (open && codec && !codec->extend(e, env->deflate))
+    if (open && codec && !codec->extend(e, wsi_codec_config(env)))
         return wsi_upgrade_bad(e, WS_ERROR_MEMORY, NULL);
     if (open)
         e->state = WSI_OPEN;
@@ -8121,7 +8001,7 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
     uint8_t nonce[16];
     char key[24];
     wsi_env *env = e->env;
-    const wsi_codec_calls *codec = wsi_codec_of(env, env->deflate);
+    const wsi_codec_calls *codec = wsi_codec_of(env, wsi_codec_config(env));
     bool rooted = ask->target.size && ask->target.data[0] == '/';
     env->problem = NULL;
     env->status = 0;
@@ -14687,7 +14567,7 @@ typedef struct wsi_kept { /* a request that outlives its callback: everything in
 /* --- what stands in a request --- */
 
 WS_API const char *ws_request_method(const ws_request *request) {
-    const char *method = request ? wsi_http_method(request->head->method) : NULL;
+    const char *method = request ? wsi_http_method(wsi_http_method_of(request->head)) : NULL;
     return method ? method : "";
 }
 
@@ -14947,7 +14827,7 @@ static void wsi_kept_move(wsi_slice *slice, const char *from, size_t size, char 
 static void wsi_kept_move_all(wsi_kept *kept, const ws_request *from) {
     const wsi_buffer *decoded = &from->server->path;
     wsi_request *head = &kept->head;
-    wsi_slice *slices[] = {&head->head, &head->method, &head->target, &head->authority, &head->path, &head->query,
+    wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
                            &head->host, &head->origin, &head->key};
     char *to = kept->text + from->head->head.size;
     memcpy(kept->text, from->head->head.data, from->head->head.size);
@@ -15072,7 +14952,7 @@ static bool wsi_server_takes(const wsi_route *route, wsi_slice method) {
 static const wsi_route *wsi_server_find(ws_request *request) {
     bool upgrade = request->head->upgrade;
     const wsi_route *route = wsi_server_route(request, request->server->routes, upgrade);
-    while (route && !upgrade && !wsi_server_takes(route, request->head->method))
+    while (route && !upgrade && !wsi_server_takes(route, wsi_http_method_of(request->head)))
         route = wsi_server_route(request, route->next, upgrade);
     return route;
 }
@@ -15376,7 +15256,7 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
     if (!conn)
         return false;
     conn->source.link.plain = plain;
-    bool good = server->forward ? endpoint->loop->forward_calls->accept(conn, descriptor)
+    bool good = server->forward ? (endpoint->loop->forward_calls->accept)(conn, descriptor)
                                 : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     endpoint->env.counts.accepted += good;
     if (good) {
@@ -16395,7 +16275,7 @@ static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why)
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
     wsi_slice rest = wsi_request_fields(request), site;
-    if (wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), head->method))
+    if (wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), wsi_http_method_of(head)))
         return true;
     if ((head->origin.data && !wsi_text_is(head->origin, "null")) || wsi_text_is(wsi_text_z(origins), "*")
         || !wsi_request_field(&rest, "sec-fetch-site", &site))
@@ -16656,7 +16536,7 @@ static void wsi_files_answer(ws_request *request) {
         good = wsi_files_lines(request, file, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
-    if (good && status == 200 && size && !wsi_text_is(request->head->method, "HEAD")) {
+    if (good && status == 200 && size && !wsi_http_is_method(request->head, "HEAD")) {
         wsi_files_send(request, file, size);
         return;
     }

@@ -200,8 +200,15 @@ static const server_case rules[] = {
     CASE("two lengths", GOOD "Content-Length: 0\r\nContent-Length: 0\r\n", 400),
     CASE("negative length", GOOD "Content-Length: -1\r\n", 400),
     CASE("length 00", GOOD "Content-Length: 00\r\n", 101),
+    CASE("length of many zeros", GOOD "Content-Length: 000000000000000000\r\n", 101),
+    CASE("long length", GOOD "Content-Length: 100000000000000000\r\n", 400),
+    CASE("a body", GET HOST "Content-Length: 5\r\n", 426),
+    CASE("a chunked body", GET HOST "Transfer-Encoding: chunked\r\n", 426),
+    CASE("another coding", GET HOST "Transfer-Encoding: gzip, chunked\r\n", 501),
     CASE("an expectation", GOOD "Expect: 100-continue\r\n", 101),
     CASE("another expectation", GOOD "Expect: something\r\n", 417),
+    CASE("OPTIONS of the server", "OPTIONS * HTTP/1.1\r\n" HOST, 426),
+    CASE("the scheme of a target in capitals", "GET WS://server.example.com/ HTTP/1.1\r\n" HOST UP CON KEY VER, 101),
     CASE("huge length", GOOD "Content-Length: 99999999999999999999999\r\n", 400),
 };
 

@@ -30,13 +30,13 @@ BUILDS = {  # name: tools, flags
     "m4-both": (ARM, M4 + NANO), "m4-fast": (ARM, M4 + NANO + SERVER + ["-UWS_SMALL"]),
     "m0-client": (ARM, M0 + PICO + CLIENT), "rv32": (RISCV, RV32 + PICO + SERVER)}
 FIGURES = (  # name, title, at first, last measured: the most it may be, target
-    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 9000, 9000),
-    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 8560, 8192),
-    ("library", "of it the library's own (newlib-nano)", 18400, 8470, 8000),
-    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 8900, 9500),
-    ("m0", "flash, Cortex-M0+, picolibc", 21216, 9300, 9500),
-    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 9170, 9500),
-    ("rv32", "flash, rv32imc, picolibc", 24372, 10260, 11000),
+    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 8500, 9000),
+    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 8140, 8192),
+    ("library", "of it the library's own (newlib-nano)", 18400, 7970, 8000),
+    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 8180, 9500),
+    ("m0", "flash, Cortex-M0+, picolibc", 21216, 8740, 9500),
+    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 8400, 9500),
+    ("rv32", "flash, rv32imc, picolibc", 24372, 9770, 11000),
     ("ram", "RAM of a connection beside its buffers", 408, 200, 200),
     ("stack", "deepest stack, Cortex-M4, server", 1504, 608, 512),
     ("stack-client", "deepest stack, Cortex-M4, client", None, 488, 512))
@@ -363,7 +363,7 @@ def run_echo(board):
 # --- the loop on lwIP's sockets: linked, without lwIP itself; make lwip runs it on a host --------------------------
 
 ON_LWIP = (  # as FIGURES: of README's first program
-    ("loop", "flash, Cortex-M4, README's echo on lwIP", 54569, 39850, 28000),
+    ("loop", "flash, Cortex-M4, README's echo on lwIP", 54569, 37200, 28000),
     ("conn", "RAM of a connection of its loop", None, 168, 200))
 
 

@@ -319,11 +319,11 @@ static void read_head(wsi_slice text, size_t piece) {
     if (!head || head == WSI_HTTP_BAD || wsi_handshake_request(&request, wsi_text(text.data, head)) != 0)
         return;
     text.size = head;
-    HOLDS(inside(request.method, text) && inside(request.target, text) && inside(request.authority, request.target)
+    HOLDS(inside(wsi_http_method_of(&request), text) && inside(request.target, text)
           && inside(request.query, request.target) && inside(request.host, text) && inside(request.origin, text)
           && inside(request.key, text));
     HOLDS(inside(request.path, request.target) || wsi_text_is(request.path, "/"));
-    HOLDS(!request.chunked || !request.has_length);
+    HOLDS(!request.chunked || !request.content_length);
 }
 
 static void read_lines(wsi_slice text, size_t piece) {
