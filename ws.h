@@ -1044,7 +1044,8 @@ typedef struct ws_client_config {
     uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
-                                   refusal with 4xx. Each pause is shortened at random, by half at most */
+                                   refusal with 4xx (401: unless there is before_reconnect, which may have a new token).
+                                   Each pause is shortened at random, by half at most */
     uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): the usual pause becomes that much
                                    longer, by this at most: 5 min */
     /* ws_dial: called before each reconnect, as tokens expire. It may set *url and *headers, which are those of before,
@@ -17966,7 +17967,9 @@ typedef struct wsi_client {
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
     wsi_slice credentials;   /* of the first URL */
     wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
-    size_t body;             /* where that begins */
+    size_t body, taken;      /* where that begins; behind what is put together of it */
+    uint64_t left;           /* bytes of it, or of its chunk, that have to come */
+    bool chunked, chunk_ends; /* it comes in chunks; next is the line end behind one */
     wsi_race *race;          /* while resolving and connecting */
     wsi_lookup *lookup;      /* from its begin to its end, even if the attempt ends sooner; or NULL */
     char looked_up[256];     /* its host and port */
@@ -18548,66 +18551,61 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
     return NULL;
 }
 
-/* Measures a chunked body (RFC 9112 7.1), as far as it has arrived and is well-formed; decode: puts it together in
-   place. *whole: no more of it comes. */
-static size_t wsi_client_unchunk(uint8_t *data, size_t size, bool decode, bool *whole) {
-    size_t from = 0, to = 0, line;
-    uint64_t chunk;
-    int found;
-    for (*whole = false; !*whole;) {
-        found = wsi_body_whole_line(data + from, size - from, WSI_BODY_CHUNK_LINE, &line);
-        *whole = found && (found < 0 || !wsi_body_chunk_size(wsi_text((const char *)data + from, line - 2), &chunk)
-                           || !chunk);
-        if (!found || *whole)
-            break;
-        size_t here = chunk < size - from - line ? (size_t)chunk : size - from - line;
-        if (decode)
-            memmove(data + to, data + from + line, here);
-        to += here;
-        from += line + here;
-        if (size - from < 2)
-            break;
-        *whole = memcmp(data + from, "\r\n", 2) != 0;
-        from += 2;
-    }
-    return to;
-}
-
-/* How much of what follows a refusal's head is its body (RFC 9112 6.3), which decode puts together in place. *whole: no
-   more of it comes. */
-static size_t wsi_client_body_size(wsi_client *client, bool decode, bool *whole) {
-    uint8_t *body = client->answer.data + client->body;
-    size_t size = client->answer.size - client->body;
+/* How a refusal's body is framed (RFC 9112 6.3): by its length, by chunks, or by the end of the connection. */
+static void wsi_client_frame_body(wsi_client *client) {
+    wsi_slice length = wsi_text_z(wsi_client_header(client, "content-length", NULL)), codings, coding;
     const char *line = NULL;
-    wsi_slice codings, coding;
-    uint64_t length;
-    bool coded = false, chunked = false;
+    bool none = wsi_http_bodyless(client->endpoint.env.status);
+    client->taken = client->body;
+    client->chunked = client->chunk_ends = false;
+    if (!wsi_text_number(length, &client->left))
+        client->left = UINT64_MAX;
     while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
-        for (codings = wsi_text_z(line), coded = true; wsi_text_next(&codings, &coding);)
-            chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
-    *whole = true;
-    if (wsi_http_bodyless(client->endpoint.env.status))
-        return 0;
-    if (chunked)
-        return wsi_client_unchunk(body, size, decode, whole);
-    bool known = !coded && wsi_text_number(wsi_text_z(wsi_client_header(client, "content-length", NULL)), &length);
-    *whole = known && length <= size;
-    return *whole ? (size_t)length : size;
+        for (codings = wsi_text_z(line), client->left = UINT64_MAX; wsi_text_next(&codings, &coding);)
+            client->chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
+    client->left = none || client->chunked ? 0 : client->left;
+    client->chunked = client->chunked && !none;
 }
 
-static bool wsi_client_body_is_whole(wsi_client *client) {
-    bool whole;
-    (void)wsi_client_body_size(client, false, &whole);
-    return whole || client->answer.size - client->body >= client->endpoint.env.limits.body;
+/* Reads the line before a chunk or, empty, behind it (RFC 9112 7.1). Returns its size; 0: more of it has to come, or
+   *whole: no chunk follows. */
+static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, size_t size, bool *whole) {
+    bool ends = client->chunk_ends;
+    size_t line = 0;
+    int found = wsi_body_whole_line(data, size, ends ? 2 : (size_t)WSI_BODY_CHUNK_LINE, &line);
+    bool good = found > 0 && (ends || (wsi_body_chunk_size(wsi_text((const char *)data, line - 2), &client->left)
+                                       && client->left));
+    client->chunk_ends = good != ends;
+    *whole = found && !good;
+    return good ? line : 0;
 }
 
-/* Keeps nothing but the body, up to limits.body. */
+/* Puts together in place what has come of the body, up to limits.body. true: no more of it comes. */
+static bool wsi_client_take_body(wsi_client *client) {
+    wsi_buffer *answer = &client->answer;
+    size_t to = client->taken, from = to, limit = client->body + client->endpoint.env.limits.body, here;
+    bool whole = false;
+    for (size_t line = 1; line; from += line) {
+        here = answer->size - from < limit - to ? answer->size - from : limit - to;
+        here = client->left < here ? (size_t)client->left : here;
+        memmove(answer->data + to, answer->data + from, here);
+        to += here;
+        from += here;
+        client->left -= here;
+        whole = to == limit || (!client->left && !client->chunked);
+        line = whole || client->left ? 0
+                   : wsi_client_chunk_line(client, answer->data + from, answer->size - from, &whole);
+    }
+    memmove(answer->data + to, answer->data + from, answer->size - from);
+    answer->size -= from - to;
+    client->taken = to;
+    return whole;
+}
+
+/* Keeps nothing but the body. */
 static void wsi_client_cut_body(wsi_client *client) {
-    size_t limit = client->endpoint.env.limits.body;
-    bool whole;
-    size_t size = wsi_client_body_size(client, true, &whole);
-    client->answer.size = client->body + (size < limit ? size : limit);
-    client->answer.data[client->answer.size] = 0;
+    client->answer.size = client->taken;
+    client->answer.data[client->taken] = 0;
 }
 
 /* Whether headers and credentials for one server may be sent to the other: same host, same port, TLS kept. */
@@ -18665,14 +18663,16 @@ static void wsi_client_refused(wsi_client *client) {
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     bool told = (status == 429 || status == 503) && wsi_client_retries_after(client);
     wsi_engine *engine = &client->conn->engine;
-    client->rejected = status >= 400 && status < 500 && !told;
+    client->rejected = status >= 400 && status < 500 && !told && !(status == 401 && client->config.before_reconnect);
     client->refused = !redirect || client->config.max_redirects < 0;
+    wsi_client_frame_body(client);
+    bool whole = wsi_client_take_body(client);
     if (!client->refused) {
         wsi_client_cut_body(client);
         ws_error error = wsi_client_redirect(client);
         engine->error = (uint8_t)error;
         wsi_client_fail(client, error);
-    } else if (wsi_client_body_is_whole(client)) {
+    } else if (whole) {
         wsi_client_fail(client, WS_ERROR_REFUSED);
     } else {
         engine->state = WSI_BODY;
@@ -18684,14 +18684,13 @@ static wsi_step wsi_client_read(wsi_engine *engine, wsi_window *window, ws_event
     wsi_client *client = wsi_client_of((ws_conn *)(void *)engine);
     wsi_buffer *answer = &client->answer;
     const uint8_t *data = window->base + window->pos;
-    size_t size = window->end - window->pos, room = client->endpoint.env.limits.body + client->body - answer->size;
+    size_t size = window->end - window->pos;
     if (!client->refused)
         return wsi_upgrade_read(engine, window, event);
-    size = size < room ? size : room;
     window->pos = window->end;
     if (!wsi_buffer_append(wsi_client_memory(client), answer, data, size))
         wsi_client_fail(client, WS_ERROR_MEMORY);
-    if (wsi_client_body_is_whole(client))
+    else if (wsi_client_take_body(client))
         wsi_client_fail(client, WS_ERROR_REFUSED);
     return WSI_STEP_MORE;
 }

@@ -167,8 +167,8 @@ static inline void client_await_descriptors(size_t wanted) {
 #endif
 }
 
-/* Whether a thread resolves a name: who waits for what follows has to wait for its answer, however busy this machine is,
-   so such rounds do not count. */
+/* Whether a thread resolves a name. Its answer is what has to be waited for, however busy this machine is: such rounds
+   do not count. */
 static inline bool client_resolves(void) {
     size_t i;
     for (i = 0; net.loop && i < WSI_LOOKUPS; i++)

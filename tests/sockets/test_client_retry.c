@@ -359,6 +359,25 @@ static void test_renewal(void) {
         CHECK(raw_has_line(head, "Authorization: Basic eW91OnRvbw=="));
         CLIENT_END();
     }
+    if (test_begin("after 401 before_reconnect has a new token soon: the usual pauses; after 403 the longest")) {
+        static const unsigned pauses[] = {100, 200, 10000};
+        ws_client_config config = reconnecting(100, 10000);
+        peer *p;
+        memset(&renewal, 0, sizeof renewal);
+        config.before_reconnect = renew;
+        client_start(NULL);
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, &config);
+        p = raw_accept(raw);
+        for (int i = 0; i < 3; i++) {
+            (void)raw_head(p);
+            peer_text(p, i < 2 ? "HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n"
+                               : "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+            net_settle();
+            CHECK_PAUSE(come_back(raw, &p), pauses[i]);
+        }
+        CLIENT_END();
+    }
     if (test_begin("before_reconnect that fails ends the attempts, and on_error says so")) {
         raw_server *raw = start_renewal("");
         renewal.end = true;

@@ -47,6 +47,7 @@ static size_t cost_strlen(const char *text) {
 #include "../../ws.h"
 
 #include "../helpers/behaviour.h"
+#include "../helpers/client.h"
 
 enum { COST_N = 1024 };
 
@@ -394,11 +395,11 @@ static void request_of(size_t n) {
     static char target[64 << 10], cookie[64 << 10], lines[2 * COST_N][40];
     static const char *headers[2 * COST_N + 2];
     ws_server_config server;
-    ws_client_config client;
+    ws_client_config config;
     ws_handler handler;
     size_t query = 0, cookies = 0;
     memset(&server, 0, sizeof server);
-    memset(&client, 0, sizeof client);
+    memset(&config, 0, sizeof config);
     server.limits.head = 1 << 20;
     CHECK(behaviour_start_bare(&server));
     handler = net_handler();
@@ -414,10 +415,10 @@ static void request_of(size_t n) {
     }
     headers[n] = cookie;
     headers[n + 1] = NULL;
-    client.headers = headers;
+    config.headers = headers;
     asked_for = n;
     cost_begin();
-    CHECK_EQ(ws_status(behaviour_connect(target, &client)), 101);
+    CHECK_EQ(ws_status(behaviour_connect(target, &config)), 101);
     cost_end();
     BEHAVIOUR_END();
 }
@@ -453,6 +454,28 @@ static void json(size_t n) {
     CHECK_EQ(found, n);
 }
 
+/* The server's answer comes in n reads, two letters in each. */
+static void refusal(size_t n) {
+    client_start(NULL);
+    raw_server *raw = raw_listen();
+    (void)client_dial_raw(raw, NULL);
+    peer *p = raw_accept(raw);
+    (void)raw_head(p);
+    peer_text(p, "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n");
+    net_settle();
+    cost_begin();
+    for (size_t i = 0; i < n; i++) {
+        peer_text(p, "2\r\ngo\r\n");
+        (void)net_round(0);
+    }
+    net_settle();
+    cost_end();
+    peer_text(p, "0\r\n\r\n");
+    net_settle();
+    CHECK_EQ(client.error, WS_ERROR_REFUSED);
+    CLIENT_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     check_growth("n rooms joined by one connection", rooms_join);
@@ -472,6 +495,7 @@ int main(int argc, char **argv) {
     check_growth("n unfinished messages, and half of them given up", unfinished);
     check_growth("n query pairs, header lines and cookies, the last looked up", request_of);
     check_growth("n fragments, each one read alone", fragments);
+    check_growth("a refusal's body of n chunks, each one read alone", refusal);
     check_growth("n members of a JSON object", json);
     return test_finish();
 }
