@@ -512,26 +512,26 @@ typedef struct ws_handler {
 /* --- servers and routes ----------------------------------------------------------------- */
 
 typedef struct ws_server_config {
-    const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0": all of IPv4; "::": all of
-                               IPv6 and IPv4 (OpenBSD: of IPv6), and peers of IPv4 are told as such */
+    const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0": any IPv4; "::": any IPv6 and
+                               IPv4 (OpenBSD: IPv6 only) */
     uint16_t port;          /* 0: any free port, see ws_port */
-    const char *origins;    /* origins whose pages may connect, or use ws_http with methods such as POST.
-                               NULL: the server's own (same scheme, host and port); "*": all; or a list:
-                               "https://a.example, https://b.example:8443", where a host "*.c.example" stands for all
-                               names below c.example, not for that itself. Others get 403, with a text that says what
-                               was compared. Behind a proxy that hides the port, list the public origin */
-    const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000"; one without a port
-                               allows every port. Others get 403. NULL: all; then a page whose own name points at this
-                               address (DNS rebinding) has the same origin */
+    const char *origins;    /* whose pages may connect, or use ws_http with methods such as POST. NULL: pages of the
+                               server's own scheme, host and port; "*": all; or a list of origins,
+                               "https://a.example, https://b.example:8443". The host "*.c.example" matches every name
+                               below c.example, but not c.example. Others get 403, with the reason. Behind a proxy that
+                               hides the port, list the public origin */
+    const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000". One without a port
+                               allows any port. Others get 403. NULL: any; then a foreign page whose name resolves to
+                               this address (DNS rebinding) has the same origin */
     size_t max_connections; /* 100,000; further ones get 503 */
     int backlog;            /* for listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
     const char *unix_path;  /* listen on this Unix socket instead, and remove it at the end. A socket that nobody
                                listens on is replaced; anything else at that path fails with IN_USE */
     unsigned unix_mode;     /* its permissions, such as 0660, set before anyone can connect; 0: as the umask says */
-    ws_socket descriptor;   /* listen on this one instead: a stream socket that listens already, of a predecessor (see
-                               ws_hand_over) or a supervisor. It is the server's from then on; if ws_listen fails it
-                               stays yours. unix_path, if given, is its file, to be removed at the end. systemd's:
+    ws_socket descriptor;   /* instead, a stream socket that is listening already, from a predecessor (see ws_hand_over)
+                               or a supervisor. The server closes it; if ws_listen fails, it stays yours. unix_path, if
+                               given, is its file, which is removed at the end. With systemd:
                                    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
                                    if (pid && atol(pid) == getpid() && count && atoi(count) > 0)
                                        config.descriptor = 3; */
@@ -540,17 +540,17 @@ typedef struct ws_server_config {
 #endif
 #ifndef WS_NO_FORWARD
     const char *proxies;    /* trusted proxies: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix". ws_peer then reports the
-                               rightmost address in X-Forwarded-For that is not one of them. With origins NULL an
-                               Origin is compared with the last X-Forwarded-Host in place of Host, and has to be
-                               https:// if the last X-Forwarded-Proto is https. NULL: none */
+                               rightmost address in X-Forwarded-For that is not one of them. With origins NULL, Origin
+                               must match the last X-Forwarded-Host instead of Host, and be https: if the last
+                               X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
-    /* Bounds on peers; 0: none. An address is that of ws_peer, of IPv6 its first 64 bits. Through trusted proxies only
-       WebSockets count. Of a rate, what one second allows may come at once. */
-    size_t address_connections; /* open connections of one address; further ones get 503 */
-    uint32_t address_rate;  /* new connections of one address in a second; further ones get 503 */
-    uint32_t message_rate;  /* messages of one connection in a second; beyond it is paused, as by ws_pause */
+    /* Bounds on peers; 0: none. Addresses are those of ws_peer; an IPv6 address counts by its first 64 bits. Behind
+       trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
+    size_t address_connections; /* open connections of an address; further ones get 503 */
+    uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
+    uint32_t message_rate;  /* messages of a connection per second; beyond it reading pauses, as by ws_pause */
     uint32_t byte_rate;     /* the same for the bytes of its messages */
-    bool rate_closes;       /* beyond a rate the connection is closed with 1008; it is not paused */
+    bool rate_closes;       /* beyond a rate, close the connection with 1008 instead of pausing */
 #endif
     ws_tls_config tls;      /* with a certificate: serve wss: */
     const ws_transport *transport; /* instead of TCP and TLS; copied */
@@ -580,14 +580,12 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
-   A {name} matches within one segment, up to the next '/' or the character that follows it in the pattern. A
-   {name:path} matches the rest of the path, and is allowed only at the end. The path is percent-decoded first and must
-   be UTF-8. The route that was registered first wins. handler and its strings are copied. false, and the loop's error:
-   PATTERN, DUPLICATE. */
+   {name} matches within one segment, up to the next '/' or the character that follows it in the pattern. {name:path}
+   matches the rest of the path, and is allowed only at the end. The path is percent-decoded first and must be UTF-8.
+   The first route that matches wins. handler is copied. false, and the loop's error: PATTERN, DUPLICATE. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
-/* Answers GET and HEAD on a path, a pattern of ws_route, with this text, which is copied. false, and the loop's error:
-   PATTERN, DUPLICATE. */
+/* Answers GET and HEAD on a path, as in ws_route, with this text, which is copied. Fails as ws_route does. */
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
@@ -603,9 +601,9 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name);
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
-/* Send to all members of a room, on the sender's server; ws_broadcast_others leaves the sender out. room NULL: to all
-   open connections of that server; one that reads too slowly is closed with 1013. The message is framed once; all that
-   a receiver gets in one round of the loop leaves in one write. false: UTF8, or BUFFERED, see WS_SLOW_WAIT. */
+/* Send to all members of a room of the sender's server; ws_broadcast_others leaves out the sender. room NULL: to all
+   open connections of the server; those that read too slowly are closed with 1013. The message is framed once. All that
+   a receiver gets in one round of the loop leaves in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
@@ -626,8 +624,8 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* at any time, let at most one message of the room wait for a member: the latest */
 } ws_slow;
 
-/* Sets a room's policy while it has members; a room that becomes empty loses it. So call this in on_open, after each
-   ws_join. false: no such room. */
+/* Sets a room's policy, which the room loses when it becomes empty: call this after each ws_join. false: no such
+   room. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -635,9 +633,9 @@ WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 /* A request's slices are UTF-8. They are valid until the callback returns; in a kept request, until it is answered. */
 typedef void ws_hook(ws_request *request, void *user);
 
-/* Adds a hook that sees each WebSocket request before it is answered. The hooks of ws_before run in the order of these
-   calls, then the route's on_request. The first that refuses ends the chain; without a refusal the request is accepted.
-   Malformed requests, unknown paths and foreign origins were refused before. false, and the loop's error. */
+/* Adds a hook for WebSocket requests. Hooks run in the order of these calls, then the route's on_request. The first
+   that refuses ends the chain; if none does, the request is accepted. Malformed requests, unknown paths and foreign
+   origins never reach them. false, and the loop's error. */
 WS_API bool ws_before(ws_server *server, ws_hook *hook, void *user);
 
 WS_API const char *ws_request_method(const ws_request *request); /* "GET"; for NULL "" */
@@ -669,21 +667,21 @@ typedef struct ws_acceptance {
     const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
 } ws_acceptance;
 
-/* Accepts a WebSocket request, unless a later hook refuses it. Several calls add their headers; of the other fields the
-   latest value counts. how may be NULL; all of it is copied. false: the request was answered before or is not for a
-   WebSocket. false, and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the
-   handshake; deflate is out of range; no memory. */
+/* Accepts a WebSocket request, unless a later hook refuses it. The headers of several calls add up; of the other fields
+   the last value counts. how may be NULL, and is copied. false: already answered, or not a WebSocket request. false,
+   and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the handshake; deflate
+   is out of range; no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
-/* Refuses with a status (200 to 599), header lines (or NULL), and a body: text/plain unless a header says otherwise;
-   NULL: the status in words. A browser's page sees only close code 1006. To give a page a reason, and to keep it from
-   reconnecting, accept and then ws_close with 1008 in on_open. false: answered before. false, and the answer becomes
+/* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
+   NULL: the status in words. A page in a browser sees only close code 1006. To tell it a reason, and to keep it from
+   reconnecting, accept, and call ws_close with 1008 in on_open. false: already answered. false, and the answer becomes
    500: an invalid status or header, no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
-/* Keeps the request, to be answered later: from a timer, a watched descriptor or a ws_post. Call it in the request's
-   callback, then return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is
-   503. For a WebSocket request, ws_accept then runs the hooks that follow. abandoned (or NULL) is called if the answer
-   can no longer be sent: the connection broke, limits.answer_ms passed (503), the server ends. A client that has closed
+/* Keeps the request, to answer it later from a timer, a watched descriptor or a ws_post. Call it in the request's
+   callback, return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is 503.
+   For a WebSocket request, ws_accept then goes on with the next hook. abandoned (or NULL) is called if the answer can
+   no longer be sent: the connection broke, limits.answer_ms passed (503), or the server ends. A client that has closed
    only its sending side still gets the answer (RFC 9112 9.6). */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. */
@@ -964,14 +962,13 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 #ifndef WS_NO_HTTP
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
 
-/* Calls function for HTTP requests to a path, a pattern of ws_route, once the body has arrived whole:
+/* Calls function for HTTP requests to a path, as in ws_route, when the whole body has arrived:
    ws_http(server, "POST", "/login", login, NULL). methods is a list, "GET, POST"; GET includes HEAD. function must
-   answer, with ws_reply or the like, or ws_keep the request. Without calling it, the server refuses other methods
-   (405), a malformed path, body, form or JSON body (400), a body over limits.body (413), and, except with GET, HEAD and
-   OPTIONS, pages of foreign origins (403, by Origin or else Sec-Fetch-Site; see ws_server_config.origins). false, and
-   the loop's error: PATTERN, DUPLICATE. */
+   answer, with ws_reply or the like, or ws_keep the request. The server itself refuses other methods (405), a malformed
+   path, body, form or JSON body (400), a body over limits.body (413), and, except with GET, HEAD and OPTIONS, pages of
+   foreign origins (403, by Origin or else Sec-Fetch-Site; see ws_server_config.origins). Fails as ws_route does. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
-/* The same for pages of these origins, a list or "*", instead of the server's. */
+/* The same, with a list of origins of its own, or "*". */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user);
 
@@ -980,26 +977,26 @@ WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
 /* The body with a zero after it, for example for ws_json_text. WS_TEXT if it is UTF-8. */
 WS_API ws_message ws_request_body(const ws_request *request);
 
-/* Answer a request, once. Text without a charset is UTF-8. content_type NULL: no such header. headers ends with NULL or
-   is NULL. Everything is copied. A WebSocket request is refused by this. false: answered before. false, and the answer
+/* Answer a request; a WebSocket request is refused by this. Text without a charset is UTF-8. content_type NULL: no such
+   header. headers ends with NULL or is NULL. Everything is copied. false: already answered. false, and the answer
    becomes 500: an invalid status or header, no memory. */
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
 WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
 WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: go on with a GET (RFC 9110 15.4.4) */
-/* Adds a cookie to the answer, with Path=/, HttpOnly, SameSite=Lax, and with Secure if the server has TLS. seconds: its
-   life; 0: until the browser ends; below 0: delete it. false: answered before; name is no token; value holds a space,
-   quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
+/* Adds a cookie to the answer, with Path=/, HttpOnly, SameSite=Lax, and Secure if the server has TLS. seconds: how long
+   it lasts; 0: until the browser ends; below 0: delete it. false: already answered; name is no token; value holds a
+   space, quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
 
-/* As ws_page, with what the file holds at the time of this call. It may also fail with FILE. */
+/* As ws_page, with what the file holds now. It may also fail with FILE. */
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
 /* Answers GET and HEAD on paths below prefix ("/" or "/static/") with the files of a folder, read at each request: only
-   regular ones, not hidden (".git"), not behind a symbolic link; index.html for a path that ends with '/'. Sends
-   Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: it may not be opened; 503: no
+   regular files, none that are hidden (".git") or behind a symbolic link; index.html for a path that ends with '/'.
+   Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: no permission; 503: no
    descriptor is left. false, and the loop's error: FILE if there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for texts in a charset other than utf-8, such as "windows-1252"; "": none is named. With all three calls,
-   pages (in their first 1,024 bytes) and style sheets that name their own charset are sent without one. */
+/* The same for texts in another charset than UTF-8, such as "windows-1252"; "": no charset is sent. None is sent
+   either, here and by ws_page, if a style sheet, or a page in its first 1,024 bytes, names its own. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
@@ -1010,16 +1007,15 @@ typedef struct ws_session_config {
     const char *const *keys; /* texts of at least 16 random bytes, NULL at the end. The first signs; all verify */
     const char *cookie;      /* name of the cookie: "session" */
     uint32_t seconds;        /* how long a session is valid after it was set: 14 days */
-    bool secure;             /* mark the cookie Secure without TLS, for a server behind a proxy that does TLS */
+    bool secure;             /* mark the cookie Secure without TLS, behind a proxy that does TLS */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;         /* hmac NULL: OpenSSL's. With WS_NO_TLS your own HMAC-SHA256 (RFC 2104) is required */
 } ws_session_config;
 
 /* Enables sessions. config is copied. false, and the loop's error: ARGUMENT (for example a short key), NO_TLS. */
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
-/* The session of a request, or the one that a connection had when it opened, for ws_json_text and the like. The first
-   valid one of several cookies. data NULL: none, or it was altered or has expired. Valid as long as the request, or
-   until on_close returns. */
+/* The session of a request, or the one that a connection had when it opened, for ws_json_text and the like. data NULL:
+   there is none, or it was altered or has expired. Valid as long as the request, or until on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
 /* Sets the session in the answer: ws_set_session(request, "{'user':%s}", name); see ws_json_print. At most 3,000 bytes.
@@ -13744,7 +13740,7 @@ typedef struct wsi_forward_calls { /* all that servers know of sections BOUNDS a
     /* These two return false: no memory, or beyond a bound. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, behind its PROXY header */
     bool (*request)(ws_request *request);                /* its connection keeps whom X-Forwarded-For names */
-    void (*told)(const ws_request *request, wsi_slice *host, bool *secure); /* what the proxy was asked for */
+    int (*admits)(ws_request *request, bool secure, wsi_why *why); /* as wsi_server_admits, for a proxy's client */
     void (*meter)(const ws_server *server, struct wsi_route *route);        /* counts its messages */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
@@ -13755,6 +13751,7 @@ typedef struct wsi_web_calls { /* all that servers know of section WEB */
     void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS of '*', with methods */
     void (*await_body)(ws_request *request);              /* reads its body first, */
     void (*body)(struct wsi_kept *kept, ws_message body); /* which is complete now */
+    bool (*keep_body)(ws_request *request); /* the callback returns, the request stays. false: no memory */
     bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
 } wsi_web_calls;
 
@@ -13798,7 +13795,6 @@ struct ws_server {
 
 static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
 
-/* Whether a server's connection goes through section TLS. */
 static bool wsi_conn_is_tls(const ws_conn *conn) {
     return wsi_endpoint_is_tls(wsi_conn_endpoint(conn)) && !conn->source.link.plain;
 }
@@ -14102,7 +14098,6 @@ WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *
     return compressed->block ? compressed : &broadcast->plain;
 }
 
-/* What is not the common case. */
 WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;
     bool compressed = conn->engine.deflate;
@@ -14605,7 +14600,6 @@ static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *valu
     return false;
 }
 
-/* The fields of the head. */
 static wsi_slice wsi_request_fields(const ws_request *request) {
     wsi_slice rest = request->head->head;
     (void)wsi_http_line(&rest);
@@ -14688,7 +14682,6 @@ static bool wsi_request_open(const ws_request *request) {
     return request && request->stage <= WSI_ANSWERED && !request->status;
 }
 
-/* It has an answer. */
 static bool wsi_request_answered(ws_request *request) {
     if (request->stage == WSI_KEPT) {
         request->stage = WSI_ANSWERED;
@@ -14706,7 +14699,6 @@ static bool wsi_request_fail(ws_request *request, int status) {
     return false;
 }
 
-/* Appends to one of its buffers. */
 static bool wsi_request_put(ws_request *request, int buffer, wsi_slice text) {
     return wsi_buffer_append(wsi_server_memory(request->server), &request->buffers[buffer], text.data, text.size);
 }
@@ -14751,7 +14743,6 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
     return wsi_request_answered(request);
 }
 
-/* Whether an answer with this status has no body. */
 static bool wsi_request_bodiless(int status) { return wsi_http_bodyless(status) || status == 205; }
 
 /* An answer over HTTP. type NULL: of no type, unless a header says so. */
@@ -14782,7 +14773,6 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
 
 static wsi_window *wsi_request_window(const ws_request *request) { return &request->server->endpoint.loop->window; }
 
-/* Answers with a status alone. */
 static void wsi_request_status(const ws_request *request, int status) {
     wsi_engine_status(&request->conn->engine, wsi_request_window(request), status);
 }
@@ -14810,7 +14800,6 @@ static void wsi_kept_free(wsi_kept *kept) {
     wsi_memory_free(wsi_server_memory(kept->request.server), kept, kept->size);
 }
 
-/* It is answered: frees it. */
 static void wsi_request_end(ws_request *request) {
     request->stage = WSI_ENDED;
     if (request->kept)
@@ -14863,33 +14852,19 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)
     return kept;
 }
 
-/* Tells the program that it cannot be answered any more. */
 static int wsi_kept_ended(wsi_kept *kept) {
     if (kept->abandoned)
         kept->abandoned(&kept->request, kept->abandoned_user);
     return 503;
 }
 
-#ifndef WS_NO_HTTP
-/* The body lies in the window, or the zero behind it does: copies it. false: no memory. */
-static bool wsi_request_keep_body(ws_request *request) {
-    if (!request->body.data || request->buffers[WSI_CONTENT].data)
-        return true;
-    if (!wsi_request_put(request, WSI_CONTENT, wsi_text((const char *)request->body.data, request->body.size)))
-        return false;
-    request->body.data = request->buffers[WSI_CONTENT].data;
-    return true;
-}
-#else
-static bool wsi_request_keep_body(ws_request *request) { return request != NULL; }
-#endif
-
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     wsi_kept *kept = request ? request->kept : NULL;
     ws_conn *conn = request ? request->conn : NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (conn->generation > UINT32_MAX - 4 || (kept && !wsi_request_keep_body(request)))
+    if (conn->generation > UINT32_MAX - 4
+        || (kept && !request->server->endpoint.loop->web_calls->keep_body(request)))
         kept = NULL;
     else if (!kept)
         kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
@@ -14960,7 +14935,6 @@ static const wsi_route *wsi_server_find(ws_request *request) {
 
 static bool wsi_server_has_body(const wsi_request *head) { return head->chunked || head->content_length; }
 
-/* Header lines for the answer. */
 static const char *wsi_server_lines(const ws_request *request) {
     return request->buffers[WSI_LINES].size ? (const char *)request->buffers[WSI_LINES].data : "";
 }
@@ -14990,7 +14964,6 @@ static void wsi_server_open(ws_request *request) {
     wsi_conn_tick(conn);
 }
 
-/* Sends what the callbacks answered. */
 static void wsi_server_send(ws_request *request) {
     const wsi_web_calls *web = request->server->endpoint.loop->web_calls;
     bool upgrade = request->head->upgrade;
@@ -15028,7 +15001,6 @@ static void wsi_server_finish(ws_request *request) {
         conn->handler->on_open(conn);
 }
 
-/* Whether the next hook is to be called. */
 static bool wsi_server_unanswered(const ws_request *request) {
     return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
 }
@@ -15077,24 +15049,13 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
-/* Whether the request's page may send it, by the Host and scheme that a trusted proxy was asked for. */
-static int wsi_server_admits(ws_request *request, bool secure, wsi_why *why) {
+/* Whether the request's page may send it. */
+static int wsi_server_admits(const ws_request *request, bool secure, wsi_why *why) {
     const ws_server *server = request->server;
-    const ws_loop *loop = server->endpoint.loop;
-    const wsi_request *head = request->head;
-    wsi_request told;
-    if (server->forward) {
-        told = *head;
-        loop->forward_calls->told(request, &told.host, &secure);
-        request->head = &told;
-    }
-    int status = 0;
-    if (head->upgrade)
-        status = wsi_handshake_origin(request->head, server->origins, secure, why) ? 0 : 403;
-    else if (loop->web_calls)
-        status = loop->web_calls->check(request, secure, why);
-    request->head = head;
-    return status;
+    const wsi_web_calls *web = server->endpoint.loop->web_calls;
+    if (request->head->upgrade)
+        return wsi_handshake_origin(request->head, server->origins, secure, why) ? 0 : 403;
+    return web ? web->check(request, secure, why) : 0;
 }
 
 /* Finds the route; returns 0, or the status that refuses the request; for 403 *why has the reason. */
@@ -15119,7 +15080,8 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
         return 405;
     if (!request->route)
         return wsi_server_route(request, server->routes, true) ? 426 : 404;
-    return wsi_server_admits(request, secure, why);
+    return server->forward ? server->endpoint.loop->forward_calls->admits(request, secure, why)
+                           : wsi_server_admits(request, secure, why);
 }
 
 /* Answers a request over HTTP whose body is complete; where bodies are not read, the connection ends behind it. */
@@ -15349,7 +15311,6 @@ static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, w
                           "a certificate is given, but this program was built without TLS (WS_NO_TLS)");
 }
 
-/* A transport of the program's, TLS, or plain TCP. */
 static ws_error wsi_server_secure(ws_server *server, const ws_server_config *config) {
     const ws_transport *given = config->transport;
     wsi_endpoint *endpoint = &server->endpoint;
@@ -15391,7 +15352,6 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
 #if defined(WS_SMALL) && defined(WS_NO_HTTP)
 static const char *wsi_server_date(wsi_env *env) { return (void)env, ""; }
 #else
-/* Formats the line once a second. */
 static const char *wsi_server_date(wsi_env *env) {
     ws_server *server = (ws_server *)(void *)env; /* which begins with it */
     uint64_t now = wsi_server_time(server);
@@ -15801,8 +15761,8 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
 /*
 >> FORWARD ================================================================================
    The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
-   BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, BOUNDS. Prefix:
-   wsi_forward_. What servers ask of it hangs on function pointers (wsi_forward_calls).
+   BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER, BOUNDS.
+   Prefix: wsi_forward_. What servers ask of it hangs on function pointers (wsi_forward_calls).
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -16036,15 +15996,23 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     return last;
 }
 
-static void wsi_forward_told(const ws_request *request, wsi_slice *host, bool *secure) {
+/* By the Host and scheme that a trusted proxy was asked for. */
+static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     const char *proxies = request->server->forward->proxies;
+    const wsi_request *head = request->head;
+    wsi_request told = *head;
     wsi_forward_peer peer;
     if (!proxies || !wsi_forward_nearest(request->conn, &peer) || !wsi_forward_trusts(proxies, &peer))
-        return;
+        return wsi_server_admits(request, secure, why);
     wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
     wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
-    *host = name.data ? name : *host;
-    *secure = *secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
+    if (name.data)
+        told.host = name;
+    request->head = &told;
+    secure = secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
+    int status = wsi_server_admits(request, secure, why);
+    request->head = head;
+    return status;
 }
 
 /* Keeps the client's address that the proxy names, if the proxy is trusted. false: no memory. */
@@ -16118,7 +16086,8 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 }
 
 static const wsi_forward_calls wsi_forward_functions = {
-    wsi_forward_start, wsi_forward_accept, wsi_forward_request, wsi_forward_told, wsi_bounds_meter, wsi_bounds_release};
+    wsi_forward_start,  wsi_forward_accept, wsi_forward_request,
+    wsi_forward_admits, wsi_bounds_meter,   wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP
@@ -16346,6 +16315,16 @@ static void wsi_web_await_body(ws_request *request) {
     wsi_conn_tick(conn);
 }
 
+/* The body lies in the window, or the zero behind it does: copies it. false: no memory. */
+static bool wsi_web_keep_body(ws_request *request) {
+    if (!request->body.data || request->buffers[WSI_CONTENT].data)
+        return true;
+    if (!wsi_request_put(request, WSI_CONTENT, wsi_text((const char *)request->body.data, request->body.size)))
+        return false;
+    request->body.data = request->buffers[WSI_CONTENT].data;
+    return true;
+}
+
 /* Pages and files ignore it (RFC 9110 9.3.1). */
 static void wsi_web_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
@@ -16356,7 +16335,7 @@ static void wsi_web_body(wsi_kept *kept, ws_message body) {
 }
 
 static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_allow, wsi_web_await_body, wsi_web_body,
-                                                wsi_web_finish};
+                                                wsi_web_keep_body, wsi_web_finish};
 
 /*
 >> FILES ==================================================================================
