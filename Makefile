@@ -131,9 +131,57 @@ uninstall:
 clean:
 	rm -rf build
 
+# The functions of ws.h are compiled once for each flavour, and once more where system calls go through calls.h; tests
+# see their declarations. Those that define something of their own before they include ws.h are compiled with it whole.
+FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/epoll_ $(BUILD)/kqueue_
+OBJECTS = $(addsuffix ws.o,$(FLAVOURS)) $(addsuffix ws_calls.o,$(FLAVOURS))
+PARTS = $(foreach part,code declarations,$(addprefix $(BUILD)/$(part)/,ws.h calls.h))
+POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
+$(BUILD)/small_%: FLAVOUR = -DWS_SMALL
+$(BUILD)/bare_%: FLAVOUR = -DWS_SMALL -DWS_NO_NET -DWS_NO_DEFLATE -DWS_NO_JSON
+$(BUILD)/bare_%: TLS_LIBS = # which proves that none is needed
+$(BUILD)/epoll_%: FLAVOUR = $(POLLER)
+$(BUILD)/kqueue_%: FLAVOUR = -Itests/helpers/kqueue -DWSI_KQUEUE $(POLLER)
+$(BUILD)/kqueue_test_poll_epoll: POLLER = # it moves by itself
+COMPILE = $(CC) $(STRICT) $(CPPFLAGS) $(FLAVOUR) $(CFLAGS) $(SANITIZE) $(if $(filter $(BUILD)/bare_%,$@),,-pthread)
+
+$(filter %/ws.h,$(PARTS)): ws.h
+$(filter %/calls.h,$(PARTS)): tests/helpers/calls.h
+$(PARTS): tests/parts.awk
+	@mkdir -p $(@D)
+	@awk -v part=$(notdir $(@D)) -f tests/parts.awk $(filter %/$(@F) $(@F),$^) $(filter %/$(@F) $(@F),$^) >$@
+
+$(OBJECTS): $(PARTS)
+	$(COMPILE) $(if $(filter %_calls.o,$@),-include $(BUILD)/declarations/calls.h) -DWS_IMPLEMENTATION -x c \
+		-c $(BUILD)/code/ws.h -o $@
+
+HASH := \#
+OWN := $(shell awk 'FNR == 1 { before = 1 } /^$(HASH)include ".*\/ws\.h"/ { before = 0 } before && /^$(HASH)/ && \
+	!/define WS_IMPLEMENTATION$$|include ".*\/calls\.h"$$/ && !told[FILENAME]++ { print FILENAME }' tests/*/test_*.c)
+CALLING := $(filter-out $(OWN),$(shell grep -l '^$(HASH)include ".*/calls.h"' tests/*/test_*.c))
+QUIET := $(filter-out $(OWN) $(CALLING),$(wildcard tests/*/test_*.c))
+programs = $(filter-out $(BUILD)/kqueue_test_poll_epoll,$(patsubst %.c,$(1)%,$(notdir $(2))))
+$(foreach flavour,$(FLAVOURS),$(eval $(call programs,$(flavour),$(CALLING)): $(flavour)ws_calls.o))
+$(foreach flavour,$(FLAVOURS),$(eval $(call programs,$(flavour),$(QUIET)): $(flavour)ws.o))
+
+# The compiler reads the test from a pipe, where it includes the declarations.
+define TEST
+@mkdir -p $(@D)
+$(if $(filter $(OBJECTS),$^), { echo '#line 1 "$<"'; sed -e 's|"[./]*/ws\.h"|<declarations/ws.h>|' \
+	-e 's|"[./a-z]*/calls\.h"|<code/calls.h>|' $<; } | \
+	$(COMPILE) $(TEST_FLAGS) -I$(BUILD) -iquote $(<D) -x c - -x none, $(COMPILE) $(TEST_FLAGS) $<) \
+	$(filter $(OBJECTS),$^) -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+endef
 $(BUILD)/test_%: test_%.c ws.h $(HELPERS)
-	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+	$(TEST)
+$(BUILD)/small_test_%: test_%.c ws.h $(HELPERS)
+	$(TEST)
+$(BUILD)/bare_test_%: test_%.c ws.h $(HELPERS)
+	$(TEST)
+$(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
+	$(TEST)
+$(BUILD)/kqueue_test_%: test_%.c ws.h $(HELPERS) $(wildcard tests/helpers/kqueue/sys/*.h)
+	$(TEST)
 
 $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) # the program, and a script of its name that runs it
 	@mkdir -p $(BUILD)/windows
@@ -141,26 +189,6 @@ $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) # the program, and a script of
 		$< -o $@.exe -lws2_32 -lbcrypt
 	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@
 	@chmod +x $@
-
-$(BUILD)/small_test_%: test_%.c ws.h $(HELPERS)
-	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) -DWS_SMALL $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
-
-$(BUILD)/bare_test_%: test_%.c ws.h $(HELPERS)
-	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) -DWS_SMALL -DWS_NO_NET -DWS_NO_DEFLATE -DWS_NO_JSON $(CFLAGS) $(SANITIZE) $< -o $@ $(LDFLAGS) $(LDLIBS)
-
-$(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
-	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
-
-$(BUILD)/kqueue_test_%: test_%.c ws.h $(HELPERS) $(wildcard tests/helpers/kqueue/sys/*.h)
-	@mkdir -p $(BUILD)
-	$(CC) $(STRICT) $(CPPFLAGS) -Itests/helpers/kqueue -DWSI_KQUEUE $(POLLER) $(CFLAGS) $(SANITIZE) -pthread $< -o $@ \
-		$(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
-
-POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
-$(BUILD)/kqueue_test_poll_epoll: POLLER = # it moves by itself
 
 $(BUILD)/test_memory_cost: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
 $(BUILD)/test_memory_cost: $(BUILD)/count.o
@@ -178,7 +206,7 @@ $(BUILD)/test_inflate_zlib $(BUILD)/test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate
 endif
 
 HOSTS = $(shell for host in libuv glib-2.0; do pkg-config --exists $$host 2>/dev/null && echo $$host; done)
-%test_host: CPPFLAGS += $(addprefix -DHAS_,$(HOSTS:-2.0=)) \
+%test_host: TEST_FLAGS = $(addprefix -DHAS_,$(HOSTS:-2.0=)) \
 	$(patsubst -I%,-isystem %,$(if $(HOSTS),$(shell pkg-config --cflags-only-I $(HOSTS))))
 %test_host: LDLIBS = $(if $(HOSTS),$(shell pkg-config --libs $(HOSTS)))
 

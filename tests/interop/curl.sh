@@ -1,7 +1,7 @@
 #!/bin/sh
 # What curl sees of the examples: pages, statuses, the opening handshake; and how a program ends.
 command -v curl >/dev/null || { echo "no curl"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
-work=build/interop
+work=build/interop/curl
 mkdir -p $work
 passed=0 failed=0 children=
 trap 'for child in $children; do kill -9 "$child" 2>/dev/null; done' EXIT

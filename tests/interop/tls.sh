@@ -1,7 +1,7 @@
 #!/bin/sh
 # What curl and openssl s_client see of a server with a certificate.
-work=build/interop
-tls=$work/tls
+work=build/interop/s_client
+tls=build/interop/tls
 mkdir -p $work
 passed=0 failed=0 skipped=0 children=
 trap 'for child in $children; do kill -9 "$child" 2>/dev/null; done' EXIT
