@@ -2556,8 +2556,6 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
     return line;
 }
 
-typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
-
 /* Splits a field line (RFC 9112 5). false: there is no colon. */
 static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
     if (!wsi_http_until(&line, ':', name))
@@ -2566,6 +2564,9 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
     return true;
 }
 
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
+typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
+
 /* Removes the first field line of a head that was read before: its name is a token. */
 static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_slice line = wsi_http_line(head);
@@ -2573,6 +2574,7 @@ static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *va
         return WSI_HEADER_END;
     return wsi_http_field(line, name, value) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
 }
+#endif
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_HTTP)
 /* The same for a new head: no folding, no space before the colon. */
@@ -2671,7 +2673,8 @@ static bool wsi_http_host_char(char c) {
     return wsi_text_in(set, c);
 }
 
-/* Splits "host:port"; without a port it is `fallback`. An IPv6 literal keeps its brackets. false: malformed. */
+/* Splits "host:port"; without a port it is `fallback`. An IPv6 literal keeps its brackets. host NULL: checks only.
+   false: malformed. */
 static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *host, wsi_size *port) {
     bool literal = text.size && text.data[0] == '[';
     size_t i = literal ? 1 : 0;
@@ -2679,11 +2682,15 @@ static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *hos
         i++;
     if (literal && (i == text.size || text.data[i++] != ']'))
         return false;
-    *host = wsi_text(text.data, i);
-    *port = fallback;
+    wsi_slice name = wsi_text(text.data, i), digits;
     if (!i || (i < text.size && text.data[i++] != ':'))
         return false;
-    return i == text.size || (wsi_text_number(wsi_text(text.data + i, text.size - i), port) && *port <= 65535);
+    digits = wsi_text(text.data + i, text.size - i);
+    if (digits.size && (!wsi_text_number(digits, &fallback) || fallback > 65535))
+        return false;
+    if (host)
+        *host = name, *port = fallback;
+    return true;
 }
 
 /* Removes "scheme://" from the front. */
@@ -2721,9 +2728,8 @@ static void wsi_http_path(wsi_request *request, wsi_slice rest) {
 #endif
 
 /* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
-static bool wsi_http_target(wsi_request *request, wsi_slice *authority) {
-    wsi_slice rest = request->target, scheme, host;
-    wsi_size port;
+static bool wsi_http_target(wsi_request *request) {
+    wsi_slice rest = request->target, scheme;
     size_t i;
     for (i = 0; i < rest.size; i++)
         if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
@@ -2734,8 +2740,8 @@ static bool wsi_http_target(wsi_request *request, wsi_slice *authority) {
         if (!wsi_text_which(scheme, "http,https,ws,wss"))
             return false;
         for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
-        *authority = wsi_text(rest.data, i);
-        if (!wsi_http_authority(*authority, 0, &host, &port))
+        request->host = wsi_text(rest.data, i);
+        if (!wsi_http_authority(request->host, 0, NULL, NULL))
             return false;
         rest = wsi_text(rest.data + i, rest.size - i);
     }
@@ -2778,7 +2784,6 @@ typedef enum wsi_field {
 } wsi_field;
 
 typedef struct wsi_http_seen { /* while a head is read */
-    wsi_slice authority;       /* of the target */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field */
     bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
@@ -2822,10 +2827,12 @@ static wsi_field wsi_http_which(wsi_slice name) {
 /* Reads the fields that say which host is meant, where the request comes from and where it ends (RFC 9112 3.2, 6).
    false: malformed. */
 static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
-    wsi_slice host, option;
-    wsi_size port;
+    wsi_slice option;
     switch (field) {
-    case WSI_FIELD_HOST: request->host = value; return wsi_http_authority(value, 0, &host, &port);
+    case WSI_FIELD_HOST:
+        if (!request->host.data) /* else it is the target's authority (RFC 9112 3.2.2) */
+            request->host = value;
+        return wsi_http_authority(value, 0, NULL, NULL);
     case WSI_FIELD_ORIGIN: request->origin = value; return true;
     case WSI_FIELD_LENGTH: return wsi_text_number(value, &seen->length);
     case WSI_FIELD_CODING: return request->http11 && wsi_http_codings(value, &seen->coded);
@@ -2850,7 +2857,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
 typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value);
 
 /* Parses the first line. Returns 0, or the status that refuses the request. */
-static int wsi_http_first(wsi_request *request, wsi_http_seen *seen, wsi_slice line) {
+static int wsi_http_first(wsi_request *request, wsi_slice line) {
     wsi_slice method;
     if (!wsi_http_until(&line, ' ', &method) || !wsi_http_until(&line, ' ', &request->target)
         || !wsi_text_token(method))
@@ -2858,7 +2865,7 @@ static int wsi_http_first(wsi_request *request, wsi_http_seen *seen, wsi_slice l
     int status = wsi_http_version(line, &request->http11);
     if (status)
         return status;
-    return wsi_http_target(request, &seen->authority) ? 0 : 400;
+    return wsi_http_target(request) ? 0 : 400;
 }
 
 /* The same for a field line: no folding, no space before the colon. */
@@ -2908,7 +2915,7 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
             break;
         wsi_slice line = wsi_text(head.data + begin, end - begin);
         if (!begin)
-            status = wsi_http_first(request, seen, line);
+            status = wsi_http_first(request, line);
         else if (!status)
             status = wsi_http_other(request, seen, line, reader);
     }
@@ -2916,10 +2923,8 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
     wsi_http_keep(request, seen);
     if (status)
         return status;
-    if ((request->http11 && !request->host.data) || (seen->fields & both) == both)
+    if ((request->http11 && !(seen->fields >> WSI_FIELD_HOST & 1)) || (seen->fields & both) == both)
         return 400;
-    if (seen->authority.data)
-        request->host = seen->authority; /* the field is ignored then (RFC 9112 3.2.2) */
     if (seen->coded)
         return 501;
     return seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
@@ -3241,13 +3246,12 @@ static bool wsi_handshake_tokens(const char *ours, wsi_slice *wrong) {
 #ifndef WS_NO_SERVER
 /* How often the client offers this subprotocol. */
 static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token) {
-    wsi_slice rest = request->head, name, value;
+    wsi_slice rest = request->head, line = wsi_http_line(&rest), part;
     unsigned count = 0;
-    (void)wsi_http_line(&rest);
-    while (wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
-        if (wsi_http_which(name) == WSI_FIELD_PROTOCOL)
-            while (wsi_text_next(&value, &name))
-                count += wsi_text_same(name, token);
+    while ((line = wsi_http_line(&rest)).size)
+        if (wsi_http_until(&line, ':', &part) && wsi_http_named(part, "Sec-WebSocket-Protocol"))
+            while (wsi_text_next(&line, &part))
+                count += wsi_text_same(part, token);
     return count;
 }
 
@@ -3277,10 +3281,10 @@ static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, w
 #endif
 
 /* Reads a list of tokens, none twice: the list may span several fields (RFC 6455 4.1). */
-static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice list) {
+static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count;
     wsi_slice token;
-    for (; wsi_text_next(&list, &token); seen->protocol_count++)
+    for (; wsi_text_next(list, &token); seen->protocol_count++)
         if (seen->protocol_count == WSI_HTTP_MAX_PROTOCOLS || !wsi_text_token(token)
             || !wsi_handshake_new(request, seen, token))
             return false;
@@ -3298,7 +3302,7 @@ static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_f
     case WSI_FIELD_KEY: request->key = value; break;
     case WSI_FIELD_VERSION: seen->version_13 = wsi_text_is(value, "13"); break;
     default: /* gateways add empty fields: they mean nothing */
-        if (value.size && !(field == WSI_FIELD_PROTOCOL ? wsi_handshake_protocols(request, seen, value)
+        if (value.size && !(field == WSI_FIELD_PROTOCOL ? wsi_handshake_protocols(request, seen, &value)
                                                         : wsi_handshake_extensions(value)))
             seen->bad = true;
         return;
@@ -3381,7 +3385,7 @@ static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *
 
 /* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has
    TLS, so the scheme must be https. Without, it may be behind a proxy that ends TLS, and both schemes will do. */
-static bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
+WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
     wsi_slice origin = request->origin, list = wsi_text_z(allowed), element;
     if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or any */
         return true;

@@ -38,9 +38,9 @@ void serve(void) {
             ws_engine_received(&engine, (size_t)size);
         (void)ws_engine_tick(&engine, board_milliseconds());
         while (ws_engine_next(&engine, &event)) {
-            ws_message part = {event.chunk.data, event.chunk.size, event.chunk.type};
-            if (event.type == WS_EVENT_CHUNK)
-                (void)ws_engine_send_part(&engine, part, event.chunk.last); /* always fits: see ws_engine_config */
+            const ws_chunk *part = &event.chunk;
+            if (event.type == WS_EVENT_CHUNK) /* always fits: see ws_engine_config */
+                (void)ws_engine_send_part(&engine, (ws_message){part->data, part->size, part->type}, part->last);
             else if (event.type == WS_EVENT_OPEN && config.role == WS_ROLE_CLIENT)
                 (void)ws_engine_send(&engine, (ws_message){(const uint8_t *)"hello", 5, WS_TEXT});
         }
