@@ -548,8 +548,9 @@ typedef struct ws_server_config {
        trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
-    uint32_t message_rate;  /* messages of a connection per second; beyond it reading pauses, as by ws_pause */
-    uint32_t byte_rate;     /* the same for the bytes of its messages */
+    uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond it reading pauses, as by
+                               ws_pause */
+    uint32_t byte_rate;     /* the same for their bytes */
     bool rate_closes;       /* beyond a rate, close the connection with 1008 instead of pausing */
 #endif
     ws_tls_config tls;      /* with a certificate: serve wss: */
@@ -794,7 +795,8 @@ typedef struct ws_stats {
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member: see ws_room_slow */
     /* of the loop, also in ws_server_stats: */
-    uint64_t messages_in, messages_out; /* those handed to on_message or on_chunk; a broadcast counts for each member */
+    uint64_t messages_in, messages_out; /* those handed to on_message, on_chunk or by ws_receive; a broadcast counts for
+                                           each member */
     uint64_t bytes_in, bytes_out;       /* read and written; with TLS, what it carries */
     size_t memory, memory_peak;         /* see max_memory */
     uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
@@ -807,7 +809,8 @@ WS_API ws_stats ws_server_stats(const ws_server *server);
 #endif
 
 /* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
-   thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700).
+   thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700), or
+   function is NULL, as ws_loop_error_text says in the next round.
    ws_loop_free drops waiting posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
 /* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
@@ -820,14 +823,15 @@ WS_API bool ws_stop(ws_loop *loop);
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
 /* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow
-   callback does not make peers time out. 0: no memory. */
+   callback does not make peers time out. 0: no memory; or function is NULL, as ws_loop_error_text then says. */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer is done */
 
 /* Watches a descriptor of yours for WS_READ, WS_WRITE or both; ready says which it is. A second call replaces the
-   first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, or no memory. */
+   first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, no memory, or
+   function is NULL, as ws_loop_error_text then says. */
 typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
                      void *user);
@@ -1337,14 +1341,15 @@ typedef struct wsi_engine {
     wsi_env *env;
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
-    bool final : 1, pinged : 1, chunks : 1, in_frame : 1, clean : 1, reported : 1;
+    bool final : 1, pinged : 1, chunks : 1;
+#ifndef WS_NO_TRACE
+    bool traced : 1;     /* its frames are traced one by one: no common-case path is taken */
+#endif
+    bool in_frame : 1, clean : 1, reported : 1;
     bool first : 1;      /* the next chunk is its message's first; in WSI_HEAD: nothing of a further request has come */
     bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
     bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
     bool ended : 1;      /* a message has ended since this was last read */
-#ifndef WS_NO_TRACE
-    bool traced : 1;     /* its frames are traced one by one: no common-case path is taken */
-#endif
 #ifndef WS_NO_DEFLATE
     bool keep_in : 1, keep_out : 1; /* with context, as agreed */
     int8_t level;
@@ -3900,9 +3905,9 @@ typedef struct wsi_tracer { /* of a loop */
     void *user;
 } wsi_tracer;
 
-static bool wsi_engine_is_traced(const wsi_engine *e) { return e->traced; }
+#define WSI_TRACED(e) ((e)->traced) /* as a function 5 instructions for each message: gcc joins no bits' tests then */
 
-static void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
+WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (e->env->tracer)
         e->env->tracer->tell(e->env->tracer, e, kind, status, data, size);
 }
@@ -3912,7 +3917,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_OUT, WS_TRACE_PAUSED, WS_TRACE_RESUMED, WS_TRACE_DROPPED, WS_TRACE_CLOSED, WS_TRACE_LATE
 } ws_trace_kind;
 
-static bool wsi_engine_is_traced(const wsi_engine *e) { return (void)e, false; }
+#define WSI_TRACED(e) false
 
 static void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     (void)e, (void)kind, (void)status, (void)data, (void)size;
@@ -4283,7 +4288,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     size_t size = (size_t)frame->size;
     if (window->end - window->pos < frame->header_size + size)
         return WSI_STEP_MORE;
-    if (wsi_engine_is_traced(e))
+    if (WSI_TRACED(e))
         wsi_engine_trace(e, WS_TRACE_IN, 0, frame, 0);
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
@@ -4299,7 +4304,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 
 /* Begins a data frame. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
-    if (wsi_engine_is_traced(e))
+    if (WSI_TRACED(e))
         wsi_engine_trace(e, WS_TRACE_IN, 0, frame, 0);
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
@@ -4415,7 +4420,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
     bool ascii = false, text;
-    if (here < 8 || e->chunks || wsi_engine_is_traced(e) || e->type || (data[0] != 0x81 && data[0] != 0x82)
+    if (here < 8 || e->chunks || WSI_TRACED(e) || e->type || (data[0] != 0x81 && data[0] != 0x82)
         || data[1] >> 7 != masked)
         return false;
     size = data[1] & 0x7fu;
@@ -10781,12 +10786,19 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
     return true;
 }
 
+/* Says which call has no function; the loop goes on. */
+static bool wsi_loop_lacks(ws_loop *loop, const char *call) {
+    if (loop && !loop->error)
+        (void)wsi_reason_set(&loop->why, WS_OK, "%s: function is NULL", call);
+    return false;
+}
+
 /* Reads the clock again, where a deadline is set or checked: a callback of this round may have taken long. */
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
 #ifndef WS_NO_TRACE
 /* Tells the trace of what is about no connection. */
-static void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
+WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (loop->tracer.tell)
         loop->tracer.tell(&loop->tracer, NULL, kind, status, data, size);
 }
@@ -11016,7 +11028,9 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
                                 void *user) {
     wsi_user_timer *user_timer;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || !function || !wsi_timer_reserve(loop))
+    if (!function)
+        return wsi_loop_lacks(loop, period ? "ws_every" : "ws_after");
+    if (!loop || !wsi_timer_reserve(loop))
         return 0;
     user_timer = (wsi_user_timer *)wsi_memory_new(&loop->memory, sizeof *user_timer);
     if (user_timer)
@@ -11080,7 +11094,7 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     wsi_watch *watch;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
-        return false;
+        return wsi_loop_lacks(loop, "ws_watch");
     chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
     while (chain && wsi_watch_of(chain)->source.link.descriptor != descriptor)
         chain = chain->next;
@@ -11162,7 +11176,11 @@ WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
         (void)wsi_loop_post(loop, NULL, NULL);
 }
 
+static void wsi_loop_lacks_post(void *loop) { (void)wsi_loop_lacks((ws_loop *)loop, "ws_post"); }
+
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
+    if (!function)
+        (void)wsi_loop_post(loop, wsi_loop_lacks_post, loop);
     return function && wsi_loop_post(loop, function, argument);
 }
 
@@ -11643,6 +11661,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 #ifndef WS_NO_SERVER
     size_t max_count;
     uint64_t (*until)(const ws_conn *conn); /* when it may be read again: WSI_BY_RATE */
+    void (*meter)(ws_conn *conn, size_t size); /* a ping or pong that came; NULL: nobody wants to know */
     void (*gone)(ws_conn *conn);    /* its descriptor is closed; NULL: nobody wants to know */
     void (*proceed)(ws_conn *conn); /* its kept request has its answer, or the socket takes more of that */
 #endif
@@ -12369,7 +12388,12 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
 
 #ifndef WS_NO_SERVER
 static uint64_t wsi_conn_rated(const ws_conn *conn) { return wsi_conn_endpoint(conn)->until(conn); }
+static void wsi_conn_meter(ws_conn *conn, size_t size) {
+    if (wsi_conn_endpoint(conn)->meter)
+        wsi_conn_endpoint(conn)->meter(conn, size);
+}
 #else
+static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
 static uint64_t wsi_conn_rated(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
 #endif
 
@@ -12549,7 +12573,7 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
 /* The common cases: its queue is empty, or ends where this message begins. false: nothing was done. */
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
-    if (conn->engine.state != WSI_OPEN || conn->engine.sending || wsi_engine_is_traced(&conn->engine) || conn->blocked
+    if (conn->engine.state != WSI_OPEN || conn->engine.sending || WSI_TRACED(&conn->engine) || conn->blocked
         || loop->gather_owner == conn || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
@@ -12767,6 +12791,8 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
             strcpy(conn->extra->reason, event->close.reason);
         wsi_conn_schedule_end(conn);
         break;
+    case WS_EVENT_PING:
+    case WS_EVENT_PONG: wsi_conn_meter(conn, event->message.size); break;
     default: break;
     }
 }
@@ -13490,7 +13516,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
 /* The common case: a server's small message, and nothing pending. The engine does all others. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (conn->engine.state != WSI_OPEN || wsi_engine_is_traced(&conn->engine) || conn->engine.sending
+    if (conn->engine.state != WSI_OPEN || WSI_TRACED(&conn->engine) || conn->engine.sending
         || conn->queue.first || !message.data || (conn->engine.deflate && message.size >= conn->engine.threshold)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
@@ -15398,6 +15424,17 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
+static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
+    for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next) {
+        bool server = endpoint->env.role == WS_ROLE_SERVER;
+        const wsi_listener *listener = server ? &((const ws_server *)(const void *)endpoint)->listener : NULL;
+        for (; listener; listener = listener->next)
+            if (listener->source.link.descriptor == descriptor)
+                return true;
+    }
+    return false;
+}
+
 /* Opens what it listens on, the last step of ws_listen and ws_listen_also. On an error nothing is left of it. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
@@ -15407,9 +15444,12 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
     listener->plain = wsi_server_is_plain(config);
     if (!wsi_server_has_port(config))
         return WS_OK;
-    error = config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
-            : path             ? wsi_platform_listen_unix(config, descriptor, &listener->file, &why)
-                               : wsi_platform_listen(config, descriptor, &why);
+    if (config->descriptor && wsi_listener_is_open(loop, config->descriptor))
+        why = "this loop listens on it already";
+    error = why                  ? WS_ERROR_ARGUMENT
+            : config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
+            : path               ? wsi_platform_listen_unix(config, descriptor, &listener->file, &why)
+                                 : wsi_platform_listen(config, descriptor, &why);
     if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ)) {
         error = WS_ERROR_DESCRIPTORS;
         if (config->descriptor)
@@ -15731,6 +15771,8 @@ static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
         route->on_chunk(conn, chunk);
 }
 
+static void wsi_bounds_control(ws_conn *conn, size_t size) { (void)wsi_bounds_count(conn, 1, size); }
+
 /* --- what FORWARD calls, or hands to servers --- */
 
 static void wsi_bounds_meter(const ws_server *server, wsi_route *route) {
@@ -15757,6 +15799,7 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
     if (!server->bounds)
         return WS_ERROR_MEMORY;
     server->bounds->config = *config;
+    server->endpoint.meter = wsi_bounds_control;
     server->endpoint.until = wsi_bounds_until;
     server->endpoint.gone = wsi_bounds_leave;
     return WS_OK;
@@ -19198,6 +19241,7 @@ WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milli
     if (!wsi_blocking_receive(wsi_client_of(conn), &event, milliseconds))
         return false;
     *message = event.message;
+    wsi_conn_loop(conn)->stats.messages_in++;
     return true;
 }
 

@@ -369,7 +369,7 @@ static void test_message_rate(void) {
     rate_start(4, 0, false);
     peer *p = net_peer("/"), *other = net_peer("/");
     net.log.size = 0;
-    peer_frames(p, "81\"1\" 81\"2\" 81\"3\" 81\"4\" 81\"5\" 89\"p\" 81\"6\" 81\"7\"");
+    peer_frames(p, "81\"1\" 81\"2\" 81\"3\" 81\"4\" 81\"5\" 81\"6\" 81\"7\"");
     CHECK(net_settle());
     CHECK_LOG("t1:1 t1:2 t1:3 t1:4 t1:5");
     peer_frames(other, "81\"a\" 81\"b\"");
@@ -380,9 +380,9 @@ static void test_message_rate(void) {
     net_wait(250);
     CHECK_LOG("t1:7");
     net_wait(60000);
-    peer_frames(p, "3x81\"x\" 8a\"\" 81\"y\" 81\"z\" 81\"!\"");
+    peer_frames(p, "2x81\"x\" 8a\"\" 81\"y\" 81\"z\" 81\"!\"");
     CHECK(net_settle());
-    CHECK_LOG("t1:x t1:x t1:x t1:y t1:z");
+    CHECK_LOG("t1:x t1:x t1:y t1:z"); /* the pong counts */
     CHECK(ws_close(net.conns[1], 1000, NULL));
     peer_frames(p, "88<03e8>");
     CHECK(net_settle());
@@ -403,6 +403,21 @@ static void test_byte_rate(void) {
     CHECK_LOG("");
     net_wait(1);
     CHECK_LOG("b1:1");
+    NET_END();
+}
+
+static void test_control_rate(void) {
+    if (!test_begin("pings and pongs count by their bytes, each as a message"))
+        return;
+    rate_start(4, 0, false);
+    peer *p = net_peer("/");
+    peer_frames(p, "89\"1\" 8a\"2\" 89\"3\" 8a\"4\" 89\"5\" 89\"6\" 81\"7\"");
+    CHECK_FRAMES(p, "8a\"1\" 8a\"3\" 8a\"5\"");
+    net_wait(250);
+    CHECK_FRAMES(p, "8a\"6\"");
+    CHECK_LOG("o1");
+    net_wait(250);
+    CHECK_LOG("t1:7");
     NET_END();
 }
 
@@ -529,6 +544,7 @@ static void test_bounds(void) {
     test_many_addresses();
     test_message_rate();
     test_byte_rate();
+    test_control_rate();
     test_rate_and_pause();
     test_rate_closes();
     test_chunk_rate();

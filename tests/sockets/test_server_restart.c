@@ -162,6 +162,25 @@ static void test_fails(void) {
     CHECK(remove(path) == 0);
 }
 
+static void test_twice(void) {
+    if (!test_begin("a descriptor that the loop listens on already is refused; the first server goes on"))
+        return;
+    char text[100];
+    net_start_loop(NULL);
+    int fd = listening_tcp();
+    CHECK(listens_on(fd, NULL));
+    ws_server *first = net.server;
+    ws_server_config config;
+    memset(&config, 0, sizeof config);
+    config.descriptor = fd;
+    CHECK(!ws_listen(net.loop, &config));
+    CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+    (void)snprintf(text, sizeof text, "descriptor %d: this loop listens on it already", fd);
+    CHECK_STR(ws_loop_error_text(net.loop), text);
+    CHECK(ws_port(first) != 0);
+    NET_END();
+}
+
 static void test_handed_over(void) {
     const char *path = in_folder("over");
     ws_server_config config;
@@ -371,6 +390,7 @@ int main(int argc, char **argv) {
     test_handed_in_unix();
     test_wrong();
     test_fails();
+    test_twice();
     test_handed_over();
     test_replaced(false);
     test_replaced(true);
