@@ -5,7 +5,7 @@
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local; uninstall
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
-# make lwip     the loop on lwIP's sockets
+# make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
 # make windows  tests built with mingw-w64, under wine
 # make firmware flash, RAM and stack on Cortex-M and RISC-V; runs in QEMU
 
@@ -27,12 +27,12 @@ TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send_slow send_drain server_half))
 TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
-TESTS += $(addprefix $(BUILD)/small_test_,engine frame sha1 utf8 handshake receive_wire) # with WS_SMALL
-TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_wire engine_fault handshake) # and WS_NO_NET
+TESTS += $(addprefix $(BUILD)/small_test_,engine engine_deadlines frame sha1 utf8 handshake receive_wire) # with WS_SMALL
+TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_deadlines engine_wire engine_fault handshake) # and WS_NO_NET
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
-WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json memory sha1 text utf8 engine \
-	engine_fault engine_split handshake pipe server request session forward)
+WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
+	engine engine_deadlines engine_fault engine_split handshake pipe server request session forward)
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt)
 MAKEFLAGS += --no-print-directory
@@ -52,7 +52,7 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
-.PHONY: all run cluster test examples windows asan tsan fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test examples windows asan tsan coverage fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -79,6 +79,11 @@ asan: # by clang where it is: it compiles in half the time, and finds offsets of
 
 tsan:
 	@$(MAKE) test BUILD=build/tsan SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
+
+coverage: # of ws.h, by gcc: lines and branches of each section
+	@rm -f build/coverage/*.gcda
+	@status=0; $(MAKE) test BUILD=build/coverage CC=gcc CFLAGS="-O0 -g" COVERAGE=--coverage || status=1; \
+	tests/coverage build/coverage && exit $$status
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 	@for target in $^; do mkdir -p $$target.corpus; seeds=tests/fuzz/corpus/$${target##*/fuzz_}; \
@@ -152,7 +157,7 @@ $(PARTS): tests/parts.awk
 	@awk -v part=$(notdir $(@D)) -f tests/parts.awk $(filter %/$(@F) $(@F),$^) $(filter %/$(@F) $(@F),$^) >$@
 
 $(OBJECTS): $(PARTS)
-	$(COMPILE) $(if $(filter %_calls.o,$@),-include $(BUILD)/declarations/calls.h) -DWS_IMPLEMENTATION -x c \
+	$(COMPILE) $(COVERAGE) $(if $(filter %_calls.o,$@),-include $(BUILD)/declarations/calls.h) -DWS_IMPLEMENTATION -x c \
 		-c $(BUILD)/code/ws.h -o $@
 
 HASH := \#
@@ -169,8 +174,8 @@ define TEST
 @mkdir -p $(@D)
 $(if $(filter $(OBJECTS),$^), { echo '#line 1 "$<"'; sed -e 's|"[./]*/ws\.h"|<declarations/ws.h>|' \
 	-e 's|"[./a-z]*/calls\.h"|<code/calls.h>|' $<; } | \
-	$(COMPILE) $(TEST_FLAGS) -I$(BUILD) -iquote $(<D) -x c - -x none, $(COMPILE) $(TEST_FLAGS) $<) \
-	$(filter $(OBJECTS),$^) -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS)
+	$(COMPILE) $(TEST_FLAGS) -I$(BUILD) -iquote $(<D) -x c - -x none, $(COMPILE) $(COVERAGE) $(TEST_FLAGS) $<) \
+	$(filter $(OBJECTS),$^) -o $@ $(LDFLAGS) $(LDLIBS) $(TLS_LIBS) $(if $(COVERAGE),-lgcov)
 endef
 $(BUILD)/test_%: test_%.c ws.h $(HELPERS)
 	$(TEST)

@@ -4,17 +4,9 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
-#include "../helpers/drive.h"
+#include "../helpers/engine.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static ws_message message_of(const void *data, size_t size, ws_type type) {
-    ws_message message;
-    message.data = (const uint8_t *)data;
-    message.size = size;
-    message.type = type;
-    return message;
-}
 
 /* --- the Nth allocation fails --- */
 

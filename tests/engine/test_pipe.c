@@ -3,7 +3,7 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
-#include "../helpers/drive.h"
+#include "../helpers/engine.h"
 
 typedef struct pair {
     drive server, client;
@@ -58,14 +58,6 @@ static void free_pair(pair *p) {
     CHECK_EQ(p->client.memory.used, 0);
     drive_free(&p->server);
     drive_free(&p->client);
-}
-
-static ws_message message_of(const void *data, size_t size, ws_type type) {
-    ws_message message;
-    message.data = (const uint8_t *)data;
-    message.size = size;
-    message.type = type;
-    return message;
 }
 
 static void test_echo(size_t piece) {

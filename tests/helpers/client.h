@@ -84,6 +84,13 @@ static inline ws_client_config client_config(void) {
     return config;
 }
 
+static inline ws_client_config reconnecting(uint32_t first, uint32_t longest) {
+    ws_client_config config = client_config();
+    config.reconnect_ms = first;
+    config.reconnect_max_ms = longest;
+    return config;
+}
+
 /* --- start and end --- */
 
 static inline void client_start(const ws_loop_config *config) {

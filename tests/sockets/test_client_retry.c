@@ -15,13 +15,6 @@ static const calls_name names[] = {
     {"turns.test", "127.0.0.1 127.0.0.1 127.0.0.1 ::1", false},
     {"64.test", many[0], false}, {"65.test", many[1], false}, {"holes.test", many[2], false}, {NULL, NULL, false}};
 
-static ws_client_config reconnecting(uint32_t first, uint32_t longest) {
-    ws_client_config config = client_config();
-    config.reconnect_ms = first;
-    config.reconnect_max_ms = longest;
-    return config;
-}
-
 /* --- the pauses --- */
 
 /* Moves the clock on by the millisecond until the client connects again. Returns how long that took. */

@@ -1,0 +1,180 @@
+/* ENGINE: deadlines, on a clock of the test's own. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+#include "../helpers/test.h"
+#include "../helpers/engine.h"
+
+static void test_handshake_deadline(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("handshake takes 10 seconds at most, %s", name))
+        return;
+    CHECK(drive_start(&d, role, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 11000);
+    drive_pump(&d);
+    d.out.size = 0;
+    drive_feed_text(&d, role == WS_ROLE_SERVER ? "GET / HTTP/1.1\r\n" : "HTTP/1.1 101 ");
+    CHECK_EQ(ws_engine_tick(&d.engine, 10999), 11000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    (void)ws_engine_tick(&d.engine, 11000);
+    drive_pump(&d);
+    CHECK(out_starts(&d, role == WS_ROLE_SERVER ? "HTTP/1.1 408 " : ""));
+    check_closed(&d, "x", 1006, WS_ERROR_TIMEOUT);
+    CHECK(ws_engine_tick(&d.engine, 12000) == UINT64_MAX);
+    drive_free(&d);
+}
+
+/* One byte a second does not stretch the time. */
+static void test_slow_handshake(void) {
+    const char *text = DRIVE_REQUEST;
+    size_t i;
+    drive d;
+    if (!test_begin("one byte a second"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    for (i = 0; i < strlen(text) && ws_engine_state(&d.engine) == WS_CONNECTING; i++) {
+        (void)ws_engine_tick(&d.engine, 5000 + i * 1000);
+        (void)drive_feed(&d, text + i, 1);
+    }
+    CHECK_EQ(i, 11);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+static void test_clock_from_zero(void) {
+    drive d;
+    if (!test_begin("a clock that begins at zero"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 0), 10000);
+    CHECK_EQ(ws_engine_tick(&d.engine, 6000), 10000);
+    (void)ws_engine_tick(&d.engine, 10000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    drive_free(&d);
+}
+
+static void test_ping_deadline(ws_role role, const char *name) {
+    uint64_t base = 1000000;
+    drive d;
+    if (!test_begin("ping after 25 seconds, pong within 20, %s", name))
+        return;
+    CHECK(drive_start(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, base);
+    drive_pump(&d);
+    drive_feed_text(&d, role == WS_ROLE_SERVER ? DRIVE_REQUEST : DRIVE_RESPONSE);
+    d.out.size = d.log.size = 0;
+    CHECK_EQ(ws_engine_tick(&d.engine, base), base + 25000);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 24999), base + 25000);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 25000), base + 45000);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "89"));
+    drive_feed_wire(&d, "8a"); /* at 25000: 25 seconds more of silence are allowed */
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 25000), base + 50000);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 50000), base + 70000);
+    CHECK_EQ(ws_engine_tick(&d.engine, base + 69999), base + 70000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    (void)ws_engine_tick(&d.engine, base + 70000);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "89 89"));
+    check_closed(&d, "qx", 1006, WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+static void test_close_deadline(ws_role role, const char *name) {
+    drive d;
+    if (!test_begin("the peer has 5 seconds for its close, %s", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, 7000);
+    CHECK(ws_engine_close(&d.engine, 1000, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 7001), 12000);
+    drive_feed_wire(&d, "81\"still talking\" 89");
+    CHECK_EQ(ws_engine_tick(&d.engine, 11999), 12000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
+    (void)ws_engine_tick(&d.engine, 12000);
+    drive_pump(&d);
+    CHECK(drive_sent(&d, "88<03e8>"));
+    CHECK_EQ(d.close_code, 1006);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_TIMEOUT);
+    CHECK(ws_engine_done(&d.engine));
+    drive_free(&d);
+}
+
+/* A ping or a close behind much that a slow line still carries says nothing about the peer: a byte a second is
+   taken. */
+static void test_slow_line(ws_role role, bool closes, const char *name) {
+    static uint8_t data[300];
+    uint64_t now = 1000;
+    size_t taken = 0;
+    drive d;
+    if (!test_begin("a slow line, %s behind a message, %s", closes ? "a close" : "pings", name))
+        return;
+    CHECK(drive_open(&d, role, NULL));
+    (void)ws_engine_tick(&d.engine, now);
+    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY)));
+    CHECK(!closes || ws_engine_close(&d.engine, 1000, NULL));
+    while (taken < sizeof data && ws_engine_state(&d.engine) == (closes ? WS_CLOSING : WS_OPEN)) {
+        now += 1000;
+        (void)ws_engine_tick(&d.engine, now);
+        ws_engine_sent(&d.engine, 1);
+        taken++;
+    }
+    CHECK_EQ(taken, sizeof data);
+    for (; now < 400000 && ws_engine_state(&d.engine) != WS_CLOSED; now += 1000) /* and then nothing is */
+        (void)ws_engine_tick(&d.engine, now);
+    CHECK_EQ(now / 1000, 301 + (closes ? 5 : 45) + 1);
+    drive_free(&d);
+}
+
+static void test_own_deadlines(void) {
+    ws_engine_config config;
+    drive d;
+    if (!test_begin("deadlines of the program's choice"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.limits.handshake_ms = 100;
+    config.limits.ping_ms = WS_OFF;
+    config.limits.close_ms = WS_OFF;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+    CHECK_EQ(ws_engine_tick(&d.engine, 50), 150);
+    drive_feed_text(&d, DRIVE_REQUEST);
+    CHECK(ws_engine_tick(&d.engine, 51) == UINT64_MAX);
+    CHECK(ws_engine_tick(&d.engine, (uint64_t)1 << 60) == UINT64_MAX);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    CHECK(ws_engine_close(&d.engine, 0, NULL));
+    CHECK(ws_engine_tick(&d.engine, ((uint64_t)1 << 60) + 1) == UINT64_MAX);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
+    drive_free(&d);
+}
+
+/* A connection that says nothing at all is closed in silence: there is no request to answer. */
+static void test_silent_peer(void) {
+    drive d;
+    if (!test_begin("a peer that says nothing"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)ws_engine_tick(&d.engine, 1);
+    (void)ws_engine_tick(&d.engine, 10001);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    check_closed(&d, "x", 1006, WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+int main(int argc, char **argv) {
+    size_t i;
+    test_start(argc, argv);
+    for (i = 0; i < 2; i++) {
+        test_handshake_deadline(roles[i], role_names[i]);
+        test_ping_deadline(roles[i], role_names[i]);
+        test_close_deadline(roles[i], role_names[i]);
+        test_slow_line(roles[i], false, role_names[i]);
+        test_slow_line(roles[i], true, role_names[i]);
+    }
+    test_slow_handshake();
+    test_clock_from_zero();
+    test_own_deadlines();
+    test_silent_peer();
+    return test_finish();
+}
