@@ -444,4 +444,39 @@ static inline void raw_link_close(ws_link *link) {
 static const ws_transport raw_transport = {raw_link_open,  raw_link_read, raw_link_write, raw_link_shut,
                                            raw_link_close, NULL,          &raw_links};
 
+/* Whether the sentence of the newest on_error has this word, in any case. */
+static inline bool says(const char *word) {
+    const char *text;
+    size_t i;
+    for (text = client.text; *text; text++) {
+        for (i = 0; word[i] && (text[i] | 32) == (word[i] | 32); i++) {}
+        if (!word[i])
+            return true;
+    }
+    return false;
+}
+
+#define CHECK_WHY(word) \
+    do { \
+        if (!says(word) && test_failure(__FILE__, __LINE__, "the sentence says " #word)) \
+            printf("    is \"%s\", should have \"%s\"\n", client.text, (word)); \
+    } while (0)
+
+static inline void client_proxied(ws_client_config *config, const raw_server *raw) {
+    static char proxy[60];
+    (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", (unsigned)raw->port);
+    *config = client_config();
+    config->proxy = proxy;
+}
+
+/* Takes the CONNECT and lets it through. */
+static inline peer *let_through(raw_server *raw, char *asked, size_t size) {
+    peer *p = raw_accept(raw);
+    const char *head = raw_head(p);
+    (void)snprintf(asked, size, "%.*s", (int)strcspn(head, "\r"), head);
+    peer_text(p, "HTTP/1.1 200 Connection established\r\n\r\n");
+    net_settle();
+    return p;
+}
+
 #endif
