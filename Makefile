@@ -6,7 +6,7 @@
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
-# make windows  tests built with mingw-w64, under wine
+# make windows  tests built with mingw-w64, under wine   make nightly  coverage, tsan, fuzz
 # make firmware flash, RAM and stack on Cortex-M and RISC-V; runs in QEMU
 
 BUILD = build
@@ -52,7 +52,7 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
-.PHONY: all run cluster test examples windows asan tsan coverage fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test examples windows asan tsan coverage nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -84,6 +84,10 @@ coverage: # of ws.h, by gcc: lines and branches of each section
 	@rm -f build/coverage/*.gcda
 	@status=0; $(MAKE) test BUILD=build/coverage CC=gcc CFLAGS="-O0 -g" COVERAGE=--coverage || status=1; \
 	tests/coverage build/coverage && exit $$status
+
+nightly: # one by one: what takes too long for .ci/run
+	@for target in coverage tsan fuzz; do $(MAKE) $$target || failed="$$failed $$target"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 	@for target in $^; do mkdir -p $$target.corpus; seeds=tests/fuzz/corpus/$${target##*/fuzz_}; \

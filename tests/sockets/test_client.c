@@ -1,6 +1,5 @@
-/* CLIENT: the way to an open WebSocket. Requests, addresses, proxies, redirects; URLs and answers are in
-   test_client_urls.c and test_client_answers.c. What
-   comes behind is in test_client_life.c. */
+/* CLIENT: the way to an open WebSocket: requests, addresses, proxies, redirects. URLs and answers are in
+   test_client_urls.c and test_client_answers.c, what comes behind in test_client_life.c. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
