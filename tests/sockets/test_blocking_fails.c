@@ -380,6 +380,7 @@ static void test_stopped(void) {
         CHECK_EQ(ws_state(conn), WS_OPEN);
         CHECK(ws_send_text(conn, "again"));
         CHECK(ws_receive(conn, &message) && is_text(message, "Hello"));
+        CHECK_EQ(ws_loop_stats(lent).messages_in, 1);
         (void)ws_close(conn, 1000, NULL);
         CHECK_EQ(ws_state(conn), WS_CLOSED);
         CHECK(!ws_receive(conn, &message));
