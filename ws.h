@@ -14067,8 +14067,7 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
 
 /* --- broadcasts --- */
 
-/* Frames a message into the loop's arena, or into a block of its own when it is large. The
-   caller releases the block. */
+/* Frames a message into the loop's arena, or a large one into a block of its own. The caller releases the block. */
 static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, wsi_delivery *delivery) {
     size_t most = message.size + 10, header;
     if (most < message.size)
@@ -14105,7 +14104,7 @@ typedef struct wsi_broadcast { /* one message on its way to many */
     uint16_t tried;          /* a bit for each of them */
 } wsi_broadcast;
 
-/* What a member gets that has agreed on compression: that is done once for all whose codec shares it. */
+/* What a member with compression gets: compressed once for all members that can share it. */
 WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *broadcast) {
     ws_loop *loop = wsi_conn_loop(conn);
     const wsi_codec_calls *codec = loop->codec.calls;
@@ -14134,7 +14133,7 @@ WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_dro
         wsi_conn_deliver(conn, delivery, droppable);
 }
 
-/* The members of a room, or all connections of the server, get it. plain: a copy, which stays in registers. */
+/* Sends to the members of a room, or to all connections of the server. plain: a copy, which stays in registers. */
 static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, const ws_conn *except,
                                  wsi_broadcast *broadcast) {
     ws_loop *loop = server->endpoint.loop;
@@ -14206,7 +14205,7 @@ WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message me
     return wsi_room_send(ws_conn_server(sender), sender, sender, room, message);
 }
 
-/* NULL makes a message that no broadcast takes. */
+/* text NULL makes a message that broadcasts refuse. */
 static ws_message wsi_room_text(const char *text) {
     ws_message message = {(const uint8_t *)text, text ? strlen(text) : 1, WS_TEXT};
     return message;
@@ -14421,8 +14420,8 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     return route && name && wsi_route_find(route, name, &index) ? wsi_route_string(conn, index + 1) : NULL;
 }
 
-/* Adds a copy of what is given. what: to name in errors. wrong: what is not valid in it, or NULL. good: all that it
-   refers to could be copied. */
+/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid in it, or NULL. good: all that it refers
+   to has been copied. */
 static bool wsi_route_add(ws_server *server, const char *what, const char *pattern, const wsi_route *given,
                           const char *wrong, bool good) {
     wsi_reason why = {""};
@@ -14524,10 +14523,10 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 typedef enum wsi_stage {
     WSI_RUNNING,  /* its callbacks run */
-    WSI_KEPT,     /* by ws_keep, for its answer, */
-    WSI_ANSWERED, /* which it has; that leaves at the end of the round */
-    WSI_MOVED,    /* a kept one has taken its place: no callback has it any more */
-    WSI_WAITING,  /* kept while its body arrives, or a file leaves */
+    WSI_KEPT,     /* by ws_keep, and not answered yet */
+    WSI_ANSWERED, /* kept and answered; the answer is sent at the end of the round */
+    WSI_MOVED,    /* replaced by a kept copy */
+    WSI_WAITING,  /* kept while its body arrives, or a file is sent */
     WSI_ENDED
 } wsi_stage;
 
@@ -14555,8 +14554,8 @@ struct ws_request {
     ws_conn *conn;
     const wsi_route *route;
     const wsi_request *head;
-    const wsi_hook *hook;   /* the next of the server's hooks */
-    bool routed;            /* the route's on_request has run */
+    const wsi_hook *hook;   /* of ws_before, the next to call */
+    bool routed;            /* the route's on_request has been called */
     wsi_stage stage;
     struct wsi_kept *kept;  /* what keeps it; NULL: it lives as long as its callbacks run */
     wsi_slice path, query;  /* decoded; the query as wsi_http_form writes it */
@@ -14570,7 +14569,7 @@ struct ws_request {
     void *user;
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
-    bool failed;            /* a call of the program's could not do what it should: only status is answered */
+    bool failed;            /* a call of the program failed: the answer is status alone */
 };
 
 typedef struct wsi_kept { /* a request that outlives its callback: everything in it, in one block */
@@ -14718,7 +14717,7 @@ static bool wsi_request_answered(ws_request *request) {
     return true;
 }
 
-/* What the program asked for cannot be done: the answer is this status, whatever it was to be. */
+/* The answer becomes this status, whatever it was to be. */
 static bool wsi_request_fail(ws_request *request, int status) {
     request->status = status;
     request->failed = true;
@@ -14804,7 +14803,7 @@ static void wsi_request_status(const ws_request *request, int status) {
     wsi_engine_status(&request->conn->engine, wsi_request_window(request), status);
 }
 
-/* Its head leaves the window: it is answered, or was copied. */
+/* Removes its head from the window: it is answered, or was copied. */
 static void wsi_request_consume(const ws_request *request) {
     wsi_request_window(request)->pos += (size_t)request->conn->engine.left;
     request->conn->engine.left = 0;
@@ -14857,7 +14856,7 @@ static void wsi_kept_move_all(wsi_kept *kept, const ws_request *from) {
         wsi_kept_move(&kept->request.values[i], (const char *)decoded->data, decoded->size, to);
 }
 
-/* Makes a request that outlives its callback of one that does not; its connection waits for it from now on. */
+/* Copies a request to a block that outlives its callback. The connection waits until it is answered. */
 static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept)) {
     size_t size = sizeof(wsi_kept) + request->head->head.size + request->server->path.size;
     wsi_kept *kept = NULL;
@@ -15047,7 +15046,7 @@ static void wsi_server_run_hooks(ws_request *request) {
     wsi_server_finish(request);
 }
 
-/* Whether Host is in the list. A plain server may stand behind TLS: without a port it is 80 or 443. */
+/* Whether Host is in the list. Without a port it means 443 with TLS; else 80 or 443, as a proxy may add TLS. */
 static bool wsi_server_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
     wsi_slice list = wsi_text_z(hosts), element, name, host;
     uint64_t wanted, port;
@@ -15111,7 +15110,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
                            : wsi_server_admits(request, secure, why);
 }
 
-/* Answers a request over HTTP whose body is complete; where bodies are not read, the connection ends behind it. */
+/* Answers a request over HTTP whose body is complete. If the body was not read, the connection then ends. */
 static void wsi_server_answer(ws_request *request) {
     const wsi_route *route = request->route;
     if (route->answer) {
@@ -15598,9 +15597,9 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, for this and FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a rate has forgotten after so long; the most that wait so */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* of a rate; addresses kept without a connection */
 
-typedef struct wsi_meter { /* how much of a rate is used: a bucket that leaks */
+typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* in thousandths */
 } wsi_meter;
 
@@ -15624,7 +15623,7 @@ typedef struct wsi_bounds {
     wsi_buffer slots;
 } wsi_bounds;
 
-/* Uses some of a rate; 0: there is none. Returns after how many milliseconds no more is used than in a second. */
+/* Uses some of a rate (0: unlimited). Returns for how many milliseconds the peer has to wait, or 0. */
 static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
     uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
     uint64_t full = rate * WSI_BOUNDS_MS;
@@ -15658,7 +15657,7 @@ static void wsi_bounds_free(ws_server *server, wsi_bounded *one) {
     wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
 }
 
-/* Frees the addresses without connections whose rate has forgotten them, or all without connections. */
+/* Frees the addresses that have no connections: those without a new one for a second, or all. */
 static void wsi_bounds_sweep(ws_server *server, uint64_t now, bool all) {
     const wsi_table *table = &server->bounds->addresses;
     server->bounds->swept = now;
@@ -15737,7 +15736,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
 
 /* --- rates of a connection --- */
 
-/* Counts what it has sent. false: that was too much, and it is closed for it. */
+/* Counts what it has sent; beyond a rate pauses it. false: it is closed instead. */
 static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
     const ws_server_config *config = &wsi_server_of(conn)->bounds->config;
     wsi_slot *slot = wsi_bounds_slot(conn);
@@ -15891,8 +15890,8 @@ static void wsi_forward_put(char *to, wsi_slice text) {
     *wsi_text_append(to, text) = 0;
 }
 
-/* Walks one line of X-Forwarded-For from its end: as long as the peer is trusted, the address before it is the
-   peer. *client is the last one found; false: the walk is over. */
+/* Reads a line of X-Forwarded-For from its end: while the peer is trusted, the address before it becomes the peer and
+   *client. false: the line before does not matter any more. */
 static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
     while (line.size && wsi_forward_trusts(list, peer)) {
         size_t from = line.size;
@@ -15912,7 +15911,7 @@ static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer 
 
 static const char wsi_forward_signature[] = "\r\n\r\n\0\r\nQUIT\n"; /* of version 2, 12 bytes */
 
-/* How large the header at the front of the data is; 0: its end has not come yet, WSI_FORWARD_BAD: it is none. */
+/* The size of the header at the start of data. 0: it is incomplete; WSI_FORWARD_BAD: it is not a header. */
 static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     size_t begin = size < 12 ? size : 12, limit = size < 107 ? size : 107, i;
     if (memcmp(data, wsi_forward_signature, begin) == 0) {
@@ -15927,7 +15926,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* These read a whole header: text becomes the client's address and port, or stays as it is. */
+/* These parse a whole header. text becomes the client's address and port, or is unchanged if the header has none. */
 
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
@@ -16031,7 +16030,7 @@ static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
                : wsi_platform_peer_address(conn->source.link.descriptor, peer->address, &peer->local);
 }
 
-/* The last element in all fields of this name: what the nearest proxy wrote. Absent: there is none. */
+/* The last element of all fields of this name, which the nearest proxy wrote; or absent. */
 static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     wsi_slice rest = wsi_request_fields(request), list, element, last = wsi_text(NULL, 0);
     while (wsi_request_field(&rest, name, &list))
@@ -16059,7 +16058,7 @@ static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     return status;
 }
 
-/* Keeps the client's address that the proxy names, if the proxy is trusted. false: no memory. */
+/* Keeps the client's address as a trusted proxy names it. false: no memory. */
 static bool wsi_forward_note(ws_request *request) {
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
     wsi_extra *extra = request->conn->extra;
@@ -16085,7 +16084,7 @@ static bool wsi_forward_note(ws_request *request) {
 
 /* --- what servers call --- */
 
-/* Those of trusted proxies count with their first WebSocket. */
+/* Connections of trusted proxies count from their first WebSocket request on. */
 static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     const ws_server *server = wsi_server_of(conn);
     const wsi_forward *forward = server->forward;
@@ -16283,8 +16282,8 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
 
 /* --- who may ask, and bodies --- */
 
-/* Whether the page that sends the request may do so. With a method that changes something a browser sends Origin, or
-   "null" for a page without one to show; an old browser sends none. */
+/* Whether the page may send this request. With a method that changes something, browsers send Origin, "null" for a page
+   that has none to show; old browsers send no Origin. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -16450,7 +16449,7 @@ static void wsi_files_pump(wsi_kept *kept) {
         size_t size = kept->left < sizeof block ? (size_t)kept->left : sizeof block;
         ptrdiff_t got = wsi_platform_read_file(kept->file, block, size);
         if (got <= 0 || !wsi_engine_raw(&conn->engine, block, (size_t)got)) {
-            wsi_conn_break(conn, WS_ERROR_FILE); /* it became shorter: only the end of the stream can end the answer */
+            wsi_conn_break(conn, WS_ERROR_FILE); /* it has become shorter: only the end of the stream can end it */
             return;
         }
         kept->left -= (uint64_t)got;
@@ -16896,7 +16895,7 @@ static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
         wsi_memory_free(memory, sessions, sessions->size);
 }
 
-/* Makes what the config asks for, to be freed in any case. *why: the error's reason. */
+/* Makes sessions from a config. *made has to be freed even after an error; *why is the error's reason. */
 static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, const ws_session_config *config,
                                  wsi_sessions **made, wsi_reason *why) {
     uint8_t mac[32];
