@@ -15076,7 +15076,7 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
 }
 
 /* Whether the request's page may send it. */
-static int wsi_server_admits(const ws_request *request, bool secure, wsi_why *why) {
+WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why *why) {
     const ws_server *server = request->server;
     const wsi_web_calls *web = server->endpoint.loop->web_calls;
     if (request->head->upgrade)
