@@ -34,7 +34,7 @@ TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,clie
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
 	engine engine_deadlines engine_fault engine_split handshake pipe server request session forward)
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
-INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt)
+INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)

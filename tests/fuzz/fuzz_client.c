@@ -435,14 +435,14 @@ static void server_read(server *s) {
         for (size_t i = from; s->veiled && s->tunnel && i < s->got.size; i++)
             s->got.data[i] ^= VEIL;
     }
-    if (!w.veiled && w.secure && !w.moves && !w.plain_allowed && s->tunnel && !w.raw) {
-        HOLDS(!s->got.size || s->got.size == s->parsed || s->got.data[s->parsed] == 0x16); /* TLS, or nothing */
-        return;
-    }
     if (s->proxied && !s->host[0]) {
         if (!server_head(s))
             return;
         check_tunnel(s);
+    }
+    if (!w.veiled && w.secure && !w.moves && !w.plain_allowed && s->tunnel && !w.raw) {
+        HOLDS(!s->got.size || s->got.size == s->parsed || s->got.data[s->parsed] == 0x16); /* TLS, or nothing */
+        return;
     }
     if (!s->tunnel) {
         HOLDS(s->got.size == s->parsed || s->raw); /* nothing before the proxy's answer */
