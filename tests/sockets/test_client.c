@@ -885,6 +885,27 @@ static void test_leaks(void) {
     CHECK_EQ(raw_links, 0);
 }
 
+/* Who is the same server: scheme, host and port of a redirect, or of before_reconnect's URL. */
+static void test_same_server(void) {
+    static const struct { const char *from, *to; bool same; } cases[] = {
+        {"ws://a/", "ws://a/x?y", true}, {"ws://a", "WS://A:80/", true}, {"ws://a", "http://a", true},
+        {"wss://a", "https://a:443", true}, {"ws://a:1", "ws://a:1", true}, {"ws://u:p@a", "ws://v@a", true},
+        {"ws://a", "wss://a", true}, {"http://a:80", "https://a:443", true}, {"ws://a:1", "wss://a:1", true},
+        {"ws://a:1", "wss://a", false}, {"ws://a", "wss://a:1", false}, {"ws://a:443", "wss://a:80", false},
+        {"wss://a", "ws://a", false}, {"wss://a:1", "ws://a:1", false}, {"wss://a", "ws://a:443", false},
+        {"ws://a", "ws://a:81", false}, {"ws://a", "ws://b", false}, {"ws://a", "ws://a.", false},
+        {"ws://a", "ws://a.b", false}, {"ws://b.a", "ws://a", false}, {"ws://a", "ws://a@b", false},
+        {"ws://[::1]", "ws://[::1]:80", true}, {"ws://[::a]", "ws://[::A]", true}, {"ws://[::1]", "ws://[0::1]", false},
+        {"ws://127.0.0.1", "ws://[::ffff:127.0.0.1]", false}, {"ws://127.0.0.1", "ws://localhost", false}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        wsi_url from, to;
+        if (!test_begin("%s and %s are %s server", cases[i].from, cases[i].to, cases[i].same ? "one" : "not one"))
+            continue;
+        CHECK(!wsi_url_parse(&from, wsi_text_z(cases[i].from)) && !wsi_url_parse(&to, wsi_text_z(cases[i].to)));
+        CHECK_EQ(wsi_client_same_server(&from, &to), cases[i].same);
+    }
+}
+
 /* The security that the URL asked for is never lowered, unless the config says so. */
 static void test_downgrade(void) {
     static const char *const locations[] = {"ws://one.test:%o/new", "http://one.test:%o/", "WS://one.test:%n/",
@@ -940,6 +961,7 @@ int main(int argc, char **argv) {
     test_bad_redirects();
     test_references();
     test_leaks();
+    test_same_server();
     test_downgrade();
     return test_finish();
 }

@@ -114,6 +114,28 @@ static void test_subject(void) {
         {"127.0.0.1", NULL, "127.0.0.1", false}, {"127.0.0.1", "DNS:other.test", "127.0.0.1", false},
         {"127.0.0.1", "DNS:127.0.0.1", "127.0.0.1", false}, {"*.host.test", NULL, "a.host.test", false},
         {"nobody", "DNS:localhost", "localhost", true}, {"nobody", "IP:127.0.0.1", "127.0.0.1", true},
+        /* one of many; in any case; a name's last dot is its own (RFC 9525 6.3) */
+        {"nobody", "DNS:a.test,DNS:b.test,IP:127.0.0.1", "b.test", true}, {"nobody", "DNS:A.Test", "a.tEST", true},
+        {"nobody", "DNS:a.test", "a.test.", true}, {"nobody", "DNS:a.test", "b.test", false},
+        {"nobody", "DNS:a.test", "xa.test", false}, {"nobody", "DNS:a.test", "a.test.evil.test", false},
+        /* a star is one whole first label, below two more */
+        {"nobody", "DNS:*.host.test", "a.host.test", true}, {"nobody", "DNS:*.host.test", "host.test", false},
+        {"nobody", "DNS:*.host.test", "b.a.host.test", false},
+        {"nobody", "DNS:*.test", "host.test", false}, {"nobody", "DNS:*", "localhost", false},
+        {"nobody", "DNS:a.*.test", "a.host.test", false}, {"nobody", "DNS:a*.host.test", "ab.host.test", false},
+        {"nobody", "DNS:*a.host.test", "ba.host.test", false}, {"nobody", "DNS:*.*.test", "a.host.test", false},
+        {"nobody", "DNS:*.0.0.1", "127.0.0.1", false},
+        /* names of other scripts, as they are looked up (RFC 5890) */
+        {"nobody", "DNS:xn--bcher-kva.test", "xn--bcher-kva.test", true},
+        {"nobody", "DNS:xn--bcher-kva.test", "XN--BCHER-KVA.test", true},
+        {"nobody", "DNS:xn--bcher-kva.test", "bucher.test", false},
+        {"nobody", "DNS:*.host.test", "xn--bcher-kva.host.test", true},
+        {"nobody", "DNS:xn--*.host.test", "xn--bcher-kva.host.test", false},
+        /* addresses are no names, and have one form */
+        {"nobody", "IP:::1", "::1", true}, {"nobody", "IP:::1", "0:0::0:1", true}, {"nobody", "IP:::1", "::2", false},
+        {"nobody", "IP:::ffff:127.0.0.1", "127.0.0.1", false}, {"nobody", "IP:127.0.0.1", "::ffff:127.0.0.1", false},
+        {"nobody", "IP:127.0.0.1", "127.0.0.2", false}, {"nobody", "IP:127.0.0.1", "localhost", false},
+        {"nobody", "DNS:::1", "::1", false},
     };
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
