@@ -346,6 +346,13 @@ static inline ssize_t network_take(bytes *from, size_t *at, void *data, size_t s
 
 static inline size_t network_piece(size_t size) { return network.piece && network.piece < size ? network.piece : size; }
 
+/* Whether the call fails; from a reset on all do. */
+static inline bool network_breaks(network_peer *peer, network_call call) {
+    bool fails = network_fails(call);
+    peer->reset = peer->reset || (fails && errno == ECONNRESET);
+    return fails || peer->reset;
+}
+
 static inline ssize_t network_recv(int fd, void *data, size_t size, int flags) {
     network_socket *socket = network_at(fd);
     network_peer *peer = network_peer_of(fd);
@@ -356,10 +363,8 @@ static inline ssize_t network_recv(int fd, void *data, size_t size, int flags) {
         return got ? got : socket->other < 0 ? 0 : network_error(EAGAIN);
     }
     HOLDS(peer && !peer->connecting);
-    if (network_fails(NETWORK_RECV))
-        return -1;
-    if (peer->reset)
-        return network_error(ECONNRESET);
+    if (network_breaks(peer, NETWORK_RECV))
+        return peer->reset ? network_error(ECONNRESET) : -1;
     if (peer->in.size > peer->in_at)
         return network_take(&peer->in, &peer->in_at, data, network_piece(size), flags & MSG_PEEK);
     return peer->finished ? 0 : network_error(EAGAIN);
@@ -381,11 +386,10 @@ static inline ssize_t network_send(int fd, const void *data, size_t size, int fl
             bytes_add(&network_at(socket->other)->pipe, data, size);
         return socket->other >= 0 ? (ssize_t)size : network_error(EPIPE);
     }
-    HOLDS(peer && !peer->connecting && !peer->shut); /* nothing follows the end */
-    if (network_fails(NETWORK_SEND))
-        return -1;
-    if (peer->reset)
-        return network_error(EPIPE);
+    HOLDS(peer && !peer->connecting);
+    if (network_breaks(peer, NETWORK_SEND))
+        return peer->reset ? network_error(EPIPE) : -1;
+    HOLDS(!peer->shut); /* nothing follows the end */
     part = part < peer->room ? part : peer->room;
     if (!part && size)
         return network_error(EAGAIN);
