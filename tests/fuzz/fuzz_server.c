@@ -539,7 +539,8 @@ static bool client_answer(client *c) {
         c->speaks = false;
         HOLDS(length || status == 304 || status == 204 || status == 205);
         body = length && !is_head && status != 304 ? (size_t)atol(length) : 0;
-        if (c->raw && left >= head && body && (left == head || strncmp(text + head, "HTTP/1.1 ", 9) == 0))
+        if (c->raw && body && (left == head ? network.peers[c->peer].closed
+                                            : strncmp(text + head, "HTTP/1.1 ", 9) == 0))
             body = 0; /* to a HEAD that nobody here knows of */
     }
     if (left - head < body)
