@@ -8585,10 +8585,6 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
     return count;
 }
 
-static size_t wsi_platform_unsent(int descriptor) { return (void)descriptor, 0; }
-
-static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) { return (void)descriptor, unsent; }
-
 static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
     const void *from = address;
     (void)length;
@@ -8838,16 +8834,6 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, ws_socket wake, wsi_post *po
     if (left)
         (void)wsi_platform_send(mail->in, "", 1);
     return count;
-}
-
-static size_t wsi_platform_unsent(ws_socket descriptor) {
-    (void)descriptor;
-    return 0;
-}
-
-static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) {
-    (void)descriptor;
-    return unsent;
 }
 
 static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
@@ -9206,11 +9192,6 @@ static size_t wsi_platform_unsent(int descriptor) {
     int size = 0;
     return ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
-#else
-static size_t wsi_platform_unsent(int descriptor) {
-    (void)descriptor;
-    return 0;
-}
 #endif
 
 /* A number that changes whenever the peer receives some: all that it has acknowledged, or else what is unsent. */
@@ -9220,11 +9201,6 @@ static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     socklen_t size = sizeof info;
     bool known = getsockopt(descriptor, IPPROTO_TCP, 11 /* TCP_INFO */, info, &size) == 0 && size == sizeof info;
     return known ? info[15] : unsent;
-}
-#else
-static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
-    (void)descriptor;
-    return unsent;
 }
 #endif
 
@@ -9385,6 +9361,13 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #endif
 
 /* --- what all systems share --- */
+
+#if defined(WS_LWIP) || defined(_WIN32) || !(defined(__linux__) || defined(SO_NWRITE) || defined(FIONWRITE))
+static size_t wsi_platform_unsent(ws_socket descriptor) { return (void)descriptor, 0; }
+#endif
+#if defined(WS_LWIP) || !defined(__linux__)
+static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) { return (void)descriptor, unsent; }
+#endif
 
 /* A word that other threads and signal handlers change, too: the least number that was asked for; 0: none. */
 #if defined(WS_LWIP) /* not every processor has atomic instructions */
@@ -17185,20 +17168,21 @@ static BIO_METHOD *wsi_tls_new_method(void) {
 
 static char wsi_tls_no_password[] = ""; /* or OpenSSL would ask on the terminal */
 
-/* The file, or the text in its place. NULL: it cannot be read. */
-static BIO *wsi_tls_open_pem(const char *file, const char *pem, wsi_reason *why) {
-    BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
-    if (!bio)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "cannot read %s: %s", file ? file : "the PEM text",
-                             wsi_tls_reason_text(ERR_peek_error()));
-    return bio;
-}
+enum { WSI_TLS_LISTS = 1, WSI_TLS_SERVER = 2 };
 
-/* Ends reading. fault: what is wrong with the PEM; NULL: nothing, if it could be opened. */
-static bool wsi_tls_close_pem(BIO *bio, const char *file, const char *fault, wsi_reason *why) {
-    if (bio && fault)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s %s: %s", file ? file : "the PEM text", fault,
-                             wsi_tls_reason_text(ERR_peek_error()));
+/* Takes what a PEM holds into the context. Returns NULL, or what is wrong with it. */
+typedef const char *wsi_tls_reader(SSL_CTX *context, BIO *bio, unsigned flags);
+
+/* Reads a file, or the text in its place. */
+static bool wsi_tls_load(SSL_CTX *context, const char *file, const char *pem, wsi_tls_reader *reader, unsigned flags,
+                         wsi_reason *why) {
+    BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
+    const char *fault = bio ? reader(context, bio, flags) : NULL, *name = file ? file : "the PEM text";
+    const char *detail = wsi_tls_reason_text(ERR_peek_error());
+    if (!bio)
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "cannot read %s: %s", name, detail);
+    else if (fault)
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s %s: %s", name, fault, detail);
     BIO_free(bio);
     return bio && !fault;
 }
@@ -17229,39 +17213,37 @@ static X509 *wsi_tls_authority(const unsigned char *data, long size) {
     return certificate;
 }
 
-static bool wsi_tls_use_chain(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
-    BIO *bio = wsi_tls_open_pem(file, pem, why);
-    X509 *certificate = bio ? wsi_tls_usable(PEM_read_bio_X509_AUX(bio, NULL, NULL, wsi_tls_no_password)) : NULL;
+static const char *wsi_tls_read_chain(SSL_CTX *context, BIO *bio, unsigned flags) {
+    X509 *certificate = wsi_tls_usable(PEM_read_bio_X509_AUX(bio, NULL, NULL, wsi_tls_no_password));
     bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
+    (void)flags;
     X509_free(certificate);
     if (!good)
-        return wsi_tls_close_pem(bio, file, "holds no usable certificate", why);
+        return "holds no usable certificate";
     while (good && (certificate = wsi_tls_usable(PEM_read_bio_X509(bio, NULL, NULL, wsi_tls_no_password))) != NULL) {
         good = SSL_CTX_add1_chain_cert(context, certificate) == 1;
         X509_free(certificate);
     }
-    good = good && wsi_tls_read_all();
-    return wsi_tls_close_pem(bio, file, good ? NULL : "holds a malformed certificate after the first", why);
+    return good && wsi_tls_read_all() ? NULL : "holds a malformed certificate after the first";
 }
 
-static bool wsi_tls_use_key(SSL_CTX *context, const char *file, const char *pem, wsi_reason *why) {
-    BIO *bio = wsi_tls_open_pem(file, pem, why);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, wsi_tls_no_password) : NULL;
-    const char *fault = "holds no private key, or one with a password (see key_file)";
-    if (key)
-        fault = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1
-                    ? NULL : "holds a private key that does not belong to the certificate";
+static const char *wsi_tls_read_key(SSL_CTX *context, BIO *bio, unsigned flags) {
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, wsi_tls_no_password);
+    (void)flags;
+    if (!key)
+        return "holds no private key, or one with a password (see key_file)";
+    bool good = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
     EVP_PKEY_free(key);
-    return wsi_tls_close_pem(bio, file, fault, why);
+    return good ? NULL : "holds a private key that does not belong to the certificate";
 }
 
 static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     bool apart = config->key_file || config->key_pem;
     if (!config->cert_file && !config->cert_pem)
         return wsi_reason_set(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
-    return wsi_tls_use_chain(context, config->cert_file, config->cert_pem, why)
-           && wsi_tls_use_key(context, apart ? config->key_file : config->cert_file,
-                              apart ? config->key_pem : config->cert_pem, why);
+    return wsi_tls_load(context, config->cert_file, config->cert_pem, wsi_tls_read_chain, 0, why)
+           && wsi_tls_load(context, apart ? config->key_file : config->cert_file,
+                           apart ? config->key_pem : config->cert_pem, wsi_tls_read_key, 0, why);
 }
 
 /* The peer's certificate must be covered by a list, those above it need not be. Where the chain ends with an
@@ -17279,15 +17261,14 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
 /* Adds the certificates of a PEM text, or its revocation lists, to what the peer's certificate is verified with. A
    certificate that cannot be used, for an unknown kind of key for instance, leaves the others as they are. Each may be
    the end of a chain, intermediates too (RFC 5280 6.1: any certificate may be a trust anchor). */
-static bool wsi_tls_use_all(SSL_CTX *context, const char *file, const char *pem, bool lists, bool server,
-                            wsi_reason *why) {
-    BIO *bio = wsi_tls_open_pem(file, pem, why);
+static const char *wsi_tls_read_all_of(SSL_CTX *context, BIO *bio, unsigned flags) {
+    bool lists = flags & WSI_TLS_LISTS, server = flags & WSI_TLS_SERVER;
     X509_STORE *store = SSL_CTX_get_cert_store(context);
-    unsigned long flags = lists ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : X509_V_FLAG_PARTIAL_CHAIN;
+    unsigned long checks = lists ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : X509_V_FLAG_PARTIAL_CHAIN;
     unsigned char *data;
     long size;
     size_t count = 0;
-    bool good = bio && X509_STORE_set_flags(store, flags) == 1;
+    bool good = X509_STORE_set_flags(store, checks) == 1;
     while (good && PEM_bytes_read_bio(&data, &size, NULL, lists ? PEM_STRING_X509_CRL : PEM_STRING_X509, bio, NULL,
                                       wsi_tls_no_password) == 1) {
         const unsigned char *at = data;
@@ -17302,17 +17283,18 @@ static bool wsi_tls_use_all(SSL_CTX *context, const char *file, const char *pem,
         X509_free(certificate);
         OPENSSL_free(data);
     }
-    good = good && count && wsi_tls_read_all();
-    return wsi_tls_close_pem(bio, file, good ? NULL : lists ? "holds no usable revocation list"
-                                                            : "holds no usable CA certificates", why);
+    if (good && count && wsi_tls_read_all())
+        return NULL;
+    return lists ? "holds no usable revocation list" : "holds no usable CA certificates";
 }
 
 /* What the peer's certificate is verified with, as far as the config says. */
 static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
+    unsigned authorities = server ? (unsigned)WSI_TLS_SERVER : 0u;
     if ((config->ca_file || config->ca_pem)
-        && !wsi_tls_use_all(context, config->ca_file, config->ca_pem, false, server, why))
+        && !wsi_tls_load(context, config->ca_file, config->ca_pem, wsi_tls_read_all_of, authorities, why))
         return false;
-    return !config->crl_file || wsi_tls_use_all(context, config->crl_file, NULL, true, server, why);
+    return !config->crl_file || wsi_tls_load(context, config->crl_file, NULL, wsi_tls_read_all_of, WSI_TLS_LISTS, why);
 }
 
 /* --- contexts --- */
