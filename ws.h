@@ -9927,7 +9927,8 @@ typedef struct wsi_poll {
     wsi_memory *memory;
     WSAPOLLFD *polled;      /* one for each source */
     wsi_source **sources;
-    size_t count, capacity;
+    wsi_buffer polled_room, sources_room; /* which those lie in */
+    size_t count;
     size_t left;            /* those that next has not looked at in this round; it begins with the last */
 } wsi_poll;
 
@@ -9937,8 +9938,8 @@ static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
 }
 
 static void wsi_poll_free(wsi_poll *poll) {
-    wsi_memory_free(poll->memory, poll->polled, poll->capacity * sizeof *poll->polled);
-    wsi_memory_free(poll->memory, poll->sources, poll->capacity * sizeof *poll->sources);
+    wsi_buffer_free(poll->memory, &poll->polled_room);
+    wsi_buffer_free(poll->memory, &poll->sources_room);
     wsi_poll_init(poll, poll->memory);
 }
 
@@ -9949,27 +9950,15 @@ static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     return poller != WS_POLLER_EPOLL;
 }
 
+/* Makes room for one more. */
 static bool wsi_poll_grow(wsi_poll *poll) {
-    size_t old = poll->capacity, more = old ? old * 2 : 16;
-    void *polled, *sources;
-    if (poll->count < old)
-        return true;
-    polled = wsi_memory_new(poll->memory, more * sizeof *poll->polled);
-    sources = wsi_memory_new(poll->memory, more * sizeof *poll->sources);
-    if (!polled || !sources) {
-        wsi_memory_free(poll->memory, polled, more * sizeof *poll->polled);
-        wsi_memory_free(poll->memory, sources, more * sizeof *poll->sources);
+    poll->polled_room.size = poll->count * sizeof *poll->polled;
+    poll->sources_room.size = poll->count * sizeof *poll->sources;
+    if (!wsi_buffer_reserve(poll->memory, &poll->polled_room, sizeof *poll->polled)
+        || !wsi_buffer_reserve(poll->memory, &poll->sources_room, sizeof *poll->sources))
         return false;
-    }
-    if (old) {
-        memcpy(polled, poll->polled, old * sizeof *poll->polled);
-        memcpy(sources, poll->sources, old * sizeof *poll->sources);
-    }
-    wsi_memory_free(poll->memory, poll->polled, old * sizeof *poll->polled);
-    wsi_memory_free(poll->memory, poll->sources, old * sizeof *poll->sources);
-    poll->polled = (WSAPOLLFD *)polled;
-    poll->sources = (wsi_source **)sources;
-    poll->capacity = more;
+    poll->polled = (WSAPOLLFD *)(void *)poll->polled_room.data;
+    poll->sources = (wsi_source **)(void *)poll->sources_room.data;
     return true;
 }
 
@@ -10016,18 +10005,11 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return found;
 }
 
-static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
-    (void)poll;
-    (void)found;
-    return 1;
-}
-
 static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
     (void)poll;
     WSASetLastError(WSAEOPNOTSUPP);
     return WSI_NO_SOCKET;
 }
-static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
 
 /* An error counts as readable and as writable: the next call reports it. POLLHUP is the end of what the peer sends. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
@@ -10134,7 +10116,7 @@ typedef struct wsi_poll {
 #endif
     wsi_poll_bits reads, writes;             /* what is wanted of select */
     wsi_poll_bits ready_reads, ready_writes; /* what it found and next has not returned */
-    unsigned words, cursor;                  /* words that wait looked at; the one that next is at */
+    unsigned cursor;                         /* the word that next is at; with lwIP the descriptor */
     wsi_source *sources[WSI_POLL_SOCKETS];
 } wsi_poll;
 
@@ -10171,8 +10153,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
     return true;
 }
 
-/* import begins a round with what a select found: interest may have changed since. */
-#ifdef WS_LWIP
+/* Begins a round with what a select found; next asks what is still wanted. */
 static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     poll->ready_reads = *reads;
     poll->ready_writes = *writes;
@@ -10180,6 +10161,7 @@ static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const w
     return 0;
 }
 
+#ifdef WS_LWIP
 static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
     for (; (int)poll->cursor <= poll->highest; poll->cursor++) {
         wsi_source *source = poll->sources[poll->cursor];
@@ -10204,18 +10186,8 @@ static unsigned wsi_select_lowest_bit(unsigned long word) {
 }
 #endif
 
-static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    poll->words = (unsigned)(poll->highest + WSI_POLL_BITS) / WSI_POLL_BITS;
-    for (unsigned i = 0; i < poll->words; i++) {
-        poll->ready_reads.words[i] = reads->words[i] & poll->reads.words[i];
-        poll->ready_writes.words[i] = writes->words[i] & poll->writes.words[i];
-    }
-    poll->cursor = 0;
-    return 0;
-}
-
 static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
-    for (; poll->cursor < poll->words; poll->cursor++) {
+    for (; (int)(poll->cursor * WSI_POLL_BITS) <= poll->highest; poll->cursor++) {
         wsi_poll_word *reads = &poll->ready_reads.words[poll->cursor];
         wsi_poll_word *writes = &poll->ready_writes.words[poll->cursor];
         wsi_poll_word read, write, any;
@@ -10235,15 +10207,15 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
 #endif
 
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
-    wsi_poll_bits reads = poll->reads, writes = poll->writes;
     struct timeval timeout;
     wsi_poll_timeout(milliseconds, &timeout);
-    int count = select(poll->highest + 1, &reads.set, &writes.set, NULL, milliseconds == UINT64_MAX ? NULL : &timeout);
+    (void)wsi_select_import(poll, &poll->reads, &poll->writes);
+    int count = select(poll->highest + 1, &poll->ready_reads.set, &poll->ready_writes.set, NULL,
+                       milliseconds == UINT64_MAX ? NULL : &timeout);
     if (count <= 0) {
-        FD_ZERO(&reads.set);
-        FD_ZERO(&writes.set);
+        FD_ZERO(&poll->ready_reads.set);
+        FD_ZERO(&poll->ready_writes.set);
     }
-    (void)wsi_select_import(poll, &reads, &writes);
     return count;
 }
 
@@ -10560,9 +10532,7 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
     return wsi_select_set(poll, source, interest);
 }
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) { return wsi_select_wait(poll, milliseconds); }
-static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
 static ws_socket wsi_poll_descriptor(wsi_poll *poll) { return (void)poll, errno = ENOSYS, -1; }
-static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     return wsi_select_export(poll, reads, writes, highest);
@@ -10572,6 +10542,11 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 }
 #endif /* WS_NO_EPOLL */
 #endif /* _WIN32 */
+
+#ifdef WS_NO_EPOLL
+static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
+static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
+#endif
 
 /*
 >> LOOP ===================================================================================
@@ -11728,8 +11703,6 @@ static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return wsi_conn_endpoi
 static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return (void)conn, (wsi_dialer *)NULL; }
 #endif
 
-static ws_id wsi_conn_id(const ws_conn *conn) { return (ws_id)conn->generation << 32 | ((ws_id)conn->number + 1); }
-
 static bool wsi_conn_is_client(const ws_conn *conn) { return wsi_env_is_client(conn->engine.env); }
 
 static bool wsi_conn_has_input(const ws_conn *conn) {
@@ -12230,6 +12203,19 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
+/* The socket took less than there was. */
+WSI_RARE void wsi_conn_cut(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
+    conn->blocked = true;
+    if (sent > 0)
+        wsi_conn_loop(conn)->stats.bytes_out += (size_t)sent;
+    if (!count)
+        (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
+    (void)wsi_conn_offered(conn, spans, count, sent);
+}
+
+#ifdef WS_SMALL
+static bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) { return (void)loop, (void)conn, false; }
+#else
 /* The common case of a broadcast: one node, a plain socket. false: nothing was done. */
 WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
@@ -12239,19 +12225,17 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
         return false;
     bytes.data = node->block->data + node->from;
     bytes.size = node->to - node->from;
-    loop->stats.bytes_out += bytes.size;
     ptrdiff_t sent = wsi_tcp_write_one(&conn->source.link, bytes);
-    if (sent == (ptrdiff_t)bytes.size) {
-        memset(&conn->queue, 0, sizeof conn->queue);
-        wsi_node_free(loop, node);
+    if (sent != (ptrdiff_t)bytes.size) {
+        wsi_conn_cut(conn, NULL, 0, sent);
         return true;
     }
-    conn->blocked = true;
-    loop->stats.bytes_out -= bytes.size - (size_t)(sent < 0 ? 0 : sent);
-    (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
-    (void)wsi_conn_offered(conn, NULL, 0, sent);
+    loop->stats.bytes_out += bytes.size;
+    memset(&conn->queue, 0, sizeof conn->queue);
+    wsi_node_free(loop, node);
     return true;
 }
+#endif
 
 /* Sends what there is: mostly gathered bytes alone. plain: it has no transport. */
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
@@ -12261,13 +12245,11 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     }
     loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
     ws_span bytes = loop->gathered;
-    loop->stats.bytes_out += bytes.size;
     ptrdiff_t sent = bytes.size ? wsi_tcp_write_one(&conn->source.link, bytes) : 0;
     if (sent == (ptrdiff_t)bytes.size)
-        return;
-    conn->blocked = true;
-    loop->stats.bytes_out -= bytes.size - (size_t)(sent < 0 ? 0 : sent);
-    (void)wsi_conn_offered(conn, &bytes, 1, sent);
+        loop->stats.bytes_out += bytes.size;
+    else
+        wsi_conn_cut(conn, &bytes, 1, sent);
 }
 
 static void wsi_conn_flush(ws_conn *conn) {
@@ -12372,7 +12354,12 @@ static void wsi_conn_meter(ws_conn *conn, size_t size) {
     if (wsi_conn_endpoint(conn)->meter)
         wsi_conn_endpoint(conn)->meter(conn, size);
 }
+static void wsi_conn_tell_gone(ws_conn *conn) {
+    if (wsi_conn_endpoint(conn)->gone)
+        wsi_conn_endpoint(conn)->gone(conn);
+}
 #else
+static void wsi_conn_tell_gone(ws_conn *conn) { (void)conn; }
 static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
 static uint64_t wsi_conn_rated(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
 #endif
@@ -13189,15 +13176,6 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     endpoint->release(endpoint);
 }
 
-#ifndef WS_NO_SERVER
-static void wsi_conn_tell_gone(ws_conn *conn) {
-    if (wsi_conn_endpoint(conn)->gone)
-        wsi_conn_endpoint(conn)->gone(conn);
-}
-#else
-static void wsi_conn_tell_gone(ws_conn *conn) { (void)conn; }
-#endif
-
 /* Its memory can be used by another connection. */
 static void wsi_conn_free(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
@@ -13465,6 +13443,10 @@ static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
            && message.type == loop->handed.type;
 }
 
+#ifdef WS_SMALL
+static bool wsi_conn_reply(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
+static bool wsi_conn_gather(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
+#else
 /* The most common case: the message being handed out goes back. Its header is put before it, where the frame lay that
    brought it, behind the replies that lie there already; nothing is copied. The second time it is not at that place. */
 WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
@@ -13511,6 +13493,8 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     loop->stats.messages_out++;
     return true;
 }
+
+#endif /* WS_SMALL */
 
 /* The end of a call that sends: a blocking connection waits. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
@@ -13650,7 +13634,7 @@ WS_API const char *ws_last_error_text(const ws_conn *conn) {
 }
 
 WS_API ws_id ws_conn_id(const ws_conn *conn) {
-    return conn ? wsi_conn_id(conn) : 0;
+    return conn ? (ws_id)conn->generation << 32 | ((ws_id)conn->number + 1) : 0;
 }
 
 static ws_conn *wsi_conn_of_id(const ws_loop *loop, ws_id id) {
