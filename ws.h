@@ -15587,7 +15587,7 @@ typedef struct wsi_bounds {
     ws_server_config config; /* its numbers */
     wsi_table addresses;
     uint64_t swept;
-    wsi_buffer slots;
+    wsi_buffer entries;
 } wsi_bounds;
 
 /* Uses some of a rate (0: unlimited). Returns for how many milliseconds the peer has to wait, or 0. */
@@ -15604,15 +15604,15 @@ static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, ui
 /* NULL: no memory, which only wsi_bounds_admit meets. */
 static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
-    wsi_buffer *slots = &server->bounds->slots;
-    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = slots->size;
+    wsi_buffer *entries = &server->bounds->entries;
+    size_t size = ((size_t)conn->number + 1) * sizeof(wsi_slot), before = entries->size;
     if (size > before) {
-        if (!wsi_buffer_reserve(wsi_server_memory(server), slots, size - before))
+        if (!wsi_buffer_reserve(wsi_server_memory(server), entries, size - before))
             return NULL;
-        memset(slots->data + before, 0, size - before);
-        slots->size = size;
+        memset(entries->data + before, 0, size - before);
+        entries->size = size;
     }
-    return (wsi_slot *)(void *)slots->data + conn->number;
+    return (wsi_slot *)(void *)entries->data + conn->number;
 }
 
 static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(conn)->until; }
@@ -15752,7 +15752,7 @@ static void wsi_bounds_release(ws_server *server) {
         return;
     wsi_bounds_sweep(server, 0, true);
     wsi_table_free(wsi_server_memory(server), &server->bounds->addresses);
-    wsi_buffer_free(wsi_server_memory(server), &server->bounds->slots);
+    wsi_buffer_free(wsi_server_memory(server), &server->bounds->entries);
 }
 
 static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *config) {
