@@ -15535,7 +15535,6 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
 
 static const wsi_listener *wsi_listener_at(const ws_server *server, size_t index) {
     const wsi_listener *listener = server ? &server->listener : NULL;
-    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     while (listener && index--)
         listener = listener->next;
     return listener;
@@ -15550,6 +15549,7 @@ WS_API uint16_t ws_port(const ws_server *server) { return ws_port_at(server, 0);
 
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
     wsi_listener *listener = (wsi_listener *)wsi_listener_at(server, index);
+    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     if (!listener)
         return WSI_NO_SOCKET;
     listener->unix_path = NULL;
