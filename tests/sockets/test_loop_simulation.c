@@ -1110,6 +1110,31 @@ static bool simulate(uint64_t seed) {
     return !run.failed;
 }
 
+/* Both sides pause, and the cable is cut: nothing acknowledges their pings. */
+static void test_paused_and_gone(void) {
+    if (!test_begin("paused connections whose peer is gone are dropped"))
+        return;
+    configure(1);
+    kernel.flaky = 0;
+    run.settling = true;
+    for (unsigned i = 0; i < HOSTS; i++)
+        run.hosts[i].number = i;
+    restart();
+    run.dialers[0].host = SERVERS;
+    dial(&run.dialers[0]);
+    pass(1000);
+    side *sides = run.sessions[0].sides;
+    CHECK(usable(&sides[0]) && usable(&sides[1]));
+    pause_or_resume(&sides[0]);
+    pause_or_resume(&sides[1]);
+    pass(10 * PING_MS);
+    CHECK(usable(&sides[0]) && usable(&sides[1]));
+    kernel_part(SERVERS, run.dialers[0].server, KERNEL_NEVER);
+    pass(2 * PING_MS + PONG_MS + SLACK_MS);
+    CHECK(sides[0].closed && sides[1].closed);
+    end_run();
+}
+
 static uint64_t argument(int argc, char **argv, const char *name, uint64_t otherwise) {
     for (int i = 1; i < argc; i++)
         if (strncmp(argv[i], name, strlen(name)) == 0)
@@ -1132,5 +1157,7 @@ int main(int argc, char **argv) {
     for (i = 0; i < runs; i++)
         failed += !simulate(from + i);
     CHECK_EQ(failed, 0);
+    if (!seed)
+        test_paused_and_gone();
     return test_finish();
 }
