@@ -20,7 +20,7 @@ enum {
     PING_MS = 2500, PONG_MS = 1500, CLOSE_MS = 1000, HANDSHAKE_MS = 2000, CONNECT_MS = 3000, ANSWER_MS = 2500,
     RECONNECT_MAX_MS = 1500,
     SLACK_MS = 250, /* for what takes a few steps: an accept that is tried again, a timer behind another */
-    SETTLE_MS = 20000,
+    SETTLE_MS = 15000,
     RECEIVE = 16 << 10 /* receive_size: so much may be gathered beyond limits.buffered */
 };
 
@@ -179,8 +179,8 @@ static uint32_t id_of(const uint8_t *data) {
 
 static uint32_t any_size(void) {
     unsigned kind = kernel_pick(100);
-    unsigned most = kernel.piece == 1 ? 2000 : LARGEST - 8; /* byte by byte it would take a minute */
-    return 8 + (kind < 70 ? kernel_pick(120) : kind < 95 ? kernel_pick(2000) : kernel_pick(most));
+    unsigned most = kernel.piece < 100 ? 2000 : LARGEST - 8; /* in small pieces it would take a minute */
+    return 8 + (kind < 70 ? kernel_pick(120) : kind < 98 ? kernel_pick(2000) : kernel_pick(most));
 }
 
 static item *push(side *from, uint32_t id, uint32_t size, int type, int room) {
