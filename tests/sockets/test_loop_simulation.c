@@ -240,7 +240,8 @@ static bool usable(const side *own) { return own->opened && !own->closed && own-
 /* How a call failed is told right. */
 static void check_refusal(side *own, const char *call, size_t before) {
     ws_error error = ws_last_error(own->conn);
-    bool good = error == WS_ERROR_BUFFERED ? before >= run.buffered
+    bool full = before >= run.buffered || wsi_queue_full(&own->conn->queue, run.buffered); /* small ones cost more */
+    bool good = error == WS_ERROR_BUFFERED ? full
                 : error == WS_ERROR_STATE  ? ws_state(own->conn) != WS_OPEN || own->in_parts
                                            : error == WS_ERROR_MEMORY && run.hungry;
     if (!good && ws_state(own->conn) == WS_OPEN)
