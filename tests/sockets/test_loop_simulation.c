@@ -154,7 +154,7 @@ SAYS static void fault(const char *format, ...) {
 /* --- messages --- */
 
 /* The text or bytes of a message follow from its id. */
-static void fill(uint8_t *data, uint32_t id, uint32_t size, int type) {
+static void fill(uint8_t *data, uint32_t id, uint32_t size, unsigned type) {
     static const char hex[] = "0123456789abcdef";
     uint32_t state = id * 2654435761u + 12345u, run_length = 0;
     for (uint32_t i = 0; i < size; i++) {
@@ -183,7 +183,7 @@ static uint32_t any_size(void) {
     return 8 + (kind < 70 ? kernel_pick(120) : kind < 98 ? kernel_pick(2000) : kernel_pick(most));
 }
 
-static item *push(side *from, uint32_t id, uint32_t size, int type, int room) {
+static item *push(side *from, uint32_t id, uint32_t size, unsigned type, int room) {
     if (from->count == from->capacity) {
         from->capacity = from->capacity ? from->capacity * 2 : 16;
         from->items = (item *)realloc(from->items, from->capacity * sizeof *from->items);
@@ -301,7 +301,7 @@ static void send_part(side *own) {
 }
 
 /* A room's message is in each member's list, unless its policy left it out. */
-static void note_broadcast(host *at, int room, uint32_t id, uint32_t size, int type, const side *without) {
+static void note_broadcast(host *at, int room, uint32_t id, uint32_t size, unsigned type, const side *without) {
     for (unsigned i = 0; i < run.session_count; i++) {
         side *to = &run.sessions[i].sides[1];
         if (!usable(to) || to->host != at->number || to->incarnation != at->incarnation)
