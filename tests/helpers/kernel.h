@@ -537,8 +537,8 @@ static inline ssize_t kernel_space(int file) {
         return kernel_fail(EPIPE);
     if (!stream->local && kernel_flakes())
         return kernel_fail(kernel_one_in(2) ? EINTR : EAGAIN);
-    space = stream->local ? flow->room - held : flow->send_room - flow->unsent;
-    if (!space || stream->phase == KERNEL_ASKS)
+    space = stream->local ? flow->room - held : flow->send_room - flow->unsent - flow->flying;
+    if (!space || stream->phase != KERNEL_OPEN)
         return kernel_fail(EAGAIN);
     return (ssize_t)(!stream->local && kernel_flakes() ? 1 + kernel_pick((unsigned)space) : space);
 }
@@ -725,7 +725,7 @@ static inline unsigned kernel_ready(int file) { /* 1: readable, 2: writable, 4: 
         return 0;
     const kernel_flow *in = &stream->to[own->end], *out = &stream->to[!own->end];
     bool broken = stream->dead[own->end] || stream->errors[own->end];
-    bool space = stream->local || out->unsent < out->send_room - out->send_room / 3;
+    bool space = stream->local || out->unsent + out->flying < out->send_room - out->send_room / 3;
     if (broken)
         return 7;
     if (stream->phase != KERNEL_OPEN && own->end == 0)
