@@ -538,7 +538,7 @@ static inline ssize_t kernel_space(int file) {
     if (!stream->local && kernel_flakes())
         return kernel_fail(kernel_one_in(2) ? EINTR : EAGAIN);
     space = stream->local ? flow->room - held : flow->send_room - flow->unsent - flow->flying;
-    if (!space || stream->phase != KERNEL_OPEN)
+    if (!space || stream->phase == KERNEL_ASKS)
         return kernel_fail(EAGAIN);
     return (ssize_t)(!stream->local && kernel_flakes() ? 1 + kernel_pick((unsigned)space) : space);
 }
