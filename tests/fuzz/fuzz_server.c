@@ -762,7 +762,7 @@ static void settle(void) {
         network.peers[i].room = SIZE_MAX;
         network.peers[i].finished = true;
     }
-    for (int i = 0; i < 12 || (i < 500 && ws_loop_stats(w.loop).open); i++) { /* longer than every limit, and rate */
+    for (int i = 0; i < 12 || (i < 500 && w.loop->conn_count); i++) { /* longer than every limit, and rate */
         run(6);
         w.now += i < 12 ? 11000 : 100000;
         w.steps = 0;
