@@ -199,8 +199,8 @@ $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) # the program, and a script of
 	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@
 	@chmod +x $@
 
-$(BUILD)/test_memory_cost $(BUILD)/test_peer_cost: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
-$(BUILD)/test_memory_cost $(BUILD)/test_peer_cost: $(BUILD)/count.o
+$(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
+$(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: $(BUILD)/count.o
 $(BUILD)/count.o: tests/helpers/count.c
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O1 -c $< -o $@

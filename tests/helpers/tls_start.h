@@ -1,6 +1,5 @@
-/*
-   Servers with a certificate of certs.h, and clients of ws.h and raw peers towards them: what the tests of TLS begin with.
-*/
+/* Servers with a certificate of certs.h, and clients of ws.h and raw peers that connect to them: how the tests of TLS
+   begin. */
 #ifndef TLS_START_H
 #define TLS_START_H
 
