@@ -706,8 +706,8 @@ typedef enum ws_poller {
 /* What ws_loop_config.trace is told. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
-    WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer. Of one that is refused
-                            because it is malformed, too large or late: what has come of it */
+    WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer. Of a request that is
+                            malformed, too large or late: what has arrived of it */
     WS_TRACE_REFUSED,    /* a request gets a status from 400 on; text: why. Client: an attempt failed; status or 0 */
     WS_TRACE_TLS_FAILED, /* text: why */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
@@ -795,8 +795,8 @@ typedef struct ws_stats {
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member: see ws_room_slow */
     /* of the loop, also in ws_server_stats: */
-    uint64_t messages_in, messages_out; /* those handed to on_message, on_chunk or by ws_receive; a broadcast counts for
-                                           each member */
+    uint64_t messages_in, messages_out; /* in: what on_message, on_chunk or ws_receive got; out: a broadcast counts
+                                           for each member */
     uint64_t bytes_in, bytes_out;       /* read and written; with TLS, what it carries */
     size_t memory, memory_peak;         /* see max_memory */
     uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
@@ -810,8 +810,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server);
 
 /* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
    thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700), or
-   function is NULL, as ws_loop_error_text says in the next round.
-   ws_loop_free drops waiting posts. */
+   function is NULL, as ws_loop_error_text says in the next round. ws_loop_free drops waiting posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
 /* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
    signal handler, and never fails. false: loop is NULL. */
@@ -1963,7 +1962,7 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* At which place, from 1 on, a list has this text, whatever its case; 0: nowhere. */
+/* The place of a text in a list, from 1 on, whatever its case; 0: it is not there. */
 static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
     wsi_slice rest = wsi_text_z(list), element;
     for (unsigned place = 1; wsi_text_next(&rest, &element); place++)
@@ -1973,7 +1972,7 @@ static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
 }
 #endif
 
-/* Reads 1 to 18 digits; false for anything else. In a bare engine 268,435,455 stands for more. */
+/* Reads 1 to 18 digits; false for anything else. In a bare engine more than 2,684,354,559 is read as about that. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     const wsi_size most = (wsi_size)-1 / 16;
     wsi_size value = 0;
@@ -2731,7 +2730,7 @@ static void wsi_http_path(wsi_request *request, wsi_slice rest) {
 }
 #endif
 
-/* Splits the target into authority, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
+/* Splits the target into host, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme;
     size_t i;
@@ -2791,7 +2790,7 @@ typedef struct wsi_http_seen { /* while a head is read */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field */
     bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
-    bool version_13, bad; /* HANDSHAKE's, as what follows */
+    bool version_13, bad; /* from here on HANDSHAKE's */
     unsigned protocol_count;
 #ifndef WS_SMALL
     wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
@@ -3248,7 +3247,7 @@ static bool wsi_handshake_tokens(const char *ours, wsi_slice *wrong) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* How often the client offers this subprotocol. */
+/* How many times the client offers this subprotocol. */
 static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token) {
     wsi_slice rest = request->head, line = wsi_http_line(&rest), part;
     unsigned count = 0;
@@ -3268,7 +3267,7 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Whether a subprotocol is not offered twice. */
+/* Notes a subprotocol that the client offers. false: it does so twice. */
 #ifdef WS_SMALL
 static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
     return (void)seen, wsi_handshake_offers(request, token) == 1; /* the head is complete */
@@ -3311,7 +3310,7 @@ static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_f
             seen->bad = true;
         return;
     }
-    if (seen->fields >> field & 1) /* these stand there once at most */
+    if (seen->fields >> field & 1) /* Key and Version: once at most */
         seen->bad = true;
 }
 
@@ -3867,7 +3866,7 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
 
-static const char wsi_engine_none[] = ""; /* no literal, which ws_engine_respond has, too: see wsi_error_texts */
+static const char wsi_engine_none[] = ""; /* one object, where literals would be linked: see wsi_error_texts */
 
 /* The one exit of failure: the connection is closed, with this close code for the program. */
 WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
@@ -3896,13 +3895,13 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 
 typedef struct wsi_tracer { /* of a loop */
     void (*tell)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
-                 size_t size); /* e NULL: of no connection */
+                 size_t size); /* e NULL: about no connection */
     void (*attach)(struct wsi_tracer *tracer, wsi_env *env);
     ws_trace_function *function;
     void *user;
 } wsi_tracer;
 
-#define WSI_TRACED(e) ((e)->traced) /* as a function 5 instructions for each message: gcc joins no bits' tests then */
+#define WSI_TRACED(e) ((e)->traced) /* a function costs each message 5 instructions: gcc merges bit tests no more */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (e->env->tracer)
@@ -9927,7 +9926,7 @@ typedef struct wsi_poll {
     wsi_memory *memory;
     WSAPOLLFD *polled;      /* one for each source */
     wsi_source **sources;
-    wsi_buffer polled_room, sources_room; /* which those lie in */
+    wsi_buffer polled_room, sources_room; /* the memory of these two */
     size_t count;
     size_t left;            /* those that next has not looked at in this round; it begins with the last */
 } wsi_poll;
@@ -10209,7 +10208,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     struct timeval timeout;
     wsi_poll_timeout(milliseconds, &timeout);
-    (void)wsi_select_import(poll, &poll->reads, &poll->writes);
+    (void)wsi_select_import(poll, &poll->reads, &poll->writes); /* what is wanted: select leaves what is ready */
     int count = select(poll->highest + 1, &poll->ready_reads.set, &poll->ready_writes.set, NULL,
                        milliseconds == UINT64_MAX ? NULL : &timeout);
     if (count <= 0) {
@@ -10752,7 +10751,7 @@ static bool wsi_loop_lacks(ws_loop *loop, const char *call) {
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
 #ifndef WS_NO_TRACE
-/* Tells the trace of what is about no connection. */
+/* Tells the trace what concerns no connection. */
 WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (loop->tracer.tell)
         loop->tracer.tell(&loop->tracer, NULL, kind, status, data, size);
@@ -12562,7 +12561,7 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
     if (later ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery))
         wsi_engine_trace(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
                          delivery->to - delivery->from);
-    else if (delivery->slow <= WS_SLOW_WAIT)
+    else if (delivery->slow <= WS_SLOW_WAIT) /* no memory, and this policy loses nothing */
         wsi_conn_break(conn, WS_ERROR_MEMORY);
     else
         wsi_conn_dropped(conn, delivery->to - delivery->from);
@@ -14157,7 +14156,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     return WS_OK;
 }
 
-/* server NULL: there is none. The sender, if there is one, has the error. */
+/* server NULL: fails. A sender, or NULL, gets the error. */
 static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
                           ws_message message) {
     ws_error error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
@@ -15564,7 +15563,7 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, for this and FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* of a rate; addresses kept without a connection */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* what a rate is per; most addresses without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* in thousandths */
@@ -15673,7 +15672,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     if (!one || (config->address_connections && one->count >= config->address_connections))
         return false;
     if (wsi_bounds_use(&one->meter, now, config->address_rate, 1)) {
-        one->meter.level -= WSI_BOUNDS_MS;
+        one->meter.level -= WSI_BOUNDS_MS; /* one that is refused does not count */
         return false;
     }
     one->count++;
@@ -17955,9 +17954,9 @@ typedef struct wsi_client {
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
     wsi_slice credentials;   /* of the first URL */
     wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
-    size_t body, taken;      /* where that begins; behind what is put together of it */
+    size_t body, taken;      /* where that begins; where what is decoded of it ends */
     uint64_t left;           /* bytes of it, or of its chunk, that have to come */
-    bool chunked, chunk_ends; /* it comes in chunks; next is the line end behind one */
+    bool chunked, chunk_ends; /* it comes in chunks; next is the CRLF behind one */
     wsi_race *race;          /* while resolving and connecting */
     wsi_lookup *lookup;      /* from its begin to its end, even if the attempt ends sooner; or NULL */
     char looked_up[256];     /* its host and port */
@@ -18555,8 +18554,8 @@ static void wsi_client_frame_body(wsi_client *client) {
     client->chunked = client->chunked && !none;
 }
 
-/* Reads the line before a chunk or, empty, behind it (RFC 9112 7.1). Returns its size; 0: more of it has to come, or
-   *whole: no chunk follows. */
+/* Reads the line before a chunk, or the CRLF behind it (RFC 9112 7.1). Returns its size; 0: it is incomplete, or, with
+   *whole, no chunk follows. */
 static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, size_t size, bool *whole) {
     bool ends = client->chunk_ends;
     size_t line = 0;
@@ -18568,7 +18567,7 @@ static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, siz
     return good ? line : 0;
 }
 
-/* Puts together in place what has come of the body, up to limits.body. true: no more of it comes. */
+/* Decodes in place what has arrived of the body, up to limits.body. true: nothing more of it is wanted. */
 static bool wsi_client_take_body(wsi_client *client) {
     wsi_buffer *answer = &client->answer;
     size_t to = client->taken, from = to, limit = client->body + client->endpoint.env.limits.body, here;
@@ -19749,7 +19748,7 @@ WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind ki
     tracer->function(&event, tracer->user);
 }
 
-/* What sends frames, told before. */
+/* In place of wsi_conn_emit: tells the trace of a frame, then sends it. */
 WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
     if (output->opcode != WSI_RAW)
         wsi_engine_trace(e, WS_TRACE_OUT, output->header[0], output->data, output->size);
@@ -19967,7 +19966,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      too, whatever the system's default.
    - New: ws_loop_config.max_spare, for what a loop keeps under load: a larger receive buffer, and large blocks.
    Clients
-   - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows a 1008 or 4xx.
+   - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows 1008 or 4xx (see reconnect_max_ms).
    - Retry-After of a 429 or 503 is kept to, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
      is set. New: ws_header_at, for headers that come more than once. ws_body is the whole body, up to limits.body.
    - New: before_reconnect, which may give another URL and headers, as tokens expire. New: ws_client_config.loop, in
