@@ -17244,7 +17244,7 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
 /* Adds the certificates of a PEM text, or its revocation lists, to what the peer's certificate is verified with. A
    certificate that cannot be used, for an unknown kind of key for instance, leaves the others as they are. Each may be
    the end of a chain, intermediates too (RFC 5280 6.1: any certificate may be a trust anchor). */
-static const char *wsi_tls_read_all_of(SSL_CTX *context, BIO *bio, unsigned flags) {
+static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned flags) {
     bool lists = flags & WSI_TLS_LISTS, server = flags & WSI_TLS_SERVER;
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     unsigned long checks = lists ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : X509_V_FLAG_PARTIAL_CHAIN;
@@ -17273,11 +17273,11 @@ static const char *wsi_tls_read_all_of(SSL_CTX *context, BIO *bio, unsigned flag
 
 /* What the peer's certificate is verified with, as far as the config says. */
 static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
-    unsigned authorities = server ? (unsigned)WSI_TLS_SERVER : 0u;
+    unsigned flags = server ? (unsigned)WSI_TLS_SERVER : 0u;
     if ((config->ca_file || config->ca_pem)
-        && !wsi_tls_load(context, config->ca_file, config->ca_pem, wsi_tls_read_all_of, authorities, why))
+        && !wsi_tls_load(context, config->ca_file, config->ca_pem, wsi_tls_read_trusted, flags, why))
         return false;
-    return !config->crl_file || wsi_tls_load(context, config->crl_file, NULL, wsi_tls_read_all_of, WSI_TLS_LISTS, why);
+    return !config->crl_file || wsi_tls_load(context, config->crl_file, NULL, wsi_tls_read_trusted, WSI_TLS_LISTS, why);
 }
 
 /* --- contexts --- */
