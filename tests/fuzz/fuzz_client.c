@@ -23,7 +23,7 @@ typedef struct server { /* the far end of a connection that the client made */
     size_t read_at, parsed;
     bytes got, sent;     /* in clear */
     bool veiled, tunnel; /* behind a proxy's 200, or there was no proxy: the rest is with the server */
-    bool proxied, asked, open, raw;
+    bool proxied, asked, raw;
     size_t answered;     /* proxies: where in sent their answer ends */
     size_t from;         /* of sent: frames begin here; 0: not yet */
     char host[128];      /* whom it is for: "a.example:80" */
@@ -44,7 +44,7 @@ typedef struct world {
     int current;            /* the server of the open connection; -1 */
     judge_list sends, received;
     uint64_t chunk_hash, part_hash;
-    size_t chunk_size, part_size;
+    size_t part_size;
     unsigned part_type;
     bool secure, plain_allowed, veiled, raw, moves;
     bool ended; /* no further attempt follows, and w.conn is there only while it is open */

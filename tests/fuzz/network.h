@@ -53,7 +53,7 @@ typedef struct network_peer {
     size_t room;             /* so much more may be sent */
     bool finished, reset;    /* the peer's sending side */
     bool shut, closed;       /* the library's: shutdown, close */
-    struct sockaddr_storage name, own; /* the peer's; the library's */
+    struct sockaddr_storage name;
     int connecting;          /* 0: connected; EINPROGRESS; else it fails with this */
     bool dialed;             /* by the library */
     int fd;

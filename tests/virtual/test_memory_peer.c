@@ -93,7 +93,7 @@ static const hostile rows[] = {
 
 typedef struct cost {
     unsigned long long blocks, bytes;
-    size_t sent, held, left;
+    size_t sent, held;
 } cost;
 
 static struct {
