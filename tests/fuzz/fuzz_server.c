@@ -68,6 +68,7 @@ typedef struct world {
 } world;
 
 static world w;
+
 /* --- what the program sends --- */
 
 /* Whether these are the bytes of a broadcast. */
@@ -772,7 +773,6 @@ static void settle(void) {
         HOLDS(stats.open == 0 && stats.others == 0 && stats.buffered == 0);
     }
 }
-
 
 static void finish(void) {
     ws_loop_free(w.loop);

@@ -1,6 +1,7 @@
 /*
    Reads one direction of a WebSocket, and knows nothing of the library: frames by RFC 6455, messages inflated by zlib.
-   What is wrong is told, and what came is kept as a list of messages: their type, size and hash.
+   What is wrong is told, and what came is kept as a list of messages: their type, size and hash. Include it behind
+   network.h, whose bytes and HOLDS it uses.
 */
 #ifndef JUDGE_H
 #define JUDGE_H
@@ -86,7 +87,7 @@ static inline bool judge_utf8(const uint8_t *text, size_t size) {
     return true;
 }
 
-/* The compressed message as it was; false: it is no DEFLATE. */
+/* Inflates j->message into j->plain. false: it is not DEFLATE. */
 static inline bool judge_inflate(judge *j) {
     static uint8_t buffer[16384];
     static const uint8_t tail[] = {0, 0, 0xff, 0xff};
@@ -114,7 +115,8 @@ static inline bool judge_inflate(judge *j) {
     return result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR;
 }
 
-/* A message of its own, compressed for a window of 512 bytes; returns the size. level: and the strategy. */
+/* Compresses a message by itself, for a window of 512 bytes; returns the size. level: its last decimal digit; its high
+   bits choose zlib's strategy. */
 static inline size_t judge_deflate(const uint8_t *data, size_t size, uint8_t *out, size_t room, unsigned level) {
     z_stream zlib;
     memset(&zlib, 0, sizeof zlib);

@@ -79,7 +79,7 @@ typedef struct network_state {
     network_peer peers[NETWORK_PEERS];
     int peer_count, waiting[NETWORK_PEERS], waiting_count; /* peers that nobody has accepted yet */
     size_t piece;            /* bytes at most in one call; 0: any */
-    unsigned fail_in[NETWORK_CALLS]; /* the how manieth call fails; 0: none */
+    unsigned fail_in[NETWORK_CALLS]; /* which call from now on fails, 1: the next; 0: none */
     int fail_with[NETWORK_CALLS];
     uint64_t random;
     int (*on_connect)(network_peer *peer); /* what a connect comes to: 0, EINPROGRESS or an errno */
@@ -181,7 +181,7 @@ static inline bool network_fails(network_call call) {
 static inline network_socket *network_at(int fd) {
     network_socket *socket = fd >= NETWORK_FIRST && fd < NETWORK_FIRST + NETWORK_SOCKETS
                                  ? &network.sockets[fd - NETWORK_FIRST] : NULL;
-    HOLDS(socket && socket->kind != NETWORK_FREE); /* of a closed one nothing is asked */
+    HOLDS(socket && socket->kind != NETWORK_FREE); /* no call on one that is closed */
     return socket;
 }
 

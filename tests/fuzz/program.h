@@ -29,7 +29,7 @@ static uint64_t virtual_wall(void *user) { return 1700000000u + *(const uint64_t
 
 /* --- messages --- */
 
-/* Of so many bytes; told apart by its number. "B" of a broadcast. */
+/* A message of this size, which its number tells from others. kind: 'B' if it is broadcast. */
 static ws_message make_message(char kind, unsigned number, size_t size, bool text) {
     ws_message message;
     int head;

@@ -111,7 +111,7 @@ typedef struct kernel_state {
     uint64_t random;
     unsigned host;         /* who runs */
     kernel_file files[KERNEL_FILES];
-    int first_file, most_files; /* the lowest number; one more than the highest that is given */
+    int first_file, most_files; /* the lowest number; one more than the highest that was given so far */
     int open_files;
     kernel_stream *streams;
     unsigned serial;
@@ -153,7 +153,7 @@ static inline void kernel_expect(uint64_t at) {
         kernel.next = at;
 }
 
-/* When what leaves for that end now arrives. */
+/* When something that is sent to that end now will arrive. */
 static inline uint64_t kernel_arrival(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     uint64_t parted = kernel.parted[stream->hosts[!end]][stream->hosts[end]];
@@ -281,7 +281,7 @@ static inline void kernel_free_stream(kernel_stream *stream) {
     free(stream);
 }
 
-/* What has arrived by now has arrived. */
+/* Lets arrive what is due by now; frees streams that are over. */
 static inline void kernel_update(void) {
     kernel_stream **at = &kernel.streams;
     if (kernel.now < kernel.next)
@@ -338,7 +338,7 @@ static inline kernel_stream *kernel_new_stream(bool local) {
 
 /* --- what a test does to the network --- */
 
-/* What is under way between two hosts arrives anew: after a partition that begins or ends. */
+/* A partition begins or ends: what is under way gets new times of arrival. */
 static inline void kernel_reroute(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     flow->last_at = 0;
@@ -368,7 +368,8 @@ static inline void kernel_heal(void) {
                 kernel_part(i, j, 0);
 }
 
-/* The connection of that number, counted over all, is lost; sides: 1 and 2 hear of it now, the other when it sends. */
+/* The connection of that number, counted over all, is lost. sides: a bit for each end that hears of it at once; the
+   other does when it sends. */
 static inline void kernel_lose(unsigned number, unsigned sides) {
     for (kernel_stream *stream = kernel.streams; stream; stream = stream->next)
         if (!stream->local && stream->phase == KERNEL_OPEN && number-- == 0) {
@@ -521,7 +522,7 @@ static inline ssize_t kernel_recv(int file, void *data, size_t size, int flags) 
     return (ssize_t)size;
 }
 
-/* Bytes that a stream's other end takes now; -1: it fails. */
+/* How many bytes can be written now; -1: the call fails. */
 static inline ssize_t kernel_space(int file) {
     kernel_file *own = kernel_file_of(file);
     kernel_stream *stream = own->stream;

@@ -220,7 +220,7 @@ static void check_message(side *own, const uint8_t *data, size_t size, ws_type t
     fault("session %u: message %u was not sent, or came twice", own->session->token, id);
 }
 
-/* All that was sent, up to so many, came. */
+/* The first messages that were sent, so many, have come. */
 static void check_complete(side *from, size_t count, const char *when) {
     for (size_t i = from->taken; i < count; i++)
         if (!from->items[i].droppable) {
@@ -236,7 +236,7 @@ static void mischief(unsigned number);
 
 static bool usable(const side *own) { return own->opened && !own->closed && own->conn; }
 
-/* How a call failed is told right. */
+/* A call that failed has the right error. */
 static void check_refusal(side *own, const char *call, size_t before) {
     ws_error error = ws_last_error(own->conn);
     bool full = before >= run.buffered || wsi_queue_full(&own->conn->queue, run.buffered); /* small ones cost more */
@@ -657,7 +657,7 @@ static void start_server(host *at) {
         fault("host %u: it cannot listen: %s", at->number, ws_loop_error_text(at->loop));
 }
 
-/* Behind a loop nothing is left of it. */
+/* Frees a loop, of which nothing may be left. */
 static void free_loop(host *at) {
     ws_loop *loop = at->loop;
     kernel.host = at->number;
@@ -802,7 +802,7 @@ static void mischief(unsigned number) {
 
 static uint64_t later(uint64_t one, uint64_t other) { return one > other ? one : other; }
 
-/* What a peer has taken is asked for when a time is up, which then begins again: so each may last twice. */
+/* ws.h looks at what a peer has taken only when a time is up, and then starts it again: so each may last twice. */
 static void check_side(side *own) {
     kernel_stream *stream;
     host *at = &run.hosts[own->host];
