@@ -9953,12 +9953,11 @@ static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
 static bool wsi_poll_grow(wsi_poll *poll) {
     poll->polled_room.size = poll->count * sizeof *poll->polled;
     poll->sources_room.size = poll->count * sizeof *poll->sources;
-    if (!wsi_buffer_reserve(poll->memory, &poll->polled_room, sizeof *poll->polled)
-        || !wsi_buffer_reserve(poll->memory, &poll->sources_room, sizeof *poll->sources))
-        return false;
-    poll->polled = (WSAPOLLFD *)(void *)poll->polled_room.data;
+    bool good = wsi_buffer_reserve(poll->memory, &poll->polled_room, sizeof *poll->polled)
+                && wsi_buffer_reserve(poll->memory, &poll->sources_room, sizeof *poll->sources);
+    poll->polled = (WSAPOLLFD *)(void *)poll->polled_room.data; /* it may have moved where the other found no memory */
     poll->sources = (wsi_source **)(void *)poll->sources_room.data;
-    return true;
+    return good;
 }
 
 /* The last one takes the place of one that ends. */

@@ -1045,6 +1045,65 @@ static void test_port_after_close(void) {
     NET_END();
 }
 
+/* --- memory --- */
+
+static size_t growth_fails; /* which block that grows from now on does not, 1: the next; 0: none */
+
+/* As drive_resize, but a block that grows moves, and what it was before is overwritten. */
+static void *moving_resize(void *user, void *block, size_t old_size, size_t new_size) {
+    if (block && new_size && growth_fails && !--growth_fails)
+        return NULL;
+    void *to = new_size ? drive_resize(user, NULL, 0, new_size) : NULL;
+    if (new_size && !to)
+        return NULL;
+    if (to && block)
+        memcpy(to, block, old_size < new_size ? old_size : new_size);
+    if (block) {
+        memset(block, 0xdd, old_size);
+        (void)drive_resize(user, block, old_size, 0);
+    }
+    return to;
+}
+
+static void count_writable(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
+    (void)loop, (void)descriptor;
+    *(size_t *)user += ready == WS_WRITE;
+}
+
+static void test_watch_memory(void) {
+    if (!test_begin("memory that fails while more sockets are watched: those before are served"))
+        return;
+    enum { SOCKETS = 40 }; /* epoll finds 64 in a round */
+    drive_memory memory;
+    ws_loop_config config;
+    int fds[SOCKETS];
+    size_t count = 0, i, fail;
+    memset(&memory, 0, sizeof memory);
+    memset(&config, 0, sizeof config);
+    config.allocator.resize = moving_resize;
+    config.allocator.user = &memory;
+    ws_loop *loop = ws_loop_new(&config);
+    for (i = 0; i < SOCKETS; i++) {
+        fds[i] = socket(AF_INET, SOCK_DGRAM, 0);
+        for (fail = 1; fail <= 4; fail++) {
+            growth_fails = fail;
+            bool watches = ws_watch(loop, fds[i], WS_WRITE, count_writable, &count);
+            growth_fails = count = 0;
+            CHECK(ws_run_once(loop, 0) && count == i + watches);
+            if (watches)
+                break;
+        }
+        CHECK(fail <= 4);
+    }
+    for (i = 0; i < SOCKETS; i++) {
+        CHECK(ws_watch(loop, fds[i], WS_NONE, NULL, NULL));
+        (void)close(fds[i]);
+    }
+    ws_loop_free(loop);
+    CHECK_EQ(memory.used, 0);
+    CHECK(!memory.wrong);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_routes();
@@ -1080,5 +1139,6 @@ int main(int argc, char **argv) {
     test_shutdown_codes();
     test_shutdown_empty();
     test_port_after_close();
+    test_watch_memory();
     return test_finish();
 }
