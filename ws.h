@@ -582,8 +582,8 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
    {name} matches within one segment, up to the next '/' or the character that follows it in the pattern. {name:path}
-   matches the rest of the path, and is allowed only at the end. The path is percent-decoded first and must be UTF-8.
-   The first route that matches wins. handler is copied. false, and the loop's error: PATTERN, DUPLICATE. */
+   matches the rest of the path, only at the end. The path is percent-decoded first, and must be UTF-8. The first route
+   that matches wins. handler and its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
 /* Answers GET and HEAD on a path, as in ws_route, with this text, which is copied. Fails as ws_route does. */
