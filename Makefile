@@ -52,6 +52,7 @@ $(info Without OpenSSL (or with TLS=no): no wss://, and the tests of TLS are ski
 endif
 endif
 
+.DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
 .PHONY: all run cluster test examples windows asan tsan coverage nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
