@@ -8325,7 +8325,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      pair                two connected datagram sockets: a prepared one for the loop, one for a thread
      start_thread        runs a task in a thread, or at once, where look-ups may block
    What a system may lack stands in runs of its own, in which its functions only fail:
-     unsent, acknowledged        how much the peer has not received yet; 0: unknown
+     unsent, acknowledged        how much the peer has not received yet, with what is flying if asked; 0: unknown
      host_text                   an address as a text, which may have a scope
      listen_unix, connect_unix, file_id, remove   Unix sockets
      open_folder, open_in, file, read_file, peek_file, close_file, file_status   files of a folder; open_file: any
@@ -9175,20 +9175,22 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
 }
 
 #if defined(__linux__)
-static size_t wsi_platform_unsent(int descriptor) {
-    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; a Unix socket: SIOCOUTQ */
-    bool known = ioctl(descriptor, 0x894b, &size) == 0 || ioctl(descriptor, TIOCOUTQ, &size) == 0;
+static size_t wsi_platform_unsent(int descriptor, bool flying) {
+    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; with what is flying, and of a Unix socket: SIOCOUTQ */
+    bool known = (!flying && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
     return known && size > 0 ? (size_t)size : 0;
 }
 #elif defined(SO_NWRITE) /* macOS */
-static size_t wsi_platform_unsent(int descriptor) {
+static size_t wsi_platform_unsent(int descriptor, bool flying) {
     int size = 0;
+    (void)flying; /* is counted */
     socklen_t length = sizeof size;
     return getsockopt(descriptor, SOL_SOCKET, SO_NWRITE, &size, &length) == 0 && size > 0 ? (size_t)size : 0;
 }
 #elif defined(FIONWRITE) /* BSD */
-static size_t wsi_platform_unsent(int descriptor) {
+static size_t wsi_platform_unsent(int descriptor, bool flying) {
     int size = 0;
+    (void)flying; /* is counted */
     return ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
 #endif
@@ -9362,7 +9364,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 /* --- what all systems share --- */
 
 #if defined(WS_LWIP) || defined(_WIN32) || !(defined(__linux__) || defined(SO_NWRITE) || defined(FIONWRITE))
-static size_t wsi_platform_unsent(ws_socket descriptor) { return (void)descriptor, 0; }
+static size_t wsi_platform_unsent(ws_socket descriptor, bool flying) { return (void)descriptor, (void)flying, 0; }
 #endif
 #if defined(WS_LWIP) || !defined(__linux__)
 static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) { return (void)descriptor, unsent; }
@@ -11743,7 +11745,7 @@ static uint64_t wsi_conn_progress(const ws_conn *conn) {
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     bool open = descriptor != WSI_NO_SOCKET;
-    size_t unsent = open ? wsi_platform_unsent(descriptor) : 0;
+    size_t unsent = open ? wsi_platform_unsent(descriptor, conn->stopped && conn->engine.pinged) : 0;
     bool pending = open && (unsent || conn->queue.first);
     uint32_t before = conn->acked, now = 0;
     if (pending || before)
@@ -19926,7 +19928,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      broadcasts that wait for the end of a message sent in parts.
    - A client that closes its sending side after its requests gets all its answers. A kept request is abandoned when the
      connection breaks or at answer_ms.
-   - A reconnecting client that is short of memory tries again.
+   - A paused connection whose peer is gone is dropped on Linux, too; a client that is short of memory reconnects.
    - ws_stop and ws_shutdown cannot fail, however many posts wait.
    - ws_shutdown lets files, kept requests and bodies that are under way end within its time.
    Servers

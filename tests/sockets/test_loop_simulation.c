@@ -814,7 +814,7 @@ static void check_side(side *own) {
     if (own->closing_at && kernel.now > later(own->closing_at, moved) + 2 * CLOSE_MS + slack)
         fault("session %u: side %d closes for too long", own->session->token, own == &own->session->sides[1]);
     moved = later(moved, own->resumed_at);
-    if (!own->closing_at && !own->paused && kernel.now > moved + 2 * PING_MS + PONG_MS + slack)
+    if (!own->closing_at && kernel.now > moved + 2 * PING_MS + PONG_MS + slack)
         fault("session %u: side %d is open, and the peer is gone", own->session->token,
               own == &own->session->sides[1]);
     if (ws_buffered(own->conn) > run.buffered + 3 * (LARGEST + 1000))
@@ -1110,6 +1110,31 @@ static bool simulate(uint64_t seed) {
     return !run.failed;
 }
 
+/* Both sides pause, and the cable is cut: nothing acknowledges their pings. */
+static void test_paused_and_gone(void) {
+    if (!test_begin("paused connections whose peer is gone are dropped"))
+        return;
+    configure(1);
+    kernel.flaky = 0;
+    run.settling = true;
+    for (unsigned i = 0; i < HOSTS; i++)
+        run.hosts[i].number = i;
+    restart();
+    run.dialers[0].host = SERVERS;
+    dial(&run.dialers[0]);
+    pass(1000);
+    side *sides = run.sessions[0].sides;
+    CHECK(usable(&sides[0]) && usable(&sides[1]));
+    pause_or_resume(&sides[0]);
+    pause_or_resume(&sides[1]);
+    pass(10 * PING_MS);
+    CHECK(usable(&sides[0]) && usable(&sides[1]));
+    kernel_part(SERVERS, run.dialers[0].server, KERNEL_NEVER);
+    pass(2 * PING_MS + PONG_MS + SLACK_MS);
+    CHECK(sides[0].closed && sides[1].closed);
+    end_run();
+}
+
 static uint64_t argument(int argc, char **argv, const char *name, uint64_t otherwise) {
     for (int i = 1; i < argc; i++)
         if (strncmp(argv[i], name, strlen(name)) == 0)
@@ -1133,5 +1158,7 @@ int main(int argc, char **argv) {
         failed += !simulate(from + i);
     CHECK_EQ(failed, 0);
     CHECK(runs < 100 || (run.opens > runs && run.messages > runs)); /* else nothing was tested */
+    if (!seed)
+        test_paused_and_gone();
     return test_finish();
 }
