@@ -717,7 +717,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
     WS_TRACE_RESUMED,    /* it is read again; what was here already has been handed out before */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
-    WS_TRACE_CLOSED,     /* status: the close code, 1006 where there was no WebSocket; text: the reason, or the error */
+    WS_TRACE_CLOSED,     /* status: the close code; 0: it was no WebSocket. text: the reason, or the error */
     WS_TRACE_LATE        /* a timer of ws_after or ws_every fires, size milliseconds late: 20 or more */
 } ws_trace_kind;
 
@@ -19663,6 +19663,10 @@ static void wsi_trace_opened(ws_conn *conn, ws_trace_event *event) {
 
 static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
     ws_close_info why = ws_closed(conn);
+    if (!conn->engine.traced) { /* it was never open */
+        event->text = wsi_conn_is_client(conn) ? ws_last_error_text(conn) : "";
+        return;
+    }
     event->status = why.code;
     event->text = why.reason[0] || why.clean || !conn->engine.error ? why.reason : ws_last_error_text(conn);
     if (!conn->extra)
@@ -19790,6 +19794,8 @@ static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t siz
         break;
     case WS_TRACE_DROPPED: (void)snprintf(text, size, " %s bytes", bytes); break;
     case WS_TRACE_CLOSED:
+        if (event->status == 0)
+            break;
         (void)snprintf(text, size, " %d%s, in %s messages %s bytes, out %s messages %s bytes", event->status,
                        event->by_us ? " by us" : event->by_peer ? " by the peer" : "",
                        wsi_trace_digits(room[0], event->messages_in), wsi_trace_digits(room[1], event->bytes_in),

@@ -135,7 +135,7 @@ static void test_refused(void) {
     config.limits.head = 2000;
     config.limits.handshake_ms = 500;
     CHECK(start(&config) && net_route("/program") && ws_before(net.server, refuse, NULL));
-    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route has this path\nclosed 1006");
+    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route has this path\nclosed\n");
     CHECK_REFUSED("/", "Origin: https://evil.example\r\n",
                   "\nrefused 403: Forbidden: the Origin https://evil.example is not http:// or https:// with the "
                   "Host 127.0.0.1:");
