@@ -8325,7 +8325,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      pair                two connected datagram sockets: a prepared one for the loop, one for a thread
      start_thread        runs a task in a thread, or at once, where look-ups may block
    What a system may lack stands in runs of its own, in which its functions only fail:
-     unsent, acknowledged        how much the peer has not received yet, with what is flying if asked; 0: unknown
+     unsent, acknowledged        how much the peer has not received yet, with what is in flight, if asked; 0: unknown
      host_text                   an address as a text, which may have a scope
      listen_unix, connect_unix, file_id, remove   Unix sockets
      open_folder, open_in, file, read_file, peek_file, close_file, file_status   files of a folder; open_file: any
@@ -9175,23 +9175,22 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
 }
 
 #if defined(__linux__)
-static size_t wsi_platform_unsent(int descriptor, bool flying) {
-    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; with what is flying, and of a Unix socket: SIOCOUTQ */
-    bool known = (!flying && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
+static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
+    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; with what is in flight, and of a Unix socket: SIOCOUTQ */
+    bool known = (!in_flight && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
     return known && size > 0 ? (size_t)size : 0;
 }
 #elif defined(SO_NWRITE) /* macOS */
-static size_t wsi_platform_unsent(int descriptor, bool flying) {
-    int size = 0;
-    (void)flying; /* is counted */
+static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
+    int size = 0; /* with what is in flight */
     socklen_t length = sizeof size;
+    (void)in_flight;
     return getsockopt(descriptor, SOL_SOCKET, SO_NWRITE, &size, &length) == 0 && size > 0 ? (size_t)size : 0;
 }
 #elif defined(FIONWRITE) /* BSD */
-static size_t wsi_platform_unsent(int descriptor, bool flying) {
-    int size = 0;
-    (void)flying; /* is counted */
-    return ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
+static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
+    int size = 0; /* with what is in flight */
+    return (void)in_flight, ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
 #endif
 
@@ -9364,7 +9363,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 /* --- what all systems share --- */
 
 #if defined(WS_LWIP) || defined(_WIN32) || !(defined(__linux__) || defined(SO_NWRITE) || defined(FIONWRITE))
-static size_t wsi_platform_unsent(ws_socket descriptor, bool flying) { return (void)descriptor, (void)flying, 0; }
+static size_t wsi_platform_unsent(ws_socket descriptor, bool in_flight) { return (void)descriptor, (void)in_flight, 0; }
 #endif
 #if defined(WS_LWIP) || !defined(__linux__)
 static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) { return (void)descriptor, unsent; }
@@ -19794,12 +19793,11 @@ static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t siz
         break;
     case WS_TRACE_DROPPED: (void)snprintf(text, size, " %s bytes", bytes); break;
     case WS_TRACE_CLOSED:
-        if (event->status == 0)
-            break;
-        (void)snprintf(text, size, " %d%s, in %s messages %s bytes, out %s messages %s bytes", event->status,
-                       event->by_us ? " by us" : event->by_peer ? " by the peer" : "",
-                       wsi_trace_digits(room[0], event->messages_in), wsi_trace_digits(room[1], event->bytes_in),
-                       wsi_trace_digits(room[2], event->messages_out), wsi_trace_digits(room[3], event->bytes_out));
+        if (event->status)
+            (void)snprintf(text, size, " %d%s, in %s messages %s bytes, out %s messages %s bytes", event->status,
+                           event->by_us ? " by us" : event->by_peer ? " by the peer" : "",
+                           wsi_trace_digits(room[0], event->messages_in), wsi_trace_digits(room[1], event->bytes_in),
+                           wsi_trace_digits(room[2], event->messages_out), wsi_trace_digits(room[3], event->bytes_out));
         break;
     case WS_TRACE_LATE: (void)snprintf(text, size, " %s ms", bytes); break;
     default: break;
