@@ -15388,7 +15388,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return config 
 
 static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next) {
-        bool server = endpoint->env.role == WS_ROLE_SERVER;
+        bool server = endpoint->stop == wsi_server_stop; /* that of a test client is none, though it has the role */
         const wsi_listener *listener = server ? &((const ws_server *)(const void *)endpoint)->listener : NULL;
         for (; listener; listener = listener->next)
             if (listener->source.link.descriptor == descriptor)
@@ -16057,6 +16057,8 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     wsi_forward_peer peer;
     bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
     bool trusted = known && wsi_forward_trusts(forward->proxies, &peer);
+    if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
+        return false; /* it was reset, and what it sent before could still be read: it would not count */
     if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
         return false;
     return forward->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)

@@ -275,6 +275,26 @@ static void test_connection_rate(void) {
     NET_END();
 }
 
+/* The system accepts a connection that was reset before, hands out what it brought, and does not tell its address. */
+static void test_reset(void) {
+    static const char request[] = "GET /ok HTTP/1.1\r\nHost: a\r\n\r\n";
+    ws_server_config config;
+    if (!test_begin("connections that are reset before they are accepted do not get around address_rate"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_rate = 4;
+    CHECK(start(&config));
+    for (int i = 0; i < 20; i++) {
+        peer *p = net_connect();
+        peer_text(p, request);
+        peer_reset(p);
+    }
+    CHECK(net_settle());
+    CHECK(ws_server_stats(net.server).accepted <= 4);
+    CHECK_EQ(join(NULL), 101);
+    NET_END();
+}
+
 /* Through a trusted proxy an address is known when the head is there. */
 static void test_forwarded(void) {
     static const struct { const char *first, *second; bool same; } cases[] = {
@@ -539,6 +559,7 @@ static void test_bounds(void) {
     test_connections();
     test_closing();
     test_connection_rate();
+    test_reset();
     test_forwarded();
     test_proxy_protocol();
     test_many_addresses();

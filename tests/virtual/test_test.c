@@ -1066,6 +1066,26 @@ static void test_real_clock(void) {
     NET_END();
 }
 
+/* Its ends stand in the loop's list beside the servers. */
+static void test_descriptor(void) {
+    struct sockaddr_in address;
+    ws_server_config config;
+    if (!test_begin("a server takes a descriptor while a test client is connected"))
+        return;
+    CHECK(start());
+    ws_conn *conn = open_at("/");
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0);
+    memset(&config, 0, sizeof config);
+    config.descriptor = fd;
+    CHECK(ws_port(ws_listen(net.loop, &config)) != 0);
+    ws_free(conn);
+    TEST_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_routes();
@@ -1083,5 +1103,6 @@ int main(int argc, char **argv) {
     test_again_and_again();
     test_simulation();
     test_real_clock();
+    test_descriptor();
     return test_finish();
 }
