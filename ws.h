@@ -15733,7 +15733,9 @@ static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
         route->on_chunk(conn, chunk);
 }
 
-static void wsi_bounds_control(ws_conn *conn, size_t size) { (void)wsi_bounds_count(conn, 1, size); }
+static void wsi_bounds_control(ws_conn *conn, size_t size) { /* while it closes nothing counts, messages neither */
+    (void)(conn->engine.state == WSI_OPEN && wsi_bounds_count(conn, 1, size));
+}
 
 /* --- what FORWARD calls, or hands to servers --- */
 

@@ -441,6 +441,25 @@ static void test_control_rate(void) {
     NET_END();
 }
 
+/* Each would pause a connection that closing resumes at once, which took 20 times as long; and ws_close would fail. */
+static void test_closing_rate(void) {
+    for (int closes = 0; closes < 2; closes++) {
+        if (!test_begin("pings behind our close do not count%s", closes ? ", nor close it again" : ""))
+            continue;
+        rate_start(2, 0, closes == 1);
+        peer *p = net_peer("/");
+        CHECK(ws_close(net.conns[1], 1000, NULL));
+        peer_frames(p, "9x89\"\"");
+        CHECK(net_settle());
+        CHECK_EQ(wsi_bounds_slot(net.conns[1])->messages.level, 0);
+        CHECK_EQ(ws_last_error(net.conns[1]), WS_OK);
+        peer_frames(p, "88<03e8>");
+        CHECK(net_settle());
+        CHECK_LOG("o1 c1:1000::y");
+        NET_END();
+    }
+}
+
 static void test_rate_and_pause(void) {
     if (!test_begin("a rate's pause and the program's: both have to end"))
         return;
@@ -566,6 +585,7 @@ static void test_bounds(void) {
     test_message_rate();
     test_byte_rate();
     test_control_rate();
+    test_closing_rate();
     test_rate_and_pause();
     test_rate_closes();
     test_chunk_rate();
