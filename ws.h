@@ -19652,7 +19652,7 @@ static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data)
     event->opcode = first & 15;
     event->final = (first & 128) != 0;
     event->compressed = (first & WSI_COMPRESSED) != 0;
-    event->data = data + header;
+    event->data = header ? data + header : data; /* which may be NULL */
     event->size -= header;
     event->data_size = (size_t)event->size;
 }

@@ -72,10 +72,12 @@ static void test_life(void) {
     peer_frames(p, "81\"hello\"");
     CHECK_LINES("in text 5 bytes\nout text 5 bytes\n");
     CHECK_STR(payload, "hello");
+    CHECK(ws_ping(net.conns[1], NULL, 0)); /* without data, as the automatic ones */
+    CHECK_LINES("out ping 0 bytes\n");
     peer_frames(p, "01\"ab\" 80\"cde\" 89\"?\"");
     CHECK_LINES("in text 2 bytes more follows\nin continuation 3 bytes\nout text 5 bytes\nin ping 1 bytes\n"
                 "out pong 1 bytes\n");
-    CHECK_FRAMES(p, "81\"hello\" 81\"abcde\" 8a\"?\"");
+    CHECK_FRAMES(p, "81\"hello\" 89\"\" 81\"abcde\" 8a\"?\"");
     peer_frames(p, "88<03e8>\"bye\"");
     CHECK_LINES("in close 5 bytes\nout close 5 bytes\n"
                 "closed 1000 by the peer, in 2 messages 16 bytes, out 2 messages 16 bytes: bye\n");
