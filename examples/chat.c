@@ -6,7 +6,9 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
+
+#include <stdio.h>
 
 static const char usage[] =
     "usage: chat " SERVER_OPTIONS
@@ -69,9 +71,16 @@ static void say(ws_conn *conn, ws_message message) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = 8192}};
-    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_loop_config loop_config = {.trace = NULL};
+    read_server_options(argc, argv, usage, NULL, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws", &(ws_handler){.on_message = say});
     ws_page(server, "/", "text/html; charset=utf-8", page);
-    return serve(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "chat: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

@@ -7,7 +7,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options */
 
 #include <stddef.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
     ws_message answer;
     ws_conn *conn;
     int status = 1;
-    read_options(argc, argv, usage, own, NULL);
+    read_options(argc, argv, usage, own);
     conn = ws_connect(url ? url : "ws://127.0.0.1:9001/", &(ws_client_config){.receive_ms = 5000});
     if (ws_send_text(conn, text ? text : "hello") && ws_receive(conn, &answer)) {
         fwrite(answer.data, 1, answer.size, stdout);

@@ -21,7 +21,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 #include "redis.h"
 #include "rooms_page.h"
 
@@ -210,7 +210,7 @@ static void announce_more(void) {
     }
 }
 
-static void announce(void) {
+static void announce_rooms(void) {
     redis.stale = false;
     state.announced = 0;
     announce_more();
@@ -265,7 +265,7 @@ static void beat(ws_loop *l, void *user) {
     } else if (redis.ready) {
         sign_of_life();
         if (redis.stale)
-            announce();
+            announce_rooms();
         if (!state.waiting)
             count_servers(loop, NULL);
     }
@@ -329,7 +329,7 @@ static void loaded(ws_slice hash) {
     state.pause_ms = FIRST_PAUSE_MS;
     state.waiting = true;
     state.since = ws_now(loop);
-    announce();
+    announce_rooms();
 }
 
 static bool redis_answer(size_t at) {
@@ -467,13 +467,15 @@ static bool make_id(void) {
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
     ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
+    ws_loop_config loop_config = {.trace = NULL};
     const char *url = "redis://127.0.0.1:6379";
     const program_option own[] = {{.name = "--redis", .text = &url}, {.name = "--name", .text = &server_name},
                                   {.name = NULL}};
     char address[300];
-    loop = start(argc, argv, usage, own, &config);
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
     if (!redis_url(url))
-        refuse(url, "is no URL: --redis wants redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]");
+        bad_usage(url, "is no URL: --redis wants redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]");
+    loop = ws_loop_new(&loop_config);
     if (!redis_look_up(loop) || !make_id())
         return 1;
     server = ws_listen(loop, &config);
@@ -487,11 +489,14 @@ int main(int argc, char **argv) {
         reconnect(loop, NULL);
         ws_every(loop, BEAT_MS, beat, NULL);
     }
-    int status = run_server(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "cluster: %s\n", ws_loop_error_text(loop));
     if (redis.ready && redis_command(0, 2, "DEL", alive_key))
         redis_write();
     redis_close();
     freeaddrinfo(redis.address);
     ws_loop_free(loop);
-    return status;
+    return error ? 1 : 0;
 }

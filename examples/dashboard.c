@@ -7,7 +7,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -170,19 +170,25 @@ static void enter(ws_conn *conn) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = 1024}};
+    ws_loop_config loop_config = {.trace = NULL};
     char html[sizeof page + sizeof script];
     const char *every = "1000";
     const program_option own[] = {{.name = "--every", .text = &every}, {.name = NULL}};
-    ws_loop *loop = start(argc, argv, usage, own, &config);
-    ws_server *server;
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
     period_ms = strtol(every, NULL, 10);
     if (every[strspn(every, "0123456789")] || period_ms < 10 || period_ms > 3600000)
-        refuse(every, "is no period: --every takes milliseconds, from 10 to 3600000");
-    server = ws_listen(loop, &config);
+        bad_usage(every, "is no period: --every takes milliseconds, from 10 to 3600000");
+    ws_loop *loop = ws_loop_new(&loop_config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws", &(ws_handler){.on_open = enter});
     snprintf(html, sizeof html, "%s%s", page, script);
     ws_page(server, "/", "text/html", html);
     (void)take(); /* where the counters start from */
     ws_every(loop, (uint32_t)period_ms, push, server);
-    return serve(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "dashboard: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

@@ -5,9 +5,10 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stddef.h>
+#include <stdio.h>
 
 static const char usage[] =
     "usage: echo [--deflate] " SERVER_OPTIONS
@@ -22,10 +23,17 @@ static void on_message(ws_conn *conn, ws_message message) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 9001, .origins = "*"}; /* pages of any site may connect */
+    ws_loop_config loop_config = {.trace = NULL}; /* --verbose sets it */
     ws_handler handler = {.on_message = on_message};
     const program_option own[] = {{.name = "--deflate", .flag = &handler.deflate.on}, {.name = NULL}};
-    ws_loop *loop = start(argc, argv, usage, own, &config);
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);
-    return serve(server, "ws");
+    announce(loop, server, "ws"); /* prints the address; Ctrl-C shuts down */
+    ws_error error = ws_run(loop); /* at once, if something above has failed */
+    if (error)
+        fprintf(stderr, "echo: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

@@ -10,7 +10,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -30,7 +30,6 @@ typedef struct pair {
     ws_conn *client, *upstream; /* NULL: has ended */
 } pair;
 
-static ws_loop *loop;
 static const char *url;
 static ws_client_config upstream_config;
 
@@ -96,7 +95,7 @@ static void client_open(ws_conn *conn) {
     if (both) {
         both->client = conn;
         handler.user = both;
-        both->upstream = ws_dial(loop, url, &handler, &upstream_config);
+        both->upstream = ws_dial(ws_conn_loop(conn), url, &handler, &upstream_config);
     }
     ws_set_user(conn, both);
     ws_pause(conn); /* until the upstream is open */
@@ -124,17 +123,23 @@ static void client_close(ws_conn *conn, ws_close_info why) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 9002};
+    ws_loop_config loop_config = {.trace = NULL};
     ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_drain = client_drain,
                           .on_close = client_close};
     const program_option own[] = {{.name = "URL", .text = &url},
                                   {.name = "--ca", .text = &upstream_config.tls.ca_file},
                                   {.name = "--insecure", .flag = &upstream_config.tls.accept_any_certificate},
                                   {.name = NULL}};
-    ws_server *server;
-    loop = start(argc, argv, usage, own, &config);
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
     if (!url || (strncmp(url, "ws://", 5) && strncmp(url, "wss://", 6)))
-        refuse(url ? url : "URL", url ? "is no ws:// or wss:// URL" : "is needed");
-    server = ws_listen(loop, &config);
+        bad_usage(url ? url : "URL", url ? "is no ws:// or wss:// URL" : "is needed");
+    ws_loop *loop = ws_loop_new(&loop_config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);
-    return serve(server, "ws");
+    announce(loop, server, "ws");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "gateway: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

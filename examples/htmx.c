@@ -11,7 +11,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +69,6 @@ static const char input[] =
     "<input id='name' name='name' placeholder='Your name' aria-label='Your name' maxlength='50' autocomplete='off' "
     "required autofocus>";
 
-static ws_loop *loop;
-
 typedef struct visitor {
     ws_id conn, timer;
     char name[NAME_MAX_BYTES + 1]; /* who is to hear goodbye */
@@ -99,8 +97,8 @@ static void answer(ws_conn *conn, ws_message message) {
         ws_send_html(conn, "<p id='said' class='error'>Please send a name of at most %d bytes.</p>", NAME_MAX_BYTES);
         return;
     }
-    ws_cancel(loop, who->timer); /* of two names in two seconds the newer one counts */
-    who->timer = ws_after(loop, GOODBYE_MS, say_goodbye, who);
+    ws_cancel(ws_conn_loop(conn), who->timer); /* of two names in two seconds the newer one counts */
+    who->timer = ws_after(ws_conn_loop(conn), GOODBYE_MS, say_goodbye, who);
     ws_send_html(conn, "<p id='said'>Hello, %s</p>", who->name);
 }
 
@@ -108,7 +106,7 @@ static void leave(ws_conn *conn, ws_close_info why) {
     visitor *who = ws_user(conn);
     (void)why;
     if (who)
-        ws_cancel(loop, who->timer);
+        ws_cancel(ws_conn_loop(conn), who->timer);
     free(who);
 }
 
@@ -134,13 +132,19 @@ static void serve_page(ws_server *server, const char *scripts) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = 4096}};
+    ws_loop_config loop_config = {.trace = NULL};
     ws_handler handler = {.on_open = enter, .on_message = answer, .on_close = leave};
     const char *scripts = NULL;
     const program_option own[] = {{.name = "--scripts", .text = &scripts}, {.name = NULL}};
-    ws_server *server;
-    loop = start(argc, argv, usage, own, &config);
-    server = ws_listen(loop, &config);
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws", &handler);
     serve_page(server, scripts);
-    return serve(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "htmx: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

@@ -9,7 +9,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <math.h>
 #include <stdbool.h>
@@ -302,11 +302,18 @@ static void metrics(ws_request *request, void *user) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = REQUEST_MAX}};
-    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_loop_config loop_config = {.trace = NULL};
+    read_server_options(argc, argv, usage, NULL, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/rpc", &(ws_handler){.on_message = receive});
     ws_page(server, "/", "text/html; charset=utf-8", page);
     ws_http(server, "GET", "/metrics", metrics, NULL);
     ws_page(server, "/page.js", "text/javascript; charset=utf-8", page_js);
-    return serve(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "json_api: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

@@ -10,7 +10,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -26,11 +26,11 @@ static const char usage[] =
 
 typedef struct job {
     struct job *next;
-    ws_id conn;          /* who asked */
+    ws_loop *loop;       /* whose connection asked */
+    ws_id conn;
     uint32_t number, primes;
 } job;
 
-static ws_loop *loop;
 static job jobs[JOBS], *unused; /* of the loop's thread */
 static job *first, **last = &first; /* jobs that wait for a worker; the lock guards them and `ending` */
 static bool ending;
@@ -41,7 +41,7 @@ static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 
 static void answer(void *argument) {
     job *done = argument;
-    ws_send_json(ws_find(loop, done->conn), "{'below':%u,'primes':%u}", (unsigned)done->number,
+    ws_send_json(ws_find(done->loop, done->conn), "{'below':%u,'primes':%u}", (unsigned)done->number,
                  (unsigned)done->primes);
     done->next = unused;
     unused = done;
@@ -57,6 +57,7 @@ static void ask(ws_conn *conn, ws_message message) {
     } else {
         unused = next->next;
         next->next = NULL;
+        next->loop = ws_conn_loop(conn);
         next->conn = ws_conn_id(conn);
         next->number = (uint32_t)number;
         pthread_mutex_lock(&lock);
@@ -95,7 +96,7 @@ static void *work(void *unused_argument) {
     (void)unused_argument;
     while ((taken = take()) != NULL) {
         taken->primes = primes_below(taken->number);
-        ws_post(loop, answer, taken); /* cannot fail: there are fewer jobs than posts that may wait */
+        ws_post(taken->loop, answer, taken); /* cannot fail: there are fewer jobs than posts that may wait */
     }
     return NULL;
 }
@@ -104,22 +105,29 @@ static void *work(void *unused_argument) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 9004, .limits = {.message = 64}};
+    ws_loop_config loop_config = {.trace = NULL};
     pthread_t workers[WORKERS];
-    ws_server *server;
-    int started, i, status;
-    loop = start(argc, argv, usage, NULL, &config);
+    int started, i;
+    read_server_options(argc, argv, usage, NULL, &config, &loop_config);
     for (i = 0; i < JOBS; i++) {
         jobs[i].next = unused;
         unused = &jobs[i];
     }
-    server = ws_listen(loop, &config);
+    ws_loop *loop = ws_loop_new(&loop_config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_message = ask});
     for (started = 0; started < WORKERS; started++)
         if (pthread_create(&workers[started], NULL, work, NULL) != 0)
             break;
-    if (!started)
+    if (!started) {
         fprintf(stderr, "pool: the system has no more threads\n");
-    status = started ? run_server(server, "ws") : 1;
+        ws_loop_free(loop);
+        return 1;
+    }
+    announce(loop, server, "ws");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "pool: %s\n", ws_loop_error_text(loop));
     pthread_mutex_lock(&lock);
     ending = true;
     pthread_cond_broadcast(&more);
@@ -127,5 +135,5 @@ int main(int argc, char **argv) {
     for (i = 0; i < started; i++)
         pthread_join(workers[i], NULL);
     ws_loop_free(loop); /* behind the workers, which post to it */
-    return status;
+    return error ? 1 : 0;
 }

@@ -7,7 +7,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,19 +57,24 @@ static void end(ws_conn *conn, ws_close_info why) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 9005};
+    ws_loop_config loop_config = {.trace = NULL};
     const program_option own[] = {{.name = "FILE", .text = &file_name}, {.name = NULL}};
-    ws_loop *loop = start(argc, argv, usage, own, &config);
-    ws_server *server;
-    FILE *probe;
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
     if (!file_name)
-        refuse("FILE", "is needed");
-    probe = fopen(file_name, "rb");
+        bad_usage("FILE", "is needed");
+    FILE *probe = fopen(file_name, "rb");
     if (!probe) {
         fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
         return 1;
     }
     fclose(probe);
-    server = ws_listen(loop, &config);
+    ws_loop *loop = ws_loop_new(&loop_config);
+    ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &(ws_handler){.on_open = begin, .on_drain = push, .on_close = end});
-    return serve(server, "ws");
+    announce(loop, server, "ws");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "pump: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

@@ -1,8 +1,7 @@
-/* A connection to Redis (6 or later) or Valkey in a loop of ws.h: its protocol is RESP3, spoken over ws_watch. */
+/* A connection to Redis (6 or later) or Valkey in a loop of ws.h: its protocol is RESP3, spoken over ws_watch. It
+   wants ws.h included before it. */
 #ifndef REDIS_H
 #define REDIS_H
-
-#include "../ws.h"
 
 #include <errno.h>
 #include <fcntl.h>

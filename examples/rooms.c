@@ -15,10 +15,11 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 #include "rooms_page.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,11 +91,18 @@ static void leave(ws_conn *conn, ws_close_info why) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
+    ws_loop_config loop_config = {.trace = NULL};
     ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
-    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    read_server_options(argc, argv, usage, NULL, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws/{room}", &handler);
     ws_route(server, "/ws/{room}/{name}", &handler);
     serve_page(server, "");
-    return serve(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "rooms: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

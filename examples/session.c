@@ -6,7 +6,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,15 +107,14 @@ static void tell_tabs(ws_server *server, const char *name) {
 }
 
 /* All sockets of this user end with 1008; their pages load again, and ask. */
-static void log_out(ws_request *request, void *unused) {
+static void log_out(ws_request *request, void *loop) {
     ws_server *server = ws_request_server(request);
     char name[32];
     ws_id ids[64];
-    (void)unused;
     if (*user_of(ws_session(request), name, sizeof name)) {
         size_t count = ws_room_members(server, name, ids, 64);
         for (size_t i = 0; i < count && i < 64; i++)
-            ws_close(ws_find(program.loop, ids[i]), WS_CLOSE_POLICY, "logged out");
+            ws_close(ws_find(loop, ids[i]), WS_CLOSE_POLICY, "logged out");
     }
     ws_set_session(request, NULL);
     ws_redirect(request, "/");
@@ -154,16 +153,23 @@ static const char *made_key(void) {
 
 int main(int argc, char **argv) {
     ws_server_config config = {.port = 8000, .limits = {.message = 1024, .body = 4096}};
+    ws_loop_config loop_config = {.trace = NULL};
     const char *key = getenv("SESSION_KEY");
     const char *keys[] = {key && *key ? key : made_key(), getenv("OLD_SESSION_KEY"), NULL};
     ws_session_config sessions = {.keys = keys, .seconds = 8 * 3600};
     ws_handler handler = {.on_open = enter, .on_close = leave};
-    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    read_server_options(argc, argv, usage, NULL, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_sessions(server, &sessions);
     ws_http(server, "GET", "/", home, NULL);
     ws_http(server, "POST", "/login", log_in, NULL);
-    ws_http(server, "POST", "/logout", log_out, NULL);
+    ws_http(server, "POST", "/logout", log_out, loop);
     ws_route(server, "/ws", &handler);
-    return serve(server, "http");
+    announce(loop, server, "http");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "session: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

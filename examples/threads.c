@@ -7,7 +7,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <pthread.h>
 #include <signal.h>
@@ -76,10 +76,10 @@ int main(int argc, char **argv) {
     const char *threads = NULL;
     const program_option own[] = {{.name = "--threads", .text = &threads}, {.name = NULL}};
     long wanted;
-    server_options(argc, argv, usage, own, &config, &loop_config);
+    read_server_options(argc, argv, usage, own, &config, &loop_config);
     wanted = threads ? strtol(threads, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
     if (threads && (threads[strspn(threads, "0123456789")] || wanted < 1 || wanted > MAX_THREADS))
-        refuse(threads, "is no number for --threads: from 1 to 256");
+        bad_usage(threads, "is no number for --threads: from 1 to 256");
     count = (int)(wanted < 1 ? 1 : wanted > MAX_THREADS ? MAX_THREADS : wanted);
     for (; prepared < count && !status; prepared++) {
         workers[prepared].number = prepared + 1;

@@ -11,9 +11,10 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options, Ctrl-C, the printed address */
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char usage[] =
@@ -73,8 +74,15 @@ static void say(ws_conn *conn, ws_message message) {
 int main(int argc, char **argv) {
     /* A token proves who it is, so pages of other sites may connect, too: theirs have none. */
     ws_server_config config = {.port = 8000, .origins = "*", .limits = {.message = 4096}};
-    ws_loop *loop = start(argc, argv, usage, NULL, &config);
+    ws_loop_config loop_config = {.trace = NULL};
+    read_server_options(argc, argv, usage, NULL, &config, &loop_config);
+    ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws/{room}", &(ws_handler){.on_request = check, .on_open = enter, .on_message = say});
-    return serve(server, "ws");
+    announce(loop, server, "ws");
+    ws_error error = ws_run(loop);
+    if (error)
+        fprintf(stderr, "token: %s\n", ws_loop_error_text(loop));
+    ws_loop_free(loop);
+    return error ? 1 : 0;
 }

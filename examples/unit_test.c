@@ -7,7 +7,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,6 +106,6 @@ static int tests(void) {
 }
 
 int main(int argc, char **argv) {
-    read_options(argc, argv, usage, NULL, NULL);
+    read_options(argc, argv, usage, NULL);
     return tests();
 }

@@ -8,7 +8,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h"
+#include "program.h" /* options */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -274,7 +274,7 @@ static uint32_t seconds(const char *text) {
     char *end;
     double number = strtod(text, &end);
     if (end == text || *end || !(number >= 0))
-        refuse(text, "is no time to --wait: seconds are wanted, or \"inf\"");
+        bad_usage(text, "is no time to --wait: seconds are wanted, or \"inf\"");
     return number < 4e6 ? (uint32_t)(number * 1000) : WS_OFF;
 }
 
@@ -295,14 +295,14 @@ static void options(int argc, char **argv) {
                                   {.name = "--verbose", .flag = &option.verbose},
                                   {.name = "--insecure", .flag = &config->tls.accept_any_certificate},
                                   {.name = NULL}};
-    read_options(argc, argv, usage, own, NULL);
+    read_options(argc, argv, usage, own);
     for (size_t i = 0; i < headers; i++)
         if (!strchr(option.headers[i], ':'))
-            refuse(option.headers[i], "is no header: -H wants 'Name: value'");
+            bad_usage(option.headers[i], "is no header: -H wants 'Name: value'");
     if (!option.url)
-        refuse("URL", "is missing");
+        bad_usage("URL", "is missing");
     if (config->tls.key_file && !config->tls.cert_file)
-        refuse("--key", "needs --cert beside it");
+        bad_usage("--key", "needs --cert beside it");
     option.wait_ms = seconds(option.wait);
 }
 
