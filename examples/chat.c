@@ -70,7 +70,8 @@ static void say(ws_conn *conn, ws_message message) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = 8192}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = 8192}};
     ws_loop_config loop_config = {.trace = NULL};
     read_server_options(argc, argv, usage, NULL, &config, &loop_config);
     ws_loop *loop = ws_loop_new(&loop_config);

@@ -465,7 +465,8 @@ static bool make_id(void) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = TEXT_MAX_BYTES}};
     ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
     ws_loop_config loop_config = {.trace = NULL};
     const char *url = "redis://127.0.0.1:6379";

@@ -169,7 +169,8 @@ static void enter(ws_conn *conn) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = 1024}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = 1024}};
     ws_loop_config loop_config = {.trace = NULL};
     char html[sizeof page + sizeof script];
     const char *every = "1000";

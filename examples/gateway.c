@@ -122,7 +122,7 @@ static void client_close(ws_conn *conn, ws_close_info why) {
 /* --- the program ------------------------------------------------------------------------ */
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 9002};
+    ws_server_config config = {.port = 9002, .hosts = "127.0.0.1, localhost, [::1]"}; /* against DNS rebinding */
     ws_loop_config loop_config = {.trace = NULL};
     ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_drain = client_drain,
                           .on_close = client_close};

@@ -131,7 +131,8 @@ static void serve_page(ws_server *server, const char *scripts) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = 4096}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = 4096}};
     ws_loop_config loop_config = {.trace = NULL};
     ws_handler handler = {.on_open = enter, .on_message = answer, .on_close = leave};
     const char *scripts = NULL;

@@ -301,7 +301,8 @@ static void metrics(ws_request *request, void *user) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = REQUEST_MAX}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = REQUEST_MAX}};
     ws_loop_config loop_config = {.trace = NULL};
     read_server_options(argc, argv, usage, NULL, &config, &loop_config);
     ws_loop *loop = ws_loop_new(&loop_config);

@@ -104,7 +104,8 @@ static void *work(void *unused_argument) {
 /* --- start and end --- */
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 9004, .limits = {.message = 64}};
+    ws_server_config config = {.port = 9004, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = 64}};
     ws_loop_config loop_config = {.trace = NULL};
     pthread_t workers[WORKERS];
     int started, i;

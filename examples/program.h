@@ -1,7 +1,7 @@
 /* What the examples share: their options, Ctrl-C, and the address that a server prints. It wants ws.h included before
    it. To copy an example, copy this file too; or do without it, and write in place of
 
-       read_server_options   the fields of config and loop_config: .host, .port, .tls, .trace
+       read_server_options   the fields of config and loop_config: .host, .hosts, .port, .tls, .trace
        announce              signal(SIGINT, end), where end calls ws_shutdown(loop, 2000)
        bad_usage             fprintf and exit
 */
@@ -33,7 +33,7 @@ static struct {
 /* What a server's usage says of the options that all of them have. */
 #define SERVER_OPTIONS "[PORT] [--host ADDRESS] [--cert FILE --key FILE] [--verbose]\n"
 #define SERVER_HELP(port) "PORT: from 0 (any free one) to 65535; " port " unless told otherwise.\n" \
-    "--host: where to listen; 127.0.0.1 unless told otherwise.\n" \
+    "--host: where to listen; 127.0.0.1 unless told otherwise. 0.0.0.0: everywhere, under any name.\n" \
     "--cert (PEM, followed by its chain) and --key: serve with TLS.\n" \
     "--verbose: what happens goes to standard error.\n"
 
@@ -78,6 +78,16 @@ static inline void read_options(int argc, char **argv, const char *usage, const 
     read_words(argc, argv, own, NULL);
 }
 
+/* A server that lists its hosts answers to the address that it listens on, too. One that listens on all addresses
+   answers to any name: what other machines call it is not known here. */
+static inline const char *hosts_with(const char *hosts, const char *host) {
+    static char all[512];
+    if (!hosts || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+        return NULL;
+    snprintf(all, sizeof all, strchr(host, ':') ? "%s, [%.*s]" : "%s, %.*s", hosts, (int)strcspn(host, "%"), host);
+    return all;
+}
+
 /* The same for a server: its own options, and those that all servers have. */
 static inline void read_server_options(int argc, char **argv, const char *usage, const program_option *own,
                                        ws_server_config *config, ws_loop_config *loop_config) {
@@ -96,8 +106,7 @@ static inline void read_server_options(int argc, char **argv, const char *usage,
         bad_usage(port, "is no port from 0 to 65535");
     if (port)
         config->port = (uint16_t)strtol(port, NULL, 10);
-    if (!config->origins && strcmp(config->host, "127.0.0.1") == 0) /* no page can point a name of its own here */
-        config->hosts = "127.0.0.1, localhost, [::1]";
+    config->hosts = hosts_with(config->hosts, config->host);
     loop_config->trace = verbose ? ws_trace_stderr : NULL;
     program.host = config->host;
     program.secure = config->tls.cert_file != NULL;

@@ -56,7 +56,7 @@ static void end(ws_conn *conn, ws_close_info why) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 9005};
+    ws_server_config config = {.port = 9005, .hosts = "127.0.0.1, localhost, [::1]"}; /* against DNS rebinding */
     ws_loop_config loop_config = {.trace = NULL};
     const program_option own[] = {{.name = "FILE", .text = &file_name}, {.name = NULL}};
     read_server_options(argc, argv, usage, own, &config, &loop_config);

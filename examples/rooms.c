@@ -90,7 +90,8 @@ static void leave(ws_conn *conn, ws_close_info why) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = TEXT_MAX_BYTES}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = TEXT_MAX_BYTES}};
     ws_loop_config loop_config = {.trace = NULL};
     ws_handler handler = {.on_open = enter, .on_message = receive, .on_close = leave};
     read_server_options(argc, argv, usage, NULL, &config, &loop_config);

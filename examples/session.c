@@ -152,7 +152,8 @@ static const char *made_key(void) {
 }
 
 int main(int argc, char **argv) {
-    ws_server_config config = {.port = 8000, .limits = {.message = 1024, .body = 4096}};
+    ws_server_config config = {.port = 8000, .hosts = "127.0.0.1, localhost, [::1]", /* against DNS rebinding */
+                               .limits = {.message = 1024, .body = 4096}};
     ws_loop_config loop_config = {.trace = NULL};
     const char *key = getenv("SESSION_KEY");
     const char *keys[] = {key && *key ? key : made_key(), getenv("OLD_SESSION_KEY"), NULL};

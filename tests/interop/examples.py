@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The short examples against Debian's python3-websockets: token, pool, pump; names in rooms; options of all of them."""
+"""The short examples against Debian's python3-websockets: token, pool, pump; names in rooms; hosts; options of all."""
 import asyncio
 import json
 import os
@@ -129,6 +129,29 @@ async def rooms():
     expect("rooms: it ends with status 0", await stop(process) == 0)
 
 
+async def page_status(port, to, host):
+    """What a page gets that a browser fetched from that Host."""
+    reader, writer = await asyncio.open_connection(to, port)
+    writer.write(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+    line = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    return int(line.split()[1])
+
+
+async def hosts():
+    """Against DNS rebinding: a foreign name leads nowhere, unless the server listens on all addresses."""
+    pages = [(name, "127.0.0.1") for name in ("dashboard", "htmx", "json_api", "rooms", "session")]
+    for name, host in pages + [("chat", host) for host in ("127.0.0.1", "localhost", "127.0.0.2", "::1", "0.0.0.0")]:
+        process, url = await example(f"build/{name}", "0", "--host", host)
+        own, port = url.removeprefix("ws://").rstrip("/").rsplit(":", 1)
+        to = "127.0.0.1" if host == "0.0.0.0" else host
+        for asked, wanted in ((own, 200), ("localhost", 200), ("127.0.0.1", 200), ("[::1]", 200),
+                              ("rebound.example", 200 if host == "0.0.0.0" else 403)):
+            status = await page_status(port, to, asked)
+            expect(f"{name}: --host {host}: the Host {asked} gets {wanted}", status == wanted, status)
+        await stop(process)
+
+
 SERVERS = (("chat",), ("dashboard",), ("echo",), ("gateway",), ("gateway", "ws://127.0.0.1:1/"), ("htmx",),
            ("json_api",), ("pool",), ("pump", FILE), ("rooms",), ("session",), ("threads",), ("token",))
 VALUES = {"dashboard": "--every", "gateway": "--ca", "htmx": "--scripts", "threads": "--threads",
@@ -214,6 +237,7 @@ async def main():
     await part(pool)
     await part(pump)
     await part(rooms)
+    await part(hosts)
     for function in (helps, ports, wanted, files):
         await part(function)
 
