@@ -31,10 +31,17 @@ static struct {
 } program;
 
 /* What a server's usage says of the options that all of them have. */
-#define SERVER_OPTIONS "[PORT] [--host ADDRESS] [--cert FILE --key FILE] [--verbose]\n"
+#ifdef WS_NO_TLS
+#define TLS_OPTIONS
+#define TLS_HELP
+#else
+#define TLS_OPTIONS "[--cert FILE --key FILE] "
+#define TLS_HELP "--cert (PEM, followed by its chain) and --key: serve with TLS.\n"
+#endif
+#define SERVER_OPTIONS "[PORT] [--host ADDRESS] " TLS_OPTIONS "[--verbose]\n"
 #define SERVER_HELP(port) "PORT: from 0 (any free one) to 65535; " port " unless told otherwise.\n" \
     "--host: where to listen; 127.0.0.1 unless told otherwise. 0.0.0.0: everywhere, under any name.\n" \
-    "--cert (PEM, followed by its chain) and --key: serve with TLS.\n" \
+    TLS_HELP \
     "--verbose: what happens goes to standard error.\n"
 
 /* Ends the program because of a word of its command line. */
@@ -95,8 +102,10 @@ static inline void read_server_options(int argc, char **argv, const char *usage,
     bool verbose = false;
     const program_option shared[] = {{.name = "PORT", .text = &port},
                                      {.name = "--host", .text = &config->host},
+#ifndef WS_NO_TLS
                                      {.name = "--cert", .text = &config->tls.cert_file},
                                      {.name = "--key", .text = &config->tls.key_file},
+#endif
                                      {.name = "--verbose", .flag = &verbose},
                                      {.name = NULL}};
     program.usage = usage;
@@ -104,6 +113,8 @@ static inline void read_server_options(int argc, char **argv, const char *usage,
     read_words(argc, argv, own, shared);
     if (port && (!*port || port[strspn(port, "0123456789")] || strtol(port, NULL, 10) > 65535))
         bad_usage(port, "is no port from 0 to 65535");
+    if (config->tls.key_file && !config->tls.cert_file)
+        bad_usage("--key", "needs --cert beside it");
     if (port)
         config->port = (uint16_t)strtol(port, NULL, 10);
     config->hosts = hosts_with(config->hosts, config->host);

@@ -268,7 +268,7 @@ function lacking() {
   if (!existsSync(tls + 'server.pem')) return 'no certificates: openssl is missing';
   if (spawnSync('certutil', ['-H']).error) return 'no certutil (libnss3-tools)';
   const probe = spawnSync('build/chat', ['0', '--cert', '/dev/null', '--key', '/dev/null'], { timeout: 5000 });
-  return probe.stderr.includes('WS_NO_TLS') ? 'built without TLS' : '';
+  return probe.stderr.includes('is not an option') ? 'built without TLS' : '';
 }
 
 if (lacking()) skip('https: ' + lacking());

@@ -156,7 +156,8 @@ SERVERS = (("chat",), ("dashboard",), ("echo",), ("gateway",), ("gateway", "ws:/
            ("json_api",), ("pool",), ("pump", FILE), ("rooms",), ("session",), ("threads",), ("token",))
 VALUES = {"dashboard": "--every", "gateway": "--ca", "htmx": "--scripts", "threads": "--threads",
           "wscat": "-H --subprotocol --origin --wait --proxy --ca --cert --key"}
-SERVER_VALUES = "--host --cert --key "
+SERVER_VALUES = "--host "
+TLS_VALUES = "--cert --key "  # where TLS is built in
 NUMBERS = {"dashboard": ("--every", ("9", "3600001", "1s", "-5", "", "99999999999999999999")),
            "threads": ("--threads", ("0", "257", "2x", "-1", "", "99999999999999999999")),
            "wscat": ("--wait", ("1s", "-1", "", "nan"))}
@@ -181,7 +182,8 @@ async def helps():
             error = await refused(name, word)
             expect(f"{name}: {word} is unknown", f"{name}: \"{word}\" is " in error and "usage: " in error, error)
         serves = name not in ("client", "firmware", "unit_test", "wscat")
-        for option in ((SERVER_VALUES if serves else "") + VALUES.get(name, "")).split():
+        values = SERVER_VALUES + (TLS_VALUES if b"--cert" in out else "") if serves else ""
+        for option in (values + VALUES.get(name, "")).split():
             error = await refused(name, option)
             expect(f"{name}: {option} needs a value", f"{name}: \"{option}\" needs a value" in error, error)
 
@@ -215,6 +217,9 @@ async def wanted():
     expect("wscat: a header without a colon", "\"no colon\"" in error and "Name: value" in error, error)
     error = await refused("wscat", "wss://127.0.0.1/", "--key", "Makefile")
     expect("wscat: a key needs its certificate", "--key" in error and "--cert" in error, error)
+    if with_tls():
+        error = await refused("echo", "--key", KEY)
+        expect("echo: a key needs its certificate", "\"--key\" needs --cert beside it" in error, error)
     error = await refused("client", "ws://127.0.0.1/", "hello", "world")
     expect("client: a third word is too many", "\"world\"" in error, error)
 
