@@ -15,6 +15,7 @@
 static const char usage[] =
     "usage: client [URL [TEXT]]\n"
     "Sends TEXT (hello) to URL (ws://127.0.0.1:9001/), prints the answer, and closes.\n"
+    "A TEXT that begins with \"-\" stands behind \"--\".\n"
     "Exit status: 0 after a clean close; 1 otherwise; 2: bad usage.\n";
 
 int main(int argc, char **argv) {

@@ -52,24 +52,28 @@ static inline void bad_usage(const char *word, const char *problem) {
 }
 
 /* The option that a word is, or that takes it as its value. NULL: none of this list, which ends with an empty one. */
-static inline const program_option *find_option(const program_option *list, const char *word) {
+static inline const program_option *find_option(const program_option *list, const char *word, bool is_value) {
     for (; list && list->name; list++)
-        if (*list->name == '-' ? strcmp(list->name, word) == 0 : *word != '-' && !*list->text)
+        if (*list->name == '-' ? !is_value && strcmp(list->name, word) == 0 : is_value && !*list->text)
             return list;
     return NULL;
 }
 
 static inline void read_words(int argc, char **argv, const program_option *own, const program_option *shared) {
+    bool options_ended = false;
     for (int i = 1; i < argc; i++) {
-        const program_option *found = find_option(own, argv[i]);
+        bool is_value = options_ended || *argv[i] != '-';
+        const program_option *found = find_option(own, argv[i], is_value);
         if (!found)
-            found = find_option(shared, argv[i]);
-        if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help")) {
+            found = find_option(shared, argv[i], is_value);
+        if (!is_value && (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help"))) {
             fputs(program.usage, stdout);
             exit(0);
         }
-        if (!found)
-            bad_usage(argv[i], *argv[i] == '-' ? "is not an option" : "is one word too many");
+        if (!is_value && strcmp(argv[i], "--") == 0)
+            options_ended = true;
+        else if (!found)
+            bad_usage(argv[i], is_value ? "is one word too many" : "is not an option");
         else if (found->flag)
             *found->flag = true;
         else if (*found->name == '-' && i + 1 == argc)
@@ -79,7 +83,7 @@ static inline void read_words(int argc, char **argv, const program_option *own, 
     }
 }
 
-/* Reads the command line. Ends the program when a word is wrong, or asks for help. */
+/* Reads the command line. Ends the program when a word is wrong, or asks for help. Behind "--" no word is an option. */
 static inline void read_options(int argc, char **argv, const char *usage, const program_option *own) {
     program.usage = usage;
     read_words(argc, argv, own, NULL);

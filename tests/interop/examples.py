@@ -224,6 +224,18 @@ async def wanted():
     expect("client: a third word is too many", "\"world\"" in error, error)
 
 
+async def dashes():
+    process, url = await example("build/echo", "0")
+    for words in (("--", url, "-5"), (url, "--", "--help"), (url, "--", "--")):
+        result = await run("build/client", *words)
+        expect(f"client: {' '.join(words)}", result == (0, words[2].encode() + b"\n", ""), result)
+    error = await refused("client", url, "-5")
+    expect("client: -5 is not an option", "\"-5\" is not an option" in error, error)
+    error = await refused("client", "--", url, "hello", "-h")
+    expect("client: a third word is too many behind --, too", "\"-h\" is one word too many" in error, error)
+    await stop(process)
+
+
 async def files():
     if not with_tls():
         skip("no TLS: the files of wscat")
@@ -243,7 +255,7 @@ async def main():
     await part(pump)
     await part(rooms)
     await part(hosts)
-    for function in (helps, ports, wanted, files):
+    for function in (helps, ports, wanted, dashes, files):
         await part(function)
 
 
