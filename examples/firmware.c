@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))
         return puts("usage: firmware\nEchoes messages: one connection on stdin and stdout.") == EOF;
     if (argc > 1)
-        return fprintf(stderr, "firmware: \"%s\" is no option\nusage: firmware\n", argv[1]) < 0 ? 1 : 2;
+        return fprintf(stderr, "firmware: \"%s\" is not an option\nusage: firmware\n", argv[1]) < 0 ? 1 : 2;
     (void)setvbuf(stdout, NULL, _IONBF, 0);
     serve();
     return ws_engine_error(&engine) ? 1 : 0;

@@ -1,7 +1,7 @@
 /* Logging in: a form, a signed cookie, and a WebSocket that knows who is there. From the top of the tree:
 
        cc -O2 -o session examples/session.c -lssl -lcrypto
-       SESSION_KEY=$(openssl rand -hex 16) ./session     then open http://127.0.0.1:8000/
+       SESSION_KEY=$(openssl rand -hex 16) ./session     then open http://127.0.0.1:8000/ and log in: ann, apple
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"

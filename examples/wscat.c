@@ -243,8 +243,13 @@ static const char *option_of(ws_error error, const char *text) {
 }
 
 static void on_error(ws_conn *refused) {
-    const char *text = ws_last_error_text(refused), *body = ws_body(refused);
+    const char *text = ws_last_error_text(refused), *body = ws_body(refused), *field = strstr(text, "tls.ca_file");
     fprintf(stderr, "wscat: %s", option_of(ws_last_error(refused), text));
+    if (field) { /* ws.h names its config's field, wscat the option that fills it */
+        show(stderr, text, (size_t)(field - text));
+        fputs("--ca", stderr);
+        text = field + strlen("tls.ca_file");
+    }
     show(stderr, text, strlen(text));
     putc('\n', stderr);
     if (ws_last_error(refused) == WS_ERROR_REFUSED && *body) { /* the server's reason */

@@ -156,6 +156,7 @@ async def certificates(url, port):
     for what, options in (("unknown authority", ("--ca", TLS + "stranger.pem")), ("only the system's roots", ())):
         status, out, errors = await cat(url, *options, data=b"hi\n")
         expect(f"{what}: refused, and said why", status == 1 and not out and "certificate" in errors, errors)
+        expect(f"{what}: names the option", "(name its CA in --ca)" in errors, errors)
     status, out, errors = await cat(url, "--insecure", data=b"hi\n")
     expect("--insecure connects all the same", out == b"hi\n" and status == 0, errors)
     for host in ("127.0.0.1", "[::1]"):

@@ -80,8 +80,9 @@ async function without(browser) {
   const { server, address } = await start('htmx', 0, '--scripts', scripts);
   const none = route => route.abort(), other = route => route.fulfill({ contentType: 'text/javascript',
     body: 'var htmx = { version: "1.9.12", createWebSocket() {}, defineExtension() {} };' });
-  for (const [path, handler, wanted] of [['/htmx.min.js', none, 'This page needs htmx 2: htmx did not load.'],
-    ['/ws.js', none, 'This page needs htmx 2: its extension ws.js did not load.'],
+  const offline = '; offline: start ./htmx --scripts FOLDER.';
+  for (const [path, handler, wanted] of [['/htmx.min.js', none, 'This page needs htmx 2: htmx did not load' + offline],
+    ['/ws.js', none, 'This page needs htmx 2: its extension ws.js did not load' + offline],
     ['/htmx.min.js', other, 'This page needs htmx 2: this is htmx 1.9.12.']]) {
     const page = await (await browser.newContext(phone)).newPage(); // errors of the scripts are expected
     await page.route('**' + path, handler);
