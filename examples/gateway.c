@@ -10,7 +10,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h" /* options, Ctrl-C, the printed address */
+#include "program.h" /* options, Ctrl-C, the printed address; see there for how to copy an example */
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* What the examples share: their options, Ctrl-C, and the address that a server prints. It wants ws.h included before
-   it. To copy an example, copy this file too; or do without it, and write in place of
+/* What the examples share: their options, Ctrl-C, and the address that a server prints. To copy an example, copy this
+   file and ws.h beside it, and write "ws.h" for "../ws.h" there. Or do without this file, and write in place of
 
-       read_server_options   the fields of config and loop_config: .host, .hosts, .port, .tls, .trace
+       read_server_options   the fields of config and loop_config: .port, .host, .hosts, .tls, .trace
        announce              signal(SIGINT, end), where end calls ws_shutdown(loop, 2000)
        bad_usage             fprintf and exit
 */

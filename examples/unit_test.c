@@ -7,7 +7,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h" /* options */
+#include "program.h" /* options; see there for how to copy an example */
 
 #include <stdbool.h>
 #include <stdint.h>

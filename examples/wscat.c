@@ -8,7 +8,7 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
-#include "program.h" /* options */
+#include "program.h" /* options; see there for how to copy an example */
 
 #include <errno.h>
 #include <fcntl.h>
