@@ -99,7 +99,7 @@ static inline const char *hosts_with(const char *hosts, const char *host) {
     return all;
 }
 
-/* The same for a server: its own options, and those that all servers have. */
+/* Reads a server's command line: its own options, and those that all servers have. Fills in both configs. */
 static inline void read_server_options(int argc, char **argv, const char *usage, const program_option *own,
                                        ws_server_config *config, ws_loop_config *loop_config) {
     const char *port = NULL;

@@ -37,7 +37,9 @@ static int count;
 
 /* ws_shutdown may be called from a signal handler, whichever thread that runs in. */
 static void stop(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    (void)number;
+    signal(SIGINT, SIG_DFL); /* a second Ctrl-C ends it at once */
+    signal(SIGTERM, SIG_DFL);
     for (int i = 0; i < count; i++)
         ws_shutdown(workers[i].loop, 2000);
 }
