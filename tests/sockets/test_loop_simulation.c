@@ -1143,7 +1143,7 @@ static uint64_t argument(int argc, char **argv, const char *name, uint64_t other
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
-enum { RUNS = 1000 };
+enum { RUNS = 300 };
 #else
 enum { RUNS = 10000 };
 #endif
