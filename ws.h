@@ -2567,7 +2567,7 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
     return true;
 }
 
-#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
+#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET) || !defined(WS_NO_DEFLATE)
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
 /* Removes the first field line of a head that was read before: its name is a token. */

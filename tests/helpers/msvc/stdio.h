@@ -10,6 +10,9 @@ typedef struct FILE FILE;
 FILE *_wfopen(const wchar_t *, const wchar_t *);
 int fclose(FILE *);
 int ferror(FILE *);
+int fprintf(FILE *, const char *, ...);
+FILE *__acrt_iob_func(unsigned);
+#define stderr (__acrt_iob_func(2))
 size_t fread(void *, size_t, size_t, FILE *);
 int snprintf(char *, size_t, const char *, ...);
 int vsnprintf(char *, size_t, const char *, va_list);
