@@ -69,7 +69,10 @@ async def pool():
     expect("pool: what is no number is refused", "error" in await heard(sockets[0]))
     for _ in range(300):
         await sockets[1].send("200000")
-    expect("pool: beyond what may wait it says so", "error" in await heard(sockets[1]))
+    replies = 0  # the workers may answer some questions before the last ones come
+    while "error" not in await heard(sockets[1]):
+        replies += 1
+    expect("pool: beyond what may wait it says so", replies < 300 - 256)
     await sockets[1].close()  # answers to one who left reach nobody
     await sockets[0].send("10")
     while (answer := await heard(sockets[0])).get("below") != 10:
