@@ -1073,7 +1073,7 @@ static void count_writable(ws_loop *loop, ws_socket descriptor, unsigned ready, 
 static void test_watch_memory(void) {
     if (!test_begin("memory that fails while more sockets are watched: those before are served"))
         return;
-    enum { SOCKETS = 40 }; /* epoll finds 64 in a round */
+    enum { SOCKETS = 30 }; /* the stand-in for kqueue finds 32 in a round, epoll 64 */
     drive_memory memory;
     ws_loop_config config;
     int fds[SOCKETS];
