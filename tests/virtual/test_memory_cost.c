@@ -1,30 +1,8 @@
 /* Growth: each table, queue and list that a peer or a program can lengthen costs at most twice as much where it is
    twice as long. Counted, not timed: the compiler calls a counter at each basic block (-fsanitize-coverage=trace-pc),
    and what libc does with memory is counted by its bytes, so that a figure is the same in each run. */
-#define _GNU_SOURCE 1
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../helpers/cost.h"
 
-extern unsigned long long count_blocks; /* count.c */
-
-
-#define COST_BYTES 16 /* as many are taken for the work of a block */
-
-static unsigned long long count_bytes;
-
-static void *cost_memcpy(void *to, const void *from, size_t size) {
-    count_bytes += size;
-    return memcpy(to, from, size);
-}
-static void *cost_memmove(void *to, const void *from, size_t size) {
-    count_bytes += size;
-    return memmove(to, from, size);
-}
-static void *cost_memset(void *to, int byte, size_t size) {
-    count_bytes += size;
-    return memset(to, byte, size);
-}
 static int cost_memcmp(const void *a, const void *b, size_t size) {
     count_bytes += size;
     return memcmp(a, b, size);

@@ -2,29 +2,9 @@
    it sent, and bytes that the server holds for it. Counted, not timed (count.c), over a network in memory. Superlinear
    work fails, and so does a server that holds more than 20 times what was sent, beyond a fixed start. */
 #pragma GCC diagnostic ignored "-Wshadow" /* the type bytes of wire.h stands before ws.h here */
-#define _GNU_SOURCE 1
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../helpers/cost.h"
 
-extern unsigned long long count_blocks; /* count.c */
-
-enum { COST_N = 1024, COST_BYTES = 16, FIXED = 4096, FACTOR = 20 }; /* COST_BYTES are taken for the work of a block */
-
-static unsigned long long count_bytes;
-
-static void *cost_memcpy(void *to, const void *from, size_t size) {
-    count_bytes += size;
-    return memcpy(to, from, size);
-}
-static void *cost_memmove(void *to, const void *from, size_t size) {
-    count_bytes += size;
-    return memmove(to, from, size);
-}
-static void *cost_memset(void *to, int byte, size_t size) {
-    count_bytes += size;
-    return memset(to, byte, size);
-}
+enum { COST_N = 1024, FIXED = 4096, FACTOR = 20 };
 
 #include "../fuzz/network.h"
 
