@@ -331,7 +331,8 @@ typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_
 typedef struct ws_limits {
     size_t head;           /* head of a request or response: 16 KiB; beyond it 431 */
     size_t message;        /* a whole message: 16 MiB; beyond it closed with 1009 */
-    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses */
+    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. So they do
+                              when many small broadcasts wait, whose bookkeeping takes as much beside their bytes */
     uint32_t handshake_ms; /* from connecting, or a later head's first byte, to the end of the head: 10 s */
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
@@ -351,8 +352,8 @@ typedef struct ws_limits {
    message; connections hold no memory between messages. With context, messages get smaller, and each connection holds
    memory. With W = 1 << window_bits: 5 * W / 4 to receive; to send 20 KiB + 3 * W / 2 + min(4 * W, 32 KiB) at level 1,
    and 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) at level 6 and above.
-   A client makes two offers: first its config, then what any server accepts. A server that keeps its context although
-   the first offer asked it not to costs the client up to 40 KiB. */
+   A client makes two offers: the first asks for what its config says, the second takes what any server accepts. A
+   server that takes the second may use context although .context is false: the client then holds up to 40 KiB. */
 typedef struct ws_deflate_config {
     bool on;             /* false: no compression, whatever the other fields hold */
     bool context;        /* messages may refer to earlier ones (context takeover) */
@@ -373,8 +374,8 @@ typedef struct ws_allocator {
 /* --- connections ------------------------------------------------------------------------ */
 
 /* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns. The bytes leave when the callback
-   returns. false, and nothing is sent: STATE, UTF8, or BUFFERED: ws_buffered has reached limits.buffered. Below that
-   limit a message of any size is accepted whole. */
+   returns. false, and nothing is sent: STATE, UTF8, or BUFFERED: limits.buffered is reached already. Below it a message
+   of any size is accepted whole. */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
@@ -383,7 +384,8 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
    messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), beside the automatic ones. Fails as ws_send does. */
+/* Sends a ping with up to 125 bytes now (RFC 6455 5.5.2); limits.ping_ms sends empty ones by itself. Fails as ws_send
+   does. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
 /* Starts the closing handshake (RFC 6455 7.1.2). code: see WS_CLOSE_NORMAL, or 0 for none. reason: UTF-8 of at most
@@ -421,8 +423,8 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 /* The subprotocol that was agreed on, or "" (RFC 6455 4.2.2). Valid until on_close returns. */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
-/* Writes the peer's numeric address and port with a zero, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough.
-   Behind proxies see ws_server_config.proxies. false: unknown, or size is too small. */
+/* Writes the peer's address and port as a text, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough. Behind
+   proxies see ws_server_config.proxies. false: unknown, or size is too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
 /* A pointer of yours. It starts as the handler's user. */
@@ -530,8 +532,9 @@ typedef struct ws_server_config {
                                listens on is replaced; anything else at that path fails with IN_USE */
     unsigned unix_mode;     /* its permissions, such as 0660, set before anyone can connect; 0: as the umask says */
     ws_socket descriptor;   /* instead, a stream socket that is listening already, from a predecessor (see ws_hand_over)
-                               or a supervisor. The server closes it; if ws_listen fails, it stays yours. unix_path, if
-                               given, is its file, which is removed at the end. With systemd:
+                               or a supervisor. The server closes it; if ws_listen fails, it stays yours. Two loops that
+                               share a socket need a dup each. unix_path, if given, is its file, which is removed at
+                               the end. With systemd:
                                    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
                                    if (pid && atol(pid) == getpid() && count && atoi(count) > 0)
                                        config.descriptor = 3; */
@@ -702,8 +705,8 @@ typedef enum ws_poller {
     WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
 } ws_poller;
 
-#ifndef WS_NO_TRACE
-/* What ws_loop_config.trace is told. */
+#endif /* WS_NO_NET */
+/* What ws_loop_config.trace is told; with WS_NO_TRACE nothing. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
     WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer. Of a request that is
@@ -721,7 +724,10 @@ typedef enum ws_trace_kind {
     WS_TRACE_LATE        /* a timer of ws_after or ws_every fires, size milliseconds late: 20 or more */
 } ws_trace_kind;
 
-/* All of it is valid until the function returns. Fields that are not named for a kind are zero, text is "". */
+#ifndef WS_NO_NET
+#ifndef WS_NO_TRACE
+/* What is said of its kind above tells what an event holds, beside time, conn and id: all other numbers and pointers
+   are zero, and text is "". All of it is valid until the function returns. */
 typedef struct ws_trace_event {
     ws_trace_kind kind;
     int status;
@@ -1039,7 +1045,9 @@ typedef struct ws_client_config {
     const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
     uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s. Up to 64 addresses of a name are raced,
                                    both families in turn, 250 ms apart at most: the first that connects wins (RFC 8305).
-                                   A loop looks up at most 16 names at a time, with WS_SMALL one */
+                                   Both are one question to the system, which answers when it has both: glibc would
+                                   ask DNS for names of its hosts file, too, if each family were asked by itself. A
+                                   loop looks up at most 16 names at a time, with WS_SMALL one */
     uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
@@ -1067,8 +1075,9 @@ typedef struct ws_client_config {
 /* What a client has no field for:
    - A key with a password: tls.ssl_ctx, an SSL_CTX_new(TLS_client_method()) with SSL_CTX_set_default_passwd_cb,
      SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
-   - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. pin(good, store) returns good but where
-     X509_STORE_CTX_get_error_depth(store) is 0: there it also compares X509_pubkey_digest of the current certificate.
+   - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. OpenSSL calls pin(good, store) for each
+     certificate of the chain: return good. For the server's own, where X509_STORE_CTX_get_error_depth(store) is 0, also
+     return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store) is none that you know.
    - SOCKS5: unix_path, the socket of a program that tunnels, as ssh -L does. Or a transport, and a URL with the proxy's
      host and port: before the first data its read and write speak RFC 1928 on link->descriptor. */
 
@@ -2668,7 +2677,7 @@ static bool wsi_http_is_header(const char *line, const char *name) {
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_NET)
 /* Answers with neither a body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
-static bool wsi_http_bodyless(int status) { return status == 204 || status == 304; }
+static bool wsi_http_bodiless(int status) { return status == 204 || status == 304; }
 
 /* A character of a host's name (RFC 3986 3.2.2): letters, digits and -._~%!$&'()*+,;= */
 static bool wsi_http_host_char(char c) {
@@ -3908,11 +3917,6 @@ WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, co
         e->env->tracer->tell(e->env->tracer, e, kind, status, data, size);
 }
 #else
-typedef enum ws_trace_kind {
-    WS_TRACE_ACCEPTED, WS_TRACE_HEAD, WS_TRACE_REFUSED, WS_TRACE_TLS_FAILED, WS_TRACE_OPENED, WS_TRACE_IN,
-    WS_TRACE_OUT, WS_TRACE_PAUSED, WS_TRACE_RESUMED, WS_TRACE_DROPPED, WS_TRACE_CLOSED, WS_TRACE_LATE
-} ws_trace_kind;
-
 #define WSI_TRACED(e) false
 
 static void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
@@ -3964,7 +3968,7 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
     wsi_text_decimal(line + 9, (uint64_t)status);
     line[12] = ' ';
     return wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
-           && (wsi_http_bodyless(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
+           && (wsi_http_bodiless(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
                                          && wsi_engine_raw(e, length, wsi_text_decimal(length, size))))
            && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, wsi_engine_date(e->env, more))
            && wsi_engine_text(e, more)
@@ -3996,7 +4000,7 @@ static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
    closed. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
-    bool head_only = wsi_http_bodyless(status) || wsi_http_is_method(&e->env->request, "HEAD");
+    bool head_only = wsi_http_bodiless(status) || wsi_http_is_method(&e->env->request, "HEAD");
     if (status >= 400)
         wsi_engine_refused(e, status, body);
     bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
@@ -14735,7 +14739,7 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
     return wsi_request_answered(request);
 }
 
-static bool wsi_request_bodiless(int status) { return wsi_http_bodyless(status) || status == 205; }
+static bool wsi_request_bodiless(int status) { return wsi_http_bodiless(status) || status == 205; }
 
 /* An answer over HTTP. type NULL: of no type, unless a header says so. */
 static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
@@ -15406,7 +15410,7 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
     listener->plain = wsi_server_is_plain(config);
     if (!wsi_server_has_port(config))
         return WS_OK;
-    if (config->descriptor && wsi_listener_is_open(loop, config->descriptor))
+    if (config->descriptor && config->descriptor != WSI_NO_SOCKET && wsi_listener_is_open(loop, config->descriptor))
         why = "this loop listens on it already";
     error = why                  ? WS_ERROR_ARGUMENT
             : config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
@@ -15583,7 +15587,9 @@ typedef struct wsi_slot { /* of a connection, by its number */
 } wsi_slot;
 
 typedef struct wsi_bounds {
-    ws_server_config config; /* its numbers */
+    size_t address_connections; /* these as in ws_server_config */
+    uint32_t address_rate, message_rate, byte_rate;
+    bool rate_closes;
     wsi_table addresses;
     uint64_t swept;
     wsi_buffer entries;
@@ -15661,17 +15667,16 @@ static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]
 static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     ws_server *server = wsi_server_of(conn);
     wsi_bounds *bounds = server->bounds;
-    const ws_server_config *config = &bounds->config;
     uint64_t now = server->endpoint.loop->now;
     bool many = bounds->addresses.count >= server->endpoint.count + WSI_BOUNDS_UNUSED;
-    if (!config->address_connections && !config->address_rate)
+    if (!bounds->address_connections && !bounds->address_rate)
         return true;
     if (many || now - bounds->swept >= WSI_BOUNDS_MS)
         wsi_bounds_sweep(server, now, many);
     wsi_bounded *one = wsi_bounds_find(server, address);
-    if (!one || (config->address_connections && one->count >= config->address_connections))
+    if (!one || (bounds->address_connections && one->count >= bounds->address_connections))
         return false;
-    if (wsi_bounds_use(&one->meter, now, config->address_rate, 1)) {
+    if (wsi_bounds_use(&one->meter, now, bounds->address_rate, 1)) {
         one->meter.level -= WSI_BOUNDS_MS; /* one that is refused does not count */
         return false;
     }
@@ -15696,7 +15701,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
     if (!one)
         return;
     slot->address = NULL;
-    if (!--one->count && !server->bounds->config.address_rate)
+    if (!--one->count && !server->bounds->address_rate)
         wsi_bounds_free(server, one);
 }
 
@@ -15704,15 +15709,15 @@ static void wsi_bounds_leave(ws_conn *conn) {
 
 /* Counts what it has sent; beyond a rate pauses it. false: it is closed instead. */
 static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
-    const ws_server_config *config = &wsi_server_of(conn)->bounds->config;
+    const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
     wsi_slot *slot = wsi_bounds_slot(conn);
     uint64_t now = wsi_conn_loop(conn)->now;
-    uint64_t wait = wsi_bounds_use(&slot->messages, now, config->message_rate, messages);
-    uint64_t second = wsi_bounds_use(&slot->bytes, now, config->byte_rate, bytes);
+    uint64_t wait = wsi_bounds_use(&slot->messages, now, bounds->message_rate, messages);
+    uint64_t second = wsi_bounds_use(&slot->bytes, now, bounds->byte_rate, bytes);
     wait = wait > second ? wait : second;
     if (!wait)
         return true;
-    if (config->rate_closes)
+    if (bounds->rate_closes)
         return ws_close(conn, WS_CLOSE_POLICY, "too many messages") && false;
     slot->until = now + wait;
     conn->stopped |= WSI_BY_RATE;
@@ -15733,14 +15738,15 @@ static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
         route->on_chunk(conn, chunk);
 }
 
-static void wsi_bounds_control(ws_conn *conn, size_t size) { /* while it closes nothing counts, messages neither */
-    (void)(conn->engine.state == WSI_OPEN && wsi_bounds_count(conn, 1, size));
+static void wsi_bounds_control(ws_conn *conn, size_t size) {
+    if (conn->engine.state == WSI_OPEN) /* while it closes nothing counts, messages neither */
+        (void)wsi_bounds_count(conn, 1, size);
 }
 
 /* --- what FORWARD calls, or hands to servers --- */
 
 static void wsi_bounds_meter(const ws_server *server, wsi_route *route) {
-    if (!server->bounds || !(server->bounds->config.message_rate || server->bounds->config.byte_rate))
+    if (!server->bounds || !(server->bounds->message_rate || server->bounds->byte_rate))
         return;
     route->on_message = route->handler.on_message;
     route->on_chunk = route->handler.on_chunk;
@@ -15759,10 +15765,15 @@ static void wsi_bounds_release(ws_server *server) {
 static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *config) {
     if (!config->address_connections && !config->address_rate && !config->message_rate && !config->byte_rate)
         return WS_OK;
-    server->bounds = (wsi_bounds *)wsi_server_keep(server, NULL, sizeof *server->bounds);
-    if (!server->bounds)
+    wsi_bounds *bounds = (wsi_bounds *)wsi_server_keep(server, NULL, sizeof *bounds);
+    if (!bounds)
         return WS_ERROR_MEMORY;
-    server->bounds->config = *config;
+    bounds->address_connections = config->address_connections;
+    bounds->address_rate = config->address_rate;
+    bounds->message_rate = config->message_rate;
+    bounds->byte_rate = config->byte_rate;
+    bounds->rate_closes = config->rate_closes;
+    server->bounds = bounds;
     server->endpoint.meter = wsi_bounds_control;
     server->endpoint.until = wsi_bounds_until;
     server->endpoint.gone = wsi_bounds_leave;
@@ -18546,7 +18557,7 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
 static void wsi_client_frame_body(wsi_client *client) {
     wsi_slice length = wsi_text_z(wsi_client_header(client, "content-length", NULL)), codings, coding;
     const char *line = NULL;
-    bool none = wsi_http_bodyless(client->endpoint.env.status);
+    bool none = wsi_http_bodiless(client->endpoint.env.status);
     client->taken = client->body;
     client->chunked = client->chunk_ends = false;
     if (!wsi_text_number(length, &client->left))
@@ -19756,11 +19767,12 @@ WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind ki
     tracer->function(&event, tracer->user);
 }
 
-/* In place of wsi_conn_emit: tells the trace of a frame, then sends it. */
+/* In place of wsi_conn_emit: sends a frame, then tells the trace. */
 WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
-    if (output->opcode != WSI_RAW)
+    bool sent = wsi_conn_emit(e, output);
+    if (sent && output->opcode != WSI_RAW)
         wsi_engine_trace(e, WS_TRACE_OUT, output->header[0], output->data, output->size);
-    return wsi_conn_emit(e, output);
+    return sent;
 }
 
 static void wsi_trace_attach(wsi_tracer *tracer, wsi_env *env) {

@@ -77,10 +77,18 @@ static void upstream_close(ws_conn *conn, ws_close_info why) {
     release(both);
 }
 
+static void log_error(const char *text) {
+    const char *field = strstr(text, "tls.ca_file"); /* a field of ws.h's config: here the option that fills it */
+    if (field)
+        fprintf(stderr, "gateway: %.*s--ca%s\n", (int)(field - text), text, field + strlen("tls.ca_file"));
+    else
+        fprintf(stderr, "gateway: %s\n", text);
+}
+
 static void upstream_error(ws_conn *conn) {
     pair *both = (pair *)ws_user(conn);
     if (both->client) /* else the client has left, and dialling was given up */
-        fprintf(stderr, "gateway: %s\n", ws_last_error_text(conn)); /* the client need not know it all */
+        log_error(ws_last_error_text(conn)); /* the client need not know it all */
     both->upstream = NULL;
     ws_close(both->client, BAD_GATEWAY, "the upstream cannot be reached");
     release(both);

@@ -45,7 +45,8 @@ typedef enum calls_kind {
     CALLS_RECV, CALLS_SEND, CALLS_SENDMSG, CALLS_ACCEPT, CALLS_SELECT, CALLS_PIPE, CALLS_FCNTL,
     CALLS_SOCKET, CALLS_BIND, CALLS_LISTEN, CALLS_SETSOCKOPT, CALLS_READ, CALLS_WRITE,
     CALLS_SHUTDOWN, CALLS_CONNECT, CALLS_GETSOCKOPT, CALLS_SOCKETPAIR, CALLS_GETADDRINFO, CALLS_THREAD,
-    CALLS_ENTROPY, CALLS_OPENAT, CALLS_FSTAT, CALLS_KERNEL_OPEN, CALLS_KERNEL_CONTROL, CALLS_KERNEL_FETCH, CALLS_KINDS
+    CALLS_ENTROPY, CALLS_OPENAT, CALLS_FSTAT, CALLS_CHMOD, CALLS_KERNEL_OPEN, CALLS_KERNEL_CONTROL, CALLS_KERNEL_FETCH,
+    CALLS_KINDS
 } calls_kind;
 
 #if defined(WSI_POLLER_DEFAULT)
@@ -57,7 +58,7 @@ enum { CALLS_WAIT = CALLS_SELECT };
 static const char *const calls_names[CALLS_KINDS] = {
     "recv", "send", "sendmsg", "accept", "select", "pipe", "fcntl", "socket", "bind", "listen",
     "setsockopt", "read", "write", "shutdown", "connect", "getsockopt", "socketpair", "getaddrinfo",
-    "pthread_create", "getentropy", "openat", "fstat", "kqueue or epoll_create1", "kevent or epoll_ctl",
+    "pthread_create", "getentropy", "openat", "fstat", "chmod", "kqueue or epoll_create1", "kevent or epoll_ctl",
     "kevent or epoll_wait"};
 
 typedef struct calls_state {
@@ -184,6 +185,8 @@ static inline int calls_bind(int fd, const struct sockaddr *address, socklen_t s
 }
 
 static inline int calls_listen(int fd, int backlog) { return calls_hit(CALLS_LISTEN) ? -1 : listen(fd, backlog); }
+
+static inline int calls_chmod(const char *path, mode_t mode) { return calls_hit(CALLS_CHMOD) ? -1 : chmod(path, mode); }
 
 static inline int calls_setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
     return calls_hit(CALLS_SETSOCKOPT) ? -1 : setsockopt(fd, level, name, value, size);
@@ -413,6 +416,7 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #define socket calls_socket
 #define bind calls_bind
 #define listen calls_listen
+#define chmod calls_chmod
 #define setsockopt calls_setsockopt
 #define read calls_read
 #define write calls_write

@@ -192,6 +192,7 @@ async def untrusted(url):
     await stop(program)
     errors = (await program.stderr.read()).decode()
     expect("an upstream that cannot be trusted is 1014", end[0] == 1014 and "certificate" in errors, (end, errors))
+    expect("its log names the option, not a field", "--ca" in errors and "tls." not in errors, errors)
     program, gate = await gateway(url, "--insecure")
     status, out, _ = await run("build/wscat", gate, "--wait", "0.3", data=b"hi\n")
     expect("with --insecure it is used", out == b"hi\n" and status == 0, out)

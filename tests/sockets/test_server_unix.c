@@ -223,10 +223,10 @@ static void test_successor(void) {
 
 /* What fails behind bind leaves no file. */
 static void test_faults(void) {
-    static const calls_kind kinds[] = {CALLS_SOCKET, CALLS_FCNTL, CALLS_BIND, CALLS_LISTEN, CALLS_CONNECT,
+    static const calls_kind kinds[] = {CALLS_SOCKET, CALLS_FCNTL, CALLS_BIND, CALLS_CHMOD, CALLS_LISTEN, CALLS_CONNECT,
                                        CALLS_KERNEL_CONTROL};
     const char *path = in_folder("fault");
-    size_t i, at, failed = 0;
+    size_t i, at, failed = 0, chmods = 0;
     for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         for (at = 1; at < 6; at++) {
             ws_server_config config;
@@ -235,6 +235,7 @@ static void test_faults(void) {
             (void)close(bound(path, SOCK_STREAM, 1));
             memset(&config, 0, sizeof config);
             config.unix_path = path;
+            config.unix_mode = 0600;
             net_start_loop(NULL);
             calls_reset();
             calls.fail_at[kinds[i]] = at;
@@ -243,16 +244,19 @@ static void test_faults(void) {
             net.server = ws_listen(net.loop, &config);
             net_inside(false);
             failed += !net.server;
+            chmods += kinds[i] == CALLS_CHMOD && !net.server && strstr(ws_loop_error_text(net.loop), strerror(EMFILE));
             calls_reset();
             CHECK(net.server || ws_loop_error(net.loop));
             CHECK(!net.server || answers(path));
             CHECK(!net.server || net_settle());
             NET_END();
-            CHECK(kinds[i] == CALLS_LISTEN || kinds[i] == CALLS_KERNEL_CONTROL ? !exists(path) : true);
+            CHECK(kinds[i] == CALLS_CHMOD || kinds[i] == CALLS_LISTEN || kinds[i] == CALLS_KERNEL_CONTROL ? !exists(path)
+                                                                                                      : true);
             (void)remove(path);
         }
     }
     CHECK(failed > 3);
+    CHECK_EQ(chmods, 1); /* and its error says what the system says */
 }
 
 #ifdef __linux__

@@ -223,6 +223,23 @@ static void test_slow(void) {
     NET_END();
 }
 
+static void test_not_sent(void) {
+    static uint8_t data[60000];
+    if (!test_begin("a frame is told as sent only if it is sent or queued")) return;
+    CHECK(start(NULL));
+    peer *p = net_peer("/");
+    lines[0] = 0;
+    peer_reset(p);
+    while (ws_send_binary(net.conns[1], data, sizeof data)) { /* until the reset has arrived */
+        CHECK_STR(lines, "out binary 60000 bytes\n");
+        lines[0] = 0;
+    }
+    CHECK_STR(lines, "");
+    CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_CLOSED);
+    net_settle();
+    NET_END();
+}
+
 #ifndef WS_NO_FORWARD
 static void test_rate(void) {
     ws_server_config config;
@@ -506,6 +523,7 @@ int main(int argc, char **argv) {
     test_refused();
     test_full();
     test_slow();
+    test_not_sent();
     test_rate();
     test_late();
     test_text();

@@ -237,6 +237,32 @@ static void test_upgrade(void) {
     TLS_END();
 }
 
+#ifndef WS_NO_TLS
+/* Beside test_server_shutdown.c, which has no TLS. */
+static void test_shutdown(void) {
+    if (!test_begin("ws_shutdown: a file that is being sent over TLS arrives whole, then close_notify"))
+        return;
+    start(1);
+    half->deaf = true;
+    ask(GET("/files/big"));
+    (void)net_settle();
+    CHECK(ws_shutdown(net.loop, 1000));
+    (void)net_settle();
+    net_wait(999);
+    CHECK_EQ(net.server->endpoint.count, 1);
+    half->deaf = false;
+    UNTIL(peer_over(half));
+    CHECK(half->tls->notified && !half->tls->failed);
+    CHECK_EQ(peer_status(half), 200);
+    peer_take_head(half);
+    CHECK_MEM(half->in.data, half->in.size, big, BIG);
+    peer_close(half);
+    (void)net_settle();
+    CHECK(ws_run(net.loop) == WS_OK);
+    TLS_END();
+}
+#endif
+
 int main(int argc, char **argv) {
     char path[80];
     size_t i;
@@ -258,6 +284,7 @@ int main(int argc, char **argv) {
     test_reset();
     test_upgrade();
 #ifndef WS_NO_TLS
+    test_shutdown();
     certs_end();
 #endif
     (void)unlink(path);
