@@ -705,8 +705,8 @@ typedef enum ws_poller {
     WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
 } ws_poller;
 
-#endif /* WS_NO_NET */
-/* What ws_loop_config.trace is told; with WS_NO_TRACE nothing. */
+#ifndef WS_NO_TRACE
+/* What ws_loop_config.trace is told. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
     WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer. Of a request that is
@@ -724,8 +724,6 @@ typedef enum ws_trace_kind {
     WS_TRACE_LATE        /* a timer of ws_after or ws_every fires, size milliseconds late: 20 or more */
 } ws_trace_kind;
 
-#ifndef WS_NO_NET
-#ifndef WS_NO_TRACE
 /* What is said of its kind above tells what an event holds, beside time, conn and id: all other numbers and pointers
    are zero, and text is "". All of it is valid until the function returns. */
 typedef struct ws_trace_event {
@@ -3905,11 +3903,12 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 typedef struct wsi_tracer { /* of a loop */
     void (*tell)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                  size_t size); /* e NULL: about no connection */
-    void (*attach)(struct wsi_tracer *tracer, wsi_env *env);
+    bool (*output)(wsi_engine *e, const struct wsi_output *output); /* in place of wsi_conn_emit */
     ws_trace_function *function;
     void *user;
 } wsi_tracer;
 
+#define WSI_TRACE wsi_engine_trace
 #define WSI_TRACED(e) ((e)->traced) /* a function costs each message 5 instructions: gcc merges bit tests no more */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
@@ -3918,10 +3917,7 @@ WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, co
 }
 #else
 #define WSI_TRACED(e) false
-
-static void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
-    (void)e, (void)kind, (void)status, (void)data, (void)size;
-}
+#define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
 /* Refuses a call; the connection stays as it is. */
@@ -3992,7 +3988,7 @@ static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) { (voi
 #else
 static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
     e->env->counts.refused[status >= 500]++;
-    wsi_engine_trace(e, WS_TRACE_REFUSED, status, body.data, body.size);
+    WSI_TRACE(e, WS_TRACE_REFUSED, status, body.data, body.size);
 }
 #endif
 
@@ -4289,7 +4285,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     if (window->end - window->pos < frame->header_size + size)
         return WSI_STEP_MORE;
     if (WSI_TRACED(e))
-        wsi_engine_trace(e, WS_TRACE_IN, 0, frame, 0);
+        WSI_TRACE(e, WS_TRACE_IN, 0, frame, 0);
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
     if (frame->opcode == WSI_CLOSE)
@@ -4305,7 +4301,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 /* Begins a data frame. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
     if (WSI_TRACED(e))
-        wsi_engine_trace(e, WS_TRACE_IN, 0, frame, 0);
+        WSI_TRACE(e, WS_TRACE_IN, 0, frame, 0);
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
         e->type = frame->opcode;
@@ -10632,8 +10628,7 @@ struct ws_loop {
 #ifndef WS_NO_TRACE
     wsi_tracer tracer; /* tell NULL: there is no config.trace */
 #endif
-    ws_stats stats;    /* messages, bytes, longest_ms */
-    wsi_counts counts; /* of servers that have ended */
+    ws_stats stats;    /* messages, bytes, longest_ms; counters of servers and clients that have ended */
     uint64_t round_at; /* when it began; 0: it is over */
     ws_error error;
     wsi_reason why; /* the error's, or empty */
@@ -10760,10 +10755,9 @@ WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, cons
     if (loop->tracer.tell)
         loop->tracer.tell(&loop->tracer, NULL, kind, status, data, size);
 }
+#define WSI_LOOP_TRACE wsi_loop_trace
 #else
-static void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
-    (void)loop, (void)kind, (void)status, (void)data, (void)size;
-}
+#define WSI_LOOP_TRACE(loop, kind, status, data, size) ((void)(loop), (void)(status), (void)(data), (void)(size))
 #endif
 
 #ifndef WS_NO_TEST
@@ -10974,7 +10968,7 @@ static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
     ws_timer_function *function = user_timer->function;
     void *user = user_timer->user;
     uint64_t next = timer->at + user_timer->period;
-    wsi_loop_trace(loop, WS_TRACE_LATE, 0, NULL, (size_t)(loop->now - timer->at));
+    WSI_LOOP_TRACE(loop, WS_TRACE_LATE, 0, NULL, (size_t)(loop->now - timer->at));
     if (!user_timer->period)
         wsi_user_timer_free(loop, user_timer);
     else
@@ -11729,7 +11723,7 @@ static bool wsi_conn_wait(ws_conn *conn, bool closing) {
 /* A broadcast of so many bytes, with its header, does not reach a member. */
 WSI_RARE void wsi_conn_dropped(ws_conn *conn, size_t size) {
     conn->engine.env->counts.dropped++;
-    wsi_engine_trace(&conn->engine, WS_TRACE_DROPPED, 0, NULL, size);
+    WSI_TRACE(&conn->engine, WS_TRACE_DROPPED, 0, NULL, size);
 }
 #endif
 
@@ -12067,7 +12061,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     if (transport && transport->reason && conn->source.link.session)
         error = transport->reason(&conn->source.link, why->text, sizeof why->text);
     if (error)
-        wsi_engine_trace(&conn->engine, WS_TRACE_TLS_FAILED, 0, why->text, 0);
+        WSI_TRACE(&conn->engine, WS_TRACE_TLS_FAILED, 0, why->text, 0);
     return error ? error : WS_ERROR_CLOSED;
 }
 
@@ -12563,8 +12557,8 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
         || ((wsi_conn_crowded(conn) || behind) && !wsi_conn_make_place(conn, delivery)))
         return;
     if (later ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery))
-        wsi_engine_trace(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
-                         delivery->to - delivery->from);
+        WSI_TRACE(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
+                  delivery->to - delivery->from);
     else if (delivery->slow <= WS_SLOW_WAIT) /* no memory, and this policy loses nothing */
         wsi_conn_break(conn, WS_ERROR_MEMORY);
     else
@@ -12787,7 +12781,7 @@ static bool wsi_conn_pauses(ws_conn *conn) {
 /* It is paused from now on. */
 WSI_APART void wsi_conn_halt(ws_conn *conn) {
     if (!conn->broken && (conn->source.link.interest & WS_READ))
-        wsi_engine_trace(&conn->engine, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
+        WSI_TRACE(&conn->engine, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
     wsi_conn_interest(conn);
 }
 
@@ -12905,7 +12899,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
     if (was_paused && wsi_conn_is_read(conn)) /* what came meanwhile may have paused it again */
-        wsi_engine_trace(&conn->engine, WS_TRACE_RESUMED, 0, NULL, 0);
+        WSI_TRACE(&conn->engine, WS_TRACE_RESUMED, 0, NULL, 0);
     wsi_conn_end_at_eof(conn);
     wsi_conn_interest(conn);
 }
@@ -13155,11 +13149,11 @@ static void wsi_conn_renew(ws_conn *conn) {
 }
 #endif
 
-static void wsi_endpoint_count(wsi_counts *sum, const wsi_counts *more) {
-    sum->accepted += more->accepted;
-    sum->refused[0] += more->refused[0];
-    sum->refused[1] += more->refused[1];
-    sum->dropped += more->dropped;
+static void wsi_endpoint_count(ws_stats *stats, const wsi_counts *more) {
+    stats->accepted += more->accepted;
+    stats->refused_4xx += more->refused[0];
+    stats->refused_5xx += more->refused[1];
+    stats->dropped += more->dropped;
 }
 
 /* Frees an endpoint that is to end, as soon as it has no connection left. */
@@ -13173,7 +13167,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
         endpoint->next->previous = endpoint->previous;
     wsi_timer_clear(loop, &endpoint->timer);
     loop->timers.size -= sizeof *loop->heap;
-    wsi_endpoint_count(&loop->counts, &endpoint->env.counts);
+    wsi_endpoint_count(&loop->stats, &endpoint->env.counts);
     if (endpoint->tls)
         loop->tls_calls->release(endpoint->tls);
     endpoint->release(endpoint);
@@ -13212,7 +13206,7 @@ static void wsi_conn_destroy(ws_conn *conn) {
 static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_endpoint(conn)->leave(conn);
-    wsi_engine_trace(&conn->engine, WS_TRACE_CLOSED, 0, NULL, 0);
+    WSI_TRACE(&conn->engine, WS_TRACE_CLOSED, 0, NULL, 0);
     if (conn->handler && conn->handler->on_close)
         conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
@@ -13350,8 +13344,11 @@ static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_en
 
 #ifndef WS_NO_TRACE
 static void wsi_endpoint_trace(wsi_endpoint *endpoint) {
-    if (endpoint->loop->tracer.tell)
-        endpoint->loop->tracer.attach(&endpoint->loop->tracer, &endpoint->env);
+    wsi_tracer *tracer = &endpoint->loop->tracer;
+    if (tracer->tell) {
+        endpoint->env.tracer = tracer;
+        endpoint->env.output = tracer->output;
+    }
 }
 #else
 static void wsi_endpoint_trace(wsi_endpoint *endpoint) { (void)endpoint; }
@@ -13392,8 +13389,9 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
 
 /* --- figures --- */
 
-/* Adds what connections there are. */
+/* Adds a server's or client's counters, and what connections there are. */
 static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
+    wsi_endpoint_count(stats, &endpoint->env.counts);
     for (const ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
         bool open = conn->handler && conn->engine.state == WSI_OPEN;
         stats->open += open;
@@ -13402,13 +13400,9 @@ static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     }
 }
 
-/* The loop's own figures, and these counters. */
-static ws_stats wsi_endpoint_figures(const ws_loop *loop, const wsi_counts *counts) {
+/* The loop's own. */
+static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
     ws_stats stats = loop->stats;
-    stats.accepted = counts->accepted;
-    stats.refused_4xx = counts->refused[0];
-    stats.refused_5xx = counts->refused[1];
-    stats.dropped = counts->dropped;
     stats.memory = loop->memory.used;
     stats.memory_peak = loop->memory.peak;
     return stats;
@@ -13420,10 +13414,7 @@ WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
     memset(&stats, 0, sizeof stats);
     if (!loop)
         return stats;
-    wsi_counts counts = loop->counts;
-    for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
-        wsi_endpoint_count(&counts, &endpoint->env.counts);
-    stats = wsi_endpoint_figures(loop, &counts);
+    stats = wsi_endpoint_figures(loop);
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         wsi_endpoint_stats(&stats, endpoint);
     return stats;
@@ -14954,7 +14945,7 @@ static void wsi_server_open(ws_request *request) {
     conn->handler = handler;
     conn->user = request->user;
     conn->engine.chunks = handler->on_chunk != NULL;
-    wsi_engine_trace(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
+    WSI_TRACE(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
     server->open_count++;
     conn->progress_at = (uint32_t)server->endpoint.loop->now; /* wsi_server_finish has read the clock */
     wsi_conn_tick(conn);
@@ -15109,7 +15100,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     request.conn = conn;
     request.head = &server->endpoint.env.request;
     request.hook = server->hooks;
-    wsi_engine_trace(&conn->engine, WS_TRACE_HEAD, 0, request.head->head.data, request.head->head.size);
+    WSI_TRACE(&conn->engine, WS_TRACE_HEAD, 0, request.head->head.data, request.head->head.size);
     int status = wsi_server_check(&request, &why);
     if (status) {
         if (web && ((status == 405 && !request.head->upgrade) || status == 204))
@@ -15193,7 +15184,7 @@ static void wsi_listener_reject(const wsi_listener *listener, ws_socket descript
     memset(&link, 0, sizeof link);
     link.descriptor = descriptor;
     endpoint->env.counts.refused[1]++;
-    wsi_loop_trace(endpoint->loop, WS_TRACE_REFUSED, 503, &descriptor, 0);
+    WSI_LOOP_TRACE(endpoint->loop, WS_TRACE_REFUSED, 503, &descriptor, 0);
     (void)wsi_tcp_read(&link, request, sizeof request);
     if (listener->plain)
         (void)wsi_tcp_write_one(&link, answer);
@@ -15219,7 +15210,7 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
                                 : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     endpoint->env.counts.accepted += good;
     if (good) {
-        wsi_engine_trace(&conn->engine, WS_TRACE_ACCEPTED, 0, NULL, 0);
+        WSI_TRACE(&conn->engine, WS_TRACE_ACCEPTED, 0, NULL, 0);
     } else {
         wsi_server_leave(conn);
         wsi_conn_free(conn);
@@ -15531,7 +15522,8 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
     if (!server)
         return stats;
     WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
-    stats = wsi_endpoint_figures(server->endpoint.loop, &server->endpoint.env.counts);
+    stats = wsi_endpoint_figures(server->endpoint.loop);
+    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* of others, which have ended */
     wsi_endpoint_stats(&stats, &server->endpoint);
     return stats;
 }
@@ -18711,7 +18703,7 @@ static void wsi_client_opened(wsi_client *client) {
     client->phase = WSI_PHASE_OPEN;
     wsi_conn_note_progress(conn);
     client->opened_at = client->endpoint.loop->now;
-    wsi_engine_trace(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
+    WSI_TRACE(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
     wsi_conn_tick(conn);
     if (client->handler.on_open)
         client->handler.on_open(conn);
@@ -18726,7 +18718,7 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
     wsi_window_restore(window);
     if (!open)
         window->pos = window->end;
-    wsi_engine_trace(&conn->engine, WS_TRACE_HEAD, 0, head.data, head.size);
+    WSI_TRACE(&conn->engine, WS_TRACE_HEAD, 0, head.data, head.size);
     if (!wsi_client_keep_answer(client, head, body))
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else if (open)
@@ -18775,7 +18767,7 @@ static void wsi_client_leave(ws_conn *conn) {
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
-    wsi_engine_trace(&conn->engine, WS_TRACE_REFUSED, client->endpoint.env.status, NULL, 0);
+    WSI_TRACE(&conn->engine, WS_TRACE_REFUSED, client->endpoint.env.status, NULL, 0);
     if (client->handler.on_error)
         client->handler.on_error(conn);
 }
@@ -19564,16 +19556,11 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 #ifndef WS_NO_TRACE
 /*
 >> TRACE ==================================================================================
-   Events for ws_loop_config.trace, and a line for each. What happens is told by wsi_engine_trace and wsi_loop_trace.
-   Calls TEXT, HTTP, HEADS, MESSAGES, PLATFORM, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
+   Events for ws_loop_config.trace, and a line for each. What happens is told by WSI_TRACE and WSI_LOOP_TRACE.
+   Calls TEXT, HTTP, MESSAGES, PLATFORM, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
 
 enum { WSI_TRACE_LATE = 20 }; /* ms: a timer that is later than this */
-
-typedef struct wsi_trace_room { /* for what an event points to */
-    char text[420];
-    uint8_t data[125];
-} wsi_trace_room;
 
 #ifndef WS_NO_SERVER
 /* Why a request is refused with a status whose answer does not say more. */
@@ -19606,7 +19593,7 @@ static void wsi_trace_unread(ws_loop *loop, ws_conn *conn, int status) {
     bool current = status != 408 && status != 503; /* what those refuse came before */
     size_t size = current ? window->end - window->pos : held->size;
     if (conn->engine.state == WSI_HEAD && size)
-        wsi_engine_trace(&conn->engine, WS_TRACE_HEAD, 0, current ? window->base + window->pos : held->data, size);
+        WSI_TRACE(&conn->engine, WS_TRACE_HEAD, 0, current ? window->base + window->pos : held->data, size);
 }
 
 /* A body that is more than the status in words says why. */
@@ -19718,18 +19705,18 @@ WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind ki
                              size_t size) {
     ws_loop *loop = (ws_loop *)(void *)((char *)tracer - offsetof(ws_loop, tracer));
     ws_conn *conn = (ws_conn *)(void *)e;
-    wsi_trace_room room;
+    char text[420] = ""; /* these two: for what the event points to */
+    uint8_t bytes[125];
     ws_trace_event event;
     memset(&event, 0, sizeof event);
     event.kind = kind;
     event.status = status;
     event.text = "";
     event.size = size;
-    memset(room.text, 0, sizeof room.text);
     switch (kind) {
     case WS_TRACE_ACCEPTED:
-        (void)ws_peer(conn, room.text, sizeof room.text);
-        event.text = room.text;
+        (void)ws_peer(conn, text, sizeof text);
+        event.text = text;
         break;
     case WS_TRACE_HEAD:
         event.data = (const uint8_t *)data;
@@ -19737,16 +19724,16 @@ WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind ki
         break;
     case WS_TRACE_REFUSED:
         if (!conn)
-            wsi_trace_rejected(&event, *(const ws_socket *)data, room.text, sizeof room.text);
+            wsi_trace_rejected(&event, *(const ws_socket *)data, text, sizeof text);
         else if (wsi_conn_is_client(conn))
             event.text = ws_last_error_text(conn);
         else
-            wsi_trace_refused(loop, conn, &event, (const char *)data, room.text, sizeof room.text);
+            wsi_trace_refused(loop, conn, &event, (const char *)data, text, sizeof text);
         event.size = 0;
         break;
     case WS_TRACE_TLS_FAILED: event.text = (const char *)data; break;
     case WS_TRACE_OPENED: wsi_trace_opened(conn, &event); break;
-    case WS_TRACE_IN: wsi_trace_in(&loop->window, e, &event, (const wsi_frame *)data, room.data); break;
+    case WS_TRACE_IN: wsi_trace_in(&loop->window, e, &event, (const wsi_frame *)data, bytes); break;
     case WS_TRACE_OUT: wsi_trace_out(&event, status, (const uint8_t *)data); break;
     case WS_TRACE_CLOSED:
         if (wsi_trace_waits(conn))
@@ -19767,17 +19754,12 @@ WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind ki
     tracer->function(&event, tracer->user);
 }
 
-/* In place of wsi_conn_emit: sends a frame, then tells the trace. */
+/* Sends a frame, then tells the trace. */
 WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
     bool sent = wsi_conn_emit(e, output);
     if (sent && output->opcode != WSI_RAW)
-        wsi_engine_trace(e, WS_TRACE_OUT, output->header[0], output->data, output->size);
+        WSI_TRACE(e, WS_TRACE_OUT, output->header[0], output->data, output->size);
     return sent;
-}
-
-static void wsi_trace_attach(wsi_tracer *tracer, wsi_env *env) {
-    env->tracer = tracer;
-    env->output = wsi_trace_output;
 }
 
 /* --- as a line --- */
@@ -19879,7 +19861,7 @@ static void wsi_setup_trace(ws_loop *loop, const ws_loop_config *config) {
     if (!config || !config->trace)
         return;
     loop->tracer.tell = wsi_trace_tell;
-    loop->tracer.attach = wsi_trace_attach;
+    loop->tracer.output = wsi_trace_output;
     loop->tracer.function = config->trace;
     loop->tracer.user = config->trace_user;
 }
