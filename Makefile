@@ -6,8 +6,8 @@
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
-# make windows  tests built with mingw-w64, under wine   make nightly  coverage, tsan, fuzz
-# make firmware flash, RAM and stack on Cortex-M and RISC-V; runs in QEMU
+# make windows  tests built with mingw-w64, under wine   make nightly  coverage, mutants, tsan, fuzz
+# make firmware flash, RAM and stack, on emulated boards make mutants  do the tests notice 300 changes of ws.h? clang
 
 BUILD = build
 PREFIX = /usr/local
@@ -53,7 +53,7 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test examples windows asan tsan coverage nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test examples windows asan tsan coverage mutants nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -86,8 +86,11 @@ coverage: # of ws.h, by gcc: lines and branches of each section
 	@status=0; $(MAKE) test BUILD=build/coverage CC=gcc CFLAGS="-O0 -g" COVERAGE=--coverage || status=1; \
 	tests/coverage build/coverage && exit $$status
 
+mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
+	@tests/mutants
+
 nightly: # one by one: what takes too long for .ci/run
-	@for target in coverage tsan fuzz; do $(MAKE) $$target || failed="$$failed $$target"; done; \
+	@for target in coverage mutants tsan fuzz; do $(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
