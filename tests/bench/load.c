@@ -6,10 +6,10 @@
 
    room: one connection sends to /room, all receive. connect: open, handshake, close, CONNECTIONS at a
    time. idle: opens the connections and prints what the server's memory grows by each.
-   -a only so many connections send; -t text; -r raw bytes: neither handshake nor frames; -z text like JSON,
-   compressed without context: what comes back is unpacked once, and must be the same bytes from then on; -e TLS 1.3,
-   unverified; -S counts what the process PID spends meanwhile: instructions if the system tells them, CPU time, and
-   page faults. Linux. */
+   -a only so many connections send; -t text; -r for a server that knows no frames: no handshake, and what a server of
+   WebSockets would send goes both ways; -z text like JSON, compressed without context: what comes back is unpacked once,
+   and must be the same bytes from then on; -e TLS 1.3, unverified; -S counts what the process PID spends meanwhile:
+   instructions if the system tells them, CPU time, and page faults. Linux. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -134,8 +134,8 @@ static void fill(void) {
         fail("malloc");
     for (n = 0; n < want.in_flight; n++) {
         unsigned char *out = all.out + all.out_size, *in = all.in + all.in_size;
-        size_t out_header = want.raw ? 0 : put_header(out, want.size, want.text ? 1 : 2, true);
-        size_t in_header = want.raw ? 0 : put_header(in, want.size, want.text ? 1 : 2, false);
+        size_t out_header = put_header(out, want.size, want.text ? 1 : 2, !want.raw);
+        size_t in_header = put_header(in, want.size, want.text ? 1 : 2, false);
         for (i = 0; i < want.size; i++) {
             in[in_header + i] = (unsigned char)(' ' + (i + n) % 95);
             out[out_header + i] = in[in_header + i];
