@@ -1943,19 +1943,27 @@ static bool wsi_text_token(wsi_slice text) {
     return text.size > 0;
 }
 
+/* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
+static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
+    const char *at = rest->size ? wsi_bytes_find(rest->data, c, rest->size) : NULL;
+    if (!at)
+        return false;
+    *before = wsi_text(rest->data, (size_t)(at - rest->data));
+    rest->data = at + 1;
+    rest->size -= before->size + 1;
+    return true;
+}
+
 /* Takes the next element from a comma-separated list, without empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
-    while (list->size) {
-        const char *comma = wsi_bytes_find(list->data, ',', list->size);
-        size_t size = comma ? (size_t)(comma - list->data) : list->size;
-        size_t step = comma ? size + 1 : size;
-        *element = wsi_text_trim(wsi_text(list->data, size));
-        list->data += step;
-        list->size -= step;
-        if (element->size)
-            return true;
-    }
-    return false;
+    do {
+        if (!wsi_text_until(list, ',', element)) {
+            *element = *list;
+            list->size = 0;
+        }
+        *element = wsi_text_trim(*element);
+    } while (!element->size && list->size);
+    return element->size > 0;
 }
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
@@ -2450,13 +2458,12 @@ static bool wsi_utf8_feed(uint32_t *state, const uint8_t *data, size_t size) {
             if (!now)
                 return false;
         }
-        for (; i < size && now; i++) {
-            if (data[i] < now >> 16 || data[i] > (now >> 8 & 0xff))
-                return false;
-            now = (now & 0xff) == 1 ? 0 : WSI_UTF8_STATE(0x80, 0xbf, (now & 0xff) - 1);
-        }
         if (i == size)
             break;
+        if (data[i] < now >> 16 || data[i] > (now >> 8 & 0xff))
+            return false;
+        now = (now & 0xff) == 1 ? 0 : WSI_UTF8_STATE(0x80, 0xbf, (now & 0xff) - 1);
+        i++;
     }
     *state = now;
     return true;
@@ -2545,21 +2552,10 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     }
 }
 
-/* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
-static bool wsi_http_until(wsi_slice *rest, char c, wsi_slice *before) {
-    const char *at = rest->size ? wsi_bytes_find(rest->data, c, rest->size) : NULL;
-    if (!at)
-        return false;
-    *before = wsi_text(rest->data, (size_t)(at - rest->data));
-    rest->data = at + 1;
-    rest->size -= before->size + 1;
-    return true;
-}
-
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_http_until(head, '\r', &line) && head->size)
+    if (wsi_text_until(head, '\r', &line) && head->size)
         head->data++, head->size--;
     else
         head->size = 0;
@@ -2568,7 +2564,7 @@ static wsi_slice wsi_http_line(wsi_slice *head) {
 
 /* Splits a field line (RFC 9112 5). false: there is no colon. */
 static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
-    if (!wsi_http_until(&line, ':', name))
+    if (!wsi_text_until(&line, ':', name))
         return false;
     *value = wsi_text_trim(line);
     return true;
@@ -2656,7 +2652,7 @@ static bool wsi_http_own_header(const char *line) {
                                "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
                                "sec-websocket-protocol, sec-websocket-extensions";
     wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
-    if (!wsi_http_until(&value, ':', &name) || !wsi_text_token(name))
+    if (!wsi_text_until(&value, ':', &name) || !wsi_text_token(name))
         return false;
     while (wsi_text_next(&list, &one))
         if (wsi_text_same_nocase(name, one))
@@ -2669,7 +2665,7 @@ static bool wsi_http_own_header(const char *line) {
 
 static bool wsi_http_is_header(const char *line, const char *name) {
     wsi_slice rest = wsi_text_z(line), before;
-    return wsi_http_until(&rest, ':', &before) && wsi_text_is_nocase(before, name);
+    return wsi_text_until(&rest, ':', &before) && wsi_text_is_nocase(before, name);
 }
 #endif
 
@@ -2705,7 +2701,7 @@ static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *hos
 
 /* Removes "scheme://" from the front. */
 static bool wsi_http_scheme(wsi_slice *rest, wsi_slice *scheme) {
-    if (!wsi_http_until(rest, ':', scheme) || rest->size < 2 || !wsi_bytes_same(rest->data, "//", 2))
+    if (!wsi_text_until(rest, ':', scheme) || rest->size < 2 || !wsi_bytes_same(rest->data, "//", 2))
         return false;
     *rest = wsi_text(rest->data + 2, rest->size - 2);
     return true;
@@ -2730,7 +2726,7 @@ static void wsi_http_path(wsi_request *request, wsi_slice rest) { (void)request,
 #else
 static void wsi_http_path(wsi_request *request, wsi_slice rest) {
     request->path = rest;
-    if (wsi_http_until(&rest, '?', &request->path))
+    if (wsi_text_until(&rest, '?', &request->path))
         request->query = rest;
     if (!request->path.size)
         request->path = wsi_text("/", 1);
@@ -2777,7 +2773,7 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
         chunked = wsi_text_is_nocase(coding, "chunked");
         *others = *others || !chunked;
         rest = name = coding;
-        (void)wsi_http_until(&rest, ';', &name);
+        (void)wsi_text_until(&rest, ';', &name);
         if (!wsi_text_token(wsi_text_trim(name)))
             return false;
     }
@@ -2869,7 +2865,7 @@ typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_fiel
 /* Parses the first line. Returns 0, or the status that refuses the request. */
 static int wsi_http_first(wsi_request *request, wsi_slice line) {
     wsi_slice method;
-    if (!wsi_http_until(&line, ' ', &method) || !wsi_http_until(&line, ' ', &request->target)
+    if (!wsi_text_until(&line, ' ', &method) || !wsi_text_until(&line, ' ', &request->target)
         || !wsi_text_token(method))
         return 400;
     int status = wsi_http_version(line, &request->http11);
@@ -3008,7 +3004,7 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
 /* Decodes "a=b" and returns the size, or -1. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     wsi_slice name = pair, value = wsi_text("", 0);
-    if (wsi_http_until(&pair, '=', &name))
+    if (wsi_text_until(&pair, '=', &name))
         value = pair;
     if (!name.size && !value.size)
         return 0;
@@ -3023,7 +3019,7 @@ static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
         wsi_slice pair = text;
-        if (!wsi_http_until(&text, '&', &pair))
+        if (!wsi_text_until(&text, '&', &pair))
             text.size = 0;
         ptrdiff_t more = wsi_http_form_pair(pair, out + size);
         if (more < 0 && strict)
@@ -3259,7 +3255,7 @@ static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token
     wsi_slice rest = request->head, line = wsi_http_line(&rest), part;
     unsigned count = 0;
     while ((line = wsi_http_line(&rest)).size)
-        if (wsi_http_until(&line, ':', &part) && wsi_http_named(part, "Sec-WebSocket-Protocol"))
+        if (wsi_text_until(&line, ':', &part) && wsi_http_named(part, "Sec-WebSocket-Protocol"))
             while (wsi_text_next(&line, &part))
                 count += wsi_text_same(part, token);
     return count;
@@ -4595,10 +4591,10 @@ static const char wsi_error_texts[] =
     "no error\0"
     "out of memory" WSI_ADVICE(": the allocator or the loop's max_memory refused; raise it") "\0"
     "an argument is NULL or out of range" WSI_ADVICE("; see the function's comment in ws.h") "\0"
-    "not possible now: not open yet, closing, closed, or a message is being sent in parts\0"
-    "too much is unsent: send again in on_drain; an engine may need more memory\0"
-    "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages\0"
-    "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8\0"
+    "not possible now" WSI_ADVICE(": not open yet, closing, closed, or a message is being sent in parts") "\0"
+    "too much is unsent" WSI_ADVICE(": send again in on_drain; an engine may need more memory") "\0"
+    "a text, the peer's or ours, is not valid UTF-8" WSI_ADVICE("; other data belongs in binary messages") "\0"
+    "close with 1000-1003, 1007-1014 or 3000-4999" WSI_ADVICE(" and at most 123 bytes of UTF-8") "\0"
     "a route is '/a/{b}'" WSI_ADVICE("; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last") "\0"
     "two parameters of a route have the same name" WSI_ADVICE("; rename one") "\0"
     "the file cannot be read" WSI_ADVICE("; check its name and the working directory") "\0"
@@ -4623,7 +4619,7 @@ static const char wsi_error_texts[] =
     "the peer's certificate is not trusted\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
     "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0"
-    "the format makes no JSON, or has a conversion that is not listed" WSI_ADVICE("; see ws_json_print") "\0"
+    "the format makes no JSON" WSI_ADVICE(", or has a conversion that is not listed; see ws_json_print") "\0"
     "ws_stop ended the call that waited\0";
 
 WS_API const char *ws_error_text(ws_error error) {
@@ -7909,10 +7905,10 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
 static int wsi_upgrade_status(wsi_slice line, bool *http11) {
     wsi_slice version, rest, code = line;
     wsi_size status;
-    if (!wsi_http_until(&code, ' ', &version) || wsi_http_version(version, http11) != 0)
+    if (!wsi_text_until(&code, ' ', &version) || wsi_http_version(version, http11) != 0)
         return 0;
     rest = code; /* "101 Switching Protocols", or "101" */
-    (void)wsi_http_until(&rest, ' ', &code);
+    (void)wsi_text_until(&rest, ' ', &code);
     return code.size == 3 && wsi_text_number(code, &status) && status >= 100 ? (int)status : 0;
 }
 
@@ -14219,10 +14215,10 @@ typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, 
 static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
     static const char *const names[] = {"", "int", "float", "uuid", "path"};
     wsi_slice inside, kind = wsi_text("", 0);
-    if (!wsi_http_until(pattern, '}', &inside))
+    if (!wsi_text_until(pattern, '}', &inside))
         return WSI_UNKNOWN;
     *name = inside;
-    if (wsi_http_until(&inside, ':', name)) {
+    if (wsi_text_until(&inside, ':', name)) {
         kind = inside;
         if (!kind.size)
             return WSI_UNKNOWN;
@@ -14270,7 +14266,7 @@ static ws_error wsi_route_check(const char *text, wsi_reason *why) {
         return wsi_reason_set(why, WS_ERROR_PATTERN, "a pattern begins with '/'");
     if (wsi_route_foreign(text, why))
         return WS_ERROR_PATTERN;
-    for (; wsi_http_until(&pattern, '{', &literal); count++) {
+    for (; wsi_text_until(&pattern, '{', &literal); count++) {
         if (count == WSI_MAX_PARAMS || memchr(literal.data, '}', literal.size))
             return WS_ERROR_PATTERN;
         const char *at = pattern.data;
@@ -14352,7 +14348,7 @@ static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values,
 /* Finds a parameter by its name. false: there is none, and *index is how many there are. */
 static bool wsi_route_find(const wsi_route *route, const char *name, size_t *index) {
     wsi_slice pattern = wsi_text_z(route->pattern), found;
-    for (*index = 0; wsi_http_until(&pattern, '{', &found); ++*index) {
+    for (*index = 0; wsi_text_until(&pattern, '{', &found); ++*index) {
         (void)wsi_route_param(&pattern, &found);
         if (wsi_text_is(found, name))
             return true;
@@ -14564,7 +14560,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
 /* name NULL: absent. */
 static wsi_slice wsi_request_pair(wsi_slice rest, const char *name) {
     wsi_slice found, value;
-    while (name && wsi_http_until(&rest, 0, &found) && wsi_http_until(&rest, 0, &value))
+    while (name && wsi_text_until(&rest, 0, &found) && wsi_text_until(&rest, 0, &value))
         if (wsi_text_is(found, name))
             return value;
     return wsi_text(NULL, 0);
@@ -14605,9 +14601,9 @@ static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *
     wsi_slice pair, found;
     while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
         pair = *pairs;
-        if (!wsi_http_until(pairs, ';', &pair))
+        if (!wsi_text_until(pairs, ';', &pair))
             pairs->size = 0;
-        if (!wsi_http_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
+        if (!wsi_text_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
             continue;
         pair = wsi_text_trim(pair);
         if (pair.size >= 2 && pair.data[0] == '"' && pair.data[pair.size - 1] == '"')
@@ -15796,7 +15792,7 @@ typedef struct wsi_forward_peer {
 /* "10.0.0.0/8" or an address alone. */
 static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bits) {
     wsi_slice host = text;
-    bool ranged = wsi_http_until(&text, '/', &host), ipv4;
+    bool ranged = wsi_text_until(&text, '/', &host), ipv4;
     if (!wsi_platform_address(host, address))
         return false;
     ipv4 = !memchr(host.data, ':', host.size);
@@ -15904,11 +15900,11 @@ static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
     wsi_slice part[5];
     uint8_t address[16];
     uint64_t port;
-    (void)wsi_http_until(&line, ' ', &part[0]); /* PROXY */
+    (void)wsi_text_until(&line, ' ', &part[0]); /* PROXY */
     if (line.size >= 7 && memcmp(line.data, "UNKNOWN", 7) == 0 && (line.size == 7 || line.data[7] == ' '))
         return true;
     for (size_t i = 0; i < 4; i++)
-        if (!wsi_http_until(&line, ' ', &part[i]))
+        if (!wsi_text_until(&line, ' ', &part[i]))
             return false;
     part[4] = line;
     bool ipv4 = wsi_text_is(part[0], "TCP4");
@@ -16204,7 +16200,7 @@ static void wsi_web_answer(ws_request *request) {
     ws_message *body = &request->body;
     const char *what = "the body is not a valid form";
     int status = 0;
-    (void)wsi_http_until(&rest, ';', &type); /* without parameters */
+    (void)wsi_text_until(&rest, ';', &type); /* without parameters */
     type = wsi_text_trim(type);
     body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
     if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded")) {
@@ -16398,7 +16394,7 @@ static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) 
     while (at != WSI_NO_FILE && more) {
         wsi_slice segment = path;
         char name[256];
-        more = wsi_http_until(&path, '/', &segment);
+        more = wsi_text_until(&path, '/', &segment);
         if (!more && !segment.size)
             segment = wsi_text("index.html", 10);
         next = WSI_NO_FILE;
@@ -16853,7 +16849,7 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
         || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
                                text.data + text.size + 1))
         return false;
-    if (!wsi_http_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
+    if (!wsi_text_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
         return false;
     size = wsi_session_decode(out->data, json);
     if (size < 0 || !ws_json_valid(out->data, (size_t)size))
@@ -17800,7 +17796,7 @@ static bool wsi_url_host(wsi_slice host, bool literal) {
 static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
     const char *problem;
-    if (wsi_http_until(&rest, '@', &url->credentials)) {
+    if (wsi_text_until(&rest, '@', &url->credentials)) {
         if (!wsi_url_chars(url->credentials, ""))
             return "has user information with characters that must be percent-encoded";
         problem = wsi_url_credentials(url->credentials);
@@ -17897,7 +17893,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
     size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size;
     bool whole = wsi_url_has_scheme(reference);
     wsi_slice before;
-    if (wsi_http_until(&reference, '#', &before))
+    if (wsi_text_until(&reference, '#', &before))
         reference = before;
     memcpy(out, text.data, text.size);
     if (!reference.size)
@@ -18539,7 +18535,7 @@ static const char *wsi_client_header(const wsi_client *client, const char *name,
         line = (const char *)client->answer.data; /* the status line */
     for (line += strlen(line) + 1; line < end; line += strlen(line) + 1) {
         value = wsi_text_z(line);
-        if (wsi_http_until(&value, ':', &found) && wsi_text_is_nocase(found, name))
+        if (wsi_text_until(&value, ':', &found) && wsi_text_is_nocase(found, name))
             return wsi_text_trim(value).data;
     }
     return NULL;

@@ -376,7 +376,7 @@ static void follow(wsi_slice text, wsi_slice reference) {
         path = good ? wsi_text(to.target.data, wsi_url_path_size(to.target)) : wsi_text(NULL, 0);
         while (path.size) {
             segment = path;
-            if (!wsi_http_until(&path, '/', &segment))
+            if (!wsi_text_until(&path, '/', &segment))
                 path.size = 0;
             HOLDS(!wsi_text_is(segment, ".") && !wsi_text_is(segment, ".."));
         }
@@ -442,7 +442,7 @@ static void read_all(wsi_slice text, size_t piece) {
     if (zero) /* URLs are C strings */
         terminated.size = (size_t)(zero - text.data);
     rest = terminated;
-    if (!wsi_http_until(&rest, '\n', &url))
+    if (!wsi_text_until(&rest, '\n', &url))
         url = terminated, rest = wsi_text("", 0);
     follow(url, rest);
 }
