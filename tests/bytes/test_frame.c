@@ -60,14 +60,14 @@ static void test_mask_down(void) {
 }
 
 #ifndef WS_SMALL
-/* A byte beyond ASCII is seen wherever it stands. */
-static void test_mask_text(void) {
+/* A byte beyond ASCII is seen wherever it stands, also among zeros. */
+static void test_mask_text(char around) {
     static const uint8_t key[4] = {0x81, 0x02, 0xfe, 0x7f};
     uint8_t plain[900], masked[900], out[900];
     size_t size, at;
-    memset(plain, 'a', sizeof plain);
+    memset(plain, around, sizeof plain);
     for (size = 1; size <= sizeof plain; size += size < 20 ? 1 : 37) {
-        if (!test_begin("text of %zu bytes", size))
+        if (!test_begin("text of %zu bytes %d", size, around))
             continue;
         reference_mask(masked, plain, size, key);
         CHECK(wsi_frame_mask_message(out, masked, size, key, true));
@@ -97,7 +97,7 @@ static void test_mask_over_key(void) {
 }
 
 #else
-static void test_mask_text(void) {}
+static void test_mask_text(char around) { (void)around; }
 static void test_mask_over_key(void) {}
 #endif
 
@@ -121,11 +121,14 @@ static void test_rotate(void) {
 
 static bool known_opcode(int opcode) { return opcode <= 2 || (opcode >= 8 && opcode <= 10); }
 
-/* All pairs of first bytes: RFC 6455 5.2, 5.5. The length is the shortest form that is minimal. */
-static void test_first_bytes(bool masked) {
+/* All pairs of first bytes: RFC 6455 5.2, 5.5; with deflate RFC 7692 6, too. The length is the shortest form that is
+   minimal. */
+static void test_first_bytes(bool masked, bool deflate) {
     int first, second;
     for (first = 0; first < 256; first++) {
-        if (!test_begin("first byte %02x, %s", (unsigned)first, masked ? "masked" : "unmasked"))
+        bool begins = (first & 15) == 1 || (first & 15) == 2, compressed = deflate && begins && (first & 0x40);
+        if (!test_begin("first byte %02x, %s%s", (unsigned)first, masked ? "masked" : "unmasked",
+                        deflate ? ", deflate" : ""))
             continue;
         for (second = 0; second < 256; second++) {
             bool control = (first & 8) != 0, good;
@@ -137,14 +140,15 @@ static void test_first_bytes(bool masked) {
             data[1] = (uint8_t)second;
             if (length == 126)
                 data[2] = 1;
-            good = !(first & 0x70) && known_opcode(first & 15) && (second >> 7 != 0) == masked
+            good = !(first & (compressed ? 0x30 : 0x70)) && known_opcode(first & 15) && (second >> 7 != 0) == masked
                    && !(control && (length > 125 || !(first & 0x80)));
-            found = wsi_frame_read(&frame, data, sizeof data, masked, false);
+            found = wsi_frame_read(&frame, data, sizeof data, masked, deflate);
             CHECK_EQ(found, good ? WSI_FRAME_GOOD : WSI_FRAME_BAD);
             if (!good || found != WSI_FRAME_GOOD)
                 continue;
             CHECK_EQ(frame.opcode, first & 15);
             CHECK_EQ(frame.final, first >> 7);
+            CHECK_EQ(frame.compressed, compressed);
             CHECK_EQ(frame.size, length == 126 ? 257 : length == 127 ? 0x0001000000010000 : length);
             CHECK_EQ(frame.header_size, 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (masked ? 4 : 0));
         }
@@ -242,11 +246,12 @@ int main(int argc, char **argv) {
         test_mask();
         test_mask_down();
         test_mask_over_key();
-        test_mask_text();
+        test_mask_text('a');
+        test_mask_text(0);
     }
     test_rotate();
-    test_first_bytes(false);
-    test_first_bytes(true);
+    for (int i = 0; i < 4; i++)
+        test_first_bytes(i & 1, i & 2);
     test_sizes(false);
     test_sizes(true);
     test_bad_lengths(false);
