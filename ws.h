@@ -4861,7 +4861,6 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     if (!engine || !event)
         return false;
     wsi_bytes_zero(event, sizeof *event);
-    wsi_window_restore(&engine->window);
     if (e->state == WSI_ASKED)
         wsi_engine_own_answer(engine);
     if (e->state == WSI_OPEN && !engine->opened) {
