@@ -3421,11 +3421,11 @@ static bool wsi_handshake_star(wsi_slice host, const char *star) {
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     wsi_size port;
-    size_t count = 0;
+    bool any = false;
     *wrong = list;
     if (!text || (origins && (!*text || wsi_text_is(list, "*"))))
         return true;
-    for (; wsi_text_next(&list, &element); count++) {
+    for (; wsi_text_next(&list, &element); any = true) {
         const char *star = (const char *)memchr(element.data, '*', element.size);
         *wrong = element;
         scheme.data = NULL;
@@ -3438,7 +3438,7 @@ static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *w
             || (star && !(origins && wsi_handshake_star(host, star))))
             return false;
     }
-    return count > 0;
+    return any;
 }
 #endif /* WSI_BARE */
 
@@ -4707,10 +4707,9 @@ static bool wsi_engine_own_memory(ws_engine *engine, const ws_engine_config *con
     engine->in.data = engine->out.data = config->memory;
     engine->in.capacity = in;
     engine->out.capacity = config->memory_size;
-    if (limits->head > wsi_engine_own_end(engine) - 1)
-        limits->head = wsi_engine_own_end(engine) - 1;
-    if (limits->message > least - 272)
-        limits->message = least - 272;
+    size_t head = wsi_engine_own_end(engine) - 1, message = least - 272;
+    limits->head = limits->head < head ? limits->head : head;
+    limits->message = limits->message < message ? limits->message : message;
     return true;
 }
 

@@ -451,6 +451,24 @@ static void test_respond(void) {
     drive_free(&d);
 }
 
+static void test_respond_bounds(void) {
+    char type[102];
+    drive d;
+    if (!test_begin("the least and the largest that an answer takes"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)next_request(&d, DRIVE_REQUEST);
+    memset(type, 't', sizeof type - 1);
+    type[101] = 0;
+    CHECK(!ws_engine_respond(&d.engine, 199, NULL, NULL));
+    CHECK(!ws_engine_respond(&d.engine, 599, type, NULL));
+    type[100] = 0;
+    CHECK(ws_engine_respond(&d.engine, 599, type, NULL));
+    drive_pump(&d);
+    CHECK(out_starts(&d, "HTTP/1.1 599 ") && out_holds(&d, type));
+    drive_free(&d);
+}
+
 #ifdef WSI_BARE /* it has no connections that persist */
 static void test_pages(void) {}
 #else
@@ -477,6 +495,26 @@ static void test_pages(void) {
     drive_free(&d);
 }
 #endif
+
+/* Memory for input grows when what there is has been filled, not before. */
+static void test_input_fills(void) {
+    static const uint8_t header[8] = {0x82, 0xfe, 0x07, 0xd0}; /* 2,000 bytes */
+    size_t i, smallest = SIZE_MAX;
+    ws_event event;
+    drive d;
+    if (!test_begin("input fills its memory before that grows"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    for (i = 0; i < 1500; i++) {
+        ws_span room = ws_engine_input(&d.engine);
+        smallest = room.size < smallest ? room.size : smallest;
+        room.data[0] = i < sizeof header ? header[i] : 'x';
+        ws_engine_received(&d.engine, 1);
+        CHECK(!ws_engine_next(&d.engine, &event));
+    }
+    CHECK_EQ(smallest, 1);
+    drive_free(&d);
+}
 
 /* Each of them is compared with the others: more would let a request cost seconds. */
 static void test_many_subprotocols(void) {
@@ -1044,7 +1082,9 @@ int main(int argc, char **argv) {
     test_close_reasons();
     test_close_event();
     test_request_event();
+    test_input_fills();
     test_respond();
+    test_respond_bounds();
     test_pages();
     test_many_subprotocols();
     test_no_content();
