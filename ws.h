@@ -350,7 +350,7 @@ typedef struct ws_limits {
    and takes 85,300 instructions instead of 640. With .on a client offers compression, and a server accepts the offer.
    Without context, the loop owns the compressor (52 KiB at level 1), the decompressor (8 KiB) and the buffer for a
    message; connections hold no memory between messages. With context, messages get smaller, and each connection holds
-   memory. With W = 1 << window_bits: 5 * W / 4 to receive; to send 20 KiB + 3 * W / 2 + min(4 * W, 32 KiB) at level 1,
+   memory. With W = 1 << window_bits: 5 * W / 4 to receive; to send 20 KiB + 3 * W / 2 + min(2 * W, 32 KiB) at level 1,
    and 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) at level 6 and above.
    A client makes two offers: the first asks for what its config says, the second takes what any server accepts. A
    server that takes the second may use context although .context is false: the client then holds up to 40 KiB. */
@@ -6625,27 +6625,31 @@ enum {
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
     WSI_DEFLATE_NEAR = 2048, /* the farthest match of three bytes: beyond, three literals are often shorter */
-    WSI_DEFLATE_SPARE = 16 /* tokens that one step may write */
+    WSI_DEFLATE_STEP = 30000 /* bytes of a step, and literals that end a block: so 16 bits count its symbols */
 };
 
 typedef struct wsi_deflate wsi_deflate;
 
 typedef struct wsi_deflate_level {
     uint8_t level;
-    bool buckets;                   /* the table is of buckets, else of chains */
-    uint8_t hash_bits;              /* of the table */
-    uint8_t token_bits;
-    uint16_t depth;                 /* places looked at */
-    uint16_t good;                  /* a match this long is taken without a try at the next byte */
-    uint16_t nice;                  /* a match this long ends the search */
+    bool buckets;        /* the table is of buckets, else of chains */
+    uint8_t hash_bits;   /* of the table */
+    uint16_t matches;    /* of a block at most */
+    uint16_t depth;      /* places looked at */
+    uint16_t good;       /* a match this long is taken without a try at the next byte */
+    uint16_t nice;       /* a match this long ends the search */
 } wsi_deflate_level;
 
 static const wsi_deflate_level wsi_deflate_levels[] = {
-    {0, true, 8, 10, 4, 0, 258},
-    {1, true, 12, 13, 4, 0, 258},
-    {6, false, 14, 14, 72, 32, 128},
-    {9, false, 14, 14, 300, 258, 258},
+    {0, true, 9, 256, 2, 0, 258},
+    {1, true, 13, 2048, 2, 0, 258},
+    {6, false, 14, 4096, 64, 32, 128},
+    {9, false, 14, 4096, 300, 258, 258},
 };
+
+typedef struct wsi_deflate_match { /* and the literals before it */
+    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: less 1 */
+} wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
     uint64_t bits; /* what is written next, lowest first */
@@ -6660,15 +6664,17 @@ struct wsi_deflate {
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
-    uint64_t *buckets;     /* by hash of four bytes: the last four positions, newest lowest */
+    uint32_t *buckets;     /* by hash of four bytes: the last two positions, newest lowest */
     uint16_t *heads;       /* or by hash of four bytes: the last position */
-    uint16_t *links;       /* from a position to the one before it of the same hash */
+    uint16_t *links;       /* from a position back to the one before it of the same hash: the distance */
     uint16_t *threes;      /* by hash of three bytes: the last position */
     unsigned hash_shift;   /* 32 less the bits of the table */
     size_t tables;         /* bytes of all tables */
     size_t size;           /* bytes of the state and all that stands behind it */
-    uint16_t *tokens;      /* a byte; or wsi_deflate_length_token and, in the next one, distance - 1 */
-    size_t used, room;     /* tokens */
+    wsi_deflate_match *matches;
+    size_t used;           /* of them */
+    uint32_t literals;     /* since the last one */
+    uint32_t plain;        /* all literals of the block */
     wsi_deflate_bits out;
     uint8_t *limit;
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
@@ -6691,10 +6697,8 @@ static unsigned wsi_deflate_log2(uint32_t number) {
 }
 #endif
 
-static uint32_t wsi_deflate_four(const uint8_t *at) {
-    uint32_t four;
-    memcpy(&four, at, 4);
-    return four;
+static uint32_t wsi_deflate_four(const uint8_t *at) { /* compilers make one load of it */
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 /* The extra bits are the lowest bits of length - 3, or of distance - 1; the bits above give the symbol (RFC 1951
@@ -6717,13 +6721,13 @@ static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
 }
 
 /* A flush leaves at most 7 bits: up to 56 may be put before the next. */
-static void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
+WSI_INLINE void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
     out->bits |= (uint64_t)bits << out->count;
     out->count += count;
 }
 
 /* Writes 8 bytes; those not yet full are written again by the next flush. */
-static void wsi_deflate_flush(wsi_deflate_bits *out) {
+WSI_INLINE void wsi_deflate_flush(wsi_deflate_bits *out) {
     uint64_t bits = out->bits;
     bits = wsi_bytes_little((const uint8_t *)&bits); /* the lowest byte goes first on any machine */
     memcpy(out->at, &bits, 8);
@@ -6734,7 +6738,7 @@ static void wsi_deflate_flush(wsi_deflate_bits *out) {
 
 /* --- Huffman codes --- */
 
-/* Lists the symbols in use, rarest first, in `first`: a radix sort by four bits of the frequency at a time. */
+/* Lists the symbols in use, rarest first, in `first`: a radix sort by six bits of the frequency at a time. */
 static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
     unsigned count = 0, all = 0, shift, i;
     for (i = 0; i < symbols; i++)
@@ -6744,14 +6748,14 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
         } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
             i += 3; /* most are not in use */
         }
-    for (shift = 0; all >> shift; shift += 4) {
-        unsigned places[17] = {0};
+    for (shift = 0; all >> shift; shift += 6) {
+        uint16_t places[65] = {0};
         for (i = 0; i < count; i++)
-            places[(frequency[z->first[i]] >> shift & 15) + 1]++;
-        for (i = 1; i < 16; i++)
-            places[i] += places[i - 1];
+            places[(frequency[z->first[i]] >> shift & 63) + 1]++;
+        for (i = 1; i < 64; i++)
+            places[i] = (uint16_t)(places[i] + places[i - 1]);
         for (i = 0; i < count; i++)
-            z->second[places[frequency[z->first[i]] >> shift & 15]++] = z->first[i];
+            z->second[places[frequency[z->first[i]] >> shift & 63]++] = z->first[i];
         memcpy(z->first, z->second, count * sizeof *z->first);
     }
     return count;
@@ -6844,7 +6848,7 @@ static void wsi_deflate_fixed_codes(wsi_deflate *z) {
     }
 }
 
-static uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
+WSI_INLINE uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
     uint32_t sum = 0;
     for (unsigned i = 0; i < count; i++)
         sum += frequency[i];
@@ -6908,7 +6912,7 @@ static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
 
 /* Makes the codes of a dynamic block. Returns its size in bits, without the extra bits of lengths and distances. */
 static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
-    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 15);
+    uint32_t bits = wsi_deflate_codes(z, z->frequency, z->codes, z->lengths, WSI_DEFLATE_LITERALS, 14);
     bits += wsi_deflate_codes(z, z->frequency + 288, z->codes + 288, z->lengths + 288, WSI_DEFLATE_DISTANCES, 15);
     memset(head->frequency, 0, sizeof head->frequency);
     head->count = 0;
@@ -6943,25 +6947,34 @@ static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
     }
 }
 
-static void wsi_deflate_put_tokens(wsi_deflate *z) {
-    const uint16_t *token = z->tokens, *end = token + z->used, *codes = z->codes;
-    const uint8_t *lengths = z->lengths;
+/* Up to three codes of literals, of at most 14 bits, fit before each flush. */
+WSI_INLINE void wsi_deflate_put_literals(const wsi_deflate *z, wsi_deflate_bits *out, const uint8_t *at,
+                                         uint32_t count) {
+    for (; count; count--, at++) {
+        wsi_deflate_put(out, z->codes[*at], z->lengths[*at]);
+        if (out->count > 63 - 15)
+            wsi_deflate_flush(out);
+    }
+    wsi_deflate_flush(out);
+}
+
+/* The symbols of a block, from the bytes that they stand for. */
+static void wsi_deflate_put_symbols(wsi_deflate *z, const uint8_t *at) {
+    const wsi_deflate_match *match = z->matches, *end = match + z->used;
     wsi_deflate_bits out = z->out; /* a copy, which can live in registers */
-    while (token < end) {
-        unsigned symbol = *token & 511, value = *token >> 9, extra;
-        token++;
-        wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
-        if (symbol > 255) {
-            wsi_deflate_put(&out, value, wsi_deflate_extra[symbol - 257]);
-            value = *token++;
-            extra = wsi_deflate_distance_extra(value);
-            symbol = wsi_deflate_distance_symbol(value, extra);
-            wsi_deflate_put(&out, codes[symbol], lengths[symbol]);
-            wsi_deflate_put(&out, value & ((1u << extra) - 1), extra);
-        }
+    for (; match < end; match++) {
+        unsigned symbol = match->token & 511, extra = wsi_deflate_distance_extra(match->distance);
+        wsi_deflate_put_literals(z, &out, at, match->literals);
+        at += match->literals + match->length;
+        wsi_deflate_put(&out, z->codes[symbol], z->lengths[symbol]);
+        wsi_deflate_put(&out, match->token >> 9, wsi_deflate_extra[symbol - 257]);
+        symbol = wsi_deflate_distance_symbol(match->distance, extra);
+        wsi_deflate_put(&out, z->codes[symbol], z->lengths[symbol]);
+        wsi_deflate_put(&out, match->distance & ((1u << extra) - 1), extra);
         wsi_deflate_flush(&out);
     }
-    wsi_deflate_put(&out, codes[WSI_DEFLATE_END], lengths[WSI_DEFLATE_END]);
+    wsi_deflate_put_literals(z, &out, at, z->literals);
+    wsi_deflate_put(&out, z->codes[WSI_DEFLATE_END], z->lengths[WSI_DEFLATE_END]);
     wsi_deflate_flush(&out);
     z->out = out;
 }
@@ -6974,15 +6987,14 @@ static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t
         wsi_deflate_put(out, 0, 3 + ((5 - out->count) & 7));
         wsi_deflate_put(out, part | (part ^ 0xffff) << 16, 32);
         wsi_deflate_flush(out);
-        if (part)
-            memcpy(out->at, source, part);
+        memcpy(out->at, source, part);
         out->at += part;
         source += part;
         size -= part;
     } while (size);
 }
 
-/* Writes the tokens of the bytes at source as whichever kind of block is smallest. false: no room. */
+/* Writes the bytes at source as whichever kind of block is smallest. false: no room. */
 static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_head head;
     uint64_t extra = wsi_deflate_extra_bits(z), stored, fixed, dynamic, least;
@@ -7000,29 +7012,32 @@ static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size
     } else if (least == fixed) {
         wsi_deflate_fixed_codes(z);
         wsi_deflate_put(&z->out, 2, 3);
-        wsi_deflate_put_tokens(z);
+        wsi_deflate_put_symbols(z, source);
     } else {
         wsi_deflate_put_head(z, &head);
-        wsi_deflate_put_tokens(z);
+        wsi_deflate_put_symbols(z, source);
     }
     memset(z->frequency, 0, sizeof z->frequency);
-    z->used = 0;
+    z->used = z->literals = z->plain = 0;
     return true;
 }
 
 /* --- matches --- */
 
-static void wsi_deflate_literal(wsi_deflate *z, uint8_t byte) {
-    z->tokens[z->used++] = byte;
-    z->frequency[byte]++;
+WSI_INLINE void wsi_deflate_add_literals(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
+    z->literals += (uint32_t)(end - at);
+    z->plain += (uint32_t)(end - at);
+    for (; at < end; at++)
+        z->frequency[*at]++;
 }
 
-static void wsi_deflate_match(wsi_deflate *z, unsigned length, unsigned distance) {
-    unsigned token = wsi_deflate_length_token(length), value = distance - 1;
-    z->tokens[z->used++] = (uint16_t)token;
-    z->tokens[z->used++] = (uint16_t)value;
-    z->frequency[token & 511]++;
-    z->frequency[wsi_deflate_distance_symbol(value, wsi_deflate_distance_extra(value))]++;
+WSI_INLINE void wsi_deflate_add(wsi_deflate *z, unsigned length, unsigned distance) {
+    wsi_deflate_match match = {(uint16_t)z->literals, (uint16_t)length, (uint16_t)wsi_deflate_length_token(length),
+                               (uint16_t)(distance - 1)};
+    z->literals = 0;
+    z->frequency[match.token & 511]++;
+    z->frequency[wsi_deflate_distance_symbol(distance - 1, wsi_deflate_distance_extra(distance - 1))]++;
+    z->matches[z->used++] = match;
 }
 
 static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
@@ -7030,7 +7045,7 @@ static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
 }
 
 /* How many bytes are equal, up to `most`. */
-static unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
+WSI_INLINE unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
     unsigned length = 0;
     for (; most - length >= 8; length += 8) {
         uint64_t differing = wsi_bytes_little(a + length) ^ wsi_bytes_little(b + length);
@@ -7054,88 +7069,64 @@ static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
     return history < z->reach ? (uint32_t)history : z->reach;
 }
 
-/* Adds each place to the bucket of its hash. */
-static void wsi_deflate_note(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    uint64_t *buckets = z->buckets;
-    uint32_t position = wsi_deflate_position(z, at);
-    unsigned shift = z->hash_shift;
-    for (; at < end; at++, position++) {
-        uint64_t *bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(at), shift)];
-        *bucket = *bucket << 16 | (position & 0xffff);
-    }
-}
-
-/* The longest match among the last four places of the same hash; 0: none. Adds the place itself to them. */
-static unsigned wsi_deflate_look(wsi_deflate *z, const uint8_t *at, unsigned most, uint32_t *distance) {
-    uint32_t probe = wsi_deflate_four(at), position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at);
-    uint64_t *bucket = &z->buckets[wsi_deflate_hash(probe, z->hash_shift)], places = *bucket;
-    unsigned best = 0, from = 0, length, i; /* from: of the four bytes that a longer match needs */
-    *bucket = places << 16 | (position & 0xffff);
-    for (i = 0; i < 4; i++, places >>= 16) {
-        uint32_t back = (position - (uint32_t)places) & 0xffff;
-        if (back - 1 >= reach)
-            break;
-        if (wsi_deflate_four(at - back + from) != probe)
-            continue;
-        length = wsi_deflate_extend(at, at - back, most);
-        if (length <= best)
-            continue;
-        best = length;
-        from = best - 3;
-        *distance = back;
-        if (best == most)
-            break;
-        probe = wsi_deflate_four(at + from);
-    }
-    return best;
-}
-
 /* Takes each match as it is found. After many misses it skips places. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    unsigned misses = 0;
-    while (end - at >= 4 && z->used < z->room) {
-        uint32_t distance = 0;
-        unsigned length = wsi_deflate_look(z, at, wsi_deflate_most(at, end), &distance), i;
-        if (length) {
-            const uint8_t *behind = at + length, *last = behind < end - 3 ? behind : end - 3;
-            wsi_deflate_match(z, length, distance);
-            wsi_deflate_note(z, at + 1, last - at > 3 ? at + 3 : last);
-            wsi_deflate_note(z, last - at > 5 ? last - 2 : last, last);
-            at = behind;
-            misses = 0;
-            continue;
+    const uint8_t *from = at, *data = z->data;
+    const uint32_t base = z->base, reach = z->reach, shift = z->hash_shift;
+    uint32_t *buckets = z->buckets, misses = 0;
+    while (end - at >= 4 && z->used < z->level->matches) {
+        uint32_t four = wsi_deflate_four(at), position = base + (uint32_t)(at - data);
+        uint32_t *bucket = &buckets[wsi_deflate_hash(four, shift)], places = *bucket;
+        uint32_t back = (position - places) & 0xffff, other = (position - (places >> 16)) & 0xffff;
+        uint32_t most = (size_t)(at - data) < reach ? (uint32_t)(at - data) : reach, length;
+        *bucket = places << 16 | (position & 0xffff);
+        if (back - 1 >= most || wsi_deflate_four(at - back) != four) {
+            back = other;
+            if (back - 1 >= most || wsi_deflate_four(at - back) != four) {
+                uint32_t step = 1 + (misses++ >> 6);
+                at += step < 8 ? step : 8;
+                continue;
+            }
         }
-        length = 1 + (misses++ >> 6);
-        for (i = 0; i < length && i < 8 && at < end; i++)
-            wsi_deflate_literal(z, *at++);
+        length = wsi_deflate_extend(at, at - back, wsi_deflate_most(at, end));
+        wsi_deflate_add_literals(z, from, at);
+        wsi_deflate_add(z, length, back);
+        from = at + length;
+        if (end - from >= 4)
+            for (unsigned i = 0; i < 2; i++) {
+                const uint8_t *note = i ? from - 1 : at + 1;
+                bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(note), shift)];
+                *bucket = *bucket << 16 | ((base + (uint32_t)(note - data)) & 0xffff);
+            }
+        at = from;
+        misses = 0;
     }
+    if (end - at < 4) /* the last three bytes begin no match */
+        at = end;
+    wsi_deflate_add_literals(z, from, at);
     return at;
 }
 
-static uint32_t wsi_deflate_hash_three(const uint8_t *at) {
-    uint32_t three = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
-    return (three * 0x9e3779b1u) >> (32 - WSI_DEFLATE_THREE_BITS);
+/* Puts the place at the head of its chains; *back and *three become the distances to the heads before it. */
+WSI_INLINE void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *back, uint32_t *three) {
+    uint32_t position = wsi_deflate_position(z, at), probe = wsi_deflate_four(at);
+    uint16_t *head = &z->heads[wsi_deflate_hash(probe, z->hash_shift)];
+    uint16_t *other = &z->threes[wsi_deflate_hash(probe << 8, 32 - WSI_DEFLATE_THREE_BITS)];
+    *three = (position - *other) & 0xffff;
+    *back = (position - *head) & 0xffff;
+    z->links[position & (z->reach - 1)] = (uint16_t)*back;
+    *head = *other = (uint16_t)position;
 }
 
-/* Puts the place at the head of its chains; *four and *three become the heads before it. */
-static void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *four, uint32_t *three) {
-    uint16_t position = (uint16_t)wsi_deflate_position(z, at);
-    uint16_t *head = &z->heads[wsi_deflate_hash(wsi_deflate_four(at), z->hash_shift)];
-    uint16_t *other = &z->threes[wsi_deflate_hash_three(at)];
-    *four = *head;
-    *three = *other;
-    z->links[position & (z->reach - 1)] = *head;
-    *head = *other = position;
-}
-
-/* The longest match that is longer than `best`, or else `best`. Adds the place itself to the chains. */
+/* The longest match that is longer than `best`, or else `best`. Adds the place itself to the chains. A distance that a
+   link no longer holds leads farther back, to any place. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
-    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), place, three, probe, last = 0;
+    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), mask = z->reach - 1;
+    uint32_t back, three, probe;
     unsigned nice = z->level->nice, depth = z->level->depth, from, length;
     const uint16_t *links = z->links;
-    wsi_deflate_chain(z, at, &place, &three);
-    three = (position - three) & 0xffff;
+    wsi_deflate_chain(z, at, &back, &three);
     if (!best && three - 1 < reach && three <= WSI_DEFLATE_NEAR && memcmp(at - three, at, 3) == 0) {
         best = 3;
         *distance = three;
@@ -7146,12 +7137,7 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
         depth /= 4;
     from = best < 3 ? 0 : best - 3; /* of the four bytes that a longer match needs */
     probe = wsi_deflate_four(at + from);
-    for (; depth; depth--) {
-        uint32_t back = (position - place) & 0xffff;
-        if (back - 1 >= reach || back <= last)
-            break;
-        last = back;
-        place = links[place & (z->reach - 1)];
+    for (; depth && back - 1 < reach; depth--, back += links[(position - back) & mask]) {
         if (wsi_deflate_four(at - back + from) != probe)
             continue;
         length = wsi_deflate_extend(at, at - back, most);
@@ -7169,29 +7155,30 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
 
 /* As wsi_deflate_fast, but a longer match that begins one byte later replaces a match. */
 static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    const uint8_t *behind, *last;
+    const uint8_t *from = at, *last;
     uint32_t distance = 0, unused;
-    while (end - at >= 4 && z->used < z->room) {
-        unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer, i = 1;
+    while (end - at >= 4 && z->used < z->level->matches) {
+        unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer;
+        const uint8_t *next = at + 1; /* to go into the chains */
         if (!length) {
-            wsi_deflate_literal(z, *at++);
+            at++;
             continue;
         }
-        for (; length < z->level->good && end - at >= 5 && z->used < z->room; length = longer) {
-            i = 2; /* the next place is in the chains already */
-            longer = wsi_deflate_search(z, at + 1, wsi_deflate_most(at + 1, end), length, &distance);
+        for (; length < z->level->good && end - at >= 5; length = longer) {
+            longer = wsi_deflate_search(z, next++, wsi_deflate_most(at + 1, end), length, &distance);
             if (longer == length)
                 break;
-            i = 1;
-            wsi_deflate_literal(z, *at++);
+            at++;
         }
-        wsi_deflate_match(z, length, distance);
-        behind = at + length;
-        last = behind < end - 3 ? behind : end - 3;
-        for (at += i; at < last; at++)
-            wsi_deflate_chain(z, at, &unused, &unused);
-        at = behind;
+        wsi_deflate_add_literals(z, from, at);
+        wsi_deflate_add(z, length, distance);
+        from = at = at + length;
+        for (last = end - at < 3 ? end - 3 : at; next < last; next++)
+            wsi_deflate_chain(z, next, &unused, &unused);
     }
+    if (end - at < 4) /* the last three bytes begin no match */
+        at = end;
+    wsi_deflate_add_literals(z, from, at);
     return at;
 }
 
@@ -7216,14 +7203,14 @@ static size_t wsi_deflate_portion(int window_bits) { return window_bits < 9 ? 25
 static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits) {
     size_t entries = (size_t)1 << wsi_deflate_hash_bits(level, window_bits);
     if (level->buckets)
-        return sizeof(uint64_t) * entries;
+        return sizeof(uint32_t) * entries;
     return sizeof(uint16_t) * (entries + ((size_t)1 << window_bits) + ((size_t)1 << WSI_DEFLATE_THREE_BITS));
 }
 
-/* Of the state, and behind it tables, tokens and window. */
+/* Of the state, and behind it tables, matches and window. */
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
-    return sizeof(wsi_deflate) + wsi_deflate_tables(pick, window_bits) + (sizeof(uint16_t) << pick->token_bits)
+    return sizeof(wsi_deflate) + wsi_deflate_tables(pick, window_bits) + sizeof(wsi_deflate_match) * pick->matches
            + (takeover ? ((size_t)1 << window_bits) + wsi_deflate_portion(window_bits) : 0);
 }
 
@@ -7235,8 +7222,8 @@ static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
 static void wsi_deflate_reset(wsi_deflate *z) {
     memset(z + 1, 0, z->tables);
     memset(z->frequency, 0, sizeof z->frequency);
-    z->base = 0;
-    z->filled = z->used = 0;
+    z->base = 1; /* a 0 in the tables is no place */
+    z->filled = z->used = z->literals = z->plain = 0;
 }
 
 /* z: wsi_deflate_size bytes, aligned for any type; they must not move. */
@@ -7249,17 +7236,16 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     z->reach = (uint32_t)1 << window_bits;
     z->portion = wsi_deflate_portion(window_bits);
     z->hash_shift = 32u - wsi_deflate_hash_bits(pick, window_bits);
-    z->buckets = (uint64_t *)(void *)(z + 1);
+    z->buckets = (uint32_t *)(void *)(z + 1);
     z->heads = (uint16_t *)(void *)(z + 1);
-    z->tokens = z->heads + z->tables / 2;
-    z->threes = pick->buckets ? NULL : z->tokens - ((size_t)1 << WSI_DEFLATE_THREE_BITS);
-    z->links = pick->buckets ? NULL : z->threes - z->reach;
-    z->room = ((size_t)1 << pick->token_bits) - WSI_DEFLATE_SPARE;
-    z->window = takeover ? (uint8_t *)(z->tokens + ((size_t)1 << pick->token_bits)) : NULL;
+    z->links = z->heads + ((size_t)1 << (32 - z->hash_shift));
+    z->threes = pick->buckets ? NULL : z->links + z->reach;
+    z->matches = (wsi_deflate_match *)(void *)((uint8_t *)(z + 1) + z->tables);
+    z->window = takeover ? (uint8_t *)(z->matches + pick->matches) : NULL;
     wsi_deflate_reset(z);
 }
 
-/* The worst case: stored blocks of 1024 - WSI_DEFLATE_SPARE bytes, and the sync flush. */
+/* The worst case: stored blocks of 256 matches of four bytes, and the sync flush. */
 static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
 
 /* With takeover: copies a portion behind the history. Returns the copy. */
@@ -7274,14 +7260,6 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
     memcpy(z->window + z->filled, in, size);
     z->filled += size;
     return z->window + z->filled - size;
-}
-
-/* Turns bytes into tokens, up to the end or while there is room. Returns where it stopped. */
-static const uint8_t *wsi_deflate_tokens(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    at = z->level->buckets ? wsi_deflate_fast(z, at, end) : wsi_deflate_lazy(z, at, end);
-    while (at < end && z->used < z->room) /* the last three bytes begin no match */
-        wsi_deflate_literal(z, *at++);
-    return at;
 }
 
 /* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: the capacity,
@@ -7303,10 +7281,11 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         size_t portion = z->window && (size_t)(end - in) > z->portion ? z->portion : (size_t)(end - in);
         const uint8_t *at = z->window ? wsi_deflate_keep(z, in, portion) : in, *stop = at + portion;
         while (at < stop) {
-            const uint8_t *next = wsi_deflate_tokens(z, at, stop);
+            const uint8_t *until = stop - at < WSI_DEFLATE_STEP ? stop : at + WSI_DEFLATE_STEP;
+            const uint8_t *next = z->level->buckets ? wsi_deflate_fast(z, at, until) : wsi_deflate_lazy(z, at, until);
             in += next - at;
             at = next;
-            if (z->used < z->room && in < end)
+            if (z->used < z->level->matches && in < end && z->plain < WSI_DEFLATE_STEP)
                 continue;
             if (!wsi_deflate_block(z, block, (size_t)(in - block))) {
                 wsi_deflate_reset(z);

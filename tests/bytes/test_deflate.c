@@ -61,6 +61,27 @@ static void test_examples(void) {
     }
 }
 
+/* As many literals as a block can have: 16 bits count them. */
+static void test_many_literals(void) {
+    uint32_t state = 1;
+    size_t i;
+    for (i = 0; i < sizeof levels / sizeof *levels; i++) {
+        wsi_deflate *z = make(levels[i], 15, false);
+        tiny_inflate tiny = reader(15);
+        if (test_begin("blocks of as many literals as may be, level %d", levels[i])) {
+            text_make(&state, 1, text, LARGEST);
+            for (size_t at = 0; at < LARGEST; at++)
+                text[at] &= 127; /* so that they are not stored */
+            memset(text + WSI_DEFLATE_STEP - 2, 0, 99);
+            CHECK(through(z, &tiny, text, LARGEST) < LARGEST);
+            memset(text, 'a', LARGEST);
+            tiny.size = 0;
+            CHECK(through(z, &tiny, text, LARGEST) < 250);
+        }
+        free(z);
+    }
+}
+
 /* The kind of each block, and that no other would be smaller by far. */
 static void test_kinds(void) {
     uint32_t state = 1;
@@ -335,6 +356,7 @@ int main(int argc, char **argv) {
     int bits;
     test_start(argc, argv);
     test_examples();
+    test_many_literals();
     test_kinds();
     test_takeover();
     test_codes();
