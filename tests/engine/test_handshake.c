@@ -844,6 +844,12 @@ static void test_bad_config(void) {
     CHECK(!ws_engine_init(&engine, &config));
     config.memory_size = 1024;
     CHECK(ws_engine_init(&engine, &config));
+    for (size_t least = 319; least <= 320; least++) { /* for input, and for output */
+        config.output_size = least;
+        CHECK_EQ(ws_engine_init(&engine, &config), least == 320);
+        config.output_size = 1024 - least;
+        CHECK_EQ(ws_engine_init(&engine, &config), least == 320);
+    }
 }
 
 int main(int argc, char **argv) {
