@@ -245,6 +245,25 @@ static void test_fixed_head(void) {
     }
 }
 
+/* The next request may come while the answer to the last one waits: in the same memory, and not over it. */
+static void test_fixed_unsent(void) {
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    ws_engine_config config = fixed_config(1024);
+    ws_event event;
+    drive d;
+    if (!test_begin("input before unsent output in 1024"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+    memcpy(ws_engine_input(&d.engine).data, request, sizeof request - 1);
+    ws_engine_received(&d.engine, sizeof request - 1);
+    CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
+    CHECK(ws_engine_respond(&d.engine, 404, "text/plain", "none"));
+    ws_span in = ws_engine_input(&d.engine), out = ws_engine_output(&d.engine);
+    CHECK(out.size > 0);
+    CHECK(!in.size || in.data + in.size < out.data);
+    drive_free(&d);
+}
+
 /* What a client sends before the answer has half of the memory, as later. */
 static void test_fixed_early(void) {
     ws_engine_config config = fixed_config(1024);
@@ -327,6 +346,7 @@ int main(int argc, char **argv) {
     test_role(WS_ROLE_CLIENT, "client");
     test_send_without_memory();
     test_fixed_head();
+    test_fixed_unsent();
     test_fixed_early();
     test_fixed_respond();
     test_fixed_request();
