@@ -5187,11 +5187,6 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 */
 
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
-#if defined(FLT_EVAL_METHOD)
-#define WSI_JSON_EVAL FLT_EVAL_METHOD
-#else /* tcc: not known */
-#define WSI_JSON_EVAL (-1)
-#endif
 
 /* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. The lowest
    mark is right, those above it may be wrong. The exclusive or swaps quote and space: then one subtraction finds the
@@ -5276,7 +5271,12 @@ static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
 
 static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
     const uint8_t *first = at;
-    while (at < end && wsi_text_digit((char)*at))
+    uint64_t word, others = 0;
+    for (; end - at >= 8 && !others; at += others ? wsi_bytes_lowest(others) : 8) {
+        word = wsi_bytes_little(at) ^ WSI_JSON_ALL * '0';
+        others = (word | (word + WSI_JSON_ALL * 6)) & WSI_JSON_ALL * 0xf0;
+    }
+    while (!others && at < end && wsi_text_digit((char)*at))
         at++;
     return at > first ? at : NULL;
 }
@@ -5294,14 +5294,16 @@ static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
     return wsi_json_digits(at < end && (*at == '+' || *at == '-') ? at + 1 : at, end);
 }
 
+static const uint8_t *wsi_json_literal(const uint8_t *at, const uint8_t *end) {
+    ptrdiff_t size = *at == 'f' ? 5 : 4;
+    if (end - at < size)
+        return NULL;
+    return memcmp(at, "null", 4) == 0 || memcmp(at, "true", 4) == 0 || (size == 5 && memcmp(at, "false", 5) == 0)
+           ? at + size : NULL;
+}
+
 static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
-    if (*at == '"')
-        return wsi_json_string(at, end);
-    if (*at < 'a')
-        return wsi_json_numeral(at, end);
-    const char *literal = *at == 't' ? "true" : *at == 'f' ? "false" : "null";
-    size_t size = *at == 'f' ? 5 : 4;
-    return (size_t)(end - at) >= size && memcmp(at, literal, size) == 0 ? at + size : NULL;
+    return *at == '"' ? wsi_json_string(at, end) : *at < 'a' ? wsi_json_numeral(at, end) : wsi_json_literal(at, end);
 }
 
 static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
@@ -5358,20 +5360,16 @@ WSI_INLINE void wsi_json_mark_close(wsi_json_marks *marks, const uint8_t *at, ws
 
 /* Reads a number, string, name or literal, and marks it. */
 WSI_INLINE const uint8_t *wsi_json_marked(wsi_json_marks *marks, const uint8_t *at, const uint8_t *end) {
-    const uint8_t *behind, *plain;
-    if (!marks)
-        return wsi_json_scalar(at, end);
-    if (*at != '"') {
-        behind = wsi_json_scalar(at, end);
-        if (behind && wsi_json_marking(marks, 1))
-            marks->words[marks->used++] = wsi_json_word((size_t)(behind - at), wsi_json_type_at(*at));
-        return behind;
-    }
-    plain = wsi_json_plain(at + 1, end);
-    behind = plain < end && *plain == '"' ? plain + 1 : wsi_json_string_rest(plain, end);
+    const uint8_t *behind, *plain = at;
+    if (*at == '"')
+        plain = wsi_json_plain(at + 1, end);
+    if (*at != '"')
+        behind = *at < 'a' ? wsi_json_numeral(at, end) : wsi_json_literal(at, end);
+    else
+        behind = plain < end && *plain == '"' ? plain + 1 : wsi_json_string_rest(plain, end);
     if (behind && wsi_json_marking(marks, 1))
-        marks->words[marks->used++] = wsi_json_word((size_t)(behind - at), WS_JSON_STRING)
-                                      | (behind == plain + 1 ? 0 : (uint32_t)WSI_JSON_ESCAPED);
+        marks->words[marks->used++] = wsi_json_word((size_t)(behind - at), wsi_json_type_at(*at))
+                                      | (*at == '"' && behind != plain + 1 ? (uint32_t)WSI_JSON_ESCAPED : 0);
     return behind;
 }
 
@@ -5516,47 +5514,62 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
     return true;
 }
 
-/* Skips blanks and the comma or colon among them. */
-WSI_INLINE const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end) {
-    at = wsi_json_space(at, end);
-    return at < end && (*at == ',' || *at == ':') ? wsi_json_space(at + 1, end) : at;
+/* Skips blanks and the comma or colon among them. A bracket stands at the end. */
+WSI_INLINE const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end, char mark) {
+    if (*at <= ' ')
+        at = wsi_json_blanks(at, end);
+    at += *at == mark;
+    return *at <= ' ' ? wsi_json_blanks(at, end) : at;
 }
 
-/* The value of an index's word. One that is forged may be wrong, but ends where its container does. */
-WSI_INLINE ws_json wsi_json_indexed(const uint8_t *at, const uint8_t *end, const uint32_t *index) {
-    size_t size = *index >> WSI_JSON_SIZE, most = at < end ? (size_t)(end - at) : 0;
-    ws_json value = {(const char *)at, size < most ? size : most, (ws_json_type)((*index & WSI_JSON_TYPE) + 1), index};
-    return value;
+#if !defined(WS_NO_DISPATCH) && defined(__LP64__)
+/* In two stores, as what takes the value copies it in two: a load that covers several stores waits for all of them. */
+WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_json_type type, const uint32_t *index) {
+    wsi_wide halves[2] = {{(uintptr_t)at, size}, {(uint64_t)type, (uintptr_t)index}};
+    memcpy(to, halves, sizeof *to);
+}
+#else
+WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_json_type type, const uint32_t *index) {
+    to->data = (const char *)at;
+    to->size = size;
+    to->type = type;
+    to->index = index;
+}
+#endif
+
+/* The value of an index's word; returns its end. */
+WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const uint8_t *end, const uint32_t *index) {
+    size_t size = *index >> WSI_JSON_SIZE, most = (size_t)(end - at);
+    size = size < most ? size : most;
+    wsi_json_put(to, at, size, (ws_json_type)((*index & WSI_JSON_TYPE) + 1), index);
+    return at + size;
 }
 
-/* As ws_json_next. */
-static bool wsi_json_next_indexed(const ws_json *container, ws_json *name, ws_json *item) {
+/* As ws_json_next. An item that is forged or of elsewhere may give wrong ones, but none beyond the container. */
+WSI_INLINE bool wsi_json_next_indexed(const ws_json *container, ws_json *name, ws_json *item) {
     const uint32_t *index = container->index + 2, *stop = container->index + container->index[1];
     const uint8_t *at = (const uint8_t *)container->data + 1, *end = at + container->size - 2;
+    bool named = container->type == WS_JSON_OBJECT;
+    ws_json unnamed;
     if (item->index > container->index && item->index < stop) {
         index = item->index + (item->type >= WS_JSON_ARRAY ? item->index[1] : 1);
         at = (const uint8_t *)item->data + item->size;
     }
-    if (index + (container->type == WS_JSON_OBJECT) >= stop) {
-        *item = wsi_json_absent();
+    if (at >= end || index + named >= stop) {
+        wsi_json_put(item, NULL, 0, WS_JSON_ABSENT, NULL);
         return false;
     }
-    at = wsi_json_between(at, end);
-    if (container->type == WS_JSON_OBJECT) {
-        ws_json key = wsi_json_indexed(at, end, index++);
-        at = wsi_json_between(at + key.size, end);
-        if (name)
-            *name = key;
-    } else if (name) {
-        *name = wsi_json_absent();
-    }
-    *item = wsi_json_indexed(at, end, index);
+    at = wsi_json_between(at, end, ',');
+    if (named)
+        at = wsi_json_between(wsi_json_indexed(name ? name : &unnamed, at, end, index++), end, ':');
+    else if (name)
+        wsi_json_put(name, NULL, 0, WS_JSON_ABSENT, NULL);
+    (void)wsi_json_indexed(item, at, end, index);
     return true;
 }
 
-WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
-    if (container.index && container.type >= WS_JSON_ARRAY)
-        return wsi_json_next_indexed(&container, name, item);
+/* Without an index. */
+WSI_APART bool wsi_json_next_read(ws_json container, ws_json *name, ws_json *item) {
     const uint8_t *at, *end;
     uintptr_t from; /* offset of the item before, in the container */
     ws_json key = wsi_json_absent(), before = *item;
@@ -5566,15 +5579,20 @@ WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
     from = (uintptr_t)before.data - (uintptr_t)at;
     if (before.data && from <= (size_t)(end - at) && before.size <= (size_t)(end - at) - from)
         at += from + before.size;
-    at = wsi_json_between(at, end);
+    at = wsi_json_between(at, end, ',');
     if (container.type == WS_JSON_OBJECT) {
         key = wsi_json_value(at, end);
-        at = wsi_json_between(at + key.size, end);
+        at = wsi_json_between(at + key.size, end, ':');
     }
     *item = wsi_json_value(at, end);
     if (name)
         *name = key;
     return item->type != WS_JSON_ABSENT;
+}
+
+WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
+    return container.index && container.type >= WS_JSON_ARRAY ? wsi_json_next_indexed(&container, name, item)
+                                                              : wsi_json_next_read(container, name, item);
 }
 
 /* The UTF-8 of a code point that is no surrogate; returns how many bytes it has. */
@@ -5588,13 +5606,12 @@ static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
 
 /* Decodes an escape, or a pair of surrogates (RFC 8259 7), and moves *at behind it. 0: a surrogate is alone. */
 static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
-    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    static const char meanings[] = "\b...\f.......\n...\r.\tu"; /* of b to u */
     const uint8_t *behind = wsi_json_escape(*at, end);
-    const char *letter = behind ? strchr(letters, (*at)[1]) : NULL;
     int32_t code, low = -1;
     if (!behind)
         return 0;
-    code = letter ? meanings[letter - letters] : (*at)[1];
+    code = (*at)[1] < 'b' ? (*at)[1] : meanings[(*at)[1] - 'b'];
     if (code == 'u') {
         code = wsi_json_hex(*at + 2, end);
         if ((code & ~0x3ff) == 0xd800 && end - behind >= 2 && behind[0] == '\\' && behind[1] == 'u')
@@ -5616,28 +5633,21 @@ WSI_INLINE bool wsi_json_is_plain(ws_json string) {
 /* The next part of a string: unescaped characters, or one escape decoded. Moves *at behind it. false: it has no
    meaning in UTF-8. */
 static bool wsi_json_unescaped(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *part) {
-    const uint8_t *from = *at, *backslash = (const uint8_t *)memchr(from, '\\', (size_t)(end - from));
-    if (backslash == from) {
-        *part = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
-        return part->size > 0;
-    }
-    *at = backslash ? backslash : end;
+    const uint8_t *from = *at;
+    *at = wsi_json_plain(from, end);
     *part = wsi_text((const char *)from, (size_t)(*at - from));
-    return true;
+    if (!part->size)
+        *part = wsi_text((const char *)bytes, wsi_json_unescape(at, end, bytes));
+    return part->size > 0;
 }
 
-WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
+/* As ws_json_as_text. */
+WSI_APART size_t wsi_json_decode(ws_json string, char *buffer, size_t size) {
     const uint8_t *at, *end;
     size_t length = 0;
     uint8_t bytes[4];
     wsi_slice part;
     bool good = string.type == WS_JSON_STRING && wsi_json_inside(string, &at, &end);
-    if (good && wsi_json_is_plain(string)) {
-        length = (size_t)(end - at);
-        if (length < size)
-            memcpy(buffer, at, length);
-        at = end;
-    }
     while (good && at < end) {
         good = wsi_json_unescaped(&at, end, bytes, &part);
         if (good && length < size && part.size < size - length)
@@ -5647,6 +5657,18 @@ WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
     if (size)
         buffer[good && length < size ? length : 0] = 0;
     return good ? length + 1 : 0;
+}
+
+WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
+    if (string.type != WS_JSON_STRING || !wsi_json_is_plain(string) || string.size < 2)
+        return wsi_json_decode(string, buffer, size);
+    if (string.size - 1 <= size) {
+        memcpy(buffer, string.data + 1, string.size - 2);
+        buffer[string.size - 2] = 0;
+    } else if (size) {
+        buffer[0] = 0;
+    }
+    return string.size - 1;
 }
 
 static bool wsi_json_means(ws_json string, wsi_slice text) {
@@ -5773,11 +5795,40 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     decimal->exponent += at < end ? wsi_json_exponent(at + 1, end) : 0;
 }
 
+/* Adds digits to a number, and moves *at behind them. */
+WSI_INLINE uint64_t wsi_json_take(const char **at, const char *end, uint64_t number) {
+    const uint8_t *digit = (const uint8_t *)*at;
+    for (; digit < (const uint8_t *)end && (unsigned)*digit - '0' <= 9; digit++)
+        number = number * 10 + ((unsigned)*digit - '0');
+    *at = (const char *)digit;
+    return number;
+}
+
+/* The absolute value as digits * 10^ten. false: more digits than fit. */
+WSI_INLINE bool wsi_json_short(ws_json number, uint64_t *digits, int64_t *ten) {
+    const char *first = number.data + (*number.data == '-'), *at = first, *end = number.data + number.size;
+    *digits = wsi_json_take(&at, end, 0);
+    *ten = 0;
+    if (at < end && *at == '.') {
+        const char *point = ++at;
+        *digits = wsi_json_take(&at, end, *digits);
+        *ten = point - at;
+    }
+    if (at - first > 19 + (*ten < 0))
+        return false;
+    if (at < end)
+        *ten += wsi_json_exponent(at + 1, end);
+    return true;
+}
+
 /* The absolute value of a whole number. false: a fraction, or beyond 64 bits. */
 static bool wsi_json_whole(ws_json number, uint64_t *whole) {
     wsi_json_decimal decimal;
+    int64_t ten;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
+    if (wsi_json_short(number, whole, &ten) && !ten)
+        return true;
     wsi_json_decimal_of(number, &decimal);
     for (; decimal.count && decimal.exponent < 0 && decimal.digits[decimal.count - 1] == '0'; decimal.exponent++)
         decimal.count--;
@@ -5807,35 +5858,78 @@ WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer) {
     return true;
 }
 
-/* Adds digits to a number, and moves *at behind them. */
-WSI_INLINE uint64_t wsi_json_take(const char **at, const char *end, uint64_t number) {
-    for (; *at < end && wsi_text_digit(**at); ++*at)
-        number = number * 10 + (uint64_t)(**at - '0');
-    return number;
+#if defined(WS_SMALL) || DBL_MANT_DIG != 53 || DBL_MAX_EXP != 1024 || !defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD != 0
+static bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
+    return (void)ten, *value = 0, !digits;
 }
+#else
+#if defined(__SIZEOF_INT128__)
+__extension__ typedef unsigned __int128 wsi_json_product;
+WSI_INLINE uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
+    wsi_json_product product = (wsi_json_product)a * b;
+    *high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+}
+#else
+static uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
+    uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX), one = (a >> 32) * (b & UINT32_MAX) + (low >> 32);
+    uint64_t other = (a & UINT32_MAX) * (b >> 32) + (one & UINT32_MAX);
+    *high = (a >> 32) * (b >> 32) + (one >> 32) + (other >> 32);
+    return other << 32 | (low & UINT32_MAX);
+}
+#endif
 
-/* The absolute value of a number that is two exact doubles, one by the other: then it rounds once. */
-static bool wsi_json_exact(ws_json number, double *value) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const char *at = number.data, *end = at + number.size;
-    int64_t ten = 0;
-    at += *at == '-';
-    if (WSI_JSON_EVAL != 0 || end - at > 19) /* 19 digits fit */
-        return false;
-    uint64_t digits = wsi_json_take(&at, end, 0);
-    if (at < end && *at == '.') {
-        const char *point = at++;
-        digits = wsi_json_take(&at, end, digits);
-        ten = point + 1 - at;
+/* How many zeros a word that is not 0 begins with. */
+#if defined(__GNUC__)
+WSI_INLINE int wsi_json_zeros(uint64_t word) { return __builtin_clzll(word); }
+#else
+static int wsi_json_zeros(uint64_t word) {
+    int zeros = 0;
+    while (!(word << zeros >> 63))
+        zeros++;
+    return zeros;
+}
+#endif
+
+/* digits * 10^ten, rounded once. The product's 64 bits are less than 8 too small. false: these would decide, or it is
+   not in the range of normal doubles. */
+WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
+    static const double small[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const uint64_t large[] = { /* the highest 64 bits of 10^-342, 10^-323, ... 10^304 */
+        0xeef453d6923bd65a, 0x818995ce7aa0e1b2, 0x8c71dcd9ba0b4925, 0x9845418c345644d6, 0xa5178fff668ae0b6,
+        0xb2fe3f0b8599ef07, 0xc21094364dfb5636, 0xd267caa862a12d66, 0xe41f3d6a7377eeca, 0xf7549530e188c128,
+        0x8613fd0145877585, 0x915e2486ef32cd60, 0x9d9ba7832936edc0, 0xaae103b5fcd2a881, 0xb94470938fa89bce,
+        0xc8de047564d20a8b, 0xd9c7dced53c72255, 0xec1e4a7db69561a5, 0x8000000000000000, 0x8ac7230489e80000,
+        0x96769950b50d88f4, 0xa321f2d7226895c7, 0xb0de65388cc8ada8, 0xbfc2ef456ae276e8, 0xcfe87f7cef46ff16,
+        0xe16a1dc9d8545e94, 0xf46518c2ef5b8cd1, 0x847c9b5d7c2e09b7, 0x8fa475791a569d10, 0x9bbcc7a142b17ccb,
+        0xa8d9d1535ce3b396, 0xb7118682dbb66a77, 0xc67bb4597ce2ce48, 0xd732290fbacaf133, 0xe950df20247c83fd,
+    };
+    if (digits <= (uint64_t)1 << 53 && ten >= -22 && ten <= 22) { /* both are exact */
+        *value = ten < 0 ? (double)digits / small[-ten] : (double)digits * small[ten];
+        return true;
     }
-    if (at < end)
-        ten += wsi_json_exponent(at + 1, end);
-    if (ten < -22 || ten > 22 || digits > (uint64_t)1 << 53)
+    *value = 0;
+    if (!digits || ten < -342 || ten > 322)
+        return !digits;
+    int power = (int)ten + 342, step = power / 19;
+    int two = (((step - 18) * 19 * 217706 + (1 << 30)) >> 16) - (1 << 14); /* 2^217706 is about 10^65536 */
+    uint64_t high, low = wsi_json_multiply(digits, (uint64_t)small[power % 19], &high);
+    int zeros = high ? wsi_json_zeros(high) : wsi_json_zeros(low);
+    low = !high ? low << zeros : zeros ? high << zeros | low >> (64 - zeros) : high;
+    two += (high ? 64 : 0) - zeros;
+    (void)wsi_json_multiply(low, large[step], &high);
+    zeros = high >> 63 ? 0 : 1;
+    high <<= zeros;
+    two += 1 - zeros + 11 + 52 + 1023;
+    unsigned rest = high & 0x7ff; /* beyond a double's 53 bits */
+    if ((rest > 0x400 - 8 && rest <= 0x400) || two < 1 || two > 2045)
         return false;
-    *value = ten < 0 ? (double)digits / powers[-ten] : (double)digits * powers[ten];
+    high = ((uint64_t)(two - 1) << 52) + (high >> 11) + (rest > 0x400);
+    memcpy(value, &high, sizeof high);
     return true;
 }
+#endif
 
 /* The absolute value of any number. */
 WSI_RARE double wsi_json_nearest(ws_json number) {
@@ -5848,9 +5942,11 @@ WSI_RARE double wsi_json_nearest(ws_json number) {
 
 WS_API bool ws_json_as_number(ws_json number, double *result) {
     double value;
+    uint64_t digits;
+    int64_t ten;
     if (number.type != WS_JSON_NUMBER || !number.size)
         return false;
-    if (!wsi_json_exact(number, &value))
+    if (!wsi_json_short(number, &digits, &ten) || !wsi_json_double(digits, ten, &value))
         value = wsi_json_nearest(number);
     if (value > DBL_MAX)
         return false;

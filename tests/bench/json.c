@@ -1,12 +1,12 @@
-/* The JSON reader of ws.h beside a tokenizer that allocates nothing, written below, and beside json-c and jansson
-   where they are, which build a tree: the same documents in interleaved turns of one run, the best of several.
-   cc -O2 -DJSON_C -DJANSSON tests/bench/json.c -o json -ljson-c -ljansson && ./json
+/* The JSON reader of ws.h beside a tokenizer that allocates nothing, written below, and beside json-c, jansson and
+   yyjson where they are, which build a tree: the same documents in interleaved turns of one run, the best of several.
+   cc -O2 -DJSON_C -DJANSSON -DYYJSON tests/bench/json.c -o json -ljson-c -ljansson -lyyjson && ./json
    1 MiB in documents of one kind and size, which all differ, as else the processor learns the one by heart. Columns:
    `valid` is ws_json_valid, `walk` ws_json_parse and then a visit to every value, numbers converted and strings
    measured as they are unescaped, `index` the same with ws_json_index; MB/s, and how many times as fast as the others
-   each of them is. CPU time.
-   For callgrind: ./json valid|walk|index|tokens|json-c|jansson KIND TURNS reads the documents of one row, by one
-   reader. */
+   each of them is. yyjson's tree, in memory of the caller's, is visited in the same way. CPU time.
+   For callgrind: ./json valid|walk|index|tokens|json-c|jansson|yyjson KIND TURNS reads the documents of one row, by
+   one reader. */
 #define _POSIX_C_SOURCE 200809L
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
@@ -16,6 +16,9 @@
 #include <time.h>
 #ifdef JSON_C
 #include <json-c/json.h>
+#endif
+#ifdef YYJSON
+#include <yyjson.h>
 #endif
 #ifdef JANSSON /* its header gives names to others than json-c's does, so that they go into no one file */
 typedef struct json_t json_t;
@@ -275,11 +278,40 @@ static size_t by_jansson(const char *data, size_t size) {
 #define by_jansson NULL
 #endif
 
-enum { VALID, WALK, INDEX, OTHERS, READERS = 6 };
+#ifdef YYJSON
+static size_t visit_tree(yyjson_val *value) {
+    size_t sum = 1, i, all;
+    yyjson_val *name, *item;
+    switch (yyjson_get_type(value)) {
+    case YYJSON_TYPE_STR: return yyjson_get_len(value) + 1;
+    case YYJSON_TYPE_NUM: return 1 + (yyjson_get_num(value) > 0);
+    case YYJSON_TYPE_BOOL: return 1 + (size_t)yyjson_get_bool(value);
+    case YYJSON_TYPE_ARR:
+        yyjson_arr_foreach(value, i, all, item) sum += visit_tree(item);
+        return sum;
+    case YYJSON_TYPE_OBJ:
+        yyjson_obj_foreach(value, i, all, name, item) sum += yyjson_get_len(name) + 2 + visit_tree(item);
+        return sum;
+    default: return yyjson_is_null(value);
+    }
+}
+
+static size_t by_yyjson(const char *data, size_t size) {
+    static uint64_t memory[4 * ALL];
+    yyjson_alc arena;
+    return yyjson_alc_pool_init(&arena, memory, sizeof memory)
+           ? visit_tree(yyjson_doc_get_root(yyjson_read_opts((char *)(uintptr_t)data, size, 0, &arena, NULL))) : 0;
+}
+#else
+#define by_yyjson NULL
+#endif
+
+enum { VALID, WALK, INDEX, OTHERS, READERS = 7 };
 
 static const struct { const char *name; size_t (*read)(const char *data, size_t size); } readers[READERS] = {
     {"valid", by_valid}, {"walk", by_walk}, {"index", by_index}, {"tokens", by_tokens},
     {"json-c", by_json_c}, {"jansson", by_jansson},
+    {"yyjson", by_yyjson},
 };
 
 static double now(void) {
@@ -300,7 +332,7 @@ static double seconds(int reader) {
 }
 
 static void row(int kind) {
-    double best[READERS] = {1e9, 1e9, 1e9, 1e9, 1e9, 1e9}, took;
+    double best[READERS] = {1e9, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9}, took;
     int turn, i;
     make(kind);
     for (turn = 0; turn < TURNS; turn++)
@@ -326,8 +358,8 @@ int main(int argc, char **argv) {
                 turn += seconds(reader) > 0;
         return 0;
     }
-    printf("%-14s %8s %7s %7s %7s %7s %7s %7s  valid, walk, index beside tokens, json-c, jansson\n", "MB/s", "bytes",
-           "valid", "walk", "index", "tokens", "json-c", "jansson");
+    printf("%-14s %8s %7s %7s %7s %7s %7s %7s %7s  valid, walk, index beside tokens, json-c, jansson, yyjson\n", "MB/s",
+           "bytes", "valid", "walk", "index", "tokens", "json-c", "jansson", "yyjson");
     for (kind = 0; kind < (int)(sizeof kinds / sizeof *kinds); kind++)
         row(kind);
     return 0;
