@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+enum { LAST_RESORT_MS = 60000 }; /* after so long a wait for what does not come ends, and the test has failed */
+
 static drive_memory memory;
 static size_t descriptors;
 
@@ -16,6 +18,13 @@ static inline ws_client_config blocking(void) {
     config.allocator.user = &memory;
     descriptors = net_descriptors();
     return config;
+}
+
+static uint32_t asked_ms; /* the longest wait that a call has asked for since a test set this to 0 */
+
+static inline void note_wait(wsi_client *blocking_client, uint32_t wait_ms) {
+    asked_ms = wait_ms > asked_ms ? wait_ms : asked_ms;
+    wsi_blocking_round(blocking_client, wait_ms);
 }
 
 /* Frees it; nothing of it is left. */
@@ -57,7 +66,7 @@ static inline void script_more(script *s) {
         s->ended = true;
 }
 
-/* Waits for so many bytes, at most three seconds. */
+/* Waits for so many bytes. */
 static inline bool script_wait(script *s, size_t size) {
     while (s->in.size < size && !s->ended)
         script_more(s);
@@ -95,7 +104,7 @@ static inline void script_close(script *s) {
 
 /* Accepts, and reads a request's head. */
 static inline void script_accept(script *s) {
-    struct timeval limit = {3, 0};
+    struct timeval limit = {LAST_RESORT_MS / 1000, 0};
     int on = 1;
     size_t i;
     s->fd = accept(s->server.fd, NULL, NULL);
@@ -154,7 +163,7 @@ static inline void *script_run(void *argument) {
 }
 
 static inline void script_start(script *s, void (*play)(script *s)) {
-    struct timeval limit = {3, 0};
+    struct timeval limit = {LAST_RESORT_MS / 1000, 0};
     memset(s, 0, sizeof *s);
     memset(&client, 0, sizeof client);
     s->fd = -1;
