@@ -37,7 +37,7 @@ async def serve_one(socket, path):
             await socket.close(code, "because \u20ac")
     elif name == "ping":
         pong = await socket.ping(b"are you there")
-        await asyncio.wait_for(pong, 5)
+        await asyncio.wait_for(pong, 60)
         await socket.send("pong came")
     elif name == "subprotocol":
         await socket.send(str(socket.subprotocol))
@@ -56,7 +56,7 @@ async def serve_one(socket, path):
                                 "cont": b"\x80\x00"}[path.split("/")[2]])
     elif name == "silent":
         await asyncio.sleep(60)
-    await asyncio.wait_for(socket.wait_closed(), 10)
+    await asyncio.wait_for(socket.wait_closed(), 60)
     seen["close"] = (socket.close_code, socket.close_reason)
 
 

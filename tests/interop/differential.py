@@ -199,14 +199,14 @@ FRAMES = [
      for code in (1012, 1014)]
 
 
-async def heads(port, head):
+async def heads(port, head, limit):
     """The statuses of the answers, by their first digit."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     data = b""
     try:
         writer.write(head + NEXT)
         await writer.drain()
-        while more := await asyncio.wait_for(reader.read(65536), 3):
+        while more := await asyncio.wait_for(reader.read(65536), limit):
             data += more
     except (OSError, asyncio.TimeoutError):
         pass
@@ -215,7 +215,7 @@ async def heads(port, head):
     return "".join("4" if each == "5" else each for each in found) or "-"
 
 
-async def frames(port, path, data, protocol):
+async def frames(port, path, data, protocol, limit):
     """"pong", the code of the close frame, or "gone"."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     lines = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
@@ -223,12 +223,12 @@ async def frames(port, path, data, protocol):
                   f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n").encode())
     said = "gone"
     try:
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), limit)
         if not head.startswith(b"HTTP/1.1 101"):
             return head[9:12].decode()
         writer.write(data + masked(0x89, b"still?"))
         while said == "gone":
-            first, size = await asyncio.wait_for(reader.readexactly(2), 3)
+            first, size = await asyncio.wait_for(reader.readexactly(2), limit)
             size = int.from_bytes(await reader.readexactly(2), "big") if size == 126 else size
             payload = await reader.readexactly(size)
             if first == 0x88:
@@ -242,9 +242,10 @@ async def frames(port, path, data, protocol):
 
 
 async def compare(kind, names, rows, ask):
-    """ask(which, bytes) gives a verdict; which is a place in names."""
+    """ask(which, bytes, seconds) gives a verdict; which is a place in names. Only silence is not waited for long."""
     for name, data, *wanted, why in rows:
-        said = await asyncio.gather(*(ask(i, data) if each else asyncio.sleep(0) for i, each in enumerate(names)))
+        said = await asyncio.gather(*(ask(i, data, 3 if wanted[i] in ("gone", "-") else 60) if each
+                                      else asyncio.sleep(0) for i, each in enumerate(names)))
         good = all(each is None or each == wish for each, wish in zip(said, wanted))
         expect(f"{kind}, {name}", good, dict(zip(names, said)))
         if len(set(wanted)) > 1 and not why:
@@ -274,7 +275,7 @@ async def main():
     _, version, _ = await run("node", "--version")
     known = version.startswith(b"v20.")  # others are stricter, or less strict
     names = ("ws.h", "node" if known else None, "nginx" if nginx else None)
-    await part(compare, "head", names, HEADS, lambda i, x: heads(ports[i], x))
+    await part(compare, "head", names, HEADS, lambda i, x, limit: heads(ports[i], x, limit))
 
     async def echo(socket, *_):
         async for message in socket:
@@ -292,7 +293,8 @@ async def main():
         skip("no libwebsockets-test-server")
     places = ((port, "/ws", ""), (npm, "/", ""), (python, "/", ""), (lws, "/", "lws-mirror-protocol"))
     names = ("ws.h", "ws", "websockets" if python else None, "lws" if lws else None)
-    await part(compare, "frame", names, FRAMES, lambda i, x: frames(*places[i][:2], x, places[i][2]))
+    await part(compare, "frame", names, FRAMES,
+               lambda i, x, limit: frames(*places[i][:2], x, places[i][2], limit))
 
 
 finish(main())

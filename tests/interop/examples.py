@@ -19,11 +19,11 @@ FILE = "build/interop/pumped"
 
 
 async def connect(url, **more):
-    return await asyncio.wait_for(websockets.connect(url, max_size=None, **more), 10)
+    return await asyncio.wait_for(websockets.connect(url, max_size=None, **more), 60)
 
 
 async def heard(socket):
-    return json.loads(await asyncio.wait_for(socket.recv(), 10))
+    return json.loads(await asyncio.wait_for(socket.recv(), 60))
 
 
 async def status_of(url, **more):
@@ -95,13 +95,13 @@ async def pump():
         peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     expect("pump: without being held in memory", peak < 16 << 10, peak)
     expect("pump: a slow reader gets all of it", await asyncio.wait_for(slow.recv(), 30) == content)
-    await asyncio.wait_for(quick.wait_closed(), 10)
+    await asyncio.wait_for(quick.wait_closed(), 60)
     expect("pump: then it closes", quick.close_code == 1000)
     os.truncate(FILE, 0)
     expect("pump: an empty file is an empty message", await (await connect(url)).recv() == b"")
     os.remove(FILE)
     gone = await connect(url)
-    await asyncio.wait_for(gone.wait_closed(), 10)
+    await asyncio.wait_for(gone.wait_closed(), 60)
     expect("pump: a file that is gone is said", gone.close_code == 1011)
     expect("pump: it ends with status 0", await stop(process) == 0)
 
@@ -126,7 +126,7 @@ async def rooms():
     for name in ("", "x" * 129):
         unnamed = await connect(url + "ws/attic")
         await unnamed.send("/name " + name)
-        await asyncio.wait_for(unnamed.wait_closed(), 10)
+        await asyncio.wait_for(unnamed.wait_closed(), 60)
         expect(f"rooms: a name of {len(name)} bytes is refused", unnamed.close_code == 1008, unnamed.close_code)
     await bob.close()
     expect("rooms: it ends with status 0", await stop(process) == 0)
@@ -136,7 +136,7 @@ async def page_status(port, to, host):
     """What a page gets that a browser fetched from that Host."""
     reader, writer = await asyncio.open_connection(to, port)
     writer.write(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
-    line = await asyncio.wait_for(reader.readline(), 10)
+    line = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     return int(line.split()[1])
 

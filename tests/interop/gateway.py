@@ -35,14 +35,14 @@ async def gateway(url, *options):
 
 
 async def latest():
-    socket = await asyncio.wait_for(upstreams.get(), 5)
+    socket = await asyncio.wait_for(upstreams.get(), 60)
     while not upstreams.empty():
         socket = upstreams.get_nowait()
     return socket
 
 
 async def ended(socket):
-    await asyncio.wait_for(socket.wait_closed(), 10)
+    await asyncio.wait_for(socket.wait_closed(), 60)
     return socket.close_code, socket.close_reason
 
 
@@ -117,10 +117,10 @@ async def early():
         await third.send("never mind")
         third.transport.abort()
         go_on.set()
-        sizes = [len(await asyncio.wait_for(second.recv(), 20)) for _ in range(MESSAGES)]
+        sizes = [len(await asyncio.wait_for(second.recv(), 60)) for _ in range(MESSAGES)]
         await rest
         expect("what waited arrives", sizes == [SIZE] * MESSAGES, sizes)
-        back = [await asyncio.wait_for(socket.recv(), 5) for _ in range(200)]
+        back = [await asyncio.wait_for(socket.recv(), 60) for _ in range(200)]
         expect("early messages arrive in order", back == [str(number) for number in range(200)], back)
         await socket.close()
         status = await stop(program)
@@ -145,14 +145,14 @@ async def slow():
         program, url = await gateway(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
         socket = await websockets.connect(url, compression=None)
         await socket.send("the upstream is open")
-        await asyncio.wait_for(stalled.wait(), 10)
+        await asyncio.wait_for(stalled.wait(), 60)
         rest = asyncio.create_task(flood(socket))
         await asyncio.sleep(1)
         expect("a client waits for an upstream that does not read", not rest.done(), "all of it was taken")
         enough.set()
-        await asyncio.wait_for(rest, 20)
+        await asyncio.wait_for(rest, 60)
         await socket.close()
-        await asyncio.wait_for(over.wait(), 20)
+        await asyncio.wait_for(over.wait(), 60)
         expect("all of it arrives", sizes == [SIZE] * MESSAGES, len(sizes))
         if sys.platform == "linux":
             expect("the gateway held little of it", memory(program) < 40, memory(program))

@@ -71,20 +71,20 @@ async def protocol(url):
     socket = await websockets.connect(url + "rpc")
     for name, text, good in CASES:
         await socket.send(text)
-        answer = await asyncio.wait_for(socket.recv(), 5)
+        answer = await asyncio.wait_for(socket.recv(), 60)
         expect(name, good(json.loads(answer)), answer[:200])
     for text in ("1.50e+3", "123456789012345678901234567890", '"\\u0041"'):
         await socket.send(request("sum", id=f'"id":{text},'))
-        answer = await asyncio.wait_for(socket.recv(), 5)
+        answer = await asyncio.wait_for(socket.recv(), 60)
         expect(f"the id {text} comes back as it was", answer.endswith(f'"id":{text}}}'), answer)
     for text in (request("sum", id=""), request("fly", id=""), request("add", id=""),
                  f'[{request("sum", id="")},{request("fly", id="")}]'):
         await socket.send(text)
     await socket.send(request("echo", '["next"]'))
-    answer = await asyncio.wait_for(socket.recv(), 5)
+    answer = await asyncio.wait_for(socket.recv(), 60)
     expect("notifications get nothing", result("next")(json.loads(answer)), answer)
     await socket.send(b"{}")
-    await asyncio.wait_for(socket.wait_closed(), 5)
+    await asyncio.wait_for(socket.wait_closed(), 60)
     expect("binary gets 1003", socket.close_code == 1003, socket.close_code)
 
 

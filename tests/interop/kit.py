@@ -63,19 +63,19 @@ async def start(*words, **more):
 async def example(*words, errors=None):
     """Starts one of the examples on a free port; returns it and the URL that it printed."""
     process = await start(*words, stdout=asyncio.subprocess.PIPE, stderr=errors)
-    line = await asyncio.wait_for(process.stdout.readline(), 10)
+    line = await asyncio.wait_for(process.stdout.readline(), 60)
     if not line:
         raise RuntimeError(" ".join(words) + " does not start")
     return process, line.decode().strip().replace("http", "ws", 1)
 
 
-async def stop(process, number=signal.SIGTERM, within=10):
+async def stop(process, number=signal.SIGTERM, within=60):
     if process.returncode is None:
         process.send_signal(number)
     return await asyncio.wait_for(process.wait(), within)
 
 
-async def run(*words, data=b"", within=30, **more):
+async def run(*words, data=b"", within=60, **more):
     """Runs a program to its end: status, output and errors as bytes, text."""
     pipe = asyncio.subprocess.PIPE
     process = await start(*words, stdin=pipe, stdout=pipe, stderr=pipe, **more)

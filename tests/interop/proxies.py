@@ -115,7 +115,7 @@ async def reverse(name, servers, command):
                 expect(f"{name}: another client, 1 MiB, {url[:3]}", await socket.recv() == data)
         socket = await websockets.connect(plain)
         await stop(servers.echo)
-        await asyncio.wait_for(socket.wait_closed(), 10)
+        await asyncio.wait_for(socket.wait_closed(), 60)
         expect(f"{name}: the server's end comes through as 1012", socket.close_code == 1012, socket.close_code)
     await stop(servers.echo)
     status, _, errors = await cat(plain)

@@ -23,7 +23,7 @@ compression = "deflate"
 async def connect(url, **more):
     context = secure if url.startswith("wss:") else None
     more = {"compression": compression, **more}
-    return await asyncio.wait_for(websockets.connect(url, max_size=None, ssl=context, **more), 10)
+    return await asyncio.wait_for(websockets.connect(url, max_size=None, ssl=context, **more), 60)
 
 
 async def echo(socket, message):
@@ -43,11 +43,11 @@ async def messages(url):
     expect("text in fragments", await echo(socket, ["one ", "", "two ", "three"]) == "one two three")
     parts = [os.urandom(1000) for _ in range(2000)]
     expect("binary in 2,000 fragments", await echo(socket, parts) == b"".join(parts))
-    await asyncio.wait_for(await socket.ping(b"are you there"), 5)
+    await asyncio.wait_for(await socket.ping(b"are you there"), 60)
     expect("ping", True)
     for number in range(1000):
         await socket.send(str(number))
-    back = [await asyncio.wait_for(socket.recv(), 5) for _ in range(1000)]
+    back = [await asyncio.wait_for(socket.recv(), 60) for _ in range(1000)]
     expect("1,000 messages keep their order", back == [str(number) for number in range(1000)])
     await socket.close()
     expect("close", socket.close_code == 1000, socket.close_code)
@@ -79,7 +79,7 @@ async def closing(url):
         expect(f"close {code} comes back", socket.close_code == code, socket.close_code)
     socket = await connect(url)
     await socket.write_frame(True, 8, b"")
-    await asyncio.wait_for(socket.wait_closed(), 5)
+    await asyncio.wait_for(socket.wait_closed(), 60)
     expect("an empty close comes back", socket.close_code == 1005, socket.close_code)
 
 
@@ -95,7 +95,7 @@ async def failing(url):
             frame = websockets.frames.Frame(opcode, data, final)
             frame.check = lambda: None
             socket.transport.write(frame.serialize(mask=True))
-            await asyncio.wait_for(socket.recv(), 10)
+            await asyncio.wait_for(socket.recv(), 60)
         except websockets.exceptions.ConnectionClosed as closed:
             got = closed.rcvd.code if closed.rcvd else 1006
             expect(f"{name} gets {code}", got == code, got)
@@ -154,16 +154,16 @@ async def shutdown(url, server):
     sockets = [await connect(url) for _ in range(10)]
     server.send_signal(signal.SIGTERM)
     for socket in sockets:
-        await asyncio.wait_for(socket.wait_closed(), 5)
+        await asyncio.wait_for(socket.wait_closed(), 60)
     codes = {socket.close_code for socket in sockets}
     expect("the server's end closes all with 1012", codes == {1012}, codes)
-    status = await asyncio.wait_for(server.wait(), 5)
+    status = await asyncio.wait_for(server.wait(), 60)
     expect("it ends with status 0", status == 0, status)
 
 
 async def rooms(url):
     async def hear(socket):
-        return json.loads(await asyncio.wait_for(socket.recv(), 5))
+        return json.loads(await asyncio.wait_for(socket.recv(), 60))
     ann = await connect(url + "ws/den/Ann")
     joined = await hear(ann)
     expect("a member hears that it joined", joined["type"] == "joined" and joined["members"] == 1, joined)
@@ -189,7 +189,7 @@ async def rooms(url):
         socket = await connect(url + path)
         if message:
             await socket.send(message)
-        await asyncio.wait_for(socket.wait_closed(), 5)
+        await asyncio.wait_for(socket.wait_closed(), 60)
         expect(f"{what} gets {code}", socket.close_code == code, socket.close_code)
     try:
         await connect(url + "ws/den/%FF")

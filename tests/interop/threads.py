@@ -18,13 +18,13 @@ except ImportError:
 
 async def visit(url, number):
     """A connection that stays open: the thread that serves it, and whether its echoes come."""
-    socket = await asyncio.wait_for(websockets.connect(url), 10)
-    hello = json.loads(await asyncio.wait_for(socket.recv(), 10))
+    socket = await asyncio.wait_for(websockets.connect(url), 60)
+    hello = json.loads(await asyncio.wait_for(socket.recv(), 60))
     good = True
     for count in range(20):
         text = f"{number}: {count}"
         await socket.send(text)
-        good = good and await asyncio.wait_for(socket.recv(), 10) == text
+        good = good and await asyncio.wait_for(socket.recv(), 60) == text
     return socket, hello, good
 
 
@@ -39,11 +39,11 @@ async def several(threads):
     codes = []
     for socket, _, _ in visits:
         try:
-            await asyncio.wait_for(socket.recv(), 10)
+            await asyncio.wait_for(socket.recv(), 60)
         except websockets.ConnectionClosed:
             codes.append(socket.close_code)
     expect(f"{threads} threads: all are closed with 1012", codes == [1012] * 100, codes)
-    status = await asyncio.wait_for(process.wait(), 10)  # a second signal would end it at once
+    status = await asyncio.wait_for(process.wait(), 60)  # a second signal would end it at once
     expect(f"{threads} threads: it ends with status 0", status == 0, status)
 
 

@@ -88,10 +88,10 @@ async def theirs(url, compression):
     good = True
     for data in ("h\u00e9llo", "the same text " * 1000, "the same text " * 1000, os.urandom(100000), bytes(1 << 20)):
         await socket.write_message(data, isinstance(data, bytes))
-        good = good and await asyncio.wait_for(socket.read_message(), 10) == data
+        good = good and await asyncio.wait_for(socket.read_message(), 60) == data
     expect(f"{name}: echoes", good)
     socket.close(4001, "because")
-    end = await asyncio.wait_for(socket.read_message(), 10)
+    end = await asyncio.wait_for(socket.read_message(), 60)
     expect(f"{name}: close 4001", end is None and socket.close_code == 4001, (end, socket.close_code))
 
 

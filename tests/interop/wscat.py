@@ -88,7 +88,7 @@ async def binary(url):
     with open("build/interop/input", "rb") as file:
         process = await start("build/wscat", url, "--binary", "--wait", "0.3", stdin=file,
                               stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
     expect("so does a file", out == data and process.returncode == 0, len(out))
     status, out, _ = await cat(url, "--binary")
     expect("nothing is no message", got == [] and status == 0, got)
@@ -128,7 +128,7 @@ async def terminal(url, path, *options, typed=b"", close_input=True):
         if turn == 1 and close_input and shown.count(b"hello") == 2:
             os.write(master, b"\x04")
             turn = 2
-    await asyncio.wait_for(process.wait(), 5)
+    await asyncio.wait_for(process.wait(), 60)
     os.close(master)
     return process.returncode, shown
 
@@ -150,22 +150,28 @@ async def signals(url):
     for number in (signal.SIGINT, signal.SIGTERM):
         process = await start("build/wscat", url + "flood", stdin=asyncio.subprocess.PIPE,
                               stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-        await asyncio.wait_for(process.stdout.readline(), 5)
+        await asyncio.wait_for(process.stdout.readline(), 60)
         ends.clear()
         process.send_signal(number)
-        _, errors = await asyncio.wait_for(process.communicate(), 10)
-        for _ in range(100):
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
+        for _ in range(3000):
             if ends:
                 break
             await asyncio.sleep(0.02)
         expect(f"{number.name} closes with 1000", ends == [1000] and process.returncode == 0, (ends, errors))
     port = free_ports(1)[0]
-    listener = await asyncio.start_server(lambda reader, writer: asyncio.sleep(20), "127.0.0.1", port)
+    arrived = asyncio.Event()
+
+    async def never(*_):
+        arrived.set()
+        await asyncio.sleep(60)
+
+    listener = await asyncio.start_server(never, "127.0.0.1", port)
     process = await start("build/wscat", f"ws://127.0.0.1:{port}/", stdin=asyncio.subprocess.PIPE,
                           stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-    await asyncio.sleep(0.3)
+    await asyncio.wait_for(arrived.wait(), 60)
     process.send_signal(signal.SIGINT)
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     expect("Ctrl-C before it is connected ends it with 1", process.returncode == 1, (process.returncode, errors))
     listener.close()
     status, out, errors = await run("sh", "-c", 'build/wscat "$1" | head -n 3', "sh", url + "flood")
@@ -174,7 +180,7 @@ async def signals(url):
         with open("/dev/full", "wb") as full:
             process = await start("build/wscat", url + "flood", stdin=asyncio.subprocess.PIPE, stdout=full,
                                   stderr=asyncio.subprocess.PIPE)
-            _, errors = await asyncio.wait_for(process.communicate(), 10)
+            _, errors = await asyncio.wait_for(process.communicate(), 60)
         expect("a full disk is an error", process.returncode == 1 and b"No space" in errors, errors)
     status, out, errors = await run("sh", "-c", 'exec build/wscat "$1" --wait 0.3 <&- >&- 2>&-', "sh", url)
     expect("without any standard stream it ends well", status == 0, (status, errors))
