@@ -46,7 +46,7 @@ static void test_mask_down(void) {
     for (distance = 0; distance <= 80; distance++) {
         if (!test_begin("mask and move down by %zu", distance))
             continue;
-        for (size = 0; size <= 600; size += size < 100 ? 1 : 7) {
+        for (size = 0; size <= 600; size += size < 100 ? 1 : 1 + distance % 9) {
             fill(data, sizeof data);
             memcpy(copy, data, sizeof copy);
             memcpy(wanted, data, sizeof wanted);
@@ -167,6 +167,7 @@ static void test_sizes(bool masked) {
         if (!test_begin("header of %llu bytes, %s", (unsigned long long)sizes[i], masked ? "masked"
             : "unmasked"))
             continue;
+        memset(&frame, 0xa5, sizeof frame);
         size = wsi_frame_write(header, 2, true, masked, sizes[i]);
         CHECK_EQ(size, wanted);
         memcpy(header + wanted, "KEYS", 4);
@@ -176,8 +177,7 @@ static void test_sizes(bool masked) {
         CHECK_EQ(wsi_frame_read(&frame, header, wanted, masked, false), WSI_FRAME_GOOD);
         CHECK(frame.size == sizes[i] && frame.opcode == 2 && frame.final);
         CHECK_EQ(frame.header_size, wanted);
-        if (masked)
-            CHECK_MEM(frame.key, 4, "KEYS", 4);
+        CHECK_MEM(frame.key, 4, masked ? "KEYS" : "\0\0\0", 4);
         CHECK_EQ(wsi_frame_read(&frame, header, wanted, !masked, false), WSI_FRAME_BAD);
     }
 }
@@ -213,7 +213,9 @@ static void test_early(void) {
     CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x81\x05", 2, true, false), WSI_FRAME_BAD);
     CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x89\xfe", 2, true, false), WSI_FRAME_BAD);
     CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x82\xff\x80", 3, true, false), WSI_FRAME_BAD);
-    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"", 0, true, false), WSI_FRAME_MORE);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x82\xff\x80", 2, true, false), WSI_FRAME_MORE);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x83", 0, true, false), WSI_FRAME_MORE);
+    CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x81\x05", 1, true, false), WSI_FRAME_MORE);
 }
 
 /* RFC 6455 5.7, the examples. */
@@ -234,8 +236,8 @@ static void test_examples(void) {
     output.header_size = 6;
     wsi_frame_put(out, &output);
     CHECK_MEM(out, 11, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11);
-    CHECK_EQ(wsi_frame_write(out, 1, false, false, 3), 2);
-    CHECK_MEM(out, 2, "\x01\x03", 2);
+    CHECK_EQ(wsi_frame_write(out, 2, false, false, 3), 2);
+    CHECK_MEM(out, 2, "\x02\x03", 2);
     CHECK_EQ(wsi_frame_write(out, 2, true, false, 65536), 10);
     CHECK_MEM(out, 10, "\x82\x7f\0\0\0\0\0\x01\0\0", 10);
 }
@@ -246,7 +248,7 @@ int main(int argc, char **argv) {
         test_mask();
         test_mask_down();
         test_mask_over_key();
-        test_mask_text('a');
+        test_mask_text(0x7f);
         test_mask_text(0);
     }
     test_rotate();
