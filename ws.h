@@ -19474,7 +19474,7 @@ static bool wsi_test_step(wsi_client *client) {
 }
 
 static uint64_t wsi_test_next_timer(const ws_loop *loop) {
-    return loop && loop->heap_size ? loop->heap[0]->at : UINT64_MAX;
+    return loop && !loop->error && loop->heap_size ? loop->heap[0]->at : UINT64_MAX; /* a failed one fires none */
 }
 
 /* Both loops are idle: the clock advances to the next timer, but not beyond `until`. */

@@ -2,10 +2,11 @@
    An operating system in memory: sockets, pipes, select, epoll and names, on a virtual clock and one seed. Include it
    before "../../ws.h": from there on each system call of ws.h is the function here. Hosts have addresses 10.0.0.0 and
    on; kernel.host says who calls. Bytes arrive in pieces, after a delay, in order; a link can be parted for a while or
-   for ever, a connection reset, by one end or both. Calls may be cut short or interrupted.
+   for ever, a connection reset, by one end or both. Calls may be cut short or interrupted, or the one that
+   kernel.fault names fails. Unix sockets are names of their own; files are the system's, with numbers of here.
 
    Time passes in kernel_advance alone. A wait that finds nothing returns at once: kernel.found and kernel.until say
-   what it would have waited for.
+   what it would have waited for; or else kernel.idle is called, in which others run and time passes.
 */
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -23,6 +24,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +38,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -45,11 +48,28 @@
 
 #define KERNEL_NEVER UINT64_MAX
 
-enum { KERNEL_FILES = 512, KERNEL_HOSTS = 8, KERNEL_SEGMENTS = 64, KERNEL_NONE = -1 };
+enum { KERNEL_FILES = 512, KERNEL_HOSTS = 8, KERNEL_SEGMENTS = 64, KERNEL_NONE = -1, KERNEL_PATHS = 4 };
 
 typedef enum kernel_kind {
-    KERNEL_FREE, KERNEL_SOCKET, KERNEL_LISTENER, KERNEL_STREAM, KERNEL_EPOLL
+    KERNEL_FREE, KERNEL_SOCKET, KERNEL_LISTENER, KERNEL_STREAM, KERNEL_EPOLL, KERNEL_FILE
 } kernel_kind;
+
+typedef enum kernel_call {
+    KERNEL_RECV, KERNEL_SEND, KERNEL_SENDMSG, KERNEL_ACCEPT, KERNEL_WAIT, KERNEL_PIPE, KERNEL_FCNTL, KERNEL_IOCTL,
+    KERNEL_MAKE_SOCKET, KERNEL_BIND, KERNEL_LISTEN, KERNEL_CONNECT, KERNEL_SETSOCKOPT, KERNEL_GETSOCKOPT,
+    KERNEL_GETSOCKNAME, KERNEL_GETPEERNAME, KERNEL_NAME, KERNEL_READ, KERNEL_WRITE, KERNEL_SHUTDOWN, KERNEL_PAIR,
+    KERNEL_THREAD, KERNEL_MASK, KERNEL_LOOK_UP, KERNEL_RANDOM, KERNEL_OPEN_FILE, KERNEL_STATUS, KERNEL_MAKE_EPOLL,
+    KERNEL_CONTROL, KERNEL_UNLINK, KERNEL_CHMOD, KERNEL_MALLOC, KERNEL_CALLS
+} kernel_call;
+
+typedef struct kernel_fault {
+    kernel_call call;
+    size_t at;    /* this call of that kind fails, counted from 1; 0: none */
+    bool after;   /* and all behind it */
+    int error;    /* with this errno; 0: it is short, one byte */
+    bool off;     /* for a while none fails, and none is counted */
+    size_t counts[KERNEL_CALLS];
+} kernel_fault;
 
 typedef enum kernel_mark { KERNEL_DATA, KERNEL_FIN, KERNEL_RST } kernel_mark;
 
@@ -104,6 +124,8 @@ typedef struct kernel_file {
     unsigned host;
     uint16_t port;
     kernel_watch *watches; /* of an epoll, one for each file */
+    int real;              /* of a file */
+    bool local;            /* a Unix socket; its port is that of its path */
 } kernel_file;
 
 typedef struct kernel_state {
@@ -123,6 +145,9 @@ typedef struct kernel_state {
     uint64_t delay, jitter; /* of connections from now on */
     size_t piece, send_room, receive_room;
     uint64_t calls, bytes;
+    kernel_fault fault;
+    void (*idle)(void);
+    char paths[KERNEL_PATHS][32]; /* of Unix sockets; "": free */
 } kernel_state;
 
 static kernel_state kernel;
@@ -144,6 +169,16 @@ static inline bool kernel_flakes(void) { return kernel_one_in(kernel.flaky); }
 static inline int kernel_fail(int error) {
     errno = error;
     return -1;
+}
+
+/* Counts a call. true: it fails, with errno, or is short. */
+static inline bool kernel_fails(kernel_call call) {
+    size_t count = kernel.fault.off ? 0 : ++kernel.fault.counts[call], at = kernel.fault.at;
+    if (!count || !at || call != kernel.fault.call || count < at || (count > at && !kernel.fault.after))
+        return false;
+    errno = kernel.fault.error;
+    kernel.now += count > at && count % 16 == 0; /* who tries again and again takes time */
+    return true;
 }
 
 /* --- streams --- */
@@ -415,14 +450,32 @@ static inline kernel_file *kernel_file_of(int file) {
 }
 
 static inline int kernel_socket(int family, int type, int protocol) {
-    (void)family;
     (void)type;
     (void)protocol;
-    return kernel_open_file(KERNEL_SOCKET, NULL, 0);
+    if (kernel_fails(KERNEL_MAKE_SOCKET))
+        return -1;
+    int file = kernel_open_file(KERNEL_SOCKET, NULL, 0);
+    if (file >= 0)
+        kernel.files[file].local = family == AF_UNIX;
+    return file;
 }
 
+/* The place of a Unix socket's path; KERNEL_PATHS: it has none. */
+static inline int kernel_path(const char *path) {
+    int i = 0;
+    while (i < KERNEL_PATHS && strcmp(kernel.paths[i], path) != 0)
+        i++;
+    return i;
+}
+
+/* A Unix socket's port is the place of its path, from 1. */
 static inline void kernel_address(const struct sockaddr *address, unsigned *host, uint16_t *port) {
     struct sockaddr_in ipv4;
+    if (address->sa_family == AF_UNIX) {
+        *host = kernel.host;
+        *port = (uint16_t)(1 + kernel_path(((const struct sockaddr_un *)(const void *)address)->sun_path));
+        return;
+    }
     memcpy(&ipv4, address, sizeof ipv4);
     *host = ntohl(ipv4.sin_addr.s_addr) & 255;
     *port = ntohs(ipv4.sin_port);
@@ -432,21 +485,39 @@ static inline int kernel_bind(int file, const struct sockaddr *address, socklen_
     kernel_file *own = kernel_file_of(file);
     unsigned host;
     (void)size;
+    if (kernel_fails(KERNEL_BIND))
+        return -1;
+    if (address->sa_family == AF_UNIX) { /* makes its file */
+        int place = kernel_path("");
+        if (kernel_path(((const struct sockaddr_un *)(const void *)address)->sun_path) < KERNEL_PATHS)
+            return kernel_fail(EADDRINUSE);
+        (void)snprintf(kernel.paths[place], sizeof *kernel.paths, "%.31s",
+                       ((const struct sockaddr_un *)(const void *)address)->sun_path);
+    }
     kernel_address(address, &host, &own->port);
     return kernel_listener(own->host, own->port) == KERNEL_NONE ? 0 : kernel_fail(EADDRINUSE);
 }
 
 static inline int kernel_listen(int file, int backlog) {
     (void)backlog;
+    if (kernel_fails(KERNEL_LISTEN))
+        return -1;
     kernel_file_of(file)->kind = KERNEL_LISTENER;
     return 0;
 }
 
 static inline int kernel_connect(int file, const struct sockaddr *address, socklen_t size) {
     kernel_file *own = kernel_file_of(file);
-    kernel_stream *stream = kernel_new_stream(false);
+    kernel_stream *stream;
     (void)size;
+    if (kernel_fails(KERNEL_CONNECT))
+        return -1;
+    stream = kernel_new_stream(false);
     kernel_address(address, &stream->hosts[1], &stream->ports[1]);
+    if (own->local && kernel_listener(stream->hosts[1], stream->ports[1]) == KERNEL_NONE) { /* at once */
+        kernel_expect(kernel.now);
+        return kernel_fail(stream->ports[1] > KERNEL_PATHS ? ENOENT : ECONNREFUSED);
+    }
     stream->ports[0] = (uint16_t)(40000 + stream->serial % 20000);
     own->kind = KERNEL_STREAM;
     own->stream = stream;
@@ -473,6 +544,8 @@ static inline int kernel_accept(int file, struct sockaddr *address, socklen_t *s
     (void)address;
     (void)size;
     (void)flags;
+    if (kernel_fails(KERNEL_ACCEPT))
+        return -1;
     if (!stream || kernel_flakes())
         return kernel_fail(EAGAIN);
     if (kernel_flakes())
@@ -482,6 +555,7 @@ static inline int kernel_accept(int file, struct sockaddr *address, socklen_t *s
         return -1;
     stream->queued = false;
     kernel.files[accepted].host = own->host;
+    kernel.files[accepted].local = own->local;
     return accepted;
 }
 
@@ -496,7 +570,7 @@ static inline void kernel_take(kernel_flow *flow, uint8_t *data, size_t size) {
     memcpy(data + part, flow->bytes, size - part);
 }
 
-static inline ssize_t kernel_recv(int file, void *data, size_t size, int flags) {
+static inline ssize_t kernel_take_some(int file, void *data, size_t size, int flags) {
     kernel_file *own = kernel_file_of(file);
     kernel_stream *stream = own->stream;
     kernel_flow *flow = &stream->to[own->end];
@@ -520,6 +594,13 @@ static inline ssize_t kernel_recv(int file, void *data, size_t size, int flags) 
     flow->arrived -= size;
     kernel_flush(stream, own->end);
     return (ssize_t)size;
+}
+
+static inline ssize_t kernel_recv(int file, void *data, size_t size, int flags) {
+    bool fails = kernel_fails(KERNEL_RECV);
+    if (fails && kernel.fault.error)
+        return -1;
+    return kernel_take_some(file, data, fails && size ? 1 : size, flags);
 }
 
 /* How many bytes can be written now; -1: the call fails. */
@@ -553,14 +634,15 @@ static inline void kernel_put(kernel_flow *flow, const uint8_t *data, size_t siz
     kernel.bytes += size;
 }
 
-static inline ssize_t kernel_sendmsg(int file, const struct msghdr *message, int flags) {
+static inline ssize_t kernel_put_spans(int file, const struct msghdr *message, size_t most) {
     ssize_t space = kernel_space(file);
     kernel_file *own = &kernel.files[file];
     kernel_flow *flow = &own->stream->to[!own->end];
-    size_t left = space > 0 ? (size_t)space : 0;
-    (void)flags;
+    size_t left;
     if (space < 0)
         return -1;
+    space = (size_t)space < most ? space : (ssize_t)most;
+    left = (size_t)space;
     for (size_t i = 0; i < (size_t)message->msg_iovlen && left; i++) {
         size_t size = message->msg_iov[i].iov_len < left ? message->msg_iov[i].iov_len : left;
         kernel_put(flow, (const uint8_t *)message->msg_iov[i].iov_base, size);
@@ -576,7 +658,13 @@ static inline ssize_t kernel_sendmsg(int file, const struct msghdr *message, int
     return space - (ssize_t)left;
 }
 
-static inline ssize_t kernel_send(int file, const void *data, size_t size, int flags) {
+static inline ssize_t kernel_sendmsg(int file, const struct msghdr *message, int flags) {
+    bool fails = kernel_fails(KERNEL_SENDMSG);
+    (void)flags;
+    return fails && kernel.fault.error ? -1 : kernel_put_spans(file, message, fails ? 1 : SIZE_MAX);
+}
+
+static inline ssize_t kernel_put_all(int file, const void *data, size_t size, size_t most) {
     struct iovec vector;
     struct msghdr message;
     vector.iov_base = (void *)(uintptr_t)data;
@@ -584,18 +672,33 @@ static inline ssize_t kernel_send(int file, const void *data, size_t size, int f
     memset(&message, 0, sizeof message);
     message.msg_iov = &vector;
     message.msg_iovlen = 1;
-    return kernel_sendmsg(file, &message, flags);
+    return kernel_put_spans(file, &message, most);
 }
 
-static inline ssize_t kernel_read(int file, void *data, size_t size) { return kernel_recv(file, data, size, 0); }
+static inline ssize_t kernel_send(int file, const void *data, size_t size, int flags) {
+    bool fails = kernel_fails(KERNEL_SEND);
+    (void)flags;
+    return fails && kernel.fault.error ? -1 : kernel_put_all(file, data, size, fails ? 1 : SIZE_MAX);
+}
+
+static inline ssize_t kernel_read(int file, void *data, size_t size) {
+    const kernel_file *own = kernel_file_of(file);
+    bool fails = kernel_fails(KERNEL_READ);
+    if (fails && kernel.fault.error)
+        return -1;
+    size = fails && own->kind == KERNEL_FILE ? 1 : size;
+    return own->kind == KERNEL_FILE ? read(own->real, data, size) : kernel_take_some(file, data, size, 0);
+}
 
 static inline ssize_t kernel_write(int file, const void *data, size_t size) {
-    return kernel_send(file, data, size, 0);
+    return kernel_fails(KERNEL_WRITE) ? -1 : kernel_put_all(file, data, size, SIZE_MAX);
 }
 
 static inline int kernel_shutdown(int file, int how) {
     kernel_file *own = kernel_file_of(file);
     (void)how;
+    if (kernel_fails(KERNEL_SHUTDOWN))
+        return -1;
     if (own->stream->dead[own->end])
         return kernel_fail(ENOTCONN);
     own->stream->to[!own->end].finish = true;
@@ -628,6 +731,8 @@ static inline int kernel_close(int file) {
             }
     if (own->stream)
         kernel_close_end(own->stream, own->end);
+    if (own->kind == KERNEL_FILE)
+        (void)close(own->real);
     for (int i = 0; i < kernel.most_files; i++)
         if (kernel.files[i].watches)
             kernel.files[i].watches[file].on = false;
@@ -644,25 +749,28 @@ static inline int kernel_pair(int *ends, int reader) {
     return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
 }
 
-static inline int kernel_pipe(int *ends) { return kernel_pair(ends, 0); }
+static inline int kernel_pipe(int *ends) { return kernel_fails(KERNEL_PIPE) ? -1 : kernel_pair(ends, 0); }
 
 static inline int kernel_socketpair(int family, int type, int protocol, int *ends) {
     (void)family;
     (void)type;
     (void)protocol;
-    return kernel_pair(ends, 0);
+    return kernel_fails(KERNEL_PAIR) ? -1 : kernel_pair(ends, 0);
 }
 
 static inline int kernel_fcntl(int file, int command, int argument) {
     (void)command;
     (void)argument;
-    return kernel_file_of(file), 0;
+    (void)kernel_file_of(file);
+    return kernel_fails(KERNEL_FCNTL) ? -1 : 0;
 }
 
 static inline int kernel_ioctl(int file, unsigned long request, int *result) {
     kernel_file *own = kernel_file_of(file);
     kernel_flow *flow = &own->stream->to[!own->end];
     kernel_update();
+    if (kernel_fails(KERNEL_IOCTL))
+        return -1;
     *result = (int)(request == TIOCOUTQ ? flow->unsent + flow->flying : flow->unsent);
     return 0;
 }
@@ -672,15 +780,21 @@ static inline int kernel_setsockopt(int file, int level, int name, const void *v
     (void)name;
     (void)value;
     (void)size;
-    return kernel_file_of(file), 0;
+    (void)kernel_file_of(file);
+    return kernel_fails(KERNEL_SETSOCKOPT) ? -1 : 0;
 }
 
-/* SO_ERROR, and what has been acknowledged. */
+/* SO_ERROR, what has been acknowledged, and what a listening socket says of itself. */
 static inline int kernel_getsockopt(int file, int level, int name, void *value, socklen_t *size) {
     kernel_file *own = kernel_file_of(file);
     kernel_stream *stream = own->stream;
     kernel_update();
-    if (level == SOL_SOCKET && name == SO_ERROR) {
+    if (kernel_fails(KERNEL_GETSOCKOPT))
+        return -1;
+    if (level == SOL_SOCKET && (name == SO_TYPE || name == SO_ACCEPTCONN)) {
+        int answer = name == SO_TYPE ? SOCK_STREAM : own->kind == KERNEL_LISTENER;
+        memcpy(value, &answer, sizeof answer);
+    } else if (level == SOL_SOCKET && name == SO_ERROR) {
         int error = stream->errors[own->end];
         stream->errors[own->end] = 0;
         memcpy(value, &error, sizeof error);
@@ -704,15 +818,23 @@ static inline int kernel_tell_address(unsigned host, uint16_t port, struct socka
 
 static inline int kernel_getsockname(int file, struct sockaddr *address, socklen_t *size) {
     kernel_file *own = kernel_file_of(file);
-    return kernel_tell_address(own->host, own->port, address, size);
+    if (kernel_fails(KERNEL_GETSOCKNAME))
+        return -1;
+    (void)kernel_tell_address(own->host, own->port, address, size);
+    address->sa_family = own->local ? AF_UNIX : AF_INET;
+    return 0;
 }
 
 static inline int kernel_getpeername(int file, struct sockaddr *address, socklen_t *size) {
     kernel_file *own = kernel_file_of(file);
     kernel_stream *stream = own->stream;
+    if (kernel_fails(KERNEL_GETPEERNAME))
+        return -1;
     if (stream->dead[own->end])
         return kernel_fail(ENOTCONN);
-    return kernel_tell_address(stream->hosts[!own->end], stream->ports[!own->end], address, size);
+    (void)kernel_tell_address(stream->hosts[!own->end], stream->ports[!own->end], address, size);
+    address->sa_family = own->local ? AF_UNIX : AF_INET;
+    return 0;
 }
 
 /* --- waits --- */
@@ -738,6 +860,8 @@ static inline unsigned kernel_ready(int file) { /* 1: readable, 2: writable, 4: 
 static inline int kernel_waited(int found, uint64_t milliseconds) {
     kernel.found = found;
     kernel.until = milliseconds == KERNEL_NEVER ? KERNEL_NEVER : kernel.now + milliseconds;
+    if (!found && milliseconds && kernel.idle)
+        kernel.idle();
     return found;
 }
 
@@ -747,6 +871,8 @@ static inline int kernel_select(int count, fd_set *reads, fd_set *writes, fd_set
     (void)others;
     kernel.calls++;
     kernel_update();
+    if (kernel_fails(KERNEL_WAIT))
+        return -1;
     if (kernel_flakes()) {
         (void)kernel_waited(1, 0);
         return kernel_fail(EINTR);
@@ -765,7 +891,7 @@ static inline int kernel_select(int count, fd_set *reads, fd_set *writes, fd_set
 
 #if defined(__linux__)
 static inline int kernel_epoll_create(int flags) {
-    int file = kernel_open_file(KERNEL_EPOLL, NULL, 0);
+    int file = kernel_fails(KERNEL_MAKE_EPOLL) ? -1 : kernel_open_file(KERNEL_EPOLL, NULL, 0);
     (void)flags;
     if (file < 0)
         return -1;
@@ -777,7 +903,10 @@ static inline int kernel_epoll_create(int flags) {
 
 static inline int kernel_epoll_ctl(int poller, int operation, int file, struct epoll_event *event) {
     kernel_watch *watch = &kernel_file_of(poller)->watches[file];
-    (void)kernel_file_of(file);
+    if (kernel_fails(KERNEL_CONTROL))
+        return -1;
+    if (kernel_file_of(file)->kind == KERNEL_FILE)
+        return kernel_fail(EPERM);
     if (watch->on != (operation != EPOLL_CTL_ADD))
         return kernel_fail(watch->on ? EEXIST : ENOENT);
     watch->on = operation != EPOLL_CTL_DEL;
@@ -790,6 +919,8 @@ static inline int kernel_epoll_wait(int poller, struct epoll_event *events, int 
     const kernel_watch *watches = kernel_file_of(poller)->watches;
     int found = 0;
     kernel_update();
+    if (kernel_fails(KERNEL_WAIT))
+        return -1;
     if (kernel_flakes()) {
         (void)kernel_waited(1, 0);
         return kernel_fail(EINTR);
@@ -820,6 +951,8 @@ static inline int kernel_getaddrinfo(const char *host, const char *port, const s
                                      struct addrinfo **result) {
     bool named = host && strncmp(host, "host", 4) == 0, numeric = host && strncmp(host, "10.0.0.", 7) == 0;
     unsigned number = named ? (unsigned)(host[4] - '0') : numeric ? (unsigned)(host[7] - '0') : 0;
+    if (kernel_fails(KERNEL_LOOK_UP))
+        return kernel.fault.error;
     if ((!named && !numeric) || (named && hints->ai_flags & AI_NUMERICHOST))
         return EAI_NONAME;
     for (unsigned at = named ? 0 : 1; at < 2; at++) {
@@ -850,21 +983,104 @@ static inline int kernel_getnameinfo(const struct sockaddr *address, socklen_t l
     unsigned number;
     uint16_t port;
     (void)length;
+    if (kernel_fails(KERNEL_NAME))
+        return EAI_FAMILY;
     kernel_address(address, &number, &port);
     return snprintf(host, size, "10.0.0.%u", number) < (int)size ? 0 : EAI_OVERFLOW;
 }
 
 static inline int kernel_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user) {
     (void)attributes;
+    if (kernel_fails(KERNEL_THREAD))
+        return EAGAIN;
     memset(thread, 0, sizeof *thread);
     (void)run(user);
     return 0;
 }
 
 static inline ssize_t kernel_getrandom(void *data, size_t size) {
+    if (kernel_fails(KERNEL_RANDOM))
+        return -1;
     for (size_t i = 0; i < size; i++)
         ((uint8_t *)data)[i] = (uint8_t)kernel_random();
     return (ssize_t)size;
+}
+
+static inline int kernel_mask(int how, const sigset_t *mask, sigset_t *before) {
+    return kernel_fails(KERNEL_MASK) ? EINVAL : pthread_sigmask(how, mask, before);
+}
+
+/* libc's memory: of what a look-up is given. */
+static inline void *kernel_realloc(void *block, size_t size) {
+    return kernel_fails(KERNEL_MALLOC) ? NULL : realloc(block, size);
+}
+
+static inline int kernel_clock(clockid_t clock, struct timespec *now) {
+    (void)clock;
+    now->tv_sec = (time_t)(kernel.now / 1000);
+    now->tv_nsec = (long)(kernel.now % 1000) * 1000000;
+    return 0;
+}
+
+/* --- files, and those of Unix sockets --- */
+
+static inline int kernel_adopt_file(int real) {
+    int file = real < 0 ? -1 : kernel_open_file(KERNEL_FILE, NULL, 0);
+    if (file >= 0)
+        kernel.files[file].real = real;
+    return file;
+}
+
+static inline int kernel_open(const char *name, int flags) {
+    return kernel_fails(KERNEL_OPEN_FILE) ? -1 : kernel_adopt_file(open(name, flags));
+}
+
+static inline int kernel_openat(int folder, const char *name, int flags) {
+    int real = kernel_file_of(folder)->real;
+    return kernel_fails(KERNEL_OPEN_FILE) ? -1 : kernel_adopt_file(openat(real, name, flags));
+}
+
+static inline FILE *kernel_fopen(const char *name, const char *mode) {
+    return kernel_fails(KERNEL_OPEN_FILE) ? NULL : fopen(name, mode);
+}
+
+static inline ssize_t kernel_pread(int file, void *data, size_t size, off_t at) {
+    return kernel_fails(KERNEL_READ) ? -1 : pread(kernel_file_of(file)->real, data, size, at);
+}
+
+static inline int kernel_fstat(int file, struct stat *status) {
+    return kernel_fails(KERNEL_STATUS) ? -1 : fstat(kernel_file_of(file)->real, status);
+}
+
+static inline int kernel_stat(const char *name, struct stat *status) {
+    return kernel_fails(KERNEL_STATUS) ? -1 : stat(name, status);
+}
+
+static inline int kernel_lstat(const char *name, struct stat *status) {
+    int place = kernel_path(name);
+    if (kernel_fails(KERNEL_STATUS))
+        return -1;
+    if (place == KERNEL_PATHS)
+        return lstat(name, status);
+    memset(status, 0, sizeof *status);
+    status->st_mode = S_IFSOCK;
+    status->st_ino = (ino_t)place;
+    return 0;
+}
+
+static inline int kernel_unlink(const char *name) {
+    int place = kernel_path(name);
+    if (kernel_fails(KERNEL_UNLINK) || place == KERNEL_PATHS)
+        return -1;
+    kernel.paths[place][0] = 0;
+    return 0;
+}
+
+static inline int kernel_chmod(const char *name, mode_t mode) {
+    (void)mode;
+    if (kernel_fails(KERNEL_CHMOD))
+        return -1;
+    return kernel_path(name) == KERNEL_PATHS ? kernel_fail(ENOENT) : 0;
 }
 
 /* Frees all; returns how many files were open. */
@@ -875,8 +1091,11 @@ static inline int kernel_end(void) {
         kernel.streams = stream->next;
         kernel_free_stream(stream);
     }
-    for (int i = 0; i < kernel.most_files; i++)
+    for (int i = 0; i < kernel.most_files; i++) {
         free(kernel.files[i].watches);
+        if (kernel.files[i].kind == KERNEL_FILE)
+            (void)close(kernel.files[i].real);
+    }
     return open;
 }
 
@@ -918,6 +1137,18 @@ static inline void kernel_begin(uint64_t seed) {
 #define connect kernel_connect
 #define socketpair kernel_socketpair
 #define pthread_create kernel_thread
+#define pthread_sigmask kernel_mask
+#define realloc kernel_realloc
+#define clock_gettime kernel_clock
+#define open kernel_open
+#define openat kernel_openat
+#define fopen kernel_fopen
+#define pread kernel_pread
+#define fstat kernel_fstat
+#define lstat kernel_lstat
+#define stat(name, status) kernel_stat(name, status)
+#define unlink kernel_unlink
+#define chmod kernel_chmod
 #define pthread_detach(thread) ((void)(thread), 0)
 #define getrandom(data, size, flags) kernel_getrandom(data, size)
 #define getaddrinfo kernel_getaddrinfo
