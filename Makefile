@@ -88,7 +88,7 @@ tsan:
 
 coverage: # of ws.h, by gcc: lines and branches of each section
 	@rm -f build/coverage/*.gcda
-	@status=0; $(MAKE) test BUILD=build/coverage CC=gcc CFLAGS="-O0 -g" COVERAGE=--coverage || status=1; \
+	@status=0; $(MAKE) test BUILD=build/coverage CC=gcc CFLAGS="-O0 -g -Dalways_inline=" COVERAGE=--coverage || status=1; \
 	tests/coverage build/coverage && exit $$status
 
 mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
