@@ -318,13 +318,12 @@ static int run(void) {
     option.config.headers = option.headers;
     option.config.limits.buffered = SIZE_MAX; /* else a long line would stop the reading, too */
     loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX, .trace = option.verbose ? ws_trace_stderr : NULL});
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    signal(SIGPIPE, SIG_IGN);
     conn = ws_dial(loop, option.url, &handler, &option.config);
-    if (conn) {
-        signal(SIGINT, on_signal);
-        signal(SIGTERM, on_signal);
-        signal(SIGPIPE, SIG_IGN);
+    if (conn)
         error = ws_run(loop);
-    }
     if (error)
         complain(ws_error_text(error));
     ws_loop_free(loop);
