@@ -884,6 +884,15 @@ static void test_numbers(void) {
                      some() >> some() % 64, (int)(some() % 700) - 350);
             check_number(numeral);
         }
+    if (test_begin("numbers of at most 19 digits between two doubles, and a little beside"))
+        for (i = 0; i < 10000; i++) {
+            static const char *const halves[] = {".5", ".50", ".499", ".501", "5e-1", "500e-3", ".5e0"};
+            uint64_t whole = some() >> 12 | (uint64_t)1 << 52;
+            snprintf(numeral, sizeof numeral, "%" PRIu64 "%s", whole, halves[i % COUNT(halves)]);
+            check_number(numeral);
+            snprintf(numeral, sizeof numeral, "%" PRIu64, whole << (1 + i % 10) | (uint64_t)1 << i % 10);
+            check_number(numeral);
+        }
     memset(zeros, '0', sizeof zeros);
     if (test_begin("numbers between two doubles, and a little beside"))
         for (i = 0; i < 2000; i++) {
