@@ -519,7 +519,7 @@ static void clients_play(void) {
 /* --- the waiting calls --- */
 
 static void waiting_play(void) {
-    static const char *const urls[] = {SERVER "/old", "ws://host0:9000/busy", "ws://host9:9000/", "ws://example.com/",
+    static const char *const urls[] = {SERVER "/old", "ws://host0:9000/busy", "ws://host6:9000/", "ws://example.com/",
                                        "nonsense"};
     drive_memory *memory = &world.memory;
     ws_client_config config;
