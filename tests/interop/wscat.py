@@ -34,6 +34,8 @@ async def serve_one(socket, path):
         try:
             for number in range(100000):
                 await socket.send(f"line {number}")
+                if number % 100 == 0:
+                    await asyncio.sleep(0)  # send does not wait while the peer reads: a close would be read after all
         except websockets.exceptions.ConnectionClosed:
             pass
     elif path == "/late":
