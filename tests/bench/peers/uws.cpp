@@ -29,6 +29,7 @@ template <class App> static void serve(App &&app) {
 
 int main(int argc, char **argv) {
     signal(SIGTERM, [](int) { _exit(0); });
+    signal(SIGPIPE, SIG_IGN);
     if (argc == 4)
         serve(uWS::SSLApp({.key_file_name = argv[3], .cert_file_name = argv[2]}));
     else
