@@ -434,8 +434,8 @@ WS_API void *ws_user(const ws_conn *conn);
 /* --- TLS and other transports ----------------------------------------------------------- */
 
 /* TLS for a server's port, or for a client's wss: URLs. Files and texts are PEM; a file takes precedence over a text.
-   The call that takes the config loads what it needs, or fails with TLS. ws_dial fails by on_error, and where a ws: URL
-   is redirected to wss: at the redirect. Clients with equal configs share what was loaded. A changed file is loaded
+   The call that takes the config loads what it needs, or fails with TLS. ws_dial tells that by on_error; with a ws: URL
+   it loads nothing before a redirect to wss:. Clients with equal configs share what was loaded. A changed file is loaded
    again by the next ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the system's
    OpenSSL requires beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
@@ -445,9 +445,9 @@ typedef struct ws_tls_config {
     const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, at least one of
                                          them usable. Client: NULL means the system's roots. Server: if set, each
                                          client must show a certificate (mTLS) */
-    const char *crl_file;             /* with ca: certificates that were revoked */
+    const char *crl_file;             /* a list of revoked certificates; needs ca_file or ca_pem */
     const char *server_name;          /* client: the name to ask for (SNI) and to verify; NULL: the URL's host */
-    bool client_cert_optional;        /* server with ca: clients without a certificate are accepted, too */
+    bool client_cert_optional;        /* server with ca_file or ca_pem: a client may also show no certificate */
     bool accept_any_certificate;      /* client: verify nothing. Anyone in between can read and change everything */
     void *ssl_ctx;                    /* an SSL_CTX of yours, unchanged, instead of files and texts */
 } ws_tls_config;
@@ -17291,7 +17291,7 @@ static const char *wsi_tls_read_key(SSL_CTX *context, BIO *bio, unsigned flags) 
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, wsi_tls_no_password);
     (void)flags;
     if (!key)
-        return "holds no private key, or one with a password (see key_file)";
+        return "holds no private key, or one with a password, which needs ssl_ctx";
     bool good = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
     EVP_PKEY_free(key);
     return good ? NULL : "holds a private key that does not belong to the certificate";
@@ -18422,7 +18422,7 @@ static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     if (!wsi_text_is(to->host, client->looked_up) || to->port != client->looked_up_port)
         wsi_dial_look_up(client);
     else if (got != (ptrdiff_t)sizeof *found)
-        wsi_dial_unresolved(client, "the look-up was lost");
+        wsi_dial_unresolved(client, "the system's look-up gave no answer");
     else if (found->error || !found->count)
         wsi_dial_unresolved(client, wsi_platform_explain_name(found->error, &room));
     else
