@@ -5303,10 +5303,6 @@ static const uint8_t *wsi_json_literal(const uint8_t *at, const uint8_t *end) {
            ? at + size : NULL;
 }
 
-static const uint8_t *wsi_json_scalar(const uint8_t *at, const uint8_t *end) {
-    return *at == '"' ? wsi_json_string(at, end) : *at < 'a' ? wsi_json_numeral(at, end) : wsi_json_literal(at, end);
-}
-
 static ws_json wsi_json_make(const uint8_t *at, const uint8_t *end, ws_json_type type) {
     ws_json value = {(const char *)at, (size_t)(end - at), type, NULL};
     return value;
@@ -5502,7 +5498,7 @@ static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
     bool nested = at < end && (*at == '{' || *at == '[');
     if (at == end)
         return wsi_json_absent();
-    const uint8_t *behind = nested ? wsi_json_skip(at, end) : wsi_json_scalar(at, end);
+    const uint8_t *behind = nested ? wsi_json_skip(at, end) : wsi_json_marked(NULL, at, end);
     return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
 }
 
@@ -5864,33 +5860,12 @@ static bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     return (void)ten, *value = 0, !digits;
 }
 #else
-#if defined(__SIZEOF_INT128__)
-__extension__ typedef unsigned __int128 wsi_json_product;
-WSI_INLINE uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
-    wsi_json_product product = (wsi_json_product)a * b;
-    *high = (uint64_t)(product >> 64);
-    return (uint64_t)product;
-}
-#else
 static uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
     uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX), one = (a >> 32) * (b & UINT32_MAX) + (low >> 32);
     uint64_t other = (a & UINT32_MAX) * (b >> 32) + (one & UINT32_MAX);
     *high = (a >> 32) * (b >> 32) + (one >> 32) + (other >> 32);
     return other << 32 | (low & UINT32_MAX);
 }
-#endif
-
-/* How many zeros a word that is not 0 begins with. */
-#if defined(__GNUC__)
-WSI_INLINE int wsi_json_zeros(uint64_t word) { return __builtin_clzll(word); }
-#else
-static int wsi_json_zeros(uint64_t word) {
-    int zeros = 0;
-    while (!(word << zeros >> 63))
-        zeros++;
-    return zeros;
-}
-#endif
 
 /* digits * 10^ten, rounded once. The product's 64 bits are less than 8 too small. false: these would decide, or it is
    not in the range of normal doubles. */
@@ -5916,13 +5891,14 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     int power = (int)ten + 342, step = power / 19;
     int two = (((step - 18) * 19 * 217706 + (1 << 30)) >> 16) - (1 << 14); /* 2^217706 is about 10^65536 */
     uint64_t high, low = wsi_json_multiply(digits, (uint64_t)small[power % 19], &high);
-    int zeros = high ? wsi_json_zeros(high) : wsi_json_zeros(low);
-    low = !high ? low << zeros : zeros ? high << zeros | low >> (64 - zeros) : high;
-    two += (high ? 64 : 0) - zeros;
-    (void)wsi_json_multiply(low, large[step], &high);
-    zeros = high >> 63 ? 0 : 1;
-    high <<= zeros;
-    two += 1 - zeros + 11 + 52 + 1023;
+    for (; !(high >> 63); two--) {
+        high = high << 1 | low >> 63;
+        low <<= 1;
+    }
+    (void)wsi_json_multiply(high, large[step], &high);
+    int shift = high >> 63 ? 0 : 1;
+    high <<= shift;
+    two += 64 + 1 - shift + 11 + 52 + 1023;
     unsigned rest = high & 0x7ff; /* beyond a double's 53 bits */
     if ((rest > 0x400 - 8 && rest <= 0x400) || two < 1 || two > 2045)
         return false;
