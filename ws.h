@@ -435,9 +435,10 @@ WS_API void *ws_user(const ws_conn *conn);
 
 /* TLS for a server's port, or for a client's wss: URLs. Files and texts are PEM; a file takes precedence over a text.
    The call that takes the config loads what it needs, or fails with TLS. ws_dial tells that by on_error; with a ws: URL
-   it loads nothing before a redirect to wss:. Clients with equal configs share what was loaded. A changed file is loaded
-   again by the next ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the system's
-   OpenSSL requires beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward max_memory. */
+   it loads nothing before a redirect to wss:. Clients with equal configs share what was loaded. A changed file is
+   loaded again by the next ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the
+   system's OpenSSL requires beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward
+   max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate followed by its chain, and its private key; key_file NULL:
                                          cert_file has both */
