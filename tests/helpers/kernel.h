@@ -177,7 +177,7 @@ static inline bool kernel_fails(kernel_call call) {
     if (!count || !at || call != kernel.fault.call || count < at || (count > at && !kernel.fault.after))
         return false;
     errno = kernel.fault.error;
-    kernel.now += count > at && count % 16 == 0; /* who tries again and again takes time */
+    kernel.now += count > at && count % 4 == 0; /* who tries again and again takes time */
     return true;
 }
 

@@ -647,7 +647,7 @@ static void loop_play(void) {
     for (size_t i = 0; i < COUNT(timers); i++)
         timers[i] = i % 2 ? ws_after(world.loop, (uint32_t)i * 7, ticked, NULL)
                           : ws_every(world.loop, 20, ticked, NULL);
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 60; i++)
         (void)ws_post(world.loop, posted, NULL);
     world_pass(100);
     FD_ZERO(&reads);
@@ -659,7 +659,7 @@ static void loop_play(void) {
     for (size_t i = 0; i < COUNT(timers); i += 2)
         ws_cancel(world.loop, timers[i]);
     (void)ws_watch(world.loop, ends[0], WS_NONE, NULL, NULL);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 20; i++) {
         (void)world_dial(SERVER "/alive", NULL); /* with so many a loop leaves select */
         if (i % 8 == 0)
             world_pass(5);
