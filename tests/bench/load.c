@@ -7,9 +7,9 @@
    room: one connection sends to /room, all receive. connect: open, handshake, close, CONNECTIONS at a
    time. idle: opens the connections and prints what the server's memory grows by each.
    -a only so many connections send; -t text; -r for a server that knows no frames: no handshake, and what a server of
-   WebSockets would send goes both ways; -z text like JSON, compressed without context: what comes back is unpacked once,
-   and must be the same bytes from then on; -e TLS 1.3, unverified; -S counts what the process PID spends meanwhile:
-   instructions if the system tells them, CPU time, and page faults. Linux. */
+   WebSockets would send goes both ways; -z text like JSON, compressed without context: what comes back is unpacked
+   once, and must be the same bytes from then on; -e TLS 1.3, unverified; -S counts what the process PID spends
+   meanwhile: instructions if the system tells them, CPU time, and page faults. Linux. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

@@ -193,6 +193,31 @@ static void test_end_of_loop(void) {
     NET_END();
 }
 
+/* A broadcast takes a node of each receiver's queue, which the next one takes again. */
+static void test_nodes(void) {
+    static const size_t spares[] = {0, 2 << 20, 1}, kept[] = {3000, 2048, 1024};
+    size_t i, round;
+    if (!test_begin("spare: a free node for each KiB of max_spare, 1,024 at least"))
+        return;
+    for (round = 0; round < 3; round++) {
+        wsi_node *taken = NULL;
+        (void)start(0, spares[round]);
+        for (i = 0; i < 3000; i++) {
+            wsi_node *node = wsi_node_new(net.loop);
+            memset(node, 0, sizeof *node);
+            node->next = taken;
+            taken = node;
+        }
+        while (taken) {
+            wsi_node *next = taken->next;
+            wsi_node_free(net.loop, taken);
+            taken = next;
+        }
+        CHECK_EQ(net.loop->free_node_count, kept[round]);
+        NET_END();
+    }
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_middling();
@@ -200,5 +225,6 @@ int main(int argc, char **argv) {
     test_bounds();
     test_memory_limit();
     test_end_of_loop();
+    test_nodes();
     return test_finish();
 }
