@@ -152,6 +152,7 @@ static const server_case rules[] = {
     CASE("subprotocols in two lines", GOOD "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, A\r\n",
         101),
     CASE("empty elements among subprotocols", GOOD "Sec-WebSocket-Protocol: , a,, b ,\r\n", 101),
+    CASE("a subprotocol and the same word elsewhere", GOOD "X: a\r\nSec-WebSocket-Protocol: a\r\n", 101),
 
     CASE("extensions",
         GOOD "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x; a=1; b=\"2\"\r\n",

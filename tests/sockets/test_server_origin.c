@@ -201,7 +201,7 @@ static void test_bad_lists(void) {
         "a:0", "a:65536", "a:x", "[::1", "::1", ":80", "a@b", "a, *", "a, b c"};
     static const char *const lists[] = {" ", ",", "a.example", "https://", "https://a//", "https://a/b",
         "https://*", "https://*.", "https://*:443", "https://*a", "https://*a.b", "https://a.*", "https://*.*.a",
-        "https://*..a", "*://a", "*.a", "https://a.*.b", "https://*.a:*", "https://a, *",
+        "https://*..a", "https://*.a*", "*://a", "*.a", "https://a.*.b", "https://*.a:*", "https://a, *",
         "*, https://a", "wss://a", "ws://a:80", "https://a|https://b", "https://u@a", "https://a:x", "https://a:65536",
         "//a", "https:a", "NULL", "https://a?b", "https://a#b"};
     static const char *const good[] = {NULL, "", "*", "null", "https://a", "HTTPS://A:8443, http://b , null", "file://",
