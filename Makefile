@@ -37,7 +37,8 @@ TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_deadlines engine_wire eng
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
-	engine engine_deadlines engine_fault engine_split handshake pipe server request session forward)
+	engine engine_deadlines engine_fault engine_split engine_wire handshake pipe forward print request session \
+	client_offers client_wire engine_init loop receive_wire server server_bounds server_origin)
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)
 MAKEFLAGS += --no-print-directory
@@ -151,7 +152,7 @@ clean:
 
 # The functions of ws.h are compiled once for each flavour, and once more where system calls go through calls.h; tests
 # see their declarations. Those that define something of their own before they include ws.h are compiled with it whole.
-FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/epoll_ $(BUILD)/kqueue_
+FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/epoll_ $(BUILD)/kqueue_ $(BUILD)/windows/
 OBJECTS = $(addsuffix ws.o,$(FLAVOURS)) $(addsuffix ws_calls.o,$(FLAVOURS))
 PARTS = $(foreach part,code declarations,$(addprefix $(BUILD)/$(part)/,ws.h calls.h))
 POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
@@ -161,6 +162,15 @@ $(BUILD)/bare_%: TLS_LIBS = # which proves that none is needed
 $(BUILD)/epoll_%: FLAVOUR = $(POLLER)
 $(BUILD)/kqueue_%: FLAVOUR = -Itests/helpers/kqueue -DWSI_KQUEUE $(POLLER)
 $(BUILD)/kqueue_test_poll_epoll: POLLER = # it moves by itself
+MINGW = x86_64-w64-mingw32
+WINDOWS_HELPERS = $(wildcard tests/helpers/windows/*.h tests/helpers/windows/*/*.h)
+$(BUILD)/windows/ws_calls.o: $(WINDOWS_HELPERS)
+$(BUILD)/windows/%: override CC = $(MINGW)-gcc
+$(BUILD)/windows/%: STRICT = -std=c99 -Wall -Wextra -Wno-format -Wno-maybe-uninitialized -Werror
+$(BUILD)/windows/%: FLAVOUR = -DWS_NO_TLS -D_FILE_OFFSET_BITS=64 -Itests/helpers/windows -static
+$(BUILD)/windows/%: LDLIBS = -lws2_32 -lbcrypt
+$(BUILD)/windows/%: CFLAGS = -O1
+$(BUILD)/windows/%: TLS_LIBS =
 COMPILE = $(CC) $(STRICT) $(CPPFLAGS) $(FLAVOUR) $(CFLAGS) $(SANITIZE) $(if $(filter $(BUILD)/bare_%,$@),,-pthread)
 
 $(filter %/ws.h,$(PARTS)): ws.h
@@ -201,11 +211,9 @@ $(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
 $(BUILD)/kqueue_test_%: test_%.c ws.h $(HELPERS) $(wildcard tests/helpers/kqueue/sys/*.h)
 	$(TEST)
 
-$(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) # the program, and a script of its name that runs it
-	@mkdir -p $(BUILD)/windows
-	x86_64-w64-mingw32-gcc -std=c99 -Wall -Wextra -Wno-format -Wno-maybe-uninitialized -Werror -DWS_NO_TLS -O1 -static -pthread \
-		$< -o $@.exe -lws2_32 -lbcrypt
-	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@
+$(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) $(WINDOWS_HELPERS)
+	$(TEST)
+	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@ # runs it
 	@chmod +x $@
 
 $(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)

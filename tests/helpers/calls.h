@@ -13,12 +13,7 @@
 #ifndef _FILE_OFFSET_BITS
 #define _FILE_OFFSET_BITS 64
 #endif
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +22,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#if defined(_WIN32)
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#else
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -35,6 +39,7 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#endif
 #if defined(WSI_KQUEUE)
 #include <sys/event.h> /* tests/kqueue */
 #elif defined(__linux__)
@@ -53,6 +58,12 @@ typedef enum calls_kind {
 enum { CALLS_WAIT = CALLS_KERNEL_FETCH }; /* with which the loops of this test wait */
 #else
 enum { CALLS_WAIT = CALLS_SELECT };
+#endif
+
+#if defined(_WIN32) /* what carries posts */
+#define CALLS_MAIL CALLS_SOCKET
+#else
+#define CALLS_MAIL CALLS_PIPE
 #endif
 
 static const char *const calls_names[CALLS_KINDS] = {
@@ -104,114 +115,9 @@ static inline size_t calls_size(bool hit, size_t size) {
     return calls.inside && calls.limit && size > calls.limit ? calls.limit : size;
 }
 
-static inline ssize_t calls_recv(int fd, void *data, size_t size, int flags) {
-    bool hit = calls_hit(CALLS_RECV);
-    return hit && calls.error ? -1 : recv(fd, data, calls_size(hit, size), flags);
-}
-
 static inline void calls_sent_to(int fd) {
     if (calls.inside && fd >= 0 && fd < 1024)
         calls.sent_to[fd]++;
-}
-
-/* Whether a descriptor is the one that takes nothing more. */
-static inline bool calls_stuck(int fd) {
-    bool stuck = calls.stuck_full && fd == calls.stuck;
-    if (stuck)
-        errno = EAGAIN;
-    return stuck;
-}
-
-/* A short write says that it is full as well as EAGAIN does. */
-static inline ssize_t calls_sent(int fd, ssize_t sent, size_t size) {
-    if (fd == calls.stuck && (sent < 0 ? errno == EAGAIN : (size_t)sent < size))
-        calls.stuck_full = true;
-    return sent;
-}
-
-static inline ssize_t calls_send(int fd, const void *data, size_t size, int flags) {
-    bool hit = calls_hit(CALLS_SEND);
-    calls_sent_to(fd);
-    if (calls_stuck(fd) || (hit && calls.error))
-        return -1;
-    return calls_sent(fd, send(fd, data, calls_size(hit, size), flags), size);
-}
-
-/* A short one: so many bytes of the first parts. */
-static inline ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags) {
-    bool hit = calls_hit(CALLS_SENDMSG);
-    size_t limit = hit ? 1 : calls.inside ? calls.limit : 0, size = 0, i;
-    calls_sent_to(fd);
-    if (calls_stuck(fd) || (hit && calls.error))
-        return -1;
-    if (limit && message->msg_iovlen)
-        return send(fd, message->msg_iov[0].iov_base,
-                    message->msg_iov[0].iov_len < limit ? message->msg_iov[0].iov_len : limit, flags);
-    for (i = 0; i < (size_t)message->msg_iovlen; i++)
-        size += message->msg_iov[i].iov_len;
-    return calls_sent(fd, sendmsg(fd, message, flags), size);
-}
-
-static inline int calls_accept(int fd, struct sockaddr *address, socklen_t *size) {
-    return calls_hit(CALLS_ACCEPT) ? -1 : accept(fd, address, size);
-}
-
-#if defined(__linux__)
-static inline int calls_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) {
-    return calls_hit(CALLS_ACCEPT) ? -1 : accept4(fd, address, size, flags);
-}
-#endif
-
-static inline int calls_select(int count, fd_set *reads, fd_set *writes, fd_set *others, struct timeval *timeout) {
-    return calls_hit(CALLS_SELECT) ? -1 : select(count, reads, writes, others, timeout);
-}
-
-static inline int calls_pipe(int *ends) { return calls_hit(CALLS_PIPE) ? -1 : pipe(ends); }
-
-static inline int calls_fcntl(int fd, int command, int argument) {
-    return calls_hit(CALLS_FCNTL) ? -1 : fcntl(fd, command, argument);
-}
-
-/* fcntl has two forms. */
-#define CALLS_FCNTL_PICK(fd, command, argument, ...) calls_fcntl(fd, command, argument)
-#define CALLS_FCNTL_CALL(...) CALLS_FCNTL_PICK(__VA_ARGS__, 0, 0)
-
-static inline int calls_socket(int family, int type, int protocol) {
-    return calls_hit(CALLS_SOCKET) ? -1 : socket(family, type, protocol);
-}
-
-static inline int calls_bind(int fd, const struct sockaddr *address, socklen_t size) {
-    return calls_hit(CALLS_BIND) ? -1 : bind(fd, address, size);
-}
-
-static inline int calls_listen(int fd, int backlog) { return calls_hit(CALLS_LISTEN) ? -1 : listen(fd, backlog); }
-
-static inline int calls_chmod(const char *path, mode_t mode) { return calls_hit(CALLS_CHMOD) ? -1 : chmod(path, mode); }
-
-static inline int calls_setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
-    return calls_hit(CALLS_SETSOCKOPT) ? -1 : setsockopt(fd, level, name, value, size);
-}
-
-static inline ssize_t calls_read(int fd, void *data, size_t size) {
-    return calls_hit(CALLS_READ) ? -1 : read(fd, data, size);
-}
-
-static inline ssize_t calls_write(int fd, const void *data, size_t size) {
-    return calls_hit(CALLS_WRITE) ? -1 : write(fd, data, size);
-}
-
-static inline int calls_shutdown(int fd, int how) { return calls_hit(CALLS_SHUTDOWN) ? -1 : shutdown(fd, how); }
-
-static inline int calls_connect(int fd, const struct sockaddr *address, socklen_t size) {
-    return calls_hit(CALLS_CONNECT) ? -1 : connect(fd, address, size);
-}
-
-static inline int calls_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
-    return calls_hit(CALLS_GETSOCKOPT) ? -1 : getsockopt(fd, level, name, value, size);
-}
-
-static inline int calls_socketpair(int family, int type, int protocol, int *ends) {
-    return calls_hit(CALLS_SOCKETPAIR) ? -1 : socketpair(family, type, protocol, ends);
 }
 
 /* --- threads --- */
@@ -220,24 +126,11 @@ static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER; /* of all that is told here and in "names" */
 static int calls_threads; /* so many run */
 
-typedef struct calls_begun {
-    void *(*run)(void *);
-    void *user;
-} calls_begun;
-
 static inline void calls_count_thread(int change) {
     (void)pthread_mutex_lock(&calls_lock);
     calls_threads += change;
     (void)pthread_cond_broadcast(&calls_gate);
     (void)pthread_mutex_unlock(&calls_lock);
-}
-
-static inline void *calls_run(void *argument) {
-    calls_begun begun = *(calls_begun *)argument;
-    free(argument);
-    void *result = begun.run(begun.user);
-    calls_count_thread(-1);
-    return result;
 }
 
 /* Waits until one of the threads that run now has ended. false: there is none. */
@@ -249,54 +142,6 @@ static inline bool calls_await_thread(void) {
     (void)pthread_mutex_unlock(&calls_lock);
     return before > 0;
 }
-
-static inline int calls_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user) {
-    calls_begun *begun = calls_hit(CALLS_THREAD) ? NULL : (calls_begun *)malloc(sizeof *begun);
-    int error = EAGAIN;
-    if (!begun)
-        return error;
-    begun->run = run;
-    begun->user = user;
-    calls_count_thread(1);
-    error = pthread_create(thread, attributes, calls_run, begun);
-    if (error) {
-        calls_count_thread(-1);
-        free(begun);
-    }
-    return error;
-}
-
-static inline int calls_entropy(void *data, size_t size) {
-    return calls_hit(CALLS_ENTROPY) ? -1 : getentropy(data, size);
-}
-
-static inline int calls_openat(int folder, const char *name, int flags) {
-    return calls_hit(CALLS_OPENAT) ? -1 : openat(folder, name, flags);
-}
-
-static inline int calls_fstat(int fd, struct stat *status) { return calls_hit(CALLS_FSTAT) ? -1 : fstat(fd, status); }
-
-#if defined(WSI_KQUEUE)
-static inline int calls_kqueue(void) { return calls_hit(CALLS_KERNEL_OPEN) ? -1 : kqueue(); }
-
-static inline int calls_kevent(int poller, const struct kevent *changes, int change_count, struct kevent *events,
-                               int most, const struct timespec *timeout) {
-    bool hit = calls_hit(most ? CALLS_KERNEL_FETCH : CALLS_KERNEL_CONTROL);
-    return hit ? -1 : kevent(poller, changes, change_count, events, most, timeout);
-}
-#elif defined(__linux__)
-static inline int calls_epoll_create(int flags) {
-    return calls_hit(CALLS_KERNEL_OPEN) ? -1 : epoll_create1(flags);
-}
-
-static inline int calls_epoll_ctl(int poller, int operation, int fd, struct epoll_event *event) {
-    return calls_hit(CALLS_KERNEL_CONTROL) ? -1 : epoll_ctl(poller, operation, fd, event);
-}
-
-static inline int calls_epoll_wait(int poller, struct epoll_event *events, int most, int timeout) {
-    return calls_hit(CALLS_KERNEL_FETCH) ? -1 : epoll_wait(poller, events, most, timeout);
-}
-#endif
 
 /* --- names --- */
 
@@ -405,6 +250,177 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
     }
 }
 
+#if defined(_WIN32)
+#include <calls_windows.h>
+#else
+/* --- of POSIX --- */
+
+static inline ssize_t calls_recv(int fd, void *data, size_t size, int flags) {
+    bool hit = calls_hit(CALLS_RECV);
+    return hit && calls.error ? -1 : recv(fd, data, calls_size(hit, size), flags);
+}
+
+/* Whether a descriptor is the one that takes nothing more. */
+static inline bool calls_stuck(int fd) {
+    bool stuck = calls.stuck_full && fd == calls.stuck;
+    if (stuck)
+        errno = EAGAIN;
+    return stuck;
+}
+
+/* A short write says that it is full as well as EAGAIN does. */
+static inline ssize_t calls_sent(int fd, ssize_t sent, size_t size) {
+    if (fd == calls.stuck && (sent < 0 ? errno == EAGAIN : (size_t)sent < size))
+        calls.stuck_full = true;
+    return sent;
+}
+
+static inline ssize_t calls_send(int fd, const void *data, size_t size, int flags) {
+    bool hit = calls_hit(CALLS_SEND);
+    calls_sent_to(fd);
+    if (calls_stuck(fd) || (hit && calls.error))
+        return -1;
+    return calls_sent(fd, send(fd, data, calls_size(hit, size), flags), size);
+}
+
+/* A short one: so many bytes of the first parts. */
+static inline ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags) {
+    bool hit = calls_hit(CALLS_SENDMSG);
+    size_t limit = hit ? 1 : calls.inside ? calls.limit : 0, size = 0, i;
+    calls_sent_to(fd);
+    if (calls_stuck(fd) || (hit && calls.error))
+        return -1;
+    if (limit && message->msg_iovlen)
+        return send(fd, message->msg_iov[0].iov_base,
+                    message->msg_iov[0].iov_len < limit ? message->msg_iov[0].iov_len : limit, flags);
+    for (i = 0; i < (size_t)message->msg_iovlen; i++)
+        size += message->msg_iov[i].iov_len;
+    return calls_sent(fd, sendmsg(fd, message, flags), size);
+}
+
+static inline int calls_accept(int fd, struct sockaddr *address, socklen_t *size) {
+    return calls_hit(CALLS_ACCEPT) ? -1 : accept(fd, address, size);
+}
+
+#if defined(__linux__)
+static inline int calls_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) {
+    return calls_hit(CALLS_ACCEPT) ? -1 : accept4(fd, address, size, flags);
+}
+#endif
+
+static inline int calls_select(int count, fd_set *reads, fd_set *writes, fd_set *others, struct timeval *timeout) {
+    return calls_hit(CALLS_SELECT) ? -1 : select(count, reads, writes, others, timeout);
+}
+
+static inline int calls_pipe(int *ends) { return calls_hit(CALLS_PIPE) ? -1 : pipe(ends); }
+
+static inline int calls_fcntl(int fd, int command, int argument) {
+    return calls_hit(CALLS_FCNTL) ? -1 : fcntl(fd, command, argument);
+}
+
+/* fcntl has two forms. */
+#define CALLS_FCNTL_PICK(fd, command, argument, ...) calls_fcntl(fd, command, argument)
+#define CALLS_FCNTL_CALL(...) CALLS_FCNTL_PICK(__VA_ARGS__, 0, 0)
+
+static inline int calls_socket(int family, int type, int protocol) {
+    return calls_hit(CALLS_SOCKET) ? -1 : socket(family, type, protocol);
+}
+
+static inline int calls_bind(int fd, const struct sockaddr *address, socklen_t size) {
+    return calls_hit(CALLS_BIND) ? -1 : bind(fd, address, size);
+}
+
+static inline int calls_listen(int fd, int backlog) { return calls_hit(CALLS_LISTEN) ? -1 : listen(fd, backlog); }
+
+static inline int calls_chmod(const char *path, mode_t mode) { return calls_hit(CALLS_CHMOD) ? -1 : chmod(path, mode); }
+
+static inline int calls_setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
+    return calls_hit(CALLS_SETSOCKOPT) ? -1 : setsockopt(fd, level, name, value, size);
+}
+
+static inline ssize_t calls_read(int fd, void *data, size_t size) {
+    return calls_hit(CALLS_READ) ? -1 : read(fd, data, size);
+}
+
+static inline ssize_t calls_write(int fd, const void *data, size_t size) {
+    return calls_hit(CALLS_WRITE) ? -1 : write(fd, data, size);
+}
+
+static inline int calls_shutdown(int fd, int how) { return calls_hit(CALLS_SHUTDOWN) ? -1 : shutdown(fd, how); }
+
+static inline int calls_connect(int fd, const struct sockaddr *address, socklen_t size) {
+    return calls_hit(CALLS_CONNECT) ? -1 : connect(fd, address, size);
+}
+
+static inline int calls_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+    return calls_hit(CALLS_GETSOCKOPT) ? -1 : getsockopt(fd, level, name, value, size);
+}
+
+static inline int calls_socketpair(int family, int type, int protocol, int *ends) {
+    return calls_hit(CALLS_SOCKETPAIR) ? -1 : socketpair(family, type, protocol, ends);
+}
+
+typedef struct calls_begun {
+    void *(*run)(void *);
+    void *user;
+} calls_begun;
+
+static inline void *calls_run(void *argument) {
+    calls_begun begun = *(calls_begun *)argument;
+    free(argument);
+    void *result = begun.run(begun.user);
+    calls_count_thread(-1);
+    return result;
+}
+
+static inline int calls_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user) {
+    calls_begun *begun = calls_hit(CALLS_THREAD) ? NULL : (calls_begun *)malloc(sizeof *begun);
+    int error = EAGAIN;
+    if (!begun)
+        return error;
+    begun->run = run;
+    begun->user = user;
+    calls_count_thread(1);
+    error = pthread_create(thread, attributes, calls_run, begun);
+    if (error) {
+        calls_count_thread(-1);
+        free(begun);
+    }
+    return error;
+}
+
+static inline int calls_entropy(void *data, size_t size) {
+    return calls_hit(CALLS_ENTROPY) ? -1 : getentropy(data, size);
+}
+
+static inline int calls_openat(int folder, const char *name, int flags) {
+    return calls_hit(CALLS_OPENAT) ? -1 : openat(folder, name, flags);
+}
+
+static inline int calls_fstat(int fd, struct stat *status) { return calls_hit(CALLS_FSTAT) ? -1 : fstat(fd, status); }
+
+#if defined(WSI_KQUEUE)
+static inline int calls_kqueue(void) { return calls_hit(CALLS_KERNEL_OPEN) ? -1 : kqueue(); }
+
+static inline int calls_kevent(int poller, const struct kevent *changes, int change_count, struct kevent *events,
+                               int most, const struct timespec *timeout) {
+    bool hit = calls_hit(most ? CALLS_KERNEL_FETCH : CALLS_KERNEL_CONTROL);
+    return hit ? -1 : kevent(poller, changes, change_count, events, most, timeout);
+}
+#elif defined(__linux__)
+static inline int calls_epoll_create(int flags) {
+    return calls_hit(CALLS_KERNEL_OPEN) ? -1 : epoll_create1(flags);
+}
+
+static inline int calls_epoll_ctl(int poller, int operation, int fd, struct epoll_event *event) {
+    return calls_hit(CALLS_KERNEL_CONTROL) ? -1 : epoll_ctl(poller, operation, fd, event);
+}
+
+static inline int calls_epoll_wait(int poller, struct epoll_event *events, int most, int timeout) {
+    return calls_hit(CALLS_KERNEL_FETCH) ? -1 : epoll_wait(poller, events, most, timeout);
+}
+#endif
+
 #define recv calls_recv
 #define send calls_send
 #define sendmsg calls_sendmsg
@@ -434,6 +450,7 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #define epoll_create1 calls_epoll_create
 #define epoll_ctl calls_epoll_ctl
 #define epoll_wait calls_epoll_wait
+#endif
 #define getaddrinfo calls_getaddrinfo
 #define freeaddrinfo calls_freeaddrinfo
 

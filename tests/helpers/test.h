@@ -76,6 +76,19 @@ static inline void test_skip(const char *why) {
     test_now.running = false;
 }
 
+#if defined(_WIN32)
+enum { TEST_WINDOWS = true };
+#else
+enum { TEST_WINDOWS = false };
+#endif
+
+/* Whether the running test goes on, which needs what Windows lacks; else it counts as skipped. */
+static inline bool test_posix(const char *what) {
+    if (TEST_WINDOWS)
+        test_skip(what);
+    return !TEST_WINDOWS;
+}
+
 /* Prints the result, which is the last line, and returns the exit status. */
 static inline int test_finish(void) {
     test_end();

@@ -11,8 +11,11 @@
 #include <fcntl.h>
 #include <io.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+typedef int uid_t;
 
 #define MSG_NOSIGNAL 0
 #define MSG_DONTWAIT 0 /* peers never wait */
@@ -20,8 +23,13 @@
 #define SHUT_WR SD_SEND
 #define SHUT_RDWR SD_BOTH
 #define O_NONBLOCK 0x10000
+#define SIGPIPE SIGTERM /* there is none */
+#define SIGUSR1 SIGINT /* which raise raises, too */
+#define TIOCOUTQ 0    /* Windows does not tell */
 #define F_GETFL 3
 #define F_SETFL 4
+#define F_GETFD 1
+#define FD_CLOEXEC 1
 
 /* -1, and errno. */
 static inline int windows_failed(void) {
@@ -32,7 +40,17 @@ static inline int windows_failed(void) {
 
 static inline int windows_fcntl(int fd, int command, int flags) {
     u_long on = (flags & O_NONBLOCK) != 0;
+    DWORD about = 0;
+    if (command == F_GETFD)
+        return GetHandleInformation((HANDLE)(SOCKET)fd, &about) && !(about & HANDLE_FLAG_INHERIT) ? FD_CLOEXEC : 0;
     return command == F_SETFL && ioctlsocket((SOCKET)fd, (long)FIONBIO, &on) != 0 ? windows_failed() : 0;
+}
+
+static inline int windows_ioctl(int fd, unsigned long command, int *value) {
+    u_long size = 0;
+    int result = command ? ioctlsocket((SOCKET)fd, (long)command, &size) : -1;
+    *value = (int)size;
+    return result;
 }
 
 #define WINDOWS_FCNTL_PICK(fd, command, flags, ...) windows_fcntl(fd, command, flags)
@@ -101,7 +119,27 @@ static inline int windows_mkstemp(char *name) {
     return _mktemp(name) ? _open(name, _O_CREAT | _O_EXCL | _O_RDWR | _O_BINARY, 0600) : -1;
 }
 
+static inline ssize_t windows_read(int fd, void *data, size_t size) {
+    ssize_t got = windows_recv(fd, data, size, 0);
+    return got < 0 && WSAGetLastError() == WSAENOTSOCK ? _read(fd, data, (unsigned)size) : got;
+}
+
+static inline ssize_t windows_write(int fd, const void *data, size_t size) {
+    ssize_t sent = windows_send(fd, data, size, 0);
+    return sent < 0 && WSAGetLastError() == WSAENOTSOCK ? _write(fd, data, (unsigned)size) : sent;
+}
+
+static inline char *windows_mkdtemp(char *name) { return _mktemp(name) && _mkdir(name) == 0 ? name : NULL; }
+
+#undef socket /* of calls.h: the functions here call these */
+#undef accept
+#undef recv
+#undef send
+#undef setsockopt
+#undef getsockopt
+#undef connect
 #define mkstemp(name) windows_mkstemp(name)
+#define mkdtemp(name) windows_mkdtemp(name)
 #define fcntl(...) WINDOWS_FCNTL(__VA_ARGS__)
 #define socket windows_socket
 #define accept windows_accept
@@ -110,7 +148,15 @@ static inline int windows_mkstemp(char *name) {
 #define setsockopt windows_setsockopt
 #define getsockopt windows_getsockopt
 #define connect windows_connect
+#define geteuid() ((uid_t)1) /* whose rights a test does not change */
+#define seteuid(user) ((void)(user), -1)
+#define truncate truncate64
+#define ioctl windows_ioctl
 #define close(fd) windows_close(fd)
+#define read windows_read
+#define write windows_write
+#define symlink(to, path) ((void)(to), (void)(path), 0) /* what is not there is not served, either */
+#define mkfifo(path, mode) ((void)(path), 0)
 #define mkdir(path, mode) _mkdir(path)
 #define pipe(ends) windows_pair(ends)
 #define socketpair(family, type, protocol, ends) windows_pair(ends)

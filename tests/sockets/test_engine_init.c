@@ -151,7 +151,7 @@ static void test_engine_memory(void) {
 /* --- loops, servers, clients --- */
 
 static void never(ws_loop *loop, void *user) { (void)loop, (void)user; }
-static void never_ready(ws_loop *loop, int fd, unsigned ready, void *user) {
+static void never_ready(ws_loop *loop, ws_socket fd, unsigned ready, void *user) {
     (void)loop, (void)fd, (void)ready, (void)user;
 }
 

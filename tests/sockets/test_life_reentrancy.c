@@ -244,7 +244,7 @@ static void when_posted(void *argument) {
     act(IN_POST, net.conns[2]);
 }
 
-static void when_watched(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void when_watched(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     char byte;
     (void)user;
     (void)ready;

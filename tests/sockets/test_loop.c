@@ -238,7 +238,7 @@ static int pair_of(int descriptor) {
     return i;
 }
 
-static void watched(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void watched(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     char byte;
     CHECK(loop == net.loop);
     net_log("%s%d:%u", (const char *)user, pair_of(descriptor), ready);
@@ -246,7 +246,7 @@ static void watched(ws_loop *loop, int descriptor, unsigned ready, void *user) {
         (void)!recv(descriptor, &byte, 1, 0);
 }
 
-static void watched_too(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void watched_too(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     net_log("too");
     watched(loop, descriptor, ready, user);
 }
@@ -281,7 +281,7 @@ static void test_watch(void) {
 static void test_watch_wrong(void) {
     static const int outside[] = {-1, FD_SETSIZE, INT32_MAX};
     size_t i;
-    if (!test_begin("loop: ws_watch refuses what select cannot take"))
+    if (!test_begin("loop: ws_watch refuses what select cannot take") || !test_posix("select's limit"))
         return;
     net_start_loop(NULL);
     for (i = 0; i < sizeof outside / sizeof *outside; i++)
@@ -294,7 +294,7 @@ static void test_watch_wrong(void) {
 }
 
 /* The first that is ready changes the others, all of which are ready too. */
-static void meddles(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void meddles(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     int reused;
     watched(loop, descriptor, ready, user);
     CHECK(ws_watch(loop, descriptor, WS_NONE, NULL, NULL));      /* itself */
@@ -309,7 +309,8 @@ static void meddles(ws_loop *loop, int descriptor, unsigned ready, void *user) {
 
 static void test_watch_inside(void) {
     int i;
-    if (!test_begin("loop: a callback removes, changes and replaces descriptors that are ready"))
+    if (!test_begin("loop: a callback removes, changes and replaces descriptors that are ready")
+        || !test_posix("the lowest free descriptor"))
         return;
     pairs_open();
     net_start_loop(NULL);
@@ -362,7 +363,7 @@ static void test_post_full(void) {
     posted = 0;
     while (taken < 100000 && ws_post(net.loop, posts_add, (void *)1))
         taken++;
-    CHECK(taken >= 2500 && taken < 100000);
+    CHECK(taken >= (TEST_WINDOWS ? 2048u : 2500u) && taken < 100000);
     errno = 42;
     CHECK(!ws_post(net.loop, posts_add, (void *)1));
     CHECK_EQ(errno, 42); /* a signal handler must leave it as it was */
@@ -591,7 +592,8 @@ static void test_foreign(void) {
 
 static void test_foreign_empty(void) {
     fd_set empty;
-    if (!test_begin("loop: ws_loop_dispatch with empty sets runs timers; it looks for itself before one fires"))
+    if (!test_begin("loop: ws_loop_dispatch with empty sets runs timers; it looks for itself before one fires")
+        || !test_posix("descriptors in sets"))
         return;
     CHECK(net_start());
     (void)net_connect();
@@ -698,7 +700,7 @@ static void test_system_refuses(void) {
         ws_error wanted;
         bool in_new;
     } rows[] = {
-        {CALLS_PIPE, EMFILE, WS_ERROR_DESCRIPTORS, true},    {CALLS_PIPE, ENOMEM, WS_ERROR_MEMORY, true},
+        {CALLS_MAIL, EMFILE, WS_ERROR_DESCRIPTORS, true},    {CALLS_MAIL, ENOMEM, WS_ERROR_MEMORY, true},
         {CALLS_FCNTL, EINVAL, WS_ERROR_SYSTEM, true},        {CALLS_SOCKET, EMFILE, WS_ERROR_DESCRIPTORS, false},
         {CALLS_SOCKET, EACCES, WS_ERROR_PERMISSION, false},  {CALLS_SETSOCKOPT, EINVAL, WS_ERROR_SYSTEM, false},
         {CALLS_BIND, EADDRINUSE, WS_ERROR_IN_USE, false},    {CALLS_BIND, EACCES, WS_ERROR_PERMISSION, false},

@@ -33,7 +33,7 @@ static const char *const ways[WAYS] = {"a stopped process", "a signal", "a forei
 static int slow[2];
 static uint64_t slow_ms; /* 0: it is not called */
 
-static void takes_long(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void takes_long(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     char byte;
     (void)loop;
     (void)ready;
@@ -163,7 +163,7 @@ static void keeps(ws_request *request, void *user) {
 
 static void answers_one(void *argument) { (void)ws_reply(ws_kept(net.loop, *(ws_id *)argument), 200, NULL, "late"); }
 
-static void answers_all(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void answers_all(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     size_t i;
     (void)ready;
     (void)user;

@@ -54,7 +54,7 @@ static void nothing(void *argument) { (void)argument; }
 
 static void alarm_nothing(ws_loop *loop, void *user) { (void)loop, (void)user; }
 
-static void watch_nothing(ws_loop *loop, int descriptor, unsigned ready, void *user) {
+static void watch_nothing(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     (void)loop, (void)descriptor, (void)ready, (void)user;
 }
 

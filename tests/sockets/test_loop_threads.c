@@ -2,7 +2,7 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
-#include "../helpers/test.h"
+#include "../helpers/net.h"
 
 #include <pthread.h>
 #include <sched.h>

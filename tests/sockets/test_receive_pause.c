@@ -177,13 +177,13 @@ static void test_ends(void) {
 /* Until the peer's system has acknowledged all that the connection sent: on loopback that may take 40 ms. */
 static bool acknowledged(const ws_conn *conn) {
     int left = 1;
-    for (int looks = 0; looks < 5000 && left; looks++) {
+    for (int looks = 0; looks < 5000 && left && !TEST_WINDOWS; looks++) {
         if (ioctl(conn->source.link.descriptor, TIOCOUTQ, &left) != 0)
             return false;
         struct timeval millisecond = {0, 1000};
         (void)select(0, NULL, NULL, NULL, &millisecond);
     }
-    return left == 0;
+    return left == 0 || TEST_WINDOWS; /* which does not tell */
 }
 
 static void test_deadlines(void) {

@@ -129,10 +129,12 @@ static void test_escapes(void) {
         "/%2ehidden", "/..", "/.", "/...", "/..%5cetc", "/sub%5cb.js", "/\\a.css", "/out/secret.txt", "/out", "/out/",
         "/secret.txt", "/inside.css", "/up/index.html", "/up", "/fifo", "/bare/", "/none", "/a.css/", "/a.css/b",
         "/sub/none/", "/%0a", "/a.css%0d", "/a.css%20", "/unread/x",
+        "/nul", "/NUL.css", "/sub/con", "/com1", "/COM%C2%B9.txt", "/lpt9%20.x", "/aux%20", "/conin$", "/a.css.",
+        "/a.css::$DATA", "/a.css%3ax", "/c:/", "/c:", "/sub./b.js", "/sub%20/b.js", "/a%3f.css", "/*.css", "/a%3ccss",
     };
     size_t i;
     char text[8300] = "";
-    if (!test_begin("no way out: dots, encoded or not, slashes, hidden names, symbolic links, FIFOs"))
+    if (!test_begin("no way out: dots, encoded or not, slashes, hidden names, symbolic links, FIFOs, devices, streams"))
         return;
     start("/");
     for (i = 0; i < sizeof paths / sizeof *paths; i++) {

@@ -9,14 +9,14 @@
 static char folder[] = "build/server-date-XXXXXX"; /* where make runs the tests from */
 
 static void answer(ws_request *request, void *user) {
-    static const char *const own[] = {"dATE: Mon, 07 Nov 1994 00:00:00 GMT", NULL}, *const near[] = {"X-Date: x", NULL};
+    static const char *const own[] = {"dATE: Mon, 07 Nov 1994 00:00:00 GMT", NULL}, *const like[] = {"X-Date: x", NULL};
     ws_slice wanted = ws_request_query(request, "status");
     int64_t status = 200;
     (void)user;
     (void)ws_slice_integer(wanted, &status);
     CHECK(ws_reply_data(request, (int)status,
                         ws_request_query(request, "own").data    ? own
-                        : ws_request_query(request, "near").data ? near
+                        : ws_request_query(request, "near").data ? like
                                                                  : NULL, NULL, 0));
 }
 
