@@ -11717,7 +11717,7 @@ enum {
     WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer; its size is more */
     WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
-    WSI_FREE_NODES = 1024,   /* at least; one for each KiB of max_spare, as the next broadcast takes as many */
+    WSI_FREE_NODES = 1024,   /* at least; one for each connection, as the next broadcast takes as many */
 #endif
     WSI_COPIED = 16 << 10,   /* up to here they are copied for a blocked receiver, which must not keep a block that is
                                 much larger */
@@ -11869,7 +11869,7 @@ WSI_INLINE wsi_node *wsi_node_new(ws_loop *loop) {
 WSI_INLINE void wsi_node_free(ws_loop *loop, wsi_node *node) {
     wsi_node_pin(node);
     wsi_block_release(loop, node->block);
-    if (loop->free_node_count >= WSI_FREE_NODES && loop->free_node_count >= loop->max_spare / 1024) {
+    if (loop->free_node_count >= WSI_FREE_NODES && loop->free_node_count >= loop->conn_count) {
         wsi_memory_free(&loop->memory, node, sizeof *node);
         return;
     }
