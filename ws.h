@@ -16795,7 +16795,7 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 /*
 >> SESSION ================================================================================
    Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5), signed with
-   HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, HTTP, ENGINE, JSON, PLATFORM,
+   HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, ENGINE, JSON, PLATFORM,
    LOOP, ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
 */
 
