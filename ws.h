@@ -21,8 +21,8 @@
        }
 
    and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`
-   where wss:// is not needed; on Windows add -lws2_32 -lbcrypt. Other files include "ws.h" without the
-   define. A client:
+   where wss:// is not needed; on Windows add -lws2_32 -lbcrypt, with wss:// also -lcrypt32. Other files
+   include "ws.h" without the define. A client:
 
        ws_conn *conn = ws_connect("wss://example.com/feed", NULL);
        ws_send_text(conn, "hello");
@@ -8364,10 +8364,9 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      prepare_socket      non-blocking, not inherited, no signals
      close               of a socket
      receive, send       as recv and send; send_spans: many spans in one call, or the first of them
+     share_port          what a listening socket sets before bind. false: refused
      open_mail           posts of any thread or signal handler: put_mail keeps one and makes *wake readable, get_mail
-                         takes some out; close_mail
-   A server needs:
-     accept_one          prepared as well; share_port: what a listening socket sets before bind. false: refused
+                         takes some out; close_mail. Or, where datagrams do that: lock, unlock, wake
    A client needs:
      pair                two connected datagram sockets: a prepared one for the loop, one for a thread
      start_thread        runs a task in a thread, or at once, where look-ups may block
@@ -8464,8 +8463,9 @@ typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, 
 #include "lwip/netdb.h"
 #include "lwip/sys.h"
 
-#if !LWIP_COMPAT_SOCKETS || !LWIP_DNS || !defined(LWIP_RAND) || (!LWIP_HAVE_LOOPIF && !LWIP_NETIF_LOOPBACK)
-#error "lwipopts.h: WS_LWIP needs LWIP_COMPAT_SOCKETS, LWIP_DNS, LWIP_RAND and a loop-back"
+#if !LWIP_COMPAT_SOCKETS || !LWIP_DNS || !defined(LWIP_RAND) || (!LWIP_HAVE_LOOPIF && !LWIP_NETIF_LOOPBACK) \
+    || !SYS_LIGHTWEIGHT_PROT
+#error "lwipopts.h: WS_LWIP needs LWIP_COMPAT_SOCKETS, LWIP_DNS, LWIP_RAND, SYS_LIGHTWEIGHT_PROT and a loop-back"
 #endif
 #if !LWIP_TCPIP_CORE_LOCKING && !LWIP_NETCONN_SEM_PER_THREAD
 #error "lwipopts.h: LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD, or ws_post is for one thread alone"
@@ -8537,8 +8537,10 @@ static ws_error wsi_platform_error(void) {
     }
 }
 
+/* TCP_NODELAY is not inherited. */
 static bool wsi_platform_prepare_socket(int descriptor) {
     int on = 1;
+    (void)lwip_setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return lwip_ioctl(descriptor, (long)FIONBIO, &on) == 0;
 }
 
@@ -8565,70 +8567,25 @@ static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, s
     return all;
 }
 
-/* A datagram socket of this machine alone. */
-static int wsi_platform_open_end(struct sockaddr_in *name) {
-    int end = lwip_socket(AF_INET, SOCK_DGRAM, 0);
-    socklen_t size = sizeof *name;
-    memset(name, 0, sizeof *name);
-    name->sin_len = sizeof *name;
-    name->sin_family = AF_INET;
-    name->sin_addr.s_addr = PP_HTONL(INADDR_LOOPBACK);
-    if (end < 0
-        || (wsi_platform_prepare_socket(end) && lwip_bind(end, (const struct sockaddr *)name, size) == 0
-            && lwip_getsockname(end, (struct sockaddr *)name, &size) == 0))
-        return end;
-    wsi_platform_close(end);
-    return -1;
+static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
+    int on = 1;
+    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* with SO_REUSE */
+    return !reuse_port;
 }
 
 enum { WSI_MAIL = 16 };
 
-/* The posts wait here; datagrams of a socket to itself only wake the loop. */
-typedef struct wsi_mail {
-    int in;
-    unsigned first, count;
-    wsi_post posts[WSI_MAIL];
-} wsi_mail;
+typedef sys_prot_t wsi_lock;
 
-static bool wsi_platform_open_mail(wsi_mail *mail, int *wake) {
-    struct sockaddr_in name;
-    mail->first = mail->count = 0;
-    *wake = wsi_platform_open_end(&name);
-    mail->in = *wake;
-    return *wake >= 0 && lwip_connect(*wake, (const struct sockaddr *)&name, sizeof name) == 0;
-}
+static void wsi_platform_lock(wsi_lock *lock) { SYS_ARCH_PROTECT(*lock); }
 
-static void wsi_platform_close_mail(wsi_mail *mail, int wake) {
-    (void)mail;
-    wsi_platform_close(wake);
-}
+static void wsi_platform_unlock(wsi_lock *lock) { SYS_ARCH_UNPROTECT(*lock); }
 
 /* A datagram that there is no memory for is tried again, for WSI_MAIL ms: meanwhile the loop may be awake. */
-static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
+static void wsi_platform_wake(int descriptor) {
     unsigned tries = 0;
-    SYS_ARCH_DECL_PROTECT(level);
-    SYS_ARCH_PROTECT(level);
-    bool room = mail->count < WSI_MAIL;
-    if (room)
-        mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
-    SYS_ARCH_UNPROTECT(level);
-    while (room && lwip_send(mail->in, "", 1, 0) < 0 && tries++ < WSI_MAIL)
+    while (lwip_send(descriptor, "", 1, 0) < 0 && tries++ < WSI_MAIL)
         sys_msleep(1);
-    return room;
-}
-
-static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, size_t most) {
-    size_t count;
-    char byte;
-    SYS_ARCH_DECL_PROTECT(level);
-    while (lwip_recv(wake, &byte, 1, 0) > 0) {}
-    SYS_ARCH_PROTECT(level);
-    for (count = 0; count < most && mail->count; count++, mail->count--) {
-        posts[count] = mail->posts[mail->first];
-        mail->first = (mail->first + 1) % WSI_MAIL;
-    }
-    SYS_ARCH_UNPROTECT(level);
-    return count;
 }
 
 static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
@@ -8638,26 +8595,6 @@ static bool wsi_platform_host_text(const struct sockaddr_storage *address, sockl
                                          : (const void *)&((const struct sockaddr_in6 *)from)->sin6_addr;
     return lwip_inet_ntop(address->ss_family, from, host, (socklen_t)size) != NULL;
 }
-
-#ifndef WS_NO_SERVER
-/* TCP_NODELAY is not inherited. */
-static int wsi_platform_accept_one(int listener) {
-    int descriptor = lwip_accept(listener, NULL, NULL), on = 1;
-    if (descriptor < 0
-        || (wsi_platform_prepare_socket(descriptor)
-            && lwip_setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0))
-        return descriptor;
-    wsi_platform_close(descriptor);
-    errno = ECONNABORTED;
-    return -1;
-}
-
-static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
-    int on = 1;
-    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* with SO_REUSE */
-    return !reuse_port;
-}
-#endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
@@ -8671,18 +8608,6 @@ static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
     return room->text;
 }
 
-static bool wsi_platform_pair(int ends[2]) {
-    struct sockaddr_in names[2];
-    ends[0] = wsi_platform_open_end(&names[0]);
-    ends[1] = wsi_platform_open_end(&names[1]);
-    if (ends[0] >= 0 && ends[1] >= 0 && lwip_connect(ends[0], (const struct sockaddr *)&names[1], sizeof *names) == 0
-        && lwip_connect(ends[1], (const struct sockaddr *)&names[0], sizeof *names) == 0)
-        return true;
-    wsi_platform_close(ends[0]);
-    wsi_platform_close(ends[1]);
-    return false;
-}
-
 static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), true; }
 #endif /* WS_NO_CLIENT */
 
@@ -8694,6 +8619,9 @@ static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), 
 #include <limits.h>
 #include <time.h>
 #include <wchar.h>
+#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
+#include <wincrypt.h>
+#endif
 
 #define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
 #define WSI_PLATFORM_SIZE(size) ((size) < INT_MAX ? (int)(size) : INT_MAX)
@@ -8795,107 +8723,19 @@ static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
            && setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0;
 }
 
-/* One end of a pair: a datagram socket of this machine alone. */
-static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
-    ws_socket end = socket(AF_INET, SOCK_DGRAM, 0);
-    socklen_t size = sizeof *name;
-    memset(name, 0, sizeof *name);
-    name->sin_family = AF_INET;
-    name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (end == WSI_NO_SOCKET
-        || (wsi_platform_share_port(end, false) && wsi_platform_prepare_socket(end)
-            && bind(end, (const struct sockaddr *)name, sizeof *name) == 0
-            && getsockname(end, (struct sockaddr *)name, &size) == 0))
-        return end;
-    wsi_platform_close(end);
-    return WSI_NO_SOCKET;
-}
-
-/* Connected ends receive from each other alone. What a stranger sent to the first before that is thrown away. */
-static bool wsi_platform_pair(ws_socket ends[2]) {
-    struct sockaddr_in names[2];
-    char byte;
-    ends[0] = wsi_platform_open_end(&names[0]);
-    ends[1] = wsi_platform_open_end(&names[1]);
-    if (ends[0] != WSI_NO_SOCKET && ends[1] != WSI_NO_SOCKET
-        && connect(ends[0], (const struct sockaddr *)&names[1], sizeof *names) == 0
-        && connect(ends[1], (const struct sockaddr *)&names[0], sizeof *names) == 0) {
-        while (recv(ends[0], &byte, 1, 0) >= 0 || WSAGetLastError() == WSAEMSGSIZE) {}
-        return true;
-    }
-    if (ends[0] != WSI_NO_SOCKET)
-        wsi_platform_close(ends[0]);
-    if (ends[1] != WSI_NO_SOCKET)
-        wsi_platform_close(ends[1]);
-    return false;
-}
-
 enum { WSI_MAIL = 2048 };
 
-/* The posts wait here; the datagrams only wake, and one that is lost or merged loses no post. */
-typedef struct wsi_mail {
-    SRWLOCK lock; /* all zero: free */
-    ws_socket in;
-    size_t first, count;
-    wsi_post posts[WSI_MAIL];
-} wsi_mail;
+typedef SRWLOCK wsi_lock; /* all zero: free */
 
-static bool wsi_platform_open_mail(wsi_mail *mail, ws_socket *wake) {
-    ws_socket ends[2];
-    if (!wsi_platform_pair(ends))
-        return false;
-    *wake = ends[0];
-    mail->in = ends[1];
-    return true;
-}
+static void wsi_platform_lock(wsi_lock *lock) { AcquireSRWLockExclusive(lock); }
 
-static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
-    wsi_platform_close(wake);
-    wsi_platform_close(mail->in);
-}
+static void wsi_platform_unlock(wsi_lock *lock) { ReleaseSRWLockExclusive(lock); }
 
-static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
-    AcquireSRWLockExclusive(&mail->lock);
-    bool room = mail->count < WSI_MAIL;
-    if (room)
-        mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
-    ReleaseSRWLockExclusive(&mail->lock);
-    (void)wsi_platform_send(mail->in, "", 1);
-    return room;
-}
-
-/* Takes a datagram for each post; for what is left there is one more. */
-static size_t wsi_platform_get_mail(wsi_mail *mail, ws_socket wake, wsi_post *posts, size_t most) {
-    size_t count = 0, left;
-    char byte;
-    while (count < most && wsi_platform_receive(wake, &byte, 1, 0) > 0)
-        count++;
-    AcquireSRWLockExclusive(&mail->lock);
-    for (count = 0; count < most && mail->count; count++, mail->count--) {
-        posts[count] = mail->posts[mail->first];
-        mail->first = (mail->first + 1) % WSI_MAIL;
-    }
-    left = mail->count;
-    ReleaseSRWLockExclusive(&mail->lock);
-    if (left)
-        (void)wsi_platform_send(mail->in, "", 1);
-    return count;
-}
+static void wsi_platform_wake(ws_socket descriptor) { (void)wsi_platform_send(descriptor, "", 1); }
 
 static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
     return getnameinfo((const struct sockaddr *)address, length, host, (DWORD)size, NULL, 0, NI_NUMERICHOST) == 0;
 }
-
-#ifndef WS_NO_SERVER
-static ws_socket wsi_platform_accept_one(ws_socket listener) {
-    ws_socket descriptor = accept(listener, NULL, NULL);
-    if (descriptor == WSI_NO_SOCKET || wsi_platform_prepare_socket(descriptor))
-        return descriptor;
-    wsi_platform_close(descriptor);
-    WSASetLastError(WSAECONNABORTED);
-    return WSI_NO_SOCKET;
-}
-#endif
 
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
@@ -9256,21 +9096,6 @@ static bool wsi_platform_host_text(const struct sockaddr_storage *address, sockl
 }
 
 #ifndef WS_NO_SERVER
-#if defined(__USE_GNU) /* glibc declares accept4 */
-static int wsi_platform_accept_one(int listener) {
-    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
-#else
-static int wsi_platform_accept_one(int listener) {
-    int descriptor = accept(listener, NULL, NULL);
-    if (descriptor < 0 || wsi_platform_prepare_socket(descriptor))
-        return descriptor;
-    (void)close(descriptor);
-    errno = ECONNABORTED;
-    return -1;
-}
-#endif
-
 #if defined(SO_REUSEPORT)
 #define WSI_PLATFORM_REUSE_PORT SO_REUSEPORT
 #else
@@ -9450,6 +9275,96 @@ static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
 }
 #endif
 
+#if defined(WS_LWIP) || defined(_WIN32)
+/* --- without pipes: posts lie in memory, datagrams wake the loop; one that is lost or merged loses no post --- */
+
+/* A datagram socket of this machine alone. */
+static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
+    ws_socket end = socket(AF_INET, SOCK_DGRAM, 0);
+    socklen_t size = sizeof *name;
+    memset(name, 0, sizeof *name);
+    name->sin_family = AF_INET;
+    wsi_bytes_store((uint8_t *)&name->sin_addr, 4, INADDR_LOOPBACK);
+    if (end == WSI_NO_SOCKET
+        || (wsi_platform_share_port(end, false) && wsi_platform_prepare_socket(end)
+            && bind(end, (const struct sockaddr *)name, sizeof *name) == 0
+            && getsockname(end, (struct sockaddr *)name, &size) == 0))
+        return end;
+    wsi_platform_close(end);
+    return WSI_NO_SOCKET;
+}
+
+/* From now on it receives from there alone. What strangers sent before is thrown away: as much as a socket keeps. */
+static bool wsi_platform_join_end(ws_socket end, const struct sockaddr_in *other) {
+    char byte;
+    if (end == WSI_NO_SOCKET || connect(end, (const struct sockaddr *)other, sizeof *other) != 0)
+        return false;
+    for (int i = 0; i < 10000 && (wsi_platform_receive(end, &byte, 1, 0) >= 0 || !wsi_platform_again()); i++) {}
+    return true;
+}
+
+typedef struct wsi_mail {
+    wsi_lock lock;
+    ws_socket in; /* it sends to itself */
+    unsigned first, count;
+    wsi_post posts[WSI_MAIL];
+} wsi_mail;
+
+static bool wsi_platform_open_mail(wsi_mail *mail, ws_socket *wake) {
+    struct sockaddr_in name;
+    *wake = mail->in = wsi_platform_open_end(&name);
+    return wsi_platform_join_end(*wake, &name);
+}
+
+static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
+    (void)mail;
+    wsi_platform_close(wake);
+}
+
+static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
+    wsi_platform_lock(&mail->lock);
+    bool room = mail->count < WSI_MAIL;
+    if (room)
+        mail->posts[(mail->first + mail->count++) % WSI_MAIL] = *post;
+    wsi_platform_unlock(&mail->lock);
+    if (room)
+        wsi_platform_wake(mail->in);
+    return room;
+}
+
+/* Takes a datagram for each post; for what is left there is one more. */
+static size_t wsi_platform_get_mail(wsi_mail *mail, ws_socket wake, wsi_post *posts, size_t most) {
+    size_t count = 0;
+    char byte;
+    while (count < most && wsi_platform_receive(wake, &byte, 1, 0) > 0)
+        count++;
+    wsi_platform_lock(&mail->lock);
+    for (count = 0; count < most && mail->count; count++, mail->count--) {
+        posts[count] = mail->posts[mail->first];
+        mail->first = (mail->first + 1) % WSI_MAIL;
+    }
+    bool left = mail->count > 0;
+    wsi_platform_unlock(&mail->lock);
+    if (left)
+        wsi_platform_wake(wake);
+    return count;
+}
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_pair(ws_socket ends[2]) {
+    struct sockaddr_in names[2];
+    ends[0] = wsi_platform_open_end(&names[0]);
+    ends[1] = wsi_platform_open_end(&names[1]);
+    if (wsi_platform_join_end(ends[0], &names[1]) && wsi_platform_join_end(ends[1], &names[0]))
+        return true;
+    for (int i = 0; i < 2; i++)
+        if (ends[i] != WSI_NO_SOCKET)
+            wsi_platform_close(ends[i]);
+    return false;
+}
+#endif
+#endif /* WS_LWIP, _WIN32 */
+
 static void wsi_platform_lower(uint32_t *word, uint32_t value) {
     uint32_t old;
     do {
@@ -9525,11 +9440,27 @@ static bool wsi_platform_peer(ws_socket descriptor, char *text, size_t size) {
 
 typedef enum wsi_accepted { WSI_ACCEPTED, WSI_ACCEPT_NONE, WSI_ACCEPT_FULL, WSI_ACCEPT_NEXT } wsi_accepted;
 
+#if defined(WSI_POSIX) && defined(__USE_GNU) /* glibc declares accept4 */
+static int wsi_platform_accept_one(int listener) {
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static bool wsi_platform_prepare_accepted(int descriptor) { return (void)descriptor, true; }
+#else
+static ws_socket wsi_platform_accept_one(ws_socket listener) { return accept(listener, NULL, NULL); }
+
+static bool wsi_platform_prepare_accepted(ws_socket descriptor) { return wsi_platform_prepare_socket(descriptor); }
+#endif
+
 /* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
 static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descriptor) {
     *descriptor = wsi_platform_accept_one(listener);
-    if (*descriptor != WSI_NO_SOCKET)
-        return WSI_ACCEPTED;
+    if (*descriptor != WSI_NO_SOCKET) {
+        if (wsi_platform_prepare_accepted(*descriptor))
+            return WSI_ACCEPTED;
+        wsi_platform_close(*descriptor);
+        return WSI_ACCEPT_NEXT;
+    }
     if (wsi_platform_again())
         return WSI_ACCEPT_NONE;
     ws_error error = wsi_platform_error();
@@ -17686,6 +17617,23 @@ static uint64_t wsi_tls_files(const ws_tls_config *config) {
     return state;
 }
 
+#if defined(_WIN32) /* link -lcrypt32 */
+static bool wsi_tls_use_system(SSL_CTX *context) {
+    HCERTSTORE roots = CertOpenSystemStoreW(0, L"ROOT");
+    const CERT_CONTEXT *root = NULL;
+    while (roots && (root = CertEnumCertificatesInStore(roots, root)) != NULL) {
+        const unsigned char *data = root->pbCertEncoded;
+        X509 *certificate = d2i_X509(NULL, &data, (long)root->cbCertEncoded);
+        if (certificate) /* one that cannot be used does not affect the others */
+            (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
+        X509_free(certificate);
+    }
+    return roots && CertCloseStore(roots, 0);
+}
+#else
+static bool wsi_tls_use_system(SSL_CTX *context) { return SSL_CTX_set_default_verify_paths(context) == 1; }
+#endif
+
 static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     bool own = config->cert_file || config->cert_pem || config->key_file || config->key_pem;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, wsi_tls_verify);
@@ -17693,7 +17641,7 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
         || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, false, why))
         return false;
     if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate
-        && SSL_CTX_set_default_verify_paths(context) != 1)
+        && !wsi_tls_use_system(context))
         return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
     return true;
 }
@@ -20036,7 +19984,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
-   - New: Windows, without TLS; ws_socket is the type of a descriptor, there SOCKET.
+   - New: Windows; wss:// is only compiled there, not run. ws_socket is the type of a descriptor, there SOCKET.
    - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors come without details.
    - New: ws_engine_config.chunks, messages of any size through 1 KiB. A server's engine reads requests of 751 bytes in
      it. ws_limits has body, answer_ms and rooms only where there are sockets.
