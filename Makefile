@@ -180,6 +180,7 @@ $(PARTS): tests/parts.awk
 	@awk -v part=$(notdir $(@D)) -f tests/parts.awk $(filter %/$(@F) $(@F),$^) $(filter %/$(@F) $(@F),$^) >$@
 
 $(OBJECTS): $(PARTS)
+	@mkdir -p $(@D)
 	$(COMPILE) $(COVERAGE) $(if $(filter %_calls.o,$@),-include $(BUILD)/declarations/calls.h) -DWS_IMPLEMENTATION -x c \
 		-c $(BUILD)/code/ws.h -o $@
 
