@@ -1,11 +1,11 @@
-/* Decompression by ws.h and by zlib, side by side in one run: 1 MiB in messages of one size, which all
-   differ, as else the processor learns the one message by heart. Each is a raw stream of its own; or, with
-   takeover, reaches back into those before it, which for ws.h lie ready as its history.
+/* Decompression by ws.h and by zlib, and, with -DZLIB_NG -lz-ng and -DLIBDEFLATE -ldeflate, by zlib-ng and libdeflate
+   (which has no takeover), side by side in one run: 1 MiB in messages of one size, which all differ, as else the
+   processor learns the one message by heart. Each is a raw stream of its own; or, with takeover, reaches back into those
+   before it, which for ws.h lie ready as its history.
    cc -O2 tests/bench/inflate.c -o inflate -lz && ./inflate
-   Prints MB/s of output, the best of several interleaved turns, and the ratio. For callgrind:
-   ./inflate ws|zlib KIND SIZE LEVEL TURNS decompresses by one of them only; KIND 0 JSON, 1 text, 2 HTML;
-   add 3 for takeover. */
-#define _POSIX_C_SOURCE 200809L
+   Prints MB/s of output, CPU time, the best of several interleaved turns, and how many times as fast as each other one
+   ours is. For callgrind: ./inflate ws|zlib|n (zlib-ng)|libdeflate KIND SIZE LEVEL TURNS decompresses by one of them
+   only; KIND 0 JSON, 1 text, 2 HTML; add 3 for takeover. */
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
 #include "../../ws.h"
@@ -13,11 +13,20 @@
 #include <stdio.h>
 #include <time.h>
 #include <zlib.h>
+#ifdef ZLIB_NG /* its header and zlib's exclude each other; where long has 64 bits the streams are the same */
+int zng_inflateInit2(z_stream *stream, int bits);
+int zng_inflateReset(z_stream *stream);
+int zng_inflate(z_stream *stream, int flush);
+#endif
+#ifdef LIBDEFLATE
+#include <libdeflate.h>
+#endif
 
-enum { TURNS = 25, ALL = 1 << 20, SMALLEST = 256 };
+enum { TURNS = 25, ALL = 1 << 20, SMALLEST = 256, TAIL = 4, FINAL = 2, OTHERS = 3 };
 
 static uint8_t documents[ALL + 4096], packed[ALL * 2], result[ALL + 512];
-static size_t size, count, ends[ALL / SMALLEST + 1]; /* of a message; message i ends at packed[ends[i + 1]] */
+static size_t size, count, ends[ALL / SMALLEST + 1]; /* of a message; message i ends at packed[ends[i + 1]]: with the
+                                                        four bytes of its flush, and an empty last block */
 static bool takeover;
 static uint32_t seed;
 
@@ -85,7 +94,8 @@ static void make(int kind, size_t message, int level) {
         stream.avail_out = (uInt)(sizeof packed - ends[i]);
         if (deflate(&stream, Z_SYNC_FLUSH) != Z_OK)
             abort();
-        ends[i + 1] = sizeof packed - stream.avail_out;
+        ends[i + 1] = sizeof packed - stream.avail_out + FINAL;
+        memcpy(packed + ends[i + 1] - FINAL, "\x03", FINAL);
         if (!takeover)
             (void)deflateReset(&stream);
     }
@@ -95,23 +105,55 @@ static void make(int kind, size_t message, int level) {
 static z_stream theirs;
 static wsi_inflate ours;
 
-static void by_zlib(size_t i) {
-    if ((!takeover || !i) && inflateReset(&theirs) != Z_OK)
+static void by_either(z_stream *stream, size_t i, int (*reset)(z_stream *), int (*run)(z_stream *, int)) {
+    if ((!takeover || !i) && reset(stream) != Z_OK)
         abort();
-    theirs.next_in = packed + ends[i];
-    theirs.avail_in = (uInt)(ends[i + 1] - ends[i]);
-    theirs.next_out = result;
-    theirs.avail_out = sizeof result;
-    if (inflate(&theirs, Z_SYNC_FLUSH) != Z_OK || sizeof result - theirs.avail_out != size)
+    stream->next_in = packed + ends[i];
+    stream->avail_in = (uInt)(ends[i + 1] - ends[i] - FINAL);
+    stream->next_out = result;
+    stream->avail_out = sizeof result;
+    if (run(stream, Z_SYNC_FLUSH) != Z_OK || sizeof result - stream->avail_out != size)
         abort();
 }
+
+static void by_zlib(size_t i) { by_either(&theirs, i, inflateReset, inflate); }
+
+#ifdef ZLIB_NG
+static z_stream theirs_ng;
+
+static void by_zlib_ng(size_t i) { by_either(&theirs_ng, i, zng_inflateReset, zng_inflate); }
+#endif
+
+#ifdef LIBDEFLATE
+static struct libdeflate_decompressor *libdeflate;
+
+static void by_libdeflate(size_t i) {
+    if (libdeflate_deflate_decompress(libdeflate, packed + ends[i], ends[i + 1] - ends[i], result, size, NULL)
+        != LIBDEFLATE_SUCCESS)
+        abort();
+}
+#endif
+
+static const struct { const char *name; void (*run)(size_t i); } others[OTHERS] = {
+    {"zlib", by_zlib},
+#ifdef ZLIB_NG
+    {"n", by_zlib_ng},
+#else
+    {"n", NULL},
+#endif
+#ifdef LIBDEFLATE
+    {"libdeflate", by_libdeflate},
+#else
+    {"libdeflate", NULL},
+#endif
+};
 
 /* As the engine does: the message, then the four bytes of its tail. */
 static void by_ws(size_t i) {
     wsi_inflate_io io;
     memset(&io, 0, sizeof io);
     io.in = packed + ends[i];
-    io.in_size = ends[i + 1] - ends[i] - 4;
+    io.in_size = ends[i + 1] - ends[i] - TAIL - FINAL;
     if (takeover) {
         io.history_size = i * size < 32768 ? i * size : 32768;
         io.history = documents + i * size - io.history_size;
@@ -122,38 +164,40 @@ static void by_ws(size_t i) {
     wsi_inflate_start(&ours);
     if (wsi_inflate_run(&ours, &io) != WSI_INFLATE_INPUT)
         abort();
-    io.in_size = 4;
+    io.in_size = TAIL;
     if (wsi_inflate_run(&ours, &io) != WSI_INFLATE_INPUT || io.out_size != size || !wsi_inflate_ended(&ours))
         abort();
 }
 
 static double seconds(void (*work)(size_t)) {
-    struct timespec a, b;
-    size_t i;
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    for (i = 0; i < count; i++)
+    clock_t start = clock();
+    for (size_t i = 0; i < count; i++)
         work(i);
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9;
+    return (double)(clock() - start) / CLOCKS_PER_SEC;
 }
 
 static void compare(int kind, size_t message, int level) {
     static const char *const names[6] = {"JSON", "text", "HTML", "JSON, takeover", "text, takeover",
                                          "HTML, takeover"};
-    double best[2] = {1e9, 1e9};
-    int turn;
+    double best[OTHERS + 1] = {1e9, 1e9, 1e9, 1e9};
+    int turn, i;
     make(kind, message, level);
-    for (turn = 0; turn < TURNS; turn++) {
-        double a = seconds(by_ws), b;
-        if (memcmp(result, documents + (count - 1) * size, size) != 0)
-            abort();
-        b = seconds(by_zlib);
-        best[0] = a < best[0] ? a : best[0];
-        best[1] = b < best[1] ? b : best[1];
-    }
-    printf("%-14s %7zu bytes, level %d to %2.0f %%: ws.h %5.0f MB/s, zlib %5.0f MB/s, ratio %.2f\n", names[kind], size,
-           level, (double)ends[count] / (double)(count * size) * 100, (double)(count * size) / best[0] / 1e6,
-           (double)(count * size) / best[1] / 1e6, best[1] / best[0]);
+    for (turn = 0; turn < TURNS; turn++)
+        for (i = 0; i <= OTHERS; i++) {
+            void (*run)(size_t) = i == OTHERS ? by_ws : others[i].run;
+            if (!run || (takeover && i == 2))
+                continue;
+            double took = seconds(run);
+            if (memcmp(result, documents + (count - 1) * size, size) != 0)
+                abort();
+            best[i] = took < best[i] ? took : best[i];
+        }
+    printf("%-14s %7zu bytes, level %d to %2.0f %%: ws.h %5.0f MB/s", names[kind], size, level,
+           (double)ends[count] / (double)(count * size) * 100, (double)(count * size) / best[OTHERS] / 1e6);
+    for (i = 0; i < OTHERS; i++)
+        if (best[i] < 1e9)
+            printf("%s %.2f", i == 0 ? ", zlib" : i == 1 ? ", zlib-ng" : ", libdeflate", best[i] / best[OTHERS]);
+    printf("\n");
 }
 
 int main(int argc, char **argv) {
@@ -162,10 +206,21 @@ int main(int argc, char **argv) {
     int kind;
     if (inflateInit2(&theirs, -15) != Z_OK)
         return 1;
+#ifdef ZLIB_NG
+    if (zng_inflateInit2(&theirs_ng, -15) != Z_OK)
+        return 1;
+#endif
+#ifdef LIBDEFLATE
+    libdeflate = libdeflate_alloc_decompressor();
+#endif
     if (argc == 6) {
+        void (*run)(size_t) = by_ws;
         make(atoi(argv[2]), (size_t)atol(argv[3]), atoi(argv[4]));
+        for (i = 0; i < OTHERS; i++)
+            if (others[i].run && !strcmp(argv[1], others[i].name))
+                run = others[i].run;
         for (i = 0; i < (size_t)atol(argv[5]); i++)
-            (void)seconds(argv[1][0] == 'w' ? by_ws : by_zlib);
+            (void)seconds(run);
         return 0;
     }
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
