@@ -6543,17 +6543,17 @@ static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) 
     source->count -= entry & 63;
 }
 
-/* Copies words: at least 16 bytes, up to 15 more than `length`. `from` is at least 8 before `to`. */
+/* Copies words: at least 32 bytes, up to 31 more than `length`. `from` is at least 8 before `to`. */
 static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
     const uint8_t *end = to + length;
-    memcpy(to, from, 8);
-    memcpy(to + 8, from + 8, 8);
-    while (end - to > 16) {
-        to += 16;
-        from += 16;
+    do {
         memcpy(to, from, 8);
         memcpy(to + 8, from + 8, 8);
-    }
+        memcpy(to + 16, from + 16, 8);
+        memcpy(to + 24, from + 24, 8);
+        to += 32;
+        from += 32;
+    } while (to < end);
 }
 
 /* Runs while there are 48 bits of input and room for three literals. Stops before anything but a literal or a match:
@@ -6566,7 +6566,7 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_result result = WSI_INFLATE_NEXT;
     while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
         uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
-        size_t before; /* bytes of the match that lie in the history */
+        size_t written, before; /* before: bytes of the match that lie in the history */
         if (entry & WSI_INFLATE_LITERAL) { /* two take 20 bits at most: no refill between them */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
@@ -6597,12 +6597,19 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
         }
         distance = wsi_inflate_value(entry, source.bits);
         wsi_inflate_skip(&source, entry);
-        before = distance > (size_t)(out - base.out) ? distance - (size_t)(out - base.out) : 0;
-        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 15
-            && before <= base.history_size && before - 1 >= (size_t)length + 14) { /* 0, or enough */
-            wsi_inflate_words(out, before ? base.history + (base.history_size - before) : out - distance, length);
-            out += length;
-            continue;
+        written = (size_t)(out - base.out);
+        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 31) {
+            if (distance <= written) {
+                wsi_inflate_words(out, out - distance, length);
+                out += length;
+                continue;
+            }
+            before = distance - written;
+            if (before <= base.history_size && before >= (size_t)length + 31) {
+                wsi_inflate_words(out, base.history + (base.history_size - before), length);
+                out += length;
+                continue;
+            }
         }
         z->length = length;
         z->distance = distance;
