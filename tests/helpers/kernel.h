@@ -903,7 +903,7 @@ static inline int kernel_epoll_create(int flags) {
 
 static inline int kernel_epoll_ctl(int poller, int operation, int file, struct epoll_event *event) {
     kernel_watch *watch = &kernel_file_of(poller)->watches[file];
-    if (kernel_fails(KERNEL_CONTROL))
+    if (operation != EPOLL_CTL_DEL && kernel_fails(KERNEL_CONTROL)) /* what is there can always be removed */
         return -1;
     if (kernel_file_of(file)->kind == KERNEL_FILE)
         return kernel_fail(EPERM);
