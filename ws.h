@@ -3914,7 +3914,7 @@ WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, co
         e->env->tracer->tell(e->env->tracer, e, kind, status, data, size);
 }
 #else
-#define WSI_TRACED(e) false
+#define WSI_TRACED(e) false /* there are no kinds, either: enum ws_trace_kind is left out */
 #define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
@@ -5543,7 +5543,7 @@ WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const
     return at + size;
 }
 
-/* As ws_json_next. An item that is forged or of elsewhere may give wrong ones, but none beyond the container. */
+/* As ws_json_next. A forged item, or one of another container, may give wrong values, but none beyond this one. */
 WSI_INLINE bool wsi_json_next_indexed(const ws_json *container, ws_json *name, ws_json *item) {
     const uint32_t *index = container->index + 2, *stop = container->index + container->index[1];
     const uint8_t *at = (const uint8_t *)container->data + 1, *end = at + container->size - 2;
@@ -5868,7 +5868,7 @@ static uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
     return other << 32 | (low & UINT32_MAX);
 }
 
-/* digits * 10^ten, rounded once. The product's 64 bits are less than 8 too small. false: these would decide, or it is
+/* digits * 10^ten, rounded once. The product's 64 bits are less than 8 too small. false: these could decide, or it is
    not in the range of normal doubles. */
 WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     static const double small[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -8352,7 +8352,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 /*
 >> PLATFORM ===============================================================================
    All that differs from system to system: one list of small functions, told once for each system, and what all share.
-   Calls MEMORY, BYTES, TEXT, HANDSHAKE. Prefixes: wsi_platform_, wsi_mail_, wsi_reason_.
+   Calls MEMORY, BYTES, TEXT, HANDSHAKE. Prefixes: wsi_platform_, wsi_reason_.
 
    A port is one more telling, behind an #if of its own. BSD's calls keep their names: socket, bind, listen, accept,
    connect, shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop;
@@ -8373,7 +8373,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      receive, send       as recv and send; send_spans: many spans in one call, or the first of them
      share_port          what a listening socket sets before bind. false: refused
      open_mail           posts of any thread or signal handler: put_mail keeps one and makes *wake readable, get_mail
-                         takes some out; close_mail. Or, where datagrams do that: lock, unlock, wake
+                         takes some out; close_mail. Or, over datagrams: WSI_MAIL, wsi_lock; lock, unlock, wake
    A client needs:
      pair                two connected datagram sockets: a prepared one for the loop, one for a thread
      start_thread        runs a task in a thread, or at once, where look-ups may block

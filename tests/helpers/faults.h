@@ -40,6 +40,7 @@ static world_state world;
 
 /* --- raw peers --- */
 
+/* From here on the calls are the test's, not ws.h's: none fails. Returns kernel.fault.off, to be set back. */
 static inline bool world_outside(void) {
     bool before = kernel.fault.off;
     kernel.fault.off = true;
@@ -166,7 +167,7 @@ static inline void world_loop(void) {
     world.loop = ws_loop_new(&config);
 }
 
-/* Lets so much time pass, in steps from event to event; at most so many rounds, as faults may make a loop turn. */
+/* Lets so much time pass, in steps from event to event; at most 500 rounds, as faults may make a loop spin. */
 static inline void world_pass(unsigned milliseconds) {
     uint64_t until = kernel.now + milliseconds;
     for (int rounds = 0; rounds < 500; rounds++) {

@@ -3,7 +3,8 @@
    before "../../ws.h": from there on each system call of ws.h is the function here. Hosts have addresses 10.0.0.0 and
    on; kernel.host says who calls. Bytes arrive in pieces, after a delay, in order; a link can be parted for a while or
    for ever, a connection reset, by one end or both. Calls may be cut short or interrupted, or the one that
-   kernel.fault names fails. Unix sockets are names of their own; files are the system's, with numbers of here.
+   kernel.fault names fails. Paths of Unix sockets exist here alone; files are the real system's, under descriptors of
+   this one.
 
    Time passes in kernel_advance alone. A wait that finds nothing returns at once: kernel.found and kernel.until say
    what it would have waited for; or else kernel.idle is called, in which others run and time passes.

@@ -1,6 +1,7 @@
 /* LOOP: whole programs, in which the Nth allocation, system call, look-up, thread, random number or allocation of
-   OpenSSL fails, once and from then on, for all N: no crash, no leak, no hang, each on_open has its on_close, each kept
-   request its answer, and when all works again, the next client is served.
+   OpenSSL fails, once and from then on, for all N (by clang or with sanitizers for every fifth): no crash, no leak, no
+   hang, each on_open has its on_close, each kept request its answer, and when all works again, the next client is
+   served.
 
    build/test_loop_fault HTTP    runs one scene
    TEST_ALL=1 build/test_loop_fault    every allocation of OpenSSL, not one of many: minutes */
@@ -942,14 +943,13 @@ static bool play(const scene *own, const kernel_fault *fault, size_t memory_at, 
     return hit;
 }
 
-
 static const char *const call_names[KERNEL_CALLS] = {
     "recv", "send", "sendmsg", "accept", "wait", "pipe", "fcntl", "ioctl", "socket", "bind", "listen", "connect",
     "setsockopt", "getsockopt", "getsockname", "getpeername", "getnameinfo", "read", "write", "shutdown", "socketpair",
     "pthread_create", "pthread_sigmask", "getaddrinfo", "getrandom", "open", "stat", "epoll_create1", "epoll_ctl",
     "unlink", "chmod", "realloc"};
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) /* which takes its time */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) /* as make asan is by clang */
 enum { STEP = 5 };
 #else
 enum { STEP = 1 };
@@ -1095,8 +1095,6 @@ int main(int argc, char **argv) {
     static const char style[] = "@charset \"utf-8\"; p { color: red }";
 #ifndef WS_NO_TLS
     static char chain[20000];
-#endif
-#ifndef WS_NO_TLS
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
         abort(); /* OpenSSL has allocated already */
 #endif
