@@ -48,7 +48,7 @@
 
    FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. What
                 make firmware measures of examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano) and checks here:
-                flash: 8,530 bytes as a server, 8,180 as a client, 11,880 with both roles, 16,700 without WS_SMALL.
+                flash: 8,460 bytes as a server, 8,120 as a client, 11,840 with both roles, 16,610 without WS_SMALL.
                 RAM: 200 bytes beside its memory, which is 1 KiB for a request of 751 bytes and messages of any size
                 in chunks (see WS_ENGINE_MEMORY), and 536 bytes of stack.
 
@@ -635,7 +635,8 @@ WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
 
-/* A request's slices are UTF-8. They are valid until the callback returns; in a kept request, until it is answered. */
+/* Path, parameters, query and form are UTF-8; headers and cookies are the bytes that the peer sent. Slices are valid
+   until the callback returns; in a kept request, until it is answered. */
 typedef void ws_hook(ws_request *request, void *user);
 
 /* Adds a hook for WebSocket requests. Hooks run in the order of these calls, then the route's on_request. The first
@@ -650,7 +651,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /
    not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is all that follows the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* The first header of that name, in any case. Host is the target's authority if the target is a whole URL
+/* The first header of that name, in any case. For Host, if the target is a whole URL, the URL's authority
    (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Case matters in its name. */
@@ -716,7 +717,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_TLS_FAILED, /* text: why */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
     WS_TRACE_IN,         /* a frame: opcode, final, compressed, size; data: the first bytes of its payload, at most 125,
-                            as far as they came with the header */
+                            as far as they had come when the header was read */
     WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
     WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
     WS_TRACE_RESUMED,    /* it is read again; what was here already has been handed out before */
@@ -791,14 +792,14 @@ WS_API ws_error ws_run(ws_loop *loop);
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
 WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds; updated in each round */
 
-/* Figures for a monitor. Counters begin with the loop, or the server, and never go back. */
+/* Figures for a monitor. Counters start at 0 when the loop, or the server, is made, and never go back. */
 typedef struct ws_stats {
     size_t open;         /* now: WebSockets */
     size_t others;       /* now: connections in a handshake, with an HTTP request, or closing */
     size_t buffered;     /* now: unsent bytes of all connections */
     uint64_t accepted;   /* connections */
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
-    uint64_t dropped;    /* broadcasts that did not reach a member: see ws_room_slow */
+    uint64_t dropped;    /* broadcasts, for each member that they did not reach: see ws_room_slow */
     /* of the loop, also in ws_server_stats: */
     uint64_t messages_in, messages_out; /* in: what on_message, on_chunk or ws_receive got; out: a broadcast counts
                                            for each member */
@@ -853,8 +854,8 @@ WS_API int ws_loop_timeout(ws_loop *loop);
 /* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
    lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
    failed or timed out, pass empty sets. A loop on epoll or kqueue adds one descriptor only, so FD_SETSIZE does not
-   limit its connections; on Windows it adds each, and highest stays. false: see ws_run_once; ws_loop_fds also within a
-   callback, or DESCRIPTORS: FD_SETSIZE. */
+   limit its connections; on Windows it adds each, and highest stays. false: see ws_run_once; ws_loop_fds also fails in
+   a callback, or with DESCRIPTORS: one is FD_SETSIZE or more. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 
@@ -885,7 +886,7 @@ typedef struct ws_engine_config {
     size_t memory_size; /* at least 1 KiB: see WS_ENGINE_MEMORY */
     size_t output_size; /* how much of it is for output, with at least 320 bytes for each; 0: half */
     bool chunks;        /* messages of any size are handed out as they arrive: WS_EVENT_CHUNK. In fixed memory each
-                           chunk can be sent at once with ws_engine_send_part */
+                           chunk is small enough to be sent back by ws_engine_send_part */
     ws_allocator allocator; /* resize NULL: realloc and free */
     bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys */
     void *random_user;
@@ -1015,7 +1016,7 @@ typedef struct ws_session_config {
     const char *const *keys; /* texts of at least 16 random bytes, NULL at the end. The first signs; all verify */
     const char *cookie;      /* name of the cookie: "session" */
     uint32_t seconds;        /* how long a session is valid after it was set: 14 days */
-    bool secure;             /* mark the cookie Secure without TLS, behind a proxy that does TLS */
+    bool secure;             /* mark the cookie Secure, although only a proxy in front of it has TLS */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;         /* hmac NULL: OpenSSL's. With WS_NO_TLS your own HMAC-SHA256 (RFC 2104) is required */
 } ws_session_config;
@@ -1027,7 +1028,8 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
 /* Sets the session in the answer: ws_set_session(request, "{'user':%s}", name); see ws_json_print. At most 3,000 bytes.
-   format NULL: ends the session. false: no ws_sessions, no JSON, too long, no memory, or answered before. */
+   format NULL: the browser forgets it; a copy made before stays valid until it expires. false: no ws_sessions, no JSON,
+   too long, no memory, or answered before. */
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
 #endif /* WS_NO_JSON */
 #endif /* WS_NO_HTTP */
@@ -1044,10 +1046,9 @@ typedef struct ws_client_config {
     const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
     uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s. Up to 64 addresses of a name are raced,
                                    both families in turn, 250 ms apart at most: the first that connects wins (RFC 8305).
-                                   Both are one question to the system, which answers when it has both: glibc would
-                                   ask DNS for names of its hosts file, too, if each family were asked by itself. A
-                                   loop looks up at most 16 names at a time, with WS_SMALL one */
-    uint32_t receive_ms;        /* how long ws_receive waits: WS_OFF */
+                                   The system is asked for both at once, so the slower answer holds both back. A loop
+                                   looks up at most 16 names at a time, with WS_SMALL one */
+    uint32_t receive_ms;        /* how long ws_receive waits: without limit */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
                                    refusal with 4xx (401: unless there is before_reconnect, which may have a new token).
@@ -3956,7 +3957,7 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) {
 static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                        "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 
-/* Where every answer begins, refusals too, except 100, 101 and wsi_server_overloaded. */
+/* Where every answer begins, refusals too, except 100, 101, wsi_server_overloaded and bare refusals. */
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
     wsi_text_decimal(line + 9, (uint64_t)status);

@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
     if (!file_name)
         bad_usage("FILE", "is needed");
     FILE *probe = fopen(file_name, "rb");
-    if (!probe) {
+    if (!probe || (fgetc(probe) == EOF && ferror(probe))) { /* a folder can be opened */
         fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
         return 1;
     }
