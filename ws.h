@@ -5573,7 +5573,7 @@ WSI_APART bool wsi_json_next_read(ws_json container, ws_json *name, ws_json *ite
     uintptr_t from; /* offset of the item before, in the container */
     ws_json key = wsi_json_absent(), before = *item;
     *item = key;
-    if (container.type == WS_JSON_STRING || !wsi_json_inside(container, &at, &end))
+    if (!wsi_json_inside(container, &at, &end) || (*end | 0x20) != '}') /* a string, or a slice that is forged */
         return false;
     from = (uintptr_t)before.data - (uintptr_t)at;
     if (before.data && from <= (size_t)(end - at) && before.size <= (size_t)(end - at) - from)
