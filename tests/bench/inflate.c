@@ -1,7 +1,7 @@
 /* Decompression by ws.h and by zlib, and, with -DZLIB_NG -lz-ng and -DLIBDEFLATE -ldeflate, by zlib-ng and libdeflate
    (which has no takeover), side by side in one run: 1 MiB in messages of one size, which all differ, as else the
-   processor learns the one message by heart. Each is a raw stream of its own; or, with takeover, reaches back into those
-   before it, which for ws.h lie ready as its history.
+   processor learns the one message by heart. Each is a raw stream of its own; or, with takeover, reaches back into
+   those before it, which for ws.h lie ready as its history.
    cc -O2 tests/bench/inflate.c -o inflate -lz && ./inflate
    Prints MB/s of output, CPU time, the best of several interleaved turns, and how many times as fast as each other one
    ours is. For callgrind: ./inflate ws|zlib|n (zlib-ng)|libdeflate KIND SIZE LEVEL TURNS decompresses by one of them
