@@ -5872,7 +5872,7 @@ static uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
 /* digits * 10^ten, rounded once. The product's 64 bits are less than 8 too small. false: these could decide, or it is
    not in the range of normal doubles. */
 WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
-    static const double small[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+    static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     static const uint64_t large[] = { /* the highest 64 bits of 10^-342, 10^-323, ... 10^304 */
         0xeef453d6923bd65a, 0x818995ce7aa0e1b2, 0x8c71dcd9ba0b4925, 0x9845418c345644d6, 0xa5178fff668ae0b6,
@@ -5884,7 +5884,7 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
         0xa8d9d1535ce3b396, 0xb7118682dbb66a77, 0xc67bb4597ce2ce48, 0xd732290fbacaf133, 0xe950df20247c83fd,
     };
     if (digits <= (uint64_t)1 << 53 && ten >= -22 && ten <= 22) { /* both are exact */
-        *value = ten < 0 ? (double)digits / small[-ten] : (double)digits * small[ten];
+        *value = ten < 0 ? (double)digits / exact[-ten] : (double)digits * exact[ten];
         return true;
     }
     *value = 0;
@@ -5892,7 +5892,7 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
         return !digits;
     int power = (int)ten + 342, step = power / 19;
     int two = (((step - 18) * 19 * 217706 + (1 << 30)) >> 16) - (1 << 14); /* 2^217706 is about 10^65536 */
-    uint64_t high, low = wsi_json_multiply(digits, (uint64_t)small[power % 19], &high);
+    uint64_t high, low = wsi_json_multiply(digits, (uint64_t)exact[power % 19], &high);
     for (; !(high >> 63); two--) {
         high = high << 1 | low >> 63;
         low <<= 1;
