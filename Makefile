@@ -20,7 +20,8 @@ TESTS = $(patsubst %.c,$(BUILD)/%,$(notdir $(wildcard tests/*/test_*.c)))
 HELPERS = $(wildcard tests/helpers/*.h)
 vpath test_%.c $(addprefix tests/,bytes engine virtual sockets tls)
 ifeq ($(shell uname -s),Linux) # sockets once more, on epoll from the start, and on a stand-in for kqueue
-SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms life_reentrancy server_security receive_wire loop_threads server_shutdown server_restart
+SOCKETS = loop loop_late server server_date server_files server_origin server_unix rooms life_reentrancy \
+	server_security receive_wire loop_threads server_shutdown server_restart
 TESTS += $(addprefix $(BUILD)/epoll_test_,$(SOCKETS))
 TESTS += $(addprefix $(BUILD)/kqueue_test_,$(SOCKETS) host poll poll_epoll)
 TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
@@ -59,7 +60,8 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test examples windows asan tsan coverage mutants nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test examples windows asan tsan coverage mutants nightly fuzz check interop bench sizes \
+	firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -222,7 +224,8 @@ $(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: $(BUILD)/count.o
 $(BUILD)/count.o: tests/helpers/count.c
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O1 -c $< -o $@
-COUNT_BLOCKS = $(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && echo -fsanitize-coverage=trace-pc)
+COUNT_BLOCKS = $(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && \
+	echo -fsanitize-coverage=trace-pc)
 
 $(BUILD)/test_tls_none: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
