@@ -371,7 +371,7 @@ def run_echo(board):
 # --- the loop on lwIP's sockets: linked, without lwIP itself; make lwip runs it on a host --------------------------
 
 ON_LWIP = (  # as FIGURES: of README's first program
-    ("loop", "flash, Cortex-M4, README's echo on lwIP", 54569, 36390, 28000),
+    ("loop", "flash, Cortex-M4, README's echo on lwIP", 54569, 36610, 28000),
     ("conn", "RAM of a connection of its loop", None, 168, 200))
 
 
