@@ -29,9 +29,9 @@ TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send
 TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
 # With WS_SMALL: all that do not ask for the details of errors, for large buffers or for a trace, which it leaves out.
-SMALL = bytes text memory frame sha1 utf8 engine engine_deadlines engine_fault engine_split engine_wire engine_init \
+SMALL = bytes text memory frame sha1 utf8 engine engine_deadlines engine_fault engine_split engine_init \
 	handshake pipe files poll poll_epoll loop_late loop_threads life_reentrancy receive_wire receive_unfinished \
-	receive_tls_pause send_replies send_pressure server_date server_files server_bounds server_security client_wire \
+	receive_tls_pause send_replies send_pressure server_date server_files server_bounds server_security \
 	client_life blocking
 TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
 TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_deadlines engine_wire engine_fault handshake) # and WS_NO_NET
