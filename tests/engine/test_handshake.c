@@ -29,19 +29,7 @@ static int status_of(const drive *d) {
 }
 
 static bool holds(const bytes *b, const char *text) {
-    size_t i, size = strlen(text);
-    for (i = 0; i + size <= b->size; i++)
-        if (memcmp(b->data + i, text, size) == 0)
-            return true;
-    return false;
-}
-
-static int count_in(const bytes *b, const char *text) {
-    size_t i, size = strlen(text);
-    int count = 0;
-    for (i = 0; i + size <= b->size; i++)
-        count += memcmp(b->data + i, text, size) == 0;
-    return count;
+    return bytes_find(b, text, 0) != SIZE_MAX;
 }
 
 /* What a server with this config answers to the bytes. */
@@ -305,7 +293,7 @@ static void test_subprotocols(void) {
         (void)snprintf(wanted, sizeof wanted, "\r\nSec-WebSocket-Protocol: %s\r\n", cases[i].chosen);
         start_and_feed(&d, &config, text);
         CHECK_EQ(status_of(&d), 101);
-        CHECK_EQ(count_in(&d.out, "Sec-WebSocket-Protocol"), *cases[i].chosen ? 1 : 0);
+        CHECK_EQ(bytes_count(&d.out, "Sec-WebSocket-Protocol"), *cases[i].chosen ? 1 : 0);
         CHECK_EQ(holds(&d.out, wanted), *cases[i].chosen != 0);
         drive_free(&d);
     }
@@ -591,7 +579,7 @@ static void test_behind_a_refusal(void) {
     if (!test_begin("nothing behind a refusal is read"))
         return;
     start_and_feed(&d, NULL, GET HOST UP CON VER "\r\n" DRIVE_REQUEST);
-    CHECK_EQ(count_in(&d.out, "HTTP/1.1 "), 1);
+    CHECK_EQ(bytes_count(&d.out, "HTTP/1.1 "), 1);
     CHECK(drive_logged(&d, "rx"));
     CHECK_EQ(ws_engine_input(&d.engine).size, 0);
     drive_free(&d);
@@ -612,22 +600,22 @@ static void test_client_request(void) {
     CHECK(drive_start(&d, WS_ROLE_CLIENT, &config));
     drive_pump(&d);
     CHECK(d.out.size > 30 && memcmp(d.out.data, "GET /feed?x=1 HTTP/1.1\r\n", 24) == 0);
-    CHECK_EQ(count_in(&d.out, "\r\nHost: example.com:8080\r\n"), 1);
-    CHECK_EQ(count_in(&d.out, "Host:"), 1);
-    CHECK_EQ(count_in(&d.out, "\r\nUpgrade: websocket\r\n"), 1);
-    CHECK_EQ(count_in(&d.out, "\r\nConnection: Upgrade\r\n"), 1);
-    CHECK_EQ(count_in(&d.out, "\r\nSec-WebSocket-Version: 13\r\n"), 1);
-    CHECK_EQ(count_in(&d.out, "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), 1);
-    CHECK_EQ(count_in(&d.out, "\r\nSec-WebSocket-Protocol: chat, superchat\r\n"), 1);
-    CHECK_EQ(count_in(&d.out, "Sec-WebSocket-Extensions"), 0);
-    CHECK_EQ(count_in(&d.out, "\r\n\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "\r\nHost: example.com:8080\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "Host:"), 1);
+    CHECK_EQ(bytes_count(&d.out, "\r\nUpgrade: websocket\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "\r\nConnection: Upgrade\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "\r\nSec-WebSocket-Version: 13\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "\r\nSec-WebSocket-Protocol: chat, superchat\r\n"), 1);
+    CHECK_EQ(bytes_count(&d.out, "Sec-WebSocket-Extensions"), 0);
+    CHECK_EQ(bytes_count(&d.out, "\r\n\r\n"), 1);
     CHECK(memcmp(d.out.data + d.out.size - 4, "\r\n\r\n", 4) == 0);
     drive_free(&d);
     if (test_begin("a client's request with defaults")) {
         CHECK(drive_start(&d, WS_ROLE_CLIENT, NULL));
         drive_pump(&d);
         CHECK(d.out.size > 20 && memcmp(d.out.data, "GET / HTTP/1.1\r\n", 16) == 0);
-        CHECK_EQ(count_in(&d.out, "Sec-WebSocket-Protocol"), 0);
+        CHECK_EQ(bytes_count(&d.out, "Sec-WebSocket-Protocol"), 0);
         drive_free(&d);
     }
     if (test_begin("an empty list of subprotocols is no offer")) {
@@ -635,7 +623,7 @@ static void test_client_request(void) {
         config.subprotocols = "";
         CHECK(drive_start(&d, WS_ROLE_CLIENT, &config));
         drive_pump(&d);
-        CHECK_EQ(count_in(&d.out, "Sec-WebSocket-Protocol"), 0);
+        CHECK_EQ(bytes_count(&d.out, "Sec-WebSocket-Protocol"), 0);
         drive_free(&d);
     }
 }

@@ -97,11 +97,7 @@ static inline int raw_listen(uint16_t port) {
 }
 
 static inline bool raw_has(const raw *r, const char *text) {
-    size_t i, size = strlen(text);
-    for (i = 0; i + size <= r->in.size; i++)
-        if (memcmp(r->in.data + i, text, size) == 0)
-            return true;
-    return false;
+    return bytes_find(&r->in, text, 0) != SIZE_MAX;
 }
 
 /* What came through a proxy goes on; behind the first head it opens the way. */

@@ -397,11 +397,7 @@ static inline void peer_take(peer *p, size_t size) {
 }
 
 static inline size_t peer_find(const peer *p, const char *text) {
-    size_t i, size = strlen(text);
-    for (i = 0; i + size <= p->in.size; i++)
-        if (memcmp(p->in.data + i, text, size) == 0)
-            return i;
-    return SIZE_MAX;
+    return bytes_find(&p->in, text, 0);
 }
 
 /* Serves until a whole response head is there, and returns its status; 0: none came. */

@@ -49,6 +49,22 @@ static inline void bytes_take(bytes *b, size_t size) {
         memmove(b->data, b->data + size, b->size);
 }
 
+/* Where a text begins, at or after `from`; SIZE_MAX: nowhere. */
+static inline size_t bytes_find(const bytes *b, const char *text, size_t from) {
+    size_t size = strlen(text);
+    for (; from + size <= b->size; from++)
+        if (memcmp(b->data + from, text, size) == 0)
+            return from;
+    return SIZE_MAX;
+}
+
+static inline size_t bytes_count(const bytes *b, const char *text) {
+    size_t at = bytes_find(b, text, 0), count = 0;
+    for (; at != SIZE_MAX; count++)
+        at = bytes_find(b, text, at + 1);
+    return count;
+}
+
 static inline void bytes_add_byte(bytes *b, unsigned value) {
     uint8_t byte = (uint8_t)value;
     bytes_add(b, &byte, 1);

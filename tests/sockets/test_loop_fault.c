@@ -307,14 +307,15 @@ static void check(ws_request *asked, void *user) {
         keep(asked, NULL);
 }
 
+static const char *const session_keys[] = {"0123456789abcdef-first", NULL};
+
 static void http_start(void) {
-    static const char *const keys[] = {"0123456789abcdef-first", NULL};
     ws_session_config sessions;
     ws_server_config config;
     ws_handler handler = world_handler();
     memset(&sessions, 0, sizeof sessions);
     memset(&config, 0, sizeof config);
-    sessions.keys = keys;
+    sessions.keys = session_keys;
     sessions.hmac = fake_hmac;
     config.limits.head = 1000;
     config.limits.body = 10000;
@@ -798,13 +799,12 @@ static size_t crypto_used(void) {
 static const char *files[3]; /* certificate with its key, authorities, revocation list */
 
 static void tls_start(void) {
-    static const char *const keys[] = {"0123456789abcdef-first", NULL};
     ws_session_config sessions;
     ws_server_config config;
     ws_handler handler = world_handler();
     memset(&config, 0, sizeof config);
     memset(&sessions, 0, sizeof sessions);
-    sessions.keys = keys;
+    sessions.keys = session_keys;
     config.tls.cert_file = files[0];
     config.tls.ca_file = files[1];
     config.tls.crl_file = files[2];

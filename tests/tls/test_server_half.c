@@ -78,10 +78,7 @@ static void start(int way) {
 static void ask(const char *text) { peer_text(half, text); }
 
 static size_t count(const char *text) {
-    size_t i, found = 0, size = strlen(text);
-    for (i = 0; i + size <= half->in.size; i++)
-        found += memcmp(half->in.data + i, text, size) == 0;
-    return found;
+    return bytes_count(&half->in, text);
 }
 
 /* Serves until the server ends the connection. */

@@ -43,10 +43,7 @@ static peer *ask(const char *line, const char *more) {
 }
 
 static size_t times(const peer *p, const char *text) {
-    size_t i, count = 0, size = strlen(text);
-    for (i = 0; i + size <= p->in.size; i++)
-        count += memcmp(p->in.data + i, text, size) == 0;
-    return count;
+    return bytes_count(&p->in, text);
 }
 
 #define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
