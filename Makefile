@@ -4,7 +4,7 @@
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local; uninstall
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
-# make slim     the core alone, or WITHOUT="JSON DEFLATE": build/slim/ws.h
+# make slim     the core alone, or WITHOUT="JSON DEFLATE FIRMWARE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
 # make windows  tests built with mingw-w64, under wine   make nightly  coverage, mutants, tsan, fuzz
 # make firmware flash, RAM and stack, on emulated boards make mutants  do the tests notice 300 changes of ws.h? clang
@@ -12,7 +12,7 @@
 BUILD = build
 PREFIX = /usr/local
 PORT = 8000
-WITHOUT = CLIENT HTTP JSON DEFLATE TLS EPOLL FORWARD TEST TRACE DISPATCH WINDOWS LWIP
+WITHOUT = CLIENT HTTP JSON DEFLATE TLS EPOLL FORWARD TEST TRACE DISPATCH WINDOWS LWIP FIRMWARE
 FUZZ_SECONDS = 60
 CFLAGS = -O1 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 STRICT = -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror

@@ -22,8 +22,9 @@
 
    and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`
    where wss:// is not needed; on Windows add -lws2_32 -lbcrypt, with wss:// also -lcrypt32. Other files
-   include "ws.h" without the define. A client:
+   include "ws.h" without the define.
 
+   A client:
        ws_conn *conn = ws_connect("wss://example.com/feed", NULL);
        ws_send_text(conn, "hello");
        for (ws_message message; ws_receive(conn, &message); )
@@ -96,8 +97,7 @@
 #ifndef WS_H
 #define WS_H
 
-/* Switches that follow from others. A new switch is also named in Makefile (WITHOUT), tests/sizes and README. */
-#ifdef WS_MINIMAL
+#ifdef WS_MINIMAL /* Switches follow from others. A new one is also named in Makefile (WITHOUT), tests/sizes, README. */
 #undef WS_NO_CLIENT
 #define WS_NO_CLIENT
 #undef WS_NO_HTTP
@@ -150,9 +150,8 @@
 #define WS_NO_TEST
 #endif
 
-/* An engine and nothing else, as small as it gets. */
 #if defined(WS_SMALL) && defined(WS_NO_NET) && defined(WS_NO_DEFLATE)
-#define WSI_BARE
+#define WSI_BARE /* an engine and nothing else, as small as it gets */
 #endif
 
 #define WS_VERSION "0.3.0"

@@ -1,4 +1,5 @@
-# Writes ws.h without what some switches leave out, or without a system, WINDOWS or LWIP:
+# Writes ws.h without what some switches leave out; without a system, WINDOWS or LWIP; or without FIRMWARE, the variants
+# of code for an engine alone and for little flash:
 #     awk -v without="JSON DEFLATE LWIP" -f tests/slim.awk ws.h ws.h
 # The first pass finds the switches that CONFIG names, and those that follow from the given ones. The second evaluates
 # the conditions. What is known is cut or kept; a condition that depends on anything else stays, and for its sake the
@@ -37,7 +38,7 @@ function value(line, other,    text, name) {
         if (match(line, /^defined\(?[A-Za-z0-9_]+\)?/)) {
             name = substr(line, 8, RLENGTH - 7)
             gsub(/[()]/, "", name)
-            text = text (name in left_out ? "1" : name in absent || name in present ? "0" : name ~ /^WS_/ ? other : "?")
+            text = text (name in left_out ? "1" : name in absent ? "0" : name ~ /^WS_/ ? other : "?")
         } else if (match(line, /^(&&|\|\||!|\(|\))/)) {
             text = text substr(line, 1, RLENGTH)
         } else if (match(line, /^[^&|!()]+(\([^()]*\))?[^&|()]*/)) { # a comparison, or a macro's call
@@ -59,8 +60,14 @@ function fail(text) {
 }
 
 # Of several blank lines in a row one stays.
-function out(text) {
+function out(text,    i) {
     if (pass != 2) return
+    for (i = 1; i <= waiting; i++) line_out(opening[i])
+    waiting = 0
+    line_out(text)
+}
+
+function line_out(text) {
     if (blank) print ""
     blank = 0
     print text
@@ -71,7 +78,11 @@ function out(text) {
 function begin(v, text) {
     state[depth] = v == "0" ? "none" : v == "1" ? "all" : "some"
     hidden[depth] = hidden[depth - 1] || v == "0"
-    if (v == "?" && !hidden[depth]) out(text)
+    waits[depth] = 0
+    if (v == "?" && !hidden[depth] && pass == 2) {
+        opening[++waiting] = text # a condition that holds nothing is not written
+        waits[depth] = waiting
+    }
 }
 
 function branch(v, text) {
@@ -92,16 +103,21 @@ function verdict(line,    v) {
 }
 
 BEGIN {
-    systems["WINDOWS"] = "_WIN32"
-    systems["LWIP"] = "WS_LWIP"
+    variants["WINDOWS"] = "_WIN32"
+    variants["LWIP"] = "WS_LWIP"
+    variants["FIRMWARE"] = "WS_SMALL WS_NO_NET WS_NO_ALLOC WSI_BARE"
     count = split(toupper(without), given, /[ ,]+/)
     for (i = 1; i <= count; i++) {
         sub(/^WS_NO_/, "", given[i])
-        if (given[i] in systems) absent[systems[given[i]]] = 1
-        else if (given[i] != "") left_out["WS_NO_" given[i]] = 1
+        if (given[i] in variants) {
+            n = split(variants[given[i]], macros, " ")
+            for (j = 1; j <= n; j++) absent[macros[j]] = 1
+        } else if (given[i] != "") {
+            left_out["WS_NO_" given[i]] = 1
+        }
     }
-    if ("WS_NO_CLIENT" in left_out) present["WS_NO_SERVER"] = 1
-    if ("WS_NO_SERVER" in left_out) present["WS_NO_CLIENT"] = 1
+    if ("WS_NO_CLIENT" in left_out) absent["WS_NO_SERVER"] = 1
+    if ("WS_NO_SERVER" in left_out) absent["WS_NO_CLIENT"] = 1
 }
 END { exit failed }
 
@@ -112,7 +128,8 @@ FNR == 1 && pass == 2 {
         if (!(name in known)) unknown = unknown " " substr(name, 7)
     }
     for (name in absent) any = 1
-    if (!any || unknown != "") fail("slim: WITHOUT takes" names " WINDOWS LWIP" (any ? "; unknown:" unknown : ""))
+    if (!any || unknown != "") fail("slim: WITHOUT takes" names " WINDOWS LWIP FIRMWARE" \
+                                        (any ? "; unknown:" unknown : ""))
 }
 
 held == "" && !/^#/ { raw = $0 }
@@ -128,7 +145,8 @@ held != "" || /^#/ { # a directive goes on behind a backslash
 /^#elif/ { branch(verdict($0), raw); next }
 /^#else/ { branch("1", raw); next }
 /^#endif/ {
-    if (state[depth] ~ /some|last/ && !hidden[depth - 1]) out(raw)
+    if (waits[depth] && waits[depth] == waiting) waiting--
+    else if (state[depth] ~ /some|last/ && !hidden[depth - 1]) out(raw)
     depth--
     next
 }
@@ -144,7 +162,10 @@ history { next }
 }
 /^     WS_[A-Z_]+ / { cut = $1 in left_out || $1 in absent }
 !/^         / && !/^     WS_/ { cut = 0 }
-cut { next }
+/^   A client:/ { cut_title = "WS_NO_CLIENT" in left_out }
+/^   FIRMWARE  / { cut_title = "WS_SMALL" in absent }
+/^   (RULES|CONTENTS)/ { cut_title = 0 }
+cut || cut_title { next }
 
 /^#(define|undef) WS_NO_/ { # a switch that follows from others
     if (pass == 1) left_out[$2] = 1
@@ -152,10 +173,12 @@ cut { next }
 }
 /^#define WS_VERSION / {
     out("/* Cut out of this copy: */")
+    cuts = ""
     n = split(names, order, " ")
     for (i = 1; i <= n; i++)
         if (("WS_NO_" order[i]) in left_out) out("#undef WS_NO_" order[i] "\n#define WS_NO_" order[i])
-    for (name in absent) out("#ifdef " name "\n#error \"make slim has cut " name " out of this copy\"\n#endif")
+    for (name in absent) if (name !~ /^WSI_/) cuts = cuts (cuts == "" ? "" : " || ") "defined(" name ")"
+    if (cuts != "") out("#if " cuts "\n#error \"make slim has cut out of this copy what such a macro needs\"\n#endif")
     blank = 1
 }
 !NF { blank = pass == 2; next }
