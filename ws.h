@@ -80,7 +80,7 @@
      WS_NO_DEFLATE       no compression (permessage-deflate)
      WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
-                         WS_NO_HTTP and WS_NO_FORWARD. See "lwIP" in PLATFORM
+                         WS_NO_HTTP and WS_NO_FORWARD. See LWIP
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions but those that the program is compiled for; else gcc and
                          clang for x86-64 compile both ways, and the processor is asked once when the program runs
@@ -8351,12 +8351,12 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 /*
 >> PLATFORM ===============================================================================
-   All that differs from system to system: one list of small functions, told once for each system, and what all share.
-   Calls MEMORY, BYTES, TEXT, HANDSHAKE. Prefixes: wsi_platform_, wsi_reason_.
+   All that differs from system to system: one list of small functions, which the sections POSIX, WINDOWS and LWIP tell
+   once each; SOCKETS has what all share. Calls HANDSHAKE. Prefixes: wsi_platform_, in these five sections; wsi_reason_.
 
-   A port is one more telling, behind an #if of its own. BSD's calls keep their names: socket, bind, listen, accept,
-   connect, shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop;
-   and POLL has select. What else it supplies, each as wsi_platform_...:
+   A port is one more such section. BSD's calls keep their names: socket, bind, listen, accept, connect, shutdown,
+   getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop; and POLL has
+   select. What else it supplies, each as wsi_platform_...:
 
      start               the network can be used
      clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
@@ -8371,7 +8371,8 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      prepare_socket      non-blocking, not inherited, no signals
      close               of a socket
      receive, send       as recv and send; send_spans: many spans in one call, or the first of them
-     share_port          what a listening socket sets before bind. false: refused
+     share_port          what a listening socket sets before bind. false: refused. WSI_PLATFORM_REUSE_PORT: the option
+                         that lets several processes listen on one port; -1: there is none
      open_mail           posts of any thread or signal handler: put_mail keeps one and makes *wake readable, get_mail
                          takes some out; close_mail. Or, over datagrams: WSI_MAIL, wsi_lock; lock, unlock, wake
    A client needs:
@@ -8460,444 +8461,11 @@ typedef struct wsi_file_id { /* which file is at a path; all zero: none */
 typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, WSI_FILE_FAILED } wsi_file_kind;
 #endif
 
-#if defined(WS_LWIP)
-/* --- lwIP: a system with threads (NO_SYS=0) and the sockets of lwIP 2.1, as ESP-IDF has them ---
-   lwipopts.h: LWIP_SOCKET, LWIP_COMPAT_SOCKETS, LWIP_DNS, and a loop-back (LWIP_HAVE_LOOPIF or LWIP_NETIF_LOOPBACK),
-   which wakes the loop for ws_post. A loop takes one socket for that, a look-up two while it lasts. Names are resolved
-   in the loop's thread, which waits. LWIP_RAND has to be a true random source: frame masks come from it. What the time
-   is, ws_loop_config.wall_clock says. ws_post is for threads, not for interrupts. */
-
-#include "lwip/netdb.h"
-#include "lwip/sys.h"
-
-#if !LWIP_COMPAT_SOCKETS || !LWIP_DNS || !defined(LWIP_RAND) || (!LWIP_HAVE_LOOPIF && !LWIP_NETIF_LOOPBACK) \
-    || !SYS_LIGHTWEIGHT_PROT
-#error "lwipopts.h: WS_LWIP needs LWIP_COMPAT_SOCKETS, LWIP_DNS, LWIP_RAND, SYS_LIGHTWEIGHT_PROT and a loop-back"
-#endif
-#if !LWIP_TCPIP_CORE_LOCKING && !LWIP_NETCONN_SEM_PER_THREAD
-#error "lwipopts.h: LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD, or ws_post is for one thread alone"
-#endif
-
-#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
-#if !LWIP_IPV6 /* what no address is */
-enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
-struct sockaddr_in6 {
-    u8_t sin6_len;
-    sa_family_t sin6_family;
-    in_port_t sin6_port;
-    u8_t sin6_addr[16];
-};
-#endif
-
-typedef int wsi_thread;
-
-static bool wsi_platform_start(void) { return true; }
-
-/* sys_now begins again after 49 days. */
-static uint64_t wsi_platform_clock(void *user) {
-    static uint32_t newest, turns;
-    SYS_ARCH_DECL_PROTECT(level);
-    (void)user;
-    SYS_ARCH_PROTECT(level);
-    uint64_t now = sys_now();
-    turns += now < newest;
-    newest = (uint32_t)now;
-    now |= (uint64_t)turns << 32;
-    SYS_ARCH_UNPROTECT(level);
-    return now;
-}
-
-static uint64_t wsi_platform_time(void *user) { return (void)user, 0; }
-
-static bool wsi_platform_random(void *user, void *data, size_t size) {
-    uint8_t *to = (uint8_t *)data;
-    (void)user;
-    while (size--)
-        *to++ = (uint8_t)(LWIP_RAND() >> 8); /* the lowest bits are the weakest */
-    return true;
-}
-
-static wsi_thread wsi_platform_thread(void) { return 0; }
-
-static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* not known */
-
-static int wsi_platform_last(void) { return errno; }
-
-static const char *wsi_platform_explain(int error, wsi_reason *room) {
-    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP", error);
-    return room->text;
-}
-
-static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
-
-static bool wsi_platform_interrupted(void) { return errno == ENOMEM; }
-
-static ws_error wsi_platform_error(void) {
-    switch (errno) {
-    case EADDRINUSE: return WS_ERROR_IN_USE;
-    case ENFILE: return WS_ERROR_DESCRIPTORS;
-    case EADDRNOTAVAIL:
-    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
-    case ENOBUFS: /* no socket is left, either */
-    case ENOMEM: return WS_ERROR_MEMORY;
-    default: return WS_ERROR_SYSTEM;
-    }
-}
-
-/* TCP_NODELAY is not inherited. */
-static bool wsi_platform_prepare_socket(int descriptor) {
-    int on = 1;
-    (void)lwip_setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return lwip_ioctl(descriptor, (long)FIONBIO, &on) == 0;
-}
-
-static void wsi_platform_close(int descriptor) { (void)lwip_close(descriptor); }
-
-static ptrdiff_t wsi_platform_receive(int descriptor, void *data, size_t size, int flags) {
-    return lwip_recv(descriptor, data, size, flags);
-}
-
-static ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size) {
-    return lwip_send(descriptor, data, size, 0);
-}
-
-static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
-    ptrdiff_t all = 0, sent;
-    for (size_t i = 0; i < count; i++) {
-        sent = lwip_send(descriptor, spans[i].data, spans[i].size, i + 1 < count ? MSG_MORE : 0);
-        if (sent < 0)
-            return all ? all : -1;
-        all += sent;
-        if ((size_t)sent < spans[i].size)
-            break;
-    }
-    return all;
-}
-
-static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
-    int on = 1;
-    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* with SO_REUSE */
-    return !reuse_port;
-}
-
-enum { WSI_MAIL = 16 };
-
-typedef sys_prot_t wsi_lock;
-
-static void wsi_platform_lock(wsi_lock *lock) { SYS_ARCH_PROTECT(*lock); }
-
-static void wsi_platform_unlock(wsi_lock *lock) { SYS_ARCH_UNPROTECT(*lock); }
-
-/* A datagram that there is no memory for is tried again, for WSI_MAIL ms: meanwhile the loop may be awake. */
-static void wsi_platform_wake(int descriptor) {
-    unsigned tries = 0;
-    while (lwip_send(descriptor, "", 1, 0) < 0 && tries++ < WSI_MAIL)
-        sys_msleep(1);
-}
-
-static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
-    const void *from = address;
-    (void)length;
-    from = address->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)from)->sin_addr
-                                         : (const void *)&((const struct sockaddr_in6 *)from)->sin6_addr;
-    return lwip_inet_ntop(address->ss_family, from, host, (socklen_t)size) != NULL;
-}
-
-#ifndef WS_NO_CLIENT
-static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
-
-#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
-
-static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED; }
-
-static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
-    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP's look-up", error);
-    return room->text;
-}
-
-static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), true; }
-#endif /* WS_NO_CLIENT */
-
-#elif defined(_WIN32)
-/* --- Windows --- */
-
-#include <ws2tcpip.h>
-#include <bcrypt.h>
-#include <limits.h>
-#include <time.h>
-#include <wchar.h>
-#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
-#include <wincrypt.h>
-#endif
-
-#define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
-#define WSI_PLATFORM_SIZE(size) ((size) < INT_MAX ? (int)(size) : INT_MAX)
-
-typedef DWORD wsi_thread;
-
-static bool wsi_platform_start(void) {
-    WSADATA about;
-    return WSAStartup(MAKEWORD(2, 2), &about) == 0; /* until the process ends: a look-up may outlive the loop */
-}
-
-static uint64_t wsi_platform_clock(void *user) {
-    LARGE_INTEGER count, second;
-    (void)user;
-    (void)QueryPerformanceCounter(&count);
-    (void)QueryPerformanceFrequency(&second);
-    return (uint64_t)(count.QuadPart / second.QuadPart * 1000
-                      + count.QuadPart % second.QuadPart * 1000 / second.QuadPart);
-}
-
-static uint64_t wsi_platform_time(void *user) {
-    time_t now = time(NULL);
-    (void)user;
-    return now > 0 ? (uint64_t)now : 0;
-}
-
-static bool wsi_platform_random(void *user, void *data, size_t size) {
-    (void)user;
-    return BCryptGenRandom(NULL, (unsigned char *)data, (ULONG)size, BCRYPT_USE_SYSTEM_PREFERRED_RNG) == 0;
-}
-
-static wsi_thread wsi_platform_thread(void) { return GetCurrentThreadId(); }
-
-static bool wsi_platform_is_thread(wsi_thread thread) { return thread == GetCurrentThreadId(); }
-
-static int wsi_platform_last(void) { return WSAGetLastError(); }
-
-static const char *wsi_platform_explain(int error, wsi_reason *room) {
-    DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK;
-    wchar_t wide[sizeof room->text / 3]; /* UTF-8 takes at most three bytes for each */
-    DWORD size = FormatMessageW(flags, NULL, (DWORD)error, 0, wide, sizeof wide / sizeof *wide, NULL);
-    while (size && (wide[size - 1] == '.' || wide[size - 1] <= ' '))
-        size--;
-    size = (DWORD)WideCharToMultiByte(CP_UTF8, 0, wide, (int)size, room->text, sizeof room->text - 1, NULL, NULL);
-    room->text[size] = 0;
-    if (!size)
-        (void)wsi_reason_set(room, WS_OK, "error %d of Windows", error);
-    return room->text;
-}
-
-static bool wsi_platform_again(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
-
-static bool wsi_platform_interrupted(void) { return WSAGetLastError() == WSAENOBUFS; }
-
-static ws_error wsi_platform_error(void) {
-    switch (WSAGetLastError()) {
-    case WSAEADDRINUSE: return WS_ERROR_IN_USE;
-    case WSAEACCES: return WS_ERROR_PERMISSION;
-    case WSAEMFILE: return WS_ERROR_DESCRIPTORS;
-    case WSAEADDRNOTAVAIL:
-    case WSAEAFNOSUPPORT: return WS_ERROR_ADDRESS;
-    case WSAENOBUFS: return WS_ERROR_MEMORY;
-    default: return WS_ERROR_SYSTEM;
-    }
-}
-
-static bool wsi_platform_prepare_socket(ws_socket descriptor) {
-    u_long on = 1;
-    (void)SetHandleInformation((HANDLE)descriptor, HANDLE_FLAG_INHERIT, 0);
-    return ioctlsocket(descriptor, (long)FIONBIO, &on) == 0;
-}
-
-static void wsi_platform_close(ws_socket descriptor) { (void)closesocket(descriptor); }
-
-WSI_INLINE ptrdiff_t wsi_platform_receive(ws_socket descriptor, void *data, size_t size, int flags) {
-    return recv(descriptor, (char *)data, WSI_PLATFORM_SIZE(size), flags);
-}
-
-WSI_INLINE ptrdiff_t wsi_platform_send(ws_socket descriptor, const void *data, size_t size) {
-    return send(descriptor, (const char *)data, WSI_PLATFORM_SIZE(size), 0);
-}
-
-static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *spans, size_t count) {
-    WSABUF buffers[WSI_SPANS];
-    DWORD i, sent = 0, all = (DWORD)count;
-    for (i = 0; i < all; i++) {
-        buffers[i].buf = (char *)spans[i].data;
-        buffers[i].len = (ULONG)WSI_PLATFORM_SIZE(spans[i].size);
-        if (buffers[i].len < spans[i].size) /* the rest comes before the next span */
-            all = i + 1;
-    }
-    return WSASend(descriptor, buffers, all, &sent, 0, NULL, NULL) == 0 ? (ptrdiff_t)sent : -1;
-}
-
-/* Nobody else may use the port: SO_REUSEADDR would let any program here take it over. */
-static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
-    int on = 1;
-    return !reuse_port
-           && setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0;
-}
-
-enum { WSI_MAIL = 2048 };
-
-typedef SRWLOCK wsi_lock; /* all zero: free */
-
-static void wsi_platform_lock(wsi_lock *lock) { AcquireSRWLockExclusive(lock); }
-
-static void wsi_platform_unlock(wsi_lock *lock) { ReleaseSRWLockExclusive(lock); }
-
-static void wsi_platform_wake(ws_socket descriptor) { (void)wsi_platform_send(descriptor, "", 1); }
-
-static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
-    return getnameinfo((const struct sockaddr *)address, length, host, (DWORD)size, NULL, 0, NI_NUMERICHOST) == 0;
-}
-
-#ifndef WS_NO_CLIENT
-static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
-
-#define WSI_PLATFORM_TIMEOUT WSAETIMEDOUT
-
-static bool wsi_platform_timed_out(int error) { return error == WSAETIMEDOUT; }
-
-static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return wsi_platform_explain(error, room); }
-
-static DWORD WINAPI wsi_platform_run(void *argument) {
-    wsi_task *task = (wsi_task *)argument;
-    task->run(task);
-    return 0;
-}
-
-static bool wsi_platform_start_thread(wsi_task *task) {
-    HANDLE thread = CreateThread(NULL, 0, wsi_platform_run, task, 0, NULL);
-    return thread && CloseHandle(thread);
-}
-#endif /* WS_NO_CLIENT */
-
-#if !defined(WS_NO_HTTP) || (!defined(WS_NO_TLS) && !defined(WS_NO_CLIENT))
-/* UTF-16. false: it is not UTF-8, or too long. */
-static bool wsi_platform_widen(const char *text, wchar_t *wide, size_t size) {
-    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, (int)size) > 0;
-}
-#endif
-
-#ifndef WS_NO_HTTP
-/* --- Windows: files --- */
-
-enum { WSI_FILE_PATH = 1024 }; /* units of a file's path */
-
-typedef HANDLE wsi_file;
-
-#define WSI_NO_FILE INVALID_HANDLE_VALUE
-
-static FILE *wsi_platform_open_file(const char *name) {
-    wchar_t wide[WSI_FILE_PATH];
-    return wsi_platform_widen(name, wide, WSI_FILE_PATH) ? _wfopen(wide, L"rb") : NULL;
-}
-
-/* Nobody can rename what is open, nor a folder above it: so its path leads to it. */
-static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
-    wsi_file file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
-                                flags | FILE_FLAG_BACKUP_SEMANTICS, NULL);
-    BY_HANDLE_FILE_INFORMATION about;
-    if (file == WSI_NO_FILE)
-        return file;
-    if (GetFileType(file) == FILE_TYPE_DISK && GetFileInformationByHandle(file, &about)
-        && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
-                   : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
-        return file;
-    (void)CloseHandle(file);
-    SetLastError(ERROR_FILE_NOT_FOUND);
-    return WSI_NO_FILE;
-}
-
-static wsi_file wsi_platform_open_folder(const char *name) {
-    wchar_t path[WSI_FILE_PATH];
-    SetLastError(ERROR_INVALID_NAME);
-    return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, true) : WSI_NO_FILE;
-}
-
-/* A name that stands for itself: no device, with or without an extension, no stream, pattern, or end that Windows cuts
-   off. */
-static bool wsi_platform_is_name(const char *name) {
-    static const char *const devices[] = {"con", "prn", "aux", "nul", "conin$", "conout$", "com", "lpt"};
-    size_t size = strlen(name), stem = strcspn(name, "."), i;
-    if (!size || name[size - 1] == '.' || name[size - 1] == ' ' || strpbrk(name, ":*?\"<>|/\\"))
-        return false;
-    while (stem && name[stem - 1] == ' ')
-        stem--;
-    if (stem > 3 && (wsi_text_digit(name[3]) || name[3] == '\xc2')) /* COM1, and with a small 1, 2, 3: U+00B9 */
-        stem = stem == 4 || name[3] == '\xc2' ? 3 : stem;
-    for (i = 0; i < sizeof devices / sizeof *devices; i++)
-        if (wsi_text_is_nocase(wsi_text(name, stem), devices[i]))
-            return false;
-    return true;
-}
-
-/* Never follows a reparse point, such as a symbolic link. */
-static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
-    wchar_t path[WSI_FILE_PATH];
-    DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS);
-    if (!size)
-        return WSI_NO_FILE;
-    SetLastError(ERROR_INVALID_NAME);
-    if (size + 2 > WSI_FILE_PATH || !wsi_platform_is_name(name)
-        || !wsi_platform_widen(name, path + size + 1, WSI_FILE_PATH - size - 1))
-        return WSI_NO_FILE;
-    path[size] = '\\';
-    return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
-}
-
-/* The HTTP status for the error of a failed open. */
-WSI_RARE int wsi_platform_file_status(void) {
-    switch (GetLastError()) {
-    case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND:
-    case ERROR_DIRECTORY:
-    case ERROR_FILENAME_EXCED_RANGE:
-    case ERROR_INVALID_NAME: return 404;
-    case ERROR_ACCESS_DENIED:
-    case ERROR_SHARING_VIOLATION: return 403;
-    case ERROR_TOO_MANY_OPEN_FILES:
-    case ERROR_NOT_ENOUGH_MEMORY: return 503;
-    default: return 500;
-    }
-}
-
-static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
-    const uint64_t second = 10000000, until_1970 = 11644473600u; /* seconds, from 1601 */
-    BY_HANDLE_FILE_INFORMATION about;
-    if (!GetFileInformationByHandle(file, &about))
-        return WSI_FILE_FAILED;
-    *size = (uint64_t)about.nFileSizeHigh << 32 | about.nFileSizeLow;
-    *changed = ((uint64_t)about.ftLastWriteTime.dwHighDateTime << 32 | about.ftLastWriteTime.dwLowDateTime) / second;
-    *changed = *changed > until_1970 ? *changed - until_1970 : 0;
-    return about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? WSI_FILE_FOLDER : WSI_FILE_REGULAR;
-}
-
-static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t size) {
-    DWORD got = 0;
-    return ReadFile(file, data, (DWORD)WSI_PLATFORM_SIZE(size), &got, NULL) ? (ptrdiff_t)got : -1;
-}
-
-/* The first bytes of a file; the next read begins with them, too. */
-static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
-    ptrdiff_t got = wsi_platform_read_file(file, (uint8_t *)data, size);
-    LARGE_INTEGER start;
-    start.QuadPart = 0;
-    return SetFilePointerEx(file, start, NULL, FILE_BEGIN) ? got : -1;
-}
-
-static void wsi_platform_close_file(wsi_file file) { (void)CloseHandle(file); }
-#endif /* WS_NO_HTTP */
-
-#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
-/* Mixes state with a file's size and times: another number, very probably, once it was replaced or written. */
-static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
-    const uint64_t prime = 0x100000001b3u;
-    wchar_t wide[1024];
-    WIN32_FILE_ATTRIBUTE_DATA about;
-    if (!wsi_platform_widen(name, wide, sizeof wide / sizeof *wide)
-        || !GetFileAttributesExW(wide, GetFileExInfoStandard, &about))
-        return state * prime + 1;
-    state = (state * prime + about.nFileSizeLow) * prime + about.ftCreationTime.dwLowDateTime;
-    return (state * prime + about.ftLastWriteTime.dwHighDateTime) * prime + about.ftLastWriteTime.dwLowDateTime;
-}
-#endif /* WS_NO_TLS, WS_NO_CLIENT */
-
-#else
-/* --- POSIX --- */
+#if defined(WSI_POSIX)
+/*
+>> POSIX ==================================================================================
+   Linux, macOS, the BSDs. Calls PLATFORM. Prefix: wsi_platform_.
+*/
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -8936,12 +8504,6 @@ static uint64_t wsi_platform_clock(void *user) {
     (void)user;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static uint64_t wsi_platform_time(void *user) {
-    time_t now = time(NULL);
-    (void)user;
-    return now > 0 ? (uint64_t)now : 0;
 }
 
 #if defined(__linux__) && !defined(__ANDROID__) /* musl hides getentropy in strict C */
@@ -9098,15 +8660,11 @@ static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
 }
 #endif
 
-static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
-    return getnameinfo((const struct sockaddr *)address, length, host, (socklen_t)size, NULL, 0, NI_NUMERICHOST) == 0;
-}
-
 #ifndef WS_NO_SERVER
 #if defined(SO_REUSEPORT)
 #define WSI_PLATFORM_REUSE_PORT SO_REUSEPORT
 #else
-#define WSI_PLATFORM_REUSE_PORT (-1) /* setsockopt refuses it */
+#define WSI_PLATFORM_REUSE_PORT (-1)
 #endif
 
 static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
@@ -9114,7 +8672,6 @@ static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
     return setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
            && (!reuse_port || setsockopt(descriptor, SOL_SOCKET, WSI_PLATFORM_REUSE_PORT, &on, sizeof on) == 0);
 }
-
 #endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_CLIENT
@@ -9159,12 +8716,7 @@ static bool wsi_platform_start_thread(wsi_task *task) {
 }
 #endif /* WS_NO_CLIENT */
 
-#define WSI_PLATFORM_UNIX  /* there are Unix sockets */
-#define WSI_PLATFORM_FILES /* there are files */
-
-#ifndef WS_NO_HTTP
-/* --- POSIX: files --- */
-
+#ifndef WS_NO_HTTP /* files */
 typedef int wsi_file;
 
 #define WSI_NO_FILE (-1)
@@ -9231,15 +8783,461 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
            + (uint64_t)status.WSI_PLATFORM_CHANGED.tv_nsec;
 }
 #endif /* WS_NO_TLS, WS_NO_CLIENT */
-#endif /* WS_LWIP */
+#endif /* WSI_POSIX */
 
-#if defined(SO_REUSEPORT) && !defined(_WIN32)
-#define WSI_PLATFORM_SHARES true
-#else
-#define WSI_PLATFORM_SHARES false
+#if defined(_WIN32) && !defined(WS_LWIP)
+/*
+>> WINDOWS ================================================================================
+   Windows, by mingw-w64 or in MSVC's dialect. Calls TEXT, PLATFORM. Prefix: wsi_platform_.
+*/
+
+#include <ws2tcpip.h>
+#include <bcrypt.h>
+#include <limits.h>
+#include <time.h>
+#include <wchar.h>
+#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
+#include <wincrypt.h>
 #endif
 
-/* --- what all systems share --- */
+#define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
+#define WSI_PLATFORM_REUSE_PORT (-1)
+#define WSI_PLATFORM_SIZE(size) ((size) < INT_MAX ? (int)(size) : INT_MAX)
+
+typedef DWORD wsi_thread;
+
+static bool wsi_platform_start(void) {
+    WSADATA about;
+    return WSAStartup(MAKEWORD(2, 2), &about) == 0; /* until the process ends: a look-up may outlive the loop */
+}
+
+static uint64_t wsi_platform_clock(void *user) {
+    LARGE_INTEGER count, second;
+    (void)user;
+    (void)QueryPerformanceCounter(&count);
+    (void)QueryPerformanceFrequency(&second);
+    return (uint64_t)(count.QuadPart / second.QuadPart * 1000
+                      + count.QuadPart % second.QuadPart * 1000 / second.QuadPart);
+}
+
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    (void)user;
+    return BCryptGenRandom(NULL, (unsigned char *)data, (ULONG)size, BCRYPT_USE_SYSTEM_PREFERRED_RNG) == 0;
+}
+
+static wsi_thread wsi_platform_thread(void) { return GetCurrentThreadId(); }
+
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == GetCurrentThreadId(); }
+
+static int wsi_platform_last(void) { return WSAGetLastError(); }
+
+static const char *wsi_platform_explain(int error, wsi_reason *room) {
+    DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK;
+    wchar_t wide[sizeof room->text / 3]; /* UTF-8 takes at most three bytes for each */
+    DWORD size = FormatMessageW(flags, NULL, (DWORD)error, 0, wide, sizeof wide / sizeof *wide, NULL);
+    while (size && (wide[size - 1] == '.' || wide[size - 1] <= ' '))
+        size--;
+    size = (DWORD)WideCharToMultiByte(CP_UTF8, 0, wide, (int)size, room->text, sizeof room->text - 1, NULL, NULL);
+    room->text[size] = 0;
+    if (!size)
+        (void)wsi_reason_set(room, WS_OK, "error %d of Windows", error);
+    return room->text;
+}
+
+static bool wsi_platform_again(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
+
+static bool wsi_platform_interrupted(void) { return WSAGetLastError() == WSAENOBUFS; }
+
+static ws_error wsi_platform_error(void) {
+    switch (WSAGetLastError()) {
+    case WSAEADDRINUSE: return WS_ERROR_IN_USE;
+    case WSAEACCES: return WS_ERROR_PERMISSION;
+    case WSAEMFILE: return WS_ERROR_DESCRIPTORS;
+    case WSAEADDRNOTAVAIL:
+    case WSAEAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case WSAENOBUFS: return WS_ERROR_MEMORY;
+    default: return WS_ERROR_SYSTEM;
+    }
+}
+
+static bool wsi_platform_prepare_socket(ws_socket descriptor) {
+    u_long on = 1;
+    (void)SetHandleInformation((HANDLE)descriptor, HANDLE_FLAG_INHERIT, 0);
+    return ioctlsocket(descriptor, (long)FIONBIO, &on) == 0;
+}
+
+static void wsi_platform_close(ws_socket descriptor) { (void)closesocket(descriptor); }
+
+WSI_INLINE ptrdiff_t wsi_platform_receive(ws_socket descriptor, void *data, size_t size, int flags) {
+    return recv(descriptor, (char *)data, WSI_PLATFORM_SIZE(size), flags);
+}
+
+WSI_INLINE ptrdiff_t wsi_platform_send(ws_socket descriptor, const void *data, size_t size) {
+    return send(descriptor, (const char *)data, WSI_PLATFORM_SIZE(size), 0);
+}
+
+static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *spans, size_t count) {
+    WSABUF buffers[WSI_SPANS];
+    DWORD i, sent = 0, all = (DWORD)count;
+    for (i = 0; i < all; i++) {
+        buffers[i].buf = (char *)spans[i].data;
+        buffers[i].len = (ULONG)WSI_PLATFORM_SIZE(spans[i].size);
+        if (buffers[i].len < spans[i].size) /* the rest comes before the next span */
+            all = i + 1;
+    }
+    return WSASend(descriptor, buffers, all, &sent, 0, NULL, NULL) == 0 ? (ptrdiff_t)sent : -1;
+}
+
+/* Nobody else may use the port: SO_REUSEADDR would let any program here take it over. */
+static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
+    int on = 1;
+    return !reuse_port
+           && setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0;
+}
+
+enum { WSI_MAIL = 2048 };
+
+typedef SRWLOCK wsi_lock; /* all zero: free */
+
+static void wsi_platform_lock(wsi_lock *lock) { AcquireSRWLockExclusive(lock); }
+
+static void wsi_platform_unlock(wsi_lock *lock) { ReleaseSRWLockExclusive(lock); }
+
+static void wsi_platform_wake(ws_socket descriptor) { (void)wsi_platform_send(descriptor, "", 1); }
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
+
+#define WSI_PLATFORM_TIMEOUT WSAETIMEDOUT
+
+static bool wsi_platform_timed_out(int error) { return error == WSAETIMEDOUT; }
+
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return wsi_platform_explain(error, room); }
+
+static DWORD WINAPI wsi_platform_run(void *argument) {
+    wsi_task *task = (wsi_task *)argument;
+    task->run(task);
+    return 0;
+}
+
+static bool wsi_platform_start_thread(wsi_task *task) {
+    HANDLE thread = CreateThread(NULL, 0, wsi_platform_run, task, 0, NULL);
+    return thread && CloseHandle(thread);
+}
+#endif /* WS_NO_CLIENT */
+
+#if !defined(WS_NO_HTTP) || (!defined(WS_NO_TLS) && !defined(WS_NO_CLIENT))
+/* UTF-16. false: it is not UTF-8, or too long. */
+static bool wsi_platform_widen(const char *text, wchar_t *wide, size_t size) {
+    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, (int)size) > 0;
+}
+#endif
+
+#ifndef WS_NO_HTTP /* files */
+enum { WSI_FILE_PATH = 1024 }; /* units of a file's path */
+
+typedef HANDLE wsi_file;
+
+#define WSI_NO_FILE INVALID_HANDLE_VALUE
+
+static FILE *wsi_platform_open_file(const char *name) {
+    wchar_t wide[WSI_FILE_PATH];
+    return wsi_platform_widen(name, wide, WSI_FILE_PATH) ? _wfopen(wide, L"rb") : NULL;
+}
+
+/* Nobody can rename what is open, nor a folder above it: so its path leads to it. */
+static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
+    wsi_file file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
+                                flags | FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    BY_HANDLE_FILE_INFORMATION about;
+    if (file == WSI_NO_FILE)
+        return file;
+    if (GetFileType(file) == FILE_TYPE_DISK && GetFileInformationByHandle(file, &about)
+        && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
+                   : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
+        return file;
+    (void)CloseHandle(file);
+    SetLastError(ERROR_FILE_NOT_FOUND);
+    return WSI_NO_FILE;
+}
+
+static wsi_file wsi_platform_open_folder(const char *name) {
+    wchar_t path[WSI_FILE_PATH];
+    SetLastError(ERROR_INVALID_NAME);
+    return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, true) : WSI_NO_FILE;
+}
+
+/* A name that stands for itself: no device, with or without an extension, no stream, pattern, or end that Windows cuts
+   off. */
+static bool wsi_platform_is_name(const char *name) {
+    static const char *const devices[] = {"con", "prn", "aux", "nul", "conin$", "conout$", "com", "lpt"};
+    size_t size = strlen(name), stem = strcspn(name, "."), i;
+    if (!size || name[size - 1] == '.' || name[size - 1] == ' ' || strpbrk(name, ":*?\"<>|/\\"))
+        return false;
+    while (stem && name[stem - 1] == ' ')
+        stem--;
+    if (stem > 3 && (wsi_text_digit(name[3]) || name[3] == '\xc2')) /* COM1, and with a small 1, 2, 3: U+00B9 */
+        stem = stem == 4 || name[3] == '\xc2' ? 3 : stem;
+    for (i = 0; i < sizeof devices / sizeof *devices; i++)
+        if (wsi_text_is_nocase(wsi_text(name, stem), devices[i]))
+            return false;
+    return true;
+}
+
+/* Never follows a reparse point, such as a symbolic link. */
+static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
+    wchar_t path[WSI_FILE_PATH];
+    DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS);
+    if (!size)
+        return WSI_NO_FILE;
+    SetLastError(ERROR_INVALID_NAME);
+    if (size + 2 > WSI_FILE_PATH || !wsi_platform_is_name(name)
+        || !wsi_platform_widen(name, path + size + 1, WSI_FILE_PATH - size - 1))
+        return WSI_NO_FILE;
+    path[size] = '\\';
+    return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+}
+
+/* The HTTP status for the error of a failed open. */
+WSI_RARE int wsi_platform_file_status(void) {
+    switch (GetLastError()) {
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND:
+    case ERROR_DIRECTORY:
+    case ERROR_FILENAME_EXCED_RANGE:
+    case ERROR_INVALID_NAME: return 404;
+    case ERROR_ACCESS_DENIED:
+    case ERROR_SHARING_VIOLATION: return 403;
+    case ERROR_TOO_MANY_OPEN_FILES:
+    case ERROR_NOT_ENOUGH_MEMORY: return 503;
+    default: return 500;
+    }
+}
+
+static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
+    const uint64_t second = 10000000, until_1970 = 11644473600u; /* seconds, from 1601 */
+    BY_HANDLE_FILE_INFORMATION about;
+    if (!GetFileInformationByHandle(file, &about))
+        return WSI_FILE_FAILED;
+    *size = (uint64_t)about.nFileSizeHigh << 32 | about.nFileSizeLow;
+    *changed = ((uint64_t)about.ftLastWriteTime.dwHighDateTime << 32 | about.ftLastWriteTime.dwLowDateTime) / second;
+    *changed = *changed > until_1970 ? *changed - until_1970 : 0;
+    return about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? WSI_FILE_FOLDER : WSI_FILE_REGULAR;
+}
+
+static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t size) {
+    DWORD got = 0;
+    return ReadFile(file, data, (DWORD)WSI_PLATFORM_SIZE(size), &got, NULL) ? (ptrdiff_t)got : -1;
+}
+
+/* The first bytes of a file; the next read begins with them, too. */
+static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
+    ptrdiff_t got = wsi_platform_read_file(file, (uint8_t *)data, size);
+    LARGE_INTEGER start;
+    start.QuadPart = 0;
+    return SetFilePointerEx(file, start, NULL, FILE_BEGIN) ? got : -1;
+}
+
+static void wsi_platform_close_file(wsi_file file) { (void)CloseHandle(file); }
+#endif /* WS_NO_HTTP */
+
+#if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
+/* Mixes state with a file's size and times: another number, very probably, once it was replaced or written. */
+static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
+    const uint64_t prime = 0x100000001b3u;
+    wchar_t wide[1024];
+    WIN32_FILE_ATTRIBUTE_DATA about;
+    if (!wsi_platform_widen(name, wide, sizeof wide / sizeof *wide)
+        || !GetFileAttributesExW(wide, GetFileExInfoStandard, &about))
+        return state * prime + 1;
+    state = (state * prime + about.nFileSizeLow) * prime + about.ftCreationTime.dwLowDateTime;
+    return (state * prime + about.ftLastWriteTime.dwHighDateTime) * prime + about.ftLastWriteTime.dwLowDateTime;
+}
+#endif /* WS_NO_TLS, WS_NO_CLIENT */
+#endif /* _WIN32 */
+
+#if defined(WS_LWIP)
+/*
+>> LWIP ===================================================================================
+   A system with threads (NO_SYS=0) and the sockets of lwIP 2.1, as ESP-IDF has them. Calls PLATFORM. Prefix:
+   wsi_platform_.
+
+   lwipopts.h: LWIP_SOCKET, LWIP_COMPAT_SOCKETS, LWIP_DNS, and a loop-back (LWIP_HAVE_LOOPIF or LWIP_NETIF_LOOPBACK),
+   which wakes the loop for ws_post. A loop takes one socket for that, a look-up two while it lasts. Names are resolved
+   in the loop's thread, which waits. LWIP_RAND has to be a true random source: frame masks come from it. What the time
+   is, ws_loop_config.wall_clock says. ws_post is for threads, not for interrupts.
+*/
+
+#include "lwip/netdb.h"
+#include "lwip/sys.h"
+
+#if !LWIP_COMPAT_SOCKETS || !LWIP_DNS || !defined(LWIP_RAND) || (!LWIP_HAVE_LOOPIF && !LWIP_NETIF_LOOPBACK) \
+    || !SYS_LIGHTWEIGHT_PROT
+#error "lwipopts.h: WS_LWIP needs LWIP_COMPAT_SOCKETS, LWIP_DNS, LWIP_RAND, SYS_LIGHTWEIGHT_PROT and a loop-back"
+#endif
+#if !LWIP_TCPIP_CORE_LOCKING && !LWIP_NETCONN_SEM_PER_THREAD
+#error "lwipopts.h: LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD, or ws_post is for one thread alone"
+#endif
+
+#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
+#define WSI_PLATFORM_REUSE_PORT (-1)
+#if !LWIP_IPV6 /* what no address is */
+enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
+struct sockaddr_in6 {
+    u8_t sin6_len;
+    sa_family_t sin6_family;
+    in_port_t sin6_port;
+    u8_t sin6_addr[16];
+};
+#endif
+
+typedef int wsi_thread;
+
+static bool wsi_platform_start(void) { return true; }
+
+/* sys_now begins again after 49 days. */
+static uint64_t wsi_platform_clock(void *user) {
+    static uint32_t newest, turns;
+    SYS_ARCH_DECL_PROTECT(level);
+    (void)user;
+    SYS_ARCH_PROTECT(level);
+    uint64_t now = sys_now();
+    turns += now < newest;
+    newest = (uint32_t)now;
+    now |= (uint64_t)turns << 32;
+    SYS_ARCH_UNPROTECT(level);
+    return now;
+}
+
+static uint64_t wsi_platform_time(void *user) { return (void)user, 0; }
+
+static bool wsi_platform_random(void *user, void *data, size_t size) {
+    uint8_t *to = (uint8_t *)data;
+    (void)user;
+    while (size--)
+        *to++ = (uint8_t)(LWIP_RAND() >> 8); /* the lowest bits are the weakest */
+    return true;
+}
+
+static wsi_thread wsi_platform_thread(void) { return 0; }
+
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* not known */
+
+static int wsi_platform_last(void) { return errno; }
+
+static const char *wsi_platform_explain(int error, wsi_reason *room) {
+    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP", error);
+    return room->text;
+}
+
+static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+static bool wsi_platform_interrupted(void) { return errno == ENOMEM; }
+
+static ws_error wsi_platform_error(void) {
+    switch (errno) {
+    case EADDRINUSE: return WS_ERROR_IN_USE;
+    case ENFILE: return WS_ERROR_DESCRIPTORS;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case ENOBUFS: /* no socket is left, either */
+    case ENOMEM: return WS_ERROR_MEMORY;
+    default: return WS_ERROR_SYSTEM;
+    }
+}
+
+/* TCP_NODELAY is not inherited. */
+static bool wsi_platform_prepare_socket(int descriptor) {
+    int on = 1;
+    (void)lwip_setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return lwip_ioctl(descriptor, (long)FIONBIO, &on) == 0;
+}
+
+static void wsi_platform_close(int descriptor) { (void)lwip_close(descriptor); }
+
+static ptrdiff_t wsi_platform_receive(int descriptor, void *data, size_t size, int flags) {
+    return lwip_recv(descriptor, data, size, flags);
+}
+
+static ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size) {
+    return lwip_send(descriptor, data, size, 0);
+}
+
+static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
+    ptrdiff_t all = 0, sent;
+    for (size_t i = 0; i < count; i++) {
+        sent = lwip_send(descriptor, spans[i].data, spans[i].size, i + 1 < count ? MSG_MORE : 0);
+        if (sent < 0)
+            return all ? all : -1;
+        all += sent;
+        if ((size_t)sent < spans[i].size)
+            break;
+    }
+    return all;
+}
+
+static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
+    int on = 1;
+    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* with SO_REUSE */
+    return !reuse_port;
+}
+
+enum { WSI_MAIL = 16 };
+
+typedef sys_prot_t wsi_lock;
+
+static void wsi_platform_lock(wsi_lock *lock) { SYS_ARCH_PROTECT(*lock); }
+
+static void wsi_platform_unlock(wsi_lock *lock) { SYS_ARCH_UNPROTECT(*lock); }
+
+/* A datagram that there is no memory for is tried again, for WSI_MAIL ms: meanwhile the loop may be awake. */
+static void wsi_platform_wake(int descriptor) {
+    unsigned tries = 0;
+    while (lwip_send(descriptor, "", 1, 0) < 0 && tries++ < WSI_MAIL)
+        sys_msleep(1);
+}
+
+static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
+    const void *from = address;
+    (void)length;
+    from = address->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)from)->sin_addr
+                                         : (const void *)&((const struct sockaddr_in6 *)from)->sin6_addr;
+    return lwip_inet_ntop(address->ss_family, from, host, (socklen_t)size) != NULL;
+}
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
+
+#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
+
+static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED; }
+
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
+    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP's look-up", error);
+    return room->text;
+}
+
+static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), true; }
+#endif /* WS_NO_CLIENT */
+#endif /* WS_LWIP */
+
+/*
+>> SOCKETS ================================================================================
+   What is the same on every system: words that threads share, the loop's mail where there are no pipes, addresses and
+   look-ups, sockets that listen and connect. Calls MEMORY, BYTES, TEXT, PLATFORM. Prefix: wsi_platform_.
+*/
+
+#if !defined(WS_LWIP)
+static uint64_t wsi_platform_time(void *user) {
+    time_t now = time(NULL);
+    (void)user;
+    return now > 0 ? (uint64_t)now : 0;
+}
+
+static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
+    return getnameinfo((const struct sockaddr *)address, length, host, (unsigned)size, NULL, 0, NI_NUMERICHOST) == 0;
+}
+#endif
 
 #if defined(WS_LWIP) || defined(_WIN32) || !(defined(__linux__) || defined(SO_NWRITE) || defined(FIONWRITE))
 static size_t wsi_platform_unsent(ws_socket descriptor, bool in_flight) { return (void)descriptor, (void)in_flight, 0; }
@@ -9518,7 +9516,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
 static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener, const char **why) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
-    if (config->reuse_port && !WSI_PLATFORM_SHARES) {
+    if (config->reuse_port && WSI_PLATFORM_REUSE_PORT < 0) {
         *why = "this system has no reuse_port";
         return WS_ERROR_ARGUMENT;
     }
@@ -9681,7 +9679,7 @@ static int wsi_platform_connected(ws_socket descriptor) {
 
 /* --- Unix sockets --- */
 
-#if defined(WSI_PLATFORM_UNIX)
+#if defined(WSI_POSIX)
 static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
@@ -9788,7 +9786,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
     return WSI_PLATFORM_NO_FAMILY;
 }
 #endif
-#endif /* WSI_PLATFORM_UNIX */
+#endif /* WSI_POSIX */
 
 #ifndef WS_NO_SERVER
 /* Takes a listening socket of the program's. *id: of its file. *why: what else it is. */
@@ -10535,8 +10533,8 @@ static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false;
 /*
 >> LOOP ===================================================================================
    The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, ENGINE, INIT, PLATFORM,
-   POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_, wsi_spare_,
-   wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
+   SOCKETS, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_,
+   wsi_spare_, wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
 typedef enum wsi_timer_kind {
@@ -12994,7 +12992,7 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 /*
 >> LIFE ===================================================================================
    A connection from birth to end, and what programs call on one. Calls MEMORY, TEXT, HANDSHAKE, FRAME, HEADS, MESSAGES,
-   ENGINE, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
+   ENGINE, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
 */
 
 /* --- from birth to end --- */
@@ -14874,7 +14872,7 @@ static void wsi_kept_abandon(ws_conn *conn) {
 /*
 >> SERVER =================================================================================
    Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
-   ENGINE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes:
+   ENGINE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes:
    wsi_server_, wsi_listener_. Every request passes wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION
    hangs on function pointers (wsi_web_calls, ...).
 */
@@ -15760,8 +15758,8 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
 /*
 >> FORWARD ================================================================================
    The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
-   BYTES, TEXT, HTTP, PLATFORM, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER, BOUNDS.
-   Prefix: wsi_forward_. What servers ask of it hangs on function pointers (wsi_forward_calls).
+   BYTES, TEXT, HTTP, PLATFORM, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER,
+   BOUNDS. Prefix: wsi_forward_. What servers ask of it hangs on function pointers (wsi_forward_calls).
 */
 
 enum { WSI_FORWARD_MAX = 2048 };
@@ -17746,7 +17744,7 @@ static const wsi_tls_calls wsi_tls_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> URL ====================================================================================
-   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, PLATFORM. Switch: WS_NO_CLIENT, for this and the next
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch: WS_NO_CLIENT, for this and the next
    three.
 */
 
@@ -17920,8 +17918,8 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 /*
 >> DIAL ===================================================================================
    How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
-   HTTP, ENGINE, UPGRADE, PLATFORM, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes: wsi_dial_,
-   wsi_client_.
+   HTTP, ENGINE, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
+   wsi_dial_, wsi_client_.
 
    A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
    source of each address that is tried calls wsi_dial_connected when it is ready, and through a proxy the connection's
@@ -19558,8 +19556,8 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 #ifndef WS_NO_TRACE
 /*
 >> TRACE ==================================================================================
-   Events for ws_loop_config.trace, and a line for each. What happens is told by WSI_TRACE and WSI_LOOP_TRACE.
-   Calls TEXT, HTTP, MESSAGES, PLATFORM, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
+   Events for ws_loop_config.trace, and a line for each. What happens is told by WSI_TRACE and WSI_LOOP_TRACE. Calls
+   TEXT, HTTP, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
 
 enum { WSI_TRACE_LATE = 20 }; /* ms: a timer that is later than this */

@@ -167,6 +167,9 @@ history { next }
 /^   (RULES|CONTENTS)/ { cut_title = 0 }
 cut || cut_title { next }
 
+/^#define WSI_POSIX$/ && pass == 1 && "_WIN32" in absent && "WS_LWIP" in absent && "WS_NO_NET" in absent {
+    left_out[$2] = known[$2] = 1 # the one system that is left needs no condition
+}
 /^#(define|undef) WS_NO_/ { # a switch that follows from others
     if (pass == 1) left_out[$2] = 1
     if ($2 in left_out) next
