@@ -1653,20 +1653,23 @@ static void wsi_table_put(wsi_table *table, wsi_chain *chain) {
     table->count++;
 }
 
-static void wsi_table_take(wsi_table *table, const wsi_chain *chain) {
+/* Removes an entry and frees it. */
+static void wsi_table_remove(wsi_memory *memory, wsi_table *table, wsi_chain *chain, size_t size) {
     wsi_chain **place = &table->buckets[chain->hash & (table->bucket_count - 1)];
     while (*place != chain)
         place = &(*place)->next;
     *place = chain->next;
     table->count--;
+    wsi_memory_free(memory, chain, size);
 }
 
 static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
     wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
 }
 
-/* Adds an entry. A full table doubles; without memory its chains get longer. false: no memory for the first buckets. */
-static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain) {
+/* Adds an entry of this size, which begins with its wsi_chain, and is zero otherwise. NULL: no memory. A full table
+   doubles; without memory for that its chains get longer. */
+static void *wsi_table_add(wsi_memory *memory, wsi_table *table, uint32_t hash, size_t size) {
     wsi_table grown = {NULL, 0, 0};
     grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
     if (table->count >= table->bucket_count)
@@ -1682,9 +1685,12 @@ static bool wsi_table_add(wsi_memory *memory, wsi_table *table, wsi_chain *chain
         wsi_table_free(memory, table);
         *table = grown;
     }
-    if (table->buckets)
-        wsi_table_put(table, chain);
-    return table->buckets != NULL;
+    wsi_chain *chain = table->buckets ? (wsi_chain *)wsi_memory_new(memory, size) : NULL;
+    if (!chain)
+        return NULL;
+    chain->hash = hash;
+    wsi_table_put(table, chain);
+    return chain;
 }
 #endif
 
@@ -10941,8 +10947,7 @@ static void wsi_loop_fire(ws_loop *loop) {
 
 static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
     wsi_timer_clear(loop, &user_timer->timer);
-    wsi_table_take(&loop->user_timers, &user_timer->chain);
-    wsi_memory_free(&loop->memory, user_timer, sizeof *user_timer);
+    wsi_table_remove(&loop->memory, &loop->user_timers, &user_timer->chain, sizeof *user_timer);
     loop->timers.size -= sizeof *loop->heap;
 }
 
@@ -10967,11 +10972,9 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
         return wsi_loop_lacks(loop, period ? "ws_every" : "ws_after");
     if (!loop || !wsi_timer_reserve(loop))
         return 0;
-    user_timer = (wsi_user_timer *)wsi_memory_new(&loop->memory, sizeof *user_timer);
-    if (user_timer)
-        user_timer->chain.hash = (uint32_t)(loop->newest_timer + 1);
-    if (!user_timer || !wsi_table_add(&loop->memory, &loop->user_timers, &user_timer->chain)) {
-        wsi_memory_free(&loop->memory, user_timer, sizeof *user_timer);
+    user_timer = (wsi_user_timer *)wsi_table_add(&loop->memory, &loop->user_timers, (uint32_t)(loop->newest_timer + 1),
+                                                 sizeof *user_timer);
+    if (!user_timer) {
         loop->timers.size -= sizeof *loop->heap;
         return 0;
     }
@@ -11011,16 +11014,12 @@ static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
 static wsi_watch *wsi_watch_of(wsi_chain *chain) { return (wsi_watch *)(void *)chain; }
 
 static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
-    wsi_watch *watch = (wsi_watch *)wsi_memory_new(&loop->memory, sizeof *watch);
+    wsi_watch *watch = (wsi_watch *)wsi_table_add(&loop->memory, &loop->watches, (uint32_t)descriptor, sizeof *watch);
     if (!watch)
         return NULL;
     watch->source.link.descriptor = descriptor;
     watch->source.link.kind = WSI_KIND_WATCH;
-    watch->chain.hash = (uint32_t)descriptor;
-    if (wsi_table_add(&loop->memory, &loop->watches, &watch->chain))
-        return watch;
-    wsi_memory_free(&loop->memory, watch, sizeof *watch);
-    return NULL;
+    return watch;
 }
 
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
@@ -11043,8 +11042,7 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     watch->user = user;
     if (wsi_poll_set(&loop->poll, &watch->source, what) && what)
         return true;
-    wsi_table_take(&loop->watches, &watch->chain);
-    wsi_memory_free(&loop->memory, watch, sizeof *watch);
+    wsi_table_remove(&loop->memory, &loop->watches, &watch->chain, sizeof *watch);
     return !what;
 }
 
@@ -13175,15 +13173,6 @@ static void wsi_conn_free(ws_conn *conn) {
     loop->free_conns = conn;
 }
 
-static void wsi_conn_destroy(ws_conn *conn) {
-    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
-    wsi_dialer *dialer = wsi_conn_dialer(conn);
-    wsi_conn_disconnect(conn);
-    if (dialer && dialer->disconnected(conn))
-        return;
-    wsi_conn_free(conn);
-    wsi_endpoint_retire(endpoint);
-}
 
 /* Calls on_close, once. */
 static void wsi_conn_report_close(ws_conn *conn) {
@@ -13209,11 +13198,18 @@ static void wsi_conn_report_close(ws_conn *conn) {
 }
 
 static void wsi_conn_finish(ws_conn *conn) {
+    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    wsi_dialer *dialer = wsi_conn_dialer(conn);
     if (!conn->closed)
         wsi_conn_report_close(conn);
     conn->is_ending = false;
-    if (conn->broken)
-        wsi_conn_destroy(conn);
+    if (!conn->broken)
+        return;
+    wsi_conn_disconnect(conn);
+    if (dialer && dialer->disconnected(conn))
+        return;
+    wsi_conn_free(conn);
+    wsi_endpoint_retire(endpoint);
 }
 
 /* The end of a round: all that is to be sent leaves, kept requests get their answers, all that ended gets its on_close
@@ -13281,13 +13277,6 @@ static void wsi_conn_restart(ws_conn *conn) {
         wsi_conn_tick(conn);
 }
 
-/* The server has ended before it could answer this request: that is what it still says, as far as the socket takes
-   it. */
-static void wsi_conn_dismiss(ws_conn *conn) {
-    (void)wsi_engine_end(&conn->engine, WS_OK, WS_CLOSE_BROKEN);
-    conn->eof = conn->half_closed = true; /* it does not linger */
-    wsi_conn_schedule_end(conn);
-}
 
 /* Closes its connections, or drops them. A server's requests that are under way go on. */
 static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
@@ -13295,8 +13284,10 @@ static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
     for (ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
         wsi_engine *engine = &conn->engine;
         bool asked = (engine->state == WSI_ASKED || engine->state == WSI_BODY) && !wsi_conn_is_client(conn);
-        if (drop && asked && !conn->broken) {
-            wsi_conn_dismiss(conn);
+        if (drop && asked && !conn->broken) { /* the unanswered request gets 503, as far as the socket takes it */
+            (void)wsi_engine_end(engine, WS_OK, WS_CLOSE_BROKEN);
+            conn->eof = conn->half_closed = true; /* it does not linger */
+            wsi_conn_schedule_end(conn);
         } else if (drop || (engine->state < WSI_OPEN && wsi_conn_is_client(conn))) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
         } else if (engine->state == WSI_HEAD) { /* what has arrived is served before its time is up */
@@ -13383,22 +13374,22 @@ static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     }
 }
 
-/* The loop's own. */
+/* The loop's own, without those of its servers and clients. NULL: zeros. */
 static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
-    ws_stats stats = loop->stats;
+    ws_stats stats;
+    WS_ASSERT(wsi_loop_is_ours(loop));
+    memset(&stats, 0, sizeof stats);
+    if (!loop)
+        return stats;
+    stats = loop->stats;
     stats.memory = loop->memory.used;
     stats.memory_peak = loop->memory.peak;
     return stats;
 }
 
 WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
-    ws_stats stats;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    memset(&stats, 0, sizeof stats);
-    if (!loop)
-        return stats;
-    stats = wsi_endpoint_figures(loop);
-    for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+    ws_stats stats = wsi_endpoint_figures(loop);
+    for (const wsi_endpoint *endpoint = loop ? loop->endpoints : NULL; endpoint; endpoint = endpoint->next)
         wsi_endpoint_stats(&stats, endpoint);
     return stats;
 }
@@ -13861,23 +13852,18 @@ static wsi_room *wsi_room_find(const ws_server *server, const char *name) {
 
 static wsi_room *wsi_room_new(ws_server *server, const char *name) {
     size_t size = strlen(name);
-    wsi_memory *memory = wsi_server_memory(server);
-    wsi_room *room = (wsi_room *)wsi_memory_new(memory, sizeof *room + size);
+    wsi_room *room = (wsi_room *)wsi_table_add(wsi_server_memory(server), &server->rooms,
+                                               wsi_room_hash(server, name, size), sizeof *room + size);
     if (!room)
         return NULL;
     memcpy(room->name, name, size + 1);
     room->name_size = size;
-    room->chain.hash = wsi_room_hash(server, name, size);
     room->serial = ++server->endpoint.loop->room_serial;
-    if (wsi_table_add(memory, &server->rooms, &room->chain))
-        return room;
-    wsi_memory_free(memory, room, sizeof *room + size);
-    return NULL;
+    return room;
 }
 
 static void wsi_room_free(ws_server *server, wsi_room *room) {
-    wsi_table_take(&server->rooms, &room->chain);
-    wsi_memory_free(wsi_server_memory(server), room, sizeof *room + room->name_size);
+    wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + room->name_size);
 }
 
 static uint32_t wsi_room_pair(const ws_conn *conn, const wsi_room *room) {
@@ -13911,23 +13897,17 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
         member->next->previous = member->previous;
     while (member->droppable.first)
         wsi_droppable_pop(&member->droppable);
-    wsi_table_take(&server->memberships, &member->chain);
-    wsi_memory_free(wsi_server_memory(server), member, sizeof *member);
+    wsi_table_remove(wsi_server_memory(server), &server->memberships, &member->chain, sizeof *member);
     if (--room->count == 0)
         wsi_room_free(server, room);
 }
 
 /* false: no memory. */
 static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
-    wsi_memory *memory = wsi_server_memory(server);
-    wsi_member *member = (wsi_member *)wsi_memory_new(memory, sizeof *member);
+    wsi_member *member = (wsi_member *)wsi_table_add(wsi_server_memory(server), &server->memberships,
+                                                     wsi_room_pair(conn, room), sizeof *member);
     if (!member)
         return false;
-    member->chain.hash = wsi_room_pair(conn, room);
-    if (!wsi_table_add(memory, &server->memberships, &member->chain)) {
-        wsi_memory_free(memory, member, sizeof *member);
-        return false;
-    }
     member->chain.count = wsi_room_joined(conn) + 1;
     member->conn = conn;
     member->room = room;
@@ -13987,16 +13967,14 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
     const ws_conn *conn = server && !name ? server->endpoint.conns : NULL;
     size_t count = 0;
     WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
-    for (; member; member = member->next, count++)
-        if (ids && count < capacity)
-            ids[count] = ws_conn_id(member->conn);
-    for (; conn; conn = conn->next) {
-        if (!conn->handler)
-            continue;
-        if (ids && count < capacity)
-            ids[count] = ws_conn_id(conn);
-        count++;
-    }
+    if (!ids)
+        capacity = 0;
+    for (; member; member = member->next)
+        if (count++ < capacity)
+            ids[count - 1] = ws_conn_id(member->conn);
+    for (; conn; conn = conn->next)
+        if (conn->handler && count++ < capacity)
+            ids[count - 1] = ws_conn_id(conn);
     return count;
 }
 
@@ -15501,11 +15479,9 @@ WS_API void ws_server_free(ws_server *server) {
 }
 
 WS_API ws_stats ws_server_stats(const ws_server *server) {
-    ws_stats stats = ws_loop_stats(NULL);
+    ws_stats stats = wsi_endpoint_figures(server ? server->endpoint.loop : NULL);
     if (!server)
         return stats;
-    WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
-    stats = wsi_endpoint_figures(server->endpoint.loop);
     stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* of others, which have ended */
     wsi_endpoint_stats(&stats, &server->endpoint);
     return stats;
@@ -15600,8 +15576,7 @@ static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(c
 /* --- addresses --- */
 
 static void wsi_bounds_free(ws_server *server, wsi_bounded *one) {
-    wsi_table_take(&server->bounds->addresses, &one->chain);
-    wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
+    wsi_table_remove(wsi_server_memory(server), &server->bounds->addresses, &one->chain, sizeof *one);
 }
 
 /* Frees the addresses that have no connections: those without a new one for a second, or all. */
@@ -15627,15 +15602,10 @@ static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]
     for (wsi_chain *chain = wsi_table_first(table, hash); chain; chain = chain->next)
         if (chain->hash == hash && memcmp(((wsi_bounded *)(void *)chain)->address, key, sizeof key) == 0)
             return (wsi_bounded *)(void *)chain;
-    wsi_bounded *one = (wsi_bounded *)wsi_memory_new(wsi_server_memory(server), sizeof *one);
-    if (!one)
-        return NULL;
-    memcpy(one->address, key, sizeof key);
-    one->chain.hash = hash;
-    if (wsi_table_add(wsi_server_memory(server), table, &one->chain))
-        return one;
-    wsi_memory_free(wsi_server_memory(server), one, sizeof *one);
-    return NULL;
+    wsi_bounded *one = (wsi_bounded *)wsi_table_add(wsi_server_memory(server), table, hash, sizeof *one);
+    if (one)
+        memcpy(one->address, key, sizeof key);
+    return one;
 }
 
 /* Counts a connection of this address. false: no memory, or beyond a bound. */
