@@ -73,6 +73,7 @@
      WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
                          realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
+     WS_NO_ENGINE        no ws_engine: engines only inside connections; no effect with WS_NO_NET
      WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
      WS_NO_SERVER        no server: no ws_listen, or server role of the engine
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
@@ -100,32 +101,23 @@
 #ifdef WS_MINIMAL /* Switches follow from others. A new one is also named in Makefile (WITHOUT), tests/sizes, README. */
 #undef WS_NO_CLIENT
 #define WS_NO_CLIENT
-#undef WS_NO_HTTP
-#define WS_NO_HTTP
 #undef WS_NO_JSON
 #define WS_NO_JSON
 #undef WS_NO_DEFLATE
 #define WS_NO_DEFLATE
+#undef WS_NO_ENGINE
+#define WS_NO_ENGINE
+#endif
+#ifdef WS_NO_NET
+#undef WS_NO_ENGINE
+#endif
+#if defined(WS_MINIMAL) || defined(WS_LWIP)
 #undef WS_NO_TLS
 #define WS_NO_TLS
-#undef WS_NO_EPOLL
-#define WS_NO_EPOLL
-#undef WS_NO_FORWARD
-#define WS_NO_FORWARD
 #endif
-#ifdef WS_LWIP
-#undef WS_NO_FORWARD
-#define WS_NO_FORWARD
-#undef WS_NO_HTTP
-#define WS_NO_HTTP
-#undef WS_NO_TLS
-#define WS_NO_TLS
-#undef WS_NO_EPOLL
-#define WS_NO_EPOLL
-#endif
-#if !(defined(__linux__) && defined(__GNUC__)) && !defined(__APPLE__) && !defined(__FreeBSD__) \
-    && !defined(__OpenBSD__) && !defined(__NetBSD__) && !defined(__DragonFly__) /* tcc: epoll_event is not packed */
-#undef WS_NO_EPOLL
+#if defined(WS_MINIMAL) || defined(WS_LWIP) || (!(defined(__linux__) && defined(__GNUC__)) && !defined(__APPLE__) \
+    && !defined(__FreeBSD__) && !defined(__OpenBSD__) && !defined(__NetBSD__) && !defined(__DragonFly__))
+#undef WS_NO_EPOLL /* tcc: epoll_event is not packed */
 #define WS_NO_EPOLL
 #endif
 #if defined(WS_SMALL) || defined(WS_MINIMAL) || !defined(__GNUC__) || !defined(__x86_64__) || !defined(__SSE2__)
@@ -139,7 +131,7 @@
 #if defined(WS_NO_CLIENT) && defined(WS_NO_SERVER)
 #error "WS_NO_CLIENT and WS_NO_SERVER leave no role: define one of them"
 #endif
-#if defined(WS_NO_SERVER) || defined(WS_NO_NET)
+#if defined(WS_MINIMAL) || defined(WS_LWIP) || defined(WS_NO_SERVER) || defined(WS_NO_NET)
 #undef WS_NO_HTTP
 #define WS_NO_HTTP
 #undef WS_NO_FORWARD
@@ -860,7 +852,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
 
 #endif /* WS_NO_NET */
 
-/* --- engine ----------------------------------------------------------------------------- */
+/* --- engine (WS_NO_ENGINE) -------------------------------------------------------------- */
 
 /* The protocol without sockets: bytes in, events and bytes out. For firmware, for a transport or loop of your own, and
    for tests. All connections above run on the same engine. */
@@ -872,6 +864,26 @@ typedef struct ws_span {
     size_t size;
 } ws_span;
 
+typedef enum ws_event_type {
+    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Call ws_engine_accept or
+                         ws_engine_respond; otherwise the next call of ws_engine_next accepts */
+    WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
+    WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
+    WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
+    WS_EVENT_CHUNK,   /* chunk, as long: see ws_engine_config.chunks */
+    WS_EVENT_PING,    /* message is the payload; the pong is queued already */
+    WS_EVENT_PONG,    /* message is the payload */
+    WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
+} ws_event_type;
+
+typedef struct ws_event {
+    ws_event_type type;
+    ws_message message;
+    ws_chunk chunk;
+    ws_close_info close;
+} ws_event;
+
+#ifndef WS_NO_ENGINE
 /* The memory_size for heads and messages of so many bytes, with an output_size of `output` that is at least the
    message's size and 272: static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's heads may also use the
    output's place, but for 272 bytes: 1 KiB holds one of 751. */
@@ -900,25 +912,6 @@ typedef struct ws_engine_config {
 #endif
     const ws_deflate_config *deflate; /* kept; NULL, .on false or fixed memory: no compression */
 } ws_engine_config;
-
-typedef enum ws_event_type {
-    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Call ws_engine_accept or
-                         ws_engine_respond; otherwise the next call of ws_engine_next accepts */
-    WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
-    WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
-    WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* chunk, as long: see ws_engine_config.chunks */
-    WS_EVENT_PING,    /* message is the payload; the pong is queued already */
-    WS_EVENT_PONG,    /* message is the payload */
-    WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
-} ws_event_type;
-
-typedef struct ws_event {
-    ws_event_type type;
-    ws_message message;
-    ws_chunk chunk;
-    ws_close_info close;
-} ws_event;
 
 typedef struct ws_engine ws_engine; /* a complete type, for you to place; its fields are private */
 
@@ -966,6 +959,7 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe);
 /* Advances the clock and applies the time limits of both engines. */
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 #endif
+#endif /* WS_NO_ENGINE */
 
 #ifndef WS_NO_HTTP
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
@@ -1397,6 +1391,7 @@ typedef struct wsi_codec { /* for compression, shared by a loop's connections */
 #endif
 } wsi_codec;
 
+#ifndef WS_NO_ENGINE
 struct ws_engine {
     wsi_engine core;
     bool fixed, ticked, opened;
@@ -1412,6 +1407,7 @@ struct ws_engine {
     wsi_codec codec;
 #endif
 };
+#endif
 
 #ifdef __cplusplus
 }
@@ -3173,13 +3169,16 @@ static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
 }
 #endif
 
+#if defined(WS_NO_ENGINE) && defined(WS_NO_CLIENT)
+#elif defined(WSI_BARE)
+static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return (void)env, NULL; }
+#else
+static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return env->deflate; }
+#endif
+
 #ifdef WS_NO_DEFLATE
 static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
     (void)env, (void)deflate;
-    return NULL;
-}
-static const ws_deflate_config *wsi_codec_config(const wsi_env *env) {
-    (void)env;
     return NULL;
 }
 static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) {
@@ -3196,7 +3195,6 @@ static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
     return deflate && deflate->on ? env->codec->calls : NULL;
 }
-static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return env->deflate; }
 static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return e->env->codec->calls; }
 #ifndef WS_NO_SERVER
 static bool wsi_codec_asked(const wsi_env *env) { return env->request.extensions; }
@@ -4028,7 +4026,6 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)window;
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
 }
-static bool wsi_engine_persists(const wsi_request *request) { return (void)request, false; }
 #else
 /* A refusal whose body is its reason phrase. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
@@ -4039,11 +4036,6 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     else if (status == 405)
         more = "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n";
     (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
-}
-
-/* Whether another request may follow this one. */
-static bool wsi_engine_persists(const wsi_request *request) {
-    return request->keep_alive && !request->upgrade && !request->chunked && !request->content_length;
 }
 #endif
 
@@ -4167,8 +4159,8 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 
 /*
 >> MESSAGES ===============================================================================
-   Messages and control frames, sent and received: fragments, limits, UTF-8, close codes (RFC 6455 5 to 8). Calls BYTES,
-   UTF8, HANDSHAKE, FRAME, HEADS. Prefix: wsi_engine_.
+   Messages and control frames, sent and received: fragments, limits, UTF-8, close codes (RFC 6455 5 to 8); deadlines;
+   texts of errors. Calls BYTES, UTF8, HANDSHAKE, FRAME, HEADS. Prefixes: wsi_engine_, wsi_error_.
 */
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
@@ -4511,12 +4503,6 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
     window->patched = NULL;
 }
 
-/*
->> ENGINE =================================================================================
-   Deadlines, and ws_engine: an engine with buffers of its own. Calls MEMORY, BYTES, TEXT, HTTP, HANDSHAKE, FRAME,
-   HEADS, MESSAGES.
-*/
-
 /* --- deadlines --- */
 
 #ifdef WSI_BARE /* the clock turns over after 49 days: a delay has at most 24 */
@@ -4525,13 +4511,9 @@ WSI_SHARED wsi_time wsi_engine_due(wsi_time since, uint32_t delay) {
     return delay > INT32_MAX ? UINT32_MAX : due - (due == UINT32_MAX);
 }
 static bool wsi_engine_passed(wsi_time due, wsi_time now) { return due != UINT32_MAX && (int32_t)(now - due) >= 0; }
-static uint64_t wsi_engine_until(wsi_time due, uint64_t now) {
-    return due == UINT32_MAX ? UINT64_MAX : now + (wsi_time)(due - (wsi_time)now);
-}
 #else
 static wsi_time wsi_engine_due(wsi_time since, uint32_t delay) { return delay == WS_OFF ? UINT64_MAX : since + delay; }
 static bool wsi_engine_passed(wsi_time due, wsi_time now) { return now >= due; }
-static uint64_t wsi_engine_until(wsi_time due, uint64_t now) { return (void)now, due; }
 #endif
 
 /* The peer has sent or accepted bytes. */
@@ -4640,7 +4622,12 @@ WS_API const char *ws_error_text(ws_error error) {
     return text;
 }
 
-/* --- ws_engine: an engine with buffers of its own --- */
+#ifndef WS_NO_ENGINE
+/*
+>> ENGINE =================================================================================
+   ws_engine: an engine with buffers of its own, without sockets. Calls MEMORY, BYTES, TEXT, HTTP, HANDSHAKE, FRAME,
+   HEADS, MESSAGES.
+*/
 
 /* With fixed memory: what data frames leave free for a close frame, the largest control frame, and what a request
    leaves free for the answer. */
@@ -4652,6 +4639,19 @@ static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return (void)en
 #else
 static bool wsi_engine_own_fixed(const ws_engine *engine) { return engine->fixed; }
 static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return &engine->memory; }
+#endif
+
+#ifdef WSI_BARE
+static uint64_t wsi_engine_until(wsi_time due, uint64_t now) {
+    return due == UINT32_MAX ? UINT64_MAX : now + (wsi_time)(due - (wsi_time)now);
+}
+static bool wsi_engine_persists(const wsi_request *request) { return (void)request, false; }
+#else
+static uint64_t wsi_engine_until(wsi_time due, uint64_t now) { return (void)now, due; }
+/* Whether another request may follow this one. */
+static bool wsi_engine_persists(const wsi_request *request) {
+    return request->keep_alive && !request->upgrade && !request->chunked && !request->content_length;
+}
 #endif
 
 static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
@@ -4953,6 +4953,7 @@ WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size) {
 WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason) {
     return engine && wsi_engine_close(&engine->core, code, reason, engine->now);
 }
+#endif /* WS_NO_ENGINE */
 
 #ifndef WS_NO_JSON
 /*
@@ -8086,6 +8087,7 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
            && wsi_engine_text(e, "\r\n");
 }
 
+#ifndef WS_NO_ENGINE
 /* The client's part of ws_engine_init. */
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
     const char *const *line;
@@ -8110,6 +8112,7 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     ask.more = "";
     return wsi_upgrade_ask(&engine->core, &ask);
 }
+#endif
 #endif /* WS_NO_CLIENT */
 
 #if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
@@ -8244,7 +8247,7 @@ static void wsi_body_want(wsi_engine *e, wsi_window *window) {
 #endif /* WS_NO_HTTP */
 #endif
 
-#if !defined(WS_NO_CLIENT) && !defined(WS_NO_SERVER)
+#if !defined(WS_NO_ENGINE) && !defined(WS_NO_CLIENT) && !defined(WS_NO_SERVER)
 /*
 >> PIPE ===================================================================================
    Two engines connected in memory, with a virtual clock. Calls ENGINE. For programs with both roles.
@@ -8286,26 +8289,29 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 /*
 >> INIT ===================================================================================
    ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls BYTES, HANDSHAKE, HEADS,
-   ENGINE, PERMESSAGE, UPGRADE.
+   MESSAGES, ENGINE, PERMESSAGE, UPGRADE.
 */
 
-#ifdef WSI_BARE
-static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) {
-    return (void)engine, (void)config, true;
+#ifndef WSI_BARE
+#ifdef WS_NO_DEFLATE
+static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arriving) {
+    (void)codec, (void)memory, (void)arriving;
 }
 #else
-#ifndef WS_NO_DEFLATE
 static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arriving) {
     codec->calls = &wsi_permessage_functions;
     codec->memory = memory;
     codec->arriving = arriving;
 }
-#else
-static void wsi_init_codec(wsi_codec *codec, wsi_memory *memory, wsi_memory *arriving) {
-    (void)codec, (void)memory, (void)arriving;
-}
+#endif
 #endif
 
+#ifndef WS_NO_ENGINE
+#ifdef WSI_BARE
+static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) {
+    return (void)engine, (void)config, true;
+}
+#else
 static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) {
     engine->env.deflate = config->memory || !config->deflate || !config->deflate->on ? NULL : config->deflate;
     engine->env.codec = &engine->codec;
@@ -8352,6 +8358,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     ws_engine_free(engine);
     return false;
 }
+#endif /* WS_NO_ENGINE */
 
 #ifndef WS_NO_NET
 
@@ -9933,8 +9940,7 @@ static void wsi_poll_free(wsi_poll *poll) {
 }
 
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
-    (void)poll;
-    (void)early;
+    (void)poll, (void)early;
     WSASetLastError(WSAEOPNOTSUPP);
     return poller != WS_POLLER_EPOLL;
 }
@@ -10032,8 +10038,7 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
 
 /* Looks again: a select tells of a refused connect in a set that ws_loop_fds has not. */
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    (void)reads;
-    (void)writes;
+    (void)reads, (void)writes;
     return wsi_poll_wait(poll, 0);
 }
 #else /* select, and what it moves to */
@@ -10111,14 +10116,10 @@ typedef struct wsi_poll {
 /* --- select --- */
 
 static void wsi_select_init(wsi_poll *poll) {
-    memset(poll, 0, sizeof *poll);
+    memset(poll, 0, sizeof *poll); /* an empty fd_set is all zeros */
     poll->highest = -1;
-    FD_ZERO(&poll->reads.set);
-    FD_ZERO(&poll->writes.set);
-    FD_ZERO(&poll->ready_reads.set);
     wsi_select_check(&poll->ready_reads);
-    FD_ZERO(&poll->ready_reads.set);
-    FD_ZERO(&poll->ready_writes.set);
+    memset(&poll->ready_reads, 0, sizeof poll->ready_reads);
 }
 
 /* Changes what a source waits for; WS_NONE removes it. false: its descriptor is out of range. */
@@ -10259,10 +10260,7 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 }
 
 /* Whether the newest control failed because the descriptor is a regular file's or the like. */
-static bool wsi_kernel_is_file(int descriptor) {
-    (void)descriptor;
-    return errno == EPERM;
-}
+static bool wsi_kernel_is_file(int descriptor) { return (void)descriptor, errno == EPERM; }
 
 #else
 #include <sys/event.h>
@@ -10538,7 +10536,7 @@ static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false;
 
 /*
 >> LOOP ===================================================================================
-   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, ENGINE, INIT, PLATFORM,
+   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, MESSAGES, INIT, PLATFORM,
    SOCKETS, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_,
    wsi_spare_, wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
@@ -12049,7 +12047,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 /*
 >> SEND ===================================================================================
    What goes out: gathered, queued, flushed; deadlines; a broadcast to one member; kept requests proceed.
-   Calls MEMORY, FRAME, HEADS, MESSAGES, ENGINE, TCP, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
+   Calls MEMORY, FRAME, HEADS, MESSAGES, TCP, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
 */
 
 /* --- sending --- */
@@ -12591,7 +12589,7 @@ static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 /*
 >> RECEIVE ================================================================================
    What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and lingering
-   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, ENGINE, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefixes:
+   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefixes:
    wsi_conn_, wsi_hold_ (what is kept of unfinished messages).
 */
 
@@ -12990,7 +12988,7 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 /*
 >> LIFE ===================================================================================
    A connection from birth to end, and what programs call on one. Calls MEMORY, TEXT, HANDSHAKE, FRAME, HEADS, MESSAGES,
-   ENGINE, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
+   SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
 */
 
 /* --- from birth to end --- */
@@ -13669,7 +13667,7 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 #ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
-   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HANDSHAKE, FRAME, HEADS, ENGINE, PLATFORM, LOOP,
+   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HANDSHAKE, FRAME, HEADS, MESSAGES, PLATFORM, LOOP,
    QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for
    this and the next three.
 */
@@ -14850,9 +14848,9 @@ static void wsi_kept_abandon(ws_conn *conn) {
 /*
 >> SERVER =================================================================================
    Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
-   ENGINE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST. Prefixes:
-   wsi_server_, wsi_listener_. Every request passes wsi_server_request. What it asks of FORWARD, TLS, WEB and SESSION
-   hangs on function pointers (wsi_web_calls, ...).
+   MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
+   Prefixes: wsi_server_, wsi_listener_. Every request passes wsi_server_request. What it asks of FORWARD, TLS,
+   WEB and SESSION hangs on function pointers (wsi_web_calls, ...).
 */
 
 /* --- requests: from the engine to the program and back --- */
@@ -16701,7 +16699,7 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 /*
 >> SESSION ================================================================================
    Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5), signed with
-   HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, ENGINE, JSON, PLATFORM,
+   HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, MESSAGES, JSON, PLATFORM,
    LOOP, ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
 */
 
@@ -16951,9 +16949,9 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 #ifndef WS_NO_TLS
 /*
 >> TLS ====================================================================================
-   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, ENGINE, PLATFORM, TCP. Servers and
-   clients call it through a table (wsi_tls_calls). Switch: WS_NO_TLS. A BIO of our own reads and writes the socket: at
-   most one receive for each call, never SIGPIPE.
+   OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, MESSAGES, PLATFORM, TCP. Servers
+   and clients call it through a table (wsi_tls_calls). Switch: WS_NO_TLS. A BIO of our own reads and writes the socket:
+   at most one receive for each call, never SIGPIPE.
 */
 
 #if defined(__has_include)
@@ -17888,7 +17886,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 /*
 >> DIAL ===================================================================================
    How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
-   HTTP, ENGINE, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
+   HTTP, MESSAGES, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
    wsi_dial_, wsi_client_.
 
    A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
@@ -18385,7 +18383,7 @@ static void wsi_dial_resolve(wsi_client *client) {
 /*
 >> CLIENT =================================================================================
    A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, ENGINE, UPGRADE, BODY, PLATFORM, LOOP, QUEUE, SEND, LIFE, URL, DIAL. Prefix:
+   HANDSHAKE, HEADS, MESSAGES, UPGRADE, BODY, PLATFORM, LOOP, QUEUE, SEND, LIFE, URL, DIAL. Prefix:
    wsi_client_.
 */
 
@@ -19036,7 +19034,7 @@ WS_API const char *ws_body(const ws_conn *conn) {
 
 /*
 >> BLOCKING ===============================================================================
-   The calls that wait: one connection in a loop of its own. Calls HEADS, MESSAGES, ENGINE, LOOP, QUEUE, TRANSPORT,
+   The calls that wait: one connection in a loop of its own. Calls HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT,
    SEND, RECEIVE, LIFE, DIAL, CLIENT.
 */
 
@@ -19208,7 +19206,7 @@ WS_API void ws_free(ws_conn *conn) {
 /*
 >> TEST ===================================================================================
    The test client: a blocking client whose transport leads to a server in the same process, through two buffers. Calls
-   MEMORY, TEXT, ENGINE, PLATFORM, LOOP, QUEUE, LIFE, SERVER, DIAL, CLIENT, BLOCKING. Switch: WS_NO_TEST. A call that
+   MEMORY, TEXT, MESSAGES, PLATFORM, LOOP, QUEUE, LIFE, SERVER, DIAL, CLIENT, BLOCKING. Switch: WS_NO_TEST. A call that
    waits runs both loops until both are idle, then advances the server's clock to the next timer.
 
    The core does not know of it: wsi_test, which connects the two, is an endpoint of the server's loop, so that it
@@ -19953,9 +19951,9 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    What is compiled
-   - New: WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, WS_NO_TRACE, and WS_MINIMAL, which leaves
-     out all add-ons. All files of a program need the same switches. `make slim` writes a header without what some leave
-     out.
+   - New: WS_NO_ENGINE, WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, WS_NO_TRACE, and WS_MINIMAL,
+     which leaves out all add-ons. All files of a program need the same switches. `make slim` writes a header without
+     what some leave out.
    - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.

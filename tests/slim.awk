@@ -171,7 +171,8 @@ cut || cut_title { next }
     left_out[$2] = known[$2] = 1 # the one system that is left needs no condition
 }
 /^#(define|undef) WS_NO_/ { # a switch that follows from others
-    if (pass == 1) left_out[$2] = 1
+    if (pass == 1 && $1 == "#define") left_out[$2] = 1
+    if (pass == 1 && $1 == "#undef") delete left_out[$2] # a #define follows, or the switch has no effect
     if ($2 in left_out) next
 }
 /^#define WS_VERSION / {

@@ -23,25 +23,6 @@ typedef struct drive_memory {
     bool wrong;       /* an old_size was not what was allocated */
 } drive_memory;
 
-typedef struct drive {
-    ws_engine engine;
-    drive_memory memory;
-    bytes out;             /* all that it sent */
-    bytes log;             /* its events: letters, see drive_event */
-    bytes details;         /* the same events with all that they hold */
-    uint16_t close_code;
-    uint32_t random_count;
-    uint32_t random_fails_at; /* 0: never */
-    size_t send_step;      /* bytes taken at a time; 0: all */
-    size_t received;       /* bytes of messages */
-    size_t steps;
-    bool silent;           /* does not echo */
-    bool joins;            /* logs chunks as the messages that they make up */
-    bool stuck;            /* takes no output: the peer does not read */
-    bool unzeroed;         /* a message without a zero byte behind it */
-    bool unsent;           /* a chunk could not be echoed */
-} drive;
-
 /* Each block has its size in front, to compare with what the library believes it to be. */
 static inline void *drive_resize(void *user, void *block, size_t old_size, size_t new_size) {
     drive_memory *memory = (drive_memory *)user;
@@ -67,6 +48,26 @@ static inline void *drive_resize(void *user, void *block, size_t old_size, size_
     memory->peak = memory->used > memory->peak ? memory->used : memory->peak;
     return base + 16;
 }
+
+#ifndef WS_NO_ENGINE
+typedef struct drive {
+    ws_engine engine;
+    drive_memory memory;
+    bytes out;             /* all that it sent */
+    bytes log;             /* its events: letters, see drive_event */
+    bytes details;         /* the same events with all that they hold */
+    uint16_t close_code;
+    uint32_t random_count;
+    uint32_t random_fails_at; /* 0: never */
+    size_t send_step;      /* bytes taken at a time; 0: all */
+    size_t received;       /* bytes of messages */
+    size_t steps;
+    bool silent;           /* does not echo */
+    bool joins;            /* logs chunks as the messages that they make up */
+    bool stuck;            /* takes no output: the peer does not read */
+    bool unzeroed;         /* a message without a zero byte behind it */
+    bool unsent;           /* a chunk could not be echoed */
+} drive;
 
 /* The first nonce is RFC 6455's own, so that its Sec-WebSocket-Accept is known; after that no four
    bytes come twice. */
@@ -271,5 +272,6 @@ static inline bool drive_sent(const drive *d, const char *text) {
 static inline bool drive_logged(const drive *d, const char *letters) {
     return d->log.size == strlen(letters) && (!d->log.size || memcmp(d->log.data, letters, d->log.size) == 0);
 }
+#endif /* WS_NO_ENGINE */
 
 #endif
