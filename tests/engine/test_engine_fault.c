@@ -98,6 +98,98 @@ static void test_send_without_memory(void) {
     drive_free(&d);
 }
 
+/* --- heads: of every length, so that each of their texts is once the first that needs memory --- */
+
+enum { HEAD_TEXTS = 300 }; /* more than the first block of output holds */
+
+static ws_deflate_config compressing(bool context) {
+    ws_deflate_config deflate;
+    memset(&deflate, 0, sizeof deflate);
+    deflate.on = true;
+    deflate.context = context;
+    deflate.window_bits = 10;
+    return deflate;
+}
+
+static void answer_last(drive *d, int kind, const char *body) {
+    ws_event event;
+    while (ws_engine_next(&d->engine, &event) && event.type != WS_EVENT_REQUEST) {}
+    if (kind == 0)
+        (void)ws_engine_accept(&d->engine);
+    else
+        (void)ws_engine_respond(&d->engine, kind == 1 ? 200 : 404, "text/plain", body);
+}
+
+/* A first answer of that size waits, and another comes behind it. */
+static void answer_twice(drive *d, size_t size, int kind, const ws_engine_config *config, size_t fail_at) {
+    static const char first[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char upgrade[] =
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9; client_max_window_bits\r\n\r\n";
+    char body[HEAD_TEXTS + 1];
+    memset(body, 'b', size);
+    body[size] = 0;
+    CHECK(drive_start(d, WS_ROLE_SERVER, config));
+    d->memory.fail_at = fail_at;
+    for (int second = 0; second < 2; second++) {
+        const char *text = second && kind == 0 ? upgrade : first;
+        ws_span in = ws_engine_input(&d->engine);
+        if (in.size < strlen(text))
+            return;
+        memcpy(in.data, text, strlen(text));
+        ws_engine_received(&d->engine, strlen(text));
+        answer_last(d, second ? kind : 1, body);
+    }
+}
+
+/* A request of that size. */
+static void ask_once(drive *d, size_t size, int kind, const ws_engine_config *config, size_t fail_at) {
+    static const char *const lines[] = {"Host: own", "Cookie: a=b", NULL};
+    ws_engine_config own = *config;
+    char path[HEAD_TEXTS + 1] = "/";
+    memset(path + 1, 'p', HEAD_TEXTS - 1);
+    path[size] = 0;
+    memset(d, 0, sizeof *d);
+    d->memory.fail_at = fail_at;
+    own.role = WS_ROLE_CLIENT;
+    own.allocator.resize = drive_resize;
+    own.allocator.user = &d->memory;
+    own.random = drive_random;
+    own.random_user = d;
+    own.path = path;
+    own.host = "server.example.com";
+    own.headers = kind == 0 ? lines : NULL;
+    if (!ws_engine_init(&d->engine, &own))
+        CHECK_EQ(ws_engine_error(&d->engine), WS_ERROR_MEMORY);
+}
+
+static void test_heads(ws_role role, int kind, bool context) {
+    ws_deflate_config deflate = compressing(context);
+    ws_engine_config config;
+    size_t size, n, failed = 0;
+    if (!test_begin("the Nth allocation fails: heads of every length, %s, kind %d, %s context",
+        role == WS_ROLE_SERVER ? "server" : "client", kind, context ? "with" : "without"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.deflate = &deflate;
+    config.subprotocols = "chat, other";
+    for (size = 1; size < HEAD_TEXTS; size++) {
+        bool hit = true;
+        for (n = 1; hit; n++) {
+            drive d;
+            (role == WS_ROLE_SERVER ? answer_twice : ask_once)(&d, size, kind, &config, n);
+            hit = d.memory.calls >= n;
+            CHECK(!hit || ws_engine_error(&d.engine) == WS_ERROR_MEMORY || ws_engine_state(&d.engine) == WS_OPEN);
+            failed += hit && ws_engine_error(&d.engine) == WS_ERROR_MEMORY;
+            ws_engine_free(&d.engine);
+            CHECK_EQ(d.memory.used, 0);
+            drive_free(&d);
+        }
+    }
+    CHECK(failed >= 2 * HEAD_TEXTS - 2);
+}
+
 /* --- fixed memory --- */
 
 static uint8_t room[4096];
@@ -344,6 +436,12 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_role(WS_ROLE_SERVER, "server");
     test_role(WS_ROLE_CLIENT, "client");
+    for (int kind = 0; kind < 3; kind++)
+        for (int context = 0; context < 2; context++)
+            test_heads(WS_ROLE_SERVER, kind, context == 1);
+    for (int kind = 0; kind < 2; kind++)
+        for (int context = 0; context < 2; context++)
+            test_heads(WS_ROLE_CLIENT, kind, context == 1);
     test_send_without_memory();
     test_fixed_head();
     test_fixed_unsent();
