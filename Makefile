@@ -224,8 +224,8 @@ $(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: $(BUILD)/count.o
 $(BUILD)/count.o: tests/helpers/count.c
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O1 -c $< -o $@
-COUNT_BLOCKS = $(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && \
-	echo -fsanitize-coverage=trace-pc)
+COUNT_BLOCKS = $(if $(COVERAGE),,$(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && \
+	echo -fsanitize-coverage=trace-pc)) # not with --coverage: without optimization there are more
 
 $(BUILD)/test_tls_none: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
