@@ -2559,8 +2559,8 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\r', &line) && head->size)
-        head->data++, head->size--;
+    if (wsi_text_until(head, '\r', &line))
+        head->data++, head->size--; /* the LF */
     else
         head->size = 0;
     return line;
@@ -2742,7 +2742,7 @@ static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme;
     size_t i;
     for (i = 0; i < rest.size; i++)
-        if (rest.data[i] <= ' ' || rest.data[i] > '~' || rest.data[i] == '#')
+        if ((uint8_t)rest.data[i] <= ' ' || (uint8_t)rest.data[i] > '~' || rest.data[i] == '#')
             return false;
     if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_http_is_method(request, "OPTIONS"))) {
         if (!wsi_http_scheme(&rest, &scheme))
@@ -3373,7 +3373,7 @@ static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *
 
 /* Whether a host is the allowed one, or below it where that begins with "*.". */
 static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
-    size_t end = allowed.size && allowed.data[0] == '*' ? allowed.size - 1 : 0;
+    size_t end = allowed.data[0] == '*' ? allowed.size - 1 : 0;
     if (!end || host.size <= end)
         return wsi_text_same_nocase(allowed, host);
     return wsi_text_same_nocase(wsi_text(allowed.data + 1, end), wsi_text(host.data + host.size - end, end));
@@ -5148,7 +5148,7 @@ static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, b
     if (!wsi_utf8_valid((const uint8_t *)text, size))
         wsi_print_fail(printer, WS_ERROR_UTF8);
     for (i = 0; i < size && !raw; i++) {
-        const char *found = text[i] ? strchr(special, text[i]) : NULL;
+        const char *found = strchr(special, text[i]);
         if (!found)
             continue;
         wsi_print_put(printer, text + from, i - from);
@@ -5291,7 +5291,7 @@ static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
 }
 
 static const uint8_t *wsi_json_numeral(const uint8_t *at, const uint8_t *end) {
-    const uint8_t *first = at < end && *at == '-' ? at + 1 : at;
+    const uint8_t *first = *at == '-' ? at + 1 : at;
     at = wsi_json_digits(first, end);
     if (!at || (*first == '0' && at - first > 1))
         return NULL;
@@ -5665,7 +5665,7 @@ WSI_APART size_t wsi_json_decode(ws_json string, char *buffer, size_t size) {
 }
 
 WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
-    if (string.type != WS_JSON_STRING || !wsi_json_is_plain(string) || string.size < 2)
+    if (string.type != WS_JSON_STRING || !wsi_json_is_plain(string))
         return wsi_json_decode(string, buffer, size);
     if (string.size - 1 <= size) {
         memcpy(buffer, string.data + 1, string.size - 2);
@@ -5793,7 +5793,7 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
         decimal->exponent += count == WSI_JSON_DIGITS ? !fraction : -(int)fraction;
         if (count < WSI_JSON_DIGITS && (count || *at != '0'))
             decimal->digits[count++] = *at;
-        else if (count && *at != '0' && decimal->digits[count - 1] == '0')
+        else if (*at != '0' && decimal->digits[count - 1] == '0')
             decimal->digits[count - 1] = '1';
     }
     decimal->count = count;
@@ -5940,7 +5940,7 @@ WS_API bool ws_json_as_number(ws_json number, double *result) {
 }
 
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result) {
-    if (boolean.type != WS_JSON_BOOL || !boolean.size)
+    if (boolean.type != WS_JSON_BOOL)
         return false;
     *result = boolean.data[0] == 't';
     return true;
@@ -5973,7 +5973,7 @@ WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean) {
 
 static void wsi_json_put_escaped(wsi_printer *printer, uint8_t c) {
     static const char meanings[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\", hex[] = "0123456789abcdef";
-    const char *meaning = c ? strchr(meanings, c) : NULL;
+    const char *meaning = strchr(meanings, c); /* no text holds a zero */
     char text[6] = {'\\', 'u', '0', '0', 0, 0};
     text[4] = hex[c >> 4];
     text[5] = hex[c & 15];

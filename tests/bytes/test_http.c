@@ -64,6 +64,7 @@ static void test_request_line(void) {
         HEAD("method in quotes", LINE("\"GET\" / HTTP/1.1"), 400),
         HEAD("method in UTF-8", LINE("G\xc3\x89T / HTTP/1.1"), 400),
         HEAD("target in UTF-8", LINE("GET /\xc3\xa9 HTTP/1.1"), 400),
+        HEAD("DEL in the target", LINE("GET /\x7f HTTP/1.1"), 400),
         HEAD("fragment in the target", LINE("GET /a#b HTTP/1.1"), 400),
         HEAD("relative target", LINE("GET a HTTP/1.1"), 400),
         HEAD("asterisk with GET", LINE("GET * HTTP/1.1"), 400),
@@ -144,6 +145,7 @@ static void test_smuggling(void) {
         HEAD("chunked, chunked", PUT("Transfer-Encoding: chunked, chunked\r\n"), 400),
         /* RFC 9112 6.1: a coding that is not known is 501; 6.3: chunked is not the last one, so the end is not known */
         HEAD("gzip, chunked", PUT("Transfer-Encoding: gzip, chunked\r\n"), 501),
+        HEAD("x;a=\"\", chunked", PUT("Transfer-Encoding: x;a=\"\", chunked\r\n"), 501),
         HEAD("x;a=b , CHUNKED", PUT("Transfer-Encoding: x;a=b , CHUNKED\r\n"), 501),
         HEAD("gzip, chunked with HTTP/1.0",
             "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
@@ -158,6 +160,9 @@ static void test_smuggling(void) {
         HEAD("gzip alone", PUT("Transfer-Encoding: gzip\r\n"), 400),
         HEAD("xchunked", PUT("Transfer-Encoding: xchunked\r\n"), 400),
         HEAD("empty Transfer-Encoding", PUT("Transfer-Encoding:\r\n"), 400),
+        HEAD("close twice", GET("Connection: close, x, close\r\n"), 0),
+        HEAD("an expectation that is not known", GET("Expect: x\r\n"), 417),
+        HEAD("the same with HTTP/1.0", "GET / HTTP/1.0\r\nExpect: x\r\n\r\n", 0), /* RFC 9110 10.1.1 */
         HEAD("chunked with HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
             400),
     };

@@ -587,6 +587,23 @@ static void test_index_misused(void) {
     CHECK(!ws_json_index("[1]", 3, NULL, 10).index && ws_json_index("[1]", 3, NULL, 10).type == WS_JSON_ARRAY);
 }
 
+/* A word of the index counts bytes with 28 bits: a longer text is read, and not marked. */
+static void test_index_large(void) {
+    size_t size = (size_t)1 << 28, k;
+    char *large = NULL;
+    if (!test_begin("an index of the longest text, and of one that is too long"))
+        return;
+    large = (char *)calloc(1, size); /* the system gives it pages as they are touched */
+    for (k = 0; large && k < 2; k++) {
+        uint32_t words[2] = {77, 77};
+        memcpy(large, "[1]", 3);
+        large[size - 2 + k] = 'x'; /* so the text is no JSON behind the array */
+        CHECK_EQ(ws_json_index(large, size - 1 + k, words, 2).type, WS_JSON_MALFORMED);
+        CHECK_EQ(words[0] == 77, k == 1);
+    }
+    free(large);
+}
+
 /* What a browser's DevTools answer for a page of 40 nested elements: two levels for each. */
 static void test_devtools(void) {
     char data[6000] = "{\"id\":1,\"result\":{\"root\":", name[16] = "";
@@ -728,6 +745,15 @@ static void test_text(void) {
                 CHECK(room[0] == 0);
             free(room);
         }
+    }
+    for (size = 0; size < 6; size++) { /* a string of which the index says that it has no escape */
+        uint32_t words[4];
+        char room[6] = "zzzzz";
+        ws_json item;
+        memset(&item, 0, sizeof item);
+        CHECK(ws_json_next(ws_json_index("[\"abc\"]", 7, words, 4), NULL, &item));
+        CHECK_EQ(ws_json_as_text(item, size ? room : NULL, size), 4);
+        CHECK_STR(room, size == 0 ? "zzzzz" : size < 4 ? "" : "abc");
     }
     CHECK(ws_json_is(json("\"\\u0061\\ud83d\\ude00\""), "a\xf0\x9f\x98\x80"));
     CHECK(ws_json_is(json("\"\""), "") && !ws_json_is(json("\"a\""), "") && !ws_json_is(json("\"\""), "a"));
@@ -932,6 +958,8 @@ static void test_numbers(void) {
         check_number(numeral);
         snprintf(numeral, sizeof numeral, "9007199254740993%.900s1e-901", zeros);
         check_number(numeral);
+        snprintf(numeral, sizeof numeral, "9007199254740993.%.783s501", zeros); /* the 800th digit is the 5 */
+        check_number(numeral);
     }
 }
 
@@ -967,6 +995,7 @@ int main(int argc, char **argv) {
     test_types();
     test_deep();
     test_index_misused();
+    test_index_large();
     test_devtools();
     test_paths();
     test_next();

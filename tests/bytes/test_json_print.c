@@ -139,6 +139,8 @@ static void test_bad_formats(void) {
     PRINTED("", "%hf", 1.0);
     PRINTED("", "%ls", L"a");
     PRINTED("", "%Ld", 1);
+    PRINTED("", "%zzd", (size_t)1);
+    PRINTED("", "%jjd", (intmax_t)1);
     PRINTED("", "%q", 1);
     PRINTED("", "%");
     PRINTED("", "[%");
@@ -227,6 +229,22 @@ static void test_append(void) {
     CHECK_EQ(memory.used, 0);
 }
 
+/* What several texts need together may be more than a size_t can say, without memory for any of it. */
+static void test_endless(void) {
+    wsi_buffer buffer = {NULL, SIZE_MAX - 5, 0};
+    wsi_printer printer;
+    if (!test_begin("texts that are too long to be counted"))
+        return;
+    memset(&printer, 0, sizeof printer);
+    printer.buffer = &buffer;
+    wsi_print_put(&printer, "abcd", 4);
+    CHECK_EQ(printer.error, WS_OK);
+    CHECK_EQ(buffer.size, SIZE_MAX - 1);
+    wsi_print_put(&printer, "e", 1);
+    CHECK_EQ(printer.error, WS_ERROR_MEMORY);
+    CHECK_EQ(buffer.size, SIZE_MAX - 1);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_formats();
@@ -235,5 +253,6 @@ int main(int argc, char **argv) {
     test_doubles();
     test_locale();
     test_append();
+    test_endless();
     return test_finish();
 }

@@ -180,7 +180,9 @@ static const server_case rules[] = {
     CASE("space before the colon", GET "Host : a\r\n" UP CON KEY VER, 400),
     CASE("space before the colon of the key",
          GET HOST UP CON "Sec-WebSocket-Key : dGhlIHNhbXBsZSBub25jZQ==\r\n" VER, 400),
-    CASE("no colon", GOOD "X\r\n", 400), CASE("no name", GOOD ": x\r\n", 400),
+    CASE("no colon", GOOD "X\r\n", 400),
+    CASE("a subprotocol, and no colon", GOOD "Sec-WebSocket-Protocol: a\r\nX\r\n", 400),
+    CASE("no name", GOOD ": x\r\n", 400),
     CASE("name in UTF-8", GOOD "\xc3\xa9: x\r\n", 400),
     CASE("length 0", GOOD "Content-Length: 0\r\n", 101),
     CASE("a body with an upgrade", GOOD "Content-Length: 5\r\n", 400),
@@ -788,6 +790,28 @@ static void test_replaced_answer(void) {
     }
 }
 
+/* A server with TLS allows the same host by https alone: without a list, the scheme counts. */
+static void test_secure_origins(void) {
+    static const struct { const char *origin; bool secure, good; } cases[] = {
+        {"https://a.example", true, true}, {"http://a.example", true, false}, {"https://b.example", true, false},
+        {"http://a.example", false, true}, {"ftp://a.example", false, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        wsi_request request;
+        wsi_why why;
+        if (!test_begin("the page %s of a server %s TLS", cases[i].origin, cases[i].secure ? "with" : "without"))
+            continue;
+        memset(&request, 0, sizeof request);
+        request.host = wsi_text_z("a.example");
+        request.origin = wsi_text_z(cases[i].origin);
+        CHECK_EQ(wsi_handshake_origin(&request, NULL, cases[i].secure, &why), cases[i].good);
+#ifndef WS_SMALL
+        if (!cases[i].good)
+            CHECK_EQ(wsi_text_is(why.part[2], " is not https:// with the Host "), cases[i].secure);
+#endif
+    }
+}
+
 /* Nothing that a program puts into the request may begin a line of its own. */
 static void test_injection(void) {
     static const char *const bad[] = {"a\rb", "a\nb", "a\r\nX: y", "a b", "a\tb", "a\x01", "a\x7f", "\r\n",
@@ -810,6 +834,28 @@ static void test_injection(void) {
             CHECK(!drive_start(&d, WS_ROLE_CLIENT, &config));
             CHECK_EQ(d.memory.used, 0);
         }
+}
+
+/* A line of the program's: a name, a colon, and no control character; and none that ws.h writes itself. */
+static void test_own_lines(void) {
+    static const struct { const char *line; bool good; } cases[] = {
+        {"X: a", true}, {"X: a\tb", true}, {"X:", true}, {"X: \xc3\xa9", true}, {"X", false}, {": a", false},
+        {"", false}, {"X : a", false}, {"X: a\x01", false}, {"X: a\r\nY: b", false}, {"X: a\nY: b", false},
+        {"X: \x7f", false}, {"Upgrade: x", false}, {"sec-websocket-key: x", false}, {"Host: b", true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *const lines[] = {"A: b", cases[i].line, NULL};
+        ws_engine_config config;
+        drive d;
+        if (!test_begin("a client's own line %zu", i))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.headers = lines;
+        CHECK_EQ(drive_start(&d, WS_ROLE_CLIENT, &config), cases[i].good);
+        drive_pump(&d);
+        CHECK_EQ(bytes_find(&d.out, cases[i].line, 0) != SIZE_MAX && *cases[i].line, cases[i].good);
+        drive_free(&d);
+    }
 }
 
 static void test_bad_config(void) {
@@ -849,6 +895,7 @@ int main(int argc, char **argv) {
     test_refusals();
     test_subprotocols();
     test_origins();
+    test_secure_origins();
     test_limits();
     test_endless();
     test_header_counts();
@@ -862,6 +909,7 @@ int main(int argc, char **argv) {
     test_endless_answer();
     test_replaced_answer();
     test_injection();
+    test_own_lines();
     test_bad_config();
     return test_finish();
 }
