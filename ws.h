@@ -49,7 +49,7 @@
 
    FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. What
                 make firmware measures of examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano) and checks here:
-                flash: 8,460 bytes as a server, 8,120 as a client, 11,840 with both roles, 16,610 without WS_SMALL.
+                flash: 8,460 bytes as a server, 7,900 as a client, 11,810 with both roles, 16,610 without WS_SMALL.
                 RAM: 200 bytes beside its memory, which is 1 KiB for a request of 751 bytes and messages of any size
                 in chunks (see WS_ENGINE_MEMORY), and 536 bytes of stack.
 
@@ -69,7 +69,7 @@
                          statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
                          have no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: frames of 4 GiB are
                          1009, delays have at most 24 days, a connection ends with its HTTP answer, refusals have
-                         no body, what is wrong in config.origins or Sec-WebSocket-Extensions matches nothing
+                         no body, what is wrong in config.origins matches nothing
      WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
                          realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
@@ -1338,26 +1338,33 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #endif
 } wsi_env;
 
+#ifdef WS_SMALL /* a flag that has a byte takes less code */
+#define WSI_BIT
+#else
+#define WSI_BIT : 1
+#endif
+
 typedef struct wsi_engine {
     wsi_env *env;
     uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
                                             part of it. sending: type of the message in parts */
-    bool final : 1, pinged : 1, chunks : 1;
+    bool final WSI_BIT, pinged WSI_BIT, chunks WSI_BIT;
 #ifndef WS_NO_TRACE
-    bool traced : 1;     /* its frames are traced one by one: no common-case path is taken */
+    bool traced WSI_BIT; /* its frames are traced one by one: no common-case path is taken */
 #endif
-    bool in_frame : 1, clean : 1, reported : 1;
-    bool first : 1;      /* the next chunk is its message's first; in WSI_HEAD: nothing of a further request has come */
-    bool deflate : 1, compressed : 1; /* agreed on; the message being received is compressed */
-    bool more_output : 1, parts_compressed : 1; /* a chunk was full; parts sent are compressed */
-    bool ended : 1;      /* a message has ended since this was last read */
+    bool in_frame WSI_BIT, clean WSI_BIT, reported WSI_BIT;
+    bool first WSI_BIT;  /* the next chunk is its message's first; in WSI_HEAD: nothing of a further request has come */
+    bool compressed WSI_BIT, parts_compressed WSI_BIT; /* the message being received, the one sent in parts */
+    bool ended WSI_BIT;  /* a message has ended since this was last read */
 #ifndef WS_NO_DEFLATE
-    bool keep_in : 1, keep_out : 1; /* with context, as agreed */
+    bool deflate WSI_BIT, more_output WSI_BIT; /* agreed on; a chunk was full */
+    bool keep_in WSI_BIT, keep_out WSI_BIT; /* with context, as agreed */
     int8_t level;
     uint8_t window_bits; /* in: the low four bits, out: the high four */
+    uint16_t threshold;
 #endif
     uint8_t key[4];      /* of this frame */
-    uint16_t close_code, threshold;
+    uint16_t close_code;
     uint32_t utf8;        /* validators: of the message being received, of the one sent in parts */
     uint32_t utf8_out;
     size_t message_size;  /* bytes of the unfinished message */
@@ -1375,7 +1382,9 @@ typedef struct wsi_engine {
 typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not parsed yet) end */
     uint8_t *base;
     size_t message, pos, end;
+#ifndef WS_SMALL
     size_t reply;     /* where the next message's reply may begin: see wsi_engine_whole */
+#endif
     uint8_t *patched; /* where a zero byte replaces `saved` */
     uint8_t saved;
 } wsi_window;
@@ -1733,10 +1742,10 @@ static void wsi_bytes_copy(void *to, const void *from, size_t size) { wsi_bytes_
 WSI_INLINE void wsi_bytes_copy(void *to, const void *from, size_t size) { memcpy(to, from, size); }
 WSI_INLINE void wsi_bytes_move(void *to, const void *from, size_t size) { memmove(to, from, size); }
 WSI_INLINE void wsi_bytes_zero(void *at, size_t size) { memset(at, 0, size); }
-WSI_INLINE bool wsi_bytes_same(const void *a, const void *b, size_t size) { return memcmp(a, b, size) == 0; }
+WSI_INLINE bool wsi_bytes_same(const void *a, const void *b, size_t size) { return !size || !memcmp(a, b, size); }
 WSI_INLINE size_t wsi_bytes_length(const char *text) { return strlen(text); }
 WSI_INLINE const char *wsi_bytes_find(const char *text, char c, size_t size) {
-    return (const char *)memchr(text, c, size);
+    return size ? (const char *)memchr(text, c, size) : NULL;
 }
 #endif
 
@@ -1890,7 +1899,7 @@ static char *wsi_text_append(char *to, wsi_slice text) {
 static char wsi_text_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 static bool wsi_text_same(wsi_slice a, wsi_slice b) {
-    return a.size == b.size && (!a.size || wsi_bytes_same(a.data, b.data, a.size));
+    return a.size == b.size && wsi_bytes_same(a.data, b.data, a.size);
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
@@ -1908,7 +1917,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
 }
 
 #ifdef WS_SMALL
-WSI_SHARED bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
+static bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
 #else
 /* In most cases the sizes differ, which costs no call. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
@@ -1948,7 +1957,7 @@ static bool wsi_text_token(wsi_slice text) {
 
 /* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
 static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
-    const char *at = rest->size ? wsi_bytes_find(rest->data, c, rest->size) : NULL;
+    const char *at = wsi_bytes_find(rest->data, c, rest->size);
     if (!at)
         return false;
     *before = wsi_text(rest->data, (size_t)(at - rest->data));
@@ -2150,32 +2159,34 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
 }
 
 #ifdef WS_SMALL
-WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t w[16]) {
-    uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3], e = hash[4], next;
+/* In one array, which moves down at each step: e, d, c, b, a, and 16 words of the block. hash has that order, too. */
+WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
+    uint32_t next, word;
     int quarter, i;
+    wsi_bytes_copy(v, hash, 5 * sizeof *v);
     for (quarter = 0; quarter < 4; quarter++)
         for (i = 0; i < 20; i++) {
-            next = wsi_sha1_rotate(a, 5) + wsi_sha1_mix(quarter, b, c, d) + e + w[0];
-            e = d, d = c, c = wsi_sha1_rotate(b, 30), b = a, a = next;
-            next = wsi_sha1_rotate(w[13] ^ w[8] ^ w[2] ^ w[0], 1);
-            wsi_bytes_move(w, w + 1, 15 * sizeof *w);
-            w[15] = next;
+            next = wsi_sha1_rotate(v[4], 5) + wsi_sha1_mix(quarter, v[3], v[2], v[1]) + v[0] + v[5];
+            word = wsi_sha1_rotate(v[18] ^ v[13] ^ v[7] ^ v[5], 1);
+            wsi_bytes_move(v, v + 1, 20 * sizeof *v);
+            v[2] = wsi_sha1_rotate(v[2], 30), v[4] = next, v[20] = word;
         }
-    hash[0] += a, hash[1] += b, hash[2] += c, hash[3] += d, hash[4] += e;
+    for (i = 0; i < 5; i++)
+        hash[i] += v[i];
 }
 
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
-    uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[16];
+    uint32_t hash[5] = {0xc3d2e1f0u, 0x10325476u, 0x98badcfeu, 0xefcdab89u, 0x67452301u}, v[21];
     size_t i, left = (size + 72) / 64 * 64; /* with the length behind it */
     uint32_t word = 0;
     for (i = 0; left--; i++) {
         word = word << 8 | (i < size ? data[i] : i == size ? 0x80 : 0);
-        w[i / 4 % 16] = left ? word : (uint32_t)size * 8;
+        v[5 + i / 4 % 16] = left ? word : (uint32_t)size * 8;
         if (left % 64 == 0)
-            wsi_sha1_block(hash, w);
+            wsi_sha1_block(hash, v);
     }
     for (i = 0; i < 5; i++)
-        wsi_bytes_store(digest + i * 4, 4, hash[i]);
+        wsi_bytes_store(digest + i * 4, 4, hash[4 - i]);
 }
 #else
 /* Only b and e change; the caller rotates the names instead of moving the values. */
@@ -2559,10 +2570,8 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\r', &line))
-        head->data++, head->size--; /* the LF */
-    else
-        head->size = 0;
+    if (wsi_text_until(head, '\n', &line))
+        line.size--; /* the CR */
     return line;
 }
 
@@ -2603,11 +2612,11 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
     return text.data[5] == '1' ? 0 : 505;
 }
 
-#if (!defined(WS_NO_SERVER) && !defined(WSI_BARE)) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
-/* Removes a token or a quoted string from the front. any: a quoted string may hold anything, else only a token. The
-   word of a quoted string still has its backslashes (RFC 9110 5.6.4). false: there is neither. */
-static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool any) {
-    bool quoted = rest->size && rest->data[0] == '"';
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
+/* Removes a token, or with value also a quoted string, from the front. any: a quoted string may hold anything, else
+   only a token. The word of a quoted string still has its backslashes (RFC 9110 5.6.4). false: there is neither. */
+static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any) {
+    bool quoted = value && rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
     while (i < rest->size) {
         size_t at = quoted && rest->data[i] == '\\' && i + 1 < rest->size ? i + 1 : i;
@@ -2628,7 +2637,7 @@ static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
     char sign = 0; /* before the next word */
     wsi_slice word;
     for (;; named = true) {
-        if (named && ((sign != '=' && rest.size && rest.data[0] == '"') || !wsi_http_word(&rest, &word, any)))
+        if (named && !wsi_http_word(&rest, &word, sign == '=', any))
             return false;
         if (!rest.size)
             return true;
@@ -2935,9 +2944,7 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
         return status;
     if ((request->http11 && !(seen->fields >> WSI_FIELD_HOST & 1)) || (seen->fields & both) == both)
         return 400;
-    if (seen->coded)
-        return 501;
-    return seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
+    return seen->coded ? 501 : seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
 #ifdef WS_SMALL /* what an engine says by itself, and what pages begin with, in one object: see wsi_error_texts */
@@ -3171,24 +3178,24 @@ static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
 
 #if defined(WS_NO_ENGINE) && defined(WS_NO_CLIENT)
 #elif defined(WSI_BARE)
-static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return (void)env, NULL; }
+static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return (void)env, (ws_deflate_config *)NULL; }
 #else
 static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return env->deflate; }
 #endif
 
 #ifdef WS_NO_DEFLATE
 static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
-    (void)env, (void)deflate;
-    return NULL;
+    return (void)env, (void)deflate, (const wsi_codec_calls *)NULL;
 }
-static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) {
-    (void)e;
-    return NULL;
-}
+static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return (void)e, (const wsi_codec_calls *)NULL; }
 #ifndef WS_NO_SERVER
 static bool wsi_codec_asked(const wsi_env *env) { return (void)env, false; }
 #endif
 static bool wsi_codec_used(const wsi_engine *e) { return (void)e, false; }
+static bool wsi_codec_waits(const wsi_engine *e) { return (void)e, false; }
+static bool wsi_codec_wanted(const wsi_engine *e, bool first, size_t size) {
+    return (void)e, (void)first, (void)size, false;
+}
 static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 #else
 /* NULL: no compression. */
@@ -3200,6 +3207,11 @@ static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return e->env-
 static bool wsi_codec_asked(const wsi_env *env) { return env->request.extensions; }
 #endif
 static bool wsi_codec_used(const wsi_engine *e) { return e->deflate; }
+static bool wsi_codec_waits(const wsi_engine *e) { return e->more_output; }
+/* Whether a message, or a part of one, is sent compressed. */
+static bool wsi_codec_wanted(const wsi_engine *e, bool first, size_t size) {
+    return e->deflate && (first ? size >= e->threshold : e->parts_compressed);
+}
 static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 #endif
 
@@ -3225,9 +3237,7 @@ WSI_SHARED void wsi_handshake_accept(wsi_slice key, char accept[28]) {
     (void)wsi_text_base64(accept, text, 20);
 }
 
-#if defined(WSI_BARE) && !defined(WS_NO_SERVER)
-static bool wsi_handshake_extensions(wsi_slice list) { return (void)list, true; }
-#elif !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
+#if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
 /* Whether Sec-WebSocket-Extensions is well-formed and not empty. No token holds a comma. */
 static bool wsi_handshake_extensions(wsi_slice list) {
     wsi_slice extension;
@@ -3726,10 +3736,10 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
 
 /* Turns the key for the payload that follows the first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
-    uint8_t old[4];
-    memcpy(old, key, 4);
-    for (size_t i = 0; i < 4; i++)
-        key[i] = old[(i + done) & 3];
+    for (done &= 3; done; done--) {
+        uint8_t first = key[0];
+        key[0] = key[1], key[1] = key[2], key[2] = key[3], key[3] = first;
+    }
 }
 
 /* What an engine sends in one go: a frame, or raw bytes of HTTP (header_size 0). */
@@ -3851,8 +3861,7 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
     output.data = (const uint8_t *)data;
     output.size = size;
     output.masked = wsi_env_is_client(e->env);
-    output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked,
-                                                   (wsi_size)size);
+    output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked, (wsi_size)size);
     if (output.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
         if (!wsi_env_random(e->env, output.header + output.header_size, 4)) {
             e->error = WS_ERROR_RANDOM;
@@ -4011,15 +4020,12 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
 #ifdef WSI_BARE
 /* A refusal without words; the same fields serve all. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
-    int hundreds = 0, tens = 0;
-    char digits[3];
+    int hundreds = '0', tens = '0';
     for (; status >= 100; status -= 100)
         hundreds++;
     for (; status >= 10; status -= 10)
         tens++;
-    digits[0] = (char)('0' + hundreds);
-    digits[1] = (char)('0' + tens);
-    digits[2] = (char)('0' + status);
+    const char digits[3] = {(char)hundreds, (char)tens, (char)('0' + status)};
     (void)(wsi_engine_raw(e, wsi_engine_first, 9) && wsi_engine_raw(e, digits, 3)
            && wsi_engine_text(e, " \r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
                                  "\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"));
@@ -4164,7 +4170,7 @@ static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (
 */
 
 static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, const void *data, size_t size) {
-    bool compressed = wsi_codec_used(e) && (first ? size >= e->threshold : e->parts_compressed);
+    bool compressed = wsi_codec_wanted(e, first, size);
     if (e->state != WSI_OPEN || (first && e->sending))
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
@@ -4472,7 +4478,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
 WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     bool found = false;
     wsi_window_restore(window);
-    if (window->pos == window->end && e->state != WSI_CLOSED && !e->more_output)
+    if (window->pos == window->end && e->state != WSI_CLOSED && !wsi_codec_waits(e))
         return false;
     if (e->state == WSI_OPEN && !wsi_env_is_client(e->env))
         found = wsi_engine_whole(e, window, event, true);
@@ -4496,11 +4502,10 @@ static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8
 
 /* A window of kept bytes with `fresh` new ones behind them. */
 static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint8_t *base, size_t kept, size_t fresh) {
+    wsi_bytes_zero(window, sizeof *window);
     window->base = base;
-    window->message = window->reply = 0;
     window->pos = e->message_size;
     window->end = kept + fresh;
-    window->patched = NULL;
 }
 
 /* --- deadlines --- */
@@ -4522,40 +4527,35 @@ static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
     e->pinged = false;
 }
 
-static wsi_time wsi_engine_tick_open(wsi_engine *e, wsi_time looked, wsi_time now) {
-    const ws_limits *limits = &e->env->limits;
-    wsi_time due = wsi_engine_due(e->pinged ? e->since : e->heard, e->pinged ? limits->pong_ms : limits->ping_ms);
-    if (!wsi_engine_passed(due, looked))
-        return due;
-    if (e->pinged || !wsi_engine_ping(e, NULL, 0)) {
-        (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
-        return now;
-    }
-    e->pinged = true;
-    e->since = now;
-    return wsi_engine_due(now, limits->pong_ms);
-}
-
 /* Pings a silent peer and closes at a deadline. Returns when to call again. looked: when the loop last began to look
    for bytes: what was not due then may have been met since. */
 static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time looked, wsi_time now) {
     const ws_limits *limits = &e->env->limits;
-    wsi_time due;
+    wsi_time since = e->since, due;
+    uint32_t delay = WS_OFF;
     switch (e->state) {
-    case WSI_OPEN: return wsi_engine_tick_open(e, looked, now);
-    case WSI_CLOSED: return wsi_engine_due(now, WS_OFF);
-    case WSI_CLOSING: due = wsi_engine_due(e->since, limits->close_ms); break;
-    case WSI_HEAD:
-        due = wsi_engine_due(e->since, e->first ? wsi_engine_idle_ms(limits) : limits->handshake_ms);
+    case WSI_OPEN:
+        since = e->pinged ? since : e->heard;
+        delay = e->pinged ? limits->pong_ms : limits->ping_ms;
         break;
-    default: due = wsi_engine_due(e->since, wsi_engine_answer_ms(limits));
+    case WSI_CLOSED: break;
+    case WSI_CLOSING: delay = limits->close_ms; break;
+    case WSI_HEAD: delay = e->first ? wsi_engine_idle_ms(limits) : limits->handshake_ms; break;
+    default: delay = wsi_engine_answer_ms(limits);
     }
+    due = wsi_engine_due(since, delay);
     if (!wsi_engine_passed(due, looked))
         return due;
-    if (e->state == WSI_HEAD && e->left)
+    if (e->state == WSI_OPEN && !e->pinged && wsi_engine_ping(e, NULL, 0)) {
+        e->pinged = true;
+        e->since = now;
+        return wsi_engine_due(now, limits->pong_ms);
+    }
+    if (e->state == WSI_HEAD && e->left) {
         wsi_engine_unread(e, window, 408);
-    (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
-    e->error = WS_ERROR_TIMEOUT;
+        e->error = WS_ERROR_TIMEOUT;
+    }
+    (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
     return now;
 }
 
@@ -4645,13 +4645,8 @@ static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return &engine-
 static uint64_t wsi_engine_until(wsi_time due, uint64_t now) {
     return due == UINT32_MAX ? UINT64_MAX : now + (wsi_time)(due - (wsi_time)now);
 }
-static bool wsi_engine_persists(const wsi_request *request) { return (void)request, false; }
 #else
 static uint64_t wsi_engine_until(wsi_time due, uint64_t now) { return (void)now, due; }
-/* Whether another request may follow this one. */
-static bool wsi_engine_persists(const wsi_request *request) {
-    return request->keep_alive && !request->upgrade && !request->chunked && !request->content_length;
-}
 #endif
 
 static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
@@ -4735,6 +4730,15 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
                              wsi_codec_config(&engine->env));
 }
 
+#ifdef WSI_BARE
+static bool wsi_engine_persists(const wsi_request *request) { return (void)request, false; }
+#else
+/* Whether another request may follow this one. */
+static bool wsi_engine_persists(const wsi_request *request) {
+    return request->keep_alive && !request->upgrade && !request->chunked && !request->content_length;
+}
+#endif
+
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body) {
     wsi_engine *e = engine ? &engine->core : NULL;
     char more[128] = "";
@@ -4774,6 +4778,9 @@ static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *con
 }
 #else
 static void wsi_engine_own_answer(ws_engine *engine) { (void)engine; }
+static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *config) {
+    return (void)engine, (void)config, false;
+}
 #endif /* WS_NO_SERVER */
 
 #ifdef WSI_BARE
@@ -4821,25 +4828,22 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
         return room;
     wsi_window *window = &engine->window;
     wsi_window_restore(window);
-    if (engine->core.state == WSI_ASKED) { /* the pending request must not move */
-        room.data = window->base + window->end;
-        room.size = wsi_engine_own_end(engine) - window->end - 1;
-        return room;
-    }
     size_t kept = wsi_engine_unfinished(&engine->core, window);
-    if (window->base)
-        wsi_engine_keep(&engine->core, window, engine->in.data);
-    engine->in.size = kept;
-    if (!wsi_engine_own_fixed(engine) && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
-        && !wsi_buffer_reserve(wsi_engine_own_allocator(engine), &engine->in, 1024)) {
-        (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
-        return room;
+    if (engine->core.state != WSI_ASKED) { /* else: the pending request must not move */
+        if (window->base)
+            wsi_engine_keep(&engine->core, window, engine->in.data);
+        engine->in.size = kept;
+        if (!wsi_engine_own_fixed(engine) && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
+            && !wsi_buffer_reserve(wsi_engine_own_allocator(engine), &engine->in, 1024)) {
+            (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
+            return room;
+        }
+        wsi_engine_open_window(&engine->core, window, engine->in.data, kept, 0);
     }
-    wsi_engine_open_window(&engine->core, window, engine->in.data, kept, 0);
-    if (wsi_engine_own_end(engine) - kept < 2)
+    if (wsi_engine_own_end(engine) - window->end < 2)
         return room;
-    room.data = engine->in.data + kept;
-    room.size = wsi_engine_own_end(engine) - kept - 1;
+    room.data = window->base + window->end;
+    room.size = wsi_engine_own_end(engine) - window->end - 1;
     return room;
 }
 
@@ -4881,7 +4885,8 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     if (e->chunks)
         engine->window.end = wsi_engine_own_chunk(engine);
     bool found = wsi_engine_next(e, &engine->window, event);
-    engine->opened = engine->opened || event->type == WS_EVENT_OPEN;
+    if (event->type == WS_EVENT_OPEN)
+        engine->opened = true;
     engine->window.end = end;
     return found;
 }
@@ -7647,16 +7652,16 @@ static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice
 static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
     wsi_slice name, value;
     memset(offer, 0, sizeof *offer);
-    if (!wsi_http_word(&rest, &name, false) || !wsi_text_is(name, "permessage-deflate"))
+    if (!wsi_http_word(&rest, &name, false, false) || !wsi_text_is(name, "permessage-deflate"))
         return false;
     while (rest.size) {
         rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
-        (void)wsi_http_word(&rest, &name, false);
+        (void)wsi_http_word(&rest, &name, false, false);
         value = wsi_text("", 0);
         bool has = rest.size && rest.data[0] == '=';
         if (has) {
             rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1));
-            (void)wsi_http_word(&rest, &value, false);
+            (void)wsi_http_word(&rest, &value, true, false);
         }
         if (!wsi_permessage_parameter(offer, name, value, has, answer))
             return false;
@@ -8113,6 +8118,10 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     return wsi_upgrade_ask(&engine->core, &ask);
 }
 #endif
+#elif !defined(WS_NO_ENGINE)
+static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
+    return (void)engine, (void)config, false;
+}
 #endif /* WS_NO_CLIENT */
 
 #if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
@@ -8320,20 +8329,10 @@ static bool wsi_init_deflate(ws_engine *engine, const ws_engine_config *config) 
 }
 #endif
 
-#ifdef WS_NO_SERVER
-static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
-    return config->role == WS_ROLE_CLIENT && wsi_upgrade_begin(engine, config);
-}
-#elif defined(WS_NO_CLIENT)
-static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
-    return config->role == WS_ROLE_SERVER && wsi_engine_own_server(engine, config);
-}
-#else
 static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
     return config->role == WS_ROLE_CLIENT ? wsi_upgrade_begin(engine, config)
                                           : config->role == WS_ROLE_SERVER && wsi_engine_own_server(engine, config);
 }
-#endif
 
 static bool wsi_init_engine(ws_engine *engine, const ws_engine_config *config) {
     engine->env.limits = config->limits;
@@ -12698,7 +12697,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     size_t whole = wsi_spare_round(loop, sizeof(wsi_hold) + unfinished + left + 1);
     size_t ahead = left < unfinished || wsi_spare_find(loop, whole) ? left : unfinished;
     bool full = loop->window.base == loop->receive.data && loop->window.end + 1 == loop->receive.capacity;
-    size_t decompressed = engine->deflate ? engine->env->codec->calls->progress(engine) : 0;
+    size_t decompressed = wsi_codec_used(engine) ? engine->env->codec->calls->progress(engine) : 0;
     if (!unfinished && !decompressed && engine->state != WSI_BODY) {
         wsi_hold_free(conn);
         return true;
@@ -12873,7 +12872,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     bool was_paused = conn->paused;
     conn->paused = false;
     wsi_engine_open_window(&conn->engine, &loop->window, held->data, held->size, 0);
-    if (held->size || conn->engine.state == WSI_CLOSED || conn->engine.more_output)
+    if (held->size || conn->engine.state == WSI_CLOSED || wsi_codec_waits(&conn->engine))
         wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
@@ -13424,7 +13423,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     uint8_t *at = window->base + window->reply;
     if (message.data != at + header || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN
         || conn->engine.sending || conn->queue.first
-        || (conn->engine.deflate && message.size >= conn->engine.threshold))
+        || wsi_codec_wanted(&conn->engine, true, message.size))
         return false;
     if (!loop->gather_owner) {
         loop->gather_owner = conn;
@@ -13445,7 +13444,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     if (conn->engine.state != WSI_OPEN || WSI_TRACED(&conn->engine) || conn->engine.sending
-        || conn->queue.first || !message.data || (conn->engine.deflate && message.size >= conn->engine.threshold)
+        || conn->queue.first || !message.data || wsi_codec_wanted(&conn->engine, true, message.size)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
         return false;
@@ -14046,7 +14045,7 @@ WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *
 
 WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
     const wsi_delivery *delivery = &broadcast->plain;
-    bool compressed = conn->engine.deflate;
+    bool compressed = wsi_codec_used(&conn->engine);
     if (compressed)
         delivery = wsi_room_compressed(conn, broadcast);
     if (!compressed || !wsi_conn_deliver_quickly(wsi_conn_loop(conn), conn, delivery))
@@ -14061,11 +14060,11 @@ static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, 
     wsi_member *member = room ? room->members : NULL;
     ws_conn *conn = room ? NULL : server->endpoint.conns;
     for (; member; member = member->next)
-        if (member->conn != except && (member->conn->engine.deflate
+        if (member->conn != except && (wsi_codec_used(&member->conn->engine)
                                        || !wsi_conn_deliver_quickly(loop, member->conn, &plain)))
             wsi_room_deliver(member->conn, broadcast, &member->droppable);
     for (; conn; conn = conn->next)
-        if (conn != except && (conn->engine.deflate || !wsi_conn_deliver_quickly(loop, conn, &plain)))
+        if (conn != except && (wsi_codec_used(&conn->engine) || !wsi_conn_deliver_quickly(loop, conn, &plain)))
             wsi_room_deliver(conn, broadcast, NULL);
 }
 
@@ -19525,7 +19524,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 /*
 >> TRACE ==================================================================================
    Events for ws_loop_config.trace, and a line for each. What happens is told by WSI_TRACE and WSI_LOOP_TRACE. Calls
-   TEXT, HTTP, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
+   TEXT, HTTP, HANDSHAKE, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
 
 enum { WSI_TRACE_LATE = 20 }; /* ms: a timer that is later than this */
@@ -19627,7 +19626,7 @@ static void wsi_trace_opened(ws_conn *conn, ws_trace_event *event) {
     (void)wsi_conn_extra(conn); /* without memory the figures of its end are zero */
     conn->engine.traced = true;
     event->text = ws_subprotocol(conn);
-    event->compressed = conn->engine.deflate;
+    event->compressed = wsi_codec_used(&conn->engine);
 }
 
 static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
