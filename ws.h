@@ -82,6 +82,8 @@
      WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
+     WS_NO_HOST          no loop inside a loop of yours: no ws_loop_descriptor, ws_loop_timeout, ws_loop_fds
+     WS_NO_UNIX          no Unix sockets
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions but those that the program is compiled for; else gcc and
                          clang for x86-64 compile both ways, and the processor is asked once when the program runs
@@ -107,6 +109,10 @@
 #define WS_NO_DEFLATE
 #undef WS_NO_ENGINE
 #define WS_NO_ENGINE
+#undef WS_NO_HOST
+#define WS_NO_HOST
+#undef WS_NO_UNIX
+#define WS_NO_UNIX
 #endif
 #ifdef WS_NO_NET
 #undef WS_NO_ENGINE
@@ -185,18 +191,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#if defined(_WIN32) && !defined(WS_NO_NET) && !defined(WS_LWIP)
+#include <winsock2.h>
+typedef SOCKET ws_socket;
+#else
 #if defined(WS_LWIP) && !defined(WS_NO_NET)
 #include "lwip/sockets.h"
-#elif defined(_WIN32) && !defined(WS_NO_NET)
-#include <winsock2.h>
 #elif !defined(WS_NO_NET)
 #define WSI_POSIX
 #include <sys/select.h> /* fd_set, in ws_loop_fds */
 #include <sys/time.h>
 #endif
-#if defined(_WIN32) && !defined(WS_NO_NET) && !defined(WS_LWIP)
-typedef SOCKET ws_socket;
-#else
 typedef int ws_socket; /* a descriptor */
 #endif
 
@@ -386,11 +391,10 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-/* Stop and go on reading this connection, for a program that cannot take more. While it is paused nothing is handed
-   out, and nothing lost: up to a receive buffer waits here, the rest at the peer. Pings are not answered, and a close
-   is not noticed. The peer counts as alive while its TCP acknowledges our pings (Windows, lwIP: until TCP gives up); it
-   may give up on long pauses itself. ws_close ends a pause. What has come already is handed out at the end of the round
-   of ws_resume. false: STATE: it is not open, or from ws_connect. */
+/* Stop and resume reading this connection, for a program that cannot take more. Nothing is lost: up to a receive buffer
+   waits here, the rest at the peer. Meanwhile pings are not answered, so a peer may give up; a close is not noticed.
+   The peer counts as alive while its TCP acknowledges our pings (Windows, lwIP: until TCP gives up). ws_close ends a
+   pause. What waits here is delivered at the end of ws_resume's round. false: STATE: not open, or from ws_connect. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -832,23 +836,23 @@ typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned rea
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
                      void *user);
 
-/* For any loop of your own: a descriptor that is readable (level-triggered) as long as the loop has work; do not close
-   it. The first call moves the loop to epoll or kqueue, so it stays the same. -1: the loop's poller is SELECT, or there
-   is no other (Windows, lwIP, WS_NO_EPOLL). ws_loop_error_text then says so, and the loop goes on: use ws_loop_fds, or
-   give it a thread of its own. */
+#ifndef WS_NO_HOST
+/* For any loop of your own: a descriptor that is readable (level-triggered) while this loop has work. Do not close it.
+   The first call moves the loop to epoll or kqueue, where it stays. -1: its poller is SELECT, or there is no other
+   (Windows, lwIP, WS_NO_EPOLL). Then use ws_loop_fds, or run the loop in a thread of its own. */
 WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
-/* How many milliseconds your loop may wait; -1: without end; 0: there is work that the descriptor does not show, a
-   callback runs, or the loop is stopped or has failed: ws_run_once then returns false. Sends what is queued, so ask
-   before each wait. Call ws_run_once(loop, 0) when the descriptor is readable or the time is over, or after each wait.
-   */
+/* Sends what is queued, and returns how many milliseconds your loop may wait; -1: without limit. Call it before each
+   wait, and ws_run_once(loop, 0) after it. 0: there is work that the descriptor does not show, a callback is running,
+   or the loop is stopped or has failed; ws_run_once then returns false. */
 WS_API int ws_loop_timeout(ws_loop *loop);
-/* For a select loop of your own. Before select, ws_loop_fds adds to both sets, raises highest (start with -1) and
-   lowers timeout (start with your own). After select, ws_loop_dispatch serves what is set, and due timers; if select
-   failed or timed out, pass empty sets. A loop on epoll or kqueue adds one descriptor only, so FD_SETSIZE does not
-   limit its connections; on Windows it adds each, and highest stays. false: see ws_run_once; ws_loop_fds also fails in
-   a callback, or with DESCRIPTORS: one is FD_SETSIZE or more. */
+/* For a select loop of your own. Before select, ws_loop_fds adds descriptors to both sets, raises highest (start with
+   -1) and lowers timeout (start with yours). After it, ws_loop_dispatch serves what is set, and due timers. Pass empty
+   sets if select failed or timed out. A loop on epoll or kqueue adds one descriptor; on Windows it adds each, and
+   leaves highest. false: see ws_run_once; ws_loop_fds also in a callback, or if a descriptor is not below FD_SETSIZE
+   (DESCRIPTORS). */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
+#endif
 
 #endif /* WS_NO_NET */
 
@@ -1292,7 +1296,6 @@ typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
 struct wsi_engine;
 struct wsi_window;
 struct wsi_output;
-struct wsi_codec;
 
 typedef struct wsi_counts { /* of a server or client, for ws_stats */
     uint64_t accepted, refused[2], dropped; /* refused: with 4xx, 5xx */
@@ -1477,18 +1480,14 @@ struct ws_engine {
 #endif
 
 /* WSI_INLINE: what every message passes through. WSI_RARE, WSI_APART: what is kept out of that. */
-#if defined(WS_SMALL)
+#if defined(WS_SMALL) || !defined(__GNUC__)
 #define WSI_RARE static
 #define WSI_APART static
 #define WSI_INLINE static
-#elif defined(__GNUC__)
+#else
 #define WSI_RARE static __attribute__((noinline, cold))
 #define WSI_APART static __attribute__((noinline))
 #define WSI_INLINE static inline __attribute__((always_inline))
-#else
-#define WSI_RARE static
-#define WSI_APART static
-#define WSI_INLINE static inline
 #endif
 /* What small code never repeats, and what keeps its stack to itself there. */
 #if defined(WS_SMALL) && defined(__GNUC__)
@@ -1555,16 +1554,6 @@ static void *wsi_memory_new(wsi_memory *memory, size_t size) {
 #endif
 
 #if !defined(WS_NO_NET) && !defined(WS_NO_CLIENT)
-static char *wsi_memory_copy(wsi_memory *memory, const char *text, size_t size) {
-    char *copy = (char *)wsi_memory_resize(memory, NULL, 0, size + 1);
-    if (!copy)
-        return NULL;
-    if (size)
-        memcpy(copy, text, size);
-    copy[size] = 0;
-    return copy;
-}
-
 static void wsi_memory_free_string(wsi_memory *memory, char *text) {
     if (text)
         wsi_memory_free(memory, text, strlen(text) + 1);
@@ -1572,7 +1561,10 @@ static void wsi_memory_free_string(wsi_memory *memory, char *text) {
 
 /* Copies a config's string; NULL stays NULL. */
 static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
-    *copy = text ? wsi_memory_copy(memory, text, strlen(text)) : NULL;
+    size_t size = text ? strlen(text) + 1 : 0;
+    *copy = text ? (char *)wsi_memory_resize(memory, NULL, 0, size) : NULL;
+    if (*copy)
+        memcpy(*copy, text, size);
     return *copy || !text;
 }
 
@@ -4935,20 +4927,17 @@ WS_API ws_error ws_engine_error(const ws_engine *engine) {
     return engine ? (ws_error)engine->core.error : WS_ERROR_ARGUMENT;
 }
 
+static bool wsi_engine_own_takes(ws_engine *engine) {
+    return engine && (wsi_engine_own_fixed(engine) || !wsi_engine_own_full(engine)
+                      || wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED));
+}
+
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
-    if (!engine)
-        return false;
-    if (!wsi_engine_own_fixed(engine) && wsi_engine_own_full(engine))
-        return wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED);
-    return wsi_engine_message(&engine->core, message);
+    return wsi_engine_own_takes(engine) && wsi_engine_message(&engine->core, message);
 }
 
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last) {
-    if (!engine)
-        return false;
-    if (!wsi_engine_own_fixed(engine) && wsi_engine_own_full(engine))
-        return wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED);
-    return wsi_engine_part(&engine->core, part, last);
+    return wsi_engine_own_takes(engine) && wsi_engine_part(&engine->core, part, last);
 }
 
 WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size) {
@@ -8489,7 +8478,9 @@ typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, 
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#ifndef WS_NO_UNIX
 #include <sys/un.h>
+#endif
 #include <unistd.h>
 #if defined(__linux__) && !defined(__ANDROID__)
 #include <sys/random.h>
@@ -8689,6 +8680,7 @@ static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno == EINTR; }
 
+#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
 #define WSI_PLATFORM_TIMEOUT ETIMEDOUT
 
 static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT; }
@@ -9691,7 +9683,7 @@ static int wsi_platform_connected(ws_socket descriptor) {
 
 /* --- Unix sockets --- */
 
-#if defined(WSI_POSIX)
+#if defined(WSI_POSIX) && !defined(WS_NO_UNIX)
 static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
@@ -9788,7 +9780,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) { (void
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, ws_socket *listener, wsi_file_id *id,
                                          const char **why) {
     (void)config, (void)listener, (void)id;
-    *why = "this system has no Unix sockets";
+    *why = "this build has no Unix sockets";
     return WS_ERROR_ADDRESS;
 }
 #endif
@@ -9798,7 +9790,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
     return WSI_PLATFORM_NO_FAMILY;
 }
 #endif
-#endif /* WSI_POSIX */
+#endif /* WS_NO_UNIX */
 
 #ifndef WS_NO_SERVER
 /* Takes a listening socket of the program's. *id: of its file. *why: what else it is. */
@@ -9938,11 +9930,7 @@ static void wsi_poll_free(wsi_poll *poll) {
     wsi_poll_init(poll, poll->memory);
 }
 
-static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
-    (void)poll, (void)early;
-    WSASetLastError(WSAEOPNOTSUPP);
-    return poller != WS_POLLER_EPOLL;
-}
+static void wsi_poll_is_alone(void) { WSASetLastError(WSAEOPNOTSUPP); }
 
 /* Makes room for one more. */
 static bool wsi_poll_grow(wsi_poll *poll) {
@@ -9998,12 +9986,6 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return found;
 }
 
-static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
-    (void)poll;
-    WSASetLastError(WSAEOPNOTSUPP);
-    return WSI_NO_SOCKET;
-}
-
 /* An error counts as readable and as writable: the next call reports it. POLLHUP is the end of what the peer sends. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     while (poll->left) {
@@ -10020,6 +10002,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     return NULL;
 }
 
+#ifndef WS_NO_HOST
 /* For a foreign select. false: it has more than FD_SETSIZE. */
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     (void)highest;
@@ -10040,6 +10023,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
     (void)reads, (void)writes;
     return wsi_poll_wait(poll, 0);
 }
+#endif
 #else /* select, and what it moves to */
 
 /* An fd_set is words of bits, lowest first. Not all systems have FD_SET and its like free of warnings. */
@@ -10082,9 +10066,11 @@ static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
     wsi_poll_word *word = &bits->words[descriptor / WSI_POLL_BITS];
     *word = wanted ? *word | bit : *word & ~bit;
 }
+#ifndef WS_NO_HOST
 static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
     return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
 }
+#endif
 static void wsi_select_check(wsi_poll_bits *bits) { /* fd_set is words of bits, lowest first */
     FD_SET(1, &bits->set);
     WS_ASSERT(bits->words[0] == 2);
@@ -10207,6 +10193,7 @@ static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     return count;
 }
 
+#ifndef WS_NO_HOST
 static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     for (int i = 0; i <= poll->highest; i++) {
         if (wsi_poll_marked(&poll->reads, i))
@@ -10218,6 +10205,7 @@ static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
         *highest = poll->highest;
     return true;
 }
+#endif
 
 #ifndef WS_NO_EPOLL
 /* --- epoll or kqueue: open, control, fetch, is_file --- */
@@ -10466,6 +10454,13 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
+/* The next ready source and for what; NULL at the end of the round. */
+static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
+    wsi_source *source = poll->moved ? wsi_kernel_next(poll, ready) : NULL;
+    return source ? source : wsi_select_next(poll, ready);
+}
+
+#ifndef WS_NO_HOST
 /* epoll's or kqueue's, to which the loop moves. -1: errno says why. */
 static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
     if (poll->moved)
@@ -10476,12 +10471,6 @@ static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
 
 /* Whether it has regular files, which are always ready: the descriptor does not show it. */
 static bool wsi_poll_has_files(const wsi_poll *poll) { return poll->moved && poll->highest >= 0; }
-
-/* The next ready source and for what; NULL at the end of the round. */
-static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
-    wsi_source *source = poll->moved ? wsi_kernel_next(poll, ready) : NULL;
-    return source ? source : wsi_select_next(poll, ready);
-}
 
 /* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
    FD_SETSIZE itself. */
@@ -10502,35 +10491,41 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
     return poll->highest >= 0 || (poll->descriptor < FD_SETSIZE && wsi_poll_marked(reads, poll->descriptor))
                ? wsi_kernel_wait(poll, 0) : 0;
 }
+#endif
 #else /* select alone */
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
     (void)memory;
     wsi_select_init(poll);
 }
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
-static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
-    (void)poll, (void)early;
-    errno = ENOSYS;
-    return poller != WS_POLLER_EPOLL;
-}
+static void wsi_poll_is_alone(void) { errno = ENOSYS; }
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     return wsi_select_set(poll, source, interest);
 }
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) { return wsi_select_wait(poll, milliseconds); }
-static ws_socket wsi_poll_descriptor(wsi_poll *poll) { return (void)poll, errno = ENOSYS, -1; }
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_select_next(poll, ready); }
+#ifndef WS_NO_HOST
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     return wsi_select_export(poll, reads, writes, highest);
 }
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     return wsi_select_import(poll, reads, writes);
 }
+#endif
 #endif /* WS_NO_EPOLL */
 #endif /* _WIN32 */
 
 #ifdef WS_NO_EPOLL
+static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
+    (void)poll, (void)early;
+    wsi_poll_is_alone(); /* says why not */
+    return poller != WS_POLLER_EPOLL;
+}
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
+#ifndef WS_NO_HOST
+static ws_socket wsi_poll_descriptor(wsi_poll *poll) { return (void)poll, wsi_poll_is_alone(), WSI_NO_SOCKET; }
 static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
+#endif
 #endif
 
 /*
@@ -11398,6 +11393,7 @@ WS_API const char *ws_loop_error_text(const ws_loop *loop) {
 
 WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
+#ifndef WS_NO_HOST
 /*
 >> HOST ===================================================================================
    A loop inside a program's own one: its descriptor, its pause, its sets. Calls PLATFORM, POLL, LOOP. Prefix:
@@ -11465,6 +11461,7 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
     wsi_loop_leave(loop);
     return wsi_loop_continues(loop);
 }
+#endif /* WS_NO_HOST */
 
 /*
 >> QUEUE ==================================================================================
@@ -19950,9 +19947,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    What is compiled
-   - New: WS_NO_ENGINE, WS_NO_CLIENT, WS_NO_SERVER, WS_NO_HTTP, WS_NO_FORWARD, WS_NO_TEST, WS_NO_TRACE, and WS_MINIMAL,
-     which leaves out all add-ons. All files of a program need the same switches. `make slim` writes a header without
-     what some leave out.
+   - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out all add-ons. All files of
+     a program need the same switches. `make slim` writes a header without what some leave out.
    - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.

@@ -176,16 +176,14 @@ static void test_blocks(void) {
     for (i = 0; block && i < 100; i++)
         CHECK_EQ(block[i], 0);
     wsi_memory_free(&memory, block, 100);
-    text = wsi_memory_copy(&memory, "abcdef", 3);
+    CHECK(wsi_memory_keep(&memory, &text, "abc"));
     CHECK_STR(text, "abc");
     wsi_memory_free_string(&memory, text);
-    text = wsi_memory_copy(&memory, NULL, 0);
-    CHECK_STR(text, "");
-    wsi_memory_free_string(&memory, text);
+    CHECK(wsi_memory_keep(&memory, &text, NULL) && !text);
     wsi_memory_free_string(&memory, NULL);
     c.refuse_above = 2;
     CHECK(wsi_memory_new(&memory, 3) == NULL);
-    CHECK(wsi_memory_copy(&memory, "abc", 3) == NULL);
+    CHECK(!wsi_memory_keep(&memory, &text, "abc") && !text);
     CHECK_EQ(memory.used, 0);
     CHECK_EQ(c.bytes, 0);
 }

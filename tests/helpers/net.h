@@ -272,6 +272,20 @@ static inline bool net_read_all(void) {
     return some;
 }
 
+#ifndef WS_NO_HOST
+static inline bool net_sets(fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
+    return ws_loop_fds(net.loop, reads, writes, highest, timeout);
+}
+#else /* what the loop itself asks of select */
+static inline bool net_sets(fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
+    (void)timeout;
+    *reads = net.loop->poll.reads.set;
+    *writes = net.loop->poll.writes.set;
+    *highest = net.loop->poll.highest;
+    return true;
+}
+#endif
+
 /* One round of the loop, and of all peers. true: something was to do. */
 static inline bool net_round(int wait_us) {
     fd_set reads, writes;
@@ -282,7 +296,7 @@ static inline bool net_round(int wait_us) {
     timeout.tv_usec = wait_us;
     FD_ZERO(&reads);
     FD_ZERO(&writes);
-    if (ws_loop_fds(net.loop, &reads, &writes, &highest, &timeout))
+    if (net_sets(&reads, &writes, &highest, &timeout))
         some = select(highest + 1, &reads, &writes, NULL, &timeout) > 0;
     net_inside(true);
     (void)ws_run_once(net.loop, 0);

@@ -292,7 +292,7 @@ static void test_ports(void) {
     memset(&config, 0, sizeof config);
     config.unix_path = "/nowhere";
     CHECK(!ws_listen(now.loop, &config));
-    CHECK(SAYS(ws_loop_error_text(now.loop), WS_ERROR_ADDRESS, "/nowhere: this system has no Unix sockets"));
+    CHECK(SAYS(ws_loop_error_text(now.loop), WS_ERROR_ADDRESS, "/nowhere: this build has no Unix sockets"));
     ws_loop_free(now.loop);
     CHECK(start());
     memset(&config, 0, sizeof config);
