@@ -12593,7 +12593,7 @@ static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 
 typedef struct wsi_hold { /* stands before the bytes that are held */
     ws_conn *next, *previous; /* in the loop's list; next is newer */
-    size_t mark, unused;      /* what was held when it last counted as grown; and for the bytes' alignment */
+    size_t mark, unused;      /* how much was held when it last became the newest; padding for the bytes' alignment */
 } wsi_hold;
 
 static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)conn->engine.held.data - 1; }
@@ -12612,7 +12612,7 @@ static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
     loop->newest_held = conn;
 }
 
-/* Makes room for exactly so many bytes; other connections may be closed for it. */
+/* Sets the capacity. Where memory is short, other connections with unfinished messages are closed for it. */
 static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -12641,8 +12641,8 @@ static void wsi_hold_free(ws_conn *conn) {
     memset(held, 0, sizeof *held);
 }
 
-/* Moves it to the newest if it grew by a sixteenth: an endless message has to bring more and more to stay there. Or if
-   one has ended, and another begun: then what is unfinished does not lie where the window begins. */
+/* Moves it to the end of the list if it grew by a sixteenth, so that an endless message needs ever more bytes to stay
+   there; or if another message has begun, which does not lie where the window begins. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -12668,6 +12668,7 @@ WSI_RARE void wsi_conn_overload(ws_conn *conn) {
     wsi_conn_flush(conn);
 }
 
+/* Ends the connection whose held bytes have not grown for the longest, for another that needs memory. */
 WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     ws_conn *conn = loop->oldest_held;
     if (conn && &conn->engine == loop->codec.asking)
@@ -12753,7 +12754,7 @@ static bool wsi_conn_pauses(ws_conn *conn) {
     return true;
 }
 
-/* It is paused from now on. */
+/* It has been paused: traces that, and is no longer polled for input. */
 WSI_APART void wsi_conn_halt(ws_conn *conn) {
     if (!conn->broken && (conn->source.link.interest & WS_READ))
         WSI_TRACE(&conn->engine, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
@@ -12781,8 +12782,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
 
-/* Room behind the held bytes of a large message: as much again as has come, three times as much from a buffer's size on
-   (each time all of it may be copied); beyond that size only what the frame still lacks. */
+/* Makes room behind the held bytes of a large message: for as many as have come, or for three times as many once they
+   fill a buffer, as each growth may copy all of them; but for no more than the frame lacks, or a buffer holds. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
@@ -12846,7 +12847,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     return true;
 }
 
-/* Reads, and serves what came; of a blocking client it stays in the window until it is asked for. */
+/* Reads and serves what came. A blocking client's input stays in the window until the program asks for it. */
 static void wsi_conn_read(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_dialer *dialer = wsi_conn_dialer(conn);
@@ -12862,7 +12863,7 @@ static void wsi_conn_read(ws_conn *conn) {
     } while (conn->source.link.pending && wsi_conn_is_read(conn));
 }
 
-/* Nothing keeps it from being read any more: reads on, what was already read first. */
+/* Reads again, after serving what was received before the pause. */
 static void wsi_conn_resume(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -12916,9 +12917,8 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-/* on_close has been called; the last bytes go out, then the end of the stream, and what the peer still sends is read
-   and dropped: closing now would make the system reset the connection and destroy what is under way. The server ends
-   TCP first (RFC 6455 7.1.1). */
+/* After on_close: sends the last bytes and the end of the stream, and drops what the peer still sends. Closing the
+   socket at once would reset the connection and lose bytes in flight. The server ends TCP first (RFC 6455 7.1.1). */
 WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     const wsi_buffer *into = &wsi_conn_loop(conn)->receive;
     ptrdiff_t got = 1;
@@ -12966,8 +12966,7 @@ static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
         wsi_conn_serve_window(loop, conn, true);
 }
 
-/* Through a transport. If swapped, reading may be what lets a write continue, and the other way round, without anything
-   new from the peer: both are tried. */
+/* Through a transport. If swapped, a write may wait for a read or a read for a write, so both are tried. */
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     bool swapped = conn->swapped != 0;
@@ -13026,8 +13025,8 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     return conn;
 }
 
-/* Gives it a descriptor, which it owns from now on, or WSI_NO_SOCKET for a transport without one. host: whom TLS
-   must find there. On an error nothing has changed, and the descriptor is still the caller's. */
+/* Gives it a descriptor, which it then owns, or WSI_NO_SOCKET for a transport without one. host: the name in the peer's
+   certificate. On an error nothing has changed, and the descriptor is still the caller's. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
     ws_link *link = &conn->source.link;
     const ws_transport *transport = link->plain ? NULL : wsi_conn_endpoint(conn)->transport;
@@ -13062,7 +13061,7 @@ WS_API ws_close_info ws_closed(const ws_conn *conn) {
     return why;
 }
 
-/* Closes the transport, and frees what was to go through it. */
+/* Closes the transport and the socket, and frees what was not sent or is unfinished. */
 static void wsi_conn_disconnect(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_transport(conn);
     ws_link *link = &conn->source.link;
@@ -13131,7 +13130,7 @@ static void wsi_endpoint_count(ws_stats *stats, const wsi_counts *more) {
     stats->dropped += more->dropped;
 }
 
-/* Frees an endpoint that is to end, as soon as it has no connection left. */
+/* Frees an endpoint that is to be freed, once it has no connection left. */
 static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
     if (!endpoint->freed || endpoint->count)
@@ -13148,7 +13147,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     endpoint->release(endpoint);
 }
 
-/* Its memory can be used by another connection. */
+/* Returns it to the list of free connections. */
 static void wsi_conn_free(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     ws_loop *loop = endpoint->loop;
@@ -13206,8 +13205,8 @@ static void wsi_conn_finish(ws_conn *conn) {
     wsi_endpoint_retire(endpoint);
 }
 
-/* The end of a round: all that is to be sent leaves, kept requests get their answers, all that ended gets its on_close
-   and is freed. Each may make others due, so this is repeated until nothing is left. */
+/* The end of a round: sends what is pending, sends the answers of kept requests, calls on_close where a connection has
+   ended, and frees it. Each may add to the list, so this is repeated until it is empty. */
 static void wsi_conn_end_round(ws_loop *loop) {
     ws_conn *conn;
     for (;;) {
@@ -13231,7 +13230,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
 }
 
 #ifndef WS_NO_CLIENT
-/* What clients have in the loop. */
+/* Releases what clients keep in the loop. */
 static void wsi_conn_release_clients(ws_loop *loop) {
     for (size_t i = 0; i < WSI_LOOKUPS; i++)
         if (loop->lookups[i].source.link.interest) /* nobody reads its thread's answer */
@@ -13262,7 +13261,7 @@ static void wsi_conn_release(ws_loop *loop) {
 
 /* --- servers and clients: what the loop calls --- */
 
-/* Closes it, if it is open. A server closes with "restart", so that its clients come back. */
+/* Closes it, if it is open. A server closes with "restart", so that its clients reconnect. */
 static void wsi_conn_restart(ws_conn *conn) {
     bool client = wsi_conn_is_client(conn);
     if (conn->engine.state == WSI_OPEN
@@ -13272,7 +13271,7 @@ static void wsi_conn_restart(ws_conn *conn) {
 }
 
 
-/* Closes its connections, or drops them. A server's requests that are under way go on. */
+/* Closes its connections, or drops them. If they are closed, a server still answers the requests that it has. */
 static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
     endpoint->stop(endpoint);
     for (ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
@@ -13322,7 +13321,7 @@ static void wsi_endpoint_trace(wsi_endpoint *endpoint) {
 static void wsi_endpoint_trace(wsi_endpoint *endpoint) { (void)endpoint; }
 #endif
 
-/* What a server and a client begin with; it is in the loop's list then. false: no memory for its timer. */
+/* Sets up what servers and clients share, and adds it to the loop. false: no memory for its timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
     if (!wsi_timer_reserve(loop))
         return false;
@@ -13350,14 +13349,14 @@ static bool wsi_endpoint_carries(const ws_transport *transport) {
     return transport->open && transport->read && transport->write && transport->shut && transport->close;
 }
 
-/* For connections with a transport. */
+/* Connections with a transport need loop->record. */
 static bool wsi_endpoint_reserve_record(ws_loop *loop) {
     return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
 }
 
 /* --- figures --- */
 
-/* Adds a server's or client's counters, and what connections there are. */
+/* Adds a server's or client's counters, and counts its connections. */
 static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     wsi_endpoint_count(stats, &endpoint->env.counts);
     for (const ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
@@ -13399,7 +13398,7 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
 }
 
-/* Whether it is the message being handed out: its text was checked when it came. */
+/* Whether it is the message of the callback that runs: its text was validated when it came. */
 static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
     return loop->handed_by && message.data == loop->handed.data && message.size == loop->handed.size
            && message.type == loop->handed.type;
@@ -13409,8 +13408,9 @@ static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
 static bool wsi_conn_reply(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
 #else
-/* The most common case: the message being handed out goes back. Its header is put before it, where the frame lay that
-   brought it, behind the replies that lie there already; nothing is copied. The second time it is not at that place. */
+/* The most common case: a callback sends its message back. The new header is written before the payload, over the frame
+   that brought it, so that nothing is copied. If replies lie there already, it must follow the last one directly; the
+   same message sent twice does not. */
 WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
@@ -13458,7 +13458,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
 
 #endif /* WS_SMALL */
 
-/* The end of a call that sends: a blocking connection waits. */
+/* The end of a call that sends. A blocking connection waits until the bytes have left. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
     if (!good && conn->engine.sending && conn->engine.error == WS_ERROR_STATE)
         conn->wants_end = true;
@@ -13695,7 +13695,7 @@ typedef struct wsi_forward_calls { /* all that servers know of sections BOUNDS a
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* These two return false: no memory, or beyond a bound. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, behind its PROXY header */
-    bool (*request)(ws_request *request);                /* its connection keeps whom X-Forwarded-For names */
+    bool (*request)(ws_request *request); /* its connection keeps the address that X-Forwarded-For names */
     int (*admits)(ws_request *request, bool secure, wsi_why *why); /* as wsi_server_admits, for a proxy's client */
     void (*meter)(const ws_server *server, struct wsi_route *route);        /* counts its messages */
     void (*release)(ws_server *server);
@@ -13745,7 +13745,7 @@ struct ws_server {
     struct wsi_bounds *bounds;              /* NULL: there are none */
     const wsi_session_calls *session_calls; /* NULL: no sessions */
     struct wsi_sessions *sessions;
-    uint64_t dated;        /* of which second date is */
+    uint64_t dated;        /* the second for which date was written */
     char date[40];
 };
 
@@ -13805,7 +13805,7 @@ static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wr
                                   : "a.example or a.example:8000");
 }
 
-/* Keeps a list of origins, with commas for spaces, semicolons and the slash behind an origin. */
+/* Copies a list of origins. Spaces, semicolons, and the slash after an origin become commas. */
 static ws_error wsi_server_keep_origins(ws_server *server, const char **copy, const char *text, wsi_reason *why) {
     char *list = (char *)(text ? wsi_server_keep(server, text, strlen(text)) : NULL);
     wsi_slice wrong;
@@ -14013,7 +14013,7 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
     return true;
 }
 
-typedef struct wsi_broadcast { /* one message on its way to many */
+typedef struct wsi_broadcast { /* one message to many connections */
     ws_message message;
     wsi_delivery plain;
     wsi_delivery compressed[16]; /* compressed, made for the first receiver of that form; block NULL: not (yet) */
@@ -14049,7 +14049,7 @@ WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_dro
         wsi_conn_deliver(conn, delivery, droppable);
 }
 
-/* Sends to the members of a room, or to all connections of the server. plain: a copy, which stays in registers. */
+/* Sends to the members of a room, or to all connections of the server. plain is a copy that stays in registers. */
 static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, const ws_conn *except,
                                  wsi_broadcast *broadcast) {
     ws_loop *loop = server->endpoint.loop;
@@ -14106,7 +14106,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     return WS_OK;
 }
 
-/* server NULL: fails. A sender, or NULL, gets the error. */
+/* false: an error, which the sender gets, if there is one; or server is NULL. */
 static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
                           ws_message message) {
     ws_error error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
@@ -14153,18 +14153,18 @@ typedef struct wsi_route {
     ws_handler handler;   /* first: a connection's handler leads here */
     struct wsi_route *next;
     const char *pattern;
-    void (*on_message)(ws_conn *conn, ws_message message); /* the handler's, where its own count first */
+    void (*on_message)(ws_conn *conn, ws_message message); /* these two: the program's, where BOUNDS replaces them */
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
     const char *methods;  /* over HTTP: those that it takes; NULL: a WebSocket */
     void (*answer)(ws_request *request); /* to a request over HTTP whose body is complete; NULL: with the page */
-    const char *header;   /* of the page: "Content-Type: ..." line */
+    const char *header;   /* of the page: its line "Content-Type: ..." */
     wsi_slice page;
 #ifndef WS_NO_HTTP
     ws_hook *function;    /* a handler, */
     void *user;
-    const char *origins;  /* open to pages of these; NULL: of the server's */
+    const char *origins;  /* whose pages may call it; NULL: the server's */
     const char *folder;   /* or the files of a folder; */
-    const char *charset;  /* "; charset=..." of its texts; NULL: UTF-8 */
+    const char *charset;  /* "; charset=..." of its text files; NULL: UTF-8 */
 #endif
 } wsi_route;
 
@@ -14217,7 +14217,7 @@ static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     return WS_OK;
 }
 
-/* *why: more than the error says. */
+/* *why may say more than the error. */
 static ws_error wsi_route_check(const char *text, wsi_reason *why) {
     wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS], literal;
     size_t count = 0, i;
@@ -14266,7 +14266,7 @@ static size_t wsi_route_uuid(wsi_slice path) {
     return 36;
 }
 
-/* How much of the path a parameter takes; 0: it does not fit. */
+/* How many bytes of the path match a parameter; 0: it does not match. */
 static size_t wsi_route_take(wsi_convertor convertor, wsi_slice path, char stop) {
     size_t i = 0;
     switch (convertor) {
@@ -14281,7 +14281,7 @@ static size_t wsi_route_take(wsi_convertor convertor, wsi_slice path, char stop)
     return i;
 }
 
-/* Whether the path fits; values has room for WSI_MAX_PARAMS. Linear in both. */
+/* Whether the path matches; values has room for WSI_MAX_PARAMS. Takes time linear in both. */
 static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values, size_t *count) {
     wsi_slice pattern = wsi_text_z(text), name;
     *count = 0;
@@ -14320,8 +14320,8 @@ static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
 
-/* A string that an open connection keeps: 0 is the subprotocol, then come the parameters. NULL: there are not so many;
-   index is at most one too high. */
+/* A string that an open connection keeps: 0 is the subprotocol, the parameters follow. index may be one too high: then
+   NULL. */
 static const char *wsi_route_string(const ws_conn *conn, size_t index) {
     const wsi_strings *strings = conn->strings;
     const char *text = strings ? strings->text : NULL;
@@ -14432,9 +14432,8 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 /*
 >> REQUEST ================================================================================
-   What stands in a request, what is answered to it, and those that are kept for later. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, LOOP, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives
-   its callback).
+   What a request says, its answer, and requests that are kept for later. Calls MEMORY, TEXT, HTTP, HANDSHAKE, HEADS,
+   LOOP, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its callback).
 */
 
 typedef enum wsi_stage {
@@ -14449,12 +14448,12 @@ typedef enum wsi_stage {
 enum { /* the buffers of a request */
     WSI_LINES,       /* header lines of the answer */
     WSI_REPLY,       /* its body */
-    WSI_SUBPROTOCOL, /* that the hooks chose; or empty */
+    WSI_SUBPROTOCOL, /* chosen by a hook; or empty */
 #ifndef WS_NO_HTTP
     WSI_COOKIES,     /* lines of the answer, too */
     WSI_FORM,        /* as wsi_http_form writes it */
     WSI_CONTENT,     /* the body of a request that is kept */
-    WSI_SESSION,     /* when has_session */
+    WSI_SESSION,     /* valid if has_session */
 #endif
     WSI_BUFFERS
 };
@@ -14502,7 +14501,7 @@ typedef struct wsi_kept { /* a request that outlives its callback: everything in
     char text[1];
 } wsi_kept;
 
-/* --- what stands in a request --- */
+/* --- what a request says --- */
 
 WS_API const char *ws_request_method(const ws_request *request) {
     const char *method = request ? wsi_http_method(wsi_http_method_of(request->head)) : NULL;
@@ -14516,7 +14515,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
     return request && name && wsi_route_find(request->route, name, &index) ? request->values[index] : wsi_text(NULL, 0);
 }
 
-/* name NULL: absent. */
+/* The value of a name in a decoded query or form; absent if there is none, or name is NULL. */
 static wsi_slice wsi_request_pair(wsi_slice rest, const char *name) {
     wsi_slice found, value;
     while (name && wsi_text_until(&rest, 0, &found) && wsi_text_until(&rest, 0, &value))
@@ -14551,7 +14550,7 @@ static wsi_slice wsi_request_fields(const ws_request *request) {
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
     if (rest.data && wsi_text_is_nocase(wsi_text_z(name), "host"))
-        return request->head->host; /* which may be the target's: the field's is not checked then */
+        return request->head->host; /* of an absolute target, if there is one: then the field is not checked */
     return wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0);
 }
 
@@ -14633,7 +14632,7 @@ static bool wsi_request_answered(ws_request *request) {
     return true;
 }
 
-/* The answer becomes this status, whatever it was to be. */
+/* Replaces the answer by this status. */
 static bool wsi_request_fail(ws_request *request, int status) {
     request->status = status;
     request->failed = true;
@@ -14687,14 +14686,14 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
 
 static bool wsi_request_bodiless(int status) { return wsi_http_bodiless(status) || status == 205; }
 
-/* An answer over HTTP. type NULL: of no type, unless a header says so. */
+/* An answer over HTTP. type NULL: without Content-Type, unless it is among the headers. */
 static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
                                const void *body, size_t size) {
     const char *const *line;
     bool bodiless = wsi_request_bodiless(status);
     if (!wsi_request_open(request))
         return false;
-    request->buffers[WSI_LINES].size = request->buffers[WSI_REPLY].size = 0; /* of a hook that accepted */
+    request->buffers[WSI_LINES].size = request->buffers[WSI_REPLY].size = 0; /* an earlier hook may have accepted */
     for (line = headers; line && *line; line++)
         type = wsi_http_is_header(*line, "content-type") ? NULL : type;
     if (status < 200 || status > 599 || (size && (bodiless || !body)) || !wsi_http_safe(type, ' ')
@@ -14735,7 +14734,7 @@ static void wsi_request_free(ws_request *request) {
             wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
 
-/* Removes it from its connection. */
+/* Frees it. Its connection can have another then. */
 static void wsi_kept_free(wsi_kept *kept) {
     kept->request.conn->extra->kept = NULL;
     wsi_request_free(&kept->request);
@@ -14750,31 +14749,33 @@ static void wsi_request_end(ws_request *request) {
         wsi_request_free(request);
 }
 
-/* Makes a slice of a copied text point into the copy. */
-static void wsi_kept_move(wsi_slice *slice, const char *from, size_t size, char *to) {
-    if (slice->data && (uintptr_t)slice->data >= (uintptr_t)from && (uintptr_t)slice->data < (uintptr_t)from + size)
-        slice->data = to + (slice->data - from);
+/* Makes a slice of a text point into its copy. */
+static void wsi_kept_move(wsi_slice *slice, wsi_slice text, char *copy) {
+    uintptr_t data = (uintptr_t)slice->data, from = (uintptr_t)text.data;
+    if (data && data >= from && data < from + text.size)
+        slice->data = copy + (slice->data - text.data);
 }
 
-static void wsi_kept_move_all(wsi_kept *kept, const ws_request *from) {
-    const wsi_buffer *decoded = &from->server->path;
+/* Copies the head, and behind it the decoded path and query, for all slices of the request. */
+static void wsi_kept_move_all(wsi_kept *kept, wsi_slice text, wsi_slice decoded) {
     wsi_request *head = &kept->head;
     wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
                            &head->host, &head->origin, &head->key};
-    char *to = kept->text + from->head->head.size;
-    memcpy(kept->text, from->head->head.data, from->head->head.size);
-    memcpy(to, decoded->data, decoded->size);
+    char *to = wsi_text_append(kept->text, text);
+    (void)wsi_text_append(to, decoded);
     for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
-        wsi_kept_move(slices[i], from->head->head.data, from->head->head.size, kept->text);
-    wsi_kept_move(&kept->request.path, (const char *)decoded->data, decoded->size, to);
-    wsi_kept_move(&kept->request.query, (const char *)decoded->data, decoded->size, to);
+        wsi_kept_move(slices[i], text, kept->text);
+    wsi_kept_move(&kept->request.path, decoded, to);
+    wsi_kept_move(&kept->request.query, decoded, to);
     for (size_t i = 0; i < kept->request.count; i++)
-        wsi_kept_move(&kept->request.values[i], (const char *)decoded->data, decoded->size, to);
+        wsi_kept_move(&kept->request.values[i], decoded, to);
 }
 
 /* Copies a request to a block that outlives its callback. The connection waits until it is answered. */
 static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept)) {
-    size_t size = sizeof(wsi_kept) + request->head->head.size + request->server->path.size;
+    wsi_slice text = request->head->head;
+    wsi_slice decoded = {(const char *)request->server->path.data, request->server->path.size};
+    size_t size = sizeof(wsi_kept) + text.size + decoded.size;
     wsi_kept *kept = NULL;
     if (wsi_conn_extra(request->conn))
         kept = (wsi_kept *)wsi_memory_new(wsi_server_memory(request->server), size);
@@ -14787,7 +14788,7 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)
     kept->request.head = &kept->head;
     kept->request.kept = kept;
     kept->request.stage = stage;
-    wsi_kept_move_all(kept, request);
+    wsi_kept_move_all(kept, text, decoded);
     memset(request->buffers, 0, sizeof request->buffers); /* they have another owner */
     request->stage = WSI_MOVED;
     request->conn->extra->kept = kept;
@@ -14828,7 +14829,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
     return kept && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
 }
 
-/* Its connection ends before it was answered. */
+/* The connection ends before its kept request, if it has one, was answered. */
 static void wsi_kept_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept)
@@ -14845,8 +14846,8 @@ static void wsi_kept_abandon(ws_conn *conn) {
 >> SERVER =================================================================================
    Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
    MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
-   Prefixes: wsi_server_, wsi_listener_. Every request passes wsi_server_request. What it asks of FORWARD, TLS,
-   WEB and SESSION hangs on function pointers (wsi_web_calls, ...).
+   Prefixes: wsi_server_, wsi_listener_. Every request passes wsi_server_request. FORWARD, TLS, WEB
+   and SESSION are called through tables of functions (wsi_web_calls, ...).
 */
 
 /* --- requests: from the engine to the program and back --- */
@@ -14921,7 +14922,7 @@ static void wsi_server_send(ws_request *request) {
                                  request->head->keep_alive && !upgrade);
 }
 
-/* The callbacks have run: answers it, or lets it wait. Its memory is freed unless it waits. */
+/* The callbacks have run: answers and frees the request, unless it is kept. */
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
@@ -14947,7 +14948,7 @@ static bool wsi_server_unanswered(const ws_request *request) {
     return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
 }
 
-/* Runs the hooks that have not run, and answers a handshake that may be accepted. */
+/* Runs the hooks that have not run, until one answers; without an answer the handshake is accepted. */
 static void wsi_server_run_hooks(ws_request *request) {
     const ws_handler *handler = &request->route->handler;
     while (request->hook && wsi_server_unanswered(request)) {
@@ -14991,7 +14992,7 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
-/* Whether the request's page may send it. */
+/* Whether the page that sent the request may do so. Returns 0, or the status that refuses it. */
 WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why *why) {
     const ws_server *server = request->server;
     const wsi_web_calls *web = server->endpoint.loop->web_calls;
@@ -15038,7 +15039,7 @@ static void wsi_server_answer(ws_request *request) {
     wsi_request_end(request);
 }
 
-/* Every request passes here: a WebSocket, one over HTTP, the body of one, or a status. */
+/* Every request passes here: a handshake, one over HTTP, or its body. */
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     ws_loop *loop = server->endpoint.loop;
@@ -15083,7 +15084,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
         wsi_server_answer(&request);
 }
 
-/* A kept request has its answer: sends it, then serves what has arrived meanwhile. */
+/* A kept request has its answer: sends it, then reads on. */
 static void wsi_server_proceed(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (kept->request.stage != WSI_ANSWERED || conn->engine.state != WSI_ASKED)
@@ -15102,7 +15103,7 @@ static void wsi_server_proceed(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-/* A request to a server that ends: the last one of its connection. What opens is closed at once. */
+/* A request to a server that is ending, the last of its connection. A WebSocket that opens is closed at once. */
 static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
     wsi_server_of(conn)->endpoint.env.request.keep_alive = false;
     wsi_server_request(conn, event);
@@ -15193,7 +15194,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* Removes the file first: while the socket is open no other file can have its inode number. */
+/* The file is removed first: while the socket is open, no other file can have its inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
     if (listener->source.link.descriptor == WSI_NO_SOCKET)
         return;
@@ -15238,7 +15239,7 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free(memory, server, sizeof *server);
 }
 
-/* Neither a transport, nor TLS, which without a certificate then fails. */
+/* Whether the config has no transport and no field of TLS. */
 static bool wsi_server_is_plain(const ws_server_config *config) {
     const ws_tls_config *tls = &config->tls;
     return !(config->transport || tls->cert_file || tls->cert_pem || tls->key_file || tls->key_pem || tls->ca_file
@@ -15338,7 +15339,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return config 
 
 static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next) {
-        bool server = endpoint->stop == wsi_server_stop; /* that of a test client is none, though it has the role */
+        bool server = endpoint->stop == wsi_server_stop; /* a test client's endpoint has the role, but is none */
         const wsi_listener *listener = server ? &((const ws_server *)(const void *)endpoint)->listener : NULL;
         for (; listener; listener = listener->next)
             if (listener->source.link.descriptor == descriptor)
@@ -15347,7 +15348,7 @@ static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     return false;
 }
 
-/* Opens what it listens on, the last step of ws_listen and ws_listen_also. On an error nothing is left of it. */
+/* Opens the socket, the last step of ws_listen and ws_listen_also. On an error it is closed again. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     ws_socket *descriptor = &listener->source.link.descriptor;
@@ -15476,7 +15477,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
     ws_stats stats = wsi_endpoint_figures(server ? server->endpoint.loop : NULL);
     if (!server)
         return stats;
-    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* of others, which have ended */
+    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* of servers that have ended */
     wsi_endpoint_stats(&stats, &server->endpoint);
     return stats;
 }
@@ -15512,7 +15513,7 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, for this and FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* what a rate is per; most addresses without connections */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* rates are per so many; kept addresses without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* in thousandths */
@@ -15532,7 +15533,7 @@ typedef struct wsi_slot { /* of a connection, by its number */
 } wsi_slot;
 
 typedef struct wsi_bounds {
-    size_t address_connections; /* these as in ws_server_config */
+    size_t address_connections; /* these five as in ws_server_config */
     uint32_t address_rate, message_rate, byte_rate;
     bool rate_closes;
     wsi_table addresses;
@@ -15551,7 +15552,7 @@ static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, ui
     return meter->level > full ? (meter->level - full + rate - 1) / rate : 0;
 }
 
-/* NULL: no memory, which only wsi_bounds_admit meets. */
+/* NULL: no memory. That can only happen in wsi_bounds_admit; later the slot exists. */
 static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
     wsi_buffer *entries = &server->bounds->entries;
@@ -15624,7 +15625,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     return true;
 }
 
-/* A new connection. address NULL: it does not count, or not yet. false: as above. */
+/* A new connection. address NULL: it is not counted, or not yet. false: no memory, or beyond a bound. */
 static bool wsi_bounds_admit(ws_conn *conn, const uint8_t *address) {
     wsi_slot *slot = wsi_bounds_slot(conn);
     if (!slot)
@@ -15646,7 +15647,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
 
 /* --- rates of a connection --- */
 
-/* Counts what it has sent; beyond a rate pauses it. false: it is closed instead. */
+/* Counts what the peer has sent, and pauses the connection beyond a rate. false: it closes it instead. */
 static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
     const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
     wsi_slot *slot = wsi_bounds_slot(conn);
@@ -15723,10 +15724,10 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
 >> FORWARD ================================================================================
    The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
    BYTES, TEXT, HTTP, PLATFORM, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER,
-   BOUNDS. Prefix: wsi_forward_. What servers ask of it hangs on function pointers (wsi_forward_calls).
+   BOUNDS. Prefix: wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
 */
 
-enum { WSI_FORWARD_MAX = 2048 };
+enum { WSI_FORWARD_MAX = 2048 }; /* bytes of a PROXY header */
 
 #define WSI_FORWARD_BAD ((ptrdiff_t)-1)
 
@@ -15740,7 +15741,7 @@ typedef struct wsi_forward_peer {
     bool local;          /* at a Unix socket */
 } wsi_forward_peer;
 
-/* "10.0.0.0/8" or an address alone. */
+/* Reads "10.0.0.0/8", or an address alone. */
 static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bits) {
     wsi_slice host = text;
     bool ranged = wsi_text_until(&text, '/', &host), ipv4;
@@ -15754,6 +15755,7 @@ static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bit
     return true;
 }
 
+/* Whether the list is valid; else *one is its first element that is not. */
 static bool wsi_forward_list(const char *list, wsi_slice *one) {
     wsi_slice rest = wsi_text_z(list);
     uint8_t address[16];
@@ -15796,7 +15798,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
-/* Writes such an address, at most 63 bytes; one of IPv4 that is mapped into IPv6 as IPv4. */
+/* Writes such an address, of at most 63 bytes. IPv4 that is mapped into IPv6 is written as IPv4. */
 static void wsi_forward_put(char *to, wsi_slice text) {
     const char *end = (const char *)memchr(text.data, ']', text.size);
     wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
@@ -15809,7 +15811,7 @@ static void wsi_forward_put(char *to, wsi_slice text) {
 }
 
 /* Reads a line of X-Forwarded-For from its end: while the peer is trusted, the address before it becomes the peer and
-   *client. false: the line before does not matter any more. */
+   *client. true: all of the line was read, so the line before it is next. */
 static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
     while (line.size && wsi_forward_trusts(list, peer)) {
         size_t from = line.size;
@@ -15884,7 +15886,7 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
                                      text, room);
 }
 
-/* The PROXY header is whole: the connection begins. */
+/* The PROXY header is complete: the connection begins. */
 static void wsi_forward_named(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     const wsi_buffer *held = &conn->engine.held;
@@ -15905,7 +15907,7 @@ static void wsi_forward_named(ws_conn *conn) {
 
 /* Reads the PROXY header of a connection, and no byte behind it. */
 static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
-    ws_conn *conn = (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
+    ws_conn *conn = wsi_conn_of(source);
     wsi_buffer *held = &conn->engine.held;
     if (conn->closed || conn->is_ending) {
         wsi_conn_ready(loop, source, ready);
@@ -15940,7 +15942,7 @@ static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     return false;
 }
 
-/* The peer of a connection, or whom a PROXY header names. */
+/* The peer of a connection, or the one that a PROXY header names. */
 static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
     memset(peer, 0, sizeof *peer);
     return conn->extra && conn->extra->peer[0]
@@ -15957,19 +15959,19 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     return last;
 }
 
-/* By the Host and scheme that a trusted proxy was asked for. */
+/* As wsi_server_admits, with the Host and scheme in the client's request to a trusted proxy. */
 static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     const char *proxies = request->server->forward->proxies;
     const wsi_request *head = request->head;
-    wsi_request told = *head;
+    wsi_request original = *head;
     wsi_forward_peer peer;
     if (!proxies || !wsi_forward_nearest(request->conn, &peer) || !wsi_forward_trusts(proxies, &peer))
         return wsi_server_admits(request, secure, why);
     wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
     wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
     if (name.data)
-        told.host = name;
-    request->head = &told;
+        original.host = name;
+    request->head = &original;
     secure = secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
     int status = wsi_server_admits(request, secure, why);
     request->head = head;
@@ -16002,7 +16004,7 @@ static bool wsi_forward_note(ws_request *request) {
 
 /* --- what servers call --- */
 
-/* Connections of trusted proxies count from their first WebSocket request on. */
+/* A connection from a trusted proxy is counted from its first WebSocket request on, which names the client. */
 static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     const ws_server *server = wsi_server_of(conn);
     const wsi_forward *forward = server->forward;
@@ -16010,7 +16012,7 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
     bool trusted = known && wsi_forward_trusts(forward->proxies, &peer);
     if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
-        return false; /* it was reset, and what it sent before could still be read: it would not count */
+        return false; /* it was reset. What it sent could still be read, but not be counted */
     if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
         return false;
     return forward->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
@@ -16057,8 +16059,8 @@ static const wsi_forward_calls wsi_forward_functions = {
 /*
 >> WEB ====================================================================================
    HTTP beside the socket: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
-   JSON, BODY, SEND, ROOMS, ROUTES, REQUEST, SERVER. What servers ask of it hangs on function pointers
-   (wsi_web_calls). Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
+   JSON, BODY, SEND, ROOMS, ROUTES, REQUEST, SERVER. Servers call it through a table of functions (wsi_web_calls).
+   Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
 */
 
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
@@ -16121,7 +16123,7 @@ static bool wsi_web_finish(ws_request *request) {
 /* --- handlers --- */
 
 #ifndef WS_NO_JSON
-/* Whether a body that says it is JSON is JSON. */
+/* Whether the body is valid JSON, or not of such a type. */
 static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
     bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
     return !(suffix || wsi_text_is_nocase(type, "application/json"))
@@ -16202,8 +16204,8 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
 
 /* --- who may ask, and bodies --- */
 
-/* Whether the page may send this request. With a method that changes something, browsers send Origin, "null" for a page
-   that has none to show; old browsers send no Origin. */
+/* Whether the page may send this request. With methods that change something browsers send Origin, which is "null" for a
+   page that hides it; old browsers send none. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -16258,7 +16260,7 @@ static void wsi_web_allow(ws_request *request, int status) {
     wsi_request_free(request);
 }
 
-/* The connection ends, or is to be ended, before the body is complete. */
+/* The connection ends before the body is complete. Returns the status to answer with, or 0. */
 static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
@@ -16278,7 +16280,7 @@ static void wsi_web_await_body(ws_request *request) {
     wsi_conn_tick(conn);
 }
 
-/* The body lies in the window, or the zero behind it does: copies it. false: no memory. */
+/* Copies the body out of the window, which other connections use as well. false: no memory. */
 static bool wsi_web_keep_body(ws_request *request) {
     if (!request->body.data || request->buffers[WSI_CONTENT].data)
         return true;
@@ -16288,7 +16290,7 @@ static bool wsi_web_keep_body(ws_request *request) {
     return true;
 }
 
-/* Pages and files ignore it (RFC 9110 9.3.1). */
+/* The body is complete. Pages and files ignore it (RFC 9110 9.3.1). */
 static void wsi_web_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
@@ -16324,7 +16326,7 @@ static const char *wsi_files_type(wsi_slice name) {
     return "application/octet-stream";
 }
 
-/* A segment of a path that may name a file: no "..", nothing hidden, nothing that a browser takes for '/'. */
+/* Whether a path's segment may name a file: not "..", nothing hidden, and no '\', which browsers take for '/'. */
 static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     if (!segment.size || segment.size > 255 || segment.data[0] == '.')
         return false;
@@ -16336,7 +16338,7 @@ static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     return true;
 }
 
-/* Opens a file, folder by folder, so that no symbolic link leads out of it. WSI_NO_FILE: *status says why. */
+/* Opens a file, folder by folder, so that no symbolic link leads elsewhere. WSI_NO_FILE: *status is the answer. */
 static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) {
     wsi_file at = wsi_platform_open_folder(folder), next;
     bool more = true;
@@ -16359,7 +16361,7 @@ static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) 
     return at;
 }
 
-/* Sends until the socket is full, at most 1 MiB in one turn. */
+/* Sends until the socket is full, at most 1 MiB for each call. */
 static void wsi_files_pump(wsi_kept *kept) {
     ws_conn *conn = kept->request.conn;
     bool keep = kept->head.keep_alive;
@@ -16369,7 +16371,7 @@ static void wsi_files_pump(wsi_kept *kept) {
         size_t size = kept->left < sizeof block ? (size_t)kept->left : sizeof block;
         ptrdiff_t got = wsi_platform_read_file(kept->file, block, size);
         if (got <= 0 || !wsi_engine_raw(&conn->engine, block, (size_t)got)) {
-            wsi_conn_break(conn, WS_ERROR_FILE); /* it has become shorter: only the end of the stream can end it */
+            wsi_conn_break(conn, WS_ERROR_FILE); /* the file is shorter now than Content-Length says */
             return;
         }
         kept->left -= (uint64_t)got;
@@ -16389,7 +16391,7 @@ static void wsi_files_pump(wsi_kept *kept) {
     wsi_conn_tick(conn);
 }
 
-/* In place of wsi_server_proceed: the socket may be writable again. */
+/* Takes the place of wsi_server_proceed: the socket may be writable again, which continues a file. */
 static void wsi_files_proceed(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (kept->request.stage != WSI_WAITING) {
@@ -16557,7 +16559,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    QUEUE, LIFE, ROOMS, REQUEST. Prefix: wsi_formatted_. Switch: WS_NO_JSON.
 */
 
-/* Writes into the loop's buffer for it. WS_OK, ARGUMENT, FORMAT, UTF8 or MEMORY. */
+/* Formats a message in loop->printed. Returns WS_OK, or WS_ERROR_ARGUMENT, _FORMAT, _UTF8 or _MEMORY. */
 static ws_error wsi_formatted_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
                                va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
@@ -16719,7 +16721,7 @@ static size_t wsi_session_encode(char *out, const void *data, size_t size) {
     return written - (3 - size % 3) % 3;
 }
 
-/* Decodes it into out, which has room for as much; -1: malformed, or unused bits are set. */
+/* Decodes base64url into out, which has room for as many bytes. -1: malformed, or unused bits are set. */
 static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0;
@@ -16861,7 +16863,7 @@ WS_API ws_message ws_session(ws_request *request) {
     if (!sessions)
         return none;
     wsi_buffer *found = &request->buffers[WSI_SESSION];
-    if (!request->has_session) { /* of several cookies, which other paths or hosts may have set, the first good one */
+    if (!request->has_session) { /* other paths or hosts may have set cookies of that name: the first valid one counts */
         wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
         request->has_session = true;
         while (!found->size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
@@ -16873,7 +16875,7 @@ WS_API ws_message ws_session(ws_request *request) {
     return session;
 }
 
-/* An opened connection keeps it: one string behind the parameters. */
+/* An open connection keeps the session as one more string, after its parameters. */
 static void wsi_session_open(ws_request *request) {
     ws_message session = ws_session(request);
     request->values[request->count++] = wsi_text((const char *)session.data, session.size);
@@ -16906,7 +16908,7 @@ WS_API ws_message ws_conn_session(const ws_conn *conn) {
     const char *text = NULL;
     size_t count;
     if (route && !wsi_route_find(route, "", &count))
-        text = wsi_route_string(conn, count + 1); /* NULL: opened before there were sessions */
+        text = wsi_route_string(conn, count + 1); /* NULL: it opened before ws_sessions was called */
     wsi_slice json = wsi_text_z(text && *text ? text : NULL);
     ws_message session = {(const uint8_t *)json.data, json.size, WS_TEXT};
     return session;
@@ -16925,7 +16927,7 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
     bool set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),
                                  wsi_server_time(request->server));
     if (set) {
-        size_t name = strlen(sessions->cookie) + 1; /* it is signed, too: it stands before the value */
+        size_t name = strlen(sessions->cookie) + 1; /* the pair begins with "name=", which is signed as well */
         set = wsi_web_set_cookie(request, sessions->cookie, wsi_text((const char *)pair.data + name, pair.size - name),
                                  (int64_t)sessions->seconds, sessions->secure);
     }
