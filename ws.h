@@ -16204,8 +16204,8 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
 
 /* --- who may ask, and bodies --- */
 
-/* Whether the page may send this request. With methods that change something browsers send Origin, which is "null" for a
-   page that hides it; old browsers send none. */
+/* Whether the page may send this request. With methods that change something browsers send Origin, which is "null" for
+   a page that hides it; old browsers send none. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -16863,7 +16863,7 @@ WS_API ws_message ws_session(ws_request *request) {
     if (!sessions)
         return none;
     wsi_buffer *found = &request->buffers[WSI_SESSION];
-    if (!request->has_session) { /* other paths or hosts may have set cookies of that name: the first valid one counts */
+    if (!request->has_session) { /* other paths or hosts may have set such cookies: the first valid one counts */
         wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
         request->has_session = true;
         while (!found->size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
@@ -16948,8 +16948,8 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 /*
 >> TLS ====================================================================================
    OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, MESSAGES, PLATFORM, TCP. Servers
-   and clients call it through a table (wsi_tls_calls). Switch: WS_NO_TLS. A BIO of our own reads and writes the socket:
-   at most one receive for each call, never SIGPIPE.
+   and clients call it through a table of functions (wsi_tls_calls). Switch: WS_NO_TLS. Its own BIO reads and writes
+   the socket, with at most one receive for each call and without SIGPIPE.
 */
 
 #if defined(__has_include)
@@ -16965,7 +16965,7 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-enum { WSI_TLS_RECENT = 128 }; /* with 33 KB each, see wsi_tls_keep_buffers */
+enum { WSI_TLS_RECENT = 128 }; /* connections that keep their buffers, of 33 KB each */
 
 struct wsi_tls_session;
 
@@ -17002,9 +17002,9 @@ enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up 
 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
-/* An idle connection should not hold OpenSSL's buffers for records, 33 KB, but allocating them anew costs two
-   allocations for each message. So the most recently used connections keep theirs. A record that is half read keeps
-   its own in any case. */
+/* An idle connection should not hold OpenSSL's buffers for records, 33 KB, but freeing them always would cost two
+   allocations for each message. So the most recently used connections keep theirs. OpenSSL itself keeps those of an
+   incomplete record. */
 static void wsi_tls_free_buffers(wsi_tls_session *session) {
     if (!session->recent)
         return;
@@ -17072,7 +17072,7 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     return size;
 }
 
-/* Sends what is queued. 1: all of it, 0: not yet. */
+/* Sends what is queued. 1: the queue is empty, 0: it is not. */
 static ptrdiff_t wsi_tls_flush(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     if (!link->unsent)
@@ -17109,10 +17109,10 @@ static char wsi_tls_no_password[] = ""; /* or OpenSSL would ask on the terminal 
 
 enum { WSI_TLS_LISTS = 1, WSI_TLS_SERVER = 2 };
 
-/* Takes what a PEM holds into the context. Returns NULL, or what is wrong with it. */
+/* Reads a PEM text into the context. Returns NULL, or what is wrong with it. */
 typedef const char *wsi_tls_reader(SSL_CTX *context, BIO *bio, unsigned flags);
 
-/* Reads a file, or the text in its place. */
+/* Reads the file, or without one the text. */
 static bool wsi_tls_load(SSL_CTX *context, const char *file, const char *pem, wsi_tls_reader *reader, unsigned flags,
                          wsi_reason *why) {
     BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
@@ -17134,8 +17134,8 @@ static bool wsi_tls_read_all(void) {
     return all;
 }
 
-/* The certificate if it can be used; else it is freed. Its extensions and key are decoded now: if memory failed later,
-   OpenSSL would keep a certificate without them. */
+/* Returns the certificate if it can be used, else frees it. Its extensions and key are decoded now: if memory failed
+   later, OpenSSL would keep a certificate without them. */
 static X509 *wsi_tls_usable(X509 *certificate) {
     if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
         return certificate;
@@ -17143,7 +17143,7 @@ static X509 *wsi_tls_usable(X509 *certificate) {
     return NULL;
 }
 
-/* Decodes a certificate. Tried twice, so that a failure of memory does not lose one. */
+/* Decodes a certificate. Tries twice, so that one failed allocation does not lose it. */
 static X509 *wsi_tls_authority(const unsigned char *data, long size) {
     const unsigned char *first = data, *second = data;
     X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
@@ -17185,8 +17185,8 @@ static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_r
                            apart ? config->key_pem : config->cert_pem, wsi_tls_read_key, 0, why);
 }
 
-/* The peer's certificate must be covered by a list, those above it need not be. Where the chain ends with an
-   intermediate, its list may lack an issuer that it could be checked with; what it revokes counts all the same. */
+/* The peer's certificate needs a revocation list of its issuer; those above it do not. If the chain ends with an
+   intermediate, the list's own issuer may be missing, so that its signature cannot be checked; it counts nevertheless. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
     bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
@@ -17197,9 +17197,9 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-/* Adds the certificates of a PEM text, or its revocation lists, to what the peer's certificate is verified with. A
-   certificate that cannot be used, for an unknown kind of key for instance, leaves the others as they are. Each may be
-   the end of a chain, intermediates too (RFC 5280 6.1: any certificate may be a trust anchor). */
+/* Adds the certificates of a PEM text, or its revocation lists, to those that the peer's certificate is verified with.
+   Certificates that cannot be used, as with an unknown kind of key, are skipped. Each of the others may end a chain, an
+   intermediate as well (RFC 5280 6.1: any certificate may be a trust anchor). */
 static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned flags) {
     bool lists = flags & WSI_TLS_LISTS, server = flags & WSI_TLS_SERVER;
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -17227,7 +17227,7 @@ static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned fla
     return lists ? "holds no usable revocation list" : "holds no usable CA certificates";
 }
 
-/* What the peer's certificate is verified with, as far as the config says. */
+/* Loads the config's CA certificates and revocation lists. */
 static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
     unsigned flags = server ? (unsigned)WSI_TLS_SERVER : 0u;
     if ((config->ca_file || config->ca_pem)
@@ -17238,7 +17238,7 @@ static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, b
 
 /* --- contexts --- */
 
-/* What a server and a client set up differently. */
+/* Sets up what differs between servers and clients. */
 typedef bool wsi_tls_fill(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why);
 
 static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
@@ -17264,7 +17264,7 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     return NULL;
 }
 
-/* Makes the context, unless it is there. tls NULL: there was no memory for it. */
+/* Makes the context, unless there is one. tls NULL: there was no memory for it. */
 static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
     if (!tls)
         return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
@@ -17335,7 +17335,7 @@ static bool wsi_tls_expect(const wsi_tls_session *session) {
 static bool wsi_tls_expect(const wsi_tls_session *session) { return (void)session, true; }
 #endif
 
-/* host NULL: a server's end. */
+/* host NULL: for a server. */
 static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls *tls = (wsi_tls *)user;
     size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
@@ -17374,7 +17374,7 @@ static const char *wsi_tls_fault(int reason) {
     return "TLS failed: ";
 }
 
-/* Keeps why a connection failed, before OpenSSL forgets it. */
+/* Keeps the reason of a failure, before OpenSSL forgets it. */
 WSI_RARE void wsi_tls_failed(const ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
@@ -17402,8 +17402,8 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ERR_clear_error();
 }
 
-/* Without SSL_get_error, which needs OpenSSL's error queue to be cleared before each call (430 instructions for an
-   echo, by make bench). Errors that the program's own use of OpenSSL left there have no effect. */
+/* What SSL_get_error would say. That needs OpenSSL's error queue to be cleared before each call (430 instructions for
+   an echo, by make bench). Errors that the program's own use of OpenSSL left in the queue have no effect here. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
@@ -17411,7 +17411,7 @@ static ptrdiff_t wsi_tls_result(ws_link *link) {
         return 0;
     }
     if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
-        return WS_ENDED; /* an alert that is fatal would have set its state back */
+        return WS_ENDED; /* after a fatal alert SSL_in_init is true */
     wsi_tls_failed(link);
     return WS_FAILED;
 }
@@ -17433,7 +17433,7 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     if (!total)
         return result;
     link->wants = WS_READ;
-    link->pending = total == size || result < 0; /* the next call meets the error again */
+    link->pending = total == size || result < 0; /* the next call returns the error */
     return (ptrdiff_t)total;
 }
 
@@ -17473,7 +17473,7 @@ static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get1_peer_certifica
 static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get_peer_certificate(ssl); }
 #endif
 
-/* RFC 4514: the subject of the certificate that the peer showed and that was verified. */
+/* The subject of the peer's certificate, if that was verified (RFC 4514). */
 static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     X509 *certificate = wsi_tls_peer_certificate(ssl);
@@ -17531,7 +17531,7 @@ static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, w
     SSL_CTX_set_verify(context, mode, wsi_tls_verify);
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets resume, and cost no memory */
+    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets need no memory */
     return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1 && wsi_tls_use_own(context, config, why)
            && wsi_tls_use_trusted(context, config, true, why);
 }
@@ -17559,7 +17559,7 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 #ifndef WS_NO_CLIENT
 /* --- a client's half --- */
 
-/* The texts of a config except server_name, which belongs to one connection. */
+/* The strings of a config except server_name, which belongs to one connection. The first ones name files. */
 static const size_t wsi_tls_strings[] = {
     offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
     offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
@@ -17617,7 +17617,7 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
     return true;
 }
 
-/* Takes it out of the loop's list. Of its config only accept_any_certificate is needed from then on. */
+/* Removes it from the loop's list. Its connections need no more of its config than accept_any_certificate. */
 static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls *tls = *place;
     *place = tls->next;
@@ -17634,7 +17634,7 @@ static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
     unsigned unused = 0;
     bool good = true;
     while (*place && !(wsi_tls_same(&(*place)->config, config)
-                       && (!(*place)->context || (*place)->files == wsi_tls_files(config)))) /* unchanged since */
+                       && (!(*place)->context || (*place)->files == wsi_tls_files(config)))) /* files are unchanged */
         place = &(*place)->next;
     tls = *place ? *place : wsi_tls_new(&loop->memory);
     if (!tls)
@@ -17722,7 +17722,7 @@ typedef struct wsi_url { /* slices of the text */
     bool secure;
 } wsi_url;
 
-/* unreserved, sub-delims, escapes, ':' and what else may stand in this part. */
+/* Whether all characters may stand in this part: unreserved, sub-delims, escapes, ':' and these others. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
@@ -17733,9 +17733,9 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
     return true;
 }
 
-/* What Basic credentials cannot carry, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
+/* Refuses what Basic credentials cannot have, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
 static const char *wsi_url_credentials(wsi_slice text) {
-    bool user = true; /* and behind a colon, the password */
+    bool user = true; /* until a colon: the password follows it */
     for (size_t i = 0; i + 2 < text.size; i++) {
         int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
         user = user && text.data[i] != ':';
@@ -17747,7 +17747,7 @@ static const char *wsi_url_credentials(wsi_slice text) {
     return NULL;
 }
 
-/* The host as it stands in the URL, an IPv6 literal with its brackets. */
+/* The host as the URL has it: an IPv6 literal with its brackets. */
 static wsi_slice wsi_url_bracketed(const wsi_url *url) {
     return wsi_text(url->authority.data, url->host.size + (url->authority.data[0] == '[' ? 2 : 0));
 }
@@ -17809,7 +17809,7 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     return NULL;
 }
 
-/* How many dots a segment is made of, one of which may be written as "%2e"; 0: of more, or of something else. */
+/* 1 for the segment ".", 2 for "..", where "%2e" is a dot as well; 0 for any other. */
 static unsigned wsi_url_dots(wsi_slice segment) {
     static const char *const dots[] = {".", "%2e", "..", ".%2e", "%2e.", "%2e%2e"};
     for (unsigned i = 0; i < 6; i++)
@@ -17818,7 +17818,7 @@ static unsigned wsi_url_dots(wsi_slice segment) {
     return 0;
 }
 
-/* Takes "." and ".." segments out of a path that begins with '/' (RFC 3986 5.2.4). */
+/* Removes the segments "." and ".." of a path that begins with '/' (RFC 3986 5.2.4). Returns its new size. */
 static size_t wsi_url_remove_dots(char *path, size_t size) {
     size_t from = 0, to = 0;
     while (from < size) {
@@ -17849,7 +17849,7 @@ static size_t wsi_url_path_size(wsi_slice target) {
     return query ? (size_t)(query - target.data) : target.size;
 }
 
-/* Takes the dot segments out of a target, in the text it is a slice of. Returns how much shorter that is. */
+/* Removes the dot segments of a target; text is where it begins. Returns by how much it became shorter. */
 static size_t wsi_url_normalize(wsi_slice *target, char *text) {
     size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
     memmove(text + kept, text + path, target->size - path);
@@ -17857,8 +17857,8 @@ static size_t wsi_url_normalize(wsi_slice *target, char *text) {
     return path - kept;
 }
 
-/* Resolves a reference against a base that was parsed from text (RFC 3986 5.2), less its fragment; dot segments
-   stay. out has room for both and one character more. Returns the size. */
+/* Resolves a reference, without its fragment, against a base that was parsed from text (RFC 3986 5.2). Dot segments are
+   not removed. out has room for both and one byte more. Returns the size. */
 static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
     size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size;
     bool whole = wsi_url_has_scheme(reference);
@@ -17872,7 +17872,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
         size = whole ? 0 : base->scheme.size + 1;
     } else {
         while (reference.data[0] != '?' && path && (reference.data[0] == '/' || base->target.data[path - 1] != '/'))
-            path--; /* of the base's path its folder is kept, or nothing */
+            path--; /* down to the folder of the base's path, or to nothing */
         size = head + path;
         if (!path && reference.data[0] != '/' && reference.data[0] != '?')
             out[size++] = '/';
@@ -17887,10 +17887,10 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
    HTTP, MESSAGES, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
    wsi_dial_, wsi_client_.
 
-   A client is an endpoint with one connection, which all its attempts use. Until the opening handshake begins, the
-   source of each address that is tried calls wsi_dial_connected when it is ready, and through a proxy the connection's
-   wsi_dial_tunnelled; the endpoint's timer limits that time, begins the next address, and ends the pause between
-   attempts.
+   A client is an endpoint with one connection, which all its attempts use. An attempt resolves a name, connects to one
+   of its addresses (wsi_dial_connected runs when a socket is writable), and asks a proxy for a tunnel
+   (wsi_dial_tunnelled runs when its answer is readable). Then the opening handshake begins. The endpoint's timer limits
+   these steps, tries the next address, and ends the pause between attempts.
 */
 
 typedef enum wsi_phase {
@@ -17902,15 +17902,15 @@ typedef enum wsi_phase {
     WSI_PHASE_OPEN
 } wsi_phase;
 
-typedef struct wsi_racer { /* an address that is being connected to */
+typedef struct wsi_racer { /* a socket that is being connected */
     wsi_source source;     /* first; without a descriptor once it has failed */
     struct wsi_client *client;
 } wsi_racer;
 
-typedef struct wsi_race { /* for a connection, among all addresses of the peer */
+typedef struct wsi_race { /* of the addresses of a name: the first that connects is used */
     wsi_addresses found;
     wsi_racer racers[WSI_MAX_ADDRESSES]; /* one for each address, in the same order */
-    size_t begun, failed;                /* so many of them */
+    size_t begun, failed;                /* how many of them */
 } wsi_race;
 
 typedef struct wsi_client {
@@ -17926,53 +17926,55 @@ typedef struct wsi_client {
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
     wsi_slice credentials;   /* of the first URL */
-    wsi_buffer answer;       /* the server's: status line and headers each with its zero, body */
-    size_t body, taken;      /* where that begins; where what is decoded of it ends */
-    uint64_t left;           /* bytes of it, or of its chunk, that have to come */
-    bool chunked, chunk_ends; /* it comes in chunks; next is the CRLF behind one */
+    wsi_buffer answer;       /* the server's: status line and headers, each with a zero behind it; the body */
+    size_t body, taken;      /* where the body begins; where its decoded part ends */
+    uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
+    bool chunked, chunk_ends; /* the body has chunks; the CRLF after one comes next */
     wsi_race *race;          /* while resolving and connecting */
-    wsi_lookup *lookup;      /* from its begin to its end, even if the attempt ends sooner; or NULL */
+    wsi_lookup *lookup;      /* the one that runs, perhaps of an earlier attempt; or NULL */
     char looked_up[256];     /* its host and port */
     uint64_t looked_up_port;
     struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
     uint64_t deadline;       /* of resolving and connecting */
     uint64_t opened_at;
-    uint32_t pause;          /* before the next attempt, beside what the server wants */
-    uint32_t retry_after_ms; /* that */
+    uint32_t pause;          /* before the next attempt; retry_after_ms is added */
+    uint32_t retry_after_ms; /* what the server asked for */
     int redirects;
     uint8_t phase;
-    bool other_server;       /* a redirect led to another server: headers, credentials, certificate are not for it */
-    bool moved;              /* nor for url, which before_reconnect gave without headers */
+    bool other_server;       /* this attempt's: it gets no headers, credentials or certificate of the program's */
+    bool moved;              /* url is such a server's: before_reconnect gave it without headers */
     bool redirected, lookup_queued;
-    bool refused;            /* the body of that answer is arriving */
-    bool stopped;            /* blocking: by ws_stop, and no call has told it yet */
-    bool permanent, rejected; /* the failure: another attempt cannot succeed; the answer was 4xx */
+    bool refused;            /* the server refused, and the body of its answer is arriving */
+    bool stopped;            /* blocking: by ws_stop, which no call has reported yet */
+    bool permanent;          /* another attempt would fail, too */
+    bool rejected;           /* the answer was 4xx */
     wsi_reason why;
-    void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: one round */
+    void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: runs one round */
 } wsi_client;
 
 static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(void *)wsi_conn_endpoint(conn); }
 
 static wsi_memory *wsi_client_memory(const wsi_client *client) { return &client->endpoint.loop->memory; }
 
-/* Ends the attempt; client->why says more, or nothing. */
+/* Ends the attempt. client->why may say more. */
 static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break(client->conn, error); }
 
 /* --- the opening handshake --- */
 
-/* Appends credentials that are still escaped (RFC 7617). name: "Authorization: Basic ". */
+/* Appends a line with credentials, which are still escaped (RFC 7617). name: "Authorization: Basic ". */
 static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
-    wsi_buffer plain = {NULL, 0, 0};
-    bool good = wsi_buffer_reserve(memory, &plain, credentials.size + 1)
-                && wsi_buffer_append(memory, lines, name, strlen(name))
-                && wsi_buffer_reserve(memory, lines, credentials.size / 3 * 4 + 8);
-    ptrdiff_t size = good ? wsi_text_unescape(credentials, (char *)plain.data) : -1;
-    if (size >= 0 && !memchr(plain.data, ':', (size_t)size))
-        plain.data[size++] = ':'; /* a user without password */
-    if (size >= 0)
-        lines->size += wsi_text_base64((char *)lines->data + lines->size, plain.data, (size_t)size);
-    wsi_buffer_free(memory, &plain);
-    return size >= 0 && wsi_buffer_append(memory, lines, "\r\n", 2);
+    size_t most = credentials.size / 3 * 4 + 8; /* in base64 */
+    if (!wsi_buffer_append(memory, lines, name, strlen(name))
+        || !wsi_buffer_reserve(memory, lines, most + credentials.size + 1))
+        return false;
+    char *to = (char *)lines->data + lines->size, *plain = to + most;
+    ptrdiff_t size = wsi_text_unescape(credentials, plain);
+    if (size < 0)
+        return false;
+    if (!memchr(plain, ':', (size_t)size))
+        plain[size++] = ':'; /* a user without password */
+    lines->size += wsi_text_base64(to, (const uint8_t *)plain, (size_t)size);
+    return wsi_buffer_append(memory, lines, "\r\n", 2);
 }
 
 /* Whether the program has such a header of its own for this server. */
@@ -17983,8 +17985,8 @@ static bool wsi_dial_gives(const wsi_client *client, const char *name) {
     return *line && !client->other_server;
 }
 
-/* The URL's credentials, or else the first URL's, unless the program has its own: there is but one such header
-   (RFC 9110 11.6.2). */
+/* The credentials of this URL, or else of the first one. None if the program has such a header, of which there must be
+   only one (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     if (wsi_dial_gives(client, "authorization"))
         return wsi_text(NULL, 0);
@@ -18078,7 +18080,7 @@ static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
         answer->size -= size;
         memmove(answer->data, answer->data + size, answer->size);
         from = 0;
-    } while (status >= 100 && status < 200 && status != 101); /* 101 is none of those: nobody asked for an upgrade */
+    } while (status >= 100 && status < 200 && status != 101); /* 101 is an error: no upgrade was requested */
     return status;
 }
 
@@ -18116,7 +18118,7 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     wsi_dial_begin_handshake(client, descriptor);
 }
 
-/* Asks the proxy for a tunnel. The request is small and the socket is new, so it takes all of it. */
+/* Asks the proxy for a tunnel. The socket's buffer is empty and larger than the request, so one write sends it. */
 static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
     wsi_source *source = &client->conn->source;
     wsi_memory *memory = wsi_client_memory(client);
@@ -18151,7 +18153,7 @@ static const wsi_url *wsi_dial_peer_url(const wsi_client *client) {
     return client->proxy.host.data ? &client->proxy : &client->server;
 }
 
-/* The connections that did not win are closed. */
+/* Closes the sockets that have not connected. */
 static void wsi_dial_end_race(wsi_client *client) {
     wsi_race *race = client->race;
     for (size_t i = 0; race && i < race->begun; i++) {
@@ -18164,7 +18166,7 @@ static void wsi_dial_end_race(wsi_client *client) {
     client->race = NULL;
 }
 
-/* Begins to connect to the next address. false: *error is why not. */
+/* Begins to connect to the next address. false: it failed, with *error. */
 static bool wsi_dial_begin_racer(wsi_client *client, int *error) {
     wsi_race *race = client->race;
     const wsi_address *to = &race->found.list[race->begun];
@@ -18181,8 +18183,8 @@ static bool wsi_dial_begin_racer(wsi_client *client, int *error) {
     return !*error;
 }
 
-/* One more address joins the race: when the one before has failed, or after 250 ms, or sooner, so that each has its
-   share of the time that is left. The first that connects wins. */
+/* Begins with the next address: when the last one has failed, or after 250 ms, or after an equal share of the time that
+   is left if that is shorter. The first address that connects is used. */
 static void wsi_dial_connect_next(wsi_client *client, int error) {
     enum { WSI_HEAD_START = 250 }; /* ms (RFC 8305 5) */
     ws_loop *loop = client->endpoint.loop;
@@ -18210,7 +18212,7 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
                                            peer.data, wsi_platform_explain(error, &room)));
 }
 
-/* Begins the race. The families take turns, each in the resolver's order (RFC 8305 4). */
+/* Begins to connect. IPv4 and IPv6 addresses alternate, each in the resolver's order (RFC 8305 4). */
 static void wsi_dial_connect(wsi_client *client) {
     wsi_addresses *found = &client->race->found;
     for (size_t i = 1, next = 1; i < found->count && next < found->count; i++) {
@@ -18226,7 +18228,7 @@ static void wsi_dial_connect(wsi_client *client) {
     wsi_dial_connect_next(client, 0);
 }
 
-/* What arrived in time may be served late: then the next step has the full time again. */
+/* A result that came in time may be served after the deadline: then the next step has the full time again. */
 static void wsi_dial_extend(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
@@ -18308,7 +18310,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The attempt that waits now uses the answer, even if an earlier one asked; if it needs another name, it asks again. */
+/* The attempt that waits uses the result, even if an earlier one began the look-up. For another name it begins its own. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
@@ -18349,7 +18351,7 @@ static void wsi_dial_resolved(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* RFC 6761 6.3: these names are this machine's. */
+/* Whether the name always means this machine (RFC 6761 6.3). */
 static bool wsi_dial_is_local(wsi_slice host) {
     if (host.size && host.data[host.size - 1] == '.')
         host.size--;
@@ -18380,14 +18382,14 @@ static void wsi_dial_resolve(wsi_client *client) {
 
 /*
 >> CLIENT =================================================================================
-   A client's attempts: redirects, the server's answer, reconnecting; from birth to end. Calls MEMORY, TEXT, HTTP,
+   A client from creation to end: attempts, redirects, the server's answer, reconnecting. Calls MEMORY, TEXT, HTTP,
    HANDSHAKE, HEADS, MESSAGES, UPGRADE, BODY, PLATFORM, LOOP, QUEUE, SEND, LIFE, URL, DIAL. Prefix:
    wsi_client_.
 */
 
 /* --- hops and attempts --- */
 
-/* Sets up this client's TLS. now: its context, too, which a ws: URL needs only if it is redirected to wss:. */
+/* Sets up this client's TLS. now: its context as well, which a ws: URL needs only after a redirect to wss:. */
 static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, bool now) {
     const wsi_tls_calls *tls = client->endpoint.loop->tls_calls;
     ws_error error = WS_OK;
@@ -18407,8 +18409,8 @@ static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, 
 
 enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port after the URL */
 
-/* Reads the URL of this hop, which has room for WSI_CLIENT_AUTHORITY bytes more: for Host as RFC 6455 4.1 wants it,
-   without a default port. */
+/* Parses the URL in client->hop, and writes the value of Host behind it, without a default port (RFC 6455 4.1). There
+   must be room for WSI_CLIENT_AUTHORITY bytes. */
 static const char *wsi_client_read_hop(wsi_client *client) {
     wsi_url *url = &client->server;
     char *text = (char *)client->hop.data, *authority, *end;
@@ -18426,7 +18428,7 @@ static const char *wsi_client_read_hop(wsi_client *client) {
     return NULL;
 }
 
-/* Reads the URL that the attempt begins with. false: the attempt has failed. */
+/* Sets the URL that the attempt begins with. false: the attempt has failed. */
 static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
     client->hop.size = 0;
     if (!wsi_buffer_reserve(wsi_client_memory(client), &client->hop, url.size + WSI_CLIENT_AUTHORITY)) {
@@ -18455,7 +18457,7 @@ static void wsi_client_attempt(wsi_client *client) {
     wsi_dial_resolve(client);
 }
 
-/* Begins an attempt. config: the program's, at the first one, whose failures here are permanent; else NULL. */
+/* Begins an attempt. config: the program's for the first one, which is permanent if it fails here; or NULL. */
 static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
     client->retry_after_ms = 0;
@@ -18479,7 +18481,7 @@ static void wsi_client_start(wsi_client *client, const ws_client_config *config)
 
 /* --- the server's answer --- */
 
-/* Keeps it as texts, each with its zero: status line, headers, body. */
+/* Keeps the answer as strings: status line, headers, body. */
 static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice body) {
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer *answer = &client->answer;
@@ -18495,7 +18497,7 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
     return wsi_buffer_append(memory, answer, body.data, body.size);
 }
 
-/* The value of the header's first line, or of its first after `line`; NULL: there is none. */
+/* The value of the first header of this name, or of the next after `line`. NULL: there is none. */
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
     wsi_slice value, found;
     if (!client->answer.size || client->phase < WSI_PHASE_HANDSHAKE)
@@ -18527,8 +18529,8 @@ static void wsi_client_frame_body(wsi_client *client) {
     client->chunked = client->chunked && !none;
 }
 
-/* Reads the line before a chunk, or the CRLF behind it (RFC 9112 7.1). Returns its size; 0: it is incomplete, or, with
-   *whole, no chunk follows. */
+/* Reads the line before a chunk, or the CRLF after it (RFC 9112 7.1). Returns its size. 0: it is incomplete, or, with
+   *whole, the last chunk or malformed. */
 static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, size_t size, bool *whole) {
     bool ends = client->chunk_ends;
     size_t line = 0;
@@ -18540,7 +18542,7 @@ static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, siz
     return good ? line : 0;
 }
 
-/* Decodes in place what has arrived of the body, up to limits.body. true: nothing more of it is wanted. */
+/* Decodes in place what has arrived of the body, up to limits.body. true: it is complete, or has that size. */
 static bool wsi_client_take_body(wsi_client *client) {
     wsi_buffer *answer = &client->answer;
     size_t to = client->taken, from = to, limit = client->body + client->endpoint.env.limits.body, here;
@@ -18562,20 +18564,20 @@ static bool wsi_client_take_body(wsi_client *client) {
     return whole;
 }
 
-/* Keeps nothing but the body. */
+/* Cuts off what follows the decoded body. */
 static void wsi_client_cut_body(wsi_client *client) {
     client->answer.size = client->taken;
     client->answer.data[client->taken] = 0;
 }
 
-/* Whether headers and credentials for one server may be sent to the other: same host, same port, TLS kept. */
+/* Whether headers and credentials for one URL may be sent to the other: same host and port, and TLS if it had TLS. */
 static bool wsi_client_same_server(const wsi_url *from, const wsi_url *to) {
     bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
     return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
            && (to->secure || !from->secure);
 }
 
-/* Prepares to follow a redirect: that begins when this connection has ended. */
+/* Prepares a redirect, which is followed once this connection has ended. */
 static ws_error wsi_client_redirect(wsi_client *client) {
     wsi_slice location = wsi_text_z(wsi_client_header(client, "location", NULL));
     wsi_buffer old = client->hop, hop = {NULL, 0, 0};
@@ -18600,8 +18602,8 @@ static ws_error wsi_client_redirect(wsi_client *client) {
                    : WS_ERROR_REDIRECT;
 }
 
-/* Whether the answer says for how long to stay away, in seconds or until a date (RFC 9110 10.2.3): by its own clock,
-   if it has Date. */
+/* Whether the answer has a valid Retry-After: seconds, or a date, relative to the answer's Date if it has one
+   (RFC 9110 10.2.3). */
 static bool wsi_client_retries_after(wsi_client *client) {
     const ws_loop *loop = client->endpoint.loop;
     wsi_slice after = wsi_text_z(wsi_client_header(client, "retry-after", NULL));
@@ -18617,13 +18619,13 @@ static bool wsi_client_retries_after(wsi_client *client) {
     return true;
 }
 
-/* The head of a refusal is there; wsi_client_leave tells of it, when the body is there as well. */
+/* The head of a refusal has come. wsi_client_leave reports it, after the body. */
 static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-    bool told = (status == 429 || status == 503) && wsi_client_retries_after(client);
+    bool later = (status == 429 || status == 503) && wsi_client_retries_after(client);
     wsi_engine *engine = &client->conn->engine;
-    client->rejected = status >= 400 && status < 500 && !told && !(status == 401 && client->config.before_reconnect);
+    client->rejected = status >= 400 && status < 500 && !later && !(status == 401 && client->config.before_reconnect);
     client->refused = !redirect || client->config.max_redirects < 0;
     wsi_client_frame_body(client);
     bool whole = wsi_client_take_body(client);
@@ -18695,7 +18697,7 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
 
 /* --- the end of an attempt --- */
 
-/* Says why the handshake with the server failed; begins with its name. */
+/* Writes why the handshake with the server failed, which begins with the server's name. */
 static void wsi_client_explain(wsi_client *client) {
     wsi_slice host = client->server.authority;
     ws_error error = (ws_error)client->conn->engine.error;
@@ -18722,7 +18724,7 @@ static void wsi_client_leave(ws_conn *conn) {
     wsi_dial_end_race(client);
     if (conn->handler)
         return;
-    if (client->refused) { /* whatever kept the rest of its body from coming */
+    if (client->refused) { /* the body is complete, or no more of it will come */
         client->refused = false;
         wsi_client_cut_body(client);
         conn->engine.error = WS_ERROR_REFUSED;
@@ -18738,7 +18740,7 @@ static void wsi_client_leave(ws_conn *conn) {
         client->handler.on_error(conn);
 }
 
-/* Doubles until a connection has lasted stable_ms; random, so that a thousand clients do not reconnect at once. */
+/* The pause doubles until a connection lasts stable_ms. It is random, so that many clients do not reconnect at once. */
 static uint64_t wsi_client_next_pause(wsi_client *client) {
     bool was_open = client->phase == WSI_PHASE_OPEN;
     uint64_t lasted = client->endpoint.loop->now - client->opened_at, pause, random = 0;
@@ -18749,7 +18751,7 @@ static uint64_t wsi_client_next_pause(wsi_client *client) {
         || (was_open && client->conn->engine.close_code == WS_CLOSE_POLICY))
         pause = client->config.reconnect_max_ms;
     client->pause = (uint32_t)pause;
-    (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* then not random */
+    (void)wsi_loop_random(client->endpoint.loop, &random, sizeof random); /* if that fails: not random */
     return client->retry_after_ms + pause - random % (pause / 2 + 1);
 }
 
@@ -18802,7 +18804,7 @@ static void wsi_client_free_headers(wsi_client *client, char **headers, size_t c
     wsi_memory_free(memory, headers, count * sizeof *headers);
 }
 
-/* Checks what would make a request that every server refuses. WS_OK, or what is wrong with the config. */
+/* Checks the config for what would make a request that every server refuses. */
 static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
@@ -18833,7 +18835,7 @@ static ws_error wsi_client_check(wsi_client *client) {
                                     "http://user:password@host:3128", problem) : WS_OK;
 }
 
-/* Takes the URL and the headers for the next attempts; either may be the one it has. */
+/* Copies the URL and the headers of the next attempts. Either may be the client's own. */
 static ws_error wsi_client_replace(wsi_client *client, const char *given, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
     char **old = client->headers, *url = NULL;
@@ -18854,7 +18856,7 @@ static ws_error wsi_client_replace(wsi_client *client, const char *given, const 
     return good ? wsi_client_check(client) : WS_ERROR_MEMORY;
 }
 
-/* Lets the program say where the next attempt goes. false: nowhere. */
+/* Asks the program for the next attempt's URL and headers. false: there is no next attempt. */
 static bool wsi_client_ask(wsi_client *client) {
     const char *url = client->url;
     const char *const *headers = (const char *const *)client->headers;
@@ -18862,7 +18864,7 @@ static bool wsi_client_ask(wsi_client *client) {
     if (!client->config.before_reconnect)
         return true;
     bool good = client->config.before_reconnect(client->conn, &url, &headers) && url;
-    if (client->conn->broken) /* it ended the client */
+    if (client->conn->broken) /* the function has ended the client */
         return false;
     client->why.text[0] = 0;
     if (good)
@@ -18895,7 +18897,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
     }
 }
 
-/* --- from birth to end --- */
+/* --- from creation to end --- */
 
 static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
@@ -18980,7 +18982,7 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     return NULL;
 }
 
-/* Begins the first attempt, if the config allows any. */
+/* Begins the first attempt, if the config is valid. */
 static void wsi_client_launch(wsi_client *client, const ws_client_config *config) {
     ws_loop *loop = client->endpoint.loop;
     ws_error error = loop->error ? loop->error : wsi_client_check(client);
@@ -19036,7 +19038,7 @@ WS_API const char *ws_body(const ws_conn *conn) {
    SEND, RECEIVE, LIFE, DIAL, CLIENT.
 */
 
-/* One round; ws_stop ends a connection that is not open. */
+/* Runs one round. ws_stop ends a connection that is not open; of an open one it ends the call. */
 static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
     ws_loop *loop = client->endpoint.loop;
     if (ws_run_once(loop, milliseconds) || loop->error)
@@ -19057,7 +19059,7 @@ static bool wsi_blocking_stopped(wsi_client *client) {
     return stopped;
 }
 
-/* The next event in the window. false: there is none, and the window is closed. */
+/* The next event of the input. false: there is none, and no input is left. */
 static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
@@ -19089,7 +19091,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
-    unsigned looks = 0;
+    unsigned polls = 0; /* after the time was up */
     while (wsi_blocking_alive(client)) {
         if (client->dialer.has_input && wsi_blocking_next(client, event)) {
             wsi_conn_flush(conn);
@@ -19098,15 +19100,15 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
         if (wsi_blocking_stopped(client))
             return false;
         now = loop->clock(loop->clock_user);
-        if (looks && (!loop->found || looks > WSI_POLLS))
+        if (polls && (!loop->found || polls > WSI_POLLS))
             return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
-        looks += now >= end;
+        polls += now >= end;
         client->wait(client, conn->is_ending || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
     }
     return false;
 }
 
-/* Waits until what the program sent has left; when it closes, for the peer's close. */
+/* Waits until all that the program sent has left; if it closes, until the connection has ended. */
 static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
@@ -19124,9 +19126,9 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     return closing || !conn->broken;
 }
 
-/* The program's loop becomes like one for a blocking client, whose window lies in the receive buffer between its calls.
-   NULL: it is in use. */
-static ws_loop *wsi_blocking_lend(ws_loop *loop) {
+/* Prepares the program's loop for a blocking client, whose input stays in the receive buffer between its calls: the
+   buffer must not move. NULL: the loop is in use. */
+static ws_loop *wsi_blocking_use(ws_loop *loop) {
     if (loop->busy || loop->endpoints || loop->shutting_down || !wsi_loop_is_ours(loop))
         return NULL;
     while (wsi_spare_drop(loop)) {}
@@ -19136,13 +19138,13 @@ static ws_loop *wsi_blocking_lend(ws_loop *loop) {
 }
 
 static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
-    bool lent = config && config->loop;
-    ws_loop *loop = lent ? wsi_blocking_lend(config->loop) : wsi_loop_new(own, false);
+    bool given = config && config->loop;
+    ws_loop *loop = given ? wsi_blocking_use(config->loop) : wsi_loop_new(own, false);
     ws_handler nothing;
     memset(&nothing, 0, sizeof nothing);
     wsi_client *client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
     if (!client) {
-        if (!lent)
+        if (!given)
             ws_loop_free(loop);
         return NULL;
     }
