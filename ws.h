@@ -1530,10 +1530,9 @@ WSI_RARE void *wsi_memory_raise(wsi_memory *memory, void *block, size_t old_size
 }
 
 static void *wsi_memory_resize(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
-    void *moved;
     if (new_size > old_size && new_size - old_size > memory->peak - memory->used)
         return wsi_memory_raise(memory, block, old_size, new_size);
-    moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
+    void *moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
     if (moved || !new_size)
         memory->used = memory->used - old_size + new_size;
     return moved;
@@ -9498,7 +9497,6 @@ static void wsi_platform_join_families(ws_socket descriptor) { (void)descriptor;
 static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config,
                                        ws_socket *listener) {
     ws_socket descriptor = socket(address->ai_family, SOCK_STREAM, 0);
-    ws_error error;
     if (descriptor == WSI_NO_SOCKET)
         return wsi_platform_error();
     if (address->ai_family == AF_INET6)
@@ -9511,7 +9509,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
         *listener = descriptor;
         return WS_OK;
     }
-    error = wsi_platform_error();
+    ws_error error = wsi_platform_error();
     wsi_platform_close(descriptor);
     return error;
 }
@@ -9714,7 +9712,6 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
    *why: what else is at the path. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
-    bool stale;
     if (lstat(address->sun_path, &status) != 0)
         return WS_OK;
     *why = S_ISREG(status.st_mode)   ? "a regular file is there, and stays"
@@ -9727,7 +9724,7 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
     int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
         return wsi_platform_error();
-    stale = wsi_platform_prepare(descriptor)
+    bool stale = wsi_platform_prepare(descriptor)
             && connect(descriptor, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
     (void)close(descriptor);
     if (stale && unlink(address->sun_path) == 0)
@@ -11016,15 +11013,13 @@ static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
 
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
                      void *user) {
-    wsi_chain *chain;
-    wsi_watch *watch;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
         return wsi_loop_lacks(loop, "ws_watch");
-    chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
+    wsi_chain *chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
     while (chain && wsi_watch_of(chain)->source.link.descriptor != descriptor)
         chain = chain->next;
-    watch = chain ? wsi_watch_of(chain) : NULL;
+    wsi_watch *watch = chain ? wsi_watch_of(chain) : NULL;
     what &= (unsigned)(WS_READ | WS_WRITE);
     if (!watch && what)
         watch = wsi_watch_new(loop, descriptor);
@@ -11290,12 +11285,11 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
     wsi_reason room;
-    ws_loop *loop;
     memset(&all, 0, sizeof all);
     if (config)
         all = *config;
     wsi_memory_init(&memory, all.allocator, all.max_memory ? all.max_memory : (size_t)1 << 30);
-    loop = (ws_loop *)wsi_memory_new(&memory, sizeof *loop);
+    ws_loop *loop = (ws_loop *)wsi_memory_new(&memory, sizeof *loop);
     if (!loop)
         return NULL;
     loop->memory = memory;
@@ -11402,11 +11396,10 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 
 WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
     wsi_reason room;
-    ws_socket descriptor;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return WSI_NO_SOCKET;
-    descriptor = wsi_poll_descriptor(&loop->poll);
+    ws_socket descriptor = wsi_poll_descriptor(&loop->poll);
     if (descriptor == WSI_NO_SOCKET && !loop->error)
         (void)wsi_reason_set(&loop->why, WS_OK, "ws_loop_descriptor: no epoll or kqueue (%s): it needs WS_POLLER_AUTO "
                              "or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
@@ -13050,9 +13043,7 @@ static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char 
 }
 
 WS_API ws_close_info ws_closed(const ws_conn *conn) {
-    ws_close_info why = {0, "", false};
-    if (!conn)
-        why.code = WS_CLOSE_BROKEN;
+    ws_close_info why = {(uint16_t)(conn ? 0 : WS_CLOSE_BROKEN), "", false};
     if (!conn || conn->engine.state != WSI_CLOSED)
         return why;
     why.code = conn->engine.close_code;
@@ -13208,11 +13199,10 @@ static void wsi_conn_finish(ws_conn *conn) {
 /* The end of a round: sends what is pending, sends the answers of kept requests, calls on_close where a connection has
    ended, and frees it. Each may add to the list, so this is repeated until it is empty. */
 static void wsi_conn_end_round(ws_loop *loop) {
-    ws_conn *conn;
     for (;;) {
         if (loop->gather_owner)
             wsi_conn_flush(loop->gather_owner);
-        conn = loop->due;
+        ws_conn *conn = loop->due;
         if (!conn)
             break;
         loop->due = conn->next_due;
@@ -14601,10 +14591,9 @@ WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer) {
 }
 
 WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
-    wsi_hook *hook;
     if (!server)
         return false;
-    hook = function ? (wsi_hook *)wsi_server_keep(server, NULL, sizeof *hook) : NULL;
+    wsi_hook *hook = function ? (wsi_hook *)wsi_server_keep(server, NULL, sizeof *hook) : NULL;
     if (!hook)
         return wsi_server_fail(server, function ? WS_ERROR_MEMORY : WS_ERROR_ARGUMENT, "hook of", "ws_before",
                                function ? NULL : "it is NULL");
@@ -14689,12 +14678,11 @@ static bool wsi_request_bodiless(int status) { return wsi_http_bodiless(status) 
 /* An answer over HTTP. type NULL: without Content-Type, unless it is among the headers. */
 static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
                                const void *body, size_t size) {
-    const char *const *line;
     bool bodiless = wsi_request_bodiless(status);
     if (!wsi_request_open(request))
         return false;
     request->buffers[WSI_LINES].size = request->buffers[WSI_REPLY].size = 0; /* an earlier hook may have accepted */
-    for (line = headers; line && *line; line++)
+    for (const char *const *line = headers; line && *line; line++)
         type = wsi_http_is_header(*line, "content-type") ? NULL : type;
     if (status < 200 || status > 599 || (size && (bodiless || !body)) || !wsi_http_safe(type, ' ')
         || !wsi_request_lines(request, headers)
@@ -15401,7 +15389,6 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
 
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
     ws_server_config config;
-    ws_server *server;
     WS_ASSERT(wsi_loop_is_ours(loop));
     memset(&config, 0, sizeof config);
     if (given)
@@ -15413,7 +15400,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
         (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen: the loop shuts down"));
         return NULL;
     }
-    server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
+    ws_server *server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
     if (!server || !wsi_endpoint_prepare(&server->endpoint, loop, WS_ROLE_SERVER, &config.limits)) {
         wsi_memory_free(&loop->memory, server, sizeof *server);
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
@@ -16244,8 +16231,7 @@ static void wsi_web_allow(ws_request *request, int status) {
     const wsi_request *head = request->head;
     bool all = status == 204, any = false;
     bool good = wsi_request_text(request, WSI_LINES, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
-    const char *const *method;
-    for (method = wsi_http_methods; *method && good; method++) {
+    for (const char *const *method = wsi_http_methods; *method && good; method++) {
         if (!wsi_web_allows(request, *method, all))
             continue;
         good = wsi_request_text(request, WSI_LINES, any ? ", " : "") && wsi_request_text(request, WSI_LINES, *method);
@@ -16761,10 +16747,9 @@ static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, 
                               uint64_t now) {
     wsi_slice name = wsi_text_z(sessions->cookie);
     size_t from = out->size;
-    char *to;
     if (!wsi_buffer_reserve(memory, out, name.size + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
         return false;
-    to = wsi_text_append((char *)out->data + from, name);
+    char *to = wsi_text_append((char *)out->data + from, name);
     *to++ = '=';
     to += wsi_session_encode(to, json.data, json.size);
     *to++ = '.';
@@ -17186,7 +17171,7 @@ static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_r
 }
 
 /* The peer's certificate needs a revocation list of its issuer; those above it do not. If the chain ends with an
-   intermediate, the list's own issuer may be missing, so that its signature cannot be checked; it counts nevertheless. */
+   intermediate, the list's own issuer may be missing, so that its signature cannot be checked: it counts without. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
     bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
@@ -18310,7 +18295,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The attempt that waits uses the result, even if an earlier one began the look-up. For another name it begins its own. */
+/* The attempt that waits uses the result, even if an earlier one began the look-up. For another name it begins anew. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
@@ -18808,7 +18793,6 @@ static void wsi_client_free_headers(wsi_client *client, char **headers, size_t c
 static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
-    char *const *line;
     if (!wsi_reason_subprotocols(config->subprotocols, &client->why))
         return WS_ERROR_ARGUMENT;
     if (!wsi_http_safe(config->origin, ' '))
@@ -18821,7 +18805,7 @@ static ws_error wsi_client_check(wsi_client *client) {
         problem = wsi_codec_wrong(&config->deflate);
     if (problem)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "%s", problem);
-    for (line = client->headers; *line; line++)
+    for (char *const *line = client->headers; *line; line++)
         if (!wsi_http_own_header(*line))
             return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
                                   "is malformed, or part of the handshake itself",
@@ -19209,8 +19193,8 @@ WS_API void ws_free(ws_conn *conn) {
    MEMORY, TEXT, MESSAGES, PLATFORM, LOOP, QUEUE, LIFE, SERVER, DIAL, CLIENT, BLOCKING. Switch: WS_NO_TEST. A call that
    waits runs both loops until both are idle, then advances the server's clock to the next timer.
 
-   The core does not know of it: wsi_test, which connects the two, is an endpoint of the server's loop, so that it
-   hears of the loop's end, and the user of the clock of the client's loop.
+   The core does not know it. wsi_test connects the two: it is an endpoint of the server's loop, so that it is released
+   when that ends, and clock_user of the client's loop.
 */
 
 enum { WSI_TEST_BUFFER = 64 << 10 }; /* bytes in transit, each way, as in a socket's buffers */
@@ -19225,7 +19209,7 @@ typedef struct wsi_test_end { /* one end; the session of its link */
 
 typedef struct wsi_test {
     wsi_endpoint endpoint; /* first: of the server's loop, without connections */
-    wsi_memory memory;    /* libc's: either loop may end first */
+    wsi_memory memory;    /* its own, as either loop may end first */
     ws_loop *loop;        /* the server's; NULL: it has ended */
     uint64_t now;         /* the time then */
     bool cut;
@@ -19326,7 +19310,7 @@ static void wsi_test_close(ws_link *link) {
 
 /* --- time, and what moves in it --- */
 
-/* Serves one end if it is readable or writable, as it asked. */
+/* Serves one end if it is readable or writable, and waits for that. */
 static bool wsi_test_serve(wsi_test_end *end) {
     const wsi_test_end *other = wsi_test_other(end);
     ws_conn *conn = end->conn;
@@ -19334,7 +19318,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
     if (!conn || end->test->cut)
         return false;
-    if (conn->engine.pinged && other->conn) /* a client that is not inside a call would answer now */
+    if (conn->engine.pinged && other->conn) /* counts as answered: a real client would not wait for a call */
         wsi_engine_heard(&conn->engine, loop->now);
     if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
@@ -19349,14 +19333,11 @@ static bool wsi_test_serve(wsi_test_end *end) {
     return true;
 }
 
-/* Serves one of the ends in the server's loop, if any can be served. */
+/* Serves one of the server's ends, if any can be served. */
 static bool wsi_test_serve_any(ws_loop *loop) {
-    ws_conn *conn;
     for (wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
-        for (conn = endpoint->conns; conn; conn = conn->next)
-            if (endpoint->transport && endpoint->transport->read == wsi_test_read && conn->source.link.session
-                && wsi_test_serve((wsi_test_end *)conn->source.link.session))
-                return true; /* anything may have been freed */
+        if (endpoint->release == wsi_test_leave && wsi_test_serve(&((wsi_test *)(void *)endpoint)->server_end))
+            return true; /* anything may have been freed */
     return false;
 }
 
@@ -19428,9 +19409,8 @@ WS_API void ws_test_cut(ws_conn *conn) {
 static wsi_test *wsi_test_new(ws_loop *loop) {
     ws_allocator libc = {NULL, NULL};
     wsi_memory memory;
-    wsi_test *test;
     wsi_memory_init(&memory, libc, SIZE_MAX);
-    test = (wsi_test *)wsi_memory_new(&memory, sizeof *test);
+    wsi_test *test = (wsi_test *)wsi_memory_new(&memory, sizeof *test);
     if (!test)
         return NULL;
     test->memory = memory;
@@ -19459,7 +19439,7 @@ static ws_error wsi_test_check(wsi_client *client, const ws_server *server, cons
     return wsi_client_check(client);
 }
 
-/* Connects both ends. A server that has no place for another connection answers so. */
+/* Connects both ends. A server that takes no more connections answers 503. */
 static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char *target) {
     static const char host[] = "ws://localhost";
     ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, NULL};
@@ -19524,7 +19504,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 #ifndef WS_NO_TRACE
 /*
 >> TRACE ==================================================================================
-   Events for ws_loop_config.trace, and a line for each. What happens is told by WSI_TRACE and WSI_LOOP_TRACE. Calls
+   Events for ws_loop_config.trace, and a line for each. WSI_TRACE and WSI_LOOP_TRACE report what happens. Calls
    TEXT, HTTP, HANDSHAKE, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
 
@@ -19554,17 +19534,17 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     }
 }
 
-/* The head of a request that is refused before it was read, as far as it has come. */
+/* Reports the head of a request that is refused before it was parsed, as far as it has arrived. */
 static void wsi_trace_unread(ws_loop *loop, ws_conn *conn, int status) {
     const wsi_buffer *held = &conn->engine.held;
     const wsi_window *window = &loop->window;
-    bool current = status != 408 && status != 503; /* what those refuse came before */
+    bool current = status != 408 && status != 503; /* those refuse what arrived earlier, which is held */
     size_t size = current ? window->end - window->pos : held->size;
     if (conn->engine.state == WSI_HEAD && size)
         WSI_TRACE(&conn->engine, WS_TRACE_HEAD, 0, current ? window->base + window->pos : held->data, size);
 }
 
-/* A body that is more than the status in words says why. */
+/* The answer's body is the reason, unless it is just the status in words. */
 static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *event, const char *body, char *text,
                               size_t size) {
     size_t most = event->size < size - 1 ? (size_t)event->size : size - 1;
@@ -19584,7 +19564,7 @@ static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *even
 }
 #endif
 
-/* A connection that got 503 as it came. */
+/* A connection that was accepted only to get 503. */
 static void wsi_trace_rejected(ws_trace_event *event, ws_socket descriptor, char *text, size_t size) {
     char peer[64] = "a peer without an address";
     (void)wsi_platform_peer(descriptor, peer, sizeof peer);
@@ -19609,7 +19589,7 @@ static void wsi_trace_in(const wsi_window *window, wsi_engine *e, ws_trace_event
     event->data = data;
 }
 
-/* A frame that goes out; first: the first byte of its header; -1: the header is here, too. */
+/* A frame that is sent. first: the first byte of its header; -1: data begins with the header. */
 static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data) {
     size_t header = first >= 0 ? 0 : data[1] < 126 ? 2 : data[1] == 126 ? 4 : 10;
     if (first < 0)
@@ -19649,7 +19629,7 @@ static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
     event->bytes_out = traced->bytes[1];
 }
 
-/* Adds a frame to the figures of its connection's end. */
+/* Counts a frame, for the figures that the connection's end reports. */
 static void wsi_trace_count(wsi_traced *traced, const ws_trace_event *event) {
     bool out = event->kind == WS_TRACE_OUT;
     traced->bytes[out] += event->size;
@@ -19659,7 +19639,7 @@ static void wsi_trace_count(wsi_traced *traced, const ws_trace_event *event) {
 }
 
 #ifndef WS_NO_CLIENT
-/* Whether it is a client between two attempts: its end was told already. */
+/* Whether it is a client between two attempts: its end was reported already. */
 static bool wsi_trace_waits(const ws_conn *conn) {
     return wsi_conn_is_client(conn) && wsi_client_of(conn)->phase == WSI_PHASE_WAITING;
 }
@@ -19722,7 +19702,7 @@ WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind ki
     tracer->function(&event, tracer->user);
 }
 
-/* Sends a frame, then tells the trace. */
+/* Sends a frame, then reports it. */
 WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
     bool sent = wsi_conn_emit(e, output);
     if (sent && output->opcode != WSI_RAW)
