@@ -3903,7 +3903,7 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 /* --- the trace: its section makes events for ws_loop_config.trace of what it is told here --- */
 
 typedef struct wsi_tracer { /* of a loop */
-    void (*tell)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
+    void (*report)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                  size_t size); /* e NULL: about no connection */
     bool (*output)(wsi_engine *e, const struct wsi_output *output); /* in place of wsi_conn_emit */
     ws_trace_function *function;
@@ -3915,7 +3915,7 @@ typedef struct wsi_tracer { /* of a loop */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (e->env->tracer)
-        e->env->tracer->tell(e->env->tracer, e, kind, status, data, size);
+        e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
 #define WSI_TRACED(e) false /* there are no kinds, either: enum ws_trace_kind is left out */
@@ -8382,7 +8382,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      unsent, acknowledged        how much the peer has not received yet, with what is in flight, if asked; 0: unknown
      host_text                   an address as a text, which may have a scope
      listen_unix, connect_unix, file_id, remove   Unix sockets
-     open_folder, open_in, file, read_file, peek_file, close_file, file_status   files of a folder; open_file: any
+     open, open_in, file, read_file, peek_file, close_file, file_status   files, and those of a folder (open_in)
      file_state                  for TLS: whether a file of certificates has changed
 */
 
@@ -8724,9 +8724,9 @@ typedef int wsi_file;
 
 #define WSI_NO_FILE (-1)
 
-static FILE *wsi_platform_open_file(const char *name) { return fopen(name, "rb"); }
-
-static wsi_file wsi_platform_open_folder(const char *name) { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
+static wsi_file wsi_platform_open(const char *name, bool folder) {
+    return open(name, (folder ? O_DIRECTORY : 0) | O_RDONLY | O_CLOEXEC);
+}
 
 /* Never follows a symbolic link, nor waits for the other end of a FIFO. */
 static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
@@ -8943,10 +8943,6 @@ typedef HANDLE wsi_file;
 
 #define WSI_NO_FILE INVALID_HANDLE_VALUE
 
-static FILE *wsi_platform_open_file(const char *name) {
-    wchar_t wide[WSI_FILE_PATH];
-    return wsi_platform_widen(name, wide, WSI_FILE_PATH) ? _wfopen(wide, L"rb") : NULL;
-}
 
 /* Nobody can rename what is open, nor a folder above it: so its path leads to it. */
 static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
@@ -8964,10 +8960,10 @@ static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool fo
     return WSI_NO_FILE;
 }
 
-static wsi_file wsi_platform_open_folder(const char *name) {
+static wsi_file wsi_platform_open(const char *name, bool folder) {
     wchar_t path[WSI_FILE_PATH];
     SetLastError(ERROR_INVALID_NAME);
-    return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, true) : WSI_NO_FILE;
+    return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, folder) : WSI_NO_FILE;
 }
 
 /* A name that stands for itself: no device, with or without an extension, no stream, pattern, or end that Windows cuts
@@ -10604,7 +10600,7 @@ struct ws_loop {
     void *clock_user, *wall_user;
     wsi_hooks hooks;
 #ifndef WS_NO_TRACE
-    wsi_tracer tracer; /* tell NULL: there is no config.trace */
+    wsi_tracer tracer; /* report NULL: there is no config.trace */
 #endif
     ws_stats stats;    /* messages, bytes, longest_ms; counters of servers and clients that have ended */
     uint64_t round_at; /* when it began; 0: it is over */
@@ -10730,8 +10726,8 @@ static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(lo
 #ifndef WS_NO_TRACE
 /* Tells the trace what concerns no connection. */
 WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
-    if (loop->tracer.tell)
-        loop->tracer.tell(&loop->tracer, NULL, kind, status, data, size);
+    if (loop->tracer.report)
+        loop->tracer.report(&loop->tracer, NULL, kind, status, data, size);
 }
 #define WSI_LOOP_TRACE wsi_loop_trace
 #else
@@ -11581,8 +11577,8 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 #ifndef WS_NO_SERVER
     size_t max_count;
     uint64_t (*until)(const ws_conn *conn); /* when it may be read again: WSI_BY_RATE */
-    void (*meter)(ws_conn *conn, size_t size); /* a ping or pong that came; NULL: nobody wants to know */
-    void (*gone)(ws_conn *conn);    /* its descriptor is closed; NULL: nobody wants to know */
+    void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong. NULL: not called */
+    void (*conn_freed)(ws_conn *conn); /* its descriptor is closed. NULL: not called */
     void (*proceed)(ws_conn *conn); /* its kept request has its answer, or the socket takes more of that */
 #endif
 #ifndef WS_NO_CLIENT
@@ -12319,12 +12315,12 @@ static void wsi_conn_meter(ws_conn *conn, size_t size) {
     if (wsi_conn_endpoint(conn)->meter)
         wsi_conn_endpoint(conn)->meter(conn, size);
 }
-static void wsi_conn_tell_gone(ws_conn *conn) {
-    if (wsi_conn_endpoint(conn)->gone)
-        wsi_conn_endpoint(conn)->gone(conn);
+static void wsi_conn_freed(ws_conn *conn) {
+    if (wsi_conn_endpoint(conn)->conn_freed)
+        wsi_conn_endpoint(conn)->conn_freed(conn);
 }
 #else
-static void wsi_conn_tell_gone(ws_conn *conn) { (void)conn; }
+static void wsi_conn_freed(ws_conn *conn) { (void)conn; }
 static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
 static uint64_t wsi_conn_rated(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
 #endif
@@ -13142,7 +13138,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
 static void wsi_conn_free(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     ws_loop *loop = endpoint->loop;
-    wsi_conn_tell_gone(conn);
+    wsi_conn_freed(conn);
     wsi_conn_free_strings(conn);
     *(conn->previous ? &conn->previous->next : &endpoint->conns) = conn->next;
     if (conn->next)
@@ -13302,7 +13298,7 @@ static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_en
 #ifndef WS_NO_TRACE
 static void wsi_endpoint_trace(wsi_endpoint *endpoint) {
     wsi_tracer *tracer = &endpoint->loop->tracer;
-    if (tracer->tell) {
+    if (tracer->report) {
         endpoint->env.tracer = tracer;
         endpoint->env.output = tracer->output;
     }
@@ -15703,7 +15699,7 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
     server->bounds = bounds;
     server->endpoint.meter = wsi_bounds_control;
     server->endpoint.until = wsi_bounds_until;
-    server->endpoint.gone = wsi_bounds_leave;
+    server->endpoint.conn_freed = wsi_bounds_leave;
     return WS_OK;
 }
 
@@ -16326,7 +16322,7 @@ static bool wsi_files_segment(wsi_slice segment, char name[256]) {
 
 /* Opens a file, folder by folder, so that no symbolic link leads elsewhere. WSI_NO_FILE: *status is the answer. */
 static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) {
-    wsi_file at = wsi_platform_open_folder(folder), next;
+    wsi_file at = wsi_platform_open(folder, true), next;
     bool more = true;
     if (at == WSI_NO_FILE)
         *status = wsi_platform_file_status();
@@ -16494,7 +16490,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         && (!wsi_text_token(wsi_text_z(charset))
             || snprintf(parameter, sizeof parameter, "; charset=%s", charset) >= (int)sizeof parameter))
         return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
-    wsi_file opened = wsi_platform_open_folder(folder);
+    wsi_file opened = wsi_platform_open(folder, true);
     if (opened == WSI_NO_FILE)
         return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it does not exist or cannot be read");
     wsi_platform_close_file(opened);
@@ -16513,12 +16509,12 @@ WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) 
     return ws_files_charset(server, prefix, folder, NULL);
 }
 
-static ws_error wsi_files_read(wsi_memory *memory, FILE *file, wsi_buffer *content) {
-    while (wsi_buffer_reserve(memory, content, WSI_SMALL)) {
-        size_t got = fread(content->data + content->size, 1, WSI_SMALL, file);
-        content->size += got;
-        if (got < WSI_SMALL)
-            return ferror(file) ? WS_ERROR_FILE : WS_OK;
+static ws_error wsi_files_read(wsi_memory *memory, wsi_file file, wsi_buffer *content) {
+    while (wsi_buffer_reserve(memory, content, WSI_RECORD)) {
+        ptrdiff_t got = wsi_platform_read_file(file, content->data + content->size, WSI_RECORD);
+        if (got <= 0)
+            return got < 0 ? WS_ERROR_FILE : WS_OK;
+        content->size += (size_t)got;
     }
     return WS_ERROR_MEMORY;
 }
@@ -16527,10 +16523,12 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
     wsi_buffer content = {NULL, 0, 0};
     if (!server)
         return false;
-    FILE *file = name ? wsi_platform_open_file(name) : NULL;
-    ws_error error = file ? wsi_files_read(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
-    if (file)
-        (void)fclose(file);
+    wsi_file file = name ? wsi_platform_open(name, false) : WSI_NO_FILE;
+    ws_error error = WS_ERROR_FILE;
+    if (file != WSI_NO_FILE) {
+        error = wsi_files_read(wsi_server_memory(server), file, &content);
+        wsi_platform_close_file(file);
+    }
     bool good = error ? wsi_server_fail(server, error, "file", name, NULL)
                       : wsi_route_page(server, pattern, content_type, (const char *)content.data, content.size);
     wsi_buffer_free(wsi_server_memory(server), &content);
@@ -17910,7 +17908,6 @@ typedef struct wsi_client {
     ws_transport transport;  /* of the program, or of TLS */
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
-    wsi_slice credentials;   /* of the first URL */
     wsi_buffer answer;       /* the server's: status line and headers, each with a zero behind it; the body */
     size_t body, taken;      /* where the body begins; where its decoded part ends */
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
@@ -17973,9 +17970,13 @@ static bool wsi_dial_gives(const wsi_client *client, const char *name) {
 /* The credentials of this URL, or else of the first one. None if the program has such a header, of which there must be
    only one (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
+    wsi_url first;
     if (wsi_dial_gives(client, "authorization"))
         return wsi_text(NULL, 0);
-    return client->server.credentials.data || client->other_server ? client->server.credentials : client->credentials;
+    if (client->server.credentials.data || client->other_server)
+        return client->server.credentials;
+    (void)wsi_url_parse(&first, wsi_text_z(client->url));
+    return first.credentials;
 }
 
 static void wsi_dial_send_request(wsi_client *client) {
@@ -18458,9 +18459,6 @@ static void wsi_client_start(wsi_client *client, const ws_client_config *config)
                                                          || (client->endpoint.loop->tls_calls && config->tls.ssl_ctx)))
         return;
     client->permanent = false;
-    client->credentials = client->server.credentials;
-    if (client->credentials.data) /* hop changes with a redirect, url does not */
-        client->credentials.data = client->url + (client->credentials.data - (const char *)client->hop.data);
     wsi_client_attempt(client);
 }
 
@@ -19649,7 +19647,7 @@ static bool wsi_trace_waits(const ws_conn *conn) { return (void)conn, false; }
 
 /* data and size: HEAD: the head; REFUSED: the answer's body, or without a connection the descriptor; TLS_FAILED: the
    text; IN: the frame's header; OUT: see wsi_trace_out; PAUSED, DROPPED, LATE: size. */
-WSI_RARE void wsi_trace_tell(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
+WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                              size_t size) {
     ws_loop *loop = (ws_loop *)(void *)((char *)tracer - offsetof(ws_loop, tracer));
     ws_conn *conn = (ws_conn *)(void *)e;
@@ -19808,7 +19806,7 @@ static void wsi_setup_web(ws_loop *loop) { (void)loop; }
 static void wsi_setup_trace(ws_loop *loop, const ws_loop_config *config) {
     if (!config || !config->trace)
         return;
-    loop->tracer.tell = wsi_trace_tell;
+    loop->tracer.report = wsi_trace_report;
     loop->tracer.output = wsi_trace_output;
     loop->tracer.function = config->trace;
     loop->tracer.user = config->trace_user;
