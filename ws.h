@@ -4048,7 +4048,7 @@ WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why
     size_t size = strlen(body), i, k;
     for (i = 0; i < 4; i++)
         for (k = 0; k < why->part[i].size && k < 90; k++)
-            body[size++] = why->part[i].data[k] >= ' ' && why->part[i].data[k] <= '~' ? why->part[i].data[k] : '?';
+            body[size++] = why->part[i].data[k] > '~' || why->part[i].data[k] < ' ' ? '?' : why->part[i].data[k];
     (void)wsi_engine_respond(e, window, 403, "Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n",
                              wsi_text(body, size), false);
 }
@@ -4096,7 +4096,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
                               const ws_deflate_config *deflate) {
     const wsi_codec_calls *codec = wsi_codec_asked(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
     bool last = WSI_ENGINE_LAST && !subprotocol.size && !codec && !*more;
-    if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status)
+    if (!e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if (!wsi_engine_welcome(e, last)
         || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
@@ -6630,7 +6630,7 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
 static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
     if (io->in_size + (z->count >> 3) >= 6 && io->out_capacity - io->out_size >= 3) {
         wsi_inflate_result result = wsi_inflate_fast(z, io);
-        if (result != WSI_INFLATE_NEXT || z->state != WSI_INFLATE_SYMBOL)
+        if (result != WSI_INFLATE_NEXT)
             return result;
     }
     uint32_t entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits, 0), size = entry & 63;
@@ -7417,7 +7417,7 @@ typedef struct wsi_context { /* of a connection that keeps one, or is in the mid
 
 static bool wsi_decompressor_grow(wsi_codec *codec, wsi_buffer *out, size_t limit) {
     size_t wanted = out->capacity < 2048 ? 4096 : out->capacity * 2;
-    if (wanted > limit + 1 || wanted < out->capacity)
+    if (wanted > limit + 1)
         wanted = limit + 1;
     return wsi_buffer_resize(codec->arriving, out, wanted);
 }
@@ -7480,7 +7480,7 @@ static ws_error wsi_decompressor_run(const wsi_engine *e, wsi_decompressor *deco
     for (;;) {
         io.out = out->data;
         io.out_size = out->size;
-        io.out_capacity = out->capacity ? out->capacity - 1 : 0;
+        io.out_capacity = out->capacity - 1;
         if (io.out_capacity > limit)
             io.out_capacity = limit;
         wsi_inflate_result result = wsi_inflate_run(&decompressor->inflate, &io);
@@ -7532,8 +7532,9 @@ static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *dat
     if (bound < size || !wsi_buffer_reserve(codec->memory, out, bound))
         return false;
     written = wsi_deflate_run(z, (const uint8_t *)data, size, out->data, out->capacity);
-    out->size = written > WSI_PERMESSAGE_TAIL && last ? written - WSI_PERMESSAGE_TAIL : written;
-    return written > 0;
+    WS_ASSERT(written > WSI_PERMESSAGE_TAIL); /* the bound is enough */
+    out->size = last ? written - WSI_PERMESSAGE_TAIL : written;
+    return true;
 }
 
 /* --- context --- */
@@ -7583,8 +7584,7 @@ static void wsi_context_remember(wsi_context *context, uint8_t window_bits, cons
         memmove(context->history, context->history + keep - kept, kept);
         keep = kept;
     }
-    if (size)
-        memcpy(context->history + keep, data, size);
+    memcpy(context->history + keep, data, size);
     context->history_size = keep + size;
 }
 
@@ -7640,7 +7640,8 @@ static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice
 static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
     wsi_slice name, value;
     memset(offer, 0, sizeof *offer);
-    if (!wsi_http_word(&rest, &name, false, false) || !wsi_text_is(name, "permessage-deflate"))
+    (void)wsi_http_word(&rest, &name, false, false);
+    if (!wsi_text_is(name, "permessage-deflate"))
         return false;
     while (rest.size) {
         rest = wsi_text_trim(wsi_text(rest.data + 1, rest.size - 1)); /* ';' */
@@ -7735,7 +7736,7 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
     wsi_agreed agreed;
     memset(&agreed, 0, sizeof agreed);
     (void)wsi_http_line(&rest);
-    while (request->extensions && !agreed.on && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
+    while (!agreed.on && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
         while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
             agreed.on = wsi_permessage_offered(element, offer, false);
     if (!agreed.on)
@@ -7802,7 +7803,7 @@ static void wsi_permessage_drop(wsi_engine *e, wsi_decompressor *decompressor, b
     wsi_decompressor_release(e->env->codec, decompressor, delivered);
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codec, &e->context);
-    else if (!e->keep_in && e->context)
+    else if (!e->keep_in)
         wsi_context_forget(e->context); /* the history was that message's */
 }
 
@@ -12720,9 +12721,7 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
             strcpy(conn->extra->reason, event->close.reason);
         wsi_conn_schedule_end(conn);
         break;
-    case WS_EVENT_PING:
-    case WS_EVENT_PONG: wsi_conn_meter(conn, event->message.size); break;
-    default: break;
+    default: wsi_conn_meter(conn, event->message.size); break; /* a ping or a pong: messages are taken before */
     }
 }
 

@@ -83,6 +83,25 @@ static void test_many_literals(void) {
     }
 }
 
+/* A stored block has at most 65535 bytes. What is larger needs several, even if matches save more at that size. */
+static void test_stored(void) {
+    static const size_t sizes[] = {0, 1, 65534, 65535, 65536, LARGEST};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        wsi_deflate *z = make(1, 15, false);
+        tiny_inflate tiny = reader(15);
+        if (test_begin("%zu bytes in stored blocks", sizes[i])) {
+            for (size_t k = 0; k < sizes[i]; k++)
+                text[k] = (uint8_t)(k * 7 + (k >> 8));
+            z->out.at = packed;
+            wsi_deflate_put_stored(z, text, sizes[i]);
+            CHECK_EQ(z->out.at - packed, sizes[i] + (sizes[i] > 65535 ? 10 : 5));
+            CHECK(tiny_inflate_run(&tiny, packed, (size_t)(z->out.at - packed)));
+            CHECK_MEM(unpacked, tiny.size, text, sizes[i]);
+        }
+        free(z);
+    }
+}
+
 /* The kind of each block, and that no other would be smaller by far. */
 static void test_kinds(void) {
     uint32_t state = 1;
@@ -358,6 +377,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_examples();
     test_many_literals();
+    test_stored();
     test_kinds();
     test_takeover();
     test_codes();

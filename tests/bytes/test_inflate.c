@@ -501,6 +501,26 @@ static void test_wrong_repeats(void) {
     }
 }
 
+/* A block that ends within a byte: a sync flush would have ended it on one, so something is missing. */
+static void test_ends_within_a_byte(void) {
+    size_t count, i;
+    for (count = 0; count < 8; count++) {
+        if (!test_begin("a block that ends within a byte, %zu literals of nine bits", count))
+            continue;
+        begin_fixed();
+        w.bits = 0;
+        put(2, 3); /* not the last */
+        for (i = 0; i < count; i++)
+            put_literal(200);
+        put_literal(256);
+        begin(w.data, written());
+        run(&now);
+        CHECK_EQ(now.result, WSI_INFLATE_INPUT);
+        CHECK_EQ(now.out_size, count);
+        CHECK_EQ(now.ended, w.bits % 8 == 0);
+    }
+}
+
 /* --- the window --- */
 
 /* The code and the extra bits of a distance. */
@@ -514,11 +534,13 @@ static void put_far(uint32_t distance) {
     put(distance - base, extra);
 }
 
-/* One match of three bytes from this distance, then the end of the stream. */
-static void put_match(uint32_t distance) {
+/* One match of three bytes from this distance, so many literals, then the end of the stream. */
+static void put_match(uint32_t distance, size_t behind) {
     begin_fixed();
     put_literal(257);
     put_far(distance);
+    while (behind--)
+        put_literal('b');
     put_literal(256);
 }
 
@@ -532,24 +554,26 @@ static void test_windows(void) {
         size_t window = (size_t)1 << bits, distance;
         if (!test_begin("a window of %d bits", (int)bits))
             continue;
-        for (distance = window - 3; distance <= window + 2 && distance <= 32768; distance++) {
-            put_match((uint32_t)distance);
-            begin(w.data, written());
-            now.window = window;
-            now.history = past + 100;
-            now.history_size = 33000;
-            run(&now);
-            CHECK_EQ(now.result, distance <= window ? WSI_INFLATE_DONE : WSI_INFLATE_BAD);
-            if (distance <= window)
-                CHECK_MEM(now.out, now.out_size, past + 33100 - distance, 3);
-        }
+        for (distance = window - 3; distance <= window + 2 && distance <= 32768; distance++)
+            for (i = 0; i < 2; i++) { /* few bytes are read one by one, more in the fast way */
+                put_match((uint32_t)distance, i * 20);
+                begin(w.data, written());
+                now.window = window;
+                now.history = past + 100;
+                now.history_size = 33000;
+                run(&now);
+                CHECK_EQ(now.result, distance <= window ? WSI_INFLATE_DONE : WSI_INFLATE_BAD);
+                CHECK_EQ(now.out_size, distance <= window ? 3 + i * 20 : 0);
+                if (distance <= window)
+                    CHECK_MEM(now.out, 3, past + 33100 - distance, 3);
+            }
     }
     if (!test_begin("no further than what came before"))
         return;
     for (i = 1; i < 12; i++) {
         uint8_t wanted[3];
         size_t k;
-        put_match(i);
+        put_match(i, 0);
         begin(w.data, written());
         now.history = past;
         now.history_size = 8;
@@ -673,6 +697,7 @@ int main(int argc, char **argv) {
     test_wrong_codes();
     test_lonely_codes();
     test_wrong_repeats();
+    test_ends_within_a_byte();
     test_windows();
     test_matches();
     test_moving_front();

@@ -469,6 +469,98 @@ static void test_respond_bounds(void) {
     drive_free(&d);
 }
 
+/* An upgrade that must be refused is not accepted, whoever asks: it gets its refusal. */
+static void test_accept_refused(void) {
+    ws_event event;
+    drive d;
+    if (!test_begin("accepting what must be refused"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)next_request(&d, "POST /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    CHECK(!ws_engine_accept(&d.engine));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_STATE);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    while (ws_engine_next(&d.engine, &event)) {}
+    drive_pump(&d);
+    CHECK(out_starts(&d, "HTTP/1.1 405 "));
+    drive_free(&d);
+}
+
+/* After an answer to a request that says more, or may have a body, nothing further is read. */
+static void test_persists(void) {
+    static const struct { const char *head; bool persists; } cases[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true}, {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", true},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", false}, {DRIVE_REQUEST, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        drive d;
+        if (!test_begin("whether another request may follow, %zu", i))
+            continue;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        (void)next_request(&d, cases[i].head);
+        CHECK(ws_engine_respond(&d.engine, 200, "text/plain", "ok"));
+#ifndef WSI_BARE /* there none persists */
+        CHECK_EQ(ws_engine_state(&d.engine), cases[i].persists ? WS_CONNECTING : WS_CLOSED);
+        drive_pump(&d);
+        CHECK_EQ(out_holds(&d, "\r\nConnection: close\r\n"), !cases[i].persists);
+#endif
+        drive_free(&d);
+    }
+}
+
+/* A size that no memory has is refused, compressed or not. */
+static void test_impossible_size(void) {
+    ws_deflate_config deflate;
+    ws_engine_config config;
+    drive d;
+    if (!test_begin("a message of SIZE_MAX bytes"))
+        return;
+    memset(&deflate, 0, sizeof deflate);
+    memset(&config, 0, sizeof config);
+    deflate.on = true;
+    for (int packed = 0; packed < 2; packed++) {
+        config.deflate = packed ? &deflate : NULL;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+        drive_feed_text(&d, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                            "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        d.out.size = 0;
+        CHECK(!ws_engine_send(&d.engine, message_of("x", SIZE_MAX, WS_BINARY)));
+        CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_ARGUMENT);
+        CHECK(!ws_engine_send(&d.engine, message_of("x", SIZE_MAX / 2, WS_BINARY)));
+        CHECK(ws_engine_send(&d.engine, message_of("x", 1, WS_BINARY)));
+        drive_pump(&d);
+        CHECK(drive_sent(&d, "82\"x\""));
+        drive_free(&d);
+    }
+}
+
+/* A request that leaves in pieces: nothing is heard from the peer by that, and nothing moves by 0 bytes. */
+static void test_sent_in_pieces(void) {
+    ws_span out;
+    drive d;
+    size_t i, all = 0;
+    if (!test_begin("a request that leaves byte by byte"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_CLIENT, NULL));
+    for (i = 0; (out = ws_engine_output(&d.engine)).size && i < 10000; i++) {
+        all = all ? all : out.size;
+        bytes_add(&d.out, out.data, 1);
+        ws_engine_sent(&d.engine, 0);
+        ws_engine_sent(&d.engine, out.size + 1); /* more than there is */
+        ws_engine_sent(&d.engine, 1);
+    }
+    CHECK_EQ(i, all);
+    CHECK(out_starts(&d, "GET / HTTP/1.1\r\n"));
+    drive_feed_text(&d, DRIVE_RESPONSE);
+    CHECK(drive_logged(&d, "o"));
+    drive_free(&d);
+}
+
 #ifdef WSI_BARE /* it has no connections that persist */
 static void test_pages(void) {}
 #else
@@ -1085,6 +1177,10 @@ int main(int argc, char **argv) {
     test_input_fills();
     test_respond();
     test_respond_bounds();
+    test_accept_refused();
+    test_persists();
+    test_impossible_size();
+    test_sent_in_pieces();
     test_pages();
     test_many_subprotocols();
     test_no_content();

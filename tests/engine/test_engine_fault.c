@@ -190,6 +190,172 @@ static void test_heads(ws_role role, int kind, bool context) {
     CHECK(failed > HEAD_TEXTS + 200); /* the first block, and mostly a second */
 }
 
+/* --- output that no longer fits --- */
+
+/* A peer that reads nothing, and no memory for more: a close, the answer to one, and a ping are what ends it. In front
+   of them is a message; behind some sizes of it the control frame still fits. */
+static void test_no_room(ws_role role, const char *name, int kind) {
+    static const char *const kinds[] = {"a close", "the answer to a close", "a ping when it is due"};
+    char reason[101];
+    size_t size, ended = 0, sent = 0;
+    uint8_t data[300];
+    if (!test_begin("no memory for %s, %s", kinds[kind], name))
+        return;
+    memset(reason, 'r', sizeof reason - 1);
+    reason[sizeof reason - 1] = 0;
+    memset(data, 'd', sizeof data);
+    for (size = 0; size < sizeof data; size++) {
+        drive d;
+        CHECK(drive_open(&d, role, NULL));
+        (void)ws_engine_tick(&d.engine, 1000);
+        d.stuck = true;
+        CHECK(ws_engine_send(&d.engine, message_of(data, size, WS_BINARY)));
+        d.memory.fail_at = d.memory.calls + 1;
+        d.memory.fail_after = true;
+        bool good = true;
+        if (kind == 0)
+            good = ws_engine_close(&d.engine, 1000, reason);
+        else if (kind == 1)
+            drive_feed_wire(&d, "88<03e8>*100");
+        else
+            (void)ws_engine_tick(&d.engine, 100000000);
+        ws_error error = ws_engine_error(&d.engine);
+        if (error) {
+            CHECK(kind != 0 || !good);
+            CHECK_EQ(error, kind == 2 ? WS_ERROR_TIMEOUT : WS_ERROR_MEMORY);
+            CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+            CHECK(!ws_engine_done(&d.engine)); /* nothing has been told yet */
+            ended++;
+        }
+        sent += !error;
+        d.stuck = false;
+        drive_pump(&d);
+        CHECK(!error || ws_engine_done(&d.engine));
+        drive_free(&d);
+    }
+    CHECK(ended && sent);
+}
+
+#ifndef WS_NO_DEFLATE
+/* --- compressed messages between two engines, of which one runs out of memory --- */
+
+typedef struct packed {
+    drive ends[2]; /* server, client */
+    ws_pipe pipe;
+} packed;
+
+static void settle(packed *p) {
+    ws_event event;
+    for (int idle = 0; idle < 3; idle++) {
+        if (ws_pipe_step(&p->pipe))
+            idle = -1;
+        for (int i = 0; i < 2; i++)
+            while (ws_engine_next(&p->ends[i].engine, &event)) {
+                drive_event(&p->ends[i], &event);
+                idle = -1;
+            }
+    }
+}
+
+/* Of this size, and of noise, of one letter, or a text. */
+static const uint8_t *content(size_t size, char kind) {
+    static uint8_t data[400000];
+    uint32_t x = (uint32_t)size;
+    for (size_t i = 0; i < size; i++, x = x * 1664525u + 1013904223u)
+        data[i] = kind == 'n' ? (uint8_t)(x >> 24) : kind == 'a' ? 'a' : (uint8_t)('a' + (x >> 24) % 7);
+    return data;
+}
+
+/* What the client says, in messages and in parts. false: it could not. */
+static bool talk(packed *p, bool large) {
+    static const struct { size_t size; char kind; bool part, last; } says[] = {
+        {5, 't', false, true},    {200, 't', true, false},  {5000, 'n', true, false},  {70, 'a', true, false},
+        {0, 'a', true, true},     {3000, 't', false, true}, {60000, 'a', false, true}, {0, 'a', false, true},
+        {500, 'n', false, true},  {9000, 't', false, true},  {9000, 't', false, true},  {100, 'a', true, false},
+        {40000, 'a', true, true}, {300000, 'n', false, true}, {700, 't', false, true},
+    };
+    ws_engine *client = &p->ends[1].engine;
+    for (size_t i = 0; i < COUNT(says); i++) {
+        ws_message message = message_of(content(says[i].size, says[i].kind), says[i].size, WS_BINARY);
+        if (message.size > 100000 && !large)
+            continue;
+        bool good = says[i].part ? ws_engine_send_part(client, message, says[i].last)
+                                 : ws_engine_send(client, message);
+        if (!good)
+            return false;
+        if (i % 3)
+            settle(p);
+    }
+    return true;
+}
+
+/* true: that allocation was reached. */
+static bool play_packed(packed *p, int failing, size_t fail_at, bool context, bool chunks) {
+    ws_deflate_config deflate = compressing(context);
+    ws_engine_config config;
+    memset(p, 0, sizeof *p);
+    memset(&config, 0, sizeof config);
+    config.deflate = &deflate;
+    config.chunks = chunks;
+    for (int i = 0; i < 2; i++) {
+        CHECK(drive_start(&p->ends[i], i ? WS_ROLE_CLIENT : WS_ROLE_SERVER, &config));
+        p->pipe.ends[i] = &p->ends[i].engine;
+    }
+    p->ends[1].silent = true;
+    p->ends[0].joins = p->ends[1].joins = true;
+    drive_memory *memory = &p->ends[failing].memory;
+    memory->fail_at = fail_at ? memory->calls + fail_at : 0;
+    settle(p);
+    bool all = talk(p, !fail_at);
+    settle(p);
+    if (all)
+        (void)ws_engine_close(&p->ends[1].engine, 1000, NULL);
+    else
+        ws_engine_ended(&p->ends[1].engine);
+    settle(p);
+    CHECK(fail_at || (all && ws_engine_error(&p->ends[0].engine) == WS_OK && p->ends[0].engine.core.clean));
+    for (int i = 0; i < 2; i++) {
+        CHECK(ws_engine_state(&p->ends[i].engine) == WS_CLOSED);
+        ws_engine_free(&p->ends[i].engine);
+        CHECK(p->ends[i].memory.used == 0 && !p->ends[i].memory.wrong);
+    }
+    return fail_at && memory->calls >= memory->fail_at;
+}
+
+static void free_packed(packed *p) {
+    drive_free(&p->ends[0]);
+    drive_free(&p->ends[1]);
+}
+
+/* What arrives is what arrived when there was memory, or the connection ends before. */
+static void test_packed(int failing, bool context, bool chunks) {
+    static packed good, p;
+    size_t n = 0;
+    bool hit = true;
+    if (!test_begin("the Nth allocation of the %s fails, compressed, %s context, %s", failing ? "client" : "server",
+                    context ? "with" : "without", chunks ? "chunks" : "messages"))
+        return;
+    (void)play_packed(&good, failing, 0, context, chunks);
+    while (hit && n < 500) {
+        hit = play_packed(&p, failing, ++n, context, chunks);
+        for (size_t from = 0; from < p.ends[0].details.size; ) { /* line by line */
+            const char *line = (const char *)p.ends[0].details.data + from;
+            size_t size = (size_t)((const char *)memchr(line, '\n', p.ends[0].details.size - from) - line) + 1;
+            bytes one = {NULL, 0, 0};
+            bytes_add(&one, line, size);
+            bytes_add(&one, "", 1);
+            CHECK(*line == 'c' || *line == 'x'
+                  || bytes_find(&good.ends[0].details, (const char *)one.data, 0) != SIZE_MAX);
+            bytes_free(&one);
+            from += size;
+        }
+        free_packed(&p);
+    }
+    CHECK(n > 5 && n < 500);
+    free_packed(&good);
+}
+#endif
+
 /* --- fixed memory --- */
 
 static uint8_t room[4096];
@@ -292,6 +458,27 @@ static void test_fixed_controls(ws_role role, const char *name) {
         drive_free(&d);
         bytes_free(&in);
     }
+}
+
+/* Control frames may fill the memory to its end: a close then has to wait, and the connection stays open. */
+static void test_fixed_close(ws_role role, const char *name) {
+    ws_engine_config config = fixed_config(1024);
+    uint8_t data[125] = {0};
+    drive d;
+    if (!test_begin("pings until 1024 bytes are full, then a close, %s", name))
+        return;
+    CHECK(drive_open(&d, role, &config));
+    for (size_t size = sizeof data; size + 1 > 0; size--)
+        while (ws_engine_ping(&d.engine, data, size)) {}
+    CHECK(!ws_engine_close(&d.engine, 1000, "bye"));
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_BUFFERED);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
+    drive_pump(&d);
+    CHECK(ws_engine_close(&d.engine, 1000, "bye"));
+    drive_pump(&d);
+    drive_feed_wire(&d, "88<03e8>");
+    CHECK(drive_logged(&d, "c"));
+    drive_free(&d);
 }
 
 /* A send that does not fit now is refused, nothing of it goes out, and it fits later. */
@@ -430,15 +617,23 @@ static void test_role(ws_role role, const char *name) {
     test_fixed_flood(role, name, "02#120 89#50 00#100 80#20", "8a#50 82#240");
     test_fixed_controls(role, name);
     test_fixed_full(role, name);
+    test_fixed_close(role, name);
 }
 
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_role(WS_ROLE_SERVER, "server");
     test_role(WS_ROLE_CLIENT, "client");
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < 3; kind++) {
+        test_no_room(WS_ROLE_SERVER, "server", kind);
+        test_no_room(WS_ROLE_CLIENT, "client", kind);
         for (int context = 0; context < 2; context++)
             test_heads(WS_ROLE_SERVER, kind, context == 1);
+    }
+#ifndef WS_NO_DEFLATE
+    for (int i = 0; i < 8; i++)
+        test_packed(i & 1, i & 2, i & 4);
+#endif
     for (int kind = 0; kind < 2; kind++)
         for (int context = 0; context < 2; context++)
             test_heads(WS_ROLE_CLIENT, kind, context == 1);

@@ -277,6 +277,38 @@ static void test_null(void) {
     ws_pipe_wait(NULL, 5);
     ws_pipe_wait(&pipe, 5);
     CHECK_EQ(pipe.now, 5);
+    ws_engine engine;
+    ws_engine_config config;
+    memset(&config, 0, sizeof config);
+    CHECK(ws_engine_init(&engine, &config));
+    pipe.ends[0] = &engine; /* it has one */
+    CHECK_EQ(ws_pipe_step(&pipe), 0);
+    ws_engine_free(&engine);
+}
+
+/* What one end has no room for stays with the other, however often the pipe turns. */
+static void test_crowded(void) {
+    static uint8_t room[1024];
+    ws_engine_config fixed;
+    char frames[8];
+    pair p;
+    if (!test_begin("an end that reads no events"))
+        return;
+    memset(&fixed, 0, sizeof fixed);
+    fixed.memory = room;
+    fixed.memory_size = sizeof room;
+    CHECK(start_pair(&p, 0, &fixed, NULL) && settle(&p));
+    p.server.log.size = 0;
+    memset(frames, 'x', sizeof frames);
+    for (int i = 0; i < 200; i++)
+        CHECK(ws_engine_send(&p.client.engine, message_of(frames, sizeof frames, WS_BINARY)));
+    for (int i = 0; i < 20; i++)
+        (void)ws_pipe_step(&p.pipe);
+    CHECK_EQ(ws_pipe_step(&p.pipe), 0);
+    CHECK(ws_engine_output(&p.client.engine).size > 1000);
+    CHECK(settle(&p));
+    CHECK_EQ(p.server.log.size, 200);
+    free_pair(&p);
 }
 
 /* --- fixed memory on both ends: nothing is allocated, and all of it is used --- */
@@ -332,5 +364,6 @@ int main(int argc, char **argv) {
     test_cut();
     test_close_time();
     test_null();
+    test_crowded();
     return test_finish();
 }

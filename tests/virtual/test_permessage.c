@@ -80,7 +80,8 @@ static void test_offers(void) {
         PMD SB("12") CB("11")},
         {PMD SB("9") ", " PMD SB("10"), PMD BOTH SB("9"), PMD CNC SB("9")},
         /* declined */
-        {PMD SB("7"), "", ""}, {PMD SB("16"), "", ""}, {PMD SB("999"), "", ""}, {PMD SB("08"), "", ""}, {PMD SB("0"),
+        {PMD SB("7"), "", ""}, {PMD SB("16"), "", ""}, {PMD SB("999"), "", ""},
+        {PMD SB("1000"), "", ""}, {PMD SB("08"), "", ""}, {PMD SB("0"),
         "", ""},
         {PMD SB(""), "", ""}, {PMD CB(""), "", ""},
         {PMD SB("x"), "", ""}, {PMD SB("\"9"), "", ""}, {PMD SB("+9"), "", ""}, {PMD "; server_max_window_bits", "",
@@ -271,7 +272,9 @@ static void test_frames(void) {
         {"binary", "c2" HELLO, "b1:5"}, {"stored (7.2.3.3)", "c1<000500faff48656c6c6f00>", "t1:Hello"},
         {"BFINAL (7.2.3.4)", "c1<f348cdc9c9070000>", "t1:Hello"}, {"two blocks (7.2.3.5)",
         "c1<f248050000 00ffffcac9c90700>", "t1:Hello"},
-        {"empty", "c1<00>", "t1:"}, {"plain ones between", "81\"a\" c1" HELLO " 81\"b\"", "t1:a t1:Hello t1:b"},
+        {"empty", "c1<00>", "t1:"},
+        {"empty twice", "c1<00> c1<00> c1" HELLO, "t1: t1: t1:Hello"},
+        {"plain ones between", "81\"a\" c1" HELLO " 81\"b\"", "t1:a t1:Hello t1:b"},
         {"first fragment empty", "41<> 80" HELLO, "t1:Hello"},
     };
     static const struct { const char *name, *frames; int code; } bad[] = {
@@ -281,6 +284,8 @@ static void test_frames(void) {
         {"distance before the message", "c1<0a0102>", 1007}, {"not UTF-8", "c1<fa0700>", 1007},
         {"not UTF-8, before its end", "41<000100feffff>", 1007}, {"stored with a wrong size", "c1<000500fbff48>", 1007},
         {"cut inside a character", "c1<000100feffc300>", 1007},
+        {"cut inside a size", "c1<0005>", 1007},
+        {"BFINAL, and no block behind it", "c1<f348cdc9c90700>", 1007},
     };
     size_t i;
     if (!test_begin("frames: RSV1, fragments, kinds of blocks; what is wrong fails"))
@@ -444,6 +449,65 @@ static void test_bomb(void) {
         CHECK_EQ(ws_state(net.conns[3]), WS_OPEN);
     }
     NET_END();
+}
+
+/* Where the output of a chunk ends within the last match, all input has been read, and there is more to hand out. */
+static void test_chunk_within_match(void) {
+    static uint8_t packed[2000];
+    size_t size, sent = 0;
+    peer *p;
+    if (!test_begin("chunks that end within the last match"))
+        return;
+    CHECK(start_deflate(config_of(false, 0, 0), NULL));
+    p = open_with("/chunks", PMD, PMD BOTH);
+    net.received = 0;
+    net.echo = false;
+    for (size = (16 << 10) - 2; size < (16 << 10) + 300; size++) {
+        send_packed(p, packed, bomb(packed, sizeof packed, size));
+        sent += size;
+        net_settle();
+        CHECK_EQ(net.received, sent);
+    }
+    CHECK_EQ(ws_state(net.conns[1]), WS_OPEN);
+    NET_END();
+}
+
+/* The decompressor that connections share may have room for a longer message than this one may send; and a limit may be
+   none at all. */
+static void test_limits_apart(void) {
+    static const size_t limits[] = {SIZE_MAX, 5000};
+    static uint8_t zeros[100000];
+    ws_server *servers[2];
+    ws_conn *conns[2];
+    ws_message message;
+    size_t i;
+    if (!test_begin("two servers of a loop, with different limits of a message"))
+        return;
+    CHECK(behaviour_start_bare(NULL));
+    for (i = 0; i < 2; i++) {
+        ws_server_config config;
+        ws_client_config client;
+        ws_handler handler = net_handler();
+        memset(&config, 0, sizeof config);
+        memset(&client, 0, sizeof client);
+        config.no_port = true;
+        config.limits.message = limits[i];
+        handler.deflate = client.deflate = config_of(false, 0, 0);
+        servers[i] = ws_listen(net.loop, &config);
+        CHECK(ws_route(servers[i], "/", &handler));
+        conns[i] = ws_test_connect(servers[i], "/", &client);
+        CHECK_EQ(ws_status(conns[i]), 101);
+    }
+    for (i = 0; i < 2; i++) {
+        CHECK(ws_send_binary(conns[0], zeros, sizeof zeros));
+        CHECK(ws_receive_within(conns[0], &message, 1000) && message.size == sizeof zeros);
+        CHECK(ws_send_binary(conns[1], zeros, 5000 + i));
+        CHECK_EQ(ws_receive_within(conns[1], &message, 1000), i == 0);
+    }
+    CHECK_EQ(ws_closed(conns[1]).code, WS_CLOSE_TOO_BIG);
+    ws_free(conns[0]);
+    ws_free(conns[1]);
+    BEHAVIOUR_END();
 }
 
 /* --- both ends of ours --- */
@@ -777,6 +841,8 @@ int main(int argc, char **argv) {
     test_off();
     test_off_engine();
     test_bomb();
+    test_chunk_within_match();
+    test_limits_apart();
     test_echoes();
     test_ratio();
     test_threshold();
