@@ -6,7 +6,7 @@
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE FIRMWARE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
-# make windows  tests built with mingw-w64, under wine   make nightly  coverage, mutants, tsan, fuzz
+# make windows  tests built with mingw-w64, under wine   make nightly  small, coverage, mutants, tsan, fuzz
 # make firmware flash, RAM and stack, on emulated boards make mutants  do the tests notice 300 changes of ws.h? clang
 
 BUILD = build
@@ -28,8 +28,11 @@ TESTS += $(addsuffix test_client_retry,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,send_slow send_drain server_half))
 TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
-# With WS_SMALL: all that do not ask for the details of errors, for large buffers or for a trace, which it leaves out.
-SMALL = bytes text memory frame sha1 utf8 engine engine_deadlines engine_fault engine_split engine_init \
+# With WS_SMALL: all tests but those of what it leaves out. SMALL_NIGHTLY: of code that it does not change, or long.
+# SMALL_SANITIZED: of what it changes most; these alone run under sanitizers, too.
+SMALL_NIGHTLY = deflate deflate_zlib inflate inflate_zlib permessage_echoes loop_simulation
+SMALL = $(filter-out trace loop_spare $(SMALL_NIGHTLY),$(patsubst test_%.c,%,$(notdir $(wildcard tests/*/test_*.c))))
+SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engine_fault engine_split engine_init \
 	handshake pipe files poll poll_epoll loop_late loop_threads life_reentrancy receive_wire receive_unfinished \
 	receive_tls_pause send_replies send_pressure server_date server_files server_bounds server_security \
 	client_life blocking
@@ -60,7 +63,7 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test examples windows asan tsan coverage mutants nightly fuzz check interop bench sizes \
+.PHONY: all run cluster test small examples windows asan tsan coverage mutants nightly fuzz check interop bench sizes \
 	firmware lwip slim install uninstall clean
 
 all: examples
@@ -76,6 +79,9 @@ cluster: $(BUILD)/cluster # ends with Ctrl-C
 test: $(TESTS)
 	@tests/run $(TESTS)
 
+small: $(addprefix $(BUILD)/small_test_,$(SMALL_NIGHTLY)) # what make test leaves to make nightly
+	@tests/run $^
+
 examples: $(EXAMPLES)
 
 windows: $(WINDOWS) # under wine
@@ -83,11 +89,11 @@ windows: $(WINDOWS) # under wine
 	@tests/run $(WINDOWS)
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
-	@$(MAKE) test BUILD=build/asan CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
+	@$(MAKE) test BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
 		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 tsan:
-	@$(MAKE) test BUILD=build/tsan SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
+	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
 coverage: # of ws.h, by gcc: lines and branches of each section
 	@rm -f build/coverage/*.gcda
@@ -98,7 +104,7 @@ mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
 	@tests/mutants
 
 nightly: # one by one: what takes too long for .ci/run
-	@for target in coverage mutants tsan fuzz; do $(MAKE) $$target || failed="$$failed $$target"; done; \
+	@for target in small coverage mutants tsan fuzz; do $(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -219,20 +225,21 @@ $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) $(WINDOWS_HELPERS)
 	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@ # runs it
 	@chmod +x $@
 
-$(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
-$(BUILD)/test_memory_cost $(BUILD)/test_memory_peer: $(BUILD)/count.o
+%test_memory_cost %test_memory_peer: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
+$(addsuffix test_memory_cost,$(BUILD)/ $(BUILD)/small_) $(addsuffix test_memory_peer,$(BUILD)/ $(BUILD)/small_): \
+	$(BUILD)/count.o
 $(BUILD)/count.o: tests/helpers/count.c
 	@mkdir -p $(BUILD)
 	$(CC) $(STRICT) -O1 -c $< -o $@
 COUNT_BLOCKS = $(if $(COVERAGE),,$(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && \
 	echo -fsanitize-coverage=trace-pc)) # not with --coverage: without optimization there are more
 
-$(BUILD)/test_tls_none: TLS_LIBS = # which proves that none is needed
+%test_tls_none: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
-$(BUILD)/test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
+%test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
 endif
 ifeq ($(call has,zlib.h),yes)
-$(BUILD)/test_inflate_zlib $(BUILD)/test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
+%test_inflate_zlib %test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
 endif
 
 HOSTS = $(shell for host in libuv glib-2.0; do pkg-config --exists $$host 2>/dev/null && echo $$host; done)

@@ -1044,7 +1044,7 @@ typedef struct ws_client_config {
     uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s. Up to 64 addresses of a name are raced,
                                    both families in turn, 250 ms apart at most: the first that connects wins (RFC 8305).
                                    The system is asked for both at once, so the slower answer holds both back. A loop
-                                   looks up at most 16 names at a time, with WS_SMALL one */
+                                   looks up at most 16 names at a time. With WS_SMALL 4 addresses, and one name */
     uint32_t receive_ms;        /* how long ws_receive waits: without limit */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
@@ -8353,7 +8353,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 /*
 >> PLATFORM ===============================================================================
    All that differs from system to system: one list of small functions, which the sections POSIX, WINDOWS and LWIP tell
-   once each; SOCKETS has what all share. Calls HANDSHAKE. Prefixes: wsi_platform_, in these five sections; wsi_reason_.
+   once each; SOCKETS has what all share. Calls HANDSHAKE, MESSAGES. Prefixes: wsi_platform_, in them; wsi_reason_.
 
    A port is one more such section. BSD's calls keep their names: socket, bind, listen, accept, connect, shutdown,
    getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop; and POLL has
@@ -8391,8 +8391,11 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 #ifdef WS_SMALL /* the error alone */
 typedef struct wsi_reason {
-    char text[4]; /* empty */
+    char text[4];   /* shown to nobody */
+    ws_error error; /* its sentence is shown */
 } wsi_reason;
+
+static const char *wsi_reason_text(const wsi_reason *why) { return why->error ? ws_error_text(why->error) : NULL; }
 
 /* In line, so that what would be formatted is not even linked. */
 #if defined(__GNUC__)
@@ -8401,12 +8404,14 @@ __attribute__((format(printf, 3, 4), always_inline))
 static inline ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char *format, ...) {
     (void)format;
     reason->text[0] = 0;
-    return error;
+    return reason->error = error;
 }
 #else
 typedef struct wsi_reason { /* what went wrong, in full */
     char text[256];
 } wsi_reason;
+
+static const char *wsi_reason_text(const wsi_reason *why) { return why->text[0] ? why->text : NULL; }
 
 /* Writes the text and returns the error. */
 #if defined(__GNUC__)
@@ -8420,6 +8425,8 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
     return error;
 }
 #endif
+
+static void wsi_reason_clear(wsi_reason *reason) { memset(reason, 0, sizeof *reason); }
 
 /* How much of a program's text a reason shows: one line, and not all of a long one. */
 static inline int wsi_reason_shows(wsi_slice text) {
@@ -8537,10 +8544,7 @@ static bool wsi_platform_is_thread(wsi_thread thread) { return pthread_equal(thr
 
 static int wsi_platform_last(void) { return errno; }
 
-static const char *wsi_platform_explain(int error, wsi_reason *room) {
-    (void)room;
-    return strerror(error);
-}
+static const char *wsi_platform_explain(int error, wsi_reason *room) { return (void)room, strerror(error); }
 
 static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; } /* EWOULDBLOCK is EAGAIN */
 
@@ -8685,10 +8689,7 @@ static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno
 
 static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT; }
 
-static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
-    (void)room;
-    return gai_strerror(error);
-}
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return (void)room, gai_strerror(error); }
 
 static bool wsi_platform_pair(int ends[2]) {
     if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0)
@@ -10680,7 +10681,7 @@ static bool wsi_loop_fail_why(ws_loop *loop, ws_error error) {
 
 static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
-        loop->why.text[0] = 0;
+        wsi_reason_clear(&loop->why);
     return wsi_loop_fail_why(loop, error);
 }
 
@@ -10717,7 +10718,7 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
 /* Says which call has no function; the loop goes on. */
 static bool wsi_loop_lacks(ws_loop *loop, const char *call) {
     if (loop && !loop->error)
-        (void)wsi_reason_set(&loop->why, WS_OK, "%s: function is NULL", call);
+        (void)wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s: function is NULL", call);
     return false;
 }
 
@@ -11379,7 +11380,8 @@ WS_API void ws_loop_free(ws_loop *loop) {
 WS_API ws_error ws_loop_error(const ws_loop *loop) { return loop ? loop->error : WS_ERROR_MEMORY; }
 
 WS_API const char *ws_loop_error_text(const ws_loop *loop) {
-    return loop && loop->why.text[0] ? loop->why.text : ws_error_text(ws_loop_error(loop));
+    const char *why = loop ? wsi_reason_text(&loop->why) : NULL;
+    return why ? why : ws_error_text(ws_loop_error(loop));
 }
 
 WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
@@ -11398,8 +11400,8 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
         return WSI_NO_SOCKET;
     ws_socket descriptor = wsi_poll_descriptor(&loop->poll);
     if (descriptor == WSI_NO_SOCKET && !loop->error)
-        (void)wsi_reason_set(&loop->why, WS_OK, "ws_loop_descriptor: no epoll or kqueue (%s): it needs WS_POLLER_AUTO "
-                             "or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
+        (void)wsi_reason_set(&loop->why, WS_ERROR_DESCRIPTORS, "ws_loop_descriptor: no epoll or kqueue (%s): it needs "
+                             "WS_POLLER_AUTO or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
                              wsi_platform_explain(wsi_platform_last(), &room));
     return descriptor;
 }
@@ -12971,7 +12973,7 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 /*
 >> LIFE ===================================================================================
    A connection from birth to end, and what programs call on one. Calls MEMORY, TEXT, HANDSHAKE, FRAME, HEADS, MESSAGES,
-   SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
+   PLATFORM, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
 */
 
 /* --- from birth to end --- */
@@ -13577,7 +13579,8 @@ WS_API ws_error ws_last_error(const ws_conn *conn) { return conn ? (ws_error)con
 WS_API const char *ws_last_error_text(const ws_conn *conn) {
     const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
     bool ended = dialer && (conn->engine.state == WSI_CLOSED || conn->engine.state < WSI_OPEN);
-    return ended && dialer->why->text[0] ? dialer->why->text : ws_error_text(ws_last_error(conn));
+    const char *why = ended ? wsi_reason_text(dialer->why) : NULL;
+    return why ? why : ws_error_text(ws_last_error(conn));
 }
 
 WS_API ws_id ws_conn_id(const ws_conn *conn) {
@@ -14325,7 +14328,8 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
    to has been copied. */
 static bool wsi_route_add(ws_server *server, const char *what, const char *pattern, const wsi_route *given,
                           const char *wrong, bool good) {
-    wsi_reason why = {""};
+    wsi_reason why;
+    wsi_reason_clear(&why);
     ws_error error = wrong ? WS_ERROR_ARGUMENT : wsi_route_check(pattern, &why);
     wsi_route *route = error || !good ? NULL : (wsi_route *)wsi_server_keep(server, given, sizeof *given);
     WS_ASSERT(wsi_loop_is_ours(server->endpoint.loop));
@@ -15261,15 +15265,11 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
     wsi_reason why;
-    ws_error error;
     if (!server)
         return false;
-    if (!config)
-        error = wsi_reason_set(&why, WS_ERROR_ARGUMENT, "ws_server_tls: config is NULL");
-    else if (server->endpoint.tls)
-        error = wsi_server_tls(server, config, &why);
-    else
-        error = wsi_reason_set(&why, WS_ERROR_STATE, "the server was not started with a certificate");
+    ws_error error = !config ? wsi_reason_set(&why, WS_ERROR_ARGUMENT, "ws_server_tls: config is NULL")
+                     : server->endpoint.tls ? wsi_server_tls(server, config, &why)
+                     : wsi_reason_set(&why, WS_ERROR_STATE, "the server was not started with a certificate");
     if (error && !loop->error)
         loop->why = why;
     return !error;
@@ -15390,7 +15390,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
         config = *given;
     if (!loop || loop->error)
         return NULL;
-    loop->why.text[0] = 0;
+    wsi_reason_clear(&loop->why);
     if (loop->shutting_down) {
         (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen: the loop shuts down"));
         return NULL;
@@ -15417,7 +15417,7 @@ WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!server || loop->error)
         return false;
-    loop->why.text[0] = 0;
+    wsi_reason_clear(&loop->why);
     ws_error error = !config ? wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "ws_listen_also: config is NULL")
                      : server->endpoint.ending
                          ? wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen_also: the server ends")
@@ -16869,9 +16869,10 @@ static const wsi_session_calls wsi_session_functions = {wsi_session_open, wsi_se
 
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     wsi_sessions *sessions = NULL;
-    wsi_reason why = {""};
+    wsi_reason why;
     if (!server)
         return false;
+    wsi_reason_clear(&why);
     ws_loop *loop = server->endpoint.loop;
     ws_error error = wsi_session_make(&loop->memory, loop->tls_calls, config, &sessions, &why);
     if (error) {
@@ -17253,12 +17254,12 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_
     if (tls->context)
         return WS_OK;
     wsi_tls_forget_errors();
-    why->text[0] = 0;
+    wsi_reason_clear(why);
     if (!tls->method)
         tls->method = wsi_tls_new_method();
     tls->context = tls->method ? wsi_tls_new_context(config, fill, why) : NULL;
     unsigned long code = ERR_peek_error();
-    if (!tls->context && !why->text[0])
+    if (!tls->context && !wsi_reason_text(why))
         (void)wsi_reason_set(why, WS_ERROR_TLS, "OpenSSL cannot be set up: %s; %s?", wsi_tls_reason_text(code),
                              code && ERR_GET_REASON(code) != ERR_R_MALLOC_FAILURE
                                  ? "is its configuration file in order" : "is there enough memory");
@@ -18448,7 +18449,7 @@ static void wsi_client_start(wsi_client *client, const ws_client_config *config)
     client->retry_after_ms = 0;
     client->other_server = client->moved;
     client->rejected = false;
-    client->why.text[0] = 0;
+    wsi_reason_clear(&client->why);
     client->endpoint.env.status = 0;
     client->phase = WSI_PHASE_RESOLVING;
     if (!wsi_client_set_url(client, wsi_text_z(client->url)))
@@ -18689,7 +18690,7 @@ static void wsi_client_explain(wsi_client *client) {
         return;
     if (problem)
         (void)wsi_reason_set(&what, error, "the server's answer %s", problem);
-    else if (!what.text[0])
+    else if (!wsi_reason_text(&what))
         (void)wsi_reason_set(&what, error, "%s",
                              error == WS_ERROR_TIMEOUT  ? "the server did not answer in time"
                              : error == WS_ERROR_CLOSED ? "the server ended the connection instead of answering; ws:// "
@@ -18841,17 +18842,14 @@ static ws_error wsi_client_replace(wsi_client *client, const char *given, const 
 static bool wsi_client_ask(wsi_client *client) {
     const char *url = client->url;
     const char *const *headers = (const char *const *)client->headers;
-    ws_error error;
     if (!client->config.before_reconnect)
         return true;
     bool good = client->config.before_reconnect(client->conn, &url, &headers) && url;
     if (client->conn->broken) /* the function has ended the client */
         return false;
-    client->why.text[0] = 0;
-    if (good)
-        error = wsi_client_replace(client, url, headers);
-    else
-        error = wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "before_reconnect ended the attempts");
+    wsi_reason_clear(&client->why);
+    ws_error error = good ? wsi_client_replace(client, url, headers)
+                          : wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "before_reconnect ended the attempts");
     client->permanent = error && error != WS_ERROR_MEMORY;
     client->phase = WSI_PHASE_RESOLVING;
     if (error)
@@ -18984,7 +18982,8 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
         wrong = "the loop is ending";
     wsi_client *client = wrong ? NULL : wsi_client_new(loop, url, handler, config);
     if (!client && !loop->error)
-        (void)wsi_reason_set(&loop->why, WS_OK, "ws_dial: %s", wrong ? wrong : ws_error_text(WS_ERROR_MEMORY));
+        (void)wsi_reason_set(&loop->why, !wrong ? WS_ERROR_MEMORY : url && handler ? WS_ERROR_STATE : WS_ERROR_ARGUMENT,
+                             "ws_dial: %s", wrong ? wrong : ws_error_text(WS_ERROR_MEMORY));
     if (!client)
         return NULL;
     client->conn->user = handler->user;

@@ -296,9 +296,9 @@ static void test_headers(void) {
 }
 
 static void test_reasons(void) {
-    static const int used[] = {101, 200, 400, 403, 404, 405, 408, 413, 426, 431, 500, 501, 503, 505};
-    size_t i;
-    for (i = 0; i < COUNT(used); i++)
+    static const int used[] = {200, 400, 403, 404, 405, 408, 426, 431, 501, 505, 101, 413, 500, 503};
+    size_t i, left_out = TEST_SMALL ? 4 : 0; /* the last */
+    for (i = 0; i < COUNT(used) - left_out; i++)
         if (test_begin("reason of %d", used[i]))
             CHECK(strcmp(wsi_http_reason(used[i]), wsi_http_reason(299)) != 0);
 }

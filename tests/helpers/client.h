@@ -444,9 +444,9 @@ static inline void raw_link_close(ws_link *link) {
 static const ws_transport raw_transport = {raw_link_open,  raw_link_read, raw_link_write, raw_link_shut,
                                            raw_link_close, NULL,          &raw_links};
 
-/* Whether the sentence of the newest on_error has this word, in any case. */
-static inline bool says(const char *word) {
-    const char *text;
+/* Whether the sentence of the newest on_error explains it with this word, in any case. */
+static inline bool says(const char *detail) {
+    const char *text, *word = DETAIL(client.error, detail);
     size_t i;
     for (text = client.text; *text; text++) {
         for (i = 0; word[i] && (text[i] | 32) == (word[i] | 32); i++) {}
@@ -459,7 +459,7 @@ static inline bool says(const char *word) {
 #define CHECK_WHY(word) \
     do { \
         if (!says(word) && test_failure(__FILE__, __LINE__, "the sentence says " #word)) \
-            printf("    is \"%s\", should have \"%s\"\n", client.text, (word)); \
+            printf("    is \"%s\", should have \"%s\"\n", client.text, DETAIL(client.error, word)); \
     } while (0)
 
 static inline void client_proxied(ws_client_config *config, const raw_server *raw) {

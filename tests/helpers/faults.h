@@ -145,11 +145,17 @@ static inline bool raw_serve(void) {
 
 static inline uint64_t world_clock(void *user) { return (void)user, kernel.now; }
 
+#ifndef WS_NO_TRACE
 static inline void world_trace(const ws_trace_event *event, void *user) {
     char text[60];
     (void)user;
     ws_trace_text(event, text, sizeof text);
 }
+
+static inline void world_set_trace(ws_loop_config *config) { config->trace = world.traced ? world_trace : NULL; }
+#else
+static inline void world_set_trace(ws_loop_config *config) { (void)config; }
+#endif
 
 static inline void world_loop(void) {
     ws_loop_config config;
@@ -159,7 +165,7 @@ static inline void world_loop(void) {
     config.clock = world_clock;
     config.poller = world.poller;
     config.receive_size = 16 << 10;
-    config.trace = world.traced ? world_trace : NULL;
+    world_set_trace(&config);
     world.loop = ws_loop_new(&config);
 }
 

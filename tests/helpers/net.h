@@ -74,6 +74,9 @@ typedef struct net_state {
 
 static net_state net;
 
+/* How the loop explains its first error. */
+#define NET_DETAIL(words) DETAIL(ws_loop_error(net.loop), words)
+
 #if defined(CALLS_H)
 static inline void net_inside(bool inside) { calls.inside = inside; }
 #else

@@ -140,6 +140,19 @@ static inline void test_memory(const void *is, size_t is_size, const void *wante
     test_row("should be", b, wanted_size, at > 8 ? at - 8 : 0);
 }
 
+/* WS_SMALL behaves the same and says less. */
+#ifdef WS_SMALL
+enum { TEST_SMALL = true };
+#define IF_SMALL(small, full) small
+#else
+enum { TEST_SMALL = false };
+#define IF_SMALL(small, full) full
+#endif
+/* What a text says about an error: these words, which explain it; with WS_SMALL the error's own sentence. */
+#define DETAIL(error, words) (TEST_SMALL ? ws_error_text(error) : (words))
+/* A reason phrase, of those that WS_SMALL does not have. */
+#define REASON(phrase) IF_SMALL("Status", phrase)
+
 #define CHECK(condition) test_check((condition) ? true : false, #condition, __FILE__, __LINE__)
 #define CHECK_EQ(is, wanted) \
     test_equal((long long)(is), (long long)(wanted), #is " == " #wanted, __FILE__, __LINE__)

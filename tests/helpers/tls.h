@@ -396,6 +396,8 @@ static inline void tls_check_says(const char *text, const char *words, const cha
 }
 
 #define CHECK_SAYS(text, words) tls_check_says((text), (words), __FILE__, __LINE__)
+/* How a client's failure is explained. */
+#define CHECK_TOLD(client, words) CHECK_SAYS((client)->why, DETAIL((client)->error, words))
 
 /* Ends a test as NET_END does; each client ended in one way. */
 static inline void tls_finish(const char *file, int line) {

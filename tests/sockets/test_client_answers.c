@@ -169,7 +169,7 @@ static void test_own_sentences(void) {
         "HTTP/1.0", "another protocol's greeting"};
     static char texts[COUNT(names)][800];
     size_t i, k;
-    if (!test_begin("answers that lie: each lie has its own sentence"))
+    if (TEST_SMALL || !test_begin("answers that lie: each lie has its own sentence")) /* where one stands for all */
         return;
     for (i = 0; i < COUNT(names); i++) {
         for (k = 0; k < COUNT(answers) && strcmp(answers[k].name, names[i]) != 0; k++) {}

@@ -345,9 +345,9 @@ static void test_dial_nothing(void) {
     client_start(NULL);
     CHECK(ws_dial(NULL, "ws://127.0.0.1/", &handler, NULL) == NULL);
     CHECK(ws_dial(net.loop, "ws://127.0.0.1/", NULL, NULL) == NULL);
-    CHECK_STR(ws_loop_error_text(net.loop), "ws_dial: handler is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_ARGUMENT, "ws_dial: handler is NULL"));
     CHECK(ws_dial(net.loop, NULL, &handler, NULL) == NULL);
-    CHECK_STR(ws_loop_error_text(net.loop), "ws_dial: url is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_ARGUMENT, "ws_dial: url is NULL"));
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     raw_server *raw = raw_listen();
     memset(&handler, 0, sizeof handler);

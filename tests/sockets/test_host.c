@@ -392,8 +392,8 @@ static void test_none(void) {
     CHECK(net_start_with(&config, NULL));
     CHECK_EQ(ws_loop_descriptor(net.loop), -1);
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
-    CHECK(strstr(ws_loop_error_text(net.loop), "ws_loop_descriptor: ") != NULL);
-    CHECK(strstr(ws_loop_error_text(net.loop), "WS_POLLER_AUTO") != NULL);
+    CHECK(strstr(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_DESCRIPTORS, "ws_loop_descriptor: ")) != NULL);
+    CHECK(strstr(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_DESCRIPTORS, "WS_POLLER_AUTO")) != NULL);
     CHECK(net_serves());
     CHECK(!net.loop->poll.moved);
     CHECK_EQ(ws_loop_descriptor(NULL), -1);

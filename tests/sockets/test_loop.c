@@ -287,7 +287,7 @@ static void test_watch_wrong(void) {
     for (i = 0; i < sizeof outside / sizeof *outside; i++)
         CHECK(!ws_watch(net.loop, outside[i], WS_READ, watched, ""));
     CHECK(!ws_watch(net.loop, 0, WS_READ, NULL, NULL));
-    CHECK_STR(ws_loop_error_text(net.loop), "ws_watch: function is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_ARGUMENT, "ws_watch: function is NULL"));
     CHECK(!ws_watch(NULL, 0, WS_READ, watched, NULL));
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     NET_END();
@@ -349,7 +349,7 @@ static void test_post(void) {
     CHECK(memcmp(net.log.data, "p1 p2 p3 ", 9) == 0);
     CHECK(!ws_post(net.loop, NULL, NULL));
     net_settle();
-    CHECK_STR(ws_loop_error_text(net.loop), "ws_post: function is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_ARGUMENT, "ws_post: function is NULL"));
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     CHECK(!ws_post(NULL, posts_add, NULL) && !ws_post(NULL, NULL, NULL));
     NET_END();
@@ -885,9 +885,9 @@ static void test_null(void) {
     CHECK(!ws_loop_fds(NULL, &set, &set, &highest, NULL) && !ws_loop_dispatch(NULL, &set, &set));
     net_start_loop(NULL);
     CHECK(!ws_after(net.loop, 1, NULL, NULL));
-    CHECK_STR(ws_loop_error_text(net.loop), "ws_after: function is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_ARGUMENT, "ws_after: function is NULL"));
     CHECK(!ws_every(net.loop, 1, NULL, NULL));
-    CHECK_STR(ws_loop_error_text(net.loop), "ws_every: function is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), DETAIL(WS_ERROR_ARGUMENT, "ws_every: function is NULL"));
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     NET_END();
 }

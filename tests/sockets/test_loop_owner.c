@@ -234,17 +234,18 @@ static unsigned mistakes_of(int which) {
 
 /* A host runs a loop for moments only: it is the host's as long as that waits, too. */
 static void test_host(void) {
+    unsigned of_send = TEST_SMALL ? 2 : 1; /* without the common case it asks again */
     if (!test_begin("owner: while a host waits, a call from a foreign thread is noticed; between rounds it is not"))
         return;
     start();
     CHECK_EQ(mistakes_of(0), 0);
     (void)ws_loop_timeout(it.loop);
-    CHECK_EQ(mistakes_of(0), 1); /* ws_send */
+    CHECK_EQ(mistakes_of(0), of_send);
     CHECK_EQ(mistakes_of(31), 0); /* ws_post */
     CHECK(ws_run_once(it.loop, 0));
     CHECK_EQ(mistakes_of(0), 0);
     call(24); /* ws_loop_fds */
-    CHECK_EQ(mistakes_of(0), 1);
+    CHECK_EQ(mistakes_of(0), of_send);
     call(30); /* ws_loop_dispatch */
     CHECK_EQ(mistakes_of(0), 0);
     CHECK_EQ(mistakes_of(25), 0); /* ws_loop_timeout, by a host whose thread ends */

@@ -598,11 +598,20 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
     return realloc(block, new_size);
 }
 
+#ifndef WS_NO_TRACE
 static void trace(const ws_trace_event *event, void *user) {
     char text[200];
     ws_trace_text(event, text, sizeof text);
     say("host %u:   %s", ((host *)user)->number, text);
 }
+
+static void set_trace(ws_loop_config *config, host *at) {
+    config->trace = run.loud ? trace : NULL;
+    config->trace_user = at;
+}
+#else
+static void set_trace(ws_loop_config *config, host *at) { (void)config, (void)at; }
+#endif
 
 static uint64_t read_clock(void *user) { return (void)user, kernel.now; }
 
@@ -614,8 +623,7 @@ static void start_loop(host *at) {
     config.clock = config.wall_clock = read_clock;
     config.receive_size = RECEIVE;
     config.max_memory = 24 << 20;
-    config.trace = run.loud ? trace : NULL;
-    config.trace_user = at;
+    set_trace(&config, at);
     config.poller = kernel_one_in(3) ? WS_POLLER_SELECT : WS_POLLER_AUTO;
 #if !defined(__linux__)
     config.poller = WS_POLLER_SELECT;

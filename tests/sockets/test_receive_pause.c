@@ -247,6 +247,7 @@ static void test_broadcasts(void) {
     NET_END();
 }
 
+#ifndef WS_NO_TRACE
 static void log_pauses(const ws_trace_event *event, void *user) {
     (void)user;
     if (event->kind == WS_TRACE_PAUSED || event->kind == WS_TRACE_RESUMED)
@@ -275,6 +276,9 @@ static void test_trace(void) {
     CHECK_LOG("t1:drop c1:1006::n");
     NET_END();
 }
+#else
+static void test_trace(void) {}
+#endif
 
 /* --- clients of ws.h, chunks, compressed messages --- */
 

@@ -242,11 +242,14 @@ static void broadcasts(ws_conn *conn, unsigned number, ws_message message) {
 }
 
 static void test_one_write(void) {
+    ws_loop_config config;
     peer *p[11];
     if (!test_begin("broadcast: several in one round leave in one write for each receiver"))
         return;
     calls_reset();
-    CHECK(net_start());
+    memset(&config, 0, sizeof config);
+    config.receive_size = 64 << 10; /* they come in one round */
+    CHECK(net_start_with(&config, NULL));
     for (int i = 1; i <= 10; i++) {
         p[i] = net_peer("/");
         CHECK(ws_join(net.conns[i], "r"));

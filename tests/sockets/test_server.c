@@ -174,11 +174,12 @@ static void test_patterns(void) {
     CHECK(!ws_page(net.server, "/", "text/html\r\nX: y", "x"));
     CHECK(!ws_route(net.server, "no slash", &handler));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT); /* the first stays */
-    CHECK_STR(ws_loop_error_text(net.loop), "route /: the handler is NULL");
+    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("route /: the handler is NULL"));
     BEHAVIOUR_END();
     CHECK(behaviour_start_bare(NULL));
     CHECK(!ws_route(net.server, "/{a}/{a}", &handler));
-    CHECK_STR(ws_loop_error_text(net.loop), "route /{a}/{a}: two parameters of a route have the same name; rename one");
+    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("route /{a}/{a}: two parameters of a "
+                                                         "route have the same name; rename one"));
     BEHAVIOUR_END();
 }
 
@@ -216,7 +217,7 @@ static void test_foreign_patterns(void) {
                     : kind == 2 ? ws_http(net.server, "GET", cases[i].pattern, no_hook, NULL)
                                 : ws_page_file(net.server, cases[i].pattern, "text/plain", "README.md")));
             CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_PATTERN);
-            CHECK_STR(ws_loop_error_text(net.loop), says);
+            CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(says));
             BEHAVIOUR_END();
         }
     }
@@ -245,7 +246,7 @@ static void test_sentences(void) {
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
         (void)snprintf(says, sizeof says,
                        "route /x: subprotocols are tokens, each once: \"chat, superchat\", not %s", cases[i].says);
-        CHECK_STR(ws_loop_error_text(net.loop), says);
+        CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(says));
         BEHAVIOUR_END();
     }
     if (!test_begin("what else is NULL or missing: the sentence names it"))
@@ -279,7 +280,7 @@ static void test_sentences(void) {
                 : what == 11 ? ws_files_charset(net.server, "/", "tests", "a b")
                 : what == 12 ? ws_http(net.server, "get", "/x", no_hook, NULL)
                              : ws_route(net.server, "/x", &handler)));
-        CHECK_STR(ws_loop_error_text(net.loop), sentences[what]);
+        CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(sentences[what]));
         BEHAVIOUR_END();
     }
 }
@@ -798,7 +799,7 @@ static void test_reuse_port(void) {
     config.reuse_port = true;
     if (WSI_PLATFORM_REUSE_PORT < 0) {
         CHECK(!net_start_with(NULL, &config));
-        CHECK(strstr(ws_loop_error_text(net.loop), ": this system has no reuse_port") != NULL);
+        CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL(": this system has no reuse_port")) != NULL);
         NET_END();
         return;
     }

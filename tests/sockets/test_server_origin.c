@@ -87,6 +87,9 @@ static void test_hosts(void) {
     }
 }
 
+/* The body of a refusal, which WS_SMALL does not explain. */
+static const char *forbidden(const char *explained) { return TEST_SMALL ? "Forbidden" : explained; }
+
 static void test_rebinding(void) {
     peer *p;
     if (!test_begin("a page that has its name rebound: of the same origin, but for hosts"))
@@ -97,8 +100,8 @@ static void test_rebinding(void) {
     CHECK(start(NULL, "127.0.0.1, localhost"));
     p = ask("GET /", "evil.example:8000", UPGRADE REBOUND);
     CHECK_EQ(peer_status(p), 403);
-    CHECK_BODY(p, "Forbidden: the Host evil.example:8000 is not in the server's list");
-    CHECK(peer_has(p, "\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"));
+    CHECK_BODY(p, forbidden("Forbidden: the Host evil.example:8000 is not in the server's list"));
+    CHECK(TEST_SMALL || peer_has(p, "\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"));
     CHECK_EQ(peer_status(ask("GET /", "localhost:8000", UPGRADE "Origin: http://localhost:8000\r\n")), 101);
     CHECK_EQ(peer_status(ask("GET /", "localhost:8000", UPGRADE REBOUND)), 403);
     /* RFC 9112 3.2.2: of an absolute target the authority counts, and Host is ignored */
@@ -135,7 +138,7 @@ static void test_list_sentences(void) {
         {"https://a|https://b", NULL, "https://a|https://b"}, {"/", NULL, "/"}, {",", NULL, ","}, {" ; ", NULL, " ; "},
         {NULL, "a, https://b.example/x", "https://b.example/x"}, {NULL, "a, *.example", "*.example"},
         {NULL, "a:", "a:"}, {NULL, "", ""}, {NULL, ",", ","}};
-    char says[200];
+    char says[200], handler_says[220];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         (void)snprintf(says, sizeof says, "%s: \"%s\" is no %s; write %s", cases[i].hosts ? "hosts" : "origins",
                        cases[i].wrong, cases[i].hosts ? "host" : "origin",
@@ -144,14 +147,14 @@ static void test_list_sentences(void) {
         if (!test_begin("%s", says))
             continue;
         CHECK(!start(cases[i].origins, cases[i].hosts));
-        CHECK_STR(ws_loop_error_text(net.loop), says);
+        CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(says));
         NET_END();
         if (cases[i].hosts)
             continue;
         CHECK(start(NULL, NULL));
         CHECK(!ws_http_from(net.server, cases[i].origins, "POST", "/x", answer, NULL));
-        CHECK(strstr(ws_loop_error_text(net.loop), "handler of /x: origins: ") == ws_loop_error_text(net.loop));
-        CHECK_STR(ws_loop_error_text(net.loop) + sizeof "handler of /x: " - 1, says);
+        (void)snprintf(handler_says, sizeof handler_says, "handler of /x: %s", says);
+        CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(handler_says));
         NET_END();
     }
 }
@@ -215,7 +218,7 @@ static void test_bad_lists(void) {
             continue;
         CHECK(!start(NULL, hosts[i]));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
-        CHECK(strstr(ws_loop_error_text(net.loop), "hosts: "));
+        CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("hosts: ")));
         NET_END();
     }
     memset(&config, 0, sizeof config);
@@ -224,7 +227,7 @@ static void test_bad_lists(void) {
             continue;
         CHECK(!start(lists[i], NULL));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
-        CHECK(strstr(ws_loop_error_text(net.loop), "origins: "));
+        CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("origins: ")));
         NET_END();
         CHECK(start(NULL, NULL));
         CHECK(!ws_http_from(net.server, lists[i], "POST", "/", answer, NULL));
@@ -314,19 +317,20 @@ static void test_says(void) {
         return;
     CHECK(start(NULL, NULL));
     CHECK_BODY(ask("GET /", "a:8443", UPGRADE "Origin: https://evil.example\r\n"),
-               "Forbidden: the Origin https://evil.example is not http:// or https:// with the Host a:8443");
-    CHECK_BODY(ask("POST /own", "a", CROSS), "Forbidden: Sec-Fetch-Site is cross-site: the page is another site's");
+               forbidden("Forbidden: the Origin https://evil.example is not http:// or https:// with the Host a:8443"));
+    CHECK_BODY(ask("POST /own", "a", CROSS),
+               forbidden("Forbidden: Sec-Fetch-Site is cross-site: the page is another site's"));
     CHECK_BODY(ask("POST /pay", "a", "Origin: http://a\r\n"),
-               "Forbidden: the Origin http://a is not in the server's list");
+               forbidden("Forbidden: the Origin http://a is not in the server's list"));
     CHECK_BODY(ask("POST /own", "a", "Origin: <b>\xc3\xa9\xff\r\n"),
-               "Forbidden: the Origin <b>??? is not http:// or https:// with the Host a");
+               forbidden("Forbidden: the Origin <b>??? is not http:// or https:// with the Host a"));
     memset(origin, 'x', sizeof origin);
     origin[sizeof origin - 1] = 0;
     (void)snprintf(line, sizeof line, "Origin: %s\r\n", origin);
     (void)snprintf(wanted, sizeof wanted, "Forbidden: the Origin %.90s is not http:// or https:// with the Host a",
                    origin);
     p = ask("POST /own", "a", line);
-    CHECK_BODY(p, wanted);
+    CHECK_BODY(p, forbidden(wanted));
     CHECK(p->ended);
     NET_END();
 }

@@ -144,9 +144,9 @@ static void test_kept_deadline(void) {
     CHECK(late->in.size == 0 && upgrade->in.size == 0 && body->in.size == 0 && given_up == 0);
     net_wait(1);
     check_stopped();
-    check_answer(late, 503, "Service Unavailable");
-    check_answer(upgrade, 503, "Service Unavailable");
-    check_answer(body, 503, "Service Unavailable");
+    check_answer(late, 503, REASON("Service Unavailable"));
+    check_answer(upgrade, 503, REASON("Service Unavailable"));
+    check_answer(body, 503, REASON("Service Unavailable"));
     CHECK_EQ(given_up, 2);
     NET_END();
 }
@@ -160,7 +160,7 @@ static void test_freed(void) {
     ws_server_free(net.server);
     net_settle();
     CHECK_EQ(given_up, 1);
-    check_answer(p, 503, "Service Unavailable");
+    check_answer(p, 503, REASON("Service Unavailable"));
     NET_END();
 }
 

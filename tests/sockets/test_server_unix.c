@@ -128,7 +128,8 @@ static void test_occupied(void) {
         (void)alarm(0);
         CHECK(!rang);
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_IN_USE);
-        CHECK(strstr(ws_loop_error_text(net.loop), kept) && strstr(ws_loop_error_text(net.loop), things[kind].word));
+        CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL(kept)));
+        CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL(things[kind].word)));
         CHECK(wsi_platform_file_id(kept, &after) && before.inode == after.inode && before.device == after.device);
         CHECK(kind != LIVE || answers(kept));
         NET_END();
@@ -182,8 +183,8 @@ static void test_no_folder(void) {
     if (!test_begin("a path in a folder that does not exist: the error says so"))
         return;
     CHECK(!listens_at(in_folder("none/socket")));
-    CHECK(strstr(ws_loop_error_text(net.loop), "none/socket"));
-    CHECK(strstr(ws_loop_error_text(net.loop), strerror(ENOENT)));
+    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("none/socket")));
+    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL(strerror(ENOENT))));
     NET_END();
 }
 
@@ -244,7 +245,8 @@ static void test_faults(void) {
             net.server = ws_listen(net.loop, &config);
             net_inside(false);
             failed += !net.server;
-            chmods += kinds[i] == CALLS_CHMOD && !net.server && strstr(ws_loop_error_text(net.loop), strerror(EMFILE));
+            chmods += kinds[i] == CALLS_CHMOD && !net.server
+                      && strstr(ws_loop_error_text(net.loop), NET_DETAIL(strerror(EMFILE)));
             calls_reset();
             CHECK(net.server || ws_loop_error(net.loop));
             CHECK(!net.server || answers(path));
@@ -298,16 +300,16 @@ static void test_bad_path(void) {
         CHECK(!listens_at(bad[i]));
         CHECK_EQ(ws_loop_error(net.loop), i == 1 ? WS_ERROR_SYSTEM : WS_ERROR_ADDRESS);
         if (i == 0)
-            CHECK_STR(ws_loop_error_text(net.loop), ": " LIMIT);
+            CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(": " LIMIT));
         if (i == 2)
-            CHECK(strstr(ws_loop_error_text(net.loop), "aaa: " LIMIT));
+            CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("aaa: " LIMIT)));
         NET_END();
     }
     char path[400];
     memset(path, 'a', sizeof path - 1);
     path[sizeof path - 1] = 0;
     CHECK(!listens_at(path));
-    CHECK(strstr(ws_loop_error_text(net.loop), "aaa: " LIMIT)); /* the sentence has room for it */
+    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("aaa: " LIMIT))); /* the sentence has room for it */
     NET_END();
 }
 

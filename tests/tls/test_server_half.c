@@ -102,7 +102,7 @@ static const struct {
 } requests[] = {
     {"a page", GET("/page"), false, {"the page"}, 0, 1},
     {"a handler's answer", GET("/answer"), false, {"the answer"}, 0, 1},
-    {"an answer without a body", GET("/bare"), false, {"204 No Content"}, 0, 1},
+    {"an answer without a body", GET("/bare"), false, {"204 " REASON("No Content")}, 0, 1},
     {"a body and its answer", "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", false, {"body"}, 0, 1},
     {"a file", GET("/files/big"), false, {NULL}, BIG, 1},
     {"a request that is kept", GET("/keep"), true, {"kept so long"}, 0, 1},

@@ -154,7 +154,7 @@ static void test_subject(void) {
         CHECK_OPENED(c, cases[i].good);
         if (!cases[i].good) {
             CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
-            CHECK_SAYS(c->why, cases[i].name);
+            CHECK_TOLD(c, cases[i].name);
         }
         TLS_END();
         certs_free(&own);
@@ -193,7 +193,7 @@ static void test_partial_chain(void) {
     tls.ca_pem = certs.revoked_middle.pem; /* the root's list says that it was revoked */
     c = dial(&tls);
     CHECK_OPENED(c, false);
-    CHECK_SAYS(c->why, "revoked");
+    CHECK_TOLD(c, "revoked");
     TLS_END();
     lists[0] = certs.ca.pem; /* and so it is where the root stands beside it */
     lists[1] = certs.revoked_middle.pem;
@@ -202,7 +202,7 @@ static void test_partial_chain(void) {
     CHECK(start(&certs.below_revoked));
     c = dial(&tls);
     CHECK_OPENED(c, false);
-    CHECK_SAYS(c->why, "revoked");
+    CHECK_TOLD(c, "revoked");
     TLS_END();
     free(both);
     lists[1] = certs.middle.pem;
@@ -268,7 +268,7 @@ static void test_unusable(void) {
         if (!good)
             CHECK_EQ(c->error, WS_ERROR_TLS);
         if (!good)
-            CHECK_SAYS(c->why, "list.pem");
+            CHECK_TOLD(c, "list.pem");
         TLS_END();
         server = with(&certs.server);
         server.ca_pem = all;
@@ -453,7 +453,7 @@ static void test_changed_file(void) {
     c = dial(&tls);
     CHECK_OPENED(c, false);
     CHECK_EQ(c->error, WS_ERROR_TLS);
-    CHECK_SAYS(c->why, "changing.pem");
+    CHECK_TOLD(c, "changing.pem");
     (void)certs_file("changing.pem", certs.ca.pem);
     CHECK_OPENED(dial(&tls), true);
     CHECK(old->conn && !old->closed);
@@ -529,7 +529,7 @@ static void test_plain(void) {
         CHECK_EQ(roots, i == 2);
         if (i == 1) {
             CHECK_EQ(c->error, WS_ERROR_TLS);
-            CHECK_SAYS(c->why, "absent.pem");
+            CHECK_TOLD(c, "absent.pem");
         }
         TLS_END();
     }
@@ -566,7 +566,7 @@ static void check_version(int version, bool good) {
     UNTIL(c->opened || c->errors);
     CHECK_OPENED(c, good);
     if (!good)
-        CHECK_SAYS(c->why, "version");
+        CHECK_TOLD(c, "version");
 }
 
 static void policy_child(int which) {
@@ -577,7 +577,7 @@ static void policy_child(int which) {
         tls.cert_pem = tls.key_pem = "-----BEGIN CERTIFICATE-----\n";
         CHECK(!start_server(&tls));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_TLS);
-        CHECK_SAYS(ws_loop_error_text(net.loop), "configuration");
+        CHECK_SAYS(ws_loop_error_text(net.loop), NET_DETAIL("configuration"));
         CHECK(!tls_says(ws_loop_error_text(net.loop), "memory"));
         printf("%s\n", ws_loop_error_text(net.loop));
         TLS_END();

@@ -327,7 +327,7 @@ static void test_odd_failures(void) {
     UNTIL(c->closed);
     CHECK_EQ(c->code, 1006);
     CHECK_EQ(c->error, WS_ERROR_TLS);
-    CHECK_SAYS(c->why, "the carrier pigeon was lost");
+    CHECK_TOLD(c, "the carrier pigeon was lost");
     ODD_END();
     CHECK(start_odd(1000, false));
     c = dial_odd("ws", NULL);

@@ -160,7 +160,7 @@ static void test_order(void) {
     BEHAVIOUR_END();
     conn = ask("/?first=no");
     CHECK_EQ(ws_status(conn), 401);
-    CHECK_STR(ws_body(conn), "Unauthorized");
+    CHECK_STR(ws_body(conn), REASON("Unauthorized"));
     CHECK_STR(ws_header(conn, "content-type"), "text/plain; charset=utf-8");
     CHECK_STR(seen, "first ");
     BEHAVIOUR_END();

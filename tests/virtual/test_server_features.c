@@ -489,6 +489,9 @@ static void test_backpressure(void) {
     p = net_open_with("/", 8192);
     p->deaf = true;
     fill_up(text);
+    peer_frames(p, "8a\"\""); /* what it writes acknowledges, too: the system takes more, once */
+    net_settle();
+    fill_up(text);
     CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_BUFFERED);
     CHECK(ws_buffered(net.conns[1]) >= 20000 && ws_buffered(net.conns[1]) < 20000 + (64 << 10)); /* one gather more */
     peer_frames(p, "81\"not read yet\""); /* above the limit nothing is read */
@@ -693,7 +696,7 @@ static void test_http(void) {
         return;
     CHECK(net_start() && ws_http(net.server, "GET, POST", "/small", small, NULL));
     p = http("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
-    CHECK(peer_has(p, "HTTP/1.1 201 Created\r\nContent-Length: 4\r\nX-A: b\r\n\r\nbody"));
+    CHECK(peer_has(p, "HTTP/1.1 201 " REASON("Created") "\r\nContent-Length: 4\r\nX-A: b\r\n\r\nbody"));
     CHECK_EQ(peer_status(http("HEAD /small HTTP/1.1\r\nHost: a\r\n\r\n")), 201);
     CHECK_EQ(peer_status(http("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n")), 413);
     NET_END();

@@ -153,7 +153,7 @@ static void test_refusals(void) {
         CHECK_EQ(ws_status(conn), 404);
         CHECK(ws_header(conn, "content-length") != NULL && ws_header(conn, "X-None") == NULL);
         CHECK(ws_body(conn) != NULL && strlen(ws_body(conn)) == (size_t)atoi(ws_header(conn, "Content-Length")));
-        CHECK(strstr(ws_last_error_text(conn), "404") != NULL);
+        CHECK(strstr(ws_last_error_text(conn), DETAIL(ws_last_error(conn), "404")) != NULL);
         check_dead(conn, WS_ERROR_REFUSED);
         ws_free(conn);
         TEST_END();
