@@ -13539,7 +13539,7 @@ WS_API void ws_drop(ws_conn *conn) {
     (void)wsi_conn_wait(conn, true);
 }
 
-/* Whether it is open, and the loop hands out what it receives. */
+/* Whether it can be paused: it is open, and not a blocking client's. */
 static bool wsi_conn_may_pause(ws_conn *conn) {
     const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
     WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
@@ -13682,7 +13682,7 @@ typedef struct wsi_forward_calls { /* all that servers know of sections BOUNDS a
     /* Sets server->forward if the config trusts any proxy or has a bound; only then the others are called. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* These two return false: no memory, or beyond a bound. */
-    bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, behind its PROXY header */
+    bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, after its PROXY header */
     bool (*request)(ws_request *request); /* its connection keeps the address that X-Forwarded-For names */
     int (*admits)(ws_request *request, bool secure, wsi_why *why); /* as wsi_server_admits, for a proxy's client */
     void (*meter)(const ws_server *server, struct wsi_route *route);        /* counts its messages */
@@ -13704,7 +13704,7 @@ typedef struct wsi_session_calls { /* all that servers know of section SESSION *
     void (*release)(ws_server *server);
 } wsi_session_calls;
 
-typedef struct wsi_owned { /* a block that a server keeps until it ends; the data stands behind it */
+typedef struct wsi_owned { /* a block that a server keeps until it ends; the data follows it */
     struct wsi_owned *next;
     size_t size;
 } wsi_owned;
@@ -13720,7 +13720,7 @@ typedef struct wsi_listener { /* a socket that a server listens on */
 
 struct ws_server {
     wsi_endpoint endpoint; /* first; its timer has it accept again */
-    wsi_listener listener;
+    wsi_listener *listeners, **last_listener;
     ws_transport transport;
     wsi_owned *owned;
     struct wsi_route *routes, **last_route;
@@ -13757,7 +13757,7 @@ static uint64_t wsi_server_time(const ws_server *server) {
 }
 #endif
 
-/* Copies what the server keeps until it ends, and puts a zero behind it. data NULL: zeros. NULL: no memory. */
+/* Copies what the server keeps until it ends, with a zero after it. data NULL: zeros. Returns NULL: no memory. */
 static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     wsi_owned *owned = (wsi_owned *)wsi_memory_new(wsi_server_memory(server), sizeof *owned + size + 1);
     if (!owned)
@@ -13770,7 +13770,7 @@ static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     return owned + 1;
 }
 
-/* The same for a text of a config's; NULL stays NULL. */
+/* Copies a config's string likewise. NULL stays NULL. */
 static bool wsi_server_keep_text(ws_server *server, const char **copy, const char *text) {
     *copy = text ? (const char *)wsi_server_keep(server, text, strlen(text)) : NULL;
     return *copy || !text;
@@ -13810,7 +13810,7 @@ static ws_error wsi_server_keep_origins(ws_server *server, const char **copy, co
 
 /* --- rooms --- */
 
-/* Seeded: peers may choose the names, and must not be able to choose the bucket. */
+/* Seeded, as peers may choose the names but must not choose the bucket. */
 static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t size) {
     uint64_t hash = server->endpoint.loop->seed;
     for (size_t i = 0; i < size; i++) {
@@ -14008,7 +14008,7 @@ typedef struct wsi_broadcast { /* one message to many connections */
     uint16_t tried;          /* a bit for each of them */
 } wsi_broadcast;
 
-/* What a member with compression gets: compressed once for all members that can share it. */
+/* What a member with compression gets. The message is compressed once for all members that can share the result. */
 WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *broadcast) {
     ws_loop *loop = wsi_conn_loop(conn);
     const wsi_codec_calls *codec = loop->codec.calls;
@@ -14158,7 +14158,7 @@ typedef struct wsi_route {
 
 typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, WSI_UNKNOWN } wsi_convertor;
 
-/* Reads "name:convertor}" from a pattern, behind its '{'. */
+/* Reads "name:convertor}" from a pattern, after its '{'. */
 static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
     static const char *const names[] = {"", "int", "float", "uuid", "path"};
     wsi_slice inside, kind = wsi_text("", 0);
@@ -14303,7 +14303,7 @@ static bool wsi_route_find(const wsi_route *route, const char *name, size_t *ind
     return false;
 }
 
-/* The route of an open connection of a server's; NULL: it is none. */
+/* The route of a server's open connection. NULL: it is not open, or a client's. */
 static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
@@ -14469,7 +14469,7 @@ struct ws_request {
     ws_message body;
     bool has_session;       /* it was looked for */
 #endif
-    wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero behind its size, or NULL */
+    wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero after its size, or NULL */
     void *user;
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
@@ -14743,7 +14743,7 @@ static void wsi_kept_move(wsi_slice *slice, wsi_slice text, char *copy) {
         slice->data = copy + (slice->data - text.data);
 }
 
-/* Copies the head, and behind it the decoded path and query, for all slices of the request. */
+/* Copies the head, and after it the decoded path and query, with all slices that point into them. */
 static void wsi_kept_move_all(wsi_kept *kept, wsi_slice text, wsi_slice decoded) {
     wsi_request *head = &kept->head;
     wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
@@ -15137,7 +15137,7 @@ static void wsi_listener_reject(const wsi_listener *listener, ws_socket descript
 
 static void wsi_server_fire(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
-    for (wsi_listener *listener = &server->listener; listener && !endpoint->ending; listener = listener->next)
+    for (wsi_listener *listener = server->listeners; listener && !endpoint->ending; listener = listener->next)
         if (listener->source.link.descriptor != WSI_NO_SOCKET
             && !wsi_poll_set(&endpoint->loop->poll, &listener->source, WS_READ))
             wsi_timer_set(endpoint->loop, &endpoint->timer, endpoint->loop->now + WSI_ACCEPT_PAUSE);
@@ -15204,7 +15204,7 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
         if (wsi_kept_of(conn))
             wsi_kept_of(conn)->head.keep_alive = false;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
-    for (wsi_listener *listener = &server->listener; listener; listener = listener->next)
+    for (wsi_listener *listener = server->listeners; listener; listener = listener->next)
         wsi_listener_close(listener);
 }
 
@@ -15291,11 +15291,6 @@ static const char *wsi_server_date(wsi_env *env) {
 }
 #endif
 
-static void wsi_listener_prepare(wsi_listener *listener, ws_server *server) {
-    listener->server = server;
-    listener->source.link.descriptor = WSI_NO_SOCKET;
-    listener->source.link.kind = WSI_KIND_LISTENER;
-}
 
 static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
@@ -15310,7 +15305,7 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->fire = wsi_server_fire;
     server->last_route = &server->routes;
     server->last_hook = &server->hooks;
-    wsi_listener_prepare(&server->listener, server);
+    server->last_listener = &server->listeners;
     server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
 }
 
@@ -15323,7 +15318,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return config 
 static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next) {
         bool server = endpoint->stop == wsi_server_stop; /* a test client's endpoint has the role, but is none */
-        const wsi_listener *listener = server ? &((const ws_server *)(const void *)endpoint)->listener : NULL;
+        const wsi_listener *listener = server ? ((const ws_server *)(const void *)endpoint)->listeners : NULL;
         for (; listener; listener = listener->next)
             if (listener->source.link.descriptor == descriptor)
                 return true;
@@ -15331,7 +15326,7 @@ static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     return false;
 }
 
-/* Opens the socket, the last step of ws_listen and ws_listen_also. On an error it is closed again. */
+/* Opens the socket. On an error it is closed again. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     ws_socket *descriptor = &listener->source.link.descriptor;
@@ -15365,12 +15360,27 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
     return error;
 }
 
+/* Adds a listener, the last step of ws_listen and ws_listen_also. */
+static ws_error wsi_listener_add(ws_server *server, const ws_server_config *config) {
+    wsi_listener *listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
+    if (!listener || !wsi_server_keep_text(server, &listener->unix_path, config->unix_path))
+        return WS_ERROR_MEMORY;
+    listener->server = server;
+    listener->source.link.descriptor = WSI_NO_SOCKET;
+    listener->source.link.kind = WSI_KIND_LISTENER;
+    ws_error error = wsi_listener_open(listener, config);
+    if (error)
+        return error;
+    *server->last_listener = listener;
+    server->last_listener = &listener->next;
+    return WS_OK;
+}
+
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_reason *why = &server->endpoint.loop->why;
     const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
     wsi_slice wrong;
-    if (!wsi_server_keep_text(server, &server->hosts, config->hosts)
-        || !wsi_server_keep_text(server, &server->listener.unix_path, config->unix_path))
+    if (!wsi_server_keep_text(server, &server->hosts, config->hosts))
         return WS_ERROR_MEMORY;
     if (!wsi_handshake_list_good(config->hosts, false, &wrong))
         return wsi_server_list_fail(why, false, wrong);
@@ -15379,7 +15389,7 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
         error = forward->start(server, config);
     if (!error)
         error = wsi_server_secure(server, config);
-    return error ? error : wsi_listener_open(&server->listener, config);
+    return error ? error : wsi_listener_add(server, config);
 }
 
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
@@ -15413,7 +15423,6 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
 
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server ? server->endpoint.loop : NULL;
-    wsi_listener *listener = NULL, *last;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!server || loop->error)
         return false;
@@ -15422,21 +15431,9 @@ WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
                      : server->endpoint.ending
                          ? wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen_also: the server ends")
                          : wsi_server_secure(server, config);
-    if (!error) {
-        listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
-        error = listener && wsi_server_keep_text(server, &listener->unix_path, config->unix_path) ? WS_OK
-                                                                                                : WS_ERROR_MEMORY;
-    }
-    if (!error) {
-        wsi_listener_prepare(listener, server);
-        error = wsi_listener_open(listener, config);
-    }
-    if (error)
-        return wsi_loop_fail_why(loop, error);
-    for (last = &server->listener; last->next;)
-        last = last->next;
-    last->next = listener;
-    return true;
+    if (!error)
+        error = wsi_listener_add(server, config);
+    return !error || wsi_loop_fail_why(loop, error);
 }
 
 WS_API void ws_server_free(ws_server *server) {
@@ -15465,7 +15462,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
 }
 
 static const wsi_listener *wsi_listener_at(const ws_server *server, size_t index) {
-    const wsi_listener *listener = server ? &server->listener : NULL;
+    const wsi_listener *listener = server ? server->listeners : NULL;
     while (listener && index--)
         listener = listener->next;
     return listener;
@@ -15828,7 +15825,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* These parse a whole header. text becomes the client's address and port, or is unchanged if the header has none. */
+/* These parse a complete header. text becomes the client's address and port, or is unchanged if the header has none. */
 
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
@@ -15887,7 +15884,7 @@ static void wsi_forward_named(ws_conn *conn) {
     }
 }
 
-/* Reads the PROXY header of a connection, and no byte behind it. */
+/* Reads the PROXY header of a connection, and no byte after it. */
 static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     wsi_buffer *held = &conn->engine.held;
@@ -16693,7 +16690,7 @@ typedef struct wsi_sessions { /* of one server, in one block */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;
     const char *keys; /* each with its zero, an empty one at the end */
-    char cookie[1];   /* its name; the keys stand behind it */
+    char cookie[1];   /* its name; the keys follow it */
 } wsi_sessions;
 
 /* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
@@ -17169,7 +17166,7 @@ static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_r
 }
 
 /* The peer's certificate needs a revocation list of its issuer; those above it do not. If the chain ends with an
-   intermediate, the list's own issuer may be missing, so that its signature cannot be checked: it counts without. */
+   intermediate, the issuer of its list may be missing, so that its signature cannot be checked. It is used anyway. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
     bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
@@ -17908,7 +17905,7 @@ typedef struct wsi_client {
     ws_transport transport;  /* of the program, or of TLS */
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
-    wsi_buffer answer;       /* the server's: status line and headers, each with a zero behind it; the body */
+    wsi_buffer answer;       /* the server's: status line and headers, each with a zero after it; the body */
     size_t body, taken;      /* where the body begins; where its decoded part ends */
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
     bool chunked, chunk_ends; /* the body has chunks; the CRLF after one comes next */
@@ -18252,14 +18249,6 @@ static void wsi_dial_unresolved(wsi_client *client, const char *why) {
                                            wsi_reason_shows(host), host.data, why));
 }
 
-static void wsi_dial_queue_lookup(wsi_client *client) {
-    ws_loop *loop = client->endpoint.loop;
-    client->lookup_previous = loop->lookup_last;
-    client->lookup_next = NULL;
-    *(client->lookup_previous ? &client->lookup_previous->lookup_next : &loop->lookup_first) = client;
-    loop->lookup_last = client;
-    client->lookup_queued = true;
-}
 
 static void wsi_dial_unqueue_lookup(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
@@ -18279,7 +18268,11 @@ static void wsi_dial_look_up(wsi_client *client) {
     while (lookup < end && lookup->source.link.interest)
         lookup++;
     if (lookup == end) {
-        wsi_dial_queue_lookup(client);
+        client->lookup_previous = loop->lookup_last;
+        client->lookup_next = NULL;
+        *(client->lookup_previous ? &client->lookup_previous->lookup_next : &loop->lookup_first) = client;
+        loop->lookup_last = client;
+        client->lookup_queued = true;
         return;
     }
     *wsi_text_append(client->looked_up, to->host) = 0;
@@ -18395,7 +18388,7 @@ static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, 
 
 enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port after the URL */
 
-/* Parses the URL in client->hop, and writes the value of Host behind it, without a default port (RFC 6455 4.1). There
+/* Parses the URL in client->hop, and writes the value of Host after it, without a default port (RFC 6455 4.1). There
    must be room for WSI_CLIENT_AUTHORITY bytes. */
 static const char *wsi_client_read_hop(wsi_client *client) {
     wsi_url *url = &client->server;
@@ -19424,7 +19417,7 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
 
 static ws_error wsi_test_check(wsi_client *client, const ws_server *server, const char *target) {
     const ws_loop *loop = server->endpoint.loop;
-    if (server->listener.source.link.descriptor != WSI_NO_SOCKET || loop->clock != wsi_loop_virtual_clock)
+    if (server->listeners->source.link.descriptor != WSI_NO_SOCKET || loop->clock != wsi_loop_virtual_clock)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT,
                               "ws_test_connect needs a server with .no_port, in a loop with .virtual_clock");
     if (loop->busy || server->endpoint.ending)

@@ -512,7 +512,7 @@ static inline peer *net_connect(void) { return net_connect_to(ws_port(net.server
 /* Small buffers in the system for all connections from here on, so that few bytes fill them. */
 static inline void net_small_buffers(void) {
     int size = 8192;
-    (void)setsockopt(net.server->listener.source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    (void)setsockopt(net.server->listeners->source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 /* Sends the text in two pieces, cut at every place: the answer is the same. */

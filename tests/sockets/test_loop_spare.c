@@ -26,7 +26,7 @@ static peer *start(size_t max_memory, size_t max_spare) {
     calls_reset();
     CHECK(net_start_with(&config, NULL));
     net.loop->memory.allocator.resize = counts_large;
-    (void)setsockopt(net.server->listener.source.link.descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    (void)setsockopt(net.server->listeners->source.link.descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     p = net_peer("/");
     (void)setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     net.quiet = true;

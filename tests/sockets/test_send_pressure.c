@@ -308,7 +308,7 @@ static void test_socket_options(void) {
     (void)net_peer("/");
     CHECK(getsockopt(net.conns[1]->source.link.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on);
     CHECK(fcntl(net.conns[1]->source.link.descriptor, F_GETFD) & FD_CLOEXEC);
-    CHECK(fcntl(net.server->listener.source.link.descriptor, F_GETFD) & FD_CLOEXEC);
+    CHECK(fcntl(net.server->listeners->source.link.descriptor, F_GETFD) & FD_CLOEXEC);
     CHECK(fcntl(net.loop->mail.in, F_GETFD) & FD_CLOEXEC);
     NET_END();
 }

@@ -240,7 +240,7 @@ static void slow_start(slow_way way, size_t size) {
     net.on_message = no_message;
     net.quiet = true;
     if (way != OVER_UNIX)
-        (void)setsockopt(net.server->listener.source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &send_buffer,
+        (void)setsockopt(net.server->listeners->source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &send_buffer,
                          sizeof send_buffer);
     CHECK(net_route("/ws") && ws_page(net.server, "/small", "text/plain", "small"));
     CHECK(ws_files(net.server, "/files/", folder));
