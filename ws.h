@@ -2112,19 +2112,16 @@ static char wsi_text_digit64(uint32_t six) { return wsi_text_alphabet[six]; }
 
 /* Writes 4 characters for every 3 bytes or less, and returns how many. */
 static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
-    size_t i, written = 0;
-    for (i = 0; i < size; i += 3, written += 4) {
-        uint32_t second = i + 1 < size ? data[i + 1] : 0, third = i + 2 < size ? data[i + 2] : 0;
-        uint32_t three = (uint32_t)data[i] << 16 | second << 8 | third;
+    size_t i = 0, written = 0;
+    for (; i < size; i += 3, written += 4) {
+        size_t left = size - i;
+        uint32_t three = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0)
+                         | (left > 2 ? data[i + 2] : 0);
         out[written] = wsi_text_digit64(three >> 18);
         out[written + 1] = wsi_text_digit64(three >> 12 & 63);
-        out[written + 2] = wsi_text_digit64(three >> 6 & 63);
-        out[written + 3] = wsi_text_digit64(three & 63);
+        out[written + 2] = left > 1 ? wsi_text_digit64(three >> 6 & 63) : '=';
+        out[written + 3] = left > 2 ? wsi_text_digit64(three & 63) : '=';
     }
-    if (i > size)
-        out[written - 1] = '=';
-    if (i > size + 1)
-        out[written - 2] = '=';
     return written;
 }
 
@@ -2132,13 +2129,15 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 /* Whether the text is base64 of 16 bytes. Unused bits before the padding are ignored: the example key in RFC 6455 4.1
    has some. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
+    unsigned others = 0;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
         return false;
-    for (size_t i = 0; i < 22; i++)
-        if (!wsi_text_letter(text.data[i]) && !wsi_text_digit(text.data[i]) && text.data[i] != '+'
-            && text.data[i] != '/')
-            return false;
-    return true;
+    for (size_t begin = 0; begin <= 6; begin += 6) /* twice 16: compilers make a vector of each */
+        for (size_t i = 0; i < 16; i++) {
+            uint8_t c = (uint8_t)text.data[begin + i], upper = (uint8_t)(c & 0xdf);
+            others |= !(((upper >= 'A') & (upper <= 'Z')) | ((c >= '/') & (c <= '9')) | (c == '+'));
+        }
+    return !others;
 }
 #endif
 
@@ -2147,9 +2146,7 @@ static bool wsi_text_is_base64_16(wsi_slice text) {
    For Sec-WebSocket-Accept alone (RFC 6455 4.2.2, FIPS 180-4). Calls BYTES.
 */
 
-static uint32_t wsi_sha1_rotate(uint32_t value, int bits) {
-    return value << bits | value >> (32 - bits);
-}
+static uint32_t wsi_sha1_rotate(uint32_t value, int bits) { return value << bits | value >> (32 - bits); }
 
 WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d) {
     switch (quarter) {
@@ -2220,7 +2217,7 @@ static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
         hash[i] += v[i];
 }
 
-#ifdef WS_NO_DISPATCH
+#if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
 static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { return (void)hash, (void)block, false; }
 #else
 /* Five groups of four steps; the processor wants to know at compile time which quarter they are of. */
@@ -2263,52 +2260,44 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) {
 }
 #endif
 
-static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64]) {
+/* expanded: the words, or NULL. */
+static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64], const uint32_t *expanded) {
     uint32_t w[80];
     if (wsi_sha1_block_fast(hash, block))
         return;
-    for (int i = 0; i < 16; i++, block += 4)
+    for (int i = 0; !expanded && i < 16; i++, block += 4)
         w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
-    for (int i = 16; i < 32; i++)
+    for (int i = 16; !expanded && i < 32; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (int i = 32; i < 80; i++) /* the same value by an equation that vectorizes */
+    for (int i = 32; !expanded && i < 80; i++) /* the same value by an equation that vectorizes */
         w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
-    wsi_sha1_rounds(hash, w);
+    wsi_sha1_rounds(hash, expanded ? expanded : w);
 }
 
-/* The second block of 60 bytes, a key and its GUID, is always the same: zeros, and 480 bits as the length. */
-static void wsi_sha1_last(uint32_t hash[5], const uint8_t block[64], size_t size) {
-    static const uint32_t expanded[80] = {
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1e0, 0, 0, 0x3c0, 0, 0, 0x780, 0, 0x3c0,
-        0xf00, 0, 0, 0x1e00, 0, 0xcc0, 0x3c00, 0x440, 0, 0x7800, 0xf00, 0x3300, 0xf000, 0xf00, 0, 0x1ef00,
-        0, 0xcc00, 0x3c000, 0x4380, 0, 0x78f00, 0xff00, 0x32680, 0xf0000, 0xf000, 0x3300, 0x1eff00,
-        0, 0xcb800, 0x3c0000, 0x40b00, 0xf000, 0x78ff00, 0xff000, 0x338700, 0xf00000, 0xfc300, 0xf000, 0x1efbb00,
-        0, 0xcc0000, 0x3c0f000, 0x438000, 0, 0x78f0000, 0xff0000, 0x3269e00, 0xf000000, 0xf0f000, 0x333c00,
-        0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
-    };
-    if (wsi_sha1_block_fast(hash, block))
-        return;
-    if (size == 60)
-        wsi_sha1_rounds(hash, expanded);
-    else
-        wsi_sha1_block(hash, block);
-}
+/* Of 60 bytes, a key and its GUID, the second block is always the same: zeros, and 480 bits as the length. */
+static const uint32_t wsi_sha1_second[80] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1e0, 0, 0, 0x3c0, 0, 0, 0x780, 0, 0x3c0,
+    0xf00, 0, 0, 0x1e00, 0, 0xcc0, 0x3c00, 0x440, 0, 0x7800, 0xf00, 0x3300, 0xf000, 0xf00, 0, 0x1ef00,
+    0, 0xcc00, 0x3c000, 0x4380, 0, 0x78f00, 0xff00, 0x32680, 0xf0000, 0xf000, 0x3300, 0x1eff00,
+    0, 0xcb800, 0x3c0000, 0x40b00, 0xf000, 0x78ff00, 0xff000, 0x338700, 0xf00000, 0xfc300, 0xf000, 0x1efbb00,
+    0, 0xcc0000, 0x3c0f000, 0x438000, 0, 0x78f0000, 0xff0000, 0x3269e00, 0xf000000, 0xf0f000, 0x333c00,
+    0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
+};
+
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u};
-    uint8_t last[64];
-    size_t i, tail = size % 64;
+    uint8_t last[128];
+    size_t i, tail = size % 64, end = tail < 56 ? 64 : 128; /* with room for the length */
     for (i = 0; i + 64 <= size; i += 64)
-        wsi_sha1_block(hash, data + i);
+        wsi_sha1_block(hash, data + i, NULL);
     memset(last, 0, sizeof last);
     if (tail)
         memcpy(last, data + i, tail);
     last[tail] = 0x80;
-    if (tail >= 56) { /* no room for the length */
-        wsi_sha1_block(hash, last);
-        memset(last, 0, sizeof last);
-    }
-    wsi_bytes_store(last + 56, 8, (wsi_size)size * 8);
-    wsi_sha1_last(hash, last, size);
+    wsi_bytes_store(last + end - 8, 8, (wsi_size)size * 8);
+    wsi_sha1_block(hash, last, NULL);
+    if (end > 64)
+        wsi_sha1_block(hash, last + 64, size == 60 ? wsi_sha1_second : NULL);
     for (i = 0; i < 5; i++)
         wsi_bytes_store_4(digest + i * 4, hash[i]);
 }
@@ -2541,6 +2530,8 @@ WSI_INLINE size_t wsi_http_plain(const uint8_t *data, size_t size) {
         if (plain < WSI_HTTP_BLOCK)
             return i + plain;
     }
+    if (i) /* the last block overlaps the one before */
+        return size - WSI_HTTP_BLOCK + wsi_http_plain_block(data + size - WSI_HTTP_BLOCK);
     while (i < size && !wsi_http_control(data[i]))
         i++;
     return i;
@@ -2801,7 +2792,8 @@ static bool wsi_http_closes(wsi_slice option) { return wsi_text_is_nocase(option
 /* The fields of a request that the engine reads. */
 typedef enum wsi_field {
     WSI_FIELD_OTHER, WSI_FIELD_HOST, WSI_FIELD_ORIGIN, WSI_FIELD_LENGTH, WSI_FIELD_CODING, WSI_FIELD_EXPECT,
-    WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS
+    WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS,
+    WSI_FIELD_BAD /* no field line */
 } wsi_field;
 
 typedef struct wsi_http_seen { /* while a head is read */
@@ -2810,18 +2802,20 @@ typedef struct wsi_http_seen { /* while a head is read */
     bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
     bool version_13, bad; /* from here on HANDSHAKE's */
     unsigned protocol_count;
-#ifndef WS_SMALL
-    wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
-#endif
 } wsi_http_seen;
 
 #ifdef WS_SMALL
 static bool wsi_http_named(wsi_slice name, const char *known) { return wsi_text_is_nocase(name, known); }
+static bool wsi_http_alone(wsi_slice list, const char *known, bool *is) { return (void)list, (void)known, is == NULL; }
 
-static wsi_field wsi_http_which(wsi_slice name) { /* in the order of wsi_field */
-    return (wsi_field)wsi_text_which(name, "Host,Origin,Content-Length,Transfer-Encoding,Expect,Connection,Upgrade,"
-                                           "Sec-WebSocket-Key,Sec-WebSocket-Version,Sec-WebSocket-Protocol,"
-                                           "Sec-WebSocket-Extensions");
+static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) { /* in the order of wsi_field */
+    wsi_slice name;
+    if (!wsi_http_field(line, &name, value))
+        return WSI_FIELD_BAD;
+    unsigned place = wsi_text_which(name, "Host,Origin,Content-Length,Transfer-Encoding,Expect,Connection,Upgrade,"
+                                          "Sec-WebSocket-Key,Sec-WebSocket-Version,Sec-WebSocket-Protocol,"
+                                          "Sec-WebSocket-Extensions");
+    return place || wsi_text_token(name) ? (wsi_field)place : WSI_FIELD_BAD;
 }
 #else
 /* Most write it just so: compilers make a few words of known. */
@@ -2830,18 +2824,40 @@ WSI_INLINE bool wsi_http_named(wsi_slice name, const char *known) {
                                           || wsi_text_same_nocase(name, wsi_text(known, name.size)));
 }
 
-static wsi_field wsi_http_which(wsi_slice name) {
-    return wsi_http_named(name, "Host") ? WSI_FIELD_HOST
-           : wsi_http_named(name, "Origin") ? WSI_FIELD_ORIGIN
-           : wsi_http_named(name, "Content-Length") ? WSI_FIELD_LENGTH
-           : wsi_http_named(name, "Expect") ? WSI_FIELD_EXPECT
-           : wsi_http_named(name, "Connection") ? WSI_FIELD_CONNECTION
-           : wsi_http_named(name, "Upgrade") ? WSI_FIELD_UPGRADE
-           : wsi_http_named(name, "Sec-WebSocket-Key") ? WSI_FIELD_KEY
-           : wsi_http_named(name, "Transfer-Encoding") ? WSI_FIELD_CODING
-           : wsi_http_named(name, "Sec-WebSocket-Version") ? WSI_FIELD_VERSION
-           : wsi_http_named(name, "Sec-WebSocket-Protocol") ? WSI_FIELD_PROTOCOL
-           : wsi_http_named(name, "Sec-WebSocket-Extensions") ? WSI_FIELD_EXTENSIONS : WSI_FIELD_OTHER;
+/* Whether a list is this one word, as in most heads: then *is becomes true. Else it has to be taken apart. */
+WSI_INLINE bool wsi_http_alone(wsi_slice list, const char *known, bool *is) {
+    bool alone = wsi_http_named(list, known);
+    *is = *is || alone;
+    return alone;
+}
+
+/* Whether a line begins with this name and a colon. *value: what is behind. */
+WSI_INLINE bool wsi_http_begins(wsi_slice line, const char *known, wsi_slice *value) {
+    size_t size = strlen(known);
+    if (line.size <= size || line.data[size] != ':' || !wsi_http_named(wsi_text(line.data, size), known))
+        return false;
+    *value = wsi_text(line.data + size + 1, line.size - size - 1);
+    return true;
+}
+
+static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
+    wsi_slice name;
+    wsi_field field = wsi_http_begins(line, "Host", value) ? WSI_FIELD_HOST
+                      : wsi_http_begins(line, "Upgrade", value) ? WSI_FIELD_UPGRADE
+                      : wsi_http_begins(line, "Connection", value) ? WSI_FIELD_CONNECTION
+                      : wsi_http_begins(line, "Sec-WebSocket-Key", value) ? WSI_FIELD_KEY
+                      : wsi_http_begins(line, "Sec-WebSocket-Version", value) ? WSI_FIELD_VERSION
+                      : wsi_http_begins(line, "Origin", value) ? WSI_FIELD_ORIGIN
+                      : wsi_http_begins(line, "Content-Length", value) ? WSI_FIELD_LENGTH
+                      : wsi_http_begins(line, "Expect", value) ? WSI_FIELD_EXPECT
+                      : wsi_http_begins(line, "Transfer-Encoding", value) ? WSI_FIELD_CODING
+                      : wsi_http_begins(line, "Sec-WebSocket-Protocol", value) ? WSI_FIELD_PROTOCOL
+                      : wsi_http_begins(line, "Sec-WebSocket-Extensions", value) ? WSI_FIELD_EXTENSIONS
+                                                                                 : WSI_FIELD_OTHER;
+    if (!field && (!wsi_text_until(&line, ':', &name) || !wsi_text_token(name)))
+        return WSI_FIELD_BAD;
+    *value = wsi_text_trim(field ? *value : line);
+    return field;
 }
 #endif
 
@@ -2864,7 +2880,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
             seen->expects_more = true;
         return true;
     case WSI_FIELD_CONNECTION:
-        while (wsi_text_next(&value, &option)) {
+        while (!wsi_http_alone(value, "Upgrade", &seen->connection_upgrade) && wsi_text_next(&value, &option)) {
             seen->closes = seen->closes || wsi_http_closes(option);
             if (wsi_http_named(option, "Upgrade"))
                 seen->connection_upgrade = true;
@@ -2893,12 +2909,10 @@ static int wsi_http_first(wsi_request *request, wsi_slice line) {
 static int wsi_http_other(wsi_request *request, wsi_http_seen *seen, wsi_slice line, wsi_http_reader *reader) {
     const unsigned once = 1u << WSI_FIELD_HOST | 1u << WSI_FIELD_ORIGIN | 1u << WSI_FIELD_LENGTH
                           | 1u << WSI_FIELD_CODING;
-    wsi_slice name, value;
-    if (!wsi_http_field(line, &name, &value))
-        return 400;
-    wsi_field field = wsi_http_which(name);
+    wsi_slice value;
+    wsi_field field = wsi_http_which(line, &value);
     unsigned bit = 1u << field;
-    if ((field == WSI_FIELD_OTHER && !wsi_text_token(name)) || (seen->fields & bit & once)
+    if (field == WSI_FIELD_BAD || (seen->fields & bit & once)
         || !wsi_http_framing(request, seen, field, value))
         return 400;
     if (reader && field >= WSI_FIELD_UPGRADE)
@@ -2926,7 +2940,7 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
     size_t begin, end;
     int status = 0;
     wsi_bytes_zero(request, sizeof *request);
-    wsi_bytes_zero(seen, offsetof(wsi_http_seen, protocol_count) + sizeof seen->protocol_count);
+    wsi_bytes_zero(seen, sizeof *seen);
     request->head = head;
     for (begin = 0;; begin = end + 2) {
         end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
@@ -3288,29 +3302,13 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Notes a subprotocol that the client offers. false: it does so twice. */
-#ifdef WS_SMALL
-static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
-    return (void)seen, wsi_handshake_offers(request, token) == 1; /* the head is complete */
-}
-#else
-static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
-    (void)request;
-    for (unsigned i = 0; i < seen->protocol_count; i++)
-        if (wsi_text_same(seen->protocols[i], token))
-            return false;
-    seen->protocols[seen->protocol_count] = token;
-    return true;
-}
-#endif
-
 /* Reads a list of tokens, none twice: the list may span several fields (RFC 6455 4.1). */
 static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count;
     wsi_slice token;
     for (; wsi_text_next(list, &token); seen->protocol_count++)
         if (seen->protocol_count == WSI_HTTP_MAX_PROTOCOLS || !wsi_text_token(token)
-            || !wsi_handshake_new(request, seen, token))
+            || wsi_handshake_offers(request, token) > 1)
             return false;
     return seen->protocol_count > before;
 }
@@ -3319,7 +3317,7 @@ static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_f
     wsi_slice token;
     switch (field) {
     case WSI_FIELD_UPGRADE:
-        while (wsi_text_next(&value, &token))
+        while (!wsi_http_alone(value, "websocket", &request->upgrade) && wsi_text_next(&value, &token))
             if (wsi_http_named(token, "websocket"))
                 request->upgrade = true;
         return;
@@ -3361,15 +3359,19 @@ typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
 
+#ifdef WS_SMALL
 static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
-    if (!WSI_FAST) /* small code explains nothing */
-        return false;
+    return (void)why, (void)text, (void)first, (void)between, (void)second, false;
+}
+#else
+static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
     why->part[0] = wsi_text_z(text);
     why->part[1] = first;
     why->part[2] = wsi_text_z(between);
     why->part[3] = second;
     return false;
 }
+#endif
 
 /* Splits an origin (RFC 6454 4), or with a scheme a host; without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
@@ -10880,17 +10882,13 @@ static void wsi_timer_place(ws_loop *loop, size_t place, wsi_timer *timer) {
     timer->place = (uint32_t)place;
 }
 
-static void wsi_timer_up(ws_loop *loop, wsi_timer *timer) {
-    size_t place = timer->place;
+/* Moves it up or down, to where its time belongs. */
+static void wsi_timer_sift(ws_loop *loop, wsi_timer *timer) {
+    size_t place = timer->place, child;
     while (place > 1 && loop->heap[place / 2 - 1]->at > timer->at) {
         wsi_timer_place(loop, place, loop->heap[place / 2 - 1]);
         place /= 2;
     }
-    wsi_timer_place(loop, place, timer);
-}
-
-static void wsi_timer_down(ws_loop *loop, wsi_timer *timer) {
-    size_t place = timer->place, child;
     while ((child = place * 2) <= loop->heap_size) {
         if (child < loop->heap_size && loop->heap[child]->at < loop->heap[child - 1]->at)
             child++;
@@ -10911,8 +10909,7 @@ static void wsi_timer_clear(ws_loop *loop, wsi_timer *timer) {
     if (last == timer)
         return;
     wsi_timer_place(loop, place, last);
-    wsi_timer_up(loop, last);
-    wsi_timer_down(loop, last);
+    wsi_timer_sift(loop, last);
 }
 
 /* UINT64_MAX: never. */
@@ -10924,8 +10921,7 @@ static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
     if (!timer->place)
         wsi_timer_place(loop, ++loop->heap_size, timer);
     timer->at = at;
-    wsi_timer_up(loop, timer);
-    wsi_timer_down(loop, timer);
+    wsi_timer_sift(loop, timer);
 }
 
 static bool wsi_loop_is_due(const ws_loop *loop, uint64_t at) { return loop->heap_size && loop->heap[0]->at <= at; }
