@@ -3582,21 +3582,17 @@ static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block
     memcpy(to + 3 * WSI_WIDE, &block->d, WSI_WIDE);
 }
 
-static inline wsi_wide wsi_frame_block_bits(const wsi_frame_block *block) {
-    return block->a | block->b | block->c | block->d;
-}
-
 /* Both load the last block (or register) of the payload first. It may overlap the one before it, so that no loop is
    needed for a rest. word, last: the key twice, and the same turned for that last block. They return the results
    or-ed. */
 WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_wide key = wsi_wide_of(word), seen;
     wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_wide_of(last));
-    seen = wsi_frame_block_bits(&end);
+    seen = end.a | end.b | end.c | end.d;
     for (size_t i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
         wsi_frame_block block = wsi_frame_block_of(from + i, key);
         wsi_frame_block_put(to + i, &block);
-        seen |= wsi_frame_block_bits(&block);
+        seen |= block.a | block.b | block.c | block.d;
     }
     wsi_frame_block_put(to + size - WSI_FRAME_BLOCK, &end);
     return wsi_wide_fold(seen);
@@ -3613,95 +3609,6 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     memcpy(to + size - WSI_WIDE, &end, WSI_WIDE);
     return wsi_wide_fold(seen);
 }
-
-/* Long payloads: most of them in wider registers than the program is compiled for, where the processor has these. */
-#ifdef WS_NO_DISPATCH
-static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
-static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
-    return (void)to, (void)from, (void)size, (void)key, watch;
-}
-#else
-WSI_AVX2 WSI_INLINE wsi_wide_32 wsi_frame_avx2_load(const uint8_t *from, wsi_wide_32 key) {
-    wsi_wide_32 wide;
-    memcpy(&wide, from, sizeof wide);
-    return wide ^ key;
-}
-
-/* This and its twin mask blocks as long as more than a narrow one would be left, and return how many bytes that were.
-   high: where the results' high bits are added up, or NULL. */
-WSI_AVX2 WSI_INLINE size_t wsi_frame_avx2_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
-                                                 uint64_t *high) {
-    wsi_wide_32 none = {0}, key = none + word, seen = none;
-    size_t i = 0;
-    for (; size - i >= 128 + WSI_FRAME_BLOCK; i += 128) {
-        wsi_wide_32 a = wsi_frame_avx2_load(from + i, key), b = wsi_frame_avx2_load(from + i + 32, key);
-        wsi_wide_32 c = wsi_frame_avx2_load(from + i + 64, key), d = wsi_frame_avx2_load(from + i + 96, key);
-        memcpy(to + i, &a, 32);
-        memcpy(to + i + 32, &b, 32);
-        memcpy(to + i + 64, &c, 32);
-        memcpy(to + i + 96, &d, 32);
-        seen |= a | b | c | d;
-    }
-    for (size_t k = 0; high && k < 4; k++)
-        *high |= seen[k];
-    return i;
-}
-
-/* By address, as compilers warn of such a vector as an argument. */
-WSI_AVX512 WSI_INLINE void wsi_frame_avx512_mask(uint8_t *to, const uint8_t *from, const wsi_wide_64 *key,
-                                                 wsi_wide_64 *seen) {
-    wsi_wide_64 wide;
-    memcpy(&wide, from, sizeof wide);
-    wide ^= *key;
-    memcpy(to, &wide, sizeof wide);
-    *seen |= wide;
-}
-
-WSI_AVX512 WSI_INLINE size_t wsi_frame_avx512_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
-                                                     uint64_t *high) {
-    wsi_wide_64 none = {0}, key = none + word, seen = none;
-    size_t i = 0;
-    for (; size - i >= 256 + WSI_FRAME_BLOCK; i += 256) {
-        wsi_frame_avx512_mask(to + i, from + i, &key, &seen);
-        wsi_frame_avx512_mask(to + i + 64, from + i + 64, &key, &seen);
-        wsi_frame_avx512_mask(to + i + 128, from + i + 128, &key, &seen);
-        wsi_frame_avx512_mask(to + i + 192, from + i + 192, &key, &seen);
-    }
-    for (size_t k = 0; high && k < 8; k++)
-        *high |= seen[k];
-    return i;
-}
-
-WSI_AVX2 static size_t wsi_frame_avx2(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t *high) {
-    return high ? wsi_frame_avx2_blocks(to, from, size, word, high)
-                : wsi_frame_avx2_blocks(to, from, size, word, NULL);
-}
-
-WSI_AVX512 static size_t wsi_frame_avx512(uint8_t *to, const uint8_t *from, size_t size, uint64_t word,
-                                          uint64_t *high) {
-    return high ? wsi_frame_avx512_blocks(to, from, size, word, high)
-                : wsi_frame_avx512_blocks(to, from, size, word, NULL);
-}
-
-static bool wsi_frame_is_long(size_t size) { return size >= 256; }
-
-WSI_APART bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
-    uint8_t twice[8];
-    uint64_t word, seen = 0;
-    uint32_t turned;
-    size_t done = 0;
-    memcpy(twice, key, 4);
-    memcpy(twice + 4, key, 4);
-    word = wsi_bytes_word(twice);
-    memcpy(&turned, twice + (size & 3), 4);
-    if (wsi_cpu_has(WSI_CPU_AVX512))
-        done = wsi_frame_avx512(to, from, size, word, watch ? &seen : NULL);
-    if (wsi_cpu_has(WSI_CPU_AVX2))
-        done += wsi_frame_avx2(to + done, from + done, size - done, word, watch ? &seen : NULL);
-    seen |= wsi_frame_mask_blocks(to + done, from + done, size - done, word, (uint64_t)turned << 32 | turned);
-    return !(seen & WSI_BYTES_HIGH);
-}
-#endif
 
 /* XORs with the key. `to` may be `from`, or stand before it and overlap. With watch it returns whether the result is
    ASCII. */
@@ -3721,6 +3628,66 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
         seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
     return watch && !(seen & WSI_BYTES_HIGH);
 }
+
+/* Long payloads: most of them in wider registers than the program is compiled for, where the processor has these. */
+#if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
+static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
+static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
+    return wsi_frame_mask_some(to, from, size, key, watch);
+}
+#else
+/* One text for both widths, as a vector is made of the function's own target. It masks blocks of four from *done on, as
+   long as more than a narrow block would be left. high: where the results' high bits are added up, or NULL. */
+#define WSI_FRAME_WIDE(target, wide, name) \
+    target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
+        wide part; \
+        memcpy(&part, from, sizeof part); \
+        part ^= *key; \
+        memcpy(to, &part, sizeof part); \
+        *seen |= part; \
+    } \
+    target WSI_INLINE void name##_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, \
+                                         uint64_t *high, size_t *done) { \
+        enum { PART = sizeof(wide) }; \
+        wide none = {0}, key = none + word, seen = none; \
+        size_t i = *done; \
+        for (; size - i >= 4 * PART + WSI_FRAME_BLOCK; i += 4 * PART) { \
+            name##_part(to + i, from + i, &key, &seen); \
+            name##_part(to + i + PART, from + i + PART, &key, &seen); \
+            name##_part(to + i + 2 * PART, from + i + 2 * PART, &key, &seen); \
+            name##_part(to + i + 3 * PART, from + i + 3 * PART, &key, &seen); \
+        } \
+        for (size_t k = 0; high && k < PART / 8; k++) \
+            *high |= seen[k]; \
+        *done = i; \
+    } \
+    target static inline void name(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t *high, \
+                                   size_t *done) { \
+        if (!high) \
+            name##_blocks(to, from, size, word, NULL, done); \
+        else \
+            name##_blocks(to, from, size, word, high, done); \
+    }
+
+WSI_FRAME_WIDE(WSI_AVX512, wsi_wide_64, wsi_frame_avx512)
+WSI_FRAME_WIDE(WSI_AVX2, wsi_wide_32, wsi_frame_avx2)
+
+static bool wsi_frame_is_long(size_t size) { return size >= 256; }
+
+WSI_APART bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
+    uint32_t once; /* key may be written over */
+    uint64_t word, seen = 0;
+    size_t done = 0;
+    memcpy(&once, key, 4);
+    word = (uint64_t)once << 32 | once;
+    if (wsi_cpu_has(WSI_CPU_AVX512))
+        wsi_frame_avx512(to, from, size, word, watch ? &seen : NULL, &done);
+    if (wsi_cpu_has(WSI_CPU_AVX2))
+        wsi_frame_avx2(to, from, size, word, watch ? &seen : NULL, &done);
+    return wsi_frame_mask_some(to + done, from + done, size - done, (const uint8_t *)&once, watch)
+           && !(seen & WSI_BYTES_HIGH);
+}
+#endif
 
 /* A message. text: returns whether the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_message(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool text) {
