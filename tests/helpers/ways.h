@@ -6,7 +6,7 @@
 
 /* Takes the nth way, from 0 on. false: there are no more. */
 static bool way_take(int n) {
-#ifdef WS_NO_DISPATCH
+#if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
     return n == 0;
 #else
     static const unsigned without[] = {0, WSI_CPU_AVX512, WSI_CPU_AVX512 | WSI_CPU_AVX2 | WSI_CPU_SHA};
