@@ -49,7 +49,7 @@
 
    FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. What
                 make firmware measures of examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano) and checks here:
-                flash: 8,460 bytes as a server, 7,900 as a client, 11,810 with both roles, 16,610 without WS_SMALL.
+                flash: 8,450 bytes as a server, 7,910 as a client, 11,810 with both roles, 16,610 without WS_SMALL.
                 RAM: 200 bytes beside its memory, which is 1 KiB for a request of 751 bytes and messages of any size
                 in chunks (see WS_ENGINE_MEMORY), and 536 bytes of stack.
 
@@ -1257,6 +1257,9 @@ WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if th
 
 #ifdef WSI_BARE /* lengths that a peer announces; milliseconds */
 typedef uint32_t wsi_size, wsi_time;
+#elif defined(WS_SMALL) && defined(WS_MINIMAL) && SIZE_MAX <= UINT32_MAX
+typedef uint32_t wsi_size;
+typedef uint64_t wsi_time;
 #else
 typedef uint64_t wsi_size, wsi_time;
 #endif
@@ -1342,10 +1345,18 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #endif
 } wsi_env;
 
-#ifdef WS_SMALL /* a flag that has a byte takes less code */
+/* WSI_FAST: whether common cases have code of their own. A flag that has a byte takes less code than a bit. */
+#ifdef WS_SMALL
+#define WSI_FAST 0
 #define WSI_BIT
 #else
+#define WSI_FAST 1
 #define WSI_BIT : 1
+#endif
+#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* what would call these is left out, too */
+#define WSI_ADD_ON(calls) (0 ? (calls) : NULL)
+#else
+#define WSI_ADD_ON(calls) (calls)
 #endif
 
 typedef struct wsi_engine {
@@ -1386,7 +1397,7 @@ typedef struct wsi_engine {
 typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not parsed yet) end */
     uint8_t *base;
     size_t message, pos, end;
-#ifndef WS_SMALL
+#ifndef WSI_BARE
     size_t reply;     /* where the next message's reply may begin: see wsi_engine_whole */
 #endif
     uint8_t *patched; /* where a zero byte replaces `saved` */
@@ -3389,19 +3400,15 @@ typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
 
-#ifdef WS_SMALL
 static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
-    return (void)why, (void)text, (void)first, (void)between, (void)second, false;
-}
-#else
-static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
+    if (!WSI_FAST) /* small code explains nothing */
+        return false;
     why->part[0] = wsi_text_z(text);
     why->part[1] = first;
     why->part[2] = wsi_text_z(between);
     why->part[3] = second;
     return false;
 }
-#endif
 
 /* Splits an origin (RFC 6454 4), or with a scheme a host; without a port it is the scheme's default. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
@@ -4117,20 +4124,16 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
-#ifdef WS_SMALL
-static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) { return (void)e, (void)window, -1; }
-#else
 /* Reads a head that came at once: in one pass. -1: some of it is missing, or came before. */
 static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
     wsi_request *request = &e->env->request;
     size_t at_hand = window->end - window->pos, limit = e->env->limits.head;
     wsi_slice head = wsi_text((const char *)window->base + window->pos, at_hand < limit ? at_hand : limit);
-    int status = e->left || !at_hand ? -1 : wsi_handshake_request(request, head);
+    int status = !WSI_FAST || e->left || !at_hand ? -1 : wsi_handshake_request(request, head);
     if (status >= 0)
         e->left = (wsi_size)request->head.size;
     return status;
 }
-#endif
 
 /* Reads a request's head. */
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -4572,6 +4575,11 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
 #else
 #define WSI_ADVICE(text) text
 #endif
+#if defined(WS_SMALL) && defined(WS_MINIMAL)
+#define WSI_ADDED(text) /* only add-ons meet it */
+#else
+#define WSI_ADDED(text) text
+#endif
 
 /* In the order of ws_error, in one object: linkers keep all string literals of a program as soon as one is used. */
 static const char wsi_error_texts[] =
@@ -4584,30 +4592,30 @@ static const char wsi_error_texts[] =
     "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8\0"
     "a route is '/a/{b}'" WSI_ADVICE("; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last") "\0"
     "two parameters of a route have the same name" WSI_ADVICE("; rename one") "\0"
-    "the file cannot be read" WSI_ADVICE("; check its name and the working directory") "\0"
+    WSI_ADDED("the file cannot be read" WSI_ADVICE("; check its name and the working directory")) "\0"
     "cannot listen on this host or port" WSI_ADVICE("; use an address of this machine") "\0"
     "the port is in use" WSI_ADVICE("; stop the other program or choose another port") "\0"
     "no permission for this port" WSI_ADVICE("; use one above 1023") "\0"
     "the system refused a socket call" WSI_ADVICE("; errno may say why") "\0"
     "no descriptor is free" WSI_ADVICE(", or there are too many for select; raise ulimit -n") "\0"
-    "the random source failed" WSI_ADVICE("; a client cannot send without it") "\0"
+    WSI_ADDED("the random source failed" WSI_ADVICE("; a client cannot send without it")) "\0"
     "the peer's opening handshake is wrong" WSI_ADVICE("; is it a WebSocket endpoint?") "\0"
     "the peer broke the WebSocket framing rules\0"
     "the peer sent more than limits.message or limits.head allows\0"
     "the peer did not answer in time\0"
     "the connection ended without a closing handshake\0"
-    "the URL cannot be used" WSI_ADVICE("; it looks like ws://host:port/path?query") "\0"
-    "the host's name cannot be resolved" WSI_ADVICE("; check its spelling and the network") "\0"
-    "no address of the host accepts connections" WSI_ADVICE("; does the server run on this port?") "\0"
-    "the proxy refused, or its answer is wrong" WSI_ADVICE("; check its address and credentials") "\0"
-    "too many redirects, or one without a valid Location\0"
-    "the server refused the WebSocket" WSI_ADVICE("; ws_status has its HTTP status") "\0"
-    "TLS failed" WSI_ADVICE("; check certificate, key and the peer's TLS versions") "\0"
-    "the peer's certificate is not trusted\0"
+    WSI_ADDED("the URL cannot be used" WSI_ADVICE("; it looks like ws://host:port/path?query")) "\0"
+    WSI_ADDED("the host's name cannot be resolved" WSI_ADVICE("; check its spelling and the network")) "\0"
+    WSI_ADDED("no address of the host accepts connections" WSI_ADVICE("; does the server run on this port?")) "\0"
+    WSI_ADDED("the proxy refused, or its answer is wrong" WSI_ADVICE("; check its address and credentials")) "\0"
+    WSI_ADDED("too many redirects, or one without a valid Location") "\0"
+    WSI_ADDED("the server refused the WebSocket" WSI_ADVICE("; ws_status has its HTTP status")) "\0"
+    WSI_ADDED("TLS failed" WSI_ADVICE("; check certificate, key and the peer's TLS versions")) "\0"
+    WSI_ADDED("the peer's certificate is not trusted") "\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
     "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0"
-    "the format makes no JSON" WSI_ADVICE(", or has a conversion that is not listed; see ws_json_print") "\0"
-    "ws_stop ended the call that waited\0";
+    WSI_ADDED("the format makes no JSON" WSI_ADVICE(", or has a conversion that is not listed; see ws_json_print")) "\0"
+    WSI_ADDED("ws_stop ended the call that waited") "\0";
 
 WS_API const char *ws_error_text(ws_error error) {
     const char *text = wsi_error_texts;
@@ -4616,7 +4624,7 @@ WS_API const char *ws_error_text(ws_error error) {
         return "unknown error";
     while (left--)
         text += strlen(text) + 1;
-    return text;
+    return *text ? text : "unknown error";
 }
 
 #ifndef WS_NO_ENGINE
@@ -11607,17 +11615,17 @@ struct ws_conn {
     uint32_t acked : 18;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
     uint32_t stopped : 2;   /* why it is paused, too: the two below */
     uint32_t swapped : 2;   /* WS_READ: reading waits for writability; WS_WRITE: the other way */
-    bool is_due : 1;        /* it stands in loop->due: for broadcasts, an answer, */
-    bool is_ending : 1;     /* or its end */
-    bool closed : 1;        /* on_close has been called; the socket may linger */
-    bool broken : 1;        /* the transport failed, or is of no use any more */
-    bool eof : 1;           /* the peer has ended its stream */
-    bool half_closed : 1;   /* we have ended ours */
-    bool blocked : 1;       /* the socket took less than there was */
-    bool paused : 1;        /* it is not read: too much is pending, or it is broken */
-    bool wants_drain : 1;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while blocked,
-                               which implies it */
-    bool wants_end : 1;     /* a send was refused until a message in parts ends */
+    bool is_due WSI_BIT;        /* it stands in loop->due: for broadcasts, an answer, */
+    bool is_ending WSI_BIT;     /* or its end */
+    bool closed WSI_BIT;        /* on_close has been called; the socket may linger */
+    bool broken WSI_BIT;        /* the transport failed, or is of no use any more */
+    bool eof WSI_BIT;           /* the peer has ended its stream */
+    bool half_closed WSI_BIT;   /* we have ended ours */
+    bool blocked WSI_BIT;       /* the socket took less than there was */
+    bool paused WSI_BIT;        /* it is not read: too much is pending, or it is broken */
+    bool wants_drain WSI_BIT;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while
+                                   blocked, which implies it */
+    bool wants_end WSI_BIT;     /* a send was refused until a message in parts ends */
     uint32_t number, generation; /* last: they stay when it is used again */
 };
 
@@ -11646,7 +11654,7 @@ enum {
 
 /* Whether its connections go through section TLS: not in clear, nor through another transport. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
-    return endpoint->tls && endpoint->transport && endpoint->transport->user == endpoint->tls;
+    return WSI_ADD_ON(endpoint->tls) && endpoint->transport && endpoint->transport->user == endpoint->tls;
 }
 
 static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
@@ -12177,15 +12185,12 @@ WSI_RARE void wsi_conn_cut(ws_conn *conn, const ws_span *spans, size_t count, pt
     (void)wsi_conn_offered(conn, spans, count, sent);
 }
 
-#ifdef WS_SMALL
-static bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) { return (void)loop, (void)conn, false; }
-#else
 /* The common case of a broadcast: one node, a plain socket. false: nothing was done. */
 WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     ws_span bytes;
-    if (!node || node->next || conn->broken || conn->blocked || conn->paused || loop->gather_owner == conn
-        || wsi_conn_is_through(conn))
+    if (!WSI_FAST || !node || node->next || conn->broken || conn->blocked || conn->paused
+        || loop->gather_owner == conn || wsi_conn_is_through(conn))
         return false;
     bytes.data = node->block->data + node->from;
     bytes.size = node->to - node->from;
@@ -12199,11 +12204,10 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node_free(loop, node);
     return true;
 }
-#endif
 
 /* Sends what there is: mostly gathered bytes alone. plain: it has no transport. */
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
-    if (loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked || !plain) {
+    if (!WSI_FAST || loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked || !plain) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
@@ -12312,7 +12316,7 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
     wsi_timer_set(loop, &conn->timer, wsi_engine_due(wsi_loop_time(loop), conn->engine.env->limits.close_ms));
 }
 
-#ifndef WS_NO_SERVER
+#ifndef WS_NO_FORWARD
 static uint64_t wsi_conn_rated(const ws_conn *conn) { return wsi_conn_endpoint(conn)->until(conn); }
 static void wsi_conn_meter(ws_conn *conn, size_t size) {
     if (wsi_conn_endpoint(conn)->meter)
@@ -13130,7 +13134,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     wsi_timer_clear(loop, &endpoint->timer);
     loop->timers.size -= sizeof *loop->heap;
     wsi_endpoint_count(&loop->stats, &endpoint->env.counts);
-    if (endpoint->tls)
+    if (WSI_ADD_ON(endpoint->tls))
         loop->tls_calls->release(endpoint->tls);
     endpoint->release(endpoint);
 }
@@ -13153,7 +13157,6 @@ static void wsi_conn_free(ws_conn *conn) {
     conn->next = loop->free_conns;
     loop->free_conns = conn;
 }
-
 
 /* Calls on_close, once. */
 static void wsi_conn_report_close(ws_conn *conn) {
@@ -13256,7 +13259,6 @@ static void wsi_conn_restart(ws_conn *conn) {
                             client ? "program ends" : "server restarts", wsi_conn_loop(conn)->now))
         wsi_conn_tick(conn);
 }
-
 
 /* Closes its connections, or drops them. If they are closed, a server still answers the requests that it has. */
 static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
@@ -13391,10 +13393,6 @@ static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
            && message.type == loop->handed.type;
 }
 
-#ifdef WS_SMALL
-static bool wsi_conn_reply(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
-static bool wsi_conn_gather(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
-#else
 /* The most common case: a callback sends its message back. The new header is written before the payload, over the frame
    that brought it, so that nothing is copied. If replies lie there already, it must follow the last one directly; the
    same message sent twice does not. */
@@ -13402,7 +13400,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
     size_t header = message.size < 126 ? 2 : 4;
-    if (wsi_conn_is_client(conn) || loop->handed_by != conn)
+    if (!WSI_FAST || wsi_conn_is_client(conn) || loop->handed_by != conn)
         return false;
     uint8_t *at = window->base + window->reply;
     if (message.data != at + header || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN
@@ -13427,7 +13425,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
 /* The common case: a server's small message, and nothing pending. The engine does all others. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (conn->engine.state != WSI_OPEN || WSI_TRACED(&conn->engine) || conn->engine.sending
+    if (!WSI_FAST || conn->engine.state != WSI_OPEN || WSI_TRACED(&conn->engine) || conn->engine.sending
         || conn->queue.first || !message.data || wsi_codec_wanted(&conn->engine, true, message.size)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
@@ -13442,8 +13440,6 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     loop->stats.messages_out++;
     return true;
 }
-
-#endif /* WS_SMALL */
 
 /* The end of a call that sends. A blocking connection waits until the bytes have left. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
@@ -14350,7 +14346,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
     if (!handler)
         return wsi_route_add(server, "route", pattern, &route, "the handler is NULL", true);
     route.handler = *handler;
-    if (server->forward)
+    if (WSI_ADD_ON(server->forward))
         server->endpoint.loop->forward_calls->meter(server, &route);
     bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
     const char *wrong = wsi_reason_subprotocols(handler->subprotocols, &why) ? wsi_codec_wrong(&handler->deflate)
@@ -14876,7 +14872,7 @@ static void wsi_server_open(ws_request *request) {
     wsi_slice subprotocol = wsi_request_buffer(request, WSI_SUBPROTOCOL);
     if (!subprotocol.size)
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
-    if (server->session_calls)
+    if (WSI_ADD_ON(server->session_calls))
         server->session_calls->open(request);
     if (!wsi_conn_keep_strings(conn, subprotocol, request->values, request->count)) {
         wsi_request_status(request, 503);
@@ -14895,7 +14891,7 @@ static void wsi_server_open(ws_request *request) {
 }
 
 static void wsi_server_send(ws_request *request) {
-    const wsi_web_calls *web = request->server->endpoint.loop->web_calls;
+    const wsi_web_calls *web = WSI_ADD_ON(request->server->endpoint.loop->web_calls);
     bool upgrade = request->head->upgrade;
     if (web && !web->finish(request))
         (void)wsi_request_fail(request, 500);
@@ -14953,7 +14949,7 @@ static void wsi_server_run_hooks(ws_request *request) {
 /* Whether Host is in the list. Without a port it means 443 with TLS; else 80 or 443, as a proxy may add TLS. */
 static bool wsi_server_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
     wsi_slice list = wsi_text_z(hosts), element, name, host;
-    uint64_t wanted, port;
+    wsi_size wanted, port;
     while (wsi_text_next(&list, &element))
         if (wsi_http_authority(element, 0, &name, &wanted)
             && wsi_http_authority(request->host, secure || wanted == 443 ? 443 : 80, &host, &port)
@@ -14982,7 +14978,7 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
 /* Whether the page that sent the request may do so. Returns 0, or the status that refuses it. */
 WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why *why) {
     const ws_server *server = request->server;
-    const wsi_web_calls *web = server->endpoint.loop->web_calls;
+    const wsi_web_calls *web = WSI_ADD_ON(server->endpoint.loop->web_calls);
     if (request->head->upgrade)
         return wsi_handshake_origin(request->head, server->origins, secure, why) ? 0 : 403;
     return web ? web->check(request, secure, why) : 0;
@@ -14991,7 +14987,7 @@ WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why
 /* Finds the route; returns 0, or the status that refuses the request; for 403 *why has the reason. */
 static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
-    const wsi_web_calls *web = server->endpoint.loop->web_calls;
+    const wsi_web_calls *web = WSI_ADD_ON(server->endpoint.loop->web_calls);
     const wsi_request *head = request->head;
     bool secure = wsi_conn_is_tls(request->conn);
     if (server->hosts && !wsi_server_host(head, server->hosts, secure, why))
@@ -15010,8 +15006,8 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
         return 405;
     if (!request->route)
         return wsi_server_route(request, server->routes, true) ? 426 : 404;
-    return server->forward ? server->endpoint.loop->forward_calls->admits(request, secure, why)
-                           : wsi_server_admits(request, secure, why);
+    return WSI_ADD_ON(server->forward) ? server->endpoint.loop->forward_calls->admits(request, secure, why)
+                                       : wsi_server_admits(request, secure, why);
 }
 
 /* Answers a request over HTTP whose body is complete. If the body was not read, the connection then ends. */
@@ -15030,7 +15026,7 @@ static void wsi_server_answer(ws_request *request) {
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     ws_loop *loop = server->endpoint.loop;
-    const wsi_web_calls *web = loop->web_calls;
+    const wsi_web_calls *web = WSI_ADD_ON(loop->web_calls);
     ws_request request;
     wsi_why why;
     if (wsi_kept_of(conn)) {
@@ -15054,7 +15050,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
             wsi_request_status(&request, status);
         return;
     }
-    if (server->forward && !loop->forward_calls->request(&request)) {
+    if (WSI_ADD_ON(server->forward) && !loop->forward_calls->request(&request)) {
         wsi_request_status(&request, 503);
         return;
     }
@@ -15149,8 +15145,8 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
     if (!conn)
         return false;
     conn->source.link.plain = plain;
-    bool good = server->forward ? (endpoint->loop->forward_calls->accept)(conn, descriptor)
-                                : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    bool good = WSI_ADD_ON(server->forward) ? (endpoint->loop->forward_calls->accept)(conn, descriptor)
+                                            : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     endpoint->env.counts.accepted += good;
     if (good) {
         WSI_TRACE(&conn->engine, WS_TRACE_ACCEPTED, 0, NULL, 0);
@@ -15211,9 +15207,9 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
 static void wsi_server_release(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
     wsi_memory *memory = wsi_server_memory(server);
-    if (server->session_calls)
+    if (WSI_ADD_ON(server->session_calls))
         server->session_calls->release(server);
-    if (server->forward)
+    if (WSI_ADD_ON(server->forward))
         endpoint->loop->forward_calls->release(server);
     while (server->owned) {
         wsi_owned *owned = server->owned;
@@ -15234,7 +15230,7 @@ static bool wsi_server_is_plain(const ws_server_config *config) {
 }
 
 static ws_error wsi_server_tls(ws_server *server, const ws_tls_config *config, wsi_reason *why) {
-    const wsi_tls_calls *tls = server->endpoint.loop->tls_calls;
+    const wsi_tls_calls *tls = WSI_ADD_ON(server->endpoint.loop->tls_calls);
     if (tls)
         return tls->serve(&server->endpoint, config, &server->transport, why);
     return wsi_reason_set(why, WS_ERROR_NO_TLS,
@@ -15378,7 +15374,7 @@ static ws_error wsi_listener_add(ws_server *server, const ws_server_config *conf
 
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_reason *why = &server->endpoint.loop->why;
-    const wsi_forward_calls *forward = server->endpoint.loop->forward_calls;
+    const wsi_forward_calls *forward = WSI_ADD_ON(server->endpoint.loop->forward_calls);
     wsi_slice wrong;
     if (!wsi_server_keep_text(server, &server->hosts, config->hosts))
         return WS_ERROR_MEMORY;

@@ -19,6 +19,7 @@
 typedef struct drive_memory {
     size_t used, peak, calls;
     size_t fail_at;   /* this call to allocate fails, counted from 1; 0: none */
+    size_t fail_more; /* and so many behind it */
     bool fail_after;  /* and all calls behind it */
     bool wrong;       /* an old_size was not what was allocated */
 } drive_memory;
@@ -37,8 +38,8 @@ static inline void *drive_resize(void *user, void *block, size_t old_size, size_
         return NULL;
     }
     memory->calls++;
-    if (memory->fail_at && (memory->calls == memory->fail_at
-        || (memory->fail_after && memory->calls > memory->fail_at)))
+    if (memory->fail_at && memory->calls >= memory->fail_at
+        && (memory->fail_after || memory->calls <= memory->fail_at + memory->fail_more))
         return NULL;
     base = (uint8_t *)realloc(base, new_size + 16);
     if (!base)

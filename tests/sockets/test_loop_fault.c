@@ -20,6 +20,7 @@
 #define SERVER "ws://10.0.0.0:9000"
 
 static uint8_t noise[120000]; /* does not compress */
+static const uint8_t zeros[30000];
 
 static ws_message message_of(const void *data, size_t size) {
     ws_message message = {(const uint8_t *)data, size, WS_BINARY};
@@ -43,12 +44,14 @@ static bool plain_alive(void) { return alive_at(SERVER "/alive", NULL); }
 /* --- echo: sending, receiving, compression, slow readers, pauses --- */
 
 static void say_much(ws_conn *conn) {
-    ws_message part = {(const uint8_t *)"part, part, part", 16, WS_TEXT};
+    ws_message part = {(const uint8_t *)"part, part, part", 16, WS_TEXT}, more = {zeros, 5000, WS_TEXT};
     (void)ws_send_text(conn, "hello");
     (void)ws_send_part(conn, part, false);
     (void)ws_ping(conn, "ping", 4);
+    (void)ws_send_part(conn, more, false);
     (void)ws_send_part(conn, part, true);
     (void)ws_send(conn, message_of(noise, 3000));
+    (void)ws_send(conn, message_of(zeros, sizeof zeros));
     (void)ws_send_json(conn, "{'name':%s,'list':[1,2,%d]}", "a name that is said again, a name that is said again", 3);
 }
 
@@ -231,7 +234,7 @@ static void write_file(size_t i, const void *data, size_t size) {
 static bool fake_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
     (void)user;
     memset(mac, (int)(key_size + size), 32);
-    return data && key;
+    return data && key && !kernel_fails(KERNEL_HMAC);
 }
 
 static void abandoned(ws_request *late, void *user) {
@@ -912,14 +915,20 @@ static bool alive(const scene *own) {
 
 static size_t points, stopped, made[KERNEL_CALLS]; /* made: calls of the newest run */
 
+/* How many allocations fail. A loop tries again when it has freed something, so it may take several in a row. */
+typedef enum span { ONCE, AND_MORE, AND_ALL } span;
+
+static const char *const spans[] = {"once", "and seven behind it", "and all behind it"};
+
 /* One run with one fault, which memory_at or kernel.fault says. true: it happened. */
-static bool play(const scene *own, const kernel_fault *fault, size_t memory_at, bool memory_after) {
+static bool play(const scene *own, const kernel_fault *fault, size_t memory_at, span memory_span) {
     bool hit, started;
     world_begin();
     world.poller = own->poller;
     world.traced = own->traced;
     world.memory.fail_at = memory_at;
-    world.memory.fail_after = memory_after;
+    world.memory.fail_more = memory_span == AND_MORE ? 7 : 0;
+    world.memory.fail_after = memory_span == AND_ALL;
     if (fault)
         kernel.fault = *fault;
     own->loop();
@@ -947,7 +956,7 @@ static const char *const call_names[KERNEL_CALLS] = {
     "recv", "send", "sendmsg", "accept", "wait", "pipe", "fcntl", "ioctl", "socket", "bind", "listen", "connect",
     "setsockopt", "getsockopt", "getsockname", "getpeername", "getnameinfo", "read", "write", "shutdown", "socketpair",
     "pthread_create", "pthread_sigmask", "getaddrinfo", "getrandom", "open", "stat", "epoll_create1", "epoll_ctl",
-    "unlink", "chmod", "realloc"};
+    "unlink", "chmod", "realloc", "HMAC"};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) /* as make asan is by clang */
 enum { STEP = 5 };
@@ -962,16 +971,15 @@ static void test_scene(const scene *own) {
     if (!test_begin("%s: without a fault", own->name))
         return;
     stopped = 0;
-    (void)play(own, NULL, 0, false);
+    (void)play(own, NULL, 0, ONCE);
     CHECK(!stopped && points == before && world.opens > 1);
 }
 
-static void test_allocations(const scene *own, bool after) {
+static void test_allocations(const scene *own, span fails) {
     size_t before = points, n = 1;
-    if (!test_begin("%s: the Nth allocation fails, %s, for %s N", own->name, after ? "and all behind it" : "once",
-                    which(STEP)))
+    if (!test_begin("%s: the Nth allocation fails, %s, for %s N", own->name, spans[fails], which(STEP)))
         return;
-    while (n < 5000 && play(own, NULL, n, after))
+    while (n < 5000 && play(own, NULL, n, fails))
         n += STEP;
     CHECK(n < 5000 && points > before + 20 / STEP);
 }
@@ -1000,7 +1008,7 @@ static const struct {
     {KERNEL_RANDOM, EINTR, true},        {KERNEL_OPEN_FILE, EMFILE, false},     {KERNEL_OPEN_FILE, EACCES, false},
     {KERNEL_OPEN_FILE, EIO, false},      {KERNEL_STATUS, EIO, false},           {KERNEL_MAKE_EPOLL, EMFILE, false},
     {KERNEL_CONTROL, ENOSPC, false},     {KERNEL_CONTROL, ENOENT, false},       {KERNEL_UNLINK, EPERM, false},
-    {KERNEL_CHMOD, EPERM, false},        {KERNEL_MALLOC, ENOMEM, false}};
+    {KERNEL_CHMOD, EPERM, false},        {KERNEL_MALLOC, ENOMEM, false},        {KERNEL_HMAC, EIO, false}};
 
 static void test_call(const scene *own, size_t i, bool after) {
     kernel_fault fault;
@@ -1014,14 +1022,14 @@ static void test_call(const scene *own, size_t i, bool after) {
                        fault.error ? "fails with" : "is short", fault.error, after ? "and all behind it" : "once",
                        which(step)))
         return;
-    for (fault.at = 1 + i % step; fault.at < 5000 && play(own, &fault, 0, false); fault.at += step) {}
+    for (fault.at = 1 + i % step; fault.at < 5000 && play(own, &fault, 0, ONCE); fault.at += step) {}
     CHECK(fault.at < 5000);
 }
 
 /* A quick look at which kinds of calls a scene makes: no others are tried. */
 static void test_calls(const scene *own) {
     size_t counts[KERNEL_CALLS];
-    (void)play(own, NULL, 0, false);
+    (void)play(own, NULL, 0, ONCE);
     (void)memcpy(counts, made, sizeof counts);
     for (size_t i = 0; i < COUNT(faults); i++)
         for (int after = 0; after < 2 && counts[faults[i].call]; after++)
@@ -1034,7 +1042,7 @@ static bool crypto_play(const scene *own, size_t n, bool after) {
     crypto.calls = 0;
     crypto.fail_at = n;
     crypto.fail_after = after;
-    (void)play(own, NULL, 0, false);
+    (void)play(own, NULL, 0, ONCE);
     crypto.starting = stopped > before;
     points += crypto.calls >= n;
     return crypto.calls >= n;
@@ -1048,7 +1056,7 @@ static void test_crypto(const scene *own, bool after) {
     if (!test_begin("%s: OpenSSL's Nth allocation fails, %s, for %s N", own->name, after ? "and all behind it" : "once",
                     step == 1 ? "all" : "many"))
         return;
-    (void)play(own, NULL, 0, false); /* what OpenSSL makes once and keeps */
+    (void)play(own, NULL, 0, ONCE); /* what OpenSSL makes once and keeps */
     used = crypto_used();
     for (bool hit = true; hit && n < 100000; n += crypto.starting ? (step + 4) / 5 : step) {
         hit = crypto_play(own, n, after);
@@ -1116,8 +1124,8 @@ int main(int argc, char **argv) {
 #endif
     for (size_t i = 0; i < COUNT(scenes); i++) {
         test_scene(&scenes[i]);
-        test_allocations(&scenes[i], false);
-        test_allocations(&scenes[i], true);
+        for (int k = ONCE; k <= AND_ALL; k++)
+            test_allocations(&scenes[i], (span)k);
         test_calls(&scenes[i]);
 #ifndef WS_NO_TLS
         if (scenes[i].crypto) {

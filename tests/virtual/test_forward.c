@@ -258,6 +258,53 @@ static void test_protocol(void) {
     NET_END();
 }
 
+/* Headers that are whole, and say too little or the wrong thing. */
+static void test_malformed(void) {
+    static const struct { const char *line; bool good; } lines[] = {
+        {"PROXY UNKNOWN", true}, {"PROXY UNKNOWN x", true}, {"PROXY UNKNOWNX", false}, {"PROXY UNKNOW", false},
+        {"PROXY ABCDEFG", false}, {"PROXY", false}, {"PROXY TCP6 ::1 ::2 1 2", true}, {"PROXY TCP5 ::1 ::2 1 2", false},
+        {"PROXY TCP6 ::1 1.2.3.4 1 2", false}, {"PROXY TCP4 1.2.3.4 1.2.3.4 1 65536", false},
+        {"PROXY TCP4 1.2.3.4 1.2.3.4 x 2", false}, {"PROXY TCP4 1.2.3.4 1.2.3.4 1", false},
+    };
+    char text[80], digits[70];
+    uint8_t address[16];
+    if (!test_begin("PROXY lines and addresses that are malformed"))
+        return;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        test_equal(wsi_forward_line(wsi_text_z(lines[i].line), text, sizeof text), lines[i].good, lines[i].line,
+                   __FILE__, __LINE__);
+    memset(digits, '1', sizeof digits);
+    CHECK(!wsi_forward_address(wsi_text(digits, 64), address) && !wsi_forward_address(wsi_text(digits, 63), address));
+    CHECK(!wsi_forward_address(wsi_text(NULL, 0), address));
+}
+
+#define SECURE "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
+    "Sec-WebSocket-Version: 13\r\n"
+
+/* Behind a proxy with TLS, pages of http do not count as the same origin. */
+static void test_schemes(void) {
+    static const struct { const char *fields; int status; } cases[] = {
+        {"Origin: http://a\r\n", 101}, {"Origin: https://a\r\nX-Forwarded-Proto: https\r\n", 101},
+        {"Origin: http://a\r\nX-Forwarded-Proto: https\r\n", 403},
+        {"Origin: http://a\r\nX-Forwarded-Proto: WSS\r\n", 403},
+        {"Origin: https://a\r\nX-Forwarded-Proto: wss\r\n", 101},
+        {"Origin: http://a\r\nX-Forwarded-Proto: ws\r\n", 101},
+    };
+    if (!test_begin("X-Forwarded-Proto of a trusted proxy, and origins"))
+        return;
+    CHECK(start("127.0.0.1", false, 0));
+    CHECK(net_route("/schemes"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[600];
+        peer *p = net_connect();
+        (void)snprintf(text, sizeof text, "GET /schemes HTTP/1.1\r\nHost: a\r\n" SECURE "%s\r\n", cases[i].fields);
+        peer_text(p, text);
+        net_settle();
+        test_equal(peer_status(p), cases[i].status, cases[i].fields, __FILE__, __LINE__);
+    }
+    NET_END();
+}
+
 static void test_pieces(void) {
     size_t i, at;
     if (!test_begin("PROXY headers in pieces, cut at every byte"))
@@ -307,6 +354,8 @@ int main(int argc, char **argv) {
     test_each_request();
     test_ranges();
     test_protocol();
+    test_malformed();
+    test_schemes();
     test_pieces();
     test_scarce();
     return test_finish();

@@ -100,6 +100,70 @@ static void test_forms(void) {
     }
 }
 
+/* What no request has, and what is asked without a name. */
+static void odd(ws_request *request) {
+    int64_t integer = 7;
+    ws_slice path = ws_request_path(request);
+    CHECK(!ws_request_param(request, NULL).data && !ws_request_query(request, NULL).data);
+    CHECK(!ws_request_header(request, NULL).data && !ws_request_cookie(request, NULL).data);
+    CHECK(!ws_slice_is(path, NULL) && !ws_slice_is(path, "/w") && ws_slice_is(path, "/ws/r"));
+    CHECK(ws_slice_integer(ws_request_query(request, "zero"), &integer) && integer == 0);
+    note("head", ws_request_cookie(request, "head"));
+    note("tail", ws_request_cookie(request, "tail"));
+    note("quote", ws_request_cookie(request, "quote"));
+    note("empty", ws_request_cookie(request, "empty"));
+    request->conn->generation = UINT32_MAX - 3; /* numbers of requests that run out */
+    CHECK_EQ(ws_keep(request, NULL, NULL), 0);
+    request->conn->generation = 4;
+}
+
+static void test_odd(void) {
+    static const char *const headers[] = {"Cookie: head=\"a; tail=a\"; quote=\"; empty=\"\"", NULL};
+    ws_handler handler;
+    ws_client_config config;
+    if (!test_begin("look-ups without a name, quotes that do not close, a minus before a zero"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    memset(&config, 0, sizeof config);
+    handler.on_request = odd;
+    config.headers = headers;
+    start(&handler, "/ws/{room}");
+    ws_conn *conn = behaviour_connect("/ws/r?zero=-0", &config);
+    CHECK(!ws_param(conn, "room")); /* of a client's end */
+    CHECK_STR(seen, "head=[\"a] tail=[a\"] quote=[\"] empty=[] ");
+    BEHAVIOUR_END();
+}
+
+static void test_patterns(void) {
+    static const struct { const char *pattern; bool good; } patterns[] = {
+        {"/a/{b}", true}, {"/", true}, {"/{a}-{b}", true}, {"/a}b", false}, {"/a}{b}", false}, {"/{a}}", false},
+        {"/{a", false}, {"/{}", false}, {"a", false}, {"", false}, {NULL, false}, {"/{a:word}", false},
+        {"/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", true}, {"/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", false},
+    };
+    static const struct { const char *path; size_t size; } floats[] = {
+        {"", 0}, {"x", 0}, {".5", 0}, {"12", 2}, {"12.", 2}, {"12.5", 4}, {"12a", 2}, {"12.a", 2}, {"1.2.3", 3},
+    };
+    static const struct { const char *path; size_t size; } uuids[] = {
+        {"", 0}, {"123e4567", 0}, {"123e4567-e89b-12d3-a456-42661417400", 0},
+        {"123e4567-e89b-12d3-a456-426614174000", 36}, {"123E4567-E89B-12D3-A456-4266141740001", 36},
+        {"123e4567xe89b-12d3-a456-426614174000", 0}, {"123e4567-e89b-12d3-a456-42661417400g", 0},
+        {"123e4567-e89b-12d3-a456--26614174000", 0},
+    };
+    wsi_reason why;
+    size_t i;
+    if (!test_begin("patterns, and how much of a path a number or a uuid takes"))
+        return;
+    for (i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        test_equal(wsi_route_check(patterns[i].pattern, &why) == WS_OK, patterns[i].good,
+                   patterns[i].pattern ? patterns[i].pattern : "NULL", __FILE__, __LINE__);
+    for (i = 0; i < sizeof floats / sizeof *floats; i++)
+        test_equal((long long)wsi_route_float(wsi_text_z(floats[i].path)), (long long)floats[i].size, floats[i].path,
+                   __FILE__, __LINE__);
+    for (i = 0; i < sizeof uuids / sizeof *uuids; i++)
+        test_equal((long long)wsi_route_uuid(wsi_text_z(uuids[i].path)), (long long)uuids[i].size, uuids[i].path,
+                   __FILE__, __LINE__);
+}
+
 /* --- order and answers --- */
 
 static void first(ws_request *request, void *user) {
@@ -330,6 +394,8 @@ int main(int argc, char **argv) {
     test_look_ups();
     test_bad_paths();
     test_forms();
+    test_odd();
+    test_patterns();
     test_order();
     test_bad_answers();
     test_reentrant();

@@ -7,7 +7,7 @@
 static const char *const keys[] = {"0123456789abcdef-first", NULL};
 static char cookie[5000]; /* the newest answer's, "name=value" */
 static char seen[400];
-static int calls;
+static int calls, fails_at; /* 0: no call of it fails */
 
 /* Of tests alone: it does without OpenSSL, and is no signature at all. */
 static bool fake_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
@@ -21,7 +21,7 @@ static bool fake_hmac(void *user, const void *key, size_t key_size, const void *
         hash = (hash ^ d[i]) * 1099511628211u;
     for (i = 0; i < 32; i++, hash = hash * 6364136223846793005u + 1442695040888963407u)
         mac[i] = (uint8_t)(hash >> 56);
-    return user == NULL;
+    return user == NULL && calls != fails_at;
 }
 
 static void log_in(ws_request *request, void *user) {
@@ -38,8 +38,9 @@ static void log_out(ws_request *request, void *user) {
 
 static void who(ws_request *request, void *user) {
     char name[40];
-    ws_message session = ws_session(request);
+    ws_message session = ws_session(request), again = ws_session(request);
     (void)user;
+    CHECK(session.data == again.data && session.size == again.size);
     if (!session.data)
         (void)ws_reply(request, 200, NULL, "nobody");
     else if (ws_json_text(session, "user", name, sizeof name))
@@ -256,6 +257,85 @@ static void test_expiry(void) {
     CHECK_EQ(memory.used, 0);
 }
 
+/* What our key has signed and is no session: an older version may have written it. */
+static void test_signed_nonsense(void) {
+    static const struct { const char *text; bool good; } cases[] = {
+        {"W10.1000", true}, {"W10", false}, {"W10.", false}, {"W10.x", false}, {"W10.1000.1", false}, {".1000", false},
+        {"W1.1000", false}, {"@@@.1000", false}, {"YWJj.1000", false}, {"W10.900", false}, {"W10.-1", false},
+        {"W10.999999999999999999", true}, {"W10.9999999999999999999", false},
+    };
+    ws_session_config config = config_of(keys);
+    ws_allocator libc = {NULL, NULL};
+    wsi_sessions *sessions = NULL;
+    wsi_memory memory;
+    wsi_reason why;
+    if (!test_begin("what is signed and no session"))
+        return;
+    config.seconds = 100;
+    wsi_memory_init(&memory, libc, SIZE_MAX);
+    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &sessions, &why), WS_OK);
+    for (size_t i = 0; sessions && i < sizeof cases / sizeof *cases; i++) {
+        char text[200], mac[WSI_SESSION_MAC + 1];
+        wsi_buffer read = {NULL, 0, 0};
+        int size = snprintf(text, sizeof text, "session=%s", cases[i].text);
+        CHECK(wsi_session_sign(sessions, sessions->keys, text, (size_t)size, mac));
+        (void)snprintf(text, sizeof text, "%s.%.*s", cases[i].text, (int)WSI_SESSION_MAC, mac);
+        test_equal(wsi_session_read(sessions, &memory, &read, wsi_text_z(text), 1000), cases[i].good, cases[i].text,
+                   __FILE__, __LINE__);
+        wsi_buffer_free(&memory, &read);
+    }
+    wsi_session_free(&memory, sessions);
+    CHECK_EQ(memory.used, 0);
+}
+
+static void no_sessions(ws_request *request, void *user) {
+    (void)user;
+    CHECK(!ws_session(request).data && !ws_set_session(request, "1"));
+    (void)ws_reply(request, 200, NULL, "none");
+}
+
+/* The Nth call of the program's function fails: there is no session then, and none is set. */
+static void test_hmac_fails(void) {
+    ws_session_config config = config_of(keys);
+    char good[sizeof cookie];
+    if (!test_begin("an HMAC that fails, and a server without sessions"))
+        return;
+    start();
+    (void)ask("POST", "/login", NULL);
+    memcpy(good, cookie, sizeof good);
+    CHECK(is(good, "an\xc3\xa9"));
+    fails_at = calls + 1;
+    CHECK(is(good, "nobody"));
+    CHECK(is(good, "an\xc3\xa9"));
+    fails_at = calls + 1;
+    net.memory.fail_at = SIZE_MAX; /* log_in may fail */
+    cookie[0] = 0;
+    CHECK_EQ(peer_status(ask("POST", "/login", NULL)), 200);
+    CHECK_STR(cookie, "");
+    net.memory.fail_at = 0;
+    NET_END();
+    CHECK(net_start());
+    fails_at = calls + 1;
+    CHECK(!ws_sessions(net.server, &config));
+    fails_at = 0;
+    CHECK(!ws_sessions(net.server, NULL));
+    NET_END();
+    CHECK(net_start());
+    CHECK(ws_http(net.server, "GET", "/who", no_sessions, NULL));
+    CHECK(is(NULL, "none"));
+    ws_handler handler;
+    memset(&handler, 0, sizeof handler);
+    handler.on_open = opened;
+    CHECK(ws_route(net.server, "/ws/{room}", &handler) && ws_route(net.server, "/plain", &handler));
+    peer_upgrade(net_connect(), "/ws/x", "");
+    net_settle();
+    CHECK_STR(seen, "x|none");
+    peer_upgrade(net_connect(), "/plain", "");
+    net_settle();
+    CHECK_STR(seen, "|none");
+    NET_END();
+}
+
 static void test_base64url(void) {
     uint8_t data[100], back[140];
     char text[140];
@@ -377,6 +457,8 @@ int main(int argc, char **argv) {
     test_several();
     test_keys();
     test_expiry();
+    test_signed_nonsense();
+    test_hmac_fails();
     test_base64url();
     test_hmac();
     test_bad();

@@ -82,6 +82,7 @@ static void test_bodies(void) {
         POST(CHUNKED, "5\r\nhello\r\n0\r\n\r\n"), POST(CHUNKED, "1\r\nh\r\n4\r\nello\r\n0\r\n\r\n"),
         POST(CHUNKED, "00005;a=b;c=\"d;\\\"e\"; f\r\nhello\r\n000\r\nX-Trailer: a\r\nY: b\r\n\r\n"),
         POST(CHUNKED, "5 ; a = b\r\nhello\r\n0\r\n\r\n"),
+        POST(CHUNKED, "5\t;\ta\t=\tb\r\nhello\r\n0\r\n\r\n"), POST(CHUNKED, "5;a=\"\t\"\r\nhello\r\n0\r\n\r\n"),
         POST("transfer-encoding: CHUNKED\r\n", "5\r\nhello\r\n0\r\n\r\n"),
     };
     size_t i;
@@ -94,6 +95,7 @@ static void test_bodies(void) {
     CHECK_ANSWER(POST(CHUNKED, "0\r\n\r\n"), OK("0", ""));
     CHECK_ANSWER(POST("Expect: 100-continue\r\nContent-Length: 2\r\n", ""), "HTTP/1.1 100 Continue\r\n\r\n");
     CHECK_ANSWER(POST("Expect: 100-continue\r\nContent-Length: 2\r\n", "hi"), OK("2", "hi"));
+    CHECK_ANSWER("POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", "");
     NET_END();
 }
 
@@ -277,6 +279,54 @@ static void test_answers(void) {
         peer_text(p, GET("/a/2"));
         net_settle();
         CHECK_MEM(p->in.data, p->in.size, data, sizeof data - 1);
+    }
+    NET_END();
+}
+
+static bool odd_good; /* what the last of the odd calls said */
+
+static void odd(ws_request *request, void *user) {
+    static char far_away[2100];
+    int64_t n = 0;
+    (void)user;
+    memset(far_away, '/', sizeof far_away - 1);
+    (void)ws_slice_integer(ws_request_param(request, "n"), &n);
+    switch (n) {
+    case 0: odd_good = ws_redirect(request, NULL); break;
+    case 1: odd_good = ws_redirect(request, far_away); break;
+    case 2: odd_good = ws_reply(request, 205, NULL, NULL); break;
+    case 3: odd_good = ws_reply(request, 205, NULL, "body"); break;
+    case 4: odd_good = ws_set_cookie(request, NULL, "v", 0); break;
+    case 5: odd_good = ws_set_cookie(request, "n", NULL, 0); break;
+    case 6: odd_good = ws_set_cookie(request, "n", "a\x7f", 0); break;
+    case 7: odd_good = ws_set_cookie(request, "n", "a\xc3\xa9", 0); break;
+    case 8: odd_good = ws_set_cookie(request, "n m", "v", 0); break;
+    default:
+        CHECK(ws_reply(request, 200, NULL, "answered"));
+        odd_good = ws_redirect(request, "/") || ws_set_cookie(request, "n", "v", 0);
+    }
+    if (n >= 4 && n <= 8)
+        CHECK(ws_reply(request, 200, NULL, "no cookie"));
+}
+
+static void test_odd_calls(void) {
+    static const struct { int status; bool good; } cases[] = {
+        {500, false}, {500, false}, {205, true}, {500, false}, {200, false}, {200, false}, {200, false}, {200, false},
+        {200, false}, {200, false},
+    };
+    if (!test_begin("redirects, cookies and answers that cannot be"))
+        return;
+    start();
+    CHECK(ws_http(net.server, "GET", "/odd/{n:int}", odd, NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[80];
+        peer *p = net_connect();
+        (void)snprintf(text, sizeof text, GET("/odd/%zu"), i);
+        peer_text(p, text);
+        net_settle();
+        CHECK_EQ(peer_status(p), cases[i].status);
+        CHECK_EQ(odd_good, cases[i].good);
+        CHECK(!peer_has(p, "Set-Cookie"));
     }
     NET_END();
 }
@@ -602,6 +652,7 @@ int main(int argc, char **argv) {
     test_split();
     test_types();
     test_answers();
+    test_odd_calls();
     test_slices();
     test_kept();
     test_kept_ends();
