@@ -3983,7 +3983,8 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
                                          && wsi_engine_raw(e, length, wsi_text_decimal(length, size))))
            && wsi_engine_text(e, "\r\n") && wsi_engine_text(e, wsi_engine_date(e->env, more))
            && wsi_engine_text(e, more)
-           && wsi_engine_text(e, keep ? "\r\n" : "Connection: close\r\n\r\n");
+           && wsi_engine_text(e, keep ? "\r\n" : status == 426 ? "Connection: close, Upgrade\r\n\r\n"
+                                                               : "Connection: close\r\n\r\n");
 }
 
 /* After an answer: the connection waits for the next request, or is closed. */
@@ -4037,15 +4038,15 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
 }
 #else
-/* A refusal whose body is its reason phrase. */
+/* A refusal whose body is its reason phrase, and for who took the address for a page what it is. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
-    const char *more = "Content-Type: text/plain\r\n";
-    if (status == 426)
-        more = "Content-Type: text/plain\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               "Sec-WebSocket-Version: 13\r\n";
-    else if (status == 405)
-        more = "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n";
-    (void)wsi_engine_respond(e, window, status, more, wsi_text_z(wsi_http_reason(status)), false);
+    bool plain = status == 426 && !e->env->request.upgrade;
+    const char *body = plain ? "Upgrade Required: this address is a WebSocket" : wsi_http_reason(status);
+    const char *more = status == 426
+                           ? "Content-Type: text/plain\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                       : status == 405 ? "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n"
+                                       : "Content-Type: text/plain\r\n";
+    (void)wsi_engine_respond(e, window, status, more, wsi_text_z(body), false);
 }
 #endif
 
@@ -19510,8 +19511,7 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     case 405: return "no route takes this method on this path";
     case 408: return "it did not arrive in time";
     case 413: return "its body is larger than limits.body";
-    case 426:
-        return request->upgrade ? "Sec-WebSocket-Version is not 13" : "the route is for WebSockets, this is plain HTTP";
+    case 426: return "Sec-WebSocket-Version is not 13";
     case 431: return "its head is larger than limits.head";
     case 500: return "the program gave no answer, or one that cannot be sent";
     case 503: return "memory or a bound of its address is reached, the server ends, or no answer came in time";

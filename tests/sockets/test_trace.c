@@ -147,7 +147,7 @@ static void test_refused(void) {
     p = net_connect();
     peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_EQ(peer_status(p), 426);
-    CHECK(holds("\nrefused 426: the route is for WebSockets, this is plain HTTP\n"));
+    CHECK(holds("\nrefused 426: Upgrade Required: this address is a WebSocket\n"));
     p = net_connect();
     peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n");
     CHECK_EQ(peer_status(p), 400);
