@@ -3007,9 +3007,8 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
 #ifdef WS_SMALL /* what an engine says by itself, and what pages begin with, in one object: see wsi_error_texts */
 static const char wsi_http_reasons[] =
     "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0"
-    "408 Request Timeout\0"
-    "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0" "501 Not Implemented\0"
-    "505 HTTP Version Not Supported\0";
+    "408 Request Timeout\0" "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0"
+    "501 Not Implemented\0" "505 HTTP Version Not Supported\0";
 
 static const char *wsi_http_reason(int status) {
     const char *at = wsi_http_reasons;
@@ -4042,10 +4041,9 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     bool plain = status == 426 && !e->env->request.upgrade;
     const char *body = plain ? "Upgrade Required: this address is a WebSocket" : wsi_http_reason(status);
-    const char *more = status == 426
-                           ? "Content-Type: text/plain\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                       : status == 405 ? "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n"
-                                       : "Content-Type: text/plain\r\n";
+    const char *more = status == 405   ? "Content-Type: text/plain\r\nAllow: GET, HEAD\r\n"
+                       : status != 426 ? "Content-Type: text/plain\r\n"
+                       : "Content-Type: text/plain\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     (void)wsi_engine_respond(e, window, status, more, wsi_text_z(body), false);
 }
 #endif
@@ -9240,7 +9238,7 @@ static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), 
 /*
 >> SOCKETS ================================================================================
    What is the same on every system: words that threads share, the loop's mail where there are no pipes, addresses and
-   look-ups, sockets that listen and connect. Calls MEMORY, BYTES, TEXT, PLATFORM. Prefix: wsi_platform_.
+   look-ups, sockets that listen and connect. Calls MEMORY, BYTES, TEXT, MESSAGES, PLATFORM. Prefix: wsi_platform_.
 */
 
 #if !defined(WS_LWIP)
@@ -9535,8 +9533,10 @@ static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *l
         *why = "this system has no reuse_port";
         return WS_ERROR_ARGUMENT;
     }
-    if (wsi_platform_resolve(config->host ? config->host : "127.0.0.1", config->port, AI_PASSIVE, &addresses) != 0)
+    if (wsi_platform_resolve(config->host ? config->host : "127.0.0.1", config->port, AI_PASSIVE, &addresses) != 0) {
+        *why = ws_error_text(WS_ERROR_RESOLVE);
         return WS_ERROR_ADDRESS;
+    }
     for (address = addresses; address && error; address = address->ai_next)
         error = wsi_platform_listen_on(address, config, listener);
     freeaddrinfo(addresses);
@@ -15328,16 +15328,15 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
     ws_loop *loop = listener->server->endpoint.loop;
     ws_socket *descriptor = &listener->source.link.descriptor;
     const char *why = NULL, *path = config->unix_path;
-    ws_error error = WS_OK;
     listener->plain = wsi_server_is_plain(config);
     if (!wsi_server_has_port(config))
         return WS_OK;
     if (config->descriptor && config->descriptor != WSI_NO_SOCKET && wsi_listener_is_open(loop, config->descriptor))
         why = "this loop listens on it already";
-    error = why                  ? WS_ERROR_ARGUMENT
-            : config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
-            : path               ? wsi_platform_listen_unix(config, descriptor, &listener->file, &why)
-                                 : wsi_platform_listen(config, descriptor, &why);
+    ws_error error = why                  ? WS_ERROR_ARGUMENT
+                     : config->descriptor ? wsi_platform_adopt(config, descriptor, &listener->file, &why)
+                     : path               ? wsi_platform_listen_unix(config, descriptor, &listener->file, &why)
+                                          : wsi_platform_listen(config, descriptor, &why);
     if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ)) {
         error = WS_ERROR_DESCRIPTORS;
         if (config->descriptor)

@@ -141,6 +141,10 @@ int main(int argc, char **argv) {
     read_server_options(argc, argv, usage, own, &config, &loop_config);
     if (!url || (strncmp(url, "ws://", 5) && strncmp(url, "wss://", 6)))
         bad_usage(url ? url : "URL", url ? "is no ws:// or wss:// URL" : "is needed");
+#ifdef WS_NO_TLS
+    if (!strncmp(url, "wss://", 6))
+        bad_usage(url, "needs TLS, without which this program was built");
+#endif
     ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);

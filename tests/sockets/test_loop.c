@@ -688,6 +688,8 @@ static void test_bad_address(void) {
         config.host = hosts[i];
         CHECK(ws_listen(loop, &config) == NULL);
         CHECK_EQ(ws_loop_error(loop), WS_ERROR_ADDRESS);
+        CHECK(strstr(ws_loop_error_text(loop), DETAIL(WS_ERROR_ADDRESS, ws_error_text(i ? WS_ERROR_RESOLVE
+                                                                                        : WS_ERROR_ADDRESS))));
         CHECK_EQ(ws_run(loop), WS_ERROR_ADDRESS);
         ws_loop_free(loop);
     }
