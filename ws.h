@@ -12709,7 +12709,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
         conn->paused = true; /* it sends more and more requests before it has its answer */
     if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: frees some of it */
         (void)wsi_hold_resize(conn, unfinished + 1);
-    if (full && unfinished < loop->receive.capacity / 2) /* it brought many messages */
+    if (full && unfinished < loop->receive.capacity / 2) /* the read brought many messages */
         wsi_spare_resize_receive(loop, loop->gather.capacity * WSI_GROWN);
     return true;
 }
@@ -13062,7 +13062,7 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     (void)wsi_conn_poll(conn, WS_NONE);
     if (transport && link->session) {
         if (!conn->half_closed)
-            (void)transport->shut(link); /* as far as the socket takes it */
+            (void)transport->shut(link); /* sends what the socket accepts at once */
         (transport->close)(link);
     }
     link->session = NULL;
@@ -13224,7 +13224,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
 /* Releases what clients keep in the loop. */
 static void wsi_conn_release_clients(ws_loop *loop) {
     for (size_t i = 0; i < WSI_LOOKUPS; i++)
-        if (loop->lookups[i].source.link.interest) /* nobody reads its thread's answer */
+        if (loop->lookups[i].source.link.interest) /* its thread's answer is not read any more */
             wsi_tcp_close(&loop->lookups[i].source.link);
     if (loop->tls)
         loop->tls_calls->end(loop);
@@ -13690,9 +13690,9 @@ typedef struct wsi_web_calls { /* all that servers know of section WEB */
     /* 0, or the status that refuses a request over HTTP; for 403 *why has the reason. */
     int (*check)(const ws_request *request, bool secure, wsi_why *why);
     void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS of '*', with methods */
-    void (*await_body)(ws_request *request);              /* reads its body first, */
-    void (*body)(struct wsi_kept *kept, ws_message body); /* which is complete now */
-    bool (*keep_body)(ws_request *request); /* the callback returns, the request stays. false: no memory */
+    void (*await_body)(ws_request *request);              /* reads the body */
+    void (*body)(struct wsi_kept *kept, ws_message body); /* the body is complete */
+    bool (*keep_body)(ws_request *request); /* the request outlives its callback. false: no memory */
     bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
 } wsi_web_calls;
 
@@ -13716,7 +13716,7 @@ typedef struct wsi_listener { /* a socket that a server listens on */
 } wsi_listener;
 
 struct ws_server {
-    wsi_endpoint endpoint; /* first; its timer has it accept again */
+    wsi_endpoint endpoint; /* first; its timer resumes accepting */
     wsi_listener *listeners, **last_listener;
     ws_transport transport;
     wsi_owned *owned;
@@ -14001,8 +14001,8 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
 typedef struct wsi_broadcast { /* one message to many connections */
     ws_message message;
     wsi_delivery plain;
-    wsi_delivery compressed[16]; /* compressed, made for the first receiver of that form; block NULL: not (yet) */
-    uint16_t tried;          /* a bit for each of them */
+    wsi_delivery compressed[16]; /* by form, each made for its first receiver; block NULL: not made */
+    uint16_t tried;          /* a bit for each form that was made, or could not be made */
 } wsi_broadcast;
 
 /* What a member with compression gets. The message is compressed once for all members that can share the result. */
@@ -14145,10 +14145,10 @@ typedef struct wsi_route {
     const char *header;   /* of the page: its line "Content-Type: ..." */
     wsi_slice page;
 #ifndef WS_NO_HTTP
-    ws_hook *function;    /* a handler, */
+    ws_hook *function;    /* of ws_http */
     void *user;
     const char *origins;  /* whose pages may call it; NULL: the server's */
-    const char *folder;   /* or the files of a folder; */
+    const char *folder;   /* of ws_files */
     const char *charset;  /* "; charset=..." of its text files; NULL: UTF-8 */
 #endif
 } wsi_route;
@@ -14436,7 +14436,7 @@ enum { /* the buffers of a request */
     WSI_REPLY,       /* its body */
     WSI_SUBPROTOCOL, /* chosen by a hook; or empty */
 #ifndef WS_NO_HTTP
-    WSI_COOKIES,     /* lines of the answer, too */
+    WSI_COOKIES,     /* lines of the answer: Set-Cookie */
     WSI_FORM,        /* as wsi_http_form writes it */
     WSI_CONTENT,     /* the body of a request that is kept */
     WSI_SESSION,     /* valid if has_session */
@@ -14464,7 +14464,7 @@ struct ws_request {
     size_t count;
 #ifndef WS_NO_HTTP
     ws_message body;
-    bool has_session;       /* it was looked for */
+    bool has_session;       /* the cookies were searched for it */
 #endif
     wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero after its size, or NULL */
     void *user;
@@ -14773,7 +14773,7 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)
     kept->request.kept = kept;
     kept->request.stage = stage;
     wsi_kept_move_all(kept, text, decoded);
-    memset(request->buffers, 0, sizeof request->buffers); /* they have another owner */
+    memset(request->buffers, 0, sizeof request->buffers); /* the copy owns them */
     request->stage = WSI_MOVED;
     request->conn->extra->kept = kept;
     return kept;
@@ -15276,7 +15276,7 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
 static const char *wsi_server_date(wsi_env *env) { return (void)env, ""; }
 #else
 static const char *wsi_server_date(wsi_env *env) {
-    ws_server *server = (ws_server *)(void *)env; /* which begins with it */
+    ws_server *server = (ws_server *)(void *)env; /* env is its first field */
     uint64_t now = wsi_server_time(server);
     if (now != server->dated) {
         server->dated = now;
@@ -15340,7 +15340,7 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
     if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ)) {
         error = WS_ERROR_DESCRIPTORS;
         if (config->descriptor)
-            *descriptor = WSI_NO_SOCKET; /* it stays the program's, and its file */
+            *descriptor = WSI_NO_SOCKET; /* it and its file stay the program's */
         else
             wsi_listener_close(listener);
     }
@@ -15488,17 +15488,17 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, for this and FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* rates are per so many; kept addresses without connections */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* of a rate; addresses kept without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
-    uint64_t at, level;    /* in thousandths */
+    uint64_t at, level;    /* level in thousandths of a unit */
 } wsi_meter;
 
 typedef struct wsi_bounded { /* an address */
     wsi_chain chain;         /* first */
     uint8_t address[16];
-    size_t count;            /* connections */
-    wsi_meter meter;         /* of new ones */
+    size_t count;            /* of its connections */
+    wsi_meter meter;         /* of new connections */
 } wsi_bounded;
 
 typedef struct wsi_slot { /* of a connection, by its number */
@@ -15654,7 +15654,7 @@ static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
 }
 
 static void wsi_bounds_control(ws_conn *conn, size_t size) {
-    if (conn->engine.state == WSI_OPEN) /* while it closes nothing counts, messages neither */
+    if (conn->engine.state == WSI_OPEN) /* while it closes, nothing is counted */
         (void)wsi_bounds_count(conn, 1, size);
 }
 
@@ -15713,7 +15713,7 @@ typedef struct wsi_forward { /* of a server */
 
 typedef struct wsi_forward_peer {
     uint8_t address[16]; /* IPv4 is mapped into IPv6 */
-    bool local;          /* at a Unix socket */
+    bool local;          /* the peer of a Unix socket */
 } wsi_forward_peer;
 
 /* Reads "10.0.0.0/8", or an address alone. */
@@ -16540,7 +16540,7 @@ static ws_error wsi_formatted_print(ws_loop *loop, ws_message *message, wsi_prin
                                va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (loop->printed.capacity > WSI_ARENA) /* once it was large */
+    if (loop->printed.capacity > WSI_ARENA) /* after a large message */
         wsi_buffer_free(&loop->memory, &loop->printed);
     loop->printed.size = 0;
     if (format)
@@ -16685,7 +16685,7 @@ typedef struct wsi_sessions { /* of one server, in one block */
     bool secure;
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;
-    const char *keys; /* each with its zero, an empty one at the end */
+    const char *keys; /* strings, one after the other, and an empty one */
     char cookie[1];   /* its name; the keys follow it */
 } wsi_sessions;
 
@@ -16957,7 +16957,7 @@ typedef struct wsi_tls { /* what the connections of one config share; the user o
     const ws_link *failed; /* that connection */
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
-    ws_tls_config config;  /* a copy, texts as well; a server's is zero */
+    ws_tls_config config;  /* a copy with its strings; a server's is zero */
     uint64_t files;        /* the state of its files when they were read */
 #endif
 } wsi_tls;
@@ -17758,7 +17758,7 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
         url->host = wsi_text(url->host.data + 1, url->host.size - 2);
     if (!wsi_url_host(url->host, literal))
         return literal ? "has no valid IPv6 address" : "has no valid host";
-    if (text.data[text.size - 1] == ':') /* "host:" is the default port */
+    if (text.data[text.size - 1] == ':') /* "host:" means the default port */
         url->authority.size--;
     return NULL;
 }
@@ -18905,7 +18905,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
         config->reconnect_max_ms = config->reconnect_ms;
     config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
     config->limits.body = config->limits.body ? config->limits.body : 64 << 10;
-    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* for a refusal's */
+    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* of a refusal */
     config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
     client->url = url;
@@ -19091,7 +19091,7 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
         (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor != WSI_NO_SOCKET)
            && !client->endpoint.loop->error)
-        client->wait(client, WS_OFF); /* for the transport's end as well: close_ms at most */
+        client->wait(client, WS_OFF); /* until the transport has ended: close_ms at most */
     return closing || !conn->broken;
 }
 
@@ -19196,7 +19196,7 @@ typedef struct wsi_test {
     wsi_endpoint endpoint; /* first: of the server's loop, without connections */
     wsi_memory memory;    /* its own, as either loop may end first */
     ws_loop *loop;        /* the server's; NULL: it has ended */
-    uint64_t now;         /* the time then */
+    uint64_t now;         /* the time at its end */
     bool cut;
     int references;       /* of both connections and of the client */
     wsi_test_end server_end, client_end;
