@@ -255,6 +255,13 @@ def check_room(members):
     return problems, len(order)
 
 
+async def goes_on(title, members, messages=5):
+    """Each of them says so many more that come back."""
+    wanted = [len(member.said) + messages for member in members]
+    done = [await member.until(lambda: len(member.said) > size, 60) for member, size in zip(members, wanted)]
+    expect(title, all(done), done.count(False))
+
+
 async def crowd():
     """300 members in 20 rooms while a server is killed and replaced, and Redis is stopped and started."""
     port = free_ports(1)[0]
@@ -266,20 +273,24 @@ async def crowd():
                            or member.logs and len(member.logs[-1]) > 1)
     going = True
     talking = [asyncio.ensure_future(member.talk(lambda: going)) for member in members]
-    await asyncio.sleep(2)
+    await goes_on("all talk", members)
     servers[2][0].kill()
     await servers[2][0].wait()
-    await asyncio.sleep(1)
+    gone = members[2::3]
+    expect("a server's members notice that it died",
+           all([await member.until(lambda: not member.socket) for member in gone]))
+    await goes_on("the others go on without it", [member for member in members if member not in gone])
     servers[2] = await server(port, "C again", int(servers[2][1].rstrip("/").rsplit(":", 1)[1]),
                               errors=asyncio.subprocess.DEVNULL)
-    await asyncio.sleep(2)
+    await goes_on("with a new server all talk", members)
     await stop(database)
-    await asyncio.sleep(1)
+    lost = [await member.until(lambda: any("lost" in text for text in member.notices)) for member in members]
+    expect("all members are told that Redis is gone", all(lost), lost.count(False))
     database = await redis(port)
     back = [await member.until(lambda: len(member.logs) > 1 or any("found" in text for text in member.notices))
             for member in members]
     expect("all members are told that Redis is back", all(back), back.count(False))
-    await asyncio.sleep(2)
+    await goes_on("and talk on", members)
     going = False
     for member in members:
         member.news.set()

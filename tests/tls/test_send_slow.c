@@ -128,12 +128,21 @@ static ws_conn *slow_open(void) {
     return net.conns[1];
 }
 
+/* Whether the sender or its system has something that the reader's system has not; or has ended: then the end comes. */
+static bool slow_comes(void) {
+    for (const wsi_endpoint *from = net.loop->endpoints; from; from = from->next)
+        for (const ws_conn *conn = from->conns; conn; conn = conn->next)
+            if (conn->queue.size || conn->source.link.unsent || wsi_platform_unsent(conn->source.link.descriptor, true))
+                return true;
+    return net.loop->conn_count == 0;
+}
+
 /* A step of the clock in which so many bytes are read, unless no more come. false: the end. */
 static bool slow_step(size_t rate) {
     static uint8_t buffer[UNIX_RATE];
     size_t done = 0;
     int tries;
-    for (tries = 0; tries < 100 && done < rate && !reader->ended; tries++) {
+    for (tries = 0; tries < 20000 && done < rate && !reader->ended; tries++) {
         ssize_t got = recv(reader->fd, buffer, rate - done, MSG_DONTWAIT);
         if (got > 0) {
             peer_received(reader, buffer, (size_t)got);
@@ -141,8 +150,8 @@ static bool slow_step(size_t rate) {
         } else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
             reader->ended = true;
             reader->reset = got < 0;
-        } else {
-            (void)net_round(1000);
+        } else if (!net_round(1000) && !slow_comes()) {
+            break;
         }
     }
     net_wait(STEP);
