@@ -64,7 +64,7 @@
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              put before every public function: static, for example (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
-     WS_MINIMAL          the core and a server: implies each WS_NO_... but WS_NO_NET, WS_NO_SERVER and WS_NO_ALLOC
+     WS_MINIMAL          the core and a server: implies each WS_NO_... but _NET, _SERVER, _ALLOC and _FAST
      WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
                          statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
                          have no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: frames of 4 GiB are
@@ -87,6 +87,7 @@
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions where only the processor has them (x86-64, gcc and clang:
                          it is asked once, when the program runs), and no NEON for UTF-8 on AArch64
+     WS_NO_FAST          of two ways the plain one, not the faster; implies WS_NO_DISPATCH, follows from WS_SMALL
      WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no bounds of addresses, no rates
      WS_NO_TEST          no test client (ws_test_connect)
      WS_NO_TRACE         no trace (ws_loop_config.trace, ws_trace_text); follows from WS_SMALL
@@ -126,7 +127,11 @@
 #undef WS_NO_EPOLL /* tcc: epoll_event is not packed */
 #define WS_NO_EPOLL
 #endif
-#if defined(WS_SMALL) || defined(WS_MINIMAL) || !defined(__GNUC__) \
+#ifdef WS_SMALL
+#undef WS_NO_FAST
+#define WS_NO_FAST
+#endif
+#if defined(WS_NO_FAST) || defined(WS_MINIMAL) || !defined(__GNUC__) \
     || (!(defined(__x86_64__) && defined(__SSE2__)) && !(defined(__AARCH64EL__) && defined(__ARM_NEON)))
 #undef WS_NO_DISPATCH
 #define WS_NO_DISPATCH
@@ -834,8 +839,7 @@ WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer i
    first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, no memory, or
    function is NULL, as ws_loop_error_text then says. */
 typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
-WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
-                     void *user);
+WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user);
 
 #ifndef WS_NO_HOST
 /* For any loop of your own: a descriptor that is readable (level-triggered) while this loop has work. Do not close it.
@@ -1105,8 +1109,7 @@ WS_API void ws_free(ws_conn *conn);
    on_error. Without reconnect_ms the connection is freed after that. With it, further attempts follow, with the same
    ws_conn and ws_id, until you call ws_close or ws_drop, which you may also do between attempts. url, handler and
    config are copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
-WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler,
-                        const ws_client_config *config);
+WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
 /* A client's response: its status (0: none came), the first header of that name (NULL: absent) or, as Set-Cookie may
    come more than once, the index-th, counted from 0; and the body of a refusal ("": none), up to limits.body and as far
@@ -1770,7 +1773,7 @@ static void wsi_bytes_store(uint8_t *bytes, size_t count, wsi_size value) {
     }
 }
 
-#ifndef WS_SMALL
+#ifndef WS_NO_FAST
 static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compilers make one store of it */
     bytes[0] = (uint8_t)(value >> 24);
     bytes[1] = (uint8_t)(value >> 16);
@@ -1779,7 +1782,7 @@ static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compilers mak
 }
 #endif
 
-#if !defined(WS_SMALL) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
+#if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes in the machine's own order, from any address. */
 static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     uint64_t word;
@@ -1806,7 +1809,7 @@ WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) {
 #endif
 #endif
 
-#ifndef WS_SMALL
+#ifndef WS_NO_FAST
 /* The bits that ASCII leaves 0. */
 #define WSI_BYTES_HIGH 0x8080808080808080u
 
@@ -1837,7 +1840,7 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
         all |= words[i];
     return all;
 }
-#endif /* WS_SMALL */
+#endif /* WS_NO_FAST */
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__)
 /* What the processor and the system allow beyond what the program is compiled for. Only long data is worth the
@@ -1879,8 +1882,7 @@ WSI_INLINE bool wsi_cpu_has(unsigned what) {
 
 /*
 >> TEXT ===================================================================================
-   Slices, comma lists, numbers, base64, percent-decoding (RFC 3986 2.1, RFC 4648 4,
-   RFC 9110 5.6). Calls BYTES.
+   Slices, comma lists, numbers, base64, percent-decoding (RFC 3986 2.1, RFC 4648 4, RFC 9110 5.6). Calls BYTES.
 */
 
 static wsi_slice wsi_text(const char *data, size_t size) {
@@ -1921,7 +1923,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     return !left;
 }
 
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 static bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
 #else
 /* In most cases the sizes differ, which costs no call. */
@@ -1941,7 +1943,6 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
 #ifndef WS_NO_SERVER
-static bool wsi_text_letter(char c) { return (uint8_t)((c | 32) - 'a') < 26; }
 #endif
 
 /* set has a bit for each ASCII character. */
@@ -2160,7 +2161,7 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     }
 }
 
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 /* In one array, which moves down at each step: e, d, c, b, a, and 16 words of the block. hash has that order, too. */
 WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
     uint32_t next, word;
@@ -2304,7 +2305,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     for (i = 0; i < 5; i++)
         wsi_bytes_store_4(digest + i * 4, hash[i]);
 }
-#endif /* WS_SMALL */
+#endif /* WS_NO_FAST */
 
 /*
 >> UTF8 ===================================================================================
@@ -2316,7 +2317,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 #define WSI_UTF8_STATE(low, high, missing) \
     ((uint32_t)(low) << 16 | (uint32_t)(high) << 8 | (uint32_t)(missing))
 
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 static size_t wsi_utf8_skip_words(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
 #else
 static size_t wsi_utf8_skip_words(const uint8_t *data, size_t i, size_t size) {
@@ -2533,7 +2534,7 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 static bool wsi_http_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
 
 /* The number of bytes before the first control character. */
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     size_t i = 0;
     while (i < size && !wsi_http_control(data[i]))
@@ -2845,7 +2846,7 @@ typedef struct wsi_http_seen { /* while a head is read */
     unsigned protocol_count;
 } wsi_http_seen;
 
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 static bool wsi_http_named(wsi_slice name, const char *known) { return wsi_text_is_nocase(name, known); }
 static bool wsi_http_alone(wsi_slice list, const char *known, bool *is) { return (void)list, (void)known, is == NULL; }
 
@@ -3570,7 +3571,7 @@ static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bo
     return 2 + extended;
 }
 
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
     for (size_t i = 0; i < size; i++)
         to[i] = from[i] ^ key[i & 3];
@@ -3735,7 +3736,7 @@ WSI_INLINE bool wsi_frame_mask_message(uint8_t *to, const uint8_t *from, size_t 
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
     (void)wsi_frame_mask_message(to, from, size, key, false);
 }
-#endif /* WS_SMALL */
+#endif /* WS_NO_FAST */
 
 /* Turns the key for the payload that follows the first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
@@ -4081,7 +4082,7 @@ WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int s
 }
 
 /* Begins the answer; last: the head ends with it. */
-#ifdef WS_SMALL /* straight into the output */
+#ifdef WS_NO_FAST /* straight into the output */
 enum { WSI_ENGINE_LAST = false };
 
 static bool wsi_engine_welcome(wsi_engine *e, bool last) {
@@ -4405,7 +4406,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
     return wsi_engine_payload(e, window, event);
 }
 
-#ifdef WS_SMALL
+#ifdef WS_NO_FAST
 static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
     return (void)e, (void)window, (void)event, (void)masked, false;
 }
@@ -4451,7 +4452,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     event->message.type = text ? WS_TEXT : WS_BINARY;
     return true;
 }
-#endif /* WS_SMALL */
+#endif /* WS_NO_FAST */
 
 /* Any other event. */
 WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -10585,11 +10586,7 @@ typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client
 #endif /* WS_NO_CLIENT */
 
 enum {
-#ifdef WS_SMALL
-    WSI_SPARES = 1,
-#else
     WSI_SPARES = 32,            /* the most large blocks that a loop keeps */
-#endif
     WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: more than a block that broadcasts share */
     WSI_SPARE_MS = 1000,        /* after so long without use they are given back */
     WSI_GROWN = 8               /* so many times its size is a receive buffer under load */
@@ -10651,8 +10648,10 @@ struct ws_loop {
 
     /* what connections share: one buffer to receive into, one to send from; equally large but under load */
     wsi_buffer receive, gather;
+#ifndef WS_NO_FAST
     ws_span spares[WSI_SPARES];   /* large blocks that are not in use; the oldest first */
     size_t spare_count, spare;    /* spare: their bytes, and those that receive has grown by */
+#endif
     uint64_t spare_used;          /* when that was last of use; 0: there is none */
     wsi_codec codec;    /* of permessage-deflate */
 #ifndef WS_NO_JSON
@@ -10770,7 +10769,7 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { 
 
 /* --- what is kept under load --- */
 
-#ifdef WS_SMALL /* nothing */
+#ifdef WS_NO_FAST /* nothing */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) { return (void)loop, size; }
 static size_t wsi_spare_find(const ws_loop *loop, size_t size) { return (void)loop, (void)size, 0; }
 static bool wsi_spare_drop(ws_loop *loop) { return (void)loop, false; }
@@ -10869,7 +10868,7 @@ WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
     loop->spare_used = 0;
     return pause;
 }
-#endif /* WS_SMALL */
+#endif /* WS_NO_FAST */
 
 /* --- timers: a binary heap --- */
 
@@ -11018,8 +11017,7 @@ static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
     return watch;
 }
 
-WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function,
-                     void *user) {
+WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
         return wsi_loop_lacks(loop, "ws_watch");
@@ -14173,10 +14171,12 @@ static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
     return WSI_UNKNOWN;
 }
 
+static bool wsi_route_letter(char c) { return (uint8_t)((c | 32) - 'a') < 26; }
+
 static bool wsi_route_name(wsi_slice name) {
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
-        if (!wsi_text_letter(c) && c != '_' && !(i && wsi_text_digit(c)))
+        if (!wsi_route_letter(c) && c != '_' && !(i && wsi_text_digit(c)))
             return false;
     }
     return name.size > 0;
@@ -14188,7 +14188,7 @@ static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
         const char *theirs = text + 1, *name = theirs + 1;
         wsi_slice ours = wsi_text("path", 4);
         size_t size = 0;
-        if (*text != '/' || !(*theirs == '*' || (*theirs && strchr(":<", *theirs) && wsi_text_letter(*name))))
+        if (*text != '/' || !(*theirs == '*' || (*theirs && strchr(":<", *theirs) && wsi_route_letter(*name))))
             continue;
         if (*theirs == '<' && name[strcspn(name, ":/")] == ':') /* "<int:room>" */
             name += strcspn(name, ":/") + 1;

@@ -59,7 +59,7 @@ static void test_mask_down(void) {
     }
 }
 
-#ifndef WS_SMALL
+#ifndef WS_NO_FAST
 /* A byte beyond ASCII is seen wherever it stands, also among zeros. */
 static void test_mask_text(char around) {
     static const uint8_t key[4] = {0x81, 0x02, 0xfe, 0x7f};
