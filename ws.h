@@ -14851,14 +14851,6 @@ static bool wsi_server_takes(const wsi_route *route, wsi_slice method) {
            || (route->methods && wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
 }
 
-/* The first route that serves the path, and over HTTP takes the method. */
-static const wsi_route *wsi_server_find(ws_request *request) {
-    bool upgrade = request->head->upgrade;
-    const wsi_route *route = wsi_server_route(request, request->server->routes, upgrade);
-    while (route && !upgrade && !wsi_server_takes(route, wsi_http_method_of(request->head)))
-        route = wsi_server_route(request, route->next, upgrade);
-    return route;
-}
 
 static bool wsi_server_has_body(const wsi_request *head) { return head->chunked || head->content_length; }
 
@@ -15000,7 +14992,9 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
         return head->status;
     if (wsi_text_is(head->path, "*"))
         return web ? 204 : 405;
-    request->route = wsi_server_find(request);
+    request->route = wsi_server_route(request, server->routes, head->upgrade);
+    while (request->route && !head->upgrade && !wsi_server_takes(request->route, wsi_http_method_of(head)))
+        request->route = wsi_server_route(request, request->route->next, false);
     if (!request->route && head->upgrade)
         return 404;
     if (!request->route && wsi_server_route(request, server->routes, false))
