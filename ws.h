@@ -13043,12 +13043,10 @@ static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char 
 }
 
 WS_API ws_close_info ws_closed(const ws_conn *conn) {
-    ws_close_info why = {(uint16_t)(conn ? 0 : WS_CLOSE_BROKEN), "", false};
+    ws_close_info none = {(uint16_t)(conn ? 0 : WS_CLOSE_BROKEN), "", false};
     if (!conn || conn->engine.state != WSI_CLOSED)
-        return why;
-    why.code = conn->engine.close_code;
-    why.reason = conn->extra ? conn->extra->reason : "";
-    why.clean = conn->engine.clean;
+        return none;
+    ws_close_info why = {conn->engine.close_code, conn->extra ? conn->extra->reason : "", conn->engine.clean};
     return why;
 }
 
@@ -15674,15 +15672,11 @@ static void wsi_bounds_release(ws_server *server) {
 static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *config) {
     if (!config->address_connections && !config->address_rate && !config->message_rate && !config->byte_rate)
         return WS_OK;
-    wsi_bounds *bounds = (wsi_bounds *)wsi_server_keep(server, NULL, sizeof *bounds);
-    if (!bounds)
+    wsi_bounds bounds = {config->address_connections, config->address_rate, config->message_rate, config->byte_rate,
+                         config->rate_closes, {NULL, 0, 0}, 0, {NULL, 0, 0}};
+    server->bounds = (wsi_bounds *)wsi_server_keep(server, &bounds, sizeof bounds);
+    if (!server->bounds)
         return WS_ERROR_MEMORY;
-    bounds->address_connections = config->address_connections;
-    bounds->address_rate = config->address_rate;
-    bounds->message_rate = config->message_rate;
-    bounds->byte_rate = config->byte_rate;
-    bounds->rate_closes = config->rate_closes;
-    server->bounds = bounds;
     server->endpoint.meter = wsi_bounds_control;
     server->endpoint.until = wsi_bounds_until;
     server->endpoint.conn_freed = wsi_bounds_leave;
@@ -19297,7 +19291,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
     if (!conn || end->test->cut)
         return false;
-    if (conn->engine.pinged && other->conn) /* counts as answered: a real client would not wait for a call */
+    if (conn->engine.pinged && other->conn) /* counts as answered: the peer may answer only in its next call */
         wsi_engine_heard(&conn->engine, loop->now);
     if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
