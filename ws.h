@@ -8100,7 +8100,6 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
     const char *const *line;
     wsi_slice wrong;
-    wsi_ask ask;
     engine->env.read = wsi_upgrade_read;
     engine->env.random = config->random;
     engine->env.random_user = config->random_user;
@@ -8112,12 +8111,7 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     for (line = config->headers; line && *line; line++)
         if (!wsi_http_own_header(*line))
             return false;
-    wsi_bytes_zero(&ask, sizeof ask);
-    ask.target = wsi_text_z(config->path);
-    ask.host = wsi_text_z(config->host);
-    ask.subprotocols = config->subprotocols;
-    ask.headers = config->headers;
-    ask.more = "";
+    wsi_ask ask = {wsi_text_z(config->path), wsi_text_z(config->host), config->subprotocols, config->headers, ""};
     return wsi_upgrade_ask(&engine->core, &ask);
 }
 #endif
@@ -17966,13 +17960,9 @@ static void wsi_dial_send_request(wsi_client *client) {
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer more = {NULL, 0, 0};
     wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_dial_credentials(client);
-    wsi_ask ask;
+    wsi_ask ask = {client->server.target, client->server.authority, client->config.subprotocols,
+                   client->other_server ? NULL : (const char *const *)client->headers, NULL};
     bool good = wsi_buffer_append(memory, &more, NULL, 0);
-    memset(&ask, 0, sizeof ask);
-    ask.target = client->server.target;
-    ask.host = client->server.authority;
-    ask.subprotocols = client->config.subprotocols;
-    ask.headers = client->other_server ? NULL : (const char *const *)client->headers;
     if (!client->config.no_user_agent && !wsi_dial_gives(client, "user-agent"))
         good = good && wsi_buffer_append(memory, &more, agent, sizeof agent - 1);
     if (origin.data)
