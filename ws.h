@@ -13490,9 +13490,8 @@ WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
 
 /* A client that is not open: the attempt ends, and none follows. */
 static bool wsi_conn_cancel(ws_conn *conn) {
-    wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     bool going = conn->engine.state < WSI_OPEN || wsi_conn_reconnects(conn);
-    endpoint->ending = true;
+    wsi_conn_endpoint(conn)->ending = true;
     if (conn->engine.state < WSI_OPEN)
         wsi_conn_break(conn, WS_ERROR_CLOSED);
     return going;
@@ -14972,7 +14971,6 @@ WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why
 /* Finds the route; returns 0, or the status that refuses the request; for 403 *why has the reason. */
 static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
-    const wsi_web_calls *web = WSI_ADD_ON(server->endpoint.loop->web_calls);
     const wsi_request *head = request->head;
     bool secure = wsi_conn_is_tls(request->conn);
     if (server->hosts && !wsi_server_host(head, server->hosts, secure, why))
@@ -14983,7 +14981,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     if (head->upgrade && head->status)
         return head->status;
     if (wsi_text_is(head->path, "*"))
-        return web ? 204 : 405;
+        return WSI_ADD_ON(server->endpoint.loop->web_calls) ? 204 : 405;
     request->route = wsi_server_route(request, server->routes, head->upgrade);
     while (request->route && !head->upgrade && !wsi_server_takes(request->route, wsi_http_method_of(head)))
         request->route = wsi_server_route(request, request->route->next, false);
@@ -15634,9 +15632,8 @@ static void wsi_bounds_message(ws_conn *conn, ws_message message) {
 }
 
 static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
-    const wsi_route *route = wsi_route_of(conn);
     if (wsi_bounds_count(conn, chunk.first, chunk.size))
-        route->on_chunk(conn, chunk);
+        wsi_route_of(conn)->on_chunk(conn, chunk);
 }
 
 static void wsi_bounds_control(ws_conn *conn, size_t size) {
@@ -18014,7 +18011,6 @@ static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
    -1: it is incomplete; 0: it is not HTTP. */
 static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
-    ws_limits *limits = &client->endpoint.env.limits;
     size_t from = answer->size, size;
     wsi_slice head, name, value;
     wsi_header found;
@@ -18024,7 +18020,7 @@ static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     client->endpoint.env.interim += got;
     do {
         size = wsi_http_scan(answer->data, from, answer->size);
-        if (size == WSI_HTTP_BAD || (!size && client->endpoint.env.interim > limits->head))
+        if (size == WSI_HTTP_BAD || (!size && client->endpoint.env.interim > client->endpoint.env.limits.head))
             return 0;
         if (!size)
             return -1;
@@ -18594,13 +18590,12 @@ static void wsi_client_refused(wsi_client *client) {
 /* Reads an answer's head, then a refusal's body. */
 static wsi_step wsi_client_read(wsi_engine *engine, wsi_window *window, ws_event *event) {
     wsi_client *client = wsi_client_of((ws_conn *)(void *)engine);
-    wsi_buffer *answer = &client->answer;
     const uint8_t *data = window->base + window->pos;
     size_t size = window->end - window->pos;
     if (!client->refused)
         return wsi_upgrade_read(engine, window, event);
     window->pos = window->end;
-    if (!wsi_buffer_append(wsi_client_memory(client), answer, data, size))
+    if (!wsi_buffer_append(wsi_client_memory(client), &client->answer, data, size))
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else if (wsi_client_take_body(client))
         wsi_client_fail(client, WS_ERROR_REFUSED);
@@ -18826,12 +18821,11 @@ static bool wsi_client_ask(wsi_client *client) {
 
 static void wsi_client_fire(wsi_endpoint *endpoint) {
     wsi_client *client = (wsi_client *)(void *)endpoint;
-    ws_conn *conn = client->conn;
     switch (client->phase) {
     case WSI_PHASE_WAITING:
         if (!wsi_client_ask(client))
             break;
-        conn->engine.error = WS_OK;
+        client->conn->engine.error = WS_OK;
         wsi_client_start(client, NULL);
         break;
     case WSI_PHASE_RESOLVING:
