@@ -18168,7 +18168,7 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
 /* Begins to connect. IPv4 and IPv6 addresses alternate, each in the resolver's order (RFC 8305 4). */
 static void wsi_dial_connect(wsi_client *client) {
     wsi_addresses *found = &client->race->found;
-    for (size_t i = 1, next = 1; i < found->count && next < found->count; i++) {
+    for (size_t i = 1, next; i < found->count; i++) {
         next = i;
         while (next < found->count && found->list[next].any.sa_family == found->list[i - 1].any.sa_family)
             next++;

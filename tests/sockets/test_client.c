@@ -906,6 +906,59 @@ static void test_same_server(void) {
     }
 }
 
+/* --- URLs, in parts --- */
+
+static void test_url_parts(void) {
+    static const struct { const char *base, *reference, *to; } parts_of[] = {
+        {"ws://a/b/c?d", "e", "ws://a/b/e"}, {"ws://a/b/c?d", "?e", "ws://a/b/c?e"}, {"ws://a/b/c?d", "/e", "ws://a/e"},
+        {"ws://a/b/c?d", "", "ws://a/b/c?d"}, {"ws://a/b/c?d", "#e", "ws://a/b/c?d"}, {"ws://a", "b", "ws://a/b"},
+        {"ws://a", "?b", "ws://a?b"}, {"ws://a", "/b", "ws://a/b"}, {"ws://a?b", "c", "ws://a/c"},
+        {"ws://a/b", "//c", "ws://c"}, {"ws://a/b", "wss://c/d#e", "wss://c/d"}, {"ws://a/b/", "c", "ws://a/b/c"},
+    };
+    static const struct { const char *text; size_t size; bool good; } users[] = {
+        {"a:b", 3, true}, {"%41", 3, true}, {"%7f", 3, false}, {"%0a", 3, false}, {"a%3ab", 5, false},
+        {"a:%3a", 5, true}, {"a%", 2, true}, {"", 0, true}, {"%00", 3, false},
+    };
+    static const struct { const char *text; size_t size; bool good; } chars[] = {
+        {"abc", 3, true}, {"a%41", 4, true}, {"a%4", 3, false}, {"a%zz", 4, false}, {"a%4z", 4, false},
+        {"a\0b", 3, false},
+        {"a/b", 3, true}, {"a?b", 3, false}, {"a:b", 3, true}, {"a b", 3, false},
+    };
+    static const struct { const char *name; bool literal, good; } hosts[] = {
+        {"a", false, true}, {"", false, false}, {".a", false, false}, {"a.", false, true}, {"a_b", false, true},
+        {"a b", false, false}, {"a!", false, false}, {"::1", true, true}, {"1.2.3.4", true, false},
+        {":::", true, false},
+    };
+    static const struct { const char *name; bool local; } locals[] = {
+        {"localhost", true}, {"LocalHost.", true}, {"a.localhost", true}, {"a.b.localhost.", true},
+        {"alocalhost", false},
+        {"localhost.a", false}, {"", false}, {".localhost", false}, {"ocalhost", false}, {"xxxxxxxxx.a", false},
+    };
+    char out[200], name[260];
+    if (!test_begin("parts of URLs, and what a reference leads to"))
+        return;
+    for (size_t i = 0; i < COUNT(parts_of); i++) {
+        wsi_slice text = wsi_text_z(parts_of[i].base);
+        wsi_url base;
+        CHECK(!wsi_url_parse(&base, text));
+        size_t size = wsi_url_resolve(&base, text, wsi_text_z(parts_of[i].reference), out);
+        test_memory(out, size, parts_of[i].to, strlen(parts_of[i].to), parts_of[i].reference, __FILE__, __LINE__);
+    }
+    for (size_t i = 0; i < COUNT(users); i++)
+        test_equal(!wsi_url_credentials(wsi_text(users[i].text, users[i].size)), users[i].good,
+                   users[i].text, __FILE__, __LINE__);
+    for (size_t i = 0; i < COUNT(chars); i++)
+        test_equal(wsi_url_chars(wsi_text(chars[i].text, chars[i].size), "/"), chars[i].good, chars[i].text, __FILE__,
+                   __LINE__);
+    for (size_t i = 0; i < COUNT(hosts); i++)
+        test_equal(wsi_url_host(wsi_text_z(hosts[i].name), hosts[i].literal), hosts[i].good, hosts[i].name, __FILE__,
+                   __LINE__);
+    for (size_t i = 0; i < COUNT(locals); i++)
+        test_equal(wsi_dial_is_local(wsi_text_z(locals[i].name)), locals[i].local, locals[i].name, __FILE__, __LINE__);
+    memset(name, 'a', sizeof name);
+    CHECK(wsi_url_host(wsi_text(name, 255), false) && !wsi_url_host(wsi_text(name, 256), false));
+}
+
 /* The security that the URL asked for is never lowered, unless the config says so. */
 static void test_downgrade(void) {
     static const char *const locations[] = {"ws://one.test:%o/new", "http://one.test:%o/", "WS://one.test:%n/",
@@ -962,6 +1015,7 @@ int main(int argc, char **argv) {
     test_references();
     test_leaks();
     test_same_server();
+    test_url_parts();
     test_downgrade();
     return test_finish();
 }

@@ -7,6 +7,10 @@
    TEST_ALL=1 build/test_loop_fault    every allocation of OpenSSL, not one of many: minutes */
 #include "../helpers/kernel.h"
 
+#ifndef WS_NO_TLS
+#include "../helpers/openssl_faults.h"
+#endif
+
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -602,6 +606,10 @@ static void sockets_play(void) {
     (void)world_dial("ws://10.0.0.0:9002/alive", NULL);
     config.unix_path = "none";
     (void)world_dial("ws://any/alive", &config);
+    config.unix_path = "stale";
+    config.proxy = "http://10.0.0.0:1"; /* a path needs none */
+    (void)world_dial("ws://any/alive", &config);
+    (void)world_dial("ws://10.0.0.0:9002/alive", NULL);
     world_pass(50);
     (void)ws_send_text(ws_find(world.loop, by_path), "by path");
     (void)ws_send_text(world_client(), "by descriptor");
@@ -673,6 +681,10 @@ static void loop_play(void) {
     for (int i = 0; i < 3; i++)
         (void)ws_send(world_client(), message_of(noise, sizeof noise));
     world_pass(3000);
+    FD_ZERO(&reads);
+    FD_ZERO(&writes);
+    if (ws_loop_fds(world.loop, &reads, &writes, &highest, &timeout)) /* once more, now of epoll */
+        (void)ws_loop_dispatch(world.loop, &reads, &writes);
     before = world_outside();
     (void)kernel_close(ends[0]);
     (void)kernel_close(ends[1]);
@@ -847,6 +859,8 @@ static void tls_play(void) {
     (void)world_dial("wss://10.0.0.0:9000/ws", &config);
     config.tls.server_name = "other.test";
     (void)world_dial("wss://10.0.0.0:9000/ws", &config);
+    memset(&config.tls, 0, sizeof config.tls); /* the system's authorities, and a name in place of an address */
+    (void)world_dial("wss://host0:9000/ws", &config);
     raw_text(raw_connect(PORT), "GET / HTTP/1.1\r\n\r\n");
     world_pass(300);
     memset(&renewed, 0, sizeof renewed);
@@ -887,7 +901,7 @@ static const scene scenes[] = {
     {"HTTP, traced", world_loop, http_start, http_play, plain_alive, true, false, false, WS_POLLER_SELECT},
     {"bounds", world_loop, bounds_start, bounds_play, bounds_alive, true, false, false, WS_POLLER_EPOLL},
     {"clients", world_loop, clients_start, clients_play, plain_alive, true, false, false, WS_POLLER_SELECT},
-    {"waiting calls", world_loop, clients_start, waiting_play, plain_alive, false, false, true, WS_POLLER_SELECT},
+    {"waiting calls", world_loop, clients_start, waiting_play, plain_alive, false, false, true, WS_POLLER_EPOLL},
     {"sockets", world_loop, sockets_start, sockets_play, plain_alive, false, false, false, WS_POLLER_AUTO},
     {"loop", world_loop, loop_start, loop_play, NULL, false, false, true, WS_POLLER_AUTO},
     {"test client", virtual_loop, virtual_start, virtual_play, virtual_alive, false, false, false, WS_POLLER_SELECT},
@@ -956,7 +970,7 @@ static const char *const call_names[KERNEL_CALLS] = {
     "recv", "send", "sendmsg", "accept", "wait", "pipe", "fcntl", "ioctl", "socket", "bind", "listen", "connect",
     "setsockopt", "getsockopt", "getsockname", "getpeername", "getnameinfo", "read", "write", "shutdown", "socketpair",
     "pthread_create", "pthread_sigmask", "getaddrinfo", "getrandom", "open", "stat", "epoll_create1", "epoll_ctl",
-    "unlink", "chmod", "realloc", "HMAC"};
+    "unlink", "chmod", "realloc", "HMAC", "call of OpenSSL"};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) /* as make asan is by clang */
 enum { STEP = 5 };
@@ -1008,7 +1022,8 @@ static const struct {
     {KERNEL_RANDOM, EINTR, true},        {KERNEL_OPEN_FILE, EMFILE, false},     {KERNEL_OPEN_FILE, EACCES, false},
     {KERNEL_OPEN_FILE, EIO, false},      {KERNEL_STATUS, EIO, false},           {KERNEL_MAKE_EPOLL, EMFILE, false},
     {KERNEL_CONTROL, ENOSPC, false},     {KERNEL_CONTROL, ENOENT, false},       {KERNEL_UNLINK, EPERM, false},
-    {KERNEL_CHMOD, EPERM, false},        {KERNEL_MALLOC, ENOMEM, false},        {KERNEL_HMAC, EIO, false}};
+    {KERNEL_CHMOD, EPERM, false},        {KERNEL_MALLOC, ENOMEM, false},        {KERNEL_HMAC, EIO, false},
+    {KERNEL_OPENSSL, ENOMEM, false}};
 
 static void test_call(const scene *own, size_t i, bool after) {
     kernel_fault fault;
@@ -1121,6 +1136,8 @@ int main(int argc, char **argv) {
     files[0] = certs_file("server.pem", chain);
     files[1] = certs_file("ca.pem", certs.ca.pem);
     files[2] = certs_file("crl.pem", certs.crl_pem);
+    (void)setenv("SSL_CERT_FILE", files[1], 1); /* the system's authorities are ours, and few */
+    (void)setenv("SSL_CERT_DIR", certs.folder, 1);
 #endif
     for (size_t i = 0; i < COUNT(scenes); i++) {
         test_scene(&scenes[i]);

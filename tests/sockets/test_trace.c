@@ -293,6 +293,70 @@ static void test_text(void) {
     ws_trace_text(NULL, text, 0);
 }
 
+/* Events that the loop does not tell, and requests that are refused for each reason. */
+static void test_odd_text(void) {
+    static const struct { unsigned opcode; const char *name; } opcodes[] = {
+        {0, "continuation"}, {1, "text"}, {2, "binary"}, {3, "continuation"}, {7, "continuation"}, {8, "close"},
+        {10, "pong"}, {11, "continuation"}, {15, "continuation"}};
+    static const struct { int status; bool upgrade, http11, connection, key; const char *why; } whys[] = {
+        {400, false, true, true, true, "the head, path"}, {400, true, false, true, true, "a WebSocket needs HTTP/1.1"},
+        {400, true, true, false, true, "Connection does not"},
+        {400, true, true, true, false, "Sec-WebSocket-Key is not"},
+        {400, true, true, true, true, "Sec-WebSocket-Protocol, "},
+        {426, true, true, true, true, "Sec-WebSocket-Version is"},
+        {299, true, true, true, true, ""}};
+    ws_trace_event event;
+    char text[200], wanted[100];
+    if (!test_begin("opcodes and kinds that are none, and why a request is refused")) return;
+    memset(&event, 0, sizeof event);
+    event.kind = WS_TRACE_IN;
+    event.final = true;
+    for (size_t i = 0; i < sizeof opcodes / sizeof *opcodes; i++) {
+        event.opcode = (uint8_t)opcodes[i].opcode;
+        ws_trace_text(&event, text, sizeof text);
+        (void)snprintf(wanted, sizeof wanted, "0.000 #0.0 in %s 0 bytes", opcodes[i].name);
+        CHECK_STR(text, wanted);
+    }
+    event.kind = (ws_trace_kind)99;
+    event.text = "\x7f";
+    ws_trace_text(&event, text, sizeof text);
+    CHECK_STR(text, "0.000 #0.0 ?: ?");
+    ws_trace_text(&event, NULL, 10);
+    ws_trace_text(&event, text, 0);
+    ws_trace_text(NULL, text, sizeof text);
+    CHECK_STR(text, "0.000 #0.0 ?: ?");
+    for (size_t i = 0; i < sizeof whys / sizeof *whys; i++) {
+        wsi_request request;
+        memset(&request, 0, sizeof request);
+        request.upgrade = whys[i].upgrade;
+        request.http11 = whys[i].http11;
+        request.connection_upgrade = whys[i].connection;
+        request.key = wsi_text_z(whys[i].key ? "dGhlIHNhbXBsZSBub25jZQ==" : "x");
+        const char *why = wsi_trace_why(&request, whys[i].status);
+        test_check(strncmp(why, whys[i].why, strlen(whys[i].why)) == 0, whys[i].why, __FILE__, __LINE__);
+    }
+}
+
+static void test_sizes(void) {
+    static uint8_t data[70000];
+    static const size_t sizes[] = {0, 125, 126, 65535, 65536};
+    peer *p;
+    if (!test_begin("messages of every size of header")) return;
+    CHECK(start(NULL));
+    p = net_peer("/");
+    net_settle();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char wanted[60];
+        lines[0] = 0;
+        CHECK(ws_server_broadcast(net.server, NULL, (ws_message){data, sizes[i], WS_BINARY}));
+        net_settle();
+        (void)snprintf(wanted, sizeof wanted, "out binary %zu bytes\n", sizes[i]);
+        CHECK_LINES(wanted);
+        p->in.size = 0;
+    }
+    NET_END();
+}
+
 static void test_stderr(void) {
     ws_trace_event event;
     char got[100] = "";
@@ -527,6 +591,8 @@ int main(int argc, char **argv) {
     test_rate();
     test_late();
     test_text();
+    test_odd_text();
+    test_sizes();
     test_stderr();
     test_totals();
     test_stats();

@@ -695,6 +695,64 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
     }
 }
 
+/* Fields that exclude each other, and fields that need another, for a server and a client. */
+static void test_fields(void) {
+    static const size_t strings[] = {offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, cert_pem),
+        offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, key_pem), offsetof(ws_tls_config, ca_file),
+        offsetof(ws_tls_config, ca_pem), offsetof(ws_tls_config, crl_file)};
+    enum { STRINGS = sizeof strings / sizeof *strings };
+    SSL_CTX *own = SSL_CTX_new(TLS_method()), *made;
+    ws_tls_config tls, none;
+    wsi_reason why;
+    if (!test_begin("config: fields one by one"))
+        return;
+    memset(&none, 0, sizeof none);
+    for (size_t i = 0; i < STRINGS; i++) {
+        memset(&tls, 0, sizeof tls);
+        *(const char **)(void *)((char *)&tls + strings[i]) = "x";
+        CHECK(!wsi_tls_same(&tls, &none) && !wsi_tls_same(&none, &tls) && wsi_tls_same(&tls, &tls));
+        made = wsi_tls_new_context(&tls, wsi_tls_fill_client, &why); /* there is no such file, and it is no PEM */
+        CHECK(!made && why.text[0]);
+        tls.ssl_ctx = own;
+        why.text[0] = 0;
+        CHECK(!wsi_tls_new_context(&tls, wsi_tls_fill_client, &why) && strncmp(why.text, "ssl_ctx takes", 13) == 0);
+    }
+    memset(&tls, 0, sizeof tls);
+    tls.ssl_ctx = own;
+    CHECK(!wsi_tls_same(&tls, &none));
+    made = wsi_tls_new_context(&tls, wsi_tls_fill_server, &why);
+    CHECK(made == own);
+    SSL_CTX_free(made);
+    for (int kind = 0; kind < 4; kind++) {
+        tls = none;
+        tls.client_cert_optional = kind == 0;
+        tls.crl_file = kind == 1 ? "x" : NULL;
+        tls.accept_any_certificate = kind == 2;
+        CHECK_EQ(wsi_tls_same(&tls, &none), kind == 3);
+        why.text[0] = 0;
+        CHECK(!wsi_tls_new_context(&tls, wsi_tls_fill_server, &why));
+        CHECK_EQ(strncmp(why.text, "crl_file and", 12) == 0, kind < 2);
+    }
+    SSL_CTX_free(own);
+    ERR_clear_error();
+}
+
+/* What the program's own use of OpenSSL left behind is not taken for an error of the connection. */
+static void test_stale_error(void) {
+    if (!test_begin("an error in OpenSSL's queue that is the program's"))
+        return;
+    CHECK(start());
+    peer *r = tls_open();
+    for (int i = 0; i < 3; i++) {
+        (void)BIO_new_file("/nowhere/at/all", "r");
+        CHECK(peer_echo(r, "good"));
+        (void)BIO_new_file("/nowhere/at/all", "r");
+        CHECK(serves());
+    }
+    ERR_clear_error();
+    TLS_END();
+}
+
 static void test_bad_configs(void) {
     const char *says, *name = "";
     ws_tls_config tls;
@@ -761,6 +819,8 @@ int main(int argc, char **argv) {
     test_any_certificate();
     test_system_roots();
     test_trust_is_own();
+    test_fields();
+    test_stale_error();
     test_bad_configs();
     certs_end();
     return test_finish();

@@ -1055,15 +1055,20 @@ static void test_simulation(void) {
 
 /* A loop whose clock is not virtual would have to wait really. */
 static void test_real_clock(void) {
-    if (!test_begin("a server on a real clock: refused with a sentence"))
-        return;
-    net_start_loop(NULL);
-    net.server = ws_listen(net.loop, NULL);
-    CHECK(net_route("/"));
-    ws_conn *conn = ws_test_connect(net.server, "/", NULL);
-    CHECK(!conn || ws_last_error(conn) != WS_OK);
-    ws_free(conn);
-    NET_END();
+    for (int no_port = 0; no_port < 2; no_port++) {
+        ws_server_config config;
+        if (!test_begin("a server on a real clock, %s a port: refused with a sentence", no_port ? "without" : "with"))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.no_port = no_port;
+        net_start_loop(NULL);
+        net.server = ws_listen(net.loop, &config);
+        CHECK(net_route("/"));
+        ws_conn *conn = ws_test_connect(net.server, "/", NULL);
+        CHECK_EQ(ws_last_error(conn), WS_ERROR_ARGUMENT);
+        ws_free(conn);
+        NET_END();
+    }
 }
 
 /* Its ends stand in the loop's list beside the servers. */
