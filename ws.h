@@ -1314,7 +1314,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_limits limits;
     bool (*output)(struct wsi_engine *engine, const struct wsi_output *output);
     wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* until it is open */
-#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
+#ifndef WS_NO_CLIENT
     bool (*random)(void *user, void *data, size_t size);
     void *random_user;
 #endif
@@ -10547,7 +10547,7 @@ typedef enum wsi_timer_kind {
 typedef struct wsi_timer { /* small: each connection has one */
     uint64_t at;
     uint32_t place; /* in the heap, from 1; 0: not set */
-    uint8_t kind;   /* whose it is: loop->hooks.fire[kind] is called */
+    uint8_t kind;   /* whose it is: loop->fire[kind] is called */
 } wsi_timer;
 
 typedef struct wsi_user_timer { /* a timer of the program */
@@ -10591,7 +10591,6 @@ typedef struct wsi_hooks { /* of servers and clients */
     void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
     bool (*relieve)(ws_loop *loop);  /* drop an unfinished message; false: there is none */
-    void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
 } wsi_hooks;
 
 typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
@@ -10602,6 +10601,7 @@ struct ws_loop {
     size_t max_unfinished, max_spare;
     ws_conn *oldest_held, *newest_held; /* those that hold some of it, by when that last grew */
     wsi_ready *ready[WSI_KINDS];
+    void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
     uint64_t now;
     uint64_t (*clock)(void *user);
     uint64_t (*wall_clock)(void *user);
@@ -10620,8 +10620,6 @@ struct ws_loop {
 #ifndef WS_NO_TEST
     uint64_t virtual_now;
 #endif
-    uint8_t random[256]; /* each byte is used once */
-    size_t random_left;
 
     wsi_buffer timers;  /* room for all that exist */
     wsi_timer **heap;   /* those that are set, in there */
@@ -10632,6 +10630,8 @@ struct ws_loop {
 #ifndef WS_NO_CLIENT
     wsi_lookup lookups[WSI_LOOKUPS];
     struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for one of those */
+    uint8_t random[256]; /* each byte is used once */
+    size_t random_left;
 #endif
     wsi_source wake;
     wsi_mail mail;
@@ -10707,6 +10707,7 @@ static bool wsi_loop_own(ws_loop *loop) {
     return true;
 }
 
+#ifndef WS_NO_CLIENT
 /* The system's random bytes, fetched in batches. */
 static bool wsi_loop_random(void *user, void *data, size_t size) {
     ws_loop *loop = (ws_loop *)user;
@@ -10722,6 +10723,7 @@ static bool wsi_loop_random(void *user, void *data, size_t size) {
     memset(from, 0, size);
     return true;
 }
+#endif
 
 /* Says which call has no function; the loop goes on. */
 static bool wsi_loop_lacks(ws_loop *loop, const char *call) {
@@ -10928,7 +10930,7 @@ static void wsi_loop_fire(ws_loop *loop) {
     while (wsi_loop_is_due(loop, loop->served_until)) {
         wsi_timer *timer = loop->heap[0];
         wsi_timer_clear(loop, timer);
-        loop->hooks.fire[timer->kind](loop, timer);
+        loop->fire[timer->kind](loop, timer);
     }
 }
 
@@ -10967,6 +10969,7 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
         loop->timers.size -= sizeof *loop->heap;
         return 0;
     }
+    loop->fire[WSI_TIMER_USER] = wsi_user_timer_fire;
     user_timer->id = ++loop->newest_timer;
     user_timer->function = function;
     user_timer->user = user;
@@ -11008,6 +11011,7 @@ static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
         return NULL;
     watch->source.link.descriptor = descriptor;
     watch->source.link.kind = WSI_KIND_WATCH;
+    loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     return watch;
 }
 
@@ -11308,9 +11312,8 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = WSI_NO_SOCKET;
-    loop->hooks.fire[WSI_TIMER_USER] = wsi_user_timer_fire;
+    loop->fire[WSI_TIMER_DEADLINE] = wsi_loop_deadline;
     loop->deadline.kind = WSI_TIMER_DEADLINE;
-    loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
     loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
     wsi_poll_init(&loop->poll, &loop->memory);
     if (!wsi_platform_start())
@@ -13285,9 +13288,7 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
 }
 
 static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_end_all, wsi_conn_release,
-                                             wsi_hold_relieve,
-                                             {wsi_user_timer_fire, wsi_loop_deadline, wsi_conn_fire,
-                                              wsi_endpoint_fire}};
+                                             wsi_hold_relieve};
 
 #ifndef WS_NO_TRACE
 static void wsi_endpoint_trace(wsi_endpoint *endpoint) {
@@ -13310,8 +13311,6 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     wsi_engine_limits(&endpoint->env.limits);
     endpoint->env.output = wsi_conn_emit;
     wsi_endpoint_trace(endpoint);
-    endpoint->env.random = wsi_loop_random;
-    endpoint->env.random_user = loop;
     endpoint->env.codec = &loop->codec;
     endpoint->env.role = role;
     endpoint->timer.kind = WSI_TIMER_ENDPOINT;
@@ -13320,6 +13319,8 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
         endpoint->next->previous = endpoint;
     loop->endpoints = endpoint;
     loop->hooks = wsi_endpoint_hooks;
+    loop->fire[WSI_TIMER_CONN] = wsi_conn_fire;
+    loop->fire[WSI_TIMER_ENDPOINT] = wsi_endpoint_fire;
     loop->ready[WSI_KIND_PLAIN] = wsi_conn_ready;
     loop->ready[WSI_KIND_THROUGH] = wsi_conn_ready_through;
     return true;
@@ -18914,6 +18915,8 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
         return NULL;
     }
     endpoint->env.read = wsi_client_read;
+    endpoint->env.random = wsi_loop_random;
+    endpoint->env.random_user = loop;
     client->conn = wsi_conn_new(endpoint);
     if (client->conn)
         return client;

@@ -372,8 +372,8 @@ def run_echo(board):
 # --- the loop on lwIP's sockets: linked, without lwIP itself; make lwip runs it on a host --------------------------
 
 ON_LWIP = (  # as FIGURES: of README's first program, which prints integers and texts only
-    ("loop-pico", "README's echo on lwIP, M4, picolibc, -flto", 54569, 27930, 28000),
-    ("loop", "README's echo on lwIP, M4, newlib-nano", 54569, 34640, 28000),
+    ("loop-pico", "README's echo on lwIP, M4, picolibc, -flto", 54569, 27740, 28000),
+    ("loop", "README's echo on lwIP, M4, newlib-nano", 54569, 34430, 28000),
     ("conn", "RAM of a connection of its loop", None, 184, 200))
 LOOP_LIBRARIES = {"loop": [*NANO, "--specs=nosys.specs"],
                   "loop-pico": [*PICO, "-flto", "-DPICOLIBC_INTEGER_PRINTF_SCANF"]}
