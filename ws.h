@@ -1942,9 +1942,6 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-#ifndef WS_NO_SERVER
-#endif
-
 /* set has a bit for each ASCII character. */
 static bool wsi_text_in(const uint32_t set[4], char c) { return (uint8_t)c < 128 && (set[c >> 5] >> (c & 31) & 1); }
 
@@ -2605,8 +2602,8 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\n', &line))
-        line.size--; /* the CR */
+    if (wsi_text_until(head, '\n', &line) && line.size) /* of a head that is not checked yet it may lack the CR */
+        line.size--;
     return line;
 }
 

@@ -162,6 +162,8 @@ static const server_case rules[] = {
     CASE("extension with empty quotes", GOOD "Sec-WebSocket-Extensions: a;b=\"\"\r\n", 400),
     CASE("quoted value that is no token", GOOD "Sec-WebSocket-Extensions: a;b=\"c d\"\r\n", 400),
     /* RFC 6455 9.1: the value is a token after quoted-string unescaping (RFC 9110 5.6.4). */
+    CASE("a line that is a line feed, behind subprotocols", GOOD "Sec-WebSocket-Protocol: a\r\n\nX\r\n", 400),
+    CASE("a carriage return alone, behind subprotocols", GOOD "Sec-WebSocket-Protocol: a\r\n\rX: y\r\n", 400),
     CASE("quoted pair", GOOD "Sec-WebSocket-Extensions: a;b=\"\\c\"\r\n", 101),
     CASE("quoted pairs, and another extension", GOOD "Sec-WebSocket-Extensions: a;b=\"\\c\\dd\"; e , f\r\n", 101),
     CASE("quoted pair of a quote", GOOD "Sec-WebSocket-Extensions: a;b=\"c\\\"\"\r\n", 400),
