@@ -30,13 +30,13 @@ BUILDS = {  # name: tools, flags
     "m4-both": (ARM, M4 + NANO), "m4-fast": (ARM, M4 + NANO + SERVER + ["-UWS_SMALL"]),
     "m0-client": (ARM, M0 + PICO + CLIENT), "rv32": (RISCV, RV32 + PICO + SERVER)}
 FIGURES = (  # name, title, at first, last measured: the most it may be, target
-    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 8450, 9000),
-    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 8090, 8192),
-    ("library", "of it the library's own (newlib-nano)", 18400, 7930, 8000),
-    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 7910, 9500),
-    ("m0", "flash, Cortex-M0+, picolibc", 21216, 8640, 9500),
-    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 8130, 9500),
-    ("rv32", "flash, rv32imc, picolibc", 24372, 9720, 11000),
+    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 8480, 9000),
+    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 8130, 8192),
+    ("library", "of it the library's own (newlib-nano)", 18400, 7960, 8000),
+    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 7860, 9500),
+    ("m0", "flash, Cortex-M0+, picolibc", 21216, 8680, 9500),
+    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 8100, 9500),
+    ("rv32", "flash, rv32imc, picolibc", 24372, 9770, 11000),
     ("ram", "RAM of a connection beside its buffers", 408, 200, 200),
     ("stack", "deepest stack, Cortex-M4, server", 1504, 500, 512),
     ("stack-client", "deepest stack, Cortex-M4, client", None, 488, 512))
@@ -372,8 +372,8 @@ def run_echo(board):
 # --- the loop on lwIP's sockets: linked, without lwIP itself; make lwip runs it on a host --------------------------
 
 ON_LWIP = (  # as FIGURES: of README's first program, which prints integers and texts only
-    ("loop-pico", "README's echo on lwIP, M4, picolibc, -flto", 54569, 27740, 28000),
-    ("loop", "README's echo on lwIP, M4, newlib-nano", 54569, 34430, 28000),
+    ("loop-pico", "README's echo on lwIP, M4, picolibc, -flto", 54569, 27840, 28000),
+    ("loop", "README's echo on lwIP, M4, newlib-nano", 54569, 34480, 28000),
     ("conn", "RAM of a connection of its loop", None, 184, 200))
 LOOP_LIBRARIES = {"loop": [*NANO, "--specs=nosys.specs"],
                   "loop-pico": [*PICO, "-flto", "-DPICOLIBC_INTEGER_PRINTF_SCANF"]}
