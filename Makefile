@@ -176,7 +176,7 @@ WINDOWS_HELPERS = $(wildcard tests/helpers/windows/*.h tests/helpers/windows/*/*
 $(BUILD)/windows/ws_calls.o: $(WINDOWS_HELPERS)
 $(BUILD)/windows/%: override CC = $(MINGW)-gcc
 $(BUILD)/windows/%: STRICT = -std=c99 -Wall -Wextra -Wno-format -Wno-maybe-uninitialized -Werror
-$(BUILD)/windows/%: FLAVOUR = -DWS_NO_TLS -D_FILE_OFFSET_BITS=64 -Itests/helpers/windows -static
+$(BUILD)/windows/%: FLAVOUR = -DWS_NO_TLS -D_FILE_OFFSET_BITS=64 -DFD_SETSIZE=1024 -Itests/helpers/windows -static
 $(BUILD)/windows/%: LDLIBS = -lws2_32 -lbcrypt
 $(BUILD)/windows/%: CFLAGS = -O1
 $(BUILD)/windows/%: TLS_LIBS =

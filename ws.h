@@ -8957,12 +8957,13 @@ static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool fo
     BY_HANDLE_FILE_INFORMATION about;
     if (file == WSI_NO_FILE)
         return file;
-    if (GetFileType(file) == FILE_TYPE_DISK && GetFileInformationByHandle(file, &about)
-        && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
-                   : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
+    bool disk = GetFileType(file) == FILE_TYPE_DISK, known = disk && GetFileInformationByHandle(file, &about);
+    DWORD error = disk && !known ? GetLastError() : ERROR_FILE_NOT_FOUND;
+    if (known && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
+                         : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
         return file;
     (void)CloseHandle(file);
-    SetLastError(ERROR_FILE_NOT_FOUND);
+    SetLastError(error);
     return WSI_NO_FILE;
 }
 
@@ -9368,8 +9369,7 @@ static bool wsi_platform_pair(ws_socket ends[2]) {
     if (wsi_platform_join_end(ends[0], &names[1]) && wsi_platform_join_end(ends[1], &names[0]))
         return true;
     for (int i = 0; i < 2; i++)
-        if (ends[i] != WSI_NO_SOCKET)
-            wsi_platform_close(ends[i]);
+        wsi_platform_close(ends[i]); /* of none: an error that nobody sees */
     return false;
 }
 #endif

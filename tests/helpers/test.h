@@ -37,10 +37,17 @@ typedef struct test_state {
 
 static test_state test_now;
 
+#if defined(_WIN32)
+enum { TEST_WINDOWS = true };
+#else
+enum { TEST_WINDOWS = false };
+#endif
+
 static inline void test_start(int argc, char **argv) {
     memset(&test_now, 0, sizeof test_now);
     test_now.filter = argc > 1 ? argv[1] : "";
-    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* a crash must not swallow what was found */
+    /* a crash must not swallow what was found; Windows knows no buffer of lines */
+    (void)setvbuf(stdout, NULL, TEST_WINDOWS ? _IONBF : _IOLBF, BUFSIZ);
 }
 
 static inline void test_end(void) {
@@ -75,12 +82,6 @@ static inline void test_skip(const char *why) {
         test_now.skipped++;
     test_now.running = false;
 }
-
-#if defined(_WIN32)
-enum { TEST_WINDOWS = true };
-#else
-enum { TEST_WINDOWS = false };
-#endif
 
 /* Whether the running test goes on, which needs what Windows lacks; else it counts as skipped. */
 static inline bool test_posix(const char *what) {

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/utime.h>
 #include <unistd.h>
 
 typedef int uid_t;
@@ -79,7 +80,15 @@ static inline ssize_t windows_send(int fd, const void *data, size_t size, int fl
     return sent < 0 ? windows_failed() : sent;
 }
 
+/* Time limits are milliseconds there. */
 static inline int windows_setsockopt(int fd, int level, int option, const void *value, socklen_t size) {
+    DWORD milliseconds = 0;
+    if (level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO)) {
+        const struct timeval *limit = (const struct timeval *)value;
+        milliseconds = (DWORD)(limit->tv_sec * 1000 + limit->tv_usec / 1000);
+        value = &milliseconds;
+        size = sizeof milliseconds;
+    }
     return setsockopt((SOCKET)fd, level, option, (const char *)value, size) != 0 ? windows_failed() : 0;
 }
 
@@ -129,7 +138,37 @@ static inline ssize_t windows_write(int fd, const void *data, size_t size) {
     return sent < 0 && WSAGetLastError() == WSAENOTSOCK ? _write(fd, data, (unsigned)size) : sent;
 }
 
+/* Names are UTF-8. */
+static inline const wchar_t *windows_wide(const char *name) {
+    static wchar_t wide[2][1024];
+    static unsigned turn;
+    wchar_t *to = wide[turn++ & 1];
+    if (!MultiByteToWideChar(CP_UTF8, 0, name, -1, to, 1024))
+        abort();
+    return to;
+}
+
+static inline FILE *windows_fopen(const char *name, const char *mode) {
+    const wchar_t *wide = windows_wide(name);
+    return _wfopen(wide, windows_wide(mode));
+}
+
+static inline int windows_utime(const char *name, const struct utimbuf *times) {
+    struct _utimbuf both = {times->actime, times->modtime};
+    return _wutime(windows_wide(name), &both);
+}
+
+/* That of the C runtime removes no folder. */
+static inline int windows_remove(const char *name) {
+    const wchar_t *wide = windows_wide(name);
+    return _wremove(wide) == 0 ? 0 : _wrmdir(wide);
+}
+
 static inline char *windows_mkdtemp(char *name) { return _mktemp(name) && _mkdir(name) == 0 ? name : NULL; }
+
+static inline int windows_poll(struct pollfd *list, unsigned count, int timeout) {
+    return WSAPoll(list, count, timeout);
+}
 
 #undef socket /* of calls.h: the functions here call these */
 #undef accept
@@ -138,6 +177,10 @@ static inline char *windows_mkdtemp(char *name) { return _mktemp(name) && _mkdir
 #undef setsockopt
 #undef getsockopt
 #undef connect
+#define fopen(name, mode) windows_fopen(name, mode)
+#define utime(name, times) windows_utime((name), (times))
+#define remove(name) windows_remove(name)
+#define dup2(from, to) (_dup2((from), (to)) == 0 ? (to) : -1)
 #define mkstemp(name) windows_mkstemp(name)
 #define mkdtemp(name) windows_mkdtemp(name)
 #define fcntl(...) WINDOWS_FCNTL(__VA_ARGS__)
@@ -152,6 +195,7 @@ static inline char *windows_mkdtemp(char *name) { return _mktemp(name) && _mkdir
 #define seteuid(user) ((void)(user), -1)
 #define truncate truncate64
 #define ioctl windows_ioctl
+#define poll(list, count, timeout) windows_poll((list), (count), (timeout))
 #define close(fd) windows_close(fd)
 #define read windows_read
 #define write windows_write

@@ -79,7 +79,7 @@ static void test_unix_path(void) {
     ws_message message;
     char path[60];
     ws_conn *conn;
-    if (!test_begin("over a Unix socket"))
+    if (!test_begin("over a Unix socket") || !test_posix("Unix sockets"))
         return;
     (void)snprintf(path, sizeof path, "./ws_test_blocking_%d.sock", (int)getpid());
     (void)served_start(path);

@@ -18,6 +18,7 @@ static inline bool calls_hit_windows(calls_kind kind) {
         {ECONNABORTED, WSAECONNABORTED}, {ETIMEDOUT, WSAETIMEDOUT}, {ENOTCONN, WSAENOTCONN}, {EBADF, WSAENOTSOCK}};
     static const int file_errors[][2] = {{ENOENT, ERROR_FILE_NOT_FOUND}, {ENOTDIR, ERROR_DIRECTORY},
         {ENAMETOOLONG, ERROR_FILENAME_EXCED_RANGE}, {EACCES, ERROR_ACCESS_DENIED}, {EPERM, ERROR_ACCESS_DENIED},
+        {ELOOP, ERROR_FILE_NOT_FOUND}, {ENXIO, ERROR_FILE_NOT_FOUND}, /* a link or a socket is found, and not served */
         {EMFILE, ERROR_TOO_MANY_OPEN_FILES}, {ENFILE, ERROR_TOO_MANY_OPEN_FILES}, {ENOMEM, ERROR_NOT_ENOUGH_MEMORY}};
     bool file = kind == CALLS_OPENAT || kind == CALLS_FSTAT || kind == CALLS_READ, hit = calls_hit(kind);
     const int (*pair)[2] = file ? file_errors : errors;
@@ -118,8 +119,11 @@ static inline int calls_shutdown(SOCKET fd, int how) {
     return calls_hit_windows(CALLS_SHUTDOWN) ? -1 : shutdown(fd, how);
 }
 
+/* Of streams: what the loop wakes itself with is none that POSIX has. */
 static inline int calls_connect(SOCKET fd, const struct sockaddr *address, socklen_t size) {
-    return calls_hit_windows(CALLS_CONNECT) ? -1 : connect(fd, address, size);
+    int type = SOCK_STREAM, length = sizeof type;
+    (void)getsockopt(fd, SOL_SOCKET, SO_TYPE, (char *)&type, &length);
+    return type == SOCK_STREAM && calls_hit_windows(CALLS_CONNECT) ? -1 : connect(fd, address, size);
 }
 
 static inline NTSTATUS calls_random(BCRYPT_ALG_HANDLE algorithm, UCHAR *data, ULONG size, ULONG flags) {
