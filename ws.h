@@ -18378,11 +18378,10 @@ static void wsi_client_attempt(wsi_client *client) {
     if (client->server.secure && !wsi_client_set_tls(client, NULL, true))
         return;
     client->race = (wsi_race *)wsi_memory_new(&loop->memory, sizeof *client->race);
-    if (!client->race || (through && !wsi_endpoint_reserve_record(loop))) {
+    if (!client->race || (through && !wsi_endpoint_reserve_record(loop)))
         wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
-    wsi_dial_resolve(client);
+    else
+        wsi_dial_resolve(client);
 }
 
 /* Begins an attempt. config: the program's for the first one, which is permanent if it fails here; or NULL. */
