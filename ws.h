@@ -59,12 +59,12 @@
 /*
 >> CONFIG =================================================================================
    Macros that change what is compiled. Everything else is a config field. Compile all files of a program with the same
-   switches, which decide the sizes of structs. The fields of TLS and compression always exist.
+   switches, which decide the sizes of structs. Fields of TLS and compression always exist, but see WS_NO_TRANSPORT.
 
      WS_IMPLEMENTATION   compile the functions here, in this file
      WS_API              put before every public function: static, for example (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
-     WS_MINIMAL          the core and a server: implies each WS_NO_... but _NET, _SERVER, _ALLOC and _FAST
+     WS_MINIMAL          the core and a server: implies each WS_NO_... but _NET, _SERVER, _ALLOC, _FAST, _TRANSPORT
      WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
                          statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
                          have no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: frames of 4 GiB are
@@ -84,6 +84,7 @@
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
      WS_NO_HOST          no loop inside a loop of yours: no ws_loop_descriptor, ws_loop_timeout, ws_loop_fds
      WS_NO_UNIX          no Unix sockets
+     WS_NO_TRANSPORT     servers on TCP alone: no ws_transport, TLS or configs of them; no effect with a client
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions where only the processor has them (x86-64, gcc and clang:
                          it is asked once, when the program runs), and no NEON for UTF-8 on AArch64
@@ -118,7 +119,10 @@
 #ifdef WS_NO_NET
 #undef WS_NO_ENGINE
 #endif
-#if defined(WS_MINIMAL) || defined(WS_LWIP)
+#ifndef WS_NO_CLIENT
+#undef WS_NO_TRANSPORT
+#endif
+#if defined(WS_MINIMAL) || defined(WS_LWIP) || defined(WS_NO_TRANSPORT)
 #undef WS_NO_TLS
 #define WS_NO_TLS
 #endif
@@ -432,8 +436,25 @@ WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 WS_API void ws_set_user(ws_conn *conn, void *user);
 WS_API void *ws_user(const ws_conn *conn);
 
-/* --- TLS and other transports ----------------------------------------------------------- */
+/* --- TLS and other transports (WS_NO_TRANSPORT) ----------------------------------------- */
 
+/* What a transport has for each connection; see ws_transport. */
+typedef struct ws_link {
+    ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
+    uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
+                         change it when a read has to write first, or a write to read */
+    bool pending : 1; /* set by read if bytes are left that did not fit: read is called again at once */
+    bool unsent : 1;  /* set while the session holds bytes that the socket did not take: write is called when the
+                         socket is writable, with size 0 if there is nothing new */
+    bool budget : 1, plain : 1; /* private, like the next line */
+    uint8_t interest, kind;
+    void *session;    /* NULL before open and after close */
+} ws_link;
+
+enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
+enum { WS_ENDED = -1, WS_FAILED = -2 };
+
+#ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs. Files and texts are PEM; a file takes precedence over a text.
    The call that takes the config loads what it needs, or fails with TLS. ws_dial tells that by on_error; with a ws: URL
    it loads nothing before a redirect to wss:. Clients with equal configs share what was loaded. A changed file is
@@ -459,26 +480,10 @@ typedef struct ws_tls_config {
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
 WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
-/* Another TLS library, or anything else that carries bytes, is a ws_transport: see tests/helpers/transport_mbedtls.h.
-   Each connection has a ws_link; what the transport keeps for it is its session. */
-typedef struct ws_link {
-    ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
-    uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
-                         change it when a read has to write first, or a write to read */
-    bool pending : 1; /* set by read if bytes are left that did not fit: read is called again at once */
-    bool unsent : 1;  /* set while the session holds bytes that the socket did not take: write is called when the
-                         socket is writable, with size 0 if there is nothing new */
-    bool budget : 1, plain : 1; /* private, like the next line */
-    uint8_t interest, kind;
-    void *session;    /* NULL before open and after close */
-} ws_link;
-
-enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
-enum { WS_ENDED = -1, WS_FAILED = -2 };
-
-/* read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read only: the peer has sent
-   everything), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by more. All functions run
-   in the loop's thread. */
+/* Another TLS library, or anything else that carries bytes: see tests/helpers/transport_mbedtls.h. What it keeps for a
+   connection is its session. read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read
+   only: the peer has sent everything), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by
+   more. All functions run in the loop's thread. */
 typedef struct ws_transport {
     bool (*open)(ws_link *link, const char *host, void *user); /* host: the name to verify (the URL's host or
                                          tls.server_name); NULL: this end is the server */
@@ -492,6 +497,11 @@ typedef struct ws_transport {
     ws_error (*reason)(ws_link *link, char *text, size_t size);
     void *user;                        /* passed to open */
 } ws_transport;
+
+/* New connections of a server with TLS get this certificate; open ones keep theirs. false: nothing has changed.
+   ws_loop_error_text says why, but ws_loop_error stays as it was. */
+WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
+#endif
 
 /* --- handlers --------------------------------------------------------------------------- */
 
@@ -558,18 +568,19 @@ typedef struct ws_server_config {
     uint32_t byte_rate;     /* the same for their bytes */
     bool rate_closes;       /* beyond a rate, close the connection with 1008 instead of pausing */
 #endif
+#ifndef WS_NO_TRANSPORT
     ws_tls_config tls;      /* with a certificate: serve wss: */
     const ws_transport *transport; /* instead of TCP and TLS; copied */
+#endif
     ws_limits limits;
 } ws_server_config;
 
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
    loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
-/* Listens at one more address, for the same routes, rooms and limits. These fields of config are used: host, port,
-   backlog, reuse_port, unix_path, unix_mode, descriptor, tls, transport. With neither of the last two, connections
-   there are plain. With tls, its certificate becomes the server's; a server has either TLS or one transport. false, and
-   the loop's error, as ws_listen, or STATE: the server ends. */
+/* Listens at one more address, for the same routes, rooms and limits. Used are host, port, backlog, reuse_port,
+   unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there are plain. A server has
+   one certificate, the newest, or one transport. false, and the loop's error as of ws_listen, or STATE: it ends. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 /* The port in host byte order; 0: a Unix socket, or no such address. index: 0 is the address of ws_listen, from 1 on
@@ -581,10 +592,6 @@ WS_API uint16_t ws_port(const ws_server *server); /* the same with index 0 */
    a Unix socket's file in place. No connection is refused: the successor accepts those that are still waiting. index:
    see ws_port_at; -1: there is no such address. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
-/* New connections get this certificate; open ones keep theirs. false: nothing has changed. ws_loop_error_text says
-   why, but ws_loop_error stays as it was. */
-WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
-
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
    {name} matches within one segment, up to the next '/' or the character that follows it in the pattern. {name:path}
    matches the rest of the path, only at the end. The path is percent-decoded first, and must be UTF-8. The first route
@@ -4860,14 +4867,6 @@ WS_API void ws_engine_ended(ws_engine *engine) {
         (void)wsi_engine_end(&engine->core, WS_ERROR_CLOSED, WS_CLOSE_BROKEN);
 }
 
-/* In fixed memory a chunk is no larger than the room for its echo. Returns where the input for it ends. */
-static size_t wsi_engine_own_chunk(const ws_engine *engine) {
-    size_t room = wsi_engine_own_free(engine) - 14 - WSI_ENGINE_SPARE;
-    const wsi_window *window = &engine->window;
-    return wsi_engine_own_fixed(engine) && engine->core.state >= WSI_OPEN && window->end - window->pos > room
-        ? window->pos + room : window->end;
-}
-
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     wsi_engine *e = engine ? &engine->core : NULL;
     if (!engine || !event)
@@ -4882,9 +4881,9 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
     }
     if (wsi_engine_own_full(engine) && e->state != WSI_CLOSED)
         return false; /* backpressure */
-    size_t end = engine->window.end;
-    if (e->chunks)
-        engine->window.end = wsi_engine_own_chunk(engine);
+    size_t end = engine->window.end, room = wsi_engine_own_free(engine) - 14 - WSI_ENGINE_SPARE;
+    if (e->chunks && wsi_engine_own_fixed(engine) && e->state >= WSI_OPEN && end - engine->window.pos > room)
+        engine->window.end = engine->window.pos + room; /* a chunk is no larger than the room for its echo */
     bool found = wsi_engine_next(e, &engine->window, event);
     if (event->type == WS_EVENT_OPEN)
         engine->opened = true;
@@ -7727,7 +7726,7 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
     wsi_offer answer;
     if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
         || wsi_text_next(&list, &second) || !wsi_permessage_offered(element, &answer, true))
-        return "has a Sec-WebSocket-Extensions that does not answer the offer";
+        return "has Sec-WebSocket-Extensions that are no answer to the offer";
     agreed->on = true;
     agreed->keep_in = !answer.server_alone;
     agreed->keep_out = config->context && !answer.client_alone;
@@ -7988,7 +7987,7 @@ static void wsi_upgrade_check(wsi_env *env, wsi_slice head, wsi_answer *answer) 
     bool http11 = false;
     wsi_bytes_zero(answer, sizeof *answer);
     env->status = wsi_upgrade_status(line, &http11);
-    wsi_upgrade_wrong(answer, !env->status, "is not HTTP/1.1");
+    wsi_upgrade_wrong(answer, !env->status, "is no HTTP/1.1");
     wsi_upgrade_wrong(answer, env->status == 101 && !http11, "is HTTP/1.0, which has no 101");
     while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND)
         if (env->status == 101)
@@ -8327,24 +8326,22 @@ static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
                                           : config->role == WS_ROLE_SERVER && wsi_engine_own_server(engine, config);
 }
 
-static bool wsi_init_engine(ws_engine *engine, const ws_engine_config *config) {
-    engine->env.limits = config->limits;
-    wsi_engine_limits(&engine->env.limits);
-    engine->env.output = wsi_engine_own_emit;
-    engine->env.role = config->role;
-    engine->env.subprotocols = config->subprotocols;
-    engine->core.chunks = config->chunks;
-    return wsi_init_deflate(engine, config) && wsi_engine_own_memory(engine, config) && wsi_init_role(engine, config);
-}
-
 /* An engine that cannot begin is closed, and says why. */
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     if (!engine)
         return false;
     wsi_bytes_zero(engine, sizeof *engine);
     wsi_engine_start(&engine->core, &engine->env, 0);
-    if (config && wsi_init_engine(engine, config))
-        return true;
+    if (config) {
+        engine->env.limits = config->limits;
+        wsi_engine_limits(&engine->env.limits);
+        engine->env.output = wsi_engine_own_emit;
+        engine->env.role = config->role;
+        engine->env.subprotocols = config->subprotocols;
+        engine->core.chunks = config->chunks;
+        if (wsi_init_deflate(engine, config) && wsi_engine_own_memory(engine, config) && wsi_init_role(engine, config))
+            return true;
+    }
     if (!engine->core.error)
         engine->core.error = WS_ERROR_ARGUMENT;
     ws_engine_free(engine);
@@ -10362,18 +10359,6 @@ static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
     return -1;
 }
 
-static wsi_source *wsi_kernel_next(wsi_poll *poll, unsigned *ready) {
-    while (poll->given < poll->found) {
-        const wsi_event *event = &poll->events[poll->given++];
-        if (!event->source)
-            continue;
-        *ready = event->ready & event->source->link.interest;
-        if (*ready)
-            return event->source;
-    }
-    return NULL;
-}
-
 /* --- the one in use --- */
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
@@ -10395,22 +10380,20 @@ static bool wsi_poll_open(wsi_poll *poll) {
     return poll->descriptor >= 0;
 }
 
-/* Whether epoll or kqueue takes a source that select has, or it is to stay there. */
-static bool wsi_poll_can_move(const wsi_poll *poll, wsi_source *source) {
-    uint8_t interest = source->link.interest;
-    source->link.interest = WS_NONE; /* for them it is new */
-    bool can = wsi_kernel_control(poll->descriptor, source, interest) || wsi_kernel_is_file(source->link.descriptor);
-    source->link.interest = interest;
-    return can;
-}
-
 /* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select until that is full,
    and the descriptor stays open. What next has not returned in this round is found again by the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
-    for (i = 0; done && i <= highest; i++)
-        done = !poll->sources[i] || wsi_poll_can_move(poll, poll->sources[i]);
+    for (i = 0; done && i <= highest; i++) {
+        wsi_source *source = poll->sources[i];
+        unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
+        if (!source)
+            continue;
+        source->link.interest = WS_NONE; /* for epoll or kqueue it is new */
+        done = wsi_kernel_control(poll->descriptor, source, interest) || wsi_kernel_is_file(i);
+        source->link.interest = (uint8_t)interest;
+    }
     poll->limit = FD_SETSIZE - 1;
     if (!done && poll->descriptor >= 0) { /* a new descriptor knows nothing of those that were taken */
         error = errno;
@@ -10457,8 +10440,12 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
 
 /* The next ready source and for what; NULL at the end of the round. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
-    wsi_source *source = poll->moved ? wsi_kernel_next(poll, ready) : NULL;
-    return source ? source : wsi_select_next(poll, ready);
+    while (poll->moved && poll->given < poll->found) {
+        const wsi_event *event = &poll->events[poll->given++];
+        if (event->source && (*ready = event->ready & event->source->link.interest) != 0)
+            return event->source;
+    }
+    return wsi_select_next(poll, ready);
 }
 
 #ifndef WS_NO_HOST
@@ -10904,14 +10891,6 @@ static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
 
 static bool wsi_loop_is_due(const ws_loop *loop, uint64_t at) { return loop->heap_size && loop->heap[0]->at <= at; }
 
-static void wsi_loop_fire(ws_loop *loop) {
-    while (wsi_loop_is_due(loop, loop->served_until)) {
-        wsi_timer *timer = loop->heap[0];
-        wsi_timer_clear(loop, timer);
-        loop->fire[timer->kind](loop, timer);
-    }
-}
-
 /* --- the program's timers --- */
 
 static void wsi_user_timer_free(ws_loop *loop, wsi_user_timer *user_timer) {
@@ -10983,16 +10962,6 @@ static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
 
 static wsi_watch *wsi_watch_of(wsi_chain *chain) { return (wsi_watch *)(void *)chain; }
 
-static wsi_watch *wsi_watch_new(ws_loop *loop, ws_socket descriptor) {
-    wsi_watch *watch = (wsi_watch *)wsi_table_add(&loop->memory, &loop->watches, (uint32_t)descriptor, sizeof *watch);
-    if (!watch)
-        return NULL;
-    watch->source.link.descriptor = descriptor;
-    watch->source.link.kind = WSI_KIND_WATCH;
-    loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
-    return watch;
-}
-
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
@@ -11003,9 +10972,12 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     wsi_watch *watch = chain ? wsi_watch_of(chain) : NULL;
     what &= (unsigned)(WS_READ | WS_WRITE);
     if (!watch && what)
-        watch = wsi_watch_new(loop, descriptor);
+        watch = (wsi_watch *)wsi_table_add(&loop->memory, &loop->watches, (uint32_t)descriptor, sizeof *watch);
     if (!watch)
         return !what;
+    loop->ready[WSI_KIND_WATCH] = wsi_watch_ready;
+    watch->source.link.descriptor = descriptor;
+    watch->source.link.kind = WSI_KIND_WATCH;
     watch->function = function;
     watch->user = user;
     if (wsi_poll_set(&loop->poll, &watch->source, what) && what)
@@ -11113,15 +11085,6 @@ WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     return loop->found >= 0 || wsi_platform_interrupted() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
 }
 
-WSI_INLINE void wsi_loop_serve(ws_loop *loop) {
-    wsi_source *source;
-    unsigned ready;
-    while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
-        loop->ready[source->link.kind](loop, source, ready);
-    if (wsi_loop_has_requests(loop))
-        wsi_loop_handle_requests(loop);
-}
-
 enum {
     WSI_POLLS = 256,   /* more polls after each source had its turn: what one peer sent may take several reads */
     WSI_POLLS_MS = 10, /* but no longer: a peer that never stops sending must not delay timers */
@@ -11162,10 +11125,18 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = true;
     loop->round_at = wsi_loop_time(loop);
     do {
-        wsi_loop_serve(loop);
+        wsi_source *source;
+        unsigned ready;
+        while ((source = wsi_poll_next(&loop->poll, &ready)) != NULL)
+            loop->ready[source->link.kind](loop, source, ready);
+        if (wsi_loop_has_requests(loop))
+            wsi_loop_handle_requests(loop);
     } while (wsi_loop_is_due(loop, loop->now) && wsi_loop_poll_again(loop, &polls));
-    if (polls.count)
-        wsi_loop_fire(loop);
+    while (polls.count && wsi_loop_is_due(loop, loop->served_until)) {
+        wsi_timer *timer = loop->heap[0];
+        wsi_timer_clear(loop, timer);
+        loop->fire[timer->kind](loop, timer);
+    }
     wsi_loop_end_round(loop);
     loop->busy = false;
 }
@@ -11317,24 +11288,6 @@ static void wsi_loop_free_printed(ws_loop *loop) { wsi_buffer_free(&loop->memory
 static void wsi_loop_free_printed(ws_loop *loop) { (void)loop; }
 #endif
 
-static void wsi_loop_free_lists(ws_loop *loop) {
-    for (size_t i = 0; i < loop->watches.bucket_count; i++)
-        while (loop->watches.buckets[i])
-            (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
-    wsi_table_free(&loop->memory, &loop->watches);
-    for (size_t i = 0; i < loop->user_timers.bucket_count; i++)
-        while (loop->user_timers.buckets[i])
-            wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
-    wsi_table_free(&loop->memory, &loop->user_timers);
-    wsi_buffer_free(&loop->memory, &loop->timers);
-    wsi_codec_free(&loop->codec); /* its blocks may become spare ones: that looks at receive and gather */
-    wsi_buffer_free(&loop->memory, &loop->receive);
-    wsi_buffer_free(&loop->memory, &loop->gather);
-    wsi_buffer_free(&loop->memory, &loop->record);
-    wsi_loop_free_printed(loop);
-    while (wsi_spare_drop(loop)) {}
-}
-
 WS_API void ws_loop_free(ws_loop *loop) {
     if (loop && loop->owned == WSI_HOSTED)
         loop->owned = 0; /* a host's thread may have ended while it waited */
@@ -11351,7 +11304,21 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.end_round(loop);
         loop->hooks.release(loop);
     }
-    wsi_loop_free_lists(loop);
+    for (size_t i = 0; i < loop->watches.bucket_count; i++)
+        while (loop->watches.buckets[i])
+            (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
+    wsi_table_free(&loop->memory, &loop->watches);
+    for (size_t i = 0; i < loop->user_timers.bucket_count; i++)
+        while (loop->user_timers.buckets[i])
+            wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
+    wsi_table_free(&loop->memory, &loop->user_timers);
+    wsi_buffer_free(&loop->memory, &loop->timers);
+    wsi_codec_free(&loop->codec); /* its blocks may become spare ones: that looks at receive and gather */
+    wsi_buffer_free(&loop->memory, &loop->receive);
+    wsi_buffer_free(&loop->memory, &loop->gather);
+    wsi_buffer_free(&loop->memory, &loop->record);
+    wsi_loop_free_printed(loop);
+    while (wsi_spare_drop(loop)) {}
     if (loop->wake.link.descriptor != WSI_NO_SOCKET)
         wsi_platform_close_mail(&loop->mail, loop->wake.link.descriptor);
     wsi_poll_free(&loop->poll);
@@ -11517,7 +11484,7 @@ typedef struct wsi_tls_calls { /* all that servers and clients know of section T
     void (*release)(struct wsi_tls *tls);
     bool (*peer)(const ws_link *link, char *text, size_t size); /* ws_peer_certificate */
     void *(*session)(const ws_link *link);                      /* ws_tls_session */
-#ifndef WS_NO_SERVER
+#if !defined(WS_NO_SERVER) && !defined(WS_NO_TRANSPORT)
     /* Makes a server's TLS, and replaces the one that it has. On an error nothing changes. */
     ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
                       wsi_reason *why);
@@ -11546,7 +11513,9 @@ typedef struct wsi_dialer { /* what a client's endpoint has besides */
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
     wsi_env env;              /* first: an engine's env leads here */
     ws_loop *loop;
+#ifndef WS_NO_TRANSPORT
     const ws_transport *transport; /* NULL: TCP. A connection's own: wsi_conn_transport */
+#endif
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
     struct wsi_endpoint *next, *previous; /* of the loop */
@@ -11626,14 +11595,18 @@ enum {
     WSI_RECORD = 16384       /* the most that fits into a record of TLS */
 };
 
+static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
+
+static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
+
+#ifdef WS_NO_TRANSPORT
+static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) { return (void)endpoint, false; }
+static bool wsi_conn_is_through(const ws_conn *conn) { return (void)conn, false; }
+#else
 /* Whether its connections go through section TLS: not in clear, nor through another transport. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
     return WSI_ADD_ON(endpoint->tls) && endpoint->transport && endpoint->transport->user == endpoint->tls;
 }
-
-static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
-
-static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(conn)->loop; }
 
 static bool wsi_conn_is_through(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
 
@@ -11641,6 +11614,7 @@ static bool wsi_conn_is_through(const ws_conn *conn) { return conn->source.link.
 static const ws_transport *wsi_conn_transport(const ws_conn *conn) {
     return wsi_conn_is_through(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
 }
+#endif
 
 /* What a client's endpoint has besides; NULL: it is a server's. */
 #ifndef WS_NO_CLIENT
@@ -11712,13 +11686,6 @@ WSI_RARE void wsi_droppable_pop(wsi_droppable *droppable) {
     if (!droppable->first)
         droppable->last = NULL;
     node->droppable = NULL;
-}
-
-static void wsi_droppable_add(wsi_droppable *droppable, wsi_node *node) {
-    node->droppable = droppable;
-    node->newer = NULL;
-    *(droppable->last ? &droppable->last->newer : &droppable->first) = node;
-    droppable->last = node;
 }
 
 /* The node, of its kind always the oldest, is being sent, or freed. */
@@ -11929,6 +11896,18 @@ WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
 
 /* --- the transport --- */
 
+#ifdef WS_NO_TRANSPORT
+static ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t size) {
+    return (void)conn, (void)data, (void)size, WS_FAILED;
+}
+static ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
+    return (void)conn, (void)spans, (void)count, WS_FAILED;
+}
+static bool wsi_conn_open_session(ws_conn *conn, const char *host) { return (void)conn, (void)host, true; }
+static bool wsi_conn_half_close(ws_conn *conn) { return wsi_tcp_shutdown(&conn->source.link), true; }
+static void wsi_conn_close_session(ws_conn *conn) { (void)conn; }
+static ws_error wsi_conn_failure(ws_conn *conn) { return (void)conn, WS_ERROR_CLOSED; }
+#else
 WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t size) {
     ws_link *link = &conn->source.link;
     conn->swapped &= WS_WRITE;
@@ -11943,11 +11922,6 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
         wsi_conn_interest(conn);
     }
     return got;
-}
-
-static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
-    return wsi_conn_is_through(conn) ? wsi_conn_receive_through(conn, data, size)
-                                     : wsi_tcp_read(&conn->source.link, data, size);
 }
 
 /* Through a transport: as much as it takes, small spans joined. */
@@ -11987,6 +11961,17 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     return total ? (ptrdiff_t)total : sent;
 }
 
+/* Begins a session, if there is a transport. host: the name in the peer's certificate. false: no memory. */
+static bool wsi_conn_open_session(ws_conn *conn, const char *host) {
+    ws_link *link = &conn->source.link;
+    const ws_transport *transport = link->plain ? NULL : wsi_conn_endpoint(conn)->transport;
+    link->kind = transport ? WSI_KIND_THROUGH : WSI_KIND_PLAIN;
+    if (!transport || transport->open(link, host, transport->user))
+        return true;
+    link->session = NULL;
+    return false;
+}
+
 /* Ends our side of the stream. false: not yet, the socket is full. */
 static bool wsi_conn_half_close(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_transport(conn);
@@ -12001,6 +11986,17 @@ static bool wsi_conn_half_close(ws_conn *conn) {
     return true;
 }
 
+static void wsi_conn_close_session(ws_conn *conn) {
+    const ws_transport *transport = wsi_conn_transport(conn);
+    ws_link *link = &conn->source.link;
+    if (!transport || !link->session)
+        return;
+    if (!conn->half_closed)
+        (void)transport->shut(link); /* sends what the socket accepts at once */
+    (transport->close)(link);
+    link->session = NULL;
+}
+
 /* Why a transport failed. */
 WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_transport(conn);
@@ -12012,6 +12008,12 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     if (error)
         WSI_TRACE(&conn->engine, WS_TRACE_TLS_FAILED, 0, why->text, 0);
     return error ? error : WS_ERROR_CLOSED;
+}
+#endif /* WS_NO_TRANSPORT */
+
+static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
+    return wsi_conn_is_through(conn) ? wsi_conn_receive_through(conn, data, size)
+                                     : wsi_tcp_read(&conn->source.link, data, size);
 }
 
 /*
@@ -12088,35 +12090,24 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
     }
 }
 
-/* Copies what was not sent of these spans into the queue. */
-static bool wsi_conn_store_rest(ws_conn *conn, const ws_span *spans, size_t count, size_t sent) {
-    for (size_t i = 0; i < count; i++) {
-        size_t done = sent < spans[i].size ? sent : spans[i].size;
-        sent -= done;
-        if (!wsi_conn_store(conn, spans[i].data + done, spans[i].size - done))
-            return false;
-    }
-    return true;
-}
-
-/* A transport may have begun a record with what it did not take: that must stay unchanged. */
-static void wsi_conn_commit(ws_conn *conn) {
-    wsi_node *node = conn->queue.first;
-    for (size_t size = 0; node && size < WSI_RECORD; node = node->next) {
-        wsi_node_pin(node);
-        size += node->to - node->from;
-    }
-}
-
 /* After an offer: keeps what the socket did not take, and waits for it to be writable. false: the connection is
    broken. */
 WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
-    if (sent < 0 || !wsi_conn_store_rest(conn, spans, count, (size_t)sent)) {
+    bool stored = sent >= 0;
+    for (size_t i = 0, left = (size_t)sent; stored && i < count; i++) {
+        size_t done = left < spans[i].size ? left : spans[i].size;
+        left -= done;
+        stored = wsi_conn_store(conn, spans[i].data + done, spans[i].size - done);
+    }
+    if (!stored) {
         wsi_conn_break(conn, sent < 0 ? wsi_conn_failure(conn) : WS_ERROR_MEMORY);
         return false;
     }
-    if (wsi_conn_is_through(conn))
-        wsi_conn_commit(conn);
+    wsi_node *node = wsi_conn_is_through(conn) ? conn->queue.first : NULL;
+    for (size_t size = 0; node && size < WSI_RECORD; node = node->next) {
+        wsi_node_pin(node); /* a transport may have begun a record with it, which must stay unchanged */
+        size += node->to - node->from;
+    }
     if (conn->blocked && (conn->wants_drain || !(conn->source.link.interest & WS_WRITE))) {
         conn->wants_drain = false;
         wsi_conn_note_progress(conn);
@@ -12422,8 +12413,11 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     node->shared = true; /* nothing is to be appended: it may be dropped */
     node->room = delivery->room;
     node->slow = delivery->slow;
-    if (delivery->slow >= WS_SLOW_DROP_OLDEST)
-        wsi_droppable_add(loop->droppable, node);
+    if (delivery->slow >= WS_SLOW_DROP_OLDEST) {
+        wsi_droppable *droppable = node->droppable = loop->droppable;
+        *(droppable->last ? &droppable->last->newer : &droppable->first) = node;
+        droppable->last = node;
+    }
     return true;
 }
 
@@ -12997,20 +12991,13 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
    certificate. On an error nothing has changed, and the descriptor is still the caller's. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
     ws_link *link = &conn->source.link;
-    const ws_transport *transport = link->plain ? NULL : wsi_conn_endpoint(conn)->transport;
-    ws_error error = WS_OK;
     link->descriptor = descriptor;
-    link->kind = transport ? WSI_KIND_THROUGH : WSI_KIND_PLAIN;
-    if (!wsi_conn_poll(conn, WS_READ)) {
-        error = WS_ERROR_DESCRIPTORS;
-    } else if (transport && !transport->open(link, host, transport->user)) {
+    link->kind = WSI_KIND_PLAIN;
+    bool polled = wsi_conn_poll(conn, WS_READ);
+    if (!polled || !wsi_conn_open_session(conn, host)) {
         (void)wsi_conn_poll(conn, WS_NONE);
-        link->session = NULL;
-        error = WS_ERROR_MEMORY;
-    }
-    if (error) {
         link->descriptor = WSI_NO_SOCKET;
-        return error;
+        return polled ? WS_ERROR_MEMORY : WS_ERROR_DESCRIPTORS;
     }
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
     wsi_conn_tick(conn);
@@ -13027,16 +13014,10 @@ WS_API ws_close_info ws_closed(const ws_conn *conn) {
 
 /* Closes the transport and the socket, and frees what was not sent or is unfinished. */
 static void wsi_conn_disconnect(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_transport(conn);
     ws_link *link = &conn->source.link;
     ws_loop *loop = wsi_conn_loop(conn);
     (void)wsi_conn_poll(conn, WS_NONE);
-    if (transport && link->session) {
-        if (!conn->half_closed)
-            (void)transport->shut(link); /* sends what the socket accepts at once */
-        (transport->close)(link);
-    }
-    link->session = NULL;
+    wsi_conn_close_session(conn);
     link->unsent = link->pending = false;
     wsi_tcp_close(link);
     wsi_timer_clear(loop, &conn->timer);
@@ -13304,6 +13285,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     return true;
 }
 
+#ifndef WS_NO_TRANSPORT
 static bool wsi_endpoint_carries(const ws_transport *transport) {
     return transport->open && transport->read && transport->write && transport->shut && transport->close;
 }
@@ -13312,6 +13294,7 @@ static bool wsi_endpoint_carries(const ws_transport *transport) {
 static bool wsi_endpoint_reserve_record(ws_loop *loop) {
     return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
 }
+#endif
 
 /* --- figures --- */
 
@@ -13594,6 +13577,7 @@ WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
     return known < size;
 }
 
+#ifndef WS_NO_TRANSPORT
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size) {
     return conn && text && conn->source.link.session && wsi_endpoint_is_tls(wsi_conn_endpoint(conn))
            && wsi_conn_loop(conn)->tls_calls->peer(&conn->source.link, text, size);
@@ -13605,6 +13589,7 @@ WS_API void *ws_tls_session(const ws_conn *conn) {
     return wsi_endpoint_is_tls(wsi_conn_endpoint(conn)) ? wsi_conn_loop(conn)->tls_calls->session(&conn->source.link)
                                                         : conn->source.link.session;
 }
+#endif
 
 WS_API void ws_set_user(ws_conn *conn, void *user) {
     if (conn)
@@ -13686,7 +13671,9 @@ typedef struct wsi_listener { /* a socket that a server listens on */
 struct ws_server {
     wsi_endpoint endpoint; /* first; its timer resumes accepting */
     wsi_listener *listeners, **last_listener;
+#ifndef WS_NO_TRANSPORT
     ws_transport transport;
+#endif
     wsi_owned *owned;
     struct wsi_route *routes, **last_route;
     struct wsi_hook *hooks, **last_hook;
@@ -13752,8 +13739,8 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
 }
 
 static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wrong) {
-    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is not %s; write %s", origins ? "origins" : "hosts",
-                          wsi_reason_shows(wrong), wrong.data, origins ? "an origin" : "a host",
+    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is no %s; write %s", origins ? "origins" : "hosts",
+                          wsi_reason_shows(wrong), wrong.data, origins ? "origin" : "host",
                           origins ? "https://a.example or https://*.a.example:8443, or * alone"
                                   : "a.example or a.example:8000");
 }
@@ -15186,6 +15173,12 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_memory_free(memory, server, sizeof *server);
 }
 
+#ifdef WS_NO_TRANSPORT
+static bool wsi_server_is_plain(const ws_server_config *config) { return (void)config, true; }
+static ws_error wsi_server_secure(ws_server *server, const ws_server_config *config) {
+    return (void)server, (void)config, WS_OK;
+}
+#else
 /* Whether the config has no transport and no field of TLS. */
 static bool wsi_server_is_plain(const ws_server_config *config) {
     const ws_tls_config *tls = &config->tls;
@@ -15234,6 +15227,7 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config) {
         loop->why = why;
     return !error;
 }
+#endif /* WS_NO_TRANSPORT */
 
 #if defined(WS_SMALL) && defined(WS_NO_HTTP)
 static const char *wsi_server_date(wsi_env *env) { return (void)env, ""; }
@@ -15969,8 +15963,8 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
     ws_error error = wsi_bounds_start(server, config);
     wsi_slice wrong;
     if (!wsi_forward_list(config->proxies, &wrong))
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is neither a numeric address, a range "
-                              "such as 10.0.0.0/8, nor the word unix", wsi_reason_shows(wrong), wrong.data);
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is no numeric address, no range such "
+                              "as 10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
     if (error || !(config->proxies || server->bounds))
@@ -18378,10 +18372,11 @@ static void wsi_client_attempt(wsi_client *client) {
     if (client->server.secure && !wsi_client_set_tls(client, NULL, true))
         return;
     client->race = (wsi_race *)wsi_memory_new(&loop->memory, sizeof *client->race);
-    if (!client->race || (through && !wsi_endpoint_reserve_record(loop)))
+    if (!client->race || (through && !wsi_endpoint_reserve_record(loop))) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
-    else
-        wsi_dial_resolve(client);
+        return;
+    }
+    wsi_dial_resolve(client);
 }
 
 /* Begins an attempt. config: the program's for the first one, which is permanent if it fails here; or NULL. */
@@ -18752,7 +18747,7 @@ static ws_error wsi_client_check(wsi_client *client) {
     if (!wsi_http_safe(config->origin, ' '))
         problem = "the origin has a character that no header may have";
     else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
-        problem = "tls.server_name is not a host name";
+        problem = "tls.server_name is no host's name";
     else if (config->transport && !wsi_endpoint_carries(config->transport))
         problem = "transport: open, read, write, shut or close is NULL";
     else
