@@ -30,7 +30,7 @@ TESTS += $(addsuffix test_receive_unfinished,$(BUILD)/epoll_ $(BUILD)/kqueue_)
 endif
 # With WS_SMALL: all tests but those of what it leaves out. SMALL_NIGHTLY: of code that it does not change, or long.
 # SMALL_SANITIZED: of what it changes most; these alone run under sanitizers, too.
-SMALL_NIGHTLY = deflate deflate_zlib inflate inflate_zlib permessage_echoes loop_simulation
+SMALL_NIGHTLY = deflate deflate_zlib inflate inflate_zlib permessage_echoes client_reconnect loop_simulation
 SMALL = $(filter-out trace loop_spare $(SMALL_NIGHTLY),$(patsubst test_%.c,%,$(notdir $(wildcard tests/*/test_*.c))))
 SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engine_fault engine_split engine_init \
 	handshake pipe files poll poll_epoll loop_late loop_threads life_reentrancy receive_wire receive_unfinished \

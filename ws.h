@@ -7726,7 +7726,7 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
     wsi_offer answer;
     if (agreed->on || !wsi_handshake_extensions(list) || !wsi_text_next(&list, &element)
         || wsi_text_next(&list, &second) || !wsi_permessage_offered(element, &answer, true))
-        return "has Sec-WebSocket-Extensions that are no answer to the offer";
+        return "has a Sec-WebSocket-Extensions that does not answer the offer";
     agreed->on = true;
     agreed->keep_in = !answer.server_alone;
     agreed->keep_out = config->context && !answer.client_alone;
@@ -7987,7 +7987,7 @@ static void wsi_upgrade_check(wsi_env *env, wsi_slice head, wsi_answer *answer) 
     bool http11 = false;
     wsi_bytes_zero(answer, sizeof *answer);
     env->status = wsi_upgrade_status(line, &http11);
-    wsi_upgrade_wrong(answer, !env->status, "is no HTTP/1.1");
+    wsi_upgrade_wrong(answer, !env->status, "is not HTTP/1.1");
     wsi_upgrade_wrong(answer, env->status == 101 && !http11, "is HTTP/1.0, which has no 101");
     while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND)
         if (env->status == 101)
@@ -13739,8 +13739,8 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
 }
 
 static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wrong) {
-    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is no %s; write %s", origins ? "origins" : "hosts",
-                          wsi_reason_shows(wrong), wrong.data, origins ? "origin" : "host",
+    return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is not %s; write %s", origins ? "origins" : "hosts",
+                          wsi_reason_shows(wrong), wrong.data, origins ? "an origin" : "a host",
                           origins ? "https://a.example or https://*.a.example:8443, or * alone"
                                   : "a.example or a.example:8000");
 }
@@ -15963,8 +15963,8 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
     ws_error error = wsi_bounds_start(server, config);
     wsi_slice wrong;
     if (!wsi_forward_list(config->proxies, &wrong))
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is no numeric address, no range such "
-                              "as 10.0.0.0/8, and not the word unix", wsi_reason_shows(wrong), wrong.data);
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is neither a numeric address, a range "
+                              "such as 10.0.0.0/8, nor the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
     if (error || !(config->proxies || server->bounds))
@@ -18372,11 +18372,10 @@ static void wsi_client_attempt(wsi_client *client) {
     if (client->server.secure && !wsi_client_set_tls(client, NULL, true))
         return;
     client->race = (wsi_race *)wsi_memory_new(&loop->memory, sizeof *client->race);
-    if (!client->race || (through && !wsi_endpoint_reserve_record(loop))) {
+    if (!client->race || (through && !wsi_endpoint_reserve_record(loop)))
         wsi_client_fail(client, WS_ERROR_MEMORY);
-        return;
-    }
-    wsi_dial_resolve(client);
+    else
+        wsi_dial_resolve(client);
 }
 
 /* Begins an attempt. config: the program's for the first one, which is permanent if it fails here; or NULL. */
@@ -18747,7 +18746,7 @@ static ws_error wsi_client_check(wsi_client *client) {
     if (!wsi_http_safe(config->origin, ' '))
         problem = "the origin has a character that no header may have";
     else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
-        problem = "tls.server_name is no host's name";
+        problem = "tls.server_name is not a host name";
     else if (config->transport && !wsi_endpoint_carries(config->transport))
         problem = "transport: open, read, write, shut or close is NULL";
     else

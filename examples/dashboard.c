@@ -39,7 +39,8 @@ static const char script[] =
     "<script>\n"
     "const charts = [['cpu', 'Processor', 100, v => v.toFixed(0) + ' %'], ['memory', 'Memory', 100, v => "
     "v.toFixed(0) + ' %'],\n"
-    "  ['load', 'Load', 0, v => v.toFixed(2)], ['network', 'Network', 0, v => (v / 1024).toFixed(1) + ' KiB/s']];\n"
+    "  ['load', 'Load', 0, v => v.toFixed(2)], ['network', 'Network', 0, v => (v / 1024).toFixed(1) + ' KiB/s'],\n"
+    "  ['pages', 'Open pages', 0, v => v.toFixed(0)]];\n"
     "const state = document.getElementById('state'), history = {};\n"
     "for (const [name, title] of charts) {\n"
     "  history[name] = [];\n"
@@ -86,7 +87,7 @@ static const char script[] =
     "</script>\n</body>\n</html>\n";
 
 typedef struct figures {
-    double cpu, memory, load, network; /* per cent, per cent, processes, bytes in a second */
+    double cpu, memory, load, network, pages; /* per cent, per cent, processes, bytes in a second, WebSockets */
 } figures;
 
 static figures past[HISTORY];
@@ -149,13 +150,13 @@ static figures take(void) {
     return now;
 }
 
-#define FIGURES "{'cpu':%.1f,'memory':%.1f,'load':%.2f,'network':%.0f}"
+#define FIGURES "{'cpu':%.1f,'memory':%.1f,'load':%.2f,'network':%.0f,'pages':%.0f}"
 
 static void push(ws_loop *in, void *user) {
     figures now = take();
-    (void)in;
+    now.pages = (double)ws_loop_stats(in).open;
     past[taken++ % HISTORY] = now;
-    ws_server_broadcast_json(user, "pages", FIGURES, now.cpu, now.memory, now.load, now.network);
+    ws_server_broadcast_json(user, "pages", FIGURES, now.cpu, now.memory, now.load, now.network, now.pages);
 }
 
 /* A new page gets the last minute at once. */
@@ -164,7 +165,7 @@ static void enter(ws_conn *conn) {
     ws_room_slow(ws_conn_server(conn), "pages", WS_SLOW_LATEST);
     for (unsigned i = taken > HISTORY ? taken - HISTORY : 0; i < taken; i++) {
         figures then = past[i % HISTORY];
-        ws_send_json(conn, FIGURES, then.cpu, then.memory, then.load, then.network);
+        ws_send_json(conn, FIGURES, then.cpu, then.memory, then.load, then.network, then.pages);
     }
 }
 

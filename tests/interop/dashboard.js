@@ -17,7 +17,7 @@ async function dashboard(browser) {
   const page = await visit(browser, address, 'dashboard', desktop);
   await appears('dashboard: connected', page, () => document.getElementById('state').textContent === 'Live');
   for (const [id, form] of [['cpu', '^\\d+ %$'], ['memory', '^\\d+ %$'], ['load', '^\\d+\\.\\d\\d$'],
-    ['network', '^\\d+\\.\\d KiB/s$']]) {
+    ['network', '^\\d+\\.\\d KiB/s$'], ['pages', '^1$']]) {
     await appears(`${id} has a figure`, page, ([name, form]) => new RegExp(form)
       .test(document.getElementById(name).textContent), [id, form]);
   }
@@ -27,8 +27,8 @@ async function dashboard(browser) {
   const after = await ink(page);
   expect('a line is drawn', before.sum > 0, JSON.stringify(before));
   expect('and moves to the left', after.left < before.left, JSON.stringify([before, after]));
-  const lines = page.getByRole('img', { name: /^(Processor|Memory|Load|Network): / });
-  expect('each line has a label for screen readers', await lines.count() === 4);
+  const lines = page.getByRole('img', { name: /^(Processor|Memory|Load|Network|Open pages): / });
+  expect('each line has a label for screen readers', await lines.count() === 5);
   const first = await page.getAttribute('#cpu-line', 'aria-label');
   expect('which tells the figure and its range', /^Processor: \d+ %; last \d+ from \d+ % to \d+ %$/.test(first), first);
   await appears('and changes with the line', page, first => document.getElementById('cpu-line')
@@ -39,6 +39,7 @@ async function dashboard(browser) {
   expect('the figures are sane', parseInt(memory, 10) > 0 && parseInt(memory, 10) <= 100, memory);
   const small = await visit(browser, address, 'phone', { ...phone, colorScheme: 'dark' });
   await appears('a new page has the past at once', small, () => history.cpu.length >= 10);
+  await appears('and is counted', page, () => document.getElementById('pages').textContent === '2');
   await small.waitForTimeout(300);
   expect('it is as wide as a phone', await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   await legible('dashboard on a dark phone', small);

@@ -187,7 +187,7 @@ static void test_fatal(void) {
         raw_answer(p, raw_head(p), more);
         net_settle();
         CHECK_EQ(client.error, WS_ERROR_HANDSHAKE);
-        CHECK(strstr(client.text, DETAIL(client.error, "no answer to the offer")) != NULL);
+        CHECK(strstr(client.text, DETAIL(client.error, "does not answer the offer")) != NULL);
         CLIENT_END();
     }
 }

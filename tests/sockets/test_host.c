@@ -400,6 +400,32 @@ static void test_none(void) {
     NET_END();
 }
 
+/* Each argument of the two calls may be missing, and a loop that has failed does nothing. */
+static void test_arguments(void) {
+    fd_set reads, writes;
+    struct timeval timeout = {0, 0};
+    int highest = -1;
+    if (!test_begin("host: missing arguments, and a loop that has failed"))
+        return;
+    CHECK(net_start());
+    FD_ZERO(&reads);
+    FD_ZERO(&writes);
+    for (int missing = 0; missing < 5; missing++) {
+        ws_loop *loop = missing == 1 ? NULL : net.loop;
+        fd_set *read = missing == 2 ? NULL : &reads, *write = missing == 3 ? NULL : &writes;
+        CHECK_EQ(ws_loop_fds(loop, read, write, missing == 4 ? NULL : &highest, &timeout), missing == 0);
+        CHECK_EQ(ws_loop_dispatch(loop, read, write), missing == 0 || missing == 4);
+    }
+    CHECK(ws_loop_fds(net.loop, &reads, &writes, &highest, NULL));
+    CHECK(!ws_route(net.server, "/", NULL)); /* it fails now */
+    CHECK(!ws_loop_fds(net.loop, &reads, &writes, &highest, &timeout));
+    CHECK(!ws_loop_dispatch(net.loop, &reads, &writes));
+    CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+    CHECK(ws_loop_descriptor(net.loop) >= -1);
+    CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
+    NET_END();
+}
+
 static void in_callback(ws_loop *loop, void *user) {
     *(int *)user = ws_loop_timeout(loop);
     CHECK(ws_loop_descriptor(loop) >= 0);
@@ -473,6 +499,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_descriptor();
     test_none();
+    test_arguments();
     test_timeout();
     test_queued();
     test_hosts(false);

@@ -1150,7 +1150,7 @@ static uint64_t argument(int argc, char **argv, const char *name, uint64_t other
     return otherwise;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) || !defined(__OPTIMIZE__)
 enum { RUNS = 300 };
 #else
 enum { RUNS = 10000 };

@@ -219,6 +219,43 @@ static void test_nodes(void) {
     }
 }
 
+/* Blocks come and go, more than are kept, and some cannot be had: nothing is lost. */
+static void test_blocks(void) {
+    enum { BLOCKS = 40 };
+    void *blocks[BLOCKS];
+    size_t sizes[BLOCKS], i;
+    if (!test_begin("blocks by hand: more than are kept, and without memory"))
+        return;
+    (void)start(0, 8 << 20);
+    CHECK_EQ(wsi_spare_round(net.loop, SIZE_MAX), SIZE_MAX); /* there is no step above it */
+    CHECK_EQ(wsi_spare_round(net.loop, 100), 100);
+    for (i = 0; i < BLOCKS; i++) {
+        sizes[i] = LARGE_BLOCK + i * 20000;
+        blocks[i] = wsi_spare_resize(net.loop, NULL, 0, sizes[i]);
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], (int)i, sizes[i]);
+    }
+    for (i = 0; i < BLOCKS; i += 2)
+        CHECK(!wsi_spare_resize(net.loop, blocks[i], sizes[i], 0));
+    CHECK(net.loop->spare_count <= WSI_SPARES && net.loop->spare <= net.loop->max_spare);
+    while (wsi_spare_drop(net.loop)) {}
+    net.memory.fail_at = net.memory.calls + 1;
+    net.memory.fail_after = true;
+    for (i = 1; i < BLOCKS; i += 2) { /* larger, smaller: as it was */
+        CHECK(!wsi_spare_resize(net.loop, blocks[i], sizes[i], 4 * sizes[i]));
+        CHECK(!wsi_spare_resize(net.loop, blocks[i], sizes[i], 100));
+        CHECK(((uint8_t *)blocks[i])[0] == i && ((uint8_t *)blocks[i])[sizes[i] - 1] == i);
+    }
+    wsi_spare_resize_receive(net.loop, 4 * net.loop->receive.capacity);
+    net.memory.fail_at = 0;
+    for (i = 1; i < BLOCKS; i += 2) {
+        void *moved = wsi_spare_resize(net.loop, blocks[i], sizes[i], 2 * sizes[i]);
+        CHECK(moved && ((uint8_t *)moved)[0] == i && ((uint8_t *)moved)[sizes[i] - 1] == i);
+        CHECK(!wsi_spare_resize(net.loop, moved, 2 * sizes[i], 0));
+    }
+    NET_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_middling();
@@ -227,5 +264,6 @@ int main(int argc, char **argv) {
     test_memory_limit();
     test_end_of_loop();
     test_nodes();
+    test_blocks();
     return test_finish();
 }

@@ -140,8 +140,8 @@ static void test_list_sentences(void) {
         {NULL, "a:", "a:"}, {NULL, "", ""}, {NULL, ",", ","}};
     char says[200], handler_says[220];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        (void)snprintf(says, sizeof says, "%s: \"%s\" is no %s; write %s", cases[i].hosts ? "hosts" : "origins",
-                       cases[i].wrong, cases[i].hosts ? "host" : "origin",
+        (void)snprintf(says, sizeof says, "%s: \"%s\" is not %s; write %s", cases[i].hosts ? "hosts" : "origins",
+                       cases[i].wrong, cases[i].hosts ? "a host" : "an origin",
                        cases[i].hosts ? "a.example or a.example:8000"
                                       : "https://a.example or https://*.a.example:8443, or * alone");
         if (!test_begin("%s", says))

@@ -174,8 +174,8 @@ static void test_ranges(void) {
         CHECK(!start(bad[i], false, 0));
         test_equal(ws_loop_error(net.loop), WS_ERROR_ARGUMENT, bad[i], __FILE__, __LINE__);
         if (i == 1)
-            CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("proxies: \"1.2.3\" is no numeric address, no range "
-                                                               "such as 10.0.0.0/8, and not the word unix"));
+            CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("proxies: \"1.2.3\" is neither a numeric address, a "
+                                                               "range such as 10.0.0.0/8, nor the word unix"));
         NET_END();
     }
     CHECK(!start(NULL, true, 0));

@@ -109,6 +109,16 @@ static void test_sent(void) {
     CHECK(ws_receive(other, &message) && message.size == 8 && memcmp(message.data, "<i>7</i>", 8) == 0);
     CHECK(ws_server_broadcast_html(net.server, NULL, "<b>%s</b>", "&"));
     CHECK(ws_receive(other, &message) && message.size == 12 && memcmp(message.data, "<b>&amp;</b>", 12) == 0);
+    CHECK(ws_receive(client, &message) && message.size == 12);
+    for (int i = 0; i < 2; i++) { /* what was printed for the large one is not kept */
+        static char large[66001];
+        memset(large, 'l', sizeof large - 1);
+        CHECK(ws_send_html(net.conns[1], "%s", large));
+        CHECK(ws_receive(client, &message) && message.size == sizeof large - 1);
+        CHECK(ws_send_html(net.conns[1], "small"));
+        CHECK(ws_receive(client, &message) && message.size == 5);
+        CHECK(net.loop->printed.capacity < 1000);
+    }
     CHECK(!ws_send_html(net.conns[1], "%s", "\xff"));
     CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_UTF8);
     CHECK(!ws_broadcast_html(net.conns[1], "r", "%s", "\xff"));
@@ -136,6 +146,9 @@ static void test_bad_formats(void) {
         CHECK(!ws_broadcast_json(net.conns[1], NULL, format, "a"));
         CHECK_STR(ws_last_error_text(net.conns[1]), DETAIL(ws_last_error(net.conns[1]), FORMAT));
     }
+    char *volatile none = NULL; /* volatile: or the compiler objects */
+    CHECK(!ws_send_json(client, none) && !ws_send_html(client, none));
+    CHECK_EQ(ws_last_error(client), WS_ERROR_ARGUMENT);
     char unknown[] = "<p>%x</p>";
     CHECK(!ws_send_html(client, unknown, 1));
     CHECK_STR(ws_last_error_text(client), DETAIL(ws_last_error(client), FORMAT));
