@@ -63,8 +63,8 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test small examples windows asan tsan coverage mutants nightly fuzz check interop bench sizes \
-	firmware lwip slim install uninstall clean
+.PHONY: all run cluster test tests_notls small examples windows asan tsan coverage mutants nightly fuzz check interop \
+	bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -96,10 +96,15 @@ asan: # by clang where it is: it compiles in half the time, and finds offsets of
 tsan:
 	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
-coverage: # of ws.h, by gcc: lines and branches of each section
-	@rm -f build/coverage/*.gcda
-	@status=0; $(MAKE) test BUILD=build/coverage CC=gcc CFLAGS="-O0 -g -Dalways_inline=" COVERAGE=--coverage || status=1; \
-	tests/coverage build/coverage && exit $$status
+coverage: # of ws.h, by gcc: lines and branches of each section; and what is only there without TLS
+	@rm -f build/coverage/*.gcda build/coverage_notls/*.gcda
+	@status=0; $(MAKE) test $(COVER) BUILD=build/coverage || status=1; \
+	$(MAKE) tests_notls $(COVER) BUILD=build/coverage_notls TLS=no || status=1; \
+	tests/coverage build/coverage build/coverage_notls && exit $$status
+COVER = CC=gcc CFLAGS="-O0 -g -Dalways_inline=" COVERAGE=--coverage
+NOTLS = $(addprefix $(BUILD)/test_,session server server_config client_urls tls_none)
+tests_notls: $(NOTLS)
+	@tests/run $(NOTLS)
 
 mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
 	@tests/mutants
