@@ -1406,7 +1406,7 @@ typedef struct wsi_engine {
 
 typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not parsed yet) end */
     uint8_t *base;
-    size_t message, pos, end;
+    size_t pos, end, message;
 #ifndef WSI_BARE
     size_t reply;     /* where the next message's reply may begin: see wsi_engine_whole */
 #endif
@@ -4505,7 +4505,7 @@ static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8
 
 /* A window of kept bytes with `fresh` new ones behind them. */
 static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint8_t *base, size_t kept, size_t fresh) {
-    wsi_bytes_zero(window, sizeof *window);
+    wsi_bytes_zero(&window->message, sizeof *window - offsetof(wsi_window, message));
     window->base = base;
     window->pos = e->message_size;
     window->end = kept + fresh;
