@@ -3690,8 +3690,8 @@ static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, c
                                          uint64_t *high, size_t *done) { \
         enum { PART = sizeof(wide) }; \
         wide none = {0}, key = none + word, seen = none; \
-        size_t i = *done; \
-        for (; size - i >= 4 * PART + WSI_FRAME_BLOCK; i += 4 * PART) { \
+        size_t i = *done, last = 4 * PART + WSI_FRAME_BLOCK, end = size < last ? 0 : size - last + 1; \
+        for (; i < end; i += 4 * PART) { \
             name##_part(to + i, from + i, &key, &seen); \
             name##_part(to + i + PART, from + i + PART, &key, &seen); \
             name##_part(to + i + 2 * PART, from + i + 2 * PART, &key, &seen); \
