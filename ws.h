@@ -1158,7 +1158,7 @@ WS_API ws_json ws_json_parse(const void *text, size_t size);
    nesting[15] allows 1,024. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 /* As ws_json_parse, with an index in memory of yours: later calls find a value without reading the text again. Parsing
-   and visiting every value takes 0.4 to 0.75 of the time. The words must live as long as the values. A number, string,
+   and visiting every value takes 0.3 to 0.75 of the time. The words must live as long as the values. A number, string,
    name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few, or from
    256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
 WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
@@ -1184,9 +1184,14 @@ WS_API ws_json ws_json_get(ws_json value, const char *path);
 WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last of that name */
 WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
 
+/* Private: what ws_json_next hands on, which compilers pass in registers; a ws_json would go through memory. */
+WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, const uint32_t *index, ws_json *name,
+                            ws_json *item);
 /* Steps through an array or object: for (ws_json name, item = {0}; ws_json_next(value, &name, &item);)
    name may be NULL; in an array it is ABSENT. false: there are no more, and item is ABSENT again. */
-WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item);
+static inline bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
+    return ws_json_next_of(container.data, container.size, container.type, container.index, name, item);
+}
 
 /* Unescapes a string into buffer, with a zero. Returns the size that it needs, including the zero; if that is more than
    size, only a zero is written. The string may itself hold zeros (\u0000). 0: not a string, or it holds a lone
@@ -5192,9 +5197,9 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 #ifndef WS_NO_JSON
 /*
 >> JSON ===================================================================================
-   A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls BYTES, TEXT, UTF8, PRINT. A text
-   is validated once, as a whole; values are slices of it. Readers of validated text still check for its end: a forged
-   slice gives wrong results, but is never read past.
+   A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls API, BYTES, TEXT, UTF8, PRINT. A
+   text is validated once, as a whole; values are slices of it. Readers of validated text still check for its end: a
+   forged slice gives wrong results, but is never read past.
 */
 
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
@@ -5521,19 +5526,22 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
     return true;
 }
 
-/* Skips blanks and the comma or colon among them. A bracket stands at the end. */
+/* Skips blanks and the comma or colon among them. A bracket stands at the end. A mark alone is told apart first: then
+   where the next value begins is guessed, not computed. */
+WSI_APART const uint8_t *wsi_json_between_blanks(const uint8_t *at, const uint8_t *end, char mark) {
+    at = wsi_json_space(at, end);
+    return wsi_json_space(*at == mark ? at + 1 : at, end);
+}
 WSI_INLINE const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end, char mark) {
-    if (*at <= ' ')
-        at = wsi_json_blanks(at, end);
-    at += *at == mark;
-    return *at <= ' ' ? wsi_json_blanks(at, end) : at;
+    return *at == mark && at[1] > ' ' ? at + 1 : wsi_json_between_blanks(at, end, mark);
 }
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__) && defined(__LP64__)
 /* In two stores, as what takes the value copies it in two: a load that covers several stores waits for all of them. */
 WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_json_type type, const uint32_t *index) {
-    wsi_wide halves[2] = {{(uintptr_t)at, size}, {(uint64_t)type, (uintptr_t)index}};
-    memcpy(to, halves, sizeof *to);
+    wsi_wide half = {(uintptr_t)at, size}, other = {(uint64_t)type, (uintptr_t)index};
+    memcpy(&to->data, &half, sizeof half);
+    memcpy(&to->type, &other, sizeof other);
 }
 #else
 WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_json_type type, const uint32_t *index) {
@@ -5553,12 +5561,11 @@ WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const
 }
 
 /* As ws_json_next. A forged item, or one of another container, may give wrong values, but none beyond this one. */
-WSI_INLINE bool wsi_json_next_indexed(const ws_json *container, ws_json *name, ws_json *item) {
-    const uint32_t *index = container->index + 2, *stop = container->index + container->index[1];
-    const uint8_t *at = (const uint8_t *)container->data + 1, *end = at + container->size - 2;
-    bool named = container->type == WS_JSON_OBJECT;
-    ws_json unnamed;
-    if (item->index > container->index && item->index < stop) {
+WSI_INLINE bool wsi_json_next_indexed(const char *data, size_t size, bool named, const uint32_t *from, ws_json *name,
+                                      ws_json *item) {
+    const uint32_t *index = from + 2, *stop = from + from[1];
+    const uint8_t *at = (const uint8_t *)data + 1, *end = at + size - 2;
+    if (item->index > from && item->index < stop) {
         index = item->index + (item->type >= WS_JSON_ARRAY ? item->index[1] : 1);
         at = (const uint8_t *)item->data + item->size;
     }
@@ -5566,9 +5573,10 @@ WSI_INLINE bool wsi_json_next_indexed(const ws_json *container, ws_json *name, w
         wsi_json_put(item, NULL, 0, WS_JSON_ABSENT, NULL);
         return false;
     }
-    at = wsi_json_between(at, end, ',');
+    if (*at == ',' || *at <= ' ')
+        at = wsi_json_between(at, end, ',');
     if (named)
-        at = wsi_json_between(wsi_json_indexed(name ? name : &unnamed, at, end, index++), end, ':');
+        at = wsi_json_between(wsi_json_indexed(name ? name : item, at, end, index++), end, ':');
     else if (name)
         wsi_json_put(name, NULL, 0, WS_JSON_ABSENT, NULL);
     (void)wsi_json_indexed(item, at, end, index);
@@ -5597,9 +5605,12 @@ WSI_APART bool wsi_json_next_read(ws_json container, ws_json *name, ws_json *ite
     return item->type != WS_JSON_ABSENT;
 }
 
-WS_API bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
-    return container.index && container.type >= WS_JSON_ARRAY ? wsi_json_next_indexed(&container, name, item)
-                                                              : wsi_json_next_read(container, name, item);
+WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, const uint32_t *index, ws_json *name,
+                            ws_json *item) {
+    if (index && type >= WS_JSON_ARRAY)
+        return wsi_json_next_indexed(data, size, type == WS_JSON_OBJECT, index, name, item);
+    ws_json container = {data, size, type, NULL};
+    return wsi_json_next_read(container, name, item);
 }
 
 /* The UTF-8 of a code point that is no surrogate; returns how many bytes it has. */
@@ -6722,7 +6733,7 @@ typedef struct wsi_deflate wsi_deflate;
 
 typedef struct wsi_deflate_level {
     uint8_t level;
-    bool buckets;        /* the table is of buckets, else of chains */
+    bool chains;         /* all places of a hash are linked, else only the last one is known */
     uint8_t hash_bits;   /* of the table */
     uint16_t matches;    /* of a block at most */
     uint16_t depth;      /* places looked at */
@@ -6731,10 +6742,10 @@ typedef struct wsi_deflate_level {
 } wsi_deflate_level;
 
 static const wsi_deflate_level wsi_deflate_levels[] = {
-    {0, true, 9, 256, 2, 0, 258},
-    {1, true, 13, 2048, 2, 0, 258},
-    {6, false, 14, 4096, 64, 32, 128},
-    {9, false, 14, 4096, 300, 258, 258},
+    {0, false, 10, 256, 1, 0, 258},
+    {1, false, 14, 2048, 1, 0, 258},
+    {6, true, 14, 4096, 64, 32, 128},
+    {9, true, 14, 4096, 300, 258, 258},
 };
 
 typedef struct wsi_deflate_match { /* and the literals before it */
@@ -6754,9 +6765,8 @@ struct wsi_deflate {
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
-    uint32_t *buckets;     /* by hash of four bytes: the last two positions, newest lowest */
-    uint16_t *heads;       /* or by hash of four bytes: the last position */
-    uint16_t *links;       /* from a position back to the one before it of the same hash: the distance */
+    uint16_t *heads;       /* by hash of four bytes: the last position */
+    uint16_t *links;       /* with chains: from a position back to the one before it of the same hash: the distance */
     uint16_t *threes;      /* by hash of three bytes: the last position */
     unsigned hash_shift;   /* 32 less the bits of the table */
     size_t tables;         /* bytes of all tables */
@@ -6765,6 +6775,7 @@ struct wsi_deflate {
     size_t used;           /* of them */
     uint32_t literals;     /* since the last one */
     uint32_t plain;        /* all literals of the block */
+    uint32_t extra;        /* extra bits of all matches of the block */
     wsi_deflate_bits out;
     uint8_t *limit;
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
@@ -6828,27 +6839,31 @@ WSI_INLINE void wsi_deflate_flush(wsi_deflate_bits *out) {
 
 /* --- Huffman codes --- */
 
-/* Lists the symbols in use, rarest first, in `first`: a radix sort by six bits of the frequency at a time. */
-static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
-    unsigned count = 0, all = 0, shift, i;
-    for (i = 0; i < symbols; i++)
-        if (frequency[i]) {
-            z->first[count++] = (uint16_t)i;
-            all |= frequency[i];
-        } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
-            i += 3; /* most are not in use */
-        }
-    for (shift = 0; all >> shift; shift += 6) {
-        uint16_t places[65] = {0};
-        for (i = 0; i < count; i++)
-            places[(frequency[z->first[i]] >> shift & 63) + 1]++;
-        for (i = 1; i < 64; i++)
-            places[i] = (uint16_t)(places[i] + places[i - 1]);
-        for (i = 0; i < count; i++)
-            z->second[places[frequency[z->first[i]] >> shift & 63]++] = z->first[i];
-        memcpy(z->first, z->second, count * sizeof *z->first);
+/* Lists the symbols in use in `first`. No branch: which are in use is random. */
+static unsigned wsi_deflate_list(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < symbols; i++) {
+        z->first[count] = (uint16_t)i;
+        count += frequency[i] != 0;
     }
     return count;
+}
+
+/* Sorts them, rarest first: by seven bits of the frequency at a time. */
+static void wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
+    unsigned all = 0, shift, i;
+    for (i = 0; i < count; i++)
+        all |= frequency[z->first[i]];
+    for (shift = 0; all >> shift; shift += 7) {
+        uint16_t places[129] = {0};
+        for (i = 0; i < count; i++)
+            places[(frequency[z->first[i]] >> shift & 127) + 1]++;
+        for (i = 1; i < 128; i++)
+            places[i] = (uint16_t)(places[i] + places[i - 1]);
+        for (i = 0; i < count; i++)
+            z->second[places[frequency[z->first[i]] >> shift & 127]++] = z->first[i];
+        memcpy(z->first, z->second, count * sizeof *z->first);
+    }
 }
 
 /* Huffman's tree over the sorted symbols: joins the two lightest of the leaves and nodes, both in the order of their
@@ -6898,13 +6913,14 @@ static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
    is complete. Returns the bits that all symbols take. */
 static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
                                   unsigned symbols, unsigned limit) {
-    unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
+    unsigned many[16], next[16], count = wsi_deflate_list(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
     memset(lengths, 0, symbols);
     for (; count < 2; bits--) { /* adds an unused symbol of one bit, which the sum below counts */
         frequency[frequency[0] ? 1 : 0] = 1;
-        count = wsi_deflate_sort(z, frequency, symbols);
+        count = wsi_deflate_list(z, frequency, symbols);
     }
+    wsi_deflate_sort(z, frequency, count);
     wsi_deflate_tree(z, frequency, count);
     wsi_deflate_lengths(z, count, limit, many);
     for (length = limit; length; length--)
@@ -6915,11 +6931,11 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
     next[1] = 0;
     for (length = 2; length <= limit; length++)
         next[length] = (next[length - 1] + many[length - 1]) << 1;
-    for (i = 0; i < symbols; i++)
-        if (lengths[i])
-            codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
-        else if (symbols - i > 8 && !wsi_bytes_word(lengths + i))
-            i += 7;
+    (void)wsi_deflate_list(z, frequency, symbols);
+    for (i = 0; i < count; i++) {
+        unsigned symbol = z->first[i];
+        codes[symbol] = wsi_deflate_reversed(next[lengths[symbol]]++, lengths[symbol]);
+    }
     return bits;
 }
 
@@ -6943,15 +6959,6 @@ WSI_INLINE uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
     for (unsigned i = 0; i < count; i++)
         sum += frequency[i];
     return sum;
-}
-
-static uint32_t wsi_deflate_extra_bits(const wsi_deflate *z) {
-    uint32_t bits = 0;
-    for (unsigned i = 265; i < 285; i++)
-        bits += z->frequency[i] * ((i - 261) / 4);
-    for (unsigned i = 4; i < WSI_DEFLATE_DISTANCES; i++)
-        bits += z->frequency[288 + i] * (i / 2 - 1);
-    return bits;
 }
 
 /* --- blocks --- */
@@ -7087,12 +7094,12 @@ static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t
 /* Writes the bytes at source as whichever kind of block is smallest. false: no room. */
 static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_head head;
-    uint64_t extra = wsi_deflate_extra_bits(z), stored, fixed, dynamic, least;
+    uint64_t stored, fixed, dynamic, least;
     z->frequency[WSI_DEFLATE_END] = 1;
     stored = 3 + ((5 - z->out.count) & 7) + 32 + (size - 1) / 65535 * 40 + (uint64_t)size * 8;
-    fixed = 3 + extra + 8 * wsi_deflate_sum(z->frequency, 288) + wsi_deflate_sum(z->frequency + 144, 112)
-            - wsi_deflate_sum(z->frequency + 256, 24) + 5 * wsi_deflate_sum(z->frequency + 288, 32);
-    dynamic = wsi_deflate_dynamic(z, &head) + extra;
+    fixed = 3 + 8 * z->plain + wsi_deflate_sum(z->frequency + 144, 112) + 7 + (7 + 5) * z->used
+            + wsi_deflate_sum(z->frequency + 280, 6) + z->extra;
+    dynamic = wsi_deflate_dynamic(z, &head) + z->extra;
     least = fixed < dynamic ? fixed : dynamic;
     least = stored < least ? stored : least;
     if ((z->out.count + least) / 8 + 16 > (size_t)(z->limit - z->out.at)) /* the last flush, and the sync flush */
@@ -7108,26 +7115,33 @@ static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size
         wsi_deflate_put_symbols(z, source);
     }
     memset(z->frequency, 0, sizeof z->frequency);
-    z->used = z->literals = z->plain = 0;
+    z->used = z->literals = z->plain = z->extra = 0;
     return true;
 }
 
 /* --- matches --- */
 
-WSI_INLINE void wsi_deflate_add_literals(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
-    z->literals += (uint32_t)(end - at);
-    z->plain += (uint32_t)(end - at);
-    for (; at < end; at++)
-        z->frequency[*at]++;
+/* A match behind literals that are counted already. */
+WSI_INLINE void wsi_deflate_add(wsi_deflate *z, size_t literals, unsigned length, unsigned distance) {
+    unsigned token = wsi_deflate_length_token(length);
+    wsi_deflate_match match = {(uint16_t)(z->literals + literals), (uint16_t)length, (uint16_t)token,
+                               (uint16_t)(distance - 1)};
+    z->plain += (uint32_t)literals;
+    z->literals = 0;
+    unsigned symbol = match.token & 511, extra = wsi_deflate_distance_extra(distance - 1);
+    z->frequency[symbol]++;
+    z->frequency[wsi_deflate_distance_symbol(distance - 1, extra)]++;
+    z->extra += extra + wsi_deflate_extra[symbol - 257];
+    z->matches[z->used++] = match;
 }
 
-WSI_INLINE void wsi_deflate_add(wsi_deflate *z, unsigned length, unsigned distance) {
-    wsi_deflate_match match = {(uint16_t)z->literals, (uint16_t)length, (uint16_t)wsi_deflate_length_token(length),
-                               (uint16_t)(distance - 1)};
-    z->literals = 0;
-    z->frequency[match.token & 511]++;
-    z->frequency[wsi_deflate_distance_symbol(distance - 1, wsi_deflate_distance_extra(distance - 1))]++;
-    z->matches[z->used++] = match;
+/* The literals behind the last match: those up to `at` are counted already. The last three bytes begin no match. */
+WSI_INLINE const uint8_t *wsi_deflate_rest(wsi_deflate *z, const uint8_t *from, const uint8_t *at, const uint8_t *end) {
+    while (end - at < 4 && at < end)
+        z->frequency[*at++]++;
+    z->literals += (uint32_t)(at - from);
+    z->plain += (uint32_t)(at - from);
+    return at;
 }
 
 static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
@@ -7163,38 +7177,29 @@ static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *data = z->data;
     const uint32_t base = z->base, reach = z->reach, shift = z->hash_shift;
-    uint32_t *buckets = z->buckets, misses = 0;
+    uint16_t *heads = z->heads;
     while (end - at >= 4 && z->used < z->level->matches) {
-        uint32_t four = wsi_deflate_four(at), position = base + (uint32_t)(at - data);
-        uint32_t *bucket = &buckets[wsi_deflate_hash(four, shift)], places = *bucket;
-        uint32_t back = (position - places) & 0xffff, other = (position - (places >> 16)) & 0xffff;
-        uint32_t most = (size_t)(at - data) < reach ? (uint32_t)(at - data) : reach, length;
-        *bucket = places << 16 | (position & 0xffff);
+        uint32_t four = wsi_deflate_four(at), position = base + (uint32_t)(at - data), length;
+        uint16_t *head = &heads[wsi_deflate_hash(four, shift)];
+        uint32_t back = (position - *head) & 0xffff, most = (size_t)(at - data) < reach ? (uint32_t)(at - data) : reach;
+        *head = (uint16_t)position;
         if (back - 1 >= most || wsi_deflate_four(at - back) != four) {
-            back = other;
-            if (back - 1 >= most || wsi_deflate_four(at - back) != four) {
-                uint32_t step = 1 + (misses++ >> 6);
-                at += step < 8 ? step : 8;
-                continue;
-            }
+            ptrdiff_t step = 1 + (at - from) / 64;
+            for (step = step < 8 ? step : 8; step && at < end; step--)
+                z->frequency[*at++]++;
+            continue;
         }
-        length = wsi_deflate_extend(at, at - back, wsi_deflate_most(at, end));
-        wsi_deflate_add_literals(z, from, at);
-        wsi_deflate_add(z, length, back);
+        length = 4 + wsi_deflate_extend(at + 4, at + 4 - back, wsi_deflate_most(at, end) - 4);
+        wsi_deflate_add(z, (size_t)(at - from), length, back);
         from = at + length;
         if (end - from >= 4)
-            for (unsigned i = 0; i < 2; i++) {
-                const uint8_t *note = i ? from - 1 : at + 1;
-                bucket = &buckets[wsi_deflate_hash(wsi_deflate_four(note), shift)];
-                *bucket = *bucket << 16 | ((base + (uint32_t)(note - data)) & 0xffff);
+            for (unsigned i = 0; i < 3; i++) {
+                const uint8_t *note = i < 2 ? at + 1 + i : from - 1;
+                heads[wsi_deflate_hash(wsi_deflate_four(note), shift)] = (uint16_t)(base + (uint32_t)(note - data));
             }
         at = from;
-        misses = 0;
     }
-    if (end - at < 4) /* the last three bytes begin no match */
-        at = end;
-    wsi_deflate_add_literals(z, from, at);
-    return at;
+    return wsi_deflate_rest(z, from, at, end);
 }
 
 /* Puts the place at the head of its chains; *back and *three become the distances to the heads before it. */
@@ -7251,25 +7256,21 @@ static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const 
         unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer;
         const uint8_t *next = at + 1; /* to go into the chains */
         if (!length) {
-            at++;
+            z->frequency[*at++]++;
             continue;
         }
         for (; length < z->level->good && end - at >= 5; length = longer) {
             longer = wsi_deflate_search(z, next++, wsi_deflate_most(at + 1, end), length, &distance);
             if (longer == length)
                 break;
-            at++;
+            z->frequency[*at++]++;
         }
-        wsi_deflate_add_literals(z, from, at);
-        wsi_deflate_add(z, length, distance);
+        wsi_deflate_add(z, (size_t)(at - from), length, distance);
         from = at = at + length;
         for (last = end - at < 3 ? end - 3 : at; next < last; next++)
             wsi_deflate_chain(z, next, &unused, &unused);
     }
-    if (end - at < 4) /* the last three bytes begin no match */
-        at = end;
-    wsi_deflate_add_literals(z, from, at);
-    return at;
+    return wsi_deflate_rest(z, from, at, end);
 }
 
 /* --- messages --- */
@@ -7283,18 +7284,17 @@ static const wsi_deflate_level *wsi_deflate_pick(int level) {
 
 /* Bits of the hash: a small window needs only a small table. */
 static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
-    unsigned most = (unsigned)window_bits - level->buckets;
-    return level->hash_bits < most ? level->hash_bits : most;
+    return level->hash_bits < window_bits ? level->hash_bits : (unsigned)window_bits;
 }
 
 static size_t wsi_deflate_portion(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
-/* Bytes of the buckets; or of heads, links and threes. */
+/* Bytes of the heads; with chains of links and threes, too. */
 static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits) {
     size_t entries = (size_t)1 << wsi_deflate_hash_bits(level, window_bits);
-    if (level->buckets)
-        return sizeof(uint32_t) * entries;
-    return sizeof(uint16_t) * (entries + ((size_t)1 << window_bits) + ((size_t)1 << WSI_DEFLATE_THREE_BITS));
+    if (level->chains)
+        entries += ((size_t)1 << window_bits) + ((size_t)1 << WSI_DEFLATE_THREE_BITS);
+    return sizeof(uint16_t) * entries;
 }
 
 /* Of the state, and behind it tables, matches and window. */
@@ -7313,7 +7313,7 @@ static void wsi_deflate_reset(wsi_deflate *z) {
     memset(z + 1, 0, z->tables);
     memset(z->frequency, 0, sizeof z->frequency);
     z->base = 1; /* a 0 in the tables is no place */
-    z->filled = z->used = z->literals = z->plain = 0;
+    z->filled = z->used = z->literals = z->plain = z->extra = 0;
 }
 
 /* z: wsi_deflate_size bytes, aligned for any type; they must not move. */
@@ -7326,10 +7326,9 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     z->reach = (uint32_t)1 << window_bits;
     z->portion = wsi_deflate_portion(window_bits);
     z->hash_shift = 32u - wsi_deflate_hash_bits(pick, window_bits);
-    z->buckets = (uint32_t *)(void *)(z + 1);
     z->heads = (uint16_t *)(void *)(z + 1);
     z->links = z->heads + ((size_t)1 << (32 - z->hash_shift));
-    z->threes = pick->buckets ? NULL : z->links + z->reach;
+    z->threes = pick->chains ? z->links + z->reach : NULL;
     z->matches = (wsi_deflate_match *)(void *)((uint8_t *)(z + 1) + z->tables);
     z->window = takeover ? (uint8_t *)(z->matches + pick->matches) : NULL;
     wsi_deflate_reset(z);
@@ -7372,7 +7371,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         const uint8_t *at = z->window ? wsi_deflate_keep(z, in, portion) : in, *stop = at + portion;
         while (at < stop) {
             const uint8_t *until = stop - at < WSI_DEFLATE_STEP ? stop : at + WSI_DEFLATE_STEP;
-            const uint8_t *next = z->level->buckets ? wsi_deflate_fast(z, at, until) : wsi_deflate_lazy(z, at, until);
+            const uint8_t *next = z->level->chains ? wsi_deflate_lazy(z, at, until) : wsi_deflate_fast(z, at, until);
             in += next - at;
             at = next;
             if (z->used < z->level->matches && in < end && z->plain < WSI_DEFLATE_STEP)
@@ -19902,7 +19901,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      configs share what was read. A ws: URL reads none of it.
    - A certificate's CN is never a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
-   - New: ws_json_index, for values that are visited more than once or all; a ws_json has one field more.
+   - New: ws_json_index, for values that are visited more than once or all; a ws_json has one field more. ws_json_next
+     is an inline function.
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.
