@@ -712,10 +712,11 @@ static void test_fields(void) {
         *(const char **)(void *)((char *)&tls + strings[i]) = "x";
         CHECK(!wsi_tls_same(&tls, &none) && !wsi_tls_same(&none, &tls) && wsi_tls_same(&tls, &tls));
         made = wsi_tls_new_context(&tls, wsi_tls_fill_client, &why); /* there is no such file, and it is no PEM */
-        CHECK(!made && why.text[0]);
+        CHECK(!made && (TEST_SMALL || why.text[0]));
         tls.ssl_ctx = own;
         why.text[0] = 0;
-        CHECK(!wsi_tls_new_context(&tls, wsi_tls_fill_client, &why) && strncmp(why.text, "ssl_ctx takes", 13) == 0);
+        CHECK(!wsi_tls_new_context(&tls, wsi_tls_fill_client, &why));
+        CHECK(TEST_SMALL || strncmp(why.text, "ssl_ctx takes", 13) == 0);
     }
     memset(&tls, 0, sizeof tls);
     tls.ssl_ctx = own;
@@ -731,7 +732,7 @@ static void test_fields(void) {
         CHECK_EQ(wsi_tls_same(&tls, &none), kind == 3);
         why.text[0] = 0;
         CHECK(!wsi_tls_new_context(&tls, wsi_tls_fill_server, &why));
-        CHECK_EQ(strncmp(why.text, "crl_file and", 12) == 0, kind < 2);
+        CHECK(TEST_SMALL || (strncmp(why.text, "crl_file and", 12) == 0) == (kind < 2));
     }
     SSL_CTX_free(own);
     ERR_clear_error();
