@@ -8375,7 +8375,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      share_port          what a listening socket sets before bind. false: refused. WSI_PLATFORM_REUSE_PORT: the option
                          that lets several processes listen on one port; -1: there is none
      open_mail           posts of any thread or signal handler: put_mail keeps one and makes *wake readable, get_mail
-                         takes some out; close_mail. Or, over datagrams: WSI_MAIL, wsi_lock; lock, unlock, wake
+                         takes some out; close_mail. Or, over datagrams: WSI_MAIL, wsi_lock; lock, unlock, yield
    A client needs:
      pair                two connected datagram sockets: a prepared one for the loop, one for a thread
      start_thread        runs a task in a thread, or at once, where look-ups may block
@@ -8908,7 +8908,7 @@ static void wsi_platform_lock(wsi_lock *lock) { AcquireSRWLockExclusive(lock); }
 
 static void wsi_platform_unlock(wsi_lock *lock) { ReleaseSRWLockExclusive(lock); }
 
-static void wsi_platform_wake(ws_socket descriptor) { (void)wsi_platform_send(descriptor, "", 1); }
+static void wsi_platform_yield(void) { (void)SwitchToThread(); }
 
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
@@ -9192,12 +9192,7 @@ static void wsi_platform_lock(wsi_lock *lock) { SYS_ARCH_PROTECT(*lock); }
 
 static void wsi_platform_unlock(wsi_lock *lock) { SYS_ARCH_UNPROTECT(*lock); }
 
-/* A datagram that there is no memory for is tried again, for WSI_MAIL ms: meanwhile the loop may be awake. */
-static void wsi_platform_wake(int descriptor) {
-    unsigned tries = 0;
-    while (lwip_send(descriptor, "", 1, 0) < 0 && tries++ < WSI_MAIL)
-        sys_msleep(1);
-}
+static void wsi_platform_yield(void) { sys_msleep(1); }
 
 static bool wsi_platform_host_text(const struct sockaddr_storage *address, socklen_t length, char *host, size_t size) {
     const void *from = address;
@@ -9326,6 +9321,12 @@ static bool wsi_platform_open_mail(wsi_mail *mail, ws_socket *wake) {
 static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
     (void)mail;
     wsi_platform_close(wake);
+}
+
+/* A datagram is refused for want of memory, or while other threads send: then it is tried again. */
+static void wsi_platform_wake(ws_socket descriptor) {
+    for (int i = 0; i < WSI_MAIL && wsi_platform_send(descriptor, "", 1) < 0; i++)
+        wsi_platform_yield();
 }
 
 static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
@@ -9563,16 +9564,14 @@ static bool wsi_platform_peer_address(ws_socket descriptor, uint8_t address[16],
     socklen_t length = sizeof storage;
     memset(address, 0, 16);
     memset(&storage, 0, sizeof storage);
-    *local = false;
     if (getpeername(descriptor, (struct sockaddr *)&storage, &length) != 0)
         return false;
-    if (storage.ss_family == AF_INET6) {
+    *local = storage.ss_family != AF_INET6 && storage.ss_family != AF_INET;
+    if (storage.ss_family == AF_INET6)
         memcpy(address, &((const struct sockaddr_in6 *)(const void *)&storage)->sin6_addr, 16);
-    } else if (storage.ss_family == AF_INET) {
+    if (storage.ss_family == AF_INET) {
         memset(address + 10, 0xff, 2);
         memcpy(address + 12, &((const struct sockaddr_in *)(const void *)&storage)->sin_addr, 4);
-    } else {
-        *local = true;
     }
     return true;
 }
