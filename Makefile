@@ -6,7 +6,7 @@
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE FIRMWARE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
-# make windows  tests built with mingw-w64, under wine   make nightly  small, coverage, mutants, tsan, fuzz
+# make windows  tests built with mingw-w64, under wine   make nightly  coverage, mutants, tsan, fuzz, slow tests
 # make firmware flash, RAM and stack, on emulated boards make mutants  do the tests notice 300 changes of ws.h? clang
 
 BUILD = build
@@ -41,8 +41,14 @@ TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_deadlines engine_wire eng
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
-	engine engine_deadlines engine_fault engine_split engine_wire handshake pipe forward print request session \
-	client_offers client_wire engine_init loop receive_wire server server_bounds server_origin)
+	engine engine_deadlines engine_fault engine_split engine_wire handshake permessage_echoes pipe \
+	files forward permessage print request server_date server_features session web \
+	blocking blocking_fails client client_offers client_urls client_wire engine_init life loop loop_late loop_owner \
+	loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies server server_bounds \
+	server_files server_origin server_peers server_security server_shutdown trace transport)
+WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_answers client_life client_reconnect client_retry \
+	life_reentrancy)
+BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)
 MAKEFLAGS += --no-print-directory
@@ -63,8 +69,8 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test tests_notls small examples windows asan tsan coverage mutants nightly fuzz check interop \
-	bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test tests_notls small examples windows windows_slow asan tsan coverage mutants nightly fuzz \
+	check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -85,9 +91,13 @@ small: $(addprefix $(BUILD)/small_test_,$(SMALL_NIGHTLY)) # what make test leave
 
 examples: $(EXAMPLES)
 
-windows: $(WINDOWS) # under wine
+windows: $(WINDOWS) $(BOUNDARY) # under wine
 	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
-	@tests/run $(WINDOWS)
+	@tests/run $(WINDOWS) tests/interop/windows.py
+
+windows_slow: $(WINDOWS_SLOW) # what make windows leaves to make nightly
+	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
+	@tests/run $(WINDOWS_SLOW)
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
 	@$(MAKE) test BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
@@ -110,7 +120,8 @@ mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
 	@tests/mutants
 
 nightly: # one by one: what takes too long for .ci/run
-	@for target in small coverage mutants tsan fuzz; do $(MAKE) $$target || failed="$$failed $$target"; done; \
+	@for target in small windows_slow coverage mutants tsan fuzz; do \
+		$(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -225,6 +236,13 @@ $(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
 	$(TEST)
 $(BUILD)/kqueue_test_%: test_%.c ws.h $(HELPERS) $(wildcard tests/helpers/kqueue/sys/*.h)
 	$(TEST)
+
+$(BUILD)/windows/%.exe: examples/%.c ws.h $(wildcard examples/*.h)
+	@mkdir -p $(@D)
+	$(COMPILE) $< -o $@ $(LDLIBS)
+$(BUILD)/windows/%.exe: tests/interop/%.c ws.h
+	@mkdir -p $(@D)
+	$(COMPILE) $< -o $@ $(LDLIBS)
 
 $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) $(WINDOWS_HELPERS)
 	$(TEST)
