@@ -147,7 +147,7 @@ static void test_bad_formats(void) {
         CHECK_STR(ws_last_error_text(net.conns[1]), DETAIL(ws_last_error(net.conns[1]), FORMAT));
     }
     char *volatile none = NULL; /* volatile: or the compiler objects */
-    CHECK(!ws_send_json(client, none) && !ws_send_html(client, none));
+    CHECK(!ws_send_json(client, none, 1) && !ws_send_html(client, none, 1));
     CHECK_EQ(ws_last_error(client), WS_ERROR_ARGUMENT);
     char unknown[] = "<p>%x</p>";
     CHECK(!ws_send_html(client, unknown, 1));
