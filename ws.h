@@ -6839,31 +6839,27 @@ WSI_INLINE void wsi_deflate_flush(wsi_deflate_bits *out) {
 
 /* --- Huffman codes --- */
 
-/* Lists the symbols in use in `first`. No branch: which are in use is random. */
-static unsigned wsi_deflate_list(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
-    unsigned count = 0;
-    for (unsigned i = 0; i < symbols; i++) {
-        z->first[count] = (uint16_t)i;
-        count += frequency[i] != 0;
-    }
-    return count;
-}
-
-/* Sorts them, rarest first: by seven bits of the frequency at a time. */
-static void wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
-    unsigned all = 0, shift, i;
-    for (i = 0; i < count; i++)
-        all |= frequency[z->first[i]];
-    for (shift = 0; all >> shift; shift += 7) {
-        uint16_t places[129] = {0};
+/* Lists the symbols in use, rarest first, in `first`: a radix sort by six bits of the frequency at a time. */
+static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsigned symbols) {
+    unsigned count = 0, all = 0, shift, i;
+    for (i = 0; i < symbols; i++)
+        if (frequency[i]) {
+            z->first[count++] = (uint16_t)i;
+            all |= frequency[i];
+        } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
+            i += 3; /* most are not in use */
+        }
+    for (shift = 0; all >> shift; shift += 6) {
+        uint16_t places[65] = {0};
         for (i = 0; i < count; i++)
-            places[(frequency[z->first[i]] >> shift & 127) + 1]++;
-        for (i = 1; i < 128; i++)
+            places[(frequency[z->first[i]] >> shift & 63) + 1]++;
+        for (i = 1; i < 64; i++)
             places[i] = (uint16_t)(places[i] + places[i - 1]);
         for (i = 0; i < count; i++)
-            z->second[places[frequency[z->first[i]] >> shift & 127]++] = z->first[i];
+            z->second[places[frequency[z->first[i]] >> shift & 63]++] = z->first[i];
         memcpy(z->first, z->second, count * sizeof *z->first);
     }
+    return count;
 }
 
 /* Huffman's tree over the sorted symbols: joins the two lightest of the leaves and nodes, both in the order of their
@@ -6913,14 +6909,13 @@ static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
    is complete. Returns the bits that all symbols take. */
 static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
                                   unsigned symbols, unsigned limit) {
-    unsigned many[16], next[16], count = wsi_deflate_list(z, frequency, symbols), length, i, place = 0;
+    unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
     memset(lengths, 0, symbols);
     for (; count < 2; bits--) { /* adds an unused symbol of one bit, which the sum below counts */
         frequency[frequency[0] ? 1 : 0] = 1;
-        count = wsi_deflate_list(z, frequency, symbols);
+        count = wsi_deflate_sort(z, frequency, symbols);
     }
-    wsi_deflate_sort(z, frequency, count);
     wsi_deflate_tree(z, frequency, count);
     wsi_deflate_lengths(z, count, limit, many);
     for (length = limit; length; length--)
@@ -6931,11 +6926,11 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
     next[1] = 0;
     for (length = 2; length <= limit; length++)
         next[length] = (next[length - 1] + many[length - 1]) << 1;
-    (void)wsi_deflate_list(z, frequency, symbols);
-    for (i = 0; i < count; i++) {
-        unsigned symbol = z->first[i];
-        codes[symbol] = wsi_deflate_reversed(next[lengths[symbol]]++, lengths[symbol]);
-    }
+    for (i = 0; i < symbols; i++)
+        if (lengths[i])
+            codes[i] = wsi_deflate_reversed(next[lengths[i]]++, lengths[i]);
+        else if (symbols - i > 8 && !wsi_bytes_word(lengths + i))
+            i += 7;
     return bits;
 }
 
@@ -7184,8 +7179,9 @@ static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const 
         uint32_t back = (position - *head) & 0xffff, most = (size_t)(at - data) < reach ? (uint32_t)(at - data) : reach;
         *head = (uint16_t)position;
         if (back - 1 >= most || wsi_deflate_four(at - back) != four) {
-            ptrdiff_t step = 1 + (at - from) / 64;
-            for (step = step < 8 ? step : 8; step && at < end; step--)
+            ptrdiff_t more = (at - from) / 64;
+            z->frequency[*at++]++;
+            for (more = more < 7 ? more : 7; more && at < end; more--)
                 z->frequency[*at++]++;
             continue;
         }
