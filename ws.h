@@ -1272,9 +1272,6 @@ WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if th
 
 #ifdef WSI_BARE /* lengths that a peer announces; milliseconds */
 typedef uint32_t wsi_size, wsi_time;
-#elif defined(WS_SMALL) && defined(WS_MINIMAL) && SIZE_MAX <= UINT32_MAX
-typedef uint32_t wsi_size;
-typedef uint64_t wsi_time;
 #else
 typedef uint64_t wsi_size, wsi_time;
 #endif

@@ -372,9 +372,9 @@ def run_echo(board):
 # --- the loop on lwIP's sockets: linked, without lwIP itself; make lwip runs it on a host --------------------------
 
 ON_LWIP = (  # as FIGURES: of README's first program, on TCP alone; it prints integers and texts only
-    ("loop-pico", "README's echo on lwIP, M4, picolibc, -flto", 54569, 26760, 28000),
-    ("loop", "README's echo on lwIP, M4, newlib-nano", 54569, 33330, 28000),
-    ("conn", "RAM of a connection of its loop", None, 184, 200))
+    ("loop-pico", "README's echo on lwIP, M4, picolibc, -flto", 54569, 27060, 28000),
+    ("loop", "README's echo on lwIP, M4, newlib-nano", 54569, 33720, 28000),
+    ("conn", "RAM of a connection of its loop", None, 192, 200))
 LOOP_LIBRARIES = {"loop": [*NANO, "--specs=nosys.specs"],
                   "loop-pico": [*PICO, "-flto", "-DPICOLIBC_INTEGER_PRINTF_SCANF"]}
 
