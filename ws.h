@@ -3652,30 +3652,12 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     return wsi_wide_fold(seen);
 }
 
-/* XORs with the key. `to` may be `from`, or stand before it and overlap. With watch it returns whether the result is
-   ASCII. */
-WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
-    uint8_t twice[8];
-    uint32_t turned;
-    uint64_t last, seen;
-    memcpy(twice, key, 4);
-    memcpy(twice + 4, key, 4);
-    if (size < 16)
-        return wsi_frame_mask_few(to, from, size, twice);
-    memcpy(&turned, twice + (size & 3), 4);
-    last = (uint64_t)turned << 32 | turned;
-    if (size >= WSI_FRAME_BLOCK)
-        seen = wsi_frame_mask_blocks(to, from, size, wsi_bytes_word(twice), last);
-    else
-        seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
-    return watch && !(seen & WSI_BYTES_HIGH);
-}
-
 /* Long payloads: most of them in wider registers than the program is compiled for, where the processor has these. */
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
 static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
-static bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
-    return wsi_frame_mask_some(to, from, size, key, watch);
+static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
+                                    bool watch) {
+    return (void)watch, wsi_frame_mask_blocks(to, from, size, word, last);
 }
 #else
 /* One text for both widths, as a vector is made of the function's own target. It masks blocks of four from *done on, as
@@ -3716,26 +3698,42 @@ WSI_FRAME_WIDE(WSI_AVX2, wsi_wide_32, wsi_frame_avx2)
 
 static bool wsi_frame_is_long(size_t size) { return size >= 256; }
 
-WSI_APART bool wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
-    uint32_t once; /* key may be written over */
-    uint64_t word, seen = 0;
+WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
+                                       bool watch) {
+    uint64_t seen = 0;
     size_t done = 0;
-    memcpy(&once, key, 4);
-    word = (uint64_t)once << 32 | once;
     if (wsi_cpu_has(WSI_CPU_AVX512))
         wsi_frame_avx512(to, from, size, word, watch ? &seen : NULL, &done);
     if (wsi_cpu_has(WSI_CPU_AVX2))
         wsi_frame_avx2(to, from, size, word, watch ? &seen : NULL, &done);
-    return wsi_frame_mask_some(to + done, from + done, size - done, (const uint8_t *)&once, watch)
-           && !(seen & WSI_BYTES_HIGH);
+    return seen | wsi_frame_mask_blocks(to + done, from + done, size - done, word, last);
 }
 #endif
 
+/* XORs with the key. `to` may be `from`, or stand before it and overlap. With watch it returns whether the result is
+   ASCII. */
+WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
+    uint8_t twice[8];
+    uint32_t turned;
+    uint64_t last, seen;
+    memcpy(twice, key, 4);
+    memcpy(twice + 4, key, 4);
+    if (size < 16)
+        return wsi_frame_mask_few(to, from, size, twice);
+    memcpy(&turned, twice + (size & 3), 4);
+    last = (uint64_t)turned << 32 | turned;
+    if (size < WSI_FRAME_BLOCK)
+        seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
+    else if (wsi_frame_is_long(size))
+        seen = wsi_frame_mask_long(to, from, size, wsi_bytes_word(twice), last, watch);
+    else
+        seen = wsi_frame_mask_blocks(to, from, size, wsi_bytes_word(twice), last);
+    return watch && !(seen & WSI_BYTES_HIGH);
+}
+
 /* A message. text: returns whether the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_message(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool text) {
-    return wsi_frame_is_long(size) ? wsi_frame_mask_long(to, from, size, key, text)
-           : text                  ? wsi_frame_mask_some(to, from, size, key, true)
-                                   : wsi_frame_mask_some(to, from, size, key, false);
+    return text ? wsi_frame_mask_some(to, from, size, key, true) : wsi_frame_mask_some(to, from, size, key, false);
 }
 
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
