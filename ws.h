@@ -498,10 +498,12 @@ typedef struct ws_transport {
     void *user;                        /* passed to open */
 } ws_transport;
 
+#ifndef WS_NO_SERVER
 /* New connections of a server with TLS get this certificate; open ones keep theirs. false: nothing has changed.
    ws_loop_error_text says why, but ws_loop_error stays as it was. */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 #endif
+#endif /* WS_NO_TRANSPORT */
 
 /* --- handlers --------------------------------------------------------------------------- */
 
@@ -11196,13 +11198,6 @@ WS_API ws_error ws_run(ws_loop *loop) {
     return loop->error;
 }
 
-static bool wsi_loop_open_wake(ws_loop *loop) {
-    loop->wake.link.kind = WSI_KIND_WAKE;
-    if (!wsi_platform_open_mail(&loop->mail, &loop->wake.link.descriptor))
-        return wsi_loop_fail(loop, wsi_platform_error());
-    return wsi_poll_set(&loop->poll, &loop->wake, WS_READ) || wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
-}
-
 #ifdef WS_SMALL
 enum { WSI_RECEIVE = 2 << 10, WSI_RECEIVE_LEAST = 1 << 10 };
 #else
@@ -11266,8 +11261,11 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     if (!wsi_buffer_resize(&loop->memory, &loop->receive, all.receive_size)
         || !wsi_buffer_resize(&loop->memory, &loop->gather, all.receive_size))
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
-    if (wakes)
-        (void)wsi_loop_open_wake(loop);
+    loop->wake.link.kind = WSI_KIND_WAKE;
+    if (wakes && !wsi_platform_open_mail(&loop->mail, &loop->wake.link.descriptor))
+        (void)wsi_loop_fail(loop, wsi_platform_error());
+    else if (wakes && !wsi_poll_set(&loop->poll, &loop->wake, WS_READ))
+        (void)wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     return loop;
 }
 
