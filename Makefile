@@ -42,12 +42,11 @@ TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
 	engine engine_deadlines engine_fault engine_split engine_wire handshake permessage_echoes pipe \
-	files forward permessage print request server_date server_features session web \
-	blocking blocking_fails client client_offers client_urls client_wire engine_init life loop loop_late loop_owner \
-	loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies server server_bounds \
-	server_files server_origin server_peers server_security server_shutdown trace transport)
-WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_answers client_life client_reconnect client_retry \
-	life_reentrancy)
+	files forward permessage print request server_date server_features session test web \
+	blocking blocking_fails client client_answers client_life client_offers client_urls client_wire engine_init \
+	life loop loop_late loop_owner loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies \
+	server server_bounds server_files server_origin server_peers server_security server_shutdown trace transport)
+WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)

@@ -9969,8 +9969,8 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, found = 0;
     if (poll->count)
         found = WSAPoll(poll->polled, (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
-    else
-        Sleep((DWORD)longest); /* of nothing WSAPoll says that it is an error */
+    else if (longest) /* of nothing WSAPoll says that it is an error; Sleep(0) would leave the processor to others */
+        Sleep((DWORD)longest);
     poll->left = found > 0 ? poll->count : 0;
     return found;
 }

@@ -116,6 +116,7 @@ static void test_large(void) {
     peer *p;
     if (!test_begin("a file of 5,000,000,000 bytes is served, where long has 32 bits as well"))
         return;
+    CHECK(TEST_WINDOWS || sizeof(ino_t) > 4); /* or fstat fails for an inode above 2^32, with EOVERFLOW */
     start();
     put("large", "", 0);
     CHECK(truncate(in_folder("large"), 5000000000) == 0);
