@@ -337,8 +337,8 @@ typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_
 typedef struct ws_limits {
     size_t head;           /* head of a request or response: 16 KiB; beyond it 431 */
     size_t message;        /* a whole message: 16 MiB; beyond it closed with 1009 */
-    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. So they do
-                              when many small broadcasts wait, whose bookkeeping takes as much beside their bytes */
+    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. The
+                              bookkeeping of many small broadcasts that wait has the same limit */
     uint32_t handshake_ms; /* from connecting, or a later head's first byte, to the end of the head: 10 s */
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
@@ -386,8 +386,8 @@ WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
 
-/* Sends a message in parts, one fragment each, without knowing its total size; last ends it. Until then other
-   messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
+/* Sends one part of a message whose total size need not be known, as one fragment; last ends the message. Until then
+   other messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
 /* Sends a ping with up to 125 bytes now (RFC 6455 5.5.2); limits.ping_ms sends empty ones by itself. Fails as ws_send
@@ -513,9 +513,9 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: without a size limit */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. It follows, once, when bytes had to wait,
-                                        when ws_buffered returned more than 0, and when a send or broadcast failed
-                                        with BUFFERED or during a message in parts. Never called inside these calls */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to wait,
+                                        ws_buffered returned more than 0, or a send or broadcast failed with BUFFERED
+                                        or during a message in parts; never inside these calls */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A server picks the first that the client offers; a
