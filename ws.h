@@ -4157,7 +4157,7 @@ static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *
         status = wsi_engine_scan(e, window, &head);
     if (status < 0)
         return WSI_STEP_MORE;
-    if (head.data && !status)
+    if (head.data)
         status = wsi_handshake_request(request, head);
     if (status)
         return wsi_engine_bad_head(e, window, status);
