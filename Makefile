@@ -260,6 +260,7 @@ COUNT_BLOCKS = $(if $(COVERAGE),,$(shell $(CC) -fsanitize-coverage=trace-pc -E -
 %test_tls_none: TLS_LIBS = # which proves that none is needed
 ifeq ($(call has,mbedtls/ssl.h),yes)
 %test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
+$(BUILD)/windows/test_transport: LDLIBS = -lws2_32 -lbcrypt
 endif
 ifeq ($(call has,zlib.h),yes)
 %test_inflate_zlib %test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 
 sys.dont_write_bytecode = True
-from kit import drive, example, expect, finish, part, run, start
+from kit import drive, example, expect, finish, part, run, start, stop
 
 os.environ["WINEDEBUG"] = "-all"
 
@@ -24,7 +25,14 @@ async def echo_there():
     await drive("echo on Windows, compressed", url, "--deflate", "context")
     status, out, errors = await run("build/wscat", url, "--wait", "0.3", data=b"one\n\xc3\xa9\nthree\n")
     expect("wscat here, echo on Windows", (status, out) == (0, b"one\n\xc3\xa9\nthree\n"), (status, out, errors))
-    server.kill()
+    pipe = asyncio.subprocess.PIPE
+    member = await start("build/wscat", url, "--wait", "inf", stdin=pipe, stdout=pipe, stderr=pipe)
+    member.stdin.write(b"here\n")
+    expect("it is connected", await member.stdout.readline() == b"here\n")
+    status = await stop(server, signal.SIGINT)
+    told = await member.stderr.read()
+    expect("Ctrl-C on Windows: a close with 1012, and status 0", (status, told[:16]) == (0, b"closed with 1012"),
+           (status, told))
 
 
 async def echo_here():

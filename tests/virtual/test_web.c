@@ -53,7 +53,7 @@ static void check_answer(const char *text, const char *wanted, int line) {
 #define NO(status, reason, size) "HTTP/1.1 " status " " reason "\r\nContent-Length: " size \
     "\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" reason
 #define BAD NO("400", "Bad Request", "11")
-#define FAILED NO("500", REASON("Internal Server Error"), IF_SMALL("6", "21"))
+#define BROKEN NO("500", REASON("Internal Server Error"), IF_SMALL("6", "21"))
 
 static void test_methods(void) {
     if (!test_begin("methods: GET takes HEAD; others are 405 with Allow"))
@@ -243,20 +243,20 @@ static void answer(ws_request *request, void *user) {
 
 static void test_answers(void) {
     static const char *const wanted[] = {
-        FAILED,
+        BROKEN,
         "HTTP/1.1 201 " REASON("Created") "\r\nContent-Length: 3\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>",
         NULL,
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Type: application/json\r\n\r\n{\"a\":\"\\\"\"}",
         "HTTP/1.1 422 " REASON("Unprocessable Content") "\r\nContent-Length: 7\r\nContent-Type: text/html; "
         "charset=utf-8\r\n\r\n<p>&lt;",
         "HTTP/1.1 303 " REASON("See Other") "\r\nContent-Length: 0\r\nLocation: /there\r\n\r\n",
-        FAILED, FAILED, FAILED,
+        BROKEN, BROKEN, BROKEN,
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=b; Path=/; HttpOnly; SameSite=Lax; Max-Age=60\r\n"
         "Set-Cookie: c=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0\r\n\r\n",
-        "HTTP/1.1 204 " REASON("No Content") "\r\n\r\n", FAILED,
-        "HTTP/1.1 304 " REASON("Not Modified") "\r\n\r\n", FAILED,
+        "HTTP/1.1 204 " REASON("No Content") "\r\n\r\n", BROKEN,
+        "HTTP/1.1 304 " REASON("Not Modified") "\r\n\r\n", BROKEN,
         "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nNot Found",
-        FAILED, "HTTP/1.1 500 " REASON("Internal Server Error") "\r\nContent-Length: 4\r\n\r\nmine",
+        BROKEN, "HTTP/1.1 500 " REASON("Internal Server Error") "\r\nContent-Length: 4\r\n\r\nmine",
             "",
     };
     size_t i;
