@@ -64,6 +64,24 @@ static void test_transports(void) {
     }
 }
 
+static void test_server_names(void) {
+    static const struct { const char *name; bool good; } cases[] = {
+        {NULL, true}, {"a.example", true}, {"::1", true}, {"a b", false}, {"", false}, {"a:b", false}, {".a", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ws_handler handler = net_handler();
+        ws_client_config client;
+        if (!test_begin("tls.server_name '%s'", cases[i].name ? cases[i].name : "NULL"))
+            continue;
+        memset(&client, 0, sizeof client);
+        client.tls.server_name = cases[i].name;
+        net_start_loop(NULL);
+        ws_conn *conn = ws_dial(net.loop, "ws://127.0.0.1:1/", &handler, &client);
+        CHECK_EQ(ws_last_error(conn), cases[i].good ? WS_OK : WS_ERROR_ARGUMENT);
+        NET_END();
+    }
+}
+
 /* A further address of a server has its transport, or says none. */
 static void test_also(void) {
     static int one, two;
@@ -135,6 +153,7 @@ static void test_types(void) {
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_transports();
+    test_server_names();
     test_also();
     test_tls_fields();
     test_types();
