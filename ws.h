@@ -3240,7 +3240,7 @@ static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
 }
 #endif
 
-#if defined(WS_NO_ENGINE) && defined(WS_NO_CLIENT)
+#if defined(WS_NO_CLIENT) && defined(WS_NO_ENGINE)
 #elif defined(WSI_BARE)
 static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return (void)env, (ws_deflate_config *)NULL; }
 #else
@@ -8106,7 +8106,7 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
     return (void)engine, (void)config, false;
 }
-#endif /* WS_NO_CLIENT */
+#endif
 
 #if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
 /*
