@@ -293,6 +293,8 @@ static void test_headers(void) {
     CHECK_EQ(wsi_http_header(&head, &name, &value), WSI_HEADER_FOUND);
     CHECK(wsi_text_is(name, "C") && wsi_text_is(value, ""));
     CHECK_EQ(wsi_http_header(&head, &name, &value), WSI_HEADER_END);
+    CHECK(wsi_http_is_header("Host: a", "host") && !wsi_http_is_header("Host", "host"));
+    CHECK(!wsi_http_is_header("Hosts: a", "host"));
 }
 
 static void test_reasons(void) {
