@@ -2492,11 +2492,11 @@ WSI_LOOKUP static size_t wsi_utf8_short(const uint8_t *data, size_t i, size_t si
 }
 
 static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) {
-    return size - i >= 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide() ? wsi_utf8_long(data, i, size) : i;
+    return size >= 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide() ? wsi_utf8_long(data, i, size) : i;
 }
 
 static size_t wsi_utf8_skip_few(const uint8_t *data, size_t i, size_t size) {
-    return size - i >= 24 && size - i < 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide() ? wsi_utf8_short(data, i, size) : i;
+    return size - i >= 24 && size < 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide() ? wsi_utf8_short(data, i, size) : i;
 }
 #endif
 
