@@ -6079,11 +6079,11 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 */
 
 /* A table maps the next bits to an entry. Codes longer than the table's bits continue in a sub-table behind it.
-   Bits of an entry: 0 to 5, the size of the code with its extra bits; 8 to 11, of the code alone; 12 to 15, the marks
-   below; from 16 on a literal, or the base to which the extra bits are added. An entry that leads to a sub-table has
-   the sub-table's bits at 8 and its index at 16. */
-#define WSI_INFLATE_PREVIOUS 0x1000u /* repeat the length before, not a zero */
-#define WSI_INFLATE_WRONG 0x2000u    /* no such code, or a reserved symbol */
+   Bits of an entry: 0 to 5, the size of the code with its extra bits; 8 to 13, of the code alone; 6, 7, 14 and 15, the
+   marks below; from 16 on a literal, or the base to which the extra bits are added. An entry that leads to a sub-table
+   has the sub-table's bits at 8 and its index at 16. */
+#define WSI_INFLATE_PREVIOUS 0x40u /* repeat the length before, not a zero */
+#define WSI_INFLATE_WRONG 0x80u    /* no such code, or a reserved symbol */
 #define WSI_INFLATE_END 0x4000u      /* of the block */
 #define WSI_INFLATE_TABLE 0x8000u    /* continue in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
@@ -6120,7 +6120,6 @@ typedef struct wsi_inflate {
     wsi_inflate_state state;
     bool final; /* the block's BFINAL */
     bool fixed; /* the tables are those of the fixed codes */
-    uint8_t literal_bits, distance_bits;
     uint32_t length, distance;
     uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths read so far */
     uint8_t lengths[320];
@@ -6208,13 +6207,13 @@ static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
 static inline uint32_t wsi_inflate_find(const uint32_t *table, uint32_t table_bits, uint64_t bits) {
     uint32_t entry = table[bits & (((uint64_t)1 << table_bits) - 1)];
     if (entry & WSI_INFLATE_TABLE)
-        entry = table[(entry >> 16) + (bits >> table_bits & (((uint64_t)1 << (entry >> 8 & 15)) - 1))];
+        entry = table[(entry >> 16) + (bits >> table_bits & (((uint64_t)1 << (entry >> 8 & 63)) - 1))];
     return entry;
 }
 
 /* The base and the extra bits behind the code. */
 static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
-    return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 15));
+    return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 63));
 }
 
 /* The entry behind `skip` bits, with all of its bits. 0: input is missing. An entry found with too few bits is right
@@ -6311,22 +6310,17 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of the codes with these lengths (RFC 1951 3.2.2), and returns its bits; 0: no valid code. The table
-   begins with one bit and is doubled for each length. */
-static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
-                                 const wsi_inflate_alphabet *alphabet) {
+/* Builds the table of the codes with these lengths (RFC 1951 3.2.2). It begins with one bit and is doubled for each
+   length. false: no valid code. */
+static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
+                              const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
     const uint16_t *symbol = symbols;
     uint32_t length, left, code = 0, greatest = wsi_inflate_sort(counts, symbols, lengths, size);
     if (greatest > 15)
-        return 0;
-    table[0] = table[1] = WSI_INFLATE_WRONG | 1; /* remains if there is no code, or only one */
-    if (greatest < 2) {
-        for (left = 0; left < counts[1]; left++)
-            table[left] = wsi_inflate_entry(alphabet, symbol[left], 1);
-        return 1;
-    }
-    for (length = 1; length <= greatest && length <= alphabet->bits; length++) {
+        return false;
+    table[0] = WSI_INFLATE_WRONG | 1; /* remains if there is no code, or only one */
+    for (length = 1; length <= alphabet->bits; length++) {
         uint32_t half = (uint32_t)1 << (length - 1);
         memcpy(table + half, table, half * sizeof *table);
         for (left = counts[length]; left; left--) {
@@ -6334,10 +6328,9 @@ static uint8_t wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32
             code = wsi_inflate_after(code, length);
         }
     }
-    if (greatest <= alphabet->bits)
-        return (uint8_t)greatest;
-    wsi_inflate_build_rest(table, alphabet->bits, counts, code, symbol, alphabet);
-    return (uint8_t)alphabet->bits;
+    if (greatest > alphabet->bits)
+        wsi_inflate_build_rest(table, alphabet->bits, counts, code, symbol, alphabet);
+    return true;
 }
 
 /* Builds both tables from z->lengths (RFC 1951 3.2.5). */
@@ -6354,10 +6347,9 @@ static bool wsi_inflate_build_both(wsi_inflate *z) {
                                                 WSI_INFLATE_WRONG, WSI_INFLATE_WRONG};
     static const wsi_inflate_alphabet literal = {256, WSI_INFLATE_LITERAL_BITS, lengths, extra};
     static const wsi_inflate_alphabet distance = {0, WSI_INFLATE_DISTANCE_BITS, distances, distance_extra};
-    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &literal);
-    z->distance_bits = wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &distance);
     z->state = WSI_INFLATE_SYMBOL;
-    return z->literal_bits && z->distance_bits;
+    return wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &literal)
+           && wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &distance);
 }
 
 /* --- the beginning and the end of a block --- */
@@ -6455,8 +6447,8 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
             return WSI_INFLATE_INPUT;
         z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
     }
-    z->literal_bits = wsi_inflate_build(z->literals, z->lengths, 19, &alphabet);
-    if (!z->literal_bits || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* this code must be complete */
+    if (!wsi_inflate_build(z->literals, z->lengths, 19, &alphabet)
+        || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* this code must be complete */
         return WSI_INFLATE_BAD;
     z->have = 0;
     z->state = WSI_INFLATE_LENGTHS;
@@ -6466,7 +6458,7 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
 static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
     uint32_t all = z->literal_codes + z->distance_codes;
     while (z->have < all) {
-        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits, 0);
+        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, WSI_INFLATE_LENGTH_BITS, 0);
         uint8_t length = 0;
         if (!entry)
             return WSI_INFLATE_INPUT;
@@ -6539,52 +6531,55 @@ typedef struct wsi_inflate_source {
     const uint8_t *in, *end;
 } wsi_inflate_source;
 
-/* false: fewer than 48 bits, the most that a length and a distance take. */
-static inline bool wsi_inflate_refill(wsi_inflate_source *source) {
-    if (source->end - source->in >= 8) {
-        source->bits |= wsi_bytes_little(source->in) << source->count;
-        source->in += (63 - source->count) >> 3;
-        source->count |= 56;
+/* false: fewer than 48 bits, the most that a length and a distance take. Not careful: eight bytes are there. */
+WSI_INLINE bool wsi_inflate_refill(wsi_inflate_source *source, bool careful) {
+    uint32_t count = source->count & 63;
+    if (!careful || source->end - source->in >= 8) {
+        source->bits |= wsi_bytes_little(source->in) << count;
+        source->in += (63 - count) >> 3;
+        source->count = count | 56;
         return true;
     }
-    for (; source->count < 48; source->count += 8) {
-        if (source->in == source->end)
-            return false;
-        source->bits |= (uint64_t)*source->in++ << source->count;
-    }
-    return true;
+    for (; count < 48 && source->in < source->end; count += 8)
+        source->bits |= (uint64_t)*source->in++ << count;
+    source->count = count;
+    return count >= 48;
 }
 
-static inline void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
+WSI_INLINE void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
     source->bits >>= entry & 63;
-    source->count -= entry & 63;
+    source->count -= entry;
 }
 
-/* Copies words: at least 32 bytes, up to 31 more than `length`. `from` is at least 8 before `to`. */
-static inline void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
+/* Copies at least 32 bytes, up to 31 more than `length`. `from` is at least 16 before `to`. */
+WSI_INLINE void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
     const uint8_t *end = to + length;
     do {
-        memcpy(to, from, 8);
-        memcpy(to + 8, from + 8, 8);
-        memcpy(to + 16, from + 16, 8);
-        memcpy(to + 24, from + 24, 8);
+        memcpy(to, from, 16);
+        memcpy(to + 16, from + 16, 16);
         to += 32;
         from += 32;
     } while (to < end);
 }
 
-/* Runs while there are 48 bits of input and room for three literals. Stops before anything but a literal or a match:
-   the slow steps handle that. */
-static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
+/* What one round of the loop may read and write at most: three words; three literals and the longest match. */
+enum { WSI_INFLATE_ROUND_IN = 24, WSI_INFLATE_ROUND_OUT = 3 + 258 + 31 };
+
+/* Runs while there is input and room for a round; careful: for 48 bits and three literals. Stops before anything but a
+   literal or a match: the slow steps handle that. The next entry is looked up before a match is copied. */
+WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *io, bool careful) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
     const wsi_inflate_io base = *io; /* a copy: the compiler sees that no written byte changes it */
-    const uint32_t literal_mask = ((uint32_t)1 << z->literal_bits) - 1;
+    const uint32_t literal_mask = ((uint32_t)1 << WSI_INFLATE_LITERAL_BITS) - 1;
     uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
+    const uint8_t *history_end = base.history_size ? base.history + base.history_size : NULL;
+    const uint8_t *in_last = source.end - (careful ? 0 : WSI_INFLATE_ROUND_IN);
+    const uint8_t *out_last = out_end - (careful ? 3 : WSI_INFLATE_ROUND_OUT);
     wsi_inflate_result result = WSI_INFLATE_NEXT;
-    while (out_end - out >= 3 && wsi_inflate_refill(&source)) {
-        uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
-        size_t written, before; /* before: bytes of the match that lie in the history */
-        if (entry & WSI_INFLATE_LITERAL) { /* two take 20 bits at most: no refill between them */
+    bool more = wsi_inflate_refill(&source, careful);
+    uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
+    while (more && out <= out_last && source.in <= in_last) {
+        if (entry & WSI_INFLATE_LITERAL) { /* three take 35 bits at most: no refill between them */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
             entry = z->literals[source.bits & literal_mask];
@@ -6593,37 +6588,32 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
                 *out++ = (uint8_t)(entry >> 16);
                 entry = z->literals[source.bits & literal_mask];
             }
-            if (!wsi_inflate_refill(&source))
+            more = wsi_inflate_refill(&source, careful);
+            if (!more || entry & WSI_INFLATE_LITERAL)
+                continue;
+        }
+        if (entry & (WSI_INFLATE_TABLE | WSI_INFLATE_END | WSI_INFLATE_WRONG)) {
+            entry = wsi_inflate_find(z->literals, WSI_INFLATE_LITERAL_BITS, source.bits);
+            if (entry & WSI_INFLATE_LITERAL)
+                continue; /* the next round takes it */
+            if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
                 break;
         }
-        if (entry & WSI_INFLATE_TABLE)
-            entry = wsi_inflate_find(z->literals, z->literal_bits, source.bits);
-        if (entry & WSI_INFLATE_LITERAL) {
-            wsi_inflate_skip(&source, entry);
-            *out++ = (uint8_t)(entry >> 16);
-            continue;
-        }
-        if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
-            break;
         length = wsi_inflate_value(entry, source.bits);
         wsi_inflate_skip(&source, entry);
-        entry = wsi_inflate_find(z->distances, z->distance_bits, source.bits);
+        entry = wsi_inflate_find(z->distances, WSI_INFLATE_DISTANCE_BITS, source.bits);
         if (entry & WSI_INFLATE_WRONG) {
             result = WSI_INFLATE_BAD;
             break;
         }
         distance = wsi_inflate_value(entry, source.bits);
         wsi_inflate_skip(&source, entry);
-        written = (size_t)(out - base.out);
-        if (distance >= 8 && distance <= base.window && (size_t)(out_end - out) >= length + 31) {
-            if (distance <= written) {
-                wsi_inflate_words(out, out - distance, length);
-                out += length;
-                continue;
-            }
-            before = distance - written;
-            if (before <= base.history_size && before >= (size_t)length + 31) {
-                wsi_inflate_words(out, base.history + (base.history_size - before), length);
+        more = wsi_inflate_refill(&source, careful);
+        entry = z->literals[source.bits & literal_mask];
+        if (distance >= 16 && distance <= base.window && (!careful || (size_t)(out_end - out) >= length + 31)) {
+            size_t before = distance - (size_t)(out - base.out); /* bytes of the match that lie in the history */
+            if ((ptrdiff_t)before <= 0 || (before <= base.history_size && before >= (size_t)length + 31)) {
+                wsi_inflate_words(out, (ptrdiff_t)before <= 0 ? out - distance : history_end - before, length);
                 out += length;
                 continue;
             }
@@ -6640,17 +6630,20 @@ static wsi_inflate_result wsi_inflate_fast(wsi_inflate *z, wsi_inflate_io *io) {
     io->in_size = (size_t)(source.end - source.in);
     io->in = source.in;
     z->bits = source.bits;
-    z->count = source.count;
+    z->count = source.count & 63;
     return result;
 }
 
 static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
-    if (io->in_size + (z->count >> 3) >= 6 && io->out_capacity - io->out_size >= 3) {
-        wsi_inflate_result result = wsi_inflate_fast(z, io);
-        if (result != WSI_INFLATE_NEXT)
-            return result;
-    }
-    uint32_t entry = wsi_inflate_peek(z, io, z->literals, z->literal_bits, 0), size = entry & 63;
+    wsi_inflate_result result = WSI_INFLATE_NEXT;
+    size_t room = io->out_capacity - io->out_size;
+    if (io->in_size >= WSI_INFLATE_ROUND_IN && room >= WSI_INFLATE_ROUND_OUT)
+        result = wsi_inflate_loop(z, io, false);
+    else if (io->in_size + (z->count >> 3) >= 6 && room >= 3)
+        result = wsi_inflate_loop(z, io, true);
+    if (result != WSI_INFLATE_NEXT)
+        return result;
+    uint32_t entry = wsi_inflate_peek(z, io, z->literals, WSI_INFLATE_LITERAL_BITS, 0), size = entry & 63;
     if (!entry)
         return WSI_INFLATE_INPUT;
     if (entry & WSI_INFLATE_LITERAL) {
@@ -6665,7 +6658,7 @@ static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io)
         (void)wsi_inflate_take(z, size);
         return wsi_inflate_end(z, io);
     }
-    uint32_t other = wsi_inflate_peek(z, io, z->distances, z->distance_bits, size);
+    uint32_t other = wsi_inflate_peek(z, io, z->distances, WSI_INFLATE_DISTANCE_BITS, size);
     if (!other || other & WSI_INFLATE_WRONG)
         return other ? WSI_INFLATE_BAD : WSI_INFLATE_INPUT;
     z->length = wsi_inflate_value(entry, z->bits);
