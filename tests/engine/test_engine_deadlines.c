@@ -4,6 +4,12 @@
 #include "../helpers/test.h"
 #include "../helpers/engine.h"
 
+#ifdef WS_NO_NET
+#define IF_NET(with, without) (without)
+#else
+#define IF_NET(with, without) (with)
+#endif
+
 static void test_handshake_deadline(ws_role role, const char *name) {
     drive d;
     if (!test_begin("handshake takes 10 seconds at most, %s", name))
@@ -162,6 +168,30 @@ static void test_silent_peer(void) {
     drive_free(&d);
 }
 
+/* A request that the program leaves unanswered ends the connection: at answer_ms, or where there are no sockets, and so
+   no such limit, at handshake_ms. */
+static void test_unanswered(void) {
+    const uint64_t limit = IF_NET(30000, 10000);
+    ws_event event;
+    drive d;
+    if (!test_begin("a request that nobody answers"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 11000);
+    ws_span room = ws_engine_input(&d.engine);
+    memcpy(room.data, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
+    ws_engine_received(&d.engine, strlen(DRIVE_REQUEST));
+    CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 1000 + limit);
+    CHECK_EQ(ws_engine_tick(&d.engine, 999 + limit), 1000 + limit);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    (void)ws_engine_tick(&d.engine, 1000 + limit);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_TIMEOUT);
+    CHECK(!ws_engine_accept(&d.engine));
+    drive_free(&d);
+}
+
 int main(int argc, char **argv) {
     size_t i;
     test_start(argc, argv);
@@ -176,5 +206,6 @@ int main(int argc, char **argv) {
     test_clock_from_zero();
     test_own_deadlines();
     test_silent_peer();
+    test_unanswered();
     return test_finish();
 }

@@ -136,6 +136,45 @@ static void test_many(void) {
     (void)setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* A descriptor of epoll or kqueue that no fd_set holds: a foreign select cannot wait for it. */
+static void test_beyond_select(void) {
+    int fillers[FD_SETSIZE], highest = -1, count = 0;
+    struct rlimit before;
+    fd_set reads, writes;
+    ws_loop_config config;
+    if (!test_begin("epoll: its descriptor is beyond FD_SETSIZE: ws_loop_fds says so"))
+        return;
+    if (!enough_descriptors(&before)) {
+        test_skip("the limit of descriptors cannot be raised");
+        return;
+    }
+    while (count < FD_SETSIZE && (fillers[count] = open("/dev/null", O_RDONLY)) >= 0)
+        count++;
+    CHECK_EQ(count, FD_SETSIZE);
+    memset(&config, 0, sizeof config);
+    config.poller = WS_POLLER_EPOLL;
+    CHECK(net_start_with(&config, NULL));
+    CHECK(net.loop->poll.moved && net.loop->poll.descriptor >= FD_SETSIZE);
+    peer *p = net_connect(); /* and the loop itself serves; net_round would ask it for its sets */
+    peer_upgrade(p, "/", NULL);
+    for (int i = 0; i < NET_ROUNDS && p->in.size < 12 && !p->ended; i++) {
+        CHECK(ws_run_once(net.loop, 1));
+        (void)peer_read(p);
+    }
+    CHECK(p->in.size > 12 && memcmp(p->in.data, "HTTP/1.1 101", 12) == 0);
+    FD_ZERO(&reads);
+    FD_ZERO(&writes);
+    CHECK(ws_loop_dispatch(net.loop, &reads, &writes)); /* no bit beyond the sets is looked at */
+    CHECK_EQ(ws_loop_error(net.loop), WS_OK);
+    CHECK(!ws_loop_fds(net.loop, &reads, &writes, &highest, NULL));
+    CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_DESCRIPTORS);
+    CHECK_EQ(highest, -1);
+    NET_END();
+    while (count > 0)
+        (void)close(fillers[--count]);
+    (void)setrlimit(RLIMIT_NOFILE, &before);
+}
+
 /* A message costs the same calls however many connections are idle, and none of them is a select. */
 static void test_idle(void) {
     enum { MESSAGES = 50 };
@@ -229,6 +268,7 @@ static void test_all(void) {
     test_idle();
 #endif
     test_many();
+    test_beyond_select();
 }
 #else
 static void test_all(void) {}

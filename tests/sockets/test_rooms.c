@@ -184,6 +184,10 @@ static void test_broadcast_wrong(void) {
     CHECK(ws_broadcast(net.conns[1], "r", bad));
     bad.type = (ws_type)0;
     CHECK(!ws_broadcast(net.conns[1], "r", bad));
+    bad.data = (const uint8_t *)"x";
+    bad.size = SIZE_MAX; /* no frame is so long */
+    bad.type = WS_BINARY;
+    CHECK(!ws_server_broadcast(net.server, NULL, bad) && !ws_server_broadcast(net.server, "r", bad));
     CHECK_GETS(p, "b:ff b:");
     BEHAVIOUR_END();
 }

@@ -197,6 +197,43 @@ static void test_full(void) {
     TLS_END();
 }
 
+#if defined(__linux__) && !defined(WS_NO_EPOLL) && !defined(WSI_KQUEUE)
+/* The listener comes back to the poller by a call that may fail, too. */
+static void test_full_twice(void) {
+    ws_loop_config loop;
+    if (!test_begin("when a listener cannot be watched again, that is tried until it can"))
+        return;
+    memset(&loop, 0, sizeof loop);
+    loop.poller = WS_POLLER_EPOLL;
+    CHECK(net_start_with(&loop, NULL));
+    calls_reset();
+    calls.fail_at[CALLS_ACCEPT] = 1;
+    calls.error = EMFILE;
+    peer *p = net_connect();
+    peer_upgrade(p, "/", NULL);
+    net_settle();
+    CHECK_EQ(net.loop->conn_count, 0);
+    calls_reset();
+    calls.fail_at[CALLS_KERNEL_CONTROL] = 1;
+    calls.fail_after = true;
+    calls.error = ENOMEM;
+    net_wait(100);
+    net_wait(100);
+    CHECK_EQ(calls.count[CALLS_KERNEL_CONTROL], 2);
+    CHECK_EQ(net.loop->conn_count, 0);
+    CHECK_EQ(ws_loop_error(net.loop), WS_OK);
+    calls_reset();
+    net_wait(99);
+    CHECK_EQ(net.loop->conn_count, 0);
+    net_wait(1);
+    CHECK_EQ(net.loop->conn_count, 1);
+    CHECK_EQ(peer_take_status(p), 101);
+    TLS_END();
+}
+#else
+static void test_full_twice(void) {}
+#endif
+
 #ifndef WS_NO_TEST
 /* One that does not listen is nothing to try again. */
 static void test_full_beside_none(void) {
@@ -339,6 +376,7 @@ int main(int argc, char **argv) {
     test_errors();
     test_full();
     test_full_beside_none();
+    test_full_twice();
 #ifndef WS_NO_TLS
     certs_start();
     test_tls();

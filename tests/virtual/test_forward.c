@@ -327,21 +327,25 @@ static void test_pieces(void) {
     NET_END();
 }
 
-static void test_scarce(void) {
+static void test_scarce(bool protocol) {
     size_t n;
-    if (!test_begin("without memory a proxied connection ends"))
+    if (!test_begin("without memory a proxied connection ends%s", protocol ? ", with PROXY headers" : ""))
         return;
     for (n = 1; n < 40; n++) {
         peer *p;
-        CHECK(start("127.0.0.1", true, 0));
+        CHECK(start("127.0.0.1", protocol, 0));
         p = net_connect();
         net.memory.fail_at = net.memory.calls + n;
-        (void)peer_send(p, good[0].data, 5);
-        net_settle();
-        (void)peer_send(p, good[0].data + 5, good[0].size - 5);
+        if (protocol) {
+            (void)peer_send(p, good[0].data, 5);
+            net_settle();
+            (void)peer_send(p, good[0].data + 5, good[0].size - 5);
+        }
         peer_text(p, "GET /peer HTTP/1.1\r\nHost: a\r\n" FOR("1.1.1.1") "\r\n");
         net_settle();
         CHECK(peer_status(p) == 200 || peer_status(p) == 500 || peer_status(p) == 503 || p->ended);
+        if (peer_status(p) == 200) /* never is the proxy taken for its client */
+            CHECK_STR(peer_seen, protocol ? good[0].seen : "1.1.1.1");
         net.memory.fail_at = 0;
         NET_END();
     }
@@ -357,6 +361,7 @@ int main(int argc, char **argv) {
     test_malformed();
     test_schemes();
     test_pieces();
-    test_scarce();
+    test_scarce(true);
+    test_scarce(false);
     return test_finish();
 }
