@@ -80,6 +80,7 @@ REDIS = redis://127.0.0.1:6379
 cluster: $(BUILD)/cluster # ends with Ctrl-C
 	@redis-server --port 6379 --bind 127.0.0.1 --save '' --dir $(BUILD) >$(BUILD)/redis.log 2>&1 & \
 	for i in 1 2 3 4 5 6 7 8 9 10; do redis-cli -u $(REDIS) ping >/dev/null 2>&1 && break; sleep 0.2; done; \
+	redis-cli -u $(REDIS) ping >/dev/null 2>&1 || echo "redis-server does not answer: see $(BUILD)/redis.log"; \
 	for i in 0 1 2; do $(BUILD)/cluster $$(($(PORT) + i)) --redis $(REDIS) & done; trap : INT; wait
 
 test: $(TESTS)

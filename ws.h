@@ -62,7 +62,7 @@
    switches, which decide the sizes of structs. Fields of TLS and compression always exist, but see WS_NO_TRANSPORT.
 
      WS_IMPLEMENTATION   compile the functions here, in this file
-     WS_API              put before every public function: static, for example (default: nothing)
+     WS_API              stands before every public function, such as static (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
      WS_MINIMAL          the core and a server: implies each WS_NO_... but _NET, _SERVER, _ALLOC, _FAST, _TRANSPORT
      WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
@@ -82,8 +82,8 @@
      WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
-     WS_NO_HOST          no loop inside a loop of yours: no ws_loop_descriptor, ws_loop_timeout, ws_loop_fds
-     WS_NO_UNIX          no Unix sockets
+     WS_NO_HOST          no loop inside a loop of yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
+     WS_NO_UNIX          no Unix sockets: ws_listen with a unix_path fails
      WS_NO_TRANSPORT     servers on TCP alone: no ws_transport, TLS or configs of them; no effect with a client
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions where only the processor has them (x86-64, gcc and clang:
@@ -344,7 +344,7 @@ typedef struct ws_limits {
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
 #ifndef WS_NO_NET
-    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. A client's, of a refusal: 64 KiB */
+    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. Client, of a refusal: 64 KiB */
     uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
                               503), while the peer reads nothing of an answer (then it is dropped) */
     uint32_t idle_ms;      /* between two HTTP requests of a connection: 75 s, more than load balancers wait */
@@ -355,8 +355,8 @@ typedef struct ws_limits {
 /* Compression: permessage-deflate (RFC 7692), off by default. An echo of 1 KiB of JSON then sends 0.28 of the bytes,
    and takes 71,000 instructions instead of 620. With .on a client offers compression, and a server accepts the offer.
    Without context, the loop owns the compressor (52 KiB at level 1), the decompressor (8 KiB) and the buffer for a
-   message; connections hold no memory between messages. With context, messages get smaller, and each connection holds
-   memory. With W = 1 << window_bits: 5 * W / 4 to receive; to send 20 KiB + 3 * W / 2 + min(2 * W, 32 KiB) at level 1,
+   message; connections hold no memory between messages. With context, messages get smaller, and each connection holds,
+   with W = 1 << window_bits, 5 * W / 4 bytes to receive; to send 20 KiB + 3 * W / 2 + min(2 * W, 32 KiB) at level 1,
    and 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) at level 6 and above.
    A client makes two offers: the first asks for what its config says, the second takes what any server accepts. A
    server that takes the second may use context although .context is false: the client then holds up to 40 KiB. */
@@ -578,7 +578,7 @@ typedef struct ws_server_config {
 } ws_server_config;
 
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
-   loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS. */
+   loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS, STATE. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 /* Listens at one more address, for the same routes, rooms and limits. Used are host, port, backlog, reuse_port,
    unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there are plain. A server has
@@ -661,7 +661,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /
    not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is all that follows the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* The first header of that name, in any case. For Host, if the target is a whole URL, the URL's authority
+/* The first header of that name; case does not matter. Host: the URL's authority, if the target is a whole URL
    (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Case matters in its name. */
@@ -672,7 +672,7 @@ WS_API ws_server *ws_request_server(const ws_request *request);
 
 WS_API bool ws_slice_is(ws_slice slice, const char *text); /* equal? */
 /* Read a decimal integer, with or without '-'. false, and the result is unchanged: absent, anything else, out of
-   range. So the result may hold a default. */
+   range. Preset it to a default. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer);
 
@@ -709,7 +709,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 
 /* How a loop waits. By default it begins on select. At the first descriptor numbered 32 or above it moves to epoll
    (Linux) or kqueue (BSD, macOS) and stays there. On Windows both AUTO and SELECT are WSAPoll, without a limit; lwIP
-   has select alone. Do not use a loop on both sides of a fork: the child frees nothing and makes its own. */
+   has select alone. After a fork only the parent uses the loop: the child makes its own. */
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
     WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors (1,024 on most systems). Each wait looks at all
@@ -770,7 +770,7 @@ typedef struct ws_loop_config {
                                is closed with 1013, or refused with 503 */
     size_t max_spare;       /* of these, for speed under load: a receive buffer of eight times its size, and blocks that
                                wait for the next large message. Given back after a second without use. A 64th; 1: none.
-                               With WS_SMALL none */
+                               With WS_NO_FAST none */
     size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB. With
                                WS_SMALL 2 KiB; at least 1 KiB */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
@@ -813,7 +813,7 @@ typedef struct ws_stats {
     /* of the loop, also in ws_server_stats: */
     uint64_t messages_in, messages_out; /* in: what on_message, on_chunk or ws_receive got; out: a broadcast counts
                                            for each member */
-    uint64_t bytes_in, bytes_out;       /* read and written; with TLS, what it carries */
+    uint64_t bytes_in, bytes_out;       /* read and written; with TLS, the plaintext */
     size_t memory, memory_peak;         /* see max_memory */
     uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
 } ws_stats;
@@ -825,7 +825,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server);
 #endif
 
 /* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
-   thread or signal handler while the loop exists. false: too many posts are waiting (a pipe holds about 2,700), or
+   thread or signal handler while the loop exists. false: too many posts are waiting (more than 2,000, on lwIP 16), or
    function is NULL, as ws_loop_error_text says in the next round. ws_loop_free drops waiting posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
 /* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
@@ -862,8 +862,8 @@ WS_API int ws_loop_timeout(ws_loop *loop);
 /* For a select loop of your own. Before select, ws_loop_fds adds descriptors to both sets, raises highest (start with
    -1) and lowers timeout (start with yours). After it, ws_loop_dispatch serves what is set, and due timers. Pass empty
    sets if select failed or timed out. A loop on epoll or kqueue adds one descriptor; on Windows it adds each, and
-   leaves highest. false: see ws_run_once; ws_loop_fds also in a callback, or if a descriptor is not below FD_SETSIZE
-   (DESCRIPTORS). */
+   leaves highest as it is. false: see ws_run_once; ws_loop_fds also in a callback, or if a descriptor is not below
+   FD_SETSIZE (DESCRIPTORS). */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
@@ -911,9 +911,9 @@ typedef struct ws_event {
 /* Strings marked "kept" are not copied: they must outlive the engine. */
 typedef struct ws_engine_config {
     ws_role role;
-    uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: allocator */
+    uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: of allocator */
     size_t memory_size; /* at least 1 KiB: see WS_ENGINE_MEMORY */
-    size_t output_size; /* how much of it is for output, with at least 320 bytes for each; 0: half */
+    size_t output_size; /* bytes of it for output; 320 is the least for input and for output; 0: half */
     bool chunks;        /* messages of any size are handed out as they arrive: WS_EVENT_CHUNK. In fixed memory each
                            chunk is small enough to be sent back by ws_engine_send_part */
     ws_allocator allocator; /* resize NULL: realloc and free */
@@ -1156,13 +1156,13 @@ typedef struct ws_json {
 WS_API bool ws_json_valid(const void *text, size_t size);
 /* Validates a text and returns its value; a type below WS_JSON_NULL says why there is none. One pass, no allocation. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
-/* The same for deeper nesting: each of the words, which only this call uses, allows 64 more levels. uint64_t
+/* The same for deeper nesting: each word allows 64 more levels; only this call uses them. uint64_t
    nesting[15] allows 1,024. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 /* As ws_json_parse, with an index in memory of yours: later calls find a value without reading the text again. Parsing
-   and visiting every value takes 0.3 to 0.75 of the time. The words must live as long as the values. A number, string,
-   name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few, or from
-   256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
+   and visiting every value takes 0.3 to 0.75 of the time without. The words must live as long as the values. A number,
+   string, name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few,
+   or from 256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
 WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
@@ -1359,12 +1359,16 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #endif
 } wsi_env;
 
-/* WSI_FAST: whether common cases have code of their own. A flag that has a byte takes less code than a bit. */
-#ifdef WS_SMALL
-#define WSI_FAST 0
-#define WSI_BIT
+#ifdef WS_NO_FAST
+#define WSI_FAST 0 /* whether common cases have code of their own */
 #else
 #define WSI_FAST 1
+#endif
+#ifdef WS_SMALL
+#define WSI_EXPLAINS 0 /* whether what is refused says why */
+#define WSI_BIT        /* a flag that has a byte takes less code than a bit */
+#else
+#define WSI_EXPLAINS 1
 #define WSI_BIT : 1
 #endif
 #if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* what would call these is left out, too */
@@ -1517,7 +1521,7 @@ struct ws_engine {
 #define WSI_APART static __attribute__((noinline))
 #define WSI_INLINE static inline __attribute__((always_inline))
 #endif
-/* What small code never repeats, and what keeps its stack to itself there. */
+/* With WS_SMALL never inlined: it saves code, or stack. */
 #if defined(WS_SMALL) && defined(__GNUC__)
 #define WSI_SHARED static __attribute__((noinline))
 #else
@@ -3240,10 +3244,9 @@ static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
 }
 #endif
 
-#if defined(WS_NO_CLIENT) && defined(WS_NO_ENGINE)
-#elif defined(WSI_BARE)
+#ifdef WSI_BARE
 static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return (void)env, (ws_deflate_config *)NULL; }
-#else
+#elif !defined(WS_NO_CLIENT) || !defined(WS_NO_ENGINE)
 static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return env->deflate; }
 #endif
 
@@ -3408,7 +3411,7 @@ typedef struct wsi_why {
 } wsi_why;
 
 static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, const char *between, wsi_slice second) {
-    if (!WSI_FAST) /* small code explains nothing */
+    if (!WSI_EXPLAINS)
         return false;
     why->part[0] = wsi_text_z(text);
     why->part[1] = first;
@@ -4589,7 +4592,7 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
 /* In the order of ws_error, in one object: linkers keep all string literals of a program as soon as one is used. */
 static const char wsi_error_texts[] =
     "no error\0"
-    "out of memory" WSI_ADVICE(": the allocator or the loop's max_memory refused; raise it") "\0"
+    "out of memory" WSI_ADVICE(": the allocator failed, or the loop's max_memory is reached: raise that") "\0"
     "an argument is NULL or out of range" WSI_ADVICE("; see the function's comment in ws.h") "\0"
     "not possible now: not open yet, closing, closed, or a message is being sent in parts\0"
     "too much is unsent: send again in on_drain; an engine may need more memory\0"
@@ -6084,7 +6087,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
    has the sub-table's bits at 8 and its index at 16. */
 #define WSI_INFLATE_PREVIOUS 0x40u /* repeat the length before, not a zero */
 #define WSI_INFLATE_WRONG 0x80u    /* no such code, or a reserved symbol */
-#define WSI_INFLATE_END 0x4000u      /* of the block */
+#define WSI_INFLATE_END 0x4000u    /* of the block */
 #define WSI_INFLATE_TABLE 0x8000u    /* continue in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
 
@@ -6562,10 +6565,10 @@ WSI_INLINE void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t len
     } while (to < end);
 }
 
-/* What one round of the loop may read and write at most: three words; three literals and the longest match. */
-enum { WSI_INFLATE_ROUND_IN = 24, WSI_INFLATE_ROUND_OUT = 3 + 258 + 31 };
+/* What one round of the loop may read and write at most: two words; two literals and the longest match. */
+enum { WSI_INFLATE_ROUND_IN = 16, WSI_INFLATE_ROUND_OUT = 2 + 258 + 31 };
 
-/* Runs while there is input and room for a round; careful: for 48 bits and three literals. Stops before anything but a
+/* Runs while there is input and room for a round; careful: for 48 bits and two literals. Stops before anything but a
    literal or a match: the slow steps handle that. The next entry is looked up before a match is copied. */
 WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *io, bool careful) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
@@ -6574,12 +6577,12 @@ WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *i
     uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
     const uint8_t *history_end = base.history_size ? base.history + base.history_size : NULL;
     const uint8_t *in_last = source.end - (careful ? 0 : WSI_INFLATE_ROUND_IN);
-    const uint8_t *out_last = out_end - (careful ? 3 : WSI_INFLATE_ROUND_OUT);
+    const uint8_t *out_last = out_end - (careful ? 2 : WSI_INFLATE_ROUND_OUT);
     wsi_inflate_result result = WSI_INFLATE_NEXT;
     bool more = wsi_inflate_refill(&source, careful);
     uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
     while (more && out <= out_last && source.in <= in_last) {
-        if (entry & WSI_INFLATE_LITERAL) { /* three take 35 bits at most: no refill between them */
+        if (entry & WSI_INFLATE_LITERAL) { /* two take 30 bits at most: no refill between them */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
             entry = z->literals[source.bits & literal_mask];
@@ -6639,7 +6642,7 @@ static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io)
     size_t room = io->out_capacity - io->out_size;
     if (io->in_size >= WSI_INFLATE_ROUND_IN && room >= WSI_INFLATE_ROUND_OUT)
         result = wsi_inflate_loop(z, io, false);
-    else if (io->in_size + (z->count >> 3) >= 6 && room >= 3)
+    else if (io->in_size + (z->count >> 3) >= 6 && room >= 2)
         result = wsi_inflate_loop(z, io, true);
     if (result != WSI_INFLATE_NEXT)
         return result;
@@ -6697,7 +6700,7 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
    Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
 
    Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio. The state takes 3.5 KiB;
-   what stands behind it: see ws_deflate_config, and wsi_deflate_size.
+   the tables and the window: see ws_deflate_config, and wsi_deflate_size.
 
    Positions are numbered modulo 65536, twice the largest window. A stale number in a table names another place of the
    window, or none. As the bytes are always compared, it costs one look: no table is moved or cleared as the window
@@ -8338,8 +8341,8 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 /*
 >> PLATFORM ===============================================================================
-   All that differs from system to system: one list of small functions, which the sections POSIX, WINDOWS and LWIP tell
-   once each; SOCKETS has what all share. Calls HANDSHAKE, MESSAGES. Prefixes: wsi_platform_, in them; wsi_reason_.
+   All that differs from system to system: one list of small functions, which POSIX, WINDOWS and LWIP define once
+   each; SOCKETS has what all share. Calls HANDSHAKE, MESSAGES. Prefixes: wsi_platform_, in them; wsi_reason_.
 
    A port is one more such section. BSD's calls keep their names: socket, bind, listen, accept, connect, shutdown,
    getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop; and POLL has
@@ -8931,7 +8934,6 @@ typedef HANDLE wsi_file;
 
 #define WSI_NO_FILE INVALID_HANDLE_VALUE
 
-
 /* Nobody can rename what is open, nor a folder above it: so its path leads to it. */
 static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
     wsi_file file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
@@ -9499,7 +9501,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
     return error;
 }
 
-/* *why: what this system lacks. */
+/* *why: what this system lacks, or which name it does not know. */
 static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener, const char **why) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
@@ -9879,11 +9881,13 @@ typedef struct wsi_source { /* something with a descriptor */
 
 #define WSI_POLL_LONGEST 100000000 /* ms */
 
+#if !defined(_WIN32) || defined(WS_LWIP) || !defined(WS_NO_HOST)
 static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
     uint32_t wait = milliseconds < WSI_POLL_LONGEST ? (uint32_t)milliseconds : WSI_POLL_LONGEST;
     timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
     timeout->tv_usec = (int)(wait % 1000 * 1000);
 }
+#endif
 
 #if defined(_WIN32) && !defined(WS_LWIP)
 /* --- WSAPoll: select there ends at 64 sockets --- */
@@ -14788,7 +14792,6 @@ static bool wsi_server_takes(const wsi_route *route, wsi_slice method) {
            || (route->methods && wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
 }
 
-
 static bool wsi_server_has_body(const wsi_request *head) { return head->chunked || head->content_length; }
 
 static const char *wsi_server_lines(const ws_request *request) {
@@ -15224,7 +15227,6 @@ static const char *wsi_server_date(wsi_env *env) {
     return now ? server->date : "";
 }
 #endif
-
 
 static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
     wsi_endpoint *endpoint = &server->endpoint;
@@ -17078,7 +17080,7 @@ static const char *wsi_tls_read_key(SSL_CTX *context, BIO *bio, unsigned flags) 
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, wsi_tls_no_password);
     (void)flags;
     if (!key)
-        return "holds no private key, or one with a password, which needs ssl_ctx";
+        return "holds no private key (is key_file set?), or one with a password (use ssl_ctx)";
     bool good = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
     EVP_PKEY_free(key);
     return good ? NULL : "holds a private key that does not belong to the certificate";
@@ -17153,7 +17155,7 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     SSL_CTX *context = (SSL_CTX *)config->ssl_ctx;
     if (context && (config->cert_file || config->cert_pem || config->key_file || config->key_pem || config->ca_file
                     || config->ca_pem || config->crl_file)) {
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "ssl_ctx takes the place of files and texts: set one or the other");
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "ssl_ctx replaces files and texts: set one or the other");
         return NULL;
     }
     if (context)
@@ -18171,7 +18173,6 @@ static void wsi_dial_unresolved(wsi_client *client, const char *why) {
     wsi_client_fail(client, wsi_reason_set(&client->why, WS_ERROR_RESOLVE, "cannot resolve %.*s: %s",
                                            wsi_reason_shows(host), host.data, why));
 }
-
 
 static void wsi_dial_unqueue_lookup(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
@@ -19813,6 +19814,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route take them.
    - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock of Date and of sessions.
    - A query that cannot be decoded is no longer 400: that pair is absent, and ws_request_raw_query has the text.
+   - A 426 has one Connection field, and its body says that the address is a WebSocket.
    - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204, and 405 with WS_NO_HTTP. Unknown
      transfer codings are 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
@@ -19857,7 +19859,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    What is compiled
-   - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out all add-ons. All files of
+   - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out nearly all. All files of
      a program need the same switches. `make slim` writes a header without what some leave out.
    - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
@@ -19883,7 +19885,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A certificate's CN is never a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
    - New: ws_json_index, for values that are visited more than once or all; a ws_json has one field more. ws_json_next
-     is an inline function.
+     is an inline function, which calls ws_json_next_of.
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
      and the answer to a close always fit.

@@ -1,5 +1,6 @@
 /* What the examples share: their options, Ctrl-C, and the address that a server prints. To copy an example, copy this
-   file and ws.h beside it, and write "ws.h" for "../ws.h" there. Or do without this file, and write in place of
+   file and the whole ws.h beside it (of its switches, WS_NO_TLS may be defined), and write "ws.h" for "../ws.h" there.
+   Or do without this file, and write in place of
 
        read_server_options   the fields of config and loop_config: .port, .host, .hosts, .tls, .trace
        announce              signal(SIGINT, end), where end calls ws_shutdown(loop, 2000)

@@ -160,6 +160,12 @@ history { next }
 }
 /^     WS_[A-Z_]+ / { cut = $1 in left_out || $1 in absent }
 !/^         / && !/^     WS_/ { cut = 0 }
+/^   ws.h - WebSockets/ && pass == 2 { sub(/$/, "\n\n   A copy made by make slim, without\n   " without ".", raw) }
+/^   and build it with/ && "WS_NO_TLS" in left_out {
+    out("   and build it with `cc -O2 echo.c -o echo`. Other files include \"ws.h\" without the define.")
+    cut_title = blank = 1
+}
+/^                A client looks names up/ && "WS_NO_CLIENT" in left_out { next }
 /^   A client:/ { cut_title = "WS_NO_CLIENT" in left_out }
 /^   FIRMWARE  / { cut_title = "WS_SMALL" in absent }
 /^   (RULES|CONTENTS)/ { cut_title = 0 }
@@ -175,12 +181,15 @@ cut || cut_title { next }
 }
 /^#define WS_VERSION / {
     out("/* Cut out of this copy: */")
-    cuts = ""
+    cuts = lacks = ""
     n = split(names, order, " ")
     for (i = 1; i <= n; i++)
         if (("WS_NO_" order[i]) in left_out) out("#undef WS_NO_" order[i] "\n#define WS_NO_" order[i])
-    for (name in absent) if (name !~ /^WSI_/) cuts = cuts (cuts == "" ? "" : " || ") "defined(" name ")"
-    if (cuts != "") out("#if " cuts "\n#error \"make slim has cut out of this copy what such a macro needs\"\n#endif")
+    for (name in absent) if (name !~ /^WSI_/) {
+        cuts = cuts (cuts == "" ? "" : " || ") "defined(" name ")"
+        lacks = lacks (lacks == "" ? "" : ", ") name
+    }
+    if (cuts != "") out("#if " cuts "\n#error \"made by make slim, without the code for " lacks "\"\n#endif")
     blank = 1
 }
 !NF { blank = pass == 2; next }

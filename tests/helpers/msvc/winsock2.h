@@ -99,6 +99,7 @@ HANDLE CreateThread(void *, size_t, DWORD(WINAPI *)(void *), void *, DWORD, DWOR
 void AcquireSRWLockExclusive(SRWLOCK *);
 void ReleaseSRWLockExclusive(SRWLOCK *);
 void Sleep(DWORD);
+int SwitchToThread(void);
 DWORD GetLastError(void);
 void SetLastError(DWORD);
 BOOL SetHandleInformation(HANDLE, DWORD, DWORD);
