@@ -313,6 +313,25 @@ static peer *refuse_in_pieces(const char *text, size_t step, const ws_client_con
     return p;
 }
 
+static void test_scarce_body(void) {
+    static const char more[3000] = "way!";
+    if (!test_begin("without memory for the rest of a refusal's body it is told with what had come, once"))
+        return;
+    peer *p = refuse_in_pieces("HTTP/1.1 403 No\r\nContent-Length: 3004\r\n\r\ngo a", 100, NULL);
+    net.memory.fail_at = net.memory.calls + 1;
+    net.memory.fail_after = true;
+    (void)peer_send(p, more, sizeof more);
+    net_settle();
+    net.memory.fail_at = 0;
+    CHECK_EQ(client.errors, 1);
+    CHECK_EQ(client.error, WS_ERROR_REFUSED);
+    CHECK_EQ(client.status, 403);
+    CHECK_STR(client.body, "go a");
+    CHECK(net_settle() && p->ended);
+    CHECK_EQ(client.errors, 1);
+    CLIENT_END();
+}
+
 static size_t body_size;
 
 static void measure_body(ws_conn *conn) { body_size = strlen(ws_body(conn)); }
@@ -606,6 +625,7 @@ int main(int argc, char **argv) {
     test_own_sentences();
     test_refusals();
     test_bodies();
+    test_scarce_body();
     test_bodies_in_pieces();
     test_answer_headers();
     test_endless();

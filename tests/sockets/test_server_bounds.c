@@ -321,6 +321,46 @@ static void test_forwarded(void) {
     }
 }
 
+/* A new connection to a server on ::1; its answer's status. */
+static int join_ipv6(const char *more) {
+    struct sockaddr_in6 address;
+    peer *p = &net.peers[net.peer_count++];
+    memset(p, 0, sizeof *p);
+    memset(&address, 0, sizeof address);
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(ws_port(net.server));
+    address.sin6_addr = in6addr_loopback;
+    p->fd = socket(AF_INET6, SOCK_STREAM, 0);
+    CHECK_EQ(connect(p->fd, (struct sockaddr *)&address, sizeof address), 0);
+    CHECK_EQ(fcntl(p->fd, F_SETFL, O_NONBLOCK), 0);
+    peer_upgrade(p, "/", more);
+    return peer_take_status(p);
+}
+
+static void test_ipv6(void) {
+    static const char *const proxies[] = {NULL, "::1", "::/1", "127.0.0.1, ::2"};
+    for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) {
+        bool trusted = i == 1 || i == 2;
+        ws_server_config config;
+        if (!test_begin("one connection of each address, from ::1; proxies: %s", proxies[i] ? proxies[i] : "none"))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.host = "::1";
+        config.address_connections = 1;
+        config.proxies = proxies[i];
+        if (!start(&config)) {
+            CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ADDRESS);
+            NET_END();
+            test_skip("no IPv6 here");
+            return;
+        }
+        CHECK_EQ(join_ipv6("X-Forwarded-For: 10.0.0.1\r\n"), 101);
+        CHECK_EQ(join_ipv6("X-Forwarded-For: 10.0.0.2\r\n"), trusted ? 101 : 503); /* ::1 itself counts */
+        CHECK_EQ(join_ipv6("X-Forwarded-For: 10.0.0.1\r\n"), 503);
+        NET_END();
+    }
+}
+
 static void test_proxy_protocol(void) {
     static const char *const names[] = {"10.0.0.1", "10.0.0.1", "10.0.0.2"};
     static const int statuses[] = {101, 503, 101};
@@ -580,6 +620,7 @@ static void test_bounds(void) {
     test_connection_rate();
     test_reset();
     test_forwarded();
+    test_ipv6();
     test_proxy_protocol();
     test_many_addresses();
     test_message_rate();

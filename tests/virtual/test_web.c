@@ -19,7 +19,7 @@ static void echo(ws_request *request, void *user) {
     (void)snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s %.*s%s%.*s ", ws_request_method(request),
                    (int)ws_request_path(request).size, ws_request_path(request).data, a.data ? " a=" : "",
                    (int)a.size, a.data ? a.data : "");
-    CHECK(ws_reply_data(request, 200, NULL, body.data, body.size));
+    CHECK(ws_reply_data(request, 200, NULL, body.data, body.size) || net.memory.fail_at);
     CHECK(!ws_reply(request, 200, NULL, "twice"));
 }
 
@@ -625,6 +625,33 @@ static void test_scarce(void) {
     CHECK(points > 3);
 }
 
+/* A form needs memory of its own for its decoded fields. */
+static void test_scarce_form(void) {
+    static const char form[] =
+        POST("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n", "a=b%20c");
+    size_t n, failed = 0, kept_alive = 0;
+    int status = 0;
+    if (!test_begin("without memory a form is not handed out, or whole"))
+        return;
+    for (n = 1; n < 50 && (status != 200 || n < 10); n++) {
+        start();
+        peer *p = net_connect();
+        CHECK(net_settle());
+        net.memory.fail_at = net.memory.calls + n;
+        peer_text(p, form);
+        net_settle();
+        net.memory.fail_at = 0;
+        status = peer_status(p);
+        CHECK(status == 200 || status == 500 || status == 503 || (!status && p->ended));
+        CHECK_STR(seen, status == 200 || status == 500 ? "POST /echo a=b c " : ""); /* 500: its reply found none */
+        failed += status == 503;
+        kept_alive += status == 503 && !p->ended;
+        NET_END();
+    }
+    CHECK(failed > 1 && status == 200);
+    CHECK_EQ(kept_alive, 1); /* the body was read: the connection lives */
+}
+
 static void test_bad_registration(void) {
     static const struct { const char *methods, *pattern; ws_error error; } bad[] = {
         {"", "/", WS_ERROR_ARGUMENT}, {NULL, "/", WS_ERROR_ARGUMENT}, {"get", "/", WS_ERROR_ARGUMENT},
@@ -661,6 +688,7 @@ int main(int argc, char **argv) {
     test_kept_flood();
     test_kept_late();
     test_scarce();
+    test_scarce_form();
     test_bad_registration();
     return test_finish();
 }
