@@ -2856,6 +2856,9 @@ typedef struct wsi_http_seen { /* while a head is read */
     bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
     bool version_13, bad; /* from here on HANDSHAKE's */
     unsigned protocol_count;
+#ifndef WS_SMALL
+    wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
+#endif
 } wsi_http_seen;
 
 #ifdef WS_NO_FAST
@@ -2993,7 +2996,7 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
     size_t begin, end;
     int status = 0;
     wsi_bytes_zero(request, sizeof *request);
-    wsi_bytes_zero(seen, sizeof *seen);
+    wsi_bytes_zero(seen, offsetof(wsi_http_seen, protocol_count) + sizeof seen->protocol_count);
     request->head = head;
     for (begin = 0;; begin = end + 2) {
         end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
@@ -3353,13 +3356,30 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
+/* Notes a subprotocol that the client offers. false: it does so twice. To look for each in the whole head would cost a
+   peer's bytes times 64. */
+#ifdef WS_SMALL
+static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
+    return (void)seen, wsi_handshake_offers(request, token) == 1;
+}
+#else
+static bool wsi_handshake_new(const wsi_request *request, wsi_http_seen *seen, wsi_slice token) {
+    (void)request;
+    for (unsigned i = 0; i < seen->protocol_count; i++)
+        if (wsi_text_same(seen->protocols[i], token))
+            return false;
+    seen->protocols[seen->protocol_count] = token;
+    return true;
+}
+#endif
+
 /* Reads a list of tokens, none twice: the list may span several fields (RFC 6455 4.1). */
 static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count;
     wsi_slice token;
     for (; wsi_text_next(list, &token); seen->protocol_count++)
         if (seen->protocol_count == WSI_HTTP_MAX_PROTOCOLS || !wsi_text_token(token)
-            || wsi_handshake_offers(request, token) > 1)
+            || !wsi_handshake_new(request, seen, token))
             return false;
     return seen->protocol_count > before;
 }
@@ -4117,7 +4137,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
                               const ws_deflate_config *deflate) {
     const wsi_codec_calls *codec = wsi_codec_asked(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
     bool last = WSI_ENGINE_LAST && !subprotocol.size && !codec && !*more;
-    if (!e->env->request.upgrade || e->env->request.status)
+    if (e->state != WSI_ASKED || !e->env->request.upgrade || e->env->request.status) /* a program's hmac may end it */
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if (!wsi_engine_welcome(e, last)
         || (subprotocol.size && (!wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ")
@@ -5678,7 +5698,7 @@ WSI_APART size_t wsi_json_decode(ws_json string, char *buffer, size_t size) {
 }
 
 WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
-    if (string.type != WS_JSON_STRING || !wsi_json_is_plain(string))
+    if (string.type != WS_JSON_STRING || !wsi_json_is_plain(string) || string.size < 2)
         return wsi_json_decode(string, buffer, size);
     if (string.size - 1 <= size) {
         memcpy(buffer, string.data + 1, string.size - 2);
@@ -5953,7 +5973,7 @@ WS_API bool ws_json_as_number(ws_json number, double *result) {
 }
 
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result) {
-    if (boolean.type != WS_JSON_BOOL)
+    if (boolean.type != WS_JSON_BOOL || !boolean.size)
         return false;
     *result = boolean.data[0] == 't';
     return true;

@@ -403,6 +403,7 @@ static void try_text(const char *data, size_t size) {
     for (type = WS_JSON_ABSENT; type <= WS_JSON_OBJECT && value.type < WS_JSON_NULL; type++) {
         int64_t integer; /* a slice that nobody checked is wrong, but must not be read past */
         double number;
+        bool yes;
         ws_json item = wsi_json_absent();
         forged.data = block;
         forged.size = size;
@@ -411,6 +412,7 @@ static void try_text(const char *data, size_t size) {
         (void)ws_json_as_text(forged, NULL, 0);
         (void)ws_json_as_integer(forged, &integer);
         (void)ws_json_as_number(forged, &number);
+        (void)ws_json_as_bool(forged, &yes);
         (void)ws_json_is(forged, "abc");
         (void)ws_json_get(forged, "a[0].b");
         while (ws_json_next(forged, NULL, &item)) {}
@@ -585,6 +587,11 @@ static void test_index_misused(void) {
             free(words);
         }
     CHECK(!ws_json_index("[1]", 3, NULL, 10).index && ws_json_index("[1]", 3, NULL, 10).type == WS_JSON_ARRAY);
+    uint32_t words[8]; /* a slice that was altered: nothing is read past it */
+    char copy[8];
+    ws_json altered = ws_json_index("\"abc\"", 5, words, 8);
+    altered.size = 1;
+    CHECK_EQ(ws_json_as_text(altered, copy, sizeof copy), 0);
 }
 
 /* A word of the index counts bytes with 28 bits: a longer text is read, and not marked. */

@@ -454,8 +454,38 @@ static void refusal(size_t n) {
     CLIENT_END();
 }
 
+/* To read a head of 16 KiB that offers so many subprotocols, and is full of short lines. */
+static unsigned long long head_cost(size_t protocols) {
+    static char text[16384];
+    size_t size = (size_t)snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: p");
+    wsi_request request;
+    while (--protocols)
+        size += (size_t)snprintf(text + size, sizeof text - size, ", p%zu", protocols);
+    size += (size_t)snprintf(text + size, sizeof text - size, "\r\n");
+    while (size + 6 < sizeof text)
+        size += (size_t)snprintf(text + size, sizeof text - size, "a:\r\n");
+    size += (size_t)snprintf(text + size, sizeof text - size, "\r\n");
+    cost_sum = 0;
+    cost_begin();
+    CHECK_EQ(wsi_handshake_request(&request, wsi_text(text, size)), 0);
+    cost_end();
+    return cost_sum;
+}
+
+static void test_protocols(void) {
+    if (!test_begin("64 subprotocols cost no more than the rest of a head"))
+        return;
+    unsigned long long one = head_cost(1), many = head_cost(64);
+    if (!count_blocks) {
+        test_skip("the compiler counts no blocks");
+        return;
+    }
+    CHECK(one > 1000 && many <= 2 * one);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
+    test_protocols();
     check_growth("n rooms joined by one connection", rooms_join);
     check_growth("n rooms joined once more", rooms_join_again);
     check_growth("n rooms left", rooms_leave);

@@ -8,6 +8,7 @@ static const char *const keys[] = {"0123456789abcdef-first", NULL};
 static char cookie[5000]; /* the newest answer's, "name=value" */
 static char seen[400];
 static int calls, fails_at; /* 0: no call of it fails */
+static bool ends_server;    /* its next call does */
 
 /* Of tests alone: it does without OpenSSL, and is no signature at all. */
 static bool fake_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
@@ -15,6 +16,9 @@ static bool fake_hmac(void *user, const void *key, size_t key_size, const void *
     uint64_t hash = 1469598103934665603u;
     size_t i;
     calls++;
+    if (ends_server)
+        ws_server_free(net.server);
+    ends_server = false;
     for (i = 0; i < key_size; i++)
         hash = (hash ^ k[i]) * 1099511628211u;
     for (i = 0; i < size; i++)
@@ -294,6 +298,21 @@ static void no_sessions(ws_request *request, void *user) {
     (void)ws_reply(request, 200, NULL, "none");
 }
 
+/* It is called while a handshake is being accepted, and like any callback may end what it likes. */
+static void test_hmac_ends(void) {
+    if (!test_begin("an HMAC that ends the server: the handshake is not accepted"))
+        return;
+    start();
+    ends_server = true;
+    peer *p = net_connect();
+    peer_upgrade(p, "/ws/x", "Cookie: session=forged.1.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+    CHECK(net_settle());
+    CHECK(!ends_server);
+    CHECK_STR(seen, "");
+    CHECK(!peer_has(p, "101"));
+    NET_END();
+}
+
 /* The Nth call of the program's function fails: there is no session then, and none is set. */
 static void test_hmac_fails(void) {
     ws_session_config config = config_of(keys);
@@ -459,6 +478,7 @@ int main(int argc, char **argv) {
     test_expiry();
     test_signed_nonsense();
     test_hmac_fails();
+    test_hmac_ends();
     test_base64url();
     test_hmac();
     test_bad();
