@@ -79,6 +79,8 @@ static void test_hook(void) {
     peer_upgrade(p, "/?no=2", "X-Forwarded-For: 1.2.3.4\r\n");
     CHECK_EQ(peer_take_status(p), 101);
     CHECK(peer_echo(p, "open"));
+    peer_frames(p, "89\"ping\" 8a\"pong\"");
+    CHECK_FRAMES(p, "8a\"ping\"");
     CHECK(strncmp(peer_seen, "127.0.0.1:", 10) == 0);
     NET_END();
 }

@@ -353,6 +353,20 @@ static void test_messages(void) {
 
 /* --- time --- */
 
+static void test_impossible_size(void) {
+    ws_message huge = {(const uint8_t *)"x", SIZE_MAX, WS_BINARY};
+    if (!test_begin("a message of SIZE_MAX bytes is refused at either end, and the next is sent"))
+        return;
+    CHECK(start());
+    ws_conn *conn = open_at("/");
+    CHECK(!ws_send(net.conns[1], huge));
+    CHECK(!ws_send(conn, huge));
+    CHECK(ws_send_text(net.conns[1], "from the server") && receives(conn, "from the server"));
+    CHECK(ws_send_text(conn, "to the server") && receives(conn, "to the server"));
+    ws_free(conn);
+    TEST_END();
+}
+
 static void test_virtual_limit(void) {
     uint64_t before = real_milliseconds(), now;
     ws_client_config config = counted();
@@ -834,6 +848,30 @@ static void test_thousand(void) {
     TEST_END();
 }
 
+/* The server's loop has a timer for each client, and at some number no memory for another one. */
+static void test_scarce(void) {
+    enum { MANY = 64 };
+    ws_conn *conns[MANY];
+    ws_client_config config = counted();
+    size_t count, i;
+    if (!test_begin("without memory for another test client there is NULL, and nothing else"))
+        return;
+    CHECK(start());
+    net.memory.fail_at = net.memory.calls + 1;
+    net.memory.fail_after = true;
+    for (count = 0; count < MANY && (conns[count] = ws_test_connect(net.server, "/", &config)) != NULL; count++)
+        CHECK(ws_state(conns[count]) == WS_CLOSED && ws_status(conns[count]) != 101);
+    CHECK(count > 0 && count < MANY);
+    CHECK_EQ(net.opened, 0);
+    net.memory.fail_at = 0;
+    ws_conn *conn = open_at("/");
+    CHECK(ws_send_text(conn, "served") && receives(conn, "served"));
+    ws_free(conn);
+    for (i = 0; i < count; i++)
+        ws_free(conns[i]);
+    TEST_END();
+}
+
 static void test_again_and_again(void) {
     size_t used = 0;
     int i;
@@ -1097,6 +1135,7 @@ int main(int argc, char **argv) {
     test_refusals();
     test_subprotocols();
     test_messages();
+    test_impossible_size();
     test_virtual_limit();
     test_timers();
     test_pings();
@@ -1105,6 +1144,7 @@ int main(int argc, char **argv) {
     test_slow_readers();
     test_backpressure();
     test_thousand();
+    test_scarce();
     test_again_and_again();
     test_simulation();
     test_real_clock();
