@@ -12252,8 +12252,10 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     ws_conn *conn = (ws_conn *)(void *)engine;
     ws_loop *loop = wsi_conn_loop(conn);
     size_t size = output->header_size + output->size;
-    if (conn->broken || size < output->size)
+    if (conn->broken)
         return false;
+    if (size < output->size)
+        return wsi_engine_refuse(engine, WS_ERROR_ARGUMENT);
     if (conn->blocked && output->opcode == WSI_PONG)
         return wsi_conn_hold_pong(conn, output);
     wsi_conn_own_gather(conn);

@@ -361,6 +361,8 @@ static void test_impossible_size(void) {
     ws_conn *conn = open_at("/");
     CHECK(!ws_send(net.conns[1], huge));
     CHECK(!ws_send(conn, huge));
+    CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_ARGUMENT);
+    CHECK_EQ(ws_last_error(conn), WS_ERROR_ARGUMENT);
     CHECK(ws_send_text(net.conns[1], "from the server") && receives(conn, "from the server"));
     CHECK(ws_send_text(conn, "to the server") && receives(conn, "to the server"));
     ws_free(conn);
