@@ -3356,8 +3356,8 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Whether a subprotocol of the client's is another than those before. To look for each in the whole head costs up to 64
-   times its size: with WS_SMALL, which has no stack for a list; there a function would take 12 bytes more. */
+/* Whether a subprotocol of the client's is another than those before. WS_SMALL has no stack for a list, and looks for
+   each in the whole head. A macro, as a function takes 12 bytes more there. */
 #ifdef WS_SMALL
 #define WSI_HANDSHAKE_NEW(request, seen, token) (wsi_handshake_offers(request, token) <= 1)
 #else
