@@ -9868,13 +9868,13 @@ static void wsi_tcp_close(ws_link *link) {
 
 /*
 >> POLL ===================================================================================
-   Which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL: neither)
-   when its descriptors are more than a few; on Windows it is WSAPoll. Each has the same few functions: set, wait, next,
-   and for foreign loops export and import; wsi_poll_ passes each call on to the one in use. Calls MEMORY.
-   Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
+   Finds out which descriptors are ready. Every loop starts with select(2), and moves to epoll or kqueue (WS_NO_EPOLL:
+   never) when it has more than a few descriptors. Windows has WSAPoll alone. Each poller has the same few functions:
+   set, wait, next, and for foreign loops export and import. wsi_poll_ passes each call on to the poller in use. Calls
+   MEMORY. Prefixes: wsi_select_; wsi_kernel_ (epoll, kqueue); wsi_poll_.
 */
 
-/* What a source is. loop->ready[link.kind] is called for it: a pointer would cost each connection 8 bytes. */
+/* What a source is. The loop calls loop->ready[link.kind]; a function pointer in each source would cost 8 bytes. */
 typedef enum wsi_kind {
     WSI_KIND_WATCH, WSI_KIND_WAKE, /* LOOP */
     WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* connections without and with a transport */
@@ -9885,7 +9885,7 @@ typedef enum wsi_kind {
     WSI_KIND_LISTENER,
 #endif
 #ifndef WS_NO_FORWARD
-    WSI_KIND_HEADER, /* of the PROXY protocol */
+    WSI_KIND_HEADER, /* a connection that starts with a PROXY header */
 #endif
     WSI_KINDS
 } wsi_kind;
@@ -9893,7 +9893,7 @@ typedef enum wsi_kind {
 typedef struct wsi_source { /* something with a descriptor */
     ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
 #if defined(_WIN32)
-    size_t place;           /* in the arrays of wsi_poll, from 1; 0: it waits for nothing */
+    size_t place;           /* in the arrays of wsi_poll, from 1; 0: not polled */
 #endif
 } wsi_source;
 
@@ -9902,13 +9902,13 @@ typedef struct wsi_source { /* something with a descriptor */
 #if !defined(_WIN32) || defined(WS_LWIP) || !defined(WS_NO_HOST)
 static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
     uint32_t wait = milliseconds < WSI_POLL_LONGEST ? (uint32_t)milliseconds : WSI_POLL_LONGEST;
-    timeout->tv_sec = (int)(wait / 1000); /* the fields are of another type on each system */
+    timeout->tv_sec = (int)(wait / 1000); /* the types of these fields differ between systems */
     timeout->tv_usec = (int)(wait % 1000 * 1000);
 }
 #endif
 
 #if defined(_WIN32) && !defined(WS_LWIP)
-/* --- WSAPoll: select there ends at 64 sockets --- */
+/* --- WSAPoll: Windows' select takes 64 sockets at most --- */
 
 typedef struct wsi_poll_bits {
     fd_set set;
@@ -9918,9 +9918,9 @@ typedef struct wsi_poll {
     wsi_memory *memory;
     WSAPOLLFD *polled;      /* one for each source */
     wsi_source **sources;
-    wsi_buffer polled_room, sources_room; /* the memory of these two */
+    wsi_buffer polled_room, sources_room; /* the memory of these two arrays */
     size_t count;
-    size_t left;            /* those that next has not looked at in this round; it begins with the last */
+    size_t left;            /* entries that next has still to check in this round; it goes from last to first */
 } wsi_poll;
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
@@ -9936,18 +9936,18 @@ static void wsi_poll_free(wsi_poll *poll) {
 
 static void wsi_poll_is_alone(void) { WSASetLastError(WSAEOPNOTSUPP); }
 
-/* Makes room for one more. */
+/* Makes room for one more source. */
 static bool wsi_poll_grow(wsi_poll *poll) {
     poll->polled_room.size = poll->count * sizeof *poll->polled;
     poll->sources_room.size = poll->count * sizeof *poll->sources;
     bool good = wsi_buffer_reserve(poll->memory, &poll->polled_room, sizeof *poll->polled)
                 && wsi_buffer_reserve(poll->memory, &poll->sources_room, sizeof *poll->sources);
-    poll->polled = (WSAPOLLFD *)(void *)poll->polled_room.data; /* it may have moved where the other found no memory */
+    poll->polled = (WSAPOLLFD *)(void *)poll->polled_room.data; /* moved, even if the other array failed */
     poll->sources = (wsi_source **)(void *)poll->sources_room.data;
     return good;
 }
 
-/* The last one takes the place of one that ends. */
+/* Removes a source: the last one moves to its place. */
 static void wsi_poll_take(wsi_poll *poll, wsi_source *source) {
     size_t place = source->place;
     if (!place)
@@ -9961,7 +9961,7 @@ static void wsi_poll_take(wsi_poll *poll, wsi_source *source) {
         poll->left = poll->count;
 }
 
-/* Changes what a source waits for; WS_NONE removes it. false: there is no memory, and it waits for nothing. */
+/* Changes what a source waits for; WS_NONE removes it. false: no memory, and the source is not polled. */
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     bool good = source->link.descriptor != WSI_NO_SOCKET && (!interest || source->place || wsi_poll_grow(poll));
     source->link.interest = good ? (uint8_t)interest : (uint8_t)WS_NONE;
@@ -9984,13 +9984,13 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, found = 0;
     if (poll->count)
         found = WSAPoll(poll->polled, (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
-    else if (longest) /* of nothing WSAPoll says that it is an error; Sleep(0) would leave the processor to others */
+    else if (longest) /* WSAPoll fails if it is given no sockets; Sleep(0) would yield the processor */
         Sleep((DWORD)longest);
     poll->left = found > 0 ? poll->count : 0;
     return found;
 }
 
-/* An error counts as readable and as writable: the next call reports it. POLLHUP is the end of what the peer sends. */
+/* An error counts as readable and writable: the next call reports it. POLLHUP: the peer has ended its stream. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     while (poll->left) {
         WSAPOLLFD *polled = &poll->polled[--poll->left];
@@ -10007,7 +10007,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 }
 
 #ifndef WS_NO_HOST
-/* For a foreign select. false: it has more than FD_SETSIZE. */
+/* Adds all sources to the sets of a foreign select. false: a set would hold more than FD_SETSIZE. */
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     (void)highest;
     if (poll->count + reads->fd_count > FD_SETSIZE || poll->count + writes->fd_count > FD_SETSIZE)
@@ -10022,7 +10022,7 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
     return true;
 }
 
-/* Looks again: a select tells of a refused connect in a set that ws_loop_fds has not. */
+/* Polls again: select reports a refused connect in its third set, which ws_loop_fds does not fill. */
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     (void)reads, (void)writes;
     return wsi_poll_wait(poll, 0);
@@ -10030,7 +10030,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 #endif
 #else /* select, and what it moves to */
 
-/* An fd_set is words of bits, lowest first. Not all systems have FD_SET and its like free of warnings. */
+/* An fd_set is an array of words, lowest bit first. On some systems FD_SET and the like cause warnings. */
 #if defined(__APPLE__) || defined(__NetBSD__) || defined(__OpenBSD__)
 typedef uint32_t wsi_poll_word;
 #else
@@ -10040,11 +10040,11 @@ typedef unsigned long wsi_poll_word;
 enum {
     WSI_POLL_BITS = sizeof(wsi_poll_word) * 8,
     WSI_POLL_WORDS = (FD_SETSIZE + WSI_POLL_BITS - 1) / WSI_POLL_BITS,
-    WSI_POLL_FEW = 32,   /* so many descriptors cost no less with select than with epoll, idle or busy */
-    WSI_POLL_EVENTS = 64 /* at most so many come with one call of epoll_wait or kevent */
+    WSI_POLL_FEW = 32,   /* from this many descriptors on epoll costs no more than select, idle or busy */
+    WSI_POLL_EVENTS = 64 /* the most events that one call of epoll_wait or kevent returns */
 };
 
-#ifdef WS_LWIP /* whose fd_set is of any form */
+#ifdef WS_LWIP /* the layout of lwIP's fd_set is not known */
 #define WSI_POLL_SOCKETS LWIP_SELECT_MAXNFDS
 typedef struct wsi_poll_bits {
     fd_set set;
@@ -10059,7 +10059,7 @@ static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
     return FD_ISSET(descriptor, &bits->set) != 0;
 }
 static void wsi_select_check(wsi_poll_bits *bits) { (void)bits; }
-#else /* the words are for looking at 64 descriptors at once */
+#else /* reading fd_set by words checks up to 64 descriptors at once */
 #define WSI_POLL_SOCKETS FD_SETSIZE
 typedef union wsi_poll_bits {
     fd_set set;
@@ -10075,30 +10075,30 @@ static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
     return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
 }
 #endif
-static void wsi_select_check(wsi_poll_bits *bits) { /* fd_set is words of bits, lowest first */
+static void wsi_select_check(wsi_poll_bits *bits) { /* the layout of fd_set is as assumed */
     FD_SET(1, &bits->set);
     WS_ASSERT(bits->words[0] == 2);
 }
 #endif
 
 typedef struct wsi_event {
-    wsi_source *source; /* NULL: it has ended since */
+    wsi_source *source; /* NULL: removed since */
     unsigned ready;
 } wsi_event;
 
 typedef struct wsi_poll {
-    int highest;                             /* descriptor that select knows; -1: none */
+    int highest;                             /* descriptor in select's sets; -1: none */
 #ifndef WS_NO_EPOLL
-    bool moved;                              /* to epoll or kqueue; what those do not take stays with select */
-    int limit;                               /* a descriptor above it makes it move */
+    bool moved;                              /* to epoll or kqueue; what they refuse stays with select */
+    int limit;                               /* a descriptor above this one makes the poller move */
     int descriptor;                          /* of epoll or kqueue; -1: none */
-    int most;                                /* the highest descriptor so far that they know */
-    int found, given;                        /* events of this round, and how many next has returned */
+    int most;                                /* the highest descriptor registered there so far */
+    int found, given;                        /* events of this round, and how many of them next has returned */
     wsi_event events[WSI_POLL_EVENTS];
 #endif
-    wsi_poll_bits reads, writes;             /* what is wanted of select */
-    wsi_poll_bits ready_reads, ready_writes; /* what it found and next has not returned */
-    unsigned cursor;                         /* the word that next is at; with lwIP the descriptor */
+    wsi_poll_bits reads, writes;             /* what select is to wait for */
+    wsi_poll_bits ready_reads, ready_writes; /* what it found, until next returns it */
+    unsigned cursor;                         /* the word that next checks; with lwIP the descriptor */
     wsi_source *sources[WSI_POLL_SOCKETS];
 } wsi_poll;
 
@@ -10118,7 +10118,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
         return false;
     wsi_poll_mark(&poll->reads, descriptor, (interest & WS_READ) != 0);
     wsi_poll_mark(&poll->writes, descriptor, (interest & WS_WRITE) != 0);
-    if (!interest || poll->sources[descriptor] != source) { /* a number that is used again is not ready yet */
+    if (!interest || poll->sources[descriptor] != source) { /* a descriptor that is reused is not ready yet */
         wsi_poll_mark(&poll->ready_reads, descriptor, false);
         wsi_poll_mark(&poll->ready_writes, descriptor, false);
     }
@@ -10131,7 +10131,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
     return true;
 }
 
-/* Begins a round with what a select found; next asks what is still wanted. */
+/* Begins a round with what select found; next skips what is no longer waited for. */
 static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     poll->ready_reads = *reads;
     poll->ready_writes = *writes;
@@ -10172,7 +10172,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
         while ((any = (read = *reads) | (write = *writes)) != 0) {
             unsigned bit = wsi_select_lowest_bit(any);
             wsi_source *source = poll->sources[poll->cursor * WSI_POLL_BITS + bit];
-            any &= any - 1; /* the others */
+            any &= any - 1; /* clears this bit */
             *reads = read & any;
             *writes = write & any;
             *ready = (unsigned)(read >> bit & 1) * WS_READ | (unsigned)(write >> bit & 1) * WS_WRITE;
@@ -10187,7 +10187,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     struct timeval timeout;
     wsi_poll_timeout(milliseconds, &timeout);
-    (void)wsi_select_import(poll, &poll->reads, &poll->writes); /* what is wanted: select leaves what is ready */
+    (void)wsi_select_import(poll, &poll->reads, &poll->writes); /* copies, which select reduces to what is ready */
     int count = select(poll->highest + 1, &poll->ready_reads.set, &poll->ready_writes.set, NULL,
                        milliseconds == UINT64_MAX ? NULL : &timeout);
     if (count <= 0) {
@@ -10214,12 +10214,12 @@ static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
 #ifndef WS_NO_EPOLL
 /* --- epoll or kqueue: open, control, fetch, is_file --- */
 
-#if defined(__linux__) && !defined(WSI_KQUEUE) /* which tests define on Linux */
+#if defined(__linux__) && !defined(WSI_KQUEUE) /* tests define it, to run kqueue's code on Linux */
 #include <sys/epoll.h>
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/* Level-triggered: no system call per message. The number may be known already, from another source or a closed one. */
+/* Level-triggered: no system call per message. A reused descriptor may be registered already, or not any more. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     struct epoll_event event;
     int watched = source->link.descriptor, before = source->link.interest;
@@ -10236,7 +10236,7 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
            && epoll_ctl(descriptor, before ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watched, &event) == 0;
 }
 
-/* An error or a hang-up counts as readable and as writable: the next call reports it. */
+/* An error or a hang-up counts as readable and writable: the next call reports it. */
 static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
     struct epoll_event found[WSI_POLL_EVENTS];
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST;
@@ -10250,7 +10250,7 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
     return count;
 }
 
-/* Whether the newest control failed because the descriptor is a regular file's or the like. */
+/* Whether the last control failed because the descriptor is a regular file or the like. */
 static bool wsi_kernel_is_file(int descriptor) { return (void)descriptor, errno == EPERM; }
 
 #else
@@ -10273,13 +10273,13 @@ static bool wsi_kernel_filter(int descriptor, wsi_source *source, short filter, 
     return kevent(descriptor, &change, 1, NULL, 0, NULL) == 0 || !wanted;
 }
 
-/* kqueue accepts regular files, but does not report them at their end. */
+/* kqueue accepts regular files, but stops reporting one at its end. */
 static bool wsi_kernel_is_file(int descriptor) {
     struct stat about;
     return fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
 }
 
-/* Both filters always: one may be left of another source. */
+/* Sets or deletes both filters: one may be left over from another source. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     if (interest && !source->link.interest && wsi_kernel_is_file(source->link.descriptor))
         return false;
@@ -10293,7 +10293,7 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
     return false;
 }
 
-/* Readable and writable come as events of their own, which become one. Returns how many events there are then. */
+/* kqueue reports readable and writable as two events: makes them one. Returns the new number of events. */
 static int wsi_kernel_merge(wsi_event *events, int count, wsi_source *source, unsigned ready) {
     int i = source->link.interest == (WS_READ | WS_WRITE) ? 0 : count;
     while (i < count && events[i].source != source)
@@ -10322,7 +10322,7 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 
 /* --- epoll or kqueue: what both share --- */
 
-/* Discards what this round found for a source that ends, or for a number that is used again. */
+/* Discards this round's events of a source that is removed, or of a descriptor that is reused. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     for (int i = poll->given; i < poll->found; i++) {
         wsi_source *other = poll->events[i].source;
@@ -10331,7 +10331,7 @@ static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     }
 }
 
-/* A regular file, which is always ready, stays with select. */
+/* Regular files, which are always ready, stay with select. */
 static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     int descriptor = source->link.descriptor;
     if (descriptor < 0)
@@ -10365,7 +10365,7 @@ static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
     return -1;
 }
 
-/* --- the one in use --- */
+/* --- the poller in use --- */
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
     (void)memory;
@@ -10379,15 +10379,15 @@ static void wsi_poll_free(wsi_poll *poll) {
     poll->descriptor = -1;
 }
 
-/* Opens the descriptor of epoll or kqueue, unless it is open. false: errno says why. */
+/* Opens epoll's or kqueue's descriptor, unless it is open. false: errno says why. */
 static bool wsi_poll_open(wsi_poll *poll) {
     if (poll->descriptor < 0)
         poll->descriptor = wsi_kernel_open();
     return poll->descriptor >= 0;
 }
 
-/* Moves all sources from select to epoll or kqueue. false: errno says why, all stays with select until that is full,
-   and the descriptor stays open. What next has not returned in this round is found again by the next one. */
+/* Moves all sources from select to epoll or kqueue. false: errno says why, and all sources stay with select until it
+   is full. Events that next has not returned in this round come again in the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
@@ -10396,12 +10396,12 @@ static bool wsi_poll_move(wsi_poll *poll) {
         unsigned interest = source ? source->link.interest : (unsigned)WS_NONE;
         if (!source)
             continue;
-        source->link.interest = WS_NONE; /* for epoll or kqueue it is new */
+        source->link.interest = WS_NONE; /* not registered with epoll or kqueue yet */
         done = wsi_kernel_control(poll->descriptor, source, interest) || wsi_kernel_is_file(i);
         source->link.interest = (uint8_t)interest;
     }
     poll->limit = FD_SETSIZE - 1;
-    if (!done && poll->descriptor >= 0) { /* a new descriptor knows nothing of those that were taken */
+    if (!done && poll->descriptor >= 0) { /* start over, to forget those registered so far */
         error = errno;
         wsi_poll_free(poll);
         (void)wsi_poll_open(poll);
@@ -10416,8 +10416,8 @@ static bool wsi_poll_move(wsi_poll *poll) {
     return poll->moved = done;
 }
 
-/* A poller that may move opens its second descriptor at once (early): later there may be no number left that a foreign
-   select can use. That of one connection's loop moves late. false: epoll or kqueue cannot be had; errno says why. */
+/* early: a poller that may move opens epoll or kqueue at once, as later its descriptor might be too high for a foreign
+   select. A blocking client's loop opens it late. false: no epoll or kqueue; errno says why. */
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     poll->limit = poller == WS_POLLER_SELECT ? INT32_MAX : (early ? (int)WSI_POLL_FEW : FD_SETSIZE) - 1;
     if (poller == WS_POLLER_AUTO && early)
@@ -10425,7 +10425,7 @@ static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     return poller != WS_POLLER_EPOLL || wsi_poll_move(poll);
 }
 
-/* Changes what a source waits for; WS_NONE removes it. false: the poller refuses it, and it waits for nothing. */
+/* Changes what a source waits for; WS_NONE removes it. false: the poller refuses it, and the source is not polled. */
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     if (!poll->moved
         && (source->link.descriptor <= poll->limit || !interest || !wsi_poll_move(poll)))
@@ -10433,12 +10433,12 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
     return wsi_kernel_set(poll, source, interest);
 }
 
-/* Waits; UINT64_MAX: without end. Returns how many are ready, or -1: the system call failed. */
+/* Waits; UINT64_MAX: without limit. Returns how many are ready, or -1: the system call failed. */
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
 }
 
-/* How many waits report every descriptor that was ready: epoll and kqueue report a batch at a time, in turn. A wait
+/* How many waits it takes to report every ready descriptor: epoll and kqueue report a batch at a time, in turn. A wait
    that found few has reported all. */
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
@@ -10455,7 +10455,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
 }
 
 #ifndef WS_NO_HOST
-/* epoll's or kqueue's, to which the loop moves. -1: errno says why. */
+/* Moves to epoll or kqueue, and returns its descriptor. -1: errno says why. */
 static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
     if (poll->moved)
         return poll->descriptor;
@@ -10463,11 +10463,11 @@ static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
     return poll->limit != INT32_MAX && wsi_poll_move(poll) ? poll->descriptor : -1;
 }
 
-/* Whether it has regular files, which are always ready: the descriptor does not show it. */
+/* Whether regular files are watched. They are always ready, which epoll's or kqueue's descriptor does not show. */
 static bool wsi_poll_has_files(const wsi_poll *poll) { return poll->moved && poll->highest >= 0; }
 
-/* For a foreign select: an epoll or kqueue descriptor is readable when something in it is ready. false: it is beyond
-   FD_SETSIZE itself. */
+/* Adds what a foreign select must watch: epoll's or kqueue's own descriptor is readable when one in it is ready.
+   false: that descriptor is beyond FD_SETSIZE. */
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     if (poll->moved && poll->descriptor >= FD_SETSIZE)
         return false;
@@ -10512,7 +10512,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 #ifdef WS_NO_EPOLL
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     (void)poll, (void)early;
-    wsi_poll_is_alone(); /* says why not */
+    wsi_poll_is_alone(); /* errno says why not */
     return poller != WS_POLLER_EPOLL;
 }
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
@@ -10524,8 +10524,8 @@ static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false;
 
 /*
 >> LOOP ===================================================================================
-   The multiplexer: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, MESSAGES, INIT, PLATFORM,
-   SOCKETS, POLL. What connections do in each round is behind function pointers (wsi_hooks). Prefixes: wsi_loop_,
+   The event loop: ready sources, timers, posts from other threads. Calls MEMORY, HANDSHAKE, MESSAGES, INIT, PLATFORM,
+   SOCKETS, POLL. It reaches servers and clients through function pointers (wsi_hooks). Prefixes: wsi_loop_,
    wsi_spare_, wsi_timer_, wsi_user_timer_ and wsi_watch_ (the program's timers and descriptors).
 */
 
@@ -10533,14 +10533,14 @@ typedef enum wsi_timer_kind {
     WSI_TIMER_USER, WSI_TIMER_DEADLINE, WSI_TIMER_CONN, WSI_TIMER_ENDPOINT, WSI_TIMER_KINDS
 } wsi_timer_kind;
 
-typedef struct wsi_timer { /* small: each connection has one */
+typedef struct wsi_timer { /* kept small, as each connection has one */
     uint64_t at;
     uint32_t place; /* in the heap, from 1; 0: not set */
-    uint8_t kind;   /* whose it is: loop->fire[kind] is called */
+    uint8_t kind;   /* wsi_timer_kind: the loop calls loop->fire[kind] */
 } wsi_timer;
 
 typedef struct wsi_user_timer { /* a timer of the program */
-    wsi_chain chain;       /* first; its hash: the lower half of id */
+    wsi_chain chain;       /* first member; its hash is the lower half of id */
     wsi_timer timer;
     ws_id id;
     uint32_t period;       /* 0: once */
@@ -10549,7 +10549,7 @@ typedef struct wsi_user_timer { /* a timer of the program */
 } wsi_user_timer;
 
 typedef struct wsi_watch { /* a descriptor of the program */
-    wsi_chain chain;       /* first; its hash: the descriptor */
+    wsi_chain chain;       /* first member; its hash is the descriptor */
     wsi_source source;
     ws_watch_function *function;
     void *user;
@@ -10562,33 +10562,33 @@ enum { WSI_LOOKUPS = 1 };
 enum { WSI_LOOKUPS = 16 };
 #endif
 
-typedef struct wsi_lookup { /* of a name, in a thread; it may outlive the client that began it */
-    wsi_source source;      /* first; free as long as it is not watched */
-    struct wsi_client *client; /* NULL: it has ended */
+typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the client that began it */
+    wsi_source source;      /* first member; while it is not watched, this look-up is free */
+    struct wsi_client *client; /* NULL: the client has ended */
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
 
 enum {
-    WSI_SPARES = 32,            /* the most large blocks that a loop keeps */
-    WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: more than a block that broadcasts share */
-    WSI_SPARE_MS = 1000,        /* after so long without use they are given back */
-    WSI_GROWN = 8               /* so many times its size is a receive buffer under load */
+    WSI_SPARES = 32,            /* the most large blocks that a loop keeps for reuse */
+    WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: larger than the block that broadcasts share */
+    WSI_SPARE_MS = 1000,        /* they are freed after this long without use */
+    WSI_GROWN = 8               /* under load the receive buffer grows by this factor */
 };
 
-typedef struct wsi_hooks { /* of servers and clients */
+typedef struct wsi_hooks { /* what the loop calls in servers and clients */
     void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
     void (*release)(ws_loop *loop);  /* free what they keep in the loop */
-    bool (*relieve)(ws_loop *loop);  /* drop an unfinished message; false: there is none */
+    bool (*relieve)(ws_loop *loop);  /* free memory by dropping an unfinished message; false: there is none */
 } wsi_hooks;
 
 typedef void wsi_ready(ws_loop *loop, wsi_source *source, unsigned ready);
 
 struct ws_loop {
     wsi_memory memory;
-    wsi_memory arriving; /* the part of it that holds unfinished messages: see max_unfinished */
+    wsi_memory arriving; /* the part of memory that holds unfinished messages: see max_unfinished */
     size_t max_unfinished, max_spare;
-    ws_conn *oldest_held, *newest_held; /* those that hold some of it, by when that last grew */
+    ws_conn *oldest_held, *newest_held; /* connections with unfinished messages, by when those last grew */
     wsi_ready *ready[WSI_KINDS];
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
     uint64_t now;
@@ -10600,76 +10600,76 @@ struct ws_loop {
     wsi_tracer tracer; /* report NULL: there is no config.trace */
 #endif
     ws_stats stats;    /* messages, bytes, longest_ms; counters of servers and clients that have ended */
-    uint64_t round_at; /* when it began; 0: it is over */
+    uint64_t round_at; /* when this round began; 0: between rounds */
     ws_error error;
-    wsi_reason why; /* the error's, or empty */
-    wsi_thread owner; /* the thread that runs it, or waits for it in a loop of its own */
-    uint8_t owned;    /* 0, or which of both: WSI_RUN, WSI_HOSTED */
+    wsi_reason why; /* the error's text, or empty */
+    wsi_thread owner; /* the thread that runs the loop, or waits for it inside a loop of its own */
+    uint8_t owned;    /* WSI_RUN, WSI_HOSTED, or 0: no thread does */
     bool busy, stopped, shutting_down, freeing;
 #ifndef WS_NO_TEST
     uint64_t virtual_now;
 #endif
 
-    wsi_buffer timers;  /* room for all that exist */
-    wsi_timer **heap;   /* those that are set, in there */
+    wsi_buffer timers;  /* room for every timer that exists */
+    wsi_timer **heap;   /* the timers that are set; lies in this buffer */
     size_t heap_size;
     wsi_table user_timers, watches;
     ws_id newest_timer;
     wsi_timer deadline; /* of ws_shutdown */
 #ifndef WS_NO_CLIENT
     wsi_lookup lookups[WSI_LOOKUPS];
-    struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for one of those */
-    uint8_t random[256]; /* each byte is used once */
+    struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for a free look-up */
+    uint8_t random[256]; /* random bytes in stock, each used once */
     size_t random_left;
 #endif
     wsi_source wake;
     wsi_mail mail;
-    uint32_t stop_request, shutdown_request; /* by any thread; 0: not; the latter: milliseconds + 1 */
-    int found;             /* by the newest wait; -1: it failed */
+    uint32_t stop_request, shutdown_request; /* set by any thread; 0: none; shutdown: milliseconds + 1 */
+    int found;             /* by the last wait; -1: it failed */
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
-    uint64_t served_until; /* what arrived by then has been served: deadlines up to then are checked */
+    uint64_t served_until; /* all that arrived by then is served, so deadlines up to then may be checked */
 
-    /* what connections share: one buffer to receive into, one to send from; equally large but under load */
+    /* buffers that connections share, to receive and to send; of the same size, except under load */
     wsi_buffer receive, gather;
 #ifndef WS_NO_FAST
     ws_span spares[WSI_SPARES];   /* large blocks that are not in use; the oldest first */
-    size_t spare_count, spare;    /* spare: their bytes, and those that receive has grown by */
+    size_t spare_count, spare;    /* spare: bytes of these blocks, and of the receive buffer's growth */
 #endif
-    uint64_t spare_used;          /* when that was last of use; 0: there is none */
-    wsi_codec codec;    /* of permessage-deflate */
+    uint64_t spare_used;          /* when this memory was last used; 0: there is none */
+    wsi_codec codec;    /* permessage-deflate's */
 #ifndef WS_NO_JSON
-    wsi_buffer printed; /* what ws_send_json, ws_send_html and their like write */
+    wsi_buffer printed; /* output of ws_send_json, ws_send_html and the like */
 #endif
-    wsi_buffer record;  /* joins small spans for a transport; empty until one is used */
+    wsi_buffer record;  /* joins small spans for a transport; empty until there is one */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
-    struct wsi_tls *tls; /* of clients, the newest first */
+    struct wsi_tls *tls; /* clients', the newest first */
     wsi_window window;
-    ws_conn *gather_owner;
-    ws_conn *due;       /* those with something to do at the end of the round */
-    ws_span gathered;  /* what the owner is to send: in gather, or replies where they lie in the window */
-    ws_message handed;  /* the message being handed out; its text is known to be UTF-8 */
-    ws_conn *handed_by; /* whose it is; NULL: none is handed out */
+    ws_conn *gather_owner; /* whose bytes are gathered */
+    ws_conn *due;       /* connections with something to do at the end of the round */
+    ws_span gathered;  /* what gather_owner will send: in gather, or replies written in place in the window */
+    ws_message handed;  /* the message that on_message has now; its text is known to be UTF-8 */
+    ws_conn *handed_by; /* the connection that it came from; NULL: no on_message is running */
     struct wsi_node *free_nodes;
     size_t free_node_count;
-    wsi_buffer slabs; /* pointers to WSI_SLAB_CONNS connections each, which never move */
+    wsi_buffer slabs; /* pointers to arrays of WSI_SLAB_CONNS connections, which never move */
     ws_conn *free_conns;
     struct wsi_endpoint *endpoints; /* servers and clients */
     size_t conn_count;
-    uint64_t seed; /* of hashes */
+    uint64_t seed; /* for hashes */
 #ifndef WS_NO_SERVER
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
     struct wsi_block *arena; /* what a round's broadcasts share */
-    struct wsi_droppable *droppable; /* of the member that a broadcast is being delivered to */
+    struct wsi_droppable *droppable; /* the list of the member that a broadcast is being delivered to */
     uint32_t room_serial;
 #endif
 
-    wsi_poll poll; /* large: last */
+    wsi_poll poll; /* last, as it is large */
 };
 
 enum { WSI_RUN = 1, WSI_HOSTED };
 
-/* Records the first error; loop->why says more. */
+/* Records the first error. The caller has set loop->why. */
 static bool wsi_loop_fail_why(ws_loop *loop, ws_error error) {
     if (loop && !loop->error)
         loop->error = error;
@@ -10682,12 +10682,12 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     return wsi_loop_fail_why(loop, error);
 }
 
-/* Whether the calling thread may use the loop: any may while none runs it or waits for it. */
+/* Whether the calling thread may use the loop: any thread may while no other runs it or waits for it. */
 static bool wsi_loop_is_ours(const ws_loop *loop) {
     return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
 }
 
-/* Begins to run the loop. false: it is running already, in this thread or another. */
+/* Makes the calling thread the owner. false: the loop is running already, in this thread or another. */
 static bool wsi_loop_own(ws_loop *loop) {
     if (!loop || loop->busy || !wsi_loop_is_ours(loop))
         return false;
@@ -10696,18 +10696,18 @@ static bool wsi_loop_own(ws_loop *loop) {
     return true;
 }
 
-/* Says which call has no function; the loop goes on. */
+/* Notes which call was given no function; the loop keeps running. */
 static bool wsi_loop_lacks(ws_loop *loop, const char *call) {
     if (loop && !loop->error)
         (void)wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s: function is NULL", call);
     return false;
 }
 
-/* Reads the clock again, where a deadline is set or checked: a callback of this round may have taken long. */
+/* Reads the clock again before a deadline is set or checked: a callback of this round may have taken long. */
 static uint64_t wsi_loop_time(ws_loop *loop) { return loop->now = loop->clock(loop->clock_user); }
 
 #ifndef WS_NO_TRACE
-/* Tells the trace what concerns no connection. */
+/* Traces an event that belongs to no connection. */
 WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (loop->tracer.report)
         loop->tracer.report(&loop->tracer, NULL, kind, status, data, size);
@@ -10734,9 +10734,9 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) {
 static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
 #endif
 
-/* --- what is kept under load --- */
+/* --- spare memory, kept under load --- */
 
-#ifdef WS_NO_FAST /* nothing */
+#ifdef WS_NO_FAST /* none */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) { return (void)loop, size; }
 static size_t wsi_spare_find(const ws_loop *loop, size_t size) { return (void)loop, (void)size, 0; }
 static bool wsi_spare_drop(ws_loop *loop) { return (void)loop, false; }
@@ -10746,7 +10746,7 @@ static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_
 static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) { (void)loop, (void)capacity; }
 static uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) { return (void)loop, pause; }
 #else
-/* Large blocks come in steps of an eighth to a quarter of their size, so that one that was freed fits again. */
+/* Rounds the size of a large block up, by a quarter at most, so that a freed one fits the next request. */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) {
     size_t step = 16 << 10;
     if (size < WSI_SPARE_LEAST || loop->max_spare < WSI_SPARE_LEAST || size > SIZE_MAX / 2)
@@ -10756,7 +10756,7 @@ static size_t wsi_spare_round(const ws_loop *loop, size_t size) {
     return (size + step - 1) / step * step;
 }
 
-/* The place, from 1, of the newest of this size. 0: there is none. */
+/* The place, from 1, of the newest spare block of this size. 0: there is none. */
 static size_t wsi_spare_find(const ws_loop *loop, size_t size) {
     size_t place = loop->spare_count;
     while (place && loop->spares[place - 1].size != size)
@@ -10772,7 +10772,7 @@ static void *wsi_spare_remove(ws_loop *loop, size_t place) {
     return block;
 }
 
-/* Frees the oldest. false: there is none. */
+/* Frees the oldest spare block. false: there is none. */
 static bool wsi_spare_drop(ws_loop *loop) {
     size_t size = loop->spare_count ? loop->spares[0].size : 0;
     if (size)
@@ -10780,7 +10780,7 @@ static bool wsi_spare_drop(ws_loop *loop) {
     return size != 0;
 }
 
-/* Keeps a block for the next one of its size, if it is large; frees it otherwise. */
+/* Keeps a large block for the next request of its size; frees a small one. */
 static void wsi_spare_give(ws_loop *loop, void *block, size_t size) {
     if (size < WSI_SPARE_LEAST || size > loop->max_spare - (loop->receive.capacity - loop->gather.capacity)) {
         wsi_memory_free(&loop->memory, block, size);
@@ -10794,7 +10794,7 @@ static void wsi_spare_give(ws_loop *loop, void *block, size_t size) {
     loop->spare_used = loop->now;
 }
 
-/* An allocator's resize, for blocks that may be large: into a spare one, or so that this one becomes spare. */
+/* An allocator's resize for blocks that may be large: takes a spare block that fits, keeps the old one as a spare. */
 static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_t new_size) {
     size_t from = wsi_spare_round(loop, old_size), to = wsi_spare_round(loop, new_size), place;
     void *moved;
@@ -10815,7 +10815,7 @@ static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_
     return moved;
 }
 
-/* Under load a read takes more, if there is room for it. Nothing in the window is in use. */
+/* Under load the receive buffer grows, if max_spare allows. To be called while the window is empty. */
 static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
     size_t after = loop->spare + capacity - loop->receive.capacity;
     loop->spare_used = loop->now;
@@ -10825,7 +10825,7 @@ static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
     memset(&loop->window, 0, sizeof loop->window); /* it may lie elsewhere now */
 }
 
-/* Gives it all back after a while without use. Returns how long a wait may last until then. */
+/* Frees all spare memory after a while without use. Returns how long the loop may wait until then. */
 WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
     uint64_t since = loop->now - loop->spare_used;
     if (since < WSI_SPARE_MS)
@@ -10839,9 +10839,9 @@ WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
 
 /* --- timers: a binary heap --- */
 
-/* To be called for each timer before it is used: setting one then never fails. */
+/* To be called once for each new timer: setting it then never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* the loop has one itself */
+    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* one more for loop->deadline */
         return false;
     loop->timers.size += sizeof *loop->heap;
     loop->heap = (wsi_timer **)(void *)loop->timers.data;
@@ -10853,7 +10853,7 @@ static void wsi_timer_place(ws_loop *loop, size_t place, wsi_timer *timer) {
     timer->place = (uint32_t)place;
 }
 
-/* Moves it up or down, to where its time belongs. */
+/* Moves a timer up or down to its place in the heap. */
 static void wsi_timer_sift(ws_loop *loop, wsi_timer *timer) {
     size_t place = timer->place, child;
     while (place > 1 && loop->heap[place / 2 - 1]->at > timer->at) {
@@ -10937,7 +10937,7 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
     user_timer->function = function;
     user_timer->user = user;
     user_timer->period = period;
-    wsi_timer_set(loop, &user_timer->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* once in a round */
+    wsi_timer_set(loop, &user_timer->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* once in a round at most */
     return user_timer->id;
 }
 
@@ -11003,7 +11003,7 @@ static void wsi_loop_shutdown(ws_loop *loop, uint32_t milliseconds) {
     uint64_t at = wsi_loop_time(loop) + milliseconds;
     bool first = !loop->shutting_down;
     loop->shutting_down = true;
-    if (!loop->hooks.end) /* there never was a server or a client */
+    if (!loop->hooks.end) /* the loop never had a server or client */
         return;
     if (first)
         loop->hooks.end(loop, false);
@@ -11015,9 +11015,10 @@ static bool wsi_loop_has_requests(const ws_loop *loop) {
     return wsi_platform_peek(&loop->stop_request) || wsi_platform_peek(&loop->shutdown_request);
 }
 
-/* Calls one batch of posts, so that other sources have their turn; all if there are requests or a timer is due. */
+/* Runs one batch of posts, so that other sources get their turn; all posts if ws_stop or ws_shutdown was called, or if
+   a timer is due. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
-    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* no pipe holds more */
+    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* a pipe holds no more than their product */
     wsi_post posts[WSI_POSTS];
     size_t i, count, reads = 0;
     (void)ready;
@@ -11040,8 +11041,8 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
     return wsi_platform_put_mail(&loop->mail, &post);
 }
 
-/* Does what ws_stop and ws_shutdown requested, after the posts that came before. What is requested meanwhile, by a post
-   or by another thread, waits for the next round, and for the posts before it. */
+/* Does what ws_stop and ws_shutdown requested, after the posts that came before. A request that a post or another
+   thread makes meanwhile waits for the next round. */
 WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
     bool stops = wsi_platform_peek(&loop->stop_request) != 0;
     bool shuts_down = wsi_platform_peek(&loop->shutdown_request) != 0;
@@ -11051,7 +11052,7 @@ WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
         wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_request) - 1);
     if (stops && wsi_platform_reset(&loop->stop_request))
         loop->stopped = true;
-    if (wsi_loop_has_requests(loop)) /* the post that wakes the loop for it may have been read with the others */
+    if (wsi_loop_has_requests(loop)) /* the post that should wake the loop for it may have been read already */
         (void)wsi_loop_post(loop, NULL, NULL);
 }
 
@@ -11063,7 +11064,7 @@ WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argum
     return function && wsi_loop_post(loop, function, argument);
 }
 
-/* First the word, then the pipe: when that is full, the loop is awake. */
+/* Sets the word, then wakes the loop through the pipe. If the pipe is full, the loop is awake anyway. */
 static bool wsi_loop_request(ws_loop *loop, uint32_t *word, uint32_t value) {
     wsi_platform_lower(word, value);
     (void)wsi_loop_post(loop, NULL, NULL);
@@ -11085,25 +11086,25 @@ static void wsi_loop_end_round(ws_loop *loop) {
         loop->stopped = true;
 }
 
-/* false: the poller failed. After a signal, which is no failure, nothing is known to be ready. */
+/* false: the poller failed. A signal is no failure: the wait has then found nothing ready. */
 WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
     return loop->found >= 0 || wsi_platform_interrupted() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
 }
 
 enum {
-    WSI_POLLS = 256,   /* more polls after each source had its turn: what one peer sent may take several reads */
+    WSI_POLLS = 256,   /* further polls once each source had its turn: one peer's data may take several reads */
     WSI_POLLS_MS = 10, /* but no longer: a peer that never stops sending must not delay timers */
-    WSI_FAILED_POLLS = 1000 /* after so many interrupted polls in a row deadlines are checked all the same */
+    WSI_FAILED_POLLS = 1000 /* after this many interrupted polls in a row deadlines are checked nevertheless */
 };
 
 typedef struct wsi_polls {
     unsigned count;      /* so far in this round */
-    uint64_t begun, now; /* the first, the newest */
+    uint64_t begun, now; /* times of the first and the last */
 } wsi_polls;
 
-/* Polls once more: all that arrived before a deadline is served before that is checked, however late the loop is.
-   false: it is enough, or the poller failed. */
+/* Polls once more: what arrived before a deadline is served before the deadline is checked, however late the loop is.
+   false: no more polls are needed, or the poller failed. */
 WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
     unsigned turns = wsi_poll_turns(&loop->poll, loop->found);
     bool turned = polls->count >= turns;
@@ -11125,7 +11126,7 @@ WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
     return loop->found >= 0;
 }
 
-/* Serves what the poller found, then what is due. */
+/* Serves what the poller found, then the timers that are due. */
 static void wsi_loop_round(ws_loop *loop) {
     wsi_polls polls = {0, 0, 0};
     loop->busy = true;
@@ -11147,27 +11148,27 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = false;
 }
 
-/* false, once, when the loop was stopped or failed. */
+/* false: the loop has failed, or was stopped; a stop counts once. */
 static bool wsi_loop_continues(ws_loop *loop) {
     bool stopped = loop->stopped;
     loop->stopped = false;
     return !stopped && !loop->error;
 }
 
-/* The end of a round, for longest_ms. */
+/* Ends a round for longest_ms. */
 WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now) {
     if (now - loop->round_at > loop->stats.longest_ms && loop->round_at)
         loop->stats.longest_ms = now - loop->round_at;
 }
 
-/* The end of the last round: what passes until the next one is not the loop's. */
+/* Ends the last round: time that passes until the next one does not count for longest_ms. */
 static void wsi_loop_leave(ws_loop *loop) {
     wsi_loop_measure(loop, loop->clock(loop->clock_user));
     loop->round_at = 0;
     loop->owned = 0;
 }
 
-/* Sends what the program queued outside of callbacks, and returns how long a wait may last. */
+/* Sends what the program queued outside callbacks, and returns how long the loop may wait. */
 static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     uint64_t pause = wait_ms == WS_OFF ? UINT64_MAX : wait_ms, next;
     loop->busy = true;
@@ -11220,10 +11221,10 @@ enum { WSI_RECEIVE = 64 << 10, WSI_RECEIVE_LEAST = 16 << 10 };
 #endif
 
 #ifndef WSI_POLLER_DEFAULT
-#define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* the tests run once more with another */
+#define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* tests define it to run with another poller */
 #endif
 
-/* Beyond max_unfinished other unfinished messages are dropped; a single one may use all memory. */
+/* Beyond max_unfinished drops other unfinished messages first; a single one may use all of max_memory. */
 static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, size_t new_size) {
     ws_loop *loop = (ws_loop *)user;
     while (new_size > old_size && loop->arriving.used + (new_size - old_size) > loop->max_unfinished
@@ -11231,7 +11232,7 @@ static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, 
     return wsi_spare_resize(loop, block, old_size, new_size);
 }
 
-/* wakes: other threads may post, which they cannot to a blocking client's loop. */
+/* wakes: other threads may post. They cannot post to the loop of a blocking client. */
 static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
@@ -11245,7 +11246,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
         return NULL;
     loop->memory = memory;
     loop->max_unfinished = all.max_unfinished ? all.max_unfinished : memory.limit / 4;
-    if (wakes) /* a blocking client's window lies in the receive buffer between its calls */
+    if (wakes) /* not for a blocking client: between calls its window stays in the receive buffer */
         loop->max_spare = all.max_spare ? all.max_spare : memory.limit / 64;
     all.allocator.resize = wsi_loop_resize_arriving;
     all.allocator.user = loop;
@@ -11257,7 +11258,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->wall_user = all.wall_clock ? all.clock_user : loop;
     wsi_loop_set_virtual(loop, &all);
     loop->now = loop->clock(loop->clock_user);
-    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* no reason to fail */
+    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* hashes can do without */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->fire[WSI_TIMER_DEADLINE] = wsi_loop_deadline;
@@ -11292,7 +11293,7 @@ static void wsi_loop_free_printed(ws_loop *loop) { (void)loop; }
 
 WS_API void ws_loop_free(ws_loop *loop) {
     if (loop && loop->owned == WSI_HOSTED)
-        loop->owned = 0; /* a host's thread may have ended while it waited */
+        loop->owned = 0; /* the host's thread may have ended during its wait */
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return;
@@ -11315,7 +11316,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_buffer_free(&loop->memory, &loop->timers);
-    wsi_codec_free(&loop->codec); /* its blocks may become spare ones: that looks at receive and gather */
+    wsi_codec_free(&loop->codec); /* before receive and gather: the sizes of these decide which blocks become spares */
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
@@ -11340,8 +11341,8 @@ WS_API uint64_t ws_now(const ws_loop *loop) { return loop ? loop->now : 0; }
 #ifndef WS_NO_HOST
 /*
 >> HOST ===================================================================================
-   A loop inside a program's own one: its descriptor, its pause, its sets. Calls PLATFORM, POLL, LOOP. Prefix:
-   wsi_host_.
+   A ws_loop inside the program's own loop: its descriptor, its timeout, its fd_sets. Calls PLATFORM, POLL, LOOP.
+   Prefix: wsi_host_.
 */
 
 WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
@@ -11357,7 +11358,7 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
     return descriptor;
 }
 
-/* Before a wait of the program's own loop: until the round that follows, the loop is this thread's. */
+/* Called before the program's own loop waits: this thread owns the ws_loop until the round after the wait. */
 static bool wsi_host_begin(ws_loop *loop, uint64_t *pause) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (loop->error || !wsi_loop_own(loop))
@@ -11412,21 +11413,21 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
    wsi_node_, wsi_droppable_, wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this
    section and the four that follow.
 
-   What a connection's own callback sends is gathered in a buffer of the loop and leaves when the callback returns.
-   Broadcasts wait in its queue, as references to shared blocks, until the round ends. The queue is sent first, then the
-   gathered bytes. What the socket does not take is kept in the queue.
+   What a connection's own callback sends is gathered in a buffer of the loop and sent when the callback returns.
+   Broadcasts wait in the connection's queue, as references to shared blocks, until the round ends. The queue is sent
+   first, then the gathered bytes. What the socket does not take is kept in the queue.
 
    A connection's states:
-     alive     its engine has the states that HEADS draws
-       |       its engine is WSI_CLOSED, or its transport is broken: it is_ending, until the round ends
-     closed    on_close has been called. The socket lingers: the last bytes and the end of the stream are sent
-       |       (half_closed), the peer's is awaited (eof). After both, or close_ms, it is broken, and is_ending again
+     alive     the engine goes through the states that HEADS draws
+       |       engine WSI_CLOSED, or transport broken: is_ending until the round ends
+     closed    on_close has been called. The socket lingers: we send the last bytes and end our stream (half_closed),
+       |       then wait for the peer to end its stream (eof). After that, or close_ms: broken, and is_ending again
      free      the descriptor is closed. A client's connection may become alive again
 */
 
 typedef struct wsi_block { /* bytes that several queues may refer to */
     size_t references, size, capacity;
-    uint8_t *data; /* behind it */
+    uint8_t *data; /* follows this struct in memory */
 } wsi_block;
 
 typedef struct wsi_droppable { /* the pending broadcasts of one room to one member, oldest first */
@@ -11437,30 +11438,30 @@ typedef struct wsi_node { /* a part of a block, in one queue */
     struct wsi_node *next, *previous;
     wsi_block *block;
     size_t from, to;
-    size_t charge; /* bytes that it costs beyond its own */
+    size_t charge; /* overhead: memory that it costs beside its bytes */
 #ifndef WS_NO_SERVER /* of a broadcast: */
-    wsi_droppable *droppable; /* where it stands, too; NULL: it must not be dropped, or is partly sent */
-    struct wsi_node *newer;   /* the next one there */
-    uint32_t room;            /* serial; 0: no broadcast */
+    wsi_droppable *droppable; /* the list that also holds it; NULL: it must not be dropped, or is partly sent */
+    struct wsi_node *newer;   /* the next node in that list */
+    uint32_t room;            /* the room's serial; 0: no broadcast */
     uint8_t slow;             /* the room's ws_slow */
-    bool later;               /* it stands in extra->later */
+    bool later;               /* in extra->later, not in the connection's queue */
 #endif
-    bool shared; /* the block is not this queue's alone */
+    bool shared; /* other queues may refer to the block */
 } wsi_node;
 
 typedef struct wsi_queue {
     wsi_node *first, *last;
-    size_t size, charge; /* of all nodes; many small ones cost more than their bytes */
+    size_t size, charge; /* sums over all nodes; many small nodes cost more than their bytes */
 } wsi_queue;
 
 #ifndef WS_NO_TRACE
 typedef struct wsi_traced {
     uint64_t messages[2], bytes[2]; /* in, out */
-    uint8_t began;                  /* the end: 1 the peer, 2 we; 0: nobody */
+    uint8_t began;                  /* who sent the first close frame: 1 the peer, 2 we, 0 nobody */
 } wsi_traced;
 #endif
 
-typedef struct wsi_extra { /* what few connections need */
+typedef struct wsi_extra { /* fields that few connections need */
 #ifndef WS_NO_TRACE
     wsi_traced traced;
 #endif
@@ -11468,48 +11469,48 @@ typedef struct wsi_extra { /* what few connections need */
     size_t pong_size; /* 0: none is pending */
     char reason[124];
 #ifndef WS_NO_SERVER
-    struct wsi_kept *kept; /* a request that waits for its body, or its answer; or is being answered */
-    wsi_queue later; /* broadcasts that wait for the end of a message sent in parts: apart, so that they cannot keep
-                        it from ending */
+    struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
+    wsi_queue later; /* broadcasts that wait until a message in parts ends. Not in the queue, where they could make
+                        the remaining parts fail with BUFFERED */
 #endif
 #ifndef WS_NO_FORWARD
-    char peer[64], client[64]; /* as named by a PROXY header, and by the newest X-Forwarded-For; or empty */
+    char peer[64], client[64]; /* the peer that a PROXY header, or the last X-Forwarded-For, names; or empty */
 #endif
 } wsi_extra;
 
-typedef struct wsi_strings { /* subprotocol and parameters, each with its zero */
-    size_t size;           /* of the whole struct */
+typedef struct wsi_strings { /* subprotocol and parameters, each zero-terminated */
+    size_t size;           /* of the whole allocation */
     char text[1];
 } wsi_strings;
 
-typedef struct wsi_tls_calls { /* all that servers and clients know of section TLS */
+typedef struct wsi_tls_calls { /* all that other sections call in TLS */
     void (*release)(struct wsi_tls *tls);
     bool (*peer)(const ws_link *link, char *text, size_t size); /* ws_peer_certificate */
     void *(*session)(const ws_link *link);                      /* ws_tls_session */
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_TRANSPORT)
-    /* Makes a server's TLS, and replaces the one that it has. On an error nothing changes. */
+    /* Gives a server a new TLS context, in place of the one it has. On an error nothing changes. */
     ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
                       wsi_reason *why);
 #endif
 #ifndef WS_NO_CLIENT
-    /* Makes a client's TLS, once, from the first config that is not the default. now: its context as well; config may
-       then be NULL: the default. */
+    /* Makes a client's TLS, once, from the first config that is not the default. now: also makes the context; config
+       may then be NULL, the default. */
     ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
-    void (*end)(ws_loop *loop); /* releases what it keeps for clients */
-    void (*hide_certificate)(const ws_link *link); /* the client's own is not shown on this connection */
+    void (*end)(ws_loop *loop); /* releases what TLS keeps for clients */
+    void (*hide_certificate)(const ws_link *link); /* this connection does not show the client's certificate */
 #endif
 #if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
 #endif
 } wsi_tls_calls;
 
-typedef struct wsi_dialer { /* what a client's endpoint has besides */
-    wsi_reason *why; /* of the newest attempt */
-    bool reconnects; /* another attempt follows an end */
-    bool blocking;   /* the program asks for events (ws_receive); none is handed out */
-    bool has_input;  /* blocking: the window holds what was read and not yet asked for */
-    bool (*disconnected)(ws_conn *conn);       /* its transport is closed. true: it is to live on */
-    bool (*sent)(ws_conn *conn, bool closing); /* blocking: the program has sent */
+typedef struct wsi_dialer { /* further fields of a client's endpoint */
+    wsi_reason *why; /* the last attempt's error text */
+    bool reconnects; /* when a connection ends, another attempt follows */
+    bool blocking;   /* the program takes messages by ws_receive; there are no callbacks */
+    bool has_input;  /* blocking: the window holds data that ws_receive has not taken */
+    bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
+    bool (*sent)(ws_conn *conn, bool closing); /* blocking: called after the program has sent; waits */
 } wsi_dialer;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
@@ -11520,22 +11521,22 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 #endif
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
-    struct wsi_endpoint *next, *previous; /* of the loop */
+    struct wsi_endpoint *next, *previous; /* in loop->endpoints */
     size_t count;             /* of conns */
-    wsi_timer timer;          /* its own: fire */
+    wsi_timer timer;          /* calls fire */
     bool ending;              /* no new connections */
-    bool freed;               /* it is freed with its last connection */
-    void (*handshake)(ws_conn *conn, const ws_event *event); /* a request to answer, or its answer */
-    void (*leave)(ws_conn *conn);                /* it ends: it leaves all rooms, and pending requests are dropped */
+    bool freed;               /* to be freed with its last connection */
+    void (*handshake)(ws_conn *conn, const ws_event *event); /* server: a request; client: its response */
+    void (*leave)(ws_conn *conn);                /* the connection ends: leaves all rooms, drops pending requests */
     void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
     void (*release)(struct wsi_endpoint *endpoint);
     void (*fire)(struct wsi_endpoint *endpoint);
 #ifndef WS_NO_SERVER
     size_t max_count;
-    uint64_t (*until)(const ws_conn *conn); /* when it may be read again: WSI_BY_RATE */
+    uint64_t (*until)(const ws_conn *conn); /* when a pause of WSI_BY_RATE ends */
     void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong. NULL: not called */
-    void (*conn_freed)(ws_conn *conn); /* its descriptor is closed. NULL: not called */
-    void (*proceed)(ws_conn *conn); /* its kept request has its answer, or the socket takes more of that */
+    void (*conn_freed)(ws_conn *conn); /* the descriptor is closed. NULL: not called */
+    void (*proceed)(ws_conn *conn); /* the kept request has its answer, or the socket takes more of it */
 #endif
 #ifndef WS_NO_CLIENT
     wsi_dialer *dialer;       /* NULL: a server's */
@@ -11543,7 +11544,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
 } wsi_endpoint;
 
 struct ws_conn {
-    wsi_engine engine; /* first: an engine's output leads here */
+    wsi_engine engine; /* first: an engine's output callback casts to ws_conn */
     wsi_source source;
     wsi_timer timer;
     const ws_handler *handler; /* NULL until on_open and after on_close */
@@ -11554,31 +11555,31 @@ struct ws_conn {
 #ifndef WS_NO_SERVER
     struct wsi_member *rooms;
 #endif
-    ws_conn *next, *previous;  /* of its endpoint; next also in the list of free ones */
+    ws_conn *next, *previous;  /* in endpoint->conns; next also in loop->free_conns */
     ws_conn *next_due;         /* in loop->due */
     uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
-    uint32_t acked : 18;    /* how much it has taken, see wsi_conn_measure; 0: nothing was pending */
-    uint32_t stopped : 2;   /* why it is paused, too: the two below */
-    uint32_t swapped : 2;   /* WS_READ: reading waits for writability; WS_WRITE: the other way */
-    bool is_due WSI_BIT;        /* it stands in loop->due: for broadcasts, an answer, */
-    bool is_ending WSI_BIT;     /* or its end */
+    uint32_t acked : 18;    /* bytes that the peer has acknowledged: see wsi_conn_measure; 0: none were pending */
+    uint32_t stopped : 2;   /* further reasons not to read: WSI_BY_PROGRAM, WSI_BY_RATE */
+    uint32_t swapped : 2;   /* WS_READ: reading waits until the socket is writable; WS_WRITE: the reverse */
+    bool is_due WSI_BIT;        /* in loop->due, to send a broadcast or an answer, */
+    bool is_ending WSI_BIT;     /* or to end */
     bool closed WSI_BIT;        /* on_close has been called; the socket may linger */
-    bool broken WSI_BIT;        /* the transport failed, or is of no use any more */
+    bool broken WSI_BIT;        /* the transport failed, or is not needed any more */
     bool eof WSI_BIT;           /* the peer has ended its stream */
-    bool half_closed WSI_BIT;   /* we have ended ours */
-    bool blocked WSI_BIT;       /* the socket took less than there was */
-    bool paused WSI_BIT;        /* it is not read: too much is pending, or it is broken */
-    bool wants_drain WSI_BIT;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not while
+    bool half_closed WSI_BIT;   /* we have ended our stream */
+    bool blocked WSI_BIT;       /* the socket took only part of what was offered */
+    bool paused WSI_BIT;        /* not read: too much is pending, or the connection is broken */
+    bool wants_drain WSI_BIT;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not set while
                                    blocked, which implies it */
-    bool wants_end WSI_BIT;     /* a send was refused until a message in parts ends */
-    uint32_t number, generation; /* last: they stay when it is used again */
+    bool wants_end WSI_BIT;     /* a send was refused because a message in parts was unfinished */
+    uint32_t number, generation; /* last: they survive when the struct is reused */
 };
 
-enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->stopped: by ws_pause, or beyond message_rate or byte_rate */
+enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->stopped: by ws_pause; by message_rate or byte_rate */
 
 enum {
-    WSI_ACKED = 1 << 18,     /* conn->acked counts to below here, */
-    WSI_ACKED_UNIT = 256,    /* in units of so many bytes: taking less is taking nothing */
+    WSI_ACKED = 1 << 18,     /* conn->acked is below this, and counts */
+    WSI_ACKED_UNIT = 256,    /* in units of this many bytes; less does not count as progress */
 #ifdef WS_SMALL
     WSI_SLAB_CONNS = 4,
     WSI_SMALL = 256,
@@ -11587,14 +11588,14 @@ enum {
     WSI_FREE_NODES = 16,
 #else
     WSI_SLAB_CONNS = 32,
-    WSI_SMALL = 4096,        /* held bytes up to here move into the receive buffer; its size is more */
-    WSI_LARGE = 16000,       /* from here on a call of its own is cheaper than a copy; less than a buffer's size */
+    WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
+    WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
-    WSI_FREE_NODES = 1024,   /* at least; one for each connection, as the next broadcast takes as many */
+    WSI_FREE_NODES = 1024,   /* kept for reuse, or one for each connection: the next broadcast may need that many */
 #endif
-    WSI_COPIED = 16 << 10,   /* up to here they are copied for a blocked receiver, which must not keep a block that is
-                                much larger */
-    WSI_RECORD = 16384       /* the most that fits into a record of TLS */
+    WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, which must not keep alive
+                                a block that is much larger */
+    WSI_RECORD = 16384       /* the most that fits into a TLS record */
 };
 
 static wsi_endpoint *wsi_conn_endpoint(const ws_conn *conn) { return (wsi_endpoint *)(void *)conn->engine.env; }
@@ -11605,20 +11606,20 @@ static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(co
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) { return (void)endpoint, false; }
 static bool wsi_conn_is_through(const ws_conn *conn) { return (void)conn, false; }
 #else
-/* Whether its connections go through section TLS: not in clear, nor through another transport. */
+/* Whether its connections use section TLS, neither plain TCP nor a transport of the program. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
     return WSI_ADD_ON(endpoint->tls) && endpoint->transport && endpoint->transport->user == endpoint->tls;
 }
 
 static bool wsi_conn_is_through(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
 
-/* NULL: its bytes go over TCP. */
+/* NULL: plain TCP. */
 static const ws_transport *wsi_conn_transport(const ws_conn *conn) {
     return wsi_conn_is_through(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
 }
 #endif
 
-/* What a client's endpoint has besides; NULL: it is a server's. */
+/* NULL: the connection is a server's. */
 #ifndef WS_NO_CLIENT
 static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return wsi_conn_endpoint(conn)->dialer; }
 #else
@@ -11632,38 +11633,38 @@ static bool wsi_conn_has_input(const ws_conn *conn) {
     return dialer && dialer->has_input;
 }
 
-/* Whether another attempt follows its end. */
+/* Whether another attempt follows when the connection ends. */
 static bool wsi_conn_reconnects(const ws_conn *conn) {
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
     return dialer && dialer->reconnects && !wsi_conn_endpoint(conn)->ending;
 }
 
-/* A blocking call waits until all is sent, or the connection has ended. */
+/* In a blocking call, waits until all is sent or the connection has ended. */
 static bool wsi_conn_wait(ws_conn *conn, bool closing) {
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
     return !dialer || !dialer->blocking || dialer->sent(conn, closing);
 }
 
 #ifndef WS_NO_SERVER
-/* A broadcast of so many bytes, with its header, does not reach a member. */
+/* Counts and traces a broadcast that this member does not get; size includes the frame's header. */
 WSI_RARE void wsi_conn_dropped(ws_conn *conn, size_t size) {
     conn->engine.env->counts.dropped++;
     WSI_TRACE(&conn->engine, WS_TRACE_DROPPED, 0, NULL, size);
 }
 #endif
 
-/* --- progress: what the peer takes --- */
+/* --- progress: whether the peer takes what is sent --- */
 
 static void wsi_conn_note_progress(ws_conn *conn) { conn->progress_at = (uint32_t)wsi_loop_time(wsi_conn_loop(conn)); }
 
-/* When a blocked peer last took some bytes; of 49 days the last counts. */
+/* When a blocked peer last took some bytes, within the last 49 days. */
 static uint64_t wsi_conn_progress(const ws_conn *conn) {
     uint64_t now = wsi_conn_loop(conn)->now;
     return now - (uint32_t)((uint32_t)now - conn->progress_at);
 }
 
-/* Notes how much the peer has acknowledged by now. true: more than when that was last noted. What its system took at
-   once, and the program behind it perhaps never reads, does not count. */
+/* Notes how many bytes the peer has acknowledged. true: more than at the last note. What the peer's system took at
+   once does not count: its program may never read that. */
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     bool open = descriptor != WSI_NO_SOCKET;
@@ -11674,14 +11675,14 @@ WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
         now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
     conn->acked = pending ? now & (WSI_ACKED - 1) : 0;
     if (!pending && (conn->engine.state == WSI_HEAD || conn->stopped))
-        return conn->stopped && conn->engine.pinged; /* its pong is not read: it has acknowledged the ping */
+        return conn->stopped && conn->engine.pinged; /* the ping is acknowledged; its pong is not read in a pause */
     return before ? now != before : pending && conn->engine.state != WSI_OPEN;
 }
 
 /* --- broadcasts that may be dropped --- */
 
 #ifndef WS_NO_SERVER
-/* The oldest of them can no longer be dropped: it is being sent, or freed. */
+/* Removes the oldest node from the list: it is being sent or freed, and can no longer be dropped. */
 WSI_RARE void wsi_droppable_pop(wsi_droppable *droppable) {
     wsi_node *node = droppable->first;
     droppable->first = node->newer;
@@ -11690,7 +11691,7 @@ WSI_RARE void wsi_droppable_pop(wsi_droppable *droppable) {
     node->droppable = NULL;
 }
 
-/* The node, of its kind always the oldest, is being sent, or freed. */
+/* From now on the node must not be dropped: it is being sent or freed. It is always the oldest in its list. */
 WSI_INLINE void wsi_node_pin(wsi_node *node) {
     if (node->droppable)
         wsi_droppable_pop(node->droppable);
@@ -11727,7 +11728,7 @@ WSI_RARE wsi_node *wsi_node_allocate(ws_loop *loop) {
     return (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof(wsi_node));
 }
 
-/* Reuses a node if there is one. */
+/* Reuses a free node if there is one. */
 WSI_INLINE wsi_node *wsi_node_new(ws_loop *loop) {
     wsi_node *node = loop->free_nodes;
     if (!node)
@@ -11767,7 +11768,7 @@ WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *b
     return node;
 }
 
-/* Adds a new block of so many bytes, which the caller fills. NULL: no memory. */
+/* Adds a node with a new block; the caller fills its first size bytes. NULL: no memory. */
 static wsi_node *wsi_queue_add_block(ws_loop *loop, wsi_queue *queue, size_t size, size_t capacity) {
     wsi_block *block = wsi_block_new(loop, capacity);
     wsi_node *node = block ? wsi_queue_add(loop, queue, block, 0, size) : NULL;
@@ -11789,7 +11790,7 @@ WSI_APART void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node *node)
     wsi_node_free(loop, node);
 }
 
-/* Whether its bytes, or its overhead, reach the limit. */
+/* Whether the queue's bytes, or its overhead, reach the limit. */
 static bool wsi_queue_full(const wsi_queue *queue, size_t limit) {
     return queue->size >= limit || (queue->charge >= WSI_COPIED && queue->charge - WSI_COPIED >= limit);
 }
@@ -11799,8 +11800,8 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
         wsi_queue_remove(loop, queue, queue->first);
 }
 
-/* When a socket gets blocked: of a room's "only the latest" broadcasts all but the newest are dropped, whatever its
-   policy was before; small parts of shared blocks are copied, if there is memory, so that the blocks can be freed. */
+/* Called when a socket gets blocked. Of the broadcasts of a WS_SLOW_LATEST room, drops all but the newest, even those
+   sent under an earlier policy. Copies small parts of shared blocks, if there is memory, so that these can be freed. */
 #ifndef WS_NO_SERVER
 WSI_RARE void wsi_queue_compact(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
@@ -11831,12 +11832,12 @@ static void wsi_queue_compact(ws_conn *conn) { (void)conn; }
 
 /*
 >> TRANSPORT ==============================================================================
-   A connection's bytes through its link: plain TCP, or a transport. What its socket must be ready for. Calls HEADS,
-   TCP, POLL, QUEUE. Prefix: wsi_conn_. Members named like a system call are called in parentheses: lwIP has macros
-   of these names.
+   Reads and writes a connection's bytes, over plain TCP or a transport, and decides what its socket is polled for.
+   Calls HEADS, TCP, POLL, QUEUE. Prefix: wsi_conn_. Members named like a system call are called with parentheses, as
+   in (x->read)(...): lwIP has macros of these names.
 */
 
-/* --- the ends of a connection --- */
+/* --- ends, pauses, readiness --- */
 
 WSI_INLINE void wsi_conn_mark_due(ws_loop *loop, ws_conn *conn) {
     if (conn->is_due)
@@ -11852,14 +11853,14 @@ static void wsi_conn_schedule_end(ws_conn *conn) {
     conn->is_ending = true;
 }
 
-/* The transport is unusable. */
+/* The transport is unusable from now on. */
 static void wsi_conn_break(ws_conn *conn, ws_error error) {
     (void)wsi_engine_end(&conn->engine, error, WS_CLOSE_BROKEN);
     conn->broken = conn->paused = true;
     wsi_conn_schedule_end(conn);
 }
 
-/* A link without a descriptor belongs to a transport that looks at its interest. */
+/* A link without a descriptor belongs to a transport that reads link.interest itself. */
 static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     if (conn->source.link.descriptor != WSI_NO_SOCKET)
         return wsi_poll_set(&wsi_conn_loop(conn)->poll, &conn->source, interest);
@@ -11867,14 +11868,14 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     return true;
 }
 
-/* These reasons for a pause are gone: without another it is read on at the end of the round. */
+/* Clears these reasons for a pause. Unless another is left, reading resumes at the end of the round. */
 static void wsi_conn_release_pause(ws_conn *conn, unsigned reasons) {
     if (conn->stopped & reasons)
         wsi_conn_mark_due(wsi_conn_loop(conn), conn);
     conn->stopped &= ~reasons & 3u;
 }
 
-/* What the socket must be ready for. TLS may have to write in order to read, and the other way round. */
+/* Sets what the socket is polled for. TLS may have to write in order to read, and vice versa. */
 static void wsi_conn_interest(ws_conn *conn) {
     unsigned interest = WS_NONE;
     if (conn->blocked || conn->wants_drain)
@@ -11887,7 +11888,7 @@ static void wsi_conn_interest(ws_conn *conn) {
         wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
 
-/* on_drain is called as soon as the socket is writable, at the earliest in the next round. */
+/* Has on_drain called when the socket is writable, in the next round at the earliest. */
 WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
     if (conn->blocked || conn->wants_drain || conn->engine.state != WSI_OPEN || !conn->handler
         || !conn->handler->on_drain)
@@ -11914,19 +11915,19 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     ws_link *link = &conn->source.link;
     conn->swapped &= WS_WRITE;
     link->wants = WS_READ;
-    link->budget = !link->pending; /* reads what has arrived, but not without end: other connections wait */
+    link->budget = !link->pending; /* one read of the socket, as other connections wait */
     link->pending = false;
     ptrdiff_t got = link->session ? (wsi_conn_endpoint(conn)->transport->read)(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
         conn->swapped |= WS_READ;
-    if (link->unsent && !conn->blocked) { /* TLS has something to send itself */
+    if (link->unsent && !conn->blocked) { /* TLS itself has bytes to send */
         conn->blocked = true;
         wsi_conn_interest(conn);
     }
     return got;
 }
 
-/* Through a transport: as much as it takes, small spans joined. */
+/* Sends through a transport as much as it takes, and joins small spans. */
 WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
@@ -11934,10 +11935,10 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     size_t total = 0, span = 0, offset = 0;
     ptrdiff_t sent = 1;
     if (!link->session)
-        return WS_FAILED; /* its data is never sent in clear */
+        return WS_FAILED; /* without a session nothing may be sent: it would not be encrypted */
     conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
-    if (!count) /* the transport may have unsent bytes of its own */
+    if (!count) /* the transport itself may have unsent bytes */
         sent = (transport->write)(link, NULL, 0);
     while (span < count && sent > 0) {
         const uint8_t *data = spans[span].data + offset;
@@ -11963,7 +11964,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     return total ? (ptrdiff_t)total : sent;
 }
 
-/* Begins a session, if there is a transport. host: the name in the peer's certificate. false: no memory. */
+/* Opens a session if there is a transport. host: the name to verify; NULL for a server. false: the transport failed. */
 static bool wsi_conn_open_session(ws_conn *conn, const char *host) {
     ws_link *link = &conn->source.link;
     const ws_transport *transport = link->plain ? NULL : wsi_conn_endpoint(conn)->transport;
@@ -11974,7 +11975,7 @@ static bool wsi_conn_open_session(ws_conn *conn, const char *host) {
     return false;
 }
 
-/* Ends our side of the stream. false: not yet, the socket is full. */
+/* Ends our side of the stream. false: not yet, because the socket is full. */
 static bool wsi_conn_half_close(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_transport(conn);
     ws_link *link = &conn->source.link;
@@ -12020,7 +12021,7 @@ static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
 
 /*
 >> SEND ===================================================================================
-   What goes out: gathered, queued, flushed; deadlines; a broadcast to one member; kept requests proceed.
+   Sending: bytes are gathered, queued and flushed. Also deadlines, and the delivery of a broadcast to one member.
    Calls MEMORY, FRAME, HEADS, MESSAGES, TCP, LOOP, QUEUE, TRANSPORT. Prefix: wsi_conn_.
 */
 
@@ -12031,7 +12032,7 @@ static size_t wsi_conn_gathered(const ws_conn *conn) {
     return loop->gather_owner == conn ? loop->gathered.size : 0;
 }
 
-/* Copies bytes to the end of the queue, into the last block if it has room. */
+/* Copies bytes to the end of the queue, into its last block if that has room. */
 static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
     wsi_queue *queue = &conn->queue;
     wsi_node *last = queue->last;
@@ -12049,7 +12050,7 @@ static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
     return last != NULL;
 }
 
-/* Removes so many sent bytes from the queue; returns how many more were sent. */
+/* Removes sent bytes from the queue. Returns how many of them were not in the queue. */
 static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     while (sent && conn->queue.first) {
         wsi_node *node = conn->queue.first;
@@ -12066,7 +12067,7 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     return sent;
 }
 
-/* Offers queue and tail until all is sent or the socket takes no more. Returns how much of the tail was sent, or
+/* Sends the queue, then tail, until all is sent or the socket takes no more. Returns how much of tail was sent, or
    WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     bool plain = !wsi_conn_is_through(conn);
@@ -12082,7 +12083,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
         for (i = 0; !node && i < tail_count; i++)
             total += (spans[count++] = tail[i]).size;
         sent = plain ? wsi_tcp_write(&conn->source.link, spans, count) : wsi_conn_transmit(conn, spans, count);
-        conn->blocked = (size_t)sent < total || (!plain && conn->source.link.unsent); /* as size_t WS_FAILED is large */
+        conn->blocked = (size_t)sent < total || (!plain && conn->source.link.unsent); /* WS_FAILED is huge as size_t */
         if (sent < 0)
             return WS_FAILED;
         wsi_conn_loop(conn)->stats.bytes_out += (size_t)sent;
@@ -12092,7 +12093,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
     }
 }
 
-/* After an offer: keeps what the socket did not take, and waits for it to be writable. false: the connection is
+/* After a partial write: queues what the socket did not take, and waits until it is writable. false: the connection is
    broken. */
 WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     bool stored = sent >= 0;
@@ -12107,7 +12108,7 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
     }
     wsi_node *node = wsi_conn_is_through(conn) ? conn->queue.first : NULL;
     for (size_t size = 0; node && size < WSI_RECORD; node = node->next) {
-        wsi_node_pin(node); /* a transport may have begun a record with it, which must stay unchanged */
+        wsi_node_pin(node); /* the transport may have begun a record with these bytes, and needs them again */
         size += node->to - node->from;
     }
     if (conn->blocked && (conn->wants_drain || !(conn->source.link.interest & WS_WRITE))) {
@@ -12120,8 +12121,8 @@ WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count
     return true;
 }
 
-/* Sends the queue, gathered bytes, then these spans, in one call where they fit. What the socket does not take is
-   copied into the queue. */
+/* Sends the queue, the gathered bytes, then extra, in one system call if possible. Copies what the socket does not take
+   into the queue. */
 static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_count) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span tail[3];
@@ -12142,7 +12143,7 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
     return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
 }
 
-/* The socket took less than there was. */
+/* After a fast path's write: the socket took only part of the data, or failed. */
 WSI_RARE void wsi_conn_cut(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     conn->blocked = true;
     if (sent > 0)
@@ -12152,7 +12153,7 @@ WSI_RARE void wsi_conn_cut(ws_conn *conn, const ws_span *spans, size_t count, pt
     (void)wsi_conn_offered(conn, spans, count, sent);
 }
 
-/* The common case of a broadcast: one node, a plain socket. false: nothing was done. */
+/* Fast path for a broadcast: one node, plain TCP. false: nothing was done. */
 WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     ws_span bytes;
@@ -12172,7 +12173,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     return true;
 }
 
-/* Sends what there is: mostly gathered bytes alone. plain: it has no transport. */
+/* Sends all pending bytes; the fast path is for gathered bytes alone. plain: TCP without a transport. */
 WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     if (!WSI_FAST || loop->gather_owner != conn || conn->queue.first || conn->broken || conn->blocked || !plain) {
         (void)wsi_conn_write(conn, NULL, 0);
@@ -12191,7 +12192,7 @@ static void wsi_conn_flush(ws_conn *conn) {
     wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_is_through(conn));
 }
 
-/* From now on this connection's bytes are gathered. */
+/* Gathers this connection's bytes from now on; sends those of the previous owner. */
 static void wsi_conn_own_gather(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     if (loop->gather_owner == conn)
@@ -12203,7 +12204,7 @@ static void wsi_conn_own_gather(ws_conn *conn) {
     loop->gathered.size = 0;
 }
 
-/* Where the owner may put so many bytes more; NULL: there is no room. Replies in the window move to the buffer. */
+/* Returns where the owner may add size bytes; NULL: no room. Replies written in the window move to the buffer. */
 static uint8_t *wsi_conn_gather_room(ws_loop *loop, size_t size) {
     ws_span *gathered = &loop->gathered;
     if (gathered->size > loop->gather.capacity || size > loop->gather.capacity - gathered->size)
@@ -12221,7 +12222,7 @@ static wsi_extra *wsi_conn_extra(ws_conn *conn) {
     return conn->extra;
 }
 
-/* For a peer that does not read only the newest pong is kept (RFC 6455 5.5.3). */
+/* For a peer that does not read, keeps only the latest pong (RFC 6455 5.5.3). */
 WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_output *output) {
     wsi_extra *extra = wsi_conn_extra(conn);
     if (!extra)
@@ -12231,7 +12232,7 @@ WSI_RARE bool wsi_conn_hold_pong(ws_conn *conn, const wsi_output *output) {
     return true;
 }
 
-/* A frame that is too large to be gathered: sent from where it lies, or masked into the queue. */
+/* A frame that is too large to be gathered: a server sends it without a copy, a client masks it into the queue. */
 WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_output *output) {
     ws_span spans[2] = {{(uint8_t *)(uintptr_t)output->header, output->header_size},
                         {(uint8_t *)(uintptr_t)output->data, output->size}}; /* only read */
@@ -12270,7 +12271,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     return !conn->broken;
 }
 
-/* Whether the limit of unsent bytes is reached, after an attempt to send them. */
+/* Whether limits.buffered is reached, after an attempt to send. */
 static bool wsi_conn_full(ws_conn *conn) {
     size_t limit = conn->engine.env->limits.buffered;
     if (wsi_queue_full(&conn->queue, limit) && !conn->blocked)
@@ -12301,10 +12302,10 @@ static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size;
 static uint64_t wsi_conn_rated(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
 #endif
 
-/* It is paused: as long as it is open, and by a rate until a time. */
+/* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again. */
 WSI_RARE uint64_t wsi_conn_tick_stopped(ws_conn *conn, uint64_t next) {
     uint64_t until = conn->stopped & WSI_BY_RATE ? wsi_conn_rated(conn) : UINT64_MAX;
-    if (conn->engine.state != WSI_OPEN) /* the peer's close is awaited */
+    if (conn->engine.state != WSI_OPEN) /* to read the peer's close frame */
         wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE);
     else if (until <= wsi_conn_loop(conn)->now)
         wsi_conn_release_pause(conn, WSI_BY_RATE);
@@ -12318,18 +12319,18 @@ static void wsi_conn_tick(ws_conn *conn) {
     const ws_limits *limits = &conn->engine.env->limits;
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next, due;
-    if (conn->closed) { /* the end of its lingering */
+    if (conn->closed) { /* it has lingered long enough */
         conn->broken = true;
         wsi_conn_schedule_end(conn);
         return;
     }
-    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* the program has not asked for what came yet */
+    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* ws_receive has not read all that came */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
     }
     if (wsi_conn_progress(conn) > conn->engine.since
         && (conn->engine.state == WSI_CLOSING || (conn->engine.state < WSI_OPEN && !wsi_conn_is_client(conn))))
-        conn->engine.since = wsi_conn_progress(conn); /* it was still taking what was sent */
+        conn->engine.since = wsi_conn_progress(conn); /* the peer was still taking what was sent */
     next = wsi_engine_tick(&conn->engine, &loop->window, loop->served_until, loop->now);
     if (conn->blocked && conn->engine.state == WSI_OPEN) { /* a peer that takes nothing is dropped even if it sends */
         due = wsi_engine_due(wsi_conn_progress(conn), limits->ping_ms);
@@ -12344,12 +12345,12 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_timer_set(loop, &conn->timer, next);
         return;
     }
-    conn->broken = conn->broken || was_open; /* nothing more will come from a silent peer */
+    conn->broken = conn->broken || was_open; /* a silent peer: nothing more will come */
     conn->paused = conn->paused || was_open;
     wsi_conn_schedule_end(conn);
 }
 
-/* A peer that has taken some of what is pending is alive: its time starts again. */
+/* A timer fires. A peer that has taken some pending bytes is alive: its deadlines start again. */
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
     ws_conn *conn = (ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer));
     if (!conn->broken && wsi_conn_measure(conn)) {
@@ -12374,8 +12375,7 @@ typedef struct wsi_delivery {
     uint8_t slow;
 } wsi_delivery;
 
-/* The queue is full: does what the policy says. Returns whether the message is still added: one that others made room
-   for is. */
+/* The queue is full: applies the room's policy. Returns whether room was made, so that the message is to be added. */
 static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_queue *queue = conn->engine.sending && conn->extra ? &conn->extra->later : &conn->queue;
@@ -12397,7 +12397,7 @@ static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
     return made;
 }
 
-/* Adds it to the last node if that ends where it begins. */
+/* Extends the last node, if it ends where the message begins. */
 WSI_INLINE bool wsi_conn_continue(wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
     if (!last || last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
@@ -12414,7 +12414,7 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     if (!node)
         return false;
     delivery->block->references++;
-    node->shared = true; /* nothing is to be appended: it may be dropped */
+    node->shared = true; /* append nothing to it: it may be dropped */
     node->room = delivery->room;
     node->slow = delivery->slow;
     if (delivery->slow >= WS_SLOW_DROP_OLDEST) {
@@ -12425,7 +12425,7 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     return true;
 }
 
-/* Adds it to a queue; if that is blocked, a small one as a copy. */
+/* Adds a message to a queue; if the connection is blocked, copies a small one. */
 static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool blocked) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_delivery copy = *delivery;
@@ -12439,18 +12439,18 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
     memcpy(copy.block->data, delivery->block->data + delivery->from, copy.to);
     copy.block->size = copy.to;
     bool added = wsi_conn_add(loop, queue, &copy);
-    wsi_block_release(loop, copy.block); /* the queue has a reference of its own */
+    wsi_block_release(loop, copy.block); /* the node holds its own reference */
     return added;
 }
 
-/* Whether the queue that a broadcast would go to is full. */
+/* Whether the queue that a broadcast would enter is full. */
 static bool wsi_conn_crowded(ws_conn *conn) {
     if (!conn->engine.sending)
         return wsi_conn_full(conn);
     return conn->extra && wsi_queue_full(&conn->extra->later, conn->engine.env->limits.buffered);
 }
 
-/* To a connection that is sending a message in parts: the broadcast has to wait for the last part. */
+/* The connection is sending a message in parts: the broadcast waits for the last part. */
 static bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *later = wsi_conn_extra(conn) ? &conn->extra->later : NULL;
     return later && wsi_conn_enqueue(conn, later, delivery, true) && (later->last->later = true);
@@ -12477,7 +12477,7 @@ static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     return true;
 }
 
-/* The common cases: its queue is empty, or ends where this message begins. false: nothing was done. */
+/* Fast path: the member's queue is empty, or ends where this message begins. false: nothing was done. */
 WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi_delivery *delivery) {
     wsi_queue *queue = &conn->queue;
     if (conn->engine.state != WSI_OPEN || conn->engine.sending || WSI_TRACED(&conn->engine) || conn->blocked
@@ -12491,7 +12491,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
-/* droppable: of the member; NULL: not to one of a room. */
+/* droppable: the member's list; NULL: the broadcast goes to no room. */
 WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
     bool later = conn->engine.sending;
     bool behind = delivery->slow == WS_SLOW_LATEST && (later || conn->blocked || conn->queue.charge > WSI_COPIED);
@@ -12508,7 +12508,7 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
         wsi_conn_dropped(conn, delivery->to - delivery->from);
 }
 
-/* The last part of a message is sent: the broadcasts that waited for it follow. */
+/* The last part of a message is sent: moves the broadcasts that waited for it into the queue. */
 static void wsi_conn_release_later(ws_conn *conn) {
     wsi_queue *later = conn->extra ? &conn->extra->later : NULL, *queue = &conn->queue;
     if (!later || !later->first)
@@ -12527,7 +12527,7 @@ static void wsi_conn_release_later(ws_conn *conn) {
 
 /* --- the end of a round --- */
 
-/* Releases the block that broadcasts share; if no queue refers to it, it is used again until the loop ends. */
+/* Releases the block that broadcasts share. If no queue refers to it, keeps it for the next round. */
 static void wsi_conn_free_arena(ws_loop *loop) {
     if (loop->arena && loop->arena->references == 1 && !loop->freeing) {
         loop->arena->size = 0;
@@ -12537,7 +12537,7 @@ static void wsi_conn_free_arena(ws_loop *loop) {
     loop->arena = NULL;
 }
 
-/* A kept request has its answer, or the socket takes more of that. */
+/* The kept request has its answer, or the socket takes more of it. */
 WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
     if (conn->extra && conn->extra->kept)
         wsi_conn_endpoint(conn)->proceed(conn);
