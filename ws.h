@@ -1531,7 +1531,7 @@ struct ws_engine {
 /*
 >> MEMORY =================================================================================
    The only caller of the allocator: blocks, growing buffers, hash tables. Calls nothing. Prefixes: wsi_memory_,
-   wsi_buffer_, wsi_table_. It counts what is in use, so that max_memory bounds whatever peers make grow.
+   wsi_buffer_, wsi_table_. It counts the bytes in use, so that max_memory bounds all that peers can make grow.
 */
 
 static void *wsi_memory_default(void *user, void *block, size_t old_size, size_t new_size) {
@@ -1551,7 +1551,7 @@ static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t l
     memory->limit = limit;
 }
 
-/* More than ever before. */
+/* The rare case of resize: more memory is in use than ever before, so the limit is checked. */
 WSI_RARE void *wsi_memory_raise(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
     if (new_size - old_size > memory->limit - memory->used)
         return NULL;
@@ -1590,7 +1590,7 @@ static void wsi_memory_free_string(wsi_memory *memory, char *text) {
         wsi_memory_free(memory, text, strlen(text) + 1);
 }
 
-/* Copies a config's string; NULL stays NULL. */
+/* Copies a string of a config; NULL stays NULL. false: no memory. */
 static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     size_t size = text ? strlen(text) + 1 : 0;
     *copy = text ? (char *)wsi_memory_resize(memory, NULL, 0, size) : NULL;
@@ -1599,7 +1599,7 @@ static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     return *copy || !text;
 }
 
-/* Replaces the strings at these offsets in a struct (const char *) by copies, or by NULL if there is no memory. */
+/* Replaces the const char * at these offsets in a struct by copies, or by NULL if there is no memory. */
 static bool wsi_memory_keep_strings(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
     bool good = true;
     char *copy;
@@ -1622,7 +1622,7 @@ static void wsi_buffer_free(wsi_memory *memory, wsi_buffer *buffer) {
     memset(buffer, 0, sizeof *buffer);
 }
 
-/* Sets the capacity. */
+/* Changes the capacity. false: no memory, and nothing has changed. */
 static bool wsi_buffer_resize(wsi_memory *memory, wsi_buffer *buffer, size_t capacity) {
     uint8_t *data = (uint8_t *)wsi_memory_resize(memory, buffer->data, buffer->capacity, capacity);
     if (!data)
@@ -1646,7 +1646,7 @@ static bool wsi_buffer_reserve(wsi_memory *memory, wsi_buffer *buffer, size_t mo
 
 #ifndef WS_NO_NET
 
-/* Appends bytes, and a zero that the size does not count. */
+/* Appends bytes, and a zero byte that the size does not count. */
 static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void *data, size_t size) {
     if (!wsi_buffer_reserve(memory, buffer, size + 1))
         return false;
@@ -1659,10 +1659,10 @@ static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void
 
 /* --- hash tables --- */
 
-typedef struct wsi_chain { /* an entry; next is in the same bucket */
-    struct wsi_chain *next;
+typedef struct wsi_chain { /* the start of each entry */
+    struct wsi_chain *next; /* in the same bucket */
     uint32_t hash;
-    uint32_t count; /* of a connection's first membership: how many there are */
+    uint32_t count; /* for ROOMS: in a connection's first membership, the number of its memberships */
 } wsi_chain;
 
 typedef struct wsi_table {
@@ -1695,8 +1695,8 @@ static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
     wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
 }
 
-/* Adds an entry of this size, which begins with its wsi_chain, and is zero otherwise. NULL: no memory. A full table
-   doubles; without memory for that its chains get longer. */
+/* Adds an entry of this size: a wsi_chain, then zeros. NULL: no memory. A full table doubles; if there is no memory for
+   that, its chains get longer. */
 static void *wsi_table_add(wsi_memory *memory, wsi_table *table, uint32_t hash, size_t size) {
     wsi_table grown = {NULL, 0, 0};
     grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
@@ -1724,11 +1724,11 @@ static void *wsi_table_add(wsi_memory *memory, wsi_table *table, uint32_t hash, 
 
 /*
 >> BYTES ==================================================================================
-   Moving, comparing, big-endian load and store; eight bytes at a time; what the processor can do. Calls nothing.
-   Prefixes: wsi_bytes_, wsi_wide_, wsi_cpu_.
+   Moves and compares bytes, loads and stores big-endian numbers, loads whole words and vectors, asks what the processor
+   can do. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_cpu_.
 */
 
-#ifdef WS_SMALL /* byte by byte, in place of libc's large ones; volatile, or the compiler calls those */
+#ifdef WS_SMALL /* small loops in place of libc's large functions; volatile, or the compiler would call those */
 WSI_SHARED void wsi_bytes_move(void *to, const void *from, size_t size) {
     uint8_t *a = (uint8_t *)to;
     const volatile uint8_t *b = (const volatile uint8_t *)from;
@@ -1772,7 +1772,7 @@ WSI_INLINE const char *wsi_bytes_find(const char *text, char c, size_t size) {
 }
 #endif
 
-/* What does not fit is the largest number. */
+/* Loads a big-endian number. One that does not fit becomes the largest that does. */
 static wsi_size wsi_bytes_load(const uint8_t *bytes, size_t count) {
     const wsi_size most = (wsi_size)-1;
     wsi_size value = 0;
@@ -1789,7 +1789,7 @@ static void wsi_bytes_store(uint8_t *bytes, size_t count, wsi_size value) {
 }
 
 #ifndef WS_NO_FAST
-static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compilers make one store of it */
+static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compiles to one store */
     bytes[0] = (uint8_t)(value >> 24);
     bytes[1] = (uint8_t)(value >> 16);
     bytes[2] = (uint8_t)(value >> 8);
@@ -1798,20 +1798,20 @@ static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compilers mak
 #endif
 
 #if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
-/* Eight bytes in the machine's own order, from any address. */
+/* Eight bytes in native order, from any address. */
 static uint64_t wsi_bytes_word(const uint8_t *bytes) {
     uint64_t word;
     memcpy(&word, bytes, 8);
     return word;
 }
 
-/* Eight bytes, the first one lowest; compilers make one load of it where that is one. */
+/* Eight bytes in little-endian order. Compiles to one load on a little-endian processor. */
 WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
     return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
            | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
 }
 
-/* Which byte of such a word, which is not 0, holds its lowest bit. */
+/* The index of the byte that holds the lowest set bit of a word, which must not be 0. */
 #if defined(__GNUC__)
 WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word) >> 3; }
 #else
@@ -1825,10 +1825,10 @@ WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) {
 #endif
 
 #ifndef WS_NO_FAST
-/* The bits that ASCII leaves 0. */
+/* The high bit of each byte: 0 in ASCII. */
 #define WSI_BYTES_HIGH 0x8080808080808080u
 
-/* What one register holds: 16 bytes of SSE2 or NEON, else 8. The operators of C work on all of these types. */
+/* One register: 16 bytes with SSE2 or NEON, else 8. C's operators work on either type. */
 #if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
 typedef uint64_t wsi_wide __attribute__((vector_size(16)));
 #else
@@ -1847,7 +1847,7 @@ static wsi_wide wsi_wide_load(const uint8_t *bytes) {
     return wide;
 }
 
-/* Its words, or-ed. */
+/* ORs the register's words. */
 static uint64_t wsi_wide_fold(wsi_wide wide) {
     uint64_t words[sizeof(wsi_wide) / 8], all = 0;
     memcpy(words, &wide, sizeof words);
@@ -1858,8 +1858,7 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
 #endif /* WS_NO_FAST */
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__)
-/* What the processor and the system allow beyond what the program is compiled for. Only long data is worth the
-   question. */
+/* What the processor and the system support beyond what the program is compiled for. Only long data is worth asking. */
 enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 };
 #define WSI_AVX2 __attribute__((target("avx2")))
 #define WSI_AVX512 __attribute__((target("avx512f")))
@@ -1867,14 +1866,14 @@ enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 
 typedef uint64_t wsi_wide_32 __attribute__((vector_size(32)));
 typedef uint64_t wsi_wide_64 __attribute__((vector_size(64)));
 
-/* 0, or the answer, which every thread finds alike. Nothing else is ever written here, and no address. */
+/* 0: not asked yet. Every thread gets and stores the same answer. */
 static unsigned wsi_cpu_answer;
 
 WSI_RARE unsigned wsi_cpu_ask(void) {
     unsigned a, b, c, d, saved = 0, answer = WSI_CPU_ASKED;
     if (__get_cpuid_max(0, NULL) >= 7) {
         __cpuid(1, a, b, c, d);
-        if (c & 1u << 27) /* OSXSAVE: the system tells which registers it saves */
+        if (c & 1u << 27) /* OSXSAVE: xgetbv tells which registers the system saves */
             __asm__ __volatile__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
         bool sse41 = (c & 1u << 19) != 0;
         __cpuid_count(7, 0, a, b, c, d);
@@ -1910,7 +1909,7 @@ static wsi_slice wsi_text(const char *data, size_t size) {
 static wsi_slice wsi_text_z(const char *text) { return wsi_text(text, text ? wsi_bytes_length(text) : 0); }
 
 #ifndef WS_NO_NET
-/* Writes the text without a zero, and returns where the next one goes. */
+/* Writes the text without a zero, and returns its end. */
 static char *wsi_text_append(char *to, wsi_slice text) {
     if (text.size)
         memcpy(to, text.data, text.size);
@@ -1928,7 +1927,7 @@ static bool wsi_text_same(wsi_slice a, wsi_slice b) {
 static bool wsi_text_is(wsi_slice a, const char *b) { return wsi_text_same(a, wsi_text_z(b)); }
 #endif
 
-/* Case-blind for ASCII, whatever the locale. */
+/* Ignores the case of ASCII letters, in any locale. */
 static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     size_t left = a.size;
     if (a.size != b.size)
@@ -1941,7 +1940,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
 #ifdef WS_NO_FAST
 static bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
 #else
-/* In most cases the sizes differ, which costs no call. */
+/* Inline, as most sizes differ: no call then. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
     return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
@@ -1957,7 +1956,7 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* set has a bit for each ASCII character. */
+/* Whether c is in set, which has a bit for each ASCII character. */
 static bool wsi_text_in(const uint32_t set[4], char c) { return (uint8_t)c < 128 && (set[c >> 5] >> (c & 31) & 1); }
 
 /* tchar of RFC 9110 5.6.2: letters, digits and !#$%&'*+-.^_`|~ */
@@ -1973,7 +1972,7 @@ static bool wsi_text_token(wsi_slice text) {
     return text.size > 0;
 }
 
-/* Removes the text up to and including the first c, and returns it without c. false: there is no c. */
+/* Splits rest at the first c: *before is the text before it, *rest the text after it. false: there is no c. */
 static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
     const char *at = wsi_bytes_find(rest->data, c, rest->size);
     if (!at)
@@ -1984,7 +1983,7 @@ static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
-/* Takes the next element from a comma-separated list, without empty ones (RFC 9110 5.6.1). */
+/* Removes the next element from a comma-separated list; skips empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
     do {
         if (!wsi_text_until(list, ',', element)) {
@@ -2007,7 +2006,7 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* The place of a text in a list, from 1 on, whatever its case; 0: it is not there. */
+/* The place of a text in a list, from 1; case does not matter. 0: not in the list. */
 static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
     wsi_slice rest = wsi_text_z(list), element;
     for (unsigned place = 1; wsi_text_next(&rest, &element); place++)
@@ -2017,7 +2016,7 @@ static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
 }
 #endif
 
-/* Reads 1 to 18 digits; false for anything else. In a bare engine more than 2,684,354,559 is read as about that. */
+/* Reads 1 to 18 digits; false for anything else. A bare engine reads a number above 2,684,354,559 as one near that. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     const wsi_size most = (wsi_size)-1 / 16;
     wsi_size value = 0;
@@ -2033,7 +2032,7 @@ static bool wsi_text_number(wsi_slice text, wsi_size *number) {
 }
 
 #if !defined(WS_NO_JSON) || (!defined(WS_NO_SERVER) && !defined(WS_NO_NET))
-/* Reads the digits from this index on, as a number up to limit. false for anything else. */
+/* Reads the digits from index `from` to the end, as a number up to limit. false for anything else. */
 static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
     for (size_t i = from; i < text.size; i++) {
@@ -2051,7 +2050,7 @@ static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_JSON) || !defined(WS_NO_NET)
 #ifdef WS_SMALL
-/* Divides by ten and returns the rest, 16 bits at a time: a 32-bit processor has no 64-bit division. */
+/* Divides by ten, 16 bits at a time, and returns the remainder: 32-bit processors have no 64-bit division. */
 static unsigned wsi_text_tenth(uint64_t *number) {
     uint64_t tenth = 0;
     uint32_t rest = 0;
@@ -2093,8 +2092,8 @@ static int wsi_text_hex(char c) {
 #endif
 
 #ifndef WS_NO_NET
-/* Percent-decodes into out, at most text.size bytes, and returns the size. -1: an escape is malformed, or a byte is
-   zero, escaped or not. */
+/* Percent-decodes into out, at most text.size bytes, and returns the size. -1: a malformed escape, or a zero byte,
+   escaped or not. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
     size_t i, size = 0;
     for (i = 0; i < text.size; i++) {
@@ -2126,7 +2125,7 @@ static const char wsi_text_alphabet[] =
 static char wsi_text_digit64(uint32_t six) { return wsi_text_alphabet[six]; }
 #endif
 
-/* Writes 4 characters for every 3 bytes or less, and returns how many. */
+/* Writes 4 characters for each 3 bytes, or for the last 1 or 2, and returns how many. */
 static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
     size_t i = 0, written = 0;
     for (; i < size; i += 3, written += 4) {
@@ -2142,13 +2141,13 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 #ifndef WS_NO_SERVER
-/* Whether the text is base64 of 16 bytes. Unused bits before the padding are ignored: the example key in RFC 6455 4.1
-   has some. */
+/* Whether the text is base64 of 16 bytes. Unused bits before the padding may be set, as in the example key of RFC 6455
+   4.1. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
     unsigned others = 0;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
         return false;
-    for (size_t part = WSI_FAST ? 16 : 22, begin = 0; begin + part <= 22; begin += 6) /* of 16 compilers make vectors */
+    for (size_t part = WSI_FAST ? 16 : 22, begin = 0; begin + part <= 22; begin += 6) /* 16 bytes compile to vectors */
         for (size_t i = 0; i < part; i++) {
             uint8_t c = (uint8_t)text.data[begin + i], upper = (uint8_t)(c & 0xdf);
             others |= !(((upper >= 'A') & (upper <= 'Z')) | ((c >= '/') & (c <= '9')) | (c == '+'));
@@ -2168,13 +2167,13 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     switch (quarter) {
     case 0: return (d ^ (b & (c ^ d))) + 0x5a827999u;
     case 1: return (b ^ c ^ d) + 0x6ed9eba1u;
-    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* never both: the sum is the majority */
+    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* no bit is in both: the sum is the majority */
     default: return (b ^ c ^ d) + 0xca62c1d6u;
     }
 }
 
 #ifdef WS_NO_FAST
-/* In one array, which moves down at each step: e, d, c, b, a, and 16 words of the block. hash has that order, too. */
+/* One array holds e, d, c, b, a and 16 words of the block, and moves down at each step. hash has the same order. */
 WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
     uint32_t next, word;
     int quarter, i;
@@ -2192,7 +2191,7 @@ WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
 
 static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
     uint32_t hash[5] = {0xc3d2e1f0u, 0x10325476u, 0x98badcfeu, 0xefcdab89u, 0x67452301u}, v[21];
-    size_t i, left = (size + 72) / 64 * 64; /* with the length behind it */
+    size_t i, left = (size + 72) / 64 * 64; /* whole blocks, with padding and length */
     uint32_t word = 0;
     for (i = 0; left--; i++) {
         word = word << 8 | (i < size ? data[i] : i == size ? 0x80 : 0);
@@ -2204,7 +2203,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
         wsi_bytes_store(digest + i * 4, 4, hash[4 - i]);
 }
 #else
-/* Only b and e change; the caller rotates the names instead of moving the values. */
+/* Changes only b and e: instead of moving values, the caller rotates the names. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
     ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
 
@@ -2221,7 +2220,7 @@ WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) 
     v[0] = a, v[1] = b, v[2] = c, v[3] = d, v[4] = e;
 }
 
-/* w: the block's expanded words. */
+/* All 80 steps. w: the block's expanded words. */
 static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
     uint32_t v[5];
     memcpy(v, hash, sizeof v);
@@ -2236,7 +2235,7 @@ static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
 static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { return (void)hash, (void)block, false; }
 #else
-/* Five groups of four steps; the processor wants to know at compile time which quarter they are of. */
+/* Five groups of four steps. A macro, as the instruction needs the quarter as a constant. */
 #define WSI_SHA1_GROUPS(v, w, quarter) \
     for (int i = 0; i < 5; i++) { \
         __m128i next = (v)[0]; \
@@ -2244,7 +2243,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { ret
         (v)[1] = next; \
     }
 
-/* Words are held four to a register, the first one highest. */
+/* Registers hold four words each, the first one highest. */
 WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint8_t block[64]) {
     const __m128i turn = _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f);
     __m128i w[20], v[2], first, last = _mm_set_epi32((int)hash[4], 0, 0, 0);
@@ -2256,7 +2255,7 @@ WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint8_t block[64]
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
     first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
     v[0] = first;
-    /* The instruction rotates what it adds by 30, as a later group's e is the a of four steps before: turned back. */
+    /* sha1nexte rotates e by 30, because it is the a of four steps before; for the first e this is undone here. */
     v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
     WSI_SHA1_GROUPS(v, w, 0)
     WSI_SHA1_GROUPS(v, w + 5, 1)
@@ -2276,7 +2275,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) {
 }
 #endif
 
-/* expanded: the words, or NULL. */
+/* expanded: the block's words if they are known, or NULL. */
 static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64], const uint32_t *expanded) {
     uint32_t w[80];
     if (wsi_sha1_block_fast(hash, block))
@@ -2285,12 +2284,12 @@ static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64], const uint
         w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
     for (int i = 16; !expanded && i < 32; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (int i = 32; !expanded && i < 80; i++) /* the same value by an equation that vectorizes */
+    for (int i = 32; !expanded && i < 80; i++) /* the same values by a formula that vectorizes */
         w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
     wsi_sha1_rounds(hash, expanded ? expanded : w);
 }
 
-/* Of 60 bytes, a key and its GUID, the second block is always the same: zeros, and 480 bits as the length. */
+/* An input of 60 bytes, a key and the GUID, always has the same second block: zeros, and the length of 480 bits. */
 static const uint32_t wsi_sha1_second[80] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1e0, 0, 0, 0x3c0, 0, 0, 0x780, 0, 0x3c0,
     0xf00, 0, 0, 0x1e00, 0, 0xcc0, 0x3c00, 0x440, 0, 0x7800, 0xf00, 0x3300, 0xf000, 0xf00, 0, 0x1ef00,
@@ -2321,9 +2320,9 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 
 /*
 >> UTF8 ===================================================================================
-   Incremental validator (RFC 3629; Unicode table 3-7): it fails at the first byte that no valid text has there. Calls
-   BYTES. The state is 0 between characters, otherwise low << 16 | high << 8 | number of continuation bytes that are
-   missing, where low and high bound the next byte.
+   Incremental validator (RFC 3629; Unicode table 3-7): it fails at the first byte that no valid text could have there.
+   Calls BYTES. The state is 0 between characters. Inside one it is low << 16 | high << 8 | missing: the number of
+   continuation bytes still missing, and the bounds of the next one.
 */
 
 #define WSI_UTF8_STATE(low, high, missing) \
@@ -2370,7 +2369,7 @@ static uint32_t wsi_utf8_lead(uint8_t c) {
 static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
 static size_t wsi_utf8_skip_few(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
 #else
-/* What the lookup below is made of: the processor's way to look up, to take away and stop at 0, and to ask for bits. */
+/* Three operations for the lookup below: look up 16 values, subtract with saturation, test bits. */
 #ifdef __x86_64__
 #define WSI_LOOKUP WSI_AVX2
 typedef uint8_t wsi_utf8_wide __attribute__((vector_size(32)));
@@ -2400,17 +2399,17 @@ static bool wsi_utf8_has_wide(void) { return true; }
 #endif
 
 /* A register at a time, by the lookup method (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per
-   Byte, 2021). Each bit is a way in which two bytes side by side are wrong. Three tables, of the first byte's halves
-   and of the second's high half, tell which ways each of them leaves open: what all three leave open has happened. */
+   Byte, 2021). Each bit is an error that two adjacent bytes can make. Three tables, for the first byte's halves and the
+   second's high half, give the errors that are possible with that half: an error that is in all three has occurred. */
 enum {
-    WSI_UTF8_SHORT = 1, /* a lead byte, then none that continues it */
-    WSI_UTF8_STRAY = 2, /* ASCII, then one that continues */
-    WSI_UTF8_LOW2 = 4, /* too long a form: c0, c1 */
+    WSI_UTF8_SHORT = 1, /* a lead byte, then no continuation byte */
+    WSI_UTF8_STRAY = 2, /* ASCII, then a continuation byte */
+    WSI_UTF8_LOW2 = 4, /* an overlong form: c0, c1 */
     WSI_UTF8_LOW3 = 8, /* e0 80 to 9f */
     WSI_UTF8_HALF = 16, /* a surrogate: ed a0 to bf */
-    WSI_UTF8_LOW4 = 32, /* f0 80 to 8f; and f5 to ff with these */
+    WSI_UTF8_LOW4 = 32, /* f0, or f5 to ff, then 80 to 8f */
     WSI_UTF8_BIG = 64, /* f4 to ff, then 90 to bf */
-    WSI_UTF8_NEXT = 128, /* two that continue: right, if the second is a third or a fourth byte */
+    WSI_UTF8_NEXT = 128, /* two continuation bytes: valid if the second is a character's third or fourth byte */
     WSI_UTF8_ANY = WSI_UTF8_SHORT | WSI_UTF8_STRAY | WSI_UTF8_NEXT,
     WSI_UTF8_PAST = WSI_UTF8_ANY | WSI_UTF8_LOW4 | WSI_UTF8_BIG, /* f5 and more */
     WSI_UTF8_TAIL = WSI_UTF8_STRAY | WSI_UTF8_NEXT | WSI_UTF8_LOW2
@@ -2422,7 +2421,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_load(const uint8_t *data) {
     return wide;
 }
 
-/* Which of the bytes at data are wrong behind the three before them: not 0. */
+/* For each byte at data: not 0 if it is wrong after the three bytes before it. */
 WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     static const uint8_t first_high[16] = {
         WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY,
@@ -2444,7 +2443,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     wsi_utf8_wide second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
     wsi_utf8_wide ways = wsi_utf8_look(first_high, first >> 4) & wsi_utf8_look(first_low, first & 15)
                          & wsi_utf8_look(second_high, second >> 4);
-    /* The high bit is set where the byte two before is e0 and more, or the one three before f0 and more. */
+    /* The high bit is set if the byte two before is at least e0, or the byte three before at least f0. */
     wsi_utf8_wide third = wsi_utf8_less(wsi_utf8_load(data - 2), 0xe0 - 0x80);
     wsi_utf8_wide fourth = wsi_utf8_less(wsi_utf8_load(data - 3), 0xf0 - 0x80);
     return ways ^ ((third | fourth) & 0x80);
@@ -2460,13 +2459,13 @@ WSI_LOOKUP WSI_INLINE bool wsi_utf8_block_is_good(const uint8_t *data) {
     return !wsi_utf8_any(wsi_utf8_wrong(data) | wsi_utf8_wrong(data + WSI_UTF8_HALF_BLOCK), 0xff);
 }
 
-/* Where the last character of data[0] to data[i - 1] begins, if it goes on behind these, else i; i is 3 at least. */
+/* If the last character of data[0] to data[i - 1] continues at data[i], its start; else i. i is at least 3. */
 static size_t wsi_utf8_whole(const uint8_t *data, size_t i) {
     return i - (data[i - 1] >= 0xc0 ? 1u : data[i - 2] >= 0xe0 ? 2u : data[i - 3] >= 0xf0 ? 3u : 0u);
 }
 
-/* Skips blocks from i on, where a character begins, and returns where one begins behind these. It looks at no byte
-   outside of the text: the first three are left to the caller, as is what is wrong. */
+/* Skips valid blocks from i on; a character begins at i, and at the index that is returned. Reads no byte outside the
+   text, so that the first three bytes are left to the caller, as is anything invalid. */
 WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t size) {
     size_t begin;
     do {
@@ -2485,7 +2484,7 @@ WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t siz
     return i;
 }
 
-/* The same for less than two blocks: a copy, with zeros on both sides; one of them is looked at behind it. */
+/* The same for less than two blocks: checks a copy with zeros on both sides, including one zero after it. */
 WSI_LOOKUP static size_t wsi_utf8_short(const uint8_t *data, size_t i, size_t size) {
     uint8_t copy[3 + 2 * WSI_UTF8_BLOCK] = {0};
     size_t end = wsi_utf8_whole(data, size), k = 0;
@@ -2536,8 +2535,8 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 
 /*
 >> HTTP ===================================================================================
-   Heads of requests and answers (RFC 9112), and what their fields are made of. Strict: what two parsers could read
-   differently is refused. Slices point into the text; nothing is allocated. Calls BYTES, TEXT, UTF8.
+   Heads of requests and responses (RFC 9112), and the syntax of their fields. Strict: refuses what two parsers could
+   read differently. Slices point into the text; nothing is allocated. Calls BYTES, TEXT, UTF8.
 */
 
 #define WSI_HTTP_BAD SIZE_MAX
@@ -2545,7 +2544,7 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 
 static bool wsi_http_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
 
-/* The number of bytes before the first control character. */
+/* Counts the bytes before the first control character. */
 #ifdef WS_NO_FAST
 static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     size_t i = 0;
@@ -2554,7 +2553,7 @@ static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     return i;
 }
 #else
-/* Of one block, or its size. */
+/* The same within one block. */
 #if defined(__GNUC__) && defined(__SSE2__)
 enum { WSI_HTTP_BLOCK = 16 };
 
@@ -2592,8 +2591,8 @@ WSI_INLINE size_t wsi_http_plain(const uint8_t *data, size_t size) {
 }
 #endif
 
-/* Where the CRLF is that ends the line around offset i. size: it has not arrived yet; WSI_HTTP_BAD: a byte before it is
-   not allowed in a head. */
+/* The offset of the CRLF that ends the line at offset i. size: it has not arrived yet; WSI_HTTP_BAD: a byte before it
+   is not allowed in a head. */
 static size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
     for (; (i += wsi_http_plain(data + i, size - i)) < size && data[i] == '\t'; i++) {}
     if (i == size || (data[i] == '\r' && i + 1 == size))
@@ -2601,8 +2600,8 @@ static size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
     return data[i] == '\r' && data[i + 1] == '\n' ? i : WSI_HTTP_BAD;
 }
 
-/* Looks for the empty line that ends a head, from offset `from` on. Returns the size of the head, 0 if its end has
-   not arrived yet, or WSI_HTTP_BAD. */
+/* Looks for the empty line that ends a head, from offset `from` on. Returns the size of the head, 0 if the end has not
+   arrived yet, or WSI_HTTP_BAD. */
 static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     size_t i = from && data[from - 1] == '\r' ? from - 1 : from;
     for (;; i += 2) {
@@ -2617,7 +2616,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\n', &line) && line.size) /* of a head that is not checked yet it may lack the CR */
+    if (wsi_text_until(head, '\n', &line) && line.size) /* the CR is not checked: it may be another byte */
         line.size--;
     return line;
 }
@@ -2633,7 +2632,7 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET) || !defined(WS_NO_DEFLATE)
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
-/* Removes the first field line of a head that was read before: its name is a token. */
+/* Removes the first field line of a head that was parsed before, so that its name is a token. */
 static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_slice line = wsi_http_line(head);
     if (!line.size)
@@ -2660,8 +2659,8 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
-/* Removes a token, or with value also a quoted string, from the front. any: a quoted string may hold anything, else
-   only a token. The word of a quoted string still has its backslashes (RFC 9110 5.6.4). false: there is neither. */
+/* Removes a token from the front, or (value) a quoted string, whose backslashes stay in *word (RFC 9110 5.6.4). Without
+   any, a quoted string may hold only a token. false: there is neither. */
 static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any) {
     bool quoted = value && rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
@@ -2678,10 +2677,10 @@ static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any
     return word->size > 0 || (quoted && any);
 }
 
-/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with space around each part. named: a token comes
-   first. */
+/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with optional space around each part. named: a
+   token comes first. */
 static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
-    char sign = 0; /* before the next word */
+    char sign = 0; /* ';' or '=' before the next word */
     wsi_slice word;
     for (;; named = true) {
         if (named && !wsi_http_word(&rest, &word, sign == '=', any))
@@ -2696,7 +2695,7 @@ static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
 }
 #endif
 
-/* Text that a program puts into a head must not end its line. */
+/* Whether a program's text may go into a head: it must not end its line. */
 static bool wsi_http_safe(const char *text, char first_allowed) {
     for (; text && *text; text++)
         if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
@@ -2705,8 +2704,8 @@ static bool wsi_http_safe(const char *text, char first_allowed) {
 }
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
-/* Whether a program may add this line to a head: "Name: value" without control characters, and not a field that
-   ws.h itself writes. */
+/* Whether a program may add this line to a head: "Name: value" without control characters, and not one of the fields
+   that ws.h itself writes. */
 static bool wsi_http_own_header(const char *line) {
     static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, "
                                "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
@@ -2730,7 +2729,7 @@ static bool wsi_http_is_header(const char *line, const char *name) {
 #endif
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_NET)
-/* Answers with neither a body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
+/* Whether the answer has neither body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
 static bool wsi_http_bodiless(int status) { return status == 204 || status == 304; }
 
 /* A character of a host's name (RFC 3986 3.2.2): letters, digits and -._~%!$&'()*+,;= */
@@ -2739,7 +2738,7 @@ static bool wsi_http_host_char(char c) {
     return wsi_text_in(set, c);
 }
 
-/* Splits "host:port"; without a port it is `fallback`. An IPv6 literal keeps its brackets. host NULL: checks only.
+/* Splits "host:port"; fallback: the port if there is none. An IPv6 literal keeps its brackets. host NULL: only checks.
    false: malformed. */
 static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *host, wsi_size *port) {
     bool literal = text.size && text.data[0] == '[';
@@ -2815,15 +2814,15 @@ static bool wsi_http_target(wsi_request *request) {
     return request->target.size > 0;
 }
 
-#ifdef WSI_BARE /* the connection ends with the answer, so where a body ends does not matter */
+#ifdef WSI_BARE /* the connection closes after the answer, so the end of a body does not matter */
 static bool wsi_http_codings(wsi_slice list, bool *others) {
     *others = !wsi_text_is_nocase(list, "chunked");
     return true;
 }
 static bool wsi_http_closes(wsi_slice option) { return (void)option, false; }
 #else
-/* Reads Transfer-Encoding: chunked must be the last coding, or the body has no known end (RFC 9112 6.1, 6.3).
-   *others: there are codings before it, which we do not support. false: malformed. */
+/* Reads Transfer-Encoding. chunked must be the last coding, or the body has no known end (RFC 9112 6.1, 6.3). *others:
+   there are further codings, which are not supported. false: malformed. */
 static bool wsi_http_codings(wsi_slice list, bool *others) {
     wsi_slice coding, rest, name;
     bool chunked = false;
@@ -2843,18 +2842,18 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
 static bool wsi_http_closes(wsi_slice option) { return wsi_text_is_nocase(option, "close"); }
 #endif
 
-/* The fields of a request that the engine reads. */
+/* The request fields that the engine reads. */
 typedef enum wsi_field {
     WSI_FIELD_OTHER, WSI_FIELD_HOST, WSI_FIELD_ORIGIN, WSI_FIELD_LENGTH, WSI_FIELD_CODING, WSI_FIELD_EXPECT,
     WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS,
     WSI_FIELD_BAD /* no field line */
 } wsi_field;
 
-typedef struct wsi_http_seen { /* while a head is read */
+typedef struct wsi_http_seen { /* what is known while a head is read */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field */
-    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
-    bool version_13, bad; /* from here on HANDSHAKE's */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: by more than chunked */
+    bool version_13, bad; /* these and the next are HANDSHAKE's */
     unsigned protocol_count;
 #ifndef WS_SMALL
     wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
@@ -2874,13 +2873,13 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) { /* in the or
     return place || wsi_text_token(name) ? (wsi_field)place : WSI_FIELD_BAD;
 }
 #else
-/* Most write it just so: compilers make a few words of known. */
+/* Most peers write names exactly so: this compiles to comparing a few words. */
 WSI_INLINE bool wsi_http_named(wsi_slice name, const char *known) {
     return name.size == strlen(known) && (memcmp(name.data, known, strlen(known)) == 0
                                           || wsi_text_same_nocase(name, wsi_text(known, name.size)));
 }
 
-/* Whether a line begins with this name and a colon. *value: what is behind. */
+/* Whether a line begins with this name and a colon. *value: what follows. */
 WSI_INLINE bool wsi_http_begins(wsi_slice line, const char *known, wsi_slice *value) {
     size_t size = strlen(known);
     if (line.size <= size || line.data[size] != ':' || !wsi_http_named(wsi_text(line.data, size), known))
@@ -2910,15 +2909,15 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
 }
 #endif
 
-/* Whether a list is this one word, as in most heads: then *is becomes true. Else it has to be taken apart. */
+/* Whether a list is this one word, as in most heads; *is then becomes true. If not, the caller splits the list. */
 WSI_INLINE bool wsi_http_alone(wsi_slice list, const char *known, bool *is) {
     bool alone = WSI_FAST && wsi_http_named(list, known);
     *is = *is || alone;
     return alone;
 }
 
-/* Reads the fields that say which host is meant, where the request comes from and where it ends (RFC 9112 3.2, 6).
-   false: malformed. */
+/* Reads Host, Origin, Expect, Connection, and the fields that say where the body ends (RFC 9112 3.2, 6). false:
+   malformed. */
 static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
     wsi_slice option;
     switch (field) {
@@ -2946,10 +2945,10 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
     }
 }
 
-/* Gets the fields of a head that HANDSHAKE reads. */
+/* HANDSHAKE's callback: gets the fields of the opening handshake. */
 typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value);
 
-/* Parses the first line. Returns 0, or the status that refuses the request. */
+/* Parses the first line. Returns 0, or the status with which to refuse the request. */
 static int wsi_http_first(wsi_request *request, wsi_slice line) {
     wsi_slice method;
     if (!wsi_text_until(&line, ' ', &method) || !wsi_text_until(&line, ' ', &request->target)
@@ -2990,7 +2989,7 @@ static void wsi_http_keep(wsi_request *request, const wsi_http_seen *seen) {
 }
 #endif
 
-/* Parses a head, which something may follow. Returns 0, the status that refuses it, or -1: it is incomplete. */
+/* Parses a head; more bytes may follow it. Returns 0, the status with which to refuse it, or -1: it is incomplete. */
 static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice head, wsi_http_reader *reader) {
     const unsigned both = 1u << WSI_FIELD_CODING | 1u << WSI_FIELD_LENGTH;
     size_t begin, end;
@@ -3019,7 +3018,7 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
     return seen->coded ? 501 : seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
-#ifdef WS_SMALL /* what an engine says by itself, and what pages begin with, in one object: see wsi_error_texts */
+#ifdef WS_SMALL /* only statuses that an engine or a page sends by itself; one object, as wsi_error_texts */
 static const char wsi_http_reasons[] =
     "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0"
     "408 Request Timeout\0" "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0"
@@ -3061,7 +3060,7 @@ static const char *wsi_http_reason(int status) {
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
 static const char *const wsi_http_methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
 
-/* The method as a string, or NULL if no handler can take it. */
+/* The method as a string; NULL: no handler can serve it. */
 static const char *wsi_http_method(wsi_slice method) {
     const char *const *known = wsi_http_methods;
     while (*known && !wsi_text_is(method, *known))
@@ -3071,8 +3070,8 @@ static const char *wsi_http_method(wsi_slice method) {
 
 /* --- urlencoded pairs --- */
 
-/* Decodes a name or a value, and returns its size with a zero behind it. -1: a malformed escape, a zero byte, or not
-   UTF-8. */
+/* Decodes a name or a value, adds a zero, and returns the size including it. -1: a malformed escape, a zero byte, or
+   not UTF-8. */
 static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
     for (size_t i = 0; i < text.size; i++)
         out[i] = text.data[i] == '+' ? ' ' : text.data[i];
@@ -3095,8 +3094,8 @@ static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     return second < 0 ? -1 : first + second;
 }
 
-/* Decodes "a=b&c" into name, zero, value, zero, and so on; skips empty pairs. out has room for 2 * size + 2.
-   Returns the size. A pair that cannot be decoded is left out, or with strict makes it -1. */
+/* Decodes "a=b&c" into name, zero, value, zero, and so on; skips empty pairs. out has room for 2 * size + 2. Returns
+   the size. If a pair cannot be decoded, skips it or, with strict, returns -1. */
 static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
@@ -3162,8 +3161,8 @@ typedef struct wsi_http_time {
     unsigned month; /* 0 to 11 */
 } wsi_http_time;
 
-/* Reads text by a pattern: d, y, h, m, s stand for digits of day, year, hour, minute, second, b for the letters of a
-   month's name, w for those of a weekday, and anything else for itself. */
+/* Reads a date by a pattern: d, y, h, m, s stand for a digit of day, year, hour, minute, second; b for a letter of the
+   month, w for one of the weekday; anything else for itself. */
 static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *time) {
     size_t i, month;
     if (text.size != strlen(form))
@@ -3186,12 +3185,11 @@ static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *ti
     return time->month < 12 && time->day && time->day < 32 && time->hour < 24 && time->minute < 60 && time->second < 61;
 }
 
-/* Reads any of the three forms. A year of two digits is in the century that brings it nearest to now, at most 50 years
-   ahead. */
+/* Reads a date in any of the three forms. A two-digit year that seems more than 50 years ahead is past. */
 static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) {
     wsi_http_time time;
     const char *comma = text.size ? (const char *)memchr(text.data, ',', text.size) : NULL;
-    if (comma && comma - text.data > 3) { /* the day's name in full */
+    if (comma && comma - text.data > 3) { /* the weekday is written in full */
         wsi_slice rest = wsi_text(comma, (size_t)(text.data + text.size - comma));
         if (!wsi_http_date_as(rest, ", dd-bbb-yy hh:mm:ss GMT", &time))
             return false;
@@ -3212,26 +3210,25 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 
 /*
 >> HANDSHAKE ==============================================================================
-   The opening handshake: what both roles need, a server's reading of requests, and which origins may connect (RFC 6455
-   4, 10.2). Calls BYTES, TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam of PERMESSAGE).
+   The opening handshake: what both roles need, how a server reads requests, and which origins may connect (RFC 6455 4,
+   10.2). Calls BYTES, TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam to PERMESSAGE).
 */
 
-typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAGE */
-    /* The parts of a message, once compression is agreed on (engine->deflate). */
-    bool (*compress)(wsi_engine *e, bool whole, bool last, const void **data,
-                     size_t *size); /* false: send it as it is */
-    void (*unsent)(wsi_engine *e); /* what was compressed was not sent */
-    wsi_step (*receive)(wsi_engine *e, wsi_window *window, ws_event *event); /* of a compressed message's frame */
-    void (*end)(wsi_engine *e);     /* frees what the connection holds */
-    void (*free)(wsi_codec *codec); /* and what the connections of a loop share */
+typedef struct wsi_codec_calls { /* all that other sections call in PERMESSAGE */
+    /* Compresses a message or a part of one, once compression is agreed on (engine->deflate). false: send it plain. */
+    bool (*compress)(wsi_engine *e, bool whole, bool last, const void **data, size_t *size);
+    void (*unsent)(wsi_engine *e); /* the compressed data was not sent */
+    wsi_step (*receive)(wsi_engine *e, wsi_window *window, ws_event *event); /* reads a compressed message's frame */
+    void (*end)(wsi_engine *e);     /* frees the connection's memory */
+    void (*free)(wsi_codec *codec); /* frees the memory that a loop's connections share */
 #ifndef WS_NO_NET
-    size_t (*progress)(const wsi_engine *e); /* bytes of the unfinished message, and 1; 0: there is none */
-    unsigned (*shares)(const wsi_engine *e, size_t size); /* in which of 16 forms a broadcast goes to it; 0: plain */
+    size_t (*progress)(const wsi_engine *e); /* bytes of the unfinished message, plus 1; 0: there is none */
+    unsigned (*shares)(const wsi_engine *e, size_t size); /* which of 16 compressed forms a broadcast takes; 0: plain */
 #endif
 #ifndef WS_NO_CLIENT
     bool (*offer)(wsi_engine *e); /* sends the header line */
-    const char *(*answered)(wsi_env *env, wsi_slice value); /* what is wrong with the server's; NULL: nothing */
-    bool (*extend)(wsi_engine *e, const ws_deflate_config *config); /* uses what was agreed on; false: no memory */
+    const char *(*answered)(wsi_env *env, wsi_slice value); /* what is wrong with the server's line; NULL: nothing */
+    bool (*extend)(wsi_engine *e, const ws_deflate_config *config); /* starts using what was agreed; false: no memory */
 #endif
 #ifndef WS_NO_SERVER
     bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the header line */
@@ -3239,7 +3236,7 @@ typedef struct wsi_codec_calls { /* all that the core knows of section PERMESSAG
 } wsi_codec_calls;
 
 #ifndef WSI_BARE
-/* Returns NULL, or what is wrong with a config. */
+/* What is wrong with a config; NULL: nothing. */
 static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
     uint8_t bits = deflate->window_bits;
     bool good = (!bits || (bits >= 8 && bits <= 15)) && deflate->level >= -1 && deflate->level <= 9;
@@ -3286,7 +3283,7 @@ static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 #endif
 
 #ifndef WSI_BARE
-/* Gives back what a connection holds to compress: it is closed. */
+/* The connection is closed: frees what it holds for compression. */
 static void wsi_codec_end(wsi_engine *e) {
     if (wsi_codec_used(e))
         wsi_codec_in(e)->end(e);
@@ -3320,8 +3317,8 @@ static bool wsi_handshake_extensions(wsi_slice list) {
 #endif
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
-/* Whether subprotocols of the program's are NULL, empty, or a list of tokens, none twice. *wrong: the first that is
-   not. */
+/* Whether the program's subprotocols are valid: NULL, empty, or a list of tokens without duplicates. *wrong: the first
+   invalid one. */
 static bool wsi_handshake_tokens(const char *ours, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(ours), token;
     bool any = !list.size;
@@ -3347,7 +3344,7 @@ static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token
     return count;
 }
 
-/* The first of our subprotocols that the client offers; absent if there is none. */
+/* Our first subprotocol that the client offers; data NULL: there is none. */
 static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
     wsi_slice list = wsi_text_z(ours), token;
     while (wsi_text_next(&list, &token))
@@ -3356,8 +3353,8 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Whether a subprotocol of the client's is another than those before. WS_SMALL has no stack for a list, and looks for
-   each in the whole head. A macro, as a function takes 12 bytes more there. */
+/* Whether the client has not offered this subprotocol before. WS_SMALL has no stack for a list, and searches the whole
+   head. A macro, as a function takes 12 bytes more there. */
 #ifdef WS_SMALL
 #define WSI_HANDSHAKE_NEW(request, seen, token) (wsi_handshake_offers(request, token) <= 1)
 #else
@@ -3371,7 +3368,7 @@ static bool wsi_handshake_new(wsi_http_seen *seen, wsi_slice token) {
 }
 #endif
 
-/* Reads a list of tokens, none twice: the list may span several fields (RFC 6455 4.1). */
+/* Reads one field's subprotocols, which must be tokens without duplicates, also across fields (RFC 6455 4.1). */
 static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count;
     wsi_slice token;
@@ -3392,18 +3389,18 @@ static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_f
         return;
     case WSI_FIELD_KEY: request->key = value; break;
     case WSI_FIELD_VERSION: seen->version_13 = wsi_text_is(value, "13"); break;
-    default: /* gateways add empty fields: they mean nothing */
+    default: /* gateways may add empty fields, which mean nothing */
         if (value.size && !(field == WSI_FIELD_PROTOCOL ? wsi_handshake_protocols(request, seen, &value)
                                                         : wsi_handshake_extensions(value)))
             seen->bad = true;
         return;
     }
-    if (seen->fields >> field & 1) /* Key and Version: once at most */
+    if (seen->fields >> field & 1) /* Key and Version must not come twice */
         seen->bad = true;
 }
 
-/* Parses a head and, in the same pass, the opening handshake: request->upgrade says whether it is one, request->status
-   with which status it must be refused, or 0 (RFC 6455 4.2.1). Returns 0, or the status that refuses the request. */
+/* Parses a head and, in the same pass, the opening handshake (RFC 6455 4.2.1): request->upgrade says whether it is one,
+   request->status with which status to refuse it, or 0. Returns 0, or the status with which to refuse the request. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_http_seen seen;
     int status = wsi_http_request(request, &seen, head, wsi_handshake_field);
@@ -3423,7 +3420,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
 
 /* --- origins --- */
 
-/* Why a request is forbidden: text of ours, of the peer, ours, the peer's. */
+/* Why a request is forbidden: our text, the peer's, our text, the peer's. */
 typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
@@ -3438,7 +3435,7 @@ static bool wsi_handshake_deny(wsi_why *why, const char *text, wsi_slice first, 
     return false;
 }
 
-/* Splits an origin (RFC 6454 4), or with a scheme a host; without a port it is the scheme's default. */
+/* Splits an origin (RFC 6454 4), or only host and port if scheme is given. The port defaults to the scheme's. */
 static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *host, wsi_size *port) {
     if (!scheme->data && !wsi_http_scheme(&origin, scheme))
         return false;
@@ -3446,7 +3443,7 @@ static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *
     return wsi_http_authority(origin, place == 1 ? 80 : place ? 443 : 0, host, port);
 }
 
-/* Whether a host is the allowed one, or below it where that begins with "*.". */
+/* Whether a host is the allowed one or, if that begins with "*.", a name below it. */
 static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
     size_t end = allowed.data[0] == '*' ? allowed.size - 1 : 0;
     if (!end || host.size <= end)
@@ -3454,8 +3451,8 @@ static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
     return wsi_text_same_nocase(wsi_text(allowed.data + 1, end), wsi_text(host.data + host.size - end, end));
 }
 
-/* Whether an origin is an allowed one. What is not scheme://host ("null") is compared as text. schemes: allowed is a
-   host, with any of these. */
+/* Whether an origin is the allowed one. If either is no scheme://host, such as "null", compares texts. schemes: allowed
+   is only a host, and the origin may have any of these schemes. */
 static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *schemes) {
     wsi_slice scheme[2], host[2];
     wsi_size port[2];
@@ -3470,11 +3467,11 @@ static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *
                                                 && wsi_handshake_covers(host[1], host[0]));
 }
 
-/* Whether a page from this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has
-   TLS, so the scheme must be https. Without, it may be behind a proxy that ends TLS, and both schemes will do. */
+/* Whether a page of this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has TLS,
+   so the scheme must be https. Otherwise http is allowed, too, and https, as a proxy may terminate TLS. */
 WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
     wsi_slice origin = request->origin, list = wsi_text_z(allowed), element;
-    if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or any */
+    if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or all are allowed */
         return true;
     if (!list.size)
         return wsi_handshake_same(request->host, origin, secure ? "https" : "http,https")
@@ -3486,19 +3483,19 @@ WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *all
     return wsi_handshake_deny(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
 }
 
-#ifdef WSI_BARE /* what is not valid in the list matches nothing */
+#ifdef WSI_BARE /* an invalid element matches nothing */
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     return (void)text, (void)origins, (void)wrong, true;
 }
 #else
-/* Whether this is the one '*' in a host, of "*.example.com". */
+/* Whether this star is the only one in a host of the form "*.example.com". */
 static bool wsi_handshake_star(wsi_slice host, const char *star) {
     return star == host.data && host.size > 2 && star[1] == '.' && star[2] != '.'
            && !memchr(star + 1, '*', host.size - 1);
 }
 
-/* Whether a list of origins, or of hosts, is valid. NULL is, and for origins "" and "*" are. *wrong: the element that
-   is not, or the whole. */
+/* Whether a list of origins, or of hosts, is valid. NULL is valid, and for origins "" and "*". *wrong: the invalid
+   element, or the whole list. */
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     wsi_size port;
@@ -3547,7 +3544,7 @@ typedef struct wsi_frame {
 
 typedef enum wsi_frame_state { WSI_FRAME_MORE, WSI_FRAME_GOOD, WSI_FRAME_BAD } wsi_frame_state;
 
-/* Reads a header. What is wrong is refused as soon as its byte is there. */
+/* Reads a frame header. Refuses a wrong byte as soon as it arrives. */
 static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, size_t size, bool masked, bool deflate) {
     size_t extended = 0, header;
     if (!size)
@@ -3555,7 +3552,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     switch (data[0]) { /* all legal first bytes */
     case 0x00: case 0x01: case 0x02:
     case 0x80: case 0x81: case 0x82: case 0x88: case 0x89: case 0x8a: break;
-    case 0x41: case 0x42: case 0xc1: case 0xc2: /* RSV1: a compressed message begins (RFC 7692 6) */
+    case 0x41: case 0x42: case 0xc1: case 0xc2: /* RSV1: the first frame of a compressed message (RFC 7692 6) */
         if (deflate)
             break;
         return WSI_FRAME_BAD;
@@ -3589,7 +3586,7 @@ static wsi_frame_state wsi_frame_read(wsi_frame *frame, const uint8_t *data, siz
     return WSI_FRAME_GOOD;
 }
 
-/* Writes a header without its key and returns its size. */
+/* Writes a frame header without its masking key, and returns its size. */
 static size_t wsi_frame_write(uint8_t header[14], uint8_t opcode, bool final, bool masked, wsi_size size) {
     size_t extended = size < 126 ? 0 : size < 65536 ? 2 : 8;
     wsi_size length = extended == 0 ? size : extended == 2 ? 126 : 127;
@@ -3605,7 +3602,7 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
         to[i] = from[i] ^ key[i & 3];
 }
 #else
-/* XORs fewer than 16 bytes. Eight and more are two words that overlap: both are read before one is written. */
+/* XORs fewer than 16 bytes. From eight on, these are two overlapping words, both read before either is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
     if (size >= 8) {
@@ -3625,7 +3622,7 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
     return seen < 0x80;
 }
 
-typedef struct wsi_frame_block { /* of a payload: four registers */
+typedef struct wsi_frame_block { /* four registers of a payload */
     wsi_wide a, b, c, d;
 } wsi_frame_block;
 
@@ -3641,15 +3638,15 @@ static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_wide k
 }
 
 static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block) {
-    memcpy(to, &block->a, WSI_WIDE); /* the four by themselves stay in registers */
+    memcpy(to, &block->a, WSI_WIDE); /* one by one, so that they stay in registers */
     memcpy(to + WSI_WIDE, &block->b, WSI_WIDE);
     memcpy(to + 2 * WSI_WIDE, &block->c, WSI_WIDE);
     memcpy(to + 3 * WSI_WIDE, &block->d, WSI_WIDE);
 }
 
-/* Both load the last block (or register) of the payload first. It may overlap the one before it, so that no loop is
-   needed for a rest. word, last: the key twice, and the same turned for that last block. They return the results
-   or-ed. */
+/* These two load the last block (or register) of the payload first. It may overlap the one before it, so no loop is
+   needed for a remainder. word: the key twice; last: the same, rotated for the last block. They return the OR of the
+   results. */
 WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_wide key = wsi_wide_of(word), seen;
     wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_wide_of(last));
@@ -3675,7 +3672,7 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     return wsi_wide_fold(seen);
 }
 
-/* Long payloads: most of them in wider registers than the program is compiled for, where the processor has these. */
+/* Long payloads: uses wider registers than the program is compiled for, if the processor has them. */
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
 static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
 static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
@@ -3683,8 +3680,8 @@ static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t siz
     return (void)watch, wsi_frame_mask_blocks(to, from, size, word, last);
 }
 #else
-/* One text for both widths, as a vector is made of the function's own target. It masks blocks of four from *done on, as
-   long as more than a narrow block would be left. high: where the results' high bits are added up, or NULL. */
+/* Defines the functions for one width: a macro, as each needs its own target. They mask four registers at a time from
+   *done on, as long as more than a WSI_FRAME_BLOCK is left. high, if not NULL, collects the results' high bits. */
 #define WSI_FRAME_WIDE(target, wide, name) \
     target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
         wide part; \
@@ -3733,8 +3730,7 @@ WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t 
 }
 #endif
 
-/* XORs with the key. `to` may be `from`, or stand before it and overlap. With watch it returns whether the result is
-   ASCII. */
+/* XORs with the key. `to` may be `from`, or lie before it and overlap it. watch: return whether the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t turned;
@@ -3754,7 +3750,7 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
     return watch && !(seen & WSI_BYTES_HIGH);
 }
 
-/* A message. text: returns whether the result is ASCII. */
+/* Unmasks a message. text: return whether the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_message(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool text) {
     return text ? wsi_frame_mask_some(to, from, size, key, true) : wsi_frame_mask_some(to, from, size, key, false);
 }
@@ -3764,7 +3760,7 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
 }
 #endif /* WS_NO_FAST */
 
-/* Turns the key for the payload that follows the first `done` bytes. */
+/* Rotates the key for the payload after the first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
     for (done &= 3; done; done--) {
         uint8_t first = key[0];
@@ -3772,7 +3768,7 @@ static void wsi_frame_rotate(uint8_t key[4], size_t done) {
     }
 }
 
-/* What an engine sends in one go: a frame, or raw bytes of HTTP (header_size 0). */
+/* One call of env->output: a frame, or raw bytes of HTTP (header_size 0). */
 typedef struct wsi_output {
     uint8_t header[14]; /* a masked frame's key is its last four bytes */
     uint8_t header_size, opcode;
@@ -3781,7 +3777,7 @@ typedef struct wsi_output {
     size_t size;
 } wsi_output;
 
-/* Writes header and payload; `to` has room for both. */
+/* Writes header and payload to `to`, which has room for both. */
 static void wsi_frame_put(uint8_t *to, const wsi_output *output) {
     wsi_bytes_copy(to, output->header, output->header_size);
     to += output->header_size;
@@ -3793,23 +3789,23 @@ static void wsi_frame_put(uint8_t *to, const wsi_output *output) {
 
 /*
 >> HEADS ==================================================================================
-   What an engine sends and how it fails; a server's reading of requests, its answers and refusals (RFC 6455 4, RFC
-   9112). Calls BYTES, TEXT, HTTP, HANDSHAKE, FRAME. An engine (prefix wsi_engine_, here and in the next two sections)
-   is the protocol of one connection, in both roles: bytes in, events and bytes out.
+   How an engine sends and fails; how a server reads, answers and refuses requests (RFC 6455 4, RFC 9112). Calls BYTES,
+   TEXT, HTTP, HANDSHAKE, FRAME. An engine (prefix wsi_engine_, here and in the next two sections) is the protocol of
+   one connection, in either role: bytes in, events and bytes out.
 
-   Received bytes are in a window: the loop's receive buffer, or the bytes that the connection kept. Frames are
-   parsed and unmasked there, and events point into it. The payload of a later fragment is moved behind the message so
-   far. wsi_engine_next is called until it needs more bytes; what is then left in the window, unfinished message
-   first, must be kept. Output leaves through env->output. Until the WebSocket is open, env->read reads what comes.
+   Received bytes are in a window: the loop's receive buffer, or the bytes that the connection kept. Frames are parsed
+   and unmasked there, and events point into it. The payload of a later fragment is moved up to the end of the message
+   so far. The caller repeats wsi_engine_next until it needs more bytes, and must then keep what is left in the window,
+   unfinished message first. Output goes to env->output. Until the WebSocket is open, env->read parses the input.
 
-   The states of an engine, and what leads from one to the next:
+   The states of an engine, and their transitions:
 
        HEAD --- request ---> ASKED --- accepted ---> OPEN --- close sent ---> CLOSING --- close received ---> CLOSED
                              |   |
               HEAD <-- answered  body wanted --> BODY --- whole ---> ASKED
 
-   A close received in OPEN, a failure or a missed deadline leads to CLOSED from any state. A client begins in HEAD,
-   too: the server's answer leads to OPEN or CLOSED.
+   A close frame received in OPEN leads to CLOSED, as does a failure or a missed deadline in any state. A client also
+   begins in HEAD: the server's answer leads to OPEN or CLOSED.
 */
 
 enum { WSI_HEAD, WSI_ASKED, WSI_BODY, WSI_OPEN, WSI_CLOSING, WSI_CLOSED };
@@ -3859,7 +3855,7 @@ static bool wsi_env_random(const wsi_env *env, void *to, size_t size) {
 }
 #endif
 
-/* Puts a zero byte behind an event's data; wsi_window_restore puts the byte that was there back. */
+/* Puts a zero byte after an event's data. wsi_window_restore puts the original byte back. */
 WSI_SHARED void wsi_window_patch(wsi_window *window, uint8_t *at) {
     window->patched = at;
     window->saved = *at;
@@ -3892,7 +3888,7 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
     output.size = size;
     output.masked = wsi_env_is_client(e->env);
     output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked, (wsi_size)size);
-    if (output.masked) { /* a new, unpredictable key for each frame: RFC 6455 5.3 */
+    if (output.masked) { /* each frame needs a new, unpredictable key: RFC 6455 5.3 */
         if (!wsi_env_random(e->env, output.header + output.header_size, 4)) {
             e->error = WS_ERROR_RANDOM;
             return false;
@@ -3914,9 +3910,9 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
 
-static const char wsi_engine_none[] = ""; /* one object, where literals would be linked: see wsi_error_texts */
+static const char wsi_engine_none[] = ""; /* no string literal, so that none is linked: see wsi_error_texts */
 
-/* The one exit of failure: the connection is closed, with this close code for the program. */
+/* Every failure ends here: the engine is closed, and code is what the program sees. */
 WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state == WSI_CLOSED)
         return false;
@@ -3939,36 +3935,36 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 }
 
 #ifndef WS_NO_TRACE
-/* --- the trace: its section makes events for ws_loop_config.trace of what it is told here --- */
+/* --- the trace: section TRACE turns these reports into events for ws_loop_config.trace --- */
 
-typedef struct wsi_tracer { /* of a loop */
+typedef struct wsi_tracer { /* each loop has one */
     void (*report)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
-                 size_t size); /* e NULL: about no connection */
-    bool (*output)(wsi_engine *e, const struct wsi_output *output); /* in place of wsi_conn_emit */
+                 size_t size); /* e NULL: no connection */
+    bool (*output)(wsi_engine *e, const struct wsi_output *output); /* replaces wsi_conn_emit */
     ws_trace_function *function;
     void *user;
 } wsi_tracer;
 
 #define WSI_TRACE wsi_engine_trace
-#define WSI_TRACED(e) ((e)->traced) /* a function costs each message 5 instructions: gcc merges bit tests no more */
+#define WSI_TRACED(e) ((e)->traced) /* a function would keep gcc from merging bit tests: 5 instructions a message */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     if (e->env->tracer)
         e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
-#define WSI_TRACED(e) false /* there are no kinds, either: enum ws_trace_kind is left out */
+#define WSI_TRACED(e) false /* enum ws_trace_kind does not exist: the next macro must not evaluate kind */
 #define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
-/* Refuses a call; the connection stays as it is. */
+/* A call fails; the connection is unchanged. */
 static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
-    if (e->state != WSI_CLOSED || !e->error) /* the reason of a failure is kept */
+    if (e->state != WSI_CLOSED || !e->error) /* keeps the error that closed the connection */
         e->error = (uint8_t)error;
     return false;
 }
 
-/* Looks for a complete head. 0: *head is it; -1: more bytes are needed; or the status that refuses it. */
+/* Looks for a complete head. 0: found, in *head; -1: more bytes are needed; or the status with which to refuse it. */
 static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *head) {
     const uint8_t *data = window->base + window->pos;
     size_t at_hand = window->end - window->pos, limit = e->env->limits.head, size;
@@ -3986,7 +3982,7 @@ static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *h
 #ifdef WS_NO_NET
 static const char *wsi_engine_date(wsi_env *env, const char *lines) { return (void)env, (void)lines, ""; }
 #else
-/* The line Date (RFC 9110 6.6.1), or "" if there is one among those lines. */
+/* The Date line (RFC 9110 6.6.1), or "" if lines has one already. */
 static const char *wsi_engine_date(wsi_env *env, const char *lines) {
     wsi_slice rest = wsi_text_z(lines), name, value;
     while (env->date && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
@@ -3999,7 +3995,7 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) {
 static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                        "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 
-/* Where every answer begins, refusals too, except 100, 101, wsi_server_overloaded and bare refusals. */
+/* Writes the head of every answer, except 100, 101, wsi_server_overloaded's and a bare engine's refusals. */
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
     wsi_text_decimal(line + 9, (uint64_t)status);
@@ -4013,7 +4009,7 @@ static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more,
                                                                : "Connection: close\r\n\r\n");
 }
 
-/* After an answer: the connection waits for the next request, or is closed. */
+/* After an answer the connection waits for the next request, or is closed. */
 static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     e->left = 0;
     e->since = e->heard;
@@ -4034,8 +4030,7 @@ static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
 }
 #endif
 
-/* Answers a request over HTTP. `more` holds further header lines, each with CRLF. Without keep the connection is
-   closed. */
+/* Answers a request over HTTP. more: further header lines, each with CRLF. Without keep, closes the connection. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
     bool head_only = wsi_http_bodiless(status) || wsi_http_is_method(&e->env->request, "HEAD");
@@ -4049,7 +4044,7 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
 }
 
 #ifdef WSI_BARE
-/* A refusal without words; the same fields serve all. */
+/* A refusal without a reason phrase; all statuses have the same fields. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     int hundreds = '0', tens = '0';
     for (; status >= 100; status -= 100)
@@ -4064,7 +4059,7 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
 }
 #else
-/* A refusal whose body is its reason phrase, and for who took the address for a page what it is. */
+/* A refusal. Its body is the reason phrase; a plain HTTP request to a WebSocket also learns what the address is. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     bool plain = status == 426 && !e->env->request.upgrade;
     const char *body = plain ? "Upgrade Required: this address is a WebSocket" : wsi_http_reason(status);
@@ -4081,7 +4076,7 @@ static void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *
     wsi_engine_status(e, window, 403);
 }
 #else
-/* A 403 whose body says why. Of each part it shows at most 90 characters, and only printable ASCII. */
+/* A 403 whose body says why, with at most 90 characters of each part, in printable ASCII. */
 WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
     char body[400] = "Forbidden: ";
     size_t size = strlen(body), i, k;
@@ -4093,7 +4088,7 @@ WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why
 }
 #endif
 
-/* Refuses a request of which the head is incomplete or wrong. A client does nothing. */
+/* Refuses a request whose head is incomplete or wrong. Does nothing for a client. */
 static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
     if (wsi_env_is_client(e->env))
         return;
@@ -4107,8 +4102,8 @@ WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int s
     return WSI_STEP_AGAIN;
 }
 
-/* Begins the answer; last: the head ends with it. */
-#ifdef WS_NO_FAST /* straight into the output */
+/* Writes the 101 up to Sec-WebSocket-Accept; last: and ends the head. */
+#ifdef WS_NO_FAST /* directly to the output */
 enum { WSI_ENGINE_LAST = false };
 
 static bool wsi_engine_welcome(wsi_engine *e, bool last) {
@@ -4130,7 +4125,7 @@ static bool wsi_engine_welcome(wsi_engine *e, bool last) {
 }
 #endif
 
-/* Accepts the pending request (RFC 6455 4.2.2). `more` holds further header lines, each with CRLF. */
+/* Accepts the pending request (RFC 6455 4.2.2). more: further header lines, each with CRLF. */
 static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
                               const ws_deflate_config *deflate) {
     const wsi_codec_calls *codec = wsi_codec_asked(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
@@ -4150,7 +4145,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
-/* Reads a head that came at once: in one pass. -1: some of it is missing, or came before. */
+/* Fast path for a head that arrived in one read: one pass. -1: part of it is missing, or came earlier. */
 static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
     wsi_request *request = &e->env->request;
     size_t at_hand = window->end - window->pos, limit = e->env->limits.head;
@@ -4161,7 +4156,6 @@ static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
     return status;
 }
 
-/* Reads a request's head. */
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
     wsi_slice head = {NULL, 0};
@@ -4267,7 +4261,7 @@ static bool wsi_engine_close(wsi_engine *e, uint16_t code, const char *reason, w
 
 /* --- receiving --- */
 
-/* Copies a payload to its place, and unmasks it if a client sent it. */
+/* Moves a payload to its place, and unmasks it if a client sent it. */
 static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *from, size_t size,
                               const uint8_t key[4]) {
     if (!wsi_env_is_client(e->env))
@@ -4287,7 +4281,7 @@ WSI_SHARED wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char
     return WSI_STEP_EVENT;
 }
 
-/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): code and reason are echoed, and reported to the program. */
+/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): echoes code and reason, and reports them to the program. */
 static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t *payload, size_t size,
                                       ws_event *event) {
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
@@ -4306,7 +4300,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : wsi_engine_none);
 }
 
-/* Waits for the whole control frame: its payload has at most 125 bytes. */
+/* Waits for the whole control frame, which has at most 125 bytes of payload. */
 static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_frame *frame, ws_event *event) {
     uint8_t *payload = window->base + window->pos + frame->header_size;
     size_t size = (size_t)frame->size;
@@ -4326,7 +4320,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
                             payload, size);
 }
 
-/* Begins a data frame. */
+/* A data frame's header is complete. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
     if (WSI_TRACED(e))
         WSI_TRACE(e, WS_TRACE_IN, 0, frame, 0);
@@ -4343,7 +4337,7 @@ static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     window->pos += frame->header_size;
 }
 
-/* The event of a message, or of a chunk of one. */
+/* Makes the event of a message, or of a chunk. */
 static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *data, size_t size, bool last) {
     bool first = e->first;
     ws_type type = (ws_type)e->type;
@@ -4370,7 +4364,7 @@ static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *d
     return WSI_STEP_EVENT;
 }
 
-/* The same for the bytes of a message in the window: all of it, or with on_chunk what has arrived. */
+/* The same for a message in the window: the whole, or with on_chunk what has arrived of it. */
 static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
     uint8_t *data = window->base + window->message;
     size_t size = e->message_size;
@@ -4390,7 +4384,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
-        window->message = window->pos; /* the message is put together here */
+        window->message = window->pos; /* the message is assembled here */
     to = window->base + window->message + e->message_size;
     wsi_engine_unmask(e, to, from, here, e->key);
     if (e->type == WS_TEXT && !wsi_utf8_feed(&e->utf8, to, here))
@@ -4426,7 +4420,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
         compressed = e->type ? wsi_codec_compressed(e) : frame.compressed;
         if ((!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
             || frame.size == (wsi_size)-1) /* in a bare engine: 4 GiB and more */
-            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* nothing of it has been kept */
+            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before any of it is kept */
         wsi_engine_begin(e, window, &frame);
     }
     return wsi_engine_payload(e, window, event);
@@ -4437,9 +4431,9 @@ static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event,
     return (void)e, (void)window, (void)event, (void)masked, false;
 }
 #else
-/* The common case: an unfragmented message, complete in the window. Anything else, wrong frames included, is left to
-   wsi_engine_frame. As a client's payload is unmasked it moves down, to just behind the previous reply and room for a
-   header without a key: so an echo can be sent from the window. */
+/* Fast path: an unfragmented message, complete in the window. Leaves anything else, also wrong frames, to
+   wsi_engine_frame. Unmasking moves a client's payload down, behind the previous reply and a gap for a header without a
+   key, so that an echo can be sent from the window. */
 WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
@@ -4480,7 +4474,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
 }
 #endif /* WS_NO_FAST */
 
-/* Any other event. */
+/* Any event that the fast path leaves. */
 WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_step step;
     do {
@@ -4526,7 +4520,7 @@ static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8
         wsi_bytes_move(to + e->message_size, window->base + window->pos, window->end - window->pos);
 }
 
-/* A window of kept bytes with `fresh` new ones behind them. */
+/* Sets the window to the kept bytes at base, followed by `fresh` new ones. */
 static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint8_t *base, size_t kept, size_t fresh) {
     wsi_bytes_zero(&window->message, sizeof *window - offsetof(wsi_window, message));
     window->base = base;
@@ -4536,7 +4530,7 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /* --- deadlines --- */
 
-#ifdef WSI_BARE /* the clock turns over after 49 days: a delay has at most 24 */
+#ifdef WSI_BARE /* the clock wraps around after 49 days, so a delay has at most 24 */
 WSI_SHARED wsi_time wsi_engine_due(wsi_time since, uint32_t delay) {
     wsi_time due = since + delay;
     return delay > INT32_MAX ? UINT32_MAX : due - (due == UINT32_MAX);
@@ -4553,8 +4547,8 @@ static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
     e->pinged = false;
 }
 
-/* Pings a silent peer and closes at a deadline. Returns when to call again. looked: when the loop last began to look
-   for bytes: what was not due then may have been met since. */
+/* Pings a silent peer, and closes the connection at a deadline. Returns when to call again. looked: when the loop last
+   began to look for bytes; a deadline after that may have been met meanwhile. */
 static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time looked, wsi_time now) {
     const ws_limits *limits = &e->env->limits;
     wsi_time since = e->since, due;
@@ -4602,12 +4596,12 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
 #define WSI_ADVICE(text) text
 #endif
 #if defined(WS_SMALL) && defined(WS_MINIMAL)
-#define WSI_ADDED(text) /* only add-ons meet it */
+#define WSI_ADDED(text) /* only add-ons have this error */
 #else
 #define WSI_ADDED(text) text
 #endif
 
-/* In the order of ws_error, in one object: linkers keep all string literals of a program as soon as one is used. */
+/* In the order of ws_error. One object, because linkers keep all string literals as soon as one is used. */
 static const char wsi_error_texts[] =
     "no error\0"
     "out of memory" WSI_ADVICE(": the allocator failed, or the loop's max_memory is reached: raise that") "\0"
@@ -4656,12 +4650,12 @@ WS_API const char *ws_error_text(ws_error error) {
 #ifndef WS_NO_ENGINE
 /*
 >> ENGINE =================================================================================
-   ws_engine: an engine with buffers of its own, without sockets. Calls MEMORY, BYTES, TEXT, HTTP, HANDSHAKE, FRAME,
-   HEADS, MESSAGES.
+   The public ws_engine: an engine with its own buffers, without sockets. Calls MEMORY, BYTES, TEXT, HTTP, HANDSHAKE,
+   FRAME, HEADS, MESSAGES.
 */
 
-/* With fixed memory: what data frames leave free for a close frame, the largest control frame, and what a request
-   leaves free for the answer. */
+/* In fixed memory: room that data frames leave for a close frame, the largest control frame, and room that a request
+   leaves for its answer. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
@@ -4682,14 +4676,14 @@ static uint64_t wsi_engine_until(wsi_time due, uint64_t now) { return (void)now,
 
 static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
 
-/* Where the output may begin: fixed memory holds the input in front of it. */
+/* Where the output may begin: in fixed memory, after the input. */
 WSI_SHARED size_t wsi_engine_own_start(const ws_engine *engine) {
     if (!wsi_engine_own_fixed(engine))
         return 0;
     return engine->window.end < engine->in.capacity ? engine->in.capacity : engine->window.end + 1;
 }
 
-/* Where the input must end. A request in fixed memory leaves room for its answer only. */
+/* Where the input must end. A request in fixed memory may use all but the room for its answer. */
 static size_t wsi_engine_own_end(const ws_engine *engine) {
     size_t end = engine->out.capacity - WSI_ENGINE_ANSWER;
     if (wsi_engine_own_unsent(engine) && end > engine->out_sent)
@@ -4698,7 +4692,7 @@ static size_t wsi_engine_own_end(const ws_engine *engine) {
            && end > engine->in.capacity ? end : engine->in.capacity;
 }
 
-/* Makes room for `size` more bytes of output. */
+/* Makes room for `size` more bytes of output. data: leave room for a close frame. */
 static bool wsi_engine_own_room(ws_engine *engine, size_t size, bool data) {
     wsi_buffer *out = &engine->out;
     size_t start = wsi_engine_own_start(engine), unsent = wsi_engine_own_unsent(engine);
@@ -4753,7 +4747,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return false;
     if (engine->core.state != WSI_ASKED)
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
-    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* it should have waited */
+    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* sent too early */
         return wsi_engine_end(&engine->core, WS_ERROR_PROTOCOL, WS_CLOSE_BROKEN);
     wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
@@ -4788,7 +4782,7 @@ WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content
                               wsi_engine_persists(&engine->env.request));
 }
 
-/* Answers what the program left unanswered: accepts a WebSocket of an allowed origin, and refuses anything else. */
+/* Answers a request that the program left unanswered: accepts a WebSocket of an allowed origin, refuses all else. */
 static void wsi_engine_own_answer(ws_engine *engine) {
     const wsi_request *request = &engine->env.request;
     wsi_why why;
@@ -4800,7 +4794,7 @@ static void wsi_engine_own_answer(ws_engine *engine) {
         (void)ws_engine_accept(engine);
 }
 
-/* The server's part of ws_engine_init. */
+/* A server's part of ws_engine_init. */
 static bool wsi_engine_own_server(ws_engine *engine, const ws_engine_config *config) {
     wsi_slice wrong;
     engine->env.read = wsi_engine_request;
@@ -4837,14 +4831,14 @@ WS_API void ws_engine_free(ws_engine *engine) {
     engine->core.reported = true;
 }
 
-/* The room for output in fixed memory. */
+/* The room left for output in fixed memory. */
 static size_t wsi_engine_own_free(const ws_engine *engine) {
     return engine->out.capacity - wsi_engine_own_start(engine) - wsi_engine_own_unsent(engine);
 }
 
-/* Whether too much is unsent to read more. */
+/* Whether too much is unsent, so that no more may be read. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
-    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* to the next message */
+    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* an echo of the next message */
     if (!wsi_engine_own_fixed(engine))
         return wsi_engine_own_unsent(engine) >= engine->env.limits.buffered;
     if (engine->core.state < WSI_OPEN)
@@ -4860,7 +4854,7 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
     wsi_window *window = &engine->window;
     wsi_window_restore(window);
     size_t kept = wsi_engine_unfinished(&engine->core, window);
-    if (engine->core.state != WSI_ASKED) { /* else: the pending request must not move */
+    if (engine->core.state != WSI_ASKED) { /* a pending request must not move */
         if (window->base)
             wsi_engine_keep(&engine->core, window, engine->in.data);
         engine->in.size = kept;
@@ -4906,7 +4900,7 @@ WS_API bool ws_engine_next(ws_engine *engine, ws_event *event) {
         return false; /* backpressure */
     size_t end = engine->window.end, room = wsi_engine_own_free(engine) - 14 - WSI_ENGINE_SPARE;
     if (e->chunks && wsi_engine_own_fixed(engine) && e->state >= WSI_OPEN && end - engine->window.pos > room)
-        engine->window.end = engine->window.pos + room; /* a chunk is no larger than the room for its echo */
+        engine->window.end = engine->window.pos + room; /* a chunk must fit into the room for its echo */
     bool found = wsi_engine_next(e, &engine->window, event);
     if (event->type == WS_EVENT_OPEN)
         engine->opened = true;
@@ -4930,7 +4924,7 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     if (engine->out_sent == engine->out.size) {
         engine->out_sent = engine->out.size = 0;
     } else if (size && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
-        wsi_engine_heard(&engine->core, engine->now); /* the peer reads: a ping or a close may have waited */
+        wsi_engine_heard(&engine->core, engine->now); /* the peer reads; a ping or a close may have waited */
         engine->core.since = engine->now;
     }
 }
@@ -8359,52 +8353,52 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 /*
 >> PLATFORM ===============================================================================
-   All that differs from system to system: one list of small functions, which POSIX, WINDOWS and LWIP define once
-   each; SOCKETS has what all share. Calls HANDSHAKE, MESSAGES. Prefixes: wsi_platform_, in them; wsi_reason_.
+   Everything that depends on the operating system: one list of small functions, which POSIX, WINDOWS and LWIP each
+   define; SOCKETS has what they share. Calls HANDSHAKE, MESSAGES. Prefixes: wsi_platform_ in all of these; wsi_reason_.
 
-   A port is one more such section. BSD's calls keep their names: socket, bind, listen, accept, connect, shutdown,
-   getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop; and POLL has
-   select. What else it supplies, each as wsi_platform_...:
+   A port to another system adds one such section. BSD's calls keep their names: socket, bind, listen, accept, connect,
+   shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop, and
+   select for POLL. The section also supplies these, each named wsi_platform_...:
 
-     start               the network can be used
+     start               makes the network usable
      clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
-     random              fills, at most 256 bytes. false: it cannot
-     thread, is_thread   who calls, a wsi_thread; whether that calls now
-     last                the number of this thread's newest failure, as errno
-     explain             the text of such a number; explain_name: of getaddrinfo's. room: for a text that has to be made
-     error               the newest failure as a ws_error
-     again, interrupted  whether it was only that nothing is ready; whether a wait may succeed the next time
-     connecting          whether a connect goes on
-     timed_out           whether a number says that a connect took too long; WSI_PLATFORM_TIMEOUT: such a number
-     prepare_socket      non-blocking, not inherited, no signals
-     close               of a socket
-     receive, send       as recv and send; send_spans: many spans in one call, or the first of them
-     share_port          what a listening socket sets before bind. false: refused. WSI_PLATFORM_REUSE_PORT: the option
-                         that lets several processes listen on one port; -1: there is none
-     open_mail           posts of any thread or signal handler: put_mail keeps one and makes *wake readable, get_mail
-                         takes some out; close_mail. Or, over datagrams: WSI_MAIL, wsi_lock; lock, unlock, yield
+     random              fills up to 256 bytes. false: it cannot
+     thread, is_thread   the calling thread as a wsi_thread; whether a wsi_thread is the calling thread
+     last                the number of this thread's last error, as errno
+     explain             the text of such a number; explain_name: of getaddrinfo's. room: memory for it, if needed
+     error               the last error as a ws_error
+     again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
+     connecting          whether a connect is in progress
+     timed_out           whether a number means that a connect timed out; WSI_PLATFORM_TIMEOUT: such a number
+     prepare_socket      makes a socket non-blocking, not inherited, without signals; close: closes one
+     receive, send       as recv and send; send_spans sends several spans in one call, or at least the first
+     share_port          sets a listening socket's options before bind. false: refused. WSI_PLATFORM_REUSE_PORT: the
+                         option that lets several processes listen on one port; -1: there is none
+     open_mail           a queue of posts from any thread or signal handler: put_mail adds one and makes *wake readable,
+                         get_mail takes some; close_mail. Or, for a queue in SOCKETS: WSI_MAIL, wsi_lock, lock, unlock,
+                         yield
    A client needs:
-     pair                two connected datagram sockets: a prepared one for the loop, one for a thread
-     start_thread        runs a task in a thread, or at once, where look-ups may block
-   What a system may lack stands in runs of its own, in which its functions only fail:
-     unsent, acknowledged        how much the peer has not received yet, with what is in flight, if asked; 0: unknown
-     host_text                   an address as a text, which may have a scope
+     pair                makes two connected datagram sockets: a prepared one for the loop, the other for a thread
+     start_thread        runs a task in a thread, or at once where look-ups may block
+   What a system may lack has #if blocks of its own, with stubs that fail:
+     unsent, acknowledged        bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
+     host_text                   the text of an address, which may include a scope
      listen_unix, connect_unix, file_id, remove   Unix sockets
-     open, open_in, file, read_file, peek_file, close_file, file_status   files, and those of a folder (open_in)
-     file_state                  for TLS: whether a file of certificates has changed
+     open, open_in, file, read_file, peek_file, close_file, file_status   files, and files in a folder (open_in)
+     file_state                  for TLS: whether a certificate file has changed
 */
 
 #include <stdio.h>
 
-#ifdef WS_SMALL /* the error alone */
+#ifdef WS_SMALL /* an error has no text of its own */
 typedef struct wsi_reason {
-    char text[4];   /* shown to nobody */
-    ws_error error; /* its sentence is shown */
+    char text[4];   /* written, but never shown */
+    ws_error error; /* ws_error_text of it is shown */
 } wsi_reason;
 
 static const char *wsi_reason_text(const wsi_reason *why) { return why->error ? ws_error_text(why->error) : NULL; }
 
-/* In line, so that what would be formatted is not even linked. */
+/* Inline, so that the format strings and their arguments are not linked. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4), always_inline))
 #endif
@@ -8414,7 +8408,7 @@ static inline ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const 
     return reason->error = error;
 }
 #else
-typedef struct wsi_reason { /* what went wrong, in full */
+typedef struct wsi_reason { /* a sentence that says what went wrong */
     char text[256];
 } wsi_reason;
 
@@ -8435,7 +8429,7 @@ WSI_RARE ws_error wsi_reason_set(wsi_reason *reason, ws_error error, const char 
 
 static void wsi_reason_clear(wsi_reason *reason) { memset(reason, 0, sizeof *reason); }
 
-/* How much of a program's text a reason shows: one line, and not all of a long one. */
+/* How many bytes of a program's text a reason quotes: up to a control character, 100 at most. */
 static inline int wsi_reason_shows(wsi_slice text) {
     int size = 0;
     while (size < 100 && (size_t)size < text.size && (uint8_t)text.data[size] >= ' ')
@@ -8443,7 +8437,7 @@ static inline int wsi_reason_shows(wsi_slice text) {
     return size;
 }
 
-/* Whether a client can offer these subprotocols, and a server choose from them. *why: which not. */
+/* Whether this list of subprotocols is valid. If not, *why quotes the wrong one. */
 static bool wsi_reason_subprotocols(const char *list, wsi_reason *why) {
     wsi_slice wrong;
     return wsi_handshake_tokens(list, &wrong)
@@ -8453,21 +8447,21 @@ static bool wsi_reason_subprotocols(const char *list, wsi_reason *why) {
 
 #define WSI_NO_SOCKET ((ws_socket)-1)
 
-enum { WSI_SPANS = 16 }; /* at most so many in one call */
+enum { WSI_SPANS = 16 }; /* the most in one call of send_spans */
 
 typedef struct wsi_post {
-    void (*function)(void *argument); /* NULL: only wakes */
+    void (*function)(void *argument); /* NULL: only wakes the loop */
     void *argument;
 } wsi_post;
 
 #ifndef WS_NO_CLIENT
-typedef struct wsi_task { /* of a thread */
+typedef struct wsi_task { /* what a thread runs */
     void (*run)(struct wsi_task *task);
 } wsi_task;
 #endif
 
 #ifndef WS_NO_SERVER
-typedef struct wsi_file_id { /* which file is at a path; all zero: none */
+typedef struct wsi_file_id { /* identifies the file at a path; all zero: none */
     uint64_t device, inode;
 } wsi_file_id;
 #endif
@@ -8500,7 +8494,7 @@ typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, 
 #include <sys/random.h>
 #endif
 
-/* Writing to a closed connection is an error, no signal: by a flag of each send, or by an option of the socket. */
+/* Writing to a closed connection must not raise SIGPIPE: a flag of send or a socket option prevents it. */
 #if defined(MSG_NOSIGNAL)
 #define WSI_PLATFORM_SEND_FLAGS MSG_NOSIGNAL
 #else
@@ -8537,7 +8531,7 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
     (void)user;
     return getentropy(data, size) == 0;
 }
-#else /* Android has getentropy from API 28 on */
+#else /* also Android, which has getentropy only since API 28 */
 static bool wsi_platform_random(void *user, void *data, size_t size) {
     (void)user;
     arc4random_buf(data, size);
@@ -8605,7 +8599,7 @@ static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, s
         vectors[i].iov_len = spans[i].size;
     }
     message.msg_iov = vectors;
-    message.msg_iovlen = (uint8_t)count; /* int or size_t, as the system has it */
+    message.msg_iovlen = (uint8_t)count; /* converts to int and to size_t: systems differ */
     return sendmsg(descriptor, &message, WSI_PLATFORM_SEND_FLAGS);
 }
 
@@ -8646,25 +8640,25 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
 
 #if defined(__linux__)
 static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
-    int size = 0; /* TCP: SIOCOUTQNSD of linux/sockios.h; with what is in flight, and of a Unix socket: SIOCOUTQ */
+    int size = 0; /* 0x894b: SIOCOUTQNSD, unsent bytes of TCP. TIOCOUTQ: with those in flight; also for Unix sockets */
     bool known = (!in_flight && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
     return known && size > 0 ? (size_t)size : 0;
 }
 #elif defined(SO_NWRITE) /* macOS */
 static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
-    int size = 0; /* with what is in flight */
+    int size = 0; /* bytes in flight are included */
     socklen_t length = sizeof size;
     (void)in_flight;
     return getsockopt(descriptor, SOL_SOCKET, SO_NWRITE, &size, &length) == 0 && size > 0 ? (size_t)size : 0;
 }
 #elif defined(FIONWRITE) /* BSD */
 static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
-    int size = 0; /* with what is in flight */
+    int size = 0; /* bytes in flight are included */
     return (void)in_flight, ioctl(descriptor, FIONWRITE, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
 #endif
 
-/* A number that changes whenever the peer receives some: all that it has acknowledged, or else what is unsent. */
+/* A number that changes whenever the peer receives data: all bytes that it has acknowledged, or else unsent. */
 #if defined(__linux__)
 static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
@@ -8717,7 +8711,7 @@ static void *wsi_platform_run(void *argument) {
 static bool wsi_platform_start_thread(wsi_task *task) {
     pthread_t thread;
     sigset_t all, before;
-    (void)sigfillset(&all); /* signals are for the program's own threads */
+    (void)sigfillset(&all); /* the new thread must handle none of the program's signals */
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
         return false;
     bool started = pthread_create(&thread, NULL, wsi_platform_run, task) == 0;
@@ -8737,7 +8731,7 @@ static wsi_file wsi_platform_open(const char *name, bool folder) {
     return open(name, (folder ? O_DIRECTORY : 0) | O_RDONLY | O_CLOEXEC);
 }
 
-/* Never follows a symbolic link, nor waits for the other end of a FIFO. */
+/* Never follows a symbolic link, and never waits for the other end of a FIFO. */
 static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
     return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
@@ -8769,7 +8763,7 @@ static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t siz
     return (ptrdiff_t)got;
 }
 
-/* The first bytes of a file; the next read begins with them, too. */
+/* Reads the first bytes of a file; the next read_file starts with them again. */
 static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
     return (ptrdiff_t)pread(file, data, size, 0);
 }
@@ -8784,7 +8778,7 @@ static void wsi_platform_close_file(wsi_file file) { (void)close(file); }
 #define WSI_PLATFORM_CHANGED st_mtim
 #endif
 
-/* Mixes state with a file's inode, size and time: another number, very probably, once it was replaced or written. */
+/* Hashes a file's inode, size and time into state: the result almost certainly differs once the file has changed. */
 static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
     const uint64_t prime = 0x100000001b3u;
     struct stat status;
@@ -8800,7 +8794,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #if defined(_WIN32) && !defined(WS_LWIP)
 /*
 >> WINDOWS ================================================================================
-   Windows, by mingw-w64 or in MSVC's dialect. Calls TEXT, PLATFORM. Prefix: wsi_platform_.
+   Windows, with mingw-w64 or a compiler of MSVC's dialect. Calls TEXT, PLATFORM. Prefix: wsi_platform_.
 */
 
 #include <ws2tcpip.h>
@@ -8820,7 +8814,7 @@ typedef DWORD wsi_thread;
 
 static bool wsi_platform_start(void) {
     WSADATA about;
-    return WSAStartup(MAKEWORD(2, 2), &about) == 0; /* until the process ends: a look-up may outlive the loop */
+    return WSAStartup(MAKEWORD(2, 2), &about) == 0; /* never cleaned up: a look-up may outlive the loop */
 }
 
 static uint64_t wsi_platform_clock(void *user) {
@@ -8845,7 +8839,7 @@ static int wsi_platform_last(void) { return WSAGetLastError(); }
 
 static const char *wsi_platform_explain(int error, wsi_reason *room) {
     DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK;
-    wchar_t wide[sizeof room->text / 3]; /* UTF-8 takes at most three bytes for each */
+    wchar_t wide[sizeof room->text / 3]; /* each unit takes at most three bytes of UTF-8 */
     DWORD size = FormatMessageW(flags, NULL, (DWORD)error, 0, wide, sizeof wide / sizeof *wide, NULL);
     while (size && (wide[size - 1] == '.' || wide[size - 1] <= ' '))
         size--;
@@ -8894,13 +8888,13 @@ static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *sp
     for (i = 0; i < all; i++) {
         buffers[i].buf = (char *)spans[i].data;
         buffers[i].len = (ULONG)WSI_PLATFORM_SIZE(spans[i].size);
-        if (buffers[i].len < spans[i].size) /* the rest comes before the next span */
+        if (buffers[i].len < spans[i].size) /* the rest of this span must come before the next one */
             all = i + 1;
     }
     return WSASend(descriptor, buffers, all, &sent, 0, NULL, NULL) == 0 ? (ptrdiff_t)sent : -1;
 }
 
-/* Nobody else may use the port: SO_REUSEADDR would let any program here take it over. */
+/* Without SO_REUSEADDR: on Windows it would let any program take over the port. */
 static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
     int on = 1;
     return !reuse_port
@@ -8939,20 +8933,20 @@ static bool wsi_platform_start_thread(wsi_task *task) {
 #endif /* WS_NO_CLIENT */
 
 #if !defined(WS_NO_HTTP) || (!defined(WS_NO_TLS) && !defined(WS_NO_CLIENT))
-/* UTF-16. false: it is not UTF-8, or too long. */
+/* Converts UTF-8 to UTF-16. false: invalid or too long. */
 static bool wsi_platform_widen(const char *text, wchar_t *wide, size_t size) {
     return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, (int)size) > 0;
 }
 #endif
 
 #ifndef WS_NO_HTTP /* files */
-enum { WSI_FILE_PATH = 1024 }; /* units of a file's path */
+enum { WSI_FILE_PATH = 1024 }; /* UTF-16 units in a path */
 
 typedef HANDLE wsi_file;
 
 #define WSI_NO_FILE INVALID_HANDLE_VALUE
 
-/* Nobody can rename what is open, nor a folder above it: so its path leads to it. */
+/* While the file is open, neither it nor a folder above it can be renamed: the path stays right. */
 static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
     wsi_file file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
                                 flags | FILE_FLAG_BACKUP_SEMANTICS, NULL);
@@ -8975,8 +8969,8 @@ static wsi_file wsi_platform_open(const char *name, bool folder) {
     return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, folder) : WSI_NO_FILE;
 }
 
-/* A name that stands for itself: no device, with or without an extension, no stream, pattern, or end that Windows cuts
-   off. */
+/* Whether Windows takes the name literally: it is no device, stream or pattern, and has no ending that Windows would
+   cut off. */
 static bool wsi_platform_is_name(const char *name) {
     static const char *const devices[] = {"con", "prn", "aux", "nul", "conin$", "conout$", "com", "lpt"};
     size_t size = strlen(name), stem = strcspn(name, "."), i;
@@ -8984,7 +8978,7 @@ static bool wsi_platform_is_name(const char *name) {
         return false;
     while (stem && name[stem - 1] == ' ')
         stem--;
-    if (stem > 3 && (wsi_text_digit(name[3]) || name[3] == '\xc2')) /* COM1, and with a small 1, 2, 3: U+00B9 */
+    if (stem > 3 && (wsi_text_digit(name[3]) || name[3] == '\xc2')) /* COM1, also with a superscript 1, 2, 3 */
         stem = stem == 4 || name[3] == '\xc2' ? 3 : stem;
     for (i = 0; i < sizeof devices / sizeof *devices; i++)
         if (wsi_text_is_nocase(wsi_text(name, stem), devices[i]))
@@ -9023,7 +9017,7 @@ WSI_RARE int wsi_platform_file_status(void) {
 }
 
 static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
-    const uint64_t second = 10000000, until_1970 = 11644473600u; /* seconds, from 1601 */
+    const uint64_t second = 10000000, until_1970 = 11644473600u; /* in 100 ns; seconds from 1601 to 1970 */
     BY_HANDLE_FILE_INFORMATION about;
     if (!GetFileInformationByHandle(file, &about))
         return WSI_FILE_FAILED;
@@ -9038,7 +9032,7 @@ static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t siz
     return ReadFile(file, data, (DWORD)WSI_PLATFORM_SIZE(size), &got, NULL) ? (ptrdiff_t)got : -1;
 }
 
-/* The first bytes of a file; the next read begins with them, too. */
+/* Reads the first bytes of a file; the next read_file starts with them again. */
 static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
     ptrdiff_t got = wsi_platform_read_file(file, (uint8_t *)data, size);
     LARGE_INTEGER start;
@@ -9050,7 +9044,7 @@ static void wsi_platform_close_file(wsi_file file) { (void)CloseHandle(file); }
 #endif /* WS_NO_HTTP */
 
 #if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
-/* Mixes state with a file's size and times: another number, very probably, once it was replaced or written. */
+/* Hashes a file's size and times into state: the result almost certainly differs once the file has changed. */
 static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
     const uint64_t prime = 0x100000001b3u;
     wchar_t wide[1024];
@@ -9067,13 +9061,13 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #if defined(WS_LWIP)
 /*
 >> LWIP ===================================================================================
-   A system with threads (NO_SYS=0) and the sockets of lwIP 2.1, as ESP-IDF has them. Calls PLATFORM. Prefix:
+   A system with threads (NO_SYS=0) and the sockets of lwIP 2.1, such as ESP-IDF. Calls PLATFORM. Prefix:
    wsi_platform_.
 
-   lwipopts.h: LWIP_SOCKET, LWIP_COMPAT_SOCKETS, LWIP_DNS, and a loop-back (LWIP_HAVE_LOOPIF or LWIP_NETIF_LOOPBACK),
-   which wakes the loop for ws_post. A loop takes one socket for that, a look-up two while it lasts. Names are resolved
-   in the loop's thread, which waits. LWIP_RAND has to be a true random source: frame masks come from it. What the time
-   is, ws_loop_config.wall_clock says. ws_post is for threads, not for interrupts.
+   lwipopts.h needs LWIP_SOCKET, LWIP_COMPAT_SOCKETS, LWIP_DNS, and a loop-back (LWIP_HAVE_LOOPIF or
+   LWIP_NETIF_LOOPBACK), by which ws_post wakes the loop. That takes one socket for each loop; a look-up takes two while
+   it lasts, and blocks the loop's thread. LWIP_RAND must be a true random source: frame masks come from it. The date
+   comes from ws_loop_config.wall_clock. Threads may call ws_post, interrupts may not.
 */
 
 #include "lwip/netdb.h"
@@ -9084,12 +9078,12 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #error "lwipopts.h: WS_LWIP needs LWIP_COMPAT_SOCKETS, LWIP_DNS, LWIP_RAND, SYS_LIGHTWEIGHT_PROT and a loop-back"
 #endif
 #if !LWIP_TCPIP_CORE_LOCKING && !LWIP_NETCONN_SEM_PER_THREAD
-#error "lwipopts.h: LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD, or ws_post is for one thread alone"
+#error "lwipopts.h: ws_post needs LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD to be safe in other threads"
 #endif
 
 #define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
 #define WSI_PLATFORM_REUSE_PORT (-1)
-#if !LWIP_IPV6 /* what no address is */
+#if !LWIP_IPV6 /* for code that no address reaches */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
 struct sockaddr_in6 {
     u8_t sin6_len;
@@ -9103,7 +9097,7 @@ typedef int wsi_thread;
 
 static bool wsi_platform_start(void) { return true; }
 
-/* sys_now begins again after 49 days. */
+/* sys_now starts again from 0 after 49 days. */
 static uint64_t wsi_platform_clock(void *user) {
     static uint32_t newest, turns;
     SYS_ARCH_DECL_PROTECT(level);
@@ -9148,13 +9142,13 @@ static ws_error wsi_platform_error(void) {
     case ENFILE: return WS_ERROR_DESCRIPTORS;
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
-    case ENOBUFS: /* no socket is left, either */
+    case ENOBUFS: /* or no socket is left */
     case ENOMEM: return WS_ERROR_MEMORY;
     default: return WS_ERROR_SYSTEM;
     }
 }
 
-/* TCP_NODELAY is not inherited. */
+/* On lwIP accepted sockets do not inherit TCP_NODELAY. */
 static bool wsi_platform_prepare_socket(int descriptor) {
     int on = 1;
     (void)lwip_setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -9186,7 +9180,7 @@ static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, s
 
 static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
     int on = 1;
-    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* with SO_REUSE */
+    (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* fails without SO_REUSE */
     return !reuse_port;
 }
 
@@ -9226,8 +9220,8 @@ static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), 
 
 /*
 >> SOCKETS ================================================================================
-   What is the same on every system: words that threads share, the loop's mail where there are no pipes, addresses and
-   look-ups, sockets that listen and connect. Calls MEMORY, BYTES, TEXT, MESSAGES, PLATFORM. Prefix: wsi_platform_.
+   What systems share: atomic words, the queue of posts where there are no pipes, addresses and look-ups, listening and
+   connecting sockets. Calls MEMORY, BYTES, TEXT, MESSAGES, PLATFORM. Prefix: wsi_platform_.
 */
 
 #if !defined(WS_LWIP)
@@ -9249,7 +9243,7 @@ static size_t wsi_platform_unsent(ws_socket descriptor, bool in_flight) { return
 static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) { return (void)descriptor, unsent; }
 #endif
 
-/* A word that other threads and signal handlers change, too: the least number that was asked for; 0: none. */
+/* A word that other threads and signal handlers change: the lowest value that any of them requested; 0: none. */
 #if defined(WS_LWIP) /* not every processor has atomic instructions */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
@@ -9273,7 +9267,7 @@ static uint32_t wsi_platform_peek(const uint32_t *word) {
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return InterlockedCompareExchange((volatile LONG *)word, (LONG)value, (LONG)old) == (LONG)old;
 }
-#else /* not atomic, but never split */
+#else /* compare and swap is not atomic here, but each access is */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     bool same = wsi_platform_peek(word) == old;
@@ -9284,9 +9278,9 @@ static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
 #endif
 
 #if defined(WS_LWIP) || defined(_WIN32)
-/* --- without pipes: posts lie in memory, datagrams wake the loop; one that is lost or merged loses no post --- */
+/* --- without pipes: posts are queued in memory, and datagrams wake the loop; a lost datagram loses no post --- */
 
-/* A datagram socket of this machine alone. */
+/* Opens a datagram socket on 127.0.0.1. */
 static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
     ws_socket end = socket(AF_INET, SOCK_DGRAM, 0);
     socklen_t size = sizeof *name;
@@ -9302,7 +9296,7 @@ static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
     return WSI_NO_SOCKET;
 }
 
-/* From now on it receives from there alone. What strangers sent before is thrown away: as much as a socket keeps. */
+/* Lets a socket receive from the other end alone, and discards what strangers may have sent before. */
 static bool wsi_platform_join_end(ws_socket end, const struct sockaddr_in *other) {
     char byte;
     if (end == WSI_NO_SOCKET || connect(end, (const struct sockaddr *)other, sizeof *other) != 0)
@@ -9313,7 +9307,7 @@ static bool wsi_platform_join_end(ws_socket end, const struct sockaddr_in *other
 
 typedef struct wsi_mail {
     wsi_lock lock;
-    ws_socket in; /* it sends to itself */
+    ws_socket in; /* connected to itself */
     unsigned first, count;
     wsi_post posts[WSI_MAIL];
 } wsi_mail;
@@ -9329,7 +9323,7 @@ static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
     wsi_platform_close(wake);
 }
 
-/* A datagram is refused for want of memory, or while other threads send: then it is tried again. */
+/* Tries again when a datagram is refused, because memory is short or other threads are sending. */
 static void wsi_platform_wake(ws_socket descriptor) {
     for (int i = 0; i < WSI_MAIL && wsi_platform_send(descriptor, "", 1) < 0; i++)
         wsi_platform_yield();
@@ -9346,7 +9340,7 @@ static bool wsi_platform_put_mail(wsi_mail *mail, const wsi_post *post) {
     return room;
 }
 
-/* Takes a datagram for each post; for what is left there is one more. */
+/* Takes a datagram for each post; sends another if posts are left. */
 static size_t wsi_platform_get_mail(wsi_mail *mail, ws_socket wake, wsi_post *posts, size_t most) {
     size_t count = 0;
     char byte;
@@ -9372,7 +9366,7 @@ static bool wsi_platform_pair(ws_socket ends[2]) {
     if (wsi_platform_join_end(ends[0], &names[1]) && wsi_platform_join_end(ends[1], &names[0]))
         return true;
     for (int i = 0; i < 2; i++)
-        wsi_platform_close(ends[i]); /* of none: an error that nobody sees */
+        wsi_platform_close(ends[i]); /* fails unseen if there is no socket */
     return false;
 }
 #endif
@@ -9398,8 +9392,8 @@ static bool wsi_platform_enable(ws_socket descriptor, int level, int option) {
     return setsockopt(descriptor, level, option, (const char *)&on, sizeof on) == 0;
 }
 
-/* The addresses of a host, or of all of this machine; 0 or an error of getaddrinfo. Waits, unless flags say
-   AI_NUMERICHOST. */
+/* Looks up a host's addresses, to connect to or (AI_PASSIVE) to listen on. Blocks unless flags has AI_NUMERICHOST.
+   Returns 0 or getaddrinfo's error. */
 static int wsi_platform_resolve(const char *host, uint16_t port, int flags, struct addrinfo **addresses) {
     struct addrinfo hints;
     char service[6] = "";
@@ -9417,13 +9411,13 @@ static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
     return (uint16_t)wsi_bytes_load((const uint8_t *)port, 2);
 }
 
-/* "127.0.0.1" of "::ffff:127.0.0.1": IPv4 that is mapped into IPv6 (RFC 4291 2.5.5.2). Others stay. */
+/* Turns "::ffff:127.0.0.1" into "127.0.0.1" (IPv4 mapped into IPv6, RFC 4291 2.5.5.2); leaves others as they are. */
 static wsi_slice wsi_platform_unmapped(wsi_slice host) {
     bool mapped = host.size > 7 && memcmp(host.data, "::ffff:", 7) == 0 && memchr(host.data, '.', host.size);
     return mapped ? wsi_text(host.data + 7, host.size - 7) : host;
 }
 
-/* "127.0.0.1:5000", "[::1]:5000". */
+/* Writes "127.0.0.1:5000" or "[::1]:5000". false: it does not fit. */
 static bool wsi_platform_address_text(wsi_slice host, uint16_t port, char *text, size_t size) {
     host = wsi_platform_unmapped(host);
     bool ipv6 = memchr(host.data, ':', host.size) != NULL;
@@ -9465,7 +9459,7 @@ static ws_socket wsi_platform_accept_one(ws_socket listener) { return accept(lis
 static bool wsi_platform_prepare_accepted(ws_socket descriptor) { return wsi_platform_prepare_socket(descriptor); }
 #endif
 
-/* A descriptor, or why there is none: nobody waits, no descriptor is left, or try the next. */
+/* Accepts a connection. Otherwise NONE: nobody waits, FULL: no descriptor or memory is left, NEXT: try again. */
 static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descriptor) {
     *descriptor = wsi_platform_accept_one(listener);
     if (*descriptor != WSI_NO_SOCKET) {
@@ -9480,7 +9474,7 @@ static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descripto
     return error == WS_ERROR_DESCRIPTORS || error == WS_ERROR_MEMORY ? WSI_ACCEPT_FULL : WSI_ACCEPT_NEXT;
 }
 
-/* The port that a socket listens on; 0: none. */
+/* The port that a socket is bound to; 0: none. */
 static uint16_t wsi_platform_own_port(ws_socket descriptor) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
@@ -9489,7 +9483,7 @@ static uint16_t wsi_platform_own_port(ws_socket descriptor) {
     return known ? wsi_platform_port(&address) : 0;
 }
 
-/* "::" is all of IPv4, too, whatever the system's default is. OpenBSD always keeps them apart. */
+/* Lets "::" take IPv4 as well, whatever the system's default is. OpenBSD always keeps the two apart. */
 #if defined(IPV6_V6ONLY)
 static void wsi_platform_join_families(ws_socket descriptor) {
     int off = 0;
@@ -9506,7 +9500,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
         return wsi_platform_error();
     if (address->ai_family == AF_INET6)
         wsi_platform_join_families(descriptor);
-    /* accepted sockets inherit TCP_NODELAY: what leaves is gathered already */
+    /* accepted sockets inherit TCP_NODELAY: writes are gathered already */
     if (wsi_platform_share_port(descriptor, config->reuse_port)
         && wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY) && wsi_platform_prepare_socket(descriptor)
         && bind(descriptor, address->ai_addr, (socklen_t)address->ai_addrlen) == 0
@@ -9519,7 +9513,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
     return error;
 }
 
-/* *why: what this system lacks, or which name it does not know. */
+/* *why: what this system lacks, or that host cannot be resolved. */
 static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener, const char **why) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
@@ -9539,7 +9533,7 @@ static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *l
 #endif /* WS_NO_SERVER */
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_FORWARD)
-/* A numeric address, in network order. */
+/* Reads a numeric address into network byte order. false: it is none. */
 static bool wsi_platform_parse(int family, wsi_slice text, void *address) {
     char host[INET6_ADDRSTRLEN];
     if (text.size >= sizeof host)
@@ -9550,7 +9544,7 @@ static bool wsi_platform_parse(int family, wsi_slice text, void *address) {
 #endif
 
 #ifndef WS_NO_FORWARD
-/* A numeric address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291 2.5.5.2). */
+/* Reads a numeric address into 16 bytes; IPv4 is mapped into IPv6 (RFC 4291 2.5.5.2). */
 static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
     if (text.size && memchr(text.data, ':', text.size))
         return wsi_platform_parse(AF_INET6, text, address);
@@ -9559,12 +9553,12 @@ static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
     return wsi_platform_parse(AF_INET, text, address + 12);
 }
 
-/* The text of a numeric address in network order. */
+/* Writes an address, in network byte order, as a text. */
 static bool wsi_platform_ip_text(bool ipv6, const void *address, char host[INET6_ADDRSTRLEN]) {
     return inet_ntop(ipv6 ? AF_INET6 : AF_INET, address, host, INET6_ADDRSTRLEN) != NULL;
 }
 
-/* The peer's address in that form. *local: the peer of a Unix socket, which has none. */
+/* The peer's address as 16 bytes, as above. *local: the peer of a Unix socket, which has no address. */
 static bool wsi_platform_peer_address(ws_socket descriptor, uint8_t address[16], bool *local) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -9586,7 +9580,7 @@ static bool wsi_platform_peer_address(ws_socket descriptor, uint8_t address[16],
 #ifndef WS_NO_CLIENT
 /* --- a client's names and addresses --- */
 
-typedef union wsi_address { /* small: all addresses of a name must fit into one datagram */
+typedef union wsi_address { /* kept small: all addresses of a name must fit into one datagram */
     struct sockaddr any;
     struct sockaddr_in ipv4;
     struct sockaddr_in6 ipv6;
@@ -9595,7 +9589,7 @@ typedef union wsi_address { /* small: all addresses of a name must fit into one 
 #ifdef WS_SMALL
 enum { WSI_MAX_ADDRESSES = 4 };
 #else
-enum { WSI_MAX_ADDRESSES = 64 }; /* of one name; further ones are not tried */
+enum { WSI_MAX_ADDRESSES = 64 }; /* of one name; more are ignored */
 #endif
 
 typedef struct wsi_addresses {
@@ -9604,7 +9598,7 @@ typedef struct wsi_addresses {
     wsi_address list[WSI_MAX_ADDRESSES];
 } wsi_addresses;
 
-/* Adds what the name resolves to. */
+/* Looks a name up and adds its addresses. */
 static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi_addresses *found) {
     struct addrinfo *addresses = NULL, *next;
     found->error = wsi_platform_resolve(host, port, flags, &addresses);
@@ -9618,7 +9612,7 @@ static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi
 }
 
 typedef struct wsi_query {
-    wsi_task task; /* first */
+    wsi_task task; /* first member */
     ws_socket descriptor;
     uint16_t port;
     char host[256];
@@ -9636,7 +9630,7 @@ static void wsi_platform_run_query(wsi_task *task) {
     (void)wsi_memory_default(NULL, query, sizeof *query, 0); /* libc's: the loop's allocator is not for other threads */
 }
 
-/* Resolves in a thread: returns the descriptor that a wsi_addresses will come from, or WSI_NO_SOCKET. */
+/* Looks a name up in a thread. Returns the socket on which a wsi_addresses will arrive, or WSI_NO_SOCKET. */
 static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
     wsi_query *query = (wsi_query *)wsi_memory_default(NULL, NULL, 0, sizeof *query);
     ws_socket ends[2];
@@ -9656,7 +9650,7 @@ static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
     return WSI_NO_SOCKET;
 }
 
-/* Begins to connect. Returns 0, or the system's error. */
+/* Starts to connect. Returns 0 or the system's error. */
 static int wsi_platform_connect_to(const struct sockaddr *name, size_t size, bool tcp, ws_socket *descriptor) {
     ws_socket made = socket(name->sa_family, SOCK_STREAM, 0);
     if (made == WSI_NO_SOCKET)
@@ -9676,7 +9670,7 @@ static int wsi_platform_connect(const wsi_address *to, ws_socket *descriptor) {
                                    descriptor);
 }
 
-/* How a connect has ended: 0, or the system's error. */
+/* The result of a connect: 0 or the system's error. */
 static int wsi_platform_connected(ws_socket descriptor) {
     int error = 0;
     socklen_t size = sizeof error;
@@ -9706,23 +9700,23 @@ static bool wsi_platform_file_id(const char *path, wsi_file_id *id) {
     return true;
 }
 
-/* Removes the file at the path if it is still that one. */
+/* Removes the file at the path if it is still the one of this id. */
 static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
     wsi_file_id now;
     if (wsi_platform_file_id(path, &now) && now.device == id->device && now.inode == id->inode)
         (void)unlink(path);
 }
 
-/* Removes a socket that nobody listens on, which a crashed server leaves at its path; nothing else. Never blocks.
-   *why: what else is at the path. */
+/* Removes a socket that nobody listens on, such as a crashed server leaves. Removes nothing else: *why says what is at
+   the path. Never blocks. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
         return WS_OK;
-    *why = S_ISREG(status.st_mode)   ? "a regular file is there, and stays"
-           : S_ISLNK(status.st_mode) ? "a symbolic link is there, and stays"
-           : S_ISDIR(status.st_mode) ? "a folder is there, and stays"
-                                     : "a FIFO or a device is there, and stays";
+    *why = S_ISREG(status.st_mode)   ? "a regular file is there, and is kept"
+           : S_ISLNK(status.st_mode) ? "a symbolic link is there, and is kept"
+           : S_ISDIR(status.st_mode) ? "a folder is there, and is kept"
+                                     : "a FIFO or a device is there, and is kept";
     if (!S_ISSOCK(status.st_mode))
         return WS_ERROR_IN_USE;
     *why = NULL;
@@ -9734,17 +9728,17 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
     (void)close(descriptor);
     if (stale && unlink(address->sun_path) == 0)
         return WS_OK;
-    *why = stale ? "an old socket is there, which cannot be removed" : "a socket is there, which is in use";
+    *why = stale ? "an unused socket is there, and cannot be removed" : "a socket is there, and is in use";
     return WS_ERROR_IN_USE;
 }
 
-/* *id: of the file that bind makes. *why: what the system says, or what is at the path. */
+/* *id: the file that bind makes. *why: the system's error, or what is at the path already. */
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
                                          const char **why) {
     struct sockaddr_un address;
     bool fits = wsi_platform_unix(config->unix_path, &address);
     ws_error error = fits ? wsi_platform_clear(&address, why) : WS_ERROR_ADDRESS;
-    if (!fits) /* 108 bytes and its zero are Linux's */
+    if (!fits) /* Linux has 108 bytes with the zero */
         *why = sizeof address.sun_path < 108 ? "a unix_path has 1 to 103 bytes" : "a unix_path has 1 to 107 bytes";
     int descriptor = error ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
@@ -9795,7 +9789,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 #endif /* WS_NO_UNIX */
 
 #ifndef WS_NO_SERVER
-/* Takes a listening socket of the program's. *id: of its file. *why: what else it is. */
+/* Takes over a listening socket from the program. *id: its file. *why: what is wrong with it. */
 static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *listener, wsi_file_id *id,
                                    const char **why) {
     int type = 0, listens = 1;
@@ -9803,14 +9797,14 @@ static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *li
     if (getsockopt(config->descriptor, SOL_SOCKET, SO_TYPE, (char *)&type, &size) != 0)
         *why = "it is not an open socket";
     else if (type != SOCK_STREAM)
-        *why = "it is a socket of datagrams or packets, not a stream";
+        *why = "it is a socket for datagrams or packets, not for a stream";
     else if (getsockopt(config->descriptor, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &size) == 0 && !listens)
         *why = "it is a socket that does not listen";
     if (*why)
         return WS_ERROR_ARGUMENT;
     if (!wsi_platform_prepare_socket(config->descriptor))
         return wsi_platform_error();
-    (void)wsi_platform_enable(config->descriptor, IPPROTO_TCP, TCP_NODELAY); /* a Unix socket has none */
+    (void)wsi_platform_enable(config->descriptor, IPPROTO_TCP, TCP_NODELAY); /* a Unix socket has no such option */
     if (config->unix_path)
         (void)wsi_platform_file_id(config->unix_path, id);
     *listener = config->descriptor;
@@ -9820,7 +9814,7 @@ static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *li
 
 /*
 >> TCP ====================================================================================
-   Plain sockets. Calls PLATFORM. read and write: as in ws_transport, but write takes spans.
+   Plain TCP and Unix sockets. Calls PLATFORM. read and write are as in ws_transport, but write takes spans.
 */
 
 WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
@@ -9835,7 +9829,7 @@ WSI_INLINE ptrdiff_t wsi_tcp_read(const ws_link *link, uint8_t *data, size_t siz
 }
 
 #ifndef WS_NO_FORWARD
-/* The next call reads the same bytes again. */
+/* Reads without consuming: the next call reads the same bytes. */
 static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
     return wsi_tcp_receive(link, data, size, MSG_PEEK);
 }
