@@ -4977,18 +4977,18 @@ WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason
 #ifndef WS_NO_JSON
 /*
 >> PRINT ==================================================================================
-   A printf-style writer, and HTML: no value can break out of its place. Calls MEMORY, TEXT, UTF8.
+   The printf-style writer that JSON and HTML share, and HTML: a value cannot become markup. Calls MEMORY, TEXT, UTF8.
    Prefixes: wsi_print_, wsi_html_.
 */
 
 typedef struct wsi_printer {
-    wsi_memory *memory; /* NULL: the buffer does not grow; its size counts what would be written */
+    wsi_memory *memory; /* NULL: the buffer does not grow, but its size counts all that would be written */
     wsi_buffer *buffer;
     va_list arguments;
     void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
     const char *none; /* written for NULL, NaN and infinity */
-    ws_error error;   /* the first one; then nothing more is written */
-    char quote;       /* JSON: what ends the format's string; 0 between strings */
+    ws_error error;   /* the first error; nothing is written after it */
+    char quote;       /* JSON: the quote that ends the format's string; 0 between strings */
 } wsi_printer;
 
 typedef struct wsi_print_spec { /* a conversion specification */
@@ -5030,7 +5030,7 @@ static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
         printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
 }
 
-/* An integer argument; a negative one wraps around. */
+/* Takes an integer argument; a negative one wraps around. */
 static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
     bool u = spec.conversion == 'u';
     switch (spec.length) {
@@ -5057,7 +5057,7 @@ static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
     wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
 }
 
-/* Replaces the locale's decimal point, of one or more bytes, by '.'. Returns the size. */
+/* Replaces the locale's decimal point, which may have several bytes, by '.'. Returns the size. */
 static size_t wsi_print_point(char *text) {
     size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
     if (!point)
@@ -5130,7 +5130,7 @@ static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* memory NULL: the buffer does not grow. Ended by wsi_print_end. */
+/* memory NULL: the buffer does not grow. wsi_print_end must follow. */
 static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
     memset(printer, 0, sizeof *printer);
     printer->memory = memory;
@@ -5139,7 +5139,7 @@ static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer
     va_copy(printer->arguments, arguments);
 }
 
-/* After an error the buffer's size is `from` again. */
+/* After an error the buffer's size becomes `from` again. */
 static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
     va_end(printer->arguments);
     if (printer->error)
@@ -5159,7 +5159,7 @@ static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *prin
     return error ? 0 : out.size;
 }
 
-/* Escapes a text so that it ends neither an element nor an attribute in quotes. */
+/* Escapes a text so that it cannot end an element or a quoted attribute. */
 static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
     static const char special[] = "&<>\"'";
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&#34;", "&#39;"};
@@ -5177,7 +5177,7 @@ static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, b
     wsi_print_put(printer, text + from, size - from);
 }
 
-/* Appends HTML to the buffer; after an error the buffer is unchanged. Without memory as wsi_json_write. */
+/* Appends HTML to the buffer; after an error the buffer is unchanged. memory NULL: see wsi_json_write. */
 static ws_error wsi_html_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
     wsi_printer printer;
@@ -5210,15 +5210,15 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 /*
 >> JSON ===================================================================================
    A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls API, BYTES, TEXT, UTF8, PRINT. A
-   text is validated once, as a whole; values are slices of it. Readers of validated text still check for its end: a
-   forged slice gives wrong results, but is never read past.
+   text is validated once, as a whole; values are slices of it. Functions that read validated text still check for its
+   end: an altered slice gives wrong results, but nothing is read beyond it.
 */
 
-#define WSI_JSON_ALL 0x0101010101010101u /* times a byte: eight of it */
+#define WSI_JSON_ALL 0x0101010101010101u /* times a byte: that byte eight times */
 
-/* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. The lowest
-   mark is right, those above it may be wrong. The exclusive or swaps quote and space: then one subtraction finds the
-   quote and all bytes below 0x20. */
+/* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. XOR with 2
+   swaps quote and space, so that one subtraction finds the quote and all bytes below 0x20. Only the lowest mark is
+   right. */
 static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
@@ -5232,8 +5232,8 @@ static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *en
     return at;
 }
 
-/* Outside of strings: skips to a quote, a bracket, or the end. Once [ and ] are made { and }, only brackets are 0x7b
-   or more in validated text. */
+/* Outside strings, skips to a quote, a bracket, or the end. OR with 0x20 turns [ and ] into { and }; in validated text
+   only these are then 0x7b or more. */
 static const uint8_t *wsi_json_to_bracket(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
@@ -5256,12 +5256,12 @@ WSI_RARE const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
-/* Inline, as compact text has no blanks: then there is no call. */
+/* Inline: compact text has no blanks, so that no call is made. */
 static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
     return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
 }
 
-/* The value of four hexadecimal digits; -1: they are none. */
+/* The value of four hexadecimal digits; -1: one is not a digit, or missing. */
 static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     int32_t code = 0;
     int i, digit = end - at < 4 ? -1 : 0;
@@ -5272,7 +5272,7 @@ static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     return digit < 0 ? -1 : code;
 }
 
-/* These return the end of the token that begins at `at`. NULL: it is malformed. */
+/* The following functions return the end of the token that begins at `at`. NULL: it is malformed. */
 
 static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
     static const uint32_t letters[4] = {0, 0x00008004u, 0x10000000u, 0x00144044u}; /* "\/bfnrt */
@@ -5342,18 +5342,18 @@ static ws_json_type wsi_json_type_at(uint8_t c) {
 
 /* --- the index --- */
 
-/* A word for each value and name, in the order of the text: its size, whether it is a string with escapes, its type.
-   For an array or object a second one follows: how many words it takes with all that it holds. */
+/* One word for each value and name, in the order of the text: its size, whether it is a string with escapes, its type.
+   An array or object has a second word: the number of words for itself and all that it holds. */
 enum { WSI_JSON_TYPE = 7, WSI_JSON_ESCAPED = 8, WSI_JSON_SIZE = 4, WSI_JSON_MAX = 1 << 28 };
 
 typedef struct wsi_json_marks {
     uint32_t *words;  /* NULL: there were too few */
     size_t used, count;
-    size_t open;      /* the innermost open array or object; its words hold its place in the text, and that around it */
+    size_t open;      /* of the innermost open array or object; its words hold its offset and the outer `open` */
     const uint8_t *start;
 } wsi_json_marks;
 
-/* Whether there is room for so many words more. */
+/* Whether there is an index with room for this many more words. */
 WSI_INLINE bool wsi_json_marking(wsi_json_marks *marks, size_t words) {
     if (marks && marks->words && marks->count - marks->used < words)
         marks->words = NULL;
@@ -5382,7 +5382,7 @@ WSI_INLINE void wsi_json_mark_close(wsi_json_marks *marks, const uint8_t *at, ws
     marks->open = around;
 }
 
-/* Reads a number, string, name or literal, and marks it. */
+/* Reads a number, string, name or literal, and adds it to the index. */
 WSI_INLINE const uint8_t *wsi_json_marked(wsi_json_marks *marks, const uint8_t *at, const uint8_t *end) {
     const uint8_t *behind, *plain = at;
     if (*at == '"')
@@ -5399,7 +5399,7 @@ WSI_INLINE const uint8_t *wsi_json_marked(wsi_json_marks *marks, const uint8_t *
 
 /* --- checking --- */
 
-/* A member's name with the colon and the blanks around it. */
+/* Reads a member's name, the blanks around it, and the colon. */
 WSI_INLINE const uint8_t *wsi_json_name(wsi_json_marks *marks, const uint8_t *at, const uint8_t *end) {
     at = wsi_json_space(at, end);
     at = at < end && *at == '"' ? wsi_json_marked(marks, at, end) : NULL;
@@ -5407,7 +5407,7 @@ WSI_INLINE const uint8_t *wsi_json_name(wsi_json_marks *marks, const uint8_t *at
     return at && at < end && *at == ':' ? at + 1 : NULL;
 }
 
-typedef struct wsi_json_nesting { /* bits as in `objects`, for the levels outside the innermost 64 */
+typedef struct wsi_json_nesting { /* bits as in `objects` below, for all levels but the innermost 64 */
     uint64_t *words;
     size_t used, count;
 } wsi_json_nesting;
@@ -5419,15 +5419,15 @@ WSI_RARE bool wsi_json_deeper(wsi_json_nesting *outer, uint64_t objects) {
     return true;
 }
 
-/* Checks one value and the blanks around it, and moves *text to their end. If it is malformed or too deep, *text is
-   moved to the offending token. marks NULL: no index. */
+/* Checks one value and the blanks around it, and moves *text to their end, or to the token that is malformed or nested
+   too deep. marks NULL: no index. */
 WSI_INLINE ws_json_type wsi_json_check(const uint8_t **text, const uint8_t *end, wsi_json_nesting *outer,
                                        wsi_json_marks *marks) {
     const uint8_t *at = wsi_json_space(*text, end);
     ws_json_type type = at < end ? wsi_json_type_at(*at) : WS_JSON_MALFORMED;
-    uint64_t objects = 0; /* a bit for each open level, the innermost lowest: it is an object */
+    uint64_t objects = 0; /* a bit for each open level, the innermost lowest: 1 for an object, 0 for an array */
     unsigned depth = 0;
-    bool opened; /* the level holds nothing yet, so it needs no comma */
+    bool opened; /* the level is still empty, so no comma is needed */
     for (;;) {
         *text = at = wsi_json_space(at, end);
         opened = at < end && (*at == '{' || *at == '[');
@@ -5503,7 +5503,7 @@ WS_API bool ws_json_valid(const void *text, size_t size) {
     return ws_json_parse(text, size).type >= WS_JSON_NULL;
 }
 
-/* The end of the array or object that begins at `at`, in validated text. NULL: the text is not. */
+/* The end of the array or object that begins at `at`, in validated text. NULL: the slice was altered. */
 static const uint8_t *wsi_json_skip(const uint8_t *at, const uint8_t *end) {
     size_t depth = 0;
     for (; at && at < end; at = at ? wsi_json_to_bracket(at, end) : NULL) {
@@ -5529,7 +5529,7 @@ static ws_json wsi_json_value(const uint8_t *at, const uint8_t *end) {
     return behind ? wsi_json_make(at, behind, wsi_json_type_at(*at)) : wsi_json_absent();
 }
 
-/* The contents between quotes or brackets. false: the value has neither. */
+/* The text between a value's quotes or brackets. false: the value has neither. */
 static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **end) {
     if (value.type < WS_JSON_STRING || value.size < 2)
         return false;
@@ -5538,8 +5538,8 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
     return true;
 }
 
-/* Skips blanks and the comma or colon among them. A bracket stands at the end. A mark alone is told apart first: then
-   where the next value begins is guessed, not computed. */
+/* Skips blanks and the comma or colon among them. `end` points at a closing bracket. A mark without blanks is tested
+   for first: the processor then predicts where the next value begins. */
 WSI_APART const uint8_t *wsi_json_between_blanks(const uint8_t *at, const uint8_t *end, char mark) {
     at = wsi_json_space(at, end);
     return wsi_json_space(*at == mark ? at + 1 : at, end);
@@ -5549,7 +5549,7 @@ WSI_INLINE const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end
 }
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__) && defined(__LP64__)
-/* In two stores, as what takes the value copies it in two: a load that covers several stores waits for all of them. */
+/* Two stores of 16 bytes, because callers copy a value in two such loads: a load that covers several stores stalls. */
 WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_json_type type, const uint32_t *index) {
     wsi_wide half = {(uintptr_t)at, size}, other = {(uint64_t)type, (uintptr_t)index};
     memcpy(&to->data, &half, sizeof half);
@@ -5564,7 +5564,7 @@ WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_jso
 }
 #endif
 
-/* The value of an index's word; returns its end. */
+/* Makes the value that a word of the index describes; returns its end. */
 WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const uint8_t *end, const uint32_t *index) {
     size_t size = *index >> WSI_JSON_SIZE, most = (size_t)(end - at);
     size = size < most ? size : most;
@@ -5572,7 +5572,7 @@ WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const
     return at + size;
 }
 
-/* As ws_json_next. A forged item, or one of another container, may give wrong values, but none beyond this one. */
+/* As ws_json_next. An altered item, or one of another container, gives wrong values, but none outside this one. */
 WSI_INLINE bool wsi_json_next_indexed(const char *data, size_t size, bool named, const uint32_t *from, ws_json *name,
                                       ws_json *item) {
     const uint32_t *index = from + 2, *stop = from + from[1];
@@ -5595,13 +5595,13 @@ WSI_INLINE bool wsi_json_next_indexed(const char *data, size_t size, bool named,
     return true;
 }
 
-/* Without an index. */
+/* The same without an index. */
 WSI_APART bool wsi_json_next_read(ws_json container, ws_json *name, ws_json *item) {
     const uint8_t *at, *end;
-    uintptr_t from; /* offset of the item before, in the container */
+    uintptr_t from; /* offset of the previous item in the container */
     ws_json key = wsi_json_absent(), before = *item;
     *item = key;
-    if (!wsi_json_inside(container, &at, &end) || (*end | 0x20) != '}') /* a string, or a slice that is forged */
+    if (!wsi_json_inside(container, &at, &end) || (*end | 0x20) != '}') /* a string, or an altered slice */
         return false;
     from = (uintptr_t)before.data - (uintptr_t)at;
     if (before.data && from <= (size_t)(end - at) && before.size <= (size_t)(end - at) - from)
@@ -5625,7 +5625,7 @@ WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, co
     return wsi_json_next_read(container, name, item);
 }
 
-/* The UTF-8 of a code point that is no surrogate; returns how many bytes it has. */
+/* Writes a code point, which is no surrogate, as UTF-8; returns the number of bytes. */
 static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
     size_t i, size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     for (i = size - 1; i; i--, code >>= 6)
@@ -5634,9 +5634,9 @@ static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
     return size;
 }
 
-/* Decodes an escape, or a pair of surrogates (RFC 8259 7), and moves *at behind it. 0: a surrogate is alone. */
+/* Decodes an escape, or a pair of surrogates (RFC 8259 7), and moves *at past it. 0: a lone surrogate. */
 static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
-    static const char meanings[] = "\b...\f.......\n...\r.\tu"; /* of b to u */
+    static const char meanings[] = "\b...\f.......\n...\r.\tu"; /* of the letters b to u */
     const uint8_t *behind = wsi_json_escape(*at, end);
     int32_t code, low = -1;
     if (!behind)
@@ -5660,8 +5660,8 @@ WSI_INLINE bool wsi_json_is_plain(ws_json string) {
     return string.index && !(*string.index & WSI_JSON_ESCAPED);
 }
 
-/* The next part of a string: unescaped characters, or one escape decoded. Moves *at behind it. false: it has no
-   meaning in UTF-8. */
+/* Takes the next part of a string: unescaped characters, or one decoded escape. Moves *at past it. false: a lone
+   surrogate. */
 static bool wsi_json_unescaped(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *part) {
     const uint8_t *from = *at;
     *at = wsi_json_plain(from, end);
@@ -5706,7 +5706,7 @@ static bool wsi_json_means(ws_json string, wsi_slice text) {
     uint8_t bytes[4];
     wsi_slice part;
     if (string.type != WS_JSON_STRING || !wsi_json_inside(string, &at, &end)
-        || (size_t)(end - at) < text.size) /* no escape is shorter than what it means */
+        || (size_t)(end - at) < text.size) /* no escape is shorter than its decoded text */
         return false;
     if (wsi_json_is_plain(string))
         return (size_t)(end - at) == text.size && memcmp(at, text.data, text.size) == 0;
@@ -5742,7 +5742,7 @@ WS_API ws_json ws_json_element(ws_json array, size_t index) {
     return wsi_json_absent();
 }
 
-/* Follows [2], ['name'] or ["name"] at the front of the path, and moves *path behind it. NULL there: malformed. */
+/* Follows [2], ['name'] or ["name"] at the front of the path, and moves *path past it. *path NULL: malformed. */
 static ws_json wsi_json_bracket(ws_json value, const char **path) {
     const char *inner = *path + 1, *close = strchr(inner, ']');
     bool quoted = *inner == '\'' || *inner == '"';
@@ -5786,17 +5786,17 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
     return ws_json_get(ws_json_parse(message.data, message.size), path);
 }
 
-/* A number halfway between two doubles has at most 768 digits. So of the digits behind the first 800 it only matters
-   whether one is not zero: then the last of the 800 is made 1 if it is 0. */
+/* A number halfway between two doubles has at most 768 digits. Of the digits after the first 800 it matters only
+   whether one is not zero: if so, the 800th becomes 1 if it is 0. */
 #define WSI_JSON_DIGITS 800
 
-typedef struct wsi_json_decimal { /* digits * ten to the power of exponent */
+typedef struct wsi_json_decimal { /* digits * 10^exponent */
     char digits[WSI_JSON_DIGITS + 24]; /* without leading zeros; room for "e-9999" */
     size_t count;
     int64_t exponent;
 } wsi_json_decimal;
 
-/* Clamped at about 10 to the power of 16: no text has enough digits to balance more. */
+/* Reads an exponent, clamped at about 10^16: no text has enough digits to balance more. */
 static int64_t wsi_json_exponent(const char *at, const char *end) {
     bool negative = at < end && *at == '-';
     int64_t exponent = 0;
@@ -5825,7 +5825,7 @@ static void wsi_json_decimal_of(ws_json number, wsi_json_decimal *decimal) {
     decimal->exponent += at < end ? wsi_json_exponent(at + 1, end) : 0;
 }
 
-/* Adds digits to a number, and moves *at behind them. */
+/* Appends decimal digits to a number, and moves *at past them. */
 WSI_INLINE uint64_t wsi_json_take(const char **at, const char *end, uint64_t number) {
     const uint8_t *digit = (const uint8_t *)*at;
     for (; digit < (const uint8_t *)end && (unsigned)*digit - '0' <= 9; digit++)
@@ -5834,7 +5834,7 @@ WSI_INLINE uint64_t wsi_json_take(const char **at, const char *end, uint64_t num
     return number;
 }
 
-/* The absolute value as digits * 10^ten. false: more digits than fit. */
+/* The absolute value as digits * 10^ten. false: too many digits for 64 bits. */
 WSI_INLINE bool wsi_json_short(ws_json number, uint64_t *digits, int64_t *ten) {
     const char *first = number.data + (*number.data == '-'), *at = first, *end = number.data + number.size;
     *digits = wsi_json_take(&at, end, 0);
@@ -5900,8 +5900,8 @@ static uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
     return other << 32 | (low & UINT32_MAX);
 }
 
-/* digits * 10^ten, rounded once. The product's 64 bits are less than 8 too small. false: these could decide, or it is
-   not in the range of normal doubles. */
+/* digits * 10^ten, rounded once. The product's 64 bits are too small by less than 8. false: that error could change the
+   rounding, or the result is no normal double. */
 WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -5914,7 +5914,7 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
         0xe16a1dc9d8545e94, 0xf46518c2ef5b8cd1, 0x847c9b5d7c2e09b7, 0x8fa475791a569d10, 0x9bbcc7a142b17ccb,
         0xa8d9d1535ce3b396, 0xb7118682dbb66a77, 0xc67bb4597ce2ce48, 0xd732290fbacaf133, 0xe950df20247c83fd,
     };
-    if (digits <= (uint64_t)1 << 53 && ten >= -22 && ten <= 22) { /* both are exact */
+    if (digits <= (uint64_t)1 << 53 && ten >= -22 && ten <= 22) { /* both factors are exact */
         *value = ten < 0 ? (double)digits / exact[-ten] : (double)digits * exact[ten];
         return true;
     }
@@ -5932,7 +5932,7 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     int shift = high >> 63 ? 0 : 1;
     high <<= shift;
     two += 64 + 1 - shift + 11 + 52 + 1023;
-    unsigned rest = high & 0x7ff; /* beyond a double's 53 bits */
+    unsigned rest = high & 0x7ff; /* the bits after a double's 53 */
     if ((rest > 0x400 - 8 && rest <= 0x400) || two < 1 || two > 2045)
         return false;
     high = ((uint64_t)(two - 1) << 52) + (high >> 11) + (rest > 0x400);
@@ -5941,13 +5941,13 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
 }
 #endif
 
-/* The absolute value of any number. */
+/* The absolute value of any number, by strtod. */
 WSI_RARE double wsi_json_nearest(ws_json number) {
     wsi_json_decimal decimal;
     wsi_json_decimal_of(number, &decimal);
     int64_t ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
     (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
-    return decimal.count ? strtod(decimal.digits, NULL) : 0; /* without a point it does not depend on the locale */
+    return decimal.count ? strtod(decimal.digits, NULL) : 0; /* has no decimal point, so the locale does not matter */
 }
 
 WS_API bool ws_json_as_number(ws_json number, double *result) {
@@ -6022,7 +6022,7 @@ static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t s
     wsi_print_put(printer, "\"", 1);
 }
 
-/* %s and %-s; inside a string of the format an error, as they would end it. */
+/* %s and %-s. Inside a string of the format they are an error, as their quotes would end it. */
 static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
     if (printer->quote || (raw && !ws_json_valid(text, size)))
         wsi_print_fail(printer, WS_ERROR_FORMAT);
@@ -6032,7 +6032,7 @@ static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t siz
         wsi_json_put_string(printer, text, size);
 }
 
-/* Writes what a quote or backslash of the format means; returns what follows it. */
+/* Writes what a quote or backslash in the format means; returns the rest of the format. */
 static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     char c = *at++;
     if (c == '\\' && *at == '\'') {
@@ -6040,7 +6040,7 @@ static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     } else if (c == '\\') {
         wsi_print_put(printer, at - 1, *at ? 2 : 1);
         at += *at != 0;
-    } else if (printer->quote && c != printer->quote) { /* the other kind */
+    } else if (printer->quote && c != printer->quote) { /* the other kind of quote */
         wsi_print_put(printer, c == '"' ? "\\\"" : "'", c == '"' ? 2 : 1);
     } else {
         printer->quote = printer->quote ? 0 : c;
@@ -6049,9 +6049,8 @@ static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* Appends JSON to the buffer; after an error the buffer is unchanged. Without memory at most capacity bytes are
-   written; a size beyond the capacity is what is needed, and the result is not checked then. FORMAT; UTF8, of a text;
-   MEMORY. */
+/* Appends JSON to the buffer; after an error (FORMAT, UTF8, MEMORY) the buffer is unchanged. memory NULL: writes at
+   most capacity bytes; a size beyond the capacity is the size needed, and the result is then not checked. */
 static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
     size_t from = buffer->size;
     wsi_printer printer;
@@ -6087,23 +6086,23 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #ifndef WS_NO_DEFLATE
 /*
 >> INFLATE ================================================================================
-   Decompressor (RFC 1951) as permessage-deflate needs it (RFC 7692 7.2.2). Calls BYTES.
-   It can stop at every byte of input and output. The output, a whole message, is its own window; the bytes before it
-   are the history of earlier messages. It accepts what zlib's inflate accepts, except for distances beyond the agreed
+   Decompressor (RFC 1951) for permessage-deflate (RFC 7692 7.2.2). Calls BYTES.
+   It can stop at any byte of input and output. The output, a whole message, is also the window; the bytes before it are
+   the history of earlier messages. It accepts what zlib's inflate accepts, except for distances beyond the agreed
    window, which are always an error.
 */
 
-/* A table maps the next bits to an entry. Codes longer than the table's bits continue in a sub-table behind it.
-   Bits of an entry: 0 to 5, the size of the code with its extra bits; 8 to 13, of the code alone; 6, 7, 14 and 15, the
-   marks below; from 16 on a literal, or the base to which the extra bits are added. An entry that leads to a sub-table
-   has the sub-table's bits at 8 and its index at 16. */
-#define WSI_INFLATE_PREVIOUS 0x40u /* repeat the length before, not a zero */
+/* A table maps the next bits to an entry. Codes longer than the table's bits continue in a sub-table after the table.
+   Bits of an entry: 0 to 5, the size of the code with its extra bits; 8 to 13, the size of the code alone; 6, 7, 14 and
+   15, the marks below; from 16 on, a literal, or the base to which the extra bits are added. An entry that leads to a
+   sub-table has the sub-table's bits at 8 and its index at 16. */
+#define WSI_INFLATE_PREVIOUS 0x40u /* repeat the previous length, not a zero */
 #define WSI_INFLATE_WRONG 0x80u    /* no such code, or a reserved symbol */
-#define WSI_INFLATE_END 0x4000u    /* of the block */
+#define WSI_INFLATE_END 0x4000u    /* the block ends */
 #define WSI_INFLATE_TABLE 0x8000u    /* continue in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
 
-/* The bits of the tables, and the most entries that a table has with its sub-tables: for 286 or 30 codes of up to 15
+/* The bits of each table, and the most entries that a table has with its sub-tables, for 286 or 30 codes of up to 15
    bits. */
 enum {
     WSI_INFLATE_SYMBOLS = 288,
@@ -6115,39 +6114,39 @@ enum {
 };
 
 typedef enum wsi_inflate_state {
-    WSI_INFLATE_HEAD,     /* the three bits that begin a block are next */
-    WSI_INFLATE_SIZES,    /* a stored block's size is next */
-    WSI_INFLATE_STORED,   /* `length` bytes of it are missing */
-    WSI_INFLATE_COUNTS,   /* a dynamic block's numbers of codes are next */
-    WSI_INFLATE_ORDER,    /* the lengths of the codes for lengths are next */
-    WSI_INFLATE_LENGTHS,  /* the lengths of the codes are next */
-    WSI_INFLATE_SYMBOL,   /* a literal, a length with its distance, or the end is next */
-    WSI_INFLATE_WRITE,    /* the literal in `length` is to be written */
-    WSI_INFLATE_COPY,     /* `length` bytes from `distance` are to be copied */
+    WSI_INFLATE_HEAD,     /* next: the three bits that begin a block */
+    WSI_INFLATE_SIZES,    /* next: a stored block's size */
+    WSI_INFLATE_STORED,   /* next: `length` more bytes of a stored block */
+    WSI_INFLATE_COUNTS,   /* next: a dynamic block's numbers of codes */
+    WSI_INFLATE_ORDER,    /* next: the lengths of the codes for lengths */
+    WSI_INFLATE_LENGTHS,  /* next: the lengths of the codes */
+    WSI_INFLATE_SYMBOL,   /* next: a literal, a length with its distance, or the end of the block */
+    WSI_INFLATE_WRITE,    /* write the literal in `length` */
+    WSI_INFLATE_COPY,     /* copy `length` bytes from `distance` back */
     WSI_INFLATE_BROKEN
 } wsi_inflate_state;
 
-/* Zeroed once; wsi_inflate_start begins each message. The tables of the fixed codes are built when they are first
-   needed, and kept until other codes replace them. */
+/* Zeroed once; wsi_inflate_start begins each message. The tables of the fixed codes are built at their first use, and
+   kept until other codes replace them. */
 typedef struct wsi_inflate {
     uint64_t bits;  /* read from the input but not used yet, the next one lowest */
-    uint32_t count; /* of them; the bits above are zero, or those of the next input */
+    uint32_t count; /* of these bits; the bits above are zero, or those of the next input */
     wsi_inflate_state state;
     bool final; /* the block's BFINAL */
-    bool fixed; /* the tables are those of the fixed codes */
+    bool fixed; /* the tables hold the fixed codes */
     uint32_t length, distance;
     uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths read so far */
     uint8_t lengths[320];
-    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read: the codes for lengths */
+    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read, the table of the codes for lengths */
     uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
 } wsi_inflate;
 
-/* What one call works on. Between calls the caller may move bytes from the front of out to the end of history: seen
-   from the end of the output they must stay the same. */
+/* The input and output of one call. Between calls the caller may move bytes from the front of out to the end of
+   history, if their distances from the end of out stay the same. */
 typedef struct wsi_inflate_io {
-    const uint8_t *in; /* advanced past what was used */
+    const uint8_t *in; /* each call moves it past the bytes used */
     size_t in_size;
-    uint8_t *out; /* the message so far stands at out[0..out_size) */
+    uint8_t *out; /* out[0..out_size) is the message so far */
     size_t out_size, out_capacity;
     const uint8_t *history; /* the bytes before out[0], oldest first */
     size_t history_size;
@@ -6155,10 +6154,10 @@ typedef struct wsi_inflate_io {
 } wsi_inflate_io;
 
 typedef enum wsi_inflate_result {
-    WSI_INFLATE_INPUT,  /* all input is used, more is needed */
+    WSI_INFLATE_INPUT,  /* all input is used, and more is needed */
     WSI_INFLATE_OUTPUT, /* out is full, and there is more to write */
     WSI_INFLATE_DONE,   /* a block with BFINAL ended; another call reads a new block from the next byte */
-    WSI_INFLATE_BAD,    /* until the next start */
+    WSI_INFLATE_BAD,    /* invalid; stays so until wsi_inflate_start */
     WSI_INFLATE_NEXT    /* go to the next state; never returned by wsi_inflate_run */
 } wsi_inflate_result;
 
@@ -6174,7 +6173,7 @@ static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INF
 
 /* --- bits --- */
 
-/* Reads input: as much as there is room for if eight bytes can be loaded, else one byte. false: there is none. */
+/* Reads input: as many bytes as fit if eight can be loaded, else one. false: there is none. */
 static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
     size_t bytes = 1;
     if (io->in_size >= 8) {
@@ -6191,7 +6190,7 @@ static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
     return true;
 }
 
-/* At most 32 bits. */
+/* Makes sure of at least `count` bits, up to 32. false: input is missing. */
 static bool wsi_inflate_need(wsi_inflate *z, wsi_inflate_io *io, uint32_t count) {
     while (z->count < count)
         if (!wsi_inflate_fill(z, io))
@@ -6206,7 +6205,7 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Returns unused whole bytes to the input. They are all of this call: an earlier call left fewer bits than the next
+/* Returns unused whole bytes to the input. All of them are of this call: an earlier call left fewer bits than the next
    step needed, and that step is done. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
@@ -6226,13 +6225,13 @@ static inline uint32_t wsi_inflate_find(const uint32_t *table, uint32_t table_bi
     return entry;
 }
 
-/* The base and the extra bits behind the code. */
+/* The entry's base plus the extra bits, which follow the code. */
 static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
     return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 63));
 }
 
-/* The entry behind `skip` bits, with all of its bits. 0: input is missing. An entry found with too few bits is right
-   only if it needs no more than those. */
+/* The entry for the code after `skip` bits, once all its bits are there. 0: input is missing. An entry found with too
+   few bits counts only if it needs no more than those. */
 static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits,
                                         uint32_t skip) {
     for (;;) {
@@ -6244,9 +6243,9 @@ static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, cons
     }
 }
 
-/* The meaning of symbols: those below `plain` are literals, the others have a base, and extra bits or marks. */
+/* What symbols mean: those below `plain` are literals, the others have a base, and extra bits or marks. */
 typedef struct wsi_inflate_alphabet {
-    uint32_t plain, bits; /* bits: of the table, at most */
+    uint32_t plain, bits; /* bits: the most for the table */
     const uint16_t *bases, *marks;
 } wsi_inflate_alphabet;
 
@@ -6257,8 +6256,8 @@ static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t
     return entry + length + (length << 8);
 }
 
-/* The next code after `code`. Codes count with their first bit highest, but here it is the lowest: so the highest zero
-   becomes one, and the ones above it zero. Without a branch, as it would be unpredictable. */
+/* The next code after `code`. Codes are reversed here: their first bit is the lowest. To add one, the highest zero
+   becomes one, and the ones above it become zero. No branch, as it would be unpredictable. */
 static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
     uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
     below |= below >> 1;
@@ -6268,7 +6267,7 @@ static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
     return (code & below) | (below ^ below >> 1);
 }
 
-/* The bits of a sub-table that begins with the last `left` codes of this length: these and longer ones fill it. */
+/* The bits of a sub-table that begins with the last `left` codes of this length; longer codes fill the rest. */
 static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits, uint32_t length, uint32_t left) {
     uint32_t bits = length - table_bits;
     while (left < (uint32_t)1 << bits)
@@ -6276,7 +6275,7 @@ static uint32_t wsi_inflate_sub_bits(const uint16_t *counts, uint32_t table_bits
     return bits;
 }
 
-/* Codes longer than the table's bits: one sub-table for each common prefix. */
+/* Adds the codes longer than the table's bits: one sub-table for each common prefix. */
 static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const uint16_t *counts, uint32_t code,
                                    const uint16_t *symbols, const wsi_inflate_alphabet *alphabet) {
     uint32_t length, left, begin = UINT32_MAX, from = 0, bits = 0, end = (uint32_t)1 << table_bits;
@@ -6298,12 +6297,12 @@ static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const u
 }
 
 /* Counts the codes of each length, and sorts the symbols in use by length. Returns the greatest length; 16: the code is
-   over-subscribed or incomplete. No code at all, or a single one of one bit, is allowed. */
+   over-subscribed or incomplete. No code at all, or only one code, of one bit, is allowed. */
 static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
     uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
     uint32_t i, all = 0, left = 1, greatest = 0;
     memset(counts, 0, 16 * sizeof *counts);
-    for (i = 0; i < size; i++) { /* no branch: most symbols have no code, at random */
+    for (i = 0; i < size; i++) { /* no branch: which symbols have a code is random */
         used[all] = (uint16_t)i;
         all += lengths[i] != 0;
     }
@@ -6325,8 +6324,8 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of the codes with these lengths (RFC 1951 3.2.2). It begins with one bit and is doubled for each
-   length. false: no valid code. */
+/* Builds the table of the codes with these lengths (RFC 1951 3.2.2). The table doubles for each length, from one bit
+   on. false: no valid code. */
 static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                               const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -6367,7 +6366,7 @@ static bool wsi_inflate_build_both(wsi_inflate *z) {
            && wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &distance);
 }
 
-/* --- the beginning and the end of a block --- */
+/* --- start and end of a block --- */
 
 static void wsi_inflate_fix(wsi_inflate *z) {
     if (!z->fixed) {
@@ -6435,7 +6434,7 @@ static wsi_inflate_result wsi_inflate_stored(wsi_inflate *z, wsi_inflate_io *io)
     return WSI_INFLATE_NEXT;
 }
 
-/* The lengths of a dynamic block (RFC 1951 3.2.7). */
+/* Reads the numbers of codes of a dynamic block (RFC 1951 3.2.7). */
 static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io) {
     if (!wsi_inflate_need(z, io, 14))
         return WSI_INFLATE_INPUT;
@@ -6451,7 +6450,7 @@ static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io)
     return WSI_INFLATE_NEXT;
 }
 
-/* The order of the lengths of the codes for lengths (RFC 1951 3.2.7). */
+/* The order in which the lengths of the codes for lengths are sent (RFC 1951 3.2.7). */
 static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
 
 static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
@@ -6498,10 +6497,10 @@ static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io
 
 /* --- symbols --- */
 
-/* Copies `length` bytes from `distance` back, or as many as fit. */
+/* Copies `length` bytes from `distance` bytes back, or as many as fit. */
 static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
     size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
-    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* where in the history */
+    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* back in the history */
     z->state = WSI_INFLATE_COPY;
     if (z->distance > io->window || before > io->history_size)
         return WSI_INFLATE_BAD;
@@ -6516,7 +6515,7 @@ static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
         to += part;
         left -= part;
     }
-    if (left) { /* the copy itself is a source: twice as much each time */
+    if (left) { /* the copy is itself a source, so that each part may be twice as large */
         const uint8_t *from = to - z->distance;
         for (; left; ) {
             size_t gap = (size_t)(to - from), part = gap < left ? gap : left;
@@ -6539,14 +6538,14 @@ static wsi_inflate_result wsi_inflate_write(wsi_inflate *z, wsi_inflate_io *io) 
     return WSI_INFLATE_NEXT;
 }
 
-/* The fast loop's own copy of the input: it stays in registers. */
+/* The fast loop's own copy of the input's state, which stays in registers. */
 typedef struct wsi_inflate_source {
     uint64_t bits;
     uint32_t count;
     const uint8_t *in, *end;
 } wsi_inflate_source;
 
-/* false: fewer than 48 bits, the most that a length and a distance take. Not careful: eight bytes are there. */
+/* false: fewer than 48 bits, the most that a length and a distance take. Unless careful, needs eight bytes of input. */
 WSI_INLINE bool wsi_inflate_refill(wsi_inflate_source *source, bool careful) {
     uint32_t count = source->count & 63;
     if (!careful || source->end - source->in >= 8) {
@@ -6566,7 +6565,7 @@ WSI_INLINE void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
     source->count -= entry;
 }
 
-/* Copies at least 32 bytes, up to 31 more than `length`. `from` is at least 16 before `to`. */
+/* Copies at least 32 bytes, up to 31 more than `length`. `from` is at least 16 bytes before `to`. */
 WSI_INLINE void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t length) {
     const uint8_t *end = to + length;
     do {
@@ -6577,14 +6576,14 @@ WSI_INLINE void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t len
     } while (to < end);
 }
 
-/* What one round of the loop may read and write at most: two words; two literals and the longest match. */
+/* The most that one round of the loop reads and writes: two words; two literals and the longest match. */
 enum { WSI_INFLATE_ROUND_IN = 16, WSI_INFLATE_ROUND_OUT = 2 + 258 + 31 };
 
 /* Runs while there is input and room for a round; careful: for 48 bits and two literals. Stops before anything but a
-   literal or a match: the slow steps handle that. The next entry is looked up before a match is copied. */
+   literal or a match, and leaves it to the slow steps. Looks the next entry up before it copies a match. */
 WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *io, bool careful) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
-    const wsi_inflate_io base = *io; /* a copy: the compiler sees that no written byte changes it */
+    const wsi_inflate_io base = *io; /* a copy, which the compiler knows that written bytes cannot change */
     const uint32_t literal_mask = ((uint32_t)1 << WSI_INFLATE_LITERAL_BITS) - 1;
     uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
     const uint8_t *history_end = base.history_size ? base.history + base.history_size : NULL;
@@ -6610,7 +6609,7 @@ WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *i
         if (entry & (WSI_INFLATE_TABLE | WSI_INFLATE_END | WSI_INFLATE_WRONG)) {
             entry = wsi_inflate_find(z->literals, WSI_INFLATE_LITERAL_BITS, source.bits);
             if (entry & WSI_INFLATE_LITERAL)
-                continue; /* the next round takes it */
+                continue; /* the next round writes it */
             if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
                 break;
         }
@@ -6711,38 +6710,38 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 >> DEFLATE ================================================================================
    Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
 
-   Levels, each up to the next one:  0 least memory,  1 fast,  6 good ratio,  9 best ratio. The state takes 3.5 KiB;
-   the tables and the window: see ws_deflate_config, and wsi_deflate_size.
+   Levels:  up to 0 least memory,  1 to 5 fast,  6 to 8 good ratio,  9 best ratio. The state takes 3.5 KiB; for the
+   tables and the window see ws_deflate_config and wsi_deflate_size.
 
-   Positions are numbered modulo 65536, twice the largest window. A stale number in a table names another place of the
-   window, or none. As the bytes are always compared, it costs one look: no table is moved or cleared as the window
-   slides.
+   Positions are numbered modulo 65536, twice the largest window. A stale number in a table points to another place in
+   the window, or outside it. That costs one comparison, as the bytes are always compared; so no table is moved or
+   cleared as the window slides.
    Without takeover the message is its own window. Its numbers begin where those of the previous message ended, which
-   are therefore out of reach; the tables are cleared when the numbers run out. So the output depends on this message
-   alone. With takeover a message is copied, in portions, behind the history; when the buffer is full, its last W bytes
-   move to the front.
+   puts that message out of reach; when the numbers run out, the tables are cleared. So the output depends on this
+   message alone. With takeover a message is copied, in portions, after the history; when the buffer is full, its last W
+   bytes move to the front.
 */
 
 enum {
     WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
     WSI_DEFLATE_DISTANCES = 30,
-    WSI_DEFLATE_SYMBOLS = 288 + 32, /* of both; the distances begin at 288 */
+    WSI_DEFLATE_SYMBOLS = 288 + 32, /* of both kinds; the distances begin at 288 */
     WSI_DEFLATE_END = 256,
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
-    WSI_DEFLATE_NEAR = 2048, /* the farthest match of three bytes: beyond, three literals are often shorter */
-    WSI_DEFLATE_STEP = 30000 /* bytes of a step, and literals that end a block: so 16 bits count its symbols */
+    WSI_DEFLATE_NEAR = 2048, /* the farthest match of three bytes: beyond, three literals often take fewer bits */
+    WSI_DEFLATE_STEP = 30000 /* bytes of a step, and literals that end a block: its symbol counts fit into 16 bits */
 };
 
 typedef struct wsi_deflate wsi_deflate;
 
 typedef struct wsi_deflate_level {
     uint8_t level;
-    bool chains;         /* all places of a hash are linked, else only the last one is known */
+    bool chains;         /* links all places with the same hash; without, only the last one is known */
     uint8_t hash_bits;   /* of the table */
-    uint16_t matches;    /* of a block at most */
-    uint16_t depth;      /* places looked at */
-    uint16_t good;       /* a match this long is taken without a try at the next byte */
+    uint16_t matches;    /* the most in a block */
+    uint16_t depth;      /* the most places that a search compares */
+    uint16_t good;       /* a match this long is taken without a search at the next byte */
     uint16_t nice;       /* a match this long ends the search */
 } wsi_deflate_level;
 
@@ -6753,39 +6752,39 @@ static const wsi_deflate_level wsi_deflate_levels[] = {
     {9, true, 14, 4096, 300, 258, 258},
 };
 
-typedef struct wsi_deflate_match { /* and the literals before it */
+typedef struct wsi_deflate_match { /* a match, and the number of literals before it */
     uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: less 1 */
 } wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
-    uint64_t bits; /* what is written next, lowest first */
+    uint64_t bits; /* to be written, the lowest first */
     unsigned count;
     uint8_t *at;
 } wsi_deflate_bits;
 
 struct wsi_deflate {
     const wsi_deflate_level *level;
-    uint8_t *window;       /* with takeover: room for `reach` and `portion` bytes */
+    uint8_t *window;       /* with takeover: room for `reach` + `portion` bytes */
     size_t filled, portion;
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
     uint16_t *heads;       /* by hash of four bytes: the last position */
-    uint16_t *links;       /* with chains: from a position back to the one before it of the same hash: the distance */
+    uint16_t *links;       /* with chains: for each position the distance back to the one before with the same hash */
     uint16_t *threes;      /* by hash of three bytes: the last position */
-    unsigned hash_shift;   /* 32 less the bits of the table */
+    unsigned hash_shift;   /* 32 minus the bits of the table */
     size_t tables;         /* bytes of all tables */
-    size_t size;           /* bytes of the state and all that stands behind it */
+    size_t size;           /* bytes of the state and of all that follows it in memory */
     wsi_deflate_match *matches;
-    size_t used;           /* of them */
-    uint32_t literals;     /* since the last one */
-    uint32_t plain;        /* all literals of the block */
-    uint32_t extra;        /* extra bits of all matches of the block */
+    size_t used;           /* number of matches */
+    uint32_t literals;     /* since the last match */
+    uint32_t plain;        /* all literals in the block */
+    uint32_t extra;        /* extra bits of all matches in the block */
     wsi_deflate_bits out;
     uint8_t *limit;
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
     uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
-    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: not in use */
+    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: the symbol is not in use */
     uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* scratch space while codes are built */
     uint16_t weights[WSI_DEFLATE_LITERALS];
 };
@@ -6803,7 +6802,7 @@ static unsigned wsi_deflate_log2(uint32_t number) {
 }
 #endif
 
-static uint32_t wsi_deflate_four(const uint8_t *at) { /* compilers make one load of it */
+static uint32_t wsi_deflate_four(const uint8_t *at) { /* compiles to one load */
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
@@ -6812,7 +6811,7 @@ static uint32_t wsi_deflate_four(const uint8_t *at) { /* compilers make one load
 static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                               2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
 
-/* Symbol, and extra bits << 9. */
+/* A length's token: its symbol, and its extra bits << 9. */
 static unsigned wsi_deflate_length_token(unsigned length) {
     unsigned value = length - 3, extra = wsi_deflate_log2(value | 4) - 2;
     if (length == WSI_DEFLATE_LONGEST)
@@ -6826,16 +6825,16 @@ static unsigned wsi_deflate_distance_symbol(unsigned value, unsigned extra) {
     return 288 + extra * 2 + (value >> extra);
 }
 
-/* A flush leaves at most 7 bits: up to 56 may be put before the next. */
+/* A flush leaves at most 7 bits, so up to 56 may be put before the next one. */
 WSI_INLINE void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned count) {
     out->bits |= (uint64_t)bits << out->count;
     out->count += count;
 }
 
-/* Writes 8 bytes; those not yet full are written again by the next flush. */
+/* Writes 8 bytes; the next flush overwrites those that are not full yet. */
 WSI_INLINE void wsi_deflate_flush(wsi_deflate_bits *out) {
     uint64_t bits = out->bits;
-    bits = wsi_bytes_little((const uint8_t *)&bits); /* the lowest byte goes first on any machine */
+    bits = wsi_bytes_little((const uint8_t *)&bits); /* the lowest byte comes first in memory, on any machine */
     memcpy(out->at, &bits, 8);
     out->at += out->count >> 3;
     out->bits >>= out->count & 56;
@@ -6852,7 +6851,7 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
             z->first[count++] = (uint16_t)i;
             all |= frequency[i];
         } else if (symbols - i > 4 && !wsi_bytes_word((const uint8_t *)(frequency + i))) {
-            i += 3; /* most are not in use */
+            i += 3; /* most symbols are not in use */
         }
     for (shift = 0; all >> shift; shift += 6) {
         uint16_t places[65] = {0};
@@ -6867,8 +6866,8 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
     return count;
 }
 
-/* Huffman's tree over the sorted symbols: joins the two lightest of the leaves and nodes, both in the order of their
-   weights. `second` becomes the parent of each node; the root is node count - 2. */
+/* Huffman's tree over the sorted symbols: repeatedly joins the two lightest of leaves and nodes, both of which are in
+   order of weight. `second` becomes each node's parent; the root is node count - 2. */
 static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
     unsigned leaf = 0, node = 0, made, child;
     for (made = 0; made < count - 1; made++) {
@@ -6884,13 +6883,13 @@ static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned
     }
 }
 
-/* Counts the codes of each length. From the root on each node replaces a leaf of its depth by two leaves below. A node
-   beyond the limit replaces the deepest leaf within it, so that the code stays complete. */
+/* Counts the codes of each length. From the root on, each node replaces a leaf at its depth by two leaves one level
+   deeper. A node beyond the limit replaces the deepest leaf that is within it, so that the code stays complete. */
 static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, unsigned lengths[16]) {
     unsigned node, depth;
     memset(lengths, 0, 16 * sizeof *lengths);
     lengths[1] = 2;
-    z->second[count - 2] = 0; /* from here on `second` is the depth of a node */
+    z->second[count - 2] = 0; /* from here on `second` is each node's depth */
     for (node = count - 2; node--;) {
         depth = z->second[z->second[node]] + 1u;
         z->second[node] = (uint16_t)depth;
@@ -6910,14 +6909,14 @@ static uint16_t wsi_deflate_reversed(uint32_t code, unsigned length) {
     return (uint16_t)(code >> (16 - length));
 }
 
-/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for the symbols in use, for at least two of them: so every code
-   is complete. Returns the bits that all symbols take. */
+/* Makes codes of at most `limit` bits (RFC 1951 3.2.2) for the symbols in use, and for at least two, so that every code
+   is complete. Returns the number of bits for all symbols. */
 static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t *codes, uint8_t *lengths,
                                   unsigned symbols, unsigned limit) {
     unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
     memset(lengths, 0, symbols);
-    for (; count < 2; bits--) { /* adds an unused symbol of one bit, which the sum below counts */
+    for (; count < 2; bits--) { /* adds an unused symbol of one bit, and offsets its bit in the sum below */
         frequency[frequency[0] ? 1 : 0] = 1;
         count = wsi_deflate_sort(z, frequency, symbols);
     }
@@ -6963,8 +6962,8 @@ WSI_INLINE uint32_t wsi_deflate_sum(const uint16_t *frequency, unsigned count) {
 
 /* --- blocks --- */
 
-typedef struct wsi_deflate_head { /* of a dynamic block (RFC 1951 3.2.7) */
-    unsigned literals, distances, orders; /* how many lengths are sent */
+typedef struct wsi_deflate_head { /* the head of a dynamic block (RFC 1951 3.2.7) */
+    unsigned literals, distances, orders; /* how many lengths of each kind are sent */
     unsigned count;
     uint16_t items[WSI_DEFLATE_LITERALS + WSI_DEFLATE_DISTANCES]; /* symbol, and extra bits << 5 */
     uint16_t frequency[19], codes[19];
@@ -6976,7 +6975,7 @@ static void wsi_deflate_item(wsi_deflate_head *head, unsigned symbol, unsigned e
     head->frequency[symbol]++;
 }
 
-/* A run of one length: 16 repeats the one before 3 to 6 times, 17 and 18 are up to 10 and 138 zeros. */
+/* Writes a run of one length: 16 repeats the previous length 3 to 6 times, 17 means up to 10 zeros, 18 up to 138. */
 static void wsi_deflate_repeat(wsi_deflate_head *head, unsigned length, unsigned run) {
     unsigned most = length ? 6 : 138;
     if (length) {
@@ -6997,7 +6996,7 @@ static void wsi_deflate_runs(const wsi_deflate *z, wsi_deflate_head *head) {
     unsigned count = head->literals + head->distances, i, run;
     memcpy(lengths, z->lengths, head->literals);
     memcpy(lengths + head->literals, z->lengths + 288, head->distances);
-    memset(lengths + count, 255, 8); /* unlike any length */
+    memset(lengths + count, 255, 8); /* equals no length, so it ends the last run */
     for (i = 0; i < count; i += run) {
         for (run = 0; !wsi_bytes_word(lengths + i + run); run += 8)
             continue;
@@ -7016,7 +7015,7 @@ static uint32_t wsi_deflate_dynamic(wsi_deflate *z, wsi_deflate_head *head) {
     head->literals = WSI_DEFLATE_LITERALS;
     head->distances = WSI_DEFLATE_DISTANCES;
     head->orders = 19;
-    while (!z->lengths[head->literals - 1]) /* ends at WSI_DEFLATE_END, which has a code */
+    while (!z->lengths[head->literals - 1]) /* stops at WSI_DEFLATE_END, which always has a code */
         head->literals--;
     while (!z->lengths[288 + head->distances - 1])
         head->distances--;
@@ -7044,7 +7043,7 @@ static void wsi_deflate_put_head(wsi_deflate *z, const wsi_deflate_head *head) {
     }
 }
 
-/* Up to three codes of literals, of at most 14 bits, fit before each flush. */
+/* Literals' codes have at most 14 bits: three fit before each flush. */
 WSI_INLINE void wsi_deflate_put_literals(const wsi_deflate *z, wsi_deflate_bits *out, const uint8_t *at,
                                          uint32_t count) {
     for (; count; count--, at++) {
@@ -7055,10 +7054,10 @@ WSI_INLINE void wsi_deflate_put_literals(const wsi_deflate *z, wsi_deflate_bits 
     wsi_deflate_flush(out);
 }
 
-/* The symbols of a block, from the bytes that they stand for. */
+/* Writes the symbols of a block; at: the bytes that they encode. */
 static void wsi_deflate_put_symbols(wsi_deflate *z, const uint8_t *at) {
     const wsi_deflate_match *match = z->matches, *end = match + z->used;
-    wsi_deflate_bits out = z->out; /* a copy, which can live in registers */
+    wsi_deflate_bits out = z->out; /* a copy, which can stay in registers */
     for (; match < end; match++) {
         unsigned symbol = match->token & 511, extra = wsi_deflate_distance_extra(match->distance);
         wsi_deflate_put_literals(z, &out, at, match->literals);
@@ -7076,7 +7075,7 @@ static void wsi_deflate_put_symbols(wsi_deflate *z, const uint8_t *at) {
     z->out = out;
 }
 
-/* Stored blocks (RFC 1951 3.2.4), as many as it takes. */
+/* Writes stored blocks (RFC 1951 3.2.4), as many as needed. */
 static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_bits *out = &z->out;
     do {
@@ -7091,7 +7090,7 @@ static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t
     } while (size);
 }
 
-/* Writes the bytes at source as whichever kind of block is smallest. false: no room. */
+/* Writes the bytes at source as the kind of block that is smallest. false: no room. */
 static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_head head;
     uint64_t stored, fixed, dynamic, least;
@@ -7102,7 +7101,7 @@ static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size
     dynamic = wsi_deflate_dynamic(z, &head) + z->extra;
     least = fixed < dynamic ? fixed : dynamic;
     least = stored < least ? stored : least;
-    if ((z->out.count + least) / 8 + 16 > (size_t)(z->limit - z->out.at)) /* the last flush, and the sync flush */
+    if ((z->out.count + least) / 8 + 16 > (size_t)(z->limit - z->out.at)) /* 16: the last flush, and the sync flush */
         return false;
     if (least == stored) {
         wsi_deflate_put_stored(z, source, size);
@@ -7121,7 +7120,7 @@ static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size
 
 /* --- matches --- */
 
-/* A match behind literals that are counted already. */
+/* Adds a match after literals, whose frequencies are counted already. */
 WSI_INLINE void wsi_deflate_add(wsi_deflate *z, size_t literals, unsigned length, unsigned distance) {
     unsigned token = wsi_deflate_length_token(length);
     wsi_deflate_match match = {(uint16_t)(z->literals + literals), (uint16_t)length, (uint16_t)token,
@@ -7135,7 +7134,8 @@ WSI_INLINE void wsi_deflate_add(wsi_deflate *z, size_t literals, unsigned length
     z->matches[z->used++] = match;
 }
 
-/* The literals behind the last match: those up to `at` are counted already. The last three bytes begin no match. */
+/* Adds the literals after the last match; those before `at` are counted already. No match begins in the last three
+   bytes. */
 WSI_INLINE const uint8_t *wsi_deflate_rest(wsi_deflate *z, const uint8_t *from, const uint8_t *at, const uint8_t *end) {
     while (end - at < 4 && at < end)
         z->frequency[*at++]++;
@@ -7148,7 +7148,7 @@ static unsigned wsi_deflate_most(const uint8_t *at, const uint8_t *end) {
     return end - at < WSI_DEFLATE_LONGEST ? (unsigned)(end - at) : 0u + WSI_DEFLATE_LONGEST;
 }
 
-/* How many bytes are equal, up to `most`. */
+/* The number of equal bytes, up to `most`. */
 WSI_INLINE unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsigned most) {
     unsigned length = 0;
     for (; most - length >= 8; length += 8) {
@@ -7173,7 +7173,7 @@ static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
     return history < z->reach ? (uint32_t)history : z->reach;
 }
 
-/* Takes each match as it is found. After many misses it skips places. */
+/* Takes each match that it finds. After many misses it skips places. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *data = z->data;
     const uint32_t base = z->base, reach = z->reach, shift = z->hash_shift;
@@ -7203,7 +7203,7 @@ static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const 
     return wsi_deflate_rest(z, from, at, end);
 }
 
-/* Puts the place at the head of its chains; *back and *three become the distances to the heads before it. */
+/* Puts this place at the head of its chains; *back and *three become the distances to the previous heads. */
 WSI_INLINE void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *back, uint32_t *three) {
     uint32_t position = wsi_deflate_position(z, at), probe = wsi_deflate_four(at);
     uint16_t *head = &z->heads[wsi_deflate_hash(probe, z->hash_shift)];
@@ -7214,8 +7214,8 @@ WSI_INLINE void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *b
     *head = *other = (uint16_t)position;
 }
 
-/* The longest match that is longer than `best`, or else `best`. Adds the place itself to the chains. A distance that a
-   link no longer holds leads farther back, to any place. */
+/* The length of the longest match beyond `best`, or else `best`. Adds the place itself to the chains. A link that has
+   been overwritten leads back to some other place, which does no harm. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
     uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), mask = z->reach - 1;
@@ -7229,9 +7229,9 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
     }
     if (best >= most)
         return best;
-    if (best >= 8) /* few are longer: less effort */
+    if (best >= 8) /* a longer match is unlikely: less effort */
         depth /= 4;
-    from = best < 3 ? 0 : best - 3; /* of the four bytes that a longer match needs */
+    from = best < 3 ? 0 : best - 3; /* offset of four bytes that a longer match must have in common */
     probe = wsi_deflate_four(at + from);
     for (; depth && back - 1 < reach; depth--, back += links[(position - back) & mask]) {
         if (wsi_deflate_four(at - back + from) != probe)
@@ -7249,13 +7249,13 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
     return best;
 }
 
-/* As wsi_deflate_fast, but a longer match that begins one byte later replaces a match. */
+/* As wsi_deflate_fast, but prefers a longer match that begins one byte later. */
 static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *last;
     uint32_t distance = 0, unused;
     while (end - at >= 4 && z->used < z->level->matches) {
         unsigned length = wsi_deflate_search(z, at, wsi_deflate_most(at, end), 0, &distance), longer;
-        const uint8_t *next = at + 1; /* to go into the chains */
+        const uint8_t *next = at + 1; /* the next place to add to the chains */
         if (!length) {
             z->frequency[*at++]++;
             continue;
@@ -7283,14 +7283,14 @@ static const wsi_deflate_level *wsi_deflate_pick(int level) {
     return pick;
 }
 
-/* Bits of the hash: a small window needs only a small table. */
+/* The bits of the hash: a small window needs only a small table. */
 static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window_bits) {
     return level->hash_bits < window_bits ? level->hash_bits : (unsigned)window_bits;
 }
 
 static size_t wsi_deflate_portion(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
 
-/* Bytes of the heads; with chains of links and threes, too. */
+/* Bytes of heads; with chains, also of links and threes. */
 static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits) {
     size_t entries = (size_t)1 << wsi_deflate_hash_bits(level, window_bits);
     if (level->chains)
@@ -7298,7 +7298,7 @@ static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits
     return sizeof(uint16_t) * entries;
 }
 
-/* Of the state, and behind it tables, matches and window. */
+/* Bytes of the state, and of the tables, matches and window that follow it. */
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
     return sizeof(wsi_deflate) + wsi_deflate_tables(pick, window_bits) + sizeof(wsi_deflate_match) * pick->matches
@@ -7309,15 +7309,15 @@ static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
     return z->level == wsi_deflate_pick(level) && z->reach == (uint32_t)1 << window_bits;
 }
 
-/* Forgets the history, and what was not written. */
+/* Forgets the history, and all that is not written yet. */
 static void wsi_deflate_reset(wsi_deflate *z) {
     memset(z + 1, 0, z->tables);
     memset(z->frequency, 0, sizeof z->frequency);
-    z->base = 1; /* a 0 in the tables is no place */
+    z->base = 1; /* 0 in a table means no place */
     z->filled = z->used = z->literals = z->plain = z->extra = 0;
 }
 
-/* z: wsi_deflate_size bytes, aligned for any type; they must not move. */
+/* z: wsi_deflate_size bytes, aligned for any type, which must not move. */
 static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
     memset(z, 0, sizeof *z);
@@ -7335,10 +7335,10 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     wsi_deflate_reset(z);
 }
 
-/* The worst case: stored blocks of 256 matches of four bytes, and the sync flush. */
+/* The largest output: stored blocks for 256 matches of four bytes each, and the sync flush. */
 static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
 
-/* With takeover: copies a portion behind the history. Returns the copy. */
+/* With takeover: copies a portion to the end of the history. Returns the copy. */
 static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
     size_t spare = z->filled - z->reach;
     if (z->filled + size > z->reach + z->portion) {
@@ -7352,8 +7352,8 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
     return z->window + z->filled - size;
 }
 
-/* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: the capacity,
-   less than wsi_deflate_bound(size), was too small; the history is lost. */
+/* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: the capacity
+   was too small, which is less than wsi_deflate_bound(size); the history is lost. */
 static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
     const uint8_t *block = size ? in : out, *end = block + size; /* an empty `in` may be NULL */
     in = block;
@@ -7363,7 +7363,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
     if (capacity < 16)
         return 0;
     if (!z->window) {
-        if (size > 0x10000 - z->base) /* the numbers run out */
+        if (size > 0x10000 - z->base) /* not enough numbers are left */
             wsi_deflate_reset(z);
         z->data = in;
     }
@@ -7386,37 +7386,37 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
     }
     if (!z->window)
         z->base = size < 0x10000 ? z->base + (uint32_t)size : 0x10000;
-    wsi_deflate_put_stored(z, out, 0); /* empty: it ends on a byte */
+    wsi_deflate_put_stored(z, out, 0); /* the sync flush: an empty block, which ends on a whole byte */
     return (size_t)(z->out.at - out);
 }
 
 /*
 >> PERMESSAGE =============================================================================
-   Compression of messages (RFC 7692): negotiation, and messages through the codec. The core reaches it through
+   Compression of messages (RFC 7692): negotiates it, compresses and decompresses messages. The core reaches it through
    wsi_codec_calls. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, MESSAGES, INFLATE, DEFLATE. Prefixes:
    wsi_permessage_, wsi_decompressor_, wsi_compressor_, wsi_context_.
 
-   Without context all connections of a loop share one decompressor and one compressor: a message that arrives whole
-   costs no allocation. An unfinished message keeps its decompressor until its end.
+   Without context, all connections of a loop share one decompressor and one compressor, so a message that arrives whole
+   costs no allocation. An unfinished message keeps a decompressor until it ends.
 */
 
 enum {
-    WSI_PERMESSAGE_CHUNK = 16 << 10,  /* the most that on_chunk gets at once */
-    WSI_PERMESSAGE_LARGE = 256 << 10, /* larger buffers are not kept */
-    WSI_PERMESSAGE_TAIL = 4           /* bytes that end each message and are not sent (RFC 7692 7.2.1) */
+    WSI_PERMESSAGE_CHUNK = 16 << 10,  /* the largest chunk for on_chunk */
+    WSI_PERMESSAGE_LARGE = 256 << 10, /* a larger buffer is not kept between messages */
+    WSI_PERMESSAGE_TAIL = 4           /* bytes at the end of each message that are not sent (RFC 7692 7.2.1) */
 };
 
-typedef struct wsi_decompressor { /* of one message at a time */
+typedef struct wsi_decompressor { /* works on one message at a time */
     wsi_inflate inflate;
-    wsi_buffer out; /* the output, without the chunks that were delivered */
-    size_t checked; /* of it, as UTF-8 */
-    uint8_t tail;   /* bytes of the tail that were read */
-    bool delivered; /* the program has the output: next it becomes history */
+    wsi_buffer out; /* output that has not become history */
+    size_t checked; /* bytes of out that are checked for UTF-8 */
+    uint8_t tail;   /* bytes of the tail that have been read */
+    bool delivered; /* the program has the output, which then becomes history */
 } wsi_decompressor;
 
-typedef struct wsi_context { /* of a connection that keeps one, or is in the middle of a message */
+typedef struct wsi_context { /* of a connection with context, or in the middle of a message */
     wsi_decompressor *decompressor;
-    uint8_t *history; /* the end of earlier messages, or of the chunks before */
+    uint8_t *history; /* the last bytes of earlier messages, or of earlier chunks */
     size_t history_size, history_capacity;
     wsi_memory *history_memory;
     wsi_deflate *compressor;
@@ -7457,7 +7457,7 @@ static wsi_decompressor *wsi_decompressor_new(wsi_codec *codec) {
     return NULL;
 }
 
-/* delivered: the program still reads the output, up to the next message; so it must become the spare one. */
+/* delivered: the program may read the output until the next message, so this decompressor must become the spare. */
 static void wsi_decompressor_release(wsi_codec *codec, wsi_decompressor *decompressor, bool delivered) {
     wsi_decompressor *unused = decompressor;
     if (delivered || (decompressor && !codec->spare && decompressor->out.capacity <= WSI_PERMESSAGE_LARGE)) {
@@ -7469,8 +7469,8 @@ static void wsi_decompressor_release(wsi_codec *codec, wsi_decompressor *decompr
 
 static uint8_t wsi_permessage_in_bits(const wsi_engine *e) { return e->window_bits & 15; }
 
-/* Inflates the input, up to the limit of a message, or of a chunk. A zero byte fits behind the output.
-   WS_OK: all of it; BUFFERED: the chunk is full, and there is more; else what the connection fails with. */
+/* Inflates the input, up to the limit of a message or chunk; leaves room for a zero byte. WS_OK: all of the input is
+   used; BUFFERED: the chunk is full, and there is more; else the error with which the connection fails. */
 static ws_error wsi_decompressor_run(const wsi_engine *e, wsi_decompressor *decompressor, wsi_slice *in) {
     const wsi_context *context = e->context;
     size_t limit = e->chunks ? (size_t)WSI_PERMESSAGE_CHUNK : e->env->limits.message;
@@ -7506,7 +7506,7 @@ static ws_error wsi_decompressor_run(const wsi_engine *e, wsi_decompressor *deco
     }
 }
 
-/* Reads the bytes that the sender leaves out (RFC 7692 7.2.2). */
+/* Inflates the tail, which the sender leaves out (RFC 7692 7.2.2). */
 static ws_error wsi_decompressor_finish(const wsi_engine *e, wsi_decompressor *decompressor) {
     wsi_slice in = wsi_text(&"\0\0\xff\xff"[decompressor->tail], WSI_PERMESSAGE_TAIL - (size_t)decompressor->tail);
     ws_error error = wsi_decompressor_run(e, decompressor, &in);
@@ -7519,7 +7519,7 @@ static void wsi_compressor_free(wsi_codec *codec, wsi_deflate *z) {
         wsi_memory_free(codec->memory, z, z->size);
 }
 
-/* Makes *place a compressor of this level and window. NULL: no memory. */
+/* Makes sure that *place is a compressor of this level and window. NULL: no memory. */
 static wsi_deflate *wsi_compressor_get(wsi_codec *codec, wsi_deflate **place, int level, int bits, bool context) {
     if (*place && wsi_deflate_is(*place, level, bits))
         return *place;
@@ -7530,8 +7530,8 @@ static wsi_deflate *wsi_compressor_get(wsi_codec *codec, wsi_deflate **place, in
     return *place;
 }
 
-/* Compresses a message or a part of one into codec->compressed, until the next call. last: without the tail. false: no
-   memory. */
+/* Compresses a message, or a part of one, into codec->compressed, which is valid until the next call. last: leaves out
+   the tail. false: no memory. */
 static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *data, size_t size, bool last) {
     wsi_buffer *out = &codec->compressed;
     size_t bound = wsi_deflate_bound(size), written;
@@ -7541,7 +7541,7 @@ static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *dat
     if (bound < size || !wsi_buffer_reserve(codec->memory, out, bound))
         return false;
     written = wsi_deflate_run(z, (const uint8_t *)data, size, out->data, out->capacity);
-    WS_ASSERT(written > WSI_PERMESSAGE_TAIL); /* the bound is enough */
+    WS_ASSERT(written > WSI_PERMESSAGE_TAIL); /* as wsi_deflate_bound is never too small */
     out->size = last ? written - WSI_PERMESSAGE_TAIL : written;
     return true;
 }
@@ -7571,7 +7571,7 @@ static void wsi_context_free(wsi_codec *codec, wsi_context **place) {
     *place = NULL;
 }
 
-/* Allocates the history: a window, and a quarter of one so that not every message moves it. */
+/* Allocates the history: a window and a quarter, so that not every message has to move it. */
 static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_t window_bits) {
     size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
     if (context->history)
@@ -7607,15 +7607,15 @@ static void wsi_permessage_free(wsi_codec *codec) {
 
 /* --- negotiation (RFC 7692 5, 7.1) --- */
 
-typedef struct wsi_offer { /* one offer, or the answer to it; bits 0: not named */
-    bool server_alone, client_alone; /* no_context_takeover */
-    bool client_bits_named;          /* client_max_window_bits, perhaps without a value */
+typedef struct wsi_offer { /* an offer, or the answer to it; bits 0: the parameter is absent */
+    bool server_alone, client_alone; /* server_no_context_takeover, client_no_context_takeover */
+    bool client_bits_named;          /* client_max_window_bits is there, perhaps without a value */
     uint8_t server_bits, client_bits;
 } wsi_offer;
 
-/* "8" to "15", perhaps with backslashes. */
+/* Reads "8" to "15"; in a quoted string there may be backslashes. */
 static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
-    char digits[3]; /* three are too many */
+    char digits[3]; /* a third digit makes the value too large */
     wsi_size value = 0;
     size_t i, size = 0;
     bool good;
@@ -7627,7 +7627,7 @@ static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
     return good;
 }
 
-/* One parameter; has: it has a value. false: it is unknown, a repetition, or its value is wrong or missing. */
+/* Reads one parameter; has: it has a value. false: it is unknown or repeated, or its value is wrong or missing. */
 static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice value, bool has, bool answer) {
     bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_alone
                  : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_alone : NULL;
@@ -7645,7 +7645,8 @@ static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice
     return false;
 }
 
-/* Reads one element of a well-formed Sec-WebSocket-Extensions. false: another extension, or a wrong parameter. */
+/* Reads one element of a well-formed Sec-WebSocket-Extensions. false: it is another extension, or has a wrong
+   parameter. */
 static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
     wsi_slice name, value;
     memset(offer, 0, sizeof *offer);
@@ -7678,7 +7679,7 @@ static bool wsi_permessage_put_bits(wsi_engine *e, const char *name, uint8_t bit
     return wsi_engine_text(e, name) && wsi_engine_raw(e, digits, wsi_text_decimal(digits, bits));
 }
 
-/* Puts the agreement into force. false: no memory for the contexts, and nothing has changed. */
+/* Starts to use what was agreed on. false: no memory for the contexts, and nothing has changed. */
 static bool wsi_permessage_extend(wsi_engine *e, const ws_deflate_config *config) {
     const wsi_agreed *agreed = &e->env->agreed;
     wsi_codec *codec = e->env->codec;
@@ -7703,7 +7704,7 @@ static bool wsi_permessage_extend(wsi_engine *e, const ws_deflate_config *config
 }
 
 #ifndef WS_NO_CLIENT
-/* A client's offers: first what its config says; if that has parameters, also an offer without, for servers that
+/* Sends a client's offers: what its config says; if that has parameters, then an offer without them, for servers that
    ignore them (RFC 7692 5.1, 7.1). */
 static bool wsi_permessage_offer(wsi_engine *e) {
     const ws_deflate_config *config = e->env->deflate;
@@ -7717,8 +7718,8 @@ static bool wsi_permessage_offer(wsi_engine *e) {
            && wsi_engine_text(e, "\r\n");
 }
 
-/* Reads the answer. The last offer allows any valid one: if the server keeps its context, the client must keep it, too;
-   its own context is the client's choice. */
+/* Reads the answer. The last offer allows any valid answer: if the server keeps its context, the client must keep that
+   as well. Whether the client keeps its own context is its choice. */
 static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
     const ws_deflate_config *config = env->deflate;
     wsi_agreed *agreed = &env->agreed;
@@ -7737,8 +7738,8 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* Answers the client's first acceptable offer. 8 bits are accepted, as the RFC says; peers with zlib, which cannot
-   compress with so few, decline or use 9. */
+/* Picks the client's first acceptable offer. Accepts 8 bits, as the RFC demands; peers with zlib, which cannot compress
+   with 8, decline or use 9. */
 static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
     wsi_slice rest = request->head, name, value, element;
     uint8_t bits = wsi_permessage_window(config);
@@ -7773,7 +7774,7 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
 }
 #endif
 
-/* Compresses a message, or a part of one: *data and *size become what is sent. false: send it uncompressed. */
+/* Compresses a message, or a part of one: *data and *size become what to send. false: send it uncompressed. */
 static bool wsi_permessage_compress(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
     wsi_codec *codec = e->env->codec;
     wsi_deflate *z = e->keep_out ? e->context->compressor
@@ -7781,7 +7782,7 @@ static bool wsi_permessage_compress(wsi_engine *e, bool whole, bool last, const 
     if (!z || !wsi_compressor_run(codec, z, *data, *size, last))
         return false;
     if (whole && codec->compressed.size >= *size) {
-        if (e->keep_out) /* the peer's history does not get this message */
+        if (e->keep_out) /* this message does not enter the peer's history */
             wsi_deflate_reset(z);
         return false;
     }
@@ -7795,7 +7796,7 @@ static void wsi_permessage_unsent(wsi_engine *e) {
         wsi_deflate_reset(e->context->compressor);
 }
 
-/* --- messages that are received (RFC 7692 6, 7.2) --- */
+/* --- receiving messages (RFC 7692 6, 7.2) --- */
 
 /* Keeps the decompressor of an unfinished message. false: no memory for the context. */
 static bool wsi_permessage_keep(wsi_engine *e, wsi_decompressor *decompressor) {
@@ -7813,7 +7814,7 @@ static void wsi_permessage_drop(wsi_engine *e, wsi_decompressor *decompressor, b
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codec, &e->context);
     else if (!e->keep_in)
-        wsi_context_forget(e->context); /* the history was that message's */
+        wsi_context_forget(e->context); /* the history was of this message alone */
 }
 
 static wsi_decompressor *wsi_permessage_decompressor(wsi_engine *e) {
@@ -7837,7 +7838,7 @@ WSI_RARE wsi_step wsi_permessage_fail(wsi_engine *e, wsi_decompressor *decompres
                                      : error == WS_ERROR_TOO_BIG ? WS_CLOSE_TOO_BIG : WS_CLOSE_BAD_DATA);
 }
 
-/* Delivers what was decompressed, if it is a whole message, or a chunk of one. */
+/* Delivers the decompressed data if it is a whole message or a chunk. */
 static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decompressor *decompressor, ws_error error) {
     bool all = !error && !e->left, whole = all && e->final;
     uint8_t *data = decompressor->out.data;
@@ -7875,7 +7876,7 @@ static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_eve
     ws_error error = wsi_decompressor_run(e, decompressor, &in);
     here -= in.size;
     wsi_frame_rotate(e->key, here);
-    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* the rest is masked again */
+    wsi_engine_unmask(e, from + here, from + here, in.size, e->key); /* masks the unused rest again */
     window->pos += here;
     e->left -= (wsi_size)here;
     if (!error && !e->left && e->final)
@@ -7888,7 +7889,7 @@ static size_t wsi_permessage_progress(const wsi_engine *e) {
     return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
 
-/* By window bits. With a context it is sent plain: a message that a policy drops would be missing from the context. */
+/* The form is the number of window bits. With context 0: a message that a policy drops would be missing from it. */
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }
@@ -7916,12 +7917,12 @@ static const wsi_codec_calls wsi_permessage_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> UPGRADE ================================================================================
-   The client's half of the opening handshake: the request, and the check of the answer (RFC 6455 4.1). Calls
-   BYTES, TEXT, HTTP, HANDSHAKE, HEADS.
+   The client's half of the opening handshake: sends the request, checks the answer (RFC 6455 4.1). Calls BYTES, TEXT,
+   HTTP, HANDSHAKE, HEADS.
 */
 
-/* Joins fields that are folded over several lines: each fold becomes spaces (RFC 9112 5.2). A fold right behind the
-   status line stays, which makes the head malformed (2.2). */
+/* Joins fields that are folded over several lines: each fold becomes spaces (RFC 9112 5.2). A fold directly after the
+   status line stays, which makes the head malformed (RFC 9112 2.2). */
 static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
     size_t i = 0;
     while (head[i] != '\n')
@@ -7932,8 +7933,8 @@ static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
                 head[i] = head[i + 1] = head[i + 2] = ' ';
 }
 
-typedef struct wsi_answer { /* a server's, while its fields are read */
-    int upgrades, connections, accepts, protocols;
+typedef struct wsi_answer { /* what is known of a server's answer while its fields are read */
+    int upgrades, connections, accepts, protocols; /* how often each field came */
     const char *problem; /* the first one; NULL: none */
 } wsi_answer;
 
@@ -7955,7 +7956,7 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
         wsi_upgrade_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
         wsi_upgrade_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
                           "has a wrong Sec-WebSocket-Accept");
-    } else if (!value.size) { /* as in a request */
+    } else if (!value.size) { /* ignored, as in a request */
         return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         wsi_upgrade_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
@@ -7966,10 +7967,10 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
         const char *problem = "has a Sec-WebSocket-Extensions that was not offered";
         problem = codec ? codec->answered(env, value) : problem;
         wsi_upgrade_wrong(answer, problem != NULL, problem);
-    } /* Content-Length and Transfer-Encoding do not count: a 1xx has no body (RFC 9112 6.3) */
+    } /* Content-Length and Transfer-Encoding are ignored: a 1xx has no body (RFC 9112 6.3) */
 }
 
-/* The status of a status line; 0: it is malformed. */
+/* The status in a status line; 0: the line is malformed. */
 static int wsi_upgrade_status(wsi_slice line, bool *http11) {
     wsi_slice version, rest, code = line;
     wsi_size status;
@@ -8006,7 +8007,6 @@ static wsi_step wsi_upgrade_bad(wsi_engine *e, ws_error error, const char *probl
     return WSI_STEP_AGAIN;
 }
 
-/* Reads an answer's head. */
 static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *event) {
     static const char long_head[] = "is longer than limits.head";
     wsi_env *env = e->env;
@@ -8026,7 +8026,7 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
     bool open = env->status == 101;
     window->pos += head.size;
     e->left = 0;
-    if (!open && env->status < 200) { /* an interim answer (RFC 9110 15.2) */
+    if (!open && env->status < 200) { /* an interim response (RFC 9110 15.2): another follows */
         env->interim += head.size;
         return env->interim > env->limits.head ? wsi_upgrade_bad(e, WS_ERROR_TOO_BIG, long_head) : WSI_STEP_AGAIN;
     }
@@ -8041,14 +8041,14 @@ static wsi_step wsi_upgrade_read(wsi_engine *e, wsi_window *window, ws_event *ev
 
 /* --- the request --- */
 
-typedef struct wsi_ask { /* what a request consists of */
-    wsi_slice target, host; /* host with port, as Host has it */
+typedef struct wsi_ask { /* what to put into a request */
+    wsi_slice target, host; /* host: the value of Host, with the port */
     const char *subprotocols;
     const char *const *headers; /* the program's own lines; NULL: none */
     const char *more;           /* further lines, each with CRLF */
 } wsi_ask;
 
-/* Host is the first field (RFC 9110 7.2): the program's own, if it has one. */
+/* Sends the program's header lines. Host comes first (RFC 9110 7.2): the program's own line, if there is one. */
 static bool wsi_upgrade_headers(wsi_engine *e, const wsi_ask *ask) {
     const char *const *line, *host = NULL;
     for (line = ask->headers; line && *line && !host; line++)
@@ -8091,7 +8091,7 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
 }
 
 #ifndef WS_NO_ENGINE
-/* The client's part of ws_engine_init. */
+/* A client's part of ws_engine_init. */
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
     const char *const *line;
     wsi_slice wrong;
@@ -8124,7 +8124,7 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
 
 enum { WSI_BODY_CHUNK_LINE = 256 };
 
-/* Reads the line before a chunk, without its CRLF: at most 15 hexadecimal digits, and extensions. */
+/* Reads the line before a chunk, without its CRLF: up to 15 hexadecimal digits, then extensions. */
 static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
     size_t i = 0;
     *size = 0;
@@ -8148,12 +8148,12 @@ static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit
 }
 
 #ifndef WS_NO_HTTP
-/* --- a request's body: it is put together in the window, as a message is --- */
+/* --- a request's body, assembled in the window like a message --- */
 
-/* What comes next. */
+/* e->type while a body is read: what comes next. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
 
-/* Reads what has arrived of the next e->left bytes. */
+/* Takes what has arrived of the next e->left bytes. */
 static void wsi_body_take(wsi_engine *e, wsi_window *window) {
     size_t here = window->end - window->pos;
     if (here > e->left)
@@ -8179,7 +8179,7 @@ static wsi_step wsi_body_done(wsi_engine *e, wsi_window *window, ws_event *event
     return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_BINARY, window->base + window->message, size);
 }
 
-/* The line that says how large the next chunk is. 0, or the status that refuses it. */
+/* Reads the line with the size of the next chunk. Returns 0, or the status with which to refuse it. */
 static int wsi_body_chunk(wsi_engine *e, wsi_slice line) {
     if (!wsi_body_chunk_size(line, &e->left))
         return 400;
@@ -8232,7 +8232,7 @@ static wsi_step wsi_body_read(wsi_engine *e, wsi_window *window, ws_event *event
     return WSI_STEP_AGAIN;
 }
 
-/* Begins to read the body of the pending request, whose head the caller has copied. */
+/* Starts to read the body of the pending request. The caller has copied the head. */
 static void wsi_body_want(wsi_engine *e, wsi_window *window) {
     const wsi_request *request = &e->env->request;
     window->pos += (size_t)e->left;
@@ -8251,7 +8251,7 @@ static void wsi_body_want(wsi_engine *e, wsi_window *window) {
 #if !defined(WS_NO_ENGINE) && !defined(WS_NO_CLIENT) && !defined(WS_NO_SERVER)
 /*
 >> PIPE ===================================================================================
-   Two engines connected in memory, with a virtual clock. Calls ENGINE. For programs with both roles.
+   Connects two engines in memory, with a virtual clock. Calls ENGINE. Needs both roles.
 */
 
 static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
@@ -8264,7 +8264,7 @@ static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
         ws_engine_sent(from, size);
         ws_engine_received(to, size);
     } else if (out.size && to->core.state == WSI_CLOSED) {
-        ws_engine_sent(from, out.size); /* it is not read any more */
+        ws_engine_sent(from, out.size); /* the other end reads no more */
     } else if (!out.size && from->core.state == WSI_CLOSED && from->core.reported) {
         ws_engine_ended(to);
     }
@@ -8280,7 +8280,7 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe) {
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
     if (!pipe)
         return;
-    for (int i = 0; i < 4; i++) { /* before and after: the first tick starts an engine's clock */
+    for (int i = 0; i < 4; i++) { /* ticks before and after the wait: the first starts an engine's clock */
         (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
         pipe->now += i == 1 ? milliseconds : 0;
     }
@@ -8289,8 +8289,8 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   ws_engine_init, and what loops begin with: knows what add-ons there are above. Calls BYTES, HANDSHAKE, HEADS,
-   MESSAGES, ENGINE, PERMESSAGE, UPGRADE.
+   ws_engine_init, and the codec of engines and loops: knows which add-ons there are above. Calls BYTES, HANDSHAKE,
+   HEADS, MESSAGES, ENGINE, PERMESSAGE, UPGRADE.
 */
 
 #ifndef WSI_BARE
@@ -8326,7 +8326,7 @@ static bool wsi_init_role(ws_engine *engine, const ws_engine_config *config) {
                                           : config->role == WS_ROLE_SERVER && wsi_engine_own_server(engine, config);
 }
 
-/* An engine that cannot begin is closed, and says why. */
+/* If it fails, the engine is closed, and ws_engine_error says why. */
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
     if (!engine)
         return false;
