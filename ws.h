@@ -47,11 +47,11 @@
                 The library never prints, exits or touches signals.
    - Zero       A config field that is zero has the default in its comment.
 
-   FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. What
-                make firmware measures of examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano) and checks here:
+   FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
+                examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano), as make firmware measures and checks:
                 flash: 8,490 bytes as a server, 7,880 as a client, 11,830 with both roles, 17,370 without WS_SMALL.
-                RAM: 200 bytes beside its memory, which is 1 KiB for a request of 751 bytes and messages of any size
-                in chunks (see WS_ENGINE_MEMORY), and 536 bytes of stack.
+                RAM: 200 bytes beside its memory, of which 1 KiB is enough for a request of 751 bytes, and for messages
+                of any size in chunks (see WS_ENGINE_MEMORY); and 536 bytes of stack.
 
    CONTENTS     grep '^>> ' ws.h
 */
@@ -59,21 +59,21 @@
 /*
 >> CONFIG =================================================================================
    Macros that change what is compiled. Everything else is a config field. Compile all files of a program with the same
-   switches, which decide the sizes of structs. Fields of TLS and compression always exist, but see WS_NO_TRANSPORT.
+   switches: they change the sizes of structs. WS_NO_TLS and WS_NO_DEFLATE leave the config fields in place.
 
-     WS_IMPLEMENTATION   compile the functions here, in this file
-     WS_API              stands before every public function, such as static (default: nothing)
+     WS_IMPLEMENTATION   compile the functions in this source file
+     WS_API              what precedes every public function, such as static (default: nothing)
      WS_ASSERT(x)        checks for mistakes of the program (default: assert)
      WS_MINIMAL          the core and a server: implies each WS_NO_... but _NET, _SERVER, _ALLOC, _FAST, _TRANSPORT
-     WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks; few
-                         statuses have a reason phrase, a refused Origin and a failure get no explanation, and answers
-                         have no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: frames of 4 GiB are
-                         1009, delays have at most 24 days, a connection ends with its HTTP answer, refusals have
-                         no body, what is wrong in config.origins matches nothing
-     WS_NO_ALLOC         engines live in the memory that they are given and never allocate; with WS_NO_NET,
+     WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks. Most
+                         statuses have no reason phrase, errors and a refused Origin have no explanation, answers have
+                         no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or more is
+                         closed with 1009, delays are at most 24 days, a connection closes after an HTTP answer,
+                         refusals have no body, an invalid element of config.origins matches nothing
+     WS_NO_ALLOC         engines use only the memory that you give them, and never allocate; with WS_NO_NET,
                          realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
-     WS_NO_ENGINE        no ws_engine: engines only inside connections; no effect with WS_NO_NET
+     WS_NO_ENGINE        no public ws_engine; no effect with WS_NO_NET
      WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
      WS_NO_SERVER        no server: no ws_listen, or server role of the engine
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
@@ -84,12 +84,13 @@
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
      WS_NO_HOST          no loop inside a loop of yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
      WS_NO_UNIX          no Unix sockets: ws_listen with a unix_path fails
-     WS_NO_TRANSPORT     servers on TCP alone: no ws_transport, TLS or configs of them; no effect with a client
+     WS_NO_TRANSPORT     servers on TCP alone: no ws_transport and no TLS, nor their config fields; no effect with a
+                         client
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
-     WS_NO_DISPATCH      no AVX2, AVX-512 or SHA instructions where only the processor has them (x86-64, gcc and clang:
-                         it is asked once, when the program runs), and no NEON for UTF-8 on AArch64
-     WS_NO_FAST          of two ways the plain one, not the faster; implies WS_NO_DISPATCH, follows from WS_SMALL
-     WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no bounds of addresses, no rates
+     WS_NO_DISPATCH      do not ask the processor at run time for AVX2, AVX-512 and SHA instructions (x86-64, gcc and
+                         clang), and do not use NEON for UTF-8 on AArch64
+     WS_NO_FAST          no fast paths; implies WS_NO_DISPATCH, follows from WS_SMALL
+     WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no limits per address, no rates
      WS_NO_TEST          no test client (ws_test_connect)
      WS_NO_TRACE         no trace (ws_loop_config.trace, ws_trace_text); follows from WS_SMALL
 */
@@ -159,7 +160,7 @@
 #endif
 
 #if defined(WS_SMALL) && defined(WS_NO_NET) && defined(WS_NO_DEFLATE)
-#define WSI_BARE /* an engine and nothing else, as small as it gets */
+#define WSI_BARE /* the engine alone, as small as possible */
 #endif
 
 #define WS_VERSION "0.3.0"
@@ -185,7 +186,7 @@
 #endif
 #endif
 
-#if defined(_WIN32) && !defined(WS_NO_NET) /* the newer calls of Windows 7, and few macros */
+#if defined(_WIN32) && !defined(WS_NO_NET) /* all calls of Windows 7, but few macros */
 #if !defined(_WIN32_WINNT)
 #define _WIN32_WINNT 0x0601
 #endif
@@ -234,8 +235,8 @@ extern "C" {
 >> API ====================================================================================
    Core: errors, messages, connections, TLS and transports, handlers, servers, rooms, requests, loops, engine.
    Add-ons: HTTP, sessions, clients, JSON, HTML, testing.
-   Comments name errors without their prefix: STATE is WS_ERROR_STATE. ARGUMENT and MEMORY are possible
-   wherever a call can fail, and rarely named. A text is UTF-8 and ends with a zero. Sizes are in bytes.
+   Comments name errors without their prefix: STATE is WS_ERROR_STATE. Any call that can fail may fail with ARGUMENT or
+   MEMORY, which are rarely named. A text is UTF-8 and ends with a zero byte. Sizes are in bytes.
 */
 
 typedef enum ws_error {
@@ -270,7 +271,7 @@ typedef enum ws_error {
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
     WS_ERROR_ROOMS,       /* the connection is in limits.rooms rooms already */
-    WS_ERROR_FORMAT,      /* a format holds a conversion that is not listed, or makes no JSON: see ws_json_print */
+    WS_ERROR_FORMAT,      /* a format has an unknown conversion, or its result is not JSON: see ws_json_print */
     WS_ERROR_STOPPED      /* ws_stop ended a call that waited: see ws_client_config.loop */
 } ws_error;
 
@@ -338,7 +339,7 @@ typedef struct ws_limits {
     size_t head;           /* head of a request or response: 16 KiB; beyond it 431 */
     size_t message;        /* a whole message: 16 MiB; beyond it closed with 1009 */
     size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. The
-                              bookkeeping of many small broadcasts that wait has the same limit */
+                              overhead of many small queued broadcasts has a limit of its own, of the same size */
     uint32_t handshake_ms; /* from connecting, or a later head's first byte, to the end of the head: 10 s */
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
@@ -352,17 +353,17 @@ typedef struct ws_limits {
 #endif
 } ws_limits;
 
-/* Compression: permessage-deflate (RFC 7692), off by default. An echo of 1 KiB of JSON then sends 0.28 of the bytes,
-   and takes 71,000 instructions instead of 620. With .on a client offers compression, and a server accepts the offer.
-   Without context, the loop owns the compressor (52 KiB at level 1), the decompressor (8 KiB) and the buffer for a
-   message; connections hold no memory between messages. With context, messages get smaller, and each connection holds,
-   with W = 1 << window_bits, 5 * W / 4 bytes to receive; to send 20 KiB + 3 * W / 2 + min(2 * W, 32 KiB) at level 1,
-   and 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) at level 6 and above.
-   A client makes two offers: the first asks for what its config says, the second takes what any server accepts. A
-   server that takes the second may use context although .context is false: the client then holds up to 40 KiB. */
+/* Compression: permessage-deflate (RFC 7692), off by default. With it, an echo of 1 KiB of JSON sends 28 % of the
+   bytes, and takes 71,000 instructions instead of 620. A client makes two offers: what its config says, and one without
+   parameters, which any server accepts. A server that accepts the second may use context although .context is false:
+   the client then holds up to 40 KiB. */
 typedef struct ws_deflate_config {
-    bool on;             /* false: no compression, whatever the other fields hold */
-    bool context;        /* messages may refer to earlier ones (context takeover) */
+    bool on;             /* a client offers compression, a server accepts it. false: the other fields do not matter */
+    bool context;        /* messages may refer to earlier ones (context takeover), and get smaller. Each connection
+                            holds, with W = 1 << window_bits, 5 * W / 4 bytes to receive; to send, 20 KiB + 3 * W / 2 +
+                            min(2 * W, 32 KiB) at level 1, 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) from level 6 on.
+                            false: the loop holds the compressor (52 KiB at level 1), the decompressor (8 KiB) and a
+                            buffer for a message; connections hold nothing between messages */
     uint8_t window_bits; /* 8 to 15: window size in both directions. 0: 15, or 12 with context. A peer may ask for
                             less */
     int8_t level;        /* 1 (fastest) to 9 (smallest), -1 (least memory). 0: 1 */
@@ -379,19 +380,19 @@ typedef struct ws_allocator {
 #ifndef WS_NO_NET
 /* --- connections ------------------------------------------------------------------------ */
 
-/* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns. The bytes leave when the callback
-   returns. false, and nothing is sent: STATE, UTF8, or BUFFERED: limits.buffered is reached already. Below it a message
-   of any size is accepted whole. */
+/* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns; the bytes leave when the callback
+   returns. false, and nothing is sent: STATE; UTF8; BUFFERED: limits.buffered is reached already (below it, a message
+   of any size is accepted). */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
 
-/* Sends one part of a message whose total size need not be known, as one fragment; last ends the message. Until then
-   other messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
+/* Sends one part of a message as a fragment; the total size need not be known. last: the message ends with this part.
+   Until then other messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes now (RFC 6455 5.5.2); limits.ping_ms sends empty ones by itself. Fails as ws_send
-   does. */
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Empty pings are sent automatically: see limits.ping_ms. Fails as
+   ws_send does. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
 /* Starts the closing handshake (RFC 6455 7.1.2). code: see WS_CLOSE_NORMAL, or 0 for none. reason: UTF-8 of at most
@@ -401,10 +402,10 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-/* Stop and resume reading this connection, for a program that cannot take more. Nothing is lost: up to a receive buffer
-   waits here, the rest at the peer. Meanwhile pings are not answered, so a peer may give up; a close is not noticed.
-   The peer counts as alive while its TCP acknowledges our pings (Windows, lwIP: until TCP gives up). ws_close ends a
-   pause. What waits here is delivered at the end of ws_resume's round. false: STATE: not open, or from ws_connect. */
+/* Stop and resume reading a connection, for a program that cannot keep up. No data is lost: up to a receive buffer
+   waits here, the rest at the peer; it is delivered at the end of ws_resume's round. In a pause pings are not answered,
+   so the peer may give up, and its close is not noticed; it counts as alive while its TCP acknowledges our pings
+   (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE: not open, or made by ws_connect. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -413,11 +414,11 @@ WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
    returns more than 0, on_drain or on_close follows. To send a file of any size, do this in on_open and on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
-/* Why the latest failed call failed; success does not clear it. Once the connection has failed: why it failed.
+/* The error of the last call that failed; calls that succeed do not clear it. Once the connection has failed: why.
    NULL: WS_ERROR_MEMORY */
 WS_API ws_error ws_last_error(const ws_conn *conn);
-/* The same as a sentence. A client's names the host, the certificate's fault or the invalid header. Never NULL; valid
-   until the next call. */
+/* The same as a sentence. For a client it names the host, the certificate's fault or the invalid header. Never NULL;
+   valid until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
 /* Why the connection ended. code is 0 until it has. reason is valid as long as conn. */
 WS_API ws_close_info ws_closed(const ws_conn *conn);
@@ -438,7 +439,7 @@ WS_API void *ws_user(const ws_conn *conn);
 
 /* --- TLS and other transports (WS_NO_TRANSPORT) ----------------------------------------- */
 
-/* What a transport has for each connection; see ws_transport. */
+/* What a transport gets for each connection; see ws_transport. */
 typedef struct ws_link {
     ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
     uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
@@ -455,35 +456,33 @@ enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
 enum { WS_ENDED = -1, WS_FAILED = -2 };
 
 #ifndef WS_NO_TRANSPORT
-/* TLS for a server's port, or for a client's wss: URLs. Files and texts are PEM; a file takes precedence over a text.
-   The call that takes the config loads what it needs, or fails with TLS. ws_dial tells that by on_error; with a ws: URL
-   it loads nothing before a redirect to wss:. Clients with equal configs share what was loaded. A changed file is
-   loaded again by the next ws_dial; the system's roots are loaded once in each loop. TLS 1.2 or later, or what the
-   system's OpenSSL requires beyond that; ALPN http/1.1; session tickets. OpenSSL's memory does not count toward
-   max_memory. */
+/* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
+   http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
+   config loads them, or fails with TLS; ws_dial loads them when it needs wss:, reloads changed files, and fails by
+   on_error. Clients with equal configs share them. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate followed by its chain, and its private key; key_file NULL:
                                          cert_file has both */
     const char *cert_pem, *key_pem;   /* the same from memory */
     const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, at least one of
-                                         them usable. Client: NULL means the system's roots. Server: if set, each
-                                         client must show a certificate (mTLS) */
+                                         them usable. Client: NULL means the system's roots, loaded once in each loop.
+                                         Server: if set, each client must show a certificate (mTLS) */
     const char *crl_file;             /* a list of revoked certificates; needs ca_file or ca_pem */
     const char *server_name;          /* client: the name to ask for (SNI) and to verify; NULL: the URL's host */
     bool client_cert_optional;        /* server with ca_file or ca_pem: a client may also show no certificate */
     bool accept_any_certificate;      /* client: verify nothing. Anyone in between can read and change everything */
-    void *ssl_ctx;                    /* an SSL_CTX of yours, unchanged, instead of files and texts */
+    void *ssl_ctx;                    /* an SSL_CTX of yours, used as it is, instead of files and texts */
 } ws_tls_config;
 
-/* Writes the subject of the peer's verified certificate with a zero, as in RFC 4514: "CN=alice,O=Example".
-   false: no TLS, no certificate, not verified, or size is too small. */
+/* Writes the subject of the peer's verified certificate as a text (RFC 4514): "CN=alice,O=Example". false: no TLS, no
+   certificate, not verified, or size is too small. */
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
 WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
-/* Another TLS library, or anything else that carries bytes: see tests/helpers/transport_mbedtls.h. What it keeps for a
-   connection is its session. read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read
-   only: the peer has sent everything), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by
-   more. All functions run in the loop's thread. */
+/* Another TLS library, or anything else that carries bytes: see tests/helpers/transport_mbedtls.h. Its state for one
+   connection is a session. read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read only:
+   the peer has sent everything), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by more.
+   All functions run in the loop's thread. */
 typedef struct ws_transport {
     bool (*open)(ws_link *link, const char *host, void *user); /* host: the name to verify (the URL's host or
                                          tls.server_name); NULL: this end is the server */
@@ -513,9 +512,9 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: without a size limit */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to wait,
-                                        ws_buffered returned more than 0, or a send or broadcast failed with BUFFERED
-                                        or during a message in parts; never inside these calls */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to wait, after
+                                        ws_buffered returned more than 0, or after a send or broadcast failed with
+                                        BUFFERED or because of a message in parts; never inside these calls */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A server picks the first that the client offers; a
@@ -580,9 +579,10 @@ typedef struct ws_server_config {
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
    loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS, STATE. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
-/* Listens at one more address, for the same routes, rooms and limits. Used are host, port, backlog, reuse_port,
-   unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there are plain. A server has
-   one certificate, the newest, or one transport. false, and the loop's error as of ws_listen, or STATE: it ends. */
+/* Listens at one more address, for the same routes, rooms and limits. Of config it uses host, port, backlog,
+   reuse_port, unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there are not
+   encrypted. A server has one certificate, the latest, or one transport. false, and the loop's error: as ws_listen, or
+   STATE: the server is ending. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 /* The port in host byte order; 0: a Unix socket, or no such address. index: 0 is the address of ws_listen, from 1 on
@@ -671,8 +671,8 @@ WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size);
 WS_API ws_server *ws_request_server(const ws_request *request);
 
 WS_API bool ws_slice_is(ws_slice slice, const char *text); /* equal? */
-/* Read a decimal integer, with or without '-'. false, and the result is unchanged: absent, anything else, out of
-   range. Preset it to a default. */
+/* Read a decimal integer, with or without '-'. false, and the result is unchanged, so it may hold a default: absent,
+   not an integer, or out of range. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer);
 
@@ -689,18 +689,18 @@ typedef struct ws_acceptance {
    is out of range; no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
-   NULL: the status in words. A page in a browser sees only close code 1006. To tell it a reason, and to keep it from
+   NULL: the reason phrase. A page in a browser sees only close code 1006. To give it a reason, and to keep it from
    reconnecting, accept, and call ws_close with 1008 in on_open. false: already answered. false, and the answer becomes
    500: an invalid status or header, no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
-/* Keeps the request, to answer it later from a timer, a watched descriptor or a ws_post. Call it in the request's
+/* Keeps a request, to answer it later from a timer, a watched descriptor or a ws_post. Call it in the request's
    callback, return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is 503.
-   For a WebSocket request, ws_accept then goes on with the next hook. abandoned (or NULL) is called if the answer can
-   no longer be sent: the connection broke, limits.answer_ms passed (503), or the server ends. A client that has closed
-   only its sending side still gets the answer (RFC 9112 9.6). */
+   abandoned (or NULL) is called if it can no longer be answered: the connection broke (not if the client only closes
+   its sending side, RFC 9112 9.6), limits.answer_ms passed (503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. */
+/* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. If it is a WebSocket request,
+   ws_accept continues with the next hook. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 
 #endif /* WS_NO_SERVER */
@@ -718,48 +718,48 @@ typedef enum ws_poller {
 } ws_poller;
 
 #ifndef WS_NO_TRACE
-/* What ws_loop_config.trace is told. */
+/* The events that ws_loop_config.trace gets. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
-    WS_TRACE_HEAD,       /* data, size: the head of a request; to a client: of an answer. Of a request that is
-                            malformed, too large or late: what has arrived of it */
-    WS_TRACE_REFUSED,    /* a request gets a status from 400 on; text: why. Client: an attempt failed; status or 0 */
+    WS_TRACE_HEAD,       /* data: the head of a request; for a client, of a response. Of a request that is malformed,
+                            too large or late: the part that has arrived */
+    WS_TRACE_REFUSED,    /* a request gets status 400 or above; text: why. Client: an attempt failed; status, or 0 */
     WS_TRACE_TLS_FAILED, /* text: why */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
-    WS_TRACE_IN,         /* a frame: opcode, final, compressed, size; data: the first bytes of its payload, at most 125,
-                            as far as they had come when the header was read */
-    WS_TRACE_OUT,        /* the same; data: all of its payload. It is sent or queued */
-    WS_TRACE_PAUSED,     /* it is not read, because size bytes are unsent; requests pile up; ws_pause; a rate */
-    WS_TRACE_RESUMED,    /* it is read again; what was here already has been handed out before */
+    WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: what has arrived of the
+                            payload, up to 125 bytes */
+    WS_TRACE_OUT,        /* a frame is sent or queued: the same; data: all of its payload */
+    WS_TRACE_PAUSED,     /* reading pauses: size bytes are unsent, requests pile up, ws_pause, or a rate */
+    WS_TRACE_RESUMED,    /* reading resumes; data that had been read before is delivered already */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
     WS_TRACE_CLOSED,     /* status: the close code; 0: it was no WebSocket. text: the reason, or the error */
-    WS_TRACE_LATE        /* a timer of ws_after or ws_every fires, size milliseconds late: 20 or more */
+    WS_TRACE_LATE        /* a timer of ws_after or ws_every fires late, by size milliseconds: 20 or more */
 } ws_trace_kind;
 
-/* What is said of its kind above tells what an event holds, beside time, conn and id: all other numbers and pointers
-   are zero, and text is "". All of it is valid until the function returns. */
+/* An event has time, conn, id, and the fields that its kind above names; all other numbers and pointers are zero, and
+   text is "". All of it is valid until the function returns. */
 typedef struct ws_trace_event {
     ws_trace_kind kind;
     int status;
     uint64_t time;    /* ws_now */
     ws_conn *conn;    /* for ws_peer, ws_user and the like; NULL: none */
     ws_id id;         /* its id, or 0 */
-    const char *text; /* may hold what the peer chose */
+    const char *text; /* the peer may have chosen it */
     const uint8_t *data;
     size_t data_size;
     uint64_t size;
     uint8_t opcode;   /* RFC 6455 5.2: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong */
     bool final, compressed;
     bool by_us, by_peer; /* CLOSED: who sent the first close frame; neither: it broke */
-    uint64_t messages_in, messages_out, bytes_in, bytes_out; /* CLOSED: in all; bytes of payload, of all frames */
+    uint64_t messages_in, messages_out, bytes_in, bytes_out; /* CLOSED: totals; bytes: payload of all frames */
 } ws_trace_event;
 
 typedef void ws_trace_function(const ws_trace_event *event, void *user);
 
-/* Writes an event as one line of ASCII, without its end, with a zero; payloads are left out. What does not fit into
-   size bytes is cut off: 300 hold most events. */
+/* Writes an event as one line of ASCII, without a line break or payload. Cut off to fit, with its zero, into size
+   bytes; 300 are enough for most events. */
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size);
-WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a ready trace: this line to standard error */
+WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a trace that writes this line to stderr */
 #endif /* WS_NO_TRACE */
 
 typedef struct ws_loop_config {
@@ -768,8 +768,8 @@ typedef struct ws_loop_config {
     size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
                                together: a quarter. Beyond it, the peer whose data has not grown for the longest time
                                is closed with 1013, or refused with 503 */
-    size_t max_spare;       /* of these, for speed under load: a receive buffer of eight times its size, and blocks that
-                               wait for the next large message. Given back after a second without use. A 64th; 1: none.
+    size_t max_spare;       /* of these, kept for speed under load: a receive buffer of eight times the size, and free
+                               blocks for the next large message; freed after a second without use. A 64th; 1: none.
                                With WS_NO_FAST none */
     size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB. With
                                WS_SMALL 2 KiB; at least 1 KiB */
@@ -782,8 +782,8 @@ typedef struct ws_loop_config {
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
-    ws_trace_function *trace; /* is told what happens, to log it: it may call what only asks (ws_peer, ws_loop_stats),
-                                 and must not send, close or free anything. NULL: costs nothing */
+    ws_trace_function *trace; /* called for each event, to log it: may call functions that only read (ws_peer,
+                                 ws_loop_stats), and must not send, close or free anything. NULL: none, at no cost */
     void *trace_user;         /* passed to it */
 #endif
 } ws_loop_config;
@@ -809,7 +809,7 @@ typedef struct ws_stats {
     size_t buffered;     /* now: unsent bytes of all connections */
     uint64_t accepted;   /* connections */
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
-    uint64_t dropped;    /* broadcasts, for each member that they did not reach: see ws_room_slow */
+    uint64_t dropped;    /* broadcasts that did not reach a member, once for each member: see ws_room_slow */
     /* of the loop, also in ws_server_stats: */
     uint64_t messages_in, messages_out; /* in: what on_message, on_chunk or ws_receive got; out: a broadcast counts
                                            for each member */
@@ -818,7 +818,7 @@ typedef struct ws_stats {
     uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
 } ws_stats;
 
-/* To be called from the loop's thread. Their time grows with the number of connections. loop or server NULL: zeros. */
+/* Call these from the loop's thread. The time they take grows with the number of connections. NULL: zeros. */
 WS_API ws_stats ws_loop_stats(const ws_loop *loop);
 #ifndef WS_NO_SERVER
 WS_API ws_stats ws_server_stats(const ws_server *server);
@@ -859,12 +859,12 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
    wait, and ws_run_once(loop, 0) after it. 0: there is work that the descriptor does not show, a callback is running,
    or the loop is stopped or has failed; ws_run_once then returns false. */
 WS_API int ws_loop_timeout(ws_loop *loop);
-/* For a select loop of your own. Before select, ws_loop_fds adds descriptors to both sets, raises highest (start with
-   -1) and lowers timeout (start with yours). After it, ws_loop_dispatch serves what is set, and due timers. Pass empty
-   sets if select failed or timed out. A loop on epoll or kqueue adds one descriptor; on Windows it adds each, and
-   leaves highest as it is. false: see ws_run_once; ws_loop_fds also in a callback, or if a descriptor is not below
-   FD_SETSIZE (DESCRIPTORS). */
+/* For a select loop of your own, before select: adds descriptors to both sets, raises highest (start with -1) and
+   lowers timeout (start with yours). A loop on epoll or kqueue adds one descriptor; on Windows it adds all, and leaves
+   highest as it is. false: as ws_run_once, in a callback, or a descriptor is not below FD_SETSIZE (DESCRIPTORS). */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
+/* After select: serves what is set, and due timers. Pass empty sets if select failed or timed out. false: as
+   ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
 
@@ -902,20 +902,20 @@ typedef struct ws_event {
 } ws_event;
 
 #ifndef WS_NO_ENGINE
-/* The memory_size for heads and messages of so many bytes, with an output_size of `output` that is at least the
-   message's size and 272: static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's heads may also use the
-   output's place, but for 272 bytes: 1 KiB holds one of 751. */
+/* The memory_size for heads and messages of these sizes, if output_size is `output`, at least message + 272:
+   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's head may also use all but 272 bytes of the output:
+   1 KiB is enough for a head of 751. */
 #define WS_ENGINE_MEMORY(head, message, output) \
     (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
 
 /* Strings marked "kept" are not copied: they must outlive the engine. */
 typedef struct ws_engine_config {
     ws_role role;
-    uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: of allocator */
+    uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: use allocator */
     size_t memory_size; /* at least 1 KiB: see WS_ENGINE_MEMORY */
-    size_t output_size; /* bytes of it for output; 320 is the least for input and for output; 0: half */
-    bool chunks;        /* messages of any size are handed out as they arrive: WS_EVENT_CHUNK. In fixed memory each
-                           chunk is small enough to be sent back by ws_engine_send_part */
+    size_t output_size; /* the part of memory for output; output and input need at least 320 each; 0: half */
+    bool chunks;        /* deliver messages of any size as they arrive: WS_EVENT_CHUNK. In fixed memory each chunk is
+                           small enough to be sent back by ws_engine_send_part */
     ws_allocator allocator; /* resize NULL: realloc and free */
     bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys */
     void *random_user;
@@ -982,11 +982,10 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 #ifndef WS_NO_HTTP
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
 
-/* Calls function for HTTP requests to a path, as in ws_route, when the whole body has arrived:
-   ws_http(server, "POST", "/login", login, NULL). methods is a list, "GET, POST"; GET includes HEAD. function must
-   answer, with ws_reply or the like, or ws_keep the request. The server itself refuses other methods (405), a malformed
-   path, body, form or JSON body (400), a body over limits.body (413), and, except with GET, HEAD and OPTIONS, pages of
-   foreign origins (403, by Origin or else Sec-Fetch-Site; see ws_server_config.origins). Fails as ws_route does. */
+/* Calls function for HTTP requests to a path, as in ws_route, once the body has arrived. methods: "GET, POST"; GET
+   includes HEAD. function must answer, with ws_reply or the like, or ws_keep the request. The server itself refuses
+   other methods (405), a malformed path, body, form or JSON (400), a body over limits.body (413), and foreign pages
+   unless by GET, HEAD or OPTIONS (403, by Origin or Sec-Fetch-Site; see .origins). Fails as ws_route does. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
 /* The same, with a list of origins of its own, or "*". */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
@@ -1015,8 +1014,8 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: no permission; 503: no
    descriptor is left. false, and the loop's error: FILE if there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for texts in another charset than UTF-8, such as "windows-1252"; "": no charset is sent. None is sent
-   either, here and by ws_page, if a style sheet, or a page in its first 1,024 bytes, names its own. */
+/* The same for texts in a charset other than UTF-8, such as "windows-1252"; "": sends no charset. ws_files and ws_page
+   send none either if a style sheet, or a page in its first 1,024 bytes, names its own. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
@@ -1027,7 +1026,7 @@ typedef struct ws_session_config {
     const char *const *keys; /* texts of at least 16 random bytes, NULL at the end. The first signs; all verify */
     const char *cookie;      /* name of the cookie: "session" */
     uint32_t seconds;        /* how long a session is valid after it was set: 14 days */
-    bool secure;             /* mark the cookie Secure, although only a proxy in front of it has TLS */
+    bool secure;             /* mark the cookie Secure although the server has no TLS: a proxy in front of it has */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;         /* hmac NULL: OpenSSL's. With WS_NO_TLS your own HMAC-SHA256 (RFC 2104) is required */
 } ws_session_config;
@@ -1057,30 +1056,34 @@ typedef struct ws_client_config {
     const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
     uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s. Up to 64 addresses of a name are raced,
                                    both families in turn, 250 ms apart at most: the first that connects wins (RFC 8305).
-                                   The system is asked for both at once, so the slower answer holds both back. A loop
-                                   looks up at most 16 names at a time. With WS_SMALL 4 addresses, and one name */
+                                   One look-up asks for both families, so the slower answer delays both. A loop looks up
+                                   at most 16 names at a time. With WS_SMALL 4 addresses, and one name */
     uint32_t receive_ms;        /* how long ws_receive waits: without limit */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
-    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, at least the first. It always follows a close with 1008 or a
-                                   refusal with 4xx (401: unless there is before_reconnect, which may have a new token).
-                                   Each pause is shortened at random, by half at most */
-    uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): the usual pause becomes that much
-                                   longer, by this at most: 5 min */
-    /* ws_dial: called before each reconnect, as tokens expire. It may set *url and *headers, which are those of before,
-       to others, which are copied. If *url names another host or port, neither the old headers nor the client
-       certificate are sent, unless *headers is set as well. ws_last_error and ws_status tell of the attempt before.
-       false: no further attempt follows, and on_error has ARGUMENT. NULL: all stays as it is */
+    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, or reconnect_ms if that is longer. A close with 1008 or a
+                                   refusal with 4xx always leads to this pause (401: unless there is before_reconnect,
+                                   which may have a new token). Each pause is shortened at random, by half at most */
+    uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): that much is added to the usual
+                                   pause, up to this: 5 min */
+    /* ws_dial: called before each reconnect, for example to get a new token. It may replace the previous *url and
+       *headers; new ones are copied. If *url names another host or port, neither the old headers nor the client
+       certificate are sent, unless *headers is set as well. ws_last_error and ws_status are of the previous attempt.
+       false: no further attempt follows, and on_error gets ARGUMENT. NULL: url and headers stay the same */
     bool (*before_reconnect)(ws_conn *conn, const char **url, const char *const **headers);
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
-    int max_redirects;          /* 5; -1: follow none */
+    int max_redirects;          /* 5; -1: follow none. To another host or port a redirect carries origin and
+                                   subprotocols, but no headers, credentials or client certificate */
     bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
     ws_tls_config tls;          /* for wss: */
     const ws_transport *transport; /* instead of TCP and TLS; copied */
     ws_deflate_config deflate;
     ws_limits limits;           /* handshake_ms: for TLS and HTTP, after connect_ms */
     ws_allocator allocator;     /* for ws_connect. resize NULL: realloc and free */
-    ws_loop *loop;              /* for ws_connect: wait in this loop, which has nothing else in it, so that ws_stop of
-                                   another thread ends the wait. Free it after the connection. NULL: one of its own */
+    ws_loop *loop;              /* for ws_connect: wait in this loop, which must have nothing else in it; free it after
+                                   the connection. ws_stop(loop), from any thread or signal handler, ends the call on
+                                   the connection that waits, or the next one, with STOPPED. If that was opening or
+                                   closing the connection, it has ended; else it is open, and what ws_send waited for
+                                   stays queued. NULL: a loop of its own */
 } ws_client_config;
 
 /* What a client has no field for:
@@ -1092,21 +1095,19 @@ typedef struct ws_client_config {
    - SOCKS5: unix_path, the socket of a program that tunnels, as ssh -L does. Or a transport, and a URL with the proxy's
      host and port: before the first data its read and write speak RFC 1928 on link->descriptor. */
 
-/* Connects to "ws://host:port/path?query" or "wss://...", and waits until the connection is open or has failed. http:
-   and https: mean the same; "user:password@" becomes Basic credentials. Redirects are followed, except from wss: to
-   ws:. To another host or port they carry origin and subprotocols, but no headers, credentials or client certificate.
-   config NULL: all defaults; it is copied. Returns a connection even if it failed: ws_last_error says so, and all calls
-   on it do nothing. NULL: no memory, or config.loop is in use, ending or has failed. End it with ws_free. Blocks: do
-   not call it in a loop's callback. ws_stop(config.loop), from any thread or signal handler, ends this or another call
-   on the connection that waits, or else the next one, with STOPPED. What was being opened or closed has ended then;
-   else the connection is open, and what ws_send waited for stays queued. */
+/* Connects to "ws://host:port/path?query" or "wss://..." (http:, https: mean the same), and waits until the connection
+   is open or has failed; ws_free it in both cases. "user:password@" becomes Basic credentials. ws_last_error says
+   whether it failed; calls on it then do nothing. NULL: no memory, or config.loop is in use, ending or has failed.
+   config NULL: all defaults; it is copied. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
+
+/* After ws_connect, ws_send waits until the system has taken all data, and ws_close up to close_ms for the peer's
+   close. While ws_send waits it receives nothing, so a peer whose answers you do not read may stop reading: if you send
+   much, receive in between. */
 
 /* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
    connection. false: the connection has ended (see ws_closed); or the time is up: TIMEOUT, ws_state is still WS_OPEN,
-   and you may call again; or ARGUMENT: ws_dial made the connection. After ws_connect, ws_send waits until the system
-   has taken all data, and ws_close waits up to close_ms for the peer's close. While ws_send waits, nothing is received,
-   so a peer whose answers you do not read may stop reading: when you send much, receive in between. */
+   and you may call again; or ARGUMENT: ws_dial made the connection. */
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
@@ -1186,7 +1187,7 @@ WS_API ws_json ws_json_get(ws_json value, const char *path);
 WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last of that name */
 WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
 
-/* Private: what ws_json_next hands on, which compilers pass in registers; a ws_json would go through memory. */
+/* Private: ws_json_next passes single values, which go in registers; a ws_json would go through memory. */
 WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, const uint32_t *index, ws_json *name,
                             ws_json *item);
 /* Steps through an array or object: for (ws_json name, item = {0}; ws_json_next(value, &name, &item);)
@@ -1259,15 +1260,13 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 #ifndef WS_NO_TEST
 /* --- testing a program (WS_NO_TEST) ----------------------------------------------------- */
 
-/* Connects to a server of this process, with its real routes, but without sockets or threads. target: "/ws/lobby?a=b".
-   The server's loop needs virtual_clock; do not run it: calls on the connection run it as far as needed. Use the
-   connection like one of ws_connect: ws_send, ws_receive (with a virtual time limit), ws_status, ws_header, ws_body,
-   ws_close, ws_drop (to vanish without a close frame), ws_free. Only these fields of config are used: subprotocols,
-   headers, origin, receive_ms, limits, allocator. The server's TLS and transport are not used. Do not call it in
-   callbacks of that loop. NULL: no server or no memory; otherwise a connection, as from ws_connect. */
+/* Connects to a server in this process, with its real routes, but without sockets, threads, TLS or transport. target:
+   "/ws/lobby?a=b". The server's loop needs virtual_clock. Do not run the loop, nor call this in its callbacks: calls on
+   the connection run it as far as needed. They work as after ws_connect, in virtual time. Of config, only subprotocols,
+   headers, origin, receive_ms, limits and allocator are used. NULL: no server or no memory. */
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the virtual clock */
-WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable were cut */
+WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable was cut */
 #endif /* WS_NO_TEST */
 
 /* Private from here on: only the size of ws_engine matters. */
@@ -1292,7 +1291,7 @@ typedef struct wsi_memory {
 typedef ws_slice wsi_slice;
 
 typedef struct wsi_request { /* slices of the head */
-    wsi_slice head, target, host, origin, key; /* host: the target's authority if it has one */
+    wsi_slice head, target, host, origin, key; /* host: the target's authority, or the field Host */
 #ifndef WS_NO_NET
     wsi_slice path, query;
 #endif
@@ -1307,7 +1306,7 @@ typedef struct wsi_request { /* slices of the head */
 #ifndef WS_NO_DEFLATE
 typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
     bool on, keep_in, keep_out; /* keep: with context */
-    uint8_t in_bits, out_bits;
+    uint8_t in_bits, out_bits; /* of the windows */
 } wsi_agreed;
 #endif
 
@@ -1371,7 +1370,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #define WSI_EXPLAINS 1
 #define WSI_BIT : 1
 #endif
-#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* what would call these is left out, too */
+#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* without those, nothing calls them */
 #define WSI_ADD_ON(calls) (0 ? (calls) : NULL)
 #else
 #define WSI_ADD_ON(calls) (calls)
@@ -1424,7 +1423,7 @@ typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not pa
 
 typedef struct wsi_codec { /* for compression, shared by a loop's connections */
     const struct wsi_codec_calls *calls; /* NULL: WS_NO_DEFLATE */
-    const struct wsi_engine *asking;     /* allocates for received data, and is not closed to free memory */
+    const struct wsi_engine *asking;     /* the engine that allocates now: it is not closed to free memory */
 #ifndef WS_NO_DEFLATE
     wsi_memory *memory, *arriving; /* arriving: for decompressed data */
     struct wsi_decompressor *spare; /* not in use; or NULL */
