@@ -47,7 +47,8 @@ WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate js
 	life loop loop_late loop_owner loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies \
 	server server_bounds server_files server_origin server_peers server_security server_shutdown trace transport)
 WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy)
-BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe driver.exe))
+BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
+	wscat.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)
 MAKEFLAGS += --no-print-directory

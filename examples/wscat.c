@@ -8,18 +8,16 @@
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
+#include "input.h" /* standard input */
 #include "program.h" /* options; see there for how to copy an example */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 static const char usage[] =
     "usage: wscat URL [option...]\n"
@@ -39,13 +37,13 @@ static const char usage[] =
     "  --insecure           trust any certificate: anybody in between can read and change all\n"
     "Exit status: 0 after a clean close with 1000, 1001 or without a code; 1 otherwise; 2: bad usage.\n";
 
-enum { PIECE = 65536, ENOUGH_UNSENT = 262144 };
+enum { ENOUGH_UNSENT = 262144 };
 
 static struct {
     const char *url, *wait;
     const char **headers; /* room for one per argument and the NULL */
     ws_client_config config;
-    bool binary, verbose, terminal_in, terminal_out;
+    bool binary, verbose;
     uint32_t wait_ms;
 } option;
 
@@ -54,8 +52,8 @@ static ws_conn *conn; /* NULL when it has ended */
 static int status = 1;
 static bool failed;    /* on our side: then a clean close is no success */
 
-static char *input; /* the line that has not ended yet */
-static size_t input_size, input_room;
+static char *line; /* that has not ended yet */
+static size_t line_size, line_room;
 static unsigned long lines;
 static bool streaming;  /* a pipe's bytes go out as fragments of one message */
 static bool ended;      /* nothing more to send */
@@ -93,16 +91,16 @@ static void give_up(const char *why) {
         complain(why);
     failed = failed || why;
     ended = true;
-    ws_watch(loop, STDIN_FILENO, WS_NONE, NULL, NULL);
+    input_watch(loop, NULL);
     ws_close(conn, WS_CLOSE_NORMAL, NULL);
 }
 
 static void on_chunk(ws_conn *from, ws_chunk chunk) {
     static size_t size; /* of the message so far */
-    bool raw = chunk.type == WS_BINARY && option.binary && !option.terminal_out;
+    bool raw = chunk.type == WS_BINARY && option.binary && !input.terminal_out;
     size = chunk.first ? chunk.size : size + chunk.size;
     heard = ws_now(ws_conn_loop(from));
-    if (chunk.type == WS_TEXT && option.terminal_out)
+    if (chunk.type == WS_TEXT && input.terminal_out)
         show(stdout, chunk.data, chunk.size);
     else if (chunk.type == WS_TEXT || raw)
         fwrite(chunk.data, 1, chunk.size, stdout);
@@ -125,24 +123,24 @@ static bool sent(bool taken) {
     return false;
 }
 
-static bool send_line(const char *line, size_t size) {
-    ws_message message = {(const uint8_t *)line, size, option.binary ? WS_BINARY : WS_TEXT};
+static bool send_line(const char *text, size_t size) {
+    ws_message message = {(const uint8_t *)text, size, option.binary ? WS_BINARY : WS_TEXT};
     lines++;
     return sent(ws_send(conn, message));
 }
 
 static void send_lines(size_t more) {
-    size_t start = 0, from = input_size;
+    size_t start = 0, from = line_size;
     char *end;
-    input_size += more;
-    while ((end = (char *)memchr(input + from, '\n', input_size - from))) {
-        size_t stop = (size_t)(end - input);
-        if (!send_line(input + start, stop - start))
+    line_size += more;
+    while ((end = (char *)memchr(line + from, '\n', line_size - from))) {
+        size_t stop = (size_t)(end - line);
+        if (!send_line(line + start, stop - start))
             return;
         start = from = stop + 1;
     }
-    input_size -= start;
-    memmove(input, input + start, input_size);
+    line_size -= start;
+    memmove(line, line + start, line_size);
 }
 
 static void send_part(const char *bytes, size_t size, bool last) {
@@ -166,37 +164,36 @@ static void close_when_quiet(ws_loop *in, void *user) {
 static void end_of_input(void) {
     if (streaming)
         send_part("", 0, true);
-    else if (input_size)
-        send_line(input, input_size);
+    else if (line_size)
+        send_line(line, line_size);
     if (ended)
         return;
     ended = true;
-    ws_watch(loop, STDIN_FILENO, WS_NONE, NULL, NULL);
+    input_watch(loop, NULL);
     heard = ws_now(loop);
     if (option.wait_ms != WS_OFF)
         close_when_quiet(loop, NULL);
 }
 
-static void on_input(ws_loop *in, int descriptor, unsigned ready, void *user) {
-    ssize_t got;
-    (void)ready, (void)user;
+static void on_input(void) {
+    ptrdiff_t got;
     if (ws_buffered(conn) > ENOUGH_UNSENT) { /* the peer is slow: on_drain goes on */
-        ws_watch(in, descriptor, WS_NONE, NULL, NULL);
+        input_watch(loop, NULL);
         return;
     }
-    if (input_room - input_size < PIECE) {
-        size_t room = input_room * 2 + PIECE;
-        char *larger = room > input_room ? (char *)realloc(input, room) : NULL;
+    if (line_room - line_size < INPUT_PIECE) {
+        size_t room = line_room * 2 + INPUT_PIECE;
+        char *larger = room > line_room ? (char *)realloc(line, room) : NULL;
         if (!larger) {
             give_up("this line is too long for the memory of this machine");
             return;
         }
-        input = larger;
-        input_room = room;
+        line = larger;
+        line_room = room;
     }
-    got = read(descriptor, input + input_size, PIECE);
-    if (got > 0 && option.binary && !option.terminal_in)
-        send_part(input, (size_t)got, false);
+    got = input_read(line + line_size);
+    if (got > 0 && option.binary && !input.terminal_in)
+        send_part(line, (size_t)got, false);
     else if (got > 0)
         send_lines((size_t)got);
     else if (got == 0)
@@ -209,16 +206,16 @@ static void on_input(ws_loop *in, int descriptor, unsigned ready, void *user) {
 
 static void on_open(ws_conn *opened) {
     const char *subprotocol = ws_subprotocol(opened);
-    if (option.terminal_in)
-        fprintf(stderr, "connected%s%s; Ctrl-D ends\n", *subprotocol ? " with " : "", subprotocol);
-    if (!ws_watch(loop, STDIN_FILENO, WS_READ, on_input, NULL))
+    if (input.terminal_in)
+        fprintf(stderr, "connected%s%s; %s ends\n", *subprotocol ? " with " : "", subprotocol, INPUT_END_KEY);
+    if (!input_watch(loop, on_input))
         give_up("no memory");
 }
 
 static void on_drain(ws_conn *drained) {
     (void)drained;
     if (!ended)
-        ws_watch(loop, STDIN_FILENO, WS_READ, on_input, NULL);
+        input_watch(loop, on_input);
 }
 
 static void on_close(ws_conn *closed, ws_close_info why) {
@@ -320,34 +317,29 @@ static int run(void) {
     loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX, .trace = option.verbose ? ws_trace_stderr : NULL});
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    signal(SIGPIPE, SIG_IGN);
     conn = ws_dial(loop, option.url, &handler, &option.config);
     if (conn)
         error = ws_run(loop);
     if (error)
         complain(ws_error_text(error));
+    input_end();
     ws_loop_free(loop);
-    free(input);
+    free(line);
     return error ? 1 : status;
 }
 
 int main(int argc, char **argv) {
-    int descriptor, result;
-    do /* a socket must not take the place of a standard stream that is closed */
-        descriptor = open("/dev/null", O_RDWR);
-    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-    close(descriptor);
-    option.wait = "1";
-    option.terminal_in = isatty(STDIN_FILENO);
-    option.terminal_out = isatty(STDOUT_FILENO);
-    if (option.terminal_in)
-        option.wait = "0"; /* Ctrl-D means: now */
+    int result;
+    input_start();
+    option.wait = input.terminal_in ? "0" : "1"; /* typed, the end of the input means: now */
     option.headers = (const char **)calloc((size_t)argc + 1, sizeof *option.headers);
     if (!option.headers) {
         complain("no memory");
         return 1;
     }
     options(argc, argv);
+    if (option.binary)
+        input_raw();
     result = run();
     free(option.headers);
     return result;

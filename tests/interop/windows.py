@@ -3,12 +3,20 @@
 import asyncio
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import sys
+import termios
 
 sys.dont_write_bytecode = True
-from kit import drive, example, expect, finish, part, run, start, stop
+from kit import drive, example, expect, finish, part, run, skip, start, stop
+
+try:
+    import websockets
+except ImportError:
+    websockets = None
 
 os.environ["WINEDEBUG"] = "-all"
 
@@ -50,6 +58,76 @@ async def echo_here():
     server.kill()
 
 
+async def wscat_there():
+    """A client of Windows, echo here: lines, bytes, the end of the input, Ctrl-C, a server that leaves."""
+    server, url = await example("build/echo", "0")
+    status, out, errors = await run(*there("wscat"), url, "--wait", "0.3", data=b"one\r\n\xc3\xa9\n\nno end")
+    expect("wscat on Windows, echo here: lines", (status, out, errors) ==
+           (0, b"one\r\n\xc3\xa9\r\n\r\nno end\r\n", "closed with 1000\r\n"), (status, out, errors))
+    status, out, errors = await run(*there("wscat"), url, "--wait", "0.3")
+    expect("wscat on Windows: no input at all", (status, out) == (0, b""), (status, out, errors))
+    data = os.urandom(400000) + b"\r\n\x1a\n"
+    status, out, errors = await run(*there("wscat"), url, "--wait", "1", "--binary", data=data)
+    expect("wscat on Windows: bytes stay what they are", (status, out) == (0, data), (status, len(out), errors))
+    pipe = asyncio.subprocess.PIPE
+    for why in ("Ctrl-C", "the server leaves"):
+        client = await start(*there("wscat"), url, "--wait", "inf", stdin=pipe, stdout=pipe, stderr=pipe)
+        for line in (b"first\r\n", b"second\r\n"):
+            client.stdin.write(line)
+            expect(f"wscat on Windows answers line by line, then {why}", await client.stdout.readline() == line)
+        code = b"1000" if why == "Ctrl-C" else b"1012"
+        (client if why == "Ctrl-C" else server).send_signal(signal.SIGINT)
+        told = await client.stderr.readline()
+        status = await asyncio.wait_for(client.wait(), 60)  # although its input goes on
+        expect(f"wscat on Windows, {why}: closed with {code.decode()}", told.startswith(b"closed with " + code)
+               and status == (why != "Ctrl-C"), (status, told))
+
+
+async def wscat_typed():
+    """On a terminal, as wine shows it: one character at a time."""
+    server, url = await example("build/echo", "0")
+    master, slave = pty.openpty()
+    client = await start("setsid", "--ctty", *there("wscat"), url, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    os.set_blocking(master, False)
+    shown, typed = b"", [(b"Enter ends", "hello \u00e9\r".encode()), (b"hello \xc3\xa9\r\r\nhello \xc3\xa9\r", b"\x03")]
+    while client.returncode is None:
+        try:
+            shown += os.read(master, 65536)
+        except BlockingIOError:
+            await asyncio.sleep(0.02)
+        except OSError:
+            break
+        shown = re.sub(rb"\x1b\[[0-9?]*[A-Zhl]", lambda found: b" " if found[0] == b"\x1b[1C" else b"", shown)
+        if typed and typed[0][0] in shown and not termios.tcgetattr(master)[3] & termios.ECHO:
+            os.write(master, typed.pop(0)[1])
+    status = await client.wait()
+    os.close(master)
+    expect("wscat on Windows, typed: the line comes back, Ctrl-C closes", not typed and b"closed with 1000" in shown
+           and status == 0, (status, typed, shown))
+    server.kill()
+
+
+async def wscat_waits():
+    """Its peer reads nothing for a while: the input waits, and all of it arrives."""
+    if not websockets:
+        skip("no python3-websockets")
+        return
+    got = []
+
+    async def tardy(socket, *_):
+        await asyncio.sleep(3)
+        async for message in socket:
+            got.append(message)
+
+    data = b"\n".join(b"x" * 5000 for _ in range(2000)) + b"\n"
+    async with websockets.serve(tardy, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        status, _, errors = await run(*there("wscat"), url, "--wait", "1", data=data, within=140)
+    expect("wscat on Windows: 10 MB to a slow reader arrive", [len(each) for each in got] == [5000] * 2000
+           and status == 0, (status, len(got), errors))
+
+
 async def said(member, **wanted):
     """Reads what a member of a room is told until that comes."""
     while True:
@@ -85,7 +163,7 @@ async def rooms_there():
 async def main():
     if not shutil.which("wine"):
         raise RuntimeError("no wine")
-    for each in (echo_there, echo_here, rooms_there):
+    for each in (echo_there, echo_here, rooms_there, wscat_there, wscat_typed, wscat_waits):
         await part(each)
 
 
