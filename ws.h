@@ -4609,7 +4609,7 @@ static const char wsi_error_texts[] =
     "too much is unsent: send again in on_drain; an engine may need more memory\0"
     "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages\0"
     "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8\0"
-    "a route is '/a/{b}'" WSI_ADVICE("; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last") "\0"
+    "a route is '/a/{b}'" WSI_ADVICE("; up to 8 of {b}, {n:int}, {x:float}, {i:uuid}, and {p:path} at its end") "\0"
     "two parameters of a route have the same name" WSI_ADVICE("; rename one") "\0"
     WSI_ADDED("the file cannot be read" WSI_ADVICE("; check its name and the working directory")) "\0"
     "cannot listen on this host or port" WSI_ADVICE("; use an address of this machine") "\0"
@@ -4633,7 +4633,7 @@ static const char wsi_error_texts[] =
     WSI_ADDED("the peer's certificate is not trusted") "\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
     "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0"
-    WSI_ADDED("the format makes no JSON" WSI_ADVICE(", or has a conversion that is not listed; see ws_json_print")) "\0"
+    WSI_ADDED("the result is not JSON" WSI_ADVICE(", or the format has an unknown conversion; see ws_json_print")) "\0"
     WSI_ADDED("ws_stop ended the call that waited") "\0";
 
 WS_API const char *ws_error_text(ws_error error) {
@@ -8845,7 +8845,7 @@ static const char *wsi_platform_explain(int error, wsi_reason *room) {
     size = (DWORD)WideCharToMultiByte(CP_UTF8, 0, wide, (int)size, room->text, sizeof room->text - 1, NULL, NULL);
     room->text[size] = 0;
     if (!size)
-        (void)wsi_reason_set(room, WS_OK, "error %d of Windows", error);
+        (void)wsi_reason_set(room, WS_OK, "Windows error %d", error);
     return room->text;
 }
 
@@ -9127,7 +9127,7 @@ static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /*
 static int wsi_platform_last(void) { return errno; }
 
 static const char *wsi_platform_explain(int error, wsi_reason *room) {
-    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP", error);
+    (void)wsi_reason_set(room, WS_OK, "lwIP error %d", error);
     return room->text;
 }
 
@@ -9209,7 +9209,7 @@ static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
 static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED; }
 
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
-    (void)wsi_reason_set(room, WS_OK, "error %d of lwIP's look-up", error);
+    (void)wsi_reason_set(room, WS_OK, "lwIP look-up error %d", error);
     return room->text;
 }
 
@@ -15201,7 +15201,7 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
         return WS_OK;
     if (endpoint->transport && (given ? given->open != server->transport.open || given->user != server->transport.user
                                       : !wsi_endpoint_is_tls(endpoint)))
-        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: the server has another one, or TLS");
+        return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: the server has another transport, or TLS");
     if (given && !wsi_endpoint_carries(given))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: open, read, write, shut or close is NULL");
     if (!wsi_endpoint_reserve_record(endpoint->loop))
@@ -15353,7 +15353,7 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
         return NULL;
     wsi_reason_clear(&loop->why);
     if (loop->shutting_down) {
-        (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen: the loop shuts down"));
+        (void)wsi_loop_fail_why(loop, wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen: loop is shutting down"));
         return NULL;
     }
     ws_server *server = (ws_server *)wsi_memory_new(&loop->memory, sizeof *server);
@@ -15380,7 +15380,7 @@ WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
     wsi_reason_clear(&loop->why);
     ws_error error = !config ? wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "ws_listen_also: config is NULL")
                      : server->endpoint.ending
-                         ? wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen_also: the server ends")
+                         ? wsi_reason_set(&loop->why, WS_ERROR_STATE, "ws_listen_also: the server is ending")
                          : wsi_server_secure(server, config);
     if (!error)
         error = wsi_listener_add(server, config);
@@ -16775,7 +16775,7 @@ static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, c
         to = wsi_text_append(to, wsi_text_z(config->keys[i])) + 1;
     if (sessions->hmac && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac))
         return WS_OK;
-    return config->hmac ? wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: hmac returns false")
+    return config->hmac ? wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: hmac returned false")
                         : wsi_reason_set(why, WS_ERROR_NO_TLS, "sessions: set hmac; this program was built without "
                                                                "TLS (WS_NO_TLS)");
 }
@@ -17311,7 +17311,7 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ws_error error = WS_ERROR_CLOSED;
     if (SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
         error = WS_ERROR_CERTIFICATE;
-        text = name ? "the certificate is not for " : "the certificate is not to be trusted: ";
+        text = name ? "the certificate is not for " : "the certificate cannot be trusted: ";
         detail = name ? session->name : X509_verify_cert_error_string(verdict);
     } else if (code) {
         error = WS_ERROR_TLS;
@@ -18509,7 +18509,7 @@ static ws_error wsi_client_redirect(wsi_client *client) {
     client->hop = hop;
     const char *problem = wsi_client_read_hop(client);
     if (!problem && from.secure && !client->server.secure && !client->config.allow_wss_to_ws)
-        problem = "is in clear text, from wss:// to ws:// (see allow_wss_to_ws)";
+        problem = "is not encrypted, from wss:// to ws:// (see allow_wss_to_ws)";
     client->other_server = client->other_server || (!problem && !wsi_client_same_server(&from, &client->server));
     client->redirected = !problem;
     wsi_buffer_free(wsi_client_memory(client), &old);
@@ -19472,7 +19472,7 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     case 426: return "Sec-WebSocket-Version is not 13";
     case 431: return "its head is larger than limits.head";
     case 500: return "the program gave no answer, or one that cannot be sent";
-    case 503: return "memory or a bound of its address is reached, the server ends, or no answer came in time";
+    case 503: return "no memory, a limit of its address, the server is ending, or no answer came in time";
     default: return "";
     }
 }

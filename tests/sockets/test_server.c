@@ -184,7 +184,7 @@ static void test_patterns(void) {
 }
 
 #define KINDS " is none of {b}, {n:int}, {x:float}, {i:uuid}, {p:path}"
-#define GENERAL ": a route is '/a/{b}'; at most 8 of {b}, {n:int}, {x:float}, {i:uuid}, {p:path} last"
+#define GENERAL ": a route is '/a/{b}'; up to 8 of {b}, {n:int}, {x:float}, {i:uuid}, and {p:path} at its end"
 
 static void no_hook(ws_request *request, void *user) { (void)request, (void)user; }
 

@@ -165,7 +165,7 @@ static void test_errors(void) {
             CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("descriptor 999: it is not an open socket"));
         if (kind > 2)
             CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(kind == 3 ? "ws_listen_also: config is NULL"
-                                                                         : "ws_listen_also: the server ends"));
+                                                                         : "ws_listen_also: the server is ending"));
         CHECK(ws_hand_over(net.server, 1) == -1);
         CHECK(!ws_listen_also(NULL, &config));
         CHECK(!ws_listen_also(net.server, &local) && !exists());
@@ -360,7 +360,7 @@ static void test_transports(void) {
     plain.transport = &other;
     CHECK(!ws_listen_also(net.server, &plain));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
-    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("transport: the server has another one, or TLS")));
+    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("transport: the server has another transport, or TLS")));
     TLS_END();
 }
 #endif
