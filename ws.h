@@ -1551,7 +1551,7 @@ static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t l
 }
 
 /* The rare case of resize: more memory is in use than ever before, so the limit is checked. */
-WSI_RARE void *wsi_memory_raise(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
+WSI_RARE void *wsi_memory_raise_peak(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
     if (new_size - old_size > memory->limit - memory->used)
         return NULL;
     void *moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
@@ -1562,7 +1562,7 @@ WSI_RARE void *wsi_memory_raise(wsi_memory *memory, void *block, size_t old_size
 
 static void *wsi_memory_resize(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
     if (new_size > old_size && new_size - old_size > memory->peak - memory->used)
-        return wsi_memory_raise(memory, block, old_size, new_size);
+        return wsi_memory_raise_peak(memory, block, old_size, new_size);
     void *moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
     if (moved || !new_size)
         memory->used = memory->used - old_size + new_size;
@@ -2909,7 +2909,7 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
 #endif
 
 /* Whether a list is this one word, as in most heads; *is then becomes true. If not, the caller splits the list. */
-WSI_INLINE bool wsi_http_alone(wsi_slice list, const char *known, bool *is) {
+WSI_INLINE bool wsi_http_is_single(wsi_slice list, const char *known, bool *is) {
     bool alone = WSI_FAST && wsi_http_named(list, known);
     *is = *is || alone;
     return alone;
@@ -2934,7 +2934,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
             seen->expects_more = true;
         return true;
     case WSI_FIELD_CONNECTION:
-        while (!wsi_http_alone(value, "Upgrade", &seen->connection_upgrade) && wsi_text_next(&value, &option)) {
+        while (!wsi_http_is_single(value, "Upgrade", &seen->connection_upgrade) && wsi_text_next(&value, &option)) {
             seen->closes = seen->closes || wsi_http_closes(option);
             if (wsi_http_named(option, "Upgrade"))
                 seen->connection_upgrade = true;
@@ -2948,7 +2948,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
 typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value);
 
 /* Parses the first line. Returns 0, or the status with which to refuse the request. */
-static int wsi_http_first(wsi_request *request, wsi_slice line) {
+static int wsi_http_request_line(wsi_request *request, wsi_slice line) {
     wsi_slice method;
     if (!wsi_text_until(&line, ' ', &method) || !wsi_text_until(&line, ' ', &request->target)
         || !wsi_text_token(method))
@@ -2960,7 +2960,7 @@ static int wsi_http_first(wsi_request *request, wsi_slice line) {
 }
 
 /* The same for a field line: no folding, no space before the colon. */
-static int wsi_http_other(wsi_request *request, wsi_http_seen *seen, wsi_slice line, wsi_http_reader *reader) {
+static int wsi_http_field_line(wsi_request *request, wsi_http_seen *seen, wsi_slice line, wsi_http_reader *reader) {
     const unsigned once = 1u << WSI_FIELD_HOST | 1u << WSI_FIELD_ORIGIN | 1u << WSI_FIELD_LENGTH
                           | 1u << WSI_FIELD_CODING;
     wsi_slice value;
@@ -3004,9 +3004,9 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
             break;
         wsi_slice line = wsi_text(head.data + begin, end - begin);
         if (!begin)
-            status = wsi_http_first(request, line);
+            status = wsi_http_request_line(request, line);
         else if (!status)
-            status = wsi_http_other(request, seen, line, reader);
+            status = wsi_http_field_line(request, seen, line, reader);
     }
     request->head.size = end + 2;
     wsi_http_keep(request, seen);
@@ -3382,7 +3382,7 @@ static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_f
     wsi_slice token;
     switch (field) {
     case WSI_FIELD_UPGRADE:
-        while (!wsi_http_alone(value, "websocket", &request->upgrade) && wsi_text_next(&value, &token))
+        while (!wsi_http_is_single(value, "websocket", &request->upgrade) && wsi_text_next(&value, &token))
             if (wsi_http_named(token, "websocket"))
                 request->upgrade = true;
         return;
@@ -4337,7 +4337,7 @@ static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
 }
 
 /* Makes the event of a message, or of a chunk. */
-static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *data, size_t size, bool last) {
+static wsi_step wsi_engine_deliver(wsi_engine *e, ws_event *event, const uint8_t *data, size_t size, bool last) {
     bool first = e->first;
     ws_type type = (ws_type)e->type;
     e->first = false;
@@ -4364,10 +4364,10 @@ static wsi_step wsi_engine_hand(wsi_engine *e, ws_event *event, const uint8_t *d
 }
 
 /* The same for a message in the window: the whole, or with on_chunk what has arrived of it. */
-static wsi_step wsi_engine_hand_out(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
+static wsi_step wsi_engine_deliver_message(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
     uint8_t *data = window->base + window->message;
     size_t size = e->message_size;
-    wsi_step step = wsi_engine_hand(e, event, data, size, last);
+    wsi_step step = wsi_engine_deliver(e, event, data, size, last);
     e->message_size = 0;
     if (step == WSI_STEP_EVENT)
         wsi_window_patch(window, data + size);
@@ -4398,7 +4398,7 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
     if (last && e->type == WS_TEXT && e->utf8)
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (last || (e->chunks && e->message_size))
-        return wsi_engine_hand_out(e, window, event, last);
+        return wsi_engine_deliver_message(e, window, event, last);
     return e->in_frame ? WSI_STEP_MORE : WSI_STEP_AGAIN;
 }
 
@@ -4951,17 +4951,17 @@ WS_API ws_error ws_engine_error(const ws_engine *engine) {
     return engine ? (ws_error)engine->core.error : WS_ERROR_ARGUMENT;
 }
 
-static bool wsi_engine_own_takes(ws_engine *engine) {
+static bool wsi_engine_own_may_send(ws_engine *engine) {
     return engine && (wsi_engine_own_fixed(engine) || !wsi_engine_own_full(engine)
                       || wsi_engine_refuse(&engine->core, WS_ERROR_BUFFERED));
 }
 
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message) {
-    return wsi_engine_own_takes(engine) && wsi_engine_message(&engine->core, message);
+    return wsi_engine_own_may_send(engine) && wsi_engine_message(&engine->core, message);
 }
 
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last) {
-    return wsi_engine_own_takes(engine) && wsi_engine_part(&engine->core, part, last);
+    return wsi_engine_own_may_send(engine) && wsi_engine_part(&engine->core, part, last);
 }
 
 WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size) {
@@ -7859,7 +7859,7 @@ static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decom
         wsi_context_remember(e->context, wsi_permessage_in_bits(e), data, size);
     if (whole)
         wsi_permessage_drop(e, decompressor, true);
-    return wsi_engine_hand(e, event, data, size, whole);
+    return wsi_engine_deliver(e, event, data, size, whole);
 }
 
 static wsi_step wsi_permessage_receive(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -9927,7 +9927,7 @@ static void wsi_poll_free(wsi_poll *poll) {
     wsi_poll_init(poll, poll->memory);
 }
 
-static void wsi_poll_is_alone(void) { WSASetLastError(WSAEOPNOTSUPP); }
+static void wsi_poll_unsupported(void) { WSASetLastError(WSAEOPNOTSUPP); }
 
 /* Makes room for one more source. */
 static bool wsi_poll_grow(wsi_poll *poll) {
@@ -9941,7 +9941,7 @@ static bool wsi_poll_grow(wsi_poll *poll) {
 }
 
 /* Removes a source: the last one moves to its place. */
-static void wsi_poll_take(wsi_poll *poll, wsi_source *source) {
+static void wsi_poll_remove(wsi_poll *poll, wsi_source *source) {
     size_t place = source->place;
     if (!place)
         return;
@@ -9959,7 +9959,7 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
     bool good = source->link.descriptor != WSI_NO_SOCKET && (!interest || source->place || wsi_poll_grow(poll));
     source->link.interest = good ? (uint8_t)interest : (uint8_t)WS_NONE;
     if (!good || !interest) {
-        wsi_poll_take(poll, source);
+        wsi_poll_remove(poll, source);
         return good;
     }
     if (!source->place) {
@@ -10485,7 +10485,7 @@ static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
     wsi_select_init(poll);
 }
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
-static void wsi_poll_is_alone(void) { errno = ENOSYS; }
+static void wsi_poll_unsupported(void) { errno = ENOSYS; }
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
     return wsi_select_set(poll, source, interest);
 }
@@ -10505,12 +10505,12 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 #ifdef WS_NO_EPOLL
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     (void)poll, (void)early;
-    wsi_poll_is_alone(); /* errno says why not */
+    wsi_poll_unsupported(); /* errno says why not */
     return poller != WS_POLLER_EPOLL;
 }
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
 #ifndef WS_NO_HOST
-static ws_socket wsi_poll_descriptor(wsi_poll *poll) { return (void)poll, wsi_poll_is_alone(), WSI_NO_SOCKET; }
+static ws_socket wsi_poll_descriptor(wsi_poll *poll) { return (void)poll, wsi_poll_unsupported(), WSI_NO_SOCKET; }
 static bool wsi_poll_has_files(const wsi_poll *poll) { return (void)poll, false; }
 #endif
 #endif
@@ -10640,8 +10640,8 @@ struct ws_loop {
     ws_conn *gather_owner; /* whose bytes are gathered */
     ws_conn *due;       /* connections with something to do at the end of the round */
     ws_span gathered;  /* what gather_owner will send: in gather, or replies written in place in the window */
-    ws_message handed;  /* the message that on_message has now; its text is known to be UTF-8 */
-    ws_conn *handed_by; /* the connection that it came from; NULL: no on_message is running */
+    ws_message delivered;  /* the message that on_message has now; its text is known to be UTF-8 */
+    ws_conn *delivered_by; /* the connection that it came from; NULL: no on_message is running */
     struct wsi_node *free_nodes;
     size_t free_node_count;
     wsi_buffer slabs; /* pointers to arrays of WSI_SLAB_CONNS connections, which never move */
@@ -10690,7 +10690,7 @@ static bool wsi_loop_own(ws_loop *loop) {
 }
 
 /* Notes which call was given no function; the loop keeps running. */
-static bool wsi_loop_lacks(ws_loop *loop, const char *call) {
+static bool wsi_loop_no_function(ws_loop *loop, const char *call) {
     if (loop && !loop->error)
         (void)wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s: function is NULL", call);
     return false;
@@ -10916,7 +10916,7 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
     wsi_user_timer *user_timer;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!function)
-        return wsi_loop_lacks(loop, period ? "ws_every" : "ws_after");
+        return wsi_loop_no_function(loop, period ? "ws_every" : "ws_after");
     if (!loop || !wsi_timer_reserve(loop))
         return 0;
     user_timer = (wsi_user_timer *)wsi_table_add(&loop->memory, &loop->user_timers, (uint32_t)(loop->newest_timer + 1),
@@ -10964,7 +10964,7 @@ static wsi_watch *wsi_watch_of(wsi_chain *chain) { return (wsi_watch *)(void *)c
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user) {
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || (what && !function))
-        return wsi_loop_lacks(loop, "ws_watch");
+        return wsi_loop_no_function(loop, "ws_watch");
     wsi_chain *chain = wsi_table_first(&loop->watches, (uint32_t)descriptor);
     while (chain && wsi_watch_of(chain)->source.link.descriptor != descriptor)
         chain = chain->next;
@@ -11049,11 +11049,11 @@ WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
         (void)wsi_loop_post(loop, NULL, NULL);
 }
 
-static void wsi_loop_lacks_post(void *loop) { (void)wsi_loop_lacks((ws_loop *)loop, "ws_post"); }
+static void wsi_loop_no_post_function(void *loop) { (void)wsi_loop_no_function((ws_loop *)loop, "ws_post"); }
 
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument) {
     if (!function)
-        (void)wsi_loop_post(loop, wsi_loop_lacks_post, loop);
+        (void)wsi_loop_post(loop, wsi_loop_no_post_function, loop);
     return function && wsi_loop_post(loop, function, argument);
 }
 
@@ -11552,7 +11552,7 @@ struct ws_conn {
     ws_conn *next_due;         /* in loop->due */
     uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
     uint32_t acked : 18;    /* bytes that the peer has acknowledged: see wsi_conn_measure; 0: none were pending */
-    uint32_t stopped : 2;   /* further reasons not to read: WSI_BY_PROGRAM, WSI_BY_RATE */
+    uint32_t pause_reasons : 2; /* further reasons not to read: WSI_BY_PROGRAM, WSI_BY_RATE */
     uint32_t swapped : 2;   /* WS_READ: reading waits until the socket is writable; WS_WRITE: the reverse */
     bool is_due WSI_BIT;        /* in loop->due, to send a broadcast or an answer, */
     bool is_ending WSI_BIT;     /* or to end */
@@ -11568,7 +11568,7 @@ struct ws_conn {
     uint32_t number, generation; /* last: they survive when the struct is reused */
 };
 
-enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->stopped: by ws_pause; by message_rate or byte_rate */
+enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->pause_reasons: by ws_pause; by message_rate or byte_rate */
 
 enum {
     WSI_ACKED = 1 << 18,     /* conn->acked is below this, and counts */
@@ -11661,14 +11661,14 @@ static uint64_t wsi_conn_progress(const ws_conn *conn) {
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     bool open = descriptor != WSI_NO_SOCKET;
-    size_t unsent = open ? wsi_platform_unsent(descriptor, conn->stopped && conn->engine.pinged) : 0;
+    size_t unsent = open ? wsi_platform_unsent(descriptor, conn->pause_reasons && conn->engine.pinged) : 0;
     bool pending = open && (unsent || conn->queue.first);
     uint32_t before = conn->acked, now = 0;
     if (pending || before)
         now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
     conn->acked = pending ? now & (WSI_ACKED - 1) : 0;
-    if (!pending && (conn->engine.state == WSI_HEAD || conn->stopped))
-        return conn->stopped && conn->engine.pinged; /* the ping is acknowledged; its pong is not read in a pause */
+    if (!pending && (conn->engine.state == WSI_HEAD || conn->pause_reasons))
+        return conn->pause_reasons && conn->engine.pinged; /* the ping is acknowledged; the pong is unread */
     return before ? now != before : pending && conn->engine.state != WSI_OPEN;
 }
 
@@ -11863,9 +11863,9 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
 
 /* Clears these reasons for a pause. Unless another is left, reading resumes at the end of the round. */
 static void wsi_conn_release_pause(ws_conn *conn, unsigned reasons) {
-    if (conn->stopped & reasons)
+    if (conn->pause_reasons & reasons)
         wsi_conn_mark_due(wsi_conn_loop(conn), conn);
-    conn->stopped &= ~reasons & 3u;
+    conn->pause_reasons &= ~reasons & 3u;
 }
 
 /* Sets what the socket is polled for. TLS may have to write in order to read, and vice versa. */
@@ -12088,7 +12088,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
 
 /* After a partial write: queues what the socket did not take, and waits until it is writable. false: the connection is
    broken. */
-WSI_RARE bool wsi_conn_offered(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
+WSI_RARE bool wsi_conn_keep_unsent(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     bool stored = sent >= 0;
     for (size_t i = 0, left = (size_t)sent; stored && i < count; i++) {
         size_t done = left < spans[i].size ? left : spans[i].size;
@@ -12133,17 +12133,17 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
         return false;
     if (!conn->blocked && (conn->queue.first || count || conn->source.link.unsent))
         sent = wsi_conn_push(conn, tail, count);
-    return ((size_t)sent == total && !conn->blocked) || wsi_conn_offered(conn, tail, count, sent);
+    return ((size_t)sent == total && !conn->blocked) || wsi_conn_keep_unsent(conn, tail, count, sent);
 }
 
 /* After a fast path's write: the socket took only part of the data, or failed. */
-WSI_RARE void wsi_conn_cut(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
+WSI_RARE void wsi_conn_sent_partly(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     conn->blocked = true;
     if (sent > 0)
         wsi_conn_loop(conn)->stats.bytes_out += (size_t)sent;
     if (!count)
         (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
-    (void)wsi_conn_offered(conn, spans, count, sent);
+    (void)wsi_conn_keep_unsent(conn, spans, count, sent);
 }
 
 /* Fast path for a broadcast: one node, plain TCP. false: nothing was done. */
@@ -12157,7 +12157,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     bytes.size = node->to - node->from;
     ptrdiff_t sent = wsi_tcp_write_one(&conn->source.link, bytes);
     if (sent != (ptrdiff_t)bytes.size) {
-        wsi_conn_cut(conn, NULL, 0, sent);
+        wsi_conn_sent_partly(conn, NULL, 0, sent);
         return true;
     }
     loop->stats.bytes_out += bytes.size;
@@ -12178,7 +12178,7 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     if (sent == (ptrdiff_t)bytes.size)
         loop->stats.bytes_out += bytes.size;
     else
-        wsi_conn_cut(conn, &bytes, 1, sent);
+        wsi_conn_sent_partly(conn, &bytes, 1, sent);
 }
 
 static void wsi_conn_flush(ws_conn *conn) {
@@ -12280,7 +12280,7 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
 }
 
 #ifndef WS_NO_FORWARD
-static uint64_t wsi_conn_rated(const ws_conn *conn) { return wsi_conn_endpoint(conn)->until(conn); }
+static uint64_t wsi_conn_rate_ends(const ws_conn *conn) { return wsi_conn_endpoint(conn)->until(conn); }
 static void wsi_conn_meter(ws_conn *conn, size_t size) {
     if (wsi_conn_endpoint(conn)->meter)
         wsi_conn_endpoint(conn)->meter(conn, size);
@@ -12292,12 +12292,12 @@ static void wsi_conn_freed(ws_conn *conn) {
 #else
 static void wsi_conn_freed(ws_conn *conn) { (void)conn; }
 static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
-static uint64_t wsi_conn_rated(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
+static uint64_t wsi_conn_rate_ends(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
 #endif
 
 /* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again. */
-WSI_RARE uint64_t wsi_conn_tick_stopped(ws_conn *conn, uint64_t next) {
-    uint64_t until = conn->stopped & WSI_BY_RATE ? wsi_conn_rated(conn) : UINT64_MAX;
+WSI_RARE uint64_t wsi_conn_tick_paused(ws_conn *conn, uint64_t next) {
+    uint64_t until = conn->pause_reasons & WSI_BY_RATE ? wsi_conn_rate_ends(conn) : UINT64_MAX;
     if (conn->engine.state != WSI_OPEN) /* to read the peer's close frame */
         wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE);
     else if (until <= wsi_conn_loop(conn)->now)
@@ -12332,8 +12332,8 @@ static void wsi_conn_tick(ws_conn *conn) {
             (void)wsi_engine_end(&conn->engine, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
         next = due < next ? due : next;
     }
-    if (conn->stopped)
-        next = wsi_conn_tick_stopped(conn, next);
+    if (conn->pause_reasons)
+        next = wsi_conn_tick_paused(conn, next);
     if (conn->engine.state != WSI_CLOSED) {
         wsi_timer_set(loop, &conn->timer, next);
         return;
@@ -12369,7 +12369,7 @@ typedef struct wsi_delivery {
 } wsi_delivery;
 
 /* The queue is full: applies the room's policy. Returns whether room was made, so that the message is to be added. */
-static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
+static bool wsi_conn_apply_policy(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_queue *queue = conn->engine.sending && conn->extra ? &conn->extra->later : &conn->queue;
     size_t before = queue->size, limit = conn->engine.env->limits.buffered;
@@ -12391,7 +12391,7 @@ static bool wsi_conn_make_place(ws_conn *conn, const wsi_delivery *delivery) {
 }
 
 /* Extends the last node, if it ends where the message begins. */
-WSI_INLINE bool wsi_conn_continue(wsi_queue *queue, const wsi_delivery *delivery) {
+WSI_INLINE bool wsi_conn_extend_last(wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
     if (!last || last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
         || delivery->slow == WS_SLOW_LATEST)
@@ -12425,7 +12425,7 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
     copy.from = 0;
     copy.to = delivery->to - delivery->from;
     if (!blocked || copy.to > WSI_COPIED)
-        return wsi_conn_continue(queue, delivery) || wsi_conn_add(loop, queue, delivery);
+        return wsi_conn_extend_last(queue, delivery) || wsi_conn_add(loop, queue, delivery);
     copy.block = wsi_block_new(loop, copy.to);
     if (!copy.block)
         return false;
@@ -12437,7 +12437,7 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
 }
 
 /* Whether the queue that a broadcast would enter is full. */
-static bool wsi_conn_crowded(ws_conn *conn) {
+static bool wsi_conn_broadcast_full(ws_conn *conn) {
     if (!conn->engine.sending)
         return wsi_conn_full(conn);
     return conn->extra && wsi_queue_full(&conn->extra->later, conn->engine.env->limits.buffered);
@@ -12477,7 +12477,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
         || loop->gather_owner == conn || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
-        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_continue(queue, delivery);
+        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_extend_last(queue, delivery);
     if (!wsi_conn_add(loop, queue, delivery))
         return false;
     wsi_conn_mark_due(loop, conn);
@@ -12490,7 +12490,7 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
     bool behind = delivery->slow == WS_SLOW_LATEST && (later || conn->blocked || conn->queue.charge > WSI_COPIED);
     wsi_conn_loop(conn)->droppable = droppable;
     if (conn->engine.state != WSI_OPEN || !conn->handler
-        || ((wsi_conn_crowded(conn) || behind) && !wsi_conn_make_place(conn, delivery)))
+        || ((wsi_conn_broadcast_full(conn) || behind) && !wsi_conn_apply_policy(conn, delivery)))
         return;
     if (later ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery))
         WSI_TRACE(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
@@ -12728,10 +12728,10 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
             wsi_conn_event(conn, &event);
         } else if (conn->handler->on_message) {
             loop->stats.messages_in++;
-            loop->handed = event.message;
-            loop->handed_by = conn;
+            loop->delivered = event.message;
+            loop->delivered_by = conn;
             conn->handler->on_message(conn, event.message);
-            loop->handed_by = NULL;
+            loop->delivered_by = NULL;
         }
     }
     wsi_conn_leave_window(loop, conn, plain);
@@ -12840,7 +12840,7 @@ static void wsi_conn_resume(ws_conn *conn) {
 }
 
 static void wsi_conn_try_resume(ws_conn *conn) {
-    if (conn->paused && !conn->stopped && !conn->broken && !conn->is_ending && !wsi_conn_full(conn))
+    if (conn->paused && !conn->pause_reasons && !conn->broken && !conn->is_ending && !wsi_conn_full(conn))
         wsi_conn_resume(conn);
 }
 
@@ -13054,12 +13054,12 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
 
 #ifndef WS_NO_CLIENT
 /* For another attempt of a client: id, handler and user stay. */
-static void wsi_conn_renew(ws_conn *conn) {
+static void wsi_conn_reset(ws_conn *conn) {
     wsi_conn_free_strings(conn);
     wsi_conn_note_progress(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
     conn->paused = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
-    conn->stopped = 0;
+    conn->pause_reasons = 0;
     conn->wants_drain = conn->wants_end = false;
     conn->acked = 0;
 }
@@ -13118,7 +13118,7 @@ static void wsi_conn_report_close(ws_conn *conn) {
     conn->handler = NULL;
     conn->closed = true;
     conn->paused = conn->wants_drain = false;
-    conn->stopped = 0;
+    conn->pause_reasons = 0;
     if (dialer)
         dialer->has_input = false;
     wsi_hold_free(conn);
@@ -13338,9 +13338,9 @@ static bool wsi_conn_may_send(ws_conn *conn) {
 }
 
 /* Whether it is the message of the callback that runs: its text was validated when it came. */
-static bool wsi_conn_handed(const ws_loop *loop, ws_message message) {
-    return loop->handed_by && message.data == loop->handed.data && message.size == loop->handed.size
-           && message.type == loop->handed.type;
+static bool wsi_conn_is_delivered(const ws_loop *loop, ws_message message) {
+    return loop->delivered_by && message.data == loop->delivered.data && message.size == loop->delivered.size
+           && message.type == loop->delivered.type;
 }
 
 /* The most common case: a callback sends its message back. The new header is written before the payload, over the frame
@@ -13350,10 +13350,10 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
     size_t header = message.size < 126 ? 2 : 4;
-    if (!WSI_FAST || wsi_conn_is_client(conn) || loop->handed_by != conn)
+    if (!WSI_FAST || wsi_conn_is_client(conn) || loop->delivered_by != conn)
         return false;
     uint8_t *at = window->base + window->reply;
-    if (message.data != at + header || !wsi_conn_handed(loop, message) || conn->engine.state != WSI_OPEN
+    if (message.data != at + header || !wsi_conn_is_delivered(loop, message) || conn->engine.state != WSI_OPEN
         || conn->engine.sending || conn->queue.first
         || wsi_codec_wanted(&conn->engine, true, message.size))
         return false;
@@ -13378,7 +13378,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     if (!WSI_FAST || conn->engine.state != WSI_OPEN || WSI_TRACED(&conn->engine) || conn->engine.sending
         || conn->queue.first || !message.data || wsi_codec_wanted(&conn->engine, true, message.size)
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
-        || (message.type != WS_BINARY && !wsi_conn_handed(loop, message)))
+        || (message.type != WS_BINARY && !wsi_conn_is_delivered(loop, message)))
         return false;
     wsi_conn_own_gather(conn);
     uint8_t *to = conn->broken ? NULL : wsi_conn_gather_room(loop, message.size + 14);
@@ -13407,7 +13407,7 @@ WSI_APART bool wsi_conn_send(ws_conn *conn, ws_message message) {
     if (!wsi_conn_may_send(conn))
         return false;
     ws_loop *loop = wsi_conn_loop(conn);
-    bool good = wsi_conn_handed(loop, message)
+    bool good = wsi_conn_is_delivered(loop, message)
                     ? wsi_engine_send(&conn->engine, message.type, true, true, message.data, message.size)
                     : wsi_engine_message(&conn->engine, message);
     loop->stats.messages_out += good;
@@ -13497,7 +13497,7 @@ static bool wsi_conn_may_pause(ws_conn *conn) {
 WS_API bool ws_pause(ws_conn *conn) {
     if (!wsi_conn_may_pause(conn))
         return false;
-    conn->stopped |= WSI_BY_PROGRAM;
+    conn->pause_reasons |= WSI_BY_PROGRAM;
     conn->paused = true;
     wsi_conn_halt(conn);
     return true;
@@ -14004,7 +14004,7 @@ static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, 
 
 static bool wsi_room_is_full(const wsi_room *room, const ws_conn *except) {
     for (const wsi_member *member = room->members; member; member = member->next)
-        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_crowded(member->conn)) {
+        if (member->conn != except && member->conn->engine.state == WSI_OPEN && wsi_conn_broadcast_full(member->conn)) {
             if (member->conn->engine.sending)
                 member->conn->wants_end = true;
             else
@@ -14021,7 +14021,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     WS_ASSERT(wsi_loop_is_ours(loop));
     if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
         return WS_ERROR_ARGUMENT;
-    if (message.type == WS_TEXT && !wsi_conn_handed(loop, message) && !wsi_utf8_valid(message.data, message.size))
+    if (message.type == WS_TEXT && !wsi_conn_is_delivered(loop, message) && !wsi_utf8_valid(message.data, message.size))
         return WS_ERROR_UTF8;
     if (name && !room)
         return WS_OK;
@@ -15031,7 +15031,7 @@ static void wsi_server_proceed(ws_conn *conn) {
         wsi_conn_tick(conn); /* the next request gets idle_ms as any other */
     if (wsi_conn_endpoint(conn)->ending)
         wsi_conn_restart(conn);
-    if (conn->engine.state != WSI_ASKED && !conn->stopped && !conn->broken && !conn->is_ending)
+    if (conn->engine.state != WSI_ASKED && !conn->pause_reasons && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
     wsi_conn_interest(conn);
 }
@@ -15472,7 +15472,7 @@ typedef struct wsi_bounds {
 } wsi_bounds;
 
 /* Uses some of a rate (0: unlimited). Returns for how many milliseconds the peer has to wait, or 0. */
-static uint64_t wsi_bounds_use(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
+static uint64_t wsi_bounds_spend(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
     uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
     uint64_t full = rate * WSI_BOUNDS_MS;
     if (!rate)
@@ -15546,7 +15546,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     wsi_bounded *one = wsi_bounds_find(server, address);
     if (!one || (bounds->address_connections && one->count >= bounds->address_connections))
         return false;
-    if (wsi_bounds_use(&one->meter, now, bounds->address_rate, 1)) {
+    if (wsi_bounds_spend(&one->meter, now, bounds->address_rate, 1)) {
         one->meter.level -= WSI_BOUNDS_MS; /* one that is refused does not count */
         return false;
     }
@@ -15582,15 +15582,15 @@ static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
     const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
     wsi_slot *slot = wsi_bounds_slot(conn);
     uint64_t now = wsi_conn_loop(conn)->now;
-    uint64_t wait = wsi_bounds_use(&slot->messages, now, bounds->message_rate, messages);
-    uint64_t second = wsi_bounds_use(&slot->bytes, now, bounds->byte_rate, bytes);
+    uint64_t wait = wsi_bounds_spend(&slot->messages, now, bounds->message_rate, messages);
+    uint64_t second = wsi_bounds_spend(&slot->bytes, now, bounds->byte_rate, bytes);
     wait = wait > second ? wait : second;
     if (!wait)
         return true;
     if (bounds->rate_closes)
         return ws_close(conn, WS_CLOSE_POLICY, "too many messages") && false;
     slot->until = now + wait;
-    conn->stopped |= WSI_BY_RATE;
+    conn->pause_reasons |= WSI_BY_RATE;
     conn->paused = true;
     wsi_conn_tick(conn);
     return true;
@@ -15812,7 +15812,7 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
 }
 
 /* The PROXY header is complete: the connection begins. */
-static void wsi_forward_named(ws_conn *conn) {
+static void wsi_forward_header_read(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     const wsi_buffer *held = &conn->engine.held;
     char peer[64] = "";
@@ -15854,7 +15854,7 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
     }
     held->size += size;
     if (whole)
-        wsi_forward_named(conn);
+        wsi_forward_header_read(conn);
 }
 
 static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
@@ -15904,7 +15904,7 @@ static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
 }
 
 /* Keeps the client's address as a trusted proxy names it. false: no memory. */
-static bool wsi_forward_note(ws_request *request) {
+static bool wsi_forward_keep_client(ws_request *request) {
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
     wsi_extra *extra = request->conn->extra;
     wsi_forward_peer peer;
@@ -15949,7 +15949,7 @@ static bool wsi_forward_request(ws_request *request) {
     uint8_t address[16];
     if (!server->forward->proxies)
         return true;
-    if (!wsi_forward_note(request))
+    if (!wsi_forward_keep_client(request))
         return false;
     return !server->bounds || !request->head->upgrade || wsi_bounds_slot(request->conn)->address
            || !wsi_forward_address(wsi_text_z(wsi_conn_forwarded(request->conn)), address)
@@ -17423,7 +17423,7 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
 /* New connections of the endpoint use it; those that are open keep theirs. */
-static void wsi_tls_give(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
+static void wsi_tls_install(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
     ws_transport transport = {wsi_tls_open,  wsi_tls_read,   wsi_tls_write, wsi_tls_shut,
                               wsi_tls_close, wsi_tls_reason, tls};
     endpoint->tls = tls;
@@ -17468,7 +17468,7 @@ static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *confi
     ws_error error = wsi_tls_complete(tls, config, wsi_tls_fill_server, why);
     wsi_tls_release(error ? tls : endpoint->tls);
     if (!error)
-        wsi_tls_give(endpoint, tls, transport);
+        wsi_tls_install(endpoint, tls, transport);
     return error;
 }
 #endif /* WS_NO_SERVER */
@@ -17607,7 +17607,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
         error = wsi_tls_complete(tls, tls ? &tls->config : NULL, wsi_tls_fill_client,
                                  endpoint->dialer->why);
     if (!error)
-        wsi_tls_give(endpoint, tls, transport);
+        wsi_tls_install(endpoint, tls, transport);
     return error;
 }
 
@@ -17903,7 +17903,7 @@ static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *na
 }
 
 /* Whether the program has such a header of its own for this server. */
-static bool wsi_dial_gives(const wsi_client *client, const char *name) {
+static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
     char *const *line = client->headers;
     while (*line && !wsi_http_is_header(*line, name))
         line++;
@@ -17914,7 +17914,7 @@ static bool wsi_dial_gives(const wsi_client *client, const char *name) {
    only one (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     wsi_url first;
-    if (wsi_dial_gives(client, "authorization"))
+    if (wsi_dial_has_header(client, "authorization"))
         return wsi_text(NULL, 0);
     if (client->server.credentials.data || client->other_server)
         return client->server.credentials;
@@ -17931,7 +17931,7 @@ static void wsi_dial_send_request(wsi_client *client) {
     wsi_ask ask = {client->server.target, client->server.authority, client->config.subprotocols,
                    client->other_server ? NULL : (const char *const *)client->headers, NULL};
     bool good = wsi_buffer_append(memory, &more, NULL, 0);
-    if (!client->config.no_user_agent && !wsi_dial_gives(client, "user-agent"))
+    if (!client->config.no_user_agent && !wsi_dial_has_header(client, "user-agent"))
         good = good && wsi_buffer_append(memory, &more, agent, sizeof agent - 1);
     if (origin.data)
         good = good && wsi_buffer_append(memory, &more, "Origin: ", 8)
@@ -18691,7 +18691,7 @@ static bool wsi_client_disconnected(ws_conn *conn) {
     if (client->redirected && !endpoint->ending) {
         client->redirected = false;
         client->phase = WSI_PHASE_RESOLVING;
-        wsi_conn_renew(conn);
+        wsi_conn_reset(conn);
         wsi_client_attempt(client);
         return true;
     }
@@ -18700,7 +18700,7 @@ static bool wsi_client_disconnected(ws_conn *conn) {
     if (client->dialer.reconnects && !endpoint->ending && !client->permanent) {
         ws_error error = (ws_error)conn->engine.error;
         wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
-        wsi_conn_renew(conn);
+        wsi_conn_reset(conn);
         conn->engine.error = (uint8_t)error;
         client->phase = WSI_PHASE_WAITING;
         return true;
@@ -19583,11 +19583,11 @@ static void wsi_trace_count(wsi_traced *traced, const ws_trace_event *event) {
 
 #ifndef WS_NO_CLIENT
 /* Whether it is a client between two attempts: its end was reported already. */
-static bool wsi_trace_waits(const ws_conn *conn) {
+static bool wsi_trace_between_attempts(const ws_conn *conn) {
     return wsi_conn_is_client(conn) && wsi_client_of(conn)->phase == WSI_PHASE_WAITING;
 }
 #else
-static bool wsi_trace_waits(const ws_conn *conn) { return (void)conn, false; }
+static bool wsi_trace_between_attempts(const ws_conn *conn) { return (void)conn, false; }
 #endif
 
 /* data and size: HEAD: the head; REFUSED: the answer's body, or without a connection the descriptor; TLS_FAILED: the
@@ -19627,7 +19627,7 @@ WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind 
     case WS_TRACE_IN: wsi_trace_in(&loop->window, e, &event, (const wsi_frame *)data, bytes); break;
     case WS_TRACE_OUT: wsi_trace_out(&event, status, (const uint8_t *)data); break;
     case WS_TRACE_CLOSED:
-        if (wsi_trace_waits(conn))
+        if (wsi_trace_between_attempts(conn))
             return;
         wsi_trace_closed(conn, &event);
         break;
