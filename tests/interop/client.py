@@ -224,7 +224,7 @@ async def main():
             await part(redirects, url, f"wss://127.0.0.1:{port}/", *tls)
             elsewhere["/down"] = plain + "echo"
             status, _, errors = await cat(url.replace("://", "://ann:secret@") + "down", *tls, data=b"hi\n")
-            expect("a redirect from wss to ws is refused", status == 1 and "in clear" in errors, errors)
+            expect("a redirect from wss to ws is refused", status == 1 and "not encrypted" in errors, errors)
             await part(certificates, url, port)
             await part(mutual)
 

@@ -989,7 +989,7 @@ static void test_downgrade(void) {
             CHECK_EQ(client.errors, 1);
             CHECK_EQ(client.error, WS_ERROR_REDIRECT);
             CHECK_EQ(client.status, 307);
-            CHECK_WHY("in clear");
+            CHECK_WHY("not encrypted");
             CHECK_WHY("allow_wss_to_ws");
             CLIENT_END();
         }
