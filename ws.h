@@ -12545,16 +12545,16 @@ static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 
 /*
 >> RECEIVE ================================================================================
-   What comes in: bytes into the window, events out of it; what is kept between reads; half-closed and lingering
-   sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefixes:
-   wsi_conn_, wsi_hold_ (what is kept of unfinished messages).
+   Receiving: reads bytes into the window, takes events out of it, keeps unfinished messages between reads; half-closed
+   and lingering sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefixes:
+   wsi_conn_, wsi_hold_ (held bytes: those of unfinished messages).
 */
 
 /* --- receiving --- */
 
-typedef struct wsi_hold { /* stands before the bytes that are held */
+typedef struct wsi_hold { /* precedes the held bytes in memory */
     ws_conn *next, *previous; /* in the loop's list; next is newer */
-    size_t mark, unused;      /* how much was held when it last became the newest; padding for the bytes' alignment */
+    size_t mark, unused;      /* how much was held when it last became the newest; padding, to align the bytes */
 } wsi_hold;
 
 static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)conn->engine.held.data - 1; }
@@ -12573,7 +12573,7 @@ static void wsi_hold_link(ws_loop *loop, ws_conn *conn) {
     loop->newest_held = conn;
 }
 
-/* Sets the capacity. Where memory is short, other connections with unfinished messages are closed for it. */
+/* Changes the capacity. If memory is short, other connections with unfinished messages are closed to free some. */
 static bool wsi_hold_resize(ws_conn *conn, size_t capacity) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -12602,8 +12602,8 @@ static void wsi_hold_free(ws_conn *conn) {
     memset(held, 0, sizeof *held);
 }
 
-/* Moves it to the end of the list if it grew by a sixteenth, so that an endless message needs ever more bytes to stay
-   there; or if another message has begun, which does not lie where the window begins. */
+/* Moves a connection to the end of the list if its held bytes grew by a sixteenth, so that an endless message needs
+   ever more bytes to stay there; or if another message has begun, which is not at the start of the window. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -12618,7 +12618,7 @@ static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     wsi_hold_link(loop, conn);
 }
 
-/* There is no memory for what the peer sends: an open connection is closed with 1013, a request gets 503. */
+/* No memory for what the peer sends: an open connection is closed with 1013, a request gets 503. */
 WSI_RARE void wsi_conn_overload(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     if (engine->state == WSI_HEAD)
@@ -12629,7 +12629,7 @@ WSI_RARE void wsi_conn_overload(ws_conn *conn) {
     wsi_conn_flush(conn);
 }
 
-/* Ends the connection whose held bytes have not grown for the longest, for another that needs memory. */
+/* Ends the connection whose held bytes have not grown for the longest time, to free memory for another. */
 WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     ws_conn *conn = loop->oldest_held;
     if (conn && &conn->engine == loop->codec.asking)
@@ -12668,12 +12668,12 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     held->size = unfinished;
     wsi_hold_grown(conn, unfinished, decompressed);
     if (engine->state == WSI_HEAD && engine->since == engine->heard)
-        wsi_conn_tick(conn); /* it has handshake_ms from its first byte */
+        wsi_conn_tick(conn); /* handshake_ms counts from the first byte */
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
-        conn->paused = true; /* it sends more and more requests before it has its answer */
-    if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: frees some of it */
+        conn->paused = true; /* the peer sends more requests before it has its answer */
+    if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: shrinks the buffer */
         (void)wsi_hold_resize(conn, unfinished + 1);
-    if (full && unfinished < loop->receive.capacity / 2) /* the read brought many messages */
+    if (full && unfinished < loop->receive.capacity / 2) /* the read filled the buffer with many messages */
         wsi_spare_resize_receive(loop, loop->gather.capacity * WSI_GROWN);
     return true;
 }
@@ -12692,11 +12692,11 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
             strcpy(conn->extra->reason, event->close.reason);
         wsi_conn_schedule_end(conn);
         break;
-    default: wsi_conn_meter(conn, event->message.size); break; /* a ping or a pong: messages are taken before */
+    default: wsi_conn_meter(conn, event->message.size); break; /* a ping or pong; on_message counts messages */
     }
 }
 
-/* The window has no complete frame any more: sends the replies, and keeps the rest. */
+/* The window holds no further complete frame: sends the replies, and keeps the rest. */
 WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_window_restore(&loop->window);
     if (loop->gather_owner == conn)
@@ -12705,7 +12705,7 @@ WSI_INLINE void wsi_conn_leave_window(ws_loop *loop, ws_conn *conn, bool plain) 
         wsi_conn_overload(conn);
 }
 
-/* Backpressure: it is not read while too much is pending. */
+/* Backpressure: pauses reading while too much is pending. */
 static bool wsi_conn_pauses(ws_conn *conn) {
     if (!conn->queue.first || conn->engine.state == WSI_CLOSED || !wsi_conn_full(conn))
         return false;
@@ -12713,14 +12713,14 @@ static bool wsi_conn_pauses(ws_conn *conn) {
     return true;
 }
 
-/* It has been paused: traces that, and is no longer polled for input. */
+/* The connection has been paused: traces that, and stops polling it for input. */
 WSI_APART void wsi_conn_halt(ws_conn *conn) {
     if (!conn->broken && (conn->source.link.interest & WS_READ))
         WSI_TRACE(&conn->engine, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
     wsi_conn_interest(conn);
 }
 
-/* Serves all complete frames in the loop's window, unless it is paused meanwhile. */
+/* Serves all complete frames in the loop's window, until the connection is paused. */
 WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) {
     ws_event event;
     while (!conn->paused && !wsi_conn_pauses(conn) && wsi_engine_next(&conn->engine, &loop->window, &event)) {
@@ -12741,8 +12741,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
 
-/* Makes room behind the held bytes of a large message: for as many as have come, or for three times as many once they
-   fill a buffer, as each growth may copy all of them; but for no more than the frame lacks, or a buffer holds. */
+/* Makes room after the held bytes of a large message: as much again, or three times as much once they fill a buffer, as
+   each growth may copy all of them. Never more than the rest of the frame, or a buffer's size if that is more. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
@@ -12757,8 +12757,8 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     return wsi_hold_resize(conn, held->size + ahead + 1);
 }
 
-/* A peer that ended its stream sends no more requests, but may still read: the connection ends after the last answer
-   (RFC 9112 9.6). */
+/* A peer that has ended its stream sends no more requests, but may still read: the connection ends after the last
+   answer (RFC 9112 9.6). */
 static void wsi_conn_end_at_eof(ws_conn *conn) {
     if (!conn->eof || conn->paused || conn->engine.state == WSI_ASKED || conn->is_ending || conn->broken)
         return;
@@ -12778,7 +12778,7 @@ WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
     }
 }
 
-/* Reads into the loop's window. plain: it has no transport. false: nothing came. */
+/* Reads into the loop's window. plain: TCP without a transport. false: nothing came. */
 WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
     size_t kept = held->size;
@@ -12806,7 +12806,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     return true;
 }
 
-/* Reads and serves what came. A blocking client's input stays in the window until the program asks for it. */
+/* Reads and serves what came. A blocking client's input stays in the window until ws_receive takes it. */
 static void wsi_conn_read(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_dialer *dialer = wsi_conn_dialer(conn);
@@ -12822,7 +12822,7 @@ static void wsi_conn_read(ws_conn *conn) {
     } while (conn->source.link.pending && wsi_conn_is_read(conn));
 }
 
-/* Reads again, after serving what was received before the pause. */
+/* Resumes reading, after serving what was received before the pause. */
 static void wsi_conn_resume(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_buffer *held = &conn->engine.held;
@@ -12876,8 +12876,8 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-/* After on_close: sends the last bytes and the end of the stream, and drops what the peer still sends. Closing the
-   socket at once would reset the connection and lose bytes in flight. The server ends TCP first (RFC 6455 7.1.1). */
+/* After on_close: sends the last bytes, ends the stream, and drops what the peer still sends. Closing the socket at
+   once would reset the connection and lose bytes in flight. The server closes TCP first (RFC 6455 7.1.1). */
 WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     const wsi_buffer *into = &wsi_conn_loop(conn)->receive;
     ptrdiff_t got = 1;
@@ -12916,7 +12916,7 @@ static ws_conn *wsi_conn_of(wsi_source *source) {
     return (ws_conn *)(void *)((char *)source - offsetof(ws_conn, source));
 }
 
-/* A plain socket; mostly a server's, with bytes to read. */
+/* A plain socket is ready; mostly a server's, with bytes to read. */
 static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     if (conn->is_ending || conn->closed || conn->broken || conn->paused || ready != WS_READ || wsi_conn_is_client(conn))
@@ -12925,7 +12925,7 @@ static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
         wsi_conn_serve_window(loop, conn, true);
 }
 
-/* Through a transport. If swapped, a write may wait for a read or a read for a write, so both are tried. */
+/* A transport's socket is ready. If swapped, a write may wait for a read or a read for a write, so tries both. */
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     bool swapped = conn->swapped != 0;
@@ -12941,11 +12941,11 @@ static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned r
 
 /*
 >> LIFE ===================================================================================
-   A connection from birth to end, and what programs call on one. Calls MEMORY, TEXT, HANDSHAKE, FRAME, HEADS, MESSAGES,
+   A connection from start to end, and the public calls on it. Calls MEMORY, TEXT, HANDSHAKE, FRAME, HEADS, MESSAGES,
    PLATFORM, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE. Prefixes: wsi_conn_, wsi_endpoint_.
 */
 
-/* --- from birth to end --- */
+/* --- from start to end --- */
 
 static bool wsi_conn_new_slab(ws_loop *loop) {
     bool room = wsi_buffer_reserve(&loop->memory, &loop->slabs, sizeof(ws_conn *) + 1);
@@ -12984,8 +12984,8 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     return conn;
 }
 
-/* Gives it a descriptor, which it then owns, or WSI_NO_SOCKET for a transport without one. host: the name in the peer's
-   certificate. On an error nothing has changed, and the descriptor is still the caller's. */
+/* Gives a connection a descriptor, which it then owns, or WSI_NO_SOCKET for a transport without one. host: the name to
+   verify. On an error nothing has changed, and the descriptor is still the caller's. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
     ws_link *link = &conn->source.link;
     link->descriptor = descriptor;
@@ -13009,7 +13009,7 @@ WS_API ws_close_info ws_closed(const ws_conn *conn) {
     return why;
 }
 
-/* Closes the transport and the socket, and frees what was not sent or is unfinished. */
+/* Closes the transport and the socket, and frees unsent bytes and unfinished messages. */
 static void wsi_conn_disconnect(ws_conn *conn) {
     ws_link *link = &conn->source.link;
     ws_loop *loop = wsi_conn_loop(conn);
@@ -13053,7 +13053,7 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
 }
 
 #ifndef WS_NO_CLIENT
-/* For another attempt of a client: id, handler and user stay. */
+/* Resets a client's connection for another attempt; id, handler and user stay. */
 static void wsi_conn_reset(ws_conn *conn) {
     wsi_conn_free_strings(conn);
     wsi_conn_note_progress(conn);
@@ -13089,7 +13089,7 @@ static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     endpoint->release(endpoint);
 }
 
-/* Returns it to the list of free connections. */
+/* Returns a connection to the list of free ones. */
 static void wsi_conn_free(ws_conn *conn) {
     wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
     ws_loop *loop = endpoint->loop;
@@ -13108,7 +13108,7 @@ static void wsi_conn_free(ws_conn *conn) {
     loop->free_conns = conn;
 }
 
-/* Calls on_close, once. */
+/* Calls on_close, unless it was called before. */
 static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_endpoint(conn)->leave(conn);
@@ -13146,8 +13146,8 @@ static void wsi_conn_finish(ws_conn *conn) {
     wsi_endpoint_retire(endpoint);
 }
 
-/* The end of a round: sends what is pending, sends the answers of kept requests, calls on_close where a connection has
-   ended, and frees it. Each may add to the list, so this is repeated until it is empty. */
+/* Ends a round. For each connection in loop->due: sends pending bytes and answers of kept requests; if it has ended,
+   calls on_close and frees it. Each step may add to the list, so this repeats until the list is empty. */
 static void wsi_conn_end_round(ws_loop *loop) {
     for (;;) {
         if (loop->gather_owner)
@@ -13173,7 +13173,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
 /* Releases what clients keep in the loop. */
 static void wsi_conn_release_clients(ws_loop *loop) {
     for (size_t i = 0; i < WSI_LOOKUPS; i++)
-        if (loop->lookups[i].source.link.interest) /* its thread's answer is not read any more */
+        if (loop->lookups[i].source.link.interest) /* nobody waits for this thread's answer any more */
             wsi_tcp_close(&loop->lookups[i].source.link);
     if (loop->tls)
         loop->tls_calls->end(loop);
@@ -13201,7 +13201,7 @@ static void wsi_conn_release(ws_loop *loop) {
 
 /* --- servers and clients: what the loop calls --- */
 
-/* Closes it, if it is open. A server closes with "restart", so that its clients reconnect. */
+/* Closes an open connection. A server's close code is "restart", so that clients reconnect. */
 static void wsi_conn_restart(ws_conn *conn) {
     bool client = wsi_conn_is_client(conn);
     if (conn->engine.state == WSI_OPEN
@@ -13210,19 +13210,19 @@ static void wsi_conn_restart(ws_conn *conn) {
         wsi_conn_tick(conn);
 }
 
-/* Closes its connections, or drops them. If they are closed, a server still answers the requests that it has. */
+/* Closes an endpoint's connections, or drops them. Unless it drops them, a server first answers pending requests. */
 static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
     endpoint->stop(endpoint);
     for (ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
         wsi_engine *engine = &conn->engine;
         bool asked = (engine->state == WSI_ASKED || engine->state == WSI_BODY) && !wsi_conn_is_client(conn);
-        if (drop && asked && !conn->broken) { /* the unanswered request gets 503, as far as the socket takes it */
+        if (drop && asked && !conn->broken) { /* answers the request with 503, if the socket takes that */
             (void)wsi_engine_end(engine, WS_OK, WS_CLOSE_BROKEN);
             conn->eof = conn->half_closed = true; /* it does not linger */
             wsi_conn_schedule_end(conn);
         } else if (drop || (engine->state < WSI_OPEN && wsi_conn_is_client(conn))) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
-        } else if (engine->state == WSI_HEAD) { /* what has arrived is served before its time is up */
+        } else if (engine->state == WSI_HEAD) { /* serves what has arrived before its deadline */
             if (engine->first)
                 engine->since = endpoint->loop->now - endpoint->env.limits.idle_ms;
             wsi_conn_tick(conn);
@@ -13295,7 +13295,7 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
 
 /* --- figures --- */
 
-/* Adds a server's or client's counters, and counts its connections. */
+/* Adds a server's or client's counters and connections to stats. */
 static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     wsi_endpoint_count(stats, &endpoint->env.counts);
     for (const ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
@@ -13306,7 +13306,7 @@ static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     }
 }
 
-/* The loop's own, without those of its servers and clients. NULL: zeros. */
+/* The loop's own figures, without its servers' and clients'. NULL: zeros. */
 static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
     ws_stats stats;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -13328,7 +13328,7 @@ WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
 
 /* --- what programs call --- */
 
-/* Whether a message may be sent now: not when too much is pending. */
+/* Whether a message may be sent now: too much may be pending. */
 static bool wsi_conn_may_send(ws_conn *conn) {
     WS_ASSERT(wsi_loop_is_ours(wsi_conn_loop(conn)));
     if (conn->engine.state != WSI_OPEN || !wsi_conn_full(conn))
@@ -13337,15 +13337,15 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
 }
 
-/* Whether it is the message of the callback that runs: its text was validated when it came. */
+/* Whether this is the message that the running callback got: its text was validated on arrival. */
 static bool wsi_conn_is_delivered(const ws_loop *loop, ws_message message) {
     return loop->delivered_by && message.data == loop->delivered.data && message.size == loop->delivered.size
            && message.type == loop->delivered.type;
 }
 
-/* The most common case: a callback sends its message back. The new header is written before the payload, over the frame
-   that brought it, so that nothing is copied. If replies lie there already, it must follow the last one directly; the
-   same message sent twice does not. */
+/* The most common case: a callback sends its message back. The new header overwrites the old frame's, before the
+   payload, so that nothing is copied. Earlier replies must end where the new header begins, which they do not if the
+   same message is sent twice. */
 WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
@@ -13372,7 +13372,7 @@ WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     return true;
 }
 
-/* The common case: a server's small message, and nothing pending. The engine does all others. */
+/* Fast path: a server's small message, while nothing is pending. Leaves all others to the engine. */
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     if (!WSI_FAST || conn->engine.state != WSI_OPEN || WSI_TRACED(&conn->engine) || conn->engine.sending
@@ -13391,7 +13391,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
     return true;
 }
 
-/* The end of a call that sends. A blocking connection waits until the bytes have left. */
+/* Ends a call that sends. A blocking client waits until all bytes are sent. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
     if (!good && conn->engine.sending && conn->engine.error == WS_ERROR_STATE)
         conn->wants_end = true;
@@ -13447,7 +13447,7 @@ WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
     return conn && wsi_conn_may_send(conn) && wsi_conn_sent(conn, wsi_engine_ping(&conn->engine, data, size));
 }
 
-/* A client that is not open: the attempt ends, and none follows. */
+/* For a client that is not open: ends the attempt, and no other follows. */
 static bool wsi_conn_cancel(ws_conn *conn) {
     bool going = conn->engine.state < WSI_OPEN || wsi_conn_reconnects(conn);
     wsi_conn_endpoint(conn)->ending = true;
@@ -13484,7 +13484,7 @@ WS_API void ws_drop(ws_conn *conn) {
     (void)wsi_conn_wait(conn, true);
 }
 
-/* Whether it can be paused: it is open, and not a blocking client's. */
+/* Whether a connection can be paused: it is open, and not a blocking client's. */
 static bool wsi_conn_may_pause(ws_conn *conn) {
     const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
     WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
@@ -13599,8 +13599,8 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 /*
 >> ROOMS ==================================================================================
    Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HANDSHAKE, FRAME, HEADS, MESSAGES, PLATFORM, LOOP,
-   QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (what a server is). Switch: WS_NO_SERVER, for
-   this and the next three.
+   QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (the server's struct). Switch: WS_NO_SERVER, for this
+   section and the next three.
 */
 
 enum { WSI_MAX_PARAMS = 8 };
@@ -13625,29 +13625,29 @@ typedef struct wsi_room {
 
 struct wsi_route;
 
-typedef struct wsi_forward_calls { /* all that servers know of sections BOUNDS and FORWARD */
-    /* Sets server->forward if the config trusts any proxy or has a bound; only then the others are called. */
+typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
+    /* Sets server->forward if the config trusts a proxy or has a bound; only then the others are called. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* These two return false: no memory, or beyond a bound. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, after its PROXY header */
-    bool (*request)(ws_request *request); /* its connection keeps the address that X-Forwarded-For names */
+    bool (*request)(ws_request *request); /* stores the address that X-Forwarded-For names in the connection */
     int (*admits)(ws_request *request, bool secure, wsi_why *why); /* as wsi_server_admits, for a proxy's client */
-    void (*meter)(const ws_server *server, struct wsi_route *route);        /* counts its messages */
+    void (*meter)(const ws_server *server, struct wsi_route *route);        /* has the route's messages counted */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
 
-typedef struct wsi_web_calls { /* all that servers know of section WEB */
-    /* 0, or the status that refuses a request over HTTP; for 403 *why has the reason. */
+typedef struct wsi_web_calls { /* all that servers call in WEB */
+    /* Checks an HTTP request. Returns 0, or the status with which to refuse it; for 403 *why has the reason. */
     int (*check)(const ws_request *request, bool secure, wsi_why *why);
     void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS of '*', with methods */
     void (*await_body)(ws_request *request);              /* reads the body */
     void (*body)(struct wsi_kept *kept, ws_message body); /* the body is complete */
-    bool (*keep_body)(ws_request *request); /* the request outlives its callback. false: no memory */
+    bool (*keep_body)(ws_request *request); /* copies the body for a kept request. false: no memory */
     bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
 } wsi_web_calls;
 
-typedef struct wsi_session_calls { /* all that servers know of section SESSION */
-    void (*open)(ws_request *request);  /* its connection keeps the session */
+typedef struct wsi_session_calls { /* all that servers call in SESSION */
+    void (*open)(ws_request *request);  /* stores the session in the connection */
     void (*release)(ws_server *server);
 } wsi_session_calls;
 
@@ -13676,13 +13676,13 @@ struct ws_server {
     struct wsi_hook *hooks, **last_hook;
     wsi_table rooms, memberships;
     size_t open_count;
-    wsi_buffer path;       /* of the request at hand, decoded: the path, then the query's pairs */
+    wsi_buffer path;       /* of the current request, decoded: the path, then the query's pairs */
     const char *origins, *hosts;
     struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no bounds */
     struct wsi_bounds *bounds;              /* NULL: there are none */
     const wsi_session_calls *session_calls; /* NULL: no sessions */
     struct wsi_sessions *sessions;
-    uint64_t dated;        /* the second for which date was written */
+    uint64_t dated;        /* the second that date holds */
     char date[40];
 };
 
@@ -13706,7 +13706,7 @@ static uint64_t wsi_server_time(const ws_server *server) {
 }
 #endif
 
-/* Copies what the server keeps until it ends, with a zero after it. data NULL: zeros. Returns NULL: no memory. */
+/* Makes a copy that the server keeps until it ends, with a zero after it. data NULL: zeros. Returns NULL: no memory. */
 static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     wsi_owned *owned = (wsi_owned *)wsi_memory_new(wsi_server_memory(server), sizeof *owned + size + 1);
     if (!owned)
@@ -13719,7 +13719,7 @@ static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     return owned + 1;
 }
 
-/* Copies a config's string likewise. NULL stays NULL. */
+/* The same for a string of a config; NULL stays NULL. */
 static bool wsi_server_keep_text(ws_server *server, const char **copy, const char *text) {
     *copy = text ? (const char *)wsi_server_keep(server, text, strlen(text)) : NULL;
     return *copy || !text;
@@ -13759,7 +13759,7 @@ static ws_error wsi_server_keep_origins(ws_server *server, const char **copy, co
 
 /* --- rooms --- */
 
-/* Seeded, as peers may choose the names but must not choose the bucket. */
+/* Seeded: peers may choose the names, but must not be able to choose the buckets. */
 static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t size) {
     uint64_t hash = server->endpoint.loop->seed;
     for (size_t i = 0; i < size; i++) {
@@ -13813,7 +13813,7 @@ static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *c
 
 static uint32_t wsi_room_joined(const ws_conn *conn) { return conn->rooms ? conn->rooms->chain.count : 0; }
 
-/* Ends a membership; an empty room is freed. */
+/* Ends a membership; frees the room if it is empty then. */
 static void wsi_room_leave(ws_server *server, wsi_member *member) {
     ws_conn *conn = member->conn;
     wsi_room *room = member->room;
@@ -13953,11 +13953,11 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
 typedef struct wsi_broadcast { /* one message to many connections */
     ws_message message;
     wsi_delivery plain;
-    wsi_delivery compressed[16]; /* by form, each made for its first receiver; block NULL: not made */
-    uint16_t tried;          /* a bit for each form that was made, or could not be made */
+    wsi_delivery compressed[16]; /* one for each form, made for its first receiver; block NULL: not made */
+    uint16_t tried;          /* a bit for each form that was tried, whether or not that failed */
 } wsi_broadcast;
 
-/* What a member with compression gets. The message is compressed once for all members that can share the result. */
+/* What a member with compression gets. Compresses the message once for all members that can share the result. */
 WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *broadcast) {
     ws_loop *loop = wsi_conn_loop(conn);
     const wsi_codec_calls *codec = loop->codec.calls;
@@ -13986,7 +13986,7 @@ WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_dro
         wsi_conn_deliver(conn, delivery, droppable);
 }
 
-/* Sends to the members of a room, or to all connections of the server. plain is a copy that stays in registers. */
+/* Sends to the members of a room, or to all connections of the server. plain: a copy, which stays in registers. */
 static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, const ws_conn *except,
                                  wsi_broadcast *broadcast) {
     ws_loop *loop = server->endpoint.loop;
@@ -14043,7 +14043,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     return WS_OK;
 }
 
-/* false: an error, which the sender gets, if there is one; or server is NULL. */
+/* false: an error, which is recorded in sender unless that is NULL; or server is NULL. */
 static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
                           ws_message message) {
     ws_error error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
@@ -14058,7 +14058,7 @@ WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message me
     return wsi_room_send(ws_conn_server(sender), sender, sender, room, message);
 }
 
-/* text NULL makes a message that broadcasts refuse. */
+/* text NULL: makes a message that broadcasts refuse. */
 static ws_message wsi_room_text(const char *text) {
     ws_message message = {(const uint8_t *)text, text ? strlen(text) : 1, WS_TEXT};
     return message;
@@ -14082,18 +14082,17 @@ WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const 
 
 /*
 >> ROUTES =================================================================================
-   Patterns of paths, and what is served there. Calls TEXT, HTTP, HANDSHAKE, PLATFORM, LOOP, QUEUE, ROOMS. Prefix:
-   wsi_route_.
+   Path patterns, and what each serves. Calls TEXT, HTTP, HANDSHAKE, PLATFORM, LOOP, QUEUE, ROOMS. Prefix: wsi_route_.
 */
 
 typedef struct wsi_route {
-    ws_handler handler;   /* first: a connection's handler leads here */
+    ws_handler handler;   /* first: a connection's handler casts to wsi_route */
     struct wsi_route *next;
     const char *pattern;
-    void (*on_message)(ws_conn *conn, ws_message message); /* these two: the program's, where BOUNDS replaces them */
+    void (*on_message)(ws_conn *conn, ws_message message); /* these two: the program's, if BOUNDS has replaced them */
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
-    const char *methods;  /* over HTTP: those that it takes; NULL: a WebSocket */
-    void (*answer)(ws_request *request); /* to a request over HTTP whose body is complete; NULL: with the page */
+    const char *methods;  /* the HTTP methods that it takes; NULL: a WebSocket */
+    void (*answer)(ws_request *request); /* answers an HTTP request whose body is complete; NULL: sends the page */
     const char *header;   /* of the page: its line "Content-Type: ..." */
     wsi_slice page;
 #ifndef WS_NO_HTTP
@@ -14136,7 +14135,7 @@ static bool wsi_route_name(wsi_slice name) {
     return name.size > 0;
 }
 
-/* What other routers write for a parameter, at the start of a segment: ":room", "*", "*path", "<room>". */
+/* Explains patterns of other routers, with a parameter at the start of a segment: ":room", "*", "*path", "<room>". */
 static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     for (; *text; text++) {
         const char *theirs = text + 1, *name = theirs + 1;
@@ -14156,7 +14155,7 @@ static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     return WS_OK;
 }
 
-/* *why may say more than the error. */
+/* Checks a pattern. *why may say more than the error. */
 static ws_error wsi_route_check(const char *text, wsi_reason *why) {
     wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS], literal;
     size_t count = 0, i;
@@ -14243,7 +14242,7 @@ static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values,
     return !path.size;
 }
 
-/* Finds a parameter by its name. false: there is none, and *index is how many there are. */
+/* Finds a parameter by its name. false: there is none of that name, and *index is the number of parameters. */
 static bool wsi_route_find(const wsi_route *route, const char *name, size_t *index) {
     wsi_slice pattern = wsi_text_z(route->pattern), found;
     for (*index = 0; wsi_text_until(&pattern, '{', &found); ++*index) {
@@ -14259,8 +14258,7 @@ static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
 
-/* A string that an open connection keeps: 0 is the subprotocol, the parameters follow. index may be one too high: then
-   NULL. */
+/* A string that an open connection keeps: 0 is the subprotocol, then the parameters. NULL if index is one too high. */
 static const char *wsi_route_string(const ws_conn *conn, size_t index) {
     const wsi_strings *strings = conn->strings;
     const char *text = strings ? strings->text : NULL;
@@ -14275,8 +14273,8 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     return route && name && wsi_route_find(route, name, &index) ? wsi_route_string(conn, index + 1) : NULL;
 }
 
-/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid in it, or NULL. good: all that it refers
-   to has been copied. */
+/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid in it, or NULL. good: everything that it
+   points to has been copied. */
 static bool wsi_route_add(ws_server *server, const char *what, const char *pattern, const wsi_route *given,
                           const char *wrong, bool good) {
     wsi_reason why;
@@ -14318,8 +14316,8 @@ static bool wsi_route_begins(wsi_slice text, const char *with) {
     return text.size >= size && wsi_text_is_nocase(wsi_text(text.data, size), with);
 }
 
-/* Whether a page or a style sheet names its own charset, which one in Content-Type would override (HTML 13.2.3.2, CSS
-   Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
+/* Whether a page or a style sheet names its own charset, which a charset in Content-Type would override (HTML 13.2.3.2,
+   CSS Syntax 3.2): <meta charset=..., <meta content="text/html; charset=..., or @charset at the start. */
 static bool wsi_route_names_charset(const char *type, wsi_slice text) {
     bool comment = false, meta = false;
     if (strcmp(type, "text/html") != 0)
@@ -14340,7 +14338,7 @@ static bool wsi_route_names_charset(const char *type, wsi_slice text) {
     return false;
 }
 
-/* The charset parameter of a text: UTF-8, unless the text names its own. */
+/* The charset parameter for Content-Type: UTF-8, unless the text names its own. */
 static const char *wsi_route_charset(const char *type, wsi_slice text) {
     return strncmp(type, "text/", 5) != 0 || strchr(type, ';') || wsi_route_names_charset(type, text)
                ? "" : "; charset=utf-8";
@@ -14360,7 +14358,7 @@ static bool wsi_route_page(ws_server *server, const char *pattern, const char *t
     const char *parts[] = {"Content-Type: ", type, charset, "\r\n"};
     char *header = (char *)wsi_server_keep(server, NULL, sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset));
     route.header = header;
-    for (size_t i = 0; header && i < 4; i++) /* which ends with a zero already */
+    for (size_t i = 0; header && i < 4; i++) /* header has its zero already */
         header = wsi_text_append(header, wsi_text_z(parts[i]));
     route.page = wsi_text((const char *)wsi_server_keep(server, body, size), size);
     return wsi_route_add(server, "page", pattern, &route, NULL, route.header && route.page.data);
@@ -14372,13 +14370,13 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 /*
 >> REQUEST ================================================================================
-   What a request says, its answer, and requests that are kept for later. Calls MEMORY, TEXT, HTTP, HANDSHAKE, HEADS,
-   LOOP, TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (one that outlives its callback).
+   Reads requests, builds answers, keeps requests for later. Calls MEMORY, TEXT, HTTP, HANDSHAKE, HEADS, LOOP,
+   TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (a request that outlives its callback).
 */
 
 typedef enum wsi_stage {
-    WSI_RUNNING,  /* its callbacks run */
-    WSI_KEPT,     /* by ws_keep, and not answered yet */
+    WSI_RUNNING,  /* its callbacks are running */
+    WSI_KEPT,     /* kept by ws_keep, and not answered yet */
     WSI_ANSWERED, /* kept and answered; the answer is sent at the end of the round */
     WSI_MOVED,    /* replaced by a kept copy */
     WSI_WAITING,  /* kept while its body arrives, or a file is sent */
@@ -14387,18 +14385,18 @@ typedef enum wsi_stage {
 
 enum { /* the buffers of a request */
     WSI_LINES,       /* header lines of the answer */
-    WSI_REPLY,       /* its body */
+    WSI_REPLY,       /* the answer's body */
     WSI_SUBPROTOCOL, /* chosen by a hook; or empty */
 #ifndef WS_NO_HTTP
-    WSI_COOKIES,     /* lines of the answer: Set-Cookie */
-    WSI_FORM,        /* as wsi_http_form writes it */
-    WSI_CONTENT,     /* the body of a request that is kept */
+    WSI_COOKIES,     /* Set-Cookie lines of the answer */
+    WSI_FORM,        /* the decoded form: see wsi_http_form */
+    WSI_CONTENT,     /* the body of a kept request */
     WSI_SESSION,     /* valid if has_session */
 #endif
     WSI_BUFFERS
 };
 
-typedef struct wsi_hook { /* of ws_before */
+typedef struct wsi_hook { /* added by ws_before */
     struct wsi_hook *next;
     ws_hook *function;
     void *user;
@@ -14409,39 +14407,39 @@ struct ws_request {
     ws_conn *conn;
     const wsi_route *route;
     const wsi_request *head;
-    const wsi_hook *hook;   /* of ws_before, the next to call */
+    const wsi_hook *hook;   /* the next one to call */
     bool routed;            /* the route's on_request has been called */
     wsi_stage stage;
-    struct wsi_kept *kept;  /* what keeps it; NULL: it lives as long as its callbacks run */
-    wsi_slice path, query;  /* decoded; the query as wsi_http_form writes it */
-    wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters, and the session */
+    struct wsi_kept *kept;  /* the kept copy that this is part of; NULL: valid only while its callbacks run */
+    wsi_slice path, query;  /* decoded; query: see wsi_http_form */
+    wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters; then the session */
     size_t count;
 #ifndef WS_NO_HTTP
     ws_message body;
-    bool has_session;       /* the cookies were searched for it */
+    bool has_session;       /* the cookies have been searched for a session */
 #endif
-    wsi_buffer buffers[WSI_BUFFERS]; /* each with a zero after its size, or NULL */
+    wsi_buffer buffers[WSI_BUFFERS]; /* each followed by a zero, or NULL */
     void *user;
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
     bool failed;            /* a call of the program failed: the answer is status alone */
 };
 
-typedef struct wsi_kept { /* a request that outlives its callback: everything in it, in one block */
+typedef struct wsi_kept { /* a request that outlives its callback, in one block with all that it points to */
     ws_request request;
     wsi_request head;
     ws_hook *abandoned;
     void *abandoned_user;
-    int (*ended)(struct wsi_kept *kept); /* the connection ends before the answer. Returns the status for it, or 0 */
+    int (*ended)(struct wsi_kept *kept); /* the connection ends before the answer. Returns the status to send, or 0 */
 #ifndef WS_NO_HTTP
-    wsi_file file;        /* what is being sent, and how much of it is left */
+    wsi_file file;        /* the file that is being sent, and how many bytes are left */
     uint64_t left;
 #endif
     size_t size;          /* of this block */
     char text[1];
 } wsi_kept;
 
-/* --- what a request says --- */
+/* --- reading a request --- */
 
 WS_API const char *ws_request_method(const ws_request *request) {
     const char *method = request ? wsi_http_method(wsi_http_method_of(request->head)) : NULL;
@@ -14455,7 +14453,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name) {
     return request && name && wsi_route_find(request->route, name, &index) ? request->values[index] : wsi_text(NULL, 0);
 }
 
-/* The value of a name in a decoded query or form; absent if there is none, or name is NULL. */
+/* The value of a name in a decoded query or form; absent if there is no such name. */
 static wsi_slice wsi_request_pair(wsi_slice rest, const char *name) {
     wsi_slice found, value;
     while (name && wsi_text_until(&rest, 0, &found) && wsi_text_until(&rest, 0, &value))
@@ -14472,7 +14470,7 @@ WS_API ws_slice ws_request_raw_query(const ws_request *request) {
     return request ? request->head->query : wsi_text(NULL, 0);
 }
 
-/* Steps to the next field of that name; *rest begins as the head without its first line. */
+/* Finds the next field of that name; *rest starts as the head without its first line. */
 static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *value) {
     wsi_slice found;
     while (wsi_http_split(rest, &found, value) == WSI_HEADER_FOUND)
@@ -14490,11 +14488,11 @@ static wsi_slice wsi_request_fields(const ws_request *request) {
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
     if (rest.data && wsi_text_is_nocase(wsi_text_z(name), "host"))
-        return request->head->host; /* of an absolute target, if there is one: then the field is not checked */
+        return request->head->host; /* an absolute target's, if there is one: the field is ignored then */
     return wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0);
 }
 
-/* Steps to the next cookie of that name; *fields begins as the fields of the head, *pairs empty. */
+/* Finds the next cookie of that name; *fields starts as the fields of the head, *pairs empty. */
 static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *name, wsi_slice *value) {
     wsi_slice pair, found;
     while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
@@ -14554,9 +14552,9 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     return true;
 }
 
-/* --- its answer --- */
+/* --- the answer --- */
 
-/* Whether it still waits for an answer. */
+/* Whether a request still waits for an answer. */
 static bool wsi_request_open(const ws_request *request) {
     WS_ASSERT(!request || wsi_loop_is_ours(request->server->endpoint.loop));
     return request && request->stage <= WSI_ANSWERED && !request->status;
@@ -14591,7 +14589,7 @@ static wsi_slice wsi_request_buffer(const ws_request *request, int buffer) {
     return wsi_text((const char *)request->buffers[buffer].data, request->buffers[buffer].size);
 }
 
-/* Appends "name value more" and the line's end. */
+/* Appends a header line: name, value, more, CRLF. */
 static bool wsi_request_line(ws_request *request, const char *name, const char *value, const char *more) {
     return wsi_request_text(request, WSI_LINES, name) && wsi_request_text(request, WSI_LINES, value)
            && wsi_request_text(request, WSI_LINES, more) && wsi_request_text(request, WSI_LINES, "\r\n");
@@ -14625,13 +14623,13 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
 
 static bool wsi_request_bodiless(int status) { return wsi_http_bodiless(status) || status == 205; }
 
-/* An answer over HTTP. type NULL: without Content-Type, unless it is among the headers. */
+/* Sets an HTTP answer. type NULL: no Content-Type, unless headers has one. */
 static bool wsi_request_answer(ws_request *request, int status, const char *const *headers, const char *type,
                                const void *body, size_t size) {
     bool bodiless = wsi_request_bodiless(status);
     if (!wsi_request_open(request))
         return false;
-    request->buffers[WSI_LINES].size = request->buffers[WSI_REPLY].size = 0; /* an earlier hook may have accepted */
+    request->buffers[WSI_LINES].size = request->buffers[WSI_REPLY].size = 0; /* an earlier hook may have filled them */
     for (const char *const *line = headers; line && *line; line++)
         type = wsi_http_is_header(*line, "content-type") ? NULL : type;
     if (status < 200 || status > 599 || (size && (bodiless || !body)) || !wsi_http_safe(type, ' ')
@@ -14656,13 +14654,13 @@ static void wsi_request_status(const ws_request *request, int status) {
     wsi_engine_status(&request->conn->engine, wsi_request_window(request), status);
 }
 
-/* Removes its head from the window: it is answered, or was copied. */
+/* Removes a request's head from the window, after the answer or a copy. */
 static void wsi_request_consume(const ws_request *request) {
     wsi_request_window(request)->pos += (size_t)request->conn->engine.left;
     request->conn->engine.left = 0;
 }
 
-/* --- requests that are kept --- */
+/* --- kept requests --- */
 
 static wsi_kept *wsi_kept_of(const ws_conn *conn) { return conn->extra ? conn->extra->kept : NULL; }
 
@@ -14672,7 +14670,7 @@ static void wsi_request_free(ws_request *request) {
             wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
 
-/* Frees it. Its connection can have another then. */
+/* Frees a kept request; its connection can then have another. */
 static void wsi_kept_free(wsi_kept *kept) {
     kept->request.conn->extra->kept = NULL;
     wsi_request_free(&kept->request);
@@ -14687,14 +14685,14 @@ static void wsi_request_end(ws_request *request) {
         wsi_request_free(request);
 }
 
-/* Makes a slice of a text point into its copy. */
+/* If the slice lies in text, makes it point into the copy of text. */
 static void wsi_kept_move(wsi_slice *slice, wsi_slice text, char *copy) {
     uintptr_t data = (uintptr_t)slice->data, from = (uintptr_t)text.data;
     if (data && data >= from && data < from + text.size)
         slice->data = copy + (slice->data - text.data);
 }
 
-/* Copies the head, and after it the decoded path and query, with all slices that point into them. */
+/* Copies the head, then the decoded path and query, and moves all slices that point into them. */
 static void wsi_kept_move_all(wsi_kept *kept, wsi_slice text, wsi_slice decoded) {
     wsi_request *head = &kept->head;
     wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
@@ -14757,7 +14755,7 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     kept->ended = wsi_kept_ended;
     kept->abandoned = abandoned;
     kept->abandoned_user = user;
-    conn->generation++; /* its next id is this request's */
+    conn->generation++; /* the connection's next id becomes this request's */
     return ws_conn_id(conn);
 }
 
@@ -14767,7 +14765,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
     return kept && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
 }
 
-/* The connection ends before its kept request, if it has one, was answered. */
+/* The connection ends: if it has a kept request without an answer, that is abandoned. */
 static void wsi_kept_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept)
@@ -14782,15 +14780,15 @@ static void wsi_kept_abandon(ws_conn *conn) {
 
 /*
 >> SERVER =================================================================================
-   Requests from the engine to the program and back; listening. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
-   MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
-   Prefixes: wsi_server_, wsi_listener_. Every request passes wsi_server_request. FORWARD, TLS, WEB
-   and SESSION are called through tables of functions (wsi_web_calls, ...).
+   Takes requests from the engine to the program, and answers back; listens. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE,
+   HEADS, MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
+   Prefixes: wsi_server_, wsi_listener_. Every request passes through wsi_server_request. Servers reach FORWARD, TLS,
+   WEB and SESSION through tables of functions (wsi_web_calls, ...).
 */
 
 /* --- requests: from the engine to the program and back --- */
 
-/* The first of these routes that serves the path, WebSockets or over HTTP; NULL: none does. */
+/* The first of these routes that serves the path, for WebSockets (upgrade) or HTTP; NULL: none does. */
 static const wsi_route *wsi_server_route(ws_request *request, const wsi_route *route, bool upgrade) {
     for (; route; route = route->next)
         if (!route->methods == upgrade
@@ -14820,7 +14818,7 @@ static void wsi_server_open(ws_request *request) {
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
     if (WSI_ADD_ON(server->session_calls)) {
         server->session_calls->open(request);
-        if (conn->engine.state != WSI_ASKED) /* the program's hmac or clock has ended it */
+        if (conn->engine.state != WSI_ASKED) /* the program's hmac or clock may end the connection */
             return;
     }
     if (!wsi_conn_keep_strings(conn, subprotocol, request->values, request->count)) {
@@ -14835,7 +14833,7 @@ static void wsi_server_open(ws_request *request) {
     conn->engine.chunks = handler->on_chunk != NULL;
     WSI_TRACE(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
     server->open_count++;
-    conn->progress_at = (uint32_t)server->endpoint.loop->now; /* wsi_server_finish has read the clock */
+    conn->progress_at = (uint32_t)server->endpoint.loop->now; /* read by wsi_server_finish */
     wsi_conn_tick(conn);
 }
 
@@ -14854,7 +14852,7 @@ static void wsi_server_send(ws_request *request) {
                                  request->head->keep_alive && !upgrade);
 }
 
-/* The callbacks have run: answers and frees the request, unless it is kept. */
+/* After the callbacks: answers and frees the request, unless it is kept. */
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
@@ -14880,7 +14878,7 @@ static bool wsi_server_unanswered(const ws_request *request) {
     return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
 }
 
-/* Runs the hooks that have not run, until one answers; without an answer the handshake is accepted. */
+/* Runs the remaining hooks until one answers. If none does, accepts the handshake. */
 static void wsi_server_run_hooks(ws_request *request) {
     const ws_handler *handler = &request->route->handler;
     while (request->hook && wsi_server_unanswered(request)) {
@@ -14895,7 +14893,7 @@ static void wsi_server_run_hooks(ws_request *request) {
     wsi_server_finish(request);
 }
 
-/* Whether Host is in the list. Without a port it means 443 with TLS; else 80 or 443, as a proxy may add TLS. */
+/* Whether Host is in the list. A Host without a port means 443 with TLS, else 80 or 443, as a proxy may add TLS. */
 static bool wsi_server_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
     wsi_slice list = wsi_text_z(hosts), element, name, host;
     wsi_size wanted, port;
@@ -14924,7 +14922,7 @@ static int wsi_server_decode(ws_server *server, ws_request *request) {
     return 0;
 }
 
-/* Whether the page that sent the request may do so. Returns 0, or the status that refuses it. */
+/* Checks Host and Origin. Returns 0, or the status with which to refuse the request. */
 WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why *why) {
     const ws_server *server = request->server;
     const wsi_web_calls *web = WSI_ADD_ON(server->endpoint.loop->web_calls);
@@ -14933,7 +14931,7 @@ WSI_INLINE int wsi_server_admits(const ws_request *request, bool secure, wsi_why
     return web ? web->check(request, secure, why) : 0;
 }
 
-/* Finds the route; returns 0, or the status that refuses the request; for 403 *why has the reason. */
+/* Finds the route. Returns 0, or the status with which to refuse the request; for 403 *why has the reason. */
 static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
     const wsi_request *head = request->head;
@@ -14960,7 +14958,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
                                        : wsi_server_admits(request, secure, why);
 }
 
-/* Answers a request over HTTP whose body is complete. If the body was not read, the connection then ends. */
+/* Answers an HTTP request whose body is complete. If the body was not read, the connection ends after that. */
 static void wsi_server_answer(ws_request *request) {
     const wsi_route *route = request->route;
     if (route->answer) {
@@ -14972,7 +14970,7 @@ static void wsi_server_answer(ws_request *request) {
     wsi_request_end(request);
 }
 
-/* Every request passes here: a handshake, one over HTTP, or its body. */
+/* Every request passes through here: a handshake, an HTTP request, or its complete body. */
 static void wsi_server_request(ws_conn *conn, const ws_event *event) {
     ws_server *server = wsi_server_of(conn);
     ws_loop *loop = server->endpoint.loop;
@@ -15028,7 +15026,7 @@ static void wsi_server_proceed(ws_conn *conn) {
     else
         wsi_server_finish(&kept->request);
     if (conn->engine.state == WSI_HEAD)
-        wsi_conn_tick(conn); /* the next request gets idle_ms as any other */
+        wsi_conn_tick(conn); /* starts idle_ms for the next request */
     if (wsi_conn_endpoint(conn)->ending)
         wsi_conn_restart(conn);
     if (conn->engine.state != WSI_ASKED && !conn->pause_reasons && !conn->broken && !conn->is_ending)
@@ -15036,7 +15034,7 @@ static void wsi_server_proceed(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-/* A request to a server that is ending, the last of its connection. A WebSocket that opens is closed at once. */
+/* A request to a server that is ending: the connection's last. A WebSocket that opens is closed at once. */
 static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
     wsi_server_of(conn)->endpoint.env.request.keep_alive = false;
     wsi_server_request(conn, event);
@@ -15056,9 +15054,9 @@ static void wsi_server_leave(ws_conn *conn) {
 /* --- listening --- */
 
 enum {
-    WSI_ACCEPTS = 64,       /* connections at a time */
-    WSI_ACCEPT_PAUSE = 100, /* ms, when no descriptor is left */
-    WSI_LAST_REQUEST = 1000 /* ms from accept to a request, when the server ends */
+    WSI_ACCEPTS = 64,       /* the most connections to accept in one go */
+    WSI_ACCEPT_PAUSE = 100, /* ms until the next try when no descriptor is left */
+    WSI_LAST_REQUEST = 1000 /* ms for a request after accept, when the server is ending */
 };
 
 static const char wsi_server_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
@@ -15127,7 +15125,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* The file is removed first: while the socket is open, no other file can have its inode number. */
+/* Removes the file before it closes the socket: while that is open, no other file can have its inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
     if (listener->source.link.descriptor == WSI_NO_SOCKET)
         return;
@@ -15269,7 +15267,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return config 
 
 static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next) {
-        bool server = endpoint->stop == wsi_server_stop; /* a test client's endpoint has the role, but is none */
+        bool server = endpoint->stop == wsi_server_stop; /* a test client's endpoint has the role, but is no server */
         const wsi_listener *listener = server ? ((const ws_server *)(const void *)endpoint)->listeners : NULL;
         for (; listener; listener = listener->next)
             if (listener->source.link.descriptor == descriptor)
@@ -15278,7 +15276,7 @@ static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
     return false;
 }
 
-/* Opens the socket. On an error it is closed again. */
+/* Opens the listening socket. On an error it is closed again. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     ws_socket *descriptor = &listener->source.link.descriptor;
@@ -15295,7 +15293,7 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
     if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ)) {
         error = WS_ERROR_DESCRIPTORS;
         if (config->descriptor)
-            *descriptor = WSI_NO_SOCKET; /* it and its file stay the program's */
+            *descriptor = WSI_NO_SOCKET; /* the socket and its file stay the program's */
         else
             wsi_listener_close(listener);
     }
@@ -15407,7 +15405,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
     ws_stats stats = wsi_endpoint_figures(server ? server->endpoint.loop : NULL);
     if (!server)
         return stats;
-    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* of servers that have ended */
+    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* those of ended servers */
     wsi_endpoint_stats(&stats, &server->endpoint);
     return stats;
 }
@@ -15439,25 +15437,25 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 #ifndef WS_NO_FORWARD
 /*
 >> BOUNDS =================================================================================
-   Bounds on the connections of an address, and on what a connection sends in a second. Calls MEMORY, QUEUE, SEND, LIFE,
-   ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, for this and FORWARD.
+   Limits on connections per address, and on messages and bytes per second of a connection. Calls MEMORY, QUEUE, SEND,
+   LIFE, ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, as for FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* of a rate; addresses kept without connections */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a rate's second; addresses kept without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* level in thousandths of a unit */
 } wsi_meter;
 
-typedef struct wsi_bounded { /* an address */
+typedef struct wsi_bounded { /* an address with limits */
     wsi_chain chain;         /* first */
     uint8_t address[16];
     size_t count;            /* of its connections */
     wsi_meter meter;         /* of new connections */
 } wsi_bounded;
 
-typedef struct wsi_slot { /* of a connection, by its number */
-    wsi_bounded *address; /* NULL: it is not counted */
+typedef struct wsi_slot { /* each connection has one, by its number */
+    wsi_bounded *address; /* NULL: the connection is not counted */
     wsi_meter messages, bytes;
     uint64_t until;
 } wsi_slot;
@@ -15471,7 +15469,7 @@ typedef struct wsi_bounds {
     wsi_buffer entries;
 } wsi_bounds;
 
-/* Uses some of a rate (0: unlimited). Returns for how many milliseconds the peer has to wait, or 0. */
+/* Uses up units of a rate (0: unlimited). Returns how many milliseconds the peer has to wait, or 0. */
 static uint64_t wsi_bounds_spend(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
     uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
     uint64_t full = rate * WSI_BOUNDS_MS;
@@ -15482,7 +15480,7 @@ static uint64_t wsi_bounds_spend(wsi_meter *meter, uint64_t now, uint64_t rate, 
     return meter->level > full ? (meter->level - full + rate - 1) / rate : 0;
 }
 
-/* NULL: no memory. That can only happen in wsi_bounds_admit; later the slot exists. */
+/* The slot of a connection. NULL: no memory, which can happen only in wsi_bounds_admit; later the slot exists. */
 static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
     wsi_buffer *entries = &server->bounds->entries;
@@ -15504,7 +15502,7 @@ static void wsi_bounds_free(ws_server *server, wsi_bounded *one) {
     wsi_table_remove(wsi_server_memory(server), &server->bounds->addresses, &one->chain, sizeof *one);
 }
 
-/* Frees the addresses that have no connections: those without a new one for a second, or all. */
+/* Frees addresses that have no connections: those without a new connection for a second, or (all) every one. */
 static void wsi_bounds_sweep(ws_server *server, uint64_t now, bool all) {
     const wsi_table *table = &server->bounds->addresses;
     server->bounds->swept = now;
@@ -15517,7 +15515,7 @@ static void wsi_bounds_sweep(ws_server *server, uint64_t now, bool all) {
         }
 }
 
-/* NULL: no memory. */
+/* Finds or adds an address. NULL: no memory. */
 static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]) {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     uint8_t key[16] = {0};
@@ -15547,7 +15545,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     if (!one || (bounds->address_connections && one->count >= bounds->address_connections))
         return false;
     if (wsi_bounds_spend(&one->meter, now, bounds->address_rate, 1)) {
-        one->meter.level -= WSI_BOUNDS_MS; /* one that is refused does not count */
+        one->meter.level -= WSI_BOUNDS_MS; /* a refused connection does not count */
         return false;
     }
     one->count++;
@@ -15555,7 +15553,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     return true;
 }
 
-/* A new connection. address NULL: it is not counted, or not yet. false: no memory, or beyond a bound. */
+/* Admits a new connection. address NULL: it is not counted, or not yet. false: no memory, or beyond a bound. */
 static bool wsi_bounds_admit(ws_conn *conn, const uint8_t *address) {
     wsi_slot *slot = wsi_bounds_slot(conn);
     if (!slot)
@@ -15577,7 +15575,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
 
 /* --- rates of a connection --- */
 
-/* Counts what the peer has sent, and pauses the connection beyond a rate. false: it closes it instead. */
+/* Counts what the peer has sent. Beyond a rate, pauses the connection, or (false) closes it. */
 static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
     const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
     wsi_slot *slot = wsi_bounds_slot(conn);
@@ -15608,11 +15606,11 @@ static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
 }
 
 static void wsi_bounds_control(ws_conn *conn, size_t size) {
-    if (conn->engine.state == WSI_OPEN) /* while it closes, nothing is counted */
+    if (conn->engine.state == WSI_OPEN) /* a closing connection is not counted */
         (void)wsi_bounds_count(conn, 1, size);
 }
 
-/* --- what FORWARD calls, or hands to servers --- */
+/* --- what FORWARD calls, or gives to servers as callbacks --- */
 
 static void wsi_bounds_meter(const ws_server *server, wsi_route *route) {
     if (!server->bounds || !(server->bounds->message_rate || server->bounds->byte_rate))
@@ -15652,18 +15650,18 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
    BOUNDS. Prefix: wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
 */
 
-enum { WSI_FORWARD_MAX = 2048 }; /* bytes of a PROXY header */
+enum { WSI_FORWARD_MAX = 2048 }; /* the most bytes of a PROXY header */
 
 #define WSI_FORWARD_BAD ((ptrdiff_t)-1)
 
-typedef struct wsi_forward { /* of a server */
+typedef struct wsi_forward { /* a server's proxies */
     bool proxy_protocol;
     const char *proxies;
 } wsi_forward;
 
 typedef struct wsi_forward_peer {
     uint8_t address[16]; /* IPv4 is mapped into IPv6 */
-    bool local;          /* the peer of a Unix socket */
+    bool local;          /* a Unix socket's peer, without an address */
 } wsi_forward_peer;
 
 /* Reads "10.0.0.0/8", or an address alone. */
@@ -15680,7 +15678,7 @@ static bool wsi_forward_range(wsi_slice text, uint8_t address[16], uint64_t *bit
     return true;
 }
 
-/* Whether the list is valid; else *one is its first element that is not. */
+/* Whether the list is valid. If not, *one is its first invalid element. */
 static bool wsi_forward_list(const char *list, wsi_slice *one) {
     wsi_slice rest = wsi_text_z(list);
     uint8_t address[16];
@@ -15709,7 +15707,7 @@ static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
     return false;
 }
 
-/* An address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
+/* Reads an address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
 static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     const char *colon = text.size ? (const char *)memchr(text.data, ':', text.size) : NULL;
     wsi_slice host = text;
@@ -15723,7 +15721,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
-/* Writes such an address, of at most 63 bytes. IPv4 that is mapped into IPv6 is written as IPv4. */
+/* Writes such an address as a text of at most 63 bytes; writes IPv4 that is mapped into IPv6 as IPv4. */
 static void wsi_forward_put(char *to, wsi_slice text) {
     const char *end = (const char *)memchr(text.data, ']', text.size);
     wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
@@ -15736,7 +15734,7 @@ static void wsi_forward_put(char *to, wsi_slice text) {
 }
 
 /* Reads a line of X-Forwarded-For from its end: while the peer is trusted, the address before it becomes the peer and
-   *client. true: all of the line was read, so the line before it is next. */
+   *client. true: the whole line was read, so the previous line is next. */
 static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
     while (line.size && wsi_forward_trusts(list, peer)) {
         size_t from = line.size;
@@ -15771,7 +15769,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* These parse a complete header. text becomes the client's address and port, or is unchanged if the header has none. */
+/* These two parse a complete header. text gets the client's address and port, or stays as it is if there is none. */
 
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
@@ -15811,7 +15809,7 @@ static bool wsi_forward_binary(const uint8_t *data, size_t size, char *text, siz
                                      text, room);
 }
 
-/* The PROXY header is complete: the connection begins. */
+/* The PROXY header is complete: starts the connection. */
 static void wsi_forward_header_read(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     const wsi_buffer *held = &conn->engine.held;
@@ -15867,7 +15865,7 @@ static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     return false;
 }
 
-/* The peer of a connection, or the one that a PROXY header names. */
+/* The peer of a connection, or the peer that a PROXY header names. */
 static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
     memset(peer, 0, sizeof *peer);
     return conn->extra && conn->extra->peer[0]
@@ -15875,7 +15873,7 @@ static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
                : wsi_platform_peer_address(conn->source.link.descriptor, peer->address, &peer->local);
 }
 
-/* The last element of all fields of this name, which the nearest proxy wrote; or absent. */
+/* The last element in all fields of this name, as the nearest proxy wrote it; absent: there is none. */
 static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     wsi_slice rest = wsi_request_fields(request), list, element, last = wsi_text(NULL, 0);
     while (wsi_request_field(&rest, name, &list))
@@ -15884,7 +15882,7 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     return last;
 }
 
-/* As wsi_server_admits, with the Host and scheme in the client's request to a trusted proxy. */
+/* As wsi_server_admits, with the Host and scheme of the client's request to a trusted proxy. */
 static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     const char *proxies = request->server->forward->proxies;
     const wsi_request *head = request->head;
@@ -15903,7 +15901,7 @@ static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     return status;
 }
 
-/* Keeps the client's address as a trusted proxy names it. false: no memory. */
+/* Stores the client's address, as a trusted proxy names it. false: no memory. */
 static bool wsi_forward_keep_client(ws_request *request) {
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
     wsi_extra *extra = request->conn->extra;
@@ -15912,7 +15910,7 @@ static bool wsi_forward_keep_client(ws_request *request) {
     if (extra)
         extra->client[0] = 0;
     while (wsi_request_field(&rest, "x-forwarded-for", &value))
-        lines[count++ % 16] = value; /* the last ones count */
+        lines[count++ % 16] = value; /* only the last 16 lines count */
     size_t end = count > 16 ? count - 16 : 0;
     if (!count || !wsi_forward_nearest(request->conn, &peer))
         return true;
@@ -15937,7 +15935,7 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
     bool trusted = known && wsi_forward_trusts(forward->proxies, &peer);
     if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
-        return false; /* it was reset. What it sent could still be read, but not be counted */
+        return false; /* reset already: its data could be read, but its address is unknown, so it cannot be counted */
     if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
         return false;
     return forward->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
@@ -15983,9 +15981,9 @@ static const wsi_forward_calls wsi_forward_functions = {
 #ifndef WS_NO_HTTP
 /*
 >> WEB ====================================================================================
-   HTTP beside the socket: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
+   HTTP beside WebSockets: handlers, bodies, forms, replies, cookies. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
    JSON, BODY, SEND, ROOMS, ROUTES, REQUEST, SERVER. Servers call it through a table of functions (wsi_web_calls).
-   Prefix: wsi_web_. Switch: WS_NO_HTTP, for this, FILES and SESSION.
+   Prefix: wsi_web_. Switch: WS_NO_HTTP, for this section, FILES and SESSION.
 */
 
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name) {
@@ -16048,7 +16046,7 @@ static bool wsi_web_finish(ws_request *request) {
 /* --- handlers --- */
 
 #ifndef WS_NO_JSON
-/* Whether the body is valid JSON, or not of such a type. */
+/* Whether the body is valid JSON, or is of another type. */
 static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
     bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
     return !(suffix || wsi_text_is_nocase(type, "application/json"))
@@ -16072,7 +16070,7 @@ static int wsi_web_read_form(ws_request *request) {
     return size < 0 ? 400 : 0;
 }
 
-/* Checks the body by its type, and hands the request to the program. */
+/* Checks the body according to its type, then calls the program's handler. */
 static void wsi_web_answer(ws_request *request) {
     wsi_slice rest = ws_request_header(request, "content-type"), type = rest;
     ws_message *body = &request->body;
@@ -16129,8 +16127,8 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
 
 /* --- who may ask, and bodies --- */
 
-/* Whether the page may send this request. With methods that change something browsers send Origin, which is "null" for
-   a page that hides it; old browsers send none. */
+/* Whether the page may send this request. With methods that change something browsers send Origin, "null" if the page
+   hides it; old browsers send none. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -16153,7 +16151,7 @@ static int wsi_web_check(const ws_request *request, bool secure, wsi_why *why) {
     return request->head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
-/* Whether any route takes the method: of those on the request's path over HTTP, or, with all, of the server's. */
+/* Whether any HTTP route takes the method: of those with the request's path, or (all) of all routes. */
 static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
     const wsi_route *route = request->server->routes;
     for (; route; route = route->next) {
@@ -16164,7 +16162,7 @@ static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
     return false;
 }
 
-/* Answers with the methods that the path takes: 405, or 204 for OPTIONS of '*', the server (RFC 9110 9.3.7). */
+/* Answers with the methods that the path allows: 405, or 204 for OPTIONS * (RFC 9110 9.3.7). */
 static void wsi_web_allow(ws_request *request, int status) {
     const wsi_request *head = request->head;
     bool all = status == 204, any = false;
@@ -16184,7 +16182,7 @@ static void wsi_web_allow(ws_request *request, int status) {
     wsi_request_free(request);
 }
 
-/* The connection ends before the body is complete. Returns the status to answer with, or 0. */
+/* The connection ends before the body is complete. Returns the status to send, or 0. */
 static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
@@ -16219,7 +16217,7 @@ static void wsi_web_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
     kept->request.body = body;
-    kept->request.server->endpoint.env.request = kept->head; /* others may have been answered since */
+    kept->request.server->endpoint.env.request = kept->head; /* other requests may have used it since */
     wsi_server_answer(&kept->request);
 }
 
@@ -16228,8 +16226,8 @@ static const wsi_web_calls wsi_web_functions = {wsi_web_check, wsi_web_allow, ws
 
 /*
 >> FILES ==================================================================================
-   Pages from a file, and the files of a folder. Calls MEMORY, TEXT, HTTP, HEADS, PLATFORM, QUEUE, TRANSPORT, SEND,
-   RECEIVE, ROOMS, ROUTES, REQUEST, SERVER. Prefix: wsi_files_.
+   Serves a page from a file, and the files of a folder. Calls MEMORY, TEXT, HTTP, HEADS, PLATFORM, QUEUE, TRANSPORT,
+   SEND, RECEIVE, ROOMS, ROUTES, REQUEST, SERVER. Prefix: wsi_files_.
 */
 
 static const char *wsi_files_type(wsi_slice name) {
@@ -16250,7 +16248,7 @@ static const char *wsi_files_type(wsi_slice name) {
     return "application/octet-stream";
 }
 
-/* Whether a path's segment may name a file: not "..", nothing hidden, and no '\', which browsers take for '/'. */
+/* Whether a path segment may name a file: nothing that begins with '.', and no '\', which browsers take for '/'. */
 static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     if (!segment.size || segment.size > 255 || segment.data[0] == '.')
         return false;
@@ -16262,7 +16260,7 @@ static bool wsi_files_segment(wsi_slice segment, char name[256]) {
     return true;
 }
 
-/* Opens a file, folder by folder, so that no symbolic link leads elsewhere. WSI_NO_FILE: *status is the answer. */
+/* Opens a file, folder by folder, so that no symbolic link is followed. WSI_NO_FILE: *status is the answer. */
 static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) {
     wsi_file at = wsi_platform_open(folder, true), next;
     bool more = true;
@@ -16295,7 +16293,7 @@ static void wsi_files_pump(wsi_kept *kept) {
         size_t size = kept->left < sizeof block ? (size_t)kept->left : sizeof block;
         ptrdiff_t got = wsi_platform_read_file(kept->file, block, size);
         if (got <= 0 || !wsi_engine_raw(&conn->engine, block, (size_t)got)) {
-            wsi_conn_break(conn, WS_ERROR_FILE); /* the file is shorter now than Content-Length says */
+            wsi_conn_break(conn, WS_ERROR_FILE); /* the file has become shorter than Content-Length */
             return;
         }
         kept->left -= (uint64_t)got;
@@ -16315,7 +16313,7 @@ static void wsi_files_pump(wsi_kept *kept) {
     wsi_conn_tick(conn);
 }
 
-/* Takes the place of wsi_server_proceed: the socket may be writable again, which continues a file. */
+/* Replaces wsi_server_proceed: also continues a file when the socket is writable again. */
 static void wsi_files_proceed(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (kept->request.stage != WSI_WAITING) {
@@ -16334,7 +16332,7 @@ static int wsi_files_ended(wsi_kept *kept) {
     return 0;
 }
 
-/* Begins the answer. false: no memory, and the connection breaks. */
+/* Sends the head of the answer. false: no memory, and the connection breaks. */
 static bool wsi_files_head(const ws_request *request, int status, uint64_t size) {
     ws_conn *conn = request->conn;
     if (!wsi_engine_respond_head(&conn->engine, status, wsi_server_lines(request), size, request->head->keep_alive)) {
@@ -16481,8 +16479,8 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 #ifndef WS_NO_JSON
 /*
 >> FORMATTED ==============================================================================
-   JSON and HTML by a printf-style format, sent, broadcast, answered. Calls MEMORY, TEXT, HEADS, PRINT, JSON, LOOP,
-   QUEUE, LIFE, ROOMS, REQUEST. Prefix: wsi_formatted_. Switch: WS_NO_JSON.
+   Sends, broadcasts and answers with JSON or HTML from a printf-style format. Calls MEMORY, TEXT, HEADS, PRINT, JSON,
+   LOOP, QUEUE, LIFE, ROOMS, REQUEST. Prefix: wsi_formatted_. Switch: WS_NO_JSON.
 */
 
 /* Formats a message in loop->printed. Returns WS_OK, or WS_ERROR_ARGUMENT, _FORMAT, _UTF8 or _MEMORY. */
@@ -16622,20 +16620,20 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 #if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
 /*
 >> SESSION ================================================================================
-   Cookies that only the server can write: "JSON.time.signature", first and last in base64url (RFC 4648 5), signed with
-   HMAC-SHA256 (RFC 2104), which OpenSSL or the program computes. Calls MEMORY, TEXT, MESSAGES, JSON, PLATFORM,
-   LOOP, ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
+   Cookies that only the server can write: "JSON.time.signature". JSON and signature are in base64url (RFC 4648 5); the
+   signature is an HMAC-SHA256 (RFC 2104) by OpenSSL or the program. Calls MEMORY, TEXT, MESSAGES, JSON, PLATFORM, LOOP,
+   ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
 */
 
 enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
 
-typedef struct wsi_sessions { /* of one server, in one block */
+typedef struct wsi_sessions { /* one server's config, in one block */
     size_t size;      /* of the block */
     uint32_t seconds;
     bool secure;
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;
-    const char *keys; /* strings, one after the other, and an empty one */
+    const char *keys; /* strings, one after another, then an empty one */
     char cookie[1];   /* its name; the keys follow it */
 } wsi_sessions;
 
@@ -16647,7 +16645,7 @@ static size_t wsi_session_encode(char *out, const void *data, size_t size) {
     return written - (3 - size % 3) % 3;
 }
 
-/* Decodes base64url into out, which has room for as many bytes. -1: malformed, or unused bits are set. */
+/* Decodes base64url into out, which has room for text.size bytes. -1: malformed, or unused bits are set. */
 static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0;
@@ -16667,7 +16665,7 @@ static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
 }
 
-/* In constant time. */
+/* Compares in constant time. */
 static bool wsi_session_same(const char *a, const char *b, size_t size) {
     unsigned different = 0;
     for (size_t i = 0; i < size; i++)
@@ -16675,7 +16673,7 @@ static bool wsi_session_same(const char *a, const char *b, size_t size) {
     return !different;
 }
 
-/* Writes the 43 characters that sign the text, and one more. */
+/* Writes the signature of the text: 43 characters, and one of padding. */
 static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
     uint8_t mac[32];
     return sessions->hmac(sessions->hmac_user, key, strlen(key), text, size, mac)
@@ -16742,7 +16740,7 @@ static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
         wsi_memory_free(memory, sessions, sessions->size);
 }
 
-/* Makes sessions from a config. *made has to be freed even after an error; *why is the error's reason. */
+/* Makes sessions from a config. The caller frees *made, even after an error; *why: the error's reason. */
 static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, const ws_session_config *config,
                                  wsi_sessions **made, wsi_reason *why) {
     uint8_t mac[32];
@@ -16780,7 +16778,7 @@ static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, c
                                                                "TLS (WS_NO_TLS)");
 }
 
-/* --- of requests and connections --- */
+/* --- sessions of requests and connections --- */
 
 WS_API ws_message ws_session(ws_request *request) {
     ws_message none = {NULL, 0, WS_TEXT};
@@ -16788,7 +16786,7 @@ WS_API ws_message ws_session(ws_request *request) {
     if (!sessions)
         return none;
     wsi_buffer *found = &request->buffers[WSI_SESSION];
-    if (!request->has_session) { /* other paths or hosts may have set such cookies: the first valid one counts */
+    if (!request->has_session) { /* takes the first valid cookie: other paths or hosts may have set further ones */
         wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
         request->has_session = true;
         while (!found->size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
@@ -16800,7 +16798,7 @@ WS_API ws_message ws_session(ws_request *request) {
     return session;
 }
 
-/* An open connection keeps the session as one more string, after its parameters. */
+/* Stores the session in an open connection, as one more string after the parameters. */
 static void wsi_session_open(ws_request *request) {
     ws_message session = ws_session(request);
     request->values[request->count++] = wsi_text((const char *)session.data, session.size);
@@ -16895,42 +16893,42 @@ enum { WSI_TLS_RECENT = 128 }; /* connections that keep their buffers, of 33 KB 
 
 struct wsi_tls_session;
 
-typedef struct wsi_tls { /* what the connections of one config share; the user of their transport */
-    struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of those that keep their buffers */
+typedef struct wsi_tls { /* what connections of one config share; their transport's user pointer */
+    struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of the sessions that keep their buffers */
     unsigned recent_next;
     wsi_memory *memory;
     size_t references;
     SSL_CTX *context;      /* NULL: not needed yet */
     BIO_METHOD *method;
-    wsi_reason failure;  /* of the connection that failed last */
+    wsi_reason failure;  /* why the last connection failed that did */
     ws_error failure_error;
     const ws_link *failed; /* that connection */
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
     ws_tls_config config;  /* a copy with its strings; a server's is zero */
-    uint64_t files;        /* the state of its files when they were read */
+    uint64_t files;        /* the state of the config's files when they were read */
 #endif
 } wsi_tls;
 
-typedef struct wsi_tls_session { /* one connection's; the session of its link */
+typedef struct wsi_tls_session { /* one connection's state; its link's session */
     SSL *ssl;
     wsi_tls *tls;
-    wsi_buffer out; /* the queue for a full socket: OpenSSL can always write whole records */
-    size_t sent;    /* bytes of out */
+    wsi_buffer out; /* what a full socket did not take, so that OpenSSL can always write whole records */
+    size_t sent;    /* bytes of out that are sent */
     size_t size;    /* of this struct */
     uint8_t recent; /* its place in tls->recent, from 1; 0: none */
     bool failed;    /* nothing may be sent any more */
-    bool ended;     /* the socket's stream ended or broke, so OpenSSL has no reason for the failure */
-    char name[1];   /* the name that the certificate must have; empty: none */
+    bool ended;     /* the socket's stream ended or broke, so that OpenSSL knows no reason for a failure */
+    char name[1];   /* the name that the certificate must have; empty: any */
 } wsi_tls_session;
 
-enum { WSI_TLS_UNSENT = 128 << 10 }; /* alerts and key updates must not pile up */
+enum { WSI_TLS_UNSENT = 128 << 10 }; /* the most in out: alerts and key updates must not pile up */
 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
-/* An idle connection should not hold OpenSSL's buffers for records, 33 KB, but freeing them always would cost two
-   allocations for each message. So the most recently used connections keep theirs. OpenSSL itself keeps those of an
-   incomplete record. */
+/* An idle connection should not hold OpenSSL's record buffers, 33 KB, but freeing them each time would cost two
+   allocations per message. So only the most recently used connections keep their buffers. OpenSSL itself keeps the
+   buffers of an incomplete record. */
 static void wsi_tls_free_buffers(wsi_tls_session *session) {
     if (!session->recent)
         return;
@@ -16950,7 +16948,7 @@ static void wsi_tls_keep_buffers(wsi_tls_session *session) {
     tls->recent_next %= WSI_TLS_RECENT;
 }
 
-/* Errors from the program's own use of OpenSSL must not be taken for ours. */
+/* Clears errors that the program's own use of OpenSSL left, so that they are not taken for ours. */
 static void wsi_tls_forget_errors(void) {
     if (ERR_peek_error())
         ERR_clear_error();
@@ -16980,7 +16978,7 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
     return got == WS_ENDED ? 0 : -1;
 }
 
-/* Accepts everything: what the socket does not take is queued. */
+/* Accepts all bytes, and queues what the socket does not take. */
 static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     ws_link *link = (ws_link *)BIO_get_data(bio);
     wsi_tls_session *session = wsi_tls_of(link);
@@ -16998,7 +16996,7 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     return size;
 }
 
-/* Sends what is queued. 1: the queue is empty, 0: it is not. */
+/* Sends the queue. 1: it is empty, 0: it is not. */
 static ptrdiff_t wsi_tls_flush(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     if (!link->unsent)
@@ -17031,14 +17029,14 @@ static BIO_METHOD *wsi_tls_new_method(void) {
 
 /* --- certificates and keys --- */
 
-static char wsi_tls_no_password[] = ""; /* or OpenSSL would ask on the terminal */
+static char wsi_tls_no_password[] = ""; /* without one OpenSSL would ask on the terminal */
 
 enum { WSI_TLS_LISTS = 1, WSI_TLS_SERVER = 2 };
 
-/* Reads a PEM text into the context. Returns NULL, or what is wrong with it. */
+/* Reads a PEM text into the context. Returns what is wrong with it, or NULL. */
 typedef const char *wsi_tls_reader(SSL_CTX *context, BIO *bio, unsigned flags);
 
-/* Reads the file, or without one the text. */
+/* Reads the file, or the text if there is no file. */
 static bool wsi_tls_load(SSL_CTX *context, const char *file, const char *pem, wsi_tls_reader *reader, unsigned flags,
                          wsi_reason *why) {
     BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
@@ -17052,7 +17050,7 @@ static bool wsi_tls_load(SSL_CTX *context, const char *file, const char *pem, ws
     return bio && !fault;
 }
 
-/* Whether reading ended because there was no more, not because something was malformed. */
+/* Whether reading stopped at the end of the text, not at something malformed. */
 static bool wsi_tls_read_all(void) {
     bool all = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     if (all)
@@ -17060,8 +17058,8 @@ static bool wsi_tls_read_all(void) {
     return all;
 }
 
-/* Returns the certificate if it can be used, else frees it. Its extensions and key are decoded now: if memory failed
-   later, OpenSSL would keep a certificate without them. */
+/* Returns the certificate if it can be used; else frees it. Decodes extensions and key now: if memory failed later,
+   OpenSSL would keep a certificate without them. */
 static X509 *wsi_tls_usable(X509 *certificate) {
     if (!certificate || (X509_check_purpose(certificate, -1, 0) == 1 && X509_get0_pubkey(certificate)))
         return certificate;
@@ -17111,8 +17109,8 @@ static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_r
                            apart ? config->key_pem : config->cert_pem, wsi_tls_read_key, 0, why);
 }
 
-/* The peer's certificate needs a revocation list of its issuer; those above it do not. If the chain ends with an
-   intermediate, the issuer of its list may be missing, so that its signature cannot be checked. It is used anyway. */
+/* Only the peer's own certificate needs a revocation list, from its issuer. If the chain ends with an intermediate, the
+   list's signer may be missing, so that its signature cannot be checked; the list is used nevertheless. */
 static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     int error = X509_STORE_CTX_get_error(verification), depth = X509_STORE_CTX_get_error_depth(verification);
     bool last = depth == sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
@@ -17123,9 +17121,9 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-/* Adds the certificates of a PEM text, or its revocation lists, to those that the peer's certificate is verified with.
-   Certificates that cannot be used, as with an unknown kind of key, are skipped. Each of the others may end a chain, an
-   intermediate as well (RFC 5280 6.1: any certificate may be a trust anchor). */
+/* Adds the certificates in a PEM text, or its revocation lists, to those that verify the peer's certificate. Skips
+   certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
+   intermediate, may end a chain (RFC 5280 6.1: any certificate may be a trust anchor). */
 static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned flags) {
     bool lists = flags & WSI_TLS_LISTS, server = flags & WSI_TLS_SERVER;
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -17177,7 +17175,7 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     if (context)
         return SSL_CTX_up_ref(context) == 1 ? context : NULL;
     context = SSL_CTX_new(TLS_method());
-    /* the system's policy may set a higher minimum; 0: it sets none */
+    /* the system's policy may set a higher minimum; 0: no minimum */
     bool good = context && (SSL_CTX_get_min_proto_version(context) >= TLS1_2_VERSION
                             || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
     if (good) {
@@ -17190,7 +17188,7 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     return NULL;
 }
 
-/* Makes the context, unless there is one. tls NULL: there was no memory for it. */
+/* Makes the context, unless there is one. tls NULL: wsi_tls_new had no memory. */
 static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_tls_fill *fill, wsi_reason *why) {
     if (!tls)
         return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
@@ -17210,7 +17208,7 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_
     return tls->context ? WS_OK : WS_ERROR_TLS;
 }
 
-/* With one reference. NULL: no memory. */
+/* Starts with one reference. NULL: no memory. */
 static wsi_tls *wsi_tls_new(wsi_memory *memory) {
     wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
     if (!tls)
@@ -17243,7 +17241,7 @@ static void wsi_tls_close(ws_link *link) {
 }
 
 #ifndef WS_NO_CLIENT
-/* RFC 9525: the certificate must be for this name, or for this address, by its subjectAltName alone. */
+/* RFC 9525: the certificate's subjectAltName alone must have this name or address. */
 static bool wsi_tls_expect(const wsi_tls_session *session) {
     SSL *ssl = session->ssl;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
@@ -17261,7 +17259,7 @@ static bool wsi_tls_expect(const wsi_tls_session *session) {
 static bool wsi_tls_expect(const wsi_tls_session *session) { return (void)session, true; }
 #endif
 
-/* host NULL: for a server. */
+/* host NULL: this end is the server. */
 static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls *tls = (wsi_tls *)user;
     size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
@@ -17300,13 +17298,13 @@ static const char *wsi_tls_fault(int reason) {
     return "TLS failed: ";
 }
 
-/* Keeps the reason of a failure, before OpenSSL forgets it. */
+/* Stores the reason of a failure before OpenSSL forgets it. */
 WSI_RARE void wsi_tls_failed(const ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     wsi_tls *tls = session->tls;
     long verdict = SSL_get_verify_result(session->ssl);
     bool name = verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
-    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the newest is ours */
+    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the last one is ours */
     const char *text = "the connection ended within TLS", *detail = "";
     ws_error error = WS_ERROR_CLOSED;
     if (SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
@@ -17328,8 +17326,8 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     ERR_clear_error();
 }
 
-/* What SSL_get_error would say. That needs OpenSSL's error queue to be cleared before each call (430 instructions for
-   an echo, by make bench). Errors that the program's own use of OpenSSL left in the queue have no effect here. */
+/* Returns what SSL_get_error would, which needs the error queue to be cleared before each call (430 instructions for an
+   echo, by make bench). This one ignores errors that the program's own use of OpenSSL left in the queue. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
@@ -17399,7 +17397,7 @@ static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get1_peer_certifica
 static X509 *wsi_tls_peer_certificate(SSL *ssl) { return SSL_get_peer_certificate(ssl); }
 #endif
 
-/* The subject of the peer's certificate, if that was verified (RFC 4514). */
+/* Writes the subject of the peer's certificate (RFC 4514), if that is verified. */
 static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     X509 *certificate = wsi_tls_peer_certificate(ssl);
@@ -17422,7 +17420,7 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
 
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
-/* New connections of the endpoint use it; those that are open keep theirs. */
+/* Makes new connections of the endpoint use tls; open ones keep what they have. */
 static void wsi_tls_install(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
     ws_transport transport = {wsi_tls_open,  wsi_tls_read,   wsi_tls_write, wsi_tls_shut,
                               wsi_tls_close, wsi_tls_reason, tls};
@@ -17485,7 +17483,7 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 #ifndef WS_NO_CLIENT
 /* --- a client's half --- */
 
-/* The strings of a config except server_name, which belongs to one connection. The first ones name files. */
+/* A config's strings except server_name, which belongs to one connection. The first ones name files. */
 static const size_t wsi_tls_strings[] = {
     offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
     offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
@@ -17521,7 +17519,7 @@ static bool wsi_tls_use_system(SSL_CTX *context) {
     while (roots && (root = CertEnumCertificatesInStore(roots, root)) != NULL) {
         const unsigned char *data = root->pbCertEncoded;
         X509 *certificate = d2i_X509(NULL, &data, (long)root->cbCertEncoded);
-        if (certificate) /* one that cannot be used does not affect the others */
+        if (certificate) /* skips one that cannot be used */
             (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
         X509_free(certificate);
     }
@@ -17543,7 +17541,7 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
     return true;
 }
 
-/* Removes it from the loop's list. Its connections need no more of its config than accept_any_certificate. */
+/* Removes it from the loop's list, with its config: its connections need only accept_any_certificate of that. */
 static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls *tls = *place;
     *place = tls->next;
@@ -17551,10 +17549,10 @@ static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls_release(tls);
 }
 
-enum { WSI_TLS_UNUSED = 4 }; /* with the system's roots about 1 MB each */
+enum { WSI_TLS_UNUSED = 4 }; /* kept without connections; with the system's roots about 1 MB each */
 
-/* Clients with equal configs share one, so that the system's roots are read once. The loop keeps those in use and the
-   newest few that are not. NULL: no memory. */
+/* Clients with equal configs share a wsi_tls, so that the system's roots are read once. The loop keeps those in use,
+   and the newest few that are not. NULL: no memory. */
 static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
     wsi_tls **place = &loop->tls, *tls;
     unsigned unused = 0;
@@ -17636,19 +17634,19 @@ static const wsi_tls_calls wsi_tls_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> URL ====================================================================================
-   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch: WS_NO_CLIENT, for this and the next
-   three.
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch: WS_NO_CLIENT, for this section and the
+   next three.
 */
 
 typedef struct wsi_url { /* slices of the text */
     wsi_slice scheme, credentials; /* "user:password", still escaped; absent: none */
-    wsi_slice authority, host;     /* as Host names it; and without brackets and port */
+    wsi_slice authority, host;     /* authority: as in Host; host: without brackets and port */
     wsi_slice target;              /* path and query; begins with '?' when the path is empty */
     uint64_t port;
     bool secure;
 } wsi_url;
 
-/* Whether all characters may stand in this part: unreserved, sub-delims, escapes, ':' and these others. */
+/* Whether a part of a URL has only unreserved characters, sub-delims, escapes, ':' and these others. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
@@ -17659,9 +17657,9 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
     return true;
 }
 
-/* Refuses what Basic credentials cannot have, not even escaped (RFC 7617 2). Returns NULL, or what is wrong. */
+/* Refuses characters that Basic credentials cannot have, even escaped (RFC 7617 2). Returns what is wrong, or NULL. */
 static const char *wsi_url_credentials(wsi_slice text) {
-    bool user = true; /* until a colon: the password follows it */
+    bool user = true; /* before the colon; the password follows it */
     for (size_t i = 0; i + 2 < text.size; i++) {
         int value = text.data[i] == '%' ? wsi_text_hex(text.data[i + 1]) * 16 + wsi_text_hex(text.data[i + 2]) : ' ';
         user = user && text.data[i] != ':';
@@ -17673,7 +17671,7 @@ static const char *wsi_url_credentials(wsi_slice text) {
     return NULL;
 }
 
-/* The host as the URL has it: an IPv6 literal with its brackets. */
+/* The host as in the URL: an IPv6 literal has brackets. */
 static wsi_slice wsi_url_bracketed(const wsi_url *url) {
     return wsi_text(url->authority.data, url->host.size + (url->authority.data[0] == '[' ? 2 : 0));
 }
@@ -17688,7 +17686,7 @@ static bool wsi_url_host(wsi_slice host, bool literal) {
     return literal ? wsi_platform_parse(AF_INET6, host, address) : i && i < 256 && host.data[0] != '.';
 }
 
-/* The part between "//" and the path. */
+/* Reads the part between "//" and the path. Returns what is wrong with it, or NULL. */
 static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
     const char *problem;
@@ -17713,7 +17711,7 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
     return NULL;
 }
 
-/* Reads ws:, wss:, http: or https:. Returns NULL, or what is wrong with it. */
+/* Reads a ws:, wss:, http: or https: URL. Returns what is wrong with it, or NULL. */
 static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
     size_t i;
@@ -17735,7 +17733,7 @@ static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     return NULL;
 }
 
-/* 1 for the segment ".", 2 for "..", where "%2e" is a dot as well; 0 for any other. */
+/* 1 for the segment ".", 2 for ".." ("%2e" is a dot, too), 0 for any other. */
 static unsigned wsi_url_dots(wsi_slice segment) {
     static const char *const dots[] = {".", "%2e", "..", ".%2e", "%2e.", "%2e%2e"};
     for (unsigned i = 0; i < 6; i++)
@@ -17775,7 +17773,7 @@ static size_t wsi_url_path_size(wsi_slice target) {
     return query ? (size_t)(query - target.data) : target.size;
 }
 
-/* Removes the dot segments of a target; text is where it begins. Returns by how much it became shorter. */
+/* Removes the dot segments of a target, which begins at text. Returns how many bytes it lost. */
 static size_t wsi_url_normalize(wsi_slice *target, char *text) {
     size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
     memmove(text + kept, text + path, target->size - path);
@@ -17820,7 +17818,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 */
 
 typedef enum wsi_phase {
-    WSI_PHASE_WAITING, /* for the next attempt */
+    WSI_PHASE_WAITING, /* until the next attempt */
     WSI_PHASE_RESOLVING,
     WSI_PHASE_CONNECTING,
     WSI_PHASE_TUNNELLING,
@@ -17828,12 +17826,12 @@ typedef enum wsi_phase {
     WSI_PHASE_OPEN
 } wsi_phase;
 
-typedef struct wsi_racer { /* a socket that is being connected */
-    wsi_source source;     /* first; without a descriptor once it has failed */
+typedef struct wsi_racer { /* a socket that is connecting */
+    wsi_source source;     /* first; has no descriptor once it has failed */
     struct wsi_client *client;
 } wsi_racer;
 
-typedef struct wsi_race { /* of the addresses of a name: the first that connects is used */
+typedef struct wsi_race { /* between the addresses of a name: the first that connects is used */
     wsi_addresses found;
     wsi_racer racers[WSI_MAX_ADDRESSES]; /* one for each address, in the same order */
     size_t begun, failed;                /* how many of them */
@@ -17847,8 +17845,8 @@ typedef struct wsi_client {
     ws_client_config config; /* its strings are copies, see wsi_client_strings; transport: NULL, or the copy below */
     const char *url;
     char **headers;
-    size_t header_count;     /* with the NULL at their end */
-    ws_transport transport;  /* of the program, or of TLS */
+    size_t header_count;     /* includes the NULL at the end */
+    ws_transport transport;  /* the program's, or TLS's */
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
     wsi_buffer answer;       /* the server's: status line and headers, each with a zero after it; the body */
@@ -17856,22 +17854,22 @@ typedef struct wsi_client {
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
     bool chunked, chunk_ends; /* the body has chunks; the CRLF after one comes next */
     wsi_race *race;          /* while resolving and connecting */
-    wsi_lookup *lookup;      /* the one that runs, perhaps of an earlier attempt; or NULL */
-    char looked_up[256];     /* its host and port */
+    wsi_lookup *lookup;      /* the look-up that runs, perhaps for an earlier attempt; or NULL */
+    char looked_up[256];     /* the host and port that it looks up */
     uint64_t looked_up_port;
     struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
-    uint64_t deadline;       /* of resolving and connecting */
+    uint64_t deadline;       /* for resolving and connecting */
     uint64_t opened_at;
     uint32_t pause;          /* before the next attempt; retry_after_ms is added */
     uint32_t retry_after_ms; /* what the server asked for */
     int redirects;
     uint8_t phase;
-    bool other_server;       /* this attempt's: it gets no headers, credentials or certificate of the program's */
-    bool moved;              /* url is such a server's: before_reconnect gave it without headers */
+    bool other_server;       /* this attempt sends no headers, credentials or certificate of the program */
+    bool moved;              /* url is another server's: before_reconnect set it without headers */
     bool redirected, lookup_queued;
     bool refused;            /* the server refused, and the body of its answer is arriving */
-    bool stopped;            /* blocking: by ws_stop, which no call has reported yet */
-    bool permanent;          /* another attempt would fail, too */
+    bool stopped;            /* blocking: ws_stop was called, and no call has reported it yet */
+    bool permanent;          /* another attempt would fail as well */
     bool rejected;           /* the answer was 4xx */
     wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: runs one round */
@@ -17886,7 +17884,7 @@ static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break
 
 /* --- the opening handshake --- */
 
-/* Appends a line with credentials, which are still escaped (RFC 7617). name: "Authorization: Basic ". */
+/* Appends a line with credentials (RFC 7617), which are given percent-encoded. name: "Authorization: Basic ". */
 static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
     size_t most = credentials.size / 3 * 4 + 8; /* in base64 */
     if (!wsi_buffer_append(memory, lines, name, strlen(name))
@@ -17897,12 +17895,12 @@ static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *na
     if (size < 0)
         return false;
     if (!memchr(plain, ':', (size_t)size))
-        plain[size++] = ':'; /* a user without password */
+        plain[size++] = ':'; /* a user without a password */
     lines->size += wsi_text_base64(to, (const uint8_t *)plain, (size_t)size);
     return wsi_buffer_append(memory, lines, "\r\n", 2);
 }
 
-/* Whether the program has such a header of its own for this server. */
+/* Whether the program's headers for this server include this one. */
 static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
     char *const *line = client->headers;
     while (*line && !wsi_http_is_header(*line, name))
@@ -17910,8 +17908,8 @@ static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
     return *line && !client->other_server;
 }
 
-/* The credentials of this URL, or else of the first one. None if the program has such a header, of which there must be
-   only one (RFC 9110 11.6.2). */
+/* The credentials in this URL, or else in the first one. None if the program's headers have Authorization, which must
+   not come twice (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     wsi_url first;
     if (wsi_dial_has_header(client, "authorization"))
@@ -17948,7 +17946,7 @@ static void wsi_dial_send_request(wsi_client *client) {
         wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
 }
 
-/* The socket is connected: the opening handshake begins, TLS before it. */
+/* The socket is connected: starts the opening handshake, after TLS if needed. */
 static void wsi_dial_begin_handshake(wsi_client *client, ws_socket descriptor) {
     ws_conn *conn = client->conn;
     wsi_endpoint *endpoint = &client->endpoint;
@@ -17978,8 +17976,8 @@ static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
                                            (int)client->proxy.authority.size, client->proxy.authority.data, what));
 }
 
-/* The status of the final answer, after any 1xx (RFC 9110 15.2). What follows its head stays in client->answer.
-   -1: it is incomplete; 0: it is not HTTP. */
+/* The status of the final answer, after any 1xx (RFC 9110 15.2). Bytes after its head stay in client->answer. -1: the
+   answer is incomplete; 0: it is not HTTP. */
 static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
     size_t from = answer->size, size;
@@ -18042,7 +18040,7 @@ static void wsi_dial_tunnelled(ws_loop *loop, wsi_source *source, unsigned ready
     wsi_dial_begin_handshake(client, descriptor);
 }
 
-/* Asks the proxy for a tunnel. The socket's buffer is empty and larger than the request, so one write sends it. */
+/* Asks the proxy for a tunnel. The socket's send buffer is empty and larger than the request: one write is enough. */
 static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
     wsi_source *source = &client->conn->source;
     wsi_memory *memory = wsi_client_memory(client);
@@ -18107,8 +18105,8 @@ static bool wsi_dial_begin_racer(wsi_client *client, int *error) {
     return !*error;
 }
 
-/* Begins with the next address: when the last one has failed, or after 250 ms, or after an equal share of the time that
-   is left if that is shorter. The first address that connects is used. */
+/* Starts with the next address: when the last one has failed, or after 250 ms, or after an equal share of the remaining
+   time if that is shorter. The first address that connects is used. */
 static void wsi_dial_connect_next(wsi_client *client, int error) {
     enum { WSI_HEAD_START = 250 }; /* ms (RFC 8305 5) */
     ws_loop *loop = client->endpoint.loop;
@@ -18152,7 +18150,7 @@ static void wsi_dial_connect(wsi_client *client) {
     wsi_dial_connect_next(client, 0);
 }
 
-/* A result that came in time may be served after the deadline: then the next step has the full time again. */
+/* A result that came in time may be served after the deadline: the next step then gets the full time again. */
 static void wsi_dial_extend(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
@@ -18199,8 +18197,8 @@ static void wsi_dial_unqueue_lookup(wsi_client *client) {
     client->lookup_queued = false;
 }
 
-/* A resolver that hangs must not cost a thread for each attempt: a loop has WSI_LOOKUPS look-ups, a client at most one
-   of them, and a client that finds none free is queued. */
+/* A resolver that hangs must not cost a thread for each attempt: a loop has WSI_LOOKUPS look-ups, a client uses at most
+   one of them, and waits in a queue if none is free. */
 static void wsi_dial_look_up(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     const wsi_url *to = wsi_dial_peer_url(client);
@@ -18229,7 +18227,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The attempt that waits uses the result, even if an earlier one began the look-up. For another name it begins anew. */
+/* The waiting attempt uses the result, even if an earlier one started the look-up. For another name it looks again. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
@@ -18308,7 +18306,7 @@ static void wsi_dial_resolve(wsi_client *client) {
 
 /* --- hops and attempts --- */
 
-/* Sets up this client's TLS. now: its context as well, which a ws: URL needs only after a redirect to wss:. */
+/* Sets up this client's TLS. now: makes its context as well, which a ws: URL needs only after a redirect to wss:. */
 static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, bool now) {
     const wsi_tls_calls *tls = client->endpoint.loop->tls_calls;
     ws_error error = WS_OK;
@@ -18347,7 +18345,7 @@ static const char *wsi_client_read_hop(wsi_client *client) {
     return NULL;
 }
 
-/* Sets the URL that the attempt begins with. false: the attempt has failed. */
+/* Sets the URL with which the attempt starts. false: the attempt has failed. */
 static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
     client->hop.size = 0;
     if (!wsi_buffer_reserve(wsi_client_memory(client), &client->hop, url.size + WSI_CLIENT_AUTHORITY)) {
@@ -18375,7 +18373,7 @@ static void wsi_client_attempt(wsi_client *client) {
         wsi_dial_resolve(client);
 }
 
-/* Begins an attempt. config: the program's for the first one, which is permanent if it fails here; or NULL. */
+/* Starts an attempt. config: the program's for the first attempt, where a failure here ends the client; else NULL. */
 static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
     client->retry_after_ms = 0;
@@ -18406,13 +18404,13 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
     for (wsi_slice line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
         line = wsi_text_trim(line);
         (void)wsi_buffer_append(memory, answer, line.data, line.size);
-        answer->size++; /* its zero */
+        answer->size++; /* the zero */
     }
     client->body = answer->size;
     return wsi_buffer_append(memory, answer, body.data, body.size);
 }
 
-/* The value of the first header of this name, or of the next after `line`. NULL: there is none. */
+/* The value of the first header of this name, or of the next one after `line`. NULL: there is none. */
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
     wsi_slice value, found;
     if (!client->answer.size || client->phase < WSI_PHASE_HANDSHAKE)
@@ -18444,8 +18442,8 @@ static void wsi_client_frame_body(wsi_client *client) {
     client->chunked = client->chunked && !none;
 }
 
-/* Reads the line before a chunk, or the CRLF after it (RFC 9112 7.1). Returns its size. 0: it is incomplete, or, with
-   *whole, the last chunk or malformed. */
+/* Reads the line before a chunk, or the CRLF after it (RFC 9112 7.1). Returns its size. 0: it is incomplete or, with
+   *whole, it is malformed or the last chunk. */
 static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, size_t size, bool *whole) {
     bool ends = client->chunk_ends;
     size_t line = 0;
@@ -18457,7 +18455,7 @@ static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, siz
     return good ? line : 0;
 }
 
-/* Decodes in place what has arrived of the body, up to limits.body. true: it is complete, or has that size. */
+/* Decodes in place what has arrived of the body, up to limits.body. true: it is complete, or has reached that size. */
 static bool wsi_client_take_body(wsi_client *client) {
     wsi_buffer *answer = &client->answer;
     size_t to = client->taken, from = to, limit = client->body + client->endpoint.env.limits.body, here;
@@ -18479,13 +18477,13 @@ static bool wsi_client_take_body(wsi_client *client) {
     return whole;
 }
 
-/* Cuts off what follows the decoded body. */
+/* Cuts off the bytes after the decoded body. */
 static void wsi_client_cut_body(wsi_client *client) {
     client->answer.size = client->taken;
     client->answer.data[client->taken] = 0;
 }
 
-/* Whether headers and credentials for one URL may be sent to the other: same host and port, and TLS if it had TLS. */
+/* Whether headers and credentials for one URL may be sent to the other: same host and port, TLS if `from` has TLS. */
 static bool wsi_client_same_server(const wsi_url *from, const wsi_url *to) {
     bool raised = !from->secure && to->secure && from->port == 80 && to->port == 443;
     return wsi_text_same_nocase(from->host, to->host) && (from->port == to->port || raised)
@@ -18517,8 +18515,8 @@ static ws_error wsi_client_redirect(wsi_client *client) {
                    : WS_ERROR_REDIRECT;
 }
 
-/* Whether the answer has a valid Retry-After: seconds, or a date, relative to the answer's Date if it has one
-   (RFC 9110 10.2.3). */
+/* Whether the answer has a valid Retry-After (RFC 9110 10.2.3): seconds, or a date, which is relative to the answer's
+   Date if it has one. */
 static bool wsi_client_retries_after(wsi_client *client) {
     const ws_loop *loop = client->endpoint.loop;
     wsi_slice after = wsi_text_z(wsi_client_header(client, "retry-after", NULL));
@@ -18534,7 +18532,7 @@ static bool wsi_client_retries_after(wsi_client *client) {
     return true;
 }
 
-/* The head of a refusal has come. wsi_client_leave reports it, after the body. */
+/* The head of a refusal has arrived. wsi_client_leave reports it, after the body. */
 static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -18574,7 +18572,7 @@ static wsi_step wsi_client_read(wsi_engine *engine, wsi_window *window, ws_event
 static void wsi_client_opened(wsi_client *client) {
     ws_conn *conn = client->conn;
     const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
-    while (subprotocol && !*subprotocol) /* an empty line is none */
+    while (subprotocol && !*subprotocol) /* skips empty lines */
         subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
     if (!wsi_conn_keep_strings(conn, wsi_text_z(subprotocol), NULL, 0)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
@@ -18611,7 +18609,7 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
 
 /* --- the end of an attempt --- */
 
-/* Writes why the handshake with the server failed, which begins with the server's name. */
+/* Writes why the handshake with the server failed, after the server's name. */
 static void wsi_client_explain(wsi_client *client) {
     wsi_slice host = client->server.authority;
     ws_error error = (ws_error)client->conn->engine.error;
@@ -18638,14 +18636,14 @@ static void wsi_client_leave(ws_conn *conn) {
     wsi_dial_end_race(client);
     if (conn->handler)
         return;
-    if (client->refused) { /* the body is complete, or no more of it will come */
+    if (client->refused) { /* the body is complete, or its rest will not come */
         client->refused = false;
         wsi_client_cut_body(client);
         conn->engine.error = WS_ERROR_REFUSED;
         (void)wsi_reason_set(&client->why, WS_ERROR_REFUSED, "the server refused: %.100s",
                              (const char *)client->answer.data);
     }
-    conn->broken = true; /* there was no WebSocket: no close frame, no close_notify */
+    conn->broken = true; /* there was no WebSocket: send no close frame and no close_notify */
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
         return;
     wsi_client_explain(client);
@@ -18681,7 +18679,7 @@ static uint64_t wsi_client_next_pause(wsi_client *client) {
         || (was_open && client->conn->engine.close_code == WS_CLOSE_POLICY))
         pause = client->config.reconnect_max_ms;
     client->pause = (uint32_t)pause;
-    (void)wsi_client_random(client->endpoint.loop, &random, sizeof random); /* if that fails: not random */
+    (void)wsi_client_random(client->endpoint.loop, &random, sizeof random); /* if that fails, the pause is not random */
     return client->retry_after_ms + pause - random % (pause / 2 + 1);
 }
 
@@ -18734,7 +18732,7 @@ static void wsi_client_free_headers(wsi_client *client, char **headers, size_t c
     wsi_memory_free(memory, headers, count * sizeof *headers);
 }
 
-/* Checks the config for what would make a request that every server refuses. */
+/* Checks the config for values that would make an invalid request. */
 static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
@@ -18764,7 +18762,7 @@ static ws_error wsi_client_check(wsi_client *client) {
                                     "http://user:password@host:3128", problem) : WS_OK;
 }
 
-/* Copies the URL and the headers of the next attempts. Either may be the client's own. */
+/* Copies the URL and the headers for the next attempts. The arguments may be the client's own copies. */
 static ws_error wsi_client_replace(wsi_client *client, const char *given, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
     char **old = client->headers, *url = NULL;
@@ -18792,7 +18790,7 @@ static bool wsi_client_ask(wsi_client *client) {
     if (!client->config.before_reconnect)
         return true;
     bool good = client->config.before_reconnect(client->conn, &url, &headers) && url;
-    if (client->conn->broken) /* the function has ended the client */
+    if (client->conn->broken) /* before_reconnect has ended the client */
         return false;
     wsi_reason_clear(&client->why);
     ws_error error = good ? wsi_client_replace(client, url, headers)
@@ -18822,7 +18820,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
     }
 }
 
-/* --- from creation to end --- */
+/* --- creation and end --- */
 
 static void wsi_client_stop(wsi_endpoint *endpoint) { endpoint->ending = true; }
 
@@ -18870,7 +18868,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     return wsi_client_copy_headers(client, given->headers) && good;
 }
 
-/* A client with its connection, which waits for wsi_client_start. NULL: no memory. */
+/* Makes a client and its connection; wsi_client_start begins the first attempt. NULL: no memory. */
 static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handler *handler,
                                   const ws_client_config *given) {
     wsi_client *client = (wsi_client *)wsi_memory_new(&loop->memory, sizeof *client);
@@ -18962,11 +18960,11 @@ WS_API const char *ws_body(const ws_conn *conn) {
 
 /*
 >> BLOCKING ===============================================================================
-   The calls that wait: one connection in a loop of its own. Calls HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT,
-   SEND, RECEIVE, LIFE, DIAL, CLIENT.
+   The blocking calls: one connection in a loop of its own. Calls HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT, SEND,
+   RECEIVE, LIFE, DIAL, CLIENT.
 */
 
-/* Runs one round. ws_stop ends a connection that is not open; of an open one it ends the call. */
+/* Runs one round. ws_stop ends a connection that is not open; if it is open, ws_stop ends only the call. */
 static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
     ws_loop *loop = client->endpoint.loop;
     if (ws_run_once(loop, milliseconds) || loop->error)
@@ -18987,7 +18985,7 @@ static bool wsi_blocking_stopped(wsi_client *client) {
     return stopped;
 }
 
-/* The next event of the input. false: there is none, and no input is left. */
+/* Takes the next event from the input. false: there is none, and no input is left. */
 static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
@@ -19006,7 +19004,7 @@ static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
     return false;
 }
 
-/* false: the connection has ended. A loop that failed ends it. */
+/* false: the connection has ended. If the loop has failed, ends the connection. */
 static bool wsi_blocking_alive(wsi_client *client) {
     ws_error error = client->endpoint.loop->error;
     if (error)
@@ -19019,7 +19017,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
-    unsigned polls = 0; /* after the time was up */
+    unsigned polls = 0; /* since the time was up */
     while (wsi_blocking_alive(client)) {
         if (client->dialer.has_input && wsi_blocking_next(client, event)) {
             wsi_conn_flush(conn);
@@ -19036,7 +19034,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     return false;
 }
 
-/* Waits until all that the program sent has left; if it closes, until the connection has ended. */
+/* Waits until all bytes are sent; closing: until the connection has ended. */
 static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
@@ -19050,11 +19048,11 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
         (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor != WSI_NO_SOCKET)
            && !client->endpoint.loop->error)
-        client->wait(client, WS_OFF); /* until the transport has ended: close_ms at most */
+        client->wait(client, WS_OFF); /* until the transport has ended, close_ms at most */
     return closing || !conn->broken;
 }
 
-/* Prepares the program's loop for a blocking client, whose input stays in the receive buffer between its calls: the
+/* Prepares the program's loop for a blocking client, whose input stays in the receive buffer between calls, so that the
    buffer must not move. NULL: the loop is in use. */
 static ws_loop *wsi_blocking_use(ws_loop *loop) {
     if (loop->busy || loop->endpoints || loop->shutting_down || !wsi_loop_is_ours(loop))
@@ -19137,27 +19135,27 @@ WS_API void ws_free(ws_conn *conn) {
    MEMORY, TEXT, MESSAGES, PLATFORM, LOOP, QUEUE, LIFE, SERVER, DIAL, CLIENT, BLOCKING. Switch: WS_NO_TEST. A call that
    waits runs both loops until both are idle, then advances the server's clock to the next timer.
 
-   The core does not know it. wsi_test connects the two: it is an endpoint of the server's loop, so that it is released
-   when that ends, and clock_user of the client's loop.
+   The core does not know the test client. A wsi_test connects both sides: it is an endpoint of the server's loop, which
+   releases it when the loop ends, and clock_user of the client's loop.
 */
 
-enum { WSI_TEST_BUFFER = 64 << 10 }; /* bytes in transit, each way, as in a socket's buffers */
+enum { WSI_TEST_BUFFER = 64 << 10 }; /* the most bytes in transit each way, as in a socket's buffers */
 
-typedef struct wsi_test_end { /* one end; the session of its link */
+typedef struct wsi_test_end { /* one end of the connection; its link's session */
     struct wsi_test *test;
     ws_conn *conn;            /* NULL: closed */
     bool ended;               /* the other end sends no more */
-    size_t size;              /* of what came from the other end and was not read yet */
+    size_t size;              /* of the data from the other end that is not read yet */
     uint8_t bytes[WSI_TEST_BUFFER];
 } wsi_test_end;
 
 typedef struct wsi_test {
-    wsi_endpoint endpoint; /* first: of the server's loop, without connections */
+    wsi_endpoint endpoint; /* first; an endpoint of the server's loop, without connections */
     wsi_memory memory;    /* its own, as either loop may end first */
     ws_loop *loop;        /* the server's; NULL: it has ended */
-    uint64_t now;         /* the time at its end */
+    uint64_t now;         /* the time when that loop ended */
     bool cut;
-    int references;       /* of both connections and of the client */
+    int references;       /* held by both connections and the client */
     wsi_test_end server_end, client_end;
 } wsi_test;
 
@@ -19180,7 +19178,7 @@ static void wsi_test_release(wsi_test *test) {
         wsi_test_free(test);
 }
 
-/* It leaves the server's loop: the loop ends, or the last reference was released. */
+/* The wsi_test leaves the server's loop: the loop ends, or the last reference was released. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
     test->now = test->loop->virtual_now;
@@ -19196,7 +19194,7 @@ static uint64_t wsi_test_clock(void *user) {
 
 static wsi_test *wsi_test_of(const wsi_client *client) { return (wsi_test *)client->endpoint.loop->clock_user; }
 
-/* The client ends, and with it its reference. */
+/* The client ends: releases its reference. */
 static void wsi_test_end_client(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)endpoint->loop->clock_user;
     wsi_client_release(endpoint);
@@ -19226,7 +19224,7 @@ static ptrdiff_t wsi_test_read(ws_link *link, void *data, size_t size) {
     return (ptrdiff_t)size;
 }
 
-/* What the other end cannot receive is lost, as on a network. */
+/* Data that the other end cannot receive is lost, as on a network. */
 static ptrdiff_t wsi_test_write(ws_link *link, const void *data, size_t size) {
     wsi_test_end *other = wsi_test_other((wsi_test_end *)link->session);
     if (!other->conn || other->test->cut)
@@ -19252,9 +19250,9 @@ static void wsi_test_close(ws_link *link) {
     wsi_test_release(end->test);
 }
 
-/* --- time, and what moves in it --- */
+/* --- rounds and time --- */
 
-/* Serves one end if it is readable or writable, and waits for that. */
+/* Serves one end if it is ready for what it waits for. */
 static bool wsi_test_serve(wsi_test_end *end) {
     const wsi_test_end *other = wsi_test_other(end);
     ws_conn *conn = end->conn;
@@ -19262,7 +19260,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
     if (!conn || end->test->cut)
         return false;
-    if (conn->engine.pinged && other->conn) /* counts as answered: the peer may answer only in its next call */
+    if (conn->engine.pinged && other->conn) /* counts as answered: the peer may answer in its next call only */
         wsi_engine_heard(&conn->engine, loop->now);
     if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
@@ -19281,7 +19279,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
 static bool wsi_test_serve_any(ws_loop *loop) {
     for (wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         if (endpoint->release == wsi_test_leave && wsi_test_serve(&((wsi_test *)(void *)endpoint)->server_end))
-            return true; /* anything may have been freed */
+            return true; /* any endpoint may have been freed */
     return false;
 }
 
@@ -19298,7 +19296,7 @@ static bool wsi_test_step(wsi_client *client) {
 }
 
 static uint64_t wsi_test_next_timer(const ws_loop *loop) {
-    return loop && !loop->error && loop->heap_size ? loop->heap[0]->at : UINT64_MAX; /* a failed one fires none */
+    return loop && !loop->error && loop->heap_size ? loop->heap[0]->at : UINT64_MAX; /* a failed loop fires no timer */
 }
 
 /* Both loops are idle: the clock advances to the next timer, but not beyond `until`. */
@@ -19307,7 +19305,7 @@ static void wsi_test_advance(wsi_client *client, uint64_t until) {
     uint64_t server = wsi_test_next_timer(test->loop), own = wsi_test_next_timer(client->endpoint.loop);
     uint64_t to = server < own ? server : own, *now = test->loop ? &test->loop->virtual_now : &test->now;
     to = to < until ? to : until;
-    if (to == UINT64_MAX) /* nothing will ever happen */
+    if (to == UINT64_MAX) /* no timer is set: nothing can happen any more */
         wsi_client_fail(client, WS_ERROR_TIMEOUT);
     else if (to > *now)
         *now = to;
@@ -19315,7 +19313,7 @@ static void wsi_test_advance(wsi_client *client, uint64_t until) {
 
 static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
     wsi_test *test = wsi_test_of(client);
-    if (test->loop && test->loop->busy) { /* inside a callback of the server's */
+    if (test->loop && test->loop->busy) { /* inside a callback of the server's loop */
         wsi_client_fail(client, WS_ERROR_STATE);
         (void)ws_run_once(client->endpoint.loop, 0);
     } else if (!wsi_test_step(client) && milliseconds) {
@@ -19349,7 +19347,7 @@ WS_API void ws_test_cut(ws_conn *conn) {
         wsi_test_of(client)->cut = true;
 }
 
-/* Joins the server's loop. With one reference; NULL: no memory. */
+/* Makes a wsi_test with one reference, and adds it to the server's loop. NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
     ws_allocator libc = {NULL, NULL};
     wsi_memory memory;
@@ -19448,14 +19446,14 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 #ifndef WS_NO_TRACE
 /*
 >> TRACE ==================================================================================
-   Events for ws_loop_config.trace, and a line for each. WSI_TRACE and WSI_LOOP_TRACE report what happens. Calls
+   Turns reports of WSI_TRACE and WSI_LOOP_TRACE into events for ws_loop_config.trace, and events into lines. Calls
    TEXT, HTTP, HANDSHAKE, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
 
-enum { WSI_TRACE_LATE = 20 }; /* ms: a timer that is later than this */
+enum { WSI_TRACE_LATE = 20 }; /* ms from which on a late timer is reported */
 
 #ifndef WS_NO_SERVER
-/* Why a request is refused with a status whose answer does not say more. */
+/* Why a request is refused, if the answer's body is only the reason phrase. */
 static const char *wsi_trace_why(const wsi_request *request, int status) {
     switch (status) {
     case 400:
@@ -19477,17 +19475,17 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     }
 }
 
-/* Reports the head of a request that is refused before it was parsed, as far as it has arrived. */
+/* Reports the part of a head that has arrived, of a request that is refused before it was parsed. */
 static void wsi_trace_unread(ws_loop *loop, ws_conn *conn, int status) {
     const wsi_buffer *held = &conn->engine.held;
     const wsi_window *window = &loop->window;
-    bool current = status != 408 && status != 503; /* those refuse what arrived earlier, which is held */
+    bool current = status != 408 && status != 503; /* those two refuse a head that arrived earlier and is held */
     size_t size = current ? window->end - window->pos : held->size;
     if (conn->engine.state == WSI_HEAD && size)
         WSI_TRACE(&conn->engine, WS_TRACE_HEAD, 0, current ? window->base + window->pos : held->data, size);
 }
 
-/* The answer's body is the reason, unless it is just the status in words. */
+/* The answer's body is the reason, unless it is just the reason phrase. */
 static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *event, const char *body, char *text,
                               size_t size) {
     size_t most = event->size < size - 1 ? (size_t)event->size : size - 1;
@@ -19507,7 +19505,7 @@ static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *even
 }
 #endif
 
-/* A connection that was accepted only to get 503. */
+/* Reports a connection that was accepted only to get 503. */
 static void wsi_trace_rejected(ws_trace_event *event, ws_socket descriptor, char *text, size_t size) {
     char peer[64] = "a peer without an address";
     (void)wsi_platform_peer(descriptor, peer, sizeof peer);
@@ -19516,7 +19514,7 @@ static void wsi_trace_rejected(ws_trace_event *event, ws_socket descriptor, char
     event->text = text;
 }
 
-/* A frame in the window, which is still masked. */
+/* Reports a frame in the window, which is still masked. */
 static void wsi_trace_in(const wsi_window *window, wsi_engine *e, ws_trace_event *event, const wsi_frame *frame,
                          uint8_t *data) {
     const uint8_t *payload = window->base + window->pos + frame->header_size;
@@ -19532,7 +19530,7 @@ static void wsi_trace_in(const wsi_window *window, wsi_engine *e, ws_trace_event
     event->data = data;
 }
 
-/* A frame that is sent. first: the first byte of its header; -1: data begins with the header. */
+/* Reports a frame that is sent. first: the first byte of its header; -1: data begins with the header. */
 static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data) {
     size_t header = first >= 0 ? 0 : data[1] < 126 ? 2 : data[1] == 126 ? 4 : 10;
     if (first < 0)
@@ -19547,7 +19545,7 @@ static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data)
 }
 
 static void wsi_trace_opened(ws_conn *conn, ws_trace_event *event) {
-    (void)wsi_conn_extra(conn); /* without memory the figures of its end are zero */
+    (void)wsi_conn_extra(conn); /* if there is no memory, the totals of WS_TRACE_CLOSED are zero */
     conn->engine.traced = true;
     event->text = ws_subprotocol(conn);
     event->compressed = wsi_codec_used(&conn->engine);
@@ -19572,7 +19570,7 @@ static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
     event->bytes_out = traced->bytes[1];
 }
 
-/* Counts a frame, for the figures that the connection's end reports. */
+/* Counts a frame for the totals of WS_TRACE_CLOSED. */
 static void wsi_trace_count(wsi_traced *traced, const ws_trace_event *event) {
     bool out = event->kind == WS_TRACE_OUT;
     traced->bytes[out] += event->size;
@@ -19582,7 +19580,7 @@ static void wsi_trace_count(wsi_traced *traced, const ws_trace_event *event) {
 }
 
 #ifndef WS_NO_CLIENT
-/* Whether it is a client between two attempts: its end was reported already. */
+/* Whether this is a client between two attempts, whose end has been reported already. */
 static bool wsi_trace_between_attempts(const ws_conn *conn) {
     return wsi_conn_is_client(conn) && wsi_client_of(conn)->phase == WSI_PHASE_WAITING;
 }
@@ -19590,13 +19588,13 @@ static bool wsi_trace_between_attempts(const ws_conn *conn) {
 static bool wsi_trace_between_attempts(const ws_conn *conn) { return (void)conn, false; }
 #endif
 
-/* data and size: HEAD: the head; REFUSED: the answer's body, or without a connection the descriptor; TLS_FAILED: the
-   text; IN: the frame's header; OUT: see wsi_trace_out; PAUSED, DROPPED, LATE: size. */
+/* data and size hold, for HEAD: the head; REFUSED: the answer's body or, without a connection, the descriptor;
+   TLS_FAILED: the text; IN: the frame's header; OUT: see wsi_trace_out; PAUSED, DROPPED, LATE: size. */
 WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                              size_t size) {
     ws_loop *loop = (ws_loop *)(void *)((char *)tracer - offsetof(ws_loop, tracer));
     ws_conn *conn = (ws_conn *)(void *)e;
-    char text[420] = ""; /* these two: for what the event points to */
+    char text[420] = ""; /* the event may point to this and the next */
     uint8_t bytes[125];
     ws_trace_event event;
     memset(&event, 0, sizeof event);
@@ -19653,14 +19651,14 @@ WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
     return sent;
 }
 
-/* --- as a line --- */
+/* --- events as lines --- */
 
 static const char *wsi_trace_digits(char digits[21], uint64_t number) {
     digits[wsi_text_decimal(digits, number)] = 0;
     return digits;
 }
 
-/* What stands between an event's name and its text. */
+/* Writes what comes between an event's name and its text. */
 static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t size) {
     static const char *const opcodes[] = {"continuation", "text", "binary", "close", "ping", "pong"};
     unsigned opcode = event->opcode < 3 ? event->opcode : event->opcode < 8 ? 0u : event->opcode - 5u;
@@ -19725,7 +19723,7 @@ WS_API void ws_trace_stderr(const ws_trace_event *event, void *user) {
 
 /*
 >> SETUP ==================================================================================
-   The constructors of loops, which know what add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING,
+   The constructors of loops, which know which add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING,
    TRACE.
 */
 
@@ -19813,61 +19811,64 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
 
    0.3.0
    Connections that ended without a reason
-   - A late loop (a slow callback, a stopped process, a signal) serves all that has arrived before it judges a deadline
-     or fires a timer. Times that begin in a slow callback count from the call.
-   - A peer that reads some of what is queued for it is not given up, however slow it is.
-   - on_drain comes once after ws_buffered returned more than 0 or a send, part, ping or broadcast was refused for now.
-     The loop `while (ws_buffered(conn) < N) ...`, in on_open and in on_drain, never stalls. ws_buffered leaves out
-     broadcasts that wait for the end of a message sent in parts.
+   - A loop that runs late (a slow callback, a stopped process, a signal) serves all that has arrived before it checks a
+     deadline or fires a timer. A time limit that starts in a slow callback counts from the call.
+   - A peer that keeps reading what is queued for it is not dropped, however slow it is.
+   - on_drain comes once after ws_buffered returned more than 0, or a send, part, ping or broadcast failed for the
+     moment. The loop `while (ws_buffered(conn) < N) ...`, in on_open and in on_drain, never stalls. ws_buffered does
+     not count broadcasts that wait for the end of a message in parts.
    - A client that closes its sending side after its requests gets all its answers. A kept request is abandoned when the
      connection breaks or at answer_ms.
-   - A paused connection whose peer is gone is dropped on Linux, too; a client that is short of memory reconnects.
+   - On Linux, a paused connection whose peer has vanished is dropped as well; a client that is short of memory
+     reconnects.
    - ws_stop and ws_shutdown cannot fail, however many posts wait.
    - ws_shutdown lets files, kept requests and bodies that are under way end within its time.
    Servers
    - New: hosts, the names that Host may have (against DNS rebinding). Origins are compared by scheme, host and port;
-     ws_listen refuses a list that makes no sense; a 403 says what was compared.
+     ws_listen refuses an invalid list; a 403 says what was compared.
    - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route take them.
-   - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock of Date and of sessions.
-   - A query that cannot be decoded is no longer 400: that pair is absent, and ws_request_raw_query has the text.
+   - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock for Date and sessions.
+   - A query that cannot be decoded no longer gets 400: the pair is absent, and ws_request_raw_query has the text.
    - A 426 has one Connection field, and its body says that the address is a WebSocket.
    - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204, and 405 with WS_NO_HTTP. Unknown
      transfer codings are 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
-   - The answer to a close has its reason as well as its code.
-   - unix_path: only a socket that nobody listens on is removed, and at the end only the server's own.
-   - New: ws_listen_also: a server listens on more addresses: TCP and Unix, plain and TLS. ws_port_at tells their ports.
+   - The answer to a close frame has its reason as well as its code.
+   - unix_path: only a socket that nobody listens on is removed; at the end, only the server's own.
+   - New: ws_listen_also: a server listens on more addresses, TCP and Unix, plain and TLS. ws_port_at returns their
+     ports.
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
      without a refused connection; unix_mode, the permissions of a Unix socket.
-   - ws_files answers 403, 503 or 500 where a file cannot be opened. It names no charset where a page or style sheet
-     names one; ws_files_charset sets it for a folder. Of several session cookies the first good one counts.
-   - New: limits.rooms (1,000; WS_ERROR_ROOMS), and ws_loop_config.max_unfinished (a quarter of max_memory), for
-     all that is still arriving. Beyond it, the peer whose own has not grown for the longest gets 1013 or 503.
-   - Joining, leaving, ws_watch, and dropping what waits for slow members take constant time.
-   - New: ws_pause and ws_resume, of one connection's reading.
-   - New: ws_loop_config.trace is told what happens, ws_trace_text makes a line of it, which ws_trace_stderr prints.
+   - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
+     one; ws_files_charset sets it for a folder. Of several session cookies the first valid one counts.
+   - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
+     that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
+   - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.
+   - New: ws_pause and ws_resume stop and resume reading one connection.
+   - New: ws_loop_config.trace gets all events. ws_trace_text writes one as a line, ws_trace_stderr prints that line.
    - New: ws_loop_stats, ws_server_stats.
-   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write: "/ws/:room" and the
-     like are refused. New: WS_ERROR_FORMAT, of ws_send_json and its like, in place of ARGUMENT.
+   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write instead: "/ws/:room"
+     and the like are refused. New: WS_ERROR_FORMAT, for ws_send_json and the like, in place of ARGUMENT.
    - New: limits.idle_ms, 75 s between two HTTP requests of a connection; it was handshake_ms.
    - New: origins with "*." before a domain; ws_acceptance.deflate, compression of one connection.
    - New: ws_server_broadcast_text, ws_broadcast_others_text, ws_broadcast_others_json.
-   - New: bounds, off by default: connections of one address and their rate, messages and bytes of one connection.
-   - X-Forwarded-Host and -Proto of trusted proxies count where origins is NULL.
+   - New limits, off by default: connections per address and their rate, messages and bytes per second of a connection.
+   - X-Forwarded-Host and -Proto of trusted proxies are used where origins is NULL.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
-   - New: ws_loop_descriptor and ws_loop_timeout: a loop inside one of epoll, kqueue, libuv or GLib. WS_ASSERT notices
-     a foreign thread while such a loop waits, too.
-   - A peer of IPv4 that comes in over "::" is told as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" is IPv4,
-     too, whatever the system's default.
-   - New: ws_loop_config.max_spare, for what a loop keeps under load: a larger receive buffer, and large blocks.
+   - New: ws_loop_descriptor and ws_loop_timeout run a loop inside epoll, kqueue, libuv or GLib. WS_ASSERT notices a
+     foreign thread while such a loop waits, too.
+   - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" takes
+     IPv4 as well, whatever the system's default is.
+   - New: ws_loop_config.max_spare, for memory that a loop keeps under load: a larger receive buffer, and large blocks.
    Clients
-   - Pauses grow until a connection has lasted stable_ms (10 s). The longest follows 1008 or 4xx (see reconnect_max_ms).
-   - Retry-After of a 429 or 503 is kept to, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
+   - Pauses grow until a connection has lasted stable_ms (10 s). After 1008 or 4xx the pause is the longest (see
+     reconnect_max_ms).
+   - Retry-After of a 429 or 503 is obeyed, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
      is set. New: ws_header_at, for headers that come more than once. ws_body is the whole body, up to limits.body.
-   - New: before_reconnect, which may give another URL and headers, as tokens expire. New: ws_client_config.loop, in
-     which ws_connect and ws_receive wait, and which ws_stop of another thread ends (WS_ERROR_STOPPED).
+   - New: before_reconnect, which may set another URL and headers, for example a new token. New: ws_client_config.loop,
+     in which ws_connect and ws_receive wait; ws_stop in another thread ends that wait (WS_ERROR_STOPPED).
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
-     credential or certificate of the program's.
+     credential or certificate of the program.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.
      A loop looks up 16 names at a time, one for each client.
    - Servers that ignore parameters of permessage-deflate are understood; such a connection holds up to 40 KiB.
@@ -19876,38 +19877,38 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      with %3A is refused.
    What is compiled
    - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out nearly all. All files of
-     a program need the same switches. `make slim` writes a header without what some leave out.
-   - AVX2, AVX-512 and SHA instructions where the processor has them, without a compiler flag. WS_NO_DISPATCH: not.
+     a program need the same switches. `make slim` writes a header without the parts of some switches.
+   - AVX2, AVX-512 and SHA instructions if the processor has them, without a compiler flag. WS_NO_DISPATCH turns it off.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
-   - New: Windows; wss:// is only compiled there, not run. ws_socket is the type of a descriptor, there SOCKET.
-   - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors come without details.
-   - New: ws_engine_config.chunks, messages of any size through 1 KiB. A server's engine reads requests of 751 bytes in
-     it. ws_limits has body, answer_ms and rooms only where there are sockets.
+   - New: Windows; wss:// is only compiled there, not run. ws_socket is the type of a descriptor, on Windows SOCKET.
+   - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors have no details.
+   - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory, in which a server's engine also reads
+     requests of up to 751 bytes. ws_limits has body, answer_ms and rooms only where there are sockets.
    - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
    - New: WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST.
-   - On 32 bit files of more than 2 GiB are served. tcc and musl compile ws.h; -std=c89 ends in one #error.
-   - `make install` writes a CMake package (ws::ws) as well as ws.pc, which asks for openssl. New: `make uninstall`.
+   - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h; -std=c89 stops with one #error.
+   - `make install` writes a CMake package (ws::ws) as well as ws.pc, which requires openssl. New: `make uninstall`.
    - Errors of routes, pages, handlers, folders, files and session keys name what they are about. Errors about
      certificate files begin with the file's name and end with OpenSSL's reason.
    Compression
-   - It is off by default, for servers, clients and engines: .deflate = { .on = true } switches it on.
+   - It is off by default, for servers, clients and engines: .deflate = { .on = true } turns it on.
      ws_deflate_config.off is gone. Programs that set .context, .level or the like add .on = true.
    - A window_bits or level out of range is refused; it was clamped.
    TLS
-   - ca_file may hold intermediates alone; one that cannot be used does not affect the others. Clients with equal
-     configs share what was read. A ws: URL reads none of it.
-   - A certificate's CN is never a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
+   - ca_file may hold only intermediates; a certificate that cannot be used does not affect the others. Clients with
+     equal configs share the loaded files. A client with a ws: URL loads none.
+   - A certificate's CN never counts as a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
-   - New: ws_json_index, for values that are visited more than once or all; a ws_json has one field more. ws_json_next
+   - New: ws_json_index, for values that are visited more than once, or all. A ws_json has one more field. ws_json_next
      is an inline function, which calls ws_json_next_of.
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
-   - ws_engine_init that fails leaves an engine that every call accepts; ws_engine_error says why. In fixed memory pongs
-     and the answer to a close always fit.
-   - ws_engine_init does not look at .host, .path and .headers of a server.
-   - ws_pipe.piece is named step_size.
-   - assert (WS_ASSERT) notices most calls from a foreign thread; a second thread cannot run a loop.
+   - If ws_engine_init fails, every call still accepts the engine, and ws_engine_error says why. In fixed memory, pongs
+     and the answer to a close frame always fit.
+   - A server's ws_engine_init ignores .host, .path and .headers.
+   - ws_pipe.piece is now step_size.
+   - WS_ASSERT notices most calls from a foreign thread; a second thread cannot run a loop.
 
    0.2.0   the client, TLS, transports that plug in, the test client, JSON
    0.1.0   the server: handshake, frames, rooms, pages, select
