@@ -345,10 +345,10 @@ typedef struct ws_limits {
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
 #ifndef WS_NO_NET
-    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. Client, of a refusal: 64 KiB */
+    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. Client: body of a refusal: 64 KiB */
     uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
                               503), while the peer reads nothing of an answer (then it is dropped) */
-    uint32_t idle_ms;      /* between two HTTP requests of a connection: 75 s, more than load balancers wait */
+    uint32_t idle_ms;      /* between two HTTP requests of a connection: 75 s, longer than load balancers wait */
     size_t rooms;          /* rooms that one connection may join: 1,000 */
 #endif
 } ws_limits;
@@ -618,7 +618,7 @@ WS_API bool ws_leave(ws_conn *conn, const char *room);
 
 /* Send to all members of a room of the sender's server; ws_broadcast_others leaves out the sender. room NULL: to all
    open connections of the server; those that read too slowly are closed with 1013. The message is framed once. All that
-   a receiver gets in one round of the loop leaves in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
+   a member gets in one round of the loop is sent in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
@@ -696,7 +696,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
 
 /* Keeps a request, to answer it later from a timer, a watched descriptor or a ws_post. Call it in the request's
    callback, return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is 503.
-   abandoned (or NULL) is called if it can no longer be answered: the connection broke (not if the client only closes
+   If the request can no longer be answered, abandoned (or NULL) is called: the connection broke (but a client may close
    its sending side, RFC 9112 9.6), limits.answer_ms passed (503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. If it is a WebSocket request,
@@ -888,7 +888,7 @@ typedef enum ws_event_type {
     WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
     WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
     WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* chunk, as long: see ws_engine_config.chunks */
+    WS_EVENT_CHUNK,   /* chunk, valid as long: see ws_engine_config.chunks */
     WS_EVENT_PING,    /* message is the payload; the pong is queued already */
     WS_EVENT_PONG,    /* message is the payload */
     WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
@@ -943,7 +943,7 @@ WS_API void ws_engine_ended(ws_engine *engine);     /* the transport failed or r
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: more input is needed */
 WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, or empty */
 WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* bytes of the output that were sent */
-/* Applies the time limits; now is in milliseconds of any clock. Returns by when to call it again. */
+/* Applies the time limits; now: milliseconds of any clock. Returns when to call it again at the latest. */
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
 WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
@@ -1007,7 +1007,7 @@ WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: go o
    space, quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
 
-/* As ws_page, with what the file holds now. It may also fail with FILE. */
+/* As ws_page, with the content that the file has now, at this call. It may also fail with FILE. */
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
 /* Answers GET and HEAD on paths below prefix ("/" or "/static/") with the files of a folder, read at each request: only
    regular files, none that are hidden (".git") or behind a symbolic link; index.html for a path that ends with '/'.
@@ -1091,7 +1091,7 @@ typedef struct ws_client_config {
      SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
    - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. OpenSSL calls pin(good, store) for each
      certificate of the chain: return good. For the server's own, where X509_STORE_CTX_get_error_depth(store) is 0, also
-     return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store) is none that you know.
+     return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store) is not one that you know.
    - SOCKS5: unix_path, the socket of a program that tunnels, as ssh -L does. Or a transport, and a URL with the proxy's
      host and port: before the first data its read and write speak RFC 1928 on link->descriptor. */
 
@@ -1510,7 +1510,7 @@ struct ws_engine {
 #define WS_ASSERT(x) assert(x)
 #endif
 
-/* WSI_INLINE: what every message passes through. WSI_RARE, WSI_APART: what is kept out of that. */
+/* WSI_INLINE: code that every message runs. WSI_RARE, WSI_APART: code that is kept out of it. */
 #if defined(WS_SMALL) || !defined(__GNUC__)
 #define WSI_RARE static
 #define WSI_APART static
@@ -1520,7 +1520,7 @@ struct ws_engine {
 #define WSI_APART static __attribute__((noinline))
 #define WSI_INLINE static inline __attribute__((always_inline))
 #endif
-/* With WS_SMALL never inlined: it saves code, or stack. */
+/* Never inlined with WS_SMALL, which saves code or stack. */
 #if defined(WS_SMALL) && defined(__GNUC__)
 #define WSI_SHARED static __attribute__((noinline))
 #else
@@ -1857,7 +1857,7 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
 #endif /* WS_NO_FAST */
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__)
-/* What the processor and the system support beyond what the program is compiled for. Only long data is worth asking. */
+/* What the processor and the system support beyond what the program is compiled for. Asking pays for long data only. */
 enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 };
 #define WSI_AVX2 __attribute__((target("avx2")))
 #define WSI_AVX512 __attribute__((target("avx512f")))
@@ -1939,7 +1939,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
 #ifdef WS_NO_FAST
 static bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
 #else
-/* Inline, as most sizes differ: no call then. */
+/* Inline: most sizes differ, and then there is no call. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
     return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
@@ -2872,7 +2872,7 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) { /* in the or
     return place || wsi_text_token(name) ? (wsi_field)place : WSI_FIELD_BAD;
 }
 #else
-/* Most peers write names exactly so: this compiles to comparing a few words. */
+/* Most peers write names in exactly this case, which compiles to comparing a few words. */
 WSI_INLINE bool wsi_http_named(wsi_slice name, const char *known) {
     return name.size == strlen(known) && (memcmp(name.data, known, strlen(known)) == 0
                                           || wsi_text_same_nocase(name, wsi_text(known, name.size)));
@@ -3184,7 +3184,7 @@ static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *ti
     return time->month < 12 && time->day && time->day < 32 && time->hour < 24 && time->minute < 60 && time->second < 61;
 }
 
-/* Reads a date in any of the three forms. A two-digit year that seems more than 50 years ahead is past. */
+/* Reads a date in any of the three forms. A two-digit year more than 50 years ahead counts as past. */
 static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) {
     wsi_http_time time;
     const char *comma = text.size ? (const char *)memchr(text.data, ',', text.size) : NULL;
@@ -3304,7 +3304,7 @@ WSI_SHARED void wsi_handshake_accept(wsi_slice key, char accept[28]) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
-/* Whether Sec-WebSocket-Extensions is well-formed and not empty. No token holds a comma. */
+/* Whether Sec-WebSocket-Extensions is well-formed and not empty. It can be split at commas: no token holds one. */
 static bool wsi_handshake_extensions(wsi_slice list) {
     wsi_slice extension;
     bool any = false;
@@ -3467,7 +3467,7 @@ static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *
 }
 
 /* Whether a page of this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has TLS,
-   so the scheme must be https. Otherwise http is allowed, too, and https, as a proxy may terminate TLS. */
+   so the scheme must be https. Otherwise http and https are allowed, as a proxy may terminate TLS. */
 WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
     wsi_slice origin = request->origin, list = wsi_text_z(allowed), element;
     if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or all are allowed */
@@ -5216,8 +5216,8 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 #define WSI_JSON_ALL 0x0101010101010101u /* times a byte: that byte eight times */
 
 /* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. XOR with 2
-   swaps quote and space, so that one subtraction finds the quote and all bytes below 0x20. Only the lowest mark is
-   right. */
+   swaps quote and space, so that one subtraction finds the quote and all bytes below 0x20. Marks above the lowest may
+   be false. */
 static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
@@ -6204,7 +6204,7 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Returns unused whole bytes to the input. All of them are of this call: an earlier call left fewer bits than the next
+/* Returns unused whole bytes to the input. All of them came in this call: an earlier call left fewer bits than the next
    step needed, and that step is done. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
@@ -7230,7 +7230,7 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
         return best;
     if (best >= 8) /* a longer match is unlikely: less effort */
         depth /= 4;
-    from = best < 3 ? 0 : best - 3; /* offset of four bytes that a longer match must have in common */
+    from = best < 3 ? 0 : best - 3; /* a longer match also has the four bytes at this offset */
     probe = wsi_deflate_four(at + from);
     for (; depth && back - 1 < reach; depth--, back += links[(position - back) & mask]) {
         if (wsi_deflate_four(at - back + from) != probe)
@@ -7351,8 +7351,8 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
     return z->window + z->filled - size;
 }
 
-/* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: the capacity
-   was too small, which is less than wsi_deflate_bound(size); the history is lost. */
+/* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: capacity was
+   too small, and less than wsi_deflate_bound(size); the history is lost. */
 static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
     const uint8_t *block = size ? in : out, *end = block + size; /* an empty `in` may be NULL */
     in = block;
@@ -9082,7 +9082,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
 #define WSI_PLATFORM_REUSE_PORT (-1)
-#if !LWIP_IPV6 /* for code that no address reaches */
+#if !LWIP_IPV6 /* stand-ins, as no address has this type */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
 struct sockaddr_in6 {
     u8_t sin6_len;
@@ -10068,7 +10068,7 @@ static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
     return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
 }
 #endif
-static void wsi_select_check(wsi_poll_bits *bits) { /* the layout of fd_set is as assumed */
+static void wsi_select_check(wsi_poll_bits *bits) { /* checks the layout that wsi_poll_mark assumes */
     FD_SET(1, &bits->set);
     WS_ASSERT(bits->words[0] == 2);
 }
@@ -11251,7 +11251,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->wall_user = all.wall_clock ? all.clock_user : loop;
     wsi_loop_set_virtual(loop, &all);
     loop->now = loop->clock(loop->clock_user);
-    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* hashes can do without */
+    if (!wsi_platform_random(NULL, &loop->seed, sizeof loop->seed)) /* a weak seed will do */
         loop->seed = loop->now ^ (uint64_t)(uintptr_t)loop;
     loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->fire[WSI_TIMER_DEADLINE] = wsi_loop_deadline;
@@ -11507,7 +11507,7 @@ typedef struct wsi_dialer { /* further fields of a client's endpoint */
 } wsi_dialer;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
-    wsi_env env;              /* first: an engine's env leads here */
+    wsi_env env;              /* first: an engine's env casts to wsi_endpoint */
     ws_loop *loop;
 #ifndef WS_NO_TRANSPORT
     const ws_transport *transport; /* NULL: TCP. A connection's own: wsi_conn_transport */
@@ -12640,7 +12640,7 @@ WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     if (conn->engine.state != WSI_CLOSED)
         wsi_conn_overload(conn);
     if (body)
-        wsi_conn_endpoint(conn)->leave(conn); /* and with it the request's head */
+        wsi_conn_endpoint(conn)->leave(conn); /* also drops the request's head */
     wsi_hold_free(conn);
     wsi_codec_end(&conn->engine);
     return true;
@@ -13103,7 +13103,7 @@ static void wsi_conn_free(ws_conn *conn) {
     loop->timers.size -= sizeof *loop->heap;
     conn->engine.env = NULL;
     if (conn->generation > UINT32_MAX - 4)
-        return; /* its ids are used up */
+        return; /* not reused: its ids are used up */
     conn->next = loop->free_conns;
     loop->free_conns = conn;
 }
@@ -16900,7 +16900,7 @@ typedef struct wsi_tls { /* what connections of one config share; their transpor
     size_t references;
     SSL_CTX *context;      /* NULL: not needed yet */
     BIO_METHOD *method;
-    wsi_reason failure;  /* why the last connection failed that did */
+    wsi_reason failure;  /* the reason of the last failure of a connection */
     ws_error failure_error;
     const ws_link *failed; /* that connection */
 #ifndef WS_NO_CLIENT
@@ -17612,7 +17612,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config
 static void wsi_tls_hide_certificate(const ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     SSL_certs_clear(ssl);
-    SSL_set_cert_cb(ssl, NULL, NULL); /* or the program's ssl_ctx could choose one */
+    SSL_set_cert_cb(ssl, NULL, NULL); /* else the program's ssl_ctx could choose one */
 }
 #endif /* WS_NO_CLIENT */
 
@@ -17676,7 +17676,7 @@ static wsi_slice wsi_url_bracketed(const wsi_url *url) {
     return wsi_text(url->authority.data, url->host.size + (url->authority.data[0] == '[' ? 2 : 0));
 }
 
-/* A name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
+/* Whether this is a name of letters, digits, '-', '_' and '.', or an IPv6 literal without its brackets. */
 static bool wsi_url_host(wsi_slice host, bool literal) {
     uint8_t address[16];
     size_t i;
@@ -19475,7 +19475,7 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     }
 }
 
-/* Reports the part of a head that has arrived, of a request that is refused before it was parsed. */
+/* For a request that is refused before it was parsed: reports what has arrived of its head. */
 static void wsi_trace_unread(ws_loop *loop, ws_conn *conn, int status) {
     const wsi_buffer *held = &conn->engine.held;
     const wsi_window *window = &loop->window;
