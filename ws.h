@@ -82,7 +82,8 @@
      WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
-     WS_NO_HOST          no loop inside a loop of yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
+     WS_NO_HOST          no ws_watch, and no loop inside yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
+     WS_NO_KEEP          no requests that are answered later: no ws_keep; no effect with HTTP beside WebSockets
      WS_NO_UNIX          no Unix sockets: ws_listen with a unix_path fails
      WS_NO_TRANSPORT     servers on TCP alone: no ws_transport and no TLS, nor their config fields; no effect with a
                          client
@@ -153,6 +154,12 @@
 #define WS_NO_HTTP
 #undef WS_NO_FORWARD
 #define WS_NO_FORWARD
+#endif
+#if defined(WS_MINIMAL) || defined(WS_NO_SERVER)
+#undef WS_NO_KEEP
+#define WS_NO_KEEP
+#elif !defined(WS_NO_HTTP)
+#undef WS_NO_KEEP
 #endif
 #if defined(WS_NO_SERVER) || defined(WS_NO_CLIENT) || defined(WS_NO_NET)
 #undef WS_NO_TEST
@@ -364,8 +371,7 @@ typedef struct ws_deflate_config {
                             min(2 * W, 32 KiB) at level 1, 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) from level 6 on.
                             false: the loop holds the compressor (52 KiB at level 1), the decompressor (8 KiB) and a
                             buffer for a message; connections hold nothing between messages */
-    uint8_t window_bits; /* 8 to 15: window size in both directions. 0: 15, or 12 with context. A peer may ask for
-                            less */
+    uint8_t window_bits; /* 8 to 15: window in both directions; a peer may ask for less. 0: 15, or 12 with context */
     int8_t level;        /* 1 (fastest) to 9 (smallest), -1 (least memory). 0: 1 */
     uint16_t threshold;  /* messages below this size are not compressed. 0: 64 */
 } ws_deflate_config;
@@ -391,8 +397,7 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
    Until then other messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2). Empty pings are sent automatically: see limits.ping_ms. Fails as
-   ws_send does. */
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2); limits.ping_ms sends empty ones. Fails as ws_send does. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
 /* Starts the closing handshake (RFC 6455 7.1.2). code: see WS_CLOSE_NORMAL, or 0 for none. reason: UTF-8 of at most
@@ -414,9 +419,8 @@ WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
    returns more than 0, on_drain or on_close follows. To send a file of any size, do this in on_open and on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
-/* The error of the last call that failed; calls that succeed do not clear it. Once the connection has failed: why.
-   NULL: WS_ERROR_MEMORY */
-WS_API ws_error ws_last_error(const ws_conn *conn);
+/* The error of the last call that failed; calls that succeed do not clear it. Once the connection has failed: why. */
+WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
 /* The same as a sentence. For a client it names the host, the certificate's fault or the invalid header. Never NULL;
    valid until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
@@ -461,8 +465,7 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
    config loads them, or fails with TLS; ws_dial loads them when it needs wss:, reloads changed files, and fails by
    on_error. Clients with equal configs share them. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
-    const char *cert_file, *key_file; /* your certificate followed by its chain, and its private key; key_file NULL:
-                                         cert_file has both */
+    const char *cert_file, *key_file; /* your certificate and its chain; its private key, or NULL: in cert_file */
     const char *cert_pem, *key_pem;   /* the same from memory */
     const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, at least one of
                                          them usable. Client: NULL means the system's roots, loaded once in each loop.
@@ -491,8 +494,7 @@ typedef struct ws_transport {
     ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify). 1: done, 0: try again when
                                           ready, or WS_FAILED */
     void (*close)(ws_link *link);      /* frees the session */
-    /* Writes why it failed, one sentence of at most size bytes with its zero. WS_OK: there is no reason. May be
-       NULL. */
+    /* Writes why it failed, a sentence of at most size bytes with its zero. WS_OK: there is no reason. May be NULL. */
     ws_error (*reason)(ws_link *link, char *text, size_t size);
     void *user;                        /* passed to open */
 } ws_transport;
@@ -517,8 +519,7 @@ typedef struct ws_handler {
                                         BUFFERED or because of a message in parts; never inside these calls */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
-    const char *subprotocols; /* "chat, superchat", best first. A server picks the first that the client offers; a
-                                 client offers them all */
+    const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server; a client has its own in ws_client_config */
 } ws_handler;
@@ -564,8 +565,7 @@ typedef struct ws_server_config {
        trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
-    uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond it reading pauses, as by
-                               ws_pause */
+    uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond it reading pauses */
     uint32_t byte_rate;     /* the same for their bytes */
     bool rate_closes;       /* beyond a rate, close the connection with 1008 instead of pausing */
 #endif
@@ -639,8 +639,7 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* at any time, let at most one message of the room wait for a member: the latest */
 } ws_slow;
 
-/* Sets a room's policy, which the room loses when it becomes empty: call this after each ws_join. false: no such
-   room. */
+/* Sets a room's policy, which an empty room loses: call this after each ws_join. false: there is no such room. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -661,8 +660,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /
    not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is all that follows the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* The first header of that name; case does not matter. Host: the URL's authority, if the target is a whole URL
-   (RFC 9112 3.2.2). */
+/* The first header of that name, in any case. Host: the authority, if the target is a whole URL (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Case matters in its name. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
@@ -694,7 +692,8 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
    500: an invalid status or header, no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
-/* Keeps a request, to answer it later from a timer, a watched descriptor or a ws_post. Call it in the request's
+#ifndef WS_NO_KEEP
+/* Keeps a request, to answer it later from a timer or a ws_post. Call it in the request's
    callback, return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is 503.
    If the request can no longer be answered, abandoned (or NULL) is called: the connection broke (but a client may close
    its sending side, RFC 9112 9.6), limits.answer_ms passed (503), or the server ends. */
@@ -702,6 +701,7 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. If it is a WebSocket request,
    ws_accept continues with the next hook. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
+#endif
 
 #endif /* WS_NO_SERVER */
 
@@ -844,13 +844,13 @@ WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *f
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer is done */
 
+#ifndef WS_NO_HOST
 /* Watches a descriptor of yours for WS_READ, WS_WRITE or both; ready says which it is. A second call replaces the
    first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, no memory, or
    function is NULL, as ws_loop_error_text then says. */
 typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user);
 
-#ifndef WS_NO_HOST
 /* For any loop of your own: a descriptor that is readable (level-triggered) while this loop has work. Do not close it.
    The first call moves the loop to epoll or kqueue, where it stays. -1: its poller is SELECT, or there is no other
    (Windows, lwIP, WS_NO_EPOLL). Then use ws_loop_fds, or run the loop in a thread of its own. */
@@ -933,8 +933,7 @@ typedef struct ws_engine_config {
 
 typedef struct ws_engine ws_engine; /* a complete type, for you to place; its fields are private */
 
-/* false: an invalid config, no memory, or a client's random source failed. ws_engine_error says which; all other calls
-   then do nothing. */
+/* false: an invalid config, no memory, or no random bytes: see ws_engine_error. All other calls then do nothing. */
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config);
 WS_API void ws_engine_free(ws_engine *engine); /* not needed with fixed memory */
 WS_API ws_span ws_engine_input(ws_engine *engine);  /* where to write received bytes; empty when done */
@@ -1174,8 +1173,7 @@ WS_API ws_json ws_json_find(ws_message message, const char *path);
 /* Writes the string at path, unescaped, with a zero. false, and buffer is "": not JSON, absent or not a string (see
    ws_json_find), too long for buffer, or it holds \u0000 or a lone surrogate. */
 WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size);
-/* Read the value at path; see ws_json_as_integer and the others below. If they return false, the result is unchanged,
-   so it may hold a default. */
+/* Read the value at path, as ws_json_as_integer and the others below. false: the result is unchanged, so preset it. */
 WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer);
 WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer);
 WS_API bool ws_json_number(ws_message message, const char *path, double *number);
@@ -2140,8 +2138,7 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 #ifndef WS_NO_SERVER
-/* Whether the text is base64 of 16 bytes. Unused bits before the padding may be set, as in the example key of RFC 6455
-   4.1. */
+/* Whether the text is base64 of 16 bytes. Unused bits may be set, as in the example key of RFC 6455 4.1. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
     unsigned others = 0;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
@@ -2599,8 +2596,7 @@ static size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
     return data[i] == '\r' && data[i + 1] == '\n' ? i : WSI_HTTP_BAD;
 }
 
-/* Looks for the empty line that ends a head, from offset `from` on. Returns the size of the head, 0 if the end has not
-   arrived yet, or WSI_HTTP_BAD. */
+/* Looks for the empty line that ends a head. Returns the head's size; 0: more is needed; or WSI_HTTP_BAD. */
 static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     size_t i = from && data[from - 1] == '\r' ? from - 1 : from;
     for (;; i += 2) {
@@ -2676,8 +2672,7 @@ static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any
     return word->size > 0 || (quoted && any);
 }
 
-/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with optional space around each part. named: a
-   token comes first. */
+/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with spaces or not. named: behind a token. */
 static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
     char sign = 0; /* ';' or '=' before the next word */
     wsi_slice word;
@@ -2737,8 +2732,7 @@ static bool wsi_http_host_char(char c) {
     return wsi_text_in(set, c);
 }
 
-/* Splits "host:port"; fallback: the port if there is none. An IPv6 literal keeps its brackets. host NULL: only checks.
-   false: malformed. */
+/* Splits "host:port"; fallback: the port if there is none. IPv6 keeps its brackets. host: or NULL. false: malformed. */
 static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *host, wsi_size *port) {
     bool literal = text.size && text.data[0] == '[';
     size_t i = literal ? 1 : 0;
@@ -2915,8 +2909,7 @@ WSI_INLINE bool wsi_http_is_single(wsi_slice list, const char *known, bool *is) 
     return alone;
 }
 
-/* Reads Host, Origin, Expect, Connection, and the fields that say where the body ends (RFC 9112 3.2, 6). false:
-   malformed. */
+/* Reads Host, Origin, Expect, Connection, and where the body ends (RFC 9112 3.2, 6). false: malformed. */
 static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
     wsi_slice option;
     switch (field) {
@@ -3316,8 +3309,7 @@ static bool wsi_handshake_extensions(wsi_slice list) {
 #endif
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET)
-/* Whether the program's subprotocols are valid: NULL, empty, or a list of tokens without duplicates. *wrong: the first
-   invalid one. */
+/* Whether subprotocols are valid: NULL, empty, or tokens without duplicates. *wrong: the first invalid one. */
 static bool wsi_handshake_tokens(const char *ours, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(ours), token;
     bool any = !list.size;
@@ -5655,9 +5647,7 @@ static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t 
 }
 
 /* Whether a string is known to have no escapes. */
-WSI_INLINE bool wsi_json_is_plain(ws_json string) {
-    return string.index && !(*string.index & WSI_JSON_ESCAPED);
-}
+WSI_INLINE bool wsi_json_is_plain(ws_json string) { return string.index && !(*string.index & WSI_JSON_ESCAPED); }
 
 /* Takes the next part of a string: unescaped characters, or one decoded escape. Moves *at past it. false: a lone
    surrogate. */
@@ -7529,8 +7519,7 @@ static wsi_deflate *wsi_compressor_get(wsi_codec *codec, wsi_deflate **place, in
     return *place;
 }
 
-/* Compresses a message, or a part of one, into codec->compressed, which is valid until the next call. last: leaves out
-   the tail. false: no memory. */
+/* Compresses a message or a part into codec->compressed, until the next call. last: no tail. false: no memory. */
 static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *data, size_t size, bool last) {
     wsi_buffer *out = &codec->compressed;
     size_t bound = wsi_deflate_bound(size), written;
@@ -7644,8 +7633,7 @@ static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice
     return false;
 }
 
-/* Reads one element of a well-formed Sec-WebSocket-Extensions. false: it is another extension, or has a wrong
-   parameter. */
+/* Reads an element of a well-formed Sec-WebSocket-Extensions. false: another extension, or a wrong parameter. */
 static bool wsi_permessage_offered(wsi_slice rest, wsi_offer *offer, bool answer) {
     wsi_slice name, value;
     memset(offer, 0, sizeof *offer);
@@ -9834,9 +9822,7 @@ static ptrdiff_t wsi_tcp_peek(const ws_link *link, uint8_t *data, size_t size) {
 }
 #endif /* WS_NO_FORWARD */
 
-static ptrdiff_t wsi_tcp_sent(ptrdiff_t sent) {
-    return sent >= 0 ? sent : wsi_platform_again() ? 0 : WS_FAILED;
-}
+static ptrdiff_t wsi_tcp_sent(ptrdiff_t sent) { return sent >= 0 ? sent : wsi_platform_again() ? 0 : WS_FAILED; }
 
 WSI_INLINE ptrdiff_t wsi_tcp_write_one(const ws_link *link, ws_span span) {
     return wsi_tcp_sent(wsi_platform_send(link->descriptor, span.data, span.size));
@@ -10541,13 +10527,6 @@ typedef struct wsi_user_timer { /* a timer of the program */
     void *user;
 } wsi_user_timer;
 
-typedef struct wsi_watch { /* a descriptor of the program */
-    wsi_chain chain;       /* first member; its hash is the descriptor */
-    wsi_source source;
-    ws_watch_function *function;
-    void *user;
-} wsi_watch;
-
 #ifndef WS_NO_CLIENT
 #ifdef WS_SMALL
 enum { WSI_LOOKUPS = 1 };
@@ -10606,7 +10585,10 @@ struct ws_loop {
     wsi_buffer timers;  /* room for every timer that exists */
     wsi_timer **heap;   /* the timers that are set; lies in this buffer */
     size_t heap_size;
-    wsi_table user_timers, watches;
+    wsi_table user_timers;
+#ifndef WS_NO_HOST
+    wsi_table watches;
+#endif
     ws_id newest_timer;
     wsi_timer deadline; /* of ws_shutdown */
 #ifndef WS_NO_CLIENT
@@ -10954,6 +10936,16 @@ WS_API void ws_cancel(ws_loop *loop, ws_id timer) {
 
 /* --- the program's descriptors --- */
 
+#ifdef WS_NO_HOST
+static void wsi_watch_free(ws_loop *loop) { (void)loop; }
+#else
+typedef struct wsi_watch { /* a descriptor of the program */
+    wsi_chain chain;       /* first member; its hash is the descriptor */
+    wsi_source source;
+    ws_watch_function *function;
+    void *user;
+} wsi_watch;
+
 static void wsi_watch_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
     const wsi_watch *watch = (const wsi_watch *)(void *)((char *)source - offsetof(wsi_watch, source));
     watch->function(loop, source->link.descriptor, ready, watch->user);
@@ -10985,6 +10977,14 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     return !what;
 }
 
+static void wsi_watch_free(ws_loop *loop) {
+    for (size_t i = 0; i < loop->watches.bucket_count; i++)
+        while (loop->watches.buckets[i])
+            (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
+    wsi_table_free(&loop->memory, &loop->watches);
+}
+#endif /* WS_NO_HOST */
+
 /* --- other threads, signal handlers --- */
 
 static void wsi_loop_deadline(ws_loop *loop, wsi_timer *timer) {
@@ -11008,8 +11008,7 @@ static bool wsi_loop_has_requests(const ws_loop *loop) {
     return wsi_platform_peek(&loop->stop_request) || wsi_platform_peek(&loop->shutdown_request);
 }
 
-/* Runs one batch of posts, so that other sources get their turn; all posts if ws_stop or ws_shutdown was called, or if
-   a timer is due. */
+/* Runs one batch of posts, so that others get their turn; all after ws_stop or ws_shutdown, or if a timer is due. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     enum { WSI_POSTS = 64, WSI_READS = 64 }; /* a pipe holds no more than their product */
     wsi_post posts[WSI_POSTS];
@@ -11300,10 +11299,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.end_round(loop);
         loop->hooks.release(loop);
     }
-    for (size_t i = 0; i < loop->watches.bucket_count; i++)
-        while (loop->watches.buckets[i])
-            (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
-    wsi_table_free(&loop->memory, &loop->watches);
+    wsi_watch_free(loop);
     for (size_t i = 0; i < loop->user_timers.bucket_count; i++)
         while (loop->user_timers.buckets[i])
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
@@ -11462,7 +11458,10 @@ typedef struct wsi_extra { /* fields that few connections need */
     size_t pong_size; /* 0: none is pending */
     char reason[124];
 #ifndef WS_NO_SERVER
+#ifndef WS_NO_KEEP
     struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
+    void (*proceed)(ws_conn *conn); /* it has its answer, or the socket takes more of it. NULL: its body is missing */
+#endif
     wsi_queue later; /* broadcasts that wait until a message in parts ends. Not in the queue, where they could make
                         the remaining parts fail with BUFFERED */
 #endif
@@ -11526,10 +11525,11 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     void (*fire)(struct wsi_endpoint *endpoint);
 #ifndef WS_NO_SERVER
     size_t max_count;
+#endif
+#ifndef WS_NO_FORWARD
     uint64_t (*until)(const ws_conn *conn); /* when a pause of WSI_BY_RATE ends */
     void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong. NULL: not called */
     void (*conn_freed)(ws_conn *conn); /* the descriptor is closed. NULL: not called */
-    void (*proceed)(ws_conn *conn); /* the kept request has its answer, or the socket takes more of it */
 #endif
 #ifndef WS_NO_CLIENT
     wsi_dialer *dialer;       /* NULL: a server's */
@@ -12060,8 +12060,7 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     return sent;
 }
 
-/* Sends the queue, then tail, until all is sent or the socket takes no more. Returns how much of tail was sent, or
-   WS_FAILED. */
+/* Sends the queue, then tail, as far as the socket takes them. Returns how much of tail was sent, or WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     bool plain = !wsi_conn_is_through(conn);
     for (;;) {
@@ -12086,8 +12085,7 @@ static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_c
     }
 }
 
-/* After a partial write: queues what the socket did not take, and waits until it is writable. false: the connection is
-   broken. */
+/* After a partial write: queues the rest, and waits until the socket is writable. false: the connection is broken. */
 WSI_RARE bool wsi_conn_keep_unsent(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
     bool stored = sent >= 0;
     for (size_t i = 0, left = (size_t)sent; stored && i < count; i++) {
@@ -12114,8 +12112,7 @@ WSI_RARE bool wsi_conn_keep_unsent(ws_conn *conn, const ws_span *spans, size_t c
     return true;
 }
 
-/* Sends the queue, the gathered bytes, then extra, in one system call if possible. Copies what the socket does not take
-   into the queue. */
+/* Sends the queue, the gathered bytes, then extra, in one system call if possible. Queues a copy of the rest. */
 static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_count) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span tail[3];
@@ -12181,9 +12178,7 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
         wsi_conn_sent_partly(conn, &bytes, 1, sent);
 }
 
-static void wsi_conn_flush(ws_conn *conn) {
-    wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_is_through(conn));
-}
+static void wsi_conn_flush(ws_conn *conn) { wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_is_through(conn)); }
 
 /* Gathers this connection's bytes from now on; sends those of the previous owner. */
 static void wsi_conn_own_gather(ws_conn *conn) {
@@ -12529,19 +12524,21 @@ static void wsi_conn_free_arena(ws_loop *loop) {
     wsi_block_release(loop, loop->arena);
     loop->arena = NULL;
 }
-
-/* The kept request has its answer, or the socket takes more of it. */
-WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
-    if (conn->extra && conn->extra->kept)
-        wsi_conn_endpoint(conn)->proceed(conn);
-}
 #else
 static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
 
-static void wsi_conn_proceed(ws_conn *conn) { (void)conn; }
-
 static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
+
+#ifdef WS_NO_KEEP
+static void wsi_conn_proceed(ws_conn *conn) { (void)conn; }
+#else
+/* The kept request has its answer, or the socket takes more of it. */
+WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
+    if (conn->extra && conn->extra->proceed)
+        conn->extra->proceed(conn);
+}
+#endif
 
 /*
 >> RECEIVE ================================================================================
@@ -12757,8 +12754,7 @@ static bool wsi_conn_make_room(ws_conn *conn) {
     return wsi_hold_resize(conn, held->size + ahead + 1);
 }
 
-/* A peer that has ended its stream sends no more requests, but may still read: the connection ends after the last
-   answer (RFC 9112 9.6). */
+/* A peer that has ended its stream may still read: the connection ends after the last answer (RFC 9112 9.6). */
 static void wsi_conn_end_at_eof(ws_conn *conn) {
     if (!conn->eof || conn->paused || conn->engine.state == WSI_ASKED || conn->is_ending || conn->broken)
         return;
@@ -13624,6 +13620,7 @@ typedef struct wsi_room {
 } wsi_room;
 
 struct wsi_route;
+struct wsi_kept;
 
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
     /* Sets server->forward if the config trusts a proxy or has a bound; only then the others are called. */
@@ -13645,11 +13642,6 @@ typedef struct wsi_web_calls { /* all that servers call in WEB */
     bool (*keep_body)(ws_request *request); /* copies the body for a kept request. false: no memory */
     bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
 } wsi_web_calls;
-
-typedef struct wsi_session_calls { /* all that servers call in SESSION */
-    void (*open)(ws_request *request);  /* stores the session in the connection */
-    void (*release)(ws_server *server);
-} wsi_session_calls;
 
 typedef struct wsi_owned { /* a block that a server keeps until it ends; the data follows it */
     struct wsi_owned *next;
@@ -13680,8 +13672,8 @@ struct ws_server {
     const char *origins, *hosts;
     struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no bounds */
     struct wsi_bounds *bounds;              /* NULL: there are none */
-    const wsi_session_calls *session_calls; /* NULL: no sessions */
-    struct wsi_sessions *sessions;
+    void (*open_session)(ws_request *request); /* stores the session in the connection. NULL: no sessions */
+    wsi_buffer sessions;   /* a wsi_sessions */
     uint64_t dated;        /* the second that date holds */
     char date[40];
 };
@@ -14273,8 +14265,7 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     return route && name && wsi_route_find(route, name, &index) ? wsi_route_string(conn, index + 1) : NULL;
 }
 
-/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid in it, or NULL. good: everything that it
-   points to has been copied. */
+/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid, or NULL. good: its strings are copied. */
 static bool wsi_route_add(ws_server *server, const char *what, const char *pattern, const wsi_route *given,
                           const char *wrong, bool good) {
     wsi_reason why;
@@ -14374,15 +14365,6 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
    TRANSPORT, SEND, LIFE, ROOMS, ROUTES. Prefixes: wsi_request_, wsi_kept_ (a request that outlives its callback).
 */
 
-typedef enum wsi_stage {
-    WSI_RUNNING,  /* its callbacks are running */
-    WSI_KEPT,     /* kept by ws_keep, and not answered yet */
-    WSI_ANSWERED, /* kept and answered; the answer is sent at the end of the round */
-    WSI_MOVED,    /* replaced by a kept copy */
-    WSI_WAITING,  /* kept while its body arrives, or a file is sent */
-    WSI_ENDED
-} wsi_stage;
-
 enum { /* the buffers of a request */
     WSI_LINES,       /* header lines of the answer */
     WSI_REPLY,       /* the answer's body */
@@ -14409,8 +14391,10 @@ struct ws_request {
     const wsi_request *head;
     const wsi_hook *hook;   /* the next one to call */
     bool routed;            /* the route's on_request has been called */
-    wsi_stage stage;
+#ifndef WS_NO_KEEP
+    uint8_t stage;          /* wsi_stage */
     struct wsi_kept *kept;  /* the kept copy that this is part of; NULL: valid only while its callbacks run */
+#endif
     wsi_slice path, query;  /* decoded; query: see wsi_http_form */
     wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters; then the session */
     size_t count;
@@ -14425,6 +14409,43 @@ struct ws_request {
     bool failed;            /* a call of the program failed: the answer is status alone */
 };
 
+/* --- kept requests --- */
+
+static wsi_window *wsi_request_window(const ws_request *request) { return &request->server->endpoint.loop->window; }
+
+static void wsi_request_status(const ws_request *request, int status) {
+    wsi_engine_status(&request->conn->engine, wsi_request_window(request), status);
+}
+
+static void wsi_request_free(ws_request *request) {
+    for (int i = 0; i < WSI_BUFFERS; i++)
+        if (request->buffers[i].data)
+            wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
+}
+
+/* Whether another request may follow this one. */
+static bool wsi_request_is_followed(const ws_request *request) {
+    return request->head->keep_alive && !request->server->endpoint.ending;
+}
+
+#ifdef WS_NO_KEEP
+static struct wsi_kept *wsi_kept_of(const ws_conn *conn) { return (void)conn, (struct wsi_kept *)NULL; }
+static bool wsi_kept_is_open(const ws_request *request) { return (void)request, true; }
+static bool wsi_kept_runs(const ws_request *request) { return (void)request, true; }
+static bool wsi_kept_waits(const ws_request *request) { return (void)request, false; }
+static bool wsi_kept_answered(const ws_request *request) { return (void)request, true; }
+static void wsi_kept_abandon(const ws_conn *conn) { (void)conn; }
+static void wsi_request_end(ws_request *request) { wsi_request_free(request); }
+#else
+typedef enum wsi_stage {
+    WSI_RUNNING,  /* its callbacks are running */
+    WSI_KEPT,     /* kept by ws_keep, and not answered yet */
+    WSI_ANSWERED, /* kept and answered; the answer is sent at the end of the round */
+    WSI_MOVED,    /* replaced by a kept copy */
+    WSI_WAITING,  /* kept while its body arrives, or a file is sent */
+    WSI_ENDED
+} wsi_stage;
+
 typedef struct wsi_kept { /* a request that outlives its callback, in one block with all that it points to */
     ws_request request;
     wsi_request head;
@@ -14438,6 +14459,114 @@ typedef struct wsi_kept { /* a request that outlives its callback, in one block 
     size_t size;          /* of this block */
     char text[1];
 } wsi_kept;
+
+/* Removes a request's head from the window, after the answer or a copy. */
+static void wsi_request_consume(const ws_request *request) {
+    wsi_request_window(request)->pos += (size_t)request->conn->engine.left;
+    request->conn->engine.left = 0;
+}
+
+static bool wsi_kept_is_open(const ws_request *request) { return request->stage <= WSI_ANSWERED; }
+
+static bool wsi_kept_runs(const ws_request *request) { return request->stage == WSI_RUNNING; }
+
+/* After its callbacks: whether it is kept, or waits for something else. */
+static bool wsi_kept_waits(const ws_request *request) {
+    ws_conn *conn = request->conn;
+    if (request->stage != WSI_RUNNING && conn->engine.state == WSI_ASKED) {
+        wsi_request_consume(request);
+        conn->engine.since = conn->engine.heard;
+        wsi_conn_tick(conn);
+    }
+    return request->stage != WSI_RUNNING;
+}
+
+static bool wsi_kept_answered(ws_request *request) {
+    if (request->stage == WSI_KEPT) {
+        request->stage = WSI_ANSWERED;
+        request->kept->abandoned = NULL;
+        wsi_conn_mark_due(request->server->endpoint.loop, request->conn);
+    }
+    return true;
+}
+
+static wsi_kept *wsi_kept_of(const ws_conn *conn) { return conn->extra ? conn->extra->kept : NULL; }
+
+/* Frees a kept request; its connection can then have another. */
+static void wsi_kept_free(wsi_kept *kept) {
+    kept->request.conn->extra->kept = NULL;
+    kept->request.conn->extra->proceed = NULL;
+    wsi_request_free(&kept->request);
+    wsi_memory_free(wsi_server_memory(kept->request.server), kept, kept->size);
+}
+
+static void wsi_request_end(ws_request *request) {
+    request->stage = WSI_ENDED;
+    if (request->kept)
+        wsi_kept_free(request->kept);
+    else
+        wsi_request_free(request);
+}
+
+/* If the slice lies in text, makes it point into the copy of text. */
+static void wsi_kept_move(wsi_slice *slice, wsi_slice text, char *copy) {
+    uintptr_t data = (uintptr_t)slice->data, from = (uintptr_t)text.data;
+    if (data && data >= from && data < from + text.size)
+        slice->data = copy + (slice->data - text.data);
+}
+
+/* Copies the head, then the decoded path and query, and moves all slices that point into them. */
+static void wsi_kept_move_all(wsi_kept *kept, wsi_slice text, wsi_slice decoded) {
+    wsi_request *head = &kept->head;
+    wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
+                           &head->host, &head->origin, &head->key};
+    char *to = wsi_text_append(kept->text, text);
+    (void)wsi_text_append(to, decoded);
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+        wsi_kept_move(slices[i], text, kept->text);
+    wsi_kept_move(&kept->request.path, decoded, to);
+    wsi_kept_move(&kept->request.query, decoded, to);
+    for (size_t i = 0; i < kept->request.count; i++)
+        wsi_kept_move(&kept->request.values[i], decoded, to);
+}
+
+/* Copies a request to a block that outlives its callback. The connection waits until it is answered. */
+static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept)) {
+    wsi_slice text = request->head->head;
+    wsi_slice decoded = {(const char *)request->server->path.data, request->server->path.size};
+    size_t size = sizeof(wsi_kept) + text.size + decoded.size;
+    wsi_kept *kept = NULL;
+    if (wsi_conn_extra(request->conn))
+        kept = (wsi_kept *)wsi_memory_new(wsi_server_memory(request->server), size);
+    if (!kept)
+        return NULL;
+    kept->size = size;
+    kept->ended = ended;
+    kept->head = *request->head;
+    kept->request = *request;
+    kept->request.head = &kept->head;
+    kept->request.kept = kept;
+    kept->request.stage = (uint8_t)stage;
+    wsi_kept_move_all(kept, text, decoded);
+    memset(request->buffers, 0, sizeof request->buffers); /* the copy owns them */
+    request->stage = WSI_MOVED;
+    request->conn->extra->kept = kept;
+    return kept;
+}
+
+/* The connection ends: if it has a kept request without an answer, that is abandoned. */
+static void wsi_kept_abandon(ws_conn *conn) {
+    wsi_kept *kept = wsi_kept_of(conn);
+    if (!kept)
+        return;
+    kept->request.stage = WSI_ENDED;
+    int status = kept->ended(kept);
+    conn->engine.env->request = kept->head;
+    if (!conn->broken && status)
+        wsi_request_status(&kept->request, status);
+    wsi_kept_free(kept);
+}
+#endif /* WS_NO_KEEP */
 
 /* --- reading a request --- */
 
@@ -14557,23 +14686,14 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
 /* Whether a request still waits for an answer. */
 static bool wsi_request_open(const ws_request *request) {
     WS_ASSERT(!request || wsi_loop_is_ours(request->server->endpoint.loop));
-    return request && request->stage <= WSI_ANSWERED && !request->status;
-}
-
-static bool wsi_request_answered(ws_request *request) {
-    if (request->stage == WSI_KEPT) {
-        request->stage = WSI_ANSWERED;
-        request->kept->abandoned = NULL;
-        wsi_conn_mark_due(request->server->endpoint.loop, request->conn);
-    }
-    return true;
+    return request && wsi_kept_is_open(request) && !request->status;
 }
 
 /* Replaces the answer by this status. */
 static bool wsi_request_fail(ws_request *request, int status) {
     request->status = status;
     request->failed = true;
-    (void)wsi_request_answered(request);
+    (void)wsi_kept_answered(request);
     return false;
 }
 
@@ -14618,7 +14738,7 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
     if (how && ((how->subprotocol && !wsi_request_choose(request, how->subprotocol))
                 || !wsi_request_lines(request, how->headers) || wsi_codec_wrong(&request->deflate)))
         return wsi_request_fail(request, 500);
-    return wsi_request_answered(request);
+    return wsi_kept_answered(request);
 }
 
 static bool wsi_request_bodiless(int status) { return wsi_http_bodiless(status) || status == 205; }
@@ -14639,143 +14759,13 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
         || !wsi_request_put(request, WSI_REPLY, wsi_text((const char *)body, size)))
         return wsi_request_fail(request, 500);
     request->status = status;
-    return wsi_request_answered(request);
+    return wsi_kept_answered(request);
 }
 
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
     if (!body)
         body = wsi_request_bodiless(status) ? "" : wsi_http_reason(status);
     return wsi_request_answer(request, status, headers, "text/plain", body, strlen(body));
-}
-
-static wsi_window *wsi_request_window(const ws_request *request) { return &request->server->endpoint.loop->window; }
-
-static void wsi_request_status(const ws_request *request, int status) {
-    wsi_engine_status(&request->conn->engine, wsi_request_window(request), status);
-}
-
-/* Removes a request's head from the window, after the answer or a copy. */
-static void wsi_request_consume(const ws_request *request) {
-    wsi_request_window(request)->pos += (size_t)request->conn->engine.left;
-    request->conn->engine.left = 0;
-}
-
-/* --- kept requests --- */
-
-static wsi_kept *wsi_kept_of(const ws_conn *conn) { return conn->extra ? conn->extra->kept : NULL; }
-
-static void wsi_request_free(ws_request *request) {
-    for (int i = 0; i < WSI_BUFFERS; i++)
-        if (request->buffers[i].data)
-            wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
-}
-
-/* Frees a kept request; its connection can then have another. */
-static void wsi_kept_free(wsi_kept *kept) {
-    kept->request.conn->extra->kept = NULL;
-    wsi_request_free(&kept->request);
-    wsi_memory_free(wsi_server_memory(kept->request.server), kept, kept->size);
-}
-
-static void wsi_request_end(ws_request *request) {
-    request->stage = WSI_ENDED;
-    if (request->kept)
-        wsi_kept_free(request->kept);
-    else
-        wsi_request_free(request);
-}
-
-/* If the slice lies in text, makes it point into the copy of text. */
-static void wsi_kept_move(wsi_slice *slice, wsi_slice text, char *copy) {
-    uintptr_t data = (uintptr_t)slice->data, from = (uintptr_t)text.data;
-    if (data && data >= from && data < from + text.size)
-        slice->data = copy + (slice->data - text.data);
-}
-
-/* Copies the head, then the decoded path and query, and moves all slices that point into them. */
-static void wsi_kept_move_all(wsi_kept *kept, wsi_slice text, wsi_slice decoded) {
-    wsi_request *head = &kept->head;
-    wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
-                           &head->host, &head->origin, &head->key};
-    char *to = wsi_text_append(kept->text, text);
-    (void)wsi_text_append(to, decoded);
-    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
-        wsi_kept_move(slices[i], text, kept->text);
-    wsi_kept_move(&kept->request.path, decoded, to);
-    wsi_kept_move(&kept->request.query, decoded, to);
-    for (size_t i = 0; i < kept->request.count; i++)
-        wsi_kept_move(&kept->request.values[i], decoded, to);
-}
-
-/* Copies a request to a block that outlives its callback. The connection waits until it is answered. */
-static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept)) {
-    wsi_slice text = request->head->head;
-    wsi_slice decoded = {(const char *)request->server->path.data, request->server->path.size};
-    size_t size = sizeof(wsi_kept) + text.size + decoded.size;
-    wsi_kept *kept = NULL;
-    if (wsi_conn_extra(request->conn))
-        kept = (wsi_kept *)wsi_memory_new(wsi_server_memory(request->server), size);
-    if (!kept)
-        return NULL;
-    kept->size = size;
-    kept->ended = ended;
-    kept->head = *request->head;
-    kept->request = *request;
-    kept->request.head = &kept->head;
-    kept->request.kept = kept;
-    kept->request.stage = stage;
-    wsi_kept_move_all(kept, text, decoded);
-    memset(request->buffers, 0, sizeof request->buffers); /* the copy owns them */
-    request->stage = WSI_MOVED;
-    request->conn->extra->kept = kept;
-    return kept;
-}
-
-static int wsi_kept_ended(wsi_kept *kept) {
-    if (kept->abandoned)
-        kept->abandoned(&kept->request, kept->abandoned_user);
-    return 503;
-}
-
-WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
-    wsi_kept *kept = request ? request->kept : NULL;
-    ws_conn *conn = request ? request->conn : NULL;
-    if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
-        return 0;
-    if (conn->generation > UINT32_MAX - 4
-        || (kept && !request->server->endpoint.loop->web_calls->keep_body(request)))
-        kept = NULL;
-    else if (!kept)
-        kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
-    if (!kept) {
-        (void)wsi_request_fail(request, 503);
-        return 0;
-    }
-    kept->request.stage = WSI_KEPT;
-    kept->ended = wsi_kept_ended;
-    kept->abandoned = abandoned;
-    kept->abandoned_user = user;
-    conn->generation++; /* the connection's next id becomes this request's */
-    return ws_conn_id(conn);
-}
-
-WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
-    const ws_conn *conn = wsi_conn_of_id(loop, id);
-    wsi_kept *kept = conn ? wsi_kept_of(conn) : NULL;
-    return kept && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
-}
-
-/* The connection ends: if it has a kept request without an answer, that is abandoned. */
-static void wsi_kept_abandon(ws_conn *conn) {
-    wsi_kept *kept = wsi_kept_of(conn);
-    if (!kept)
-        return;
-    kept->request.stage = WSI_ENDED;
-    int status = kept->ended(kept);
-    conn->engine.env->request = kept->head;
-    if (!conn->broken && status)
-        wsi_request_status(&kept->request, status);
-    wsi_kept_free(kept);
 }
 
 /*
@@ -14816,8 +14806,8 @@ static void wsi_server_open(ws_request *request) {
     wsi_slice subprotocol = wsi_request_buffer(request, WSI_SUBPROTOCOL);
     if (!subprotocol.size)
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
-    if (WSI_ADD_ON(server->session_calls)) {
-        server->session_calls->open(request);
+    if (WSI_ADD_ON(server->open_session)) {
+        server->open_session(request);
         if (conn->engine.state != WSI_ASKED) /* the program's hmac or clock may end the connection */
             return;
     }
@@ -14849,24 +14839,18 @@ static void wsi_server_send(ws_request *request) {
     else
         (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), request->status,
                                  wsi_server_lines(request), wsi_request_buffer(request, WSI_REPLY),
-                                 request->head->keep_alive && !upgrade);
+                                 wsi_request_is_followed(request) && !upgrade);
 }
 
 /* After the callbacks: answers and frees the request, unless it is kept. */
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
-    if (request->stage != WSI_RUNNING) {
-        if (conn->engine.state == WSI_ASKED) {
-            wsi_request_consume(request);
-            conn->engine.since = conn->engine.heard;
-            wsi_conn_tick(conn);
-        }
+    if (wsi_kept_waits(request))
         return;
-    }
     if (conn->engine.state == WSI_ASKED) { /* a hook may have ended its server */
-        if (request->kept)
-            request->server->endpoint.env.request = *request->head;
+        if (request->head != &conn->engine.env->request)
+            conn->engine.env->request = *request->head;
         wsi_server_send(request);
     }
     wsi_request_end(request);
@@ -14875,7 +14859,7 @@ static void wsi_server_finish(ws_request *request) {
 }
 
 static bool wsi_server_unanswered(const ws_request *request) {
-    return request->stage == WSI_RUNNING && !request->status && request->conn->engine.state == WSI_ASKED;
+    return wsi_kept_runs(request) && !request->status && request->conn->engine.state == WSI_ASKED;
 }
 
 /* Runs the remaining hooks until one answers. If none does, accepts the handshake. */
@@ -14961,12 +14945,13 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
 /* Answers an HTTP request whose body is complete. If the body was not read, the connection ends after that. */
 static void wsi_server_answer(ws_request *request) {
     const wsi_route *route = request->route;
+    bool reads = WSI_ADD_ON(request->server->endpoint.loop->web_calls) != NULL;
     if (route->answer) {
         route->answer(request);
         return;
     }
     (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), 200, route->header, route->page,
-                             request->head->keep_alive && (request->kept || !wsi_server_has_body(request->head)));
+                             wsi_request_is_followed(request) && (reads || !wsi_server_has_body(request->head)));
     wsi_request_end(request);
 }
 
@@ -15015,6 +15000,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
         wsi_server_answer(&request);
 }
 
+#ifndef WS_NO_KEEP
 /* A kept request has its answer: sends it, then reads on. */
 static void wsi_server_proceed(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
@@ -15034,9 +15020,44 @@ static void wsi_server_proceed(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
+static int wsi_kept_ended(wsi_kept *kept) {
+    if (kept->abandoned)
+        kept->abandoned(&kept->request, kept->abandoned_user);
+    return 503;
+}
+
+WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
+    wsi_kept *kept = request ? request->kept : NULL;
+    ws_conn *conn = request ? request->conn : NULL;
+    if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
+        return 0;
+    if (conn->generation > UINT32_MAX - 4
+        || (kept && !request->server->endpoint.loop->web_calls->keep_body(request)))
+        kept = NULL;
+    else if (!kept)
+        kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
+    if (!kept) {
+        (void)wsi_request_fail(request, 503);
+        return 0;
+    }
+    kept->request.stage = WSI_KEPT;
+    kept->ended = wsi_kept_ended;
+    conn->extra->proceed = wsi_server_proceed;
+    kept->abandoned = abandoned;
+    kept->abandoned_user = user;
+    conn->generation++; /* the connection's next id becomes this request's */
+    return ws_conn_id(conn);
+}
+
+WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
+    const ws_conn *conn = wsi_conn_of_id(loop, id);
+    wsi_kept *kept = conn ? wsi_kept_of(conn) : NULL;
+    return kept && kept->request.stage == WSI_KEPT ? &kept->request : NULL;
+}
+#endif /* WS_NO_KEEP */
+
 /* A request to a server that is ending: the connection's last. A WebSocket that opens is closed at once. */
 static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
-    wsi_server_of(conn)->endpoint.env.request.keep_alive = false;
     wsi_server_request(conn, event);
     wsi_conn_restart(conn);
 }
@@ -15144,9 +15165,6 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
     if (endpoint->env.limits.handshake_ms > WSI_LAST_REQUEST)
         endpoint->env.limits.handshake_ms = WSI_LAST_REQUEST;
     endpoint->env.limits.idle_ms = endpoint->env.limits.handshake_ms;
-    for (ws_conn *conn = endpoint->conns; conn; conn = conn->next)
-        if (wsi_kept_of(conn))
-            wsi_kept_of(conn)->head.keep_alive = false;
     wsi_timer_clear(endpoint->loop, &endpoint->timer);
     for (wsi_listener *listener = server->listeners; listener; listener = listener->next)
         wsi_listener_close(listener);
@@ -15155,8 +15173,6 @@ static void wsi_server_stop(wsi_endpoint *endpoint) {
 static void wsi_server_release(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
     wsi_memory *memory = wsi_server_memory(server);
-    if (WSI_ADD_ON(server->session_calls))
-        server->session_calls->release(server);
     if (WSI_ADD_ON(server->forward))
         endpoint->loop->forward_calls->release(server);
     while (server->owned) {
@@ -15167,6 +15183,7 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     wsi_table_free(memory, &server->rooms);
     wsi_table_free(memory, &server->memberships);
     wsi_buffer_free(memory, &server->path);
+    wsi_buffer_free(memory, &server->sessions);
     wsi_memory_free(memory, server, sizeof *server);
 }
 
@@ -15249,7 +15266,6 @@ static void wsi_server_prepare(ws_server *server, const ws_server_config *config
     endpoint->env.read = wsi_engine_request;
     endpoint->handshake = wsi_server_request;
     endpoint->leave = wsi_server_leave;
-    endpoint->proceed = wsi_server_proceed;
     endpoint->stop = wsi_server_stop;
     endpoint->release = wsi_server_release;
     endpoint->fire = wsi_server_fire;
@@ -16053,10 +16069,7 @@ static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
            || ws_json_valid(request->body.data, request->body.size);
 }
 #else
-static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
-    (void)request, (void)type;
-    return true;
-}
+static bool wsi_web_json_good(const ws_request *request, wsi_slice type) { return (void)request, (void)type, true; }
 #endif
 
 /* Decodes a form. Returns 0, 400 or 503. */
@@ -16176,7 +16189,7 @@ static void wsi_web_allow(ws_request *request, int status) {
     if (good && wsi_request_text(request, WSI_LINES, "\r\n"))
         (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
                                  wsi_server_lines(request), wsi_text_z(wsi_http_reason(status)),
-                                 all && head->keep_alive && !wsi_server_has_body(head));
+                                 all && wsi_request_is_followed(request) && !wsi_server_has_body(head));
     else
         wsi_request_status(request, 503);
     wsi_request_free(request);
@@ -16286,7 +16299,7 @@ static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) 
 /* Sends until the socket is full, at most 1 MiB for each call. */
 static void wsi_files_pump(wsi_kept *kept) {
     ws_conn *conn = kept->request.conn;
-    bool keep = kept->head.keep_alive;
+    bool keep = wsi_request_is_followed(&kept->request);
     uint8_t block[WSI_RECORD];
     conn->engine.since = wsi_conn_loop(conn)->now;
     for (int turn = 0; turn < 64 && kept->left && !conn->blocked && !conn->broken; turn++) {
@@ -16313,16 +16326,11 @@ static void wsi_files_pump(wsi_kept *kept) {
     wsi_conn_tick(conn);
 }
 
-/* Replaces wsi_server_proceed: also continues a file when the socket is writable again. */
+/* Continues a file when the socket is writable again. */
 static void wsi_files_proceed(ws_conn *conn) {
-    wsi_kept *kept = wsi_kept_of(conn);
-    if (kept->request.stage != WSI_WAITING) {
-        wsi_server_proceed(conn);
-        return;
-    }
     if (conn->blocked || conn->engine.state != WSI_ASKED)
         return;
-    wsi_files_pump(kept);
+    wsi_files_pump(wsi_kept_of(conn));
     if (conn->engine.state != WSI_ASKED && !conn->broken && !conn->is_ending)
         wsi_conn_resume(conn);
 }
@@ -16335,7 +16343,8 @@ static int wsi_files_ended(wsi_kept *kept) {
 /* Sends the head of the answer. false: no memory, and the connection breaks. */
 static bool wsi_files_head(const ws_request *request, int status, uint64_t size) {
     ws_conn *conn = request->conn;
-    if (!wsi_engine_respond_head(&conn->engine, status, wsi_server_lines(request), size, request->head->keep_alive)) {
+    if (!wsi_engine_respond_head(&conn->engine, status, wsi_server_lines(request), size,
+                                 wsi_request_is_followed(request))) {
         wsi_conn_break(conn, WS_ERROR_MEMORY);
         return false;
     }
@@ -16353,7 +16362,7 @@ static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
     }
     kept->request.stage = WSI_WAITING;
     kept->ended = wsi_files_ended;
-    request->server->endpoint.proceed = wsi_files_proceed;
+    request->conn->extra->proceed = wsi_files_proceed;
     kept->file = file;
     kept->left = size;
     if (wsi_files_head(&kept->request, 200, size))
@@ -16412,7 +16421,7 @@ static void wsi_files_answer(ws_request *request) {
     if (!good || status >= 400)
         wsi_request_status(request, good ? status : 503);
     else if (wsi_files_head(request, status, status == 200 ? size : 0))
-        (void)wsi_engine_responded(&request->conn->engine, true, request->head->keep_alive);
+        (void)wsi_engine_responded(&request->conn->engine, true, wsi_request_is_followed(request));
     wsi_request_end(request);
 }
 
@@ -16628,7 +16637,6 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
 
 typedef struct wsi_sessions { /* one server's config, in one block */
-    size_t size;      /* of the block */
     uint32_t seconds;
     bool secure;
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
@@ -16735,14 +16743,14 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     return true;
 }
 
-static void wsi_session_free(wsi_memory *memory, wsi_sessions *sessions) {
-    if (sessions)
-        wsi_memory_free(memory, sessions, sessions->size);
+/* NULL: no sessions. */
+static const wsi_sessions *wsi_session_of(const ws_server *server) {
+    return (const wsi_sessions *)(const void *)server->sessions.data;
 }
 
 /* Makes sessions from a config. The caller frees *made, even after an error; *why: the error's reason. */
 static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, const ws_session_config *config,
-                                 wsi_sessions **made, wsi_reason *why) {
+                                 wsi_buffer *made, wsi_reason *why) {
     uint8_t mac[32];
     if (!config || !config->keys || !config->keys[0])
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: keys is empty; a key has at least %d random bytes",
@@ -16759,10 +16767,9 @@ static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, c
                                   (unsigned)key, (int)WSI_SESSION_KEY);
         size += key + 1;
     }
-    wsi_sessions *sessions = *made = (wsi_sessions *)wsi_memory_new(memory, size);
-    if (!sessions)
+    if (!wsi_buffer_resize(memory, made, size))
         return wsi_reason_set(why, WS_ERROR_MEMORY, "sessions: %s", ws_error_text(WS_ERROR_MEMORY));
-    sessions->size = size;
+    wsi_sessions *sessions = (wsi_sessions *)memset(made->data, 0, size);
     sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
     sessions->secure = config->secure;
     sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
@@ -16782,7 +16789,7 @@ static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, c
 
 WS_API ws_message ws_session(ws_request *request) {
     ws_message none = {NULL, 0, WS_TEXT};
-    const wsi_sessions *sessions = request ? request->server->sessions : NULL;
+    const wsi_sessions *sessions = request ? wsi_session_of(request->server) : NULL;
     if (!sessions)
         return none;
     wsi_buffer *found = &request->buffers[WSI_SESSION];
@@ -16804,12 +16811,8 @@ static void wsi_session_open(ws_request *request) {
     request->values[request->count++] = wsi_text((const char *)session.data, session.size);
 }
 
-static void wsi_session_release(ws_server *server) { wsi_session_free(wsi_server_memory(server), server->sessions); }
-
-static const wsi_session_calls wsi_session_functions = {wsi_session_open, wsi_session_release};
-
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
-    wsi_sessions *sessions = NULL;
+    wsi_buffer sessions = {NULL, 0, 0};
     wsi_reason why;
     if (!server)
         return false;
@@ -16817,12 +16820,12 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     ws_loop *loop = server->endpoint.loop;
     ws_error error = wsi_session_make(&loop->memory, loop->tls_calls, config, &sessions, &why);
     if (error) {
-        wsi_session_free(&loop->memory, sessions);
+        wsi_buffer_free(&loop->memory, &sessions);
         loop->why = loop->error ? loop->why : why;
         return wsi_loop_fail_why(loop, error);
     }
-    wsi_session_free(&loop->memory, server->sessions);
-    server->session_calls = &wsi_session_functions;
+    wsi_buffer_free(&loop->memory, &server->sessions);
+    server->open_session = wsi_session_open;
     server->sessions = sessions;
     return true;
 }
@@ -16839,7 +16842,7 @@ WS_API ws_message ws_conn_session(const ws_conn *conn) {
 }
 
 static bool wsi_session_set(ws_request *request, const char *format, va_list arguments) {
-    const wsi_sessions *sessions = request->server->sessions;
+    const wsi_sessions *sessions = wsi_session_of(request->server);
     wsi_memory *memory = wsi_server_memory(request->server);
     wsi_buffer pair = {NULL, 0, 0};
     ws_message json;
@@ -16862,7 +16865,8 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool set = wsi_request_open(request) && request->server->sessions && wsi_session_set(request, format, arguments);
+    bool set = wsi_request_open(request) && wsi_session_of(request->server)
+               && wsi_session_set(request, format, arguments);
     va_end(arguments);
     return set;
 }
@@ -16927,8 +16931,7 @@ enum { WSI_TLS_UNSENT = 128 << 10 }; /* the most in out: alerts and key updates 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
 /* An idle connection should not hold OpenSSL's record buffers, 33 KB, but freeing them each time would cost two
-   allocations per message. So only the most recently used connections keep their buffers. OpenSSL itself keeps the
-   buffers of an incomplete record. */
+   allocations per message: the most recently used keep theirs. OpenSSL itself keeps those of an incomplete record. */
 static void wsi_tls_free_buffers(wsi_tls_session *session) {
     if (!session->recent)
         return;
@@ -17634,8 +17637,7 @@ static const wsi_tls_calls wsi_tls_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> URL ====================================================================================
-   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch: WS_NO_CLIENT, for this section and the
-   next three.
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch, down to BLOCKING: WS_NO_CLIENT.
 */
 
 typedef struct wsi_url { /* slices of the text */
@@ -17908,8 +17910,7 @@ static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
     return *line && !client->other_server;
 }
 
-/* The credentials in this URL, or else in the first one. None if the program's headers have Authorization, which must
-   not come twice (RFC 9110 11.6.2). */
+/* The credentials in this URL, or else in the first one; none if the headers have Authorization (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     wsi_url first;
     if (wsi_dial_has_header(client, "authorization"))
@@ -18515,8 +18516,7 @@ static ws_error wsi_client_redirect(wsi_client *client) {
                    : WS_ERROR_REDIRECT;
 }
 
-/* Whether the answer has a valid Retry-After (RFC 9110 10.2.3): seconds, or a date, which is relative to the answer's
-   Date if it has one. */
+/* Whether Retry-After is valid: seconds, or a date, relative to the answer's Date if there is one (RFC 9110 10.2.3). */
 static bool wsi_client_retries_after(wsi_client *client) {
     const ws_loop *loop = client->endpoint.loop;
     wsi_slice after = wsi_text_z(wsi_client_header(client, "retry-after", NULL));
@@ -18960,8 +18960,7 @@ WS_API const char *ws_body(const ws_conn *conn) {
 
 /*
 >> BLOCKING ===============================================================================
-   The blocking calls: one connection in a loop of its own. Calls HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT, SEND,
-   RECEIVE, LIFE, DIAL, CLIENT.
+   The blocking calls. Calls HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, DIAL, CLIENT.
 */
 
 /* Runs one round. ws_stop ends a connection that is not open; if it is open, ws_stop ends only the call. */
@@ -19723,8 +19722,7 @@ WS_API void ws_trace_stderr(const ws_trace_event *event, void *user) {
 
 /*
 >> SETUP ==================================================================================
-   The constructors of loops, which know which add-ons there are. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING,
-   TRACE.
+   The constructors of loops, which know the add-ons. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING, TRACE.
 */
 
 #ifndef WS_NO_TLS
@@ -19792,20 +19790,18 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
 
    Copyright (c) 2026 the ws.h authors
 
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software
-   and associated documentation files (the "Software"), to deal in the Software without
-   restriction, including without limitation the rights to use, copy, modify, merge, publish,
-   distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
-   Software is furnished to do so, subject to the following conditions:
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+   documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+   rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to
+   permit persons to whom the Software is furnished to do so, subject to the following conditions:
 
-   The above copyright notice and this permission notice shall be included in all copies or
-   substantial portions of the Software.
+   The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+   Software.
 
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
-   BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
-   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
-   DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+   COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+   OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
 >> CHANGES ================================================================================
 

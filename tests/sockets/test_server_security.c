@@ -439,12 +439,21 @@ static bool raise_limit(rlim_t wanted, struct rlimit *before) {
     return (limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= wanted) && setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
+#ifdef WS_NO_HOST
+static bool watches_beyond(void) { return false; }
+#else
 static void nothing(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     (void)loop;
     (void)descriptor;
     (void)ready;
     (void)user;
 }
+
+static bool watches_beyond(void) {
+    return ws_watch(net.loop, FD_SETSIZE, WS_READ, nothing, NULL)
+           || ws_watch(net.loop, FD_SETSIZE + 6, WS_WRITE, nothing, NULL);
+}
+#endif
 
 static void test_fd_setsize(void) {
     struct rlimit before;
@@ -483,8 +492,7 @@ static void test_fd_setsize(void) {
     net_settle();
     for (i = 0; i < 3; i++)
         CHECK(waiting[i]->ended && !waiting[i]->reset);
-    CHECK(!ws_watch(net.loop, FD_SETSIZE, WS_READ, nothing, NULL));
-    CHECK(!ws_watch(net.loop, FD_SETSIZE + 6, WS_WRITE, nothing, NULL));
+    CHECK(!watches_beyond());
     peer_frames(open, "81\"x\"");
     CHECK_FRAMES(open, "81\"x\"");
     ws_loop *other = ws_loop_new(&forced); /* its pipe lies beyond */

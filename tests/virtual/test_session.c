@@ -233,7 +233,7 @@ static void test_keys(void) {
 }
 
 static void test_expiry(void) {
-    wsi_sessions *sessions = NULL;
+    wsi_buffer made = {NULL, 0, 0};
     ws_session_config config = config_of(keys);
     wsi_memory memory;
     wsi_reason why;
@@ -243,7 +243,8 @@ static void test_expiry(void) {
         return;
     config.seconds = 100;
     wsi_memory_init(&memory, libc, SIZE_MAX);
-    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &sessions, &why), WS_OK);
+    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &made, &why), WS_OK);
+    const wsi_sessions *sessions = (const wsi_sessions *)(const void *)made.data;
     CHECK(sessions && wsi_session_write(sessions, &memory, &out, wsi_text("[1]", 3), 1000));
     if (sessions) {
         wsi_slice value = wsi_text((const char *)out.data + 8, out.size - 8);
@@ -257,7 +258,7 @@ static void test_expiry(void) {
     }
     wsi_buffer_free(&memory, &out);
     wsi_buffer_free(&memory, &read);
-    wsi_session_free(&memory, sessions);
+    wsi_buffer_free(&memory, &made);
     CHECK_EQ(memory.used, 0);
 }
 
@@ -270,14 +271,15 @@ static void test_signed_nonsense(void) {
     };
     ws_session_config config = config_of(keys);
     ws_allocator libc = {NULL, NULL};
-    wsi_sessions *sessions = NULL;
+    wsi_buffer made = {NULL, 0, 0};
     wsi_memory memory;
     wsi_reason why;
     if (!test_begin("what is signed and no session"))
         return;
     config.seconds = 100;
     wsi_memory_init(&memory, libc, SIZE_MAX);
-    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &sessions, &why), WS_OK);
+    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &made, &why), WS_OK);
+    const wsi_sessions *sessions = (const wsi_sessions *)(const void *)made.data;
     for (size_t i = 0; sessions && i < sizeof cases / sizeof *cases; i++) {
         char text[200], mac[WSI_SESSION_MAC + 1];
         wsi_buffer read = {NULL, 0, 0};
@@ -288,7 +290,7 @@ static void test_signed_nonsense(void) {
                    __FILE__, __LINE__);
         wsi_buffer_free(&memory, &read);
     }
-    wsi_session_free(&memory, sessions);
+    wsi_buffer_free(&memory, &made);
     CHECK_EQ(memory.used, 0);
 }
 
