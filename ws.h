@@ -695,8 +695,8 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
 #ifndef WS_NO_KEEP
 /* Keeps a request, to answer it later from a timer or a ws_post. Call it in the request's
    callback, return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is 503.
-   If the request can no longer be answered, abandoned (or NULL) is called: the connection broke (but a client may close
-   its sending side, RFC 9112 9.6), limits.answer_ms passed (503), or the server ends. */
+   If the request can no longer be answered, abandoned (or NULL) is called: the connection broke (not if a client only
+   closes its sending side, RFC 9112 9.6), limits.answer_ms passed (503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
 /* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. If it is a WebSocket request,
    ws_accept continues with the next hook. */
@@ -1000,7 +1000,7 @@ WS_API ws_message ws_request_body(const ws_request *request);
    becomes 500: an invalid status or header, no memory. */
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
 WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
-WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: go on with a GET (RFC 9110 15.4.4) */
+WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: continue with a GET (RFC 9110 15.4.4) */
 /* Adds a cookie to the answer, with Path=/, HttpOnly, SameSite=Lax, and Secure if the server has TLS. seconds: how long
    it lasts; 0: until the browser ends; below 0: delete it. false: already answered; name is no token; value holds a
    space, quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
@@ -1079,10 +1079,10 @@ typedef struct ws_client_config {
     ws_limits limits;           /* handshake_ms: for TLS and HTTP, after connect_ms */
     ws_allocator allocator;     /* for ws_connect. resize NULL: realloc and free */
     ws_loop *loop;              /* for ws_connect: wait in this loop, which must have nothing else in it; free it after
-                                   the connection. ws_stop(loop), from any thread or signal handler, ends the call on
-                                   the connection that waits, or the next one, with STOPPED. If that was opening or
-                                   closing the connection, it has ended; else it is open, and what ws_send waited for
-                                   stays queued. NULL: a loop of its own */
+                                   the connection. ws_stop(loop), from any thread or signal handler, ends the call
+                                   that waits on the connection, or else the next one, with STOPPED. If that call was
+                                   opening or closing the connection, the connection has ended; else it is open, and
+                                   what ws_send waited for stays queued. NULL: a loop of its own */
 } ws_client_config;
 
 /* What a client has no field for:
@@ -1383,7 +1383,7 @@ typedef struct wsi_engine {
     bool traced WSI_BIT; /* its frames are traced one by one: no common-case path is taken */
 #endif
     bool in_frame WSI_BIT, clean WSI_BIT, reported WSI_BIT;
-    bool first WSI_BIT;  /* the next chunk is its message's first; in WSI_HEAD: nothing of a further request has come */
+    bool first WSI_BIT;  /* the next chunk is its message's first; in WSI_HEAD: no byte of the next request has come */
     bool compressed WSI_BIT, parts_compressed WSI_BIT; /* the message being received, the one sent in parts */
     bool ended WSI_BIT;  /* a message has ended since this was last read */
 #ifndef WS_NO_DEFLATE
@@ -1855,7 +1855,7 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
 #endif /* WS_NO_FAST */
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__)
-/* What the processor and the system support beyond what the program is compiled for. Asking pays for long data only. */
+/* What the processor and the system support beyond what the program is compiled for. Worth using for long data only. */
 enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 };
 #define WSI_AVX2 __attribute__((target("avx2")))
 #define WSI_AVX512 __attribute__((target("avx512f")))

@@ -423,7 +423,7 @@ static void test_wrong_codes(void) {
 
 /* What zlib lets pass, as encoders write it: one code of one bit, or none where none is used. */
 static void test_lonely_codes(void) {
-    if (!test_begin("a lonely distance code"))
+    if (!test_begin("a single distance code"))
         return;
     usual();
     distances[3] = 0;
@@ -568,7 +568,7 @@ static void test_windows(void) {
                     CHECK_MEM(now.out, 3, past + 33100 - distance, 3);
             }
     }
-    if (!test_begin("no further than what came before"))
+    if (!test_begin("a distance goes no further than the data before"))
         return;
     for (i = 1; i < 12; i++) {
         uint8_t wanted[3];
@@ -655,7 +655,7 @@ static void test_moving_front(void) {
 
 static void test_limit(void) {
     size_t limit, i;
-    if (!test_begin("a bomb stops at the limit, to the byte"))
+    if (!test_begin("a decompression bomb stops at the limit, to the byte"))
         return;
     begin_fixed();
     put_literal('x');

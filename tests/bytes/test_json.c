@@ -494,7 +494,7 @@ static void test_short(void) {
 
 static void test_types(void) {
     ws_json value;
-    if (!test_begin("types and where a text goes wrong"))
+    if (!test_begin("types, and where a text is malformed"))
         return;
     CHECK_EQ(json("null").type, WS_JSON_NULL);
     CHECK_EQ(json("true").type, WS_JSON_BOOL);
@@ -524,7 +524,7 @@ static void test_deep(void) {
     static uint64_t nesting[16];
     size_t i, words, size, steps;
     char *all;
-    if (!test_begin("nested deeper than 64: as deep as the words that are lent allow"))
+    if (!test_begin("nested deeper than 64: as deep as the given words allow"))
         return;
     for (i = 0; i < COUNT(depths); i++) {
         all = nested(depths[i], "\"end\"", &size);

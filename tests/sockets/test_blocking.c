@@ -554,7 +554,7 @@ static void test_dead_peer(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("a peer that answers no ping is given up while ws_receive waits"))
+    if (!test_begin("a peer that answers no ping is dropped while ws_receive waits"))
         return;
     config.limits.ping_ms = 40;
     config.limits.pong_ms = 40;

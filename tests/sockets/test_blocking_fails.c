@@ -417,7 +417,7 @@ static void test_stopped(void) {
         free(much);
         end_lending(conn, &s);
     }
-    if (test_begin("ws_stop when nothing waits ends the next call that would; a loop is lent again, but not twice")) {
+    if (test_begin("ws_stop when nothing waits ends the next call that would; a loop can be used again, not shared")) {
         ws_client_config config = lending();
         unsigned turn;
         for (turn = 0; turn < 2; turn++) {

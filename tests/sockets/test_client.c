@@ -209,7 +209,7 @@ static void test_refused(void) {
 }
 
 static void test_nobody_answers(void) {
-    if (!test_begin("an address that does not answer: given up at connect_ms, and the sentence names it"))
+    if (!test_begin("an address that does not answer: fails at connect_ms, and the error names it"))
         return;
     client_start(NULL);
     raw_server *hole = raw_listen_on(NULL, 0);
@@ -607,7 +607,7 @@ static void test_proxy_answers(void) {
         CHECK_EQ(client.errors, 1);
         CLIENT_END();
     }
-    if (test_begin("a proxy that says nothing: given up at connect_ms")) {
+    if (test_begin("a proxy that says nothing: fails at connect_ms")) {
         ws_client_config config;
         client_start(NULL);
         raw_server *raw = raw_listen();

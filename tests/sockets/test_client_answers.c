@@ -395,7 +395,7 @@ static void test_bodies_in_pieces(void) {
         CHECK(p->ended);
         CLIENT_END();
     }
-    if (test_begin("a redirect is followed without its body, and a refusal behind it has its own")) {
+    if (test_begin("a redirect is followed without reading its body; a refusal after it has its own")) {
         peer *p = refuse_in_pieces("HTTP/1.1 302 Go\r\nLocation: /b\r\nContent-Length: 50\r\n\r\nmoved", 9000, NULL);
         net_settle();
         CHECK(p->ended);
@@ -568,7 +568,7 @@ static void test_ends_in_the_head(void) {
 }
 
 static void test_silence(void) {
-    if (test_begin("no answer: given up at the deadline of the handshake, which the sentence names with the host")) {
+    if (test_begin("no answer: fails at the handshake's deadline, and the error names it and the host")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
@@ -583,7 +583,7 @@ static void test_silence(void) {
         CHECK(p->ended);
         CLIENT_END();
     }
-    if (test_begin("an answer of one byte a second: given up at the deadline")) {
+    if (test_begin("an answer of one byte a second: fails at the deadline")) {
         static const char slow[] = RAW_101 "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
         size_t i;
         client_start(NULL);

@@ -533,7 +533,7 @@ static void test_masks(void) {
     enum { FRAMES = 10000, FRAME = 2 + 4 + 5 };
     static uint32_t keys[FRAMES];
     size_t i, k, bits = 0, same = 0, zero = 0, different = 1;
-    if (!test_begin("10,000 frames have 10,000 keys that nobody can foretell"))
+    if (!test_begin("10,000 frames have 10,000 keys that nobody can predict"))
         return;
     client_start(NULL);
     raw_server *raw = raw_listen();
@@ -765,7 +765,7 @@ static void test_chunks(void) {
 /* --- deadlines --- */
 
 static void test_pings(void) {
-    if (test_begin("a silent server is pinged; a pong keeps it; without one it is given up")) {
+    if (test_begin("a silent server is pinged; a pong keeps it; without one it is dropped")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);

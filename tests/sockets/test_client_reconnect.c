@@ -103,7 +103,7 @@ static void test_jitter(void) {
 static void test_reset_pause(void) {
     ws_client_config config = reconnecting(100, 100000);
     int i;
-    if (!test_begin("after a connection that lasted the pauses begin anew; user, id and log of each opening"))
+    if (!test_begin("after a connection that lasted, the pauses start again; user, id and log of each opening"))
         return;
     client_start(NULL);
     raw_server *raw = raw_listen();
@@ -185,7 +185,7 @@ static void test_hopeless(void) {
     static const char *const bad[] = {"X: a\r\nY: b", NULL};
     ws_client_config config = reconnecting(10, 10);
     int i;
-    if (!test_begin("a bad URL, header or proxy ends it at once, reconnecting or not"))
+    if (!test_begin("a bad URL, header or proxy ends a client at once, reconnecting or not"))
         return;
     for (i = 0; i < 3; i++) {
         client_start(NULL);

@@ -399,7 +399,7 @@ static void test_renewal(void) {
         CHECK(raw_nobody(raw));
         CLIENT_END();
     }
-    if (test_begin("a URL of before_reconnect that is none is an error, and it is asked again")) {
+    if (test_begin("an invalid URL from before_reconnect is an error, and the hook is asked again")) {
         raw_server *raw = start_renewal("");
         renewal.url = "gopher://x";
         net_wait(101);
@@ -487,7 +487,7 @@ static void test_hanging_look_ups(void) {
         CHECK_EQ(threads(), 1);
         CLIENT_END();
     }
-    if (test_begin("an answer that comes in a pause is nobody's: the next attempt asks again")) {
+    if (test_begin("an answer that comes during a pause is dropped: the next attempt asks again")) {
         ws_client_config config = reconnecting(5000, 5000);
         raw_server *raw = start_held();
         (void)dial_name("held.test", raw, &config);
@@ -505,7 +505,7 @@ static void test_hanging_look_ups(void) {
         CHECK_EQ(threads(), 2);
         CLIENT_END();
     }
-    if (test_begin("an answer for another name is not taken: that one is asked for")) {
+    if (test_begin("an answer for another name is not used: the right one is looked up")) {
         ws_client_config config = reconnecting(100, 100);
         raw_server *raw = start_held(), *other = raw_listen();
         char text[200];
@@ -628,7 +628,7 @@ static void test_addresses(void) {
     size_t i;
     unsigned n;
     for (i = 0; i < COUNT(hosts); i++) {
-        if (!test_begin("a name of whose addresses the last one answers: %s", hosts[i].host))
+        if (!test_begin("a name whose last address answers: %s", hosts[i].host))
             continue;
         calls_reset();
         client_start(NULL);

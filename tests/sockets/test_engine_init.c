@@ -189,7 +189,7 @@ static void use_loop(ws_loop *loop) {
 }
 
 static void test_loop_without_memory(void) {
-    if (!test_begin("a loop that has no memory for something: all calls are safe, nothing is left"))
+    if (!test_begin("a loop without memory: all calls are safe, nothing leaks"))
         return;
     for (size_t at = 1; at < 200; at++) {
         ws_loop_config config;

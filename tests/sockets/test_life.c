@@ -285,7 +285,7 @@ static void test_half_close_large(void) {
 /* --- deadlines --- */
 
 static void test_ping(void) {
-    if (!test_begin("deadline: a ping after 25 s of silence, given up 20 s later with 1006"))
+    if (!test_begin("deadline: a ping after 25 s of silence, dropped 20 s later with 1006"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -327,7 +327,7 @@ static void test_pong(void) {
 }
 
 static void test_talking_to_the_dead(void) {
-    if (!test_begin("deadline: a silent peer is given up although the program goes on sending to it"))
+    if (!test_begin("deadline: a silent peer is dropped although the program keeps sending to it"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");

@@ -1087,7 +1087,7 @@ static void test_crypto(const scene *own, bool after) {
 
 /* Calls that answer with false or 0 when there is no memory, and leave all as it was. */
 static void test_refusals(void) {
-    if (!test_begin("without memory: what a program calls answers no, and yes when there is some again"))
+    if (!test_begin("without memory calls fail, and succeed when there is some again"))
         return;
     world_begin();
     world_loop();

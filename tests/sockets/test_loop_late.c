@@ -417,7 +417,7 @@ static void test_client(void) {
     int how;
     for (i = 0; i < COUNT(client_rows); i++) {
         for (how = 0; how < WAYS; how++) {
-            if (!test_begin("a client late by %s: %s that has come counts", ways[how], client_rows[i].name))
+            if (!test_begin("a client late by %s: %s that has arrived counts", ways[how], client_rows[i].name))
                 continue;
             slow_open();
             client_start(NULL);
@@ -499,7 +499,7 @@ static void test_blocking(void) {
     static char large[70000];
     ws_message message;
     ws_conn *conn;
-    if (!test_begin("a blocking client: an answer, and a message, that have come count when the time is up"))
+    if (!test_begin("a blocking client: an answer or message that has arrived counts although the time is up"))
         return;
     client_start(NULL);
     raw = raw_listen();
@@ -670,7 +670,7 @@ static void test_requests(void) {
 /* A peer is blocked, and takes some of it behind a callback that took long: it lives. */
 static void test_taken_late(void) {
     peer *p;
-    if (!test_begin("a slow reader takes some, behind a callback of 50 s: it is not given up"))
+    if (!test_begin("a slow reader takes some, after a callback of 50 s: it is kept"))
         return;
     slow_open();
     CHECK(net_start());
@@ -725,7 +725,7 @@ static void pretend_many(void) {}
 static void test_flood(void) {
     unsigned at, step;
     for (step = 0; step < 2; step++) {
-        if (!test_begin("one who sends without end does not keep a timer from firing; %s",
+        if (!test_begin("a peer that never stops sending does not keep a timer from firing; %s",
                         step ? "each message takes 1 ms" : "the clock stands"))
             continue;
         CHECK(net_start());
@@ -748,7 +748,7 @@ static void test_flood(void) {
 /* A wait that never succeeds: the loop has not looked, so it judges nobody; and it does not turn for ever. */
 static void test_never_looks(void) {
     peer *p;
-    if (!test_begin("signals without end: no deadline is judged unseen, and the calls of a round are bounded"))
+    if (!test_begin("signals without end: no deadline is checked before input is polled; a round has few calls"))
         return;
     CHECK(net_start());
     p = net_peer("/");

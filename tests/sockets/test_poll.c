@@ -98,7 +98,7 @@ static void test_write(void) {
     pipes p;
     wsi_source source;
     unsigned ready = 0;
-    if (!test_begin("poll: writing is told only when it is wanted"))
+    if (!test_begin("poll: writing is reported only when it is wanted"))
         return;
     pipes_open(&p);
     memset(&source, 0, sizeof source);
@@ -140,7 +140,7 @@ static void test_changed(void) {
     int ends[2];
     wsi_source source;
     unsigned ready = 0;
-    if (!test_begin("poll: what is not wanted any more is not told"))
+    if (!test_begin("poll: what is not wanted any more is not reported"))
         return;
     wsi_poll_init(&poller, NULL);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_SELECT, false));

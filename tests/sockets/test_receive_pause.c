@@ -187,7 +187,7 @@ static bool acknowledged(const ws_conn *conn) {
 }
 
 static void test_deadlines(void) {
-    if (!test_begin("a paused peer is pinged, and not given up as long as its system acknowledges"))
+    if (!test_begin("a paused peer is pinged, and kept as long as its system acknowledges"))
         return;
     CHECK(pause_start());
     peer_frames(first, "81\"stop\" 81\"b\"");

@@ -247,7 +247,7 @@ static void test_default(void) {
 
 static void test_stalest(void) {
     peer *slow, *stopped, *late[8];
-    if (!test_begin("unfinished: the one that has not grown for the longest is given up, not the one that began first"))
+    if (!test_begin("unfinished: the one that has not grown for the longest is dropped, not the one that began first"))
         return;
     CHECK(start(MEMORY, 4 * LIMIT));
     slow = open_way(&ways[2]);

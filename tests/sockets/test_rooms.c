@@ -19,7 +19,7 @@ static ws_message text_of(const char *text) {
 
 static void test_members(void) {
     ws_id ids[4];
-    if (!test_begin("rooms: join, leave, count, members; an empty room vanishes"))
+    if (!test_begin("rooms: join, leave, count, members; an empty room is freed"))
         return;
     CHECK(behaviour_start());
     for (int i = 0; i < 3; i++)

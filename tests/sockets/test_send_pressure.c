@@ -122,7 +122,7 @@ static void test_latest_when_full(void) {
 static void test_talker(void) {
     peer *slow;
     int i;
-    if (!test_begin("a peer that sends but never reads is given up"))
+    if (!test_begin("a peer that sends but never reads is dropped"))
         return;
     CHECK(net_start() && net_route("/"));
     net_small_buffers();

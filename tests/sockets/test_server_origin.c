@@ -92,7 +92,7 @@ static const char *forbidden(const char *explained) { return TEST_SMALL ? "Forbi
 
 static void test_rebinding(void) {
     peer *p;
-    if (!test_begin("a page that has its name rebound: of the same origin, but for hosts"))
+    if (!test_begin("a page by DNS rebinding: of the same origin, unless hosts refuses it"))
         return;
     CHECK(start(NULL, NULL));
     CHECK_EQ(peer_status(ask("GET /", "evil.example:8000", UPGRADE REBOUND)), 101);

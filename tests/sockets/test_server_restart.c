@@ -123,7 +123,7 @@ static void test_wrong(void) {
                                         "not an open socket", "not an open socket"};
     for (int kind = 0; kind < 6; kind++) {
         char text[200];
-        if (!test_begin("a descriptor that is none to listen on, number %d: the error says what it is", kind))
+        if (!test_begin("a descriptor that cannot listen, number %d: the error says what it is", kind))
             continue;
         int fd = wrong(kind), flags = fcntl(fd, F_GETFL);
         net_start_loop(NULL);

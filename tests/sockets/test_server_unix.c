@@ -165,7 +165,7 @@ static void test_ends(void) {
     const char *path = in_folder("end");
     int how;
     for (how = 0; how < 3; how++) {
-        if (!test_begin("the socket is gone behind %s", how == 0 ? "ws_loop_free" : how == 1 ? "ws_server_free"
+        if (!test_begin("the socket disappears behind %s", how == 0 ? "ws_loop_free" : how == 1 ? "ws_server_free"
                                                                                              : "ws_shutdown"))
             continue;
         CHECK(!exists(path) && listens_at(path) && exists(path));

@@ -225,7 +225,7 @@ static void test_slow(void) {
 
 static void test_not_sent(void) {
     static uint8_t data[60000];
-    if (!test_begin("a frame is told as sent only if it is sent or queued")) return;
+    if (!test_begin("a frame is traced as sent only if it is sent or queued")) return;
     CHECK(start(NULL));
     peer *p = net_peer("/");
     lines[0] = 0;
@@ -307,7 +307,7 @@ static void test_odd_text(void) {
         {299, true, true, true, true, ""}};
     ws_trace_event event;
     char text[200], wanted[100];
-    if (!test_begin("opcodes and kinds that are none, and why a request is refused")) return;
+    if (!test_begin("invalid opcodes and kinds, and why a request is refused")) return;
     memset(&event, 0, sizeof event);
     event.kind = WS_TRACE_IN;
     event.final = true;
@@ -509,7 +509,7 @@ static void others(ws_conn *conn, unsigned number, ws_close_info why) {
 }
 
 static void test_leaving(void) {
-    if (!test_begin("a broadcast of on_close to nobody is no message out")) return;
+    if (!test_begin("a broadcast to nobody in on_close does not count as sent")) return;
     CHECK(net_start());
     net.on_close = others;
     (void)net_peer("/");
@@ -559,7 +559,7 @@ static void test_waiting(void) {
     ws_client_config own = client_config();
     raw_server *raw;
     peer *p;
-    if (!test_begin("a client that waits to reconnect when its loop is freed was told as closed before")) return;
+    if (!test_begin("a client that waits to reconnect when its loop is freed was reported as closed before")) return;
     client_start(&config);
     raw = raw_listen();
     own.reconnect_ms = 1000;

@@ -190,7 +190,7 @@ static void says_and_looks(ws_conn *conn, unsigned number, ws_message message) {
 }
 
 static void test_once(void) {
-    if (!test_begin("an echo that nobody looks at has no on_drain"))
+    if (!test_begin("an echo without ws_buffered has no on_drain"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -200,7 +200,7 @@ static void test_once(void) {
     }
     CHECK_LOG("o1 t1:x t1:x t1:x t1:x t1:x");
     NET_END();
-    if (!test_begin("ws_buffered was looked at five times above 0: one on_drain, in the next round"))
+    if (!test_begin("ws_buffered returned more than 0 five times: one on_drain, in the next round"))
         return;
     CHECK(net_start());
     net.on_message = says_and_looks;
@@ -326,7 +326,7 @@ static void tell_on(ws_conn *conn, unsigned number, ws_close_info why) {
 }
 
 static void test_room_left(void) {
-    if (!test_begin("a room that waits, and the member that it waits for is gone: on_close in place of on_drain"))
+    if (!test_begin("a room that waits, and the member that it waits for leaves: on_close in place of on_drain"))
         return;
     room_start();
     net_small_buffers();

@@ -179,7 +179,7 @@ static void test_deadline(void) {
 }
 
 static void test_reset(void) {
-    if (!test_begin("a client that is gone while its request is kept: the program is told at once"))
+    if (!test_begin("a client that vanishes while its request is kept: abandoned is called at once"))
         return;
     start(0);
     ask(GET("/keep"));

@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
 static void test_trickle(void) {
     peer *slow;
     int seconds;
-    if (!test_begin("a handshake of a byte a second is given up at its deadline; others are served"))
+    if (!test_begin("a handshake of a byte a second ends at its deadline; others are served"))
         return;
     CHECK(start());
     slow = tls_connect(0);

@@ -204,7 +204,7 @@ static void test_odd(size_t step, bool contrary, bool both) {
     size_t size = step < 10 ? 1000 : 20000;
     uint8_t *data = sample(size);
     tls_client *c;
-    if (!test_begin("a carrier of %zu bytes a call%s, %s", step,
+    if (!test_begin("a transport of %zu bytes a call%s, %s", step,
                     contrary ? ", each waiting for the other direction" : "",
                     both ? "on both sides" : "at the server only")) {
         free(data);
@@ -232,7 +232,7 @@ static void test_odd(size_t step, bool contrary, bool both) {
 
 static void test_odd_keeps(size_t step) {
     tls_client *c;
-    if (!test_begin("a carrier that keeps up to %zu bytes back until it is called again", step))
+    if (!test_begin("a transport that keeps up to %zu bytes back until it is called again", step))
         return;
     CHECK(start_odd(step, false));
     carrier.keeps = true;
@@ -254,7 +254,7 @@ static void test_odd_policy(ws_slow policy, size_t size) {
     ws_message message;
     peer *p;
     int i;
-    if (!test_begin("a write that was put off is not changed by policy %d, broadcasts of %zu bytes", (int)policy,
+    if (!test_begin("a postponed write is not changed by policy %d, broadcasts of %zu bytes", (int)policy,
                     size)) {
         free(data);
         return;
@@ -308,7 +308,7 @@ static void test_odd_wss(void) {
 static void test_odd_failures(void) {
     tls_client *c;
     peer *p;
-    if (!test_begin("a carrier that does not open, breaks, never shuts"))
+    if (!test_begin("a transport that does not open, breaks, never shuts down"))
         return;
     CHECK(start_odd(1000, false));
     carrier.never_opens = true;

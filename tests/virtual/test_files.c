@@ -355,7 +355,7 @@ static void test_charsets(void) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, name);
         CHECK(remove(path) == 0);
     }
-    if (test_begin("what is no text has no charset, whatever the folder's is")) {
+    if (test_begin("a file that is no text has no charset, whatever the folder's is")) {
         CHECK(net_start());
         CHECK(ws_files_charset(net.server, "/", folder, "windows-1252"));
         CHECK_FILE("/empty", "application/octet-stream", "");

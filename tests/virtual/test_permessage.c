@@ -421,7 +421,7 @@ static void test_bomb(void) {
     static uint8_t packed[20 << 20];
     ws_limits limits;
     size_t size, before, i;
-    if (!test_begin("a bomb costs its limit and no more; the limit itself passes; in chunks a piece at a time"))
+    if (!test_begin("a bomb costs no more than its limit; the limit itself passes; in chunks, a part at a time"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.message = 1 << 20;

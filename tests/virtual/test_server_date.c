@@ -91,7 +91,7 @@ static void test_everywhere(void) {
 
 static void test_not(void) {
     peer *p;
-    if (!test_begin("101 and 100 have none; nor has a server whose clock is not set"))
+    if (!test_begin("101 and 100 have no Date, nor has any answer before the clock is set"))
         return;
     start();
     p = net_connect();

@@ -140,7 +140,7 @@ static void test_flow(void) {
 static void test_altered(void) {
     size_t i, size;
     char good[sizeof cookie];
-    if (!test_begin("one character altered, cut or added anywhere: none"))
+    if (!test_begin("one character altered, cut or added anywhere: no session"))
         return;
     start();
     (void)ask("POST", "/login", NULL);
@@ -175,7 +175,7 @@ static void test_several(void) {
     };
     char good[sizeof cookie], with[sizeof cookie + 200];
     size_t i;
-    if (!test_begin("of several cookies of one name the first good one counts"))
+    if (!test_begin("of several cookies of one name the first valid one counts"))
         return;
     start();
     (void)ask("POST", "/login", NULL);
@@ -239,7 +239,7 @@ static void test_expiry(void) {
     wsi_reason why;
     wsi_buffer out = {NULL, 0, 0}, read = {NULL, 0, 0};
     ws_allocator libc = {NULL, NULL};
-    if (!test_begin("good for so many seconds, and not one more"))
+    if (!test_begin("valid for as many seconds as configured, and not one more"))
         return;
     config.seconds = 100;
     wsi_memory_init(&memory, libc, SIZE_MAX);
@@ -274,7 +274,7 @@ static void test_signed_nonsense(void) {
     wsi_buffer made = {NULL, 0, 0};
     wsi_memory memory;
     wsi_reason why;
-    if (!test_begin("what is signed and no session"))
+    if (!test_begin("signed values that are no session"))
         return;
     config.seconds = 100;
     wsi_memory_init(&memory, libc, SIZE_MAX);

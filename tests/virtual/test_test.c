@@ -373,7 +373,7 @@ static void test_virtual_limit(void) {
     uint64_t before = real_milliseconds(), now;
     ws_client_config config = counted();
     ws_message message;
-    if (!test_begin("a time limit of an hour is up in no time, and an hour has passed on the loop's clock"))
+    if (!test_begin("a time limit of an hour takes no time, and an hour has passed on the loop's clock"))
         return;
     CHECK(start());
     config.receive_ms = 3600000;
@@ -641,7 +641,7 @@ static void test_closes(void) {
         CHECK_LOG("o1 c1:4003::y");
         TEST_END();
     }
-    if (test_begin("a client that never receives the server's close: the server gives it up at the deadline")) {
+    if (test_begin("a client that never receives the server's close: the server drops it at the deadline")) {
         CHECK(start());
         conn = open_at("/");
         CHECK(ws_close(net.conns[1], 4003, NULL));

@@ -444,7 +444,7 @@ static void test_kept(void) {
 static void test_kept_ends(void) {
     ws_server_config config;
     peer *p;
-    if (!test_begin("a kept request that comes to nothing is told: left, 503 at the deadline, the server ends")
+    if (!test_begin("a kept request is abandoned: the client leaves, 503 at the deadline, the server ends")
         || !net_resets())
         return;
     memset(&config, 0, sizeof config);
@@ -542,7 +542,7 @@ static void test_kept_handshake(void) {
 static void test_kept_flood(void) {
     peer *p;
     size_t i, most;
-    if (!test_begin("who sends on and on behind a kept request is not read any more"))
+    if (!test_begin("a peer that keeps sending behind a kept request is not read any more"))
         return;
     start_kept(NULL);
     p = net_connect();
