@@ -47,9 +47,9 @@
                 The library never prints, exits or touches signals.
    - Zero       A config field that is zero has the default in its comment.
 
-   FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
-                examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano), as make firmware measures and checks:
-                flash: 8,490 bytes as a server, 7,880 as a client, 11,830 with both roles, 17,370 without WS_SMALL.
+   FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. For
+                examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano), make firmware measures and checks these:
+                Flash: 8,490 bytes as a server, 7,880 as a client, 11,830 with both roles, 17,370 without WS_SMALL.
                 RAM: 200 bytes beside its memory, of which 1 KiB is enough for a request of 751 bytes, and for messages
                 of any size in chunks (see WS_ENGINE_MEMORY); and 536 bytes of stack.
 
@@ -1380,7 +1380,7 @@ typedef struct wsi_engine {
                                             part of it. sending: type of the message in parts */
     bool final WSI_BIT, pinged WSI_BIT, chunks WSI_BIT;
 #ifndef WS_NO_TRACE
-    bool traced WSI_BIT; /* its frames are traced one by one: no common-case path is taken */
+    bool traced WSI_BIT; /* its frames are traced one by one, so no fast path is taken */
 #endif
     bool in_frame WSI_BIT, clean WSI_BIT, reported WSI_BIT;
     bool first WSI_BIT;  /* the next chunk is its message's first; in WSI_HEAD: no byte of the next request has come */
@@ -11554,8 +11554,8 @@ struct ws_conn {
     uint32_t acked : 18;    /* bytes that the peer has acknowledged: see wsi_conn_measure; 0: none were pending */
     uint32_t pause_reasons : 2; /* further reasons not to read: WSI_BY_PROGRAM, WSI_BY_RATE */
     uint32_t swapped : 2;   /* WS_READ: reading waits until the socket is writable; WS_WRITE: the reverse */
-    bool is_due WSI_BIT;        /* in loop->due, to send a broadcast or an answer, */
-    bool is_ending WSI_BIT;     /* or to end */
+    bool is_due WSI_BIT;        /* in loop->due, to send a broadcast or an answer, or to end */
+    bool is_ending WSI_BIT;     /* to end when the round ends */
     bool closed WSI_BIT;        /* on_close has been called; the socket may linger */
     bool broken WSI_BIT;        /* the transport failed, or is not needed any more */
     bool eof WSI_BIT;           /* the peer has ended its stream */
@@ -11571,8 +11571,8 @@ struct ws_conn {
 enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->pause_reasons: by ws_pause; by message_rate or byte_rate */
 
 enum {
-    WSI_ACKED = 1 << 18,     /* conn->acked is below this, and counts */
-    WSI_ACKED_UNIT = 256,    /* in units of this many bytes; less does not count as progress */
+    WSI_ACKED = 1 << 18,     /* conn->acked stays below this */
+    WSI_ACKED_UNIT = 256,    /* bytes that conn->acked counts as one; less is no progress */
 #ifdef WS_SMALL
     WSI_SLAB_CONNS = 4,
     WSI_SMALL = 256,
@@ -15978,7 +15978,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is neither a numeric address, a range "
                               "such as 10.0.0.0/8, nor the word unix", wsi_reason_shows(wrong), wrong.data);
     if (config->proxy_protocol && !config->proxies)
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies: who may send its header");
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies, which may send its header");
     if (error || !(config->proxies || server->bounds))
         return error;
     server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);

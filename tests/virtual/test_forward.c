@@ -179,7 +179,7 @@ static void test_ranges(void) {
         NET_END();
     }
     CHECK(!start(NULL, true, 0));
-    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("proxy_protocol needs proxies: who may send its header"));
+    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("proxy_protocol needs proxies, which may send its header"));
     NET_END();
 }
 
