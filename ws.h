@@ -2672,7 +2672,7 @@ static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any
     return word->size > 0 || (quoted && any);
 }
 
-/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with spaces or not. named: behind a token. */
+/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with optional spaces. named: after a token. */
 static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
     char sign = 0; /* ';' or '=' before the next word */
     wsi_slice word;
@@ -2732,7 +2732,7 @@ static bool wsi_http_host_char(char c) {
     return wsi_text_in(set, c);
 }
 
-/* Splits "host:port"; fallback: the port if there is none. IPv6 keeps its brackets. host: or NULL. false: malformed. */
+/* Splits "host:port"; fallback: the default port. IPv6 keeps its brackets. host may be NULL. false: malformed. */
 static bool wsi_http_authority(wsi_slice text, wsi_size fallback, wsi_slice *host, wsi_size *port) {
     bool literal = text.size && text.data[0] == '[';
     size_t i = literal ? 1 : 0;
@@ -11460,7 +11460,7 @@ typedef struct wsi_extra { /* fields that few connections need */
 #ifndef WS_NO_SERVER
 #ifndef WS_NO_KEEP
     struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
-    void (*proceed)(ws_conn *conn); /* it has its answer, or the socket takes more of it. NULL: its body is missing */
+    void (*proceed)(ws_conn *conn); /* when it has an answer, or the socket takes more. NULL: its body has not come */
 #endif
     wsi_queue later; /* broadcasts that wait until a message in parts ends. Not in the queue, where they could make
                         the remaining parts fail with BUFFERED */
@@ -14470,7 +14470,7 @@ static bool wsi_kept_is_open(const ws_request *request) { return request->stage 
 
 static bool wsi_kept_runs(const ws_request *request) { return request->stage == WSI_RUNNING; }
 
-/* After its callbacks: whether it is kept, or waits for something else. */
+/* After the callbacks: whether the request is kept, or waits for something else. */
 static bool wsi_kept_waits(const ws_request *request) {
     ws_conn *conn = request->conn;
     if (request->stage != WSI_RUNNING && conn->engine.state == WSI_ASKED) {
