@@ -2455,7 +2455,7 @@ WSI_LOOKUP WSI_INLINE bool wsi_utf8_block_is_good(const uint8_t *data) {
     return !wsi_utf8_any(wsi_utf8_wrong(data) | wsi_utf8_wrong(data + WSI_UTF8_HALF_BLOCK), 0xff);
 }
 
-/* If the last character of data[0] to data[i - 1] continues at data[i], its start; else i. i is at least 3. */
+/* The start of the last character before data[i] if that continues there, else i. i is at least 3. */
 static size_t wsi_utf8_whole(const uint8_t *data, size_t i) {
     return i - (data[i - 1] >= 0xc0 ? 1u : data[i - 2] >= 0xe0 ? 2u : data[i - 3] >= 0xf0 ? 3u : 0u);
 }
@@ -18228,7 +18228,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The waiting attempt uses the result, even if an earlier one started the look-up. For another name it looks again. */
+/* The waiting attempt uses the result, even if an earlier one started the look-up. If the name differs, looks again. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
