@@ -3,10 +3,12 @@
 # make test     every test; needs a C compiler only      make interop  browsers and other libraries
 # make asan     the same under ASan and UBSan            make bench    against a baseline
 # make tsan     the same under ThreadSanitizer           make install  PREFIX=/usr/local; uninstall
+# make msan     bytes and engine under MemorySanitizer   make valgrind the programs of make test
+# make m32      the tests with -m32, without TLS         make big_endian the same on s390x, by qemu-user
 # make fuzz     libFuzzer, FUZZ_SECONDS=60 each; clang   make sizes    what each switch saves
 # make slim     the core alone, or WITHOUT="JSON DEFLATE FIRMWARE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
-# make windows  tests built with mingw-w64, under wine   make nightly  coverage, mutants, tsan, fuzz, slow tests
+# make windows  tests built with mingw-w64, under wine   make nightly  what takes too long for .ci/run
 # make firmware flash, RAM and stack, on emulated boards make mutants  do the tests notice 300 changes of ws.h? clang
 
 BUILD = build
@@ -69,8 +71,8 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test tests_notls small examples windows windows_slow asan tsan coverage mutants nightly fuzz \
-	check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test tests_notls small examples windows windows_slow asan tsan msan m32 big_endian valgrind \
+	coverage mutants nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -84,8 +86,10 @@ cluster: $(BUILD)/cluster # ends with Ctrl-C
 	redis-cli -u $(REDIS) ping >/dev/null 2>&1 || echo "redis-server does not answer: see $(BUILD)/redis.log"; \
 	for i in 0 1 2; do $(BUILD)/cluster $$(($(PORT) + i)) --redis $(REDIS) & done; trap : INT; wait
 
-test: $(TESTS)
-	@tests/run $(TESTS)
+PROGRAMS = $(filter-out $(LEFT_OUT),$(filter $(ONLY),$(TESTS)))
+ONLY = %
+test: $(PROGRAMS)
+	@LEFT_OUT="$(filter $(LEFT_OUT),$(filter $(ONLY),$(TESTS)))" tests/run $(PROGRAMS)
 
 small: $(addprefix $(BUILD)/small_test_,$(SMALL_NIGHTLY)) # what make test leaves to make nightly
 	@tests/run $^
@@ -107,6 +111,23 @@ asan: # by clang where it is: it compiles in half the time, and finds offsets of
 tsan:
 	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
+# Of libraries these three have only libc.
+ALONE = TLS=no HOSTS= LEFT_OUT="%_zlib $(LEAVE)" CFLAGS="-O0 -g"
+msan: # what stands above WS_NO_NET
+	@$(MAKE) test BUILD=build/msan $(ALONE) CC=clang ONLY="$(PURE:test_%.c=\%test_%)" \
+		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=memory -fsanitize-memory-track-origins -fno-sanitize-recover=all"
+PURE = $(notdir $(wildcard tests/bytes/*.c tests/engine/*.c))
+
+m32:
+	@$(MAKE) test BUILD=build/m32 $(ALONE) CC="gcc -m32"
+
+big_endian: # s390x, emulated
+	@RUN="qemu-s390x -L /usr/s390x-linux-gnu" $(MAKE) test BUILD=build/s390x $(ALONE) \
+		CC="clang --target=s390x-linux-gnu"
+
+valgrind: # the programs of make test
+	@RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_QUICK=1 $(MAKE) test LEFT_OUT="$(LEAVE)"
+
 coverage: # of ws.h, by gcc: lines and branches of each section; and what is only there without TLS
 	@rm -f build/coverage/*.gcda build/coverage_notls/*.gcda
 	@status=0; $(MAKE) test $(COVER) BUILD=build/coverage || status=1; \
@@ -121,7 +142,7 @@ mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
 	@tests/mutants
 
 nightly: # one by one: what takes too long for .ci/run
-	@for target in small windows_slow coverage mutants tsan fuzz; do \
+	@for target in small windows_slow coverage mutants tsan msan m32 big_endian valgrind fuzz; do \
 		$(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
@@ -260,7 +281,7 @@ COUNT_BLOCKS = $(if $(COVERAGE),,$(shell $(CC) -fsanitize-coverage=trace-pc -E -
 	echo -fsanitize-coverage=trace-pc)) # not with --coverage: without optimization there are more
 
 %test_tls_none: TLS_LIBS = # which proves that none is needed
-ifeq ($(call has,mbedtls/ssl.h),yes)
+ifeq ($(TLS)$(call has,mbedtls/ssl.h),yesyes)
 %test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
 $(BUILD)/windows/test_transport: LDLIBS = -lws2_32 -lbcrypt
 endif

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEST_MAX_REPORTS 4 /* of one test: an exhaustive loop must not flood the screen */
@@ -42,6 +43,16 @@ enum { TEST_WINDOWS = true };
 #else
 enum { TEST_WINDOWS = false };
 #endif
+
+/* Whether a test that does something thousands of times should do less of it: under a sanitizer (make asan is by clang,
+   which does not tell as gcc does), or with TEST_QUICK in the environment, as under valgrind. */
+static inline bool test_quick(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+    return true;
+#else
+    return getenv("TEST_QUICK") != NULL;
+#endif
+}
 
 static inline void test_start(int argc, char **argv) {
     memset(&test_now, 0, sizeof test_now);

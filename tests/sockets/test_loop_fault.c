@@ -972,11 +972,7 @@ static const char *const call_names[KERNEL_CALLS] = {
     "pthread_create", "pthread_sigmask", "getaddrinfo", "getrandom", "open", "stat", "epoll_create1", "epoll_ctl",
     "unlink", "chmod", "realloc", "HMAC", "call of OpenSSL"};
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) /* as make asan is by clang */
-enum { STEP = 5 };
-#else
-enum { STEP = 1 };
-#endif
+static size_t usual_step(void) { return test_quick() ? 5 : 1; }
 
 static const char *which(size_t step) { return step == 1 ? "all" : "every fifth"; }
 
@@ -990,12 +986,12 @@ static void test_scene(const scene *own) {
 }
 
 static void test_allocations(const scene *own, span fails) {
-    size_t before = points, n = 1;
-    if (!test_begin("%s: the Nth allocation fails, %s, for %s N", own->name, spans[fails], which(STEP)))
+    size_t before = points, n = 1, step = usual_step();
+    if (!test_begin("%s: the Nth allocation fails, %s, for %s N", own->name, spans[fails], which(step)))
         return;
     while (n < 5000 && play(own, NULL, n, fails))
-        n += STEP;
-    CHECK(n < 5000 && points > before + 20 / STEP);
+        n += step;
+    CHECK(n < 5000 && points > before + 20 / step);
 }
 
 static const struct {
@@ -1031,7 +1027,7 @@ static void test_call(const scene *own, size_t i, bool after) {
     fault.call = faults[i].call;
     fault.error = faults[i].error;
     fault.after = after;
-    size_t step = own->slow && after ? 5 : STEP;
+    size_t step = own->slow && after ? 5 : usual_step();
     if ((after && faults[i].once)
         || !test_begin("%s: the Nth %s %s %d, %s, for %s N", own->name, call_names[fault.call],
                        fault.error ? "fails with" : "is short", fault.error, after ? "and all behind it" : "once",

@@ -1150,15 +1150,15 @@ static uint64_t argument(int argc, char **argv, const char *name, uint64_t other
     return otherwise;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__) || !defined(__OPTIMIZE__)
-enum { RUNS = 300 };
-#else
+#ifdef __OPTIMIZE__
 enum { RUNS = 10000 };
+#else
+enum { RUNS = 300 };
 #endif
 
 int main(int argc, char **argv) {
     uint64_t seed = argument(argc, argv, "seed=", 0), from = argument(argc, argv, "from=", seed ? seed : 1);
-    uint64_t runs = argument(argc, argv, "runs=", seed ? 1 : RUNS), failed = 0, i;
+    uint64_t runs = argument(argc, argv, "runs=", seed ? 1 : test_quick() ? 300 : RUNS), failed = 0, i;
     test_start(1, argv);
     (void)test_begin("%llu runs from seed %llu on", (unsigned long long)runs, (unsigned long long)from);
     run.loud = seed != 0;
