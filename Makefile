@@ -112,21 +112,22 @@ tsan:
 	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
 # Of libraries these three have only libc.
-ALONE = TLS=no HOSTS= LEFT_OUT="%_zlib $(LEAVE)" CFLAGS="-O0 -g"
+ALONE = TLS=no HOSTS= LEFT_OUT="%_zlib $(LEAVE)"
 msan: # what stands above WS_NO_NET
-	@$(MAKE) test BUILD=build/msan $(ALONE) CC=clang ONLY="$(PURE:test_%.c=\%test_%)" \
+	@$(MAKE) test BUILD=build/msan $(ALONE) CC=clang CFLAGS="-O0 -g" ONLY="$(PURE:test_%.c=\%test_%)" \
 		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=memory -fsanitize-memory-track-origins -fno-sanitize-recover=all"
 PURE = $(notdir $(wildcard tests/bytes/*.c tests/engine/*.c))
 
 m32:
-	@$(MAKE) test BUILD=build/m32 $(ALONE) CC="gcc -m32"
+	@$(MAKE) test BUILD=build/m32 $(ALONE) CC="gcc -m32 -D_FILE_OFFSET_BITS=64"
 
-big_endian: # s390x, emulated
-	@RUN="qemu-s390x -L /usr/s390x-linux-gnu" $(MAKE) test BUILD=build/s390x $(ALONE) \
+big_endian: LEAVE = %_client_life # which needs SIOCOUTQNSD: qemu-user has none
+big_endian: # s390x
+	@RUN="qemu-s390x -L /usr/s390x-linux-gnu" TEST_SECONDS=3600 $(MAKE) test BUILD=build/s390x $(ALONE) CFLAGS="-O0 -g" \
 		CC="clang --target=s390x-linux-gnu"
 
 valgrind: # the programs of make test
-	@RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_QUICK=1 $(MAKE) test LEFT_OUT="$(LEAVE)"
+	@RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_SECONDS=3600 TEST_QUICK=1 $(MAKE) test LEFT_OUT="$(LEAVE)"
 
 coverage: # of ws.h, by gcc: lines and branches of each section; and what is only there without TLS
 	@rm -f build/coverage/*.gcda build/coverage_notls/*.gcda
