@@ -340,8 +340,9 @@ static inline void net_wait(uint64_t milliseconds) {
     test_check(net_settle(), "the loop comes to rest", __FILE__, __LINE__);
 }
 
-/* Whether the system tells what it has not sent from what the peer has not acknowledged, as Linux does and qemu-user does
-   not; else the running test counts as skipped. Acknowledged late, by the real clock, the latter moves a deadline. */
+/* Whether the system tells what it has not sent from what the peer has not acknowledged, as Linux does and qemu-user
+   does not; else the running test counts as skipped. An acknowledgement that comes late, by the real clock, moves a
+   deadline of the virtual one. */
 static inline bool net_tells_unsent(void) {
 #if defined(__linux__)
     int fd = socket(AF_INET, SOCK_STREAM, 0), size = 0;
