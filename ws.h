@@ -10636,7 +10636,6 @@ struct ws_loop {
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
     struct wsi_block *arena; /* what a round's broadcasts share */
     struct wsi_droppable *droppable; /* the list of the member that a broadcast is being delivered to */
-    uint32_t room_serial;
 #endif
 
     wsi_poll poll; /* last, as it is large */
@@ -11431,7 +11430,6 @@ typedef struct wsi_node { /* a part of a block, in one queue */
 #ifndef WS_NO_SERVER /* of a broadcast: */
     wsi_droppable *droppable; /* the list that also holds it; NULL: it must not be dropped, or is partly sent */
     struct wsi_node *newer;   /* the next node in that list */
-    uint32_t room;            /* the room's serial; 0: no broadcast */
     uint8_t slow;             /* the room's ws_slow */
     bool later;               /* in extra->later, not in the connection's queue */
 #endif
@@ -12355,12 +12353,10 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
 #ifndef WS_NO_SERVER
 /* --- broadcasts --- */
 
-/* A broadcast to one member: part of a block, and its room's number and policy. */
-typedef struct wsi_delivery {
+typedef struct wsi_delivery { /* a broadcast to one member */
     wsi_block *block;
-    size_t from, to;
-    uint32_t room;
-    uint8_t slow;
+    size_t from, to; /* the part of the block */
+    uint32_t slow;   /* the room's ws_slow; not a byte, to stay in a register */
 } wsi_delivery;
 
 /* The queue is full: applies the room's policy. Returns whether room was made, so that the message is to be added. */
@@ -12385,10 +12381,11 @@ static bool wsi_conn_apply_policy(ws_conn *conn, const wsi_delivery *delivery) {
     return made;
 }
 
-/* Extends the last node, if it ends where the message begins. */
-WSI_INLINE bool wsi_conn_extend_last(wsi_queue *queue, const wsi_delivery *delivery) {
+/* Extends the last node, if it ends where the message begins, and both are in the same list, or in none. */
+WSI_INLINE bool wsi_conn_extend_last(const ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
-    if (!last || last->block != delivery->block || last->to != delivery->from || last->room != delivery->room
+    const wsi_droppable *droppable = delivery->slow < WS_SLOW_DROP_OLDEST ? NULL : loop->droppable;
+    if (!last || last->block != delivery->block || last->to != delivery->from || last->droppable != droppable
         || delivery->slow == WS_SLOW_LATEST)
         return false;
     last->to = delivery->to;
@@ -12403,8 +12400,7 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
         return false;
     delivery->block->references++;
     node->shared = true; /* append nothing to it: it may be dropped */
-    node->room = delivery->room;
-    node->slow = delivery->slow;
+    node->slow = (uint8_t)delivery->slow;
     if (delivery->slow >= WS_SLOW_DROP_OLDEST) {
         wsi_droppable *droppable = node->droppable = loop->droppable;
         *(droppable->last ? &droppable->last->newer : &droppable->first) = node;
@@ -12420,7 +12416,7 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
     copy.from = 0;
     copy.to = delivery->to - delivery->from;
     if (!blocked || copy.to > WSI_COPIED)
-        return wsi_conn_extend_last(queue, delivery) || wsi_conn_add(loop, queue, delivery);
+        return wsi_conn_extend_last(loop, queue, delivery) || wsi_conn_add(loop, queue, delivery);
     copy.block = wsi_block_new(loop, copy.to);
     if (!copy.block)
         return false;
@@ -12472,7 +12468,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
         || loop->gather_owner == conn || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
-        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_extend_last(queue, delivery);
+        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_extend_last(loop, queue, delivery);
     if (!wsi_conn_add(loop, queue, delivery))
         return false;
     wsi_conn_mark_due(loop, conn);
@@ -13614,7 +13610,6 @@ typedef struct wsi_room {
     wsi_chain chain; /* first */
     wsi_member *members;
     size_t count, name_size;
-    uint32_t serial;
     uint8_t slow;
     char name[1];
 } wsi_room;
@@ -13781,7 +13776,6 @@ static wsi_room *wsi_room_new(ws_server *server, const char *name) {
         return NULL;
     memcpy(room->name, name, size + 1);
     room->name_size = size;
-    room->serial = ++server->endpoint.loop->room_serial;
     return room;
 }
 
@@ -14023,7 +14017,6 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     broadcast.message = message;
     if (!wsi_room_frame(loop, message, false, &broadcast.plain))
         return WS_ERROR_MEMORY;
-    broadcast.plain.room = room ? room->serial : 0;
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
     loop->stats.messages_out += room ? room->count : server->open_count;
     if (except && (room ? wsi_room_membership(server, except, room) != NULL : except->engine.state == WSI_OPEN))

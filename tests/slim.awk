@@ -168,7 +168,8 @@ history { next }
 /^                A client looks names up/ && "WS_NO_CLIENT" in left_out { next }
 /^   A client:/ { cut_title = "WS_NO_CLIENT" in left_out }
 /^   FIRMWARE  / { cut_title = "WS_SMALL" in absent }
-/^   (RULES|CONTENTS)/ { cut_title = 0 }
+/^   A port to another system/ && "_WIN32" in absent && "WS_LWIP" in absent { cut_title = 1; blank = 0 }
+/^   (RULES|CONTENTS)|^\*\// { cut_title = 0 }
 cut || cut_title { next }
 
 /^#define WSI_POSIX$/ && pass == 1 && "_WIN32" in absent && "WS_LWIP" in absent && "WS_NO_NET" in absent {
