@@ -49,7 +49,7 @@
 
    FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. For
                 examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano), make firmware measures and checks these:
-                Flash: 8,490 bytes as a server, 7,880 as a client, 11,830 with both roles, 17,370 without WS_SMALL.
+                Flash: 8,470 bytes as a server, 7,850 as a client, 11,830 with both roles, 17,440 without WS_SMALL.
                 RAM: 200 bytes beside its memory, of which 1 KiB is enough for a request of 751 bytes, and for messages
                 of any size in chunks (see WS_ENGINE_MEMORY); and 536 bytes of stack.
 
@@ -1785,15 +1785,6 @@ static void wsi_bytes_store(uint8_t *bytes, size_t count, wsi_size value) {
     }
 }
 
-#ifndef WS_NO_FAST
-static void wsi_bytes_store_4(uint8_t *bytes, uint32_t value) { /* compiles to one store */
-    bytes[0] = (uint8_t)(value >> 24);
-    bytes[1] = (uint8_t)(value >> 16);
-    bytes[2] = (uint8_t)(value >> 8);
-    bytes[3] = (uint8_t)value;
-}
-#endif
-
 #if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes in native order, from any address. */
 static uint64_t wsi_bytes_word(const uint8_t *bytes) {
@@ -2185,14 +2176,15 @@ WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
         hash[i] += v[i];
 }
 
-static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
-    uint32_t hash[5] = {0xc3d2e1f0u, 0x10325476u, 0x98badcfeu, 0xefcdab89u, 0x67452301u}, v[21];
-    size_t i, left = (size + 72) / 64 * 64; /* whole blocks, with padding and length */
-    uint32_t word = 0;
-    for (i = 0; left--; i++) {
-        word = word << 8 | (i < size ? data[i] : i == size ? 0x80 : 0);
-        v[5 + i / 4 % 16] = left ? word : (uint32_t)size * 8;
-        if (left % 64 == 0)
+/* Of a key and the GUID. */
+static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80"; /* a bit ends them */
+    uint32_t hash[5] = {0xc3d2e1f0u, 0x10325476u, 0x98badcfeu, 0xefcdab89u, 0x67452301u}, v[21], word = 0;
+    size_t i;
+    for (i = 0; i < 128; i++) {
+        word = word << 8 | (i < 24 ? key[i] : i < 61 ? (uint8_t)guid[i - 24] : 0);
+        v[5 + i / 4 % 16] = i < 127 ? word : 60 * 8; /* the length in bits */
+        if (i % 64 == 63)
             wsi_sha1_block(hash, v);
     }
     for (i = 0; i < 5; i++)
@@ -2201,7 +2193,7 @@ static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
 #else
 /* Changes only b and e: instead of moving values, the caller rotates the names. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
-    ((e) += wsi_sha1_rotate(a, 5) + (mix) + (word), (b) = wsi_sha1_rotate(b, 30))
+    ((e) += (mix) + (word), (e) += wsi_sha1_rotate(a, 5), (b) = wsi_sha1_rotate(b, 30))
 
 /* 20 steps. */
 WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) {
@@ -2224,12 +2216,11 @@ static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
     wsi_sha1_quarter(v, w + 20, 1);
     wsi_sha1_quarter(v, w + 40, 2);
     wsi_sha1_quarter(v, w + 60, 3);
-    for (int i = 0; i < 5; i++)
-        hash[i] += v[i];
+    hash[0] += v[0], hash[1] += v[1], hash[2] += v[2], hash[3] += v[3], hash[4] += v[4];
 }
 
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
-static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { return (void)hash, (void)block, false; }
+static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) { return (void)hash, (void)words, false; }
 #else
 /* Five groups of four steps. A macro, as the instruction needs the quarter as a constant. */
 #define WSI_SHA1_GROUPS(v, w, quarter) \
@@ -2240,12 +2231,11 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) { ret
     }
 
 /* Registers hold four words each, the first one highest. */
-WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint8_t block[64]) {
-    const __m128i turn = _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f);
+WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16]) {
     __m128i w[20], v[2], first, last = _mm_set_epi32((int)hash[4], 0, 0, 0);
     for (int i = 0; i < 4; i++) {
-        memcpy(&w[i], block + 16 * i, 16);
-        w[i] = _mm_shuffle_epi8(w[i], turn);
+        memcpy(&w[i], words + 4 * i, 16);
+        w[i] = _mm_shuffle_epi32(w[i], 0x1b);
     }
     for (int i = 4; i < 20; i++)
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
@@ -2263,29 +2253,32 @@ WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint8_t block[64]
     hash[4] = (uint32_t)_mm_extract_epi32(last, 3);
 }
 
-static bool wsi_sha1_block_fast(uint32_t hash[5], const uint8_t block[64]) {
+static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) {
     bool has = wsi_cpu_has(WSI_CPU_SHA);
     if (has)
-        wsi_sha1_block_sha(hash, block);
+        wsi_sha1_block_sha(hash, words);
     return has;
 }
 #endif
 
-/* expanded: the block's words if they are known, or NULL. */
-static void wsi_sha1_block(uint32_t hash[5], const uint8_t block[64], const uint32_t *expanded) {
-    uint32_t w[80];
-    if (wsi_sha1_block_fast(hash, block))
+/* w: the block's words, and room for those that follow from them. */
+static void wsi_sha1_block(uint32_t hash[5], uint32_t w[80]) {
+    if (wsi_sha1_block_fast(hash, w))
         return;
-    for (int i = 0; !expanded && i < 16; i++, block += 4)
-        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
-    for (int i = 16; !expanded && i < 32; i++)
+    for (int i = 16; i < 32; i++)
         w[i] = wsi_sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (int i = 32; !expanded && i < 80; i++) /* the same values by a formula that vectorizes */
+    for (int i = 32; i < 80; i++) /* the same values by a formula that vectorizes */
         w[i] = wsi_sha1_rotate(w[i - 6] ^ w[i - 16] ^ w[i - 28] ^ w[i - 32], 2);
-    wsi_sha1_rounds(hash, expanded ? expanded : w);
+    wsi_sha1_rounds(hash, w);
 }
 
-/* An input of 60 bytes, a key and the GUID, always has the same second block: zeros, and the length of 480 bits. */
+/* What follows the key: "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", and a bit that ends the 60 bytes. */
+static const uint32_t wsi_sha1_guid[10] = {
+    0x32353845, 0x41464135, 0x2d453931, 0x342d3437, 0x44412d39, 0x3543412d, 0x43354142, 0x30444338, 0x35423131,
+    0x80000000
+};
+
+/* The second block is always the same: zeros, and the length of 480 bits. */
 static const uint32_t wsi_sha1_second[80] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1e0, 0, 0, 0x3c0, 0, 0, 0x780, 0, 0x3c0,
     0xf00, 0, 0, 0x1e00, 0, 0xcc0, 0x3c00, 0x440, 0, 0x7800, 0xf00, 0x3300, 0xf000, 0xf00, 0, 0x1ef00,
@@ -2295,22 +2288,22 @@ static const uint32_t wsi_sha1_second[80] = {
     0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
 };
 
-static void wsi_sha1(const uint8_t *data, size_t size, uint8_t digest[20]) {
-    uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u};
-    uint8_t last[128];
-    size_t i, tail = size % 64, end = tail < 56 ? 64 : 128; /* with room for the length */
-    for (i = 0; i + 64 <= size; i += 64)
-        wsi_sha1_block(hash, data + i, NULL);
-    memset(last, 0, sizeof last);
-    if (tail)
-        memcpy(last, data + i, tail);
-    last[tail] = 0x80;
-    wsi_bytes_store(last + end - 8, 8, (wsi_size)size * 8);
-    wsi_sha1_block(hash, last, NULL);
-    if (end > 64)
-        wsi_sha1_block(hash, last + 64, size == 60 ? wsi_sha1_second : NULL);
-    for (i = 0; i < 5; i++)
-        wsi_bytes_store_4(digest + i * 4, hash[i]);
+/* Of a key and the GUID. */
+static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
+    uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[80];
+    int i;
+    for (i = 0; i < 6; i++, key += 4)
+        w[i] = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3];
+    memcpy(w + 6, wsi_sha1_guid, sizeof wsi_sha1_guid);
+    wsi_sha1_block(hash, w);
+    if (!wsi_sha1_block_fast(hash, wsi_sha1_second))
+        wsi_sha1_rounds(hash, wsi_sha1_second);
+    for (i = 0; i < 5; i++, digest += 4) { /* compilers make one store of it */
+        digest[0] = (uint8_t)(hash[i] >> 24);
+        digest[1] = (uint8_t)(hash[i] >> 16);
+        digest[2] = (uint8_t)(hash[i] >> 8);
+        digest[3] = (uint8_t)hash[i];
+    }
 }
 #endif /* WS_NO_FAST */
 
@@ -2589,7 +2582,7 @@ WSI_INLINE size_t wsi_http_plain(const uint8_t *data, size_t size) {
 
 /* The offset of the CRLF that ends the line at offset i. size: it has not arrived yet; WSI_HTTP_BAD: a byte before it
    is not allowed in a head. */
-static size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
+WSI_INLINE size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
     for (; (i += wsi_http_plain(data + i, size - i)) < size && data[i] == '\t'; i++) {}
     if (i == size || (data[i] == '\r' && i + 1 == size))
         return size;
@@ -2991,13 +2984,13 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
     request->head = head;
     for (begin = 0;; begin = end + 2) {
         end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
-        if (end == WSI_HTTP_BAD || end == head.size)
+        if (end >= head.size) /* or WSI_HTTP_BAD */
             return end == head.size ? -1 : 400;
-        if (begin && end == begin)
-            break;
         wsi_slice line = wsi_text(head.data + begin, end - begin);
         if (!begin)
             status = wsi_http_request_line(request, line);
+        else if (!line.size)
+            break;
         else if (!status)
             status = wsi_http_field_line(request, seen, line, reader);
     }
@@ -3203,7 +3196,7 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 /*
 >> HANDSHAKE ==============================================================================
    The opening handshake: what both roles need, how a server reads requests, and which origins may connect (RFC 6455 4,
-   10.2). Calls BYTES, TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam to PERMESSAGE).
+   10.2). Calls TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam to PERMESSAGE).
 */
 
 typedef struct wsi_codec_calls { /* all that other sections call in PERMESSAGE */
@@ -3289,16 +3282,14 @@ static void wsi_codec_free(wsi_codec *codec) {
 
 /* Writes the 28 characters of Sec-WebSocket-Accept (RFC 6455 4.2.2). */
 WSI_SHARED void wsi_handshake_accept(wsi_slice key, char accept[28]) {
-    uint8_t text[24 + 36];
-    wsi_bytes_copy(text, key.data, 24);
-    wsi_bytes_copy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
-    wsi_sha1(text, sizeof text, text);
-    (void)wsi_text_base64(accept, text, 20);
+    uint8_t digest[20];
+    wsi_sha1((const uint8_t *)key.data, digest);
+    (void)wsi_text_base64(accept, digest, 20);
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
 /* Whether Sec-WebSocket-Extensions is well-formed and not empty. It can be split at commas: no token holds one. */
-static bool wsi_handshake_extensions(wsi_slice list) {
+WSI_APART bool wsi_handshake_extensions(wsi_slice list) {
     wsi_slice extension;
     bool any = false;
     for (; wsi_text_next(&list, &extension); any = true)
@@ -3360,7 +3351,7 @@ static bool wsi_handshake_new(wsi_http_seen *seen, wsi_slice token) {
 #endif
 
 /* Reads one field's subprotocols, which must be tokens without duplicates, also across fields (RFC 6455 4.1). */
-static bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
+WSI_APART bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count;
     wsi_slice token;
     for (; wsi_text_next(list, &token); seen->protocol_count++)
@@ -3936,12 +3927,12 @@ typedef struct wsi_tracer { /* each loop has one */
     void *user;
 } wsi_tracer;
 
-#define WSI_TRACE wsi_engine_trace
+#define WSI_TRACE(e, kind, status, data, size) \
+    ((e)->env->tracer ? wsi_engine_trace(e, kind, status, data, size) : (void)0)
 #define WSI_TRACED(e) ((e)->traced) /* a function would keep gcc from merging bit tests: 5 instructions a message */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
-    if (e->env->tracer)
-        e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
+    e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
 #define WSI_TRACED(e) false /* enum ws_trace_kind does not exist: the next macro must not evaluate kind */
@@ -4278,7 +4269,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
     if (size == 1 || (size && !wsi_engine_close_code(code)))
         return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
-    if (size && !wsi_utf8_valid(payload + 2, size - 2))
+    if (size > 2 && !wsi_utf8_valid(payload + 2, size - 2))
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size)) {
         (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* output has set the error */
@@ -10425,7 +10416,7 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
 
 /* The next ready source and for what; NULL at the end of the round. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
-    while (poll->moved && poll->given < poll->found) {
+    while (poll->given < poll->found) {
         const wsi_event *event = &poll->events[poll->given++];
         if (event->source && (*ready = event->ready & event->source->link.interest) != 0)
             return event->source;
@@ -12168,12 +12159,12 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
         return;
     }
     loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
-    ws_span bytes = loop->gathered;
-    ptrdiff_t sent = bytes.size ? wsi_tcp_write_one(&conn->source.link, bytes) : 0;
-    if (sent == (ptrdiff_t)bytes.size)
-        loop->stats.bytes_out += bytes.size;
+    size_t size = loop->gathered.size;
+    ptrdiff_t sent = size ? wsi_tcp_write_one(&conn->source.link, loop->gathered) : 0;
+    if (sent == (ptrdiff_t)size)
+        loop->stats.bytes_out += size;
     else
-        wsi_conn_sent_partly(conn, &bytes, 1, sent);
+        wsi_conn_sent_partly(conn, &loop->gathered, 1, sent);
 }
 
 static void wsi_conn_flush(ws_conn *conn) { wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_is_through(conn)); }
@@ -12884,7 +12875,8 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
     }
     if (!conn->queue.first && !conn->half_closed && !conn->broken && (conn->eof || !wsi_conn_is_client(conn)))
         conn->half_closed = wsi_conn_half_close(conn);
-    conn->broken = conn->broken || (conn->eof && conn->half_closed);
+    if (conn->eof && conn->half_closed)
+        conn->broken = true;
     if (conn->broken)
         wsi_conn_schedule_end(conn);
     else
@@ -14389,8 +14381,7 @@ struct ws_request {
     struct wsi_kept *kept;  /* the kept copy that this is part of; NULL: valid only while its callbacks run */
 #endif
     wsi_slice path, query;  /* decoded; query: see wsi_http_form */
-    wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters; then the session */
-    size_t count;
+    size_t count;           /* of values */
 #ifndef WS_NO_HTTP
     ws_message body;
     bool has_session;       /* the cookies have been searched for a session */
@@ -14400,6 +14391,7 @@ struct ws_request {
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
     bool failed;            /* a call of the program failed: the answer is status alone */
+    wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters; then the session. Not zeroed */
 };
 
 /* --- kept requests --- */
@@ -14797,7 +14789,7 @@ static void wsi_server_open(ws_request *request) {
     ws_conn *conn = request->conn;
     const ws_handler *handler = &request->route->handler;
     wsi_slice subprotocol = wsi_request_buffer(request, WSI_SUBPROTOCOL);
-    if (!subprotocol.size)
+    if (!subprotocol.size && handler->subprotocols)
         subprotocol = wsi_handshake_choose(request->head, handler->subprotocols);
     if (WSI_ADD_ON(server->open_session)) {
         server->open_session(request);
@@ -14960,7 +14952,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
         return;
     }
     wsi_window_restore(&loop->window);
-    memset(&request, 0, sizeof request);
+    memset(&request, 0, offsetof(ws_request, values));
     request.server = server;
     request.conn = conn;
     request.head = &server->endpoint.env.request;

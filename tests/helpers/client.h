@@ -336,13 +336,11 @@ static inline int raw_lines(const char *head) {
 static inline const char *raw_accept_value(const char *head) {
     static char accept[29];
     const char *key = raw_header(head, "Sec-WebSocket-Key");
-    uint8_t text[24 + 36], digest[20];
+    uint8_t digest[20];
     accept[0] = 0;
     if (!key || strlen(key) != 24)
         return accept;
-    memcpy(text, key, 24);
-    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
-    wsi_sha1(text, sizeof text, digest);
+    wsi_sha1((const uint8_t *)key, digest);
     accept[wsi_text_base64(accept, digest, sizeof digest)] = 0;
     return accept;
 }
