@@ -1868,20 +1868,13 @@ typedef uint64_t wsi_wide_64 __attribute__((vector_size(64)));
 static unsigned wsi_cpu_answer;
 
 WSI_RARE unsigned wsi_cpu_ask(void) {
-    unsigned a, b, c, d, saved = 0, answer = WSI_CPU_ASKED;
-    if (__get_cpuid_max(0, NULL) >= 7) {
-        __cpuid(1, a, b, c, d);
-        if (c & 1u << 27) /* OSXSAVE: xgetbv tells which registers the system saves */
-            __asm__ __volatile__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
-        bool sse41 = (c & 1u << 19) != 0;
-        __cpuid_count(7, 0, a, b, c, d);
-        if ((b & 1u << 5) && (saved & 0x06) == 0x06)
-            answer |= WSI_CPU_AVX2;
-        if ((b & 1u << 16) && (saved & 0xe6) == 0xe6)
-            answer |= WSI_CPU_AVX512;
-        if ((b & 1u << 29) && sse41)
-            answer |= WSI_CPU_SHA;
-    }
+    unsigned a, b, c, d, answer = WSI_CPU_ASKED;
+    if (__builtin_cpu_supports("avx2"))
+        answer |= WSI_CPU_AVX2;
+    if (__builtin_cpu_supports("avx512f"))
+        answer |= WSI_CPU_AVX512;
+    if (__builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29))
+        answer |= WSI_CPU_SHA;
     __atomic_store_n(&wsi_cpu_answer, answer, __ATOMIC_RELAXED);
     return answer;
 }
@@ -2240,7 +2233,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) { re
     }
 
 /* Registers hold four words each, the first one highest. */
-WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16]) {
+WSI_SHA static bool wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16]) {
     __m128i w[20], v[2], first, last = _mm_set_epi32((int)hash[4], 0, 0, 0);
     for (int i = 0; i < 4; i++) {
         memcpy(&w[i], words + 4 * i, 16);
@@ -2260,13 +2253,11 @@ WSI_SHA static void wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16
     first = _mm_shuffle_epi32(_mm_add_epi32(v[0], first), 0x1b);
     memcpy(hash, &first, 16);
     hash[4] = (uint32_t)_mm_extract_epi32(last, 3);
+    return true;
 }
 
 static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) {
-    bool has = wsi_cpu_has(WSI_CPU_SHA);
-    if (has)
-        wsi_sha1_block_sha(hash, words);
-    return has;
+    return wsi_cpu_has(WSI_CPU_SHA) && wsi_sha1_block_sha(hash, words);
 }
 #endif
 
