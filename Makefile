@@ -40,7 +40,7 @@ SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engi
 	receive_tls_pause send_replies send_pressure server_date server_files server_bounds server_security \
 	client_life blocking
 TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
-TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_deadlines engine_wire engine_fault handshake) # and WS_NO_NET
+TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_memory engine_deadlines engine_wire engine_fault handshake) # and WS_NO_NET
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
@@ -73,7 +73,7 @@ endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
 .PHONY: all run cluster test tests_notls small examples windows windows_slow asan tsan msan m32 big_endian valgrind \
-	coverage mutants nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
+	coverage mutants programs nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -106,8 +106,9 @@ windows_slow: $(WINDOWS_SLOW) # what make windows leaves to make nightly
 	@tests/run $(WINDOWS_SLOW)
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
-	@$(MAKE) test BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
-		SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all"
+	@$(MAKE) test $(ASAN)
+ASAN = BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
+	SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all" OBJECT="-shared -fPIC"
 
 tsan:
 	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
@@ -141,7 +142,9 @@ tests_notls: $(NOTLS)
 	@tests/run $(NOTLS)
 
 mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
-	@tests/mutants
+	@$(MAKE) programs $(ASAN)
+	@ASAN='$(ASAN)' tests/mutants
+programs: $(TESTS)
 
 nightly: # one by one: what takes too long for .ci/run
 	@for target in small windows_slow coverage mutants tsan msan m32 big_endian valgrind fuzz; do \
@@ -201,6 +204,8 @@ clean:
 
 # The functions of ws.h are compiled once for each flavour, and once more where system calls go through calls.h; tests
 # see their declarations. Those that define something of their own before they include ws.h are compiled with it whole.
+# With OBJECT="-shared -fPIC" a program takes the object of the folder in which it is started: tests/mutants.
+OBJECT = -c
 FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/epoll_ $(BUILD)/kqueue_ $(BUILD)/windows/
 OBJECTS = $(addsuffix ws.o,$(FLAVOURS)) $(addsuffix ws_calls.o,$(FLAVOURS))
 PARTS = $(foreach part,code declarations,$(addprefix $(BUILD)/$(part)/,ws.h calls.h))
@@ -230,8 +235,8 @@ $(PARTS): tests/parts.awk
 
 $(OBJECTS): $(PARTS)
 	@mkdir -p $(@D)
-	$(COMPILE) $(COVERAGE) $(if $(filter %_calls.o,$@),-include $(BUILD)/declarations/calls.h) -DWS_IMPLEMENTATION -x c \
-		-c $(BUILD)/code/ws.h -o $@
+	$(COMPILE) $(COVERAGE) $(if $(filter %_calls.o,$@),-include $(BUILD)/declarations/calls.h) -DWS_IMPLEMENTATION \
+		$(OBJECT) -x c $(BUILD)/code/ws.h -o $@
 
 HASH := \#
 OWN := $(shell awk 'FNR == 1 { before = 1 } /^$(HASH)include ".*\/ws\.h"/ { before = 0 } before && /^$(HASH)/ && \
@@ -241,6 +246,10 @@ QUIET := $(filter-out $(OWN) $(CALLING),$(wildcard tests/*/test_*.c))
 programs = $(filter-out $(BUILD)/kqueue_test_poll_epoll,$(patsubst %.c,$(1)%,$(notdir $(2))))
 $(foreach flavour,$(FLAVOURS),$(eval $(call programs,$(flavour),$(CALLING)): $(flavour)ws_calls.o))
 $(foreach flavour,$(FLAVOURS),$(eval $(call programs,$(flavour),$(QUIET)): $(flavour)ws.o))
+
+# All that has functions of ws.h in it, which tests/mutants builds again.
+OF_MUTANTS = $(filter-out $(BUILD)/windows/% %/bare_ws_calls.o,$(OBJECTS)) \
+	$(foreach test,$(patsubst %.c,%,$(notdir $(OWN))) unit_test,$(filter $(BUILD)/$(test) $(BUILD)/%_$(test),$(TESTS)))
 
 # The compiler reads the test from a pipe, where it includes the declarations.
 define TEST

@@ -14,7 +14,8 @@
        }
 
    A test lasts until the next test_begin. Assertions record a failure and go on. An argument on
-   the command line runs only the tests whose name holds it.
+   the command line runs only the tests whose name holds it. With TEST_FIRST in the environment the first failure
+   ends the program.
 */
 #ifndef TEST_H
 #define TEST_H
@@ -116,6 +117,8 @@ static inline bool test_failure(const char *file, int line, const char *what) {
     if (++test_now.failures > TEST_MAX_REPORTS)
         return false;
     printf("FAILED %s\n  %s:%d: %s\n", test_now.name, file, line, what);
+    if (getenv("TEST_FIRST"))
+        _Exit(1);
     return true;
 }
 
