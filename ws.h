@@ -4729,7 +4729,6 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
     if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* sent too early */
         return wsi_engine_end(&engine->core, WS_ERROR_PROTOCOL, WS_CLOSE_BROKEN);
-    wsi_window_restore(&engine->window);
     return wsi_engine_accept(&engine->core, &engine->window,
                              wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
                              wsi_codec_config(&engine->env));
@@ -4755,9 +4754,8 @@ WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content
     if (size) {
         memcpy(more, "Content-Type: ", 14);
         memcpy(more + 14, content_type, size);
-        memcpy(more + 14 + size, "\r\n", 3);
+        memcpy(more + 14 + size, "\r\n", 2);
     }
-    wsi_window_restore(&engine->window);
     return wsi_engine_respond(e, &engine->window, status, more, wsi_text_z(body),
                               wsi_engine_persists(&engine->env.request));
 }
@@ -4839,10 +4837,8 @@ WS_API ws_span ws_engine_input(ws_engine *engine) {
             wsi_engine_keep(&engine->core, window, engine->in.data);
         engine->in.size = kept;
         if (!wsi_engine_own_fixed(engine) && engine->in.capacity - kept < 2 && !wsi_engine_own_full(engine)
-            && !wsi_buffer_reserve(wsi_engine_own_allocator(engine), &engine->in, 1024)) {
+            && !wsi_buffer_reserve(wsi_engine_own_allocator(engine), &engine->in, 1024))
             (void)wsi_engine_end(&engine->core, WS_ERROR_MEMORY, WS_CLOSE_BROKEN);
-            return room;
-        }
         wsi_engine_open_window(&engine->core, window, engine->in.data, kept, 0);
     }
     if (wsi_engine_own_end(engine) - window->end < 2)
@@ -4901,9 +4897,8 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     if (!engine || size > engine->out.size - engine->out_sent)
         return;
     engine->out_sent += size;
-    if (engine->out_sent == engine->out.size) {
-        engine->out_sent = engine->out.size = 0;
-    } else if (size && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
+    if (size && wsi_engine_own_unsent(engine)
+        && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
         wsi_engine_heard(&engine->core, engine->now); /* the peer reads; a ping or a close may have waited */
         engine->core.since = engine->now;
     }

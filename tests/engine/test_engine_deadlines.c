@@ -133,6 +133,30 @@ static void test_slow_line(ws_role role, bool closes, const char *name) {
     drive_free(&d);
 }
 
+/* What nobody sent or received says nothing about the peer; nor does a client's request on its way. */
+static void test_nothing_moves(void) {
+    drive d;
+    if (!test_begin("0 bytes sent and received"))
+        return;
+    CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 26000);
+    CHECK(ws_engine_send(&d.engine, message_of("x", 1, WS_BINARY)));
+    (void)ws_engine_input(&d.engine);
+    CHECK_EQ(ws_engine_tick(&d.engine, 2000), 26000);
+    ws_engine_sent(&d.engine, 0);
+    ws_engine_received(&d.engine, 0);
+    CHECK_EQ(ws_engine_tick(&d.engine, 3000), 26000);
+    ws_engine_sent(&d.engine, 1);
+    CHECK_EQ(ws_engine_tick(&d.engine, 3000), 28000);
+    drive_free(&d);
+    CHECK(drive_start(&d, WS_ROLE_CLIENT, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 11000);
+    CHECK_EQ(ws_engine_tick(&d.engine, 2000), 11000);
+    ws_engine_sent(&d.engine, 1);
+    CHECK_EQ(ws_engine_tick(&d.engine, 3000), 11000);
+    drive_free(&d);
+}
+
 static void test_own_deadlines(void) {
     ws_engine_config config;
     drive d;
@@ -204,6 +228,7 @@ int main(int argc, char **argv) {
     }
     test_slow_handshake();
     test_clock_from_zero();
+    test_nothing_moves();
     test_own_deadlines();
     test_silent_peer();
     test_unanswered();
