@@ -137,6 +137,7 @@ static const server_case rules[] = {
     CASE("subprotocol twice", GOOD "Sec-WebSocket-Protocol: a, a\r\n", 400),
     CASE("subprotocol twice in two lines",
         GOOD "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, a\r\n", 400),
+    CASE("subprotocol twice behind another", GOOD "Sec-WebSocket-Protocol: a, b, b\r\n", 400),
     CASE("subprotocols in two lines", GOOD "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, A\r\n",
         101),
     CASE("empty elements among subprotocols", GOOD "Sec-WebSocket-Protocol: , a,, b ,\r\n", 101),
@@ -279,7 +280,7 @@ static void test_subprotocols(void) {
         {"x", "a, b", ""},
         {"chat", "Chat", ""}, {"chat", "superchat", ""}, {"", "chat", ""},
         {"chat", "a\r\nSec-WebSocket-Protocol: b, chat", "chat"},
-        {" , b ,", "b", "b"},
+        {" , b ,", "b", "b"}, {"a", "a, b", "a"}, {"chat", "other\r\nX: chat", ""},
     };
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
