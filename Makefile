@@ -48,8 +48,11 @@ WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate js
 	files forward permessage print request server_date server_features session test web \
 	blocking blocking_fails client client_answers client_life client_offers client_urls client_wire engine_init \
 	life loop loop_late loop_owner loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies \
-	server server_bounds server_files server_origin server_peers server_security server_shutdown trace transport)
-WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy)
+	server server_bounds server_files server_origin server_peers server_security server_shutdown trace transport \
+	deflate_zlib inflate_zlib host poll poll_epoll send_slow server_also server_config server_core server_restart \
+	server_unix test_calls tls_none)
+WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
+	send_drain server_half)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
 	wscat.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
@@ -299,11 +302,15 @@ endif
 ifeq ($(call has,zlib.h),yes)
 %test_inflate_zlib %test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz
 endif
+$(BUILD)/windows/test_inflate_zlib $(BUILD)/windows/test_deflate_zlib: LDLIBS = -lws2_32 -lbcrypt \
+	$(if $(shell $(MINGW)-gcc -E -include zlib.h -x c /dev/null >/dev/null 2>&1 && echo yes),-lz)
 
 HOSTS = $(shell for host in libuv glib-2.0; do pkg-config --exists $$host 2>/dev/null && echo $$host; done)
 %test_host: TEST_FLAGS = $(addprefix -DHAS_,$(HOSTS:-2.0=)) \
 	$(patsubst -I%,-isystem %,$(if $(HOSTS),$(shell pkg-config --cflags-only-I $(HOSTS))))
 %test_host: LDLIBS = $(if $(HOSTS),$(shell pkg-config --libs $(HOSTS)))
+$(BUILD)/windows/test_host: TEST_FLAGS =
+$(BUILD)/windows/test_host: LDLIBS = -lws2_32 -lbcrypt
 
 $(BUILD)/fuzz/fuzz_server $(BUILD)/fuzz/fuzz_client: LDLIBS = -lz -lssl -lcrypto
 $(BUILD)/fuzz/%: tests/fuzz/%.c ws.h $(HELPERS) $(wildcard tests/fuzz/*.h)

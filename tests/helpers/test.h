@@ -32,6 +32,7 @@
 typedef struct test_state {
     const char *filter;
     char name[200];
+    const char *lacking; /* what the tests from here on need, and this system has not; NULL: nothing */
     bool running;
     int failures; /* of the running test */
     int passed, failed, skipped;
@@ -72,7 +73,15 @@ static inline void test_end(void) {
     test_now.running = false;
 }
 
-/* Ends the running test and begins one of this name. false: the filter leaves it out. */
+/* Counts the running test as skipped. */
+static inline void test_skip(const char *why) {
+    printf("skipped: %s: %s\n", test_now.name, why);
+    if (test_now.running)
+        test_now.skipped++;
+    test_now.running = false;
+}
+
+/* Ends the running test and begins one of this name. false: the filter leaves it out, or it lacks something. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
 #endif
@@ -84,15 +93,9 @@ static inline bool test_begin(const char *format, ...) {
     va_end(arguments);
     test_now.failures = 0;
     test_now.running = strstr(test_now.name, test_now.filter) != NULL;
+    if (test_now.running && test_now.lacking)
+        test_skip(test_now.lacking);
     return test_now.running;
-}
-
-/* Counts the running test as skipped. */
-static inline void test_skip(const char *why) {
-    printf("skipped: %s: %s\n", test_now.name, why);
-    if (test_now.running)
-        test_now.skipped++;
-    test_now.running = false;
 }
 
 /* Whether the running test goes on, which needs what Windows lacks; else it counts as skipped. */
@@ -101,6 +104,9 @@ static inline bool test_posix(const char *what) {
         test_skip(what);
     return !TEST_WINDOWS;
 }
+
+/* The same of all tests from here on, until it is called with NULL. */
+static inline void test_posix_from_here(const char *what) { test_now.lacking = TEST_WINDOWS ? what : NULL; }
 
 /* Prints the result, which is the last line, and returns the exit status. */
 static inline int test_finish(void) {
@@ -114,7 +120,7 @@ static inline int test_finish(void) {
 
 /* Records a failure; true when there is still something to print about it. */
 static inline bool test_failure(const char *file, int line, const char *what) {
-    if (++test_now.failures > TEST_MAX_REPORTS)
+    if (test_now.lacking || ++test_now.failures > TEST_MAX_REPORTS)
         return false;
     printf("FAILED %s\n  %s:%d: %s\n", test_now.name, file, line, what);
     if (getenv("TEST_FIRST"))

@@ -106,7 +106,7 @@ static void test_handed_in_unix(void) {
 static int wrong(int kind) {
     int ends[2];
     switch (kind) {
-    case 0: return open(".", O_RDONLY);
+    case 0: return open(TEST_WINDOWS ? __FILE__ : ".", O_RDONLY);
     case 1: return socket(AF_INET, SOCK_DGRAM, 0);
     case 2: return socket(AF_INET, SOCK_STREAM, 0);
     case 3:
@@ -190,8 +190,8 @@ static void test_handed_over(void) {
     memset(&config, 0, sizeof config);
     config.unix_path = path;
     CHECK(net_start_with(NULL, &config));
-    int fd = ws_hand_over(net.server, 0), successors = dup(fd);
-    CHECK(fd >= 0 && ws_hand_over(net.server, 1) == -1 && ws_hand_over(NULL, 0) == -1);
+    int fd = (int)ws_hand_over(net.server, 0), successors = dup(fd);
+    CHECK(fd >= 0 && (int)ws_hand_over(net.server, 1) == -1 && (int)ws_hand_over(NULL, 0) == -1);
     ws_server_free(net.server);
     CHECK(exists(path) && !is_open(fd));
     CHECK(listens_on(successors, path));
@@ -222,7 +222,7 @@ static void say_who(ws_request *request, void *user) {
 /* A signal of the test: starts the successor. */
 static void replace(void *unused) {
     char listening[20], news[20];
-    int fd = ws_hand_over(served.server, 0);
+    int fd = (int)ws_hand_over(served.server, 0);
     (void)unused;
     if (fork() != 0)
         return;
@@ -388,13 +388,16 @@ int main(int argc, char **argv) {
     (void)test_begin("a folder for sockets");
     CHECK(mkdtemp(folder) != NULL);
     test_handed_in();
-    test_handed_in_unix();
     test_wrong();
-    test_fails();
     test_twice();
+    test_posix_from_here("Unix sockets");
+    test_handed_in_unix();
+    test_fails();
     test_handed_over();
+    test_posix_from_here("fork");
     test_replaced(false);
     test_replaced(true);
+    test_posix_from_here(NULL);
     (void)test_begin("the folder is empty at last");
     CHECK(rmdir(folder) == 0);
     return test_finish();

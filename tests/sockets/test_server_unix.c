@@ -319,6 +319,7 @@ int main(int argc, char **argv) {
     memset(&action, 0, sizeof action);
     action.sa_handler = ring;
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    test_posix_from_here("Unix sockets");
     (void)test_begin("a folder for sockets");
     CHECK(mkdtemp(folder) != NULL);
     test_occupied();

@@ -262,7 +262,7 @@ static void test_during_parts(void) {
 /* Broadcasts of 1,000 bytes each until one is refused. */
 static unsigned told;
 
-static void tell(ws_conn *conn, unsigned number) {
+static void tell_all(ws_conn *conn, unsigned number) {
     (void)conn, (void)number;
     while (told < 500 && ws_server_broadcast(net.server, "r", message_of(piece, PIECE)))
         told++;
@@ -273,7 +273,7 @@ static void room_start(void) {
     memset(&limits, 0, sizeof limits);
     limits.buffered = 20000;
     CHECK(net_start_limits(&limits));
-    net.on_drain = tell;
+    net.on_drain = tell_all;
     told = 0;
 }
 
@@ -292,7 +292,7 @@ static void test_room_in_parts(void) {
     CHECK(ws_join(net.conns[1], "r") && ws_join(net.conns[2], "r") && ws_room_slow(net.server, "r", WS_SLOW_WAIT));
     net.log.size = 0;
     CHECK(ws_send_part(net.conns[1], message_of("a", 1), false));
-    tell(NULL, 0);
+    tell_all(NULL, 0);
     CHECK(told >= 19 && told < 22);
     CHECK(net_settle());
     CHECK_LOG(""); /* not before the end of the parts, and nothing spins */
@@ -312,7 +312,7 @@ static void test_room_slow(void) {
     peer *p = net_open_with("/", 4096);
     p->deaf = true;
     CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", WS_SLOW_WAIT));
-    tell(NULL, 0);
+    tell_all(NULL, 0);
     net_settle();
     CHECK(told < 100);
     p->deaf = false;
@@ -322,7 +322,7 @@ static void test_room_slow(void) {
 
 static void tell_on(ws_conn *conn, unsigned number, ws_close_info why) {
     (void)why;
-    tell(conn, number);
+    tell_all(conn, number);
 }
 
 static void test_room_left(void) {
@@ -334,7 +334,7 @@ static void test_room_left(void) {
     peer *p = net_open_with("/", 4096), *other = net_peer("/");
     p->deaf = true;
     CHECK(ws_join(net.conns[1], "r") && ws_join(net.conns[2], "r") && ws_room_slow(net.server, "r", WS_SLOW_WAIT));
-    tell(NULL, 0);
+    tell_all(NULL, 0);
     net_settle();
     CHECK(told < 100);
     peer_reset(p);
