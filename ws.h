@@ -2291,14 +2291,13 @@ static const uint32_t wsi_sha1_second[80] = {
 /* Of a key and the GUID. */
 static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[80];
-    int i;
-    for (i = 0; i < 6; i++, key += 4)
+    for (int i = 0; i < 6; i++, key += 4)
         w[i] = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3];
     memcpy(w + 6, wsi_sha1_guid, sizeof wsi_sha1_guid);
     wsi_sha1_block(hash, w);
     if (!wsi_sha1_block_fast(hash, wsi_sha1_second))
         wsi_sha1_rounds(hash, wsi_sha1_second);
-    for (i = 0; i < 5; i++, digest += 4) { /* compilers make one store of it */
+    for (int i = 0; i < 5; i++, digest += 4) { /* compilers make one store of it */
         digest[0] = (uint8_t)(hash[i] >> 24);
         digest[1] = (uint8_t)(hash[i] >> 16);
         digest[2] = (uint8_t)(hash[i] >> 8);
@@ -10372,8 +10371,9 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
 
 /* The next ready source and for what; NULL at the end of the round. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
-    while (poll->given < poll->found) {
-        const wsi_event *event = &poll->events[poll->given++];
+    for (int i = poll->given; i < poll->found; i++) {
+        const wsi_event *event = &poll->events[i];
+        poll->given = i + 1;
         if (event->source && (*ready = event->ready & event->source->link.interest) != 0)
             return event->source;
     }
@@ -11067,7 +11067,7 @@ static void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) { (void)l
 #else
 /* Ends a round for longest_ms, if one is under way. begins: the next one begins. */
 WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) {
-    if (now - loop->round_at > loop->stats.longest_ms && loop->round_at)
+    if (!begins && now - loop->round_at > loop->stats.longest_ms && loop->round_at)
         loop->stats.longest_ms = now - loop->round_at;
     loop->round_at = begins ? now : 0;
 }
