@@ -84,8 +84,8 @@
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
      WS_NO_HOST          no ws_watch, and no loop inside yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
      WS_NO_KEEP          no requests that are answered later: no ws_keep; no effect with HTTP beside WebSockets
-     WS_NO_UNIX          no Unix sockets. A server listens on one host and port: no ws_listen_also, no sockets that are
-                         handed in or over (ws_server_config.descriptor, ws_hand_over)
+     WS_NO_UNIX          no Unix sockets. A server listens on one host and port: no ws_listen_also, no sockets from or
+                         for another process (ws_server_config.descriptor, ws_hand_over)
      WS_NO_TRANSPORT     servers on TCP alone: no ws_transport and no TLS, nor their config fields; no effect with a
                          client
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
@@ -486,7 +486,7 @@ typedef struct ws_tls_config {
     void *ssl_ctx;                    /* an SSL_CTX of yours, used as it is, instead of files and texts */
 } ws_tls_config;
 
-/* Writes whom the peer's verified certificate is for (RFC 4514): "CN=alice,O=Example". false: none, or too long. */
+/* Writes the subject of the peer's verified certificate (RFC 4514): "CN=alice,O=Example". false: none, or too long. */
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
 WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
@@ -571,7 +571,7 @@ typedef struct ws_server_config {
                                must match the last X-Forwarded-Host instead of Host, and be https: if the last
                                X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
-    /* Bounds on peers; 0: none. Addresses are those of ws_peer; an IPv6 address counts by its first 64 bits. Behind
+    /* Limits on peers; 0: none. Addresses are those of ws_peer; an IPv6 address counts by its first 64 bits. Behind
        trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
@@ -597,7 +597,7 @@ WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: ther
    encrypted. A server has one certificate, the latest, or one transport. false, and the loop's error: as ws_listen, or
    STATE: the server is ending. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
-/* The same of each address. index: 0 is the address of ws_listen, from 1 on those of ws_listen_also. */
+/* The same for each address. index: 0 is the address of ws_listen, from 1 on those of ws_listen_also. */
 WS_API uint16_t ws_port_at(const ws_server *server, size_t index);
 /* The descriptor that the server listens on, for a successor, which takes it as ws_server_config.descriptor. It is
    close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here, which then leaves
@@ -897,7 +897,7 @@ typedef enum ws_event_type {
     WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
     WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
     WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* chunk, valid as long: see ws_engine_config.chunks */
+    WS_EVENT_CHUNK,   /* chunk, valid as long as a message: see ws_engine_config.chunks */
     WS_EVENT_PING,    /* message is the payload; the pong is queued already */
     WS_EVENT_PONG,    /* message is the payload */
     WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
@@ -1094,18 +1094,18 @@ typedef struct ws_client_config {
                                    what ws_send waited for stays queued. NULL: a loop of its own */
 } ws_client_config;
 
-/* What a client has no field for:
-   - A key with a password: tls.ssl_ctx, an SSL_CTX_new(TLS_client_method()) with SSL_CTX_set_default_passwd_cb,
-     SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
-   - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. OpenSSL calls pin(good, store) for each
-     certificate of the chain: return good. For the server's own, where X509_STORE_CTX_get_error_depth(store) is 0, also
-     return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store) is not one that you know.
-   - SOCKS5: unix_path, the socket of a program that tunnels, as ssh -L does. Or a transport, and a URL with the proxy's
-     host and port: before the first data its read and write speak RFC 1928 on link->descriptor. */
+/* What a client has no field for: - A key with a password: tls.ssl_ctx, an SSL_CTX_new(TLS_client_method()) with
+   SSL_CTX_set_default_passwd_cb, SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and
+   SSL_CTX_set_default_verify_paths. - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. OpenSSL
+   calls pin(good, store) for each certificate of the chain: return good. For the server's own, where
+   X509_STORE_CTX_get_error_depth(store) is 0, also return 0 if X509_pubkey_digest of
+   X509_STORE_CTX_get_current_cert(store) is not one that you know. - SOCKS5: unix_path, the socket of a program that
+   tunnels, as ssh -L does. Or a URL with the proxy's host and port, and a transport whose read and write speak RFC 1928
+   on link->descriptor before the first data. */
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (http:, https: mean the same), and waits until the connection
-   is open or has failed; ws_free it in both cases. "user:password@" becomes Basic credentials. ws_last_error says
-   whether it failed; calls on it then do nothing. NULL: no memory, or config.loop is in use, ending or has failed.
+   is open or has failed; ws_free it in both cases. "user:password@" becomes Basic credentials. If it has failed,
+   ws_last_error says why, and calls on it do nothing. NULL: no memory, or config.loop is in use, ending or has failed.
    config NULL: all defaults; it is copied. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
@@ -1368,7 +1368,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 } wsi_env;
 
 #ifdef WS_SMALL
-#define WSI_BRIEF 1 /* whether less code counts for more than speed and explanations */
+#define WSI_BRIEF 1 /* whether small code matters more than speed and explanations */
 #define WSI_ADVICE(text)
 #define WSI_BIT     /* a flag that has a byte takes less code than a bit */
 #else
@@ -2178,7 +2178,7 @@ WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
         hash[i] += v[i];
 }
 
-/* Of a key and the GUID. */
+/* The digest of a key and the GUID. */
 static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80"; /* a bit ends them */
     uint32_t hash[5] = {0xc3d2e1f0u, 0x10325476u, 0x98badcfeu, 0xefcdab89u, 0x67452301u}, v[21], word = 0;
@@ -2261,7 +2261,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) {
 }
 #endif
 
-/* w: the block's words, and room for those that follow from them. */
+/* w: the block's words, and room for the expanded ones. */
 static void wsi_sha1_block(uint32_t hash[5], uint32_t w[80]) {
     if (wsi_sha1_block_fast(hash, w))
         return;
@@ -2288,7 +2288,7 @@ static const uint32_t wsi_sha1_second[80] = {
     0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
 };
 
-/* Of a key and the GUID. */
+/* The digest of a key and the GUID. */
 static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[80];
     for (int i = 0; i < 6; i++, key += 4)
@@ -2586,7 +2586,7 @@ WSI_INLINE size_t wsi_http_plain(const uint8_t *data, size_t size) {
 }
 #endif
 
-/* The offset of the CRLF that ends the line at i. size: it is not there yet. WSI_HTTP_BAD: a byte that no head has. */
+/* The offset of the CRLF that ends the line at i. size: it is missing. WSI_HTTP_BAD: a byte that no head may have. */
 WSI_INLINE size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
     for (; (i += wsi_http_plain(data + i, size - i)) < size && data[i] == '\t'; i++) {}
     if (i == size || (data[i] == '\r' && i + 1 == size))
@@ -3475,7 +3475,7 @@ static bool wsi_handshake_star(wsi_slice host, const char *star) {
            && !memchr(star + 1, '*', host.size - 1);
 }
 
-/* Whether a list of origins or hosts is valid. NULL is, and for origins "" and "*". *wrong: an element, or the list. */
+/* Whether a list of origins or hosts is valid, as NULL is, and "" and "*" for origins. *wrong: an element, or all. */
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     wsi_size port;
@@ -4634,7 +4634,7 @@ WS_API const char *ws_error_text(ws_error error) {
    FRAME, HEADS, MESSAGES.
 */
 
-/* In fixed memory: what data frames leave for a close frame, the largest control frame; requests for an answer. */
+/* In fixed memory: room that data frames leave for a close frame; the largest control frame; room for an answer. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
@@ -6291,7 +6291,7 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of the codes with these lengths (RFC 1951 3.2.2): it doubles for each. false: no valid code. */
+/* Builds the table of codes with these lengths (RFC 1951 3.2.2); it doubles for each length. false: no valid code. */
 static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                               const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -9349,7 +9349,7 @@ static bool wsi_platform_enable(ws_socket descriptor, int level, int option) {
     return setsockopt(descriptor, level, option, (const char *)&on, sizeof on) == 0;
 }
 
-/* Looks up addresses, with AI_PASSIVE to listen on. Blocks without AI_NUMERICHOST. Returns 0 or getaddrinfo's error. */
+/* Looks up addresses; AI_PASSIVE: to listen on. Blocks without AI_NUMERICHOST. Returns 0 or getaddrinfo's error. */
 static int wsi_platform_resolve(const char *host, uint16_t port, int flags, struct addrinfo **addresses) {
     struct addrinfo hints;
     char service[6] = "";
@@ -9652,7 +9652,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
         (void)unlink(path);
 }
 
-/* Removes a socket that nobody listens on, as a crash leaves it, and nothing else: *why says what. Never blocks. */
+/* Removes a socket that nobody listens on, as after a crash. Nothing else: *why says what is there. Never blocks. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
@@ -13004,7 +13004,7 @@ static void wsi_conn_reset(ws_conn *conn) {
 #ifdef WS_NO_STATS
 static void wsi_endpoint_keep_stats(wsi_endpoint *endpoint) { (void)endpoint; }
 #else
-/* Adds a server's or client's counters, and counts its connections. */
+/* Adds a server's or client's counters and connections to stats. */
 static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     stats->accepted += endpoint->env.counts.accepted;
     stats->refused_4xx += endpoint->env.counts.refused[0];
@@ -13018,7 +13018,7 @@ static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     }
 }
 
-/* The loop's own, without those of its servers and clients. NULL: zeros. */
+/* The loop's own figures, without its servers' and clients'. NULL: zeros. */
 static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
     ws_stats stats;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -15089,7 +15089,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* Opens the socket. name: what it listens on, for an error. *why: what is wrong; NULL: as the error says. */
+/* Opens the socket. name: what it listens on, for the error text. *why: what is wrong; NULL: only the error says it. */
 #ifdef WS_NO_UNIX
 static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config *config, wsi_reason *name,
                                   const char **why) {
