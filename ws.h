@@ -9652,7 +9652,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
         (void)unlink(path);
 }
 
-/* Removes a socket that nobody listens on, as after a crash. Nothing else: *why says what is there. Never blocks. */
+/* Removes only a socket that nobody listens on, as after a crash. *why: what else is there. Never blocks. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
