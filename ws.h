@@ -8762,6 +8762,12 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #include <wchar.h>
 #if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
 #include <wincrypt.h>
+#undef X509_NAME /* OpenSSL does this, too, but too early where its headers came before ws.h */
+#undef X509_EXTENSIONS
+#undef PKCS7_ISSUER_AND_SERIAL
+#undef PKCS7_SIGNER_INFO
+#undef OCSP_REQUEST
+#undef OCSP_RESPONSE
 #endif
 
 #define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
@@ -8890,12 +8896,10 @@ static bool wsi_platform_start_thread(wsi_task *task) {
 }
 #endif /* WS_NO_CLIENT */
 
-#if !defined(WS_NO_HTTP) || (!defined(WS_NO_TLS) && !defined(WS_NO_CLIENT))
 /* Converts UTF-8 to UTF-16. false: invalid or too long. */
-static bool wsi_platform_widen(const char *text, wchar_t *wide, size_t size) {
+static inline bool wsi_platform_widen(const char *text, wchar_t *wide, size_t size) {
     return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, (int)size) > 0;
 }
-#endif
 
 #ifndef WS_NO_HTTP /* files */
 enum { WSI_FILE_PATH = 1024 }; /* UTF-16 units in a path */
@@ -16869,8 +16873,6 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 
 enum { WSI_TLS_RECENT = 128 }; /* connections that keep their buffers, of 33 KB each */
 
-struct wsi_tls_session;
-
 typedef struct wsi_tls { /* what connections of one config share; their transport's user pointer */
     struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of the sessions that keep their buffers */
     unsigned recent_next;
@@ -17422,7 +17424,6 @@ static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned cha
 }
 
 static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
-    static const unsigned char name[] = "ws.h";
     bool authorities = config->ca_file || config->ca_pem;
     int mode = authorities ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     if (!authorities && (config->crl_file || config->client_cert_optional))
@@ -17433,8 +17434,8 @@ static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, w
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets need no memory */
-    return SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1 && wsi_tls_use_own(context, config, why)
-           && wsi_tls_use_trusted(context, config, true, why);
+    return SSL_CTX_set_session_id_context(context, (const unsigned char *)"ws.h", 4) == 1
+           && wsi_tls_use_own(context, config, why) && wsi_tls_use_trusted(context, config, true, why);
 }
 
 static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
@@ -17494,8 +17495,7 @@ static bool wsi_tls_use_system(SSL_CTX *context) {
     HCERTSTORE roots = CertOpenSystemStoreW(0, L"ROOT");
     const CERT_CONTEXT *root = NULL;
     while (roots && (root = CertEnumCertificatesInStore(roots, root)) != NULL) {
-        const unsigned char *data = root->pbCertEncoded;
-        X509 *certificate = d2i_X509(NULL, &data, (long)root->cbCertEncoded);
+        X509 *certificate = wsi_tls_authority(root->pbCertEncoded, (long)root->cbCertEncoded);
         if (certificate) /* skips one that cannot be used */
             (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
         X509_free(certificate);
