@@ -16612,7 +16612,8 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
    ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
 */
 
-enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43 };
+/* MORE: "=", what encoding adds, two points, 20 digits, and a signature with its padding. */
+enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43, WSI_SESSION_MORE = 71 };
 
 typedef struct wsi_sessions { /* one server's config, in one block */
     uint32_t seconds;
@@ -16666,19 +16667,18 @@ static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, cons
            && wsi_session_encode(out, mac, sizeof mac) == WSI_SESSION_MAC;
 }
 
-/* Appends "name=JSON.time.signature". */
+/* Writes "name=JSON.time.signature" into out, which is empty. */
 static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
                               uint64_t now) {
     wsi_slice name = wsi_text_z(sessions->cookie);
-    size_t from = out->size;
-    if (!wsi_buffer_reserve(memory, out, name.size + json.size / 3 * 4 + 4 + 2 + 20 + 1 + WSI_SESSION_MAC + 4))
+    if (!wsi_buffer_reserve(memory, out, name.size + json.size / 3 * 4 + WSI_SESSION_MORE))
         return false;
-    char *to = wsi_text_append((char *)out->data + from, name);
+    char *to = wsi_text_append((char *)out->data, name);
     *to++ = '=';
     to += wsi_session_encode(to, json.data, json.size);
     *to++ = '.';
     to += wsi_text_decimal(to, now);
-    if (!wsi_session_sign(sessions, sessions->keys, out->data + from, (size_t)(to - (char *)out->data) - from, to + 1))
+    if (!wsi_session_sign(sessions, sessions->keys, out->data, (size_t)(to - (char *)out->data), to + 1))
         return false;
     *to = '.';
     out->size = (size_t)(to - (char *)out->data) + 1 + WSI_SESSION_MAC;
@@ -16701,7 +16701,7 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     wsi_slice text = value, json;
     uint64_t time;
     ptrdiff_t size;
-    if (value.size < WSI_SESSION_MAC + 4 || !wsi_buffer_reserve(memory, out, name + 1 + value.size))
+    if (value.size <= WSI_SESSION_MAC || !wsi_buffer_reserve(memory, out, name + value.size))
         return false;
     text.size -= WSI_SESSION_MAC + 1;
     memcpy(out->data, sessions->cookie, name);
@@ -16775,9 +16775,8 @@ WS_API ws_message ws_session(ws_request *request) {
         wsi_slice fields = wsi_request_fields(request), pairs = {NULL, 0}, cookie;
         request->has_session = true;
         while (!found->size && wsi_request_cookie(&fields, &pairs, sessions->cookie, &cookie))
-            if (!wsi_session_read(sessions, wsi_server_memory(request->server), found, cookie,
-                                  wsi_server_time(request->server)))
-                found->size = 0;
+            (void)wsi_session_read(sessions, wsi_server_memory(request->server), found, cookie,
+                                   wsi_server_time(request->server));
     }
     ws_message session = {found->size ? found->data : NULL, found->size, WS_TEXT};
     return session;
@@ -16794,7 +16793,6 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     wsi_reason why;
     if (!server)
         return false;
-    wsi_reason_clear(&why);
     ws_loop *loop = server->endpoint.loop;
     ws_error error = wsi_session_make(&loop->memory, loop->tls_calls, config, &sessions, &why);
     if (error) {

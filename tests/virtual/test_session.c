@@ -5,6 +5,9 @@
 #include "../helpers/behaviour.h"
 
 static const char *const keys[] = {"0123456789abcdef-first", NULL};
+static const char *const many[] = {"0123456789abcdef0", "0123456789abcdef1", "0123456789abcdef2", "0123456789abcdef3",
+                                   "0123456789abcdef4", "0123456789abcdef5", "0123456789abcdef6", "0123456789abcdef7",
+                                   "0123456789abcdef8", "0123456789abcdef9", NULL};
 static char cookie[5000]; /* the newest answer's, "name=value" */
 static char seen[400];
 static int calls, fails_at; /* 0: no call of it fails */
@@ -294,6 +297,66 @@ static void test_signed_nonsense(void) {
     CHECK_EQ(memory.used, 0);
 }
 
+/* JSON of every size with names of some, there and back: from the allocator come just the bytes that are asked for. */
+static void test_every_size(void) {
+    static const char *const names[] = {"s", "session", "a-cookie-of-thirty-two-characters"};
+    ws_session_config config = config_of(many);
+    ws_allocator libc = {NULL, NULL};
+    wsi_memory memory;
+    wsi_reason why;
+    if (!test_begin("JSON of every size"))
+        return;
+    config.seconds = 100;
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        wsi_buffer made = {NULL, 0, 0};
+        config.cookie = names[n];
+        wsi_memory_init(&memory, libc, SIZE_MAX);
+        CHECK_EQ(wsi_session_make(&memory, NULL, &config, &made, &why), WS_OK);
+        const wsi_sessions *sessions = (const wsi_sessions *)(const void *)made.data;
+        for (size_t size = 2; sessions && size < 900; size++) {
+            wsi_buffer out = {NULL, 0, 0}, read = {NULL, 0, 0};
+            char json[900];
+            memset(json, '?', size); /* in base64url: with '_' */
+            json[0] = json[size - 1] = '"';
+            CHECK(wsi_session_write(sessions, &memory, &out, wsi_text(json, size), 999999999999999999u));
+            size_t name = strlen(names[n]) + 1;
+            wsi_slice value = wsi_text((const char *)out.data + name, out.size - name);
+            CHECK(wsi_session_read(sessions, &memory, &read, value, 999999999999999999u));
+            CHECK_MEM(read.data, read.size, json, size);
+            CHECK(read.data && !read.data[read.size]);
+            wsi_buffer_free(&memory, &out);
+            wsi_buffer_free(&memory, &read);
+        }
+        wsi_buffer_free(&memory, &made);
+        CHECK_EQ(memory.used, 0);
+    }
+}
+
+/* What is too short for a signature, or has another one, or finds no memory. */
+static void test_not_signed(void) {
+    ws_session_config config = config_of(many);
+    wsi_buffer made = {NULL, 0, 0}, read = {NULL, 0, 0}, out = {NULL, 0, 0};
+    ws_allocator libc = {NULL, NULL};
+    char text[60];
+    wsi_memory memory;
+    wsi_reason why;
+    if (!test_begin("values without a signature of ours"))
+        return;
+    wsi_memory_init(&memory, libc, 10);
+    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &made, &why), WS_ERROR_MEMORY);
+    wsi_memory_init(&memory, libc, SIZE_MAX);
+    CHECK_EQ(wsi_session_make(&memory, NULL, &config, &made, &why), WS_OK);
+    const wsi_sessions *sessions = (const wsi_sessions *)(const void *)made.data;
+    memset(text, '.', sizeof text);
+    for (size_t size = 0; sessions && size <= sizeof text; size++)
+        CHECK(!wsi_session_read(sessions, &memory, &read, wsi_text(text + sizeof text - size, size), 1000));
+    memory.limit = memory.used;
+    CHECK(sessions && !wsi_session_write(sessions, &memory, &out, wsi_text("1", 1), 1000) && !out.size);
+    wsi_buffer_free(&memory, &read);
+    wsi_buffer_free(&memory, &made);
+    CHECK_EQ(memory.used, 0);
+}
+
 static void no_sessions(ws_request *request, void *user) {
     (void)user;
     CHECK(!ws_session(request).data && !ws_set_session(request, "1"));
@@ -374,6 +437,11 @@ static void test_base64url(void) {
     }
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
         test_equal(wsi_session_decode(back, wsi_text_z(bad[i])), -1, bad[i], __FILE__, __LINE__);
+    CHECK_EQ(wsi_session_decode(back, wsi_text("AAA\0", 4)), -1);
+    memset(data, 0xff, 3);
+    CHECK_MEM(text, wsi_session_encode(text, data, 3), "____", 4);
+    text[4] = '+'; /* behind what is written nothing changes */
+    CHECK_MEM(text, wsi_session_encode(text, "\xfb\xef\xbe", 3) + 1, "----+", 5);
 }
 
 #ifndef WS_NO_TLS
@@ -439,6 +507,8 @@ static void test_bad(void) {
     CHECK(!ws_sessions(NULL, NULL) && !ws_session(NULL).data && !ws_conn_session(NULL).data && !ws_set_session(NULL,
         "1"));
     start();
+    config = config_of(keys);
+    CHECK(ws_sessions(net.server, &config)); /* once more: the last one counts, nothing is lost */
     CHECK(ws_http(net.server, "GET", "/long", too_long, NULL));
     CHECK_EQ(peer_status(ask("GET", "/long", NULL)), 200);
     CHECK(strlen(cookie) < 4096);
@@ -479,6 +549,8 @@ int main(int argc, char **argv) {
     test_keys();
     test_expiry();
     test_signed_nonsense();
+    test_every_size();
+    test_not_signed();
     test_hmac_fails();
     test_hmac_ends();
     test_base64url();
