@@ -222,7 +222,7 @@ typedef SOCKET ws_socket;
 #include "lwip/sockets.h"
 #elif !defined(WS_NO_NET)
 #define WSI_POSIX
-#include <sys/select.h> /* fd_set, in ws_loop_fds */
+#include <sys/select.h> /* fd_set */
 #include <sys/time.h>
 #endif
 typedef int ws_socket; /* a descriptor */
@@ -419,7 +419,7 @@ WS_API void ws_drop(ws_conn *conn);
 /* Stop and resume reading a connection, for a program that cannot keep up. No data is lost: up to a receive buffer
    waits here, the rest at the peer; it is delivered at the end of ws_resume's round. In a pause pings are not answered,
    so the peer may give up, and its close is not noticed; it counts as alive while its TCP acknowledges our pings
-   (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE: not open, or made by ws_connect. */
+   (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE: not open, or a blocking client. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -442,8 +442,8 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 /* The subprotocol that was agreed on, or "" (RFC 6455 4.2.2). Valid until on_close returns. */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
-/* Writes the peer's address and port as a text, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough. Behind
-   proxies see ws_server_config.proxies. false: unknown, or size is too small. */
+/* Writes the peer's address and port as a text, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough. false:
+   unknown, or size is too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
 /* A pointer of yours. It starts as the handler's user. */
@@ -452,7 +452,7 @@ WS_API void *ws_user(const ws_conn *conn);
 
 /* --- TLS and other transports (WS_NO_TRANSPORT) ----------------------------------------- */
 
-/* What a transport gets for each connection; see ws_transport. */
+/* A connection's socket, and the session of a transport. */
 typedef struct ws_link {
     ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
     uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
@@ -471,7 +471,7 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
 #ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
    http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
-   config loads them, or fails with TLS; ws_dial loads them when it needs wss:, reloads changed files, and fails by
+   config loads them, or fails with TLS; a client of a loop does when it needs wss:, reloads changed files, and fails by
    on_error. Clients with equal configs share them. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate and its chain; its private key, or NULL: in cert_file */
@@ -516,9 +516,9 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
 /* --- handlers --------------------------------------------------------------------------- */
 
-/* Callbacks and options for the connections of a route or of a ws_dial. Every field may be zero. */
+/* Callbacks and options for the connections of a route or of a client. Every field may be zero. */
 typedef struct ws_handler {
-    void (*on_request)(ws_request *request); /* server: may call ws_accept, ws_refuse or ws_keep; see ws_before */
+    void (*on_request)(ws_request *request); /* server: the last hook, of this route alone; see ws_before */
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: without a size limit */
@@ -529,7 +529,7 @@ typedef struct ws_handler {
     void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
-    ws_deflate_config deflate; /* server; a client has its own in ws_client_config */
+    ws_deflate_config deflate; /* of a server's connections */
 } ws_handler;
 
 #ifndef WS_NO_SERVER
@@ -539,7 +539,7 @@ typedef struct ws_server_config {
     const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0": any IPv4; "::": any IPv6 and
                                IPv4 (OpenBSD: IPv6 only) */
     uint16_t port;          /* 0: any free port, see ws_port */
-    const char *origins;    /* whose pages may connect, or use ws_http with methods such as POST. NULL: pages of the
+    const char *origins;    /* whose pages may connect, and call handlers by POST and the like. NULL: pages of the
                                server's own scheme, host and port; "*": all; or a list of origins,
                                "https://a.example, https://b.example:8443". The host "*.c.example" matches every name
                                below c.example, but not c.example. Others get 403, with the reason. Behind a proxy that
@@ -791,8 +791,8 @@ typedef struct ws_loop_config {
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
-    ws_trace_function *trace; /* called for each event, to log it: may call functions that only read (ws_peer,
-                                 ws_loop_stats), and must not send, close or free anything. NULL: none, at no cost */
+    ws_trace_function *trace; /* called for each event, to log it: may call functions that only read, such as
+                                 ws_peer, and must not send, close or free anything. NULL: none, at no cost */
     void *trace_user;         /* passed to it */
 #endif
 } ws_loop_config;
@@ -821,7 +821,7 @@ typedef struct ws_stats {
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member, once for each member: see ws_room_slow */
     /* of the loop, also in ws_server_stats: */
-    uint64_t messages_in, messages_out; /* in: to on_message, on_chunk, ws_receive. A broadcast counts by member */
+    uint64_t messages_in, messages_out; /* in: handed to the program; out: a broadcast counts by member */
     uint64_t bytes_in, bytes_out;       /* read and written; with TLS, the plaintext */
     size_t memory, memory_peak;         /* see max_memory */
     uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
@@ -892,15 +892,15 @@ typedef struct ws_span {
 } ws_span;
 
 typedef enum ws_event_type {
-    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Call ws_engine_accept or
-                         ws_engine_respond; otherwise the next call of ws_engine_next accepts */
+    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Accept it or respond;
+                         otherwise it is accepted when the next event is asked for */
     WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
     WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
-    WS_EVENT_MESSAGE, /* message, valid until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* chunk, valid as long as a message: see ws_engine_config.chunks */
+    WS_EVENT_MESSAGE, /* message, valid until the next event is asked for */
+    WS_EVENT_CHUNK,   /* chunk, valid as long as a message: in its place, if config.chunks is set */
     WS_EVENT_PING,    /* message is the payload; the pong is queued already */
     WS_EVENT_PONG,    /* message is the payload */
-    WS_EVENT_CLOSED   /* close says why. Send what ws_engine_output still returns, then close the transport */
+    WS_EVENT_CLOSED   /* close says why. Send what output there still is, then close the transport */
 } ws_event_type;
 
 typedef struct ws_event {
@@ -1001,7 +1001,7 @@ WS_API bool ws_http_from(ws_server *server, const char *origins, const char *met
 
 /* The first value of that name in a body of type application/x-www-form-urlencoded, decoded like a query. */
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
-/* The body with a zero after it, for example for ws_json_text. WS_TEXT if it is UTF-8. */
+/* The body with a zero after it. WS_TEXT if it is UTF-8. */
 WS_API ws_message ws_request_body(const ws_request *request);
 
 /* Answer a request; a WebSocket request is refused by this. Text without a charset is UTF-8. content_type NULL: no such
@@ -1119,7 +1119,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees a connection of ws_connect or ws_test_connect; an open one is closed with 1000 first, as by ws_close. No effect
+/* Frees a connection of a call that waits; an open one is closed with 1000 first, as by ws_close. No effect
    on other connections: they belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
@@ -1244,7 +1244,7 @@ WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_l
 
 /* Send, broadcast or answer with what ws_json_print or ws_html_print makes of format:
    ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), which
-   htmx swaps in by id. They fail as ws_send, ws_broadcast or ws_reply do, or with FORMAT: format makes no JSON. */
+   htmx swaps in by id. They fail as the calls for plain data do, or with FORMAT: format makes no JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #ifndef WS_NO_SERVER
@@ -1275,7 +1275,7 @@ WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the 
 WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable was cut */
 #endif /* WS_NO_TEST */
 
-/* Private from here on: only the size of ws_engine matters. */
+/* Private from here on: only sizes matter. */
 
 #ifdef WSI_BARE /* lengths that a peer announces; milliseconds */
 typedef uint32_t wsi_size, wsi_time;
@@ -3940,7 +3940,7 @@ WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, co
     e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
-#define WSI_TRACED(e) false /* enum ws_trace_kind does not exist: the next macro must not evaluate kind */
+#define WSI_TRACED(e) false /* its kinds do not exist: the next macro must not evaluate kind */
 #define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
@@ -8251,7 +8251,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   ws_engine_init, and the codec of engines and loops: knows which add-ons there are above. Calls BYTES, HANDSHAKE,
+   What engines and loops begin with: knows which add-ons there are above. Calls BYTES, HANDSHAKE,
    HEADS, MESSAGES, ENGINE, PERMESSAGE, UPGRADE.
 */
 
@@ -9764,7 +9764,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 
 /*
 >> TCP ====================================================================================
-   Plain TCP and Unix sockets. Calls PLATFORM. read and write are as in ws_transport, but write takes spans.
+   Plain TCP and Unix sockets. Calls PLATFORM. read and write return as a transport's do; write takes spans.
 */
 
 WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
@@ -11416,8 +11416,8 @@ typedef struct wsi_strings { /* subprotocol and parameters, each zero-terminated
 
 typedef struct wsi_tls_calls { /* all that other sections call in TLS */
     void (*release)(struct wsi_tls *tls);
-    bool (*peer)(const ws_link *link, char *text, size_t size); /* ws_peer_certificate */
-    void *(*session)(const ws_link *link);                      /* ws_tls_session */
+    bool (*peer)(const ws_link *link, char *text, size_t size); /* whom its certificate is for */
+    void *(*session)(const ws_link *link);                      /* OpenSSL's SSL */
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_TRANSPORT)
     /* Gives a server a new TLS context, in place of the one it has. On an error nothing changes. */
     ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
@@ -11438,8 +11438,8 @@ typedef struct wsi_tls_calls { /* all that other sections call in TLS */
 typedef struct wsi_dialer { /* further fields of a client's endpoint */
     wsi_reason *why; /* the last attempt's error text */
     bool reconnects; /* when a connection ends, another attempt follows */
-    bool blocking;   /* the program takes messages by ws_receive; there are no callbacks */
-    bool has_input;  /* blocking: the window holds data that ws_receive has not taken */
+    bool blocking;   /* the program takes message by message; there are no callbacks */
+    bool has_input;  /* blocking: the window holds data that the program has not taken */
     bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
     bool (*sent)(ws_conn *conn, bool closing); /* blocking: called after the program has sent; waits */
 } wsi_dialer;
@@ -12257,7 +12257,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule_end(conn);
         return;
     }
-    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* ws_receive has not read all that came */
+    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* a blocking call has not read all that came */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
     }
@@ -12745,7 +12745,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     return true;
 }
 
-/* Reads and serves what came. A blocking client's input stays in the window until ws_receive takes it. */
+/* Reads and serves what came. A blocking client's input stays in the window until the program takes it. */
 static void wsi_conn_read(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_dialer *dialer = wsi_conn_dialer(conn);
@@ -13623,7 +13623,7 @@ struct ws_server {
     struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no bounds */
     struct wsi_bounds *bounds;              /* NULL: there are none */
     void (*open_session)(ws_request *request); /* stores the session in the connection. NULL: no sessions */
-    wsi_buffer sessions;   /* a wsi_sessions */
+    wsi_buffer sessions;   /* of SESSION */
     uint64_t dated;        /* the second that date holds */
     char date[40];
 };
@@ -15298,7 +15298,7 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
                  : WS_OK;
 }
 
-/* Adds a listener, the last step of ws_listen and ws_listen_also. */
+/* Adds a listener to a server. */
 static ws_error wsi_listener_add(ws_server *server, const ws_server_config *config) {
     wsi_listener *listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
     if (!listener)

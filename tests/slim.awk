@@ -123,6 +123,9 @@ END { exit failed }
 
 FNR == 1 { pass++ }
 FNR == 1 && pass == 2 {
+    rest = 0 # of what WS_MINIMAL implies
+    for (name in known) if (name !~ /_(NET|SERVER|ALLOC|FAST|TRANSPORT)$/ && !(name in left_out)) rest++
+    if (!rest) absent["WS_MINIMAL"] = 1
     for (name in left_out)
         if (!(name in known)) unknown = unknown " " substr(name, 7)
     any = without != "" # with a client TRANSPORT has no effect
@@ -167,7 +170,7 @@ history { next }
 }
 /^                A client looks names up/ && "WS_NO_CLIENT" in left_out { next }
 /^   A client:/ { cut_title = "WS_NO_CLIENT" in left_out }
-/^   FIRMWARE  / { cut_title = "WS_SMALL" in absent }
+/^   FIRMWARE  / { cut_title = "WS_SMALL" in absent || "WS_NO_ENGINE" in left_out }
 /^   A port to another system/ && "_WIN32" in absent && "WS_LWIP" in absent { cut_title = 1; blank = 0 }
 /^   (RULES|CONTENTS)|^\*\// { cut_title = 0 }
 cut || cut_title { next }
@@ -186,7 +189,7 @@ cut || cut_title { next }
     n = split(names, order, " ")
     for (i = 1; i <= n; i++)
         if (("WS_NO_" order[i]) in left_out) out("#undef WS_NO_" order[i] "\n#define WS_NO_" order[i])
-    for (name in absent) if (name !~ /^WSI_/) {
+    for (name in absent) if (name !~ /^(WSI_|WS_MINIMAL$)/) {
         cuts = cuts (cuts == "" ? "" : " || ") "defined(" name ")"
         lacks = lacks (lacks == "" ? "" : ", ") name
     }
