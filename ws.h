@@ -10254,8 +10254,8 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 /* Discards this round's events of a source that is removed, or of a descriptor that is reused. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     for (int i = poll->given; i < poll->found; i++) {
-        wsi_source *other = poll->events[i].source;
-        if (other && (other == source || other->link.descriptor == source->link.descriptor))
+        const wsi_source *other = poll->events[i].source;
+        if (other && other->link.descriptor == source->link.descriptor)
             poll->events[i].source = NULL;
     }
 }
