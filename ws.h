@@ -1869,12 +1869,12 @@ static unsigned wsi_cpu_answer;
 
 WSI_RARE unsigned wsi_cpu_ask(void) {
     unsigned a, b, c, d, answer = WSI_CPU_ASKED;
-    if (__builtin_cpu_supports("avx2"))
-        answer |= WSI_CPU_AVX2;
-    if (__builtin_cpu_supports("avx512f"))
-        answer |= WSI_CPU_AVX512;
-    if (__builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29))
-        answer |= WSI_CPU_SHA;
+    answer |= __builtin_cpu_supports("avx2") ? WSI_CPU_AVX2 : 0;
+    answer |= __builtin_cpu_supports("avx512f") ? WSI_CPU_AVX512 : 0;
+    if (__builtin_cpu_supports("sse4.1") && __get_cpuid_max(0, NULL) >= 7) {
+        __cpuid_count(7, 0, a, b, c, d); /* gcc 12 has no name for SHA instructions */
+        answer |= b & 1u << 29 ? WSI_CPU_SHA : 0;
+    }
     __atomic_store_n(&wsi_cpu_answer, answer, __ATOMIC_RELAXED);
     return answer;
 }
