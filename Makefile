@@ -116,6 +116,8 @@ ASAN = BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell 
 tsan:
 	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
+msan m32 big_endian valgrind: export TEST_SECONDS = 3600 # for a program
+
 # Of libraries these three have only libc.
 ALONE = TLS=no HOSTS= LEFT_OUT="%_zlib $(LEAVE)"
 msan: # what stands above WS_NO_NET
@@ -128,11 +130,11 @@ m32:
 
 big_endian: LEAVE = %_server_restart # which starts itself anew, emulated no longer
 big_endian: # s390x
-	@RUN="qemu-s390x -L /usr/s390x-linux-gnu" TEST_SECONDS=3600 $(MAKE) test BUILD=build/s390x $(ALONE) CFLAGS="-O0 -g" \
+	@RUN="qemu-s390x -L /usr/s390x-linux-gnu" $(MAKE) test BUILD=build/s390x $(ALONE) CFLAGS="-O0 -g" \
 		CC="clang --target=s390x-linux-gnu"
 
 valgrind: # the programs of make test
-	@RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_SECONDS=3600 TEST_QUICK=1 $(MAKE) test LEFT_OUT="$(LEAVE)"
+	@RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_QUICK=1 $(MAKE) test LEFT_OUT="$(LEAVE)"
 
 coverage: # of ws.h, by gcc: lines and branches of each section; and what is only there without TLS
 	@rm -f build/coverage/*.gcda build/coverage_notls/*.gcda
