@@ -9,6 +9,7 @@
 # make slim     the core alone, or WITHOUT="JSON DEFLATE FIRMWARE": build/slim/ws.h
 # make lwip     the loop on lwIP's sockets               make coverage lines and branches that make test reaches
 # make windows  tests built with mingw-w64, under wine   make nightly  what takes too long for .ci/run
+# make windows32, windows_tls: the same for 32 bit, and with an OpenSSL, whose wine and sources come by apt
 # make firmware flash, RAM and stack, on emulated boards make mutants  do the tests notice 300 changes of ws.h? clang
 
 BUILD = build
@@ -53,6 +54,8 @@ WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate js
 	server_unix test_calls tls_none)
 WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
 	send_drain server_half)
+WINDOWS_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause \
+	session client_urls)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
 	wscat.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
@@ -75,8 +78,9 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test tests_notls small examples windows windows_slow asan tsan msan m32 big_endian valgrind \
-	coverage mutants programs nightly fuzz check interop bench sizes firmware lwip slim install uninstall clean
+.PHONY: all run cluster test tests_notls small examples windows windows32 windows_tls windows_slow asan tsan msan m32 \
+	big_endian valgrind coverage mutants programs nightly fuzz check interop bench sizes firmware lwip slim install \
+	uninstall clean
 
 all: examples
 
@@ -103,6 +107,19 @@ examples: $(EXAMPLES)
 windows: $(WINDOWS) $(BOUNDARY) # under wine
 	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
 	@tests/run $(WINDOWS) tests/interop/windows.py
+
+windows32: # the same for 32 bit
+	@tests/wine32 --make
+	@$(MAKE) windows_programs BUILD=$(BUILD)/windows32 MINGW=i686-w64-mingw32 WINE=tests/wine32
+windows_programs: $(WINDOWS)
+	@tests/run $^
+
+windows_tls: $(BUILD)/echo $(BUILD)/wscat $(BUILD)/driver
+	@tests/openssl_mingw
+	@WINEDEBUG=-all wineboot -i >$(BUILD)/openssl_mingw/wineboot.log 2>&1
+	@$(MAKE) windows_tls_programs BUILD=$(BUILD)/windows_tls OPENSSL=$(BUILD)/openssl_mingw
+windows_tls_programs: $(WINDOWS_TLS) $(addprefix $(BUILD)/windows/,echo.exe client.exe driver.exe)
+	@tests/run $(WINDOWS_TLS) tests/interop/windows_tls.py
 
 windows_slow: $(WINDOWS_SLOW) # what make windows leaves to make nightly
 	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
@@ -152,7 +169,7 @@ mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
 programs: $(TESTS)
 
 nightly: # one by one: what takes too long for .ci/run
-	@for target in small windows_slow coverage mutants tsan msan m32 big_endian valgrind fuzz; do \
+	@for target in small windows_slow windows32 windows_tls coverage mutants tsan msan m32 big_endian valgrind fuzz; do \
 		$(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
@@ -222,12 +239,16 @@ $(BUILD)/epoll_%: FLAVOUR = $(POLLER)
 $(BUILD)/kqueue_%: FLAVOUR = -Itests/helpers/kqueue -DWSI_KQUEUE $(POLLER)
 $(BUILD)/kqueue_test_poll_epoll: POLLER = # it moves by itself
 MINGW = x86_64-w64-mingw32
+WINE = wine
 WINDOWS_HELPERS = $(wildcard tests/helpers/windows/*.h tests/helpers/windows/*/*.h)
 $(BUILD)/windows/ws_calls.o: $(WINDOWS_HELPERS)
 $(BUILD)/windows/%: override CC = $(MINGW)-gcc
 $(BUILD)/windows/%: STRICT = -std=c99 -Wall -Wextra -Wno-format -Wno-maybe-uninitialized -Werror
-$(BUILD)/windows/%: FLAVOUR = -DWS_NO_TLS -D_FILE_OFFSET_BITS=64 -DFD_SETSIZE=1024 -Itests/helpers/windows -static
-$(BUILD)/windows/%: LDLIBS = -lws2_32 -lbcrypt
+OPENSSL = # where one for mingw-w64 lies
+$(BUILD)/windows/%: FLAVOUR = $(if $(OPENSSL),-isystem $(OPENSSL)/include,-DWS_NO_TLS) -D_FILE_OFFSET_BITS=64 \
+	-DFD_SETSIZE=1024 -Itests/helpers/windows -static
+WINDOWS_LIBS = $(if $(OPENSSL),-L$(OPENSSL) -lssl -lcrypto -lcrypt32) -lws2_32 -lbcrypt
+$(BUILD)/windows/%: LDLIBS = $(WINDOWS_LIBS)
 $(BUILD)/windows/%: CFLAGS = -O1
 $(BUILD)/windows/%: TLS_LIBS =
 COMPILE = $(CC) $(STRICT) $(CPPFLAGS) $(FLAVOUR) $(CFLAGS) $(SANITIZE) $(if $(filter $(BUILD)/bare_%,$@),,-pthread)
@@ -284,7 +305,7 @@ $(BUILD)/windows/%.exe: tests/interop/%.c ws.h
 
 $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) $(WINDOWS_HELPERS)
 	$(TEST)
-	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all wine "$$0.exe" "$$@" | tr -d "\\r"\n' > $@ # runs it
+	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all $(WINE) "$$0.exe" "$$@" | tr -d "\\r"\n' > $@ # runs it
 	@chmod +x $@
 
 %test_memory_cost %test_memory_peer: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
@@ -299,7 +320,7 @@ COUNT_BLOCKS = $(if $(COVERAGE),,$(shell $(CC) -fsanitize-coverage=trace-pc -E -
 %test_tls_none: TLS_LIBS = # which proves that none is needed
 ifeq ($(TLS)$(call has,mbedtls/ssl.h),yesyes)
 %test_transport: LDLIBS = -lmbedtls -lmbedx509 -lmbedcrypto
-$(BUILD)/windows/test_transport: LDLIBS = -lws2_32 -lbcrypt
+$(BUILD)/windows/test_transport: LDLIBS = $(WINDOWS_LIBS)
 endif
 ifeq ($(call has,zlib.h),yes)
 %test_inflate_zlib %test_deflate_zlib $(BUILD)/fuzz/fuzz_inflate: LDLIBS = -lz

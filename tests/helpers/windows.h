@@ -35,6 +35,8 @@ typedef int uid_t;
 #define F_SETFL 4
 #define F_GETFD 1
 #define FD_CLOEXEC 1
+#undef P_tmpdir
+#define P_tmpdir "build"
 
 /* -1, and errno. */
 static inline int windows_failed(void) {
@@ -176,6 +178,8 @@ static inline int windows_poll(struct pollfd *list, unsigned count, int timeout)
     return WSAPoll(list, count, timeout);
 }
 
+static inline int windows_execl(const char *program, ...) { return (void)program, -1; }
+
 #undef socket /* of calls.h: the functions here call these */
 #undef accept
 #undef recv
@@ -216,13 +220,17 @@ static inline int windows_poll(struct pollfd *list, unsigned count, int timeout)
 #define wsi_platform_unix(path, address) ((void)(path), memset((address), 0, sizeof *(address)), false)
 #define wsi_platform_file_id(path, id) ((void)(path), memset((id), 0, sizeof *(id)), false)
 #define fork() (-1)
-#define execl(...) (-1)
+#define execl(program, ...) windows_execl((program), __VA_ARGS__)
 #define kill(process, number) ((void)(process), (void)(number), -1)
 #define waitpid(process, status, flags) ((void)(process), (void)(status), -1)
 #define alarm(seconds) ((void)(seconds), 0)
 #define mknod(path, mode, device) (-1)
 #define sigaction(number, action, before) ((void)(number), (void)(action), (void)(before), 0)
+#define WIFEXITED(status) ((void)(status), false)
+#define WEXITSTATUS(status) ((void)(status), 1)
+#define setenv(name, value, replaces) _putenv_s((name), (value))
 #define SIGALRM SIGTERM
+#define SIGKILL SIGTERM
 #define SIGCHLD SIGTERM
 #define SOCK_NONBLOCK 0
 struct sigaction {

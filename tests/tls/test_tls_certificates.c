@@ -541,24 +541,57 @@ static void test_any_certificate(void) {
     }
 }
 
+/* Adds the test's CA to the system's roots, or takes it away: where OpenSSL looks for them, or in the user's store. */
+#if defined(_WIN32)
+static void trust_system(bool on) {
+    HCERTSTORE store = CertOpenStore(CERT_STORE_PROV_SYSTEM_REGISTRY_W, 0, 0, CERT_SYSTEM_STORE_CURRENT_USER, L"ROOT");
+    unsigned char *der = NULL;
+    int size = i2d_X509(certs.ca.x509, &der);
+    const CERT_CONTEXT *mine = CertCreateCertificateContext(X509_ASN_ENCODING, der, (DWORD)size);
+    if (on) {
+        CHECK(CertAddCertificateContextToStore(store, mine, CERT_STORE_ADD_NEW, NULL));
+    } else {
+        const CERT_CONTEXT *found = CertFindCertificateInStore(store, X509_ASN_ENCODING, 0, CERT_FIND_EXISTING, mine,
+                                                               NULL);
+        CHECK(found && CertDeleteCertificateFromStore(found));
+    }
+    CHECK(CertFreeCertificateContext(mine) && CertCloseStore(store, 0));
+    OPENSSL_free(der);
+}
+#else
+static void trust_system(bool on) {
+    if (on)
+        (void)setenv("SSL_CERT_FILE", certs_file("ca.pem", certs.ca.pem), 1);
+    else
+        (void)unsetenv("SSL_CERT_FILE");
+}
+#endif
+
+static void check_untrusted(void) {
+    tls_client *c = dial(NULL);
+    UNTIL(c->opened || c->errors);
+    CHECK_EQ(c->opened, 0);
+    CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
+    CHECK_TOLD(c, "unknown|issuer");
+}
+
 /* The system's roots do not know the test's CA. */
 static void test_system_roots(void) {
     tls_client *c;
     if (!test_begin("client: without a CA of its own the system's roots decide"))
         return;
     CHECK(start());
-    c = dial(NULL);
-    UNTIL(c->opened || c->errors);
-    CHECK_EQ(c->opened, 0);
-    CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
-    CHECK_TOLD(c, "unknown|issuer");
+    check_untrusted();
     TLS_END();
-    (void)setenv("SSL_CERT_FILE", certs_file("ca.pem", certs.ca.pem), 1); /* where OpenSSL looks for them */
+    trust_system(true);
     CHECK(start());
     c = dial(NULL);
     UNTIL(c->opened || c->errors);
     CHECK_EQ(c->opened, 1);
-    (void)unsetenv("SSL_CERT_FILE");
+    trust_system(false);
+    TLS_END();
+    CHECK(start());
+    check_untrusted();
     TLS_END();
 }
 
