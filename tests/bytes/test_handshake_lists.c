@@ -104,6 +104,26 @@ static void test_same(void) {
         }
 }
 
+static bool says(wsi_slice part, const char *text) {
+    return part.size == strlen(text) && memcmp(part.data, text, part.size) == 0;
+}
+
+/* A page of another site is refused, and the reason says what was compared with what. */
+static void test_why(void) {
+    wsi_request request;
+    wsi_why why;
+    if (!test_begin("why an origin is refused"))
+        return;
+    memset(&request, 0, sizeof request);
+    request.origin = wsi_text_z("http://b");
+    request.host = wsi_text_z("a");
+    CHECK(!wsi_handshake_origin(&request, NULL, true, &why));
+    CHECK(TEST_SMALL || (says(why.part[0], "the Origin ") && says(why.part[1], "http://b")
+                         && says(why.part[2], " is not https:// with the Host ") && says(why.part[3], "a")));
+    CHECK(!wsi_handshake_origin(&request, "http://c", false, &why));
+    CHECK(TEST_SMALL || (says(why.part[1], "http://b") && says(why.part[2], " is not in the server's list")));
+}
+
 /* RFC 6455 1.3. A key is 24 characters, and no more are read. */
 static void test_accept(void) {
     char *key = exact("dGhlIHNhbXBsZSBub25jZQ==", 24), accept[28];
@@ -120,6 +140,7 @@ int main(int argc, char **argv) {
     test_subprotocols();
     test_lists();
     test_same();
+    test_why();
     test_accept();
     return test_finish();
 }

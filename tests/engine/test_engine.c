@@ -787,17 +787,18 @@ static void test_misuse(void) {
 }
 
 /* Freed inside the loop over its events, and used after that. */
-static void test_use_after_free(void) {
+static void test_use_after_free(const char *frame) {
     ws_event event;
     ws_span room;
     bytes in = {NULL, 0, 0};
     drive d;
-    if (!test_begin("an engine freed while an event is handed out"))
+    if (!test_begin("an engine freed while %s is handed out", frame))
         return;
     CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
     CHECK(ws_engine_send(&d.engine, text_of("half sent")));
     ws_engine_sent(&d.engine, 3);
-    wire_write(&in, "81\"one\" 81\"two\"", true);
+    wire_write(&in, frame, true);
+    wire_write(&in, "81\"two\"", true);
     room = ws_engine_input(&d.engine);
     memcpy(room.data, in.data, in.size);
     ws_engine_received(&d.engine, in.size);
@@ -1032,8 +1033,6 @@ static void test_server_needs_no_random(void) {
     ws_engine_free(&engine);
 }
 
-/* --- */
-
 static void test_role(ws_role role, const char *name) {
     test_send(role, name);
     test_refused_sends(role, name);
@@ -1189,7 +1188,8 @@ int main(int argc, char **argv) {
     test_late_accept();
     test_chunks_utf8();
     test_misuse();
-    test_use_after_free();
+    test_use_after_free("81\"one\"");
+    test_use_after_free("89\"one\"");
     test_buffered();
     test_mask_keys();
     test_random_fails();

@@ -101,26 +101,26 @@ static void test_behind_the_head(void) {
     }
 }
 
-/* A request and a message that end where the output's own part begins: the zero byte behind the message is not in the
+/* A request and a ping that end where the output's own part begins: the zero byte behind the ping is not in the
    answer, which is still unsent. */
 static void test_zero_byte(void) {
     bytes in = {NULL, 0, 0};
     ws_event event;
     drive d;
-    if (!test_begin("a message up to the last byte of the input's part"))
+    if (!test_begin("a ping up to the last byte of the input's part"))
         return;
     bytes_add(&in, DRIVE_REQUEST, strlen(DRIVE_REQUEST) - 2);
     bytes_add(&in, "X: ", 3);
     while (in.size < HALF - 4 - 106)
         bytes_add_byte(&in, 'x');
     bytes_add(&in, "\r\n\r\n", 4);
-    wire_write(&in, "82#100", true);
+    wire_write(&in, "89#100", true);
     CHECK_EQ(in.size, HALF);
     CHECK(fixed_start(&d, WS_ROLE_SERVER, false));
     put(&d, in.data, in.size);
     CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
     CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_OPEN);
-    CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_MESSAGE && event.message.size == 100);
+    CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_PING && event.message.size == 100);
     CHECK_EQ(event.message.data[100], 0);
     CHECK_MEM(ws_engine_output(&d.engine).data, 9, "HTTP/1.1 ", 9);
     fixed_free(&d);
