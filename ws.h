@@ -1867,13 +1867,17 @@ typedef uint64_t wsi_wide_64 __attribute__((vector_size(64)));
 /* 0: not asked yet. Every thread gets and stores the same answer. */
 static unsigned wsi_cpu_answer;
 
-WSI_RARE unsigned wsi_cpu_ask(void) {
-    unsigned a, b, c, d, answer = WSI_CPU_ASKED;
-    answer |= __builtin_cpu_supports("avx2") ? WSI_CPU_AVX2 : 0;
-    answer |= __builtin_cpu_supports("avx512f") ? WSI_CPU_AVX512 : 0;
-    if (__builtin_cpu_supports("sse4.1") && __get_cpuid_max(0, NULL) >= 7) {
-        __cpuid_count(7, 0, a, b, c, d); /* gcc 12 has no name for SHA instructions */
-        answer |= b & 1u << 29 ? WSI_CPU_SHA : 0;
+WSI_RARE unsigned wsi_cpu_ask(void) { /* __builtin_cpu_supports links 5 KiB of the compiler's own */
+    unsigned a, b, c, d, saved = 0, answer = WSI_CPU_ASKED;
+    if (__get_cpuid_max(0, NULL) >= 7) {
+        __cpuid(1, a, b, c, d);
+        if (c & 1u << 27) /* OSXSAVE: xgetbv tells which registers the system saves */
+            __asm__ __volatile__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+        bool sse41 = (c & 1u << 19) != 0;
+        __cpuid_count(7, 0, a, b, c, d);
+        answer |= (b & 1u << 5) && (saved & 0x06) == 0x06 ? WSI_CPU_AVX2 : 0;
+        answer |= (b & 1u << 16) && (saved & 0xe6) == 0xe6 ? WSI_CPU_AVX512 : 0;
+        answer |= (b & 1u << 29) && sse41 ? WSI_CPU_SHA : 0;
     }
     __atomic_store_n(&wsi_cpu_answer, answer, __ATOMIC_RELAXED);
     return answer;
