@@ -642,7 +642,7 @@ static void test_threshold(void) {
     p = open_with("/", PMD, PMD BOTH);
     peer_frames(p, "81*63");
     CHECK_FRAMES(p, "81*63");
-    peer_frames(p, "81\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"");
+    peer_frames(p, "81\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"");
     net_settle();
     CHECK(p->in.size > 2 && p->in.size < 20 && p->in.data[0] == 0xc1);
     p->in.size = 0;
