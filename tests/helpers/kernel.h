@@ -18,12 +18,8 @@
 #ifndef _FILE_OFFSET_BITS
 #define _FILE_OFFSET_BITS 64
 #endif
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,15 +29,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(_WIN32)
+#include <kernel_types.h>
+#else
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
+#endif
 #if defined(__linux__)
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -1009,15 +1013,18 @@ static inline ssize_t kernel_getrandom(void *data, size_t size) {
     return (ssize_t)size;
 }
 
+#if !defined(_WIN32)
 static inline int kernel_mask(int how, const sigset_t *mask, sigset_t *before) {
     return kernel_fails(KERNEL_MASK) ? EINVAL : pthread_sigmask(how, mask, before);
 }
+#endif
 
 /* libc's memory: of what a look-up is given. */
 static inline void *kernel_realloc(void *block, size_t size) {
     return kernel_fails(KERNEL_MALLOC) ? NULL : realloc(block, size);
 }
 
+#if !defined(_WIN32)
 static inline int kernel_clock(clockid_t clock, struct timespec *now) {
     (void)clock;
     now->tv_sec = (time_t)(kernel.now / 1000);
@@ -1085,6 +1092,7 @@ static inline int kernel_chmod(const char *name, mode_t mode) {
         return -1;
     return kernel_path(name) == KERNEL_PATHS ? kernel_fail(ENOENT) : 0;
 }
+#endif
 
 /* Frees all; returns how many files were open. */
 static inline int kernel_end(void) {
@@ -1115,6 +1123,9 @@ static inline void kernel_begin(uint64_t seed) {
     kernel.send_room = kernel.receive_room = 65536;
 }
 
+#if defined(_WIN32)
+#include <kernel_calls.h>
+#else
 #define recv kernel_recv
 #define send kernel_send
 #define sendmsg kernel_sendmsg
@@ -1159,5 +1170,6 @@ static inline void kernel_begin(uint64_t seed) {
 #define epoll_create1 kernel_epoll_create
 #define epoll_ctl kernel_epoll_ctl
 #define epoll_wait kernel_epoll_wait
+#endif
 
 #endif

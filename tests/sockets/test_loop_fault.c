@@ -1,7 +1,7 @@
 /* LOOP: whole programs, in which the Nth allocation, system call, look-up, thread, random number or allocation of
-   OpenSSL fails, once and from then on, for all N (by clang or with sanitizers for every fifth): no crash, no leak, no
-   hang, each on_open has its on_close, each kept request its answer, and when all works again, the next client is
-   served.
+   OpenSSL fails, once and from then on, for all N (by clang, with sanitizers or on Windows for every fifth): no crash,
+   no leak, no hang, each on_open has its on_close, each kept request its answer, and when all works again, the next
+   client is served.
 
    build/test_loop_fault HTTP    runs one scene
    TEST_ALL=1 build/test_loop_fault    every allocation of OpenSSL, not one of many: minutes */
@@ -938,7 +938,7 @@ static const char *const spans[] = {"once", "and seven behind it", "and all behi
 static bool play(const scene *own, const kernel_fault *fault, size_t memory_at, span memory_span) {
     bool hit, started;
     world_begin();
-    world.poller = own->poller;
+    world.poller = TEST_WINDOWS ? WS_POLLER_SELECT : own->poller;
     world.traced = own->traced;
     world.memory.fail_at = memory_at;
     world.memory.fail_more = memory_span == AND_MORE ? 7 : 0;
@@ -972,7 +972,8 @@ static const char *const call_names[KERNEL_CALLS] = {
     "pthread_create", "pthread_sigmask", "getaddrinfo", "getrandom", "open", "stat", "epoll_create1", "epoll_ctl",
     "unlink", "chmod", "realloc", "HMAC", "call of OpenSSL"};
 
-static size_t usual_step(void) { return test_quick() ? 5 : 1; }
+/* Under wine each call for a file takes long. */
+static size_t usual_step(void) { return test_quick() || TEST_WINDOWS ? 5 : 1; }
 
 static const char *which(size_t step) { return step == 1 ? "all" : "every fifth"; }
 
@@ -1118,7 +1119,8 @@ int main(int argc, char **argv) {
         abort(); /* OpenSSL has allocated already */
 #endif
     test_start(argc, argv);
-    (void)snprintf(folder, sizeof folder, "%s/ws_faults_XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    (void)snprintf(folder, sizeof folder, "%s/ws_faults_XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR")
+                                                                      : TEST_WINDOWS ? "build" : "/tmp");
     if (!mkdtemp(folder))
         abort();
     for (size_t i = 0, x = 1; i < sizeof noise; i++, x = x * 1664525 + 1013904223)
@@ -1136,6 +1138,7 @@ int main(int argc, char **argv) {
     (void)setenv("SSL_CERT_DIR", certs.folder, 1);
 #endif
     for (size_t i = 0; i < COUNT(scenes); i++) {
+        test_posix_from_here(scenes[i].start == sockets_start ? "Unix sockets" : NULL);
         test_scene(&scenes[i]);
         for (int k = ONCE; k <= AND_ALL; k++)
             test_allocations(&scenes[i], (span)k);

@@ -8,27 +8,14 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
-/* Counts a call; true: it has to fail, with Windows' number for the errno; nothing is interrupted there. */
+#include "errors_windows.h"
+
+/* Counts a call; true: it has to fail, with Windows' number for the errno. */
 static inline bool calls_hit_windows(calls_kind kind) {
-    static const int errors[][2] = {{EAGAIN, WSAEWOULDBLOCK}, {EINTR, WSAEWOULDBLOCK}, {EMFILE, WSAEMFILE},
-        {ENFILE, WSAEMFILE}, {ENOMEM, WSAENOBUFS}, {ENOBUFS, WSAENOBUFS}, {EPIPE, WSAECONNRESET},
-        {ECONNRESET, WSAECONNRESET}, {EACCES, WSAEACCES},
-        {EPERM, WSAEACCES}, {EADDRINUSE, WSAEADDRINUSE}, {EADDRNOTAVAIL, WSAEADDRNOTAVAIL},
-        {EAFNOSUPPORT, WSAEAFNOSUPPORT}, {ENETUNREACH, WSAENETUNREACH}, {ECONNREFUSED, WSAECONNREFUSED},
-        {ECONNABORTED, WSAECONNABORTED}, {ETIMEDOUT, WSAETIMEDOUT}, {ENOTCONN, WSAENOTCONN}, {EBADF, WSAENOTSOCK}};
-    static const int file_errors[][2] = {{ENOENT, ERROR_FILE_NOT_FOUND}, {ENOTDIR, ERROR_DIRECTORY},
-        {ENAMETOOLONG, ERROR_FILENAME_EXCED_RANGE}, {EACCES, ERROR_ACCESS_DENIED}, {EPERM, ERROR_ACCESS_DENIED},
-        {ELOOP, ERROR_FILE_NOT_FOUND}, {ENXIO, ERROR_FILE_NOT_FOUND}, /* a link or a socket is found, and not served */
-        {EMFILE, ERROR_TOO_MANY_OPEN_FILES}, {ENFILE, ERROR_TOO_MANY_OPEN_FILES}, {ENOMEM, ERROR_NOT_ENOUGH_MEMORY}};
-    bool file = kind == CALLS_OPENAT || kind == CALLS_FSTAT || kind == CALLS_READ, hit = calls_hit(kind);
-    const int (*pair)[2] = file ? file_errors : errors;
-    size_t count = file ? sizeof file_errors / sizeof *file_errors : sizeof errors / sizeof *errors;
-    if (!hit)
+    bool file = kind == CALLS_OPENAT || kind == CALLS_FSTAT || kind == CALLS_READ;
+    if (!calls_hit(kind))
         return false;
-    WSASetLastError(file ? ERROR_INVALID_FUNCTION : WSAEINVAL);
-    for (; count--; pair++)
-        if ((*pair)[0] == calls.error)
-            WSASetLastError((*pair)[1]);
+    WSASetLastError(windows_error(calls.error, file));
     if (kind == CALLS_SELECT && (calls.error == EINTR || calls.error == EAGAIN))
         WSASetLastError(WSAENOBUFS); /* WSAPoll says nothing like that */
     return true;
