@@ -283,7 +283,7 @@ typedef enum ws_error {
     WS_ERROR_REFUSED,     /* the server answered with a status other than 101: see ws_status */
     WS_ERROR_STOPPED,     /* ws_stop ended a call that waited: see ws_client_config.loop */
 #endif
-#ifndef WS_NO_TRANSPORT
+#if !defined(WS_NO_TRANSPORT) || !defined(WS_NO_HTTP)
     WS_ERROR_TLS,         /* a certificate file cannot be used, or the TLS handshake failed */
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
@@ -4614,7 +4614,7 @@ static const char wsi_error_texts[] =
     "the server refused the WebSocket" WSI_ADVICE("; ws_status has its HTTP status") "\0"
     "ws_stop ended the call that waited\0"
 #endif
-#ifndef WS_NO_TRANSPORT
+#if !defined(WS_NO_TRANSPORT) || !defined(WS_NO_HTTP)
     "TLS failed" WSI_ADVICE("; check certificate, key and the peer's TLS versions") "\0"
     "the peer's certificate is not trusted\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
