@@ -53,7 +53,7 @@ WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate js
 	deflate_zlib inflate_zlib host poll poll_epoll send_slow server_also server_config server_core server_restart \
 	server_unix test_calls tls_none dial_fault send_drain server_half)
 WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
-	loop_fault)
+	loop_fault loop_simulation)
 WINDOWS_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause \
 	session client_urls)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
