@@ -51,7 +51,7 @@ WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate js
 	life loop loop_late loop_owner loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies \
 	server server_bounds server_files server_origin server_peers server_security server_shutdown trace transport \
 	deflate_zlib inflate_zlib host poll poll_epoll send_slow server_also server_config server_core server_restart \
-	server_unix test_calls tls_none dial_fault send_drain server_half)
+	server_unix test_calls tls_none dial_fault send_drain server_half handshake_lists http_words)
 WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
 	loop_fault loop_simulation)
 WINDOWS_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause \
