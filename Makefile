@@ -211,6 +211,7 @@ FILL = sed -e 's|@PREFIX@|$(PREFIX)|' -e "s|@VERSION@|$$(sed -n 's/^\#define WS_
 	-e 's|@SWITCHES@|$(if $(TLS_LIBS),, -DWS_NO_TLS=)|'
 
 install: ws.h # for pkg-config and CMake, too; with TLS=no neither asks for OpenSSL
+	@case '$(PREFIX)' in /*) ;; *) echo "PREFIX=$(PREFIX) is not an absolute path"; exit 1 ;; esac
 	mkdir -p '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig' '$(CONFIG)'
 	cp ws.h '$(HEADER)'
 	@$(FILL) packaging/ws.pc.in >'$(PACKAGE)'

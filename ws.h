@@ -2135,12 +2135,12 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 #ifndef WS_NO_SERVER
-/* Whether the text is base64 of 16 bytes. Unused bits may be set, as in the example key of RFC 6455 4.1. */
+/* Whether the text is base64 of 16 bytes; unused bits may be set. Two overlapping runs of 16 become vector code. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
     unsigned others = 0;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
         return false;
-    for (size_t part = WSI_BRIEF ? 22 : 16, begin = 0; begin + part <= 22; begin += 6) /* 16 bytes compile to vectors */
+    for (size_t part = WSI_BRIEF ? 22 : 16, begin = 0; begin + part <= 22; begin += 6)
         for (size_t i = 0; i < part; i++) {
             uint8_t c = (uint8_t)text.data[begin + i], upper = (uint8_t)(c & 0xdf);
             others |= !(((upper >= 'A') & (upper <= 'Z')) | ((c >= '/') & (c <= '9')) | (c == '+'));
@@ -2845,7 +2845,7 @@ typedef enum wsi_field {
 typedef struct wsi_http_seen { /* what is known while a head is read */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field */
-    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: by more than chunked */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
     bool version_13, bad; /* these and the next are HANDSHAKE's */
     unsigned protocol_count;
 #ifndef WS_SMALL
@@ -3291,7 +3291,7 @@ WSI_SHARED void wsi_handshake_accept(wsi_slice key, char accept[28]) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE)
-/* Whether Sec-WebSocket-Extensions is well-formed and not empty. It can be split at commas: no token holds one. */
+/* Whether Sec-WebSocket-Extensions is well-formed and not empty. A comma inside quotes is refused. */
 WSI_APART bool wsi_handshake_extensions(wsi_slice list) {
     wsi_slice extension;
     bool any = false;
@@ -3761,7 +3761,7 @@ static void wsi_frame_rotate(uint8_t key[4], size_t done) {
 
 /* One call of env->output: a frame, or raw bytes of HTTP (header_size 0). */
 typedef struct wsi_output {
-    uint8_t header[14]; /* a masked frame's key is its last four bytes */
+    uint8_t header[14]; /* the last four of header_size bytes are the key, if masked */
     uint8_t header_size, opcode;
     bool masked;
     const uint8_t *data;
@@ -4819,7 +4819,7 @@ static size_t wsi_engine_own_free(const ws_engine *engine) {
 
 /* Whether too much is unsent, so that no more may be read. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
-    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* an echo of the next message */
+    size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* room for an echo of the largest message */
     if (!wsi_engine_own_fixed(engine))
         return wsi_engine_own_unsent(engine) >= engine->env.limits.buffered;
     if (engine->core.state < WSI_OPEN)
@@ -6295,7 +6295,7 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of codes with these lengths (RFC 1951 3.2.2); it doubles for each length. false: no valid code. */
+/* Builds the table of codes with these lengths (RFC 1951 3.2.2), twice as long for each further bit. false: invalid. */
 static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                               const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -8604,7 +8604,7 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
 
 #if defined(__linux__)
 static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
-    int size = 0; /* 0x894b: SIOCOUTQNSD, unsent bytes of TCP. TIOCOUTQ: with those in flight; also for Unix sockets */
+    int size = 0; /* 0x894b: SIOCOUTQNSD, unsent bytes of TCP. TIOCOUTQ: unsent or in flight, Unix sockets, too */
     bool known = (!in_flight && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
     return known && size > 0 ? (size_t)size : 0;
 }
@@ -9331,7 +9331,7 @@ static bool wsi_platform_pair(ws_socket ends[2]) {
     if (wsi_platform_join_end(ends[0], &names[1]) && wsi_platform_join_end(ends[1], &names[0]))
         return true;
     for (int i = 0; i < 2; i++)
-        wsi_platform_close(ends[i]); /* fails unseen if there is no socket */
+        wsi_platform_close(ends[i]); /* without a socket this fails, which does no harm */
     return false;
 }
 #endif
@@ -12685,8 +12685,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
 
-/* Makes room after the held bytes of a large message: as much again, or three times as much once they fill a buffer, as
-   each growth may copy all of them. Never more than the rest of the frame, or a buffer's size if that is more. */
+/* Makes room after the held bytes of a large message. Each growth may copy all of them, so it is as much again, or
+   three times as much once they fill a buffer; never more than the rest of the frame, or a buffer if that is more. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
@@ -13581,7 +13581,7 @@ typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWAR
     bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, after its PROXY header */
     bool (*request)(ws_request *request); /* stores the address that X-Forwarded-For names in the connection */
     int (*admits)(ws_request *request, bool secure, wsi_why *why); /* as wsi_server_admits, for a proxy's client */
-    void (*meter)(const ws_server *server, struct wsi_route *route);        /* has the route's messages counted */
+    void (*meter)(const ws_server *server, struct wsi_route *route); /* puts rate limits before the route's callbacks */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
 
@@ -19781,7 +19781,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    Connections that ended without a reason
    - A loop that runs late (a slow callback, a stopped process, a signal) serves all that has arrived before it checks a
      deadline or fires a timer. A time limit that starts in a slow callback counts from the call.
-   - A peer that keeps reading what is queued for it is not dropped, however slow it is.
+   - A peer that keeps reading what is queued for it is not dropped, however slow it is (but on Windows it may be).
    - on_drain comes once after ws_buffered returned more than 0, or a send, part, ping or broadcast failed for the
      moment. The loop `while (ws_buffered(conn) < N) ...`, in on_open and in on_drain, never stalls. ws_buffered does
      not count broadcasts that wait for the end of a message in parts.
@@ -19803,8 +19803,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
    - The answer to a close frame has its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed; at the end, only the server's own.
-   - New: ws_listen_also: a server listens on more addresses, TCP and Unix, plain and TLS. ws_port_at returns their
-     ports.
+   - New: ws_listen_also: a server listens on more addresses, TCP and Unix, plain and TLS. ws_port_at: their ports.
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
@@ -19849,14 +19848,14 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - AVX2, AVX-512 and SHA instructions if the processor has them, without a compiler flag. WS_NO_DISPATCH turns it off.
    - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
-   - New: Windows; wss:// is only compiled there, not run. ws_socket is the type of a descriptor, on Windows SOCKET.
+   - New: Windows, run under wine. It does not tell what a peer has read: slow readers are dropped by what the system
+     has taken. ws_socket is the type of a descriptor, on Windows SOCKET. Numbers of ws_error have changed.
    - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors have no details.
    - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory, in which a server's engine also reads
      requests of up to 751 bytes. ws_limits has body, answer_ms and rooms only where there are sockets.
    - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
-   - New: WS_VERSION_MAJOR, _MINOR and _PATCH, WS_VERSION_AT_LEAST.
-   - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h; -std=c89 stops with one #error.
+   - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h. New: WS_VERSION_AT_LEAST and its like.
    - `make install` writes a CMake package (ws::ws) as well as ws.pc, which requires openssl. New: `make uninstall`.
    - Errors of routes, pages, handlers, folders, files and session keys name what they are about. Errors about
      certificate files begin with the file's name and end with OpenSSL's reason.

@@ -2,7 +2,7 @@
    slowly it reads. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o pump examples/pump.c
-       ./pump ws.h                         then connect to ws://127.0.0.1:9005/
+       ./pump ws.h                         then, elsewhere: ./wscat --binary ws://127.0.0.1:9005/ >copy
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"

@@ -19,6 +19,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef WS_NO_TLS
+#define TLS_USAGE
+#else
+#define TLS_USAGE \
+    "  --ca FILE            trust servers whose certificate these (PEM) have signed\n" \
+    "  --cert FILE, --key FILE   show the server this certificate\n" \
+    "  --insecure           trust any certificate: anybody in between can read and change all\n"
+#endif
+
 static const char usage[] =
     "usage: wscat URL [option...]\n"
     "Sends each line as a text message, and prints each message that comes as a line.\n"
@@ -31,10 +40,8 @@ static const char usage[] =
     "  --deflate            offer compression (permessage-deflate)\n"
     "  --wait SECONDS       after the end of the input, close when nothing has come for so long: 1; \"inf\": never\n"
     "  --proxy URL          tunnel through http://user:password@host:port\n"
-    "  --ca FILE            trust servers whose certificate these (PEM) have signed\n"
-    "  --cert FILE, --key FILE   show the server this certificate\n"
+    TLS_USAGE
     "  --verbose            write what happens, each frame too, to standard error\n"
-    "  --insecure           trust any certificate: anybody in between can read and change all\n"
     "Exit status: 0 after a clean close with 1000, 1001 or without a code; 1 otherwise; 2: bad usage.\n";
 
 enum { ENOUGH_UNSENT = 262144 };
@@ -291,11 +298,13 @@ static void options(int argc, char **argv) {
                                   {.name = "--deflate", .flag = &config->deflate.on},
                                   {.name = "--wait", .text = &option.wait},
                                   {.name = "--proxy", .text = &config->proxy},
+#ifndef WS_NO_TLS
                                   {.name = "--ca", .text = &config->tls.ca_file},
                                   {.name = "--cert", .text = &config->tls.cert_file},
                                   {.name = "--key", .text = &config->tls.key_file},
-                                  {.name = "--verbose", .flag = &option.verbose},
                                   {.name = "--insecure", .flag = &config->tls.accept_any_certificate},
+#endif
+                                  {.name = "--verbose", .flag = &option.verbose},
                                   {.name = NULL}};
     read_options(argc, argv, usage, own);
     for (size_t i = 0; i < headers; i++)
