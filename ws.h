@@ -59,7 +59,7 @@
 /*
 >> CONFIG =================================================================================
    Macros that change what is compiled. Everything else is a config field. Compile all files of a program with the same
-   switches: they change the sizes of structs. WS_NO_TLS and WS_NO_DEFLATE leave the config fields in place.
+   switches: they change the sizes of structs.
 
      WS_IMPLEMENTATION   compile the functions in this source file
      WS_API              what precedes every public function, such as static (default: nothing)
@@ -70,24 +70,22 @@
                          no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or more is
                          closed with 1009, delays are at most 24 days, a connection closes after an HTTP answer,
                          refusals have no body, an invalid element of config.origins matches nothing
-     WS_NO_ALLOC         engines use only the memory that you give them, and never allocate; with WS_NO_NET,
-                         realloc is not linked
+     WS_NO_ALLOC         engines use only the memory that you give them; with WS_NO_NET realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_ENGINE        no public ws_engine; no effect with WS_NO_NET
      WS_NO_CLIENT        no client: no ws_connect, ws_dial, or client role of the engine
      WS_NO_SERVER        no server: no ws_listen, or server role of the engine
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
      WS_NO_JSON          no JSON, no HTML writer, and no sessions
-     WS_NO_DEFLATE       no compression (permessage-deflate)
-     WS_NO_TLS           no TLS: OpenSSL's headers and libraries are not needed
+     WS_NO_DEFLATE       no compression (permessage-deflate); its config fields stay, without effect
+     WS_NO_TLS           no TLS, nor OpenSSL's headers and libraries; the config fields stay, and fail with NO_TLS
      WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
      WS_NO_HOST          no ws_watch, and no loop inside yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
      WS_NO_KEEP          no requests that are answered later: no ws_keep; no effect with HTTP beside WebSockets
      WS_NO_UNIX          no Unix sockets. A server listens on one host and port: no ws_listen_also, no sockets from or
                          for another process (ws_server_config.descriptor, ws_hand_over)
-     WS_NO_TRANSPORT     servers on TCP alone: no ws_transport and no TLS, nor their config fields; no effect with a
-                         client
+     WS_NO_TRANSPORT     servers on TCP alone: no ws_transport, no TLS, nor their fields; no effect with a client
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      do not ask the processor at run time for AVX2, AVX-512 and SHA instructions (x86-64, gcc and
                          clang), and do not use NEON for UTF-8 on AArch64
@@ -288,7 +286,7 @@ typedef enum ws_error {
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
 #endif
-    WS_ERROR_FORMAT       /* a format has an unknown conversion, or its result is not JSON: see ws_json_print */
+    WS_ERROR_FORMAT       /* a format has an unknown conversion, or its result is not JSON */
 } ws_error;
 
 /* One English sentence: what happened and what to do about it. Static, never NULL. */
@@ -338,7 +336,7 @@ typedef struct ws_close_info {
 #define WS_CLOSE_NONE 1005        /* never sent: the peer's close frame had no code */
 #define WS_CLOSE_BROKEN 1006      /* never sent: the connection ended without a close frame */
 #define WS_CLOSE_BAD_DATA 1007    /* text that is not UTF-8 */
-#define WS_CLOSE_POLICY 1008      /* not allowed; clients of ws.h wait reconnect_max_ms before they try again */
+#define WS_CLOSE_POLICY 1008      /* not allowed; clients of ws.h try again only after their longest pause */
 #define WS_CLOSE_TOO_BIG 1009     /* a message over limits.message */
 #define WS_CLOSE_INTERNAL 1011    /* an error in the server */
 #define WS_CLOSE_RESTART 1012     /* the server restarts: ws_shutdown */
@@ -372,7 +370,7 @@ typedef struct ws_limits {
 /* Compression: permessage-deflate (RFC 7692), off by default. With it, an echo of 1 KiB of JSON sends 28 % of the
    bytes, and takes 71,000 instructions instead of 620. A client makes two offers: what its config says, and one without
    parameters, which any server accepts. A server that accepts the second may use context although .context is false:
-   the client then holds up to 40 KiB. */
+   the client then holds up to 40 KiB. With WS_NO_DEFLATE nothing is compressed, whatever these fields say. */
 typedef struct ws_deflate_config {
     bool on;             /* a client offers compression, a server accepts it. false: the other fields do not matter */
     bool context;        /* messages may refer to earlier ones (context takeover), and get smaller. Each connection
@@ -547,7 +545,7 @@ typedef struct ws_server_config {
     const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000". One without a port
                                allows any port. Others get 403. NULL: any; then a foreign page whose name resolves to
                                this address (DNS rebinding) has the same origin */
-    size_t max_connections; /* 100,000; further ones get 503 */
+    size_t max_connections; /* 100,000, or on select as many as FD_SETSIZE allows (see ws_poller); others get 503 */
     int backlog;            /* for listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
 #ifndef WS_NO_UNIX
@@ -580,14 +578,14 @@ typedef struct ws_server_config {
     bool rate_closes;       /* beyond a rate, close the connection with 1008 instead of pausing */
 #endif
 #ifndef WS_NO_TRANSPORT
-    ws_tls_config tls;      /* with a certificate: serve wss: */
+    ws_tls_config tls;      /* with a certificate: serve wss:, or ws_listen fails with TLS or NO_TLS */
     const ws_transport *transport; /* instead of TCP and TLS; copied */
 #endif
     ws_limits limits;
 } ws_server_config;
 
 /* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
-   loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, TLS, NO_TLS, STATE. */
+   loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, STATE. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: there is none */
@@ -717,13 +715,13 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 /* --- loops ------------------------------------------------------------------------------ */
 
 /* How a loop waits. By default it begins on select. At the first descriptor numbered 32 or above it moves to epoll
-   (Linux) or kqueue (BSD, macOS) and stays there. On Windows both AUTO and SELECT are WSAPoll, without a limit; lwIP
-   has select alone. After a fork only the parent uses the loop: the child makes its own. */
+   (Linux) or kqueue (BSD, macOS) and stays there; with WS_NO_EPOLL, and on lwIP, it always stays on select. On Windows
+   AUTO and SELECT are WSAPoll, without a limit. After a fork only the parent uses the loop: the child makes its own. */
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
     WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors (1,024 on most systems). Each wait looks at all
                          of them: with 400 idle connections a message takes five times the CPU time */
-    WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither */
+    WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither, or with WS_NO_EPOLL */
 } ws_poller;
 
 #ifndef WS_NO_TRACE
@@ -777,17 +775,15 @@ typedef struct ws_loop_config {
     size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
                                together: a quarter. Beyond it, the peer whose data has not grown for the longest time
                                is closed with 1013, or refused with 503 */
-    size_t max_spare;       /* of these, kept for speed under load: a receive buffer of eight times the size, and free
-                               blocks for the next large message; freed after a second without use. A 64th; 1: none.
-                               With WS_NO_FAST none */
-    size_t receive_size;    /* of the loop's receive buffer, and of its send buffer: 64 KiB; at least 16 KiB. With
-                               WS_SMALL 2 KiB; at least 1 KiB */
+    size_t max_spare;       /* of these, for speed under load: a receive buffer of eight times the size, free blocks for
+                               the next large message; freed after a second without use. A 64th; WS_NO_FAST, 1: none */
+    size_t receive_size;    /* of the receive and the send buffer: 64 KiB, at least 16 (WS_SMALL: 2, at least 1) */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
-    uint64_t (*wall_clock)(void *user); /* seconds since 1970, for Date and sessions; 0: unknown yet, no Date is sent.
-                               NULL: the system's; with virtual_clock, virtual time */
+    uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: unknown yet, no Date is sent. NULL: the system's */
 #ifndef WS_NO_TEST
-    bool virtual_clock;     /* time moves only in ws_test_wait and in calls that wait on a test client */
+    bool virtual_clock;     /* time, and a NULL wall_clock, move only in ws_test_wait, and in calls that wait on a test
+                               client */
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
@@ -4619,7 +4615,7 @@ static const char wsi_error_texts[] =
     "the peer's certificate is not trusted\0"
     "this program was built without TLS" WSI_ADVICE("; build it without WS_NO_TLS") "\0"
 #endif
-    "the result is not JSON" WSI_ADVICE(", or the format has an unknown conversion; see ws_json_print") "\0";
+    "the result is not JSON" WSI_ADVICE(", or the format has an unknown conversion; see the function's comment") "\0";
 
 WS_API const char *ws_error_text(ws_error error) {
     const char *text = wsi_error_texts;

@@ -151,7 +151,21 @@ held != "" || /^#/ { # a directive goes on behind a backslash
     depth--
     next
 }
+pass == 2 && hidden[depth] && /^>> [A-Z0-9]+ =/ { gone[$2] = 1 }
 hidden[depth] { next }
+"WS_SMALL" in absent { sub(/ \(WS_SMALL: [^)]*\)/, "", raw) }
+/^>> [A-Z0-9]+ =/ { banner = 1 }
+/^\*\// { banner = 0 }
+banner && (calls != "" || /(^| )Calls [A-Z]/) { # the sections above, without those that are gone
+    raw = calls = calls == "" ? raw : calls "\n" raw
+    if (calls !~ /Calls [^.]*\./) next
+    for (name in gone) {
+        gsub(" " name ",", "", raw)
+        sub(",[ \n]+" name "\\.", ".", raw)
+        sub("Calls " name "\\.", "Calls nothing.", raw)
+    }
+    calls = ""
+}
 
 /^>> CHANGES / { history = 1; blank = 0 } # of the whole file, not of a copy
 history && /^\*\// { history = 0 }

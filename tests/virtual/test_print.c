@@ -129,7 +129,7 @@ static void test_sent(void) {
     BEHAVIOUR_END();
 }
 
-#define FORMAT "the result is not JSON, or the format has an unknown conversion; see ws_json_print"
+#define FORMAT "the result is not JSON, or the format has an unknown conversion; see the function's comment"
 
 /* A format that cannot be meant is told apart from a text that is not UTF-8, and from an argument. */
 static void test_bad_formats(void) {
