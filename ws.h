@@ -89,8 +89,8 @@
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      do not ask the processor at run time for AVX2, AVX-512 and SHA instructions (x86-64, gcc and
                          clang), and do not use NEON for UTF-8 on AArch64
-     WS_NO_FAST          no fast paths: an echo of 125 bytes takes 1,060 instructions in place of 390, of 16 KiB
-                         13,300 in place of 1,900. Implies WS_NO_DISPATCH, follows from WS_SMALL
+     WS_NO_FAST          no fast paths: an echo of 125 bytes takes 1,060 instructions in place of 381, of 16 KiB
+                         13,200 in place of 1,900. Implies WS_NO_DISPATCH, follows from WS_SMALL
      WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no limits per address, no rates
      WS_NO_TEST          no test client (ws_test_connect)
      WS_NO_TRACE         no trace (ws_loop_config.trace, ws_trace_text); follows from WS_SMALL

@@ -1159,7 +1159,7 @@ enum { RUNS = 300 };
 
 int main(int argc, char **argv) {
     uint64_t seed = argument(argc, argv, "seed=", 0), from = argument(argc, argv, "from=", seed ? seed : 1);
-    uint64_t runs = argument(argc, argv, "runs=", seed ? 1 : test_quick() ? 300 : RUNS), failed = 0, i;
+    uint64_t runs = argument(argc, argv, "runs=", seed ? 1 : test_quick() ? 300u : (unsigned)RUNS), failed = 0, i;
     test_start(1, argv);
     (void)test_begin("%llu runs from seed %llu on", (unsigned long long)runs, (unsigned long long)from);
     run.loud = seed != 0;
