@@ -782,8 +782,7 @@ typedef struct ws_loop_config {
     void *clock_user;       /* passed to both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: unknown yet, no Date is sent. NULL: the system's */
 #ifndef WS_NO_TEST
-    bool virtual_clock;     /* time, and a NULL wall_clock, move only in ws_test_wait, and in calls that wait on a test
-                               client */
+    bool virtual_clock;     /* time and a NULL wall_clock move only in ws_test_wait and in waits on a test client */
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
@@ -9626,9 +9625,9 @@ static int wsi_platform_connected(ws_socket descriptor) {
 }
 #endif /* WS_NO_CLIENT */
 
+#ifndef WS_NO_UNIX
 /* --- Unix sockets --- */
 
-#ifndef WS_NO_UNIX
 #if defined(WSI_POSIX)
 static bool wsi_platform_unix(const char *path, struct sockaddr_un *address) {
     memset(address, 0, sizeof *address);
@@ -9818,8 +9817,10 @@ static void wsi_tcp_close(ws_link *link) {
 
 /* What a source is. The loop calls loop->ready[link.kind]; a function pointer in each source would cost 8 bytes. */
 typedef enum wsi_kind {
-    WSI_KIND_WATCH, WSI_KIND_WAKE, /* LOOP */
-    WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* connections without and with a transport */
+#ifndef WS_NO_HOST
+    WSI_KIND_WATCH,
+#endif
+    WSI_KIND_WAKE, WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* LOOP's; connections without and with a transport */
 #ifndef WS_NO_CLIENT
     WSI_KIND_DIAL, WSI_KIND_TUNNEL, WSI_KIND_LOOKUP,
 #endif
@@ -9941,8 +9942,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
         polled->revents = 0;
         *ready = (found & ~POLLWRNORM ? (unsigned)WS_READ : 0u)
                  | (found & (POLLWRNORM | POLLERR | POLLNVAL) ? (unsigned)WS_WRITE : 0u);
-        *ready &= source->link.interest;
-        if (*ready)
+        if ((*ready &= source->link.interest) != 0)
             return source;
     }
     return NULL;
@@ -9966,8 +9966,7 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
 
 /* Polls again: select reports a refused connect in its third set, which ws_loop_fds does not fill. */
 static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    (void)reads, (void)writes;
-    return wsi_poll_wait(poll, 0);
+    return (void)reads, (void)writes, wsi_poll_wait(poll, 0);
 }
 #endif
 #else /* select, and what it moves to */
@@ -9979,12 +9978,7 @@ typedef uint32_t wsi_poll_word;
 typedef unsigned long wsi_poll_word;
 #endif
 
-enum {
-    WSI_POLL_BITS = sizeof(wsi_poll_word) * 8,
-    WSI_POLL_WORDS = (FD_SETSIZE + WSI_POLL_BITS - 1) / WSI_POLL_BITS,
-    WSI_POLL_FEW = 32,   /* from this many descriptors on epoll costs no more than select, idle or busy */
-    WSI_POLL_EVENTS = 64 /* the most events that one call of epoll_wait or kevent returns */
-};
+enum { WSI_POLL_BITS = sizeof(wsi_poll_word) * 8, WSI_POLL_WORDS = (FD_SETSIZE + WSI_POLL_BITS - 1) / WSI_POLL_BITS };
 
 #ifdef WS_LWIP /* the layout of lwIP's fd_set is not known */
 #define WSI_POLL_SOCKETS LWIP_SELECT_MAXNFDS
@@ -10023,10 +10017,15 @@ static void wsi_select_check(wsi_poll_bits *bits) { /* checks the layout that ws
 }
 #endif
 
+#ifndef WS_NO_EPOLL
+enum { WSI_POLL_FEW = 32 };    /* from this many descriptors on epoll costs no more than select, idle or busy */
+enum { WSI_POLL_EVENTS = 64 }; /* the most events that one call of epoll_wait or kevent returns */
+
 typedef struct wsi_event {
     wsi_source *source; /* NULL: removed since */
     unsigned ready;
 } wsi_event;
+#endif
 
 typedef struct wsi_poll {
     int highest;                             /* descriptor in select's sets; -1: none */
@@ -10417,10 +10416,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 }
 #endif
 #else /* select alone */
-static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
-    (void)memory;
-    wsi_select_init(poll);
-}
+static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) { (void)memory, wsi_select_init(poll); }
 static void wsi_poll_free(wsi_poll *poll) { (void)poll; }
 static void wsi_poll_unsupported(void) { errno = ENOSYS; }
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
@@ -10441,9 +10437,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 
 #ifdef WS_NO_EPOLL
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
-    (void)poll, (void)early;
-    wsi_poll_unsupported(); /* errno says why not */
-    return poller != WS_POLLER_EPOLL;
+    return (void)poll, (void)early, wsi_poll_unsupported(), poller != WS_POLLER_EPOLL; /* errno says why not */
 }
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
 #ifndef WS_NO_HOST
@@ -10488,9 +10482,11 @@ typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the cl
 #endif /* WS_NO_CLIENT */
 
 enum {
+#ifndef WS_NO_FAST
     WSI_SPARES = 32,            /* the most large blocks that a loop keeps for reuse */
     WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: larger than the block that broadcasts share */
     WSI_SPARE_MS = 1000,        /* they are freed after this long without use */
+#endif
     WSI_GROWN = 8               /* under load the receive buffer grows by this factor */
 };
 
@@ -13862,7 +13858,7 @@ WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
 /* --- broadcasts --- */
 
 /* Frames a message into the loop's arena, or a large one into a block of its own. The caller releases the block. */
-static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, wsi_delivery *delivery) {
+static bool wsi_room_frame(ws_loop *loop, ws_message message, unsigned bits, wsi_delivery *delivery) {
     size_t most = message.size + 10, header;
     if (most < message.size)
         return false;
@@ -13875,15 +13871,13 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
         }
         if (!loop->arena)
             loop->arena = wsi_block_new(loop, WSI_ARENA);
-        delivery->block = loop->arena;
-        if (delivery->block)
+        if ((delivery->block = loop->arena) != NULL)
             delivery->block->references++;
     }
     if (!delivery->block)
         return false;
     uint8_t *to = delivery->block->data + delivery->block->size;
-    header = wsi_frame_write(to, (uint8_t)(message.type | (compressed ? WSI_COMPRESSED : 0)), true, false,
-                             message.size);
+    header = wsi_frame_write(to, (uint8_t)((unsigned)message.type | bits), true, false, message.size);
     if (message.size)
         memcpy(to + header, message.data, message.size);
     delivery->from = delivery->block->size;
@@ -13894,14 +13888,21 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, bool compressed, w
 typedef struct wsi_broadcast { /* one message to many connections */
     ws_message message;
     wsi_delivery plain;
+#ifndef WS_NO_DEFLATE
     wsi_delivery compressed[16]; /* one for each form, made for its first receiver; block NULL: not made */
     uint16_t tried;          /* a bit for each form that was tried, whether or not that failed */
+#endif
 } wsi_broadcast;
 
+#ifdef WS_NO_DEFLATE
+static void wsi_room_deliver(ws_conn *conn, const wsi_broadcast *broadcast, wsi_droppable *droppable) {
+    wsi_conn_deliver(conn, &broadcast->plain, droppable);
+}
+static void wsi_room_release(ws_loop *loop, const wsi_broadcast *broadcast) { (void)loop, (void)broadcast; }
+#else
 /* What a member with compression gets. Compresses the message once for all members that can share the result. */
 WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *broadcast) {
-    ws_loop *loop = wsi_conn_loop(conn);
-    const wsi_codec_calls *codec = loop->codec.calls;
+    const wsi_codec_calls *codec = wsi_conn_loop(conn)->codec.calls;
     ws_message message = broadcast->message;
     unsigned form = codec->shares(&conn->engine, message.size);
     wsi_delivery *compressed = &broadcast->compressed[form];
@@ -13912,20 +13913,24 @@ WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *
             message.data = (const uint8_t *)data;
             *compressed = broadcast->plain;
             compressed->block = NULL;
-            (void)wsi_room_frame(loop, message, true, compressed);
+            (void)wsi_room_frame(wsi_conn_loop(conn), message, WSI_COMPRESSED, compressed);
         }
     }
     return compressed->block ? compressed : &broadcast->plain;
 }
 
 WSI_APART void wsi_room_deliver(ws_conn *conn, wsi_broadcast *broadcast, wsi_droppable *droppable) {
-    const wsi_delivery *delivery = &broadcast->plain;
     bool compressed = wsi_codec_used(&conn->engine);
-    if (compressed)
-        delivery = wsi_room_compressed(conn, broadcast);
+    const wsi_delivery *delivery = compressed ? wsi_room_compressed(conn, broadcast) : &broadcast->plain;
     if (!compressed || !wsi_conn_deliver_quickly(wsi_conn_loop(conn), conn, delivery))
         wsi_conn_deliver(conn, delivery, droppable);
 }
+
+static void wsi_room_release(ws_loop *loop, const wsi_broadcast *broadcast) {
+    for (size_t i = 0; broadcast->tried && i < sizeof broadcast->compressed / sizeof *broadcast->compressed; i++)
+        wsi_block_release(loop, broadcast->compressed[i].block);
+}
+#endif
 
 /* Sends to the members of a room, or to all connections of the server. plain: a copy, which stays in registers. */
 static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, const ws_conn *except,
@@ -13970,15 +13975,14 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
         return WS_ERROR_BUFFERED;
     memset(&broadcast, 0, sizeof broadcast);
     broadcast.message = message;
-    if (!wsi_room_frame(loop, message, false, &broadcast.plain))
+    if (!wsi_room_frame(loop, message, 0, &broadcast.plain))
         return WS_ERROR_MEMORY;
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
     WSI_COUNT(loop->stats.messages_out, room ? room->count - (except && wsi_room_membership(server, except, room))
                                              : server->open_count - (except && except->engine.state == WSI_OPEN));
     wsi_room_deliver_all(server, room, except, &broadcast);
     wsi_block_release(loop, broadcast.plain.block);
-    for (size_t i = 0; broadcast.tried && i < sizeof broadcast.compressed / sizeof *broadcast.compressed; i++)
-        wsi_block_release(loop, broadcast.compressed[i].block);
+    wsi_room_release(loop, &broadcast);
     return WS_OK;
 }
 
@@ -14356,7 +14360,7 @@ struct ws_request {
     wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters; then the session. Not zeroed */
 };
 
-/* --- kept requests --- */
+/* --- the end of a request, and kept requests --- */
 
 static wsi_window *wsi_request_window(const ws_request *request) { return &request->server->endpoint.loop->window; }
 
