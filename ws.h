@@ -10296,8 +10296,7 @@ static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
 /* --- the poller in use --- */
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
-    (void)memory;
-    wsi_select_init(poll);
+    (void)memory, wsi_select_init(poll);
     poll->descriptor = -1;
 }
 
@@ -10402,8 +10401,7 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
         return false;
     if (poll->moved)
         wsi_poll_mark((wsi_poll_bits *)(void *)reads, poll->descriptor, true);
-    if (poll->moved && poll->descriptor > *highest)
-        *highest = poll->descriptor;
+    *highest = poll->moved && poll->descriptor > *highest ? poll->descriptor : *highest;
     return wsi_select_export(poll, reads, writes, highest);
 }
 
@@ -14032,8 +14030,10 @@ typedef struct wsi_route {
     ws_handler handler;   /* first: a connection's handler casts to wsi_route */
     struct wsi_route *next;
     const char *pattern;
+#ifndef WS_NO_FORWARD
     void (*on_message)(ws_conn *conn, ws_message message); /* these two: the program's, if BOUNDS has replaced them */
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
+#endif
     const char *methods;  /* the HTTP methods that it takes; NULL: a WebSocket */
     void (*answer)(ws_request *request); /* answers an HTTP request whose body is complete; NULL: sends the page */
     const char *header;   /* of the page: its line "Content-Type: ..." */
