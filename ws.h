@@ -1802,19 +1802,19 @@ WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
 }
 #endif
 
-#if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE) \
-    || (!defined(WS_NO_NET) && !defined(WS_LWIP) && !defined(_WIN32))
-/* The index of the lowest bit that is set in a word, which must not be 0. */
+/* The index of the lowest bit that is set in a word, which must not be 0. Some switches leave it without a caller. */
 #if defined(__GNUC__)
-WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
+WSI_INLINE __attribute__((unused)) unsigned wsi_bytes_lowest_bit(uint64_t of) { return (unsigned)__builtin_ctzll(of); }
 #else
-WSI_INLINE unsigned wsi_bytes_lowest(uint64_t word) {
+WSI_INLINE unsigned wsi_bytes_lowest_bit(uint64_t of) {
     unsigned bit = 0;
-    while (!(word >> bit & 1))
+    while (!(of >> bit & 1))
         bit++;
     return bit;
 }
 #endif
+#if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE) /* the index of the byte that has it */
+WSI_INLINE unsigned wsi_bytes_lowest_byte(uint64_t of) { return wsi_bytes_lowest_bit(of) >> 3; }
 #endif
 
 #ifndef WS_NO_FAST
@@ -2566,7 +2566,7 @@ WSI_INLINE unsigned wsi_http_plain_block(const uint8_t *data) {
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     uint64_t word = wsi_bytes_little(data), low = word & ~WSI_BYTES_HIGH;
     uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bits: 0x20 to 0x7e, or 0x80 and up */
-    return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest(~good & WSI_BYTES_HIGH) >> 3 : (unsigned)WSI_HTTP_BLOCK;
+    return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest_byte(~good & WSI_BYTES_HIGH) : (unsigned)WSI_HTTP_BLOCK;
 }
 #endif
 
@@ -5196,7 +5196,7 @@ static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *en
         uint64_t backslash = (word ^ WSI_JSON_ALL * '\\') - WSI_JSON_ALL;
         uint64_t marks = (low | backslash) & ~word & WSI_JSON_ALL * 0x80;
         if (marks)
-            return at + (wsi_bytes_lowest(marks) >> 3);
+            return at + wsi_bytes_lowest_byte(marks);
     }
     while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
         at++;
@@ -5211,7 +5211,7 @@ static const uint8_t *wsi_json_to_bracket(const uint8_t *at, const uint8_t *end)
         uint64_t quote = (word ^ WSI_JSON_ALL * '"') - WSI_JSON_ALL;
         uint64_t marks = (brackets | quote) & WSI_JSON_ALL * 0x80;
         if (marks)
-            return at + (wsi_bytes_lowest(marks) >> 3);
+            return at + wsi_bytes_lowest_byte(marks);
     }
     while (at < end && *at != '"' && (*at | 0x20) < '{')
         at++;
@@ -5271,7 +5271,7 @@ static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
 static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
     const uint8_t *first = at;
     uint64_t word, others = 0;
-    for (; end - at >= 8 && !others; at += others ? wsi_bytes_lowest(others) >> 3 : 8) {
+    for (; end - at >= 8 && !others; at += others ? wsi_bytes_lowest_byte(others) : 8) {
         word = wsi_bytes_little(at) ^ WSI_JSON_ALL * '0';
         others = (word | (word + WSI_JSON_ALL * 6)) & WSI_JSON_ALL * 0xf0;
     }
@@ -7117,7 +7117,7 @@ WSI_INLINE unsigned wsi_deflate_extend(const uint8_t *a, const uint8_t *b, unsig
     for (; most - length >= 8; length += 8) {
         uint64_t differing = wsi_bytes_little(a + length) ^ wsi_bytes_little(b + length);
         if (differing)
-            return length + (wsi_bytes_lowest(differing) >> 3);
+            return length + wsi_bytes_lowest_byte(differing);
     }
     while (length < most && a[length] == b[length])
         length++;
@@ -10100,7 +10100,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
         wsi_poll_word *writes = &poll->ready_writes.words[poll->cursor];
         wsi_poll_word read, write, any;
         while ((any = (read = *reads) | (write = *writes)) != 0) {
-            unsigned bit = wsi_bytes_lowest(any);
+            unsigned bit = wsi_bytes_lowest_bit(any);
             wsi_source *source = poll->sources[poll->cursor * WSI_POLL_BITS + bit];
             any &= any - 1; /* clears this bit */
             *reads = read & any;
@@ -14724,7 +14724,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
    Takes requests from the engine to the program, and answers back; listens. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE,
    HEADS, MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
    Prefixes: wsi_server_, wsi_listener_. Every request passes through wsi_server_request. Servers reach FORWARD, TLS,
-   WEB and SESSION through tables of functions (wsi_web_calls, ...).
+   WEB through tables of functions (wsi_web_calls, ...), SESSION through one pointer, open_session.
 */
 
 /* --- requests: from the engine to the program and back --- */
@@ -15285,7 +15285,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens the listening socket. On an error it is closed again. */
+/* Opens the listening socket. On an error it is closed again; that of config->descriptor stays the program's. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     const char *why = NULL;
