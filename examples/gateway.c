@@ -17,16 +17,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
 #ifdef WS_NO_TLS
-    "usage: gateway URL " SERVER_OPTIONS "Connects each client to the URL, ws://.\n"
+enum { HAS_TLS = false };
+#define TLS_ROWS(tls)
+#define USAGE "usage: gateway URL " SERVER_OPTIONS "Connects each client to the URL, ws://.\n"
 #else
-    "usage: gateway URL [--ca FILE] [--insecure] " SERVER_OPTIONS
-    "Connects each client to the URL, ws:// or wss://.\n"
-    "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n"
+enum { HAS_TLS = true };
+#define TLS_ROWS(tls) \
+    {.name = "--ca", .text = &(tls).ca_file}, {.name = "--insecure", .flag = &(tls).accept_any_certificate},
+#define USAGE \
+    "usage: gateway URL [--ca FILE] [--insecure] " SERVER_OPTIONS \
+    "Connects each client to the URL, ws:// or wss://.\n" \
+    "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n" \
     "--insecure: trust any certificate; anybody in between can read and change everything.\n"
 #endif
-    SERVER_HELP("9002");
+
+static const char usage[] = USAGE SERVER_HELP("9002");
 
 enum { ENOUGH = 1 << 20, BAD_GATEWAY = 1014 }; /* so many bytes may wait for a side that reads slowly */
 
@@ -139,18 +145,13 @@ int main(int argc, char **argv) {
     ws_handler handler = {.on_open = client_open, .on_message = client_message, .on_drain = client_drain,
                           .on_close = client_close};
     const program_option own[] = {{.name = "URL", .text = &url},
-#ifndef WS_NO_TLS
-                                  {.name = "--ca", .text = &upstream_config.tls.ca_file},
-                                  {.name = "--insecure", .flag = &upstream_config.tls.accept_any_certificate},
-#endif
+                                  TLS_ROWS(upstream_config.tls)
                                   {.name = NULL}};
     read_server_options(argc, argv, usage, own, &config, &loop_config);
     if (!url || (strncmp(url, "ws://", 5) && strncmp(url, "wss://", 6)))
         bad_usage(url ? url : "URL", url ? "is no ws:// or wss:// URL" : "is needed");
-#ifdef WS_NO_TLS
-    if (!strncmp(url, "wss://", 6))
+    if (!HAS_TLS && !strncmp(url, "wss://", 6))
         bad_usage(url, "needs TLS, without which this program was built");
-#endif
     ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);

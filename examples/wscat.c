@@ -21,11 +21,15 @@
 
 #ifdef WS_NO_TLS
 #define TLS_USAGE
+#define TLS_ROWS(tls)
 #else
 #define TLS_USAGE \
     "  --ca FILE            trust servers whose certificate these (PEM) have signed\n" \
     "  --cert FILE, --key FILE   show the server this certificate\n" \
     "  --insecure           trust any certificate: anybody in between can read and change all\n"
+#define TLS_ROWS(tls) \
+    {.name = "--ca", .text = &(tls).ca_file}, {.name = "--cert", .text = &(tls).cert_file}, \
+    {.name = "--key", .text = &(tls).key_file}, {.name = "--insecure", .flag = &(tls).accept_any_certificate},
 #endif
 
 static const char usage[] =
@@ -298,12 +302,7 @@ static void options(int argc, char **argv) {
                                   {.name = "--deflate", .flag = &config->deflate.on},
                                   {.name = "--wait", .text = &option.wait},
                                   {.name = "--proxy", .text = &config->proxy},
-#ifndef WS_NO_TLS
-                                  {.name = "--ca", .text = &config->tls.ca_file},
-                                  {.name = "--cert", .text = &config->tls.cert_file},
-                                  {.name = "--key", .text = &config->tls.key_file},
-                                  {.name = "--insecure", .flag = &config->tls.accept_any_certificate},
-#endif
+                                  TLS_ROWS(config->tls)
                                   {.name = "--verbose", .flag = &option.verbose},
                                   {.name = NULL}};
     read_options(argc, argv, usage, own);
