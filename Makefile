@@ -41,7 +41,8 @@ SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engi
 	receive_tls_pause send_replies send_pressure server_date server_files server_bounds server_security \
 	client_life blocking
 TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
-TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_memory engine_deadlines engine_wire engine_fault handshake) # and WS_NO_NET
+# With WS_SMALL and WS_NO_NET.
+TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_memory engine_deadlines engine_wire engine_fault handshake)
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
@@ -78,9 +79,9 @@ endif
 endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
-.PHONY: all run cluster test tests_notls small examples windows windows32 windows_tls windows_slow asan tsan msan m32 \
-	big_endian valgrind coverage mutants programs nightly fuzz check interop bench sizes firmware lwip slim install \
-	uninstall clean
+.PHONY: all run cluster test tests_notls small examples windows windows32 windows_programs windows_tls \
+	windows_tls_programs windows_slow asan tsan msan m32 big_endian valgrind coverage mutants programs nightly fuzz \
+	check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
 
@@ -104,8 +105,9 @@ small: $(addprefix $(BUILD)/small_test_,$(SMALL_NIGHTLY)) # what make test leave
 
 examples: $(EXAMPLES)
 
+WINEBOOT = WINEDEBUG=-all wineboot -i
 windows: $(WINDOWS) $(BOUNDARY) # under wine
-	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
+	@$(WINEBOOT) >$(BUILD)/windows/wineboot.log 2>&1
 	@tests/run $(WINDOWS) tests/interop/windows.py
 
 windows32: # the same for 32 bit
@@ -116,13 +118,13 @@ windows_programs: $(WINDOWS)
 
 windows_tls: $(BUILD)/echo $(BUILD)/wscat $(BUILD)/driver
 	@tests/openssl_mingw
-	@WINEDEBUG=-all wineboot -i >$(BUILD)/openssl_mingw/wineboot.log 2>&1
+	@$(WINEBOOT) >$(BUILD)/openssl_mingw/wineboot.log 2>&1
 	@$(MAKE) windows_tls_programs BUILD=$(BUILD)/windows_tls OPENSSL=$(BUILD)/openssl_mingw
 windows_tls_programs: $(WINDOWS_TLS) $(addprefix $(BUILD)/windows/,echo.exe client.exe driver.exe)
 	@tests/run $(WINDOWS_TLS) tests/interop/windows_tls.py
 
 windows_slow: $(WINDOWS_SLOW) # what make windows leaves to make nightly
-	@WINEDEBUG=-all wineboot -i >$(BUILD)/windows/wineboot.log 2>&1
+	@$(WINEBOOT) >$(BUILD)/windows/wineboot.log 2>&1
 	@tests/run $(WINDOWS_SLOW)
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
@@ -133,7 +135,7 @@ ASAN = BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell 
 tsan:
 	@$(MAKE) test BUILD=build/tsan SMALL="$(SMALL_SANITIZED)" SANITIZE="-U_FORTIFY_SOURCE -fsanitize=thread"
 
-msan m32 big_endian valgrind: export TEST_SECONDS = 3600 # for a program
+big_endian valgrind: export TEST_SECONDS = 3600 # for a program, which runs many times slower
 
 # Of libraries these three have only libc.
 ALONE = TLS=no HOSTS= LEFT_OUT="%_zlib $(LEAVE)"
@@ -147,11 +149,11 @@ m32:
 
 big_endian: LEAVE = %_server_restart # which starts itself anew, emulated no longer
 big_endian: # s390x
-	@RUN="qemu-s390x -L /usr/s390x-linux-gnu" $(MAKE) test BUILD=build/s390x $(ALONE) CFLAGS="-O0 -g" \
+	@TEST_RUN="qemu-s390x -L /usr/s390x-linux-gnu" $(MAKE) test BUILD=build/s390x $(ALONE) CFLAGS="-O0 -g" \
 		CC="clang --target=s390x-linux-gnu" COUNT_BLOCKS=
 
 valgrind: # the programs of make test
-	@RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_QUICK=1 $(MAKE) test LEFT_OUT="$(LEAVE)"
+	@TEST_RUN="valgrind -q --error-exitcode=9 --leak-check=full" TEST_QUICK=1 $(MAKE) test
 
 coverage: # of ws.h, by gcc: lines and branches of each section; and what is only there without TLS
 	@rm -f build/coverage/*.gcda build/coverage_notls/*.gcda
@@ -270,9 +272,9 @@ OWN := $(shell awk 'FNR == 1 { before = 1 } /^$(HASH)include ".*\/ws\.h"/ { befo
 	!/define WS_IMPLEMENTATION$$|include ".*\/calls\.h"$$/ && !told[FILENAME]++ { print FILENAME }' tests/*/test_*.c)
 CALLING := $(filter-out $(OWN),$(shell grep -l '^$(HASH)include ".*/calls.h"' tests/*/test_*.c))
 QUIET := $(filter-out $(OWN) $(CALLING),$(wildcard tests/*/test_*.c))
-programs = $(filter-out $(BUILD)/kqueue_test_poll_epoll,$(patsubst %.c,$(1)%,$(notdir $(2))))
-$(foreach flavour,$(FLAVOURS),$(eval $(call programs,$(flavour),$(CALLING)): $(flavour)ws_calls.o))
-$(foreach flavour,$(FLAVOURS),$(eval $(call programs,$(flavour),$(QUIET)): $(flavour)ws.o))
+programs_of = $(filter-out $(BUILD)/kqueue_test_poll_epoll,$(patsubst %.c,$(1)%,$(notdir $(2))))
+$(foreach flavour,$(FLAVOURS),$(eval $(call programs_of,$(flavour),$(CALLING)): $(flavour)ws_calls.o))
+$(foreach flavour,$(FLAVOURS),$(eval $(call programs_of,$(flavour),$(QUIET)): $(flavour)ws.o))
 
 # All that has functions of ws.h in it, which tests/mutants builds again.
 OF_MUTANTS = $(filter-out $(BUILD)/windows/% %/bare_ws_calls.o,$(OBJECTS)) \

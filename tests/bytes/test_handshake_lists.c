@@ -7,14 +7,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* A copy in memory that ends with it, so that sanitizers see what is read behind it. */
-static char *exact(const char *text, size_t size) {
-    char *copy = (char *)malloc(size ? size : 1);
-    if (copy && size)
-        memcpy(copy, text, size);
-    return copy;
-}
-
 static void test_deflate_settings(void) {
     static const struct { bool on; uint8_t bits; int8_t level; bool good; } cases[] = {
         {true, 0, 0, true}, {true, 7, 0, false}, {true, 8, 0, true}, {true, 9, -1, true}, {true, 15, 9, true},
@@ -75,7 +67,7 @@ static void test_lists(void) {
     for (size_t i = 0; i < COUNT(origins) + COUNT(hosts); i++) {
         bool of_origins = i < COUNT(origins);
         const list_case *c = of_origins ? &origins[i] : &hosts[i - COUNT(origins)];
-        char *list = c->list ? exact(c->list, strlen(c->list) + 1) : NULL;
+        char *list = c->list ? test_exact(c->list, strlen(c->list) + 1) : NULL;
         wsi_slice wrong = {NULL, 0};
         if (test_begin("%s '%s'", of_origins ? "origins" : "hosts", c->list ? c->list : "NULL"))
             check_list(wsi_handshake_list_good(list, of_origins, &wrong), wrong, c);
@@ -97,7 +89,7 @@ static void test_same(void) {
     for (size_t i = 0; i < COUNT(cases); i++)
         if (test_begin("%s for %s", cases[i].allowed, cases[i].origin)) {
             size_t sizes[2] = {strlen(cases[i].allowed), strlen(cases[i].origin)};
-            char *allowed = exact(cases[i].allowed, sizes[0]), *origin = exact(cases[i].origin, sizes[1]);
+            char *allowed = test_exact(cases[i].allowed, sizes[0]), *origin = test_exact(cases[i].origin, sizes[1]);
             CHECK_EQ(wsi_handshake_same(wsi_text(allowed, sizes[0]), wsi_text(origin, sizes[1]), NULL), cases[i].same);
             free(allowed);
             free(origin);
@@ -126,7 +118,7 @@ static void test_why(void) {
 
 /* RFC 6455 1.3. A key is 24 characters, and no more are read. */
 static void test_accept(void) {
-    char *key = exact("dGhlIHNhbXBsZSBub25jZQ==", 24), accept[28];
+    char *key = test_exact("dGhlIHNhbXBsZSBub25jZQ==", 24), accept[28];
     if (test_begin("Sec-WebSocket-Accept of a key at the end of memory")) {
         wsi_handshake_accept(wsi_text(key, 24), accept);
         CHECK_MEM(accept, sizeof accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28);

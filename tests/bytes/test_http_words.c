@@ -11,9 +11,7 @@ static char *copy; /* the text, in memory that ends with it, so that sanitizers 
 static wsi_slice exact(const char *text) {
     size_t size = strlen(text);
     free(copy);
-    copy = (char *)malloc(size ? size : 1);
-    if (copy && size)
-        memcpy(copy, text, size);
+    copy = test_exact(text, size);
     return wsi_text(copy, size);
 }
 

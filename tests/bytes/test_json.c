@@ -277,18 +277,6 @@ static int reference(const uint8_t *data, size_t size) {
 
 /* --- helpers ---------------------------------------------------------------------------------------- */
 
-/* A block of exactly this size, so that a sanitizer sees the first byte too far. */
-static char *exactly(const char *data, size_t size) {
-    char *block = (char *)malloc(size ? size : 1);
-    if (!block)
-        abort();
-    if (size)
-        memcpy(block, data, size);
-    if (!size)
-        free(block);
-    return size ? block : NULL;
-}
-
 static int verdict(ws_json value) {
     return value.type >= WS_JSON_NULL ? 1 : value.type == WS_JSON_TOO_DEEP ? -1 : 0;
 }
@@ -390,7 +378,7 @@ static void check_index(const char *block, size_t size, ws_json value) {
 
 /* Every way into the text, in a block of its size; the verdict must be the reference's. */
 static void try_text(const char *data, size_t size) {
-    char *block = exactly(data, size);
+    char *block = test_exact(data, size);
     ws_json value = ws_json_parse(block, size), forged;
     int type;
     CHECK_EQ(verdict(value), reference((const uint8_t *)(block ? block : ""), size));
@@ -439,7 +427,7 @@ static void test_table(const char *name, const text *table, size_t count, ws_jso
     size_t i, cut;
     if (test_begin("%s: %zu texts", name, count))
         for (i = 0; i < count; i++) {
-            char *block = exactly(table[i].data, table[i].size);
+            char *block = test_exact(table[i].data, table[i].size);
             ws_json value = ws_json_parse(block, table[i].size);
             if ((value.type < least || value.type > most) && test_failure(__FILE__, __LINE__, "verdict"))
                 printf("    %.*s\n", (int)table[i].size, table[i].data);
@@ -663,11 +651,11 @@ static void test_paths(void) {
     char *block;
     if (!test_begin("%zu paths", COUNT(cases)))
         return;
-    block = exactly(data, size);
+    block = test_exact(data, size);
     for (i = 0; i < COUNT(cases); i++) {
         ws_message message = {NULL, 0, WS_TEXT};
         ws_json value;
-        char *path = exactly(cases[i].path, strlen(cases[i].path) + 1);
+        char *path = test_exact(cases[i].path, strlen(cases[i].path) + 1);
         message.data = (const uint8_t *)block;
         message.size = size;
         value = ws_json_find(message, path);
@@ -881,7 +869,7 @@ static void test_unsigned(void) {
 /* What as_number says is what strtod says of the same text in the C locale; infinite: refused. */
 static void check_number(const char *numeral) {
     double wanted = strtod(numeral, NULL), number = 42;
-    char *block = exactly(numeral, strlen(numeral));
+    char *block = test_exact(numeral, strlen(numeral));
     bool good = ws_json_as_number(ws_json_parse(block, strlen(numeral)), &number), finite = wanted - wanted == 0;
     free(block);
     if ((good != finite || (good && memcmp(&number, &wanted, sizeof number) != 0))

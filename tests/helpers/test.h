@@ -46,15 +46,21 @@ enum { TEST_WINDOWS = true };
 enum { TEST_WINDOWS = false };
 #endif
 
-/* Whether a test that does something thousands of times should do less of it: under a sanitizer (make asan is by clang,
-   which does not tell as gcc does), or with TEST_QUICK in the environment, as under valgrind. */
-static inline bool test_quick(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
-    return true;
+#if defined(__has_feature) /* clang's */
+#define TEST_HAS(feature) __has_feature(feature)
 #else
-    return getenv("TEST_QUICK") != NULL;
+#define TEST_HAS(feature) 0
 #endif
-}
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || TEST_HAS(address_sanitizer) \
+    || TEST_HAS(thread_sanitizer) || TEST_HAS(memory_sanitizer)
+enum { TEST_SANITIZED = true };
+#else
+enum { TEST_SANITIZED = false };
+#endif
+
+/* Whether a test that does something thousands of times should do less of it: under a sanitizer, or with TEST_QUICK in
+   the environment, as under valgrind. */
+static inline bool test_quick(void) { return TEST_SANITIZED || getenv("TEST_QUICK") != NULL; }
 
 static inline void test_start(int argc, char **argv) {
     memset(&test_now, 0, sizeof test_now);
@@ -107,6 +113,14 @@ static inline bool test_posix(const char *what) {
 
 /* The same of all tests from here on, until it is called with NULL. */
 static inline void test_posix_from_here(const char *what) { test_now.lacking = TEST_WINDOWS ? what : NULL; }
+
+/* A copy in a block of exactly its size, so that a sanitizer sees the first byte too far. NULL: of nothing. */
+static inline char *test_exact(const char *data, size_t size) {
+    char *block = size ? (char *)malloc(size) : NULL;
+    if (size && !block)
+        abort();
+    return size ? (char *)memcpy(block, data, size) : NULL;
+}
 
 /* Prints the result, which is the last line, and returns the exit status. */
 static inline int test_finish(void) {

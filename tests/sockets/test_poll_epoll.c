@@ -272,9 +272,8 @@ static void test_all(void) {
 }
 #else
 static void test_all(void) {
-    for (int i = 1; i <= 5; i++)
-        if (test_begin("epoll, number %d", i))
-            test_skip("neither epoll nor kqueue");
+    if (test_begin("epoll or kqueue"))
+        test_skip("this build has neither");
 }
 #endif /* WS_NO_EPOLL */
 
