@@ -91,10 +91,13 @@ async def wscat_typed():
     os.close(slave)
     os.set_blocking(master, False)
     shown, typed = b"", [(b"Enter ends", "hello \u00e9\r".encode()), (b"hello \xc3\xa9\r\r\nhello \xc3\xa9\r", b"\x03")]
-    while client.returncode is None:
+    while True:
+        ended = client.returncode is not None  # asked before what it wrote last is read
         try:
             shown += os.read(master, 65536)
         except BlockingIOError:
+            if ended:
+                break
             await asyncio.sleep(0.02)
         except OSError:
             break
