@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Across the boundary: examples as programs of Windows, under wine; their peers are this system's."""
 import asyncio
+import fcntl
 import json
 import os
 import pty
@@ -111,6 +112,11 @@ async def wscat_typed():
     server.kill()
 
 
+def waiting(socket):
+    """How many bytes have arrived in the system's buffer of a socket."""
+    return int.from_bytes(fcntl.ioctl(socket.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 async def wscat_waits():
     """Its peer reads nothing for a while: the input waits, and all of it arrives."""
     if not websockets:
@@ -119,7 +125,10 @@ async def wscat_waits():
     got = []
 
     async def tardy(socket, *_):
-        await asyncio.sleep(3)
+        held, before = 0, -1
+        while not held or held != before:  # until nothing more arrives
+            await asyncio.sleep(0.5)
+            before, held = held, waiting(socket.transport.get_extra_info("socket"))
         async for message in socket:
             got.append(message)
 
