@@ -142,7 +142,7 @@ static void test_overflow(void) {
     wsi_buffer_free(&memory, &buffer);
 }
 
-static void test_exact(void) {
+static void test_exact_size(void) {
     wsi_memory memory;
     wsi_buffer buffer;
     counts c;
@@ -196,7 +196,7 @@ int main(int argc, char **argv) {
     test_refusal();
     test_growth();
     test_overflow();
-    test_exact();
+    test_exact_size();
 #ifndef WS_NO_NET
     test_blocks();
 #endif
