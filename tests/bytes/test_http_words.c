@@ -12,7 +12,7 @@ static wsi_slice exact(const char *text) {
     size_t size = strlen(text);
     free(copy);
     copy = test_exact(text, size);
-    return wsi_text(copy, size);
+    return wsi_text(copy ? copy : "", size); /* C adds no 0 to NULL */
 }
 
 /* RFC 9110 5.6.6: behind a token, as in extensions; or without one, as behind a media type, with any quoted string. */
