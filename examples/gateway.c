@@ -12,6 +12,7 @@
 
 #include "program.h" /* options, Ctrl-C, the printed address; see there for how to copy an example */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
