@@ -244,6 +244,8 @@ static inline void kernel_send_reset(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     if (stream->dead[end] || flow->segment_count == KERNEL_SEGMENTS)
         return;
+    if (flow->unsent) /* to the writer it looks as if the peer had taken these */
+        stream->moved_at = kernel.now;
     flow->unsent = 0;
     flow->finish = false;
     kernel_launch(stream, end, 0, KERNEL_RST);
