@@ -19493,13 +19493,12 @@ static void wsi_trace_in(const wsi_window *window, wsi_engine *e, ws_trace_event
                          uint8_t *data) {
     const uint8_t *payload = window->base + window->pos + frame->header_size;
     size_t here = window->end - window->pos - frame->header_size;
+    size_t most = frame->size < 125 ? (size_t)frame->size : 125;
     event->opcode = frame->opcode;
     event->final = frame->final;
     event->compressed = frame->compressed;
     event->size = frame->size;
-    event->data_size = here < 125 ? here : 125;
-    if (event->data_size > frame->size)
-        event->data_size = (size_t)frame->size;
+    event->data_size = here < most ? here : most;
     wsi_engine_unmask(e, data, payload, event->data_size, frame->key);
     event->data = data;
 }
@@ -19637,7 +19636,6 @@ static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t siz
     unsigned opcode = event->opcode < 3 ? event->opcode : event->opcode < 8 ? 0u : event->opcode - 5u;
     char room[4][21];
     const char *bytes = wsi_trace_digits(room[0], event->size);
-    *text = 0;
     switch (event->kind) {
     case WS_TRACE_HEAD: (void)snprintf(text, size, " %s bytes", bytes); break;
     case WS_TRACE_REFUSED: (void)snprintf(text, size, " %d", event->status); break;
@@ -19667,18 +19665,20 @@ static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t siz
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) {
     static const char *const kinds[] = {"accepted", "head", "refused", "TLS failed", "opened", "in", "out",
                                         "paused", "resumed", "dropped", "closed", "timer late"};
-    char detail[160], seconds[21];
+    char detail[160] = "", seconds[21];
     if (!event || !text || !size)
         return;
     bool head = event->kind == WS_TRACE_HEAD;
+    const char *name = (unsigned)event->kind < sizeof kinds / sizeof *kinds ? kinds[event->kind] : "?";
     const char *more = head ? (const char *)event->data : event->text;
     size_t left = head ? event->data_size : more ? strlen(more) : 0;
-    wsi_trace_detail(event, detail, sizeof detail);
+    if (event->kind == WS_TRACE_REFUSED && event->status < 400)
+        name = "failed"; /* a client's attempt; the status of an answer that it cannot use, or 0 */
+    if (event->kind != WS_TRACE_REFUSED || event->status)
+        wsi_trace_detail(event, detail, sizeof detail);
     (void)snprintf(text, size, "%s.%03u #%lu.%lu %s%s%s", wsi_trace_digits(seconds, event->time / 1000),
                    (unsigned)(event->time % 1000), (unsigned long)(event->id & UINT32_MAX),
-                   (unsigned long)(event->id >> 32),
-                   (unsigned)event->kind < sizeof kinds / sizeof *kinds ? kinds[event->kind] : "?", detail,
-                   left ? ": " : "");
+                   (unsigned long)(event->id >> 32), name, detail, left ? ": " : "");
     size_t used = strlen(text);
     for (; left && used < size - 1 && *more != '\r' && *more != '\n'; left--, more++)
         text[used++] = *more >= ' ' && *more <= '~' ? *more : '?'; /* the peer may have chosen it */

@@ -547,10 +547,17 @@ static void test_client(void) {
     net_settle();
     CHECK(holds("refused 403: ") && holds(": the server refused: HTTP/1.1 403 Forbidden\n"));
     lines[0] = 0;
+    CHECK(client_dial_raw(raw, NULL));
+    p = raw_accept(raw);
+    (void)raw_head(p);
+    peer_text(p, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    net_settle();
+    CHECK(strncmp(lines, "failed 101: 127.0.0.1:", 22) == 0 && !holds("refused"));
+    lines[0] = 0;
     raw_close(raw);
     CHECK(client_dial_raw(raw, NULL));
     net_settle();
-    CHECK(holds("refused 0: cannot connect to 127.0.0.1:"));
+    CHECK(holds("failed: cannot connect to 127.0.0.1:") && !holds("refused 0"));
     CLIENT_END();
 }
 
