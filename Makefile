@@ -171,7 +171,7 @@ mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
 programs: $(TESTS)
 
 nightly: # one by one: what takes too long for .ci/run
-	@for target in small windows_slow windows32 windows_tls mutants tsan msan m32 big_endian valgrind fuzz; do \
+	@for target in small windows_slow windows_tls mutants tsan msan m32 big_endian valgrind fuzz; do \
 		$(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
