@@ -8323,25 +8323,25 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
      start               makes the network usable
      clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
-     random              fills up to 256 bytes. false: it cannot
+     random              fills up to 256 bytes. false: no random source
      thread, is_thread   the calling thread as a wsi_thread; whether a wsi_thread is the calling thread
-     last                the number of this thread's last error, as errno
-     explain             the text of such a number; explain_name: of getaddrinfo's. room: memory for it, if needed
+     last                the number of this thread's last error, like errno
+     explain             the text of an error number; explain_name: of getaddrinfo's. room: memory for it, if needed
      error               the last error as a ws_error
      again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
      connecting          whether a connect is in progress
-     timed_out           whether a number means that a connect timed out; WSI_PLATFORM_TIMEOUT: such a number
+     timed_out           whether an error number means that a connect timed out; WSI_PLATFORM_TIMEOUT is such a number
      prepare_socket      makes a socket non-blocking, not inherited, without signals; close: closes one
-     receive, send       as recv and send; send_spans sends several spans in one call, or at least the first
-     share_port          sets a listening socket's options before bind. false: refused. WSI_PLATFORM_REUSE_PORT: the
-                         option that lets several processes listen on one port; -1: there is none
-     open_mail           a queue of posts from any thread or signal handler: put_mail adds one and makes *wake readable,
-                         get_mail takes some; close_mail. Or, for a queue in SOCKETS: WSI_MAIL, wsi_lock, lock, unlock,
-                         yield
+     receive, send       like recv and send; send_spans sends several spans in one call, or at least the first
+     share_port          sets a listening socket's options before bind. false: the system refuses them.
+                         WSI_PLATFORM_REUSE_PORT lets several processes listen on one port; -1: there is no such option
+     open_mail           opens a queue of posts from threads and signal handlers: put_mail adds a post and makes *wake
+                         readable, get_mail takes some, close_mail closes it. A system without such a queue supplies
+                         WSI_MAIL, wsi_lock, lock, unlock and yield: SOCKETS makes a queue of them
    A client needs:
      pair                makes two connected datagram sockets: a prepared one for the loop, the other for a thread
      start_thread        runs a task in a thread, or at once where look-ups may block
-   What a system may lack has #if blocks of its own, with stubs that fail:
+   A system may lack these. Each has an #if block of its own, and a stub that fails:
      unsent, acknowledged        bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
      host_text                   the text of an address, which may include a scope
      listen_unix, connect_unix, file_id, remove   Unix sockets
@@ -8351,10 +8351,10 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
 
 #include <stdio.h>
 
-#ifdef WS_SMALL /* an error has no text of its own */
+#ifdef WS_SMALL /* each error code has one text: no details are kept */
 typedef struct wsi_reason {
     char text[4];   /* written, but never shown */
-    ws_error error; /* ws_error_text of it is shown */
+    ws_error error; /* its ws_error_text is shown */
 } wsi_reason;
 
 static const char *wsi_reason_text(const wsi_reason *why) { return why->error ? ws_error_text(why->error) : NULL; }
@@ -8398,7 +8398,7 @@ static inline int wsi_reason_shows(wsi_slice text) {
     return size;
 }
 
-/* Whether this list of subprotocols is valid. If not, *why quotes the wrong one. */
+/* Whether this list of subprotocols is valid. If not, *why quotes the invalid one. */
 static bool wsi_reason_subprotocols(const char *list, wsi_reason *why) {
     wsi_slice wrong;
     return wsi_handshake_tokens(list, &wrong)
@@ -8558,7 +8558,7 @@ static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, s
         vectors[i].iov_len = spans[i].size;
     }
     message.msg_iov = vectors;
-    message.msg_iovlen = (uint8_t)count; /* converts to int and to size_t: systems differ */
+    message.msg_iovlen = (uint8_t)count; /* the field is an int or a size_t: either takes a uint8_t */
     return sendmsg(descriptor, &message, WSI_PLATFORM_SEND_FLAGS);
 }
 
@@ -8599,12 +8599,12 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
 
 #if defined(__linux__)
 static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
-    int size = 0; /* 0x894b: SIOCOUTQNSD, unsent bytes of TCP. TIOCOUTQ: unsent or in flight, Unix sockets, too */
+    int size = 0; /* 0x894b is SIOCOUTQNSD, for TCP alone. TIOCOUTQ adds bytes in flight, and knows Unix sockets */
     bool known = (!in_flight && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
     return known && size > 0 ? (size_t)size : 0;
 }
 
-/* A number that changes whenever the peer receives data: all bytes that it has acknowledged, or else unsent. */
+/* Changes whenever the peer receives data: the bytes that it has acknowledged or, where unknown, the unsent ones. */
 static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
     socklen_t size = sizeof info;
@@ -8761,7 +8761,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #include <wchar.h>
 #if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
 #include <wincrypt.h>
-#undef X509_NAME /* OpenSSL does this, too, but too early where its headers came before ws.h */
+#undef X509_NAME /* OpenSSL does this as well, but too early if its headers are included before ws.h */
 #undef X509_EXTENSIONS
 #undef PKCS7_ISSUER_AND_SERIAL
 #undef PKCS7_SIGNER_INFO
@@ -8857,7 +8857,7 @@ static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *sp
     return WSASend(descriptor, buffers, all, &sent, 0, NULL, NULL) == 0 ? (ptrdiff_t)sent : -1;
 }
 
-/* Without SO_REUSEADDR: on Windows it would let any program take over the port. */
+/* SO_REUSEADDR stays off: on Windows it would let any program take over the port. */
 static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
     int on = 1;
     return !reuse_port
@@ -8907,7 +8907,7 @@ typedef HANDLE wsi_file;
 
 #define WSI_NO_FILE INVALID_HANDLE_VALUE
 
-/* While the file is open, neither it nor a folder above it can be renamed: the path stays right. */
+/* While the file is open, neither it nor a folder above it can be renamed, so the path stays valid. */
 static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool folder) {
     wsi_file file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
                                 flags | FILE_FLAG_BACKUP_SEMANTICS, NULL);
@@ -9025,9 +9025,9 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
    wsi_platform_.
 
    lwipopts.h needs LWIP_SOCKET, LWIP_COMPAT_SOCKETS, LWIP_DNS, and a loop-back (LWIP_HAVE_LOOPIF or
-   LWIP_NETIF_LOOPBACK), by which ws_post wakes the loop. That takes one socket for each loop; a look-up takes two while
-   it lasts, and blocks the loop's thread. LWIP_RAND must be a true random source: frame masks come from it. The date
-   comes from ws_loop_config.wall_clock. Threads may call ws_post, interrupts may not.
+   LWIP_NETIF_LOOPBACK), by which ws_post wakes the loop. Each loop needs one socket for that. A look-up blocks the
+   loop's thread, and needs two sockets meanwhile. LWIP_RAND must be a true random source: frame masks come from it. The
+   date comes from ws_loop_config.wall_clock. Threads may call ws_post, interrupts may not.
 */
 
 #include "lwip/netdb.h"
@@ -9043,7 +9043,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
 #define WSI_PLATFORM_REUSE_PORT (-1)
-#if !LWIP_IPV6 /* stand-ins, as no address has this type */
+#if !LWIP_IPV6 /* stand-ins, which no address uses */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
 struct sockaddr_in6 {
     u8_t sin6_len;
@@ -9083,7 +9083,7 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
 
 static wsi_thread wsi_platform_thread(void) { return 0; }
 
-static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* not known */
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* always: lwIP cannot tell */
 
 static int wsi_platform_last(void) { return errno; }
 
@@ -9102,7 +9102,7 @@ static ws_error wsi_platform_error(void) {
     case ENFILE: return WS_ERROR_DESCRIPTORS;
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
-    case ENOBUFS: /* or no socket is left */
+    case ENOBUFS: /* also when no socket is left */
     case ENOMEM: return WS_ERROR_MEMORY;
     default: return WS_ERROR_SYSTEM;
     }
@@ -9203,7 +9203,7 @@ static size_t wsi_platform_unsent(ws_socket descriptor, bool in_flight) { return
 static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) { return (void)descriptor, unsent; }
 #endif
 
-/* A word that other threads and signal handlers change: the lowest value that any of them requested; 0: none. */
+/* Atomic access to a word that threads and signal handlers lower: the lowest value requested, or 0 for none. */
 #if defined(WS_LWIP) /* not every processor has atomic instructions */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
@@ -9256,7 +9256,7 @@ static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
     return WSI_NO_SOCKET;
 }
 
-/* Lets a socket receive from the other end alone, and discards what strangers may have sent before. */
+/* Lets a socket receive from the other end alone, and discards what anybody else sent before. */
 static bool wsi_platform_join_end(ws_socket end, const struct sockaddr_in *other) {
     char byte;
     if (end == WSI_NO_SOCKET || connect(end, (const struct sockaddr *)other, sizeof *other) != 0)
@@ -9283,7 +9283,7 @@ static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
     wsi_platform_close(wake);
 }
 
-/* Tries again when a datagram is refused, because memory is short or other threads are sending. */
+/* A datagram is refused while memory is short or other threads are sending: then this tries again. */
 static void wsi_platform_wake(ws_socket descriptor) {
     for (int i = 0; i < WSI_MAIL && wsi_platform_send(descriptor, "", 1) < 0; i++)
         wsi_platform_yield();
@@ -9352,7 +9352,7 @@ static bool wsi_platform_enable(ws_socket descriptor, int level, int option) {
     return setsockopt(descriptor, level, option, (const char *)&on, sizeof on) == 0;
 }
 
-/* Looks up addresses; AI_PASSIVE: to listen on. Blocks without AI_NUMERICHOST. Returns 0 or getaddrinfo's error. */
+/* Looks up addresses, with AI_PASSIVE to listen on. Blocks without AI_NUMERICHOST. Returns 0 or getaddrinfo's error. */
 static int wsi_platform_resolve(const char *host, uint16_t port, int flags, struct addrinfo **addresses) {
     struct addrinfo hints;
     char service[6] = "";
@@ -9411,7 +9411,7 @@ static ws_socket wsi_platform_accept_one(ws_socket listener) { return accept(lis
 static bool wsi_platform_prepare_accepted(ws_socket descriptor) { return wsi_platform_prepare_socket(descriptor); }
 #endif
 
-/* Accepts a connection. Otherwise NONE: nobody waits, FULL: no descriptor or memory is left, NEXT: try again. */
+/* Accepts a connection. NONE: nobody is waiting. FULL: no descriptor or memory is left. NEXT: try again. */
 static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descriptor) {
     *descriptor = wsi_platform_accept_one(listener);
     if (*descriptor != WSI_NO_SOCKET) {
@@ -9465,7 +9465,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
     return error;
 }
 
-/* *why: what this system lacks, or that host cannot be resolved. */
+/* *why: the option that this system lacks, or that the host cannot be resolved. */
 static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener, const char **why) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
@@ -9485,7 +9485,7 @@ static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *l
 #endif /* WS_NO_SERVER */
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_FORWARD)
-/* Reads a numeric address into network byte order. false: it is none. */
+/* Reads a numeric address into network byte order. false: it is invalid. */
 static bool wsi_platform_parse(int family, wsi_slice text, void *address) {
     char host[INET6_ADDRSTRLEN];
     if (text.size >= sizeof host)
@@ -9505,12 +9505,12 @@ static bool wsi_platform_address(wsi_slice text, uint8_t address[16]) {
     return wsi_platform_parse(AF_INET, text, address + 12);
 }
 
-/* Writes an address, in network byte order, as a text. */
+/* Writes the text of an address, which is in network byte order. */
 static bool wsi_platform_ip_text(bool ipv6, const void *address, char host[INET6_ADDRSTRLEN]) {
     return inet_ntop(ipv6 ? AF_INET6 : AF_INET, address, host, INET6_ADDRSTRLEN) != NULL;
 }
 
-/* The peer's address as 16 bytes, as above. *local: the peer of a Unix socket, which has no address. */
+/* The peer's address as 16 bytes, as above. *local: whether it is a Unix socket, whose peers have no address. */
 static bool wsi_platform_peer_address(ws_socket descriptor, uint8_t address[16], bool *local) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -9566,7 +9566,7 @@ typedef struct wsi_query {
     char host[256];
 } wsi_query;
 
-/* getaddrinfo cannot be interrupted: all that thread and loop share is a socket pair, which the loop may close. */
+/* getaddrinfo cannot be interrupted. The thread and the loop share only a socket pair, which the loop may close. */
 static void wsi_platform_run_query(wsi_task *task) {
     wsi_query *query = (wsi_query *)(void *)task;
     wsi_addresses found;
@@ -9581,18 +9581,16 @@ static void wsi_platform_run_query(wsi_task *task) {
 static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
     wsi_query *query = (wsi_query *)wsi_memory_default(NULL, NULL, 0, sizeof *query);
     ws_socket ends[2];
-    if (!query || strlen(host) >= sizeof query->host || !wsi_platform_pair(ends)) {
-        (void)wsi_memory_default(NULL, query, sizeof *query, 0);
-        return WSI_NO_SOCKET;
+    if (query && strlen(host) < sizeof query->host && wsi_platform_pair(ends)) {
+        strcpy(query->host, host);
+        query->task.run = wsi_platform_run_query;
+        query->port = port;
+        query->descriptor = ends[1];
+        if (wsi_platform_start_thread(&query->task))
+            return ends[0];
+        wsi_platform_close(ends[0]);
+        wsi_platform_close(ends[1]);
     }
-    strcpy(query->host, host);
-    query->task.run = wsi_platform_run_query;
-    query->port = port;
-    query->descriptor = ends[1];
-    if (wsi_platform_start_thread(&query->task))
-        return ends[0];
-    wsi_platform_close(ends[0]);
-    wsi_platform_close(ends[1]);
     (void)wsi_memory_default(NULL, query, sizeof *query, 0);
     return WSI_NO_SOCKET;
 }
@@ -9655,7 +9653,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
         (void)unlink(path);
 }
 
-/* Removes only a socket that nobody listens on, as after a crash. *why: what else is there. Never blocks. */
+/* Removes only a socket on which nobody listens, as after a crash. *why: what else is at the path. Never blocks. */
 static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
@@ -9679,7 +9677,7 @@ static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char
     return WS_ERROR_IN_USE;
 }
 
-/* *id: the file that bind makes. *why: the system's error, or what is at the path already. */
+/* *id: the file that bind creates. *why: the system's error, or what is at the path already. */
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
                                          const char **why) {
     struct sockaddr_un address;
@@ -9730,7 +9728,7 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, ws_sock
 #endif /* WSI_POSIX */
 
 #ifndef WS_NO_SERVER
-/* Takes over a listening socket from the program. *id: its file. *why: what is wrong with it. */
+/* Takes over a listening socket from the program. *id: the socket's file. *why: what is wrong with the socket. */
 static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *listener, wsi_file_id *id,
                                    const char **why) {
     int type = 0, listens = 1;
@@ -9763,7 +9761,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 
 /*
 >> TCP ====================================================================================
-   Plain TCP and Unix sockets. Calls PLATFORM. read and write return as a transport's do; write takes spans.
+   Plain TCP and Unix sockets. Calls PLATFORM. read and write return what a transport's return; write takes spans.
 */
 
 WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
@@ -9820,7 +9818,7 @@ typedef enum wsi_kind {
 #ifndef WS_NO_HOST
     WSI_KIND_WATCH,
 #endif
-    WSI_KIND_WAKE, WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* LOOP's; connections without and with a transport */
+    WSI_KIND_WAKE, WSI_KIND_PLAIN, WSI_KIND_THROUGH, /* posts; connections without and with a transport */
 #ifndef WS_NO_CLIENT
     WSI_KIND_DIAL, WSI_KIND_TUNNEL, WSI_KIND_LOOKUP,
 #endif
@@ -9833,7 +9831,7 @@ typedef enum wsi_kind {
     WSI_KINDS
 } wsi_kind;
 
-typedef struct wsi_source { /* something with a descriptor */
+typedef struct wsi_source { /* a descriptor and what the loop waits for on it */
     ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
 #if defined(_WIN32)
     size_t place;           /* in the arrays of wsi_poll, from 1; 0: not polled */
@@ -9863,7 +9861,7 @@ typedef struct wsi_poll {
     wsi_source **sources;
     wsi_buffer polled_room, sources_room; /* the memory of these two arrays */
     size_t count;
-    size_t left;            /* entries that next has still to check in this round; it goes from last to first */
+    size_t left;            /* entries that next has not checked yet in this round; it checks the last first */
 } wsi_poll;
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
@@ -9927,7 +9925,7 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, found = 0;
     if (poll->count)
         found = WSAPoll(poll->polled, (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
-    else if (longest) /* WSAPoll fails if it is given no sockets; Sleep(0) would yield the processor */
+    else if (longest) /* WSAPoll fails without sockets; Sleep(0) would yield the processor */
         Sleep((DWORD)longest);
     poll->left = found > 0 ? poll->count : 0;
     return found;
@@ -10018,11 +10016,11 @@ static void wsi_select_check(wsi_poll_bits *bits) { /* checks the layout that ws
 #endif
 
 #ifndef WS_NO_EPOLL
-enum { WSI_POLL_FEW = 32 };    /* from this many descriptors on epoll costs no more than select, idle or busy */
+enum { WSI_POLL_FEW = 32 };    /* with this many descriptors epoll costs no more than select, idle or busy */
 enum { WSI_POLL_EVENTS = 64 }; /* the most events that one call of epoll_wait or kevent returns */
 
 typedef struct wsi_event {
-    wsi_source *source; /* NULL: removed since */
+    wsi_source *source; /* NULL: it was removed meanwhile */
     unsigned ready;
 } wsi_event;
 #endif
@@ -10030,15 +10028,15 @@ typedef struct wsi_event {
 typedef struct wsi_poll {
     int highest;                             /* descriptor in select's sets; -1: none */
 #ifndef WS_NO_EPOLL
-    bool moved;                              /* to epoll or kqueue; what they refuse stays with select */
+    bool moved;                              /* to epoll or kqueue; descriptors that they refuse stay with select */
     int limit;                               /* a descriptor above this one makes the poller move */
     int descriptor;                          /* of epoll or kqueue; -1: none */
     int most;                                /* the highest descriptor registered there so far */
     int found, given;                        /* events of this round, and how many of them next has returned */
     wsi_event events[WSI_POLL_EVENTS];
 #endif
-    wsi_poll_bits reads, writes;             /* what select is to wait for */
-    wsi_poll_bits ready_reads, ready_writes; /* what it found, until next returns it */
+    wsi_poll_bits reads, writes;             /* the descriptors that select waits for */
+    wsi_poll_bits ready_reads, ready_writes; /* those that are ready, and that next has not returned yet */
     unsigned cursor;                         /* the word that next checks; with lwIP the descriptor */
     wsi_source *sources[WSI_POLL_SOCKETS];
 } wsi_poll;
@@ -10059,7 +10057,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
         return false;
     wsi_poll_mark(&poll->reads, descriptor, (interest & WS_READ) != 0);
     wsi_poll_mark(&poll->writes, descriptor, (interest & WS_WRITE) != 0);
-    if (!interest || poll->sources[descriptor] != source) { /* a descriptor that is reused is not ready yet */
+    if (!interest || poll->sources[descriptor] != source) { /* a reused descriptor is not ready yet */
         wsi_poll_mark(&poll->ready_reads, descriptor, false);
         wsi_poll_mark(&poll->ready_writes, descriptor, false);
     }
@@ -10072,7 +10070,7 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
     return true;
 }
 
-/* Begins a round with what select found; next skips what is no longer waited for. */
+/* Begins a round with the descriptors that are ready; next skips those that nobody waits for any more. */
 static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
     poll->ready_reads = *reads;
     poll->ready_writes = *writes;
@@ -10149,7 +10147,7 @@ static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/* Level-triggered: no system call per message. A reused descriptor may be registered already, or not any more. */
+/* Level-triggered: no system call per message. A reused descriptor may still be registered, or no longer. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     struct epoll_event event;
     int watched = source->link.descriptor, before = source->link.interest;
@@ -10208,7 +10206,7 @@ static bool wsi_kernel_is_file(int descriptor) {
     return fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
 }
 
-/* Sets or deletes both filters: one may be left over from another source. */
+/* Sets or deletes both filters, as an earlier source of this descriptor may have left one behind. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     if (interest && !source->link.interest && wsi_kernel_is_file(source->link.descriptor))
         return false;
@@ -10222,7 +10220,7 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
     return false;
 }
 
-/* kqueue reports readable and writable as two events: makes them one. Returns the new number of events. */
+/* kqueue reports readable and writable as two events. This merges them, and returns the new number of events. */
 static int wsi_kernel_merge(wsi_event *events, int count, wsi_source *source, unsigned ready) {
     int i = source->link.interest == (WS_READ | WS_WRITE) ? 0 : count;
     while (i < count && events[i].source != source)
@@ -10250,7 +10248,7 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 
 /* --- epoll or kqueue: what both share --- */
 
-/* Discards this round's events of a source that is removed, or of a descriptor that is reused. */
+/* Discards this round's events of a source that is being removed, or of a reused descriptor. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
     for (int i = poll->given; i < poll->found; i++) {
         const wsi_source *other = poll->events[i].source;
@@ -10328,7 +10326,7 @@ static bool wsi_poll_move(wsi_poll *poll) {
         source->link.interest = (uint8_t)interest;
     }
     poll->limit = FD_SETSIZE - 1;
-    if (!done && poll->descriptor >= 0) { /* start over, to forget those registered so far */
+    if (!done && poll->descriptor >= 0) { /* a new descriptor has none of those registered so far */
         error = errno;
         wsi_poll_free(poll);
         (void)wsi_poll_open(poll);
@@ -10343,8 +10341,8 @@ static bool wsi_poll_move(wsi_poll *poll) {
     return poll->moved = done;
 }
 
-/* early: a poller that may move opens epoll or kqueue at once, as later its descriptor might be too high for a foreign
-   select. A blocking client's loop opens it late. false: no epoll or kqueue; errno says why. */
+/* early: AUTO opens epoll or kqueue at once, as later its descriptor might be too high for a foreign select. A blocking
+   client's loop opens it when it moves. false: epoll or kqueue was requested, and failed; errno says why. */
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     poll->limit = poller == WS_POLLER_SELECT ? INT32_MAX : (early ? (int)WSI_POLL_FEW : FD_SETSIZE) - 1;
     if (poller == WS_POLLER_AUTO && early)
@@ -10360,18 +10358,18 @@ static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) 
     return wsi_kernel_set(poll, source, interest);
 }
 
-/* Waits; UINT64_MAX: without limit. Returns how many are ready, or -1: the system call failed. */
+/* Waits, with UINT64_MAX for ever. Returns the number of ready descriptors, or -1 if the system call failed. */
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
 }
 
-/* How many waits it takes to report every ready descriptor: epoll and kqueue report a batch at a time, in turn. A wait
-   that found few has reported all. */
+/* How many waits it takes to report every ready descriptor. epoll and kqueue report a batch per wait, in turn. A wait
+   that found less than half a batch has found all. */
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
-/* The next ready source and for what; NULL at the end of the round. */
+/* Returns the next ready source, or NULL at the end of the round. *ready: WS_READ | WS_WRITE. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     for (int i = poll->given; i < poll->found; i++) {
         const wsi_event *event = &poll->events[i];
@@ -10391,11 +10389,11 @@ static ws_socket wsi_poll_descriptor(wsi_poll *poll) {
     return poll->limit != INT32_MAX && wsi_poll_move(poll) ? poll->descriptor : -1;
 }
 
-/* Whether regular files are watched. They are always ready, which epoll's or kqueue's descriptor does not show. */
+/* Whether regular files are watched. They are always ready, but do not make epoll's or kqueue's descriptor readable. */
 static bool wsi_poll_has_files(const wsi_poll *poll) { return poll->moved && poll->highest >= 0; }
 
-/* Adds what a foreign select must watch: epoll's or kqueue's own descriptor is readable when one in it is ready.
-   false: that descriptor is beyond FD_SETSIZE. */
+/* Adds what a foreign select must watch. epoll's or kqueue's own descriptor is readable when one registered with it is
+   ready. false: that descriptor is beyond FD_SETSIZE. */
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     if (poll->moved && poll->descriptor >= FD_SETSIZE)
         return false;
@@ -10435,7 +10433,7 @@ static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi
 
 #ifdef WS_NO_EPOLL
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
-    return (void)poll, (void)early, wsi_poll_unsupported(), poller != WS_POLLER_EPOLL; /* errno says why not */
+    return (void)poll, (void)early, wsi_poll_unsupported(), poller != WS_POLLER_EPOLL;
 }
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) { return (void)poll, (void)found, 1u; }
 #ifndef WS_NO_HOST
@@ -10474,24 +10472,24 @@ typedef struct wsi_user_timer { /* a timer of the program */
 enum { WSI_LOOKUPS = WSI_BRIEF ? 1 : 16 };
 
 typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the client that began it */
-    wsi_source source;      /* first member; while it is not watched, this look-up is free */
+    wsi_source source;      /* first member; not polled: this look-up is free */
     struct wsi_client *client; /* NULL: the client has ended */
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
 
 enum {
 #ifndef WS_NO_FAST
-    WSI_SPARES = 32,            /* the most large blocks that a loop keeps for reuse */
-    WSI_SPARE_LEAST = 68 << 10, /* the smallest of them: larger than the block that broadcasts share */
-    WSI_SPARE_MS = 1000,        /* they are freed after this long without use */
+    WSI_SPARES = 32,            /* how many large blocks a loop keeps for reuse, at most */
+    WSI_SPARE_LEAST = 68 << 10, /* the least size of a large block: more than the block that broadcasts share */
+    WSI_SPARE_MS = 1000,        /* spare blocks are freed after this long without use */
 #endif
     WSI_GROWN = 8               /* under load the receive buffer grows by this factor */
 };
 
 typedef struct wsi_hooks { /* what the loop calls in servers and clients */
     void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
-    void (*end)(ws_loop *loop, bool drop); /* close everything, or drop it */
-    void (*release)(ws_loop *loop);  /* free what they keep in the loop */
+    void (*end)(ws_loop *loop, bool drop); /* close all servers and clients, or drop their connections at once */
+    void (*release)(ws_loop *loop);  /* free the memory that they keep in the loop */
     bool (*relieve)(ws_loop *loop);  /* free memory by dropping an unfinished message; false: there is none */
 } wsi_hooks;
 
@@ -10501,7 +10499,7 @@ struct ws_loop {
     wsi_memory memory;
     wsi_memory arriving; /* the part of memory that holds unfinished messages: see max_unfinished */
     size_t max_unfinished, max_spare;
-    ws_conn *oldest_held, *newest_held; /* connections with unfinished messages, by when those last grew */
+    ws_conn *oldest_held, *newest_held; /* connections with unfinished messages; that which grew last is the newest */
     wsi_ready *ready[WSI_KINDS];
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
     uint64_t now;
@@ -10510,7 +10508,7 @@ struct ws_loop {
     void *clock_user, *wall_user;
     wsi_hooks hooks;
 #ifndef WS_NO_TRACE
-    wsi_tracer tracer; /* report NULL: there is no config.trace */
+    wsi_tracer tracer; /* .report is NULL without config.trace */
 #endif
 #ifndef WS_NO_STATS
     ws_stats stats;    /* messages, bytes, longest_ms; counters of servers and clients that have ended */
@@ -10519,14 +10517,14 @@ struct ws_loop {
     ws_error error;
     wsi_reason why; /* the error's text, or empty */
     wsi_thread owner; /* the thread that runs the loop, or waits for it inside a loop of its own */
-    uint8_t owned;    /* WSI_RUN, WSI_HOSTED, or 0: no thread does */
+    uint8_t owned;    /* WSI_RUN, WSI_HOSTED, or 0: there is no owner */
     bool busy, stopped, shutting_down, freeing;
 #ifndef WS_NO_TEST
     uint64_t virtual_now;
 #endif
 
     wsi_buffer timers;  /* room for every timer that exists */
-    wsi_timer **heap;   /* the timers that are set; lies in this buffer */
+    wsi_timer **heap;   /* the timers that are set, in this buffer */
     size_t heap_size;
     wsi_table user_timers;
 #ifndef WS_NO_HOST
@@ -10537,15 +10535,15 @@ struct ws_loop {
 #ifndef WS_NO_CLIENT
     wsi_lookup lookups[WSI_LOOKUPS];
     struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for a free look-up */
-    uint8_t random[256]; /* random bytes in stock, each used once */
+    uint8_t random[256]; /* random bytes; the last random_left of them are not used yet */
     size_t random_left;
 #endif
     wsi_source wake;
     wsi_mail mail;
-    uint32_t stop_request, shutdown_request; /* set by any thread; 0: none; shutdown: milliseconds + 1 */
+    uint32_t stop_request, shutdown_request; /* set by any thread; 0: none. Of a shutdown: milliseconds + 1 */
     int found;             /* by the last wait; -1: it failed */
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
-    uint64_t served_until; /* all that arrived by then is served, so deadlines up to then may be checked */
+    uint64_t served_until; /* all bytes that arrived by then are served: deadlines up to then may be checked */
 
     /* buffers that connections share, to receive and to send; of the same size, except under load */
     wsi_buffer receive, gather;
@@ -10553,14 +10551,14 @@ struct ws_loop {
     ws_span spares[WSI_SPARES];   /* large blocks that are not in use; the oldest first */
     size_t spare_count, spare;    /* spare: bytes of these blocks, and of the receive buffer's growth */
 #endif
-    uint64_t spare_used;          /* when this memory was last used; 0: there is none */
-    wsi_codec codec;    /* permessage-deflate's */
+    uint64_t spare_used;          /* when spare memory was last used; 0: there is none */
+    wsi_codec codec;    /* of permessage-deflate */
 #ifndef WS_NO_JSON
     wsi_buffer printed; /* output of ws_send_json, ws_send_html and the like */
 #endif
     wsi_buffer record;  /* joins small spans for a transport; empty until there is one */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
-    struct wsi_tls *tls; /* clients', the newest first */
+    struct wsi_tls *tls; /* the clients' list, the newest first */
     wsi_window window;
     ws_conn *gather_owner; /* whose bytes are gathered */
     ws_conn *due;       /* connections with something to do at the end of the round */
@@ -10599,7 +10597,7 @@ static bool wsi_loop_fail(ws_loop *loop, ws_error error) {
     return wsi_loop_fail_why(loop, error);
 }
 
-/* Whether the calling thread may use the loop: any thread may while no other runs it or waits for it. */
+/* Whether the calling thread may use the loop: it owns the loop, or no thread does. */
 static bool wsi_loop_is_ours(const ws_loop *loop) {
     return !loop || !loop->owned || wsi_platform_is_thread(loop->owner);
 }
@@ -10613,7 +10611,7 @@ static bool wsi_loop_own(ws_loop *loop) {
     return true;
 }
 
-/* Notes which call was given no function; the loop keeps running. */
+/* Records the call that was given no function. It is not fatal: the loop keeps running. */
 static bool wsi_loop_no_function(ws_loop *loop, const char *call) {
     if (loop && !loop->error)
         (void)wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s: function is NULL", call);
@@ -10663,7 +10661,7 @@ static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_
 static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) { (void)loop, (void)capacity; }
 static uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) { return (void)loop, pause; }
 #else
-/* Rounds the size of a large block up, by a quarter at most, so that a freed one fits the next request. */
+/* Rounds the size of a large block up, by a quarter at most, so that a freed block fits the next request. */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) {
     size_t step = 16 << 10;
     if (size < WSI_SPARE_LEAST || loop->max_spare < WSI_SPARE_LEAST || size > SIZE_MAX / 2)
@@ -10711,7 +10709,7 @@ static void wsi_spare_give(ws_loop *loop, void *block, size_t size) {
     loop->spare_used = loop->now;
 }
 
-/* An allocator's resize for blocks that may be large: takes a spare block that fits, keeps the old one as a spare. */
+/* Works like an allocator's resize. Takes a spare block if one fits, and keeps a large old block as a spare. */
 static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_t new_size) {
     size_t from = wsi_spare_round(loop, old_size), to = wsi_spare_round(loop, new_size), place;
     void *moved;
@@ -10739,10 +10737,10 @@ static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
     if (after == loop->spare || after > loop->max_spare || !wsi_buffer_resize(&loop->memory, &loop->receive, capacity))
         return;
     loop->spare = after;
-    memset(&loop->window, 0, sizeof loop->window); /* it may lie elsewhere now */
+    memset(&loop->window, 0, sizeof loop->window); /* the buffer may have moved */
 }
 
-/* Frees all spare memory after a while without use. Returns how long the loop may wait until then. */
+/* Frees all spare memory after WSI_SPARE_MS without use. Returns how long the loop may wait: until then at most. */
 WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
     uint64_t since = loop->now - loop->spare_used;
     if (since < WSI_SPARE_MS)
@@ -10758,7 +10756,7 @@ WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
 
 /* To be called once for each new timer: setting it then never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* one more for loop->deadline */
+    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* this one and loop->deadline */
         return false;
     loop->timers.size += sizeof *loop->heap;
     loop->heap = (wsi_timer **)(void *)loop->timers.data;
@@ -10854,7 +10852,7 @@ static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, 
     user_timer->function = function;
     user_timer->user = user;
     user_timer->period = period;
-    wsi_timer_set(loop, &user_timer->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* once in a round at most */
+    wsi_timer_set(loop, &user_timer->timer, wsi_loop_time(loop) + (delay ? delay : 1)); /* not in this round */
     return user_timer->id;
 }
 
@@ -10950,7 +10948,7 @@ static bool wsi_loop_has_requests(const ws_loop *loop) {
     return wsi_platform_peek(&loop->stop_request) || wsi_platform_peek(&loop->shutdown_request);
 }
 
-/* Runs one batch of posts, so that others get their turn; all after ws_stop or ws_shutdown, or if a timer is due. */
+/* Runs one batch of posts, so that others get their turn. Runs all on a stop or shutdown, or if a timer is due. */
 static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
     enum { WSI_POSTS = 64, WSI_READS = 64 }; /* a pipe holds no more than their product */
     wsi_post posts[WSI_POSTS];
@@ -10975,8 +10973,8 @@ static bool wsi_loop_post(ws_loop *loop, void (*function)(void *argument), void 
     return wsi_platform_put_mail(&loop->mail, &post);
 }
 
-/* Does what ws_stop and ws_shutdown requested, after the posts that came before. A request that a post or another
-   thread makes meanwhile waits for the next round. */
+/* Carries out ws_stop and ws_shutdown, after the posts that came before them. A request that a post or another thread
+   makes meanwhile waits for the next round. */
 WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
     bool stops = wsi_platform_peek(&loop->stop_request) != 0;
     bool shuts_down = wsi_platform_peek(&loop->shutdown_request) != 0;
@@ -10986,7 +10984,7 @@ WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
         wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_request) - 1);
     if (stops && wsi_platform_reset(&loop->stop_request))
         loop->stopped = true;
-    if (wsi_loop_has_requests(loop)) /* the post that should wake the loop for it may have been read already */
+    if (wsi_loop_has_requests(loop)) /* the new request's wake-up post may have been read already */
         (void)wsi_loop_post(loop, NULL, NULL);
 }
 
@@ -11020,7 +11018,7 @@ static void wsi_loop_end_round(ws_loop *loop) {
         loop->stopped = true;
 }
 
-/* false: the poller failed. A signal is no failure: the wait has then found nothing ready. */
+/* false: the poller failed. A signal is no failure: the wait ends with nothing ready. */
 WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
     return loop->found >= 0 || wsi_platform_interrupted() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -11028,17 +11026,17 @@ WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
 
 enum {
     WSI_POLLS = 256,   /* further polls once each source had its turn: one peer's data may take several reads */
-    WSI_POLLS_MS = 10, /* but no longer: a peer that never stops sending must not delay timers */
+    WSI_POLLS_MS = 10, /* the most time for these: a peer that never stops sending must not delay timers */
     WSI_FAILED_POLLS = 1000 /* after this many interrupted polls in a row deadlines are checked nevertheless */
 };
 
 typedef struct wsi_polls {
     unsigned count;      /* so far in this round */
-    uint64_t begun, now; /* times of the first and the last */
+    uint64_t begun, now; /* when the first and the last one began */
 } wsi_polls;
 
-/* Polls once more: what arrived before a deadline is served before the deadline is checked, however late the loop is.
-   false: no more polls are needed, or the poller failed. */
+/* Polls once more, so that bytes that arrived before a deadline are served before the deadline is checked, however late
+   the loop is. false: no more polls are needed, or the poller failed. */
 WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
     unsigned turns = wsi_poll_turns(&loop->poll, loop->found);
     bool turned = polls->count >= turns;
@@ -11063,7 +11061,7 @@ WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
 #ifdef WS_NO_STATS
 static void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) { (void)loop, (void)now, (void)begins; }
 #else
-/* Ends a round for longest_ms, if one is under way. begins: the next one begins. */
+/* Measures for longest_ms: ends the round that is under way, or begins one. */
 WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) {
     if (!begins && now - loop->round_at > loop->stats.longest_ms && loop->round_at)
         loop->stats.longest_ms = now - loop->round_at;
@@ -11071,7 +11069,7 @@ WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) {
 }
 #endif
 
-/* Serves what the poller found, then the timers that are due. */
+/* Serves the sources that are ready, then the timers that are due. */
 static void wsi_loop_round(ws_loop *loop) {
     wsi_polls polls = {0, 0, 0};
     loop->busy = true;
@@ -11093,14 +11091,14 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = false;
 }
 
-/* false: the loop has failed, or was stopped; a stop counts once. */
+/* false: the loop has failed or was stopped. This resets stopped. */
 static bool wsi_loop_continues(ws_loop *loop) {
     bool stopped = loop->stopped;
     loop->stopped = false;
     return !stopped && !loop->error;
 }
 
-/* Ends the last round: time that passes until the next one does not count for longest_ms. */
+/* Ends the last round: the time until the next one does not count for longest_ms. */
 static void wsi_loop_leave(ws_loop *loop) {
     wsi_loop_measure(loop, loop->clock(loop->clock_user), false);
     loop->owned = 0;
@@ -11158,7 +11156,7 @@ enum { WSI_RECEIVE = (WSI_BRIEF ? 2 : 64) << 10, WSI_RECEIVE_LEAST = (WSI_BRIEF 
 #define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* tests define it to run with another poller */
 #endif
 
-/* Beyond max_unfinished drops other unfinished messages first; a single one may use all of max_memory. */
+/* Beyond max_unfinished, other connections' unfinished messages are dropped. A single one may use all of max_memory. */
 static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, size_t new_size) {
     ws_loop *loop = (ws_loop *)user;
     while (new_size > old_size && loop->arriving.used + (new_size - old_size) > loop->max_unfinished
@@ -11166,7 +11164,7 @@ static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, 
     return wsi_spare_resize(loop, block, old_size, new_size);
 }
 
-/* wakes: other threads may post. They cannot post to the loop of a blocking client. */
+/* wakes: other threads may post, which wakes the loop. A blocking client's loop takes no posts. */
 static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
@@ -11245,7 +11243,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_buffer_free(&loop->memory, &loop->timers);
-    wsi_codec_free(&loop->codec); /* before receive and gather: the sizes of these decide which blocks become spares */
+    wsi_codec_free(&loop->codec); /* first: the sizes of receive and gather decide which of its blocks become spares */
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
@@ -11281,8 +11279,8 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop) {
         return WSI_NO_SOCKET;
     ws_socket descriptor = wsi_poll_descriptor(&loop->poll);
     if (descriptor == WSI_NO_SOCKET && !loop->error)
-        (void)wsi_reason_set(&loop->why, WS_ERROR_DESCRIPTORS, "ws_loop_descriptor: no epoll or kqueue (%s): it needs "
-                             "WS_POLLER_AUTO or _EPOLL as the loop's poller, and no WS_NO_EPOLL; or use ws_loop_fds",
+        (void)wsi_reason_set(&loop->why, WS_ERROR_DESCRIPTORS, "ws_loop_descriptor: no epoll or kqueue (%s): set "
+                             ".poller to WS_POLLER_AUTO or _EPOLL, do not define WS_NO_EPOLL, or use ws_loop_fds",
                              wsi_platform_explain(wsi_platform_last(), &room));
     return descriptor;
 }
@@ -11342,9 +11340,9 @@ WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *w
    wsi_node_, wsi_droppable_, wsi_queue_, wsi_endpoint_ (what servers and clients have in common), wsi_conn_, in this
    section and the four that follow.
 
-   What a connection's own callback sends is gathered in a buffer of the loop and sent when the callback returns.
-   Broadcasts wait in the connection's queue, as references to shared blocks, until the round ends. The queue is sent
-   first, then the gathered bytes. What the socket does not take is kept in the queue.
+   Bytes that a connection's own callback sends are gathered in a buffer of the loop, and sent when the callback
+   returns. Broadcasts wait in the connection's queue, as references to shared blocks, until the round ends. The queue
+   is sent first, then the gathered bytes. Bytes that the socket does not take stay in the queue.
 
    A connection's states:
      alive     the engine goes through the states that HEADS draws
@@ -11393,10 +11391,10 @@ typedef struct wsi_extra { /* fields that few connections need */
 #ifndef WS_NO_SERVER
 #ifndef WS_NO_KEEP
     struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
-    void (*proceed)(ws_conn *conn); /* when it has an answer, or the socket takes more. NULL: its body has not come */
+    void (*proceed)(ws_conn *conn); /* called once it is answered or the socket is writable. NULL: it awaits its body */
 #endif
-    wsi_queue later; /* broadcasts that wait until a message in parts ends. Not in the queue, where they could make
-                        the remaining parts fail with BUFFERED */
+    wsi_queue later; /* broadcasts that wait until a message in parts ends. They are not in the queue, where they could
+                        make the remaining parts fail with BUFFERED */
 #endif
 #ifndef WS_NO_FORWARD
     char peer[64], client[64]; /* the peer that a PROXY header, or the last X-Forwarded-For, names; or empty */
@@ -11410,16 +11408,16 @@ typedef struct wsi_strings { /* subprotocol and parameters, each zero-terminated
 
 typedef struct wsi_tls_calls { /* all that other sections call in TLS */
     void (*release)(struct wsi_tls *tls);
-    bool (*peer)(const ws_link *link, char *text, size_t size); /* whom its certificate is for */
+    bool (*peer)(const ws_link *link, char *text, size_t size); /* the name in the peer's certificate */
     void *(*session)(const ws_link *link);                      /* OpenSSL's SSL */
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_TRANSPORT)
-    /* Gives a server a new TLS context, in place of the one it has. On an error nothing changes. */
+    /* Gives a server a new TLS context, which replaces the old one. On an error nothing changes. */
     ws_error (*serve)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
                       wsi_reason *why);
 #endif
 #ifndef WS_NO_CLIENT
-    /* Makes a client's TLS, once, from the first config that is not the default. now: also makes the context; config
-       may then be NULL, the default. */
+    /* Creates a client's TLS once, from the first config that is not the default. now: also creates the context; then
+       config may be NULL, which is the default. */
     ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
     void (*end)(ws_loop *loop); /* releases what TLS keeps for clients */
     void (*hide_certificate)(const ws_link *link); /* this connection does not show the client's certificate */
@@ -11432,7 +11430,7 @@ typedef struct wsi_tls_calls { /* all that other sections call in TLS */
 typedef struct wsi_dialer { /* further fields of a client's endpoint */
     wsi_reason *why; /* the last attempt's error text */
     bool reconnects; /* when a connection ends, another attempt follows */
-    bool blocking;   /* the program takes message by message; there are no callbacks */
+    bool blocking;   /* the program receives message by message, without callbacks */
     bool has_input;  /* blocking: the window holds data that the program has not taken */
     bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
     bool (*sent)(ws_conn *conn, bool closing); /* blocking: called after the program has sent; waits */
@@ -11442,7 +11440,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     wsi_env env;              /* first: an engine's env casts to wsi_endpoint */
     ws_loop *loop;
 #ifndef WS_NO_TRANSPORT
-    const ws_transport *transport; /* NULL: TCP. A connection's own: wsi_conn_transport */
+    const ws_transport *transport; /* NULL: TCP. That of one connection: wsi_conn_transport */
 #endif
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
@@ -11517,10 +11515,10 @@ enum {
     WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
     WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
-    WSI_FREE_NODES = 1024,   /* kept for reuse, or one for each connection: the next broadcast may need that many */
+    WSI_FREE_NODES = 1024,   /* nodes kept for reuse, or one per connection: the next broadcast may need that many */
 #endif
-    WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, which must not keep alive
-                                a block that is much larger */
+    WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that it does not keep a
+                                much larger block alive */
     WSI_RECORD = 16384       /* the most that fits into a TLS record */
 };
 
@@ -11589,8 +11587,8 @@ static uint64_t wsi_conn_progress(const ws_conn *conn) {
     return now - (uint32_t)((uint32_t)now - conn->progress_at);
 }
 
-/* Notes how many bytes the peer has acknowledged. true: more than at the last note. What the peer's system took at
-   once does not count: its program may never read that. */
+/* Records how many bytes the peer has acknowledged. true: more than last time. Bytes that the peer's system took at
+   once do not count: its program may never read them. */
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     bool open = descriptor != WSI_NO_SOCKET;
@@ -11617,7 +11615,7 @@ WSI_RARE void wsi_droppable_pop(wsi_droppable *droppable) {
     node->droppable = NULL;
 }
 
-/* From now on the node must not be dropped: it is being sent or freed. It is always the oldest in its list. */
+/* The node is always the oldest in its list. */
 WSI_INLINE void wsi_node_pin(wsi_node *node) {
     if (node->droppable)
         wsi_droppable_pop(node->droppable);
@@ -11725,8 +11723,8 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
         wsi_queue_remove(loop, queue, queue->first);
 }
 
-/* Called when a socket gets blocked. Of the broadcasts of a WS_SLOW_LATEST room, drops all but the newest, even those
-   sent under an earlier policy. Copies small parts of shared blocks, if there is memory, so that these can be freed. */
+/* Called when a socket becomes blocked. Drops all broadcasts of a WS_SLOW_LATEST room but the newest, even those sent
+   under an earlier policy. Copies small parts of shared blocks, if there is memory, so that the blocks can be freed. */
 #ifndef WS_NO_SERVER
 WSI_RARE void wsi_queue_compact(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
@@ -11793,7 +11791,7 @@ static bool wsi_conn_poll(ws_conn *conn, unsigned interest) {
     return true;
 }
 
-/* Clears these reasons for a pause. Unless another is left, reading resumes at the end of the round. */
+/* Clears these reasons for a pause. If none is left, reading resumes at the end of the round. */
 static void wsi_conn_release_pause(ws_conn *conn, unsigned reasons) {
     if (conn->pause_reasons & reasons)
         wsi_conn_mark_due(wsi_conn_loop(conn), conn);
@@ -11813,7 +11811,7 @@ static void wsi_conn_interest(ws_conn *conn) {
         wsi_conn_break(conn, WS_ERROR_DESCRIPTORS);
 }
 
-/* Has on_drain called when the socket is writable, in the next round at the earliest. */
+/* Lets on_drain be called once the socket is writable, in the next round at the earliest. */
 WSI_RARE void wsi_conn_want_drain(ws_conn *conn) {
     if (conn->blocked || conn->wants_drain || conn->engine.state != WSI_OPEN || !conn->handler
         || !conn->handler->on_drain)
@@ -11852,7 +11850,7 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     return got;
 }
 
-/* Sends through a transport as much as it takes, and joins small spans. */
+/* Sends as much as the transport takes, and joins small spans. */
 WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
@@ -12198,7 +12196,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     return !conn->broken;
 }
 
-/* Whether limits.buffered is reached, after an attempt to send. */
+/* Whether limits.buffered is reached, even after an attempt to send. */
 static bool wsi_conn_full(ws_conn *conn) {
     size_t limit = conn->engine.env->limits.buffered;
     if (wsi_queue_full(&conn->queue, limit) && !conn->blocked)
@@ -12300,7 +12298,7 @@ typedef struct wsi_delivery { /* a broadcast to one member */
     uint32_t slow;   /* the room's ws_slow; not a byte, to stay in a register */
 } wsi_delivery;
 
-/* The queue is full: applies the room's policy. Returns whether room was made, so that the message is to be added. */
+/* The queue is full: applies the room's policy. Returns whether the message may now be added. */
 static bool wsi_conn_apply_policy(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_queue *queue = conn->engine.sending && conn->extra ? &conn->extra->later : &conn->queue;
@@ -12322,7 +12320,7 @@ static bool wsi_conn_apply_policy(ws_conn *conn, const wsi_delivery *delivery) {
     return made;
 }
 
-/* Extends the last node, if it ends where the message begins, and both are in the same list, or in none. */
+/* Extends the last node if it ends where the message begins, and both belong to the same droppable list, or to none. */
 WSI_INLINE bool wsi_conn_extend_last(const ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
     const wsi_droppable *droppable = delivery->slow < WS_SLOW_DROP_OLDEST ? NULL : loop->droppable;
@@ -12350,7 +12348,7 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
     return true;
 }
 
-/* Adds a message to a queue; if the connection is blocked, copies a small one. */
+/* Adds a message to a queue. If the connection is blocked, a small message is copied. */
 static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool blocked) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_delivery copy = *delivery;
@@ -12416,7 +12414,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
-/* droppable: the member's list; NULL: the broadcast goes to no room. */
+/* droppable: the member's list; NULL: the broadcast is not to a room. */
 WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
     bool later = conn->engine.sending;
     bool behind = delivery->slow == WS_SLOW_LATEST && (later || conn->blocked || conn->queue.charge > WSI_COPIED);
@@ -12427,13 +12425,13 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
     if (later ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery))
         WSI_TRACE(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
                   delivery->to - delivery->from);
-    else if (delivery->slow <= WS_SLOW_WAIT) /* no memory, and this policy loses nothing */
+    else if (delivery->slow <= WS_SLOW_WAIT) /* no memory, but this policy must not lose messages */
         wsi_conn_break(conn, WS_ERROR_MEMORY);
     else
         wsi_conn_dropped(conn, delivery->to - delivery->from);
 }
 
-/* The last part of a message is sent: moves the broadcasts that waited for it into the queue. */
+/* Called when the last part of a message is sent: moves the broadcasts that waited for it into the queue. */
 static void wsi_conn_release_later(ws_conn *conn) {
     wsi_queue *later = conn->extra ? &conn->extra->later : NULL, *queue = &conn->queue;
     if (!later || !later->first)
@@ -12536,8 +12534,8 @@ static void wsi_hold_free(ws_conn *conn) {
     memset(held, 0, sizeof *held);
 }
 
-/* Moves a connection to the end of the list if its held bytes grew by a sixteenth, so that an endless message needs
-   ever more bytes to stay there; or if another message has begun, which is not at the start of the window. */
+/* Moves a connection to the end of the list if its held bytes grew by a sixteenth: an endless message then needs ever
+   more bytes to stay there. A new message, which is not at the start of the window, also moves it. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -12675,8 +12673,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
 
-/* Makes room after the held bytes of a large message. Each growth may copy all of them, so it is as much again, or
-   three times as much once they fill a buffer; never more than the rest of the frame, or a buffer if that is more. */
+/* Makes room after the held bytes of a large message. As growing may copy them all, their memory doubles, or quadruples
+   once they fill a buffer. The room added is at most the rest of the frame, or one buffer if that is more. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
@@ -12699,7 +12697,7 @@ static void wsi_conn_end_at_eof(ws_conn *conn) {
     wsi_conn_schedule_end(conn);
 }
 
-/* A read brought nothing, the end of the stream, or an error. */
+/* Handles a read that brought no bytes: none have arrived, the stream has ended, or the read failed. */
 WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
     bool pending = conn->engine.state == WSI_ASKED || conn->queue.first || conn->source.link.unsent;
     if (got == WS_ENDED && pending) {
@@ -12777,7 +12775,7 @@ static void wsi_conn_try_resume(ws_conn *conn) {
         wsi_conn_resume(conn);
 }
 
-/* Sends what is pending. true: the peer takes some of it, so it is alive. */
+/* Sends pending bytes. true: the peer took some, so it is alive. */
 static bool wsi_conn_flush_pending(ws_conn *conn) {
     size_t before = conn->queue.size;
     conn->blocked = false;
@@ -12859,7 +12857,7 @@ static void wsi_conn_ready(ws_loop *loop, wsi_source *source, unsigned ready) {
         wsi_conn_serve_window(loop, conn, true);
 }
 
-/* A transport's socket is ready. If swapped, a write may wait for a read or a read for a write, so tries both. */
+/* A transport's socket is ready. If swapped, a write may wait for a read, or a read for a write: this tries both. */
 static void wsi_conn_ready_through(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     bool swapped = conn->swapped != 0;
@@ -12896,7 +12894,7 @@ static bool wsi_conn_new_slab(ws_loop *loop) {
     return wsi_buffer_append(&loop->memory, &loop->slabs, &slab, sizeof slab);
 }
 
-/* A connection without a descriptor; NULL: no memory. */
+/* Makes a connection, which has no descriptor yet. NULL: no memory. */
 static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
     if ((!loop->free_conns && !wsi_conn_new_slab(loop)) || !wsi_timer_reserve(loop))
@@ -12919,7 +12917,7 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
 }
 
 /* Gives a connection a descriptor, which it then owns, or WSI_NO_SOCKET for a transport without one. host: the name to
-   verify. On an error nothing has changed, and the descriptor is still the caller's. */
+   verify. On an error nothing changes, and the caller still owns the descriptor. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
     ws_link *link = &conn->source.link;
     link->descriptor = descriptor;
@@ -12969,7 +12967,7 @@ static void wsi_conn_free_strings(ws_conn *conn) {
     conn->strings = NULL;
 }
 
-/* Keeps subprotocol and parameters for ws_subprotocol and ws_param. */
+/* Keeps the subprotocol and the parameters for ws_subprotocol and ws_param. */
 static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const wsi_slice *values, size_t count) {
     size_t size = sizeof(wsi_strings) + subprotocol.size, i;
     if (!subprotocol.size && !count)
@@ -13016,7 +13014,7 @@ static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     }
 }
 
-/* The loop's own figures, without its servers' and clients'. NULL: zeros. */
+/* The loop's own figures, without those of its servers and clients. loop NULL: all are zero. */
 static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
     ws_stats stats;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -13039,7 +13037,7 @@ WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
 static void wsi_endpoint_keep_stats(wsi_endpoint *endpoint) { wsi_endpoint_stats(&endpoint->loop->stats, endpoint); }
 #endif /* WS_NO_STATS */
 
-/* Frees an endpoint that is to be freed, once it has no connection left. */
+/* Frees an endpoint that is marked as freed, once it has no connections left. */
 static void wsi_endpoint_retire(wsi_endpoint *endpoint) {
     ws_loop *loop = endpoint->loop;
     if (!endpoint->freed || endpoint->count)
@@ -13075,7 +13073,7 @@ static void wsi_conn_free(ws_conn *conn) {
     loop->free_conns = conn;
 }
 
-/* Calls on_close, unless it was called before. */
+/* Calls on_close, then lets the socket linger. */
 static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
     wsi_conn_endpoint(conn)->leave(conn);
@@ -13137,7 +13135,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
 }
 
 #ifndef WS_NO_CLIENT
-/* Releases what clients keep in the loop. */
+/* Releases the look-ups and the TLS that clients keep in the loop. */
 static void wsi_conn_release_clients(ws_loop *loop) {
     for (size_t i = 0; i < WSI_LOOKUPS; i++)
         if (loop->lookups[i].source.link.interest) /* nobody waits for this thread's answer any more */
@@ -13177,19 +13175,19 @@ static void wsi_conn_restart(ws_conn *conn) {
         wsi_conn_tick(conn);
 }
 
-/* Closes an endpoint's connections, or drops them. Unless it drops them, a server first answers pending requests. */
+/* Closes an endpoint's connections, or drops them. A server that closes them still answers pending requests. */
 static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
     endpoint->stop(endpoint);
     for (ws_conn *conn = endpoint->conns; conn; conn = conn->next) {
         wsi_engine *engine = &conn->engine;
         bool asked = (engine->state == WSI_ASKED || engine->state == WSI_BODY) && !wsi_conn_is_client(conn);
-        if (drop && asked && !conn->broken) { /* answers the request with 503, if the socket takes that */
+        if (drop && asked && !conn->broken) { /* answers the request with 503, if the socket takes the bytes */
             (void)wsi_engine_end(engine, WS_OK, WS_CLOSE_BROKEN);
             conn->eof = conn->half_closed = true; /* it does not linger */
             wsi_conn_schedule_end(conn);
         } else if (drop || (engine->state < WSI_OPEN && wsi_conn_is_client(conn))) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
-        } else if (engine->state == WSI_HEAD) { /* serves what has arrived before its deadline */
+        } else if (engine->state == WSI_HEAD) { /* bytes that arrived before its deadline are still served */
             if (engine->first)
                 engine->since = endpoint->loop->now - endpoint->env.limits.idle_ms;
             wsi_conn_tick(conn);
@@ -13262,7 +13260,7 @@ static bool wsi_endpoint_reserve_record(ws_loop *loop) {
 
 /* --- what programs call --- */
 
-/* Whether a message may be sent now: too much may be pending. */
+/* Whether a message may be sent now. false: too much is pending. */
 static bool wsi_conn_may_send(ws_conn *conn) {
     WS_ASSERT(wsi_loop_is_ours(wsi_conn_loop(conn)));
     if (conn->engine.state != WSI_OPEN || !wsi_conn_full(conn))
@@ -13271,7 +13269,7 @@ static bool wsi_conn_may_send(ws_conn *conn) {
     return wsi_engine_refuse(&conn->engine, WS_ERROR_BUFFERED);
 }
 
-/* Whether this is the message that the running callback got: its text was validated on arrival. */
+/* Whether this is the message that the running callback received: its text was validated on arrival. */
 static bool wsi_conn_is_delivered(const ws_loop *loop, ws_message message) {
     return loop->delivered_by && message.data == loop->delivered.data && message.size == loop->delivered.size
            && message.type == loop->delivered.type;
@@ -13281,9 +13279,9 @@ static bool wsi_conn_is_delivered(const ws_loop *loop, ws_message message) {
 static bool wsi_conn_reply(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
 static bool wsi_conn_gather(ws_conn *conn, ws_message message) { return (void)conn, (void)message, false; }
 #else
-/* The most common case: a callback sends its message back. The new header overwrites the old frame's, before the
-   payload, so that nothing is copied. Earlier replies must end where the new header begins, which they do not if the
-   same message is sent twice. */
+/* The most common case: a callback sends its message back. The new header overwrites the old one, in front of the
+   payload, so that nothing is copied. Earlier replies must end where the new header begins; they do not if the same
+   message is sent twice. */
 WSI_INLINE bool wsi_conn_reply(ws_conn *conn, ws_message message) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_window *window = &loop->window;
@@ -13386,7 +13384,7 @@ WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size) {
     return conn && wsi_conn_may_send(conn) && wsi_conn_sent(conn, wsi_engine_ping(&conn->engine, data, size));
 }
 
-/* For a client that is not open: ends the attempt, and no other follows. */
+/* Ends the attempts of a client that is not open. false: none was under way or planned. */
 static bool wsi_conn_cancel(ws_conn *conn) {
     bool going = conn->engine.state < WSI_OPEN || wsi_conn_reconnects(conn);
     wsi_conn_endpoint(conn)->ending = true;
@@ -13567,10 +13565,10 @@ struct wsi_kept;
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
     /* Sets server->forward if the config trusts a proxy or has a bound; only then the others are called. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    /* These two return false: no memory, or beyond a bound. */
-    bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches it, after its PROXY header */
-    bool (*request)(ws_request *request); /* stores the address that X-Forwarded-For names in the connection */
-    int (*admits)(ws_request *request, bool secure, wsi_why *why); /* as wsi_server_admits, for a proxy's client */
+    /* The next two return false if there is no memory, or beyond a bound. */
+    bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches the descriptor, after its PROXY header */
+    bool (*request)(ws_request *request); /* stores the address from X-Forwarded-For in the connection */
+    int (*admits)(ws_request *request, bool secure, wsi_why *why); /* like wsi_server_admits, for a proxy's client */
     void (*meter)(const ws_server *server, struct wsi_route *route); /* puts rate limits before the route's callbacks */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
@@ -13578,7 +13576,7 @@ typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWAR
 typedef struct wsi_web_calls { /* all that servers call in WEB */
     /* Checks an HTTP request. Returns 0, or the status with which to refuse it; for 403 *why has the reason. */
     int (*check)(const ws_request *request, bool secure, wsi_why *why);
-    void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS of '*', with methods */
+    void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS '*', with an Allow line */
     void (*await_body)(ws_request *request);              /* reads the body */
     void (*body)(struct wsi_kept *kept, ws_message body); /* the body is complete */
     bool (*keep_body)(ws_request *request); /* copies the body for a kept request. false: no memory */
@@ -13642,7 +13640,7 @@ static uint64_t wsi_server_time(const ws_server *server) {
 }
 #endif
 
-/* Makes a copy that the server keeps until it ends, with a zero after it. data NULL: zeros. Returns NULL: no memory. */
+/* Makes a copy, with a zero after it, that the server keeps until it ends. data NULL: zeros. NULL: no memory. */
 static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     wsi_owned *owned = (wsi_owned *)wsi_memory_new(wsi_server_memory(server), sizeof *owned + size + 1);
     if (!owned)
@@ -13661,7 +13659,7 @@ static bool wsi_server_keep_text(ws_server *server, const char **copy, const cha
     return *copy || !text;
 }
 
-/* Fails the loop with the reason "what name: text"; text NULL: the error's own. */
+/* Fails the loop with the reason "what name: text". text NULL: the text of the error. */
 static bool wsi_server_fail(const ws_server *server, ws_error error, const char *what, const char *name,
                             const char *text) {
     ws_loop *loop = server->endpoint.loop;
@@ -13748,7 +13746,7 @@ static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *c
 
 static uint32_t wsi_room_joined(const ws_conn *conn) { return conn->rooms ? conn->rooms->chain.count : 0; }
 
-/* Ends a membership; frees the room if it is empty then. */
+/* Ends a membership, and frees the room if it is then empty. */
 static void wsi_room_leave(ws_server *server, wsi_member *member) {
     ws_conn *conn = member->conn;
     wsi_room *room = member->room;
@@ -13887,8 +13885,8 @@ typedef struct wsi_broadcast { /* one message to many connections */
     ws_message message;
     wsi_delivery plain;
 #ifndef WS_NO_DEFLATE
-    wsi_delivery compressed[16]; /* one for each form, made for its first receiver; block NULL: not made */
-    uint16_t tried;          /* a bit for each form that was tried, whether or not that failed */
+    wsi_delivery compressed[16]; /* one for each form of compression, made when first needed; block NULL: not made */
+    uint16_t tried;          /* a bit for each form that was tried, successfully or not */
 #endif
 } wsi_broadcast;
 
@@ -13898,7 +13896,7 @@ static void wsi_room_deliver(ws_conn *conn, const wsi_broadcast *broadcast, wsi_
 }
 static void wsi_room_release(ws_loop *loop, const wsi_broadcast *broadcast) { (void)loop, (void)broadcast; }
 #else
-/* What a member with compression gets. Compresses the message once for all members that can share the result. */
+/* The delivery for a member with compression. The message is compressed once for all members that can share it. */
 WSI_APART const wsi_delivery *wsi_room_compressed(ws_conn *conn, wsi_broadcast *broadcast) {
     const wsi_codec_calls *codec = wsi_conn_loop(conn)->codec.calls;
     ws_message message = broadcast->message;
@@ -13930,7 +13928,7 @@ static void wsi_room_release(ws_loop *loop, const wsi_broadcast *broadcast) {
 }
 #endif
 
-/* Sends to the members of a room, or to all connections of the server. plain: a copy, which stays in registers. */
+/* Sends to the members of a room, or to all connections of the server. plain is a copy that stays in registers. */
 static void wsi_room_deliver_all(const ws_server *server, const wsi_room *room, const ws_conn *except,
                                  wsi_broadcast *broadcast) {
     ws_loop *loop = server->endpoint.loop;
@@ -13984,7 +13982,7 @@ static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws
     return WS_OK;
 }
 
-/* false: an error, which is recorded in sender unless that is NULL; or server is NULL. */
+/* false: an error, which is recorded in the sender unless that is NULL. */
 static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
                           ws_message message) {
     ws_error error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
@@ -14031,7 +14029,7 @@ typedef struct wsi_route {
     struct wsi_route *next;
     const char *pattern;
 #ifndef WS_NO_FORWARD
-    void (*on_message)(ws_conn *conn, ws_message message); /* these two: the program's, if BOUNDS has replaced them */
+    void (*on_message)(ws_conn *conn, ws_message message); /* the program's callbacks, if BOUNDS has replaced them */
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
 #endif
     const char *methods;  /* the HTTP methods that it takes; NULL: a WebSocket */
@@ -14041,7 +14039,7 @@ typedef struct wsi_route {
 #ifndef WS_NO_HTTP
     ws_hook *function;    /* of ws_http */
     void *user;
-    const char *origins;  /* whose pages may call it; NULL: the server's */
+    const char *origins;  /* those whose pages may call it; NULL: the server's list */
     const char *folder;   /* of ws_files */
     const char *charset;  /* "; charset=..." of its text files; NULL: UTF-8 */
 #endif
@@ -14078,7 +14076,7 @@ static bool wsi_route_name(wsi_slice name) {
     return name.size > 0;
 }
 
-/* Explains patterns of other routers, with a parameter at the start of a segment: ":room", "*", "*path", "<room>". */
+/* Translates a pattern in another router's syntax: a segment that starts as ":room", "*", "*path" or "<room>" does. */
 static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     for (; *text; text++) {
         const char *theirs = text + 1, *name = theirs + 1;
@@ -14098,7 +14096,7 @@ static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     return WS_OK;
 }
 
-/* Checks a pattern. *why may say more than the error. */
+/* Checks a pattern. *why: details of the error, if there are any. */
 static ws_error wsi_route_check(const char *text, wsi_reason *why) {
     wsi_slice pattern = wsi_text_z(text), names[WSI_MAX_PARAMS], literal;
     size_t count = 0, i;
@@ -14201,7 +14199,7 @@ static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
 
-/* A string that an open connection keeps: 0 is the subprotocol, then the parameters. NULL if index is one too high. */
+/* A string of an open connection: 0 is the subprotocol, the parameters follow. NULL: index is their number plus one. */
 static const char *wsi_route_string(const ws_conn *conn, size_t index) {
     const wsi_strings *strings = conn->strings;
     const char *text = strings ? strings->text : NULL;
@@ -14300,7 +14298,7 @@ static bool wsi_route_page(ws_server *server, const char *pattern, const char *t
     const char *parts[] = {"Content-Type: ", type, charset, "\r\n"};
     char *header = (char *)wsi_server_keep(server, NULL, sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset));
     route.header = header;
-    for (size_t i = 0; header && i < 4; i++) /* header has its zero already */
+    for (size_t i = 0; header && i < 4; i++) /* the zero at its end is there already */
         header = wsi_text_append(header, wsi_text_z(parts[i]));
     route.page = wsi_text((const char *)wsi_server_keep(server, body, size), size);
     return wsi_route_add(server, "page", pattern, &route, NULL, route.header && route.page.data);
@@ -14344,7 +14342,7 @@ struct ws_request {
     bool routed;            /* the route's on_request has been called */
 #ifndef WS_NO_KEEP
     uint8_t stage;          /* wsi_stage */
-    struct wsi_kept *kept;  /* the kept copy that this is part of; NULL: valid only while its callbacks run */
+    struct wsi_kept *kept;  /* the copy that contains this request; NULL: it is valid only while its callbacks run */
 #endif
     wsi_slice path, query;  /* decoded; query: see wsi_http_form */
     size_t count;           /* of values */
@@ -14352,7 +14350,7 @@ struct ws_request {
     ws_message body;
     bool has_session;       /* the cookies have been searched for a session */
 #endif
-    wsi_buffer buffers[WSI_BUFFERS]; /* each followed by a zero, or NULL */
+    wsi_buffer buffers[WSI_BUFFERS]; /* each has a zero after it, or is NULL */
     void *user;
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
@@ -14402,7 +14400,7 @@ typedef struct wsi_kept { /* a request that outlives its callback, in one block 
     wsi_request head;
     ws_hook *abandoned;
     void *abandoned_user;
-    int (*ended)(struct wsi_kept *kept); /* the connection ends before the answer. Returns the status to send, or 0 */
+    int (*ended)(struct wsi_kept *kept); /* called if the connection ends first. Returns the status to send, or 0 */
 #ifndef WS_NO_HTTP
     wsi_file file;        /* the file that is being sent, and how many bytes are left */
     uint64_t left;
@@ -14443,7 +14441,7 @@ static bool wsi_kept_answered(ws_request *request) {
 
 static wsi_kept *wsi_kept_of(const ws_conn *conn) { return conn->extra ? conn->extra->kept : NULL; }
 
-/* Frees a kept request; its connection can then have another. */
+/* Frees a kept request; its connection may then have another. */
 static void wsi_kept_free(wsi_kept *kept) {
     kept->request.conn->extra->kept = NULL;
     kept->request.conn->extra->proceed = NULL;
@@ -14505,7 +14503,7 @@ static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)
     return kept;
 }
 
-/* The connection ends: if it has a kept request without an answer, that is abandoned. */
+/* The connection ends: its kept request, if it has one, gets no answer from the program. */
 static void wsi_kept_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept)
@@ -14550,7 +14548,7 @@ WS_API ws_slice ws_request_raw_query(const ws_request *request) {
     return request ? request->head->query : wsi_text(NULL, 0);
 }
 
-/* Finds the next field of that name; *rest starts as the head without its first line. */
+/* Finds the next field of that name. At first *rest must be the head without its first line. */
 static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *value) {
     wsi_slice found;
     while (wsi_http_split(rest, &found, value) == WSI_HEADER_FOUND)
@@ -14568,11 +14566,11 @@ static wsi_slice wsi_request_fields(const ws_request *request) {
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
     if (rest.data && wsi_text_is_nocase(wsi_text_z(name), "host"))
-        return request->head->host; /* an absolute target's, if there is one: the field is ignored then */
+        return request->head->host; /* the host of an absolute target replaces that of the field */
     return wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0);
 }
 
-/* Finds the next cookie of that name; *fields starts as the fields of the head, *pairs empty. */
+/* Finds the next cookie of that name. At first *fields must be the head's fields, and *pairs empty. */
 static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *name, wsi_slice *value) {
     wsi_slice pair, found;
     while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
@@ -14640,7 +14638,7 @@ static bool wsi_request_open(const ws_request *request) {
     return request && wsi_kept_is_open(request) && !request->status;
 }
 
-/* Replaces the answer by this status. */
+/* Replaces the answer with this status. */
 static bool wsi_request_fail(ws_request *request, int status) {
     request->status = status;
     request->failed = true;
@@ -14721,8 +14719,8 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
 
 /*
 >> SERVER =================================================================================
-   Takes requests from the engine to the program, and answers back; listens. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE,
-   HEADS, MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
+   Listens, passes requests to the program, and sends its answers. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, HEADS,
+   MESSAGES, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, ROUTES, REQUEST.
    Prefixes: wsi_server_, wsi_listener_. Every request passes through wsi_server_request. Servers reach FORWARD, TLS,
    WEB through tables of functions (wsi_web_calls, ...), SESSION through one pointer, open_session.
 */
@@ -14774,7 +14772,7 @@ static void wsi_server_open(ws_request *request) {
     conn->engine.chunks = handler->on_chunk != NULL;
     WSI_TRACE(&conn->engine, WS_TRACE_OPENED, 0, NULL, 0);
     server->open_count++;
-    conn->progress_at = (uint32_t)server->endpoint.loop->now; /* read by wsi_server_finish */
+    conn->progress_at = (uint32_t)server->endpoint.loop->now; /* wsi_server_finish has just read the clock */
     wsi_conn_tick(conn);
 }
 
@@ -14840,7 +14838,7 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
     return wsi_handshake_deny(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
 }
 
-/* Decodes path and query to UTF-8. Returns 0, 400 (for the path alone) or 503. */
+/* Decodes path and query to UTF-8. Returns 0, 400 if the path is invalid, or 503 if there is no memory. */
 static int wsi_server_decode(ws_server *server, ws_request *request) {
     const wsi_request *head = request->head;
     server->path.size = 0;
@@ -14952,7 +14950,7 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
 }
 
 #ifndef WS_NO_KEEP
-/* A kept request has its answer: sends it, then reads on. */
+/* A kept request has its answer: sends it, then resumes reading. */
 static void wsi_server_proceed(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (kept->request.stage != WSI_ANSWERED || conn->engine.state != WSI_ASKED)
@@ -15007,7 +15005,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
 }
 #endif /* WS_NO_KEEP */
 
-/* A request to a server that is ending: the connection's last. A WebSocket that opens is closed at once. */
+/* A request to a server that is ending is its connection's last. A WebSocket that it opens is closed at once. */
 static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
     wsi_server_request(conn, event);
     wsi_conn_restart(conn);
@@ -15097,7 +15095,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* Opens the socket. name: what it listens on, for the error text. *why: what is wrong; NULL: only the error says it. */
+/* Opens the socket. name: what it listens on, for the error text. *why: the text, if another than the error's. */
 #ifdef WS_NO_UNIX
 static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config *config, wsi_reason *name,
                                   const char **why) {
@@ -15141,7 +15139,7 @@ static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config
     if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ))
         error = WS_ERROR_DESCRIPTORS;
     if (error)
-        *descriptor = WSI_NO_SOCKET; /* the socket and its file stay the program's */
+        *descriptor = WSI_NO_SOCKET; /* the program still owns the socket and its file */
     return error;
 }
 
@@ -15151,7 +15149,7 @@ static void wsi_listener_remove(const wsi_listener *listener) {
 }
 #endif /* WS_NO_UNIX */
 
-/* Removes the file before it closes the socket: while that is open, no other file can have its inode number. */
+/* The file is removed before the socket is closed: until then no other file can get the same inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
     if (listener->source.link.descriptor == WSI_NO_SOCKET)
         return;
@@ -15197,7 +15195,7 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
     return (void)server, (void)config, WS_OK;
 }
 #else
-/* Whether the config has no transport and no field of TLS. */
+/* Whether the config sets neither a transport nor TLS. */
 static bool wsi_server_is_plain(const ws_server_config *config) {
     const ws_tls_config *tls = &config->tls;
     return !(config->transport || tls->cert_file || tls->cert_pem || tls->key_file || tls->key_pem || tls->ca_file
@@ -15285,7 +15283,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens the listening socket. On an error it is closed again; that of config->descriptor stays the program's. */
+/* Opens the listening socket. On an error it is closed, except that the program still owns config->descriptor. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     const char *why = NULL;
@@ -15302,7 +15300,6 @@ static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config
                  : WS_OK;
 }
 
-/* Adds a listener to a server. */
 static ws_error wsi_listener_add(ws_server *server, const ws_server_config *config) {
     wsi_listener *listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
     if (!listener)
@@ -15382,7 +15379,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
     ws_stats stats = wsi_endpoint_figures(server ? server->endpoint.loop : NULL);
     if (!server)
         return stats;
-    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* those of ended servers */
+    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* so far those of ended servers */
     wsi_endpoint_stats(&stats, &server->endpoint);
     return stats;
 }
@@ -15439,7 +15436,7 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    LIFE, ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, as for FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a rate's second; addresses kept without connections */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* rates are per second; addresses kept without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* level in thousandths of a unit */
@@ -15455,7 +15452,7 @@ typedef struct wsi_bounded { /* an address with limits */
 typedef struct wsi_slot { /* each connection has one, by its number */
     wsi_bounded *address; /* NULL: the connection is not counted */
     wsi_meter messages, bytes;
-    uint64_t until;
+    uint64_t until;       /* when a pause of WSI_BY_RATE ends */
 } wsi_slot;
 
 typedef struct wsi_bounds {
@@ -15500,7 +15497,7 @@ static void wsi_bounds_free(ws_server *server, wsi_bounded *one) {
     wsi_table_remove(wsi_server_memory(server), &server->bounds->addresses, &one->chain, sizeof *one);
 }
 
-/* Frees addresses that have no connections: those without a new connection for a second, or (all) every one. */
+/* Frees addresses that have no connections. all: even those that had a new connection within the last second. */
 static void wsi_bounds_sweep(ws_server *server, uint64_t now, bool all) {
     const wsi_table *table = &server->bounds->addresses;
     server->bounds->swept = now;
@@ -15573,7 +15570,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
 
 /* --- rates of a connection --- */
 
-/* Counts what the peer has sent. Beyond a rate, pauses the connection, or (false) closes it. */
+/* Counts messages and bytes of the peer. Beyond a rate, pauses the connection, or closes it and returns false. */
 static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
     const wsi_bounds *bounds = wsi_server_of(conn)->bounds;
     wsi_slot *slot = wsi_bounds_slot(conn);
@@ -15604,7 +15601,7 @@ static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
 }
 
 static void wsi_bounds_control(ws_conn *conn, size_t size) {
-    if (conn->engine.state == WSI_OPEN) /* a closing connection is not counted */
+    if (conn->engine.state == WSI_OPEN) /* frames of a closing connection do not count */
         (void)wsi_bounds_count(conn, 1, size);
 }
 
@@ -15719,7 +15716,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
-/* Writes such an address as a text of at most 63 bytes; writes IPv4 that is mapped into IPv6 as IPv4. */
+/* Writes such an address, at most 63 bytes. An IPv4 address that is mapped into IPv6 is written as IPv4. */
 static void wsi_forward_put(char *to, wsi_slice text) {
     const char *end = (const char *)memchr(text.data, ']', text.size);
     wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
@@ -15767,7 +15764,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* These two parse a complete header. text gets the client's address and port, or stays as it is if there is none. */
+/* The next two parse a complete header. text receives the client's address and port; without them it is unchanged. */
 
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
@@ -15826,7 +15823,7 @@ static void wsi_forward_header_read(ws_conn *conn) {
     }
 }
 
-/* Reads the PROXY header of a connection, and no byte after it. */
+/* Reads the PROXY header of a connection, and no bytes after it. */
 static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready) {
     ws_conn *conn = wsi_conn_of(source);
     wsi_buffer *held = &conn->engine.held;
@@ -15880,7 +15877,7 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     return last;
 }
 
-/* As wsi_server_admits, with the Host and scheme of the client's request to a trusted proxy. */
+/* Like wsi_server_admits, with the Host and scheme of the client's request to a trusted proxy. */
 static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     const char *proxies = request->server->forward->proxies;
     const wsi_request *head = request->head;
@@ -15899,7 +15896,7 @@ static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     return status;
 }
 
-/* Stores the client's address, as a trusted proxy names it. false: no memory. */
+/* Stores the client's address, as trusted proxies report it. false: no memory. */
 static bool wsi_forward_keep_client(ws_request *request) {
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
     wsi_extra *extra = request->conn->extra;
@@ -15925,7 +15922,7 @@ static bool wsi_forward_keep_client(ws_request *request) {
 
 /* --- what servers call --- */
 
-/* A connection from a trusted proxy is counted from its first WebSocket request on, which names the client. */
+/* A connection from a trusted proxy counts only from its first WebSocket request on: that one names the client. */
 static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     const ws_server *server = wsi_server_of(conn);
     const wsi_forward *forward = server->forward;
@@ -16044,7 +16041,7 @@ static bool wsi_web_finish(ws_request *request) {
 /* --- handlers --- */
 
 #ifndef WS_NO_JSON
-/* Whether the body is valid JSON, or is of another type. */
+/* Whether the body is valid JSON, or of another type. */
 static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
     bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
     return !(suffix || wsi_text_is_nocase(type, "application/json"))
@@ -16120,10 +16117,10 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
     return ws_http_from(server, NULL, methods, pattern, function, user);
 }
 
-/* --- who may ask, and bodies --- */
+/* --- origins, methods, bodies --- */
 
-/* Whether the page may send this request. With methods that change something browsers send Origin, "null" if the page
-   hides it; old browsers send none. */
+/* Whether the page may send this request. Browsers send Origin with methods that change something. It is "null" if the
+   page hides it; old browsers send none. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -16146,7 +16143,7 @@ static int wsi_web_check(const ws_request *request, bool secure, wsi_why *why) {
     return request->head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
-/* Whether any HTTP route takes the method: of those with the request's path, or (all) of all routes. */
+/* Whether an HTTP route takes the method. all: any route; otherwise one that serves the request's path. */
 static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
     const wsi_route *route = request->server->routes;
     for (; route; route = route->next) {
@@ -16157,7 +16154,7 @@ static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
     return false;
 }
 
-/* Answers with the methods that the path allows: 405, or 204 for OPTIONS * (RFC 9110 9.3.7). */
+/* Answers 405 with the methods that the path allows, or 204 to OPTIONS * with those of all routes (RFC 9110 9.3.7). */
 static void wsi_web_allow(ws_request *request, int status) {
     const wsi_request *head = request->head;
     bool all = status == 204, any = false;
@@ -16212,7 +16209,7 @@ static void wsi_web_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
     kept->request.body = body;
-    kept->request.server->endpoint.env.request = kept->head; /* other requests may have used it since */
+    kept->request.server->endpoint.env.request = kept->head; /* other requests may have overwritten it */
     wsi_server_answer(&kept->request);
 }
 
@@ -16278,7 +16275,7 @@ static wsi_file wsi_files_open(const char *folder, wsi_slice path, int *status) 
     return at;
 }
 
-/* Sends until the socket is full, at most 1 MiB for each call. */
+/* Sends the file until the socket is full, at most 1 MiB per call. */
 static void wsi_files_pump(wsi_kept *kept) {
     ws_conn *conn = kept->request.conn;
     bool keep = wsi_request_is_followed(&kept->request);
@@ -16322,7 +16319,7 @@ static int wsi_files_ended(wsi_kept *kept) {
     return 0;
 }
 
-/* Sends the head of the answer. false: no memory, and the connection breaks. */
+/* Sends the head of the answer. false: no memory, so the connection is broken. */
 static bool wsi_files_head(const ws_request *request, int status, uint64_t size) {
     ws_conn *conn = request->conn;
     if (!wsi_engine_respond_head(&conn->engine, status, wsi_server_lines(request), size,
@@ -16513,7 +16510,7 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
 }
 
 #ifndef WS_NO_SERVER
-/* As wsi_room_send. */
+/* Like wsi_room_send. */
 static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
                                     wsi_print_function *print, const char *format, va_list arguments) {
     ws_message message;
@@ -16616,7 +16613,7 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
    ROOMS, ROUTES, REQUEST, WEB, FORMATTED. Prefix: wsi_session_. Switches: WS_NO_HTTP, WS_NO_JSON.
 */
 
-/* MORE: "=", what encoding adds, two points, 20 digits, and a signature with its padding. */
+/* MORE: "=", up to 4 bytes that encoding adds, two dots, 20 digits, and a signature with its padding. */
 enum { WSI_SESSION_MAX = 3000, WSI_SESSION_KEY = 16, WSI_SESSION_MAC = 43, WSI_SESSION_MORE = 71 };
 
 typedef struct wsi_sessions { /* one server's config, in one block */
@@ -16875,16 +16872,16 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 
 enum { WSI_TLS_RECENT = 128 }; /* connections that keep their buffers, of 33 KB each */
 
-typedef struct wsi_tls { /* what connections of one config share; their transport's user pointer */
+typedef struct wsi_tls { /* shared by the connections of one config; their transport's user pointer */
     struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of the sessions that keep their buffers */
     unsigned recent_next;
     wsi_memory *memory;
     size_t references;
     SSL_CTX *context;      /* NULL: not needed yet */
     BIO_METHOD *method;
-    wsi_reason failure;  /* the reason of the last failure of a connection */
+    wsi_reason failure;    /* why a connection failed last */
     ws_error failure_error;
-    const ws_link *failed; /* that connection */
+    const ws_link *failed; /* the connection that failed last */
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
     ws_tls_config config;  /* a copy with its strings; a server's is zero */
@@ -16895,12 +16892,12 @@ typedef struct wsi_tls { /* what connections of one config share; their transpor
 typedef struct wsi_tls_session { /* one connection's state; its link's session */
     SSL *ssl;
     wsi_tls *tls;
-    wsi_buffer out; /* what a full socket did not take, so that OpenSSL can always write whole records */
+    wsi_buffer out; /* bytes that a full socket did not take: thus OpenSSL can always write whole records */
     size_t sent;    /* bytes of out that are sent */
     size_t size;    /* of this struct */
     uint8_t recent; /* its place in tls->recent, from 1; 0: none */
     bool failed;    /* nothing may be sent any more */
-    bool ended;     /* the socket's stream ended or broke, so that OpenSSL knows no reason for a failure */
+    bool ended;     /* the socket's stream ended or failed: OpenSSL does not know the reason */
     char name[1];   /* the name that the certificate must have; empty: any */
 } wsi_tls_session;
 
@@ -16959,7 +16956,7 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
     return got == WS_ENDED ? 0 : -1;
 }
 
-/* Accepts all bytes, and queues what the socket does not take. */
+/* Accepts all bytes, and queues those that the socket does not take. */
 static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     ws_link *link = (ws_link *)BIO_get_data(bio);
     wsi_tls_session *session = wsi_tls_of(link);
@@ -17285,7 +17282,7 @@ WSI_RARE void wsi_tls_failed(const ws_link *link) {
     wsi_tls *tls = session->tls;
     long verdict = SSL_get_verify_result(session->ssl);
     bool name = verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
-    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* the last one is ours */
+    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* earlier errors may be the program's */
     const char *text = "the connection ended within TLS", *detail = "";
     ws_error error = WS_ERROR_CLOSED;
     if (SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
@@ -17401,7 +17398,7 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
 
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
 
-/* Makes new connections of the endpoint use tls; open ones keep what they have. */
+/* Makes new connections of the endpoint use tls; open connections keep theirs. */
 static void wsi_tls_install(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *to) {
     ws_transport transport = {wsi_tls_open,  wsi_tls_read,   wsi_tls_write, wsi_tls_shut,
                               wsi_tls_close, wsi_tls_reason, tls};
@@ -17520,7 +17517,7 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
     return true;
 }
 
-/* Removes it from the loop's list, with its config: its connections need only accept_any_certificate of that. */
+/* Removes a wsi_tls from the loop's list, and frees its config's strings, which open connections do not need. */
 static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls *tls = *place;
     *place = tls->next;
@@ -17612,7 +17609,7 @@ static const wsi_tls_calls wsi_tls_functions = {
 #ifndef WS_NO_CLIENT
 /*
 >> URL ====================================================================================
-   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch, down to BLOCKING: WS_NO_CLIENT.
+   URLs and references (RFC 3986, RFC 6455 3). Calls TEXT, HTTP, SOCKETS. Switch: WS_NO_CLIENT, down to BLOCKING.
 */
 
 typedef struct wsi_url { /* slices of the text */
@@ -17623,7 +17620,7 @@ typedef struct wsi_url { /* slices of the text */
     bool secure;
 } wsi_url;
 
-/* Whether a part of a URL has only unreserved characters, sub-delims, escapes, ':' and these others. */
+/* Whether a part of a URL has only unreserved characters, sub-delims, escapes, ':' and the characters in others. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
@@ -17634,7 +17631,7 @@ static bool wsi_url_chars(wsi_slice text, const char *others) {
     return true;
 }
 
-/* Refuses characters that Basic credentials cannot have, even escaped (RFC 7617 2). Returns what is wrong, or NULL. */
+/* Finds characters that Basic credentials cannot contain, even escaped (RFC 7617 2). Returns what is wrong, or NULL. */
 static const char *wsi_url_credentials(wsi_slice text) {
     bool user = true; /* before the colon; the password follows it */
     for (size_t i = 0; i + 2 < text.size; i++) {
@@ -17750,7 +17747,7 @@ static size_t wsi_url_path_size(wsi_slice target) {
     return query ? (size_t)(query - target.data) : target.size;
 }
 
-/* Removes the dot segments of a target, which begins at text. Returns how many bytes it lost. */
+/* Removes the dot segments of a target, which begins at text. Returns how many bytes it removed. */
 static size_t wsi_url_normalize(wsi_slice *target, char *text) {
     size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
     memmove(text + kept, text + path, target->size - path);
@@ -17795,7 +17792,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 */
 
 typedef enum wsi_phase {
-    WSI_PHASE_WAITING, /* until the next attempt */
+    WSI_PHASE_WAITING, /* for the next attempt */
     WSI_PHASE_RESOLVING,
     WSI_PHASE_CONNECTING,
     WSI_PHASE_TUNNELLING,
@@ -17811,7 +17808,7 @@ typedef struct wsi_racer { /* a socket that is connecting */
 typedef struct wsi_race { /* between the addresses of a name: the first that connects is used */
     wsi_addresses found;
     wsi_racer racers[WSI_MAX_ADDRESSES]; /* one for each address, in the same order */
-    size_t begun, failed;                /* how many of them */
+    size_t begun, failed;                /* how many racers have begun, and how many have failed */
 } wsi_race;
 
 typedef struct wsi_client {
@@ -17826,10 +17823,10 @@ typedef struct wsi_client {
     ws_transport transport;  /* the program's, or TLS's */
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
-    wsi_buffer answer;       /* the server's: status line and headers, each with a zero after it; the body */
+    wsi_buffer answer;       /* the server's status line and headers, each with a zero after it; then the body */
     size_t body, taken;      /* where the body begins; where its decoded part ends */
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
-    bool chunked, chunk_ends; /* the body has chunks; the CRLF after one comes next */
+    bool chunked, chunk_ends; /* the body has chunks; the CRLF after a chunk comes next */
     wsi_race *race;          /* while resolving and connecting */
     wsi_lookup *lookup;      /* the look-up that runs, perhaps for an earlier attempt; or NULL */
     char looked_up[256];     /* the host and port that it looks up */
@@ -17856,7 +17853,7 @@ static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(vo
 
 static wsi_memory *wsi_client_memory(const wsi_client *client) { return &client->endpoint.loop->memory; }
 
-/* Ends the attempt. client->why may say more. */
+/* Ends the attempt. client->why may hold details. */
 static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break(client->conn, error); }
 
 /* --- the opening handshake --- */
@@ -18081,8 +18078,8 @@ static bool wsi_dial_begin_racer(wsi_client *client, int *error) {
     return !*error;
 }
 
-/* Starts with the next address: when the last one has failed, or after 250 ms, or after an equal share of the remaining
-   time if that is shorter. The first address that connects is used. */
+/* Begins to connect to the next address. Called when the last one has failed, or after 250 ms, or after an equal share
+   of the remaining time if that is shorter. The first address that connects is used. */
 static void wsi_dial_connect_next(wsi_client *client, int error) {
     enum { WSI_HEAD_START = 250 }; /* ms (RFC 8305 5) */
     ws_loop *loop = client->endpoint.loop;
@@ -18126,7 +18123,7 @@ static void wsi_dial_connect(wsi_client *client) {
     wsi_dial_connect_next(client, 0);
 }
 
-/* A result that came in time may be served after the deadline: the next step then gets the full time again. */
+/* A result that arrived in time may be served after the deadline: then the next step has the full time again. */
 static void wsi_dial_extend(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
@@ -18173,8 +18170,8 @@ static void wsi_dial_unqueue_lookup(wsi_client *client) {
     client->lookup_queued = false;
 }
 
-/* A resolver that hangs must not cost a thread for each attempt: a loop has WSI_LOOKUPS look-ups, a client uses at most
-   one of them, and waits in a queue if none is free. */
+/* A resolver that hangs must not cost a thread per attempt. A loop has WSI_LOOKUPS look-ups; a client uses one of them
+   at most, and waits in a queue if none is free. */
 static void wsi_dial_look_up(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     const wsi_url *to = wsi_dial_peer_url(client);
@@ -18203,7 +18200,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The waiting attempt uses the result, even if an earlier one started the look-up. If the name differs, looks again. */
+/* The current attempt uses the result, even if an earlier one began the look-up. If the name differs, begins anew. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
@@ -18349,7 +18346,7 @@ static void wsi_client_attempt(wsi_client *client) {
         wsi_dial_resolve(client);
 }
 
-/* Starts an attempt. config: the program's for the first attempt, where a failure here ends the client; else NULL. */
+/* Starts an attempt. config: the program's for the first attempt, which ends the client if it fails here; else NULL. */
 static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
     client->retry_after_ms = 0;
@@ -18413,7 +18410,7 @@ static void wsi_client_frame_body(wsi_client *client) {
         client->left = UINT64_MAX;
     while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
         for (codings = wsi_text_z(line), client->left = UINT64_MAX; wsi_text_next(&codings, &coding);)
-            client->chunked = wsi_text_is_nocase(coding, "chunked"); /* the last one frames it */
+            client->chunked = wsi_text_is_nocase(coding, "chunked"); /* the last coding decides */
     client->left = none || client->chunked ? 0 : client->left;
     client->chunked = client->chunked && !none;
 }
@@ -18431,7 +18428,7 @@ static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, siz
     return good ? line : 0;
 }
 
-/* Decodes in place what has arrived of the body, up to limits.body. true: it is complete, or has reached that size. */
+/* Decodes the arrived part of the body in place, up to limits.body. true: it is complete, or has reached that size. */
 static bool wsi_client_take_body(wsi_client *client) {
     wsi_buffer *answer = &client->answer;
     size_t to = client->taken, from = to, limit = client->body + client->endpoint.env.limits.body, here;
@@ -18547,7 +18544,7 @@ static wsi_step wsi_client_read(wsi_engine *engine, wsi_window *window, ws_event
 static void wsi_client_opened(wsi_client *client) {
     ws_conn *conn = client->conn;
     const char *subprotocol = wsi_client_header(client, "sec-websocket-protocol", NULL);
-    while (subprotocol && !*subprotocol) /* skips empty lines */
+    while (subprotocol && !*subprotocol) /* skips empty headers */
         subprotocol = wsi_client_header(client, "sec-websocket-protocol", subprotocol);
     if (!wsi_conn_keep_strings(conn, wsi_text_z(subprotocol), NULL, 0)) {
         wsi_client_fail(client, WS_ERROR_MEMORY);
@@ -18584,7 +18581,7 @@ static void wsi_client_handshake(ws_conn *conn, const ws_event *event) {
 
 /* --- the end of an attempt --- */
 
-/* Writes why the handshake with the server failed, after the server's name. */
+/* Sets client->why to the server's name, and the reason why the handshake with it failed. */
 static void wsi_client_explain(wsi_client *client) {
     wsi_slice host = client->server.authority;
     ws_error error = (ws_error)client->conn->engine.error;
@@ -18682,7 +18679,7 @@ static bool wsi_client_disconnected(ws_conn *conn) {
     return false;
 }
 
-/* --- what the program asks for --- */
+/* --- the program's URL and headers --- */
 
 static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
@@ -19022,12 +19019,12 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
         (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor != WSI_NO_SOCKET)
            && !client->endpoint.loop->error)
-        client->wait(client, WS_OFF); /* until the transport has ended, close_ms at most */
+        client->wait(client, WS_OFF); /* until the transport is closed, close_ms at most */
     return closing || !conn->broken;
 }
 
-/* Prepares the program's loop for a blocking client, whose input stays in the receive buffer between calls, so that the
-   buffer must not move. NULL: the loop is in use. */
+/* Prepares the program's loop for a blocking client. Its input stays in the receive buffer between calls, so the buffer
+   must not move. NULL: the loop is in use. */
 static ws_loop *wsi_blocking_use(ws_loop *loop) {
     if (loop->busy || loop->endpoints || loop->shutting_down || !wsi_loop_is_ours(loop))
         return NULL;
@@ -19226,7 +19223,7 @@ static void wsi_test_close(ws_link *link) {
 
 /* --- rounds and time --- */
 
-/* Serves one end if it is ready for what it waits for. */
+/* Serves one end if it waits to read or write, and can. */
 static bool wsi_test_serve(wsi_test_end *end) {
     const wsi_test_end *other = wsi_test_other(end);
     ws_conn *conn = end->conn;
@@ -19234,7 +19231,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
     if (!conn || end->test->cut)
         return false;
-    if (conn->engine.pinged && other->conn) /* counts as answered: the peer may answer in its next call only */
+    if (conn->engine.pinged && other->conn) /* counts as answered: a test client answers only within a call */
         wsi_engine_heard(&conn->engine, loop->now);
     if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
@@ -19424,7 +19421,7 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
    TEXT, HTTP, HANDSHAKE, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
 
-enum { WSI_TRACE_LATE = 20 }; /* ms from which on a late timer is reported */
+enum { WSI_TRACE_LATE = 20 }; /* ms; timers that are later than this are reported */
 
 #ifndef WS_NO_SERVER
 /* Why a request is refused, if the answer's body is only the reason phrase. */
@@ -19630,7 +19627,7 @@ static const char *wsi_trace_digits(char digits[21], uint64_t number) {
     return digits;
 }
 
-/* Writes what comes between an event's name and its text. */
+/* Writes the part of a line between the event's name and its text. */
 static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t size) {
     static const char *const opcodes[] = {"continuation", "text", "binary", "close", "ping", "pong"};
     unsigned opcode = event->opcode < 3 ? event->opcode : event->opcode < 8 ? 0u : event->opcode - 5u;
