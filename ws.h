@@ -20,9 +20,9 @@
            return error;
        }
 
-   and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or with `cc -O2 -DWS_NO_TLS echo.c -o echo`
-   where wss:// is not needed; on Windows add -lws2_32 -lbcrypt, with wss:// also -lcrypt32. Other files
-   include "ws.h" without the define.
+   and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or without wss:// as
+   `cc -O2 -DWS_NO_TLS echo.c -o echo`. On Windows add -lws2_32 -lbcrypt, and for wss:// also -lcrypt32.
+   Your other files include "ws.h" without the define.
 
    A client:
        ws_conn *conn = ws_connect("wss://example.com/feed", NULL);
@@ -35,23 +35,23 @@
    RULES
    - Threads    Use a loop and everything that belongs to it from one thread. Only ws_post, ws_stop and ws_shutdown
                 may be called from any thread or signal handler. WS_ASSERT catches most violations.
-                A client looks names up in a thread of its own, which may outlive the loop.
-   - Lifetime   A ws_conn pointer is valid until its on_close returns. For longer keep its ws_id: ws_find returns
-                the connection or NULL. A received message is valid until the callback returns; a zero byte follows it.
-                Configs and strings that you pass in are copied.
-   - Callbacks  may do anything to any connection: send, close, drop, join, leave, broadcast, free the server.
-                on_close is called by the loop, never from inside another call.
-   - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL; ws_last_error and
-                ws_loop_error say why, ws_last_error_text and ws_loop_error_text as a sentence. After a failed
-                ws_listen or ws_route, ws_run returns that error at once, so one check at the end is enough.
-                The library never prints, exits or touches signals.
-   - Zero       A config field that is zero has the default in its comment.
+                A client looks up host names in a separate thread, which may outlive the loop.
+   - Lifetime   A ws_conn pointer is valid until its on_close returns. To use a connection later, keep its ws_id:
+                ws_find returns the connection, or NULL once it has ended. A received message is valid until the
+                callback returns; a zero byte follows it. Configs and strings that you pass in are copied.
+   - Callbacks  A callback may do anything to any connection: send, close, drop, join, leave, broadcast, free the
+                server. The loop calls on_close, never from inside another call.
+   - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL. ws_last_error and
+                ws_loop_error then return the error, ws_last_error_text and ws_loop_error_text a sentence about it.
+                After a failed ws_listen or ws_route, ws_run returns that error at once, so one check at the end is
+                enough. The library never prints, exits or touches signals.
+   - Zero       A config field that is zero takes the default named in its comment.
 
-   FIRMWARE     An engine alone, with WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role. For
-                examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano), make firmware measures and checks these:
+   FIRMWARE     Use the engine alone: WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
+                `make firmware` measures examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano).
                 Flash: 8,470 bytes as a server, 7,850 as a client, 11,830 with both roles, 17,440 without WS_SMALL.
-                RAM: 200 bytes beside its memory, of which 1 KiB is enough for a request of 751 bytes, and for messages
-                of any size in chunks (see WS_ENGINE_MEMORY); and 536 bytes of stack.
+                RAM: 200 bytes beside its memory, and 536 bytes of stack. A memory of 1 KiB takes a request's head of
+                up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
 
    CONTENTS     grep '^>> ' ws.h
 */
@@ -62,14 +62,14 @@
    switches: they change the sizes of structs.
 
      WS_IMPLEMENTATION   compile the functions in this source file
-     WS_API              what precedes every public function, such as static (default: nothing)
-     WS_ASSERT(x)        checks for mistakes of the program (default: assert)
-     WS_MINIMAL          the core and a server: implies each WS_NO_... but _NET, _SERVER, _ALLOC, _FAST, _TRANSPORT
-     WS_SMALL            small code in place of fast code, for firmware: the same protocol, limits and checks. Most
-                         statuses have no reason phrase, errors and a refused Origin have no explanation, answers have
-                         no Date (with WS_NO_HTTP). With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or more is
-                         closed with 1009, delays are at most 24 days, a connection closes after an HTTP answer,
-                         refusals have no body, an invalid element of config.origins matches nothing
+     WS_API              put before every public function, for example static (default: nothing)
+     WS_ASSERT(x)        checks for mistakes in your program (default: assert)
+     WS_MINIMAL          the core with a server: every WS_NO_... except _NET, _SERVER, _ALLOC, _FAST and _TRANSPORT
+     WS_SMALL            small code instead of fast code, for firmware: the same protocol, limits and checks. Most
+                         statuses have no reason phrase, errors and refused Origins have no explanation, and with
+                         WS_NO_HTTP responses have no Date. With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or
+                         more closes with 1009, a time limit above 24 days is none, a connection closes after an HTTP
+                         response, refusals have no body, an invalid element of config.origins matches nothing
      WS_NO_ALLOC         engines use only the memory that you give them; with WS_NO_NET realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_ENGINE        no public ws_engine; no effect with WS_NO_NET
@@ -78,23 +78,23 @@
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
      WS_NO_JSON          no JSON, no HTML writer, and no sessions
      WS_NO_DEFLATE       no compression (permessage-deflate); its config fields stay, without effect
-     WS_NO_TLS           no TLS, nor OpenSSL's headers and libraries; the config fields stay, and fail with NO_TLS
-     WS_LWIP             sockets are lwIP's, of lwip/sockets.h, in place of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
+     WS_NO_TLS           no TLS, and no need for OpenSSL. The config fields stay; setting them fails with NO_TLS
+     WS_LWIP             uses lwIP's sockets (lwip/sockets.h) instead of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
                          WS_NO_HTTP and WS_NO_FORWARD. See LWIP
-     WS_NO_HOST          no ws_watch, and no loop inside yours: no ws_loop_descriptor, _timeout, _fds or _dispatch
-     WS_NO_KEEP          no requests that are answered later: no ws_keep; no effect with HTTP beside WebSockets
-     WS_NO_UNIX          no Unix sockets. A server listens on one host and port: no ws_listen_also, no sockets from or
+     WS_NO_HOST          no ws_watch, ws_loop_descriptor, ws_loop_timeout, ws_loop_fds or ws_loop_dispatch
+     WS_NO_KEEP          no ws_keep, which answers a request later; has an effect only with WS_NO_HTTP
+     WS_NO_UNIX          no Unix sockets, no ws_listen_also: a server listens on one host and port. No sockets from or
                          for another process (ws_server_config.descriptor, ws_hand_over)
-     WS_NO_TRANSPORT     servers on TCP alone: no ws_transport, no TLS, nor their fields; no effect with a client
+     WS_NO_TRANSPORT     plain TCP only: no TLS, no ws_transport; has an effect only with WS_NO_CLIENT
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
-     WS_NO_DISPATCH      do not ask the processor at run time for AVX2, AVX-512 and SHA instructions (x86-64, gcc and
-                         clang), and do not use NEON for UTF-8 on AArch64
-     WS_NO_FAST          no fast paths: an echo of 125 bytes takes 1,060 instructions in place of 381, of 16 KiB
-                         13,200 in place of 1,900. Implies WS_NO_DISPATCH, follows from WS_SMALL
-     WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no limits per address, no rates
+     WS_NO_DISPATCH      no detection of AVX2, AVX-512 and SHA instructions at run time (x86-64, gcc and clang), and
+                         no NEON for UTF-8 on AArch64
+     WS_NO_FAST          no fast paths: an echo of 125 bytes takes 1,060 instructions instead of 381, one of 16 KiB
+                         13,200 instead of 1,900. Implies WS_NO_DISPATCH; implied by WS_SMALL
+     WS_NO_FORWARD       no trusted proxies (X-Forwarded-For, PROXY protocol), no limits per address, no rate limits
      WS_NO_TEST          no test client (ws_test_connect)
-     WS_NO_TRACE         no trace (ws_loop_config.trace, ws_trace_text); follows from WS_SMALL
-     WS_NO_STATS         no figures: no ws_loop_stats or ws_server_stats
+     WS_NO_TRACE         no trace (ws_loop_config.trace, ws_trace_text); implied by WS_SMALL
+     WS_NO_STATS         no statistics: no ws_loop_stats or ws_server_stats
 */
 
 #if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
@@ -105,7 +105,7 @@
 #ifndef WS_H
 #define WS_H
 
-#ifdef WS_MINIMAL /* Switches follow from others. A new one is also named in Makefile (WITHOUT), tests/sizes, README. */
+#ifdef WS_MINIMAL /* Some switches imply others. Add a new one to Makefile (WITHOUT), tests/sizes and README, too. */
 #undef WS_NO_CLIENT
 #define WS_NO_CLIENT
 #undef WS_NO_JSON
@@ -180,7 +180,7 @@
 #define WS_VERSION_AT_LEAST(major, minor, patch) \
     (WS_VERSION_MAJOR * 10000 + WS_VERSION_MINOR * 100 + WS_VERSION_PATCH >= (major) * 10000 + (minor) * 100 + (patch))
 
-/* Strict C (-std=c99) hides POSIX, unless the system's own macro stands before the first header. */
+/* Strict C (-std=c99) hides POSIX, unless the system's own macro is defined before the first header. */
 #if defined(WS_IMPLEMENTATION) && !defined(WS_NO_NET)
 #if !defined(_GNU_SOURCE) && (defined(__linux__) || defined(__CYGWIN__) || defined(__EMSCRIPTEN__))
 #define _GNU_SOURCE 1
@@ -192,11 +192,11 @@
 #define __EXTENSIONS__ 1
 #endif
 #if !defined(_FILE_OFFSET_BITS) && (defined(__linux__) || defined(__sun)) && !defined(__ANDROID__)
-#define _FILE_OFFSET_BITS 64 /* for files of more than 2 GiB on 32 bit */
+#define _FILE_OFFSET_BITS 64 /* for files of more than 2 GiB on 32-bit systems */
 #endif
 #endif
 
-#if defined(_WIN32) && !defined(WS_NO_NET) /* all calls of Windows 7, but few macros */
+#if defined(_WIN32) && !defined(WS_NO_NET) /* declare every function of Windows 7, but few macros */
 #if !defined(_WIN32_WINNT)
 #define _WIN32_WINNT 0x0601
 #endif
@@ -245,15 +245,15 @@ extern "C" {
 >> API ====================================================================================
    Core: errors, messages, connections, TLS and transports, handlers, servers, rooms, requests, loops, engine.
    Add-ons: HTTP, sessions, clients, JSON, HTML, testing.
-   Comments name errors without their prefix: STATE is WS_ERROR_STATE. Any call that can fail may fail with ARGUMENT or
-   MEMORY, which are rarely named. A text is UTF-8 and ends with a zero byte. Sizes are in bytes.
+   "false: STATE" means that the call returns false and the error is WS_ERROR_STATE. Any call that can fail may also
+   fail with ARGUMENT or MEMORY. A text is UTF-8 and ends with a zero byte. Sizes are in bytes.
 */
 
 typedef enum ws_error {
     WS_OK = 0,
     WS_ERROR_MEMORY,      /* the allocator failed, or the loop has reached max_memory */
     WS_ERROR_ARGUMENT,    /* an argument is NULL, out of range or malformed */
-    WS_ERROR_STATE,       /* not possible now: not open yet, closing, closed, or during a message in parts */
+    WS_ERROR_STATE,       /* not possible now: the connection is not open, or a message in parts is unfinished */
     WS_ERROR_BUFFERED,    /* too much is unsent already, or an engine's fixed memory is full */
     WS_ERROR_UTF8,        /* text is not valid UTF-8: yours, or the peer's */
     WS_ERROR_CLOSE_CODE,  /* a close code or reason that must not be sent */
@@ -264,7 +264,7 @@ typedef enum ws_error {
     WS_ERROR_IN_USE,      /* the port or Unix socket is in use by another program */
     WS_ERROR_PERMISSION,  /* the system does not permit this port */
     WS_ERROR_SYSTEM,      /* a system call failed: socket, pipe or select */
-    WS_ERROR_DESCRIPTORS, /* no descriptor is left, or the loop's poller takes no more */
+    WS_ERROR_DESCRIPTORS, /* no descriptor is left, or the loop's poller cannot watch another */
     WS_ERROR_RANDOM,      /* the random source failed */
     WS_ERROR_HANDSHAKE,   /* the peer's opening handshake is invalid */
     WS_ERROR_PROTOCOL,    /* the peer sent invalid frames */
@@ -279,24 +279,24 @@ typedef enum ws_error {
     WS_ERROR_PROXY,       /* the proxy refused, or does not speak HTTP */
     WS_ERROR_REDIRECT,    /* too many redirects, or an unusable one */
     WS_ERROR_REFUSED,     /* the server answered with a status other than 101: see ws_status */
-    WS_ERROR_STOPPED,     /* ws_stop ended a call that waited: see ws_client_config.loop */
+    WS_ERROR_STOPPED,     /* ws_stop ended a blocking call: see ws_client_config.loop */
 #endif
 #if !defined(WS_NO_TRANSPORT) || !defined(WS_NO_HTTP)
     WS_ERROR_TLS,         /* a certificate file cannot be used, or the TLS handshake failed */
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
 #endif
-    WS_ERROR_FORMAT       /* a format has an unknown conversion, or its result is not JSON */
+    WS_ERROR_FORMAT       /* a format string has an unknown conversion, or its result is not JSON */
 } ws_error;
 
 /* One English sentence: what happened and what to do about it. Static, never NULL. */
 WS_API const char *ws_error_text(ws_error error);
 
-typedef struct ws_loop ws_loop;       /* waits for sockets, timers and posts */
+typedef struct ws_loop ws_loop;       /* an event loop: sockets, timers and posted functions */
 typedef struct ws_server ws_server;   /* a listening port with its routes and rooms */
 typedef struct ws_conn ws_conn;       /* one WebSocket connection */
-typedef struct ws_request ws_request; /* an HTTP or WebSocket request that awaits its answer */
-typedef uint64_t ws_id;               /* a connection, timer or kept request. Never reused; 0 is none */
+typedef struct ws_request ws_request; /* an HTTP or WebSocket request that is not answered yet */
+typedef uint64_t ws_id;               /* identifies a connection, timer or kept request; never reused; 0 is none */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
 
@@ -307,7 +307,7 @@ typedef struct ws_message {
     ws_type type;
 } ws_message;
 
-/* Part of a text, without a zero at its end. data NULL: absent, as opposed to empty. */
+/* Part of a text; no zero byte follows it. data is NULL if it is absent, which differs from empty. */
 typedef struct ws_slice {
     const char *data;
     size_t size;
@@ -330,13 +330,13 @@ typedef struct ws_close_info {
 
 /* Close codes (RFC 6455 7.4.1). You may send 1000 to 1003, 1007 to 1014, and 3000 to 4999. */
 #define WS_CLOSE_NORMAL 1000
-#define WS_CLOSE_GOING_AWAY 1001  /* a browser leaves the page, or a client's loop shuts down */
+#define WS_CLOSE_GOING_AWAY 1001  /* the user leaves the page, or a client's loop shuts down */
 #define WS_CLOSE_PROTOCOL 1002    /* invalid frames */
 #define WS_CLOSE_UNSUPPORTED 1003 /* a type of message that the receiver cannot handle */
 #define WS_CLOSE_NONE 1005        /* never sent: the peer's close frame had no code */
 #define WS_CLOSE_BROKEN 1006      /* never sent: the connection ended without a close frame */
 #define WS_CLOSE_BAD_DATA 1007    /* text that is not UTF-8 */
-#define WS_CLOSE_POLICY 1008      /* not allowed; clients of ws.h try again only after their longest pause */
+#define WS_CLOSE_POLICY 1008      /* not allowed; a ws.h client reconnects only after its longest pause */
 #define WS_CLOSE_TOO_BIG 1009     /* a message over limits.message */
 #define WS_CLOSE_INTERNAL 1011    /* an error in the server */
 #define WS_CLOSE_RESTART 1012     /* the server restarts: ws_shutdown */
@@ -345,23 +345,23 @@ typedef struct ws_close_info {
 
 typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_conn_state;
 
-#define WS_OFF UINT32_MAX /* for times in milliseconds: no limit */
+#define WS_OFF UINT32_MAX /* no limit, for times in milliseconds */
 
 /* Limits on a peer. 0 means the default in the comment; SIZE_MAX or WS_OFF means no limit. A peer that keeps reading
    what is queued for it does not time out, however slow it is, except during a client's handshake. */
 typedef struct ws_limits {
-    size_t head;           /* head of a request or response: 16 KiB; beyond it 431 */
-    size_t message;        /* a whole message: 16 MiB; beyond it closed with 1009 */
+    size_t head;           /* head of a request or response: 16 KiB; a larger request gets 431 */
+    size_t message;        /* a whole message: 16 MiB; a larger one closes the connection with 1009 */
     size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. The
-                              overhead of many small queued broadcasts has a limit of its own, of the same size */
+                              overhead of many small queued broadcasts is limited separately, to the same size */
     uint32_t handshake_ms; /* from connecting, or a later head's first byte, to the end of the head: 10 s */
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
 #ifndef WS_NO_NET
-    size_t body;           /* body of an HTTP request: 1 MiB; beyond it 413. Client: body of a refusal: 64 KiB */
-    uint32_t answer_ms;    /* 30 s each: until a body has arrived (then 408), until a kept request is answered (then
-                              503), while the peer reads nothing of an answer (then it is dropped) */
+    size_t body;           /* body of a request: 1 MiB; a larger one gets 413. Client: body of a refusal: 64 KiB */
+    uint32_t answer_ms;    /* 30 s each: for a body to arrive (else 408), for a kept request to be answered (else
+                              503), and for the peer to read more of a response (else it is dropped) */
     uint32_t idle_ms;      /* between two HTTP requests of a connection: 75 s, longer than load balancers wait */
     size_t rooms;          /* rooms that one connection may join: 1,000 */
 #endif
@@ -370,14 +370,14 @@ typedef struct ws_limits {
 /* Compression: permessage-deflate (RFC 7692), off by default. With it, an echo of 1 KiB of JSON sends 28 % of the
    bytes, and takes 71,000 instructions instead of 620. A client makes two offers: what its config says, and one without
    parameters, which any server accepts. A server that accepts the second may use context although .context is false:
-   the client then holds up to 40 KiB. With WS_NO_DEFLATE nothing is compressed, whatever these fields say. */
+   the client then needs up to 40 KiB. With WS_NO_DEFLATE nothing is compressed, whatever these fields say. */
 typedef struct ws_deflate_config {
-    bool on;             /* a client offers compression, a server accepts it. false: the other fields do not matter */
-    bool context;        /* messages may refer to earlier ones (context takeover), and get smaller. Each connection
-                            holds, with W = 1 << window_bits, 5 * W / 4 bytes to receive; to send, 20 KiB + 3 * W / 2 +
-                            min(2 * W, 32 KiB) at level 1, 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB) from level 6 on.
-                            false: the loop holds the compressor (52 KiB at level 1), the decompressor (8 KiB) and a
-                            buffer for a message; connections hold nothing between messages */
+    bool on;             /* a client offers compression, a server accepts it. false: the other fields have no effect */
+    bool context;        /* messages may refer to earlier ones (context takeover), and get smaller. With
+                            W = 1 << window_bits, each connection then needs 5 * W / 4 bytes to receive; and to send,
+                            20 KiB + 3 * W / 2 + min(2 * W, 32 KiB) at level 1, 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB)
+                            from level 6 on. false: connections hold nothing between messages; the loop has one
+                            compressor (52 KiB at level 1), one decompressor (8 KiB) and a buffer for a message */
     uint8_t window_bits; /* 8 to 15: window in both directions; a peer may ask for less. 0: 15, or 12 with context */
     int8_t level;        /* 1 (fastest) to 9 (smallest), -1 (least memory). 0: 1 */
     uint16_t threshold;  /* messages below this size are not compressed. 0: 64 */
@@ -393,71 +393,71 @@ typedef struct ws_allocator {
 #ifndef WS_NO_NET
 /* --- connections ------------------------------------------------------------------------ */
 
-/* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns; the bytes leave when the callback
-   returns. false, and nothing is sent: STATE; UTF8; BUFFERED: limits.buffered is reached already (below it, a message
+/* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns; the bytes are sent when the callback
+   returns. false, and nothing is sent: STATE; UTF8; BUFFERED: limits.buffered is already reached (below it, a message
    of any size is accepted). */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
 
 /* Sends one part of a message as a fragment; the total size need not be known. last: the message ends with this part.
-   Until then other messages on this connection fail with STATE, and broadcasts wait. Fails as ws_send does. */
+   Until then, other messages on this connection fail with STATE, and broadcasts to it wait. Fails like ws_send. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2); limits.ping_ms sends empty ones. Fails as ws_send does. */
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), besides those of limits.ping_ms. Fails like ws_send. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
-/* Starts the closing handshake (RFC 6455 7.1.2). code: see WS_CLOSE_NORMAL, or 0 for none. reason: UTF-8 of at most
-   123 bytes, or NULL. Messages that still arrive are dropped; on_close follows. false: STATE, CLOSE_CODE. */
+/* Starts the closing handshake (RFC 6455 7.1.2). code: one of WS_CLOSE_NORMAL and so on, or 0 for none. reason: UTF-8
+   of at most 123 bytes, or NULL. Messages that still arrive are dropped; on_close follows. false: STATE, CLOSE_CODE. */
 WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-/* Stop and resume reading a connection, for a program that cannot keep up. No data is lost: up to a receive buffer
-   waits here, the rest at the peer; it is delivered at the end of ws_resume's round. In a pause pings are not answered,
-   so the peer may give up, and its close is not noticed; it counts as alive while its TCP acknowledges our pings
-   (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE: not open, or a blocking client. */
+/* Stop and resume reading from a connection, for a program that cannot keep up. No data is lost: up to a receive buffer
+   waits here, the rest at the peer. After ws_resume it is delivered at the end of the loop's round. While paused, pings
+   are not answered, so the peer may give up, and its close is not noticed. It counts as alive while its TCP answers our
+   pings (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
 WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
-/* Bytes that are queued and not yet sent, without broadcasts that wait for the end of a message in parts. If it
-   returns more than 0, on_drain or on_close follows. To send a file of any size, do this in on_open and on_drain:
+/* Bytes queued but not sent yet, without broadcasts that wait for the end of a message in parts. After a result above
+   0, on_drain or on_close will be called. To send a file of any size, run this loop in on_open and in on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
-/* The error of the last call that failed; calls that succeed do not clear it. Once the connection has failed: why. */
+/* The error of the last call that failed (a later success does not clear it); once the connection failed, its cause. */
 WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
-/* The same as a sentence. For a client it names the host, the certificate's fault or the invalid header. Never NULL;
-   valid until the next call. */
+/* The same as a sentence. A client's names the host, the invalid header or what is wrong with the certificate. Never
+   NULL; valid until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
-/* Why the connection ended. code is 0 until it has. reason is valid as long as conn. */
+/* Why the connection ended. code is 0 while it has not ended. reason is valid as long as conn. */
 WS_API ws_close_info ws_closed(const ws_conn *conn);
-WS_API ws_id ws_conn_id(const ws_conn *conn);     /* never reused; a client that reconnects keeps its own */
+WS_API ws_id ws_conn_id(const ws_conn *conn);     /* never reused; a client keeps its id when it reconnects */
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id); /* NULL: the connection has ended */
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 
 /* The subprotocol that was agreed on, or "" (RFC 6455 4.2.2). Valid until on_close returns. */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
-/* Writes the peer's address and port as a text, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough. false:
-   unknown, or size is too small. */
+/* Writes the peer's address and port as text, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough. false: the
+   address is unknown, or size is too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
-/* A pointer of yours. It starts as the handler's user. */
+/* A pointer for your own use. At first it is the user of the handler. */
 WS_API void ws_set_user(ws_conn *conn, void *user);
 WS_API void *ws_user(const ws_conn *conn);
 
 /* --- TLS and other transports (WS_NO_TRANSPORT) ----------------------------------------- */
 
-/* A connection's socket, and the session of a transport. */
+/* A connection's socket, and its transport's session. */
 typedef struct ws_link {
     ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
     uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
                          change it when a read has to write first, or a write to read */
-    bool pending : 1; /* set by read if bytes are left that did not fit: read is called again at once */
-    bool unsent : 1;  /* set while the session holds bytes that the socket did not take: write is called when the
-                         socket is writable, with size 0 if there is nothing new */
+    bool pending : 1; /* set it in read if bytes are left that did not fit: read is then called again at once */
+    bool unsent : 1;  /* keep it set while the session holds bytes that the socket did not take: write is then called
+                         when the socket is writable, with size 0 if there is nothing new */
     bool budget : 1, plain : 1; /* private, like the next line */
     uint8_t interest, kind;
     void *session;    /* NULL before open and after close */
@@ -469,19 +469,19 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
 #ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
    http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
-   config loads them, or fails with TLS; a client of a loop does when it needs wss:, reloads changed files, and fails by
-   on_error. Clients with equal configs share them. OpenSSL's memory does not count toward max_memory. */
+   config loads them, or fails with TLS. ws_dial loads them before it needs TLS, reloads changed files, and reports a
+   failure by on_error. Clients with equal configs share them. OpenSSL's memory does not count toward max_memory. */
 typedef struct ws_tls_config {
-    const char *cert_file, *key_file; /* your certificate and its chain; its private key, or NULL: in cert_file */
+    const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
     const char *cert_pem, *key_pem;   /* the same from memory */
-    const char *ca_file, *ca_pem;     /* who may sign the peer's certificate: roots or intermediates, at least one of
-                                         them usable. Client: NULL means the system's roots, loaded once in each loop.
-                                         Server: if set, each client must show a certificate (mTLS) */
+    const char *ca_file, *ca_pem;     /* CAs that may sign the peer's certificate: roots or intermediates, at least one
+                                         of them usable. Client: NULL means the system's roots, loaded once per loop.
+                                         Server: if set, each client must present a certificate (mTLS) */
     const char *crl_file;             /* a list of revoked certificates; needs ca_file or ca_pem */
     const char *server_name;          /* client: the name to ask for (SNI) and to verify; NULL: the URL's host */
-    bool client_cert_optional;        /* server with ca_file or ca_pem: a client may also show no certificate */
+    bool client_cert_optional;        /* server with ca_file or ca_pem: a client need not present a certificate */
     bool accept_any_certificate;      /* client: verify nothing. Anyone in between can read and change everything */
-    void *ssl_ctx;                    /* an SSL_CTX of yours, used as it is, instead of files and texts */
+    void *ssl_ctx;                    /* your own SSL_CTX, instead of files and texts; ws.h takes a reference to it */
 } ws_tls_config;
 
 /* Writes the subject of the peer's verified certificate (RFC 4514): "CN=alice,O=Example". false: none, or too long. */
@@ -490,23 +490,23 @@ WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_tr
 
 /* Another TLS library, or anything else that carries bytes: see tests/helpers/transport_mbedtls.h. Its state for one
    connection is a session. read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read only:
-   the peer has sent everything), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by more.
+   the peer will send no more), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by more.
    All functions run in the loop's thread. */
 typedef struct ws_transport {
-    bool (*open)(ws_link *link, const char *host, void *user); /* host: the name to verify (the URL's host or
-                                         tls.server_name); NULL: this end is the server */
+    bool (*open)(ws_link *link, const char *host, void *user); /* false: failed. host: the name to verify (the URL's
+                                         host or tls.server_name); NULL: this end is the server */
     ptrdiff_t (*read)(ws_link *link, void *data, size_t size);
     ptrdiff_t (*write)(ws_link *link, const void *data, size_t size);
     ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify). 1: done, 0: try again when
                                           ready, or WS_FAILED */
     void (*close)(ws_link *link);      /* frees the session */
-    /* Writes why it failed, a sentence of at most size bytes with its zero. WS_OK: there is no reason. May be NULL. */
+    /* Writes why the session failed, in size bytes with the zero; returns the error, or WS_OK. May be NULL. */
     ws_error (*reason)(ws_link *link, char *text, size_t size);
     void *user;                        /* passed to open */
 } ws_transport;
 
 #ifndef WS_NO_SERVER
-/* New connections of a server with TLS get this certificate; open ones keep theirs. false: nothing has changed.
+/* Replaces the certificate of a server with TLS; open connections keep theirs. false: nothing has changed;
    ws_loop_error_text says why, but ws_loop_error stays as it was. */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 #endif
@@ -516,18 +516,18 @@ WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 
 /* Callbacks and options for the connections of a route or of a client. Every field may be zero. */
 typedef struct ws_handler {
-    void (*on_request)(ws_request *request); /* server: the last hook, of this route alone; see ws_before */
+    void (*on_request)(ws_request *request); /* server: a hook for this route alone, called last; see ws_before */
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
-    void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* instead of on_message: without a size limit */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to wait, after
-                                        ws_buffered returned more than 0, or after a send or broadcast failed with
-                                        BUFFERED or because of a message in parts; never inside these calls */
+    void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* replaces on_message: messages of any size, in chunks */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to be queued,
+                                        ws_buffered returned more than 0, or a send or broadcast failed with BUFFERED or
+                                        because a message in parts was unfinished; never from inside such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
-    void (*on_error)(ws_conn *conn); /* client: an attempt failed before on_open; see ws_last_error_text */
+    void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
-    ws_deflate_config deflate; /* of a server's connections */
+    ws_deflate_config deflate; /* server only; for a client see ws_client_config.deflate */
 } ws_handler;
 
 #ifndef WS_NO_SERVER
@@ -537,25 +537,25 @@ typedef struct ws_server_config {
     const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0": any IPv4; "::": any IPv6 and
                                IPv4 (OpenBSD: IPv6 only) */
     uint16_t port;          /* 0: any free port, see ws_port */
-    const char *origins;    /* whose pages may connect, and call handlers by POST and the like. NULL: pages of the
-                               server's own scheme, host and port; "*": all; or a list of origins,
+    const char *origins;    /* origins whose pages may connect, and use handlers of POST and the like. NULL: the
+                               server's own scheme, host and port; "*": all; or a list,
                                "https://a.example, https://b.example:8443". The host "*.c.example" matches every name
                                below c.example, but not c.example. Others get 403, with the reason. Behind a proxy that
                                hides the port, list the public origin */
-    const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000". One without a port
-                               allows any port. Others get 403. NULL: any; then a foreign page whose name resolves to
-                               this address (DNS rebinding) has the same origin */
-    size_t max_connections; /* 100,000, or on select as many as FD_SETSIZE allows (see ws_poller); others get 503 */
+    const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000". A host without a
+                               port allows any port. Others get 403. NULL: all are allowed; then a foreign page counts
+                               as same-origin if its name is made to resolve to this address (DNS rebinding) */
+    size_t max_connections; /* 100,000, or on select what FD_SETSIZE allows (see ws_poller); further ones get 503 */
     int backlog;            /* for listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
 #ifndef WS_NO_UNIX
-    const char *unix_path;  /* listen on this Unix socket instead, and remove it at the end. A socket that nobody
-                               listens on is replaced; anything else at that path fails with IN_USE */
-    unsigned unix_mode;     /* its permissions, such as 0660, set before anyone can connect; 0: as the umask says */
-    ws_socket descriptor;   /* instead, a stream socket that is listening already, from a predecessor (see ws_hand_over)
-                               or a supervisor. The server closes it; if ws_listen fails, it stays yours. Two loops that
-                               share a socket need a dup each. unix_path, if given, is its file, which is removed at
-                               the end. With systemd:
+    const char *unix_path;  /* listen on this Unix socket instead, and remove its file at the end. A file that nobody
+                               listens on is replaced; with anything else at that path, ws_listen fails with IN_USE */
+    unsigned unix_mode;     /* its permissions, such as 0660, set before anyone can connect; 0: from the umask */
+    ws_socket descriptor;   /* use this stream socket instead; it is listening already, and comes from a predecessor
+                               (see ws_hand_over) or a supervisor. The server closes it, but if ws_listen fails, it
+                               stays yours. Two loops that share a socket need a dup each. unix_path, if given, is the
+                               socket's file, which is removed at the end. With systemd:
                                    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
                                    if (pid && atol(pid) == getpid() && count && atoi(count) > 0)
                                        config.descriptor = 3; */
@@ -569,7 +569,7 @@ typedef struct ws_server_config {
                                must match the last X-Forwarded-Host instead of Host, and be https: if the last
                                X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
-    /* Limits on peers; 0: none. Addresses are those of ws_peer; an IPv6 address counts by its first 64 bits. Behind
+    /* Limits on peers; 0 means none. An address is that of ws_peer; of IPv6 only the first 64 bits count. Behind
        trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
@@ -579,55 +579,54 @@ typedef struct ws_server_config {
 #endif
 #ifndef WS_NO_TRANSPORT
     ws_tls_config tls;      /* with a certificate: serve wss:, or ws_listen fails with TLS or NO_TLS */
-    const ws_transport *transport; /* instead of TCP and TLS; copied */
+    const ws_transport *transport; /* replaces TCP and TLS; copied */
 #endif
     ws_limits limits;
 } ws_server_config;
 
-/* Listens. config NULL: all defaults. The server belongs to the loop; ws_server_free ends it earlier. NULL, and the
-   loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, STATE. */
+/* Starts a server, which the loop owns; ws_server_free ends it earlier. config NULL: all defaults. On failure returns
+   NULL and sets the loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, STATE. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
-WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: there is none */
+WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: it has none */
 #ifndef WS_NO_UNIX
-/* Listens at one more address, for the same routes, rooms and limits. Of config it uses host, port, backlog,
+/* Listens on one more address, with the same routes, rooms and limits. Of config it uses host, port, backlog,
    reuse_port, unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there are not
-   encrypted. A server has one certificate, the latest, or one transport. false, and the loop's error: as ws_listen, or
-   STATE: the server is ending. */
+   encrypted. A server has only one certificate (the latest) or one transport. On failure returns false and sets the
+   loop's error, as ws_listen does; STATE: the server is ending. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
-/* The same for each address. index: 0 is the address of ws_listen, from 1 on those of ws_listen_also. */
+/* As ws_port, for any of its addresses: index 0 is that of ws_listen, 1 that of the first ws_listen_also. */
 WS_API uint16_t ws_port_at(const ws_server *server, size_t index);
-/* The descriptor that the server listens on, for a successor, which takes it as ws_server_config.descriptor. It is
-   close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here, which then leaves
-   a Unix socket's file in place. No connection is refused: the successor accepts those that are still waiting. index:
-   see ws_port_at; -1: there is no such address. */
+/* The descriptor that the server listens on, for a successor's ws_server_config.descriptor; -1: no such index, see
+   ws_port_at. It is close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here,
+   which leaves a Unix socket's file in place. No connection is refused: the successor accepts those that still wait. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 #endif
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
    {name} matches within one segment, up to the next '/' or the character that follows it in the pattern. {name:path}
-   matches the rest of the path, only at the end. The path is percent-decoded first, and must be UTF-8. The first route
-   that matches wins. handler and its strings are copied. false, and the loop's error: PATTERN, DUPLICATE, ARGUMENT. */
+   must come last, and matches the rest of the path. Paths are percent-decoded first, and must be UTF-8. The first route
+   that matches wins. handler and its strings are copied. false, with the loop's error: PATTERN, DUPLICATE, ARGUMENT. */
 WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *handler);
 
-/* Answers GET and HEAD on a path, as in ws_route, with this text, which is copied. Fails as ws_route does. */
+/* Answers GET and HEAD with this text, which is copied. The pattern and the errors are those of ws_route. */
 WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_type, const char *body);
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
-/* The value of a parameter in the route's pattern, percent-decoded; NULL: there is none of that name. The peer
+/* The value of a parameter in the route's pattern, percent-decoded; NULL: the pattern has no such parameter. The peer
    chose it: any UTF-8 without zeros. Valid until on_close returns. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
 
-/* A room is a name within a server. It exists while it has members. A connection has left all its rooms before its
-   on_close runs. ws_join returns true if the connection is a member already. false: STATE, ROOMS. ws_leave returns
+/* A room is a name within a server. It exists while it has members. A connection leaves all its rooms before its
+   on_close runs. ws_join returns true also if the connection is already a member; false: STATE, ROOMS. ws_leave returns
    whether it was a member. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
-/* Send to all members of a room of the sender's server; ws_broadcast_others leaves out the sender. room NULL: to all
-   open connections of the server; those that read too slowly are closed with 1013. The message is framed once. All that
-   a member gets in one round of the loop is sent in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
+/* Send a message to all members of a room; ws_broadcast_others leaves out the sender. room NULL: to all open
+   connections of the server, closing those that read too slowly with 1013. The message is framed once. What a member
+   gets in one round of the loop is sent in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
@@ -636,7 +635,7 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const char *text);
 
 WS_API size_t ws_room_count(const ws_server *server, const char *room); /* members; NULL: open connections */
-/* Writes the ids of up to capacity members; returns how many members there are. NULL: of all open connections. */
+/* Writes up to capacity ids of members; returns how many members there are. room NULL: all open connections. */
 WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *ids, size_t capacity);
 
 /* What a broadcast does about a member whose ws_buffered has reached limits.buffered. */
@@ -644,69 +643,70 @@ typedef enum ws_slow {
     WS_SLOW_CLOSE = 0,   /* close that member with 1013 (the default) */
     WS_SLOW_WAIT,        /* send to nobody, and fail with BUFFERED: try again in that member's on_drain or on_close */
     WS_SLOW_DROP_NEWEST, /* skip this message for that member */
-    WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that wait for that member */
-    WS_SLOW_LATEST       /* at any time, let at most one message of the room wait for a member: the latest */
+    WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that are queued for that member */
+    WS_SLOW_LATEST       /* at any time, queue for each member only the room's latest message */
 } ws_slow;
 
-/* Sets a room's policy, which an empty room loses: call this after each ws_join. false: there is no such room. */
+/* Sets a room's policy. A room loses it when it becomes empty, so call this after each ws_join. false: no such room. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
 
-/* Path, parameters, query and form are UTF-8; headers and cookies are the bytes that the peer sent. Slices are valid
-   until the callback returns; in a kept request, until it is answered. */
+/* A function that looks at a request. Path, parameters, query and form are UTF-8; headers and cookies are the bytes
+   that the peer sent. Slices are valid until the callback returns, those of a kept request until it is answered. */
 typedef void ws_hook(ws_request *request, void *user);
 
-/* Adds a hook for WebSocket requests. Hooks run in the order of these calls, then the route's on_request. The first
-   that refuses ends the chain; if none does, the request is accepted. Malformed requests, unknown paths and foreign
-   origins never reach them. false, and the loop's error. */
+/* Adds a hook for WebSocket requests. Hooks run in the order in which they were added, then the route's on_request. The
+   first that refuses ends the chain; if none does, the request is accepted. Malformed requests, unknown paths and
+   foreign origins never reach a hook. Failure sets the loop's error. */
 WS_API bool ws_before(ws_server *server, ws_hook *hook, void *user);
 
-WS_API const char *ws_request_method(const ws_request *request); /* "GET"; for NULL "" */
+WS_API const char *ws_request_method(const ws_request *request); /* such as "GET"; "" for NULL */
 WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* see ws_param */
 /* The first value of that name in the query, percent-decoded, with '+' as a space. A pair that cannot be decoded or is
-   not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is all that follows the '?'. */
+   not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is everything after the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* The first header of that name, in any case. Host: the authority, if the target is a whole URL (RFC 9112 3.2.2). */
+/* The first header of that name; case does not matter. Host: the authority of a target that is a whole URL counts
+   instead (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
-/* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Case matters in its name. */
+/* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Names are case-sensitive. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
 /* As ws_peer; without a port if a trusted proxy names none. */
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size);
 WS_API ws_server *ws_request_server(const ws_request *request);
 
-WS_API bool ws_slice_is(ws_slice slice, const char *text); /* equal? */
-/* Read a decimal integer, with or without '-'. false, and the result is unchanged: absent, malformed, out of range. */
+WS_API bool ws_slice_is(ws_slice slice, const char *text); /* whether both are equal */
+/* Read a decimal integer, with or without '-'. false, and *integer is unchanged: absent, malformed, out of range. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer);
 
 typedef struct ws_acceptance {
     const char *subprotocol; /* one that the client offers, instead of the handler's choice */
-    const char *const *headers; /* lines for the answer, NULL at the end: {"X-Served-By: a", NULL} */
+    const char *const *headers; /* lines for the response, NULL at the end: {"X-Served-By: a", NULL} */
     void *user;              /* ws_user of the connection; NULL: unchanged */
     const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
 } ws_acceptance;
 
-/* Accepts a WebSocket request, unless a later hook refuses it. The headers of several calls add up; of the other fields
-   the last value counts. how may be NULL, and is copied. false: already answered, or not a WebSocket request. false,
-   and the answer becomes 500: the subprotocol was not offered; a header is malformed or part of the handshake; deflate
-   is out of range; no memory. */
+/* Accepts a WebSocket request, unless a later hook refuses it. If several hooks call it, all their headers are sent;
+   for the other fields the last call wins. how may be NULL; it is copied. false: already answered, or not a WebSocket
+   request. false, and the client gets 500: the subprotocol was not offered; a header is malformed or part of the
+   handshake; deflate is out of range; no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
-   NULL: the reason phrase. A page in a browser sees only close code 1006. To give it a reason, and to keep it from
-   reconnecting, accept, and call ws_close with 1008 in on_open. false: already answered. false, and the answer becomes
-   500: an invalid status or header, no memory. */
+   NULL: the reason phrase. A page in a browser sees only close code 1006. To tell it the reason, and to keep it from
+   reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered. false, and the
+   client gets 500: the status or a header is invalid, or no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
 #ifndef WS_NO_KEEP
-/* Keeps a request, to answer it later from a timer or a ws_post. Call it in the request's
-   callback, return, and do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the answer is 503.
-   If the request can no longer be answered, abandoned (or NULL) is called: the connection broke (not if a client only
-   closes its sending side, RFC 9112 9.6), limits.answer_ms passed (503), or the server ends. */
+/* Keeps a request, to answer it later from a timer or a posted function. Call it in the request's callback, return, and
+   do not use the pointer again. Returns an id for ws_kept; 0: no memory, and the client gets 503. abandoned (may be
+   NULL) is called if the request can no longer be answered: the connection broke (a half-close by the client does not
+   count, RFC 9112 9.6), limits.answer_ms passed (the client gets 503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. If it is a WebSocket request,
+/* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. For a WebSocket request,
    ws_accept continues with the next hook. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 #endif
@@ -716,7 +716,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 
 /* How a loop waits. By default it begins on select. At the first descriptor numbered 32 or above it moves to epoll
    (Linux) or kqueue (BSD, macOS) and stays there; with WS_NO_EPOLL, and on lwIP, it always stays on select. On Windows
-   AUTO and SELECT are WSAPoll, without a limit. After a fork only the parent uses the loop: the child makes its own. */
+   AUTO and SELECT use WSAPoll, without a limit. After a fork use the loop in the parent only; a child makes its own. */
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
     WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors (1,024 on most systems). Each wait looks at all
@@ -728,23 +728,23 @@ typedef enum ws_poller {
 /* The events that ws_loop_config.trace gets. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
-    WS_TRACE_HEAD,       /* data: the head of a request; for a client, of a response. Of a request that is malformed,
-                            too large or late: the part that has arrived */
+    WS_TRACE_HEAD,       /* data: the head of a request; for a client, of a response. If a request is malformed, too
+                            large or late, data is the part that has arrived */
     WS_TRACE_REFUSED,    /* a request gets status 400 or above; text: why. Client: an attempt failed; status, or 0 */
     WS_TRACE_TLS_FAILED, /* text: why */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
-    WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: what has arrived of the
-                            payload, up to 125 bytes */
-    WS_TRACE_OUT,        /* a frame is sent or queued: the same; data: all of its payload */
-    WS_TRACE_PAUSED,     /* reading pauses: size bytes are unsent, requests pile up, ws_pause, or a rate */
-    WS_TRACE_RESUMED,    /* reading resumes; data that had been read before is delivered already */
+    WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: the payload as far as
+                            it has arrived, up to 125 bytes */
+    WS_TRACE_OUT,        /* a frame is sent or queued; the same fields, but data is the whole payload */
+    WS_TRACE_PAUSED,     /* reading pauses because of unsent bytes (size), pipelined requests, ws_pause, or a rate */
+    WS_TRACE_RESUMED,    /* reading resumes; data that was already read has been delivered */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
-    WS_TRACE_CLOSED,     /* status: the close code; 0: it was no WebSocket. text: the reason, or the error */
-    WS_TRACE_LATE        /* a timer of ws_after or ws_every fires late, by size milliseconds: 20 or more */
+    WS_TRACE_CLOSED,     /* status: the close code, or 0 if it was no WebSocket. text: the reason, or the error */
+    WS_TRACE_LATE        /* a timer of ws_after or ws_every is late by size milliseconds, which is at least 20 */
 } ws_trace_kind;
 
 /* An event has time, conn, id, and the fields that its kind above names; all other numbers and pointers are zero, and
-   text is "". All of it is valid until the function returns. */
+   text is "". Everything in it is valid until the function returns. */
 typedef struct ws_trace_event {
     ws_trace_kind kind;
     int status;
@@ -757,14 +757,14 @@ typedef struct ws_trace_event {
     uint64_t size;
     uint8_t opcode;   /* RFC 6455 5.2: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong */
     bool final, compressed;
-    bool by_us, by_peer; /* CLOSED: who sent the first close frame; neither: it broke */
+    bool by_us, by_peer; /* CLOSED: who sent the first close frame; neither if the connection broke */
     uint64_t messages_in, messages_out, bytes_in, bytes_out; /* CLOSED: totals; bytes: payload of all frames */
 } ws_trace_event;
 
 typedef void ws_trace_function(const ws_trace_event *event, void *user);
 
-/* Writes an event as one line of ASCII, without a line break or payload. Cut off to fit, with its zero, into size
-   bytes; 300 are enough for most events. */
+/* Writes an event as one line of ASCII, without a line break or payload. The line is cut off if it does not fit into
+   size bytes with its zero; 300 are enough for most events. */
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size);
 WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a trace that writes this line to stderr */
 #endif /* WS_NO_TRACE */
@@ -772,42 +772,42 @@ WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a trace
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may allocate in all: 1 GiB */
-    size_t max_unfinished;  /* of these, for messages, heads and bodies that have not arrived whole, of all peers
-                               together: a quarter. Beyond it, the peer whose data has not grown for the longest time
-                               is closed with 1013, or refused with 503 */
-    size_t max_spare;       /* of these, for speed under load: a receive buffer of eight times the size, free blocks for
-                               the next large message; freed after a second without use. A 64th; WS_NO_FAST, 1: none */
+    size_t max_unfinished;  /* how many of these all peers together may use for messages, heads and bodies that have not
+                               fully arrived: a quarter. Beyond it, the peer whose data has not grown for the longest
+                               time is closed with 1013, or refused with 503 */
+    size_t max_spare;       /* how many to keep for speed under load: a receive buffer of eight times the size, and free
+                               blocks for large messages, until a second without use. A 64th; 1 or WS_NO_FAST: none */
     size_t receive_size;    /* of the receive and the send buffer: 64 KiB, at least 16 (WS_SMALL: 2, at least 1) */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
-    uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: unknown yet, no Date is sent. NULL: the system's */
+    uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: not known yet, send no Date. NULL: the system's */
 #ifndef WS_NO_TEST
     bool virtual_clock;     /* time and a NULL wall_clock move only in ws_test_wait and in waits on a test client */
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
-    ws_trace_function *trace; /* called for each event, to log it: may call functions that only read, such as
-                                 ws_peer, and must not send, close or free anything. NULL: none, at no cost */
+    ws_trace_function *trace; /* called for each event, to log it. It may call functions that only read, such as
+                                 ws_peer, but must not send, close or free anything. NULL: none, at no cost */
     void *trace_user;         /* passed to it */
 #endif
 } ws_loop_config;
 
-WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all defaults. NULL: no memory */
+WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all defaults. Returns NULL: no memory */
 /* Ends servers, connections (with on_close) and timers. Inside a callback it only stops the loop: free it later. */
 WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
-WS_API const char *ws_loop_error_text(const ws_loop *loop); /* as a sentence, with the file or address */
+WS_API const char *ws_loop_error_text(const ws_loop *loop); /* the same as a sentence that names the file or address */
 
 /* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
-   ws_page has failed, or fails while it runs, it returns that error at once. */
+   ws_page has failed, or fails meanwhile, it returns that error at once. */
 WS_API ws_error ws_run(ws_loop *loop);
 /* Runs one round: waits up to wait_ms (WS_OFF: without limit), then serves what is ready. false: the loop is stopped,
-   its shutdown is complete, or it failed. */
+   its shutdown is complete, or it has failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
 WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds; updated in each round */
 
 #ifndef WS_NO_STATS
-/* Figures for a monitor. Counters start at 0 when the loop, or the server, is made, and never go back. */
+/* Statistics for monitoring. Counters start at 0 when the loop or server is made, and never decrease. */
 typedef struct ws_stats {
     size_t open;         /* now: WebSockets */
     size_t others;       /* now: connections in a handshake, with an HTTP request, or closing */
@@ -815,61 +815,61 @@ typedef struct ws_stats {
     uint64_t accepted;   /* connections */
     uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member, once for each member: see ws_room_slow */
-    /* of the loop, also in ws_server_stats: */
-    uint64_t messages_in, messages_out; /* in: handed to the program; out: a broadcast counts by member */
+    /* These are always the whole loop's, also in ws_server_stats: */
+    uint64_t messages_in, messages_out; /* in: handed to the program; out: a broadcast counts once for each member */
     uint64_t bytes_in, bytes_out;       /* read and written; with TLS, the plaintext */
-    size_t memory, memory_peak;         /* see max_memory */
-    uint64_t longest_ms; /* the longest round: no callback took longer. A round ends when the loop waits again */
+    size_t memory, memory_peak;         /* bytes allocated, now and at most: see max_memory */
+    uint64_t longest_ms; /* the longest round, without its wait: no callback took longer */
 } ws_stats;
 
-/* Call these from the loop's thread. The time they take grows with the number of connections. NULL: zeros. */
+/* Call these from the loop's thread. They take time in proportion to the number of connections. NULL: all zeros. */
 WS_API ws_stats ws_loop_stats(const ws_loop *loop);
 #ifndef WS_NO_SERVER
 WS_API ws_stats ws_server_stats(const ws_server *server);
 #endif
 #endif /* WS_NO_STATS */
 
-/* Calls function(argument) in the loop's thread in the next round, in the order of the posts. May be called from any
-   thread or signal handler while the loop exists. false: too many posts are waiting (more than 2,000, on lwIP 16), or
-   function is NULL, as ws_loop_error_text says in the next round. ws_loop_free drops waiting posts. */
+/* Calls function(argument) in the loop's thread in the next round; posts keep their order. May be called from any
+   thread or signal handler while the loop exists. false: too many posts are pending (more than 2,000, on lwIP 16), or
+   function is NULL (ws_loop_error_text says so in the next round). ws_loop_free drops pending posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
 /* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
    signal handler, and never fails. false: loop is NULL. */
 WS_API bool ws_stop(ws_loop *loop);
 /* Stops listening, closes all WebSockets with 1012 (clients with 1001), sends what is queued, and drops what is left
-   after that time; then ws_run returns. Requests that are under way are served first: files are sent, kept requests may
-   be answered, bodies arrive; what is unanswered at the end gets 503. A connection that has not sent a request yet has
-   a second for it; idle ones are closed. May be called like ws_stop. A second call can only shorten the time. */
+   after that time; then ws_run returns. Requests under way are finished first: files are sent, kept requests may be
+   answered, bodies may arrive; what is unanswered at the end gets 503. A new connection has a second to send its
+   request; idle ones are closed. May be called from where ws_stop may. A second call can only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
-/* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow
-   callback does not make peers time out. 0: no memory; or function is NULL, as ws_loop_error_text then says. */
+/* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow callback
+   makes no peer time out. Returns an id for ws_cancel; 0: no memory, or function is NULL (see ws_loop_error_text). */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer is done */
 
 #ifndef WS_NO_HOST
-/* Watches a descriptor of yours for WS_READ, WS_WRITE or both; ready says which it is. A second call replaces the
-   first; WS_NONE ends the watch, before you close the descriptor. false: the poller does not take it, no memory, or
-   function is NULL, as ws_loop_error_text then says. */
+/* Calls function when your descriptor is readable (WS_READ) or writable (WS_WRITE); ready says which. A second call
+   replaces the first. Call it with WS_NONE before you close the descriptor. false: the poller cannot watch it, no
+   memory, or function is NULL (ws_loop_error_text says so). */
 typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user);
 
-/* For any loop of your own: a descriptor that is readable (level-triggered) while this loop has work. Do not close it.
-   The first call moves the loop to epoll or kqueue, where it stays. -1: its poller is SELECT, or there is no other
-   (Windows, lwIP, WS_NO_EPOLL). Then use ws_loop_fds, or run the loop in a thread of its own. */
+/* To run this loop inside any other: a descriptor that is readable (level-triggered) while this loop has work. Do not
+   close it. The first call moves the loop to epoll or kqueue, where it stays. -1: the loop can only use select (poller
+   is SELECT, Windows, lwIP, WS_NO_EPOLL). Then use ws_loop_fds, or give the loop a thread of its own. */
 WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
 /* Sends what is queued, and returns how many milliseconds your loop may wait; -1: without limit. Call it before each
    wait, and ws_run_once(loop, 0) after it. 0: there is work that the descriptor does not show, a callback is running,
-   or the loop is stopped or has failed; ws_run_once then returns false. */
+   or the loop is stopped or has failed, and ws_run_once will return false. */
 WS_API int ws_loop_timeout(ws_loop *loop);
-/* For a select loop of your own, before select: adds descriptors to both sets, raises highest (start with -1) and
-   lowers timeout (start with yours). A loop on epoll or kqueue adds one descriptor; on Windows it adds all, and leaves
-   highest as it is. false: as ws_run_once, in a callback, or a descriptor is not below FD_SETSIZE (DESCRIPTORS). */
+/* To run this loop inside your own select loop, before select: adds descriptors to both sets, raises *highest (start
+   with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor; on Windows it adds all,
+   and leaves *highest alone. false: as ws_run_once, in a callback, or a descriptor reaches FD_SETSIZE (DESCRIPTORS). */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
-/* After select: serves what is set, and due timers. Pass empty sets if select failed or timed out. false: as
-   ws_run_once. */
+/* After select: serves the descriptors that are set, and due timers. Pass empty sets if select failed or timed out.
+   false: as ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
 #endif /* WS_NO_NET */
@@ -887,15 +887,15 @@ typedef struct ws_span {
 } ws_span;
 
 typedef enum ws_event_type {
-    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Accept it or respond;
-                         otherwise it is accepted when the next event is asked for */
+    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Call ws_engine_accept or
+                         ws_engine_respond; otherwise the next ws_engine_next accepts it */
     WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
     WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
-    WS_EVENT_MESSAGE, /* message, valid until the next event is asked for */
-    WS_EVENT_CHUNK,   /* chunk, valid as long as a message: in its place, if config.chunks is set */
-    WS_EVENT_PING,    /* message is the payload; the pong is queued already */
+    WS_EVENT_MESSAGE, /* message is valid until the next ws_engine_next */
+    WS_EVENT_CHUNK,   /* replaces MESSAGE if config.chunks is set; chunk is valid until the next ws_engine_next */
+    WS_EVENT_PING,    /* message is the payload; the pong is already queued */
     WS_EVENT_PONG,    /* message is the payload */
-    WS_EVENT_CLOSED   /* close says why. Send what output there still is, then close the transport */
+    WS_EVENT_CLOSED   /* close says why. Send the output that is left, then close the transport */
 } ws_event_type;
 
 typedef struct ws_event {
@@ -906,25 +906,25 @@ typedef struct ws_event {
 } ws_event;
 
 #ifndef WS_NO_ENGINE
-/* The memory_size for heads and messages of these sizes, if output_size is `output`, at least message + 272:
+/* The memory_size for heads and messages up to these sizes, with an output_size of `output` (at least message + 272):
    static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's head may also use all but 272 bytes of the output:
-   1 KiB is enough for a head of 751. */
+   1 KiB is enough for a head of 751 bytes. */
 #define WS_ENGINE_MEMORY(head, message, output) \
     (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
 
-/* Strings marked "kept" are not copied: they must outlive the engine. */
+/* What is marked "kept" is not copied: it must outlive the engine. */
 typedef struct ws_engine_config {
     ws_role role;
     uint8_t *memory;    /* fixed memory, for input and output; limits shrink to fit. NULL: use allocator */
     size_t memory_size; /* at least 1 KiB: see WS_ENGINE_MEMORY */
-    size_t output_size; /* the part of memory for output; output and input need at least 320 each; 0: half */
-    bool chunks;        /* deliver messages of any size as they arrive: WS_EVENT_CHUNK. In fixed memory each chunk is
-                           small enough to be sent back by ws_engine_send_part */
+    size_t output_size; /* the part of memory for output; output and input need at least 320 bytes each; 0: half */
+    bool chunks;        /* deliver messages of any size in chunks, as they arrive: WS_EVENT_CHUNK. In fixed memory each
+                           chunk is small enough for ws_engine_send_part to send it back */
     ws_allocator allocator; /* resize NULL: realloc and free */
-    bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys */
+    bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys; false: it failed */
     void *random_user;
     ws_limits limits;
-    const char *subprotocols; /* client: to offer; server: to choose from, best first: "chat, superchat"; kept */
+    const char *subprotocols; /* a client offers these, a server chooses one; best first: "chat, superchat"; kept */
 #ifndef WS_NO_SERVER
     const char *origins;      /* server: see ws_server_config; kept */
 #endif
@@ -941,12 +941,12 @@ typedef struct ws_engine ws_engine; /* a complete type, for you to place; its fi
 WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config);
 WS_API void ws_engine_free(ws_engine *engine); /* not needed with fixed memory */
 WS_API ws_span ws_engine_input(ws_engine *engine);  /* where to write received bytes; empty when done */
-WS_API void ws_engine_received(ws_engine *engine, size_t size); /* bytes that you wrote there */
+WS_API void ws_engine_received(ws_engine *engine, size_t size); /* how many bytes you wrote there */
 WS_API void ws_engine_ended(ws_engine *engine);     /* the transport failed or reached its end */
 WS_API bool ws_engine_next(ws_engine *engine, ws_event *event); /* false: more input is needed */
 WS_API ws_span ws_engine_output(ws_engine *engine); /* bytes to send, or empty */
-WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* bytes of the output that were sent */
-/* Applies the time limits; now: milliseconds of any clock. Returns when to call it again at the latest. */
+WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* how many bytes of the output were sent */
+/* Applies the time limits. now: milliseconds of any clock. Returns the latest time at which to call it again. */
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
 WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
@@ -954,13 +954,13 @@ WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
 #ifndef WS_NO_SERVER
-/* Accepts the pending request (RFC 6455 4.2.2). false: STATE (none is pending, or not for a WebSocket), BUFFERED. */
+/* Accepts the pending request (RFC 6455 4.2.2). false: BUFFERED; STATE: none is pending, or it is no WebSocket's. */
 WS_API bool ws_engine_accept(ws_engine *engine);
 /* Answers the pending request with an HTTP response. content_type (up to 100 bytes) and body may be NULL. false:
    ARGUMENT (also a status below 200 or above 599), STATE, BUFFERED. */
 WS_API bool ws_engine_respond(ws_engine *engine, int status, const char *content_type, const char *body);
 #endif
-/* As ws_send, ws_send_part, ws_ping and ws_close. BUFFERED: fixed memory may also be full. */
+/* Like ws_send, ws_send_part, ws_ping and ws_close. BUFFERED may also mean that the fixed memory is full. */
 WS_API bool ws_engine_send(ws_engine *engine, ws_message message);
 WS_API bool ws_engine_send_part(ws_engine *engine, ws_message part, bool last);
 WS_API bool ws_engine_ping(ws_engine *engine, const void *data, size_t size);
@@ -985,40 +985,40 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 #ifndef WS_NO_HTTP
 /* --- HTTP (WS_NO_HTTP) ------------------------------------------------------------------ */
 
-/* Calls function for HTTP requests to a path, as in ws_route, once the body has arrived. methods: "GET, POST"; GET
-   includes HEAD. function must answer, with ws_reply or the like, or ws_keep the request. The server itself refuses
-   other methods (405), a malformed path, body, form or JSON (400), a body over limits.body (413), and foreign pages
-   unless by GET, HEAD or OPTIONS (403, by Origin or Sec-Fetch-Site; see .origins). Fails as ws_route does. */
+/* Calls function for HTTP requests whose path matches pattern (see ws_route), once the body has arrived. methods: "GET,
+   POST"; GET includes HEAD. function must call ws_reply or the like, or ws_keep. The server itself refuses other
+   methods (405), a malformed path, body, form or JSON (400), a body over limits.body (413), and foreign pages, except
+   with GET, HEAD or OPTIONS (403, by Origin or Sec-Fetch-Site; see .origins). Fails like ws_route. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
-/* The same, with a list of origins of its own, or "*". */
+/* The same with its own list of allowed origins, or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user);
 
 /* The first value of that name in a body of type application/x-www-form-urlencoded, decoded like a query. */
 WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
-/* The body with a zero after it. WS_TEXT if it is UTF-8. */
+/* The body, followed by a zero byte; its type is WS_TEXT if it is UTF-8. */
 WS_API ws_message ws_request_body(const ws_request *request);
 
-/* Answer a request; a WebSocket request is refused by this. Text without a charset is UTF-8. content_type NULL: no such
-   header. headers ends with NULL or is NULL. Everything is copied. false: already answered. false, and the answer
-   becomes 500: an invalid status or header, no memory. */
+/* Answer a request; a WebSocket request is thereby refused. Text without a charset is sent as UTF-8. content_type NULL:
+   no such header. headers ends with NULL or is NULL. Everything is copied. false: already answered. false, and the
+   client gets 500: the status or a header is invalid, or no memory. */
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
 WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
 WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: continue with a GET (RFC 9110 15.4.4) */
-/* Adds a cookie to the answer, with Path=/, HttpOnly, SameSite=Lax, and Secure if the server has TLS. seconds: how long
-   it lasts; 0: until the browser ends; below 0: delete it. false: already answered; name is no token; value holds a
-   space, quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
+/* Adds a cookie to the response, with Path=/, HttpOnly, SameSite=Lax, and Secure if the server has TLS. seconds: how
+   long it lasts; 0: until the browser exits; below 0: delete it. false: already answered; name is no token; value holds
+   a space, quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
 
-/* As ws_page, with the content that the file has now, at this call. It may also fail with FILE. */
+/* Like ws_page, with the contents of a file, which this call reads once. It may also fail with FILE. */
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
-/* Answers GET and HEAD on paths below prefix ("/" or "/static/") with the files of a folder, read at each request: only
-   regular files, none that are hidden (".git") or behind a symbolic link; index.html for a path that ends with '/'.
-   Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: no permission; 503: no
-   descriptor is left. false, and the loop's error: FILE if there is no such folder. */
+/* Answers GET and HEAD on paths below prefix ("/" or "/static/") with files of a folder, which each request reads anew.
+   Only regular files, none that are hidden (".git") or behind a symbolic link; index.html for a path that ends with
+   '/'. Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: no permission;
+   503: no descriptor is left. false, with the loop's error: FILE: there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for texts in a charset other than UTF-8, such as "windows-1252"; "": sends no charset. ws_files and ws_page
-   send none either if a style sheet, or a page in its first 1,024 bytes, names its own. */
+/* The same for text in a charset other than UTF-8, such as "windows-1252"; "": send no charset. ws_files and ws_page
+   send none either for a style sheet that names its own, or a page that does so in its first 1,024 bytes. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
@@ -1029,20 +1029,20 @@ typedef struct ws_session_config {
     const char *const *keys; /* texts of at least 16 random bytes, NULL at the end. The first signs; all verify */
     const char *cookie;      /* name of the cookie: "session" */
     uint32_t seconds;        /* how long a session is valid after it was set: 14 days */
-    bool secure;             /* mark the cookie Secure although the server has no TLS: a proxy in front of it has */
+    bool secure;             /* mark the cookie Secure although this server has no TLS, because a proxy has it */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;         /* hmac NULL: OpenSSL's. With WS_NO_TLS your own HMAC-SHA256 (RFC 2104) is required */
 } ws_session_config;
 
-/* Enables sessions. config is copied. false, and the loop's error: ARGUMENT (for example a short key), NO_TLS. */
+/* Enables sessions. config is copied. false, with the loop's error: ARGUMENT (for example a short key), NO_TLS. */
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
 /* The session of a request, or the one that a connection had when it opened, for ws_json_text and the like. data NULL:
    there is none, or it was altered or has expired. Valid as long as the request, or until on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
-/* Sets the session in the answer: ws_set_session(request, "{'user':%s}", name); see ws_json_print. At most 3,000 bytes.
-   format NULL: the browser forgets it; a copy made before stays valid until it expires. false: no ws_sessions, no JSON,
-   too long, no memory, or answered before. */
+/* Sets the session: ws_set_session(request, "{'user':%s}", name) adds its cookie to the response; see ws_json_print. At
+   most 3,000 bytes. format NULL: the browser deletes the cookie; an earlier copy of it stays valid until it expires.
+   false: ws_sessions was not called, the result is no JSON or too long, no memory, or already answered. */
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
 #endif /* WS_NO_JSON */
 #endif /* WS_NO_HTTP */
@@ -1053,80 +1053,80 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRIN
 typedef struct ws_client_config {
     const char *subprotocols;   /* to offer, best first: "chat, superchat"; NULL: the handler's */
     const char *const *headers; /* lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
-    bool no_user_agent;         /* send no User-Agent; else "ws.h/" WS_VERSION, or that of headers */
-    const char *origin;         /* NULL: no Origin header, as this is no browser (RFC 6455 4.1) */
+    bool no_user_agent;         /* send no User-Agent. false: send "ws.h/" WS_VERSION, or the one in headers */
+    const char *origin;         /* NULL: no Origin header, which only browsers must send (RFC 6455 4.1) */
     const char *proxy;          /* "http://user:password@host:3128": tunnel through it with CONNECT (RFC 9110 9.3.6) */
-    const char *unix_path;      /* connect to this Unix socket; Host and target are the URL's */
-    uint32_t connect_ms;        /* to look up, connect and pass the proxy: 10 s. Up to 64 addresses of a name are raced,
-                                   both families in turn, 250 ms apart at most: the first that connects wins (RFC 8305).
-                                   One look-up asks for both families, so the slower answer delays both. A loop looks up
-                                   at most 16 names at a time. With WS_SMALL 4 addresses, and one name */
+    const char *unix_path;      /* connect to this Unix socket; Host and target still come from the URL */
+    uint32_t connect_ms;        /* to look up the name, connect and pass the proxy: 10 s. Up to 64 addresses of a name
+                                   are raced, both families in turn, at most 250 ms apart: the first that connects wins
+                                   (RFC 8305). One look-up asks for both families, so it takes as long as the slower.
+                                   A loop looks up at most 16 names at a time. WS_SMALL: 4 addresses, one name */
     uint32_t receive_ms;        /* how long ws_receive waits: without limit */
-    uint32_t reconnect_ms;      /* ws_dial: the first pause before it connects again; it doubles each time. 0: never */
+    uint32_t reconnect_ms;      /* ws_dial: the first pause before it reconnects; pauses double. 0: never reconnect */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, or reconnect_ms if that is longer. A close with 1008 or a
-                                   refusal with 4xx always leads to this pause (401: unless there is before_reconnect,
-                                   which may have a new token). Each pause is shortened at random, by half at most */
-    uint32_t retry_after_max_ms; /* 429 or 503 with Retry-After (RFC 9110 10.2.3): that much is added to the usual
-                                   pause, up to this: 5 min */
+                                   refusal with 4xx always leads to this pause, except 401 if before_reconnect is set,
+                                   which may get a new token. A random part of each pause is left out, up to half */
+    uint32_t retry_after_max_ms; /* after 429 or 503 with Retry-After (RFC 9110 10.2.3), that time is added to the
+                                   pause, but no more than this: 5 min */
     /* ws_dial: called before each reconnect, for example to get a new token. It may replace the previous *url and
        *headers; new ones are copied. If *url names another host or port, neither the old headers nor the client
-       certificate are sent, unless *headers is set as well. ws_last_error and ws_status are of the previous attempt.
-       false: no further attempt follows, and on_error gets ARGUMENT. NULL: url and headers stay the same */
+       certificate are sent, unless *headers is set as well. ws_last_error and ws_status tell of the previous attempt.
+       Return false to end all attempts; on_error then gets ARGUMENT. NULL: url and headers stay the same */
     bool (*before_reconnect)(ws_conn *conn, const char **url, const char *const **headers);
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
-    int max_redirects;          /* 5; -1: follow none. To another host or port a redirect carries origin and
+    int max_redirects;          /* 5; -1: follow none. A redirect to another host or port carries origin and
                                    subprotocols, but no headers, credentials or client certificate */
     bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
     ws_tls_config tls;          /* for wss: */
-    const ws_transport *transport; /* instead of TCP and TLS; copied */
+    const ws_transport *transport; /* replaces TCP and TLS; copied */
     ws_deflate_config deflate;
     ws_limits limits;           /* handshake_ms: for TLS and HTTP, after connect_ms */
     ws_allocator allocator;     /* for ws_connect. resize NULL: realloc and free */
-    ws_loop *loop;              /* for ws_connect: wait in this loop, which must have nothing else in it; free it after
-                                   the connection. ws_stop(loop), from any thread or signal handler, ends the call
-                                   that waits on the connection, or else the next one, with STOPPED. If that call was
+    ws_loop *loop;              /* for ws_connect: run this loop while waiting. Nothing else may be in it; free it after
+                                   the connection. ws_stop(loop), from any thread or signal handler, ends the current
+                                   blocking call on the connection, or else the next one, with STOPPED. If that call was
                                    opening or closing the connection, the connection has ended; else it is open, and
-                                   what ws_send waited for stays queued. NULL: a loop of its own */
+                                   what ws_send waited for stays queued. NULL: ws_connect makes a loop */
 } ws_client_config;
 
-/* What a client has no field for: - A key with a password: tls.ssl_ctx, an SSL_CTX_new(TLS_client_method()) with
+/* What a client has no field for: - A key with a password: set tls.ssl_ctx to an SSL_CTX_new(TLS_client_method()) with
    SSL_CTX_set_default_passwd_cb, SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and
-   SSL_CTX_set_default_verify_paths. - Pinning: SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) on the same. OpenSSL
-   calls pin(good, store) for each certificate of the chain: return good. For the server's own, where
-   X509_STORE_CTX_get_error_depth(store) is 0, also return 0 if X509_pubkey_digest of
-   X509_STORE_CTX_get_current_cert(store) is not one that you know. - SOCKS5: unix_path, the socket of a program that
-   tunnels, as ssh -L does. Or a URL with the proxy's host and port, and a transport whose read and write speak RFC 1928
-   on link->descriptor before the first data. */
+   SSL_CTX_set_default_verify_paths. - Pinning: call SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) for it, too.
+   OpenSSL calls pin(good, store) for each certificate of the chain: return good. For the server's own, where
+   X509_STORE_CTX_get_error_depth(store) is 0, return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store)
+   is not one that you know. - SOCKS5: set unix_path to the socket of a tunnel such as ssh -L. Or use a URL with the
+   proxy's host and port, and a transport whose read and write speak RFC 1928 on link->descriptor before the first
+   data. */
 
-/* Connects to "ws://host:port/path?query" or "wss://..." (http:, https: mean the same), and waits until the connection
-   is open or has failed; ws_free it in both cases. "user:password@" becomes Basic credentials. If it has failed,
+/* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
+   has failed; pass it to ws_free in both cases. "user:password@" becomes Basic credentials. If it has failed,
    ws_last_error says why, and calls on it do nothing. NULL: no memory, or config.loop is in use, ending or has failed.
    config NULL: all defaults; it is copied. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
-/* After ws_connect, ws_send waits until the system has taken all data, and ws_close up to close_ms for the peer's
-   close. While ws_send waits it receives nothing, so a peer whose answers you do not read may stop reading: if you send
-   much, receive in between. */
+/* On a connection of ws_connect, ws_send blocks until the system has taken all data, and ws_close up to close_ms, until
+   the peer closes. A blocked ws_send receives nothing, so a peer whose messages you do not read may stop reading
+   yours: if you send much, receive in between. */
 
 /* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
-   connection. false: the connection has ended (see ws_closed); or the time is up: TIMEOUT, ws_state is still WS_OPEN,
-   and you may call again; or ARGUMENT: ws_dial made the connection. */
+   connection. false: the connection has ended (see ws_closed); TIMEOUT: the time is up, but ws_state is still WS_OPEN,
+   and you may call again; ARGUMENT: the connection is one of ws_dial. */
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees a connection of a call that waits; an open one is closed with 1000 first, as by ws_close. No effect
-   on other connections: they belong to their loop. */
+/* Frees a connection of ws_connect or ws_test_connect; an open one is first closed, as by ws_close with 1000. Has no
+   effect on other connections, which belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, beside servers and other clients, and returns at once. on_open and later on_close follow, or
-   on_error. Without reconnect_ms the connection is freed after that. With it, further attempts follow, with the same
-   ws_conn and ws_id, until you call ws_close or ws_drop, which you may also do between attempts. url, handler and
-   config are copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+   on_error. The connection is freed after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn
+   and ws_id, until you call ws_close or ws_drop, which you may also do between attempts. url, handler and config are
+   copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
-/* A client's response: its status (0: none came), the first header of that name (NULL: absent) or, as Set-Cookie may
-   come more than once, the index-th, counted from 0; and the body of a refusal ("": none), up to limits.body and as far
-   as it came within handshake_ms. Valid until the next attempt. */
+/* The response to a client: its status (0: none came); its first header of that name, or the one at index, counted from
+   0, for headers such as Set-Cookie that may repeat (NULL: absent); the body of a refusal ("": none), up to limits.body
+   and as far as it came within handshake_ms. Valid until the next attempt. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index);
@@ -1140,106 +1140,106 @@ WS_API const char *ws_body(const ws_conn *conn);
 
 typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
-    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or at the text if not UTF-8 */
-    WS_JSON_TOO_DEEP,   /* nested too deep; data points at the bracket */
+    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or at a text that is not UTF-8 */
+    WS_JSON_TOO_DEEP,   /* nested too deeply; data points at the bracket */
     WS_JSON_NULL, WS_JSON_BOOL, WS_JSON_NUMBER, WS_JSON_STRING, WS_JSON_ARRAY, WS_JSON_OBJECT
 } ws_json_type;
 
-/* A value: a slice of a text that is known to be valid JSON, and valid as long as that text. Only ws_json_parse,
+/* A value: a slice of a text that is known to be valid JSON. It is valid as long as that text. Only ws_json_parse,
    ws_json_parse_deep, ws_json_index, ws_json_find and the calls that take a ws_json make one. */
 typedef struct ws_json {
     const char *data; /* the value as written in the text; a string with its quotes */
     size_t size;
     ws_json_type type;
-    const uint32_t *index; /* private; NULL: it has none */
+    const uint32_t *index; /* private; NULL: none */
 } ws_json;
 
-/* Whether this is exactly one JSON text (RFC 8259): UTF-8 without a byte order mark, at most WS_JSON_DEPTH deep. An
-   escape of a lone surrogate is allowed, as the grammar allows it. */
+/* Whether this is exactly one JSON text (RFC 8259): UTF-8 without a byte order mark, at most WS_JSON_DEPTH deep. The
+   escape of a lone surrogate is allowed, as in the RFC's grammar. */
 WS_API bool ws_json_valid(const void *text, size_t size);
-/* Validates a text and returns its value; a type below WS_JSON_NULL says why there is none. One pass, no allocation. */
+/* Validates a text and returns its value; a type below WS_JSON_NULL means an error. One pass, no allocation. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
-/* The same for deeper nesting: each word allows 64 more levels; only this call uses them. uint64_t
-   nesting[15] allows 1,024. Read the result with ws_json_get and the calls below it. */
+/* The same for deeper nesting: each word in `nesting` allows 64 more levels, so uint64_t nesting[15] allows 1,024. Only
+   this call uses the words. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
-/* As ws_json_parse, with an index in memory of yours: later calls find a value without reading the text again. Parsing
-   and visiting every value takes 0.3 to 0.75 of the time without. The words must live as long as the values. A number,
-   string, name or literal takes one, an array or object two: size + 1 are always enough, size / 4 mostly. With too few,
-   or from 256 MiB of text on, the value has no index: .index is NULL, and all else is the same. */
+/* Like ws_json_parse, but builds an index in your memory, so that later calls do not read the text again: to parse and
+   visit every value then takes 0.3 to 0.75 of the time. The words must live as long as the values. A number, string,
+   name or literal needs one word, an array or object two: size + 1 are always enough, size / 4 usually. With too few,
+   or for a text of 256 MiB or more, there is no index: .index is NULL, and everything else is the same. */
 WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
-   Of members with the same name the last is found, as in browsers. Each call first validates the whole message, so
-   nothing is found in invalid JSON; then it takes up to one pass for each step of the path. For several values call
+   Of several members with the same name the last one counts, as in browsers. Each call validates the whole message, so
+   nothing is found in invalid JSON; then it needs up to one pass for each step of the path. For several values call
    ws_json_parse once, then ws_json_get. */
 WS_API ws_json ws_json_find(ws_message message, const char *path);
-/* Writes the string at path, unescaped, with a zero. false, and buffer is "": not JSON, absent or not a string (see
-   ws_json_find), too long for buffer, or it holds \u0000 or a lone surrogate. */
+/* Writes the string at path into buffer, unescaped, with a zero. false, and buffer is "": not JSON; no string there;
+   too long for buffer; or the string holds \u0000 or a lone surrogate. */
 WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size);
-/* Read the value at path, as ws_json_as_integer and the others below. false: the result is unchanged, so preset it. */
+/* Read the value at path, like ws_json_as_integer and so on below. false: the result is unchanged, so preset it. */
 WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer);
 WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer);
 WS_API bool ws_json_number(ws_message message, const char *path, double *number);
 WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean);
 
-/* Look into a value without validating it again. From a MALFORMED or TOO_DEEP value they return that value. Pass a name
-   that a peer chose to ws_json_member, never as part of a path. */
+/* Look into a value without validating it again. Given a MALFORMED or TOO_DEEP value, they return it unchanged. Pass a
+   name that a peer chose to ws_json_member, never as part of a path. */
 WS_API ws_json ws_json_get(ws_json value, const char *path);
 WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last of that name */
 WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
 
-/* Private: ws_json_next passes single values, which go in registers; a ws_json would go through memory. */
+/* Private. ws_json_next passes the fields one by one, in registers; a whole ws_json would go through memory. */
 WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, const uint32_t *index, ws_json *name,
                             ws_json *item);
 /* Steps through an array or object: for (ws_json name, item = {0}; ws_json_next(value, &name, &item);)
-   name may be NULL; in an array it is ABSENT. false: there are no more, and item is ABSENT again. */
+   name may be NULL; in an array *name is ABSENT. false: there are no more, and *item is ABSENT again. */
 static inline bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
     return ws_json_next_of(container.data, container.size, container.type, container.index, name, item);
 }
 
-/* Unescapes a string into buffer, with a zero. Returns the size that it needs, including the zero; if that is more than
-   size, only a zero is written. The string may itself hold zeros (\u0000). 0: not a string, or it holds a lone
+/* Unescapes a string into buffer, with a zero. Returns the size that this needs, including the zero; if that exceeds
+   size, buffer is "". The string may itself hold zeros (\u0000). Returns 0 if it is no string, or holds a lone
    surrogate, which UTF-8 cannot express. */
 WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size);
 WS_API bool ws_json_is(ws_json string, const char *text); /* whether it is a string that unescapes to text */
-/* The exact value: 1e3 and 1000.0 are 1000. false: not a number, not an integer, or out of range. */
+/* Read the exact value: 1e3 and 1000.0 are 1000. false: not a number, not an integer, or out of range. */
 WS_API bool ws_json_as_integer(ws_json number, int64_t *integer);
 WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer);
-/* The nearest double, in any locale. false: not a number, or beyond the range of double. */
+/* Reads the nearest double, in any locale. false: not a number, or beyond the range of double. */
 WS_API bool ws_json_as_number(ws_json number, double *result);
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
 
-/* Writes JSON into buffer, with a zero. Returns its size without the zero; size or more means that it did not fit, and
-   buffer is "". 0, and buffer is "": an argument is not UTF-8, format holds a conversion that is not listed
-   here, or the result is not JSON (which is checked only if it fits).
+/* Writes JSON into buffer, with a zero. Returns the size without the zero; if that is not below size, the JSON did not
+   fit, and buffer is "". Returns 0, and buffer is "", if an argument is not UTF-8, format holds a conversion that is
+   not listed here, or the result is not JSON (which is checked only if it fits).
      'name'         a string: write single quotes for double quotes, and \' for an apostrophe in a string
      %s %.*s        a text, written as a quoted and escaped string; NULL: null. Not inside ''
-     %-s %-.*s      a JSON value, written as it is if it is valid: flag ? "true" : "false"; NULL: null
+     %-s %-.*s      a valid JSON value, written unchanged: flag ? "true" : "false"; NULL: null
      %d %i %u       an integer, with hh h l ll z j t before the letter, as in PRId64
      %f %e %g       a double with the 15 to 17 digits that read back the same; NaN and infinity: null
-     %.2f           the same, rounded as by printf to up to 30 places. The decimal point is a point in any locale
+     %.2f           the same, rounded as printf does, to up to 30 places. The decimal point is '.' in any locale
      %%             a percent sign inside a string */
 WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
 /* --- HTML (WS_NO_JSON) ------------------------------------------------------------------ */
 
-/* Writes HTML as ws_json_print writes JSON, with the same conversions except:
+/* Writes HTML the way ws_json_print writes JSON, with the same conversions except:
      %s %.*s        a text with & < > " ' escaped, safe inside elements and quoted attributes; NULL: nothing. Not safe
                     in scripts, styles, URLs or attributes without quotes
-     %-s %-.*s      markup, written as it is: only what you or this function made
-     %f and such    NaN and infinity: nothing
-   Quotes in format are written as they are. 0, and buffer is "": the result is empty, an argument is not UTF-8, or
-   format holds a conversion that is not listed. */
+     %-s %-.*s      markup, written unchanged: only what you or this function made
+     %f %e %g       as for JSON, but NaN and infinity write nothing
+   Quotes in format are written unchanged. Returns 0, and buffer is "", if the result is empty, an argument is not
+   UTF-8, or format holds a conversion that is not listed. */
 WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
 #ifndef WS_NO_NET
 /* --- JSON and HTML of connections (WS_NO_JSON) ------------------------------------------ */
 
-/* Send, broadcast or answer with what ws_json_print or ws_html_print makes of format:
+/* Send, broadcast or reply with JSON or HTML, which format makes as in ws_json_print or ws_html_print:
    ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), which
-   htmx swaps in by id. They fail as the calls for plain data do, or with FORMAT: format makes no JSON. */
+   htmx swaps in by id. They fail as the calls for plain data do, or with FORMAT: the result is not JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #ifndef WS_NO_SERVER
@@ -1248,7 +1248,7 @@ WS_API bool ws_broadcast_others_json(ws_conn *sender, const char *room, const ch
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) WS_PRINTF(3, 4);
 WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) WS_PRINTF(3, 4);
-/* Reads a decimal number with or without '-', fraction and exponent, in any locale. As ws_slice_integer. */
+/* Reads a decimal number, with or without '-', fraction and exponent, in any locale. Fails like ws_slice_integer. */
 WS_API bool ws_slice_number(ws_slice slice, double *number);
 #endif
 #ifndef WS_NO_HTTP
@@ -1262,15 +1262,15 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 /* --- testing a program (WS_NO_TEST) ----------------------------------------------------- */
 
 /* Connects to a server in this process, with its real routes, but without sockets, threads, TLS or transport. target:
-   "/ws/lobby?a=b". The server's loop needs virtual_clock. Do not run the loop, nor call this in its callbacks: calls on
-   the connection run it as far as needed. They work as after ws_connect, in virtual time. Of config, only subprotocols,
-   headers, origin, receive_ms, limits and allocator are used. NULL: no server or no memory. */
+   "/ws/lobby?a=b". The server's loop needs virtual_clock. Do not run the loop yourself: calls on the connection run it
+   as far as needed, and block as after ws_connect, in virtual time. Do not call this in a callback. Of config, only
+   subprotocols, headers, origin, receive_ms, limits and allocator are used. NULL: server is NULL, or no memory. */
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the virtual clock */
-WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable was cut */
+WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable were cut */
 #endif /* WS_NO_TEST */
 
-/* Private from here on: only sizes matter. */
+/* Everything below is private. It is here because the compiler needs the size of a ws_engine. */
 
 #ifdef WSI_BARE /* lengths that a peer announces; milliseconds */
 typedef uint32_t wsi_size, wsi_time;
@@ -1371,7 +1371,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #define WSI_ADVICE(text) text
 #define WSI_BIT : 1
 #endif
-#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* without those, nothing calls them */
+#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* no add-on calls these functions */
 #define WSI_ADD_ON(calls) (0 ? (calls) : NULL)
 #else
 #define WSI_ADD_ON(calls) (calls)
@@ -1388,9 +1388,9 @@ typedef struct wsi_engine {
     bool in_frame WSI_BIT, clean WSI_BIT, reported WSI_BIT;
     bool first WSI_BIT;  /* the next chunk is its message's first; in WSI_HEAD: no byte of the next request has come */
     bool compressed WSI_BIT, parts_compressed WSI_BIT; /* the message being received, the one sent in parts */
-    bool ended WSI_BIT;  /* a message has ended since this was last read */
+    bool ended WSI_BIT;  /* a message has ended since this flag was last read */
 #ifndef WS_NO_DEFLATE
-    bool deflate WSI_BIT, more_output WSI_BIT; /* agreed on; a chunk was full */
+    bool deflate WSI_BIT, more_output WSI_BIT; /* compression was agreed on; a chunk was full, and more is to come */
     bool keep_in WSI_BIT, keep_out WSI_BIT; /* with context, as agreed */
     int8_t level;
     uint8_t window_bits; /* in: the low four bits, out: the high four */
@@ -1398,12 +1398,12 @@ typedef struct wsi_engine {
 #endif
     uint8_t key[4];      /* of this frame */
     uint16_t close_code;
-    uint32_t utf8;        /* validators: of the message being received, of the one sent in parts */
-    uint32_t utf8_out;
+    uint32_t utf8;        /* state of the UTF-8 validator for the message being received */
+    uint32_t utf8_out;    /* the same for the message sent in parts */
     size_t message_size;  /* bytes of the unfinished message */
     wsi_size left;        /* payload bytes of this frame still to come; in a head: bytes scanned */
     wsi_time heard;       /* when data last came from the peer */
-    wsi_time since;       /* when this state, or the wait for a pong, began */
+    wsi_time since;       /* when the current state, or the wait for a pong, began */
 #ifndef WS_NO_NET
     wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
 #endif
@@ -1473,7 +1473,7 @@ struct ws_engine {
 #ifndef WS_IMPLEMENTED
 #define WS_IMPLEMENTED
 
-/* Warnings that some projects enable and that find nothing useful here. */
+/* Some projects enable these warnings, which find nothing useful here. */
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas" /* gcc 5 does not know all of these */
@@ -1511,7 +1511,7 @@ struct ws_engine {
 #define WS_ASSERT(x) assert(x)
 #endif
 
-/* WSI_INLINE: code that every message runs. WSI_RARE, WSI_APART: code that is kept out of it. */
+/* WSI_INLINE: for code that every message runs. WSI_RARE, WSI_APART: for functions that must not be inlined there. */
 #if defined(WS_SMALL) || !defined(__GNUC__)
 #define WSI_RARE static
 #define WSI_APART static
@@ -1521,7 +1521,7 @@ struct ws_engine {
 #define WSI_APART static __attribute__((noinline))
 #define WSI_INLINE static inline __attribute__((always_inline))
 #endif
-/* Never inlined with WS_SMALL, which saves code or stack. */
+/* A function that WS_SMALL never inlines, to save code or stack. */
 #if defined(WS_SMALL) && defined(__GNUC__)
 #define WSI_SHARED static __attribute__((noinline))
 #else
