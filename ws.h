@@ -618,9 +618,8 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
 
-/* A room is a name within a server. It exists while it has members. A connection leaves all its rooms before its
-   on_close runs. ws_join returns true also if the connection is already a member; false: STATE, ROOMS. ws_leave returns
-   whether it was a member. */
+/* A room is a name within a server. It exists while it has members. A connection leaves its rooms before its on_close
+   runs. ws_join returns true for members, too; false: STATE, ROOMS. ws_leave returns false if it was no member. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
@@ -668,8 +667,7 @@ WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /
    not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is everything after the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
-/* The first header of that name; case does not matter. Host: the authority of a target that is a whole URL counts
-   instead (RFC 9112 3.2.2). */
+/* The first header of that name, in any case. If the target is a whole URL, Host is its authority (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Names are case-sensitive. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
