@@ -12318,12 +12318,11 @@ static bool wsi_conn_apply_policy(ws_conn *conn, const wsi_delivery *delivery) {
     return made;
 }
 
-/* Extends the last node if it ends where the message begins, and both belong to the same droppable list, or to none. */
-WSI_INLINE bool wsi_conn_extend_last(const ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery) {
+/* Extends the last node if it ends where the message begins. What may be dropped has a node for each message. */
+WSI_INLINE bool wsi_conn_extend_last(wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *last = queue->last;
-    const wsi_droppable *droppable = delivery->slow < WS_SLOW_DROP_OLDEST ? NULL : loop->droppable;
-    if (!last || last->block != delivery->block || last->to != delivery->from || last->droppable != droppable
-        || delivery->slow == WS_SLOW_LATEST)
+    if (!last || last->block != delivery->block || last->to != delivery->from || last->droppable
+        || delivery->slow >= WS_SLOW_DROP_OLDEST)
         return false;
     last->to = delivery->to;
     queue->size += delivery->to - delivery->from;
@@ -12353,7 +12352,7 @@ static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery
     copy.from = 0;
     copy.to = delivery->to - delivery->from;
     if (!blocked || copy.to > WSI_COPIED)
-        return wsi_conn_extend_last(loop, queue, delivery) || wsi_conn_add(loop, queue, delivery);
+        return wsi_conn_extend_last(queue, delivery) || wsi_conn_add(loop, queue, delivery);
     copy.block = wsi_block_new(loop, copy.to);
     if (!copy.block)
         return false;
@@ -12405,7 +12404,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
         || loop->gather_owner == conn || delivery->slow >= WS_SLOW_DROP_OLDEST || !conn->handler)
         return false;
     if (queue->last)
-        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_extend_last(loop, queue, delivery);
+        return !wsi_queue_full(queue, conn->engine.env->limits.buffered) && wsi_conn_extend_last(queue, delivery);
     if (!wsi_conn_add(loop, queue, delivery))
         return false;
     wsi_conn_mark_due(loop, conn);

@@ -656,6 +656,36 @@ static void test_latest_in_one_round(void) {
     NET_END();
 }
 
+static void test_oldest_one_by_one(void) {
+    enum { COUNT = 25, FIT = 20 };
+    static char text[1001];
+    static unsigned numbers[COUNT + 1];
+    ws_limits limits;
+    if (!test_begin("slow reader: drop oldest, several broadcasts of a round of which the socket takes no byte"))
+        return;
+    memset(&limits, 0, sizeof limits);
+    limits.buffered = FIT * 1000;
+    CHECK(net_start_limits(&limits));
+    peer *b = net_peer("/");
+    CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", WS_SLOW_DROP_OLDEST));
+    calls.stuck = net.conns[1]->source.link.descriptor;
+    calls.stuck_full = true;
+    memset(text, '.', sizeof text - 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        (void)snprintf(text, 8, "%06u", i);
+        text[6] = '.';
+        CHECK(ws_server_broadcast_text(net.server, "r", text));
+        if (i == FIT - 5)
+            (void)net_round(0);
+    }
+    CHECK_EQ(ws_server_stats(net.server).dropped, COUNT - FIT);
+    calls_reset();
+    net_settle();
+    CHECK_EQ(numbers_of(b, numbers, COUNT + 1), FIT);
+    CHECK(numbers[0] == COUNT - FIT && numbers[FIT - 1] == COUNT - 1);
+    NET_END();
+}
+
 static void test_policy_changes(void) {
     static char text[70001];
     static unsigned numbers[10];
@@ -855,6 +885,7 @@ int main(int argc, char **argv) {
     test_slow();
     test_latest_waits_alone();
     test_latest_in_one_round();
+    test_oldest_one_by_one();
     test_policy_changes();
     test_policy();
     test_burst();
