@@ -16175,8 +16175,8 @@ static void wsi_web_allow(ws_request *request, int status) {
 static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
-    bool ours = error == WS_ERROR_MEMORY || kept->request.server->endpoint.ending;
-    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0;
+    bool ours = error == WS_ERROR_MEMORY || (!error && kept->request.server->endpoint.ending);
+    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0; /* 0: broken, or refused already, for a wrong body */
 }
 
 static void wsi_web_await_body(ws_request *request) {

@@ -184,6 +184,25 @@ static void test_body(void) {
 
 static void send_page(void *p) { peer_text((peer *)p, PAGE); }
 
+static void test_wrong_body(void) {
+    static const struct {
+        const char *rest;
+        int status;
+        const char *reason;
+    } rows[] = {{"x\r\n", 400, REASON("Bad Request")}, {"fffffff\r\n", 413, REASON("Content Too Large")}};
+    for (size_t i = 0; i < 2; i++) {
+        if (!test_begin("a body that turns out to be wrong meanwhile gets one answer: %d", rows[i].status))
+            continue;
+        start();
+        peer *p = ask("POST /sum HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        shut(5000);
+        peer_text(p, rows[i].rest);
+        net_settle();
+        check_answer(p, rows[i].status, rows[i].reason);
+        NET_END();
+    }
+}
+
 static void test_idle(void) {
     if (!test_begin("a connection that waits for its next request is closed at once, but not before what has arrived"))
         return;
@@ -288,6 +307,7 @@ int main(int argc, char **argv) {
     test_kept_deadline();
     test_freed();
     test_body();
+    test_wrong_body();
     test_idle();
     test_new();
     test_forever();
