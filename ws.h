@@ -17360,7 +17360,7 @@ static ptrdiff_t wsi_tls_shut(ws_link *link) {
 
 static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
     const wsi_tls *tls = wsi_tls_of(link)->tls;
-    if (tls->failed != link)
+    if (!wsi_tls_of(link)->failed || tls->failed != link)
         return WS_OK;
     (void)snprintf(text, size, "%s", tls->failure.text);
     return tls->failure_error;

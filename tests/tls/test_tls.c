@@ -981,6 +981,37 @@ static void test_reasons_are_own(void) {
     TLS_END();
 }
 
+/* A failure of the socket itself has no reason in TLS: it must not get that of an earlier connection. */
+static void test_reset_is_no_old_failure(void) {
+    if (!test_begin("client that reconnects: a reset while much is unsent is not told as an earlier failure of TLS"))
+        return;
+    uint8_t *data = sample(4 * MIB);
+    CHECK(start());
+    ws_client_config config = trusting();
+    config.reconnect_ms = 100;
+    config.limits.buffered = 16 << 20;
+    tls_client *c = tls_dial_port("wss", tls_port(), &config);
+    c->again = true;
+    peer *r = tls_accept(&certs.wrong_host);
+    UNTIL(c->errors == 1);
+    CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
+    peer_close(r);
+    (void)net_settle();
+    net.now += 101;
+    r = tls_accept(&certs.server);
+    CHECK(tls_answer(r));
+    UNTIL(c->opened == 1);
+    r->deaf = true;
+    CHECK(ws_send_binary(c->conn, data, 4 * MIB));
+    (void)net_settle();
+    CHECK(c->conn->source.link.unsent);
+    peer_reset(r);
+    UNTIL(c->closed == 1);
+    CHECK_EQ(c->error, WS_ERROR_CLOSED);
+    free(data);
+    TLS_END();
+}
+
 /* --- many --- */
 
 /* How many of the server's connections keep OpenSSL's buffers for their next message. */
@@ -1082,6 +1113,7 @@ int main(int argc, char **argv) {
     test_mismatch();
     test_localhost();
     test_reasons_are_own();
+    test_reset_is_no_old_failure();
     test_blocking();
     test_blocking_errors();
     test_many();
