@@ -13422,10 +13422,8 @@ WS_API void ws_drop(ws_conn *conn) {
 static bool wsi_conn_may_pause(ws_conn *conn) {
     const wsi_dialer *dialer = conn ? wsi_conn_dialer(conn) : NULL;
     WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
-    if (!conn)
-        return false;
-    return (conn->engine.state == WSI_OPEN && (!dialer || !dialer->blocking))
-           || wsi_engine_refuse(&conn->engine, WS_ERROR_STATE);
+    return conn && ((conn->engine.state == WSI_OPEN && (!dialer || !dialer->blocking))
+                    || wsi_engine_refuse(&conn->engine, WS_ERROR_STATE));
 }
 
 WS_API bool ws_pause(ws_conn *conn) {
@@ -18780,9 +18778,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
         client->conn->engine.error = WS_OK;
         wsi_client_start(client, NULL);
         break;
-    case WSI_PHASE_RESOLVING:
-        wsi_dial_unresolved(client, "no answer in time");
-        break;
+    case WSI_PHASE_RESOLVING: wsi_dial_unresolved(client, "no answer in time"); break;
     case WSI_PHASE_CONNECTING: wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT); break;
     case WSI_PHASE_TUNNELLING: wsi_dial_proxy_fail(client, "did not answer in time"); break;
     default: break;
@@ -18904,6 +18900,10 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
     client->conn->user = handler->user;
     client->dialer.reconnects = client->config.reconnect_ms > 0;
     wsi_client_launch(client, config);
+    if (client->conn->broken) { /* on_error follows in the next round: a program may dial anew there, again and again */
+        client->conn->is_ending = false;
+        wsi_timer_set(loop, &client->conn->timer, loop->now);
+    }
     return client->conn;
 }
 

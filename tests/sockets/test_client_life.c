@@ -254,6 +254,29 @@ static void run_act(where place, void (*what)(ws_conn *)) {
     CLIENT_END();
 }
 
+static void dial_again(ws_conn *conn) {
+    ws_client_config config = client_config();
+    (void)conn;
+    config.unix_path = "build/nobody-listens-here";
+    if (client.errors < 1000)
+        (void)client_dial("ws://a/", &config);
+}
+
+static void test_dialing_again(void) {
+    if (!test_begin("a program that dials anew in each on_error, which fails at once, does not hold up the loop"))
+        return;
+    client_start(NULL);
+    client.on_error = dial_again;
+    dial_again(NULL);
+    (void)net_round(0);
+    CHECK(client.errors > 0 && client.errors < 10);
+    for (unsigned before = 0; before < client.errors && client.errors < 100; (void)net_round(0))
+        before = client.errors;
+    CHECK(client.errors >= 100); /* but it goes on */
+    client.on_error = NULL;
+    CLIENT_END();
+}
+
 static void test_reentrancy(void) {
     size_t i, place;
     for (place = 0; place < WHERES; place++)
@@ -977,6 +1000,7 @@ static void test_stale(void) {
 int main(int argc, char **argv) {
     test_start(argc, argv);
     calls_table = names;
+    test_dialing_again();
     test_reentrancy();
     test_ends();
     test_shutdown_closes();
