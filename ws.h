@@ -394,8 +394,7 @@ typedef struct ws_allocator {
 /* --- connections ------------------------------------------------------------------------ */
 
 /* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns; the bytes are sent when the callback
-   returns. false, and nothing is sent: STATE; UTF8; BUFFERED: limits.buffered is already reached (below it, a message
-   of any size is accepted). */
+   returns. false, and nothing is sent: STATE, UTF8, or BUFFERED: limits.buffered was reached before this message. */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
@@ -428,8 +427,7 @@ WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
 WS_API size_t ws_buffered(const ws_conn *conn);
 /* The error of the last call that failed (a later success does not clear it); once the connection failed, its cause. */
 WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
-/* The same as a sentence. A client's names the host, the invalid header or what is wrong with the certificate. Never
-   NULL; valid until the next call. */
+/* The same as a sentence, which names a client's host, header or certificate at fault. Valid until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
 /* Why the connection ended. code is 0 while it has not ended. reason is valid as long as conn. */
 WS_API ws_close_info ws_closed(const ws_conn *conn);
@@ -469,8 +467,8 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
 #ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
    http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
-   config loads them, or fails with TLS. ws_dial loads them before it needs TLS, reloads changed files, and reports a
-   failure by on_error. Clients with equal configs share them. OpenSSL's memory does not count toward max_memory. */
+   config loads them, or fails with TLS. ws_dial loads them before it needs TLS, or fails by on_error; a reconnect also
+   loads changed files, if they can be used. Equal configs are loaded once. OpenSSL's memory is not in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
     const char *cert_pem, *key_pem;   /* the same from memory */
@@ -866,8 +864,7 @@ WS_API int ws_loop_timeout(ws_loop *loop);
    with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor; on Windows it adds all,
    and leaves *highest alone. false: as ws_run_once, in a callback, or a descriptor reaches FD_SETSIZE (DESCRIPTORS). */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
-/* After select: serves the descriptors that are set, and due timers. Pass empty sets if select failed or timed out.
-   false: as ws_run_once. */
+/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: as ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
 #endif /* WS_NO_NET */
@@ -1092,9 +1089,8 @@ typedef struct ws_client_config {
    SSL_CTX_set_default_verify_paths. - Pinning: call SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) for it, too.
    OpenSSL calls pin(good, store) for each certificate of the chain: return good. For the server's own, where
    X509_STORE_CTX_get_error_depth(store) is 0, return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store)
-   is not one that you know. - SOCKS5: set unix_path to the socket of a tunnel such as ssh -L. Or use a URL with the
-   proxy's host and port, and a transport whose read and write speak RFC 1928 on link->descriptor before the first
-   data. */
+   is not one that you know. - SOCKS5: set unix_path to the socket of a tunnel such as ssh -L, or write a transport for
+   the proxy's host and port whose read and write first speak RFC 1928 on link->descriptor. */
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
    has failed; pass it to ws_free in both cases. "user:password@" becomes Basic credentials. If it has failed,
@@ -1167,9 +1163,8 @@ WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesti
 WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
-   Of several members with the same name the last one counts, as in browsers. Each call validates the whole message, so
-   nothing is found in invalid JSON; then it needs up to one pass for each step of the path. For several values call
-   ws_json_parse once, then ws_json_get. */
+   Of several members with the same name the last one counts, as in browsers. Each call validates the whole message,
+   then takes up to one pass for each step of the path: for several values use ws_json_parse once, then ws_json_get. */
 WS_API ws_json ws_json_find(ws_message message, const char *path);
 /* Writes the string at path into buffer, unescaped, with a zero. false, and buffer is "": not JSON; no string there;
    too long for buffer; or the string holds \u0000 or a lone surrogate. */
@@ -17563,21 +17558,28 @@ static void wsi_tls_end(ws_loop *loop) {
 
 static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now) {
     ws_tls_config nothing;
-    wsi_tls *tls = endpoint->tls;
+    wsi_tls *tls = endpoint->tls, *before = NULL; /* before: as the files were at the last attempt */
     ws_error error = WS_OK;
     memset(&nothing, 0, sizeof nothing);
     if (!now && wsi_tls_same(config, &nothing))
         return WS_OK;
-    if (!tls)
-        endpoint->tls = tls = wsi_tls_share(endpoint->loop, config ? config : &nothing);
+    if (now && tls && tls->context && tls->files != wsi_tls_files(&tls->config))
+        before = tls;
+    if (!tls || before)
+        tls = wsi_tls_share(endpoint->loop, before ? &before->config : config ? config : &nothing);
     if (now && tls && !tls->context)
         tls->files = wsi_tls_files(&tls->config);
     if (now || !tls)
-        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, wsi_tls_fill_client,
-                                 endpoint->dialer->why);
+        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, wsi_tls_fill_client, endpoint->dialer->why);
+    if (!before)
+        endpoint->tls = tls;
+    else
+        wsi_tls_release(error ? tls : before);
     if (!error)
         wsi_tls_install(endpoint, tls, transport);
-    return error;
+    else if (before)
+        wsi_reason_clear(endpoint->dialer->why);
+    return before ? WS_OK : error; /* files that cannot be used now change nothing */
 }
 
 static void wsi_tls_hide_certificate(const ws_link *link) {
@@ -19859,7 +19861,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A window_bits or level out of range is refused; it was clamped.
    TLS
    - ca_file may hold only intermediates; a certificate that cannot be used does not affect the others. Clients with
-     equal configs share the loaded files. A client with a ws: URL loads none.
+     equal configs share the loaded files, and reload changed ones. One with a ws: URL loads none.
    - A certificate's CN never counts as a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
    - New: ws_json_index, for values that are visited more than once, or all. A ws_json has one more field. ws_json_next
