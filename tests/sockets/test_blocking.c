@@ -1,5 +1,5 @@
-/* CLIENT: the blocking calls. The other end is a loop in a thread of its own, or a script that says
-   byte by byte what a server would. Deadlines are real here, and short. */
+/* BLOCKING: the blocking calls. The peer is a loop in a thread of its own, or a script that sends a server's bytes.
+   Deadlines are in real time, and short. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -37,7 +37,7 @@ static void test_happy(void) {
     ws_set_user(conn, text);
     CHECK(ws_user(conn) == text);
     CHECK(ws_send_text(conn, "hello"));
-    CHECK_EQ(ws_buffered(conn), 0); /* it waited until the system had it */
+    CHECK_EQ(ws_buffered(conn), 0); /* ws_send waited until the system had all of it */
     CHECK(ws_receive(conn, &message) && is_text(message, "hello"));
     CHECK(ws_send_binary(conn, "\0\1\2", 3));
     CHECK(ws_receive(conn, &message) && message.type == WS_BINARY && message.size == 3 && message.data[1] == 1);
@@ -64,7 +64,7 @@ static void test_happy(void) {
 static void test_defaults(void) {
     ws_message message;
     ws_conn *conn;
-    if (!test_begin("with no config at all"))
+    if (!test_begin("ws_connect without a config"))
         return;
     descriptors = net_descriptors();
     conn = ws_connect(served_start(NULL), NULL);
@@ -99,7 +99,7 @@ static void test_big(void) {
     ws_message message;
     ws_conn *conn;
     size_t i;
-    if (!test_begin("4 MiB there and back, binary and text, and 100 of 40,000 bytes"))
+    if (!test_begin("echoes of 4 MiB, binary and text, and 100 of 40,000 bytes"))
         return;
     for (i = 0; i < SIZE; i++)
         data[i] = (uint8_t)((i * 2654435761u) >> 13);
@@ -137,7 +137,7 @@ static void test_time_limit(void) {
     uint64_t before;
     ws_conn *conn;
     script s;
-    if (!test_begin("the time is up: false, WS_ERROR_TIMEOUT, still open, and it may be tried again"))
+    if (!test_begin("ws_receive_within times out: false, WS_ERROR_TIMEOUT, still open, and it can be called again"))
         return;
     config.receive_ms = 60;
     script_start(&s, play_late);
@@ -172,7 +172,7 @@ static void test_many(void) {
     ws_conn *conn;
     script s;
     int i;
-    if (!test_begin("messages back to back, whole and in fragments, one by one"))
+    if (!test_begin("messages back to back, whole and in fragments, are received one by one"))
         return;
     config.receive_ms = LAST_RESORT_MS;
     script_start(&s, play_many);
@@ -190,7 +190,7 @@ static void test_many(void) {
     script_end(&s);
 }
 
-/* The message that was returned stays while others come, until the next call. */
+/* A returned message stays valid until the next call, while others arrive. */
 static void play_overlap(script *s) {
     script_open(s);
     script_frames(s, "81\"first\" 81\"second\"");
@@ -203,7 +203,7 @@ static void test_lifetime(void) {
     char copy[6];
     ws_conn *conn;
     script s;
-    if (!test_begin("a message's data stays until the next call, and has a zero behind it"))
+    if (!test_begin("a message's data stays until the next call, and has a zero after it"))
         return;
     config.receive_ms = LAST_RESORT_MS;
     script_start(&s, play_overlap);
@@ -234,7 +234,7 @@ static void test_ping(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("pings are answered while it waits, inside a message too"))
+    if (!test_begin("pings are answered while ws_receive waits, also within a message"))
         return;
     script_start(&s, play_ping);
     conn = connect_to(&s, &config);
@@ -265,7 +265,7 @@ static void test_bytewise(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("answer and messages come byte by byte"))
+    if (!test_begin("the answer and the messages arrive byte by byte"))
         return;
     config.receive_ms = LAST_RESORT_MS;
     script_start(&s, play_slowly);
@@ -291,7 +291,7 @@ static void test_behind_head(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("messages and a close in the segment of the answer"))
+    if (!test_begin("messages and a close in the same segment as the answer"))
         return;
     config.receive_ms = LAST_RESORT_MS;
     script_start(&s, play_with_head);
@@ -322,7 +322,7 @@ static void test_peer_closes(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("the peer closes with a code: first what came before it, then false, and ws_closed"))
+    if (!test_begin("the peer closes with a code: earlier messages first, then false; ws_closed has the code"))
         return;
     config.receive_ms = LAST_RESORT_MS;
     script_start(&s, play_close);
@@ -354,7 +354,7 @@ static void test_server_closes(void) {
         ws_client_config config = blocking();
         ws_message message;
         ws_conn *conn;
-        if (!test_begin("our server ends it: %s", ends[i].ask))
+        if (!test_begin("our server ends the connection: %s", ends[i].ask))
             continue;
         conn = ws_connect(served_start(NULL), &config);
         CHECK(ws_send_text(conn, ends[i].ask));
@@ -383,7 +383,7 @@ static void test_server_closes(void) {
 static void play_reset(script *s) {
     script_open(s);
     script_frames(s, "81\"before\"");
-    (void)script_wait(s, 7); /* until it was received: a reset throws away what is on its way */
+    (void)script_wait(s, 7); /* until it is received: a reset discards bytes in flight */
     script_reset(s);
 }
 
@@ -468,7 +468,7 @@ static void test_close_unanswered(void) {
     uint64_t before;
     ws_conn *conn;
     script s;
-    if (!test_begin("ws_close waits for the peer's part, at most close_ms"))
+    if (!test_begin("ws_close waits for the peer's close frame, close_ms at most"))
         return;
     config.limits.close_ms = 80;
     script_start(&s, play_deaf);
@@ -487,7 +487,7 @@ static void test_free_closes(void) {
     ws_client_config config = blocking();
     ws_conn *conn;
     script s;
-    if (!test_begin("ws_free closes one that is open with 1000"))
+    if (!test_begin("ws_free closes an open connection with 1000"))
         return;
     script_start(&s, play_freed);
     conn = connect_to(&s, &config);
@@ -502,7 +502,7 @@ static void test_drop(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("ws_drop ends it at once, without a close frame"))
+    if (!test_begin("ws_drop ends the connection at once, without a close frame"))
         return;
     script_start(&s, play_deaf);
     conn = connect_to(&s, &config);
@@ -530,7 +530,7 @@ static void test_own_close(void) {
     ws_conn *conn;
     script s;
     int count = 0;
-    if (!test_begin("ws_close with messages unread: it is clean, and ws_receive comes to an end"))
+    if (!test_begin("ws_close with unread messages: the close is clean, and ws_receive returns false in the end"))
         return;
     config.receive_ms = LAST_RESORT_MS;
     script_start(&s, play_own_close);

@@ -48,7 +48,7 @@ static void test_failed(void) {
         uint64_t before = milliseconds();
         ws_conn *conn;
         script s;
-        if (!test_begin("a server that answers with %s: a connection that has failed, and says why", fails[i].name))
+        if (!test_begin("a server that answers with %s: the connection has failed, and knows why", fails[i].name))
             continue;
         config.limits.handshake_ms = 80;
         if (i != 2)
@@ -127,7 +127,7 @@ static void test_failed_before(void) {
         raw_close(hole);
         CHECK_EQ(net_descriptors(), descriptors);
     }
-    if (test_begin("no memory: NULL, or a connection that says so")) {
+    if (test_begin("no memory: NULL, or a connection with an error")) {
         for (i = 1; i < 4; i++) {
             config = blocking();
             memory.fail_at = i;
@@ -142,7 +142,7 @@ static void test_failed_before(void) {
 static void test_null(void) {
     ws_message message = {(const uint8_t *)"x", 1, WS_TEXT};
     char text[10];
-    if (!test_begin("NULL for a connection: nothing happens, everywhere"))
+    if (!test_begin("a NULL connection: every call does nothing"))
         return;
     ws_free(NULL);
     ws_drop(NULL);
@@ -162,7 +162,7 @@ static void test_null(void) {
     CHECK(!ws_peer(NULL, text, sizeof text) && !ws_peer_certificate(NULL, text, sizeof text) && !ws_tls_session(NULL));
     CHECK(ws_conn_server(NULL) == NULL && ws_conn_loop(NULL) == NULL && ws_test_connect(NULL, "/", NULL) == NULL);
 
-    if (!test_begin("NULL for a message or its place"))
+    if (!test_begin("NULL as a message, or as the place to store one"))
         return;
     ws_client_config config = blocking();
     ws_conn *conn = ws_connect(served_start(NULL), &config);
@@ -239,13 +239,13 @@ static void test_ways(void) {
     }
 }
 
-/* Reconnecting is for loops: here an end is an end. */
+/* Only clients in loops reconnect. */
 static void test_no_reconnect(void) {
     ws_client_config config = blocking();
     ws_message message;
     ws_conn *conn;
     script s;
-    if (!test_begin("reconnect_ms means nothing to a blocking connection"))
+    if (!test_begin("reconnect_ms has no effect on a blocking connection"))
         return;
     config.reconnect_ms = 1;
     config.receive_ms = LAST_RESORT_MS;
@@ -268,7 +268,7 @@ static void test_race(void) {
     char url[60];
     ws_conn *conn;
     script s;
-    if (!test_begin("ws_connect to localhost, whose 127.0.0.1 is dead, takes 250 ms, as ::1 is not"))
+    if (!test_begin("ws_connect to localhost takes 250 ms if 127.0.0.1 does not answer and ::1 does"))
         return;
     config.connect_ms = LAST_RESORT_MS;
     memset(&net, 0, sizeof net);
@@ -291,7 +291,7 @@ static void test_race(void) {
         conn = ws_connect(url, &config);
         before = milliseconds() - before;
         CHECK_EQ(ws_state(conn), WS_OPEN);
-        CHECK(before >= 245 && before < LAST_RESORT_MS / 2); /* its share of connect_ms is as much */
+        CHECK(before >= 245 && before < LAST_RESORT_MS / 2); /* its share of connect_ms is no shorter */
         end_of(conn);
         (void)pthread_join(s.thread, NULL);
     }
@@ -304,9 +304,9 @@ static void test_race(void) {
 
 /* --- ended by another thread --- */
 
-static ws_loop *lent; /* to the connection, and stopped by the script's thread */
+static ws_loop *lent; /* the connection's, which the script's thread stops */
 
-static int gate[2];   /* a pipe: the script goes on when the main thread has written a byte */
+static int gate[2];   /* a pipe: the script waits until the main thread writes a byte */
 
 static ws_client_config lending(void) {
     ws_client_config config = blocking();
@@ -326,7 +326,7 @@ static void script_pass_gate(void) {
 
 static void open_gate(void) { CHECK_EQ(write(gate[1], "x", 1), 1); }
 
-/* The script's thread may still be in its ws_stop: it ends before the loop does. */
+/* The script's thread may still be inside ws_stop: it must end before the loop does. */
 static void end_lending(ws_conn *conn, script *s) {
     ws_free(conn);
     (void)pthread_join(s->thread, NULL);
@@ -370,7 +370,7 @@ static void test_stopped(void) {
     ws_message message;
     ws_conn *conn;
     script s;
-    if (test_begin("ws_stop of another thread ends ws_receive, which can go on, and later ws_free")) {
+    if (test_begin("ws_stop in another thread ends ws_receive, which can be called again, and later ws_free")) {
         ws_client_config config = lending();
         config.limits.close_ms = 60000;
         script_start(&s, play_stop_receiving);
@@ -387,7 +387,7 @@ static void test_stopped(void) {
         CHECK(!ws_receive(conn, &message));
         end_lending(conn, &s);
     }
-    if (test_begin("ws_stop of another thread ends ws_connect")) {
+    if (test_begin("ws_stop in another thread ends ws_connect")) {
         ws_client_config config = lending();
         config.limits.handshake_ms = 60000;
         script_start(&s, play_stop_connecting);
@@ -417,7 +417,7 @@ static void test_stopped(void) {
         free(much);
         end_lending(conn, &s);
     }
-    if (test_begin("ws_stop when nothing waits ends the next call that would; a loop can be used again, not shared")) {
+    if (test_begin("ws_stop while no call waits ends the next one that would; a loop can be reused, not shared")) {
         ws_client_config config = lending();
         unsigned turn;
         for (turn = 0; turn < 2; turn++) {

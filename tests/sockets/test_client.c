@@ -1,5 +1,5 @@
-/* CLIENT: the way to an open WebSocket: requests, addresses, proxies, redirects. URLs and answers are in
-   test_client_urls.c and test_client_answers.c, what comes behind in test_client_life.c. */
+/* CLIENT: how a client connects: requests, addresses, proxies, redirects. URLs and answers are in
+   test_client_urls.c and test_client_answers.c, open connections in test_client_life.c. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -16,7 +16,7 @@ static void test_request(void) {
     raw_server *raw;
     const char *head;
     char line[100];
-    if (!test_begin("the request: nothing but what RFC 6455 4.1 wants"))
+    if (!test_begin("the request: nothing but what RFC 6455 4.1 requires"))
         return;
     config.no_user_agent = true;
     client_start(NULL);
@@ -46,7 +46,7 @@ static void test_request(void) {
     CHECK_EQ(raw_lines(head), 7);
     CLIENT_END();
 
-    if (!test_begin("the request: origin, own headers, subprotocols, a Host of one's own"))
+    if (!test_begin("the request: origin, headers of the program, subprotocols, a Host of the program"))
         return;
     config = client_config();
     static const char *const lines[] = {"Host: other.example", "X-One: 1", "x-two:  a, b ", "Cookie: a=b; c=\"d\"",
@@ -113,7 +113,7 @@ static void test_keys(void) {
     static char keys[KEYS][25];
     raw_server *raw;
     size_t i, k, same = 0;
-    if (!test_begin("the request: the key is 16 random bytes, other ones each time"))
+    if (!test_begin("the request: the key is 16 random bytes, new ones each time"))
         return;
     client_start(NULL);
     raw = raw_listen();
@@ -127,7 +127,7 @@ static void test_keys(void) {
             same += strcmp(keys[i], keys[k]) == 0;
     }
     CHECK_EQ(same, 0);
-    /* each of the 22 places takes many values: none of the bytes is fixed */
+    /* each of the 22 characters takes many values: no byte is fixed */
     for (i = 0; i < 21; i++) {
         size_t values = 0;
         for (k = 0; k < 64; k++) {
@@ -142,7 +142,7 @@ static void test_keys(void) {
 }
 
 static const struct {
-    const char *user, *value; /* in the URL; what base64 stands for it */
+    const char *user, *value; /* in the URL; in base64 */
 } credentials[] = {
     {"user:password", "dXNlcjpwYXNzd29yZA=="},
     {"Aladdin:open%20sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="},
@@ -171,7 +171,7 @@ static void test_credentials(void) {
         (void)snprintf(line, sizeof line, "Authorization: Basic %s", credentials[i].value);
         CHECK(raw_has_line(head, line));
         (void)snprintf(line, sizeof line, "Host: 127.0.0.1:%u", (unsigned)raw->port);
-        CHECK(raw_has_line(head, line)); /* which says nothing of them */
+        CHECK(raw_has_line(head, line)); /* without the credentials */
         CHECK(strncmp(head, "GET /x HTTP/1.1\r\n", 17) == 0);
         CLIENT_END();
     }
@@ -191,7 +191,7 @@ static void test_credentials(void) {
 
 static void test_refused(void) {
     char port[20];
-    if (!test_begin("a port that refuses: the sentence names host and port"))
+    if (!test_begin("a port that refuses: the error text names host and port"))
         return;
     client_start(NULL);
     uint16_t number = raw_refusing_port();
@@ -199,7 +199,7 @@ static void test_refused(void) {
     (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u/", (unsigned)number);
     (void)snprintf(port, sizeof port, "%u", (unsigned)number);
     (void)client_dial(url, NULL);
-    CHECK_EQ(client.errors, 0); /* not from inside */
+    CHECK_EQ(client.errors, 0); /* not within ws_dial */
     net_settle();
     CHECK_EQ(client.errors, 1);
     CHECK_EQ(client.error, WS_ERROR_CONNECT);
@@ -244,7 +244,7 @@ static const calls_name names[] = {
     {"one.test.other.test", "127.0.0.1", false},
     {NULL, NULL, false}};
 
-/* Serves until something has happened that takes another thread. */
+/* Serves until another thread has done its part. */
 static bool wait_for(const unsigned *counter, unsigned wanted) {
     int i;
     for (i = 0; i < 2000 && *counter < wanted; i += !client_resolves())
@@ -261,7 +261,7 @@ static ws_conn *dial_name(const char *host, uint16_t port, const ws_client_confi
 static void test_names(void) {
     static const struct {
         const char *host;
-        bool six; /* it listens on ::1 alone */
+        bool six; /* the server listens on ::1 alone */
     } good[] = {{"one.test", false}, {"last.test", false}, {"six.test", true}, {"localhost", false}, {"localhost",
         true}, {"[::1]", true}};
     size_t i;
@@ -289,7 +289,7 @@ static void test_names(void) {
         CHECK(strncmp(line, good[i].six ? "[::1]:" : "127.0.0.1:", good[i].six ? 6 : 10) == 0);
         CLIENT_END();
     }
-    if (test_begin("a name none of whose addresses takes a connection")) {
+    if (test_begin("a name with no address that accepts a connection")) {
         client_start(NULL);
         (void)dial_name("none.test", raw_refusing_port(), NULL);
         CHECK(wait_for(&client.errors, 1));
@@ -320,7 +320,7 @@ static void test_names(void) {
     }
 }
 
-/* The answer comes when all is over: after the deadline, after the drop, after the loop. */
+/* The answer comes too late: after the deadline, after the drop, after the end of the loop. */
 static void test_slow_names(void) {
     static const char *const names_of[] = {"the deadline", "ws_drop", "ws_close", "ws_shutdown", "ws_loop_free",
         "nothing"};
@@ -356,7 +356,7 @@ static void test_slow_names(void) {
         default: break;
         }
         net_settle();
-        if (how == 4) { /* what the thread holds comes back behind the loop */
+        if (how == 4) { /* the thread gives its descriptor back after the loop has ended */
             ws_loop_free(net.loop);
             net.loop = NULL;
             calls_let_go();
@@ -367,7 +367,7 @@ static void test_slow_names(void) {
             held = net_descriptors();
             calls_let_go();
             if (how != 5)
-                client_await_descriptors(held - 1); /* the answer has come to nobody */
+                client_await_descriptors(held - 1); /* nobody receives the answer */
             if (how == 5) {
                 peer *p = raw_accept(raw);
                 raw_answer(p, raw_head(p), NULL);
@@ -389,7 +389,7 @@ static const char *socket_path(void) {
 static void test_unix(void) {
     ws_client_config config = client_config();
     config.unix_path = socket_path();
-    if (test_begin("Unix sockets: our server and our client; the file goes with the server") && test_posix("they")) {
+    if (test_begin("Unix sockets: our server and client; the server removes its file") && test_posix("they")) {
         ws_server_config server;
         memset(&server, 0, sizeof server);
         server.unix_path = socket_path();
@@ -421,7 +421,7 @@ static void test_unix(void) {
         (void)unlink(socket_path());
         CLIENT_END();
     }
-    if (test_begin("Unix sockets: no such file, nobody behind it, a plain file, a path too long")
+    if (test_begin("Unix sockets: no such file, nobody listening, a regular file, too long a path")
         && test_posix("they")) {
         static char path[400];
         int i, fd;
@@ -472,7 +472,7 @@ static void test_proxy(void) {
         CHECK(strstr(head, "secret") == NULL && raw_header_count(head, "Authorization") == 0);
         CHECK_EQ(raw_header_count(head, "Upgrade"), 0);
         net_settle();
-        CHECK_EQ(p->in.size, 0); /* nothing before the proxy has answered */
+        CHECK_EQ(p->in.size, 0); /* nothing is sent before the proxy has answered */
         peer_text(p, "HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n");
         head = raw_head(p);
         CHECK(strncmp(head, "GET /chat HTTP/1.1\r\n", 20) == 0);
@@ -486,7 +486,7 @@ static void test_proxy(void) {
         CHECK_LOG("o1 t1:through");
         CLIENT_END();
     }
-    if (test_begin("a proxy that asks for nothing is told nothing; its answer comes byte by byte")) {
+    if (test_begin("a proxy URL without credentials sends none; the proxy's answer arrives byte by byte")) {
         static const char answer[] = "HTTP/1.0 200 ok\r\nServer: old\r\n\r\n";
         size_t i;
         client_start(NULL);
@@ -511,7 +511,7 @@ static void test_proxy(void) {
     for (i = 0; i < 2 * COUNT(interims); i++) {
         char text[300];
         bytewise = i % 2;
-        if (!test_begin("a proxy: 1xx before its 200 is passed over (RFC 9110 15.2), %zu, %s", i / 2,
+        if (!test_begin("a proxy: 1xx before its 200 is skipped (RFC 9110 15.2), %zu, %s", i / 2,
                         bytewise ? "byte by byte" : "in one piece"))
             continue;
         client_start(NULL);
@@ -581,7 +581,7 @@ static void test_proxy_answers(void) {
         CHECK_WHY(proxy_answers[i].word);
         CHECK_WHY("127.0.0.1");
         CHECK_EQ(net.opened, 0);
-        CHECK_EQ(p->in.size, 0); /* nothing went into the tunnel that is none */
+        CHECK_EQ(p->in.size, 0); /* there is no tunnel, so nothing else was sent */
         CHECK(p->fd < 0 || p->ended);
         CLIENT_END();
     }
@@ -607,7 +607,7 @@ static void test_proxy_answers(void) {
         CHECK_EQ(client.errors, 1);
         CLIENT_END();
     }
-    if (test_begin("a proxy that says nothing: fails at connect_ms")) {
+    if (test_begin("a silent proxy: fails at connect_ms")) {
         ws_client_config config;
         client_start(NULL);
         raw_server *raw = raw_listen();
@@ -700,7 +700,7 @@ static void test_redirect_limit(void) {
     size_t i;
     for (i = 0; i < COUNT(limits); i++) {
         int wanted = limits[i] == 0 ? 5 : limits[i] < 0 ? 0 : limits[i], n;
-        if (!test_begin("max_redirects %d: so many are followed and no more, not even in a circle", limits[i]))
+        if (!test_begin("max_redirects %d: that many are followed and no more, even in a circle", limits[i]))
             continue;
         ws_client_config config = client_config();
         client_start(NULL);
@@ -730,14 +730,14 @@ static void test_bad_redirects(void) {
     size_t i;
     for (i = 0; i <= COUNT(bad_locations) + 1; i++) {
         const char *location = i < COUNT(bad_locations) ? bad_locations[i] : NULL;
-        if (!test_begin("redirect that leads nowhere, %zu: %s", i, location ? location : "no Location"))
+        if (!test_begin("invalid redirect, %zu: %s", i, location ? location : "no Location"))
             continue;
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
         peer *p = raw_accept(raw);
         (void)raw_head(p);
-        if (i > COUNT(bad_locations)) { /* two of them: which? */
+        if (i > COUNT(bad_locations)) { /* two of them are ambiguous */
             peer_text(p, "HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\n\r\n");
             net_settle();
         } else {
@@ -770,7 +770,7 @@ static const struct {
     /* an escaped dot is a dot: 6.2.2.2, as in browsers */
     {"%2e%2E/g", "a", "/b/g"}, {"/x/.%2e/g", "a", "/g"}, {"%2e", "a", "/b/c/"}, {"g%2e%2e", "a", "/b/c/g%2e%2e"},
     {"ws://h/x/%2E./y?%2e", "h", "/y?%2e"},
-    /* a fragment is the reader's, not the server's: RFC 9110 10.2.2 */
+    /* a fragment is not sent to the server: RFC 9110 10.2.2 */
     {"g#s", "a", "/b/c/g"}, {"g?y#s", "a", "/b/c/g?y"}, {"g#s/../x", "a", "/b/c/g"}, {"ws://h/#s", "h", "/"}};
 
 static void test_references(void) {
@@ -800,10 +800,10 @@ static void test_references(void) {
     }
 }
 
-/* What a redirect may take along: from ws://one.test:port, or wss: where `secure`. */
+/* What a redirect may carry over: from ws://one.test:port, or wss: where `secure`. */
 typedef struct leak_case {
     const char *name, *location; /* "%o" the first server's port, "%n" the other's */
-    bool keeps, other;           /* keeps: all goes along; other: it arrives at the other server */
+    bool keeps, other;           /* keeps: all is sent again; other: to the other server */
     bool secure;
 } leak_case;
 
@@ -859,12 +859,12 @@ static void run_leak(const leak_case *c, bool in_url) {
     CHECK_EQ(raw_header_count(head, "Authorization"), c->keeps);
     CHECK_EQ(raw_header_count(head, "Cookie"), c->keeps && !in_url);
     CHECK_EQ(strstr(head, "secret") != NULL || strstr(head, "bWU6c2VjcmV0") != NULL, c->keeps);
-    CHECK_EQ(raw_header_count(head, "X-Mine"), c->keeps); /* who knows what it tells: an API's key, perhaps */
-    CHECK(raw_has_line(head, "Origin: https://page.example")); /* who asks, and for what: that is no secret */
+    CHECK_EQ(raw_header_count(head, "X-Mine"), c->keeps); /* it may hold a secret, such as an API key */
+    CHECK(raw_has_line(head, "Origin: https://page.example")); /* Origin is no secret */
     CHECK(raw_has_line(head, "Sec-WebSocket-Protocol: chat"));
-    if (!in_url) /* a Host of one's own names the first server */
+    if (!in_url) /* the program's Host names the first server */
         CHECK_EQ(raw_has_line(head, "Host: one.test:1"), c->keeps);
-    if (!c->keeps) { /* and what was dropped does not come back on the way home */
+    if (!c->keeps) { /* a redirect back does not restore what was dropped */
         fill_ports(location, sizeof location, c->secure ? "wss://one.test:%o/" : "ws://one.test:%o/", raw->port, 0);
         redirect(p, 302, location);
         p = raw_accept(raw);
@@ -886,7 +886,7 @@ static void test_leaks(void) {
     CHECK_EQ(raw_links, 0);
 }
 
-/* Who is the same server: scheme, host and port of a redirect, or of before_reconnect's URL. */
+/* What counts as the same server: scheme, host and port of a redirect, or of before_reconnect's URL. */
 static void test_same_server(void) {
     static const struct { const char *from, *to; bool same; } cases[] = {
         {"ws://a/", "ws://a/x?y", true}, {"ws://a", "WS://A:80/", true}, {"ws://a", "http://a", true},
@@ -936,7 +936,7 @@ static void test_url_parts(void) {
         {"localhost.a", false}, {"", false}, {".localhost", false}, {"ocalhost", false}, {"xxxxxxxxx.a", false},
     };
     char out[200], name[260];
-    if (!test_begin("parts of URLs, and what a reference leads to"))
+    if (!test_begin("parts of URLs, and how references are resolved"))
         return;
     for (size_t i = 0; i < COUNT(parts_of); i++) {
         wsi_slice text = wsi_text_z(parts_of[i].base);

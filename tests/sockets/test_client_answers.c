@@ -1,4 +1,4 @@
-/* CLIENT: answers that lie: status lines, headers, bodies, ends and silence in a head. */
+/* CLIENT: wrong answers: status lines, headers, bodies, streams that end or stall within the head. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -8,12 +8,12 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* --- answers that lie --- */
+/* --- wrong answers --- */
 
 typedef struct answer_case {
     const char *name, *text; /* $ stands for the right Sec-WebSocket-Accept */
     ws_error error;          /* WS_OK: it opens */
-    const char *word;        /* what the sentence names */
+    const char *word;        /* what the error text contains */
 } answer_case;
 
 static const answer_case answers[] = {
@@ -107,7 +107,7 @@ static const answer_case answers[] = {
     {"a lie behind 100", "HTTP/1.1 100 a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n" RAW_UP RAW_CON RAW_ACC "\r\n",
      WS_ERROR_REFUSED, "200"}};
 
-/* Answers in pieces of so many bytes; 0: at once. */
+/* Answers in pieces of this many bytes; 0: at once. */
 static void run_answer(const answer_case *c, size_t piece) {
     ws_client_config config = client_config();
     bytes out = {NULL, 0, 0};
@@ -160,7 +160,7 @@ static void test_answers(void) {
         }
 }
 
-/* Missing, doubled and wrong are told apart, for each of the three headers, and so are the rest. */
+/* Each of the three headers has its own errors for missing, repeated and wrong, and so has each other fault. */
 static void test_own_sentences(void) {
     static const char *const names[] = {
         "no Upgrade", "another Upgrade", "no Connection", "another Connection", "no Accept", "two Accepts",
@@ -169,7 +169,7 @@ static void test_own_sentences(void) {
         "HTTP/1.0", "another protocol's greeting"};
     static char texts[COUNT(names)][800];
     size_t i, k;
-    if (TEST_SMALL || !test_begin("answers that lie: each lie has its own sentence")) /* where one stands for all */
+    if (TEST_SMALL || !test_begin("wrong answers: each has its own error text")) /* WS_SMALL has one for all */
         return;
     for (i = 0; i < COUNT(names); i++) {
         for (k = 0; k < COUNT(answers) && strcmp(answers[k].name, names[i]) != 0; k++) {}
@@ -177,7 +177,7 @@ static void test_own_sentences(void) {
         client.text[0] = 0;
         run_answer(&answers[k], 0);
         (void)snprintf(texts[i], sizeof texts[i], "%s", client.text);
-        for (k = 0; k < i; k++) /* the ports in them differ: compare what stands in front */
+        for (k = 0; k < i; k++) /* the ports differ: compare the text before them */
             if (strcmp(texts[i], texts[k]) == 0 && test_failure(__FILE__, __LINE__, "two lies, one sentence"))
                 printf("    %s, %s: \"%s\"\n", names[i], names[k], texts[i]);
     }
@@ -242,7 +242,7 @@ static void test_refusals(void) {
 
 #define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
 
-/* What ws_body gives is the body (RFC 9112 6.3), less its framing, as far as it has come. */
+/* ws_body returns the part of the body that has arrived, without its framing (RFC 9112 6.3). */
 static const struct {
     const char *name, *text, *body;
     bool unfinished; /* the client waits for more, until the server ends the stream */
@@ -297,7 +297,7 @@ static void test_bodies(void) {
     }
 }
 
-/* Dials, and is refused with this text, which comes cut at every step bytes. */
+/* Dials, and is refused with this text, which is sent in pieces of step bytes. */
 static peer *refuse_in_pieces(const char *text, size_t step, const ws_client_config *config) {
     size_t size = strlen(text), at;
     client_start(NULL);
@@ -315,7 +315,7 @@ static peer *refuse_in_pieces(const char *text, size_t step, const ws_client_con
 
 static void test_scarce_body(void) {
     static const char more[3000] = "way!";
-    if (!test_begin("without memory for the rest of a refusal's body it is told with what had come, once"))
+    if (!test_begin("no memory for the rest of a refusal's body: it is reported once, with what has arrived"))
         return;
     peer *p = refuse_in_pieces("HTTP/1.1 403 No\r\nContent-Length: 3004\r\n\r\ngo a", 100, NULL);
     net.memory.fail_at = net.memory.calls + 1;
@@ -373,7 +373,7 @@ static void test_bodies_in_pieces(void) {
         CHECK(p->ended);
         CLIENT_END();
     }
-    if (test_begin("the rest of a refusal's body does not come: handshake_ms ends the wait")) {
+    if (test_begin("the rest of a refusal's body does not arrive: handshake_ms ends the wait")) {
         (void)refuse_in_pieces("HTTP/1.1 403 No\r\nContent-Length: 99999999999\r\n\r\nthe first part", 9, NULL);
         net_wait(9999);
         CHECK_EQ(client.errors, 0);
@@ -384,7 +384,7 @@ static void test_bodies_in_pieces(void) {
         CHECK_STR(client.body, "the first part");
         CLIENT_END();
     }
-    if (test_begin("a client that is dropped or closed while a refusal's body comes")) {
+    if (test_begin("a client that is dropped or closed while a refusal's body arrives")) {
         peer *p = refuse_in_pieces("HTTP/1.1 403 No\r\n\r\nthe first part", 9000, NULL);
         CHECK_EQ(ws_state(client.conn), WS_CONNECTING);
         (void)ws_close(client.conn, 1000, NULL);
@@ -412,9 +412,9 @@ static void test_bodies_in_pieces(void) {
     }
 }
 
-/* A program reads the answer after on_open too. */
+/* A program may read the answer after on_open, too. */
 static void test_answer_headers(void) {
-    if (!test_begin("the answer's headers can be read while it is open"))
+    if (!test_begin("the answer's headers can be read while the connection is open"))
         return;
     client_start(NULL);
     ws_client_config config = client_config();
@@ -429,7 +429,7 @@ static void test_answer_headers(void) {
     CHECK_STR(ws_subprotocol(net.conns[1]), "chat");
     CHECK(ws_header(net.conns[1], "Upgrade") != NULL && ws_header(net.conns[1], "None") == NULL);
     CHECK(ws_header(NULL, "Upgrade") == NULL && ws_status(NULL) == 0);
-    peer_frames(p, "81*60000 81*60000"); /* the head is not kept in a buffer that goes */
+    peer_frames(p, "81*60000 81*60000"); /* the head does not lie in a buffer that is reused */
     net_settle();
     CHECK(ws_header(net.conns[1], "set-cookie") && strcmp(ws_header(net.conns[1], "set-cookie"), "a=b") == 0);
     CLIENT_END();
@@ -461,7 +461,7 @@ static void test_endless(void) {
         CHECK(net.memory.peak < 1 << 20);
         CLIENT_END();
     }
-    if (!test_begin("an answer of exactly limits.head bytes, and one more"))
+    if (!test_begin("an answer of exactly limits.head bytes, and of one more"))
         return;
     for (i = 0; i < 2; i++) {
         ws_client_config config = client_config();
@@ -497,7 +497,7 @@ static void test_behind_the_head(void) {
         CHECK_LOG("o1 t1:first t1:second b1:3");
         CLIENT_END();
     }
-    if (test_begin("a body behind the answer is no frame: 1002")) {
+    if (test_begin("a body after the answer is not a frame: 1002")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
@@ -509,7 +509,7 @@ static void test_behind_the_head(void) {
         CHECK_LOG("o1 c1:1002::n");
         CLIENT_END();
     }
-    if (test_begin("a close frame right behind the answer")) {
+    if (test_begin("a close frame right after the answer")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
@@ -601,7 +601,7 @@ static void test_silence(void) {
         CHECK_EQ(client.error, WS_ERROR_TIMEOUT);
         CLIENT_END();
     }
-    if (test_begin("WS_OFF for the handshake: it is waited for as long as it takes")) {
+    if (test_begin("WS_OFF for the handshake: the client waits as long as it takes")) {
         client_start(NULL);
         ws_client_config config = client_config();
         config.limits.handshake_ms = WS_OFF;

@@ -1,5 +1,5 @@
-/* CLIENT: behind the handshake. Reconnecting, callbacks that do anything, the ends, bridges, masks,
-   pressure, deadlines. The way to an open WebSocket is in test_client.c. */
+/* CLIENT: open connections: callbacks that do anything, ends, bridges, masks, backpressure, deadlines. Connecting is
+   in test_client.c. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -9,9 +9,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* --- reconnecting: how long the pauses are --- */
-
-/* Each further attempt is a whole one: it follows redirects, goes through the proxy, resolves. */
 static const calls_name names[] = {{"moves.test", "127.0.0.1", false}, {"slow.test", "127.0.0.1", true},
                                    {NULL, NULL, false}};
 
@@ -234,7 +231,7 @@ static void run_act(where place, void (*what)(ws_conn *)) {
     for (i = 0; i < 40 && !act.ended; i++)
         (void)net_round(0);
     if (!act.ended)
-        (void)ws_send_binary(act_client(1), big, sizeof big); /* it has to wait: on_drain */
+        (void)ws_send_binary(act_client(1), big, sizeof big); /* some of it is queued, and on_drain follows */
     for (i = 0; i < 40 && !act.ended; i++) {
         net.now += 10;
         (void)net_round(0);
@@ -310,7 +307,7 @@ static void enter_phase(phase wanted, bool reconnects) {
         net_settle();
         return;
     }
-    if (wanted == PHASE_CONNECT) { /* one that nobody accepts from */
+    if (wanted == PHASE_CONNECT) { /* a listener that accepts nobody */
         (void)raw_fill_hole(raw);
         (void)client_dial_raw(raw, &config);
         net_settle();
@@ -407,7 +404,7 @@ static void test_shutdown_closes(void) {
     net_settle();
     CHECK_LOG("o1 c1:1001::y");
     CHECK(!ws_run_once(net.loop, 0));
-    CHECK(client_dial_raw(raw, NULL) == NULL || raw_nobody(raw)); /* nothing begins any more */
+    CHECK(client_dial_raw(raw, NULL) == NULL || raw_nobody(raw)); /* no new attempt begins */
     CLIENT_END();
 }
 
@@ -461,7 +458,7 @@ static void test_bridge(void) {
     peer *browsers[PAIRS], *services[PAIRS];
     char text[60];
     unsigned i;
-    if (!test_begin("a bridge in one loop: messages and closes go through both ways"))
+    if (!test_begin("a bridge in one loop: messages and closes pass in both directions"))
         return;
     bridge_opened = bridge_closed = 0;
     memset(&upstream_handler, 0, sizeof upstream_handler);
@@ -604,7 +601,7 @@ static void test_no_random(void) {
         calls.fail_at[CALLS_ENTROPY] = 1;
         calls.fail_after = true;
         calls.error = EIO;
-        while (sent < 20000 && ws_send_text(client.conn, "x")) /* what was drawn before may be used up */
+        while (sent < 20000 && ws_send_text(client.conn, "x")) /* bytes that were fetched before are used up first */
             sent++;
         CHECK(sent < 20000);
         CHECK_EQ(ws_last_error(client.conn), WS_ERROR_RANDOM);
@@ -622,7 +619,7 @@ static void test_no_random(void) {
         bytes_free(&wanted);
         p->in.size = 0;
         calls_reset();
-        CHECK(ws_send_text(client.conn, "again")); /* the source is back */
+        CHECK(ws_send_text(client.conn, "again")); /* the source works again */
         CHECK_SENT(p, "81\"again\"");
         CLIENT_END();
     }
@@ -646,13 +643,13 @@ static void test_no_random(void) {
         calls_reset();
         CLIENT_END();
     }
-    if (test_begin("the random source fails when a ping wants its pong, or a close its answer: never a key of zeros")) {
+    if (test_begin("the random source fails when a ping or a close must be answered: the key is never zero")) {
         calls_reset();
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
         peer *p = raw_open(raw);
-        while (true) { /* use up what was drawn before */
+        while (true) { /* use up the bytes that were fetched before */
             calls.inside = true;
             calls.fail_at[CALLS_ENTROPY] = 1;
             calls.fail_after = true;
@@ -676,7 +673,7 @@ static void test_no_random(void) {
     }
 }
 
-/* --- pressure --- */
+/* --- backpressure --- */
 
 static unsigned drains;
 
@@ -689,7 +686,7 @@ static void note_drain(ws_conn *conn, unsigned number) {
 static void test_pressure(void) {
     static uint8_t block[100000];
     size_t sent = 0, peak;
-    if (!test_begin("a server that does not read: BUFFERED, bounded memory, on_drain, then it goes on"))
+    if (!test_begin("a server that does not read: BUFFERED, bounded memory, on_drain, then sending resumes"))
         return;
     drains = 0;
     client_start(NULL);
@@ -750,7 +747,7 @@ static void test_ping_flood(void) {
 }
 
 static void test_too_big(void) {
-    if (!test_begin("a message over limits.message: 1009; one of the limit is taken"))
+    if (!test_begin("a message over limits.message: 1009; one of exactly that size is accepted"))
         return;
     client_start(NULL);
     ws_client_config config = client_config();
@@ -789,7 +786,7 @@ static void test_chunks(void) {
 /* --- deadlines --- */
 
 static void test_pings(void) {
-    if (test_begin("a silent server is pinged; a pong keeps it; without one it is dropped")) {
+    if (test_begin("a silent server is pinged, kept after a pong, dropped without one")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
@@ -819,7 +816,7 @@ static void test_pings(void) {
         CHECK(p->ended);
         CLIENT_END();
     }
-    if (test_begin("any byte from the server proves that it lives")) {
+    if (test_begin("any byte from the server proves that it is alive")) {
         int i;
         client_start(NULL);
         raw_server *raw = raw_listen();
@@ -857,7 +854,7 @@ static void look_at_timeout(ws_conn *conn, unsigned number, ws_close_info why) {
 }
 
 static void test_closing(void) {
-    if (test_begin("closing as a client: it waits for the server to end TCP")) {
+    if (test_begin("a client that closes waits for the server to end TCP")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
@@ -876,7 +873,7 @@ static void test_closing(void) {
         CHECK(ws_find(net.loop, client.id) == NULL);
         CLIENT_END();
     }
-    if (test_begin("a server that answers the close and never ends TCP: freed at the deadline, cleanly closed")) {
+    if (test_begin("a server that answers the close but never ends TCP: a clean close, freed at the deadline")) {
         client_start(NULL);
         raw_server *raw = raw_listen();
         (void)client_dial_raw(raw, NULL);
@@ -892,7 +889,7 @@ static void test_closing(void) {
         CHECK_LOG("o1 c1:1000::y");
         CLIENT_END();
     }
-    if (test_begin("a server that never answers the close: 1006 at the deadline, with a sentence")
+    if (test_begin("a server that never answers the close: 1006 at the deadline, with an error text")
         && net_tells_unsent()) {
         client_start(NULL);
         net.on_close = look_at_timeout;
@@ -911,7 +908,7 @@ static void test_closing(void) {
         CHECK(p->ended);
         CLIENT_END();
     }
-    if (test_begin("the server closes: answered, and freed when it ends TCP, or at the deadline")) {
+    if (test_begin("the server closes: the client answers, and is freed when TCP ends, or at the deadline")) {
         int ends;
         for (ends = 0; ends < 2; ends++) {
             client_start(NULL);
@@ -929,7 +926,7 @@ static void test_closing(void) {
             CLIENT_END();
         }
     }
-    if (test_begin("the stream ends, or breaks, without a close: 1006, and the reason is a sentence")) {
+    if (test_begin("the stream ends, or breaks, without a close: 1006, with an error text")) {
         int reset;
         for (reset = 0; reset < 2; reset++) {
             client_start(NULL);
@@ -979,10 +976,10 @@ static void test_closing(void) {
     }
 }
 
-/* A handle that is kept too long is an answer. */
+/* A stale id is recognized. */
 static void test_stale(void) {
     ws_id first;
-    if (!test_begin("the id of a client that is gone finds nothing, not even when its place is used again"))
+    if (!test_begin("the id of a freed client finds nothing, even when its slot is reused"))
         return;
     client_start(NULL);
     raw_server *raw = raw_listen();

@@ -1,5 +1,5 @@
-/* HANDSHAKE, PERMESSAGE, CLIENT: servers that pass over what a client asked of permessage-deflate, and keep their
-   context with 15 bits (RFC 7692 7.1: an answer may do so to an offer without parameters); and empty header lines. */
+/* HANDSHAKE, PERMESSAGE, CLIENT: servers that ignore a client's parameters of permessage-deflate, and keep their
+   context with 15 bits (RFC 7692 7.1: an offer without parameters allows that); and empty header lines. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     bool context;
     int bits;
-    size_t most; /* that such a client may hold for it */
+    size_t most; /* the most memory that such a client may use */
 } clients[] = {
     {"one without context", false, 0, 42 << 10},
     {"one with 9 bits", false, 9, 42 << 10},
@@ -29,7 +29,7 @@ static ws_client_config offering(void) {
     return config;
 }
 
-/* What deflate finds no repetition in. */
+/* Bytes without repetitions. */
 static void make_text(void) {
     uint32_t seed = 11;
     size_t i;
@@ -98,11 +98,11 @@ static void test_passed_over(size_t which) {
     raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     net_settle();
     CHECK_LOG("o1");
-    if (!net.opened) { /* and gone */
+    if (!net.opened) { /* and closed */
         CLIENT_END();
         return;
     }
-    CHECK(net.memory.used > before + TEXT); /* what it must remember */
+    CHECK(net.memory.used > before + TEXT); /* the history that it must keep */
     CHECK(net.memory.used < before + clients[which].most);
     deflate = (wsi_deflate *)malloc(memory);
     wsi_deflate_init(deflate, 6, 15, true);
@@ -137,7 +137,7 @@ static void test_fragments(void) {
     CLIENT_END();
 }
 
-/* The next server may do otherwise. */
+/* The next server may answer differently. */
 static void test_reconnect(void) {
     ws_client_config config = offering();
     raw_server *raw;
@@ -156,16 +156,16 @@ static void test_reconnect(void) {
     CHECK_LOG("o1 t1:Hello c1:1000::y");
     peer_close(p);
     net_settle();
-    net_wait(100000); /* however long it pauses */
+    net_wait(100000); /* longer than any pause */
     p = raw_accept(raw);
     raw_answer(p, raw_head(p), "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n");
     peer_frames(p, "c1<f248cdc9c90700> c1<f200110000>");
     net_settle();
-    CHECK_LOG("o2 t2:Hello c2:1007::n"); /* a distance before the message */
+    CHECK_LOG("o2 t2:Hello c2:1007::n"); /* a distance that reaches back beyond the message */
     CLIENT_END();
 }
 
-/* RFC 7692 5.1, 7.1.2: what fits no offer is still fatal. */
+/* RFC 7692 5.1, 7.1.2: an answer that fits no offer is still fatal. */
 static void test_fatal(void) {
     static const char *const bad[] = {
         "permessage-deflate; client_max_window_bits", "permessage-deflate; server_max_window_bits=16",
@@ -195,7 +195,7 @@ static void test_fatal(void) {
 static void test_scarce(void) {
     ws_client_config config = offering();
     size_t n, failures = 0, opened = 0;
-    if (!test_begin("the Nth allocation fails while such an answer comes: an error, and nothing leaks"))
+    if (!test_begin("the Nth allocation fails while such an answer arrives: an error, and nothing leaks"))
         return;
     for (n = 1; n < 30 && !opened; n++) {
         raw_server *raw;
@@ -239,7 +239,7 @@ static void test_empty_lines(void) {
         ws_client_config config = client_config();
         raw_server *raw;
         peer *p;
-        if (!test_begin("empty lines in an answer say nothing, %zu", i))
+        if (!test_begin("empty header lines in an answer are ignored, %zu", i))
             continue;
         client_start(NULL);
         config.subprotocols = "chat";

@@ -10,7 +10,7 @@
 
 /* --- reconnecting: how long the pauses are --- */
 
-/* Moves the clock on by the millisecond until the counter is there. Returns how long that took. */
+/* Advances the clock by milliseconds until the counter has that value. Returns how many. */
 static uint32_t time_until(const unsigned *counter, unsigned wanted, uint32_t most) {
     uint32_t passed = 0;
     (void)net_round(0);
@@ -69,7 +69,7 @@ static void test_jitter(void) {
     ws_handler handler = client_handler();
     unsigned i, k, below = 0, above = 0, different = 0;
     char url[60];
-    if (!test_begin("the pauses of many clients lie apart, between half and whole"))
+    if (!test_begin("the pauses of many clients differ, between half and the whole"))
         return;
     client_start(NULL);
     client.on_error = note_pause;
@@ -103,7 +103,7 @@ static void test_jitter(void) {
 static void test_reset_pause(void) {
     ws_client_config config = reconnecting(100, 100000);
     int i;
-    if (!test_begin("after a connection that lasted, the pauses start again; user, id and log of each opening"))
+    if (!test_begin("a connection that lasted resets the pauses; user, id and log of each opening"))
         return;
     client_start(NULL);
     raw_server *raw = raw_listen();
@@ -148,7 +148,7 @@ static void test_reset_pause(void) {
     CLIENT_END();
 }
 
-/* Each further attempt is a whole one: it follows redirects, goes through the proxy, resolves. */
+/* Each attempt is a complete one: it resolves, goes through the proxy, follows redirects. */
 static const calls_name names[] = {{"moves.test", "127.0.0.1", false}, {"slow.test", "127.0.0.1", true},
                                    {NULL, NULL, false}};
 
@@ -180,7 +180,7 @@ static void test_whole_attempts(void) {
     CLIENT_END();
 }
 
-/* What no server can mend is not tried again. */
+/* A config that can never work is not tried again. */
 static void test_hopeless(void) {
     static const char *const bad[] = {"X: a\r\nY: b", NULL};
     ws_client_config config = reconnecting(10, 10);
@@ -289,7 +289,7 @@ static void run_stop(stop_where where) {
     }
     errors = client.errors;
     opened = net.opened;
-    CHECK_EQ(opened + errors, 1); /* each attempt that began has come to its one end */
+    CHECK_EQ(opened + errors, 1); /* each attempt ended exactly once */
     CHECK(ws_find(net.loop, client.id) == NULL);
     net_wait(10000);
     net_wait(10000);
@@ -380,7 +380,7 @@ static void test_ten_thousand(void) {
     size_t memory = 0, descriptors = 0, peak = 0;
     ws_handler handler;
     unsigned i;
-    if (!test_begin("10,000 times connected again: neither memory nor descriptors grow"))
+    if (!test_begin("10,000 reconnects: neither memory nor descriptors grow"))
         return;
     memset(&often, 0, sizeof often);
     memset(&handler, 0, sizeof handler);

@@ -1,4 +1,4 @@
-/* CLIENT: how often it comes back, and what that costs. Pauses, look-ups that hang, all addresses of a name. */
+/* CLIENT: how often a client retries, and what that costs: pauses, look-ups that hang, all addresses of a name. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -20,7 +20,7 @@ static const calls_name names[] = {
 
 /* --- the pauses --- */
 
-/* Moves the clock on by the millisecond until the client connects again. Returns how long that took. */
+/* Advances the clock by milliseconds until the client connects again. Returns how many. */
 static uint32_t come_back(raw_server *raw, peer **p) {
     uint32_t passed = 0;
     int fd = -1;
@@ -54,7 +54,7 @@ static void live(peer *p, uint32_t lasts, const char *frames) {
     net_settle();
 }
 
-/* A server that takes each connection and ends it at once is no better than one that refuses. */
+/* A server that accepts each connection and ends it at once counts as one that refuses. */
 static void test_short_lives(void) {
     static const struct {
         uint32_t stable, lasts; /* config, and how long each connection lasts */
@@ -82,7 +82,7 @@ static void test_short_lives(void) {
         CHECK_EQ(net.opened, 7);
         CLIENT_END();
     }
-    if (test_begin("failures and short lives add up; a long one ends the count")) {
+    if (test_begin("failures and short connections add up; a long connection resets the count")) {
         ws_client_config config = reconnecting(100, 1600);
         config.limits.ping_ms = WS_OFF;
         client_start(NULL);
@@ -104,7 +104,7 @@ static void test_short_lives(void) {
     }
 }
 
-/* Who is told not to come does not come soon, and knows it the first time. */
+/* A client that is told not to come back takes the longest pause at once. */
 static void test_unwelcome(void) {
     static const struct {
         const char *name, *text, *frames; /* text: instead of the 101 */
@@ -153,7 +153,7 @@ static void test_unwelcome(void) {
         CHECK_PAUSE(come_back(raw, &p), ends[i].longest ? 20000 : 100);
         live(p, 0, "88<03e8>");
         CHECK_PAUSE(come_back(raw, &p), ends[i].longest ? 20000 : 200);
-        live(p, 10000, "88<03e8>"); /* it was let in after all */
+        live(p, 10000, "88<03e8>"); /* then it is accepted */
         CHECK_PAUSE(come_back(raw, &p), 100);
         CLIENT_END();
     }
@@ -180,11 +180,11 @@ static void test_unwelcome(void) {
     }
 }
 
-/* What the server asks for, and a pause of this program's beside it, so that not all come back at once. */
+/* The pause that the server asks for plus one of the client's own, so that clients do not all return at once. */
 static void test_retry_after(void) {
     static const struct {
         const char *status, *lines;
-        uint32_t asked, whole; /* the pause: asked, and half of whole to the whole */
+        uint32_t asked, whole; /* the pause: asked, plus between half of whole and whole */
         uint32_t longest;
         bool no_clock;
     } answers[] = {
@@ -200,13 +200,13 @@ static void test_retry_after(void) {
         {"503 Later", "Retry-After: 40\r\n", 40000, 100, WS_OFF, false},
         {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:47:40 GMT\r\n", 60000, 100, 0, false},
         {"429 Slow", "Retry-After: Wednesday, 14-Oct-26 17:46:50 GMT\r\n", 10000, 100, 0, false},
-        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:46:39 GMT\r\n", 0, 100, 0, false}, /* it is over */
+        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:46:39 GMT\r\n", 0, 100, 0, false}, /* already past */
         {"503 Later", "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", 300000, 100, 0, false},
         {"503 Later", "Date: Mon, 01 Jan 2001 00:00:00 GMT\r\nRetry-After: Mon, 01 Jan 2001 00:00:20 GMT\r\n", 20000,
          100, 0, false}, /* its clock is wrong, and that does not matter */
         {"503 Later", "Date: Mon, 01 Jan 2001 00:00:00 GMT\r\nRetry-After: Mon, 01 Jan 2001 00:00:20 GMT\r\n", 20000,
          100, 0, true},
-        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:47:40 GMT\r\n", 0, 100, 0, true}, /* there is no telling */
+        {"503 Later", "Retry-After: Wed, 14 Oct 2026 17:47:40 GMT\r\n", 0, 100, 0, true}, /* without a clock: unknown */
         {"503 Later", "Retry-After: soon\r\n", 0, 100, 0, false},
         {"503 Later", "Retry-After: -5\r\n", 0, 100, 0, false},
         {"429 Slow", "Retry-After: 1.5\r\n", 0, 20000, 0, false},
@@ -233,11 +233,11 @@ static void test_retry_after(void) {
         net_settle();
         CHECK_EQ(client.errors, 1);
         for (pause = 0; pause < answers[i].asked; pause += 1000, net.now += 1000)
-            CHECK(pause + 1000 > answers[i].asked || raw_nobody(raw)); /* not a moment sooner */
+            CHECK(pause + 1000 > answers[i].asked || raw_nobody(raw)); /* not earlier */
         net.now -= pause - answers[i].asked;
         again = come_back(raw, &p);
         CHECK_PAUSE(again, answers[i].whole);
-        peer_close(p); /* instead of answering: what was asked for is over */
+        peer_close(p); /* instead of answering: the server's request no longer counts */
         net_settle();
         CHECK_PAUSE(come_back(raw, &p), answers[i].whole == 100 ? 200 : 20000);
         CLIENT_END();
@@ -252,7 +252,7 @@ static struct {
     unsigned calls;
     ws_error error;
     int status;
-    char had_url[100], had_header[100]; /* of before */
+    char had_url[100], had_header[100]; /* of the previous attempt */
 } renewal;
 
 static bool renew(ws_conn *conn, const char **url, const char *const **headers) {
@@ -325,7 +325,7 @@ static void test_renewal(void) {
         CHECK_EQ(renewal.calls, 3);
         CLIENT_END();
     }
-    if (test_begin("to another port go no headers of before, however often it is tried, but those that are given")) {
+    if (test_begin("another port never gets the earlier headers, only those that are given for it")) {
         raw_server *raw = start_renewal(""), *other = raw_listen();
         renewal.url = client_url(other, "/");
         const char *head = head_of_next(other);
@@ -341,7 +341,7 @@ static void test_renewal(void) {
         CHECK(raw_has_line(head, "Authorization: Bearer two"));
         CLIENT_END();
     }
-    if (test_begin("to another port go no credentials of the URL before, but those of the new one")) {
+    if (test_begin("another port never gets the credentials of the earlier URL, only its own")) {
         raw_server *raw = start_renewal("me:secret@"), *other = raw_listen();
         char url[100];
         const char *head;
@@ -355,7 +355,7 @@ static void test_renewal(void) {
         CHECK(raw_has_line(head, "Authorization: Basic eW91OnRvbw=="));
         CLIENT_END();
     }
-    if (test_begin("after 401 before_reconnect has a new token soon: the usual pauses; after 403 the longest")) {
+    if (test_begin("after 401 the usual pause, as before_reconnect may have a new token; after 403 the longest")) {
         static const unsigned pauses[] = {100, 200, 10000};
         ws_client_config config = reconnecting(100, 10000);
         peer *p;
@@ -374,7 +374,7 @@ static void test_renewal(void) {
         }
         CLIENT_END();
     }
-    if (test_begin("before_reconnect that fails ends the attempts, and on_error says so")) {
+    if (test_begin("before_reconnect that fails ends the attempts, and on_error reports it")) {
         raw_server *raw = start_renewal("");
         renewal.end = true;
         net_wait(101);
@@ -439,7 +439,7 @@ static raw_server *start_held(void) {
     return raw_listen();
 }
 
-/* Serves until so many are open; accepts and answers whoever comes; at most some seconds. step: of the clock. */
+/* Serves until this many are open, some seconds at most; accepts and answers all. step: of the clock. */
 static bool open_all(raw_server *raw, unsigned wanted, unsigned step) {
     int i, fd;
     for (i = 0; i < 5000 && net.opened < wanted; i += step || !client_resolves()) {
@@ -455,7 +455,7 @@ static bool open_all(raw_server *raw, unsigned wanted, unsigned step) {
 
 static void test_hanging_look_ups(void) {
     unsigned n;
-    if (test_begin("the resolver hangs: 100 clients that come back for a minute cost %u threads, and get through",
+    if (test_begin("the resolver hangs: 100 clients that retry for a minute cost %u threads, and connect",
                    LOOK_UPS)) {
         ws_client_config config = reconnecting(100, 1000);
         raw_server *raw = start_held();
@@ -468,10 +468,10 @@ static void test_hanging_look_ups(void) {
         calls_let_go();
         CHECK(open_all(raw, 100, 20));
         CHECK_EQ(net.opened, 100);
-        CHECK(threads() <= LOOK_UPS + 100 + LOOK_UPS); /* at most so many answers came while their clients paused */
+        CHECK(threads() <= LOOK_UPS + 100 + LOOK_UPS); /* at most this many answers came while their clients paused */
         CLIENT_END();
     }
-    if (test_begin("one client, one look-up: the attempt that waits when the answer comes takes it")) {
+    if (test_begin("a client has one look-up: the attempt that waits when the answer comes uses it")) {
         ws_client_config config = reconnecting(100, 100);
         raw_server *raw = start_held();
         (void)dial_name("held.test", raw, &config);
@@ -539,7 +539,7 @@ static void drop_all(ws_id *ids, unsigned count) {
     net_settle();
 }
 
-/* More want a look-up than there are. */
+/* More clients need a look-up than there are. */
 static void test_line(void) {
     enum { RUNNING = LOOK_UPS, WAITING = 20, GONE = TEST_SMALL ? 1 : 10 };
     static ws_id ids[RUNNING + WAITING];
@@ -562,7 +562,7 @@ static void test_line(void) {
             CHECK_EQ(client.errors, RUNNING + WAITING);
             CHECK_EQ(client.error, WS_ERROR_RESOLVE);
             CHECK(strstr(client.text, DETAIL(client.error, ".test")) != NULL);
-            for (n = 0; n < 3; n++) { /* what hangs still counts, though its clients are gone */
+            for (n = 0; n < 3; n++) { /* hanging look-ups still count, though their clients are freed */
                 (void)dial_name("quick.test", raw, NULL);
                 net_wait(10001);
             }
@@ -571,7 +571,7 @@ static void test_line(void) {
             (void)dial_name("quick.test", raw, NULL);
             net_settle();
         }
-        if (ways == 2) { /* the first, the last, one in between, and who has the look-ups */
+        if (ways == 2) { /* the first, the last, one in between, and those with a look-up */
             drop_all(ids + RUNNING, 1);
             drop_all(ids + RUNNING + WAITING - 1, 1);
             drop_all(ids + RUNNING + 7, 2);
@@ -604,7 +604,7 @@ static void dial_again(ws_conn *conn) {
 
 static void test_dialing_again(void) {
     unsigned n;
-    if (!test_begin("a program that dials anew in each on_error: %u threads, and no more", LOOK_UPS))
+    if (!test_begin("a program that dials again in each on_error: %u threads, and no more", LOOK_UPS))
         return;
     raw_server *raw = start_held();
     client.on_error = dial_again;
@@ -637,7 +637,7 @@ static void test_addresses(void) {
         if (hosts[i].good) {
             CHECK(open_all(raw, 1, 0));
             CHECK_EQ(client.errors, 0);
-        } else { /* the last one is not kept */
+        } else { /* the last address is one too many */
             for (n = 0; n < 3000 && !client.errors; n += !client_resolves())
                 (void)net_round(1000);
             CHECK_EQ(client.error, WS_ERROR_CONNECT);
@@ -675,7 +675,7 @@ static void test_shares(void) {
     ws_client_config config = client_config();
     unsigned n;
     int fd;
-    if (!test_begin("connect_ms is shared out among all addresses that are left"))
+    if (!test_begin("connect_ms is divided among the remaining addresses"))
         return;
     calls_reset();
     client_start(NULL);
@@ -708,8 +708,8 @@ static void test_shares(void) {
 
 /* --- the race of the families --- */
 
-/* A listener at 127.0.0.1 whose queue is full, and one at ::1 with the same port; *fd -1: there is none. false, and the
-   test has ended: this system has no such thing. */
+/* A listener at 127.0.0.1 whose queue is full, and one at ::1 with the same port; *fd -1: none. false: this
+   system cannot do it, and the test has ended. */
 static raw_server *start_race(int *fd) {
     calls_reset();
     client_start(NULL);
@@ -761,7 +761,7 @@ static void test_race(void) {
         CHECK_EQ(client.errors, 0);
         CLIENT_END();
     }
-    if (test_begin("a refusal lets the next address begin at once, and those before go on until connect_ms")
+    if (test_begin("a refusal lets the next address begin at once; earlier ones continue until connect_ms")
         && (hole = start_race(&fd))) {
         (void)close(fd);
         (void)dial_name("turns.test", hole, NULL);
@@ -777,7 +777,7 @@ static void test_race(void) {
         CHECK_EQ(client.error, WS_ERROR_TIMEOUT);
         CLIENT_END();
     }
-    if (test_begin("connect_ms off: addresses begin 250 ms apart all the same") && (hole = start_race(&fd))) {
+    if (test_begin("connect_ms off: addresses still begin 250 ms apart") && (hole = start_race(&fd))) {
         ws_client_config config = client_config();
         config.connect_ms = WS_OFF;
         (void)dial_name("turns.test", hole, &config);

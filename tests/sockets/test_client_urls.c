@@ -1,4 +1,4 @@
-/* CLIENT, URL: what a URL may be, and that nothing breaks out of its line of the request. */
+/* CLIENT, URL: valid and invalid URLs, and that nothing breaks out of its line of the request. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -16,8 +16,8 @@ static bool same_nocase(const char *a, const char *b) {
 
 /* --- URLs --- */
 
-/* Dialed through a proxy: what it is asked for shows host and port, the first byte behind the tunnel
-   whether TLS begins there, and the request the target and Host. */
+/* Dialed through a proxy: CONNECT shows host and port, the first byte in the tunnel shows whether TLS begins,
+   and the request shows the target and Host. */
 static const struct {
     const char *url, *connect, *target; /* target NULL: TLS */
     const char *host;                   /* NULL: as in connect, without a default port */
@@ -141,7 +141,7 @@ static const char *const bad_urls[] = {
     "ws: //example.com/",
     /* fragments: RFC 6455 3 */
     "ws://example.com#", "ws://example.com/#", "ws://example.com/#a", "ws://example.com/?a#b", "ws://example.com#/a",
-    /* what no URL may hold */
+    /* characters that no URL may contain */
     "ws://example.com/ ", "ws://example.com ", "ws://exa mple.com/", "ws://example.com/a b", "ws://example.com/?a b",
     "ws://us er@example.com/", "ws://example.com/\ta", "ws://example.com/\n", "ws://example.com/\r",
     "ws://example.com/\r\nX: y", "ws://example.com\r\n/", "ws://exam\rple.com/", "ws://user\n:x@example.com/",
@@ -182,14 +182,14 @@ static void check_bad_url(const char *url) {
     raw = raw_listen();
     client_proxied(&config, raw);
     CHECK(client_dial(url, &config) != NULL);
-    CHECK_EQ(client.errors, 0); /* never from inside ws_dial */
+    CHECK_EQ(client.errors, 0); /* never within ws_dial */
     CHECK(raw_nobody(raw));
     CHECK_EQ(client.errors, 1);
     CHECK_EQ(client.error, WS_ERROR_URL);
     CHECK(strlen(client.text) > 10);
     CHECK_EQ(client.status, 0);
     CHECK(ws_find(net.loop, client.id) == NULL);
-    CHECK(strpbrk(client.text, "\r\n") == NULL); /* a log of it stays one line */
+    CHECK(strpbrk(client.text, "\r\n") == NULL); /* one line in a log */
     (void)snprintf(log, sizeof log, "e:%u", (unsigned)WS_ERROR_URL);
     CHECK_LOG(log);
     if (strstr(url, "%3A"))
@@ -283,7 +283,7 @@ static const char *const bad_proxies[] = {"", "127.0.0.1:3128", "http://", "http
                                           "http://u%zz:p@127.0.0.1:80", "http://127.0.0.1:80#x",
                                           "http://us%3Aer:p@127.0.0.1:80"};
 
-/* Refused before anything is sent, and with a sentence. */
+/* Refused before anything is sent, with an error text. */
 static void check_bad_config(const ws_client_config *config, ws_error error, const char *word) {
     raw_server *raw;
     client_start(NULL);
@@ -304,7 +304,7 @@ static void test_injection(void) {
     for (i = 0; i < COUNT(bad_headers); i++) {
         ws_client_config config = client_config();
         const char *lines[] = {"X-Good: 1", NULL, NULL};
-        if (!test_begin("own header that may not be, %zu: %.40s", i, bad_headers[i]))
+        if (!test_begin("invalid header of the program, %zu: %.40s", i, bad_headers[i]))
             continue;
         lines[1] = bad_headers[i];
         config.headers = lines;
@@ -319,7 +319,7 @@ static void test_injection(void) {
     }
     for (i = 0; i < COUNT(bad_subprotocols); i++) {
         ws_client_config config = client_config();
-        if (!test_begin("subprotocols that may not be offered, %zu: %s", i, bad_subprotocols[i]))
+        if (!test_begin("invalid subprotocols, %zu: %s", i, bad_subprotocols[i]))
             continue;
         config.subprotocols = bad_subprotocols[i];
         check_bad_config(&config, WS_ERROR_ARGUMENT,

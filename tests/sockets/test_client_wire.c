@@ -1,5 +1,5 @@
-/* The wire table of wire_cases.h in the client's role, over sockets: the test is the server that plays
-   the peer's frames, in one go, frame by frame, and in pieces. */
+/* The wire table of wire_cases.h in the client's role, over sockets: the test is the server that sends
+   the peer's frames, at once, frame by frame, and in pieces. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 

@@ -1,5 +1,5 @@
-/* DIAL: requests of every length without memory for one of their lines, and clients that a callback ends in the round
-   that has something for them. */
+/* DIAL: requests of every length without memory for one of their lines, and clients that a callback ends in a round
+   that has an event for them. */
 #include "../helpers/kernel.h"
 
 #define WS_IMPLEMENTATION
@@ -14,7 +14,7 @@ static void start(void) {
     world.proxy = raw_listen(PROXY_PORT);
 }
 
-/* --- requests of every length: each of their lines is once the first that needs memory --- */
+/* --- requests of every length: each line in turn is the first that needs memory --- */
 
 static void dial_at_length(size_t size, bool through) {
     char user[400], origin[400], letters[240];
@@ -50,7 +50,7 @@ static void test_lengths(bool through) {
     CHECK(failed > 100);
 }
 
-/* --- a callback ends a client, and the same round has something for it --- */
+/* --- a callback ends a client, and the same round has an event for it --- */
 
 static struct {
     int kind, listens, proxy;

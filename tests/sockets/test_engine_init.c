@@ -1,4 +1,4 @@
-/* ENGINE, LOOP: what fails to begin leaves what all other calls take, and the reason. */
+/* ENGINE, LOOP: after a failed creation all other calls are safe, and the reason is kept. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -75,7 +75,7 @@ static void test_engine_refused(void) {
             continue;
         memset(&config, 0, sizeof config);
         memset(&counted, 0, sizeof counted);
-        memset(&engine, 0xa5, sizeof engine); /* as it may lie on a stack */
+        memset(&engine, 0xa5, sizeof engine); /* as a variable on the stack may be */
         config.role = rows[i].role;
         config.host = rows[i].host;
         config.path = rows[i].path;
@@ -155,7 +155,7 @@ static void never_ready(ws_loop *loop, ws_socket fd, unsigned ready, void *user)
     (void)loop, (void)fd, (void)ready, (void)user;
 }
 
-/* What a program does with a loop, whether it looks at its error or not. */
+/* What a program does with a loop, whether or not it checks its error. */
 static void use_loop(ws_loop *loop) {
     ws_handler handler = net_handler();
     ws_server *server = ws_listen(loop, NULL);

@@ -48,7 +48,7 @@ static void tell_all(const char *text) {
 
 static void posted(void *argument) { tell_all((const char *)argument); }
 
-/* An event of the host's own: what it sends is queued outside of the loop. */
+/* An event of the host: what it sends is queued outside of the loop. */
 static void own_event(void) {
     char byte;
     CHECK_EQ(read(it.own[0], &byte, 1), 1);
@@ -291,7 +291,7 @@ static void finish(void) {
 
 static const struct {
     const char *name;
-    void (*run)(void); /* NULL: it is not on this machine */
+    void (*run)(void); /* NULL: this machine lacks it */
     bool many;         /* it takes descriptors beyond FD_SETSIZE */
 } hosts[] = {{"select, ws_loop_fds", host_select, false}, {"select, one descriptor", host_select_one, false},
              {"epoll", host_epoll, true}, {"libuv", host_libuv, true}, {"GLib", host_glib, true}};
@@ -356,7 +356,7 @@ static void test_many(void) {
     }
 }
 
-/* --- what the two functions answer --- */
+/* --- results of the two functions --- */
 
 static bool readable(int descriptor) {
     fd_set reads;
@@ -374,7 +374,7 @@ static bool moved(void) { return false; }
 
 static void test_descriptor(void) {
     int i, descriptor;
-    if (!test_begin("host: the descriptor: a loop moves for it, it stays the same, and says what happens")
+    if (!test_begin("host: the descriptor: the loop moves for it; it never changes, and is readable when there is work")
         || !test_posix("epoll or kqueue"))
         return;
     CHECK(net_start());
@@ -397,7 +397,7 @@ static void test_descriptor(void) {
 
 static void test_none(void) {
     ws_loop_config config;
-    if (!test_begin("host: a loop on select has no descriptor, says what to set, and goes on"))
+    if (!test_begin("host: a loop on select has no descriptor; the error says what to set, the loop keeps running"))
         return;
     memset(&config, 0, sizeof config);
     config.poller = WS_POLLER_SELECT;
@@ -429,7 +429,7 @@ static void test_arguments(void) {
         CHECK_EQ(ws_loop_dispatch(loop, read, write), missing == 0 || missing == 4);
     }
     CHECK(ws_loop_fds(net.loop, &reads, &writes, &highest, NULL));
-    CHECK(!ws_route(net.server, "/", NULL)); /* it fails now */
+    CHECK(!ws_route(net.server, "/", NULL)); /* now the loop has failed */
     CHECK(!ws_loop_fds(net.loop, &reads, &writes, &highest, &timeout));
     CHECK(!ws_loop_dispatch(net.loop, &reads, &writes));
     CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
@@ -482,7 +482,7 @@ static void test_timeout(void) {
     CHECK(ws_stop(net.loop));
     CHECK(readable((int)ws_loop_descriptor(net.loop)));
     CHECK(!ws_run_once(net.loop, 0));
-    (void)wsi_loop_fail(net.loop, WS_ERROR_SYSTEM); /* so that the host hears of it */
+    (void)wsi_loop_fail(net.loop, WS_ERROR_SYSTEM); /* so that the host sees it */
     CHECK_EQ(ws_loop_timeout(net.loop), 0);
     CHECK(!ws_run_once(net.loop, 0));
     (void)fclose(file);
@@ -492,7 +492,7 @@ static void test_timeout(void) {
 
 static void test_queued(void) {
     peer *p;
-    if (!test_begin("host: what is queued outside of callbacks leaves when the host asks how long to wait"))
+    if (!test_begin("host: messages queued outside of callbacks are sent when the host asks how long to wait"))
         return;
     CHECK(net_start());
     p = net_peer("/");

@@ -1,4 +1,4 @@
-/* CONNECTION: states, sending, closing, backpressure, deadlines, ids, over real sockets. */
+/* LIFE: states, sending, closing, backpressure, deadlines, ids, over real sockets. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -75,7 +75,7 @@ static void test_send_in_open(void) {
 
 static void test_bad_arguments(void) {
     ws_message bad;
-    if (!test_begin("connection: what may not be sent is refused, and the connection goes on"))
+    if (!test_begin("connection: invalid sends are refused, and the connection stays open"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -101,7 +101,7 @@ static void test_close_codes(void) {
                 {1012, true},  {1013, true},  {1014, true},  {1015, false}, {1016, false}, {2999, false},
                 {3000, true},  {4999, true},  {5000, false}, {65535, false}};
     size_t i;
-    if (!test_begin("connection: close codes that may be sent"))
+    if (!test_begin("connection: valid and invalid close codes"))
         return;
     CHECK(net_start());
     for (i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -120,7 +120,7 @@ static void test_close_codes(void) {
 
 static void test_close_reasons(void) {
     char reason[130];
-    if (!test_begin("connection: close reasons that may be sent"))
+    if (!test_begin("connection: valid and invalid close reasons"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -144,9 +144,9 @@ static void test_close_reasons(void) {
 
 static const struct {
     const char *title, *frames; /* from the peer */
-    const char *sent;           /* what it gets */
+    const char *sent;           /* what the peer gets */
     const char *log;
-    bool ends;                  /* the peer ends its stream behind its frames */
+    bool ends;                  /* the peer ends its stream after its frames */
 } endings[] = {
     {"close", "88<03e8>\"bye\"", "88<03e8>\"bye\"", "c1:1000:bye:y", false},
     {"close without a code", "88", "88", "c1:1005::y", false},
@@ -210,7 +210,7 @@ static void test_drop(void) {
     peer *p = net_peer("/");
     ws_drop(net.conns[1]);
     CHECK_EQ(ws_state(net.conns[1]), WS_CLOSED);
-    CHECK_LOG("o1"); /* never from inside another call */
+    CHECK_LOG("o1"); /* on_close is never called within another call */
     ws_drop(net.conns[1]);
     net_settle();
     CHECK_LOG("c1:1006::n");
@@ -264,7 +264,7 @@ static void test_half_close(void) {
 }
 
 static void test_half_close_large(void) {
-    if (!test_begin("connection: a peer that ended its stream still gets what waits for it"))
+    if (!test_begin("connection: a peer that ended its stream still gets the pending bytes"))
         return;
     CHECK(net_start());
     net_small_buffers();
@@ -274,7 +274,7 @@ static void test_half_close_large(void) {
     net_settle();
     CHECK(ws_buffered(net.conns[1]) > 0);
     CHECK_EQ(shutdown(p->fd, SHUT_WR), 0);
-    CHECK(net_settle()); /* the end of its stream is not told again and again */
+    CHECK(net_settle()); /* the end of its stream is reported only once */
     CHECK_LOG("o1 b1:500000 b1:500000 c1:1006::n");
     p->deaf = false;
     CHECK_FRAMES(p, "82#500000 82#500000");
@@ -378,7 +378,7 @@ static void test_slow_download(void) {
         total += got > 0 ? (size_t)got : 0;
         net_wait(1000);
     }
-    CHECK(total >= 400010); /* perhaps a ping behind it */
+    CHECK(total >= 400010); /* perhaps a ping after it */
     CHECK(i > 60);
     CHECK_EQ(net.closed, 0);
     NET_END();
@@ -426,7 +426,7 @@ static void test_handshake_deadline(void) {
 
 static void test_idle_deadline(void) {
     static const char request[] = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
-    if (!test_begin("deadline: a kept-alive connection that asks nothing more"))
+    if (!test_begin("deadline: a kept-alive connection without a further request"))
         return;
     CHECK(net_start());
     CHECK(ws_page(net.server, "/page", "text/plain", "x"));
@@ -471,7 +471,7 @@ static void test_linger_deadline(void) {
     net_settle();
     CHECK_LOG("o1 c1:1000::y");
     CHECK(p->ended && !p->reset);
-    CHECK_EQ(net.server->endpoint.count, 1); /* the socket, no more */
+    CHECK_EQ(net.server->endpoint.count, 1); /* only the socket is left */
     CHECK(ws_find(net.loop, net.ids[1]) == NULL);
     net_wait(4999);
     peer_frames(p, "81\"nobody hears\"");
@@ -589,7 +589,7 @@ static void test_no_allocation(void) {
     CHECK_EQ(net.memory.calls, 0);
     CHECK_EQ(net.memory.used, before);
     CHECK_EQ(calls_writes(), 20);
-    CHECK_EQ(calls.count[CALLS_RECV], 20); /* no read to learn that nothing more is there */
+    CHECK_EQ(calls.count[CALLS_RECV], 20); /* no further read to find that nothing is left */
     peer_frames(p, "30x81\"x\"");
     CHECK_FRAMES(p, "30x81\"x\"");
     CHECK_EQ(calls_writes(), 21);
@@ -599,7 +599,7 @@ static void test_no_allocation(void) {
 static void test_chunks(void) {
     ws_handler handler = net_handler();
     ws_limits limits;
-    if (!test_begin("connection: on_chunk gets a message in pieces, beyond limits.message"))
+    if (!test_begin("connection: on_chunk gets messages in pieces, also beyond limits.message"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.message = 100;
@@ -639,7 +639,7 @@ static void test_parts(void) {
     CHECK(ws_send_part(conn, message_of("one\xc3", WS_TEXT), false));
     CHECK(!ws_send_text(conn, "other"));
     CHECK_EQ(ws_last_error(conn), WS_ERROR_STATE);
-    CHECK(!ws_send_part(conn, message_of("one", WS_TEXT), false)); /* breaks the character */
+    CHECK(!ws_send_part(conn, message_of("one", WS_TEXT), false)); /* splits a character */
     CHECK_EQ(ws_last_error(conn), WS_ERROR_UTF8);
     CHECK(ws_ping(conn, "p", 1));
     CHECK(ws_send_part(conn, message_of("\xa9two", WS_TEXT), true));
@@ -692,7 +692,7 @@ static void test_resume(void) {
     ws_limits limits;
     bytes all = {NULL, 0, 0}, wanted = {NULL, 0, 0};
     size_t done = 0, i;
-    if (!test_begin("backpressure: reading goes on when the peer reads again; order and bytes are kept"))
+    if (!test_begin("backpressure: reading resumes when the peer reads again; order and bytes are kept"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.buffered = 50000;
@@ -727,7 +727,7 @@ static void test_resume(void) {
 static void test_buffered_limit(void) {
     static uint8_t large[200000];
     ws_limits limits;
-    if (!test_begin("backpressure: a message is taken whole below the limit, BUFFERED above, on_drain behind"))
+    if (!test_begin("backpressure: below the limit a message is accepted whole; above it BUFFERED, then on_drain"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.buffered = 100000;
@@ -740,7 +740,7 @@ static void test_buffered_limit(void) {
     while (ws_buffered(conn) < 99000 && ws_send_binary(conn, large, 1000))
         (void)net_round(0);
     CHECK(ws_buffered(conn) >= 99000 && ws_buffered(conn) < 100000);
-    CHECK(ws_send_binary(conn, large, sizeof large)); /* whole, though far beyond */
+    CHECK(ws_send_binary(conn, large, sizeof large)); /* accepted whole, though far beyond the limit */
     net_settle();
     CHECK(ws_buffered(conn) >= 299000);
     CHECK(!ws_send_text(conn, "x"));
@@ -808,7 +808,7 @@ static void test_limit_counts_what_waits(void) {
 static void test_ping_flood(void) {
     size_t i, before, peak;
     bytes pings = {NULL, 0, 0};
-    if (!test_begin("backpressure: a ping flood from a peer that does not read: only the newest pong waits"))
+    if (!test_begin("backpressure: a ping flood from a peer that does not read: only the newest pong is kept"))
         return;
     CHECK(net_start_exact());
     net_small_buffers();
@@ -857,7 +857,7 @@ static void test_pong_between_messages(void) {
 
 static void test_ids(void) {
     ws_id first;
-    if (!test_begin("ids: a stale id finds nothing, also when its slot is used again"))
+    if (!test_begin("ids: a stale id finds nothing, also when its slot is reused"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -937,10 +937,10 @@ static void test_user(void) {
 }
 
 static void test_struct_size(void) {
-    if (!test_begin("connection: an idle one costs its struct and nothing else"))
+    if (!test_begin("connection: an idle connection costs its struct and nothing else"))
         return;
     CHECK(net_start());
-    for (int i = 0; i < (TEST_SMALL ? 17 : 18); i++) /* a slab of 32 (of 4), and place for their timers */
+    for (int i = 0; i < (TEST_SMALL ? 17 : 18); i++) /* a slab of 32 (of 4), and room for their timers */
         (void)net_peer("/");
     size_t before = net.memory.used;
     for (int i = 0; i < (TEST_SMALL ? 3 : 12); i++)

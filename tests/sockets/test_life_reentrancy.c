@@ -1,5 +1,5 @@
-/* CONNECTION, SERVER, LOOP: every callback does everything to every object. Whatever happens, each
-   on_open has one on_close, nothing is used after it is freed (ASan), and service goes on. */
+/* LIFE, SERVER, LOOP: every callback does everything to every object. Whatever happens, each
+   on_open has one on_close, nothing is used after it is freed (ASan), and service continues. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -120,7 +120,7 @@ static void do_free_server(ws_conn *self) {
     ws_server_free(server);
     if (!net.loop->busy)
         return;
-    ws_server_free(server); /* in a callback it may still be used until that ends */
+    ws_server_free(server); /* it stays usable until the callback returns */
     (void)ws_broadcast(self, "r", hello());
     (void)ws_server_broadcast(server, NULL, hello());
     (void)ws_join(self, "new");
@@ -253,7 +253,7 @@ static void when_watched(ws_loop *loop, ws_socket descriptor, unsigned ready, vo
     (void)ws_watch(loop, descriptor, WS_NONE, NULL, NULL);
 }
 
-/* Four open connections in a room, the third of which does not read and has much to be sent. */
+/* Four open connections in a room, the third of which does not read, and has much pending. */
 static void set_up(peer **p) {
     ws_handler handler = net_handler();
     ws_server_config config;
@@ -312,7 +312,7 @@ static void run_plan(void) {
     plan.armed = true;
     trigger(p);
     CHECK(net_settle());
-    CHECK(!plan.armed || plan.in == IN_CLOSE); /* it was done */
+    CHECK(!plan.armed || plan.in == IN_CLOSE); /* the action has run */
     plan.armed = false;
     peer_frames(p[1], "81\"more\"");
     peer_frames(p[2], "81\"more\"");
@@ -364,7 +364,7 @@ static void test_outside(void) {
     for (action = 0; action < ACTIONS; action++) {
         peer *p[5];
         if (strcmp(actions[action].name, "free the loop") == 0 || strcmp(actions[action].name, "run") == 0)
-            continue; /* there they do what they say */
+            continue; /* outside of callbacks these two really free or run the loop */
         if (!test_begin("outside of callbacks: %s", actions[action].name))
             continue;
         memset(&plan, 0, sizeof plan);

@@ -37,7 +37,7 @@ static void test_after(void) {
 
 static void test_every(void) {
     ws_id id;
-    if (!test_begin("loop: ws_every repeats without drift, and makes up for no lost round"))
+    if (!test_begin("loop: ws_every repeats without drift, and skips missed rounds"))
         return;
     net_start_loop(NULL);
     id = ws_every(net.loop, 100, fired, "e");
@@ -64,7 +64,7 @@ static void again(ws_loop *loop, void *user) {
 
 static void test_zero_delay(void) {
     ws_id zero;
-    if (!test_begin("loop: a timer set in a timer waits for a later round, even with 0"))
+    if (!test_begin("loop: a timer set by a timer fires in a later round, even with 0"))
         return;
     net_start_loop(NULL);
     CHECK(ws_after(net.loop, 0, again, "z") != 0);
@@ -91,7 +91,7 @@ static void cancels_all(ws_loop *loop, void *user) {
 }
 
 static void test_cancel_inside(void) {
-    if (!test_begin("loop: a callback cancels itself, a due one and a later one"))
+    if (!test_begin("loop: a timer's callback cancels its own timer, a due one and a later one"))
         return;
     net_start_loop(NULL);
     named[0] = ws_every(net.loop, 10, cancels_all, "self");
@@ -106,7 +106,7 @@ static void test_cancel_inside(void) {
 
 static void test_stale_timer(void) {
     ws_id old, fresh;
-    if (!test_begin("loop: a timer's id is never used again"))
+    if (!test_begin("loop: a timer's id is never reused"))
         return;
     net_start_loop(NULL);
     old = ws_after(net.loop, 10, fired, "old");
@@ -122,7 +122,7 @@ static void test_stale_timer(void) {
     NET_END();
 }
 
-/* Many timers against a list that knows when each is due. */
+/* Many timers, checked against a list of when each is due. */
 
 enum { RANDOM_TIMERS = 10000 };
 
@@ -281,7 +281,7 @@ static void test_watch(void) {
 static void test_watch_wrong(void) {
     static const int outside[] = {-1, FD_SETSIZE, INT32_MAX};
     size_t i;
-    if (!test_begin("loop: ws_watch refuses what select cannot take") || !test_posix("select's limit"))
+    if (!test_begin("loop: ws_watch refuses descriptors that select cannot watch") || !test_posix("select's limit"))
         return;
     net_start_loop(NULL);
     for (i = 0; i < sizeof outside / sizeof *outside; i++)
@@ -300,7 +300,7 @@ static void meddles(ws_loop *loop, ws_socket descriptor, unsigned ready, void *u
     CHECK(ws_watch(loop, descriptor, WS_NONE, NULL, NULL));      /* itself */
     CHECK(ws_watch(loop, pairs[1][0], WS_NONE, NULL, NULL));     /* removed: must not be called */
     CHECK(ws_watch(loop, pairs[2][0], WS_READ, watched, "new"));  /* another function */
-    CHECK(ws_watch(loop, pairs[3][0], WS_NONE, NULL, NULL));     /* its number is used again */
+    CHECK(ws_watch(loop, pairs[3][0], WS_NONE, NULL, NULL));     /* its descriptor is reused */
     (void)close(pairs[3][0]);
     reused = dup(pairs[1][0]);
     CHECK_EQ(reused, pairs[3][0]);
@@ -357,7 +357,7 @@ static void test_post(void) {
 
 static void test_post_full(void) {
     unsigned taken = 0, wanted;
-    if (!test_begin("loop: ws_post says no when too many wait, and yes again behind them"))
+    if (!test_begin("loop: ws_post returns false while too many posts are pending, and true after them"))
         return;
     net_start_loop(NULL);
     posted = 0;
@@ -419,7 +419,7 @@ static void stops(ws_loop *loop, void *user) {
 }
 
 static void test_stop(void) {
-    if (!test_begin("loop: ws_stop ends ws_run, connections stay, ws_run goes on"))
+    if (!test_begin("loop: ws_stop ends ws_run; connections stay, and ws_run can be called again"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -428,7 +428,7 @@ static void test_stop(void) {
     CHECK_EQ(ws_run(net.loop), WS_OK);
     CHECK_LOG("o1 stop");
     peer_frames(p, "81\"x\"");
-    CHECK(ws_stop(net.loop)); /* before ws_run: still it serves one round */
+    CHECK(ws_stop(net.loop)); /* before ws_run, which still serves one round */
     CHECK_EQ(ws_run(net.loop), WS_OK);
     CHECK_FRAMES(p, "81\"x\"");
     CHECK_LOG("t1:x");
@@ -436,7 +436,7 @@ static void test_stop(void) {
     test_end();
 }
 
-/* --- stop and shutdown with a full pipe --- */
+/* --- stop and shutdown while no post fits --- */
 
 static unsigned fill_pipe(void) {
     unsigned taken = 0;
@@ -511,7 +511,7 @@ static void stops_inside(void *argument) {
 
 static void test_stop_order(void) {
     int i;
-    if (!test_begin("loop: posts before ws_stop are called before ws_run returns, those behind it may wait"))
+    if (!test_begin("loop: posts before ws_stop are called before ws_run returns, later ones may wait"))
         return;
     net_start_loop(NULL);
     for (i = 0; i < 1000; i++)
@@ -537,7 +537,7 @@ static void posts_and_stops(void *argument) {
 }
 
 static void test_stop_behind_shutdown(void) {
-    if (!test_begin("loop: posts before a ws_stop that comes while a ws_shutdown is obeyed are called, too"))
+    if (!test_begin("loop: posts before a ws_stop are called, even if it comes during a ws_shutdown"))
         return;
     CHECK(net_start());
     (void)net_peer("/");
@@ -592,7 +592,7 @@ static void test_foreign(void) {
 
 static void test_foreign_empty(void) {
     fd_set empty;
-    if (!test_begin("loop: ws_loop_dispatch with empty sets runs timers; it looks for itself before one fires")
+    if (!test_begin("loop: ws_loop_dispatch with empty sets runs timers; it polls before one fires")
         || !test_posix("descriptors in sets"))
         return;
     CHECK(net_start());
@@ -604,7 +604,7 @@ static void test_foreign_empty(void) {
     net.now += 10;
     CHECK(ws_loop_dispatch(net.loop, &empty, &empty));
     CHECK_LOG("timer");
-    CHECK_EQ(net.server->endpoint.count, 1); /* who came before the timer was due is served before it */
+    CHECK_EQ(net.server->endpoint.count, 1); /* a connection that came before the timer was due is served before it */
     CHECK(!ws_loop_dispatch(NULL, &empty, &empty));
     CHECK(!ws_loop_dispatch(net.loop, NULL, &empty));
     CHECK(!ws_loop_fds(net.loop, NULL, NULL, NULL, NULL));
@@ -616,7 +616,7 @@ static void test_foreign_empty(void) {
 static void frees_loop(ws_loop *loop, void *user) {
     fired(loop, user);
     ws_loop_free(loop);
-    CHECK(ws_after(loop, 1, fired, "never") != 0); /* it lives on */
+    CHECK(ws_after(loop, 1, fired, "never") != 0); /* it still works */
 }
 
 static void test_free_inside(void) {
@@ -680,7 +680,7 @@ static void test_bad_address(void) {
     static const char *const hosts[] = {"203.0.113.7", "256.1.1.1", "no such host", "", "::ffff:999"};
     ws_server_config config;
     size_t i;
-    if (!test_begin("loop: a host that is not of this machine is an error with a sentence"))
+    if (!test_begin("loop: a host that is not this machine's is an error with a text"))
         return;
     memset(&config, 0, sizeof config);
     for (i = 0; i < 3; i++) {
@@ -764,7 +764,7 @@ static void test_no_endless_loop(void) {
     size_t i, total;
     int kind;
     for (i = 0; i < 2; i++) {
-        if (!test_begin("loop: every call answers with %d: bounded steps, then service goes on", errors[i]))
+        if (!test_begin("loop: every call answers with %d: bounded steps, then service resumes", errors[i]))
             continue;
         calls_reset();
         CHECK(net_start());

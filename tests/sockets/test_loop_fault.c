@@ -31,7 +31,7 @@ static ws_message message_of(const void *data, size_t size) {
     return message;
 }
 
-/* A client gets its echo, and a clean end. */
+/* A client gets its echo and a clean close. */
 static bool alive_at(const char *url, const ws_client_config *config) {
     unsigned messages = world.messages;
     (void)world_dial(url, config);
@@ -525,7 +525,7 @@ static void clients_play(void) {
     world_pass(60000);
 }
 
-/* --- the waiting calls --- */
+/* --- the blocking calls --- */
 
 static void waiting_play(void) {
     static const char *const urls[] = {SERVER "/old", "ws://host0:9000/busy", "ws://host6:9000/", "ws://example.com/",
@@ -569,7 +569,7 @@ static void waiting_play(void) {
     world_pass(60000);
 }
 
-/* --- Unix sockets, further addresses, descriptors of the program's --- */
+/* --- Unix sockets, further addresses, descriptors of the program --- */
 
 static void sockets_start(void) {
     ws_server_config config;
@@ -591,7 +591,7 @@ static void sockets_start(void) {
     config.descriptor = raw_listen(OTHER_PORT);
     if (!ws_listen_also(world.server, &config)) {
         bool before = world_outside();
-        (void)kernel_close(config.descriptor); /* it stayed the program's */
+        (void)kernel_close(config.descriptor); /* the program still owns it */
         kernel.fault.off = before;
     }
 }
@@ -767,7 +767,7 @@ static bool crypto_fails(void) {
     return crypto.fail_at && (count == crypto.fail_at || (crypto.fail_after && count > crypto.fail_at));
 }
 
-/* Each block has its size in front. */
+/* Each block is preceded by its size. */
 static void *crypto_resize(void *block, size_t size) {
     uint8_t *base = block ? (uint8_t *)block - 16 : NULL;
     size_t old = 0;
@@ -886,7 +886,7 @@ static bool tls_alive(void) {
 typedef struct scene {
     const char *name;
     void (*loop)(void);
-    void (*start)(void); /* what fails here, the loop's error tells */
+    void (*start)(void); /* a failure here is the loop's error */
     void (*play)(void);
     bool (*alive)(void); /* whether the next client is served; NULL: it is over */
     bool traced, crypto, slow; /* slow: where a call fails for ever, every fifth N will do */
@@ -934,7 +934,7 @@ typedef enum span { ONCE, AND_MORE, AND_ALL } span;
 
 static const char *const spans[] = {"once", "and seven behind it", "and all behind it"};
 
-/* One run with one fault, which memory_at or kernel.fault says. true: it happened. */
+/* One run with one fault, set by memory_at or kernel.fault. true: the fault happened. */
 static bool play(const scene *own, const kernel_fault *fault, size_t memory_at, span memory_span) {
     bool hit, started;
     world_begin();
@@ -1031,7 +1031,7 @@ static void test_call(const scene *own, size_t i, bool after) {
     size_t step = own->slow && after ? 5 : usual_step();
     if ((after && faults[i].once)
         || !test_begin("%s: the Nth %s %s %d, %s, for %s N", own->name, call_names[fault.call],
-                       fault.error ? "fails with" : "is short", fault.error, after ? "and all behind it" : "once",
+                       fault.error ? "fails with" : "is short", fault.error, after ? "and all after it" : "once",
                        which(step)))
         return;
     for (fault.at = 1 + i % step; fault.at < 5000 && play(own, &fault, 0, ONCE); fault.at += step) {}
@@ -1060,12 +1060,12 @@ static bool crypto_play(const scene *own, size_t n, bool after) {
     return crypto.calls >= n;
 }
 
-/* N counts on by a step, closer within the start, which all that follows depends on: what is accepted there must serve.
-   What OpenSSL holds afterwards it holds once: a second time nothing more is lost. */
+/* N grows by a step, which is smaller within the start: all else depends on that, and a config that is accepted must
+   serve. Memory that OpenSSL still holds afterwards is kept once: a second run does not add to it. */
 static void test_crypto(const scene *own, bool after) {
     const char *all = getenv("TEST_ALL");
     size_t step = all && *all == '1' ? 1 : 401, n = 1, before = points, used;
-    if (!test_begin("%s: OpenSSL's Nth allocation fails, %s, for %s N", own->name, after ? "and all behind it" : "once",
+    if (!test_begin("%s: OpenSSL's Nth allocation fails, %s, for %s N", own->name, after ? "and all after it" : "once",
                     step == 1 ? "all" : "many"))
         return;
     (void)play(own, NULL, 0, ONCE); /* what OpenSSL makes once and keeps */

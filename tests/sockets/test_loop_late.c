@@ -1,10 +1,10 @@
-/* LOOP: a round that comes late. No deadline of any sort is judged before all that had come by then is served,
-   whatever made the loop late: nobody who did his part in time is given up. And who sends without end does not keep
-   timers from firing. */
+/* LOOP: a late round. No deadline is checked before everything that arrived by then is served, whatever made the loop
+   late: a peer that acted in time is never dropped. And a peer that sends without end does not keep timers from
+   firing. */
 #include "../helpers/calls.h"
 
 #if !defined(WSI_POLLER_DEFAULT)
-#define WSI_POLLER_DEFAULT WS_POLLER_SELECT /* for all of the crowd, not only until it moves */
+#define WSI_POLLER_DEFAULT WS_POLLER_SELECT /* for all of the crowd: it must not move to epoll */
 #endif
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -15,15 +15,15 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { CROWD = 150 }; /* more than two calls of epoll_wait tell of */
+enum { CROWD = 150 }; /* more than two calls of epoll_wait report */
 
 /* --- ways to be late --- */
 
 typedef enum way {
-    STOPPED,     /* the process: time has passed when the loop looks */
-    INTERRUPTED, /* a signal comes first: the call has not looked */
+    STOPPED,     /* the process: time has passed when the loop polls */
+    INTERRUPTED, /* a signal ends the wait before it finds anything */
     UNTOLD,      /* a foreign select failed, or timed out before: its sets are empty */
-    SLOW,        /* a callback of the same round takes so long */
+    SLOW,        /* a callback of the same round takes that long */
     WAYS
 } way;
 
@@ -44,7 +44,7 @@ static void takes_long(ws_loop *loop, ws_socket descriptor, unsigned ready, void
     slow_ms = 0;
 }
 
-/* Before the loop begins, and behind its end: the descriptors of both are counted. */
+/* Before the loop begins and after its end: the descriptors of both are counted. */
 static void slow_open(void) { CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, slow), 0); }
 
 static void slow_watch(void) { CHECK(ws_watch(net.loop, slow[0], WS_READ, takes_long, NULL)); }
@@ -67,14 +67,14 @@ static void slow_now(uint64_t milliseconds) {
     CHECK_EQ(send(slow[1], "x", 1, MSG_NOSIGNAL), 1);
 }
 
-/* The slow callback comes first in its round: what is behind it is served that late. */
+/* The slow callback comes first in its round: all else is served that late. */
 static void be_late_first(way how, uint64_t milliseconds) {
     slow_leads = how == SLOW;
     if (slow_leads)
         slow_now(milliseconds);
 }
 
-/* So much time passes while the loop does not look; what the peers sent lies there. */
+/* This much time passes while the loop does not poll; the peers' bytes have arrived meanwhile. */
 static void be_late(way how, uint64_t milliseconds) {
     fd_set empty;
     calls_reset();
@@ -231,7 +231,7 @@ static void logs(ws_loop *loop, void *user) {
     net_log("%s", (const char *)user);
 }
 
-/* A program's own timer, for a deadline of its own. */
+/* A timer of the program, for a deadline of its own. */
 static void late_timers(way how) {
     size_t i;
     open_crowd();
@@ -275,7 +275,7 @@ static void test_server(void) {
     config.receive_size = 16 << 10;
     for (i = 0; i < COUNT(server_rows); i++) {
         for (how = 0; how < WAYS; how++) {
-            if (!test_begin("late by %s: %s that have come count", ways[how], server_rows[i].name))
+            if (!test_begin("late by %s: %s that have arrived count", ways[how], server_rows[i].name))
                 continue;
             slow_open();
             CHECK(net_start_with(&config, NULL));
@@ -438,7 +438,7 @@ static struct {
     peer *p;
     void (*step)(void);
     unsigned waits;
-    uint64_t leap; /* so much passes between each look at the clock and the next */
+    uint64_t leap; /* so much time passes with each reading of the clock */
 } blocking;
 
 static uint64_t leaping_clock(void *user) {
@@ -483,7 +483,7 @@ static ws_conn *blocking_open(void) {
     return wsi_blocking_open(made);
 }
 
-/* Until so many bytes wait at the client's socket. */
+/* Until this many bytes are readable at the client's socket. */
 static void blocking_has(ws_conn *conn, int size) {
     int here = 0, i;
     for (i = 0; i < 2000 && here < size; i++) {
@@ -509,7 +509,7 @@ static void test_blocking(void) {
     peer_sends(blocking.p, "\x81\2hi", 4);
     blocking_has(conn, 4);
     calls_reset();
-    calls.fail_at[CALLS_WAIT] = 1; /* a signal, and the time is up behind it */
+    calls.fail_at[CALLS_WAIT] = 1; /* a signal, after which the time is up */
     calls.error = EINTR;
     calls.inside = true;
     blocking.leap = 400;
@@ -534,7 +534,7 @@ static void test_blocking(void) {
     CLIENT_END();
 }
 
-/* --- time that a callback took is not taken from what it begins --- */
+/* --- time spent in a callback does not shorten what it begins --- */
 
 static uint64_t hook_ms;
 
@@ -544,11 +544,11 @@ static void slow_hook(ws_request *request, void *user) {
     net.now += hook_ms;
 }
 
-/* All at once, and each takes 300 ms to let in: the last has waited 75 s by then. */
+/* All at once, and each takes 300 ms to accept: the last one waits 75 s. */
 static void test_crowd(void) {
     enum { MANY = NET_PEERS - 6 };
     size_t i;
-    if (!test_begin("%d connect at once to a slow hook: all are let in", MANY))
+    if (!test_begin("%d connect at once to a slow hook: all are accepted", MANY))
         return;
     CHECK(net_start());
     hook_ms = 300;
@@ -653,7 +653,7 @@ static void test_requests(void) {
         CHECK_EQ(peer_status(p), 200);
         NET_END();
     }
-    if (test_begin("behind a slow function the connection is kept for its next request")) {
+    if (test_begin("after a slow function the connection is kept for its next request")) {
         CHECK(net_start());
         CHECK(ws_http(net.server, "GET", "/slow", yes_late, NULL));
         hook_ms = 31000;
@@ -667,10 +667,10 @@ static void test_requests(void) {
     }
 }
 
-/* A peer is blocked, and takes some of it behind a callback that took long: it lives. */
+/* A blocked peer takes some bytes after a long callback: it is alive. */
 static void test_taken_late(void) {
     peer *p;
-    if (!test_begin("a slow reader takes some, after a callback of 50 s: it is kept"))
+    if (!test_begin("a slow reader takes some bytes after a callback of 50 s: it is kept"))
         return;
     slow_open();
     CHECK(net_start());
@@ -693,11 +693,11 @@ static void test_taken_late(void) {
     slow_close();
 }
 
-/* --- who sends without end --- */
+/* --- peers that send without end --- */
 
 static unsigned flooded, flood_step;
 
-/* Sends the next before this one is done: its socket is readable whenever the loop looks. */
+/* Sends the next before this one is done: its socket is readable whenever the loop polls. */
 static void floods(ws_conn *conn, unsigned number, ws_message message) {
     (void)conn;
     (void)message;
@@ -745,7 +745,7 @@ static void test_flood(void) {
     }
 }
 
-/* A wait that never succeeds: the loop has not looked, so it judges nobody; and it does not turn for ever. */
+/* A wait that never succeeds: the loop has not polled, so it drops nobody; and it does not spin for ever. */
 static void test_never_looks(void) {
     peer *p;
     if (!test_begin("signals without end: no deadline is checked before input is polled; a round has few calls"))

@@ -1,5 +1,5 @@
-/* LOOP: a call that comes from another thread than the one that runs the loop is a mistake that WS_ASSERT notices.
-   The loop's thread stands still in a callback meanwhile, so that nothing really races: `make tsan` has it, too. */
+/* LOOP: WS_ASSERT notices a call from another thread than the one that runs the loop. The loop's thread waits in a
+   callback meanwhile, so that nothing races: `make tsan` runs it, too. */
 static unsigned mistakes;
 #define WS_ASSERT(x) ((x) ? (void)0 : (void)mistakes++)
 #define WS_IMPLEMENTATION
@@ -9,7 +9,7 @@ static unsigned mistakes;
 
 #include <pthread.h>
 
-/* --- a loop in a thread of its own, that stops when it is told --- */
+/* --- a loop in a thread of its own, which stops on request --- */
 
 static struct {
     ws_loop *loop;
@@ -128,7 +128,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* A connection of the loop's own, that is closed in no hurry. */
+/* Starts a server and a client of it in one loop. */
 static void start(void) {
     ws_server_config config;
     ws_handler handler;
@@ -160,7 +160,7 @@ static void finish(void) {
 
 static void test_ours(void) {
     int all = CALLS - 8; /* without the last that close the connection */
-    if (!test_begin("owner: calls before it runs, in its callbacks and behind that are fine"))
+    if (!test_begin("owner: calls before the loop runs, in its callbacks and afterwards are allowed"))
         return;
     start();
     all_calls(&all);
@@ -203,7 +203,7 @@ static void test_foreign(void) {
 
 /* Two threads never run one loop, whatever WS_ASSERT does. */
 static void test_two(void) {
-    if (!test_begin("owner: a second thread that runs the loop is sent away"))
+    if (!test_begin("owner: a second thread that runs the loop is refused"))
         return;
     start();
     start_thread();
@@ -223,7 +223,7 @@ static void *call_foreign(void *argument) {
     return NULL;
 }
 
-/* Calls it from another thread, which is gone then. */
+/* Makes the call in another thread, which then ends. */
 static unsigned mistakes_of(int which) {
     pthread_t thread;
     mistakes = 0;
@@ -232,7 +232,7 @@ static unsigned mistakes_of(int which) {
     return mistakes;
 }
 
-/* A host runs a loop for moments only: it is the host's as long as that waits, too. */
+/* A host runs a loop only for moments, but owns it while it waits, too. */
 static void test_host(void) {
     unsigned of_send = TEST_SMALL ? 2 : 1; /* without the common case it asks again */
     if (!test_begin("owner: while a host waits, a call from a foreign thread is noticed; between rounds it is not"))

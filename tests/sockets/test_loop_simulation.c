@@ -136,7 +136,7 @@ SAYS static void say(const char *format, ...) {
     printf("\n");
 }
 
-/* An invariant does not hold: the first of a run is told, with the seed. */
+/* An invariant does not hold: the first failure of a run is printed, with the seed. */
 SAYS static void fault(const char *format, ...) {
     char text[300];
     va_list arguments;
@@ -221,7 +221,7 @@ static void check_message(side *own, const uint8_t *data, size_t size, ws_type t
     fault("session %u: message %u was not sent, or came twice", own->session->token, id);
 }
 
-/* The first messages that were sent, so many, have come. */
+/* The first count messages of the other side have arrived. */
 static void check_complete(side *from, size_t count, const char *when) {
     for (size_t i = from->taken; i < count; i++)
         if (!from->items[i].droppable) {
@@ -273,7 +273,7 @@ static void send_part(side *own) {
     uint32_t size;
     ws_message part;
     for (size_t i = own->count; own->in_parts && i-- && own->items[i].room >= 0;)
-        sent = &own->items[i - 1]; /* broadcasts that wait stand behind it */
+        sent = &own->items[i - 1]; /* pending broadcasts come after it */
     if (!own->in_parts) {
         memset(&new_one, 0, sizeof new_one);
         new_one.id = ++run.ids;
@@ -300,7 +300,7 @@ static void send_part(side *own) {
     own->in_parts = !last;
 }
 
-/* A room's message is in each member's list, unless its policy left it out. */
+/* A room's message is in each member's list, unless its policy dropped it. */
 static void note_broadcast(host *at, int room, uint32_t id, uint32_t size, unsigned type, const side *without) {
     for (unsigned i = 0; i < run.session_count; i++) {
         side *to = &run.sessions[i].sides[1];
@@ -309,7 +309,7 @@ static void note_broadcast(host *at, int room, uint32_t id, uint32_t size, unsig
         to->dropped |= ws_state(to->conn) != WS_OPEN && !to->closing_at; /* too slow: closed with 1013 */
         if (to == without || ws_state(to->conn) != WS_OPEN || (room < ROOMS && !to->rooms[room]))
             continue;
-        if (room == 4) /* only the latest has to come */
+        if (room == 4) /* only the latest must arrive */
             for (size_t j = 0; j < to->count; j++)
                 to->items[j].droppable |= to->items[j].room == 4;
         push(to, id, size, type, room)->droppable = room == 2 || room == 3 || (room == 4 && run.hungry);
@@ -666,7 +666,7 @@ static void start_server(host *at) {
         fault("host %u: it cannot listen: %s", at->number, ws_loop_error_text(at->loop));
 }
 
-/* Frees a loop, of which nothing may be left. */
+/* Frees a loop, and checks that nothing of it is left. */
 static void free_loop(host *at) {
     ws_loop *loop = at->loop;
     kernel.host = at->number;
@@ -811,7 +811,7 @@ static void mischief(unsigned number) {
 
 static uint64_t later(uint64_t one, uint64_t other) { return one > other ? one : other; }
 
-/* ws.h looks at what a peer has taken only when a time is up, and then starts it again: so each may last twice. */
+/* ws.h checks what a peer has taken only when a deadline passes, and then restarts it: each may last twice as long. */
 static void check_side(side *own) {
     kernel_stream *stream;
     host *at = &run.hosts[own->host];
@@ -916,7 +916,7 @@ static void pass(uint64_t milliseconds) {
         kernel_advance(until);
 }
 
-/* --- what befalls the world --- */
+/* --- accidents --- */
 
 static void befall_host(host *at) {
     unsigned what = kernel_pick(10);
@@ -1037,7 +1037,7 @@ static size_t messages_taken(void) {
     return all;
 }
 
-/* The network is whole again, all read, and nobody does anything new: all that was sent comes. */
+/* The network works again, everybody reads, and nobody does anything new: all that was sent arrives. */
 static void settle(void) {
     run.settling = true;
     run.hungry = false;
@@ -1063,7 +1063,7 @@ static void settle(void) {
         }
     }
     size_t taken;
-    do { /* a network of single bytes takes its time */
+    do { /* a network of single bytes is slow */
         taken = messages_taken();
         pass(SETTLE_MS);
     } while (messages_taken() != taken && !run.failed);

@@ -33,7 +33,7 @@ static peer *start(size_t max_memory, size_t max_spare) {
     return p;
 }
 
-/* Frames of so many bytes each, in as few writes as the socket takes; all of them come back. */
+/* Sends frames of this many bytes, in as few writes as the socket takes; all of them come back. */
 static void exchange(peer *p, size_t count, size_t size) {
     bytes out = {NULL, 0, 0};
     size_t header = size < 65536 ? 4 : 10, wanted = count * (header + size), done = 0;
@@ -114,7 +114,7 @@ static void test_bounds(void) {
     static const size_t sizes[] = {100000, 1 << 20, 70000, 3 << 20, 200000, 500000, 1 << 20, 4 << 20, 90000, 65536};
     size_t i, bound = 2 << 20;
     peer *p;
-    if (!test_begin("spare: at most max_spare, whatever comes"))
+    if (!test_begin("spare: at most max_spare, whatever arrives"))
         return;
     p = start(0, bound);
     for (i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
@@ -122,7 +122,7 @@ static void test_bounds(void) {
         CHECK(net.loop->spare <= bound);
     }
     NET_END();
-    if (!test_begin("spare: 1: none"))
+    if (!test_begin("spare: a max_spare of 1 keeps nothing"))
         return;
     p = start(0, 1);
     for (i = 0; i < 4; i++) {
@@ -134,10 +134,10 @@ static void test_bounds(void) {
     NET_END();
 }
 
-/* What waits makes room for what comes. */
+/* Spare blocks make room for a new message. */
 static void test_memory_limit(void) {
     peer *p;
-    if (!test_begin("spare: a message that fits into max_memory only without them"))
+    if (!test_begin("spare: a message that fits into max_memory only without spare blocks"))
         return;
     p = start(12 << 20, 6 << 20);
     exchange(p, 1, 1500000);
@@ -219,12 +219,12 @@ static void test_nodes(void) {
     }
 }
 
-/* Blocks come and go, more than are kept, and some cannot be had: nothing is lost. */
+/* Blocks are allocated and freed, more than are kept, and some allocations fail: nothing is lost. */
 static void test_blocks(void) {
     enum { BLOCKS = 40 };
     void *blocks[BLOCKS];
     size_t sizes[BLOCKS], i;
-    if (!test_begin("blocks by hand: more than are kept, and without memory"))
+    if (!test_begin("spare blocks alone: more than are kept, and without memory"))
         return;
     (void)start(0, 8 << 20);
     CHECK_EQ(wsi_spare_round(net.loop, SIZE_MAX), SIZE_MAX); /* there is no step above it */

@@ -77,7 +77,7 @@ static void *posts(void *argument) {
     worker *w = (worker *)argument;
     for (int i = 0; i < POSTS; i++)
         while (!ws_post(w->loop, posted, w))
-            (void)sched_yield(); /* too many wait */
+            (void)sched_yield(); /* too many posts are pending */
     return NULL;
 }
 
@@ -91,7 +91,7 @@ static void test_posts(void) {
         CHECK_EQ(pthread_create(&threads[i], NULL, posts, &w), 0);
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    CHECK(ws_stop(w.loop)); /* behind all posts */
+    CHECK(ws_stop(w.loop)); /* after all posts */
     worker_join(&w);
     CHECK_EQ(w.posted, THREADS * POSTS);
 }
@@ -200,7 +200,7 @@ static void *stops(void *argument) {
     return NULL;
 }
 
-/* The loop stands in a post; behind that the pipe is full. */
+/* The loop waits in a post, and the pipe is full of further posts. */
 static void test_full(void) {
     static void *(*const ends[])(void *) = {stops, shuts_down};
     static const char *const names[] = {"ws_stop", "ws_shutdown"};

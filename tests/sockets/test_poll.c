@@ -94,7 +94,7 @@ static void test_highest(void) {
 static void test_ready(void) {
     pipes p;
     unsigned ready = 0;
-    if (!test_begin("poll: what is ready comes out once, and nothing else"))
+    if (!test_begin("poll: each ready source is returned once, and no other"))
         return;
     pipes_open(&p);
     for (int i = 0; i < 4; i++)
@@ -134,7 +134,7 @@ static void test_removed(void) {
     pipes p;
     wsi_source other;
     unsigned ready = 0;
-    if (!test_begin("poll: a source that is removed, or whose number is used again, is not ready"))
+    if (!test_begin("poll: a source that is removed, or whose descriptor is reused, is not ready"))
         return;
     pipes_open(&p);
     memset(&other, 0, sizeof other);
@@ -158,7 +158,7 @@ static void test_changed(void) {
     int ends[2];
     wsi_source source;
     unsigned ready = 0;
-    if (!test_begin("poll: what is not wanted any more is not reported"))
+    if (!test_begin("poll: a source that no longer waits is not reported"))
         return;
     start();
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
@@ -244,7 +244,7 @@ static void test_moves(void) {
     pipes p;
     wsi_source file, early; /* watched after the move, and before it */
     unsigned ready = 0;
-    if (!test_begin("poll: a move keeps what is watched; stale events reach nobody; a file is always ready"))
+    if (!test_begin("poll: a move keeps all sources; stale events reach nobody; a file is always ready"))
         return;
     pipes_open(&p);
     CHECK(wsi_poll_choose(&poller, WS_POLLER_AUTO, false));
@@ -263,7 +263,7 @@ static void test_moves(void) {
     CHECK_EQ(wsi_poll_wait(&poller, UINT64_MAX), 4);
     CHECK(wsi_poll_set(&poller, &p.sources[0], WS_NONE));
     CHECK(wsi_poll_set(&poller, &p.sources[1], WS_NONE));
-    p.sources[3].link.descriptor = p.sources[1].link.descriptor; /* the number begins anew */
+    p.sources[3].link.descriptor = p.sources[1].link.descriptor; /* the descriptor is reused */
     CHECK(wsi_poll_set(&poller, &p.sources[3], WS_READ));
     CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
     CHECK_EQ(ready, WS_READ);
@@ -286,7 +286,7 @@ static void test_moves(void) {
 }
 #else
 static void test_moves(void) {
-    if (test_begin("poll: a move keeps what is watched; stale events reach nobody; a file is always ready"))
+    if (test_begin("poll: a move keeps all sources; stale events reach nobody; a file is always ready"))
         test_skip("neither epoll nor kqueue");
 }
 #endif

@@ -1,4 +1,4 @@
-/* POLL, LOOP: more connections than a few, and than select takes, on the default config. */
+/* POLL, LOOP: many connections, also more than select can watch, with the default config. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -10,7 +10,7 @@
 
 #ifndef WS_NO_EPOLL
 #if defined(WSI_KQUEUE)
-enum { CONTROLS = 2 }; /* calls for a source that reads; the second, which takes writing back, may fail */
+enum { CONTROLS = 2 }; /* calls for a source that reads; the second, which removes writing, may fail */
 #else
 enum { CONTROLS = 1 };
 #endif
@@ -18,7 +18,7 @@ enum { MANY = 1500 };
 
 static peer many[MANY];
 
-/* Rounds of a foreign select loop, until the peer has so many bytes. */
+/* Rounds of a foreign select loop, until the peer has this many bytes. */
 static bool foreign_wait(peer *p, size_t size) {
     int i;
     for (i = 0; i < NET_ROUNDS && p->in.size < size && !p->ended; i++) {
@@ -36,7 +36,7 @@ static bool foreign_wait(peer *p, size_t size) {
     return p->in.size >= size;
 }
 
-/* Whether exactly these bytes come; they are taken. */
+/* Whether exactly these bytes arrive; removes them. */
 static bool comes(peer *p, const char *wanted, size_t size) {
     bool good = foreign_wait(p, size) && p->in.size == size && memcmp(p->in.data, wanted, size) == 0;
     p->in.size = 0;
@@ -142,7 +142,7 @@ static void test_beyond_select(void) {
     struct rlimit before;
     fd_set reads, writes;
     ws_loop_config config;
-    if (!test_begin("epoll: its descriptor is beyond FD_SETSIZE: ws_loop_fds says so"))
+    if (!test_begin("epoll: its descriptor is beyond FD_SETSIZE: ws_loop_fds fails"))
         return;
     if (!enough_descriptors(&before)) {
         test_skip("the limit of descriptors cannot be raised");
@@ -155,7 +155,7 @@ static void test_beyond_select(void) {
     config.poller = WS_POLLER_EPOLL;
     CHECK(net_start_with(&config, NULL));
     CHECK(net.loop->poll.moved && net.loop->poll.descriptor >= FD_SETSIZE);
-    peer *p = net_connect(); /* and the loop itself serves; net_round would ask it for its sets */
+    peer *p = net_connect(); /* the loop runs by itself; net_round would call ws_loop_fds */
     peer_upgrade(p, "/", NULL);
     for (int i = 0; i < NET_ROUNDS && p->in.size < 12 && !p->ended; i++) {
         CHECK(ws_run_once(net.loop, 1));
@@ -206,10 +206,10 @@ static void test_idle(void) {
     NET_END();
 }
 
-/* A loop that could not move serves on, and does not try at each connection. */
+/* A loop that could not move keeps serving, and does not retry at each connection. */
 static void test_stays(void) {
     int i;
-    if (!test_begin("epoll: it cannot be had: a loop stays on select, and tries again only when that is full"))
+    if (!test_begin("epoll: not available: a loop stays on select, and tries again only when that is full"))
         return;
     calls_reset();
     calls.fail_at[CALLS_KERNEL_OPEN] = 1;

@@ -1,4 +1,4 @@
-/* RECEIVE: ws_pause and ws_resume: nothing is handed out while a connection is paused, and nothing is lost. */
+/* RECEIVE: ws_pause and ws_resume: nothing is delivered while a connection is paused, and nothing is lost. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -32,7 +32,7 @@ static bool pause_start(void) {
 }
 
 static void test_many_at_once(void) {
-    if (!test_begin("what came with the message that paused waits, and what comes later"))
+    if (!test_begin("messages that came with the one that paused wait, and so do later ones"))
         return;
     CHECK(pause_start());
     peer_frames(first, "81\"stop\" 81\"b\" 81\"c\" 81\"d\"");
@@ -76,7 +76,7 @@ static void pause_at_open(ws_conn *conn, unsigned number) {
 }
 
 static void test_at_open(void) {
-    if (!test_begin("paused in on_open: bytes behind the head wait"))
+    if (!test_begin("paused in on_open: bytes after the head wait"))
         return;
     CHECK(net_start());
     net.on_open = pause_at_open;
@@ -101,7 +101,7 @@ static void keep(ws_request *request, void *user) {
 }
 
 static void test_at_open_late(void) {
-    if (!test_begin("paused in on_open of a kept request: what came before its answer waits"))
+    if (!test_begin("paused in on_open of a kept request: frames that came before its answer wait"))
         return;
     CHECK(net_start() && ws_before(net.server, keep, NULL));
     net.on_open = pause_at_open;
@@ -119,7 +119,7 @@ static void test_at_open_late(void) {
 }
 
 static void test_close(void) {
-    if (!test_begin("ws_close ends a pause: the closing handshake completes, what waited is dropped"))
+    if (!test_begin("ws_close ends a pause: the closing handshake completes, messages that waited are dropped"))
         return;
     CHECK(pause_start());
     peer_frames(first, "81\"stop\" 81\"b\"");
@@ -183,7 +183,7 @@ static bool acknowledged(const ws_conn *conn) {
         struct timeval millisecond = {0, 1000};
         (void)select(0, NULL, NULL, NULL, &millisecond);
     }
-    return left == 0 || TEST_WINDOWS; /* which does not tell */
+    return left == 0 || TEST_WINDOWS; /* which cannot tell */
 }
 
 static void test_deadlines(void) {
@@ -202,7 +202,7 @@ static void test_deadlines(void) {
     first->in.size = 0;
     net_wait(25000);
     net_wait(20000);
-    CHECK_LOG("c1:1006::n"); /* read again, it has to answer again */
+    CHECK_LOG("c1:1006::n"); /* read again, it must answer pings again */
     NET_END();
 }
 
@@ -256,7 +256,7 @@ static void log_pauses(const ws_trace_event *event, void *user) {
 
 static void test_trace(void) {
     ws_loop_config config;
-    if (!test_begin("each pause and its end are traced once; the end of a connection is none"))
+    if (!test_begin("each pause and each resume is traced once; the end of a connection is no resume"))
         return;
     memset(&config, 0, sizeof config);
     config.trace = log_pauses;
@@ -329,7 +329,7 @@ static void test_chunks(void) {
 }
 
 static void test_client(void) {
-    if (!test_begin("a client that is paused; not one of ws_connect, nor one that is not open"))
+    if (!test_begin("clients can be paused, but not those of ws_connect, nor those that are not open"))
         return;
     CHECK(net_start());
     net.echo = false;

@@ -1,5 +1,5 @@
-/* CONNECTION: what has begun to arrive and does not go on. Whatever way it was begun, all of it together holds at most
-   max_unfinished, a quarter of max_memory by default; those that come fresh are served meanwhile. */
+/* RECEIVE: messages and requests that begin to arrive, and stall. However they begin, all of them together hold
+   max_unfinished at most, a quarter of max_memory by default; new connections are served meanwhile. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -11,7 +11,7 @@ enum { LIMIT = 256 << 10, MEMORY = 8 << 20, QUARTER = MEMORY / 4, MANY = 100 };
 
 typedef struct way {
     const char *name;
-    const char *path, *answer; /* answer: what one that is given up gets */
+    const char *path, *answer; /* answer: what one that is dropped gets */
     void (*begin)(peer *p);
     void (*dribble)(peer *p);  /* a little more, again and again */
     bool request;              /* no WebSocket */
@@ -156,7 +156,7 @@ static peer *open_way(const way *w) {
     return p;
 }
 
-/* A fresh one sends the largest message there is, in four pieces, while the others go on as slowly as they do. */
+/* A new connection sends the largest message in four pieces, while the others dribble. */
 static void check_served(const way *w, peer *const others[MANY]) {
     peer *p = open_way(&ways[0]);
     CHECK(net_serves());
@@ -199,7 +199,7 @@ static void test_way(const way *w) {
         net_settle();
     }
     CHECK(net.memory.used > before + QUARTER / 2); /* they do hold something */
-    CHECK(net.memory.peak < before + QUARTER + 2 * LIMIT + (128 << 10)); /* and what the answers take */
+    CHECK(net.memory.peak < before + QUARTER + 2 * LIMIT + (128 << 10)); /* plus the answers */
     net.now += 1000;
     check_served(w, others);
     for (int i = 0; i < MANY; i++) {
@@ -209,7 +209,7 @@ static void test_way(const way *w) {
     }
     CHECK(given_up > 0 && given_up < MANY);
     CHECK_EQ(answered, given_up);
-    CHECK(net.memory.peak < before + QUARTER + 5 * LIMIT + (128 << 10)); /* the fresh ones' echoes on their way */
+    CHECK(net.memory.peak < before + QUARTER + 5 * LIMIT + (128 << 10)); /* the new ones' echoes in flight */
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     for (int i = 0; i < MANY; i++)
         peer_close(others[i]);
@@ -221,7 +221,7 @@ static void test_way(const way *w) {
 }
 
 static void test_default(void) {
-    if (!test_begin("unfinished: by default 20 messages of 16 MB that 320 kB begin hold 256 MB"))
+    if (!test_begin("unfinished: by default 20 messages of 16 MB, begun with 320 kB, hold 256 MB"))
         return;
     {
         size_t memory = wsi_deflate_size(9, 15, false), size;
@@ -272,7 +272,7 @@ static void test_stalest(void) {
 
 static void test_steady(void) {
     peer *p;
-    if (!test_begin("unfinished: one that sends message after message is not stale, though it always holds a part"))
+    if (!test_begin("unfinished: a peer that sends message after message is not stale, though it always holds a part"))
         return;
     CHECK(start(MEMORY, 4 * LIMIT));
     p = open_way(&ways[2]);
@@ -293,7 +293,7 @@ static void test_steady(void) {
 
 static void test_alone(void) {
     peer *p;
-    if (!test_begin("unfinished: one that is alone may have more than max_unfinished"))
+    if (!test_begin("unfinished: a single message may exceed max_unfinished"))
         return;
     CHECK(start(MEMORY, 1));
     p = open_way(&ways[2]);
@@ -314,7 +314,7 @@ static void test_chunks_over(void) {
     ws_handler handler = net_handler();
     way kept = ways[1];
     size_t spare = 0;
-    if (!test_begin("unfinished: a message in chunks that is over holds nothing, though answers have a context"))
+    if (!test_begin("unfinished: a finished message in chunks holds nothing, though answers have a context"))
         return;
     CHECK(start(MEMORY, 0));
     handler.on_message = NULL;

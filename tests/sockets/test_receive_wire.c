@@ -1,4 +1,4 @@
-/* The wire table of wire_cases.h once more, over real sockets against an echo server: in one go,
+/* The wire table of wire_cases.h once more, over real sockets against an echo server: at once,
    frame by frame, and in pieces. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"

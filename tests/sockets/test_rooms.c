@@ -1,5 +1,5 @@
-/* SERVER: rooms, broadcasts, slow readers, the memory budget. Sockets where it is about what the
-   system buffers, and how it is written; else test clients. */
+/* ROOMS: rooms, broadcasts, slow readers, the memory budget. Sockets where the system's buffers or the writes
+   matter; else test clients. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -60,7 +60,7 @@ static void test_members(void) {
 
 static void test_no_member_yet(void) {
     ws_id ids[4];
-    if (!test_begin("rooms: a connection that is no WebSocket yet is no member"))
+    if (!test_begin("rooms: a connection that is not open yet cannot join"))
         return;
     CHECK(net_start());
     for (int i = 0; i < 3; i++)
@@ -77,7 +77,7 @@ static void test_no_member_yet(void) {
 
 static void test_rooms_vanish(void) {
     char name[40];
-    if (!test_begin("rooms: a connection that ends has left all of its 500 rooms"))
+    if (!test_begin("rooms: a connection that ends leaves all of its 500 rooms"))
         return;
     CHECK(behaviour_start());
     ws_conn *a = behaviour_open("/");
@@ -109,7 +109,7 @@ static void test_rooms_vanish(void) {
 static void test_rooms_limit(void) {
     ws_server_config config;
     char name[40];
-    if (!test_begin("rooms: a connection may be in limits.rooms of them; ws_join says ROOMS"))
+    if (!test_begin("rooms: a connection may be in limits.rooms of them; beyond that ws_join fails with ROOMS"))
         return;
     for (size_t limit = 0; limit <= 3; limit += 3) {
         unsigned most = limit ? (unsigned)limit : 1000;
@@ -125,7 +125,7 @@ static void test_rooms_limit(void) {
         CHECK(!ws_join(net.conns[1], "more"));
         CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_ROOMS);
         CHECK_EQ(ws_room_count(net.server, "more"), 0);
-        CHECK(ws_join(net.conns[1], "room 0")); /* it is in */
+        CHECK(ws_join(net.conns[1], "room 0")); /* it is a member already */
         CHECK(ws_join(net.conns[2], "more"));   /* the limit is each connection's */
         CHECK(!ws_join(net.conns[1], "more"));
         CHECK(ws_leave(net.conns[1], "room 1") && ws_join(net.conns[1], "more"));   /* from the middle */
@@ -206,7 +206,7 @@ static void test_closing_members(void) {
         waiting[i] = ws_buffered(net.conns[i]);
     CHECK(ws_broadcast_text(net.conns[1], "r", "x"));
     CHECK(ws_broadcast_text(net.conns[1], NULL, "y"));
-    for (unsigned i = 1; i < 4; i++) /* nothing goes behind a close, where a client would not see it */
+    for (unsigned i = 1; i < 4; i++) /* nothing is sent after a close, where a client would not see it */
         CHECK_EQ(ws_buffered(net.conns[i]), waiting[i] + (i == 1 ? 6 : 0));
     CHECK_GETS(a, "t:x t:y");
     CHECK_GETS(b, "c:1000:");
@@ -248,7 +248,7 @@ static void broadcasts(ws_conn *conn, unsigned number, ws_message message) {
 static void test_one_write(void) {
     ws_loop_config config;
     peer *p[11];
-    if (!test_begin("broadcast: several in one round leave in one write for each receiver"))
+    if (!test_begin("broadcast: several in one round are sent in one write for each receiver"))
         return;
     calls_reset();
     memset(&config, 0, sizeof config);
@@ -352,7 +352,7 @@ static unsigned script_random(unsigned bound) {
     return (script.seed >> 10) % bound;
 }
 
-/* Sends the next number to connection 2, some way or other. */
+/* Sends the next number to connection 2, in a random way. */
 static void script_step(void) {
     static char text[40000];
     static const size_t sizes[] = {10, 100, 900, 1100, 5000, 17000, 33000};
@@ -470,7 +470,7 @@ static void test_parts_and_broadcasts(void) {
     CHECK_FRAMES(b, "00\"two \" 80\"end\" 81\"x\" 81\"y\" 81\"z\" 81\"after\" 81\"last\"");
     CHECK(ws_send_part(net.conns[2], text_of("never ends"), false));
     CHECK(ws_broadcast_text(net.conns[1], "r", "lost"));
-    peer_close(b); /* what waits is given back */
+    peer_close(b); /* pending broadcasts are freed */
     NET_END();
 }
 
@@ -606,7 +606,7 @@ static void test_latest_waits_alone(void) {
     static uint8_t large[300000];
     static unsigned numbers[100];
     size_t count;
-    if (!test_begin("slow reader: latest, at most one message of the room waits, other messages stay"))
+    if (!test_begin("slow reader: latest, at most one message of the room is pending, other messages stay"))
         return;
     CHECK(net_start());
     net_small_buffers();
@@ -705,7 +705,7 @@ static void test_policy_changes(void) {
             CHECK(ws_room_slow(net.server, "r", WS_SLOW_LATEST));
     }
     net_settle();
-    CHECK(ws_leave(net.conns[1], "r")); /* what waits belongs to no room any more */
+    CHECK(ws_leave(net.conns[1], "r")); /* pending messages no longer belong to a room */
     b->deaf = false;
     net_settle();
     size_t count = numbers_of(b, numbers, 10);
@@ -714,7 +714,7 @@ static void test_policy_changes(void) {
 }
 
 static void test_policy(void) {
-    if (!test_begin("slow reader: the policy belongs to a room that exists, and goes with it"))
+    if (!test_begin("slow reader: a policy needs a room that exists, and ends with it"))
         return;
     CHECK(behaviour_start());
     (void)behaviour_open("/");
@@ -790,7 +790,7 @@ static void test_budget_slow_readers(void) {
     }
     net_settle();
     CHECK(net.memory.peak <= config.max_memory);
-    CHECK(net.closed > 0); /* some had to go */
+    CHECK(net.closed > 0); /* some were dropped */
     CHECK_EQ(ws_loop_error(net.loop), WS_OK);
     CHECK(net_serves());
     NET_END();

@@ -1,4 +1,4 @@
-/* CONNECTION: what a peer that does not read can cost, and how long it is waited for. */
+/* SEND: what a peer that does not read can cost, and how long the server waits for it. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -28,7 +28,7 @@ static bool say(const char *text) {
     return ws_server_broadcast(net.server, "r", message);
 }
 
-/* Tiny broadcasts by turns with tiny messages: each costs more than its bytes, and that counts. */
+/* Tiny broadcasts alternate with tiny messages: each costs more than its bytes, and that counts. */
 static void test_small_pieces(void) {
     int policy;
     for (policy = WS_SLOW_CLOSE; policy <= WS_SLOW_LATEST; policy++) {
@@ -52,10 +52,10 @@ static void test_small_pieces(void) {
     }
 }
 
-/* Nodes that served a backlog are given back with it. */
+/* The nodes of a backlog are freed with it. */
 static void test_nodes_return(void) {
     size_t i, before;
-    if (!test_begin("the memory of a backlog is free when it is gone"))
+    if (!test_begin("the memory of a backlog is freed once it is sent"))
         return;
     CHECK(net_start() && net_route("/"));
     net_small_buffers();
@@ -75,11 +75,11 @@ static void test_nodes_return(void) {
     NET_END();
 }
 
-/* A large block of broadcasts is not pinned by the one small piece that waits. */
+/* One small pending piece does not keep a large block of broadcasts alive. */
 static void test_arena(void) {
     static char filler[15000];
     size_t i, before;
-    if (!test_begin("a small broadcast that waits does not keep the whole round's"))
+    if (!test_begin("a small pending broadcast does not keep the whole round's block"))
         return;
     CHECK(net_start() && net_route("/"));
     net_small_buffers();
@@ -98,11 +98,11 @@ static void test_arena(void) {
     NET_END();
 }
 
-/* The newest message of a "latest only" room comes even if other data fills the buffer. */
+/* The newest message of a "latest only" room arrives even if other data fills the buffer. */
 static void test_latest_when_full(void) {
     ws_limits limits;
     peer *slow;
-    if (!test_begin("latest only: the newest comes although the buffer is full"))
+    if (!test_begin("latest only: the newest arrives although the buffer is full"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.buffered = 400000;
@@ -118,7 +118,7 @@ static void test_latest_when_full(void) {
     NET_END();
 }
 
-/* Talking is no excuse for not listening. */
+/* A peer that sends must also read. */
 static void test_talker(void) {
     peer *slow;
     int i;
@@ -143,8 +143,8 @@ static size_t untaken(const ws_conn *conn) {
     return (size_t)sent + ws_buffered(conn);
 }
 
-/* ws_close waits for a peer that takes its data slowly, and no longer. The system of one that has stopped may still
-   take some, after a real while: its time begins with that. */
+/* ws_close waits for a peer that takes its data slowly, but not for one that has stopped. The system of that one may
+   still take some bytes, after some real time: its deadline starts then. */
 static void test_slow_close(bool reads) {
     static uint8_t zeros[3 << 20];
     size_t left = 0;
@@ -179,7 +179,7 @@ static void test_slow_close(bool reads) {
     NET_END();
 }
 
-/* An answer that is larger than the limit ends its connection when it has left, not at a deadline. */
+/* An answer that is larger than the limit ends its connection once it is sent, not at a deadline. */
 static void test_large_page(void) {
     size_t size = 600000;
     char *page = (char *)malloc(size + 1);
@@ -201,13 +201,13 @@ static void test_large_page(void) {
     NET_END();
 }
 
-/* The last answer of a connection is waited for as long as its peer takes of it. */
+/* The server waits for the last answer of a connection while the peer takes some of it. */
 static void test_slow_last_page(void) {
     size_t size = 3 << 20;
     char *page = (char *)malloc(size + 1);
     peer *p;
     int i;
-    if (!test_begin("a last page that is read slowly comes whole"))
+    if (!test_begin("a last page that is read slowly arrives whole"))
         return;
     memset(page, 'p', size);
     page[size] = 0;
@@ -230,13 +230,13 @@ static void test_slow_last_page(void) {
     NET_END();
 }
 
-/* What a large message took is given back when only the start of the next is held. */
+/* The memory of a large message is freed when only the start of the next is held. */
 static void test_held_memory(void) {
     static uint8_t payload[1 << 20];
     uint8_t header[14] = {0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0};
     size_t before;
     peer *p;
-    if (!test_begin("the memory of a large message goes with it"))
+    if (!test_begin("the memory of a large message is freed with it"))
         return;
     CHECK(net_start() && net_route("/"));
     net.echo = false;
@@ -268,7 +268,7 @@ static void test_path_text(void) {
 }
 
 static void test_stop_is_told(void) {
-    if (!test_begin("ws_run_once says, once, that the loop was stopped"))
+    if (!test_begin("ws_run_once reports a stop once"))
         return;
     CHECK(net_start());
     CHECK(ws_run_once(net.loop, 0));
@@ -281,11 +281,11 @@ static void test_stop_is_told(void) {
     NET_END();
 }
 
-/* A slot whose generations are used up is not used again. */
+/* A slot whose generations are used up is not reused. */
 static void test_last_generation(void) {
     ws_conn *conn;
     peer *p;
-    if (!test_begin("an id never comes twice"))
+    if (!test_begin("an id is never reused"))
         return;
     CHECK(net_start() && net_route("/"));
     p = net_peer("/");
@@ -313,7 +313,7 @@ static void test_socket_options(void) {
     NET_END();
 }
 
-/* What was scanned is not scanned again: a head's end that comes about behind the scan is not seen. */
+/* Scanned bytes are not scanned again: a head's end that is put there later is not seen. */
 static void test_scanned_once(void) {
     static const char first[] = "GET / HTTP/1.1\r\nHost: a\r\nX: yyyyyyyy", rest[] = "y\r\n\r\n";
     static ws_engine engine;
@@ -340,7 +340,7 @@ static void test_scanned_once(void) {
 static void test_accept_nothing(void) {
     static ws_engine engine;
     ws_engine_config config;
-    if (!test_begin("accept without a request is an error of state"))
+    if (!test_begin("accept without a request is WS_ERROR_STATE"))
         return;
     memset(&config, 0, sizeof config);
     config.subprotocols = "chat";

@@ -1,4 +1,4 @@
-/* CONNECTION, ENGINE: what a callback sends, in any order and to anybody, arrives as it was sent, byte for byte. Peers
+/* SEND, ENGINE: what a callback sends, in any order and to anybody, arrives as it was sent, byte for byte. Peers
    send at random, whole messages and fragments, cut anywhere; callbacks do at random what programs do. Each call that
    succeeds adds its frame to what that peer must have received in the end. */
 #define WS_IMPLEMENTATION

@@ -1,5 +1,5 @@
-/* SERVER: routes, pages, who may connect, limits, shutdown. Rooms are in test_rooms.c. Sockets where it is
-   about bytes, ports or what the system buffers; else test clients. */
+/* SERVER: routes, pages, who may connect, limits, shutdown. Rooms are in test_rooms.c. Sockets where
+   bytes, ports or the system's buffers matter; else test clients. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -188,7 +188,7 @@ static void test_patterns(void) {
 
 static void no_hook(ws_request *request, void *user) { (void)request, (void)user; }
 
-/* What other routers take is refused with our spelling of it. */
+/* Patterns of other routers are refused, and the error gives ours. */
 static void test_foreign_patterns(void) {
     static const struct { const char *pattern, *says; } cases[] = {
         {"/ws/:room", ": write {room} for :room"},
@@ -206,7 +206,7 @@ static void test_foreign_patterns(void) {
     ws_handler handler = net_handler();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char says[300];
-        if (!test_begin("pattern %s: the sentence", cases[i].pattern))
+        if (!test_begin("pattern %s: the error text", cases[i].pattern))
             continue;
         for (int kind = 0; kind < 4; kind++) {
             (void)snprintf(says, sizeof says, "%s %s%s", kind == 0 ? "route" : kind == 2 ? "handler of" : "page",
@@ -230,7 +230,7 @@ static void test_foreign_patterns(void) {
     BEHAVIOUR_END();
 }
 
-/* What a program gives that cannot be used: which, and what is wrong with it. */
+/* Arguments that cannot be used: the error names the argument, and what is wrong with it. */
 static void test_sentences(void) {
     static const struct { const char *subprotocols, *says; } cases[] = {
         {"a b", "\"a b\""}, {"chat, a/b", "\"a/b\""}, {"chat, superchat, chat", "\"chat\""}, {",", "\",\""},
@@ -249,7 +249,7 @@ static void test_sentences(void) {
         CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(says));
         BEHAVIOUR_END();
     }
-    if (!test_begin("what else is NULL or missing: the sentence names it"))
+    if (!test_begin("other arguments that are NULL or missing: the error text names them"))
         return;
     for (int what = 0; what < 14; what++) {
         static const char *const sentences[] = {"route /x: the handler is NULL", "hook of ws_before: it is NULL",
@@ -378,7 +378,7 @@ static const struct {
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 400, NULL}};
 
 static void test_page_is_no_websocket(void) {
-    if (!test_begin("pages: who wants a WebSocket there gets 404"))
+    if (!test_begin("pages: a WebSocket handshake there gets 404"))
         return;
     CHECK(behaviour_start());
     CHECK(ws_page(net.server, "/page", "text/plain", "only a page"));
@@ -426,7 +426,7 @@ static void test_pipelined(void) {
                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     bytes all = {NULL, 0, 0};
     size_t cut;
-    if (!test_begin("pages: pipelined requests, a WebSocket behind them, cut at every byte"))
+    if (!test_begin("pages: pipelined requests and then a WebSocket, cut at every byte"))
         return;
     bytes_add(&all, many, sizeof many - 1);
     wire_write(&all, "81\"x\"", true);
@@ -462,7 +462,7 @@ static void test_pipelined(void) {
 static void test_large_page(void) {
     size_t size = 1000000;
     char *body = (char *)malloc(size + 1), length[60];
-    if (!body || !test_begin("pages: a large one to a slow reader; requests behind it wait")) {
+    if (!body || !test_begin("pages: a large one to a slow reader; later requests wait")) {
         free(body);
         return;
     }
@@ -703,7 +703,7 @@ static void test_subprotocols(void) {
 
 static void test_max_connections(void) {
     ws_server_config config;
-    if (!test_begin("max_connections: the next gets 503, and a place comes back"))
+    if (!test_begin("max_connections: the next gets 503, until a connection ends"))
         return;
     memset(&config, 0, sizeof config);
     config.max_connections = 2;
@@ -868,7 +868,7 @@ static void test_all_addresses(void) {
     socklen_t size = sizeof own;
     ws_server_config config;
     char text[60], wanted[60];
-    if (!test_begin("a server on ::, a client with IPv4: its address is told as one of IPv4"))
+    if (!test_begin("a server on ::, a client with IPv4: its address is reported as one of IPv4"))
         return;
     memset(&config, 0, sizeof config);
     config.host = "::";
@@ -908,7 +908,7 @@ static void test_empty_handler(void) {
 
 /* --- shutdown --- */
 
-/* ws_run returns at once. The clock stands still: if there is a reason to wait, it would wait for ever. */
+/* ws_run returns at once. The clock does not advance: with a reason to wait, it would wait for ever. */
 static void check_stopped(void) {
     net_settle();
     if (net.loop->shutting_down && net.loop->conn_count == 0)
@@ -949,7 +949,7 @@ static void test_shutdown(void) {
 }
 
 static void test_shutdown_deadline(void) {
-    if (!test_begin("shutdown: what is not through at the deadline is dropped"))
+    if (!test_begin("shutdown: connections that are still open at the deadline are dropped"))
         return;
     CHECK(net_start());
     net_small_buffers();
@@ -990,7 +990,7 @@ static void test_shutdown_again(void) {
 static void test_shutdown_codes(void) {
     ws_conn *conns[3];
     uint64_t before;
-    if (!test_begin("shutdown: clients that receive see 1012 behind what was sent, and it takes no time"))
+    if (!test_begin("shutdown: clients that receive see 1012 after earlier messages, and it takes no time"))
         return;
     CHECK(behaviour_start());
     for (int i = 0; i < 3; i++)
@@ -1028,7 +1028,7 @@ static void test_shutdown_empty(void) {
 
 static void test_port_after_close(void) {
     int fd;
-    if (!test_begin("shutdown: ws_port does not tell the port of another socket"))
+    if (!test_begin("shutdown: ws_port does not return the port of another socket"))
         return;
     CHECK(net_start());
     uint16_t port = ws_port(net.server);
@@ -1049,9 +1049,9 @@ static void test_port_after_close(void) {
 
 /* --- memory --- */
 
-static size_t growth_fails; /* which block that grows from now on does not, 1: the next; 0: none */
+static size_t growth_fails; /* which growth of a block from now on fails, 1: the next; 0: none */
 
-/* As drive_resize, but a block that grows moves, and what it was before is overwritten. */
+/* Like drive_resize, but a block that grows moves, and its old memory is overwritten. */
 static void *moving_resize(void *user, void *block, size_t old_size, size_t new_size) {
     if (block && new_size && growth_fails && !--growth_fails)
         return NULL;
@@ -1073,7 +1073,7 @@ static void count_writable(ws_loop *loop, ws_socket descriptor, unsigned ready, 
 }
 
 static void test_watch_memory(void) {
-    if (!test_begin("memory that fails while more sockets are watched: those before are served"))
+    if (!test_begin("no memory to watch more sockets: the earlier ones are served"))
         return;
     enum { SOCKETS = 30 }; /* the stand-in for kqueue finds 32 in a round, epoll 64 */
     drive_memory memory;

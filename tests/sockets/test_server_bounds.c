@@ -1,4 +1,4 @@
-/* SERVER: what it bounds beyond its defaults, and what a hook decides for one connection. */
+/* BOUNDS, SERVER: bounds that are off by default, and what a hook decides for one connection. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -216,7 +216,7 @@ static void test_connections(void) {
         ws_drop(net.conns[i]);
     CHECK(net_settle());
     CHECK_EQ(net.server->bounds->addresses.count, 0);
-    peer *p = net_connect(); /* any connection counts, and not once for each request */
+    peer *p = net_connect(); /* each connection counts, whatever number of requests it sends */
     for (i = 0; i < 5; i++) {
         peer_text(p, GET);
         CHECK_EQ(peer_take_status(p), 200);
@@ -225,7 +225,7 @@ static void test_connections(void) {
     NET_END();
 }
 
-/* A peer that never ends its side has a descriptor until close_ms. */
+/* A peer that never ends its stream keeps a descriptor until close_ms. */
 static void test_closing(void) {
     ws_server_config config;
     size_t i;
@@ -295,7 +295,7 @@ static void test_reset(void) {
     NET_END();
 }
 
-/* Through a trusted proxy an address is known when the head is there. */
+/* Through a trusted proxy an address is known once the head has arrived. */
 static void test_forwarded(void) {
     static const struct { const char *first, *second; bool same; } cases[] = {
         {"10.0.0.1", "10.0.0.1", true}, {"10.0.0.1", "10.0.0.2", false}, {"10.0.0.1", "::ffff:10.0.0.1", true},
@@ -424,7 +424,7 @@ static void rate_start(uint32_t messages, uint32_t size, bool closes) {
 }
 
 static void test_message_rate(void) {
-    if (!test_begin("beyond so many messages in a second a connection waits; nothing is lost; others are served"))
+    if (!test_begin("beyond message_rate a connection waits; nothing is lost; others are served"))
         return;
     rate_start(4, 0, false);
     peer *p = net_peer("/"), *other = net_peer("/");
@@ -451,7 +451,7 @@ static void test_message_rate(void) {
 }
 
 static void test_byte_rate(void) {
-    if (!test_begin("beyond so many bytes in a second a connection waits, for a large message longer"))
+    if (!test_begin("beyond byte_rate a connection waits, longer for a large message"))
         return;
     rate_start(0, 1000, false);
     peer *p = net_peer("/");
@@ -484,7 +484,7 @@ static void test_control_rate(void) {
 /* Each would pause a connection that closing resumes at once, which took 20 times as long; and ws_close would fail. */
 static void test_closing_rate(void) {
     for (int closes = 0; closes < 2; closes++) {
-        if (!test_begin("pings behind our close do not count%s", closes ? ", nor close it again" : ""))
+        if (!test_begin("pings after our close do not count%s", closes ? ", nor close it again" : ""))
             continue;
         rate_start(2, 0, closes == 1);
         peer *p = net_peer("/");
@@ -523,7 +523,7 @@ static void test_rate_and_pause(void) {
 }
 
 static void test_rate_closes(void) {
-    if (!test_begin("or it is closed with 1008"))
+    if (!test_begin("with rate_closes a connection is closed with 1008"))
         return;
     rate_start(2, 0, true);
     peer *p = net_peer("/");
@@ -555,7 +555,7 @@ static void test_chunk_rate(void) {
     NET_END();
 }
 
-/* --- what a proxy was asked for --- */
+/* --- origins behind a proxy --- */
 
 static void test_origin(void) {
     static const struct { const char *lines; int trusted, foreign; } cases[] = {
@@ -596,7 +596,7 @@ static void test_origin(void) {
 #ifndef WS_NO_HTTP
 static void test_origin_of_post(void) {
     ws_server_config config;
-    if (!test_begin("a POST behind a trusted proxy; Host stays what it is"))
+    if (!test_begin("a POST behind a trusted proxy; Host is unchanged"))
         return;
     memset(&config, 0, sizeof config);
     config.proxies = "127.0.0.1";

@@ -66,7 +66,7 @@ static void test_requests(void) {
 }
 
 static void test_hook(void) {
-    if (!test_begin("a hook lets one in and refuses the next; a word of X-Forwarded-For counts nothing"))
+    if (!test_begin("a hook accepts one and refuses the next; X-Forwarded-For has no effect"))
         return;
     CHECK(start());
     peer *p = net_connect();

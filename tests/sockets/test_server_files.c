@@ -1,4 +1,4 @@
-/* SERVER: files that the system does not hand out. */
+/* FILES: files that the system does not open or read. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -68,7 +68,7 @@ static void test_no_descriptor(void) {
     size_t count = 0;
     struct rlimit limit, before;
     peer *p;
-    if (!test_begin("no descriptor left: a file that is there is 503, and 200 later")
+    if (!test_begin("no descriptor left: an existing file is 503, and 200 later")
         || !test_posix("a limit of descriptors"))
         return;
     start();
@@ -93,7 +93,7 @@ static void test_no_descriptor(void) {
 static void check_withheld(const char *name) {
     uid_t user = geteuid();
     CHECK(chmod(in_folder(name), 0) == 0);
-    CHECK(user != 0 || seteuid(65534) == 0); /* whoever is root may read all */
+    CHECK(user != 0 || seteuid(65534) == 0); /* root may read everything */
     CHECK_EQ(peer_status(get("/sub/a.txt")), 403);
     CHECK(user != 0 || seteuid(user) == 0);
     CHECK(chmod(in_folder(name), 0700) == 0);
@@ -101,7 +101,7 @@ static void check_withheld(const char *name) {
 }
 
 static void test_not_ours(void) {
-    if (!test_begin("a file, a folder or the folder of all without the right to read it: 403")
+    if (!test_begin("no permission for a file, its folder or the top folder: 403")
         || !test_posix("chmod"))
         return;
     start();
@@ -111,7 +111,7 @@ static void test_not_ours(void) {
     NET_END();
 }
 
-/* Without a byte on the disk. */
+/* A sparse file, without a byte on the disk. */
 static void test_large(void) {
     peer *p;
     if (!test_begin("a file of 5,000,000,000 bytes is served, where long has 32 bits as well"))
@@ -128,7 +128,7 @@ static void test_large(void) {
     NET_END();
 }
 
-/* What this suite made, and nothing else. */
+/* Removes what this suite made, and nothing else. */
 static void remove_files(void) {
     static const char *const names[] = {"large", "sub/a.txt", "sub", "a.txt", ""};
     size_t i;
@@ -146,7 +146,7 @@ int main(int argc, char **argv) {
     test_no_descriptor();
     test_not_ours();
     test_large();
-    (void)test_begin("files are removed");
+    (void)test_begin("the files are removed");
     remove_files();
     return test_finish();
 }

@@ -1,4 +1,4 @@
-/* SERVER: whose pages may connect or change something, and which names Host may have. */
+/* SERVER: which origins may connect or change something, and which names Host may have. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -92,7 +92,7 @@ static const char *forbidden(const char *explained) { return TEST_SMALL ? "Forbi
 
 static void test_rebinding(void) {
     peer *p;
-    if (!test_begin("a page by DNS rebinding: of the same origin, unless hosts refuses it"))
+    if (!test_begin("a page after DNS rebinding has the same origin, unless hosts refuses its name"))
         return;
     CHECK(start(NULL, NULL));
     CHECK_EQ(peer_status(ask("GET /", "evil.example:8000", UPGRADE REBOUND)), 101);
@@ -129,7 +129,7 @@ static void test_secure_hosts(void) {
     }
 }
 
-/* The sentence names the element that is wrong, as it was written, and what one looks like. */
+/* The error text quotes the invalid element, and shows valid ones. */
 static void test_list_sentences(void) {
     static const struct { const char *origins, *hosts, *wrong; } cases[] = {
         {"a.example", NULL, "a.example"}, {"https://a, b.example:8443", NULL, "b.example:8443"},
@@ -214,7 +214,7 @@ static void test_bad_lists(void) {
     ws_engine engine;
     size_t i;
     for (i = 0; i < sizeof hosts / sizeof *hosts; i++) {
-        if (!test_begin("hosts '%s' cannot be meant", hosts[i]))
+        if (!test_begin("hosts '%s' is invalid", hosts[i]))
             continue;
         CHECK(!start(NULL, hosts[i]));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
@@ -223,7 +223,7 @@ static void test_bad_lists(void) {
     }
     memset(&config, 0, sizeof config);
     for (i = 0; i < sizeof lists / sizeof *lists; i++) {
-        if (!test_begin("origins '%s' cannot be meant", lists[i]))
+        if (!test_begin("origins '%s' is invalid", lists[i]))
             continue;
         CHECK(!start(lists[i], NULL));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
@@ -238,7 +238,7 @@ static void test_bad_lists(void) {
         ws_engine_free(&engine);
     }
     for (i = 0; i < sizeof good / sizeof *good; i++) {
-        if (!test_begin("origins '%s' can", good[i] ? good[i] : "NULL"))
+        if (!test_begin("origins '%s' is valid", good[i] ? good[i] : "NULL"))
             continue;
         CHECK(start(good[i], NULL));
         NET_END();
@@ -286,7 +286,7 @@ static void test_handlers(void) {
             continue;
         CHECK(start(cases[i].origins, NULL));
         (void)snprintf(more, sizeof more, "%s%sContent-Length: 3\r\n\r\na=b", cases[i].more, forms);
-        { /* a body that comes along */
+        { /* with a body */
             char text[500];
             peer *p = net_connect();
             (void)snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: a\r\n%s", cases[i].path, more);
@@ -309,7 +309,7 @@ static void test_handlers(void) {
     }
 }
 
-/* What was compared, and nothing of the peer's that could be more than text. */
+/* What was compared, and nothing from the peer that could be more than text. */
 static void test_says(void) {
     char origin[200], line[300], wanted[300];
     peer *p;
@@ -337,7 +337,7 @@ static void test_says(void) {
 
 /* A proxy that strips the port from Host: the browser's origin has it, so the config must. */
 static void test_public_origin(void) {
-    if (!test_begin("the public origin of a proxy that hides its port stands in the list"))
+    if (!test_begin("the public origin of a proxy that hides its port must be in the list"))
         return;
     CHECK(start(NULL, NULL));
     CHECK_EQ(peer_status(ask("GET /", "a", UPGRADE "Origin: https://a:8443\r\n")), 403);

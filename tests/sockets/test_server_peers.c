@@ -1,5 +1,5 @@
-/* SERVER: what browsers, proxies and scripts send that is odd and lawful: queries that cannot be decoded, bodies of GET
-   and HEAD, OPTIONS *, absolute targets, codings that are not known; and that nothing is smuggled by it. */
+/* SERVER: odd but valid requests of browsers, proxies and scripts: queries that cannot be decoded, bodies of GET and
+   HEAD, OPTIONS *, absolute targets, unknown codings; and that they smuggle nothing. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -94,7 +94,7 @@ static void start_with(const ws_limits *limits) {
 
 static void start(void) { start_with(NULL); }
 
-/* Sends it, lets all happen, and compares all that comes. */
+/* Sends the request, serves until idle, and compares the answer. */
 static void check_answers(const char *sent, const char *wanted, int line) {
     peer *p = net_connect();
     peer_text(p, sent);
@@ -107,7 +107,7 @@ static void check_answers(const char *sent, const char *wanted, int line) {
 
 #define CHECK_ANSWERS(sent, wanted) check_answers((sent), (wanted), __LINE__)
 
-/* The first answer has this status, and no other comes: what is behind the request is not read. */
+/* The first answer has this status, and no other comes: bytes after the request are not read. */
 static void check_refused(const char *sent, int status, int line) {
     peer *p = net_connect();
     peer_text(p, sent);
@@ -142,7 +142,7 @@ static void test_queries(void) {
     for (i = 0; i < sizeof queries / sizeof *queries; i++) {
         char text[300];
         peer *p;
-        if (!test_begin("query '%s': what cannot be decoded is absent, and nothing is refused", queries[i].query))
+        if (!test_begin("query '%s': pairs that cannot be decoded are absent, nothing is refused", queries[i].query))
             continue;
         start();
         p = net_connect();
@@ -181,7 +181,7 @@ static void test_queries(void) {
     }
 }
 
-/* --- bodies of GET and HEAD (RFC 9110 9.3.1, 9.3.2): of no meaning, but lawful --- */
+/* --- bodies of GET and HEAD (RFC 9110 9.3.1, 9.3.2): valid, but without meaning --- */
 
 static void test_bodies(void) {
     if (!test_begin("a body of GET or HEAD is read; a page drops it, a handler gets it, and the connection goes on"))
@@ -209,7 +209,7 @@ static void test_files(void) {
                                 "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nLast-Modified: ";
     peer *p;
     size_t at;
-    if (!test_begin("a body of GET or HEAD for a file; of many rounds; not changed; a folder; none"))
+    if (!test_begin("a body of GET or HEAD for files: small, sent in many rounds, not modified, a folder, missing"))
         return;
     start();
     p = net_connect();
@@ -263,10 +263,10 @@ static void test_cuts(void) {
     NET_END();
 }
 
-/* While one's body comes, others are answered: each request keeps what is its own. */
+/* While one body arrives, others are answered: each request keeps its own data. */
 static void test_between(void) {
     peer *p[3];
-    if (!test_begin("others are answered while a body of a GET comes"))
+    if (!test_begin("others are answered while a body of a GET arrives"))
         return;
     start();
     p[0] = net_connect();
@@ -312,17 +312,17 @@ static void test_bounds(void) {
     net_wait(200);
     CHECK_EQ(peer_status(p), 408);
     p = net_connect();
-    peer_text(p, "GET /files/small HTTP/1.1\r\n" HOST LENGTH("5") "hell"); /* and it goes away */
+    peer_text(p, "GET /files/small HTTP/1.1\r\n" HOST LENGTH("5") "hell"); /* then the client disconnects */
     net_settle();
     peer_close(p);
     net_settle();
     p = net_connect();
     peer_text(p, "GET /page HTTP/1.1\r\n" HOST CHUNKS "5\r\nhe");
     net_settle();
-    NET_END(); /* while it comes */
+    NET_END(); /* while the body arrives */
 }
 
-/* What could be read in two ways, or is a WebSocket's, is refused as before. */
+/* Bodies that could be read in two ways, or of a WebSocket's request, are still refused. */
 static void test_refused(void) {
     if (!test_begin("bodies that could be read in two ways, or of a WebSocket's request: nothing is smuggled"))
         return;
@@ -375,7 +375,7 @@ static void test_scarce(void) {
 /* --- OPTIONS * (RFC 9110 9.3.7) --- */
 
 static void test_options(void) {
-    if (!test_begin("OPTIONS *: 204 with what the server takes; else 405 or 400"))
+    if (!test_begin("OPTIONS *: 204 with the server's methods; else 405 or 400"))
         return;
     start();
     CHECK_ANSWERS("OPTIONS * HTTP/1.1\r\n" HOST "\r\n" GET_PAGE,
@@ -426,7 +426,7 @@ static void test_absolute(void) {
         CHECK_EQ(peer_status(p), 101);
     }
     NET_END();
-    if (!test_begin("an absolute target: its authority is what hosts allows, and what a program is told of Host"))
+    if (!test_begin("an absolute target: hosts checks its authority, and a program sees it as Host"))
         return;
     {
         ws_server_config config;

@@ -89,7 +89,7 @@ static void test_handed_in(void) {
 static void test_handed_in_unix(void) {
     const char *path = in_folder("in");
     for (int named = 0; named < 2; named++) {
-        if (!test_begin("the same of a Unix socket, whose file %s", named ? "unix_path names: it is removed" : "stays"))
+        if (!test_begin("the same with a Unix socket; its file %s", named ? "is removed, if named" : "stays"))
             continue;
         net_start_loop(NULL);
         CHECK(listens_on(listening_unix(path), named ? path : NULL));
@@ -141,7 +141,7 @@ static void test_wrong(void) {
 
 static void test_fails(void) {
     const char *path = in_folder("fails");
-    if (!test_begin("when listening fails, the descriptor and its file stay the program's"))
+    if (!test_begin("when listening fails, the program still owns the descriptor and its file"))
         return;
     ws_loop_config config;
     memset(&config, 0, sizeof config);
@@ -398,7 +398,7 @@ int main(int argc, char **argv) {
     test_replaced(false);
     test_replaced(true);
     test_posix_from_here(NULL);
-    (void)test_begin("the folder is empty at last");
+    (void)test_begin("the folder is empty at the end");
     CHECK(rmdir(folder) == 0);
     return test_finish();
 }

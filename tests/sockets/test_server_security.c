@@ -1,7 +1,7 @@
-/* The rows of SECURITY.md that touch the network part. Those that stand elsewhere:
+/* SERVER: attacks over the network. Some are tested elsewhere:
    slow handshake, close stall, echo flood, ping flood, stale handle: test_life.c
-   cross-site hijacking, bytes behind the head: test_server.c
-   slow reader in a room, budget: test_rooms.c      endless loop: test_loop.c, test_server_fault.c
+   cross-site hijacking, bytes after the head: test_server.c
+   slow reader in a room, budget: test_rooms.c      endless loop: test_loop.c, test_loop_fault.c
    use after free in callbacks: test_life_reentrancy.c   lengths, masks, parsers alone: test_engine_wire.c and others */
 #include "../helpers/calls.h"
 
@@ -301,7 +301,7 @@ static void test_smuggling(void) {
     size_t i;
     for (i = 0; i < sizeof smuggles / sizeof *smuggles; i++) {
         size_t size = smuggles[i].size ? smuggles[i].size : strlen(smuggles[i].request);
-        if (!test_begin("HTTP parsing: %s: 400, and what is behind is not read", smuggles[i].title))
+        if (!test_begin("HTTP parsing: %s: 400, and the rest is not read", smuggles[i].title))
             continue;
         CHECK(net_start());
         CHECK(ws_page(net.server, "/page", "text/plain", "page")
@@ -347,7 +347,7 @@ static void test_injection(void) {
     NET_END();
 }
 
-/* --- limits at their least --- */
+/* --- limits at their minimum --- */
 
 static const struct {
     const char *title;
@@ -372,7 +372,7 @@ static void test_least(void) {
     for (i = 0; i < sizeof least / sizeof *least; i++) {
         ws_server_config server;
         ws_loop_config loop;
-        if (!test_begin("limits at their least: %s", least[i].title))
+        if (!test_begin("limits at their minimum: %s", least[i].title))
             continue;
         memset(&server, 0, sizeof server);
         memset(&loop, 0, sizeof loop);
@@ -394,7 +394,7 @@ static void test_least(void) {
         CHECK_EQ(net.server->endpoint.count, 0);
         NET_END();
     }
-    if (!test_begin("limits at their least: head"))
+    if (!test_begin("limits at their minimum: head"))
         return;
     ws_limits limits;
     memset(&limits, 0, sizeof limits);
@@ -460,7 +460,7 @@ static void test_fd_setsize(void) {
     ws_loop_config forced;
     peer *open, *waiting[3];
     int i;
-    if (!test_begin("select past FD_SETSIZE: refused cleanly, the server serves on"))
+    if (!test_begin("select past FD_SETSIZE: refused cleanly, the server keeps serving"))
         return;
     if (!raise_limit(FD_SETSIZE + 200, &before)) {
         test_skip("the limit of descriptors cannot be raised");
@@ -474,7 +474,7 @@ static void test_fd_setsize(void) {
         waiting[i] = net_connect();
         peer_upgrade(waiting[i], "/", NULL);
     }
-    fill_to(FD_SETSIZE - 2); /* two fit in, the third is the first beyond */
+    fill_to(FD_SETSIZE - 2); /* two fit, the third is the first beyond */
     for (i = 0; i < 3; i++)
         CHECK_EQ(peer_status(waiting[i]), i < 2 ? 101 : 503);
     for (i = 0; i < 3; i++) {
@@ -530,7 +530,7 @@ static void test_emfile(void) {
     struct rlimit before, limit;
     peer *open, *waiting[3];
     int i, lowest;
-    if (!test_begin("out of descriptors: no spin in accept, service goes on when they come back")
+    if (!test_begin("out of descriptors: accept does not spin, and service resumes when some are free")
         || !test_posix("a limit of descriptors"))
         return;
     calls_reset();

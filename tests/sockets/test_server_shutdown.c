@@ -1,4 +1,4 @@
-/* SERVER: ws_shutdown finishes what is under way in its time: files, kept requests, bodies, requests on their way. */
+/* SERVER: ws_shutdown finishes what is under way, within its time: files, kept requests, bodies, arriving requests. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -57,13 +57,13 @@ static void shut(uint32_t milliseconds) {
     net_settle();
 }
 
-/* ws_run returns. The clock stands still: if there is a reason to wait, it would wait for ever. */
+/* ws_run returns. The clock does not advance: with a reason to wait, it would wait for ever. */
 static void check_stopped(void) {
     CHECK(net.loop->conn_count == 0);
     CHECK(net.loop->conn_count || ws_run(net.loop) == WS_OK);
 }
 
-/* The answer that came, whole, and nothing behind it; the connection has ended in order. */
+/* Exactly this answer has arrived, and the connection has ended cleanly. */
 static void check_answer(peer *p, int status, const char *body) {
     CHECK_EQ(peer_status(p), status);
     CHECK(peer_has(p, "Connection: close\r\n"));
@@ -102,7 +102,7 @@ static void test_file(void) {
 }
 
 static void test_file_deadline(void) {
-    if (!test_begin("at the end of the time a file breaks off"))
+    if (!test_begin("a file that is not sent in time is cut off"))
         return;
     start();
     net_small_buffers();
@@ -151,9 +151,9 @@ static void test_kept_deadline(void) {
     NET_END();
 }
 
-/* Freed without a shutdown: the same answer. */
+/* The same answer without a shutdown. */
 static void test_freed(void) {
-    if (!test_begin("ws_loop_free tells a kept request 503"))
+    if (!test_begin("ws_loop_free answers a kept request with 503"))
         return;
     start();
     peer *p = ask(LATE);
@@ -167,7 +167,7 @@ static void test_freed(void) {
 static void test_body(void) {
     static const char *const rests[] = {"67890", "5\r\n67890\r\n0\r\n\r\n"};
     for (int chunked = 0; chunked < 2; chunked++) {
-        if (!test_begin("a body that is coming %sgets its answer", chunked ? "in chunks " : ""))
+        if (!test_begin("a body that is arriving %sgets its answer", chunked ? "in chunks " : ""))
             continue;
         start();
         peer *p = ask(chunked ? "POST /sum HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
@@ -204,7 +204,7 @@ static void test_wrong_body(void) {
 }
 
 static void test_idle(void) {
-    if (!test_begin("a connection that waits for its next request is closed at once, but not before what has arrived"))
+    if (!test_begin("a connection that waits for its next request is closed at once, after those that have arrived"))
         return;
     start();
     peer *idle = ask(PAGE), *next = ask(PAGE), *half = ask(PAGE);
@@ -213,7 +213,7 @@ static void test_idle(void) {
     CHECK_EQ(peer_take_status(half), 200);
     idle->in.size = next->in.size = half->in.size = 0;
     peer_text(half, "GET / HTTP/1.1\r\n"); /* a request that is on its way has a second */
-    CHECK(ws_post(net.loop, send_page, next)); /* behind the round's reading, before the shutdown */
+    CHECK(ws_post(net.loop, send_page, next)); /* after the round's reads, before the shutdown */
     shut(5000);
     CHECK(idle->ended && !idle->reset && idle->in.size == 0);
     peer_close(idle);
@@ -250,7 +250,7 @@ static void test_new(void) {
 
 static void test_forever(void) {
     ws_limits limits;
-    if (!test_begin("also where handshake_ms is off"))
+    if (!test_begin("that second, also where handshake_ms is off"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.handshake_ms = WS_OFF;
@@ -312,7 +312,7 @@ int main(int argc, char **argv) {
     test_new();
     test_forever();
     test_websocket();
-    (void)test_begin("the folder is empty at last");
+    (void)test_begin("the folder is empty at the end");
     CHECK(remove(in_folder("large")) == 0 && rmdir(folder) == 0);
     return test_finish();
 }

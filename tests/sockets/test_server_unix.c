@@ -1,4 +1,4 @@
-/* SERVER: listening on a Unix socket: nothing of anybody else's is removed, and nothing blocks. */
+/* SERVER: listening on a Unix socket: no file of others is removed, and nothing blocks. */
 #include "../helpers/calls.h"
 
 #define WS_IMPLEMENTATION
@@ -102,7 +102,7 @@ static int put(thing kind, const char *path) {
     return fd;
 }
 
-/* Each thing that may lie at the path stays as it is, and the error names the path and what is there. */
+/* Anything that may be at the path is kept, and the error names the path and what is there. */
 static void test_occupied(void) {
     const char *path = in_folder("socket");
     char kept[300];
@@ -112,7 +112,7 @@ static void test_occupied(void) {
         wsi_file_id before = {0, 0}, after = {0, 0};
         int fd, taken[64];
         size_t count = 0;
-        if (!test_begin("%s lies at unix_path: it stays", things[kind].what))
+        if (!test_begin("%s is at unix_path: it is kept", things[kind].what))
             continue;
         fd = put((thing)kind, kept);
         if (fd == -2) {
@@ -123,7 +123,7 @@ static void test_occupied(void) {
             count = fill(kept, taken, 64);
         CHECK(wsi_platform_file_id(kept, &before));
         rang = 0;
-        (void)alarm(5); /* the one whose queue is full has no room for years */
+        (void)alarm(5); /* a connect to the one with a full queue would block for ever */
         CHECK(!listens_at(kept));
         (void)alarm(0);
         CHECK(!rang);
@@ -165,7 +165,7 @@ static void test_ends(void) {
     const char *path = in_folder("end");
     int how;
     for (how = 0; how < 3; how++) {
-        if (!test_begin("the socket disappears behind %s", how == 0 ? "ws_loop_free" : how == 1 ? "ws_server_free"
+        if (!test_begin("the socket's file is removed by %s", how == 0 ? "ws_loop_free" : how == 1 ? "ws_server_free"
                                                                                              : "ws_shutdown"))
             continue;
         CHECK(!exists(path) && listens_at(path) && exists(path));
@@ -206,7 +206,7 @@ static void test_successor(void) {
         CHECK(!exists(path));
         NET_END();
     }
-    if (test_begin("and a file that took its place")) {
+    if (test_begin("a server that ends leaves a file alone that took its socket's place")) {
         FILE *file;
         CHECK(listens_at(path) && unlink(path) == 0);
         file = fopen(path, "w");
@@ -222,7 +222,7 @@ static void test_successor(void) {
     }
 }
 
-/* What fails behind bind leaves no file. */
+/* A failure after bind leaves no file. */
 static void test_faults(void) {
     static const calls_kind kinds[] = {CALLS_SOCKET, CALLS_FCNTL, CALLS_BIND, CALLS_CHMOD, CALLS_LISTEN, CALLS_CONNECT,
                                        CALLS_KERNEL_CONTROL};
@@ -257,7 +257,7 @@ static void test_faults(void) {
         }
     }
     CHECK(failed > 3);
-    CHECK_EQ(chmods, 1); /* and its error says what the system says */
+    CHECK_EQ(chmods, 1); /* the error text is the system's */
 }
 
 #ifdef __linux__
@@ -309,7 +309,7 @@ static void test_bad_path(void) {
     memset(path, 'a', sizeof path - 1);
     path[sizeof path - 1] = 0;
     CHECK(!listens_at(path));
-    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("aaa: " LIMIT))); /* the sentence has room for it */
+    CHECK(strstr(ws_loop_error_text(net.loop), NET_DETAIL("aaa: " LIMIT))); /* the error text has room for it */
     NET_END();
 }
 
@@ -330,7 +330,7 @@ int main(int argc, char **argv) {
     test_faults();
     test_mode();
     test_bad_path();
-    (void)test_begin("the folder is empty at last");
+    (void)test_begin("the folder is empty at the end");
     CHECK(rmdir(folder) == 0);
     return test_finish();
 }

@@ -1,9 +1,9 @@
-/* TRACE: what ws_loop_config.trace is told of servers and clients, over real sockets: each kind of event, as a line. */
+/* TRACE: events of servers and clients for ws_loop_config.trace, over real sockets: each kind, as a line. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/client.h"
 
-static char lines[20000]; /* what was told: a line each, without time and number */
+static char lines[20000]; /* all events: a line each, without time and number */
 static ws_trace_event last; /* the newest; its pointers are not valid any more */
 static char payload[200];
 
@@ -88,7 +88,7 @@ static void test_life(void) {
 
 static void test_ends(void) {
     peer *p;
-    if (!test_begin("who ended it, and why")) return;
+    if (!test_begin("who ended the connection, and why")) return;
     CHECK(start(NULL));
     p = net_peer("/");
     lines[0] = 0;
@@ -209,7 +209,7 @@ static void test_slow(void) {
     for (i = 0; i < 100; i++)
         CHECK(ws_server_broadcast(net.server, "room", message));
     CHECK(holds("out binary 60000 bytes\n") && holds("dropped 60004 bytes\n"));
-    CHECK_EQ(count("out binary") + count("dropped"), 100); /* each is told as one of them */
+    CHECK_EQ(count("out binary") + count("dropped"), 100); /* each is reported as one of them */
     lines[0] = 0;
     CHECK(ws_room_slow(net.server, "room", WS_SLOW_DROP_OLDEST) && ws_server_broadcast(net.server, "room", message));
     CHECK_LINES("dropped 60004 bytes\n");
@@ -293,7 +293,7 @@ static void test_text(void) {
     ws_trace_text(NULL, text, 0);
 }
 
-/* Events that the loop does not tell, and requests that are refused for each reason. */
+/* Events that the loop never reports, and requests that are refused for each reason. */
 static void test_odd_text(void) {
     static const struct { unsigned opcode; const char *name; } opcodes[] = {
         {0, "continuation"}, {1, "text"}, {2, "binary"}, {3, "continuation"}, {7, "continuation"}, {8, "close"},
@@ -422,7 +422,7 @@ static void test_stats(void) {
     net_settle();
     p = net_peer("/");
     slow = net_open_with("/", 4096);
-    (void)net_connect(); /* which says nothing */
+    (void)net_connect(); /* which sends nothing */
     net_settle();
     CHECK_EQ(peer_status(net_connect()), 503);
     in = (size_t)ws_loop_stats(net.loop).bytes_in;

@@ -1,4 +1,4 @@
-/* RECEIVE: ws_pause over TLS: what OpenSSL has read already waits there, and is handed out after ws_resume. */
+/* RECEIVE: ws_pause over TLS: bytes that OpenSSL has read wait there, and are delivered after ws_resume. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -65,7 +65,7 @@ static void test_left_in_tls(void) {
     TLS_END();
 }
 
-/* One record, of which a byte does not fit into the receive buffer: the socket has nothing more. */
+/* One byte of a record does not fit into the receive buffer, while the socket has nothing more. */
 static void test_last_byte(void) {
     bytes out = {NULL, 0, 0};
     ws_loop_config loop;

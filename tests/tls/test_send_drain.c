@@ -1,6 +1,6 @@
-/* Backpressure: whoever was told to wait, or saw unsent bytes, gets on_drain once when they are gone, and never stalls.
-   Producers of every kind send in on_open and go on in on_drain alone: each role, with and without TLS and
-   compression, at every limit. */
+/* SEND: backpressure: a program whose send was refused, or that saw unsent bytes, gets on_drain once when they are
+   sent, and never stalls. Producers of every kind send in on_open, and continue in on_drain alone: each role, with and
+   without TLS and compression, at every limit. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -18,7 +18,7 @@ static struct {
     kind kind;
     size_t limit, sent, received;
     unsigned drains;
-    bool owed; /* it was told to wait, or saw unsent bytes */
+    bool owed; /* a send was refused, or it saw unsent bytes */
     bool ended;
 } run;
 
@@ -145,7 +145,7 @@ static void produce_all(bool secure, bool dials, bool packed, size_t buffered) {
     CHECK(ws_dial(net.loop, url, &handler, &config) != NULL);
     for (tries = 0; tries < TLS_TRIES && run.received < TOTAL && !run.ended; tries++)
         (void)net_round(200);
-    CHECK(net_settle()); /* nothing is asked for again and again */
+    CHECK(net_settle()); /* nothing spins */
     CHECK_EQ(run.sent, TOTAL);
     CHECK_EQ(run.received, TOTAL);
     CHECK(!run.owed);
@@ -179,7 +179,7 @@ static void test_producers(void) {
                     }
 }
 
-/* --- each way to be told, by the log --- */
+/* --- each reason for on_drain, by the log --- */
 
 static void says_and_looks(ws_conn *conn, unsigned number, ws_message message) {
     int i;
@@ -237,7 +237,7 @@ static void test_closed(void) {
 }
 
 static void test_during_parts(void) {
-    if (!test_begin("a message and an echo refused during one in parts: one on_drain behind its end"))
+    if (!test_begin("a message and an echo refused during one in parts: one on_drain after its end"))
         return;
     CHECK(net_start());
     peer *p = net_peer("/");
@@ -296,7 +296,7 @@ static void test_room_in_parts(void) {
     CHECK(told >= 19 && told < 22);
     CHECK(net_settle());
     CHECK_LOG(""); /* not before the end of the parts, and nothing spins */
-    CHECK_EQ(ws_buffered(net.conns[1]), 0); /* who sends the parts by this figure goes on */
+    CHECK_EQ(ws_buffered(net.conns[1]), 0); /* a program that sends parts by this figure continues */
     CHECK(ws_send_part(net.conns[1], message_of("b", 1), true));
     check_all_told(other);
     CHECK(net_settle());
@@ -305,7 +305,7 @@ static void test_room_in_parts(void) {
 }
 
 static void test_room_slow(void) {
-    if (!test_begin("a room that waits, and a member that reads slowly: broadcasts go on in its on_drain"))
+    if (!test_begin("a room that waits, and a member that reads slowly: broadcasts continue in its on_drain"))
         return;
     room_start();
     net_small_buffers();

@@ -1,7 +1,7 @@
-/* Progress is what the peer takes, not what the socket accepts: whoever reads steadily gets everything, however slowly,
-   and whoever takes nothing is dropped at the deadline. The clock is the test's, so that a rate is exact: so many bytes
-   are read in each step of it. The system's buffer for sending is large: it becomes writable again only after many
-   steps, each deadline is over after three. */
+/* SEND: progress is what the peer takes, not what the socket accepts: a peer that reads steadily gets everything,
+   however slowly, and one that takes nothing is dropped at the deadline. The clock is the test's, so that a rate is
+   exact: bytes in each step of it. The system's buffer for sending is large: it becomes writable again only after many
+   steps, while each deadline ends after three. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -13,7 +13,7 @@ enum {
     STEP = 1000,      /* milliseconds */
     DEADLINE = 3000,  /* each of them */
     RATE = 10000,     /* bytes in a step */
-    UNIX_RATE = 40000, /* Linux holds half of the buffer, 106 KB, in one piece, and tells of whole pieces only */
+    UNIX_RATE = 40000, /* Linux holds half of the buffer, 106 KB, in one piece, and reports whole pieces only */
     SEND_BUFFER = 200000
 };
 
@@ -59,7 +59,7 @@ static ws_server_config slow_config(slow_way way) {
     return config;
 }
 
-/* Small segments and a small buffer for receiving: what is read leaves room at once, as on a network. */
+/* Small segments and a small buffer for receiving: reading makes room at once, as on a network. */
 static int slow_socket(void) {
     int fd = socket(AF_INET, SOCK_STREAM, 0), segment = 1400, size = 16384, on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
@@ -109,7 +109,7 @@ static void slow_write(const char *text) {
     (void)net_settle();
 }
 
-/* What is behind the head of an answer. */
+/* The part of an answer after its head. */
 static size_t slow_head(void) {
     size_t i;
     for (i = 4; i <= reader->in.size; i++)
@@ -118,7 +118,7 @@ static size_t slow_head(void) {
     return 0;
 }
 
-/* The WebSocket is open, and from here on the peer reads as it is told. */
+/* The WebSocket is open; from here on the test decides what the peer reads. */
 static ws_conn *slow_open(void) {
     slow_write("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
@@ -128,7 +128,7 @@ static ws_conn *slow_open(void) {
     return net.conns[1];
 }
 
-/* Whether the sender or its system has something that the reader's system has not; or has ended: then the end comes. */
+/* Whether the sender or its system still has bytes for the reader's system, or has ended: then the end will arrive. */
 static bool slow_comes(void) {
     for (const wsi_endpoint *from = net.loop->endpoints; from; from = from->next)
         for (const ws_conn *conn = from->conns; conn; conn = conn->next)
@@ -137,7 +137,7 @@ static bool slow_comes(void) {
     return net.loop->conn_count == 0;
 }
 
-/* A step of the clock in which so many bytes are read, unless no more come. false: the end. */
+/* A step of the clock in which this many bytes are read, unless no more arrive. false: the end. */
 static bool slow_step(size_t rate) {
     static uint8_t buffer[UNIX_RATE];
     size_t done = 0;
@@ -200,7 +200,7 @@ static void get_kept(void) {
     CHECK(ws_reply_data(ws_kept(net.loop, kept), 200, NULL, body, body_size));
 }
 
-/* And the request behind it is answered, too. */
+/* The next request is answered, too. */
 static void get_two(void) {
     slow_write("GET /files/body HTTP/1.1\r\nHost: a\r\n\r\nGET /small HTTP/1.1\r\nHost: a\r\n\r\n");
 }
@@ -214,8 +214,8 @@ static void get_half(void) {
 static const struct {
     const char *title;
     void (*send)(void);
-    bool http;        /* behind a head */
-    const char *tail; /* what comes behind the body, at least; NULL: anything, it closes with 1013 */
+    bool http;        /* after a head */
+    const char *tail; /* what must follow the body; NULL: anything, it closes with 1013 */
     size_t tail_size;
     bool stays;       /* the connection is open still when all has arrived */
 } sends[] = {{"a message", send_message, false, "", 0, true},
@@ -289,7 +289,7 @@ static void slow_row(slow_way way, size_t row, size_t size) {
     TLS_END();
 }
 
-/* From the moment at which it stops taking anything it has the time of its deadlines, not more: those of a ping and a
+/* From the moment at which it stops reading, a peer has the time of its deadlines and no more: those of a ping and a
    pong, or of an answer and a close, add up. Its system may find room for a little more after a while, whatever the
    program behind it does: that is one deadline more, or two. */
 static void slow_dead(slow_way way, size_t row) {
@@ -307,7 +307,7 @@ static void slow_dead(slow_way way, size_t row) {
     TLS_END();
 }
 
-/* Windows does not tell what the peer has taken: of what its system has for longer than a deadline nothing is known. */
+/* Windows does not report what the peer has taken: bytes that its system holds beyond a deadline are unknown. */
 static bool slow_is_told(size_t row, size_t size) {
     return (size == 150000 && !sends[row].stays) || test_posix("a system that tells what the peer has taken");
 }
@@ -333,7 +333,7 @@ static void test_rows(void) {
     }
 }
 
-/* The time of ws_shutdown is what it says, whoever still takes. */
+/* ws_shutdown ends at its time, even if a peer is still reading. */
 static void test_shutdown(void) {
     int i;
     if (!test_begin("slow: ws_shutdown does not wait beyond its time") || !slow_is_told(0, 500000))

@@ -179,7 +179,7 @@ static void test_errors(void) {
 }
 
 static void test_full(void) {
-    if (!test_begin("when no descriptor is left all of them pause, and go on") || !test_posix("Unix sockets"))
+    if (!test_begin("when no descriptor is left all listeners pause, and resume later") || !test_posix("Unix sockets"))
         return;
     start(NULL);
     CHECK(ws_listen_also(net.server, &local));
@@ -206,7 +206,7 @@ static void test_full(void) {
 /* The listener comes back to the poller by a call that may fail, too. */
 static void test_full_twice(void) {
     ws_loop_config loop;
-    if (!test_begin("when a listener cannot be watched again, that is tried until it can"))
+    if (!test_begin("when a listener cannot be watched again, this is retried until it can"))
         return;
     memset(&loop, 0, sizeof loop);
     loop.poller = WS_POLLER_EPOLL;
@@ -237,13 +237,13 @@ static void test_full_twice(void) {
 }
 #else
 static void test_full_twice(void) {
-    if (test_begin("when a listener cannot be watched again, that is tried until it can"))
+    if (test_begin("when a listener cannot be watched again, this is retried until it can"))
         test_skip("no epoll");
 }
 #endif
 
 #ifndef WS_NO_TEST
-/* One that does not listen is nothing to try again. */
+/* A listener without a socket is not retried. */
 static void test_full_beside_none(void) {
     ws_server_config none;
     if (!test_begin("when no descriptor is left, beside an address that is not listened on")
@@ -264,7 +264,7 @@ static void test_full_beside_none(void) {
     CHECK_EQ(peer_take_status(p), 101);
     peer_reset(p);
     net_wait(100);
-    CHECK_EQ(net.loop->heap_size, 0); /* it wakes no more */
+    CHECK_EQ(net.loop->heap_size, 0); /* no timer is left */
     TLS_END();
 }
 #else
@@ -324,7 +324,7 @@ static void test_tls(void) {
 
 static void test_turned_away(void) {
     ws_server_config config;
-    if (!test_begin("max_connections counts all: a plain one gets 503, one of TLS no byte"))
+    if (!test_begin("max_connections counts all: a plain connection gets 503, one of TLS no bytes"))
         return;
     memset(&config, 0, sizeof config);
     config.max_connections = 1;
@@ -341,7 +341,7 @@ static void test_turned_away(void) {
 
 static void test_proxied(void) {
     ws_server_config config;
-    if (!test_begin("a PROXY header before plain and before TLS"))
+    if (!test_begin("a PROXY header comes first, plain or with TLS"))
         return;
     memset(&config, 0, sizeof config);
     config.proxies = "127.0.0.1";
@@ -394,7 +394,7 @@ int main(int argc, char **argv) {
     test_transports();
     certs_end();
 #endif
-    (void)test_begin("the folder is empty at last");
+    (void)test_begin("the folder is empty at the end");
     CHECK(rmdir(folder) == 0);
     return test_finish();
 }

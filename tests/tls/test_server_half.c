@@ -1,6 +1,6 @@
-/* A client that ends its stream behind its requests asks for nothing more (RFC 9112 9.6), and still reads: all that it
-   asked for is answered, then the connection ends. With TLS the end is close_notify (RFC 8446 6.1: it closes one
-   direction only); a FIN without it is a broken connection). */
+/* SERVER: a client that ends its stream after its requests sends no more (RFC 9112 9.6), but still reads: all its
+   requests are answered, then the connection ends. With TLS the end is close_notify (RFC 8446 6.1: it closes one
+   direction only); a FIN without it is a broken connection. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -97,7 +97,7 @@ static const struct {
     const char *title, *request;
     bool keeps;              /* it is answered later */
     const char *wanted[3];
-    size_t size;             /* of a file that must have come, too */
+    size_t size;             /* of a file that must have arrived, too */
     size_t answers;
 } requests[] = {
     {"a page", GET("/page"), false, {"the page"}, 0, 1},
@@ -118,7 +118,7 @@ static void test_request(size_t at, int way, bool together) {
     size_t i;
     start(way);
     if (together)
-        half->deaf = true; /* its answers wait */
+        half->deaf = true; /* its answers are queued */
     ask(requests[at].request);
     if (!together)
         (void)net_settle();
@@ -129,7 +129,7 @@ static void test_request(size_t at, int way, bool together) {
     if (requests[at].keeps) {
         for (i = 0; i < TLS_TRIES && !kept; i++)
             (void)net_round(200);
-        CHECK(net_settle()); /* the end of its stream is not told again and again */
+        CHECK(net_settle()); /* the end of its stream is reported only once */
         CHECK(!peer_over(half));
         CHECK_EQ(abandoned, 0);
         CHECK(ws_reply(ws_kept(net.loop, kept), 200, "text/plain", "kept so long"));
@@ -160,7 +160,7 @@ static void test_requests(void) {
             }
 }
 
-/* --- how a request that is kept for a half-closed client comes to nothing --- */
+/* --- how a request that is kept for a half-closed client is abandoned --- */
 
 static void test_deadline(void) {
     if (!test_begin("half-closed: a request that is kept for too long: 503, and the program is told"))
@@ -192,7 +192,7 @@ static void test_gone(void) {
 }
 
 static void test_reset(void) {
-    if (!test_begin("half-closed, then gone: noticed at the answer at the latest"))
+    if (!test_begin("half-closed, then disconnected: noticed at the answer at the latest"))
         return;
     start(0);
     ask(GET("/keep") GET("/files/big"));
@@ -205,7 +205,7 @@ static void test_reset(void) {
     (void)net_settle();
     CHECK_EQ(net.server->endpoint.count, 0);
     TLS_END();
-    if (!test_begin("half-closed, then gone in the middle of a file"))
+    if (!test_begin("half-closed, then disconnected in the middle of a file"))
         return;
     start(0);
     half->deaf = true;
@@ -221,7 +221,7 @@ static void test_reset(void) {
 
 /* A WebSocket that ends without a close is broken (RFC 6455 7.1.5), also when its request was kept. */
 static void test_upgrade(void) {
-    if (!test_begin("half-closed behind an upgrade that is kept: 101, its frames, then 1006"))
+    if (!test_begin("half-closed after an upgrade that is kept: 101, its frames, then 1006"))
         return;
     start(0);
     peer_upgrade(half, "/later", NULL);

@@ -1,5 +1,5 @@
 /* TLS: over real sockets, in one thread. Peers are ws.h's own client in the server's loop, and raw
-   ones of OpenSSL (tls.h). Failures of allocations and system calls are in test_tls_fault.c, the
+   ones of OpenSSL (tls.h). Failures of allocations and system calls are in test_loop_fault.c, the
    seam with another library in test_transport.c, handshakes and certificates in files of their own. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -240,7 +240,7 @@ static void test_gathered(int version) {
     tls_client *c;
     peer *r;
     int i;
-    if (!test_begin("50 small frames leave in one record, %s", version_name(version)))
+    if (!test_begin("50 small frames are sent in one record, %s", version_name(version)))
         return;
     CHECK(start_version(version));
     net.on_message = burst;
@@ -260,7 +260,7 @@ static void test_gathered(int version) {
     TLS_END();
 }
 
-/* Broadcasts and messages by turns, from one callback. */
+/* Broadcasts and messages alternate, from one callback. */
 static void mixture(ws_conn *conn, unsigned number, ws_message message) {
     int i;
     (void)number;
@@ -273,7 +273,7 @@ static void mixture(ws_conn *conn, unsigned number, ws_message message) {
 
 static void test_mixture(int version) {
     peer *r;
-    if (!test_begin("what leaves in one round leaves in one record, broadcasts too, %s", version_name(version)))
+    if (!test_begin("all frames of one round are sent in one record, broadcasts too, %s", version_name(version)))
         return;
     CHECK(start_version(version));
     net.on_message = mixture;
@@ -298,7 +298,7 @@ static void test_full_records(int version) {
     uint8_t *data = sample(MIB);
     tls_client *c;
     peer *r;
-    if (!test_begin("a large message leaves in full records, %s", version_name(version))) {
+    if (!test_begin("a large message is sent in full records, %s", version_name(version))) {
         free(data);
         return;
     }
@@ -351,7 +351,7 @@ static void test_pending(size_t receive_size) {
 static void test_slow_reader(int version) {
     uint8_t *data = sample(MIB);
     peer *r;
-    if (!test_begin("a slow reader gets all, and on_drain comes, %s", version_name(version))) {
+    if (!test_begin("a slow reader gets all bytes, and on_drain is called, %s", version_name(version))) {
         free(data);
         return;
     }
@@ -378,7 +378,7 @@ static void test_slow_reader(int version) {
     free(data);
 }
 
-/* While its peer does not read a connection still answers when it does; no data is mixed up. */
+/* A connection whose peer does not read for a while still answers later; no data is mixed up. */
 static void test_both_full(void) {
     uint8_t *data = sample(MIB);
     tls_client *c;
@@ -441,7 +441,7 @@ static bool ends_with_close(const peer *r, unsigned code) {
     return first == 0x88 && size >= 2 && (unsigned)data[0] << 8 == (code & 0xff00) && data[1] == (code & 255);
 }
 
-/* Whether all that came is whole frames, the last of them a pong. */
+/* Whether only whole frames have arrived, the last of them a pong. */
 static bool ends_with_pong(const peer *r) {
     const uint8_t *data = NULL;
     uint8_t first = 0;
@@ -494,7 +494,7 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
     CHECK_EQ(r->tls->failed, false);
     r->deaf = false;
     if (policy != WS_SLOW_CLOSE)
-        peer_frames(r, "89\"end\""); /* its pong waits behind all the rest, however slowly that comes */
+        peer_frames(r, "89\"end\""); /* its pong waits until all the rest is sent, however slowly */
     UNTIL(r->tls->failed || (policy == WS_SLOW_CLOSE ? ends_with_close(r, 1013) : ends_with_pong(r)));
     CHECK(!r->tls->failed);
     if (r->tls->failed)
@@ -525,7 +525,7 @@ static void test_policy(ws_slow policy, int version, size_t filler) {
 static void test_byte_by_byte(int version) {
     tls_client *c;
     peer *r;
-    if (!test_begin("ciphertext comes and goes byte by byte, %s", version_name(version)))
+    if (!test_begin("ciphertext is received and sent byte by byte, %s", version_name(version)))
         return;
     CHECK(start_version(version));
     r = tls_connect(0);
@@ -657,7 +657,7 @@ static void test_truncated(int how) {
     TLS_END();
 }
 
-/* A server that goes away in the middle of the opening. */
+/* A server that disconnects in the middle of the opening. */
 static void test_cut_handshake(int how) {
     static const char *const ways[] = {"at once", "behind the ClientHello", "behind the TLS handshake",
                                        "with a reset behind the ClientHello"};
@@ -845,7 +845,7 @@ static void test_blocking(void) {
     ws_free(conn);
     conn = ws_connect(url, &config);
     CHECK(ws_send_text(conn, "x"));
-    ws_free(conn); /* open still */
+    ws_free(conn); /* still open */
     end_child(child);
     free(data);
 }
@@ -857,7 +857,7 @@ static void test_blocking_errors(void) {
     char url[100];
     ws_conn *conn;
     pid_t child;
-    if (!test_begin("ws_connect over TLS: certificates that are not trusted, a server that is gone")
+    if (!test_begin("ws_connect over TLS: certificates that are not trusted, a server that has ended")
         || !test_posix("a child process"))
         return;
     tls.ca_pem = certs.ca.pem; /* it wants a certificate */
@@ -888,7 +888,7 @@ static void test_blocking_errors(void) {
     end_child(child);
     {
         ws_message message;
-        CHECK(!ws_receive(conn, &message)); /* no close_notify came */
+        CHECK(!ws_receive(conn, &message)); /* no close_notify arrived */
         CHECK_EQ(ws_closed(conn).code, 1006);
         CHECK_EQ(ws_last_error(conn), WS_ERROR_CLOSED);
         CHECK(!ws_send_text(conn, "x"));
@@ -908,7 +908,7 @@ static void count_end(tls_client *c, int what) {
         (void)ws_close(c->conn, 1000, NULL);
 }
 
-/* Both ends are in this loop; what is ended in the middle of a handshake leaves nothing behind. */
+/* Both ends are in this loop; a connection that ends within a handshake leaves nothing behind. */
 static void test_stages(int what, int version) {
     static const char *const names[] = {"ws_drop of a client", "ws_close of a client", "ws_server_free",
                                         "ws_loop_free"};
@@ -958,7 +958,7 @@ static void test_reasons_are_own(void) {
     peer_close(r);
     (void)net_settle();
     net.now += 101;
-    (void)tls_accept_plain(); /* says nothing */
+    (void)tls_accept_plain(); /* sends nothing */
     (void)net_settle();
     net_wait(1001);
     CHECK_EQ(c->errors, 2);
@@ -1042,7 +1042,7 @@ static void test_many(void) {
     (void)ws_server_broadcast(net.server, NULL, (ws_message){(const uint8_t *)"to all", 6, WS_TEXT});
     for (i = 0; i < MANY; i++)
         UNTIL(all[i]->messages == 2);
-    CHECK(ws_send_text(all[0]->conn, "again")); /* its buffers went, and come back */
+    CHECK(ws_send_text(all[0]->conn, "again")); /* its buffers were freed, and are allocated again */
     UNTIL(all[0]->messages == 3);
     CHECK_EQ(with_buffers(MANY), WSI_TLS_RECENT);
     CHECK(((const wsi_tls_session *)net.conns[1]->source.link.session)->recent != 0);
@@ -1055,7 +1055,7 @@ static void test_many(void) {
     TLS_END();
 }
 
-/* Shutdown says good-bye over TLS as well, and comes to its end without an answer. */
+/* Shutdown closes TLS connections properly as well, and ends even without an answer. */
 static void test_shutdown(void) {
     tls_client *c;
     peer *r;

@@ -32,7 +32,7 @@ static void test_reload(void) {
     const char *absent;
     char name[100];
     peer *old, *r;
-    if (!test_begin("a new certificate is for new connections, old ones live on; a bad one changes nothing"))
+    if (!test_begin("a new certificate is used for new connections, old ones stay open; a bad one changes nothing"))
         return;
     CHECK(start());
     old = tls_open();
@@ -123,7 +123,7 @@ static void test_files(void) {
     TLS_END();
 }
 
-/* The chain goes along, so that one who knows the root alone is content. */
+/* The chain is sent, so that a client that knows the root alone can verify it. */
 static void test_chain(void) {
     X509_STORE *store;
     peer *r;
@@ -141,7 +141,7 @@ static void test_chain(void) {
 
 static uint8_t pinned[32];
 
-/* The key of the server's own certificate has to be that one, whoever signed it. */
+/* The server's own certificate must have that key, whoever signed it. */
 static int pin(int good, X509_STORE_CTX *store) {
     uint8_t digest[32];
     unsigned size = sizeof digest;
@@ -328,7 +328,7 @@ static void test_led_visitors(void) {
 static void test_refused_visitor_12(void) {
     tls_client *c;
     peer *r;
-    if (!test_begin("client certificate required, TLS 1.2: who has none is refused"))
+    if (!test_begin("client certificate required, TLS 1.2: a client without one is refused"))
         return;
     CHECK(start_mtls(false));
     r = tls_connect(0);
@@ -433,7 +433,7 @@ static const struct {
     const cert *own;
     const char *server_name;
     bool crl;
-    const char *says; /* NULL: it is let in */
+    const char *says; /* NULL: it is accepted */
 } trials[] = {
     {"right host", &certs.server, "localhost", false, NULL},
     {"right host, in another case", &certs.server, "LocalHost", false, NULL},
@@ -595,11 +595,11 @@ static void test_system_roots(void) {
     TLS_END();
 }
 
-/* A config that says nothing new must not weaken another client's. */
+/* A client's config must not weaken that of another client. */
 static void test_trust_is_own(void) {
     ws_client_config any, strict;
     tls_client *c;
-    if (!test_begin("client: one that accepts all does not loosen the next"))
+    if (!test_begin("client: one that accepts any certificate does not weaken the next"))
         return;
     CHECK(start());
     memset(&any, 0, sizeof any);
@@ -622,7 +622,7 @@ enum { BAD_CONFIGS = 20 };
 
 static char complaints[BAD_CONFIGS][1000];
 
-/* Fills in the config and says which word must come; NULL: no more of them. */
+/* Fills in a config, and returns a word that the error must contain; NULL: there are no more configs. */
 static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
     static char broken[400], locked[3000];
     const char *absent = certs_file("absent.pem", NULL), *other = certs_file("other-absent.pem", NULL);
@@ -771,7 +771,7 @@ static void test_fields(void) {
     ERR_clear_error();
 }
 
-/* What the program's own use of OpenSSL left behind is not taken for an error of the connection. */
+/* Errors that the program's own use of OpenSSL left behind are not taken for those of the connection. */
 static void test_stale_error(void) {
     if (!test_begin("an error in OpenSSL's queue that is the program's"))
         return;
@@ -815,11 +815,11 @@ static void test_bad_configs(void) {
         CHECK_TOLD(c, says);
         TLS_END();
     }
-    if (TEST_SMALL || !test_begin("each bad certificate, key, file and list has a sentence of its own"))
+    if (TEST_SMALL || !test_begin("each bad certificate, key, file and list has an error text of its own"))
         return;
     if (*test_now.filter)
         return; /* the others did not run */
-    complaints[9][0] = complaints[11][0] = 0; /* what stands there is no key, no certificate: like 6 and 8 */
+    complaints[9][0] = complaints[11][0] = 0; /* these hold no key or no certificate, like 6 and 8 */
     for (i = 0; i < BAD_CONFIGS + TRIALS; i++) {
         const char *a = i < BAD_CONFIGS ? complaints[i] : verdicts[i - BAD_CONFIGS];
         size_t j;

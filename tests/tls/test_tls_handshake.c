@@ -1,4 +1,4 @@
-/* TLS: handshakes that do not end or are none, ALPN and SNI, sessions, renegotiation and new keys. */
+/* TLS: handshakes that stall or are not TLS, ALPN and SNI, sessions, renegotiation and new keys. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -290,7 +290,7 @@ static void test_hello(bool silent) {
         UNTIL(c->opened || c->errors);
         CHECK_EQ(c->opened, 1);
         CHECK_STR(hello.offer, "\x8http/1.1");
-        for (at = hello.host; *at; at++) /* DNS knows no case */
+        for (at = hello.host; *at; at++) /* DNS ignores case */
             *at = (char)tolower((unsigned char)*at);
         CHECK_STR(hello.host, hosts[i].sni);
         TLS_END();
@@ -352,7 +352,7 @@ static void test_resumption(int version) {
     TLS_END();
 }
 
-/* A resumed client is still who it was, and one whose CA is no longer accepted stays outside. */
+/* A resumed client keeps its identity, and one whose CA is no longer accepted is refused. */
 static void test_resumption_mtls(int version) {
     ws_tls_config tls, other;
     if (!test_begin("a session with a client certificate is resumed, %s", version_name(version)))
@@ -433,7 +433,7 @@ static void test_key_update(bool full) {
     tls_client *c;
     peer *r;
     int i;
-    if (!test_begin("TLS 1.3: KeyUpdate is asked for while data flows%s", full ? ", and the peer does not read" : "")) {
+    if (!test_begin("TLS 1.3: KeyUpdate is requested while data flows%s", full ? ", and the peer does not read" : "")) {
         free(data);
         return;
     }
@@ -476,7 +476,7 @@ static void test_key_update(bool full) {
     free(data);
 }
 
-/* Each KeyUpdate wants an answer; the answers of one who never reads must not fill the memory. */
+/* Each KeyUpdate needs an answer; answers to a peer that never reads must not fill the memory. */
 static void test_key_update_flood(void) {
     size_t before, most = 0;
     peer *r;

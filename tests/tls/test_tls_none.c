@@ -1,4 +1,4 @@
-/* A build without OpenSSL: wss: and certificates are refused with a sentence, all else works. */
+/* A build without OpenSSL: wss: and certificates are refused with an error text, all else works. */
 #ifndef WS_NO_TLS
 #define WS_NO_TLS
 #endif
@@ -14,7 +14,7 @@
 static void test_client(const char *url) {
     ws_conn *conn;
     tls_client *c;
-    if (!test_begin("%s without TLS is an error that says so", url))
+    if (!test_begin("%s without TLS: the error text says so", url))
         return;
     CHECK(net_start());
     c = tls_dial(url, NULL);
@@ -35,7 +35,7 @@ static void test_client(const char *url) {
 
 static int no_context;
 
-/* What of TLS a config may name. */
+/* The fields of TLS that a config may set. */
 static const struct {
     const char *name;
     ws_tls_config tls;

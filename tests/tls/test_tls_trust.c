@@ -1,5 +1,5 @@
-/* TLS: whom a config trusts, and what that costs. Authorities that are intermediates or of no use, names that stand
-   in the subject alone, contexts that are shared, the system's own policy. Peers as in test_tls.c. */
+/* TLS: whom a config trusts, and what that costs. Authorities that are intermediates or unusable, names in the
+   subject alone, contexts that are shared, the system's own policy. Peers as in test_tls.c. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
@@ -176,7 +176,7 @@ static void test_subject(void) {
 
 /* --- authorities --- */
 
-/* Who names an intermediate trusts what it signed, and nothing that the root signed besides (RFC 5280 6.1: a trust
+/* A config that names an intermediate trusts what that signed, and nothing else of the root (RFC 5280 6.1: a trust
    anchor need not be self-signed). */
 static void test_partial_chain(void) {
     const char *lists[3];
@@ -208,7 +208,7 @@ static void test_partial_chain(void) {
     CHECK_OPENED(c, false);
     CHECK_TOLD(c, "revoked");
     TLS_END();
-    lists[0] = certs.ca.pem; /* and so it is where the root stands beside it */
+    lists[0] = certs.ca.pem; /* also if the root is listed beside it */
     lists[1] = certs.revoked_middle.pem;
     lists[2] = NULL;
     tls.ca_pem = both = joined(lists);
@@ -270,7 +270,7 @@ static void test_unusable(void) {
         ws_tls_config tls, server;
         char *all;
         tls_client *c;
-        if (!test_begin("authorities: a list with what cannot be used, %zu", i))
+        if (!test_begin("authorities: a list with unusable certificates, %zu", i))
             continue;
         all = joined(lists[i]);
         CHECK(start(&certs.server));
@@ -297,13 +297,13 @@ static void test_unusable(void) {
     free(odd);
 }
 
-/* A list that breaks off is no smaller list: who wrote it ran out of space. */
+/* A truncated list is an error, not a smaller list: its disk may have been full. */
 static void test_broken_list(void) {
     const char *lists[3];
     ws_tls_config tls;
     char *all;
     tls_client *c;
-    if (!test_begin("authorities: a list that breaks off"))
+    if (!test_begin("authorities: a truncated list"))
         return;
     lists[0] = certs.ca.pem;
     lists[1] = certs.unknown_ca.pem;
@@ -372,7 +372,7 @@ static void test_sharing(void) {
     TLS_END();
 }
 
-/* Each field by itself makes another config; but names are each connection's own. */
+/* Each field by itself makes another config, except names, which belong to each connection. */
 static void test_different(void) {
     ws_tls_config all[10];
     SSL_CTX *own;
@@ -400,7 +400,7 @@ static void test_different(void) {
     CHECK_EQ(contexts, 7); /* 0 with 8 and 9; 1 to 6; 7 is the program's */
     all[9].server_name = "other.test";
     CHECK_OPENED(dial(&all[9]), false);
-    CHECK_OPENED(dial(&all[6]), true); /* and who accepts all loosens nobody */
+    CHECK_OPENED(dial(&all[6]), true); /* a config that accepts any certificate weakens no other */
     all[9].server_name = NULL;
     all[9].ca_pem = certs.unknown_ca.pem;
     CHECK_OPENED(dial(&all[9]), false);
@@ -409,7 +409,7 @@ static void test_different(void) {
     SSL_CTX_free(own);
 }
 
-/* A client that begins behind the end of the last one finds what that read; of many configs a few are kept. */
+/* A client that begins after the last one has ended reuses what that read; of many configs a few are kept. */
 static void test_one_after_the_other(void) {
     ws_tls_config tls, many[8];
     cert others[8];
@@ -436,7 +436,7 @@ static void test_one_after_the_other(void) {
     }
     CHECK_EQ(contexts, 9);
     CHECK_OPENED(dial(&tls), true); /* in use: shared */
-    CHECK_OPENED(dial(&many[7]), false); /* of those that nobody uses the newest are kept */
+    CHECK_OPENED(dial(&many[7]), false); /* the newest unused ones are kept */
     CHECK_EQ(contexts, 9);
     CHECK_OPENED(dial(&many[0]), false); /* and the oldest are not */
     CHECK_EQ(contexts, 10);
@@ -462,7 +462,7 @@ static void test_changed_file(void) {
     c = dial(&tls);
     CHECK_OPENED(c, false);
     CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
-    (void)certs_file("changing.pem", NULL); /* it is gone */
+    (void)certs_file("changing.pem", NULL); /* it is removed */
     c = dial(&tls);
     CHECK_OPENED(c, false);
     CHECK_EQ(c->error, WS_ERROR_TLS);
@@ -509,7 +509,7 @@ static void test_changed_before_reconnect(void) {
 
 static void test_nothing_verified(void) {
     ws_tls_config tls;
-    if (!test_begin("contexts: who accepts any certificate reads no roots"))
+    if (!test_begin("contexts: a client that accepts any certificate reads no roots"))
         return;
     memset(&tls, 0, sizeof tls);
     tls.accept_any_certificate = true;
@@ -520,7 +520,7 @@ static void test_nothing_verified(void) {
     TLS_END();
 }
 
-/* A ws: server that sends its client on to wss: on this port. */
+/* A ws: server that redirects its client to wss: on this port. */
 static void send_on(uint16_t port) {
     char text[200];
     peer *p = tls_accept_plain();
@@ -530,7 +530,7 @@ static void send_on(uint16_t port) {
     CHECK_EQ(peer_send(p, text, strlen(text)), strlen(text));
 }
 
-/* What a ws: URL does not need is neither made nor complained about; a redirect may need it. */
+/* A ws: URL needs no context: none is made, and bad files are no error; a redirect may need one. */
 static void test_plain(void) {
     static char texts[8][4000];
     ws_tls_config tls, bad;

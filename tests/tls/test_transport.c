@@ -1,4 +1,4 @@
-/* The transport seam: carriers that are as awkward as the seam allows, and a second TLS library,
+/* TRANSPORT: the seam: carriers that are as awkward as the seam allows, and a second TLS library,
    mbedTLS (transport_mbedtls.h), with itself and with OpenSSL; where it is installed. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -39,7 +39,7 @@ typedef struct odd_session {
     uint8_t held[5000]; /* read ahead */
     size_t from, size;
     unsigned reads, writes, shuts;
-    uint8_t *offered;    /* a copy of what a write was put off with: the same must come again */
+    uint8_t *offered;    /* a copy of a postponed write's bytes: the same must be offered again */
     size_t offered_size;
     uint8_t kept[100];   /* taken, and not sent yet */
     size_t kept_size;
@@ -49,13 +49,13 @@ typedef struct odd_carrier {
     ws_transport transport;
     bool contrary;  /* every second call waits for the other direction */
     bool keeps;     /* takes bytes, and sends them when it is called again */
-    bool never_shuts, never_opens, breaks; /* breaks: write fails behind 300 bytes */
+    bool never_shuts, never_opens, breaks; /* breaks: write fails after 300 bytes */
     size_t step;    /* bytes of a call */
     unsigned opened, closed, shut_calls, wrong;
 } odd_carrier;
 
 static odd_carrier carrier; /* all of the running test's connections */
-static char verified[100];  /* whom the last client's open was told to verify */
+static char verified[100];  /* the name that the last client's open had to verify */
 
 static bool odd_open(ws_link *link, const char *host, void *user) {
     odd_session *session;
@@ -95,7 +95,7 @@ static ptrdiff_t odd_read(ws_link *link, void *data, size_t size) {
     return (ptrdiff_t)step;
 }
 
-/* What was taken before leaves, then some are taken. */
+/* Sends the bytes that were kept before, then takes some. */
 static ptrdiff_t odd_keep(ws_link *link, const void *data, size_t size) {
     odd_session *s = (odd_session *)link->session;
     size_t step = carrier.step < size ? carrier.step : size;
@@ -248,7 +248,7 @@ static void test_odd_keeps(size_t step) {
     ODD_END();
 }
 
-/* What a write was put off with must come again, even if a policy takes broadcasts out of the queue. */
+/* The bytes of a postponed write must be offered again, even if a policy drops broadcasts from the queue. */
 static void test_odd_policy(ws_slow policy, size_t size) {
     uint8_t *data = sample(size);
     ws_message message;
@@ -290,7 +290,7 @@ static void test_odd_policy(ws_slow policy, size_t size) {
 
 static void test_odd_wss(void) {
     tls_client *c;
-    if (!test_begin("a transport takes the place of TLS, too: wss:"))
+    if (!test_begin("a transport replaces TLS, too: wss:"))
         return;
     CHECK(start_odd(1000, false));
     c = dial_odd("wss", NULL);
@@ -299,7 +299,7 @@ static void test_odd_wss(void) {
     CHECK_EQ(c->opened, 1);
     CHECK_EQ(carrier.opened, 2);
     CHECK(ws_tls_session(net.conns[1]) != NULL);
-    c = dial_odd("wss", "host.test"); /* that is whom it has to verify */
+    c = dial_odd("wss", "host.test"); /* the name that it must verify */
     UNTIL(c->opened || c->errors);
     CHECK_STR(verified, "host.test");
     ODD_END();
@@ -338,7 +338,7 @@ static void test_odd_failures(void) {
     net_wait(5001);
     net_wait(5001);
     CHECK(c->closed == 1 && c->code == 1000);
-    CHECK(carrier.shut_calls > 0 && carrier.shut_calls < 200); /* it is not asked again and again */
+    CHECK(carrier.shut_calls > 0 && carrier.shut_calls < 200); /* it is not called again and again */
     CHECK_EQ(carrier.closed, 2);
     ODD_END();
 }
@@ -494,7 +494,7 @@ static void test_pair_close(pair kind) {
 
 static void test_pair_refused(pair kind) {
     tls_client *c;
-    if (!test_begin("%s: a wrong host and an unknown CA are refused with a sentence", pair_names[kind]))
+    if (!test_begin("%s: a wrong host and an unknown CA are refused with an error text", pair_names[kind]))
         return;
     CHECK(start_pair(kind, &certs.wrong_host));
     c = dial_pair(kind);
@@ -519,7 +519,7 @@ static void test_retry_rule(void) {
     size_t sent = 0, received = 0, offered = 1, zeros = 0;
     int ends[2], small = 4096, i;
     ws_link links[2];
-    if (!test_begin("mbedTLS: a write that is offered again with more behind it loses nothing")) {
+    if (!test_begin("mbedTLS: a write that is offered again with more bytes loses nothing")) {
         free(data);
         free(got);
         return;

@@ -1,4 +1,4 @@
-/* SERVER: files of a folder over HTTP. */
+/* FILES: files of a folder over HTTP. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -55,7 +55,7 @@ static void make_files(void) {
     make_link("..", "up");
 }
 
-/* What this suite made, and nothing else. */
+/* Removes what this suite made, and nothing else. */
 static void remove_files(void) {
     static const char *const names[] = {"index.html", "a.css", "empty", ".hidden", "caf\xc3\xa9.txt", "sub/index.html",
                                         "sub/b.js", "big.bin", "out", "secret.txt", "inside.css", "up", "fifo",
@@ -121,7 +121,7 @@ static void test_served(void) {
     NET_END();
 }
 
-/* Nothing leads out, and nothing hangs. */
+/* No path leads out of the folder, and none hangs. */
 static void test_escapes(void) {
     static const char *const paths[] = {
         "/../etc/passwd", "/%2e%2e/etc/passwd", "/..%2fetc/passwd", "/%2e%2e%2fetc%2fpasswd", "/sub/../a.css",
@@ -164,7 +164,7 @@ static void test_since(void) {
         {"Sun, x6 Nov 1994 08:49:37 GMT", 200},
     };
     size_t i;
-    if (!test_begin("If-Modified-Since: three forms of dates; what is none is passed over"))
+    if (!test_begin("If-Modified-Since: three forms of dates; others are ignored"))
         return;
     start("/");
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -195,13 +195,13 @@ static void test_dates(void) {
     };
     char text[29];
     uint64_t seconds, i;
-    if (!test_begin("dates there and back"))
+    if (!test_begin("dates are written and read back"))
         return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         wsi_http_date(text, cases[i].seconds);
         CHECK_MEM(text, 29, cases[i].text, 29);
     }
-    for (i = 0; i < 40000; i++) { /* a day after the other, to 2079 */
+    for (i = 0; i < 40000; i++) { /* day by day, to 2079 */
         uint64_t moment = i * 86400 + i * 7 % 86400;
         wsi_http_date(text, moment);
         CHECK(wsi_http_date_read(wsi_text(text, 29), 0, &seconds) && seconds == moment);
@@ -242,14 +242,14 @@ static void test_big(void) {
     peer_take_head(p);
     CHECK(p->in.size > size && memcmp(p->in.data, big, size) == 0);
     peer_take(p, size);
-    CHECK_EQ(peer_status(p), 200); /* the one behind it */
-    p = net_connect_to(ws_port(net.server), 8192); /* leaves in the middle */
+    CHECK_EQ(peer_status(p), 200); /* the next request */
+    p = net_connect_to(ws_port(net.server), 8192); /* disconnects in the middle */
     p->deaf = true;
     peer_text(p, "GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
     net_settle();
     peer_reset(p);
     net_settle();
-    p = net_connect_to(ws_port(net.server), 8192); /* takes nothing */
+    p = net_connect_to(ws_port(net.server), 8192); /* reads nothing */
     p->deaf = true;
     peer_text(p, "GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
     net_settle();
@@ -285,7 +285,7 @@ static void test_shrinks(void) {
 
 static void test_scarce(void) {
     size_t n, points = 0;
-    if (!test_begin("without memory a file is not sent, or whole"))
+    if (!test_begin("without memory a file is sent whole or not at all"))
         return;
     for (n = 1; n < 60; n++) {
         int status;
@@ -308,8 +308,8 @@ static void test_scarce(void) {
 #define FILL64 "<!-- 456789 123456789 123456789 123456789 123456789 12345678 -->"
 #define FILL512 FILL64 FILL64 FILL64 FILL64 FILL64 FILL64 FILL64 FILL64
 
-/* HTML 13.2.3.2 and CSS Syntax 3.2: a charset in Content-Type overrides what the text says of itself, so none is said
-   where it says one. What is only a mention is none: then it is UTF-8 still. */
+/* HTML 13.2.3.2 and CSS Syntax 3.2: a charset in Content-Type overrides one that the text names, so then it has none.
+   A mere mention in the text does not count: the charset is still UTF-8. */
 static void test_charsets(void) {
     static const struct { const char *name, *text; bool own; } cases[] = {
         {"1.html", "<!doctype html><meta charset=windows-1252><p>\xe9", true},
@@ -374,7 +374,7 @@ static void test_bad_registration(void) {
         {"/", "build/none/such", WS_ERROR_FILE}, {"/", __FILE__, WS_ERROR_FILE},
     };
     size_t i;
-    if (!test_begin("ws_files with what it cannot use"))
+    if (!test_begin("ws_files with invalid arguments"))
         return;
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK(net_start());

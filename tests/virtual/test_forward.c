@@ -1,4 +1,4 @@
-/* FORWARD: the peer's address by the word of proxies that are trusted. */
+/* FORWARD: the peer's address, as trusted proxies report it. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -33,7 +33,7 @@ static bool start(const char *proxies, bool protocol, uint32_t handshake_ms) {
            && ws_route(net.server, "/ws", &handler);
 }
 
-/* What the server takes the peer's address for; its port is written as P. */
+/* The peer's address as the server sees it; its port is written as P. */
 static const char *seen_with(const char *before, size_t size, const char *fields) {
     static char text[120];
     char request[3000], own[30];
@@ -81,7 +81,7 @@ static const char *forwarded(const char *fields) { return seen_with("", 0, field
 #define FOR(list) "X-Forwarded-For: " list "\r\n"
 
 static void test_untrusted(void) {
-    if (!test_begin("X-Forwarded-For of anybody else counts for nothing"))
+    if (!test_begin("X-Forwarded-For of anybody else is ignored"))
         return;
     CHECK(start(NULL, false, 0));
     CHECK_STR(forwarded(FOR("1.2.3.4")), "own");
@@ -161,7 +161,7 @@ static void test_ranges(void) {
                                       "localhost", "10.0.0.0/8 ::1", "[::1]"};
     wsi_forward_peer who;
     size_t i;
-    if (!test_begin("addresses and ranges; what is none is an error of ws_listen"))
+    if (!test_begin("addresses and ranges; ws_listen fails with invalid ones"))
         return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         who.local = false;
@@ -246,7 +246,7 @@ static void test_protocol(void) {
     net_wait(11000); /* "P" alone waits as long as a head may */
     CHECK_EQ(net.loop->conn_count, 0);
     NET_END();
-    CHECK(start("127.0.0.1, 1.2.3.4", true, 0)); /* one in front of the other */
+    CHECK(start("127.0.0.1, 1.2.3.4", true, 0)); /* one proxy in front of the other */
     CHECK_STR(seen_with(good[0].data, good[0].size, FOR("9.9.9.9")), "9.9.9.9");
     NET_END();
     CHECK(start("127.0.0.1", true, 0));
@@ -258,7 +258,7 @@ static void test_protocol(void) {
     NET_END();
 }
 
-/* Headers that are whole, and say too little or the wrong thing. */
+/* Complete headers with missing or wrong parts. */
 static void test_malformed(void) {
     static const struct { const char *line; bool good; } lines[] = {
         {"PROXY UNKNOWN", true}, {"PROXY UNKNOWN x", true}, {"PROXY UNKNOWNX", false}, {"PROXY UNKNOW", false},
@@ -344,7 +344,7 @@ static void test_scarce(bool protocol) {
         peer_text(p, "GET /peer HTTP/1.1\r\nHost: a\r\n" FOR("1.1.1.1") "\r\n");
         net_settle();
         CHECK(peer_status(p) == 200 || peer_status(p) == 500 || peer_status(p) == 503 || p->ended);
-        if (peer_status(p) == 200) /* never is the proxy taken for its client */
+        if (peer_status(p) == 200) /* the proxy is never taken for its client */
             CHECK_STR(peer_seen, protocol ? good[0].seen : "1.1.1.1");
         net.memory.fail_at = 0;
         NET_END();

@@ -1,4 +1,4 @@
-/* Growth: each table, queue and list that a peer or a program can lengthen costs at most twice as much where it is
+/* Growth: each table, queue and list that a peer or a program can lengthen costs at most twice as much when it is
    twice as long. Counted, not timed: the compiler calls a counter at each basic block (-fsanitize-coverage=trace-pc),
    and what libc does with memory is counted by its bytes, so that a figure is the same in each run. */
 #include "../helpers/cost.h"
@@ -174,7 +174,7 @@ static void slow_end(void) {
     BEHAVIOUR_END();
 }
 
-/* n rooms of which the latest message waits, each one said something again and again. */
+/* n rooms, each with one pending message, which newer ones replace again and again. */
 static void slow_latest(size_t n) {
     ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
     conn->blocked = true;
@@ -186,7 +186,7 @@ static void slow_latest(size_t n) {
     slow_end();
 }
 
-/* The same before the socket turned out to be full: all in one round. */
+/* The same before the loop knows that the socket is full: all in one round. */
 static void slow_latest_round(size_t n) {
     ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
     cost_begin();
@@ -199,7 +199,7 @@ static void slow_latest_round(size_t n) {
     slow_end();
 }
 
-/* Each room's oldest make way for its newest; the others' stand in between, or all before. */
+/* Each room's oldest broadcasts make way for its newest; those of other rooms lie in between, or all before. */
 static void slow_oldest(size_t n) {
     ws_conn *conn = slow_start(n, WS_SLOW_DROP_OLDEST, n * 42);
     conn->blocked = true;
@@ -224,7 +224,7 @@ static void slow_oldest_behind(size_t n) {
     slow_end();
 }
 
-/* Between the parts of a message nothing else goes: it waits apart. */
+/* Nothing else is sent between the parts of a message: broadcasts wait in a queue of their own. */
 static void slow_later(size_t n) {
     ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
     conn->blocked = true;
@@ -243,7 +243,7 @@ static void slow_later(size_t n) {
     slow_end();
 }
 
-/* Who leaves with all that waits, and who ends. */
+/* Members that leave, or end, with much pending. */
 static void slow_leave(size_t n) {
     ws_conn *conn = slow_start(n, WS_SLOW_DROP_OLDEST, 64 << 20);
     conn->blocked = true;
@@ -332,13 +332,13 @@ static void connections(size_t n) {
     BEHAVIOUR_END();
 }
 
-/* n connections with an unfinished message each; each byte more that one holds makes another one go. */
+/* n connections with an unfinished message each; each further byte that one holds drops another one. */
 static void unfinished(size_t n) {
     static ws_conn *conns[2 * COST_N];
     rooms_start();
     for (size_t i = 0; i < n; i++)
         conns[i] = member_new();
-    net.loop->max_unfinished = SIZE_MAX; /* nobody is given up yet */
+    net.loop->max_unfinished = SIZE_MAX; /* none is dropped yet */
     for (size_t i = 0; i < n; i++)
         CHECK(wsi_hold_resize(conns[i], 100));
     cost_begin();

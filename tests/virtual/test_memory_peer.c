@@ -1,6 +1,6 @@
 /* What a hostile peer costs: for each thing that it can repeat, n times and 2n times: basic blocks for each byte that
    it sent, and bytes that the server holds for it. Counted, not timed (count.c), over a network in memory. Superlinear
-   work fails, and so does a server that holds more than 20 times what was sent, beyond a fixed start. */
+   work is a failure, and so is a server that holds more than 20 times what was sent, beyond a fixed start. */
 #pragma GCC diagnostic ignored "-Wshadow" /* the type bytes of wire.h stands before ws.h here */
 #include "../helpers/cost.h"
 

@@ -105,8 +105,8 @@ static void test_offers(void) {
     }
 }
 
-/* An answer to the last offer may have any parameters but what no answer has: the server says what it does, and what
-   it says of the client is a wish that can be met (RFC 7692 5.1, 7.1). */
+/* An answer to the last offer may have any parameter that is valid in answers: those of the server state what it does,
+   and those of the client can be met (RFC 7692 5.1, 7.1). */
 static void test_answers(void) {
     static const struct { const char *answer; bool good; } cases[] = {
         {PMD, true}, {PMD SNC, true}, {PMD CNC, true}, {PMD BOTH, true}, {PMD SB("8"), true}, {PMD SB("15"), true},
@@ -123,7 +123,7 @@ static void test_answers(void) {
     configs[0] = config_of(false, 0, 0);
     configs[1] = config_of(true, 15, 0);
     configs[2] = config_of(false, 9, 0);
-    if (!test_begin("a client's view of answers: what fits no offer is fatal"))
+    if (!test_begin("a client's view of answers: one that fits no offer is fatal"))
         return;
     for (i = 0; i < sizeof cases / sizeof *cases; i++)
         for (k = 0; k < 3; k++) {
@@ -137,7 +137,7 @@ static void test_answers(void) {
         }
 }
 
-/* What the answer says is what is done, whatever was wished for. */
+/* The answer decides, whatever was offered. */
 static void test_agreed(void) {
     static const struct { const char *answer; bool context; int bits; wsi_agreed agreed; } cases[] = {
         {PMD, false, 0, {true, true, false, 15, 15}}, {PMD, true, 0, {true, true, true, 15, 12}},
@@ -190,7 +190,7 @@ static void test_offer_lines(void) {
     }
 }
 
-/* What no window or level is, is refused where it is given, and the error says what may be given. */
+/* An invalid window or level is refused by the call that takes it, and the error says what is valid. */
 static void test_range(void) {
     static const struct { int bits, level; bool good; } cases[] = {
         {0, 0, true}, {8, -1, true}, {15, 9, true}, {3, 0, false}, {7, 0, false}, {16, 0, false}, {200, 0, false},
@@ -325,12 +325,12 @@ static void test_frames(void) {
         peer *p = open_with("/", "", "");
         peer_frames(p, "c1" HELLO);
         net_settle();
-        CHECK_LOG("o1 c1:1002::n"); /* not agreed on */
+        CHECK_LOG("o1 c1:1002::n"); /* not negotiated */
     }
     NET_END();
 }
 
-/* The message that ends last is handed out of its own decompressor, though the loop has a spare one by then. */
+/* The message that ends last is delivered from its own decompressor, though the loop has a spare one by then. */
 static void test_interleaved(void) {
     peer *p[2];
     if (!test_begin("an unfinished message, and a whole one of another connection between its fragments"))
@@ -391,7 +391,7 @@ static void send_packed(peer *p, const uint8_t *data, size_t size) {
     bytes_free(&out);
 }
 
-/* What an engine says of it in its head, for each role and config; the server is offered it. */
+/* What an engine's head says of compression, for each role and config; the server is offered it. */
 static void test_off_engine(void) {
     static const struct { bool given, on, says; } cases[] = {
         {false, false, false}, {true, false, false}, {true, true, true}};
@@ -451,7 +451,7 @@ static void test_bomb(void) {
     NET_END();
 }
 
-/* Where the output of a chunk ends within the last match, all input has been read, and there is more to hand out. */
+/* Where the output of a chunk ends within the last match, all input has been read, and there is more to deliver. */
 static void test_chunk_within_match(void) {
     static uint8_t packed[2000];
     size_t size, sent = 0;
@@ -472,8 +472,8 @@ static void test_chunk_within_match(void) {
     NET_END();
 }
 
-/* The decompressor that connections share may have room for a longer message than this one may send; and a limit may be
-   none at all. */
+/* The decompressor that connections share may have room for a longer message than this one may send; or there may be
+   no limit. */
 static void test_limits_apart(void) {
     static const size_t limits[] = {SIZE_MAX, 5000};
     static uint8_t zeros[100000];
@@ -636,7 +636,7 @@ static void test_ratio(void) {
 static void test_threshold(void) {
     ws_deflate_config deflate = config_of(false, 0, 0);
     peer *p;
-    if (!test_begin("below the threshold, and where it does not pay, messages go as they are"))
+    if (!test_begin("small messages, and those that would not shrink, are not compressed"))
         return;
     CHECK(start_deflate(deflate, NULL));
     p = open_with("/", PMD, PMD BOTH);
@@ -724,12 +724,12 @@ static int reconnected;
 static void say_again(ws_conn *conn) {
     static char text[3000];
     ws_message message;
-    seed = 9; /* the same each time: with a context of before it would be a reference to it */
+    seed = 9; /* the same each time: with an earlier context it would be a reference into that */
     message.size = document(text, sizeof text, 0);
     message.data = (const uint8_t *)text;
     message.type = WS_TEXT;
     CHECK(ws_send(conn, message));
-    CHECK(ws_send_part(conn, message, false)); /* and one is unfinished when it ends */
+    CHECK(ws_send_part(conn, message, false)); /* and one is unfinished when the connection ends */
     reconnected++;
 }
 
@@ -805,7 +805,7 @@ static void test_scarce(void) {
 static void test_cuts(void) {
     static const uint8_t rest[] = {0xc1, 0x87, 0, 0, 0, 0, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, /* Hello */
                                    0xc1, 0x85, 0, 0, 0, 0, 0xf2, 0x00, 0x11, 0x00, 0x00,
-                                   /* again, of the context */
+                                   /* again, from the context */
                                    0x41, 0x83, 1, 2, 3, 4, 0xf2 ^ 1, 0x00 ^ 2, 0x11 ^ 3, 0x89, 0x80, 0, 0, 0, 0,
                                    0x80, 0x82, 0, 0, 0, 0, 0x00, 0x00};
     ws_deflate_config deflate = config_of(true, 15, 0);

@@ -74,7 +74,7 @@ static void test_formats(void) {
 }
 
 static void test_bad(void) {
-    if (!test_begin("HTML: what is not UTF-8, and what the list does not know, fails"))
+    if (!test_begin("HTML: invalid UTF-8 and unknown conversions fail"))
         return;
     HTML("", "");
     HTML("", "<p>%s</p>", "\xff");
@@ -110,7 +110,7 @@ static void test_sent(void) {
     CHECK(ws_server_broadcast_html(net.server, NULL, "<b>%s</b>", "&"));
     CHECK(ws_receive(other, &message) && message.size == 12 && memcmp(message.data, "<b>&amp;</b>", 12) == 0);
     CHECK(ws_receive(client, &message) && message.size == 12);
-    for (int i = 0; i < 2; i++) { /* what was printed for the large one is not kept */
+    for (int i = 0; i < 2; i++) { /* the buffer of the large one is not kept */
         static char large[66001];
         memset(large, 'l', sizeof large - 1);
         CHECK(ws_send_html(net.conns[1], "%s", large));
@@ -131,10 +131,10 @@ static void test_sent(void) {
 
 #define FORMAT "the result is not JSON, or the format has an unknown conversion; see the function's comment"
 
-/* A format that cannot be meant is told apart from a text that is not UTF-8, and from an argument. */
+/* An invalid format has another error than a text that is not UTF-8, or an invalid argument. */
 static void test_bad_formats(void) {
     static char bad[][12] = {"{'a':%s", "[%y]", "{%s:1,}", "'%s'", "[%-s]", "%.40f", "%5d", ""};
-    if (!test_begin("formats that make no JSON: the sentence"))
+    if (!test_begin("formats that make no JSON: the error text"))
         return;
     CHECK(behaviour_start());
     ws_conn *client = behaviour_open("/");

@@ -1,4 +1,4 @@
-/* SERVER: requests, their look-ups, and the hooks that accept or refuse them. */
+/* REQUEST: requests, their look-ups, and the hooks that accept or refuse them. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -69,7 +69,7 @@ static void test_bad_paths(void) {
     seen[0] = 0;
     CHECK(net_start_with(NULL, NULL) && ws_route(net.server, "/ws/{room}", &handler));
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-        peer *p = net_connect(); /* a socket: the test client would not ask so */
+        peer *p = net_connect(); /* a socket: the test client cannot send this */
         peer_upgrade(p, bad[i], "");
         CHECK_EQ(peer_status(p), 400);
     }
@@ -81,7 +81,7 @@ static void test_forms(void) {
     static const struct { const char *text, *wanted; } cases[] = {
         {"", ""}, {"a", "a||"}, {"a=", "a||"}, {"=", ""}, {"=b", "|b|"}, {"&&", ""}, {"a&b", "a||b||"},
         {"a=b=c", "a|b=c|"}, {"+=%2b", " |+|"}, {"&a=1&", "a|1|"}, {"%26=%3D", "&|=|"},
-        /* what cannot be decoded is left out, or, with strict, makes all of it malformed */
+        /* a pair that cannot be decoded is left out or, with strict, makes all of them malformed */
         {"%", ""}, {"a=1&b=%zz&c=2", "a|1|c|2|"}, {"%4=1", ""}, {"a=%00&b", "b||"}, {"a=%ff&%c3%a9", "\xc3\xa9||"},
         {"%c3=%a9", ""},
     };
@@ -100,7 +100,7 @@ static void test_forms(void) {
     }
 }
 
-/* What no request has, and what is asked without a name. */
+/* Names that no request has, and no name at all. */
 static void odd(ws_request *request) {
     int64_t integer = 7;
     ws_slice path = ws_request_path(request);
@@ -112,7 +112,7 @@ static void odd(ws_request *request) {
     note("tail", ws_request_cookie(request, "tail"));
     note("quote", ws_request_cookie(request, "quote"));
     note("empty", ws_request_cookie(request, "empty"));
-    request->conn->generation = UINT32_MAX - 3; /* numbers of requests that run out */
+    request->conn->generation = UINT32_MAX - 3; /* the ids of requests run out */
     CHECK_EQ(ws_keep(request, NULL, NULL), 0);
     request->conn->generation = 4;
 }
@@ -188,7 +188,7 @@ static void third(ws_request *request) {
     if (!ws_slice_is(ws_request_query(request, "third"), "no"))
         return;
     CHECK(ws_refuse(request, 403, headers, "<p>Who are you?</p>"));
-    CHECK(!ws_refuse(request, 200, NULL, "ha") && !ws_accept(request, NULL)); /* decided already */
+    CHECK(!ws_refuse(request, 200, NULL, "ha") && !ws_accept(request, NULL)); /* answered already */
 }
 
 static void opened(ws_conn *conn) {
@@ -233,7 +233,7 @@ static void test_order(void) {
     CHECK_STR(ws_header(conn, "X-Second"), "yes");
     CHECK_STR(seen, "first second third open net ");
     BEHAVIOUR_END();
-    conn = ask("/?second=yes&third=no"); /* a yes that becomes a no takes its headers along */
+    conn = ask("/?second=yes&third=no"); /* a refusal after an acceptance drops its headers */
     CHECK_EQ(ws_status(conn), 403);
     CHECK(!ws_header(conn, "X-Second"));
     CHECK_STR(ws_header(conn, "Location"), "/login");
@@ -247,7 +247,7 @@ static void test_order(void) {
     BEHAVIOUR_END();
 }
 
-/* --- what cannot be answered so --- */
+/* --- invalid answers --- */
 
 static const char *const *bad_headers;
 static const char *bad_protocol, *bad_body;
@@ -363,7 +363,7 @@ static void test_null(void) {
     BEHAVIOUR_END();
 }
 
-/* The Nth allocation fails, for all N: refused or let in, never half. */
+/* The Nth allocation fails, for all N: refused or accepted, never half. */
 static void test_scarce(void) {
     size_t n, points = 0;
     ws_handler handler;

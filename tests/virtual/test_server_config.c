@@ -1,5 +1,5 @@
-/* SERVER, FILES, LIFE: configs that no server can have; above all none that asks for TLS or a transport, and would be
-   served in clear. */
+/* SERVER, FILES, LIFE: invalid configs. Above all, a config that asks for TLS or a transport is never served
+   unencrypted. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -82,7 +82,7 @@ static void test_server_names(void) {
     }
 }
 
-/* A further address of a server has its transport, or says none. */
+/* A further address uses the server's transport, or its config names none. */
 static void test_also(void) {
     static int one, two;
     ws_transport transport = whole();
@@ -108,7 +108,7 @@ static void test_also(void) {
     NET_END();
 }
 
-/* Whatever of TLS a config names, it is not served in clear. */
+/* Whichever field of TLS a config sets, it is not served unencrypted. */
 static void test_tls_fields(void) {
     static const size_t strings[] = {offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, cert_pem),
         offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, key_pem), offsetof(ws_tls_config, ca_file),
@@ -131,7 +131,7 @@ static void test_types(void) {
         {"a/", "application/octet-stream"}, {"a.none", "application/octet-stream"}, {"a.tar.zip", "application/zip"},
     };
     char charset[120];
-    if (!test_begin("types of files, and charsets that are none"))
+    if (!test_begin("types of files, and invalid charsets"))
         return;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         CHECK_STR(wsi_files_type(wsi_text_z(cases[i].name)), cases[i].type);

@@ -76,7 +76,7 @@ static void test_everywhere(void) {
         CHECK_EQ(times(p, "\r\nDate: "), 1);
         NET_END();
     }
-    if (test_begin("a head that does not come whole: 408 with Date")) {
+    if (test_begin("an incomplete head: 408 with Date")) {
         peer *p;
         start();
         p = net_connect();
@@ -120,7 +120,7 @@ static void test_own(void) {
 
 static void test_moves(void) {
     peer *p;
-    if (!test_begin("it follows the clock, forwards and back"))
+    if (!test_begin("Date follows the clock, forwards and back"))
         return;
     start();
     p = ask("GET /page", "");
@@ -154,7 +154,7 @@ static void test_system(void) {
     }
     plain_clock = plain->wall_clock;
     ws_loop_free(plain);
-    if (!test_begin("without a config the system's clock is asked"))
+    if (!test_begin("without a config the system's clock is used"))
         return;
     net_start_loop(NULL);
     net.loop->wall_clock = plain_clock;
@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
     test_own();
     test_moves();
     test_system();
-    (void)test_begin("files are removed");
+    (void)test_begin("the files are removed");
     CHECK(remove(path) == 0);
     (void)snprintf(path, sizeof path, "%s/sub", folder);
     CHECK(remove(path) == 0 && remove(folder) == 0);

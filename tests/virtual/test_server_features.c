@@ -1,5 +1,5 @@
-/* SERVER, CONNECTION, LOOP: what a program may rely on, one test for each feature. The suites of the sections
-   go into every corner; here stands what each is for. */
+/* SERVER, LIFE, LOOP: what a program may rely on, one test for each feature. The tests of the sections go into
+   detail; these show what each feature is for. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -506,7 +506,7 @@ static void test_backpressure(void) {
     p->deaf = false;
     for (i = 0; i < 8000 && (net.received < 12 || !*seen); i++)
         (void)net_round(200);
-    CHECK_EQ(net.received, 12); /* it is read now */
+    CHECK_EQ(net.received, 12); /* the message is read now */
     CHECK_STR(seen, "drained ");
     p->deaf = true;
     fill_up(text);
@@ -544,7 +544,7 @@ static void test_rooms(void) {
     CHECK(ws_close(net.conns[2], 1000, NULL) && ws_broadcast_text(net.conns[1], NULL, "late")); /* it is skipped */
     CHECK_GETS(two, "c:1000:");
     CHECK(ws_leave(net.conns[4], "b"));
-    CHECK_EQ(ws_room_count(net.server, "b"), 0); /* it vanished */
+    CHECK_EQ(ws_room_count(net.server, "b"), 0); /* it is empty, and freed */
     CHECK(!ws_room_slow(net.server, "b", WS_SLOW_WAIT));
     BEHAVIOUR_END();
 }
@@ -654,13 +654,13 @@ static void test_shutdown(void) {
     deaf = net_peer("/");
     CHECK(ws_send_text(net.conns[1], "queued") && ws_shutdown(net.loop, 1000));
     net_settle();
-    CHECK(net_connect()->ended); /* it listens no more */
+    CHECK(net_connect()->ended); /* the server no longer listens */
     CHECK_FRAMES(quick, "81\"queued\" 88<03f4>\"server restarts\"");
     peer_frames(quick, "88<03f4>");
     peer_close(quick);
     net_settle();
     CHECK_LOG("o1 o2 c1:1012::y");
-    net_wait(1001); /* the other one says nothing: dropped at the deadline */
+    net_wait(1001); /* the other one sends nothing: dropped at the deadline */
     CHECK_LOG("c2:1006::n");
     CHECK(deaf->ended);
     NET_END();

@@ -11,9 +11,9 @@ static const char *const many[] = {"0123456789abcdef0", "0123456789abcdef1", "01
 static char cookie[5000]; /* the newest answer's, "name=value" */
 static char seen[400];
 static int calls, fails_at; /* 0: no call of it fails */
-static bool ends_server;    /* its next call does */
+static bool ends_server;    /* its next call ends the server */
 
-/* Of tests alone: it does without OpenSSL, and is no signature at all. */
+/* For tests alone: it needs no OpenSSL, and is not secure. */
 static bool fake_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
     const uint8_t *k = (const uint8_t *)key, *d = (const uint8_t *)data;
     uint64_t hash = 1469598103934665603u;
@@ -115,7 +115,7 @@ static bool is(const char *with, const char *name) {
 
 static void test_flow(void) {
     peer *p;
-    if (!test_begin("set by a handler, read by another and by a socket; ended"))
+    if (!test_begin("a session is set by a handler, read by another and by a WebSocket, and ended"))
         return;
     start();
     CHECK(is(NULL, "nobody") && is("session=", "nobody") && is("session=a.b.c; x=y", "nobody"));
@@ -159,7 +159,7 @@ static void test_altered(void) {
         CHECK(is(bad, "nobody"));
         (void)snprintf(bad, sizeof bad, "%.*sA%s", (int)i, good, good + i);
         CHECK(is(bad, "nobody"));
-        while (net.peer_count > 2) { /* places for the next ones */
+        while (net.peer_count > 2) { /* makes room for the next ones */
             peer *p = &net.peers[--net.peer_count];
             peer_close(p);
             bytes_free(&p->in);
@@ -203,7 +203,7 @@ static void test_keys(void) {
     static const char *const others[] = {"0123456789abcdef-other", NULL};
     ws_session_config config = config_of(rotated);
     char old[sizeof cookie];
-    if (!test_begin("keys rotate: the first signs, all are good; another cookie's signature is not"))
+    if (!test_begin("keys rotate: the first signs, all verify; another cookie's signature is refused"))
         return;
     start();
     (void)ask("POST", "/login", NULL);
@@ -265,7 +265,7 @@ static void test_expiry(void) {
     CHECK_EQ(memory.used, 0);
 }
 
-/* What our key has signed and is no session: an older version may have written it. */
+/* Values that our key has signed, but that are no sessions: an older version may have written them. */
 static void test_signed_nonsense(void) {
     static const struct { const char *text; bool good; } cases[] = {
         {"W10.1000", true}, {"W10", false}, {"W10.", false}, {"W10.x", false}, {"W10.1000.1", false}, {".1000", false},
@@ -297,7 +297,7 @@ static void test_signed_nonsense(void) {
     CHECK_EQ(memory.used, 0);
 }
 
-/* JSON of every size with names of some, there and back: from the allocator come just the bytes that are asked for. */
+/* JSON of every size and names of some are written and read; the allocator gives exactly the requested bytes. */
 static void test_every_size(void) {
     static const char *const names[] = {"s", "session", "a-cookie-of-thirty-two-characters"};
     ws_session_config config = config_of(many);
@@ -332,7 +332,7 @@ static void test_every_size(void) {
     }
 }
 
-/* What is too short for a signature, or has another one, or finds no memory. */
+/* Values that are too short for a signature, have another one, or find no memory. */
 static void test_not_signed(void) {
     ws_session_config config = config_of(many);
     wsi_buffer made = {NULL, 0, 0}, read = {NULL, 0, 0}, out = {NULL, 0, 0};
@@ -363,7 +363,7 @@ static void no_sessions(ws_request *request, void *user) {
     (void)ws_reply(request, 200, NULL, "none");
 }
 
-/* It is called while a handshake is being accepted, and like any callback may end what it likes. */
+/* It is called while a handshake is being accepted, and like any callback may end anything. */
 static void test_hmac_ends(void) {
     if (!test_begin("an HMAC that ends the server: the handshake is not accepted"))
         return;
@@ -425,7 +425,7 @@ static void test_base64url(void) {
     char text[140];
     size_t size, i;
     static const char *const bad[] = {"A", "AAAAA", "AB", "AAB", "A+AA", "A/AA", "AA==", "A A", "\xc3\xa9", "AAAA="};
-    if (!test_begin("base64url there and back; what is not canonical is refused"))
+    if (!test_begin("base64url is encoded and decoded; non-canonical text is refused"))
         return;
     for (i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 37 + (i >> 3));
@@ -440,7 +440,7 @@ static void test_base64url(void) {
     CHECK_EQ(wsi_session_decode(back, wsi_text("AAA\0", 4)), -1);
     memset(data, 0xff, 3);
     CHECK_MEM(text, wsi_session_encode(text, data, 3), "____", 4);
-    text[4] = '+'; /* behind what is written nothing changes */
+    text[4] = '+'; /* nothing changes after the written text */
     CHECK_MEM(text, wsi_session_encode(text, "\xfb\xef\xbe", 3) + 1, "----+", 5);
 }
 
@@ -488,14 +488,14 @@ static void test_bad(void) {
     static const char *const short_key[] = {"0123456789abcdef", "0123456789abcde", NULL}, *const none[] = {NULL};
     ws_session_config config;
     int i;
-    if (!test_begin("what ws_sessions and ws_set_session cannot use"))
+    if (!test_begin("invalid arguments of ws_sessions and ws_set_session"))
         return;
     for (i = 0; i < 5; i++) {
         config = config_of(i == 0 ? NULL : i == 1 ? none : i == 2 ? short_key : keys);
         if (i == 3)
             config.cookie = "a b";
         if (i == 4)
-            config.hmac_user = &config; /* has the function fail */
+            config.hmac_user = &config; /* makes the function fail */
         CHECK(net_start());
         CHECK(!ws_sessions(net.server, &config));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
@@ -508,7 +508,7 @@ static void test_bad(void) {
         "1"));
     start();
     config = config_of(keys);
-    CHECK(ws_sessions(net.server, &config)); /* once more: the last one counts, nothing is lost */
+    CHECK(ws_sessions(net.server, &config)); /* once more: the last config counts, nothing is lost */
     CHECK(ws_http(net.server, "GET", "/long", too_long, NULL));
     CHECK_EQ(peer_status(ask("GET", "/long", NULL)), 200);
     CHECK(strlen(cookie) < 4096);

@@ -1,4 +1,4 @@
-/* CLIENT, PIPE: the test client. A server's real routes in this process: no port, no thread, no real
+/* TEST: the test client. A server's real routes in this process: no port, no thread, no real
    time. The log of callbacks is net.h's, and the server's. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -55,7 +55,7 @@ static ws_conn *open_at(const char *target) {
     return conn;
 }
 
-/* Lets the server run as far as it gets without time. */
+/* Runs the server until it is idle, without any time passing. */
 static void settle(ws_conn *conn) { ws_test_wait(conn, 0); }
 
 #define TEST_END() \
@@ -127,7 +127,7 @@ static void test_routes(void) {
     TEST_END();
 }
 
-/* All that may be done to a connection that is no more. */
+/* All calls on a connection that has ended. */
 static void check_dead(ws_conn *conn, ws_error error) {
     ws_message message;
     int again;
@@ -182,12 +182,12 @@ static void test_refusals(void) {
         conn = ws_test_connect(net.server, "/", &config);
         CHECK_EQ(ws_status(conn), 403);
         ws_free(conn);
-        conn = ws_test_connect(net.server, "/", NULL); /* no browser is speaking */
+        conn = ws_test_connect(net.server, "/", NULL); /* no browser: there is no Origin */
         CHECK_EQ(ws_status(conn), 101);
         ws_free(conn);
         TEST_END();
     }
-    if (test_begin("503 when there are as many connections as may be")) {
+    if (test_begin("503 at max_connections")) {
         ws_server_config server;
         memset(&server, 0, sizeof server);
         server.max_connections = 2;
@@ -205,7 +205,7 @@ static void test_refusals(void) {
         ws_free(two);
         TEST_END();
     }
-    if (test_begin("bad targets and headers are the test's mistakes")) {
+    if (test_begin("bad targets and headers are mistakes of the test")) {
         static const char *const targets[] = {"", "ws", "/a b", "/a#b", "/a\r\nX: y", "/%zz", NULL};
         static const char *const lines[] = {"X: a\r\nY: b", NULL};
         size_t i;
@@ -305,7 +305,7 @@ static void test_messages(void) {
         CHECK_LOG("c1:1000::y");
         TEST_END();
     }
-    if (test_begin("6 MiB there and back")) {
+    if (test_begin("an echo of 6 MiB")) {
         CHECK(start());
         ws_conn *conn = open_at("/");
         for (i = 0; i < BIG; i++)
@@ -483,7 +483,7 @@ static void test_pings(void) {
         ws_free(other);
         TEST_END();
     }
-    if (test_begin("limits of the server and of the client are looked at in virtual time")) {
+    if (test_begin("deadlines of the server and of the client follow virtual time")) {
         ws_client_config config = counted();
         ws_message message;
         ws_limits limits;
@@ -617,7 +617,7 @@ static void test_closes(void) {
         ws_free(conn);
         TEST_END();
     }
-    if (test_begin("the loop is freed first: the client is at its end, and is freed behind it")) {
+    if (test_begin("the loop is freed first: the client has ended, and is freed later")) {
         CHECK(start());
         conn = open_at("/");
         ws_loop_free(net.loop);
@@ -707,7 +707,7 @@ static void enter_slowly(ws_conn *conn, unsigned number) {
     CHECK(ws_join(conn, "room") && ws_room_slow(ws_conn_server(conn), "room", slow_policy));
 }
 
-/* What compression makes nothing of. */
+/* Fills in bytes that do not compress. */
 static void fill_with_noise(uint8_t *data, size_t size) {
     uint32_t seed = 1;
     size_t i;
@@ -715,7 +715,7 @@ static void fill_with_noise(uint8_t *data, size_t size) {
         data[i] = (uint8_t)(seed >> 24);
 }
 
-/* A hundred messages of 8 KiB, each with its number in front. */
+/* A hundred messages of 8 KiB, each of which begins with its number. */
 static void blast(ws_conn *conn, unsigned number, ws_message message) {
     static uint8_t data[8192];
     unsigned i;
@@ -849,7 +849,7 @@ static void test_thousand(void) {
     TEST_END();
 }
 
-/* The server's loop has a timer for each client, and at some number no memory for another one. */
+/* The server's loop has a timer for each client, and at some point no memory for another one. */
 static void test_scarce(void) {
     enum { MANY = 64 };
     ws_conn *conns[MANY];
@@ -890,7 +890,7 @@ static void test_again_and_again(void) {
         ws_free(conn);
         if (i % 100 == 99) {
             conn = open_at("/");
-            ws_test_wait(conn, 100000); /* those that were cut are given up */
+            ws_test_wait(conn, 100000); /* those that were cut are dropped */
             ws_free(conn);
         }
         if (i == 499)
@@ -917,7 +917,7 @@ static unsigned sim_below(unsigned bound) {
     return (sim.seed >> 10) % bound;
 }
 
-/* Messages say how long they are, and what they hold. */
+/* Messages contain their own length, and describe their contents. */
 static ws_message sim_message(void) {
     static uint8_t data[40000];
     static const unsigned sizes[] = {4, 10, 125, 126, 1000, 20000, 40000};
@@ -1092,11 +1092,11 @@ static void test_simulation(void) {
     CHECK(opened > RUNS * 5);
 }
 
-/* A loop whose clock is not virtual would have to wait really. */
+/* A loop whose clock is not virtual would really have to wait. */
 static void test_real_clock(void) {
     for (int no_port = 0; no_port < 2; no_port++) {
         ws_server_config config;
-        if (!test_begin("a server on a real clock, %s a port: refused with a sentence", no_port ? "without" : "with"))
+        if (!test_begin("a server on a real clock, %s a port: refused with a text", no_port ? "without" : "with"))
             continue;
         memset(&config, 0, sizeof config);
         config.no_port = no_port;

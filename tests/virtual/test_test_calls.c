@@ -1,10 +1,10 @@
-/* TEST, BLOCKING: calls from where they cannot be, clocks of a program's own, waits that nothing would end. */
+/* TEST, BLOCKING: calls from the wrong place, the program's own clocks, waits that nothing would end. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
 #include "../helpers/behaviour.h"
 
-/* A program's own loop may have the clock of a test and another of days. */
+/* A loop may have a virtual clock, a clock of the program, and a wall clock of the program. */
 static uint64_t a_wall(void *user) { return *(const uint64_t *)user; }
 
 static void test_clocks(void) {
@@ -61,10 +61,10 @@ static void test_inside(void) {
     BEHAVIOUR_END();
 }
 
-/* The calls that wait are a blocking client's. */
+/* Blocking calls are for blocking clients alone. */
 static void test_others_wait(void) {
     ws_message message;
-    if (!test_begin("calls that wait, for connections that are not blocking clients"))
+    if (!test_begin("blocking calls on connections that are not blocking clients"))
         return;
     CHECK(behaviour_start());
     ws_conn *conn = behaviour_open("/"), *server = net.conns[1];
@@ -75,7 +75,7 @@ static void test_others_wait(void) {
     ws_test_wait(server, 100);
     ws_test_wait(NULL, 100);
     ws_test_cut(server);
-    ws_free(server); /* it is not the caller's */
+    ws_free(server); /* the caller does not own it */
     CHECK_EQ(ws_state(server), WS_OPEN);
     CHECK(ws_send_text(conn, "still there"));
     CHECK_GETS(conn, "t:still there");

@@ -1,4 +1,4 @@
-/* SERVER: handlers of HTTP, bodies, and requests that are kept and answered later. */
+/* WEB: handlers of HTTP, bodies, and requests that are kept and answered later. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -35,7 +35,7 @@ static void start_with(const ws_server_config *config) {
 
 static void start(void) { start_with(NULL); }
 
-/* Sends a text, lets all happen, and compares all that came, but for Content-Type and Connection. */
+/* Sends a text, serves until idle, and compares the answer, without Content-Type and Connection. */
 static void check_answer(const char *text, const char *wanted, int line) {
     peer *p = net_connect();
     peer_text(p, text);
@@ -56,7 +56,7 @@ static void check_answer(const char *text, const char *wanted, int line) {
 #define BROKEN NO("500", REASON("Internal Server Error"), IF_SMALL("6", "21"))
 
 static void test_methods(void) {
-    if (!test_begin("methods: GET takes HEAD; others are 405 with Allow"))
+    if (!test_begin("methods: GET includes HEAD; others are 405 with Allow"))
         return;
     start();
     CHECK_ANSWER(GET("/echo"), OK("0", ""));
@@ -260,7 +260,7 @@ static void test_answers(void) {
             "",
     };
     size_t i;
-    if (!test_begin("answers: text, data, JSON, HTML, redirect, cookies; what cannot be one is 500"))
+    if (!test_begin("answers: text, data, JSON, HTML, redirect, cookies; invalid ones are 500"))
         return;
     start();
     CHECK(ws_http(net.server, "GET", "/a/{n:int}", answer, NULL));
@@ -283,7 +283,7 @@ static void test_answers(void) {
     NET_END();
 }
 
-static bool odd_good; /* what the last of the odd calls said */
+static bool odd_good; /* what the last of the odd calls returned */
 
 static void odd(ws_request *request, void *user) {
     static char far_away[2100];
@@ -314,7 +314,7 @@ static void test_odd_calls(void) {
         {500, false}, {500, false}, {205, true}, {500, false}, {200, false}, {200, false}, {200, false}, {200, false},
         {200, false}, {200, false},
     };
-    if (!test_begin("redirects, cookies and answers that cannot be"))
+    if (!test_begin("invalid redirects, cookies and answers"))
         return;
     start();
     CHECK(ws_http(net.server, "GET", "/odd/{n:int}", odd, NULL));
@@ -414,7 +414,7 @@ static void reply_body(ws_request *request, void *user) {
 static void test_kept(void) {
     peer *p;
     ws_id first;
-    if (!test_begin("a request is kept and answered later; what is pipelined behind it waits"))
+    if (!test_begin("a request is kept and answered later; pipelined requests wait"))
         return;
     start_kept(NULL);
     p = net_connect();
@@ -431,7 +431,7 @@ static void test_kept(void) {
     p->in.size = 0;
     peer_text(p, KEEP);
     net_settle();
-    CHECK(kept != first && !ws_kept(net.loop, first)); /* an old id never meets a newer request */
+    CHECK(kept != first && !ws_kept(net.loop, first)); /* an old id never finds a newer request */
     answer_now = reply_body;
     CHECK(ws_reply(ws_kept(net.loop, kept), 202, NULL, ""));
     peer_text(p, KEEP); /* kept and answered inside its callback */
@@ -523,7 +523,7 @@ static void test_kept_handshake(void) {
     CHECK(p->ended);
     peer_close(p);
     NET_END();
-    start_kept(NULL); /* two that keep, one behind the other */
+    start_kept(NULL); /* two hooks that keep, one after the other */
     CHECK(ws_before(net.server, keep, (void *)"hook"));
     p = net_connect();
     peer_upgrade(p, "/ws/x", NULL);
@@ -542,7 +542,7 @@ static void test_kept_handshake(void) {
 static void test_kept_flood(void) {
     peer *p;
     size_t i, most;
-    if (!test_begin("a peer that keeps sending behind a kept request is not read any more"))
+    if (!test_begin("a peer that keeps sending after a kept request is no longer read"))
         return;
     start_kept(NULL);
     p = net_connect();
@@ -563,11 +563,11 @@ static void test_kept_flood(void) {
     NET_END();
 }
 
-/* A body of no bytes has its zero too, whatever came behind it; and an answer that came late leaves time. */
+/* An empty body has its zero, too, whatever came after it; and a late answer leaves time for the next request. */
 static void test_kept_late(void) {
     ws_message body;
     peer *p;
-    if (!test_begin("a kept request without bytes in its body; behind a late answer there is time for another request")
+    if (!test_begin("a kept request with an empty body; after a late answer there is time for another request")
         || !net_tells_unsent())
         return;
     start_kept(NULL);
@@ -632,7 +632,7 @@ static void test_scarce_form(void) {
         POST("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n", "a=b%20c");
     size_t n, failed = 0, kept_alive = 0;
     int status = 0;
-    if (!test_begin("without memory a form is not handed out, or whole"))
+    if (!test_begin("without memory a form is delivered whole or not at all"))
         return;
     for (n = 1; n < 50 && (status != 200 || n < 10); n++) {
         start();
@@ -659,7 +659,7 @@ static void test_bad_registration(void) {
         {"GET POST", "/", WS_ERROR_ARGUMENT}, {"GET", "x", WS_ERROR_PATTERN}, {"GET", "/{a}{b}", WS_ERROR_PATTERN},
     };
     size_t i;
-    if (!test_begin("ws_http with what it cannot use"))
+    if (!test_begin("ws_http with invalid arguments"))
         return;
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK(net_start());
