@@ -8338,8 +8338,10 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      unsent, acknowledged        bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
      host_text                   the text of an address, which may include a scope
      listen_unix, connect_unix, file_id, remove   Unix sockets
-     open, open_in, file, read_file, peek_file, close_file, file_status   files, and files in a folder (open_in)
-     file_state                  for TLS: whether a certificate file has changed
+     open, open_in, file, read_file, peek_file, close_file, file_status   files, and files in a folder (open_in);
+                                 peek_file reads the first bytes, which the next read_file reads again; file_status: the
+                                 HTTP status for a failed open
+     file_state                  for TLS: hashes a file's size and times into state, which differs once the file changes
 */
 
 #include <stdio.h>
@@ -8401,7 +8403,7 @@ static bool wsi_reason_subprotocols(const char *list, wsi_reason *why) {
 
 #define WSI_NO_SOCKET ((ws_socket)-1)
 
-enum { WSI_SPANS = 16 }; /* the most in one call of send_spans */
+enum { WSI_SPANS = 16 }; /* the most spans in one call of send_spans */
 
 typedef struct wsi_post {
     void (*function)(void *argument); /* NULL: only wakes the loop */
@@ -8686,7 +8688,6 @@ static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
     return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* The HTTP status for the errno of a failed open. */
 WSI_RARE int wsi_platform_file_status(void) {
     if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ENXIO /* a socket */
         || errno == ELOOP || errno == EMLINK /* a symbolic link */)
@@ -8713,7 +8714,6 @@ static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t siz
     return (ptrdiff_t)got;
 }
 
-/* Reads the first bytes of a file; the next read_file starts with them again. */
 static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
     return (ptrdiff_t)pread(file, data, size, 0);
 }
@@ -8728,7 +8728,6 @@ static void wsi_platform_close_file(wsi_file file) { (void)close(file); }
 #define WSI_PLATFORM_CHANGED st_mtim
 #endif
 
-/* Hashes a file's inode, size and time into state: the result almost certainly differs once the file has changed. */
 static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
     const uint64_t prime = 0x100000001b3u;
     struct stat status;
@@ -8953,7 +8952,6 @@ static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
     return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
 }
 
-/* The HTTP status for the error of a failed open. */
 WSI_RARE int wsi_platform_file_status(void) {
     switch (GetLastError()) {
     case ERROR_FILE_NOT_FOUND:
@@ -8985,7 +8983,6 @@ static ptrdiff_t wsi_platform_read_file(wsi_file file, uint8_t *data, size_t siz
     return ReadFile(file, data, (DWORD)WSI_PLATFORM_SIZE(size), &got, NULL) ? (ptrdiff_t)got : -1;
 }
 
-/* Reads the first bytes of a file; the next read_file starts with them again. */
 static ptrdiff_t wsi_platform_peek_file(wsi_file file, void *data, size_t size) {
     ptrdiff_t got = wsi_platform_read_file(file, (uint8_t *)data, size);
     LARGE_INTEGER start;
@@ -8997,7 +8994,6 @@ static void wsi_platform_close_file(wsi_file file) { (void)CloseHandle(file); }
 #endif /* WS_NO_HTTP */
 
 #if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
-/* Hashes a file's size and times into state: the result almost certainly differs once the file has changed. */
 static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
     const uint64_t prime = 0x100000001b3u;
     wchar_t wide[1024];
@@ -9076,7 +9072,7 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
 
 static wsi_thread wsi_platform_thread(void) { return 0; }
 
-static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* always: lwIP cannot tell */
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* always: not known */
 
 static int wsi_platform_last(void) { return errno; }
 
@@ -10362,7 +10358,7 @@ static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
 
-/* Returns the next ready source, or NULL at the end of the round. *ready: WS_READ | WS_WRITE. */
+/* Returns the next ready source, or NULL at the end of the round. *ready: WS_READ, WS_WRITE or both. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     for (int i = poll->given; i < poll->found; i++) {
         const wsi_event *event = &poll->events[i];
@@ -10465,7 +10461,7 @@ typedef struct wsi_user_timer { /* a timer of the program */
 enum { WSI_LOOKUPS = WSI_BRIEF ? 1 : 16 };
 
 typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the client that began it */
-    wsi_source source;      /* first member; not polled: this look-up is free */
+    wsi_source source;      /* first member; this look-up is free while it is not polled */
     struct wsi_client *client; /* NULL: the client has ended */
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
@@ -10492,7 +10488,7 @@ struct ws_loop {
     wsi_memory memory;
     wsi_memory arriving; /* the part of memory that holds unfinished messages: see max_unfinished */
     size_t max_unfinished, max_spare;
-    ws_conn *oldest_held, *newest_held; /* connections with unfinished messages; that which grew last is the newest */
+    ws_conn *oldest_held, *newest_held; /* connections with unfinished messages; newest: the one that grew last */
     wsi_ready *ready[WSI_KINDS];
     void (*fire[WSI_TIMER_KINDS])(ws_loop *loop, wsi_timer *timer);
     uint64_t now;
@@ -10553,7 +10549,7 @@ struct ws_loop {
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
     struct wsi_tls *tls; /* the clients' list, the newest first */
     wsi_window window;
-    ws_conn *gather_owner; /* whose bytes are gathered */
+    ws_conn *gather_owner; /* the connection whose bytes are gathered */
     ws_conn *due;       /* connections with something to do at the end of the round */
     ws_span gathered;  /* what gather_owner will send: in gather, or replies written in place in the window */
     ws_message delivered;  /* the message that on_message has now; its text is known to be UTF-8 */
@@ -10568,7 +10564,7 @@ struct ws_loop {
 #ifndef WS_NO_SERVER
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
-    struct wsi_block *arena; /* what a round's broadcasts share */
+    struct wsi_block *arena; /* the block that a round's broadcasts share */
     struct wsi_droppable *droppable; /* the list of the member that a broadcast is being delivered to */
 #endif
 
@@ -10733,7 +10729,7 @@ static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
     memset(&loop->window, 0, sizeof loop->window); /* the buffer may have moved */
 }
 
-/* Frees all spare memory after WSI_SPARE_MS without use. Returns how long the loop may wait: until then at most. */
+/* Frees all spare memory after WSI_SPARE_MS without use. Returns the pause, which ends at that time at the latest. */
 WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
     uint64_t since = loop->now - loop->spare_used;
     if (since < WSI_SPARE_MS)
@@ -11054,7 +11050,7 @@ WSI_RARE bool wsi_loop_poll_again(ws_loop *loop, wsi_polls *polls) {
 #ifdef WS_NO_STATS
 static void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) { (void)loop, (void)now, (void)begins; }
 #else
-/* Measures for longest_ms: ends the round that is under way, or begins one. */
+/* Begins a round, or ends one and updates longest_ms. */
 WSI_INLINE void wsi_loop_measure(ws_loop *loop, uint64_t now, bool begins) {
     if (!begins && now - loop->round_at > loop->stats.longest_ms && loop->round_at)
         loop->stats.longest_ms = now - loop->round_at;
@@ -11236,7 +11232,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
             wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
     wsi_table_free(&loop->memory, &loop->user_timers);
     wsi_buffer_free(&loop->memory, &loop->timers);
-    wsi_codec_free(&loop->codec); /* first: the sizes of receive and gather decide which of its blocks become spares */
+    wsi_codec_free(&loop->codec); /* before receive and gather, whose sizes decide which blocks become spares */
     wsi_buffer_free(&loop->memory, &loop->receive);
     wsi_buffer_free(&loop->memory, &loop->gather);
     wsi_buffer_free(&loop->memory, &loop->record);
@@ -11390,7 +11386,7 @@ typedef struct wsi_extra { /* fields that few connections need */
                         make the remaining parts fail with BUFFERED */
 #endif
 #ifndef WS_NO_FORWARD
-    char peer[64], client[64]; /* the peer that a PROXY header, or the last X-Forwarded-For, names; or empty */
+    char peer[64], client[64]; /* the peer as named by a PROXY header, and by the last X-Forwarded-For; or empty */
 #endif
 } wsi_extra;
 
@@ -11426,7 +11422,7 @@ typedef struct wsi_dialer { /* further fields of a client's endpoint */
     bool blocking;   /* the program receives message by message, without callbacks */
     bool has_input;  /* blocking: the window holds data that the program has not taken */
     bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
-    bool (*sent)(ws_conn *conn, bool closing); /* blocking: called after the program has sent; waits */
+    bool (*sent)(ws_conn *conn, bool closing); /* blocking: waits until all bytes are sent */
 } wsi_dialer;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
@@ -11456,7 +11452,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     void (*conn_freed)(ws_conn *conn); /* the descriptor is closed. NULL: not called */
 #endif
 #ifndef WS_NO_CLIENT
-    wsi_dialer *dialer;       /* NULL: a server's */
+    wsi_dialer *dialer;       /* NULL: the endpoint is a server */
 #endif
 } wsi_endpoint;
 
@@ -11521,18 +11517,18 @@ static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(co
 
 #ifdef WS_NO_TRANSPORT
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) { return (void)endpoint, false; }
-static bool wsi_conn_is_through(const ws_conn *conn) { return (void)conn, false; }
+static bool wsi_conn_has_transport(const ws_conn *conn) { return (void)conn, false; }
 #else
 /* Whether its connections use section TLS, neither plain TCP nor a transport of the program. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
     return WSI_ADD_ON(endpoint->tls) && endpoint->transport && endpoint->transport->user == endpoint->tls;
 }
 
-static bool wsi_conn_is_through(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
+static bool wsi_conn_has_transport(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
 
 /* NULL: plain TCP. */
 static const ws_transport *wsi_conn_transport(const ws_conn *conn) {
-    return wsi_conn_is_through(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
+    return wsi_conn_has_transport(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
 }
 #endif
 
@@ -11592,7 +11588,7 @@ WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
         now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
     conn->acked = pending ? now & (WSI_ACKED - 1) : 0;
     if (!pending && (conn->engine.state == WSI_HEAD || conn->pause_reasons))
-        return conn->pause_reasons && conn->engine.pinged; /* the ping is acknowledged; the pong is unread */
+        return conn->pause_reasons && conn->engine.pinged; /* the ping is acknowledged; its pong is not read yet */
     return before ? now != before : pending && conn->engine.state != WSI_OPEN;
 }
 
@@ -11931,7 +11927,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 #endif /* WS_NO_TRANSPORT */
 
 static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
-    return wsi_conn_is_through(conn) ? wsi_conn_receive_through(conn, data, size)
+    return wsi_conn_has_transport(conn) ? wsi_conn_receive_through(conn, data, size)
                                      : wsi_tcp_read(&conn->source.link, data, size);
 }
 
@@ -11985,7 +11981,7 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
 
 /* Sends the queue, then tail, as far as the socket takes them. Returns how much of tail was sent, or WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
-    bool plain = !wsi_conn_is_through(conn);
+    bool plain = !wsi_conn_has_transport(conn);
     for (;;) {
         ws_span spans[WSI_SPANS];
         const wsi_node *node = conn->queue.first;
@@ -12020,7 +12016,7 @@ WSI_RARE bool wsi_conn_keep_unsent(ws_conn *conn, const ws_span *spans, size_t c
         wsi_conn_break(conn, sent < 0 ? wsi_conn_failure(conn) : WS_ERROR_MEMORY);
         return false;
     }
-    wsi_node *node = wsi_conn_is_through(conn) ? conn->queue.first : NULL;
+    wsi_node *node = wsi_conn_has_transport(conn) ? conn->queue.first : NULL;
     for (size_t size = 0; node && size < WSI_RECORD; node = node->next) {
         wsi_node_pin(node); /* the transport may have begun a record with these bytes, and needs them again */
         size += node->to - node->from;
@@ -12077,7 +12073,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     wsi_node *node = conn->queue.first;
     ws_span bytes;
     if (!node || node->next || conn->broken || conn->blocked || conn->paused
-        || loop->gather_owner == conn || wsi_conn_is_through(conn))
+        || loop->gather_owner == conn || wsi_conn_has_transport(conn))
         return false;
     bytes.data = node->block->data + node->from;
     bytes.size = node->to - node->from;
@@ -12108,7 +12104,9 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
 }
 #endif /* WS_NO_FAST */
 
-static void wsi_conn_flush(ws_conn *conn) { wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_is_through(conn)); }
+static void wsi_conn_flush(ws_conn *conn) {
+    wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_has_transport(conn));
+}
 
 /* Gathers this connection's bytes from now on; sends those of the previous owner. */
 static void wsi_conn_own_gather(ws_conn *conn) {
@@ -12176,7 +12174,7 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     if (conn->blocked && output->opcode == WSI_PONG)
         return wsi_conn_hold_pong(conn, output);
     wsi_conn_own_gather(conn);
-    if (size >= WSI_LARGE && (!wsi_conn_is_through(conn) || size > loop->gather.capacity))
+    if (size >= WSI_LARGE && (!wsi_conn_has_transport(conn) || size > loop->gather.capacity))
         return wsi_conn_emit_large(conn, output);
     uint8_t *to = wsi_conn_gather_room(loop, size);
     if (!to) {
@@ -12242,7 +12240,7 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_conn_schedule_end(conn);
         return;
     }
-    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* a blocking call has not read all that came */
+    if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* blocking calls have not read all input */
         wsi_timer_set(loop, &conn->timer, loop->now + 1);
         return;
     }
@@ -12729,7 +12727,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     return true;
 }
 
-/* Reads and serves what came. A blocking client's input stays in the window until the program takes it. */
+/* Reads bytes and serves them. A blocking client's input stays in the window until the program takes it. */
 static void wsi_conn_read(ws_conn *conn) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_dialer *dialer = wsi_conn_dialer(conn);
@@ -13240,7 +13238,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
 }
 
 #ifndef WS_NO_TRANSPORT
-static bool wsi_endpoint_carries(const ws_transport *transport) {
+static bool wsi_endpoint_is_transport(const ws_transport *transport) {
     return transport->open && transport->read && transport->write && transport->shut && transport->close;
 }
 
@@ -13553,7 +13551,7 @@ struct wsi_route;
 struct wsi_kept;
 
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
-    /* Sets server->forward if the config trusts a proxy or has a bound; only then the others are called. */
+    /* Sets server->forward if the config trusts a proxy or has a bound. The others are called only then. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* The next two return false if there is no memory, or beyond a bound. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches the descriptor, after its PROXY header */
@@ -14189,7 +14187,7 @@ static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
 
-/* A string of an open connection: 0 is the subprotocol, the parameters follow. NULL: index is their number plus one. */
+/* A string of an open connection: 0 is the subprotocol, then the parameters. An index one too high gives NULL. */
 static const char *wsi_route_string(const ws_conn *conn, size_t index) {
     const wsi_strings *strings = conn->strings;
     const char *text = strings ? strings->text : NULL;
@@ -15085,7 +15083,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* Opens the socket. name: what it listens on, for the error text. *why: the text, if another than the error's. */
+/* Opens the socket. name: what it listens on, for the error text. *why: the fault, or NULL if the error says it. */
 #ifdef WS_NO_UNIX
 static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config *config, wsi_reason *name,
                                   const char **why) {
@@ -15209,7 +15207,7 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
     if (endpoint->transport && (given ? given->open != server->transport.open || given->user != server->transport.user
                                       : !wsi_endpoint_is_tls(endpoint)))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: the server has another transport, or TLS");
-    if (given && !wsi_endpoint_carries(given))
+    if (given && !wsi_endpoint_is_transport(given))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: open, read, write, shut or close is NULL");
     if (!wsi_endpoint_reserve_record(endpoint->loop))
         return WS_ERROR_MEMORY;
@@ -15538,7 +15536,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     return true;
 }
 
-/* Admits a new connection. address NULL: it is not counted, or not yet. false: no memory, or beyond a bound. */
+/* Admits a new connection. address NULL: does not count it, or not yet. false: no memory, or beyond a bound. */
 static bool wsi_bounds_admit(ws_conn *conn, const uint8_t *address) {
     wsi_slot *slot = wsi_bounds_slot(conn);
     if (!slot)
@@ -16371,7 +16369,7 @@ static void wsi_files_answer(ws_request *request) {
     wsi_file file = wsi_files_open(request->route->folder, path, &status);
     wsi_file_kind kind = file != WSI_NO_FILE ? wsi_platform_file(file, &size, &changed) : WSI_FILE_OTHER;
     if (kind == WSI_FILE_FOLDER && path.size && path.data[path.size - 1] != '/') {
-        status = 301; /* to the path that ends with '/': relative links in the folder's page need that */
+        status = 301; /* to the path with a '/' at its end, which relative links in the folder's page need */
         good = wsi_request_text(request, WSI_LINES, "Location: ")
                && wsi_request_put(request, WSI_LINES, request->head->path)
                && wsi_request_text(request, WSI_LINES, "/\r\n");
@@ -17120,8 +17118,7 @@ static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned fla
 }
 
 /* Loads the config's CA certificates and revocation lists. */
-static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, bool server, wsi_reason *why) {
-    unsigned flags = server ? (unsigned)WSI_TLS_SERVER : 0u;
+static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, unsigned flags, wsi_reason *why) {
     if ((config->ca_file || config->ca_pem)
         && !wsi_tls_load(context, config->ca_file, config->ca_pem, wsi_tls_read_trusted, flags, why))
         return false;
@@ -17424,7 +17421,7 @@ static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, w
     SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets need no memory */
     return SSL_CTX_set_session_id_context(context, (const unsigned char *)"ws.h", 4) == 1
-           && wsi_tls_use_own(context, config, why) && wsi_tls_use_trusted(context, config, true, why);
+           && wsi_tls_use_own(context, config, why) && wsi_tls_use_trusted(context, config, WSI_TLS_SERVER, why);
 }
 
 static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
@@ -17499,7 +17496,7 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
     bool own = config->cert_file || config->cert_pem || config->key_file || config->key_pem;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, wsi_tls_verify);
     if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) != 0
-        || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, false, why))
+        || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, 0, why))
         return false;
     if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate
         && !wsi_tls_use_system(context))
@@ -17778,7 +17775,7 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 
 /*
 >> DIAL ===================================================================================
-   How a client gets its connection: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
+   How a client connects: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
    HTTP, MESSAGES, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
    wsi_dial_, wsi_client_.
 
@@ -18343,7 +18340,7 @@ static void wsi_client_attempt(wsi_client *client) {
         wsi_dial_resolve(client);
 }
 
-/* Starts an attempt. config: the program's for the first attempt, which ends the client if it fails here; else NULL. */
+/* Starts an attempt. config: NULL except for the first attempt, which ends the client if it fails here. */
 static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
     client->redirects = 0;
     client->retry_after_ms = 0;
@@ -18711,7 +18708,7 @@ static ws_error wsi_client_check(wsi_client *client) {
         problem = "the origin has a character that no header may have";
     else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
         problem = "tls.server_name is not a host name";
-    else if (config->transport && !wsi_endpoint_carries(config->transport))
+    else if (config->transport && !wsi_endpoint_is_transport(config->transport))
         problem = "transport: open, read, write, shut or close is NULL";
     else
         problem = wsi_codec_wrong(&config->deflate);
@@ -18827,7 +18824,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
         config->reconnect_max_ms = config->reconnect_ms;
     config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
     config->limits.body = config->limits.body ? config->limits.body : 64 << 10;
-    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* of a refusal */
+    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* a refusal's body */
     config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
     client->url = url;
