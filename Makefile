@@ -58,7 +58,7 @@ WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry 
 WINDOWS_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause \
 	session client_urls)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
-	wscat.exe driver.exe))
+	wscat.exe short_wscat.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)
 MAKEFLAGS += --no-print-directory
@@ -302,6 +302,9 @@ $(BUILD)/kqueue_test_%: test_%.c ws.h $(HELPERS) $(wildcard tests/helpers/kqueue
 $(BUILD)/windows/%.exe: examples/%.c ws.h $(wildcard examples/*.h)
 	@mkdir -p $(@D)
 	$(COMPILE) $< -o $@ $(LDLIBS)
+$(BUILD)/windows/short_%.exe: examples/%.c ws.h $(wildcard examples/*.h) $(WINDOWS_HELPERS)
+	@mkdir -p $(@D)
+	$(COMPILE) -include tests/helpers/windows/short.h $< -o $@ $(LDLIBS)
 $(BUILD)/windows/%.exe: tests/interop/%.c ws.h
 	@mkdir -p $(@D)
 	$(COMPILE) $< -o $@ $(LDLIBS)

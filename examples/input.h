@@ -112,14 +112,23 @@ static inline void input_came(void *unused) {
     input_again(unused);
 }
 
+/* Tells the loop, unless it has ended, of a piece. If it cannot be told now, it is told a little later. */
+static inline void input_tell(void) {
+    bool told = false;
+    while (!told) {
+        AcquireSRWLockExclusive(&input.lock);
+        told = !input.loop || ws_post(input.loop, input_came, NULL);
+        ReleaseSRWLockExclusive(&input.lock);
+        if (!told)
+            Sleep(10);
+    }
+}
+
 static DWORD WINAPI input_run(void *unused) {
     do {
         input.size = input.terminal_in ? input_typed() : _read(0, input.piece, INPUT_PIECE);
         input.error = errno;
-        AcquireSRWLockExclusive(&input.lock);
-        if (input.loop)
-            ws_post(input.loop, input_came, NULL);
-        ReleaseSRWLockExclusive(&input.lock);
+        input_tell();
         WaitForSingleObject(input.taken, INFINITE);
     } while (input.size > 0);
     (void)unused;

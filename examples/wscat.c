@@ -225,8 +225,8 @@ static void on_open(ws_conn *opened) {
 
 static void on_drain(ws_conn *drained) {
     (void)drained;
-    if (!ended)
-        input_watch(loop, on_input);
+    if (!ended && !input_watch(loop, on_input))
+        give_up("no memory");
 }
 
 static void on_close(ws_conn *closed, ws_close_info why) {

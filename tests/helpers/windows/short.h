@@ -1,0 +1,10 @@
+/* Included before an example: every other ws_post of it fails, as when the system is short of something. */
+#define WS_IMPLEMENTATION
+#include "../../../ws.h"
+
+static bool short_post(ws_loop *loop, void (*function)(void *user), void *user) {
+    static int posts;
+    return posts++ % 2 && ws_post(loop, function, user);
+}
+
+#define ws_post short_post
