@@ -14367,10 +14367,10 @@ static bool wsi_request_is_followed(const ws_request *request) {
 
 #ifdef WS_NO_KEEP
 static struct wsi_kept *wsi_kept_of(const ws_conn *conn) { return (void)conn, (struct wsi_kept *)NULL; }
-static bool wsi_kept_is_open(const ws_request *request) { return (void)request, true; }
-static bool wsi_kept_runs(const ws_request *request) { return (void)request, true; }
-static bool wsi_kept_waits(const ws_request *request) { return (void)request, false; }
-static bool wsi_kept_answered(const ws_request *request) { return (void)request, true; }
+static bool wsi_request_answerable(const ws_request *request) { return (void)request, true; }
+static bool wsi_request_is_running(const ws_request *request) { return (void)request, true; }
+static bool wsi_request_waits(const ws_request *request) { return (void)request, false; }
+static bool wsi_request_decided(const ws_request *request) { return (void)request, true; }
 static void wsi_kept_abandon(const ws_conn *conn) { (void)conn; }
 static void wsi_request_end(ws_request *request) { wsi_request_free(request); }
 #else
@@ -14403,12 +14403,12 @@ static void wsi_request_consume(const ws_request *request) {
     request->conn->engine.left = 0;
 }
 
-static bool wsi_kept_is_open(const ws_request *request) { return request->stage <= WSI_ANSWERED; }
+static bool wsi_request_answerable(const ws_request *request) { return request->stage <= WSI_ANSWERED; }
 
-static bool wsi_kept_runs(const ws_request *request) { return request->stage == WSI_RUNNING; }
+static bool wsi_request_is_running(const ws_request *request) { return request->stage == WSI_RUNNING; }
 
 /* After the callbacks: whether the request is kept, or waits for something else. */
-static bool wsi_kept_waits(const ws_request *request) {
+static bool wsi_request_waits(const ws_request *request) {
     ws_conn *conn = request->conn;
     if (request->stage != WSI_RUNNING && conn->engine.state == WSI_ASKED) {
         wsi_request_consume(request);
@@ -14418,7 +14418,8 @@ static bool wsi_kept_waits(const ws_request *request) {
     return request->stage != WSI_RUNNING;
 }
 
-static bool wsi_kept_answered(ws_request *request) {
+/* Its answer is set. A kept request's is sent at the end of the round. */
+static bool wsi_request_decided(ws_request *request) {
     if (request->stage == WSI_KEPT) {
         request->stage = WSI_ANSWERED;
         request->kept->abandoned = NULL;
@@ -14623,14 +14624,14 @@ WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
 /* Whether a request still waits for an answer. */
 static bool wsi_request_open(const ws_request *request) {
     WS_ASSERT(!request || wsi_loop_is_ours(request->server->endpoint.loop));
-    return request && wsi_kept_is_open(request) && !request->status;
+    return request && wsi_request_answerable(request) && !request->status;
 }
 
 /* Replaces the answer with this status. */
 static bool wsi_request_fail(ws_request *request, int status) {
     request->status = status;
     request->failed = true;
-    (void)wsi_kept_answered(request);
+    (void)wsi_request_decided(request);
     return false;
 }
 
@@ -14675,7 +14676,7 @@ WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
     if (how && ((how->subprotocol && !wsi_request_choose(request, how->subprotocol))
                 || !wsi_request_lines(request, how->headers) || wsi_codec_wrong(&request->deflate)))
         return wsi_request_fail(request, 500);
-    return wsi_kept_answered(request);
+    return wsi_request_decided(request);
 }
 
 static bool wsi_request_bodiless(int status) { return wsi_http_bodiless(status) || status == 205; }
@@ -14696,7 +14697,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
         || !wsi_request_put(request, WSI_REPLY, wsi_text((const char *)body, size)))
         return wsi_request_fail(request, 500);
     request->status = status;
-    return wsi_kept_answered(request);
+    return wsi_request_decided(request);
 }
 
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
@@ -14783,7 +14784,7 @@ static void wsi_server_send(ws_request *request) {
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
-    if (wsi_kept_waits(request))
+    if (wsi_request_waits(request))
         return;
     if (conn->engine.state == WSI_ASKED) { /* a hook may have ended its server */
         if (request->head != &conn->engine.env->request)
@@ -14796,7 +14797,7 @@ static void wsi_server_finish(ws_request *request) {
 }
 
 static bool wsi_server_unanswered(const ws_request *request) {
-    return wsi_kept_runs(request) && !request->status && request->conn->engine.state == WSI_ASKED;
+    return wsi_request_is_running(request) && !request->status && request->conn->engine.state == WSI_ASKED;
 }
 
 /* Runs the remaining hooks until one answers. If none does, accepts the handshake. */
@@ -14968,8 +14969,7 @@ WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     ws_conn *conn = request ? request->conn : NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (conn->generation > UINT32_MAX - 4
-        || (kept && !request->server->endpoint.loop->web_calls->keep_body(request)))
+    if (conn->generation > UINT32_MAX - 4 || (kept && !request->server->endpoint.loop->web_calls->keep_body(request)))
         kept = NULL;
     else if (!kept)
         kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
