@@ -2947,8 +2947,7 @@ static int wsi_http_field_line(wsi_request *request, wsi_http_seen *seen, wsi_sl
     wsi_slice value;
     wsi_field field = wsi_http_which(line, &value);
     unsigned bit = 1u << field;
-    if (field == WSI_FIELD_BAD || (seen->fields & bit & once)
-        || !wsi_http_framing(request, seen, field, value))
+    if (field == WSI_FIELD_BAD || (seen->fields & bit & once) || !wsi_http_framing(request, seen, field, value))
         return 400;
     if (reader && field >= WSI_FIELD_UPGRADE)
         reader(request, seen, field, value);
@@ -5714,8 +5713,7 @@ static ws_json wsi_json_bracket(ws_json value, const char **path) {
         return wsi_json_member(value, wsi_text(inner + 1, (size_t)(quote - inner - 1)));
     }
     *path = NULL;
-    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index)
-        || (size_t)index != index)
+    if (!close || !wsi_text_number(wsi_text(inner, (size_t)(close - inner)), &index) || (size_t)index != index)
         return wsi_json_absent();
     *path = close + 1;
     return ws_json_element(value, (size_t)index);
@@ -10341,8 +10339,7 @@ static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
 
 /* Changes what a source waits for; WS_NONE removes it. false: the poller refuses it, and the source is not polled. */
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
-    if (!poll->moved
-        && (source->link.descriptor <= poll->limit || !interest || !wsi_poll_move(poll)))
+    if (!poll->moved && (source->link.descriptor <= poll->limit || !interest || !wsi_poll_move(poll)))
         return wsi_select_set(poll, source, interest);
     return wsi_kernel_set(poll, source, interest);
 }
@@ -11301,8 +11298,7 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
     if (!wsi_poll_export(&loop->poll, reads, writes, highest))
         return wsi_loop_fail(loop, WS_ERROR_DESCRIPTORS);
     wsi_poll_timeout(pause, &own);
-    if (timeout && (own.tv_sec < timeout->tv_sec
-                    || (own.tv_sec == timeout->tv_sec && own.tv_usec < timeout->tv_usec)))
+    if (timeout && (own.tv_sec < timeout->tv_sec || (own.tv_sec == timeout->tv_sec && own.tv_usec < timeout->tv_usec)))
         *timeout = own;
     return true;
 }
@@ -15897,8 +15893,7 @@ static bool wsi_forward_keep_client(ws_request *request) {
     size_t end = count > 16 ? count - 16 : 0;
     if (!count || !wsi_forward_nearest(request->conn, &peer))
         return true;
-    while (count > end
-           && wsi_forward_walk(request->server->forward->proxies, lines[(count - 1) % 16], &peer, &client))
+    while (count > end && wsi_forward_walk(request->server->forward->proxies, lines[(count - 1) % 16], &peer, &client))
         count--;
     if (!client.data)
         return true;
@@ -17037,9 +17032,7 @@ static X509 *wsi_tls_usable(X509 *certificate) {
 static X509 *wsi_tls_authority(const unsigned char *data, long size) {
     const unsigned char *first = data, *second = data;
     X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
-    if (!certificate)
-        certificate = wsi_tls_usable(d2i_X509(NULL, &second, size));
-    return certificate;
+    return certificate ? certificate : wsi_tls_usable(d2i_X509(NULL, &second, size));
 }
 
 static const char *wsi_tls_read_chain(SSL_CTX *context, BIO *bio, unsigned flags) {
@@ -17477,12 +17470,23 @@ static uint64_t wsi_tls_files(const ws_tls_config *config) {
 }
 
 #if defined(_WIN32) /* link -lcrypt32 */
+/* A root that the system trusts for some uses alone has a list of them. */
+static bool wsi_tls_is_for_servers(const CERT_CONTEXT *root) {
+    union { CERT_ENHKEY_USAGE list; char room[4096]; } uses;
+    DWORD size = sizeof uses, i = 0;
+    if (!CertGetEnhancedKeyUsage(root, 0, &uses.list, &size) || !uses.list.cUsageIdentifier)
+        return GetLastError() == (DWORD)CRYPT_E_NOT_FOUND;
+    while (i < uses.list.cUsageIdentifier && strcmp(uses.list.rgpszUsageIdentifier[i], szOID_PKIX_KP_SERVER_AUTH) != 0)
+        i++;
+    return i < uses.list.cUsageIdentifier;
+}
+
 static bool wsi_tls_use_system(SSL_CTX *context) {
     HCERTSTORE roots = CertOpenSystemStoreW(0, L"ROOT");
     const CERT_CONTEXT *root = NULL;
     while (roots && (root = CertEnumCertificatesInStore(roots, root)) != NULL) {
         X509 *certificate = wsi_tls_authority(root->pbCertEncoded, (long)root->cbCertEncoded);
-        if (certificate) /* skips one that cannot be used */
+        if (certificate && wsi_tls_is_for_servers(root)) /* skips one that cannot be used */
             (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
         X509_free(certificate);
     }
@@ -17498,8 +17502,7 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
     if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) != 0
         || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, 0, why))
         return false;
-    if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate
-        && !wsi_tls_use_system(context))
+    if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate && !wsi_tls_use_system(context))
         return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
     return true;
 }
@@ -18184,8 +18187,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     client->looked_up_port = to->port;
     lookup->source.link.kind = WSI_KIND_LOOKUP;
     lookup->source.link.descriptor = wsi_platform_start_look_up(client->looked_up, (uint16_t)to->port);
-    if (lookup->source.link.descriptor != WSI_NO_SOCKET
-        && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
+    if (lookup->source.link.descriptor != WSI_NO_SOCKET && wsi_poll_set(&loop->poll, &lookup->source, WS_READ)) {
         lookup->client = client;
         client->lookup = lookup;
         return;
@@ -18466,8 +18468,7 @@ static ws_error wsi_client_redirect(wsi_client *client) {
         return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "a redirect (%d) without exactly one Location",
                               client->endpoint.env.status);
     if (client->redirects++ >= client->config.max_redirects)
-        return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "more than %d redirects",
-                              client->config.max_redirects);
+        return wsi_reason_set(&client->why, WS_ERROR_REDIRECT, "more than %d redirects", client->config.max_redirects);
     if (!wsi_buffer_reserve(wsi_client_memory(client), &hop, old.size + location.size + WSI_CLIENT_AUTHORITY))
         return WS_ERROR_MEMORY;
     hop.size = wsi_url_resolve(&from, wsi_text((const char *)old.data, old.size), location, (char *)hop.data);
@@ -19075,8 +19076,7 @@ WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milli
 }
 
 WS_API bool ws_receive(ws_conn *conn, ws_message *message) {
-    return conn && ws_receive_within(conn, message, wsi_blocking_is(conn)
-                                                        ? wsi_client_of(conn)->config.receive_ms : 0);
+    return conn && ws_receive_within(conn, message, wsi_blocking_is(conn) ? wsi_client_of(conn)->config.receive_ms : 0);
 }
 
 WS_API void ws_free(ws_conn *conn) {

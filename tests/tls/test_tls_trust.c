@@ -20,9 +20,11 @@ static SSL_CTX *counted_context(const SSL_METHOD *method) {
 }
 
 #if defined(_WIN32)
+static HCERTSTORE own_roots; /* in place of the system's, unless NULL */
+
 static HCERTSTORE counted_store(HCRYPTPROV_LEGACY provider, const wchar_t *name) {
     roots++;
-    return CertOpenSystemStoreW(provider, name);
+    return own_roots ? CertDuplicateStore(own_roots) : CertOpenSystemStoreW(provider, name);
 }
 #define CertOpenSystemStoreW counted_store
 #else
@@ -372,6 +374,44 @@ static void test_sharing(void) {
     TLS_END();
 }
 
+#if defined(_WIN32)
+/* A store with our CA, for these uses, which end with NULL. Without a first one: for all. */
+static HCERTSTORE store_for(char *const *uses) {
+    HCERTSTORE store = CertOpenStore(CERT_STORE_PROV_MEMORY, 0, 0, 0, NULL);
+    const CERT_CONTEXT *root = NULL;
+    unsigned char *der = NULL;
+    int size = i2d_X509(certs.ca.x509, &der);
+    CHECK(store && size > 0 && CertAddEncodedCertificateToStore(store, X509_ASN_ENCODING, der, (DWORD)size,
+                                                                CERT_STORE_ADD_ALWAYS, &root));
+    for (; *uses; uses++)
+        CHECK(CertAddEnhancedKeyUsageIdentifier(root, *uses));
+    CertFreeCertificateContext(root);
+    OPENSSL_free(der);
+    return store;
+}
+
+static void test_uses(void) {
+    static char servers[] = szOID_PKIX_KP_SERVER_AUTH, code[] = szOID_PKIX_KP_CODE_SIGNING;
+    static char mail[] = szOID_PKIX_KP_EMAIL_PROTECTION;
+    static char *const cases[][4] = {{NULL}, {servers}, {code}, {code, servers}, {mail, code}, {mail, servers, code}};
+    ws_tls_config tls;
+    memset(&tls, 0, sizeof tls);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        if (!test_begin("a root of Windows for uses of which servers are one, or not: %zu", i))
+            continue;
+        own_roots = store_for(cases[i]);
+        CHECK(start(&certs.server));
+        CHECK_OPENED(dial(&tls), i != 2 && i != 4);
+        CHECK_EQ(roots, 1);
+        TLS_END();
+        CHECK(CertCloseStore(own_roots, 0));
+        own_roots = NULL;
+    }
+}
+#else
+static void test_uses(void) {}
+#endif
+
 /* Each field by itself makes another config, except names, which belong to each connection. */
 static void test_different(void) {
     ws_tls_config all[10];
@@ -682,6 +722,7 @@ int main(int argc, char **argv) {
     test_unusable();
     test_broken_list();
     test_sharing();
+    test_uses();
     test_different();
     test_one_after_the_other();
     test_changed_file();
