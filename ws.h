@@ -1523,8 +1523,8 @@ struct ws_engine {
 
 /*
 >> MEMORY =================================================================================
-   The only caller of the allocator: blocks, growing buffers, hash tables. Calls nothing. Prefixes: wsi_memory_,
-   wsi_buffer_, wsi_table_. It counts the bytes in use, so that max_memory bounds all that peers can make grow.
+   Blocks, growing buffers and hash tables. No other section calls the allocator. The bytes in use are counted, so that
+   max_memory limits everything that peers can make grow. Calls nothing. Prefixes: wsi_memory_, wsi_buffer_, wsi_table_.
 */
 
 static void *wsi_memory_default(void *user, void *block, size_t old_size, size_t new_size) {
@@ -1544,7 +1544,7 @@ static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t l
     memory->limit = limit;
 }
 
-/* The rare case of resize: more memory is in use than ever before, so the limit is checked. */
+/* The rare case of wsi_memory_resize: the bytes in use would exceed their peak, so the limit is checked. */
 WSI_RARE void *wsi_memory_raise_peak(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
     if (new_size - old_size > memory->limit - memory->used)
         return NULL;
@@ -1592,7 +1592,7 @@ static bool wsi_memory_keep(wsi_memory *memory, char **copy, const char *text) {
     return *copy || !text;
 }
 
-/* Replaces the const char * at these offsets in a struct by copies, or by NULL if there is no memory. */
+/* Replaces the strings at these offsets in a struct with copies, or with NULL if there is no memory. */
 static bool wsi_memory_keep_strings(wsi_memory *memory, void *of, const size_t *offsets, size_t count) {
     bool good = true;
     char *copy;
@@ -1655,7 +1655,7 @@ static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void
 typedef struct wsi_chain { /* the start of each entry */
     struct wsi_chain *next; /* in the same bucket */
     uint32_t hash;
-    uint32_t count; /* for ROOMS: in a connection's first membership, the number of its memberships */
+    uint32_t count; /* used by ROOMS: a connection's first membership holds the number of its memberships */
 } wsi_chain;
 
 typedef struct wsi_table {
@@ -1688,7 +1688,7 @@ static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
     wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
 }
 
-/* Adds an entry of this size: a wsi_chain, then zeros. NULL: no memory. A full table doubles if there is memory. */
+/* Adds an entry of this size: a wsi_chain, then zeros. NULL: no memory. Doubles a full table if there is memory. */
 static void *wsi_table_add(wsi_memory *memory, wsi_table *table, uint32_t hash, size_t size) {
     wsi_table grown = {NULL, 0, 0};
     grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
@@ -1716,11 +1716,11 @@ static void *wsi_table_add(wsi_memory *memory, wsi_table *table, uint32_t hash, 
 
 /*
 >> BYTES ==================================================================================
-   Moves and compares bytes, loads and stores big-endian numbers, loads whole words and vectors, asks what the processor
-   can do. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_cpu_.
+   Moves and compares bytes, loads and stores big-endian numbers, loads words and vectors, and detects the processor's
+   features. Calls nothing. Prefixes: wsi_bytes_, wsi_wide_, wsi_cpu_.
 */
 
-#ifdef WS_SMALL /* small loops in place of libc's large functions; volatile, or the compiler would call those */
+#ifdef WS_SMALL /* small loops in place of libc's large functions; volatile keeps compilers from calling libc */
 WSI_SHARED void wsi_bytes_move(void *to, const void *from, size_t size) {
     uint8_t *a = (uint8_t *)to;
     const volatile uint8_t *b = (const volatile uint8_t *)from;
@@ -1764,7 +1764,7 @@ WSI_INLINE const char *wsi_bytes_find(const char *text, char c, size_t size) {
 }
 #endif
 
-/* Loads a big-endian number. One that does not fit becomes the largest that does. */
+/* Loads a big-endian number. A number that does not fit into wsi_size becomes its maximum. */
 static wsi_size wsi_bytes_load(const uint8_t *bytes, size_t count) {
     const wsi_size most = (wsi_size)-1;
     wsi_size value = 0;
@@ -1795,7 +1795,7 @@ WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
 }
 #endif
 
-/* The index of the lowest bit that is set in a word, which must not be 0. Some switches leave it without a caller. */
+/* The index of the lowest bit set in a word, which must not be 0. Some switches leave this function unused. */
 #if defined(__GNUC__)
 WSI_INLINE __attribute__((unused)) unsigned wsi_bytes_lowest_bit(uint64_t of) { return (unsigned)__builtin_ctzll(of); }
 #else
@@ -1806,7 +1806,7 @@ WSI_INLINE unsigned wsi_bytes_lowest_bit(uint64_t of) {
     return bit;
 }
 #endif
-#if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE) /* the index of the byte that has it */
+#if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE) /* the index of that bit's byte */
 WSI_INLINE unsigned wsi_bytes_lowest_byte(uint64_t of) { return wsi_bytes_lowest_bit(of) >> 3; }
 #endif
 
@@ -1844,7 +1844,7 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
 #endif /* WS_NO_FAST */
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__)
-/* What the processor and the system support beyond what the program is compiled for. Worth using for long data only. */
+/* Features of the processor and system that the program is not compiled for. They pay off for long data only. */
 enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 };
 #define WSI_AVX2 __attribute__((target("avx2")))
 #define WSI_AVX512 __attribute__((target("avx512f")))
@@ -1855,7 +1855,7 @@ typedef uint64_t wsi_wide_64 __attribute__((vector_size(64)));
 /* 0: not asked yet. Every thread gets and stores the same answer. */
 static unsigned wsi_cpu_answer;
 
-WSI_RARE unsigned wsi_cpu_ask(void) { /* __builtin_cpu_supports links 5 KiB of the compiler's own */
+WSI_RARE unsigned wsi_cpu_ask(void) { /* __builtin_cpu_supports would link 5 KiB of the compiler's runtime */
     unsigned a, b, c, d, saved = 0, answer = WSI_CPU_ASKED;
     if (__get_cpuid_max(0, NULL) >= 7) {
         __cpuid(1, a, b, c, d);
@@ -1923,7 +1923,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
 #ifdef WS_NO_FAST
 static bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
 #else
-/* Inline: most sizes differ, and then there is no call. */
+/* Inline: most sizes differ, and then no function is called. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
     return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
@@ -1989,7 +1989,7 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* The place of a text in a list, from 1; case does not matter. 0: not in the list. */
+/* The position of a text in a list, from 1, in any letter case. 0: it is not in the list. */
 static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
     wsi_slice rest = wsi_text_z(list), element;
     for (unsigned place = 1; wsi_text_next(&rest, &element); place++)
@@ -1999,7 +1999,7 @@ static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
 }
 #endif
 
-/* Reads 1 to 18 digits; false for anything else. A bare engine reads a number above 2,684,354,559 as one near that. */
+/* Reads 1 to 18 digits; false for anything else. A bare engine reads larger numbers as one near 2,684,354,559. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     const wsi_size most = (wsi_size)-1 / 16;
     wsi_size value = 0;
@@ -2015,7 +2015,7 @@ static bool wsi_text_number(wsi_slice text, wsi_size *number) {
 }
 
 #if !defined(WS_NO_JSON) || (!defined(WS_NO_SERVER) && !defined(WS_NO_NET))
-/* Reads the digits from index `from` to the end, as a number up to limit. false for anything else. */
+/* Reads the digits from index `from` to the end as a number of at most limit; false for anything else. */
 static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
     for (size_t i = from; i < text.size; i++) {
@@ -2053,7 +2053,7 @@ static unsigned wsi_text_tenth(uint64_t *number) {
 }
 #endif
 
-/* Writes the digits, at most 20, and returns how many. */
+/* Writes a number's digits, at most 20, and returns their count. */
 static size_t wsi_text_decimal(char *out, uint64_t number) {
     char digits[20];
     size_t at = sizeof digits;
@@ -2075,7 +2075,7 @@ static int wsi_text_hex(char c) {
 #endif
 
 #ifndef WS_NO_NET
-/* Percent-decodes into out, at most text.size bytes. Returns the size, or -1: a malformed escape, or a zero byte. */
+/* Percent-decodes into out, at most text.size bytes. Returns the size; -1 for a bad escape or a zero byte. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
     size_t i, size = 0;
     for (i = 0; i < text.size; i++) {
@@ -2107,7 +2107,7 @@ static const char wsi_text_alphabet[] =
 static char wsi_text_digit64(uint32_t six) { return wsi_text_alphabet[six]; }
 #endif
 
-/* Writes 4 characters for each 3 bytes, or for the last 1 or 2, and returns how many. */
+/* Writes 4 characters for each 3 bytes, and for a last 1 or 2 bytes. Returns the number of characters. */
 static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
     size_t i = 0, written = 0;
     for (; i < size; i += 3, written += 4) {
@@ -2123,7 +2123,7 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 #ifndef WS_NO_SERVER
-/* Whether the text is base64 of 16 bytes; unused bits may be set. Two overlapping runs of 16 become vector code. */
+/* Whether the text is base64 of 16 bytes; unused bits may be set. Two overlapping runs of 16 compile to vectors. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
     unsigned others = 0;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
@@ -2139,7 +2139,7 @@ static bool wsi_text_is_base64_16(wsi_slice text) {
 
 /*
 >> SHA1 ===================================================================================
-   For Sec-WebSocket-Accept alone (RFC 6455 4.2.2, FIPS 180-4). Calls BYTES.
+   SHA-1 (FIPS 180-4), which only Sec-WebSocket-Accept needs (RFC 6455 4.2.2). Calls BYTES.
 */
 
 static uint32_t wsi_sha1_rotate(uint32_t value, int bits) { return value << bits | value >> (32 - bits); }
@@ -2148,13 +2148,13 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     switch (quarter) {
     case 0: return (d ^ (b & (c ^ d))) + 0x5a827999u;
     case 1: return (b ^ c ^ d) + 0x6ed9eba1u;
-    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* no bit is in both: the sum is the majority */
+    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* no bit is set in both terms */
     default: return (b ^ c ^ d) + 0xca62c1d6u;
     }
 }
 
 #ifdef WS_NO_FAST
-/* One array holds e, d, c, b, a and 16 words of the block, and moves down at each step. hash has the same order. */
+/* One array holds e, d, c, b, a and 16 words of the block. It moves down at each step. hash has this order. */
 WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
     uint32_t next, word;
     int quarter, i;
@@ -2170,9 +2170,9 @@ WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
         hash[i] += v[i];
 }
 
-/* The digest of a key and the GUID. */
+/* Hashes a key and the GUID. */
 static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
-    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80"; /* a bit ends them */
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80"; /* 0x80 begins SHA-1's padding */
     uint32_t hash[5] = {0xc3d2e1f0u, 0x10325476u, 0x98badcfeu, 0xefcdab89u, 0x67452301u}, v[21], word = 0;
     size_t i;
     for (i = 0; i < 128; i++) {
@@ -2185,7 +2185,7 @@ static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
         wsi_bytes_store(digest + i * 4, 4, hash[4 - i]);
 }
 #else
-/* Changes only b and e: instead of moving values, the caller rotates the names. */
+/* Changes only b and e. The caller rotates the names instead of moving the values. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
     ((e) += (mix) + (word), (e) += wsi_sha1_rotate(a, 5), (b) = wsi_sha1_rotate(b, 30))
 
@@ -2216,7 +2216,7 @@ static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
 static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) { return (void)hash, (void)words, false; }
 #else
-/* Five groups of four steps. A macro, as the instruction needs the quarter as a constant. */
+/* Five groups of four steps. This is a macro because the instruction needs the quarter as a constant. */
 #define WSI_SHA1_GROUPS(v, w, quarter) \
     for (int i = 0; i < 5; i++) { \
         __m128i next = (v)[0]; \
@@ -2224,7 +2224,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) { re
         (v)[1] = next; \
     }
 
-/* Registers hold four words each, the first one highest. */
+/* Each register holds four words, the first one in the highest bits. */
 WSI_SHA static bool wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16]) {
     __m128i w[20], v[2], first, last = _mm_set_epi32((int)hash[4], 0, 0, 0);
     for (int i = 0; i < 4; i++) {
@@ -2235,7 +2235,7 @@ WSI_SHA static bool wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
     first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
     v[0] = first;
-    /* sha1nexte rotates e by 30, because it is the a of four steps before; for the first e this is undone here. */
+    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. For the first e this is undone here. */
     v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
     WSI_SHA1_GROUPS(v, w, 0)
     WSI_SHA1_GROUPS(v, w + 5, 1)
@@ -2264,13 +2264,13 @@ static void wsi_sha1_block(uint32_t hash[5], uint32_t w[80]) {
     wsi_sha1_rounds(hash, w);
 }
 
-/* What follows the key: "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", and a bit that ends the 60 bytes. */
+/* The words after the key: "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", and the bit that begins SHA-1's padding. */
 static const uint32_t wsi_sha1_guid[10] = {
     0x32353845, 0x41464135, 0x2d453931, 0x342d3437, 0x44412d39, 0x3543412d, 0x43354142, 0x30444338, 0x35423131,
     0x80000000
 };
 
-/* The second block is always the same: zeros, and the length of 480 bits. */
+/* The second block, expanded. It is always the same: zeros, and the length, 480 bits. */
 static const uint32_t wsi_sha1_second[80] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1e0, 0, 0, 0x3c0, 0, 0, 0x780, 0, 0x3c0,
     0xf00, 0, 0, 0x1e00, 0, 0xcc0, 0x3c00, 0x440, 0, 0x7800, 0xf00, 0x3300, 0xf000, 0xf00, 0, 0x1ef00,
@@ -2280,7 +2280,7 @@ static const uint32_t wsi_sha1_second[80] = {
     0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
 };
 
-/* The digest of a key and the GUID. */
+/* Hashes a key and the GUID. */
 static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[80];
     for (int i = 0; i < 6; i++, key += 4)
@@ -2289,7 +2289,7 @@ static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
     wsi_sha1_block(hash, w);
     if (!wsi_sha1_block_fast(hash, wsi_sha1_second))
         wsi_sha1_rounds(hash, wsi_sha1_second);
-    for (int i = 0; i < 5; i++, digest += 4) { /* compilers make one store of it */
+    for (int i = 0; i < 5; i++, digest += 4) { /* compilers merge these stores */
         digest[0] = (uint8_t)(hash[i] >> 24);
         digest[1] = (uint8_t)(hash[i] >> 16);
         digest[2] = (uint8_t)(hash[i] >> 8);
@@ -2300,9 +2300,9 @@ static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
 
 /*
 >> UTF8 ===================================================================================
-   Incremental validator (RFC 3629; Unicode table 3-7): it fails at the first byte that no valid text could have there.
-   Calls BYTES. The state is 0 between characters. Inside one it is low << 16 | high << 8 | missing: the number of
-   continuation bytes still missing, and the bounds of the next one.
+   Incremental validator (RFC 3629; Unicode table 3-7). It fails at the first byte that no valid text could have there.
+   Calls BYTES. The state is 0 between characters. Inside a character it is low << 16 | high << 8 | missing: the bounds
+   of the next continuation byte, and the number of continuation bytes still missing.
 */
 
 #define WSI_UTF8_STATE(low, high, missing) \
@@ -2341,7 +2341,7 @@ static size_t wsi_utf8_skip_ascii(const uint8_t *data, size_t i, size_t size) {
     return i;
 }
 
-/* The state after a lead byte of at least 0x80; 0 if it is invalid. */
+/* The state after a lead byte of at least 0x80; 0 if that byte is invalid. */
 static uint32_t wsi_utf8_lead(uint8_t c) {
     if (c < 0xc2 || c > 0xf4)
         return 0;
@@ -2356,7 +2356,7 @@ static uint32_t wsi_utf8_lead(uint8_t c) {
 static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
 static size_t wsi_utf8_skip_few(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
 #else
-/* Three operations for the lookup below: look up 16 values, subtract with saturation, test bits. */
+/* Three vector operations for wsi_utf8_wrong: table lookup, subtraction with saturation, and a test of bits. */
 #ifdef __x86_64__
 #define WSI_LOOKUP WSI_AVX2
 typedef uint8_t wsi_utf8_wide __attribute__((vector_size(32)));
@@ -2385,17 +2385,17 @@ WSI_INLINE bool wsi_utf8_any(wsi_utf8_wide wide, uint8_t bits) { return vmaxvq_u
 static bool wsi_utf8_has_wide(void) { return true; }
 #endif
 
-/* A register at a time, by the lookup method (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per
-   Byte, 2021). Each bit is an error that two adjacent bytes can make. Three tables, for the first byte's halves and the
-   second's high half, give the errors that are possible with that half: an error that is in all three has occurred. */
+/* The lookup method checks a register at a time (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per
+   Byte, 2021). Each bit stands for an error that two adjacent bytes can make. Three tables, for the first byte's halves
+   and the second's high half, give the errors possible with that half. An error in all three tables has occurred. */
 enum {
     WSI_UTF8_SHORT = 1, /* a lead byte, then no continuation byte */
     WSI_UTF8_STRAY = 2, /* ASCII, then a continuation byte */
-    WSI_UTF8_LOW2 = 4, /* an overlong form: c0, c1 */
-    WSI_UTF8_LOW3 = 8, /* e0 80 to 9f */
-    WSI_UTF8_HALF = 16, /* a surrogate: ed a0 to bf */
-    WSI_UTF8_LOW4 = 32, /* f0, or f5 to ff, then 80 to 8f */
-    WSI_UTF8_BIG = 64, /* f4 to ff, then 90 to bf */
+    WSI_UTF8_LOW2 = 4, /* overlong: c0, c1 */
+    WSI_UTF8_LOW3 = 8, /* overlong: e0, then 80 to 9f */
+    WSI_UTF8_HALF = 16, /* a surrogate: ed, then a0 to bf */
+    WSI_UTF8_LOW4 = 32, /* overlong or too large: f0, or f5 to ff, then 80 to 8f */
+    WSI_UTF8_BIG = 64, /* too large: f4 to ff, then 90 to bf */
     WSI_UTF8_NEXT = 128, /* two continuation bytes: valid if the second is a character's third or fourth byte */
     WSI_UTF8_ANY = WSI_UTF8_SHORT | WSI_UTF8_STRAY | WSI_UTF8_NEXT,
     WSI_UTF8_PAST = WSI_UTF8_ANY | WSI_UTF8_LOW4 | WSI_UTF8_BIG, /* f5 and more */
@@ -2408,7 +2408,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_load(const uint8_t *data) {
     return wide;
 }
 
-/* For each byte at data: not 0 if it is wrong after the three bytes before it. */
+/* For each byte at data, the result is nonzero if it cannot follow the three bytes before it. */
 WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     static const uint8_t first_high[16] = {
         WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY,
@@ -2430,7 +2430,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     wsi_utf8_wide second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
     wsi_utf8_wide ways = wsi_utf8_look(first_high, first >> 4) & wsi_utf8_look(first_low, first & 15)
                          & wsi_utf8_look(second_high, second >> 4);
-    /* The high bit is set if the byte two before is at least e0, or the byte three before at least f0. */
+    /* The high bit is set if the second byte before is at least e0, or the third byte before is at least f0. */
     wsi_utf8_wide third = wsi_utf8_less(wsi_utf8_load(data - 2), 0xe0 - 0x80);
     wsi_utf8_wide fourth = wsi_utf8_less(wsi_utf8_load(data - 3), 0xf0 - 0x80);
     return ways ^ ((third | fourth) & 0x80);
@@ -2446,13 +2446,13 @@ WSI_LOOKUP WSI_INLINE bool wsi_utf8_block_is_good(const uint8_t *data) {
     return !wsi_utf8_any(wsi_utf8_wrong(data) | wsi_utf8_wrong(data + WSI_UTF8_HALF_BLOCK), 0xff);
 }
 
-/* The start of the last character before data[i] if that continues there, else i. i is at least 3. */
+/* The start of the character before data[i] if that character continues at i, else i. i is at least 3. */
 static size_t wsi_utf8_whole(const uint8_t *data, size_t i) {
     return i - (data[i - 1] >= 0xc0 ? 1u : data[i - 2] >= 0xe0 ? 2u : data[i - 3] >= 0xf0 ? 3u : 0u);
 }
 
-/* Skips valid blocks from i on; a character begins at i, and at the index that is returned. Reads no byte outside the
-   text, so that the first three bytes are left to the caller, as is anything invalid. */
+/* Skips valid blocks from i on. A character begins at i and at the returned index. This reads no byte outside the text,
+   so it leaves the first three bytes to the caller, and anything invalid. */
 WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t size) {
     size_t begin;
     do {
@@ -2471,7 +2471,7 @@ WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t siz
     return i;
 }
 
-/* The same for less than two blocks: checks a copy with zeros on both sides, including one zero after it. */
+/* The same for a text shorter than two blocks: checks a copy with zeros before it and at least one zero after it. */
 WSI_LOOKUP static size_t wsi_utf8_short(const uint8_t *data, size_t i, size_t size) {
     uint8_t copy[3 + 2 * WSI_UTF8_BLOCK] = {0};
     size_t end = wsi_utf8_whole(data, size), k = 0;
@@ -2522,8 +2522,8 @@ static bool wsi_utf8_valid(const uint8_t *data, size_t size) {
 
 /*
 >> HTTP ===================================================================================
-   Heads of requests and responses (RFC 9112), and the syntax of their fields. Strict: refuses what two parsers could
-   read differently. Slices point into the text; nothing is allocated. Calls BYTES, TEXT, UTF8.
+   Heads of requests and responses (RFC 9112), and the syntax of their fields. Whatever two parsers could read
+   differently is refused. Slices point into the text; nothing is allocated. Calls BYTES, TEXT, UTF8.
 */
 
 #define WSI_HTTP_BAD SIZE_MAX
@@ -2578,7 +2578,7 @@ WSI_INLINE size_t wsi_http_plain(const uint8_t *data, size_t size) {
 }
 #endif
 
-/* The offset of the CRLF that ends the line at i. size: it is missing. WSI_HTTP_BAD: a byte that no head may have. */
+/* Finds the CRLF that ends the line at i. Returns its offset; size: it is missing; WSI_HTTP_BAD: a forbidden byte. */
 WSI_INLINE size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) {
     for (; (i += wsi_http_plain(data + i, size - i)) < size && data[i] == '\t'; i++) {}
     if (i == size || (data[i] == '\r' && i + 1 == size))
@@ -2586,7 +2586,7 @@ WSI_INLINE size_t wsi_http_line_end(const uint8_t *data, size_t i, size_t size) 
     return data[i] == '\r' && data[i + 1] == '\n' ? i : WSI_HTTP_BAD;
 }
 
-/* Looks for the empty line that ends a head. Returns the head's size; 0: more is needed; or WSI_HTTP_BAD. */
+/* Looks for the empty line that ends a head. Returns the head's size, 0 if more bytes are needed, or WSI_HTTP_BAD. */
 static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
     size_t i = from && data[from - 1] == '\r' ? from - 1 : from;
     for (;; i += 2) {
@@ -2601,7 +2601,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\n', &line) && line.size) /* the CR is not checked: it may be another byte */
+    if (wsi_text_until(head, '\n', &line) && line.size) /* the last byte is not checked: it may not be a CR */
         line.size--;
     return line;
 }
@@ -2617,7 +2617,7 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET) || !defined(WS_NO_DEFLATE)
 typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
 
-/* Removes the first field line of a head that was parsed before, so that its name is a token. */
+/* Removes the first field line of a head. The head was parsed before, so the name is known to be a token. */
 static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_slice line = wsi_http_line(head);
     if (!line.size)
@@ -2627,7 +2627,7 @@ static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *va
 #endif
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_HTTP)
-/* The same for a new head: no folding, no space before the colon. */
+/* The same for a head not parsed before. Refuses folded lines, and a space before the colon. */
 static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
     wsi_header found = wsi_http_split(head, name, value);
     return found == WSI_HEADER_FOUND && !wsi_text_token(*name) ? WSI_HEADER_BAD : found;
@@ -2644,8 +2644,8 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
-/* Removes a token from the front, or (value) a quoted string, whose backslashes stay in *word (RFC 9110 5.6.4). Without
-   any, a quoted string may hold only a token. false: there is neither. */
+/* Removes a token from the front. value: a quoted string may stand there instead; its backslashes stay in *word
+   (RFC 9110 5.6.4). any: that string may hold more than a token. false: there is neither. */
 static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any) {
     bool quoted = value && rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
@@ -2679,7 +2679,7 @@ static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
 }
 #endif
 
-/* Whether a program's text may go into a head: it must not end its line. */
+/* Whether a program's text may go into a head: no byte is below first_allowed, so that it cannot end its line. */
 static bool wsi_http_safe(const char *text, char first_allowed) {
     for (; text && *text; text++)
         if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
@@ -2773,7 +2773,7 @@ static void wsi_http_path(wsi_request *request, wsi_slice rest) {
 }
 #endif
 
-/* Splits the target into host, path, query: origin-form, absolute-form, or OPTIONS * (RFC 9112 3.2). */
+/* Splits a target into host, path and query. It has origin-form, absolute-form, or is OPTIONS * (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme;
     size_t i;
@@ -2781,9 +2781,7 @@ static bool wsi_http_target(wsi_request *request) {
         if ((uint8_t)rest.data[i] <= ' ' || (uint8_t)rest.data[i] > '~' || rest.data[i] == '#')
             return false;
     if (rest.size && rest.data[0] != '/' && !(wsi_text_is(rest, "*") && wsi_http_is_method(request, "OPTIONS"))) {
-        if (!wsi_http_scheme(&rest, &scheme))
-            return false;
-        if (!wsi_text_which(scheme, "http,https,ws,wss"))
+        if (!wsi_http_scheme(&rest, &scheme) || !wsi_text_which(scheme, "http,https,ws,wss"))
             return false;
         for (i = 0; i < rest.size && rest.data[i] != '/' && rest.data[i] != '?'; i++) {}
         request->host = wsi_text(rest.data, i);
@@ -2803,7 +2801,7 @@ static bool wsi_http_codings(wsi_slice list, bool *others) {
 static bool wsi_http_closes(wsi_slice option) { return (void)option, false; }
 #else
 /* Reads Transfer-Encoding. chunked must be the last coding, or the body has no known end (RFC 9112 6.1, 6.3). *others:
-   there are further codings, which are not supported. false: malformed. */
+   there are other codings, which are not supported. false: malformed. */
 static bool wsi_http_codings(wsi_slice list, bool *others) {
     wsi_slice coding, rest, name;
     bool chunked = false;
@@ -2827,14 +2825,14 @@ static bool wsi_http_closes(wsi_slice option) { return wsi_text_is_nocase(option
 typedef enum wsi_field {
     WSI_FIELD_OTHER, WSI_FIELD_HOST, WSI_FIELD_ORIGIN, WSI_FIELD_LENGTH, WSI_FIELD_CODING, WSI_FIELD_EXPECT,
     WSI_FIELD_CONNECTION, WSI_FIELD_UPGRADE, WSI_FIELD_KEY, WSI_FIELD_VERSION, WSI_FIELD_PROTOCOL, WSI_FIELD_EXTENSIONS,
-    WSI_FIELD_BAD /* no field line */
+    WSI_FIELD_BAD /* not a field line */
 } wsi_field;
 
 typedef struct wsi_http_seen { /* what is known while a head is read */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field */
-    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not only chunked */
-    bool version_13, bad; /* these and the next are HANDSHAKE's */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: other than chunked */
+    bool version_13, bad; /* from here on, HANDSHAKE's fields */
     unsigned protocol_count;
 #ifndef WS_SMALL
     wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
@@ -2844,23 +2842,24 @@ typedef struct wsi_http_seen { /* what is known while a head is read */
 #ifdef WS_NO_FAST
 static bool wsi_http_named(wsi_slice name, const char *known) { return wsi_text_is_nocase(name, known); }
 
-static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) { /* in the order of wsi_field */
+static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
     wsi_slice name;
     if (!wsi_http_field(line, &name, value))
         return WSI_FIELD_BAD;
+    /* in the order of wsi_field */
     unsigned place = wsi_text_which(name, "Host,Origin,Content-Length,Transfer-Encoding,Expect,Connection,Upgrade,"
                                           "Sec-WebSocket-Key,Sec-WebSocket-Version,Sec-WebSocket-Protocol,"
                                           "Sec-WebSocket-Extensions");
     return place || wsi_text_token(name) ? (wsi_field)place : WSI_FIELD_BAD;
 }
 #else
-/* Most peers write names in exactly this case, which compiles to comparing a few words. */
+/* Most peers write names in exactly this letter case. Comparing with it compiles to a few instructions. */
 WSI_INLINE bool wsi_http_named(wsi_slice name, const char *known) {
     return name.size == strlen(known) && (memcmp(name.data, known, strlen(known)) == 0
                                           || wsi_text_same_nocase(name, wsi_text(known, name.size)));
 }
 
-/* Whether a line begins with this name and a colon. *value: what follows. */
+/* Whether a line begins with this name and a colon. *value: the rest of the line. */
 WSI_INLINE bool wsi_http_begins(wsi_slice line, const char *known, wsi_slice *value) {
     size_t size = strlen(known);
     if (line.size <= size || line.data[size] != ':' || !wsi_http_named(wsi_text(line.data, size), known))
@@ -2890,7 +2889,7 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
 }
 #endif
 
-/* Whether a list is this one word, as in most heads; *is then becomes true. If not, the caller splits the list. */
+/* Whether a list is just this word, as in most heads. Sets *is if so. If not, the caller splits the list. */
 WSI_INLINE bool wsi_http_is_single(wsi_slice list, const char *known, bool *is) {
     bool alone = !WSI_BRIEF && wsi_http_named(list, known);
     *is = *is || alone;
@@ -2902,7 +2901,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
     wsi_slice option;
     switch (field) {
     case WSI_FIELD_HOST:
-        if (!request->host.data) /* else it is the target's authority (RFC 9112 3.2.2) */
+        if (!request->host.data) /* else host is the target's authority (RFC 9112 3.2.2) */
             request->host = value;
         return wsi_http_authority(value, 0, NULL, NULL);
     case WSI_FIELD_ORIGIN: request->origin = value; return true;
@@ -2925,7 +2924,7 @@ static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_fiel
     }
 }
 
-/* HANDSHAKE's callback: gets the fields of the opening handshake. */
+/* A callback into HANDSHAKE, which receives the fields of the opening handshake. */
 typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value);
 
 /* Parses the first line. Returns 0, or the status with which to refuse the request. */
@@ -2940,7 +2939,7 @@ static int wsi_http_request_line(wsi_request *request, wsi_slice line) {
     return wsi_http_target(request) ? 0 : 400;
 }
 
-/* The same for a field line: no folding, no space before the colon. */
+/* The same for a field line. Refuses folding, and a space before the colon. */
 static int wsi_http_field_line(wsi_request *request, wsi_http_seen *seen, wsi_slice line, wsi_http_reader *reader) {
     const unsigned once = 1u << WSI_FIELD_HOST | 1u << WSI_FIELD_ORIGIN | 1u << WSI_FIELD_LENGTH
                           | 1u << WSI_FIELD_CODING;
@@ -2968,7 +2967,7 @@ static void wsi_http_keep(wsi_request *request, const wsi_http_seen *seen) {
 }
 #endif
 
-/* Parses a head; more bytes may follow it. Returns 0, the status with which to refuse it, or -1: it is incomplete. */
+/* Parses a head; more bytes may follow it. Returns 0, the status with which to refuse it, or -1 if it is incomplete. */
 static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice head, wsi_http_reader *reader) {
     const unsigned both = 1u << WSI_FIELD_CODING | 1u << WSI_FIELD_LENGTH;
     size_t begin, end;
@@ -2997,7 +2996,7 @@ static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice
     return seen->coded ? 501 : seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
-#ifdef WS_SMALL /* only statuses that an engine or a page sends by itself; one object, as wsi_error_texts */
+#ifdef WS_SMALL /* only statuses that an engine or a page sends by itself; one object, like wsi_error_texts */
 static const char wsi_http_reasons[] =
     "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0"
     "408 Request Timeout\0" "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0"
@@ -3048,7 +3047,7 @@ static const char *wsi_http_method(wsi_slice method) {
 
 /* --- urlencoded pairs --- */
 
-/* Decodes a name or a value and adds a zero, which the size counts. -1: a malformed escape, a zero byte, not UTF-8. */
+/* Decodes a name or a value and adds a zero byte. Returns the size with that byte; -1 if the text is invalid. */
 static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
     for (size_t i = 0; i < text.size; i++)
         out[i] = text.data[i] == '+' ? ' ' : text.data[i];
@@ -3059,7 +3058,7 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
     return size + 1;
 }
 
-/* Decodes "a=b" and returns the size, or -1. */
+/* Decodes "a=b". Returns the size, or -1. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     wsi_slice name = pair, value = wsi_text("", 0);
     if (wsi_text_until(&pair, '=', &name))
@@ -3071,8 +3070,8 @@ static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     return second < 0 ? -1 : first + second;
 }
 
-/* Decodes "a=b&c" into name, zero, value, zero, and so on; skips empty pairs. out has room for 2 * size + 2. Returns
-   the size. If a pair cannot be decoded, skips it or, with strict, returns -1. */
+/* Decodes "a=b&c" into name, zero byte, value, zero byte, and so on. Skips empty pairs. out has room for 2 * size + 2.
+   Returns the size. A pair that cannot be decoded is skipped or, with strict, makes the result -1. */
 static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
@@ -3160,7 +3159,7 @@ static bool wsi_http_date_as(wsi_slice text, const char *form, wsi_http_time *ti
     return time->month < 12 && time->day && time->day < 32 && time->hour < 24 && time->minute < 60 && time->second < 61;
 }
 
-/* Reads a date in any of the three forms. A two-digit year more than 50 years ahead counts as past. */
+/* Reads a date in any of HTTP's three forms. A two-digit year more than 50 years ahead is taken to be in the past. */
 static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) {
     wsi_http_time time;
     const char *comma = text.size ? (const char *)memchr(text.data, ',', text.size) : NULL;
@@ -3189,7 +3188,7 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
    10.2). Calls TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam to PERMESSAGE).
 */
 
-typedef struct wsi_codec_calls { /* all that other sections call in PERMESSAGE */
+typedef struct wsi_codec_calls { /* the functions of PERMESSAGE that other sections call */
     /* Compresses a message or a part of one, once compression is agreed on (engine->deflate). false: send it plain. */
     bool (*compress)(wsi_engine *e, bool whole, bool last, const void **data, size_t *size);
     void (*unsent)(wsi_engine *e); /* the compressed data was not sent */
@@ -3198,15 +3197,15 @@ typedef struct wsi_codec_calls { /* all that other sections call in PERMESSAGE *
     void (*free)(wsi_codec *codec); /* frees the memory that a loop's connections share */
 #ifndef WS_NO_NET
     size_t (*progress)(const wsi_engine *e); /* bytes of the unfinished message, plus 1; 0: there is none */
-    unsigned (*shares)(const wsi_engine *e, size_t size); /* which of 16 compressed forms a broadcast takes; 0: plain */
+    unsigned (*shares)(const wsi_engine *e, size_t size); /* the compressed form of a broadcast, 1 to 16; 0: plain */
 #endif
 #ifndef WS_NO_CLIENT
-    bool (*offer)(wsi_engine *e); /* sends the header line */
+    bool (*offer)(wsi_engine *e); /* sends Sec-WebSocket-Extensions */
     const char *(*answered)(wsi_env *env, wsi_slice value); /* what is wrong with the server's line; NULL: nothing */
     bool (*extend)(wsi_engine *e, const ws_deflate_config *config); /* starts using what was agreed; false: no memory */
 #endif
 #ifndef WS_NO_SERVER
-    bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the header line */
+    bool (*agree)(wsi_engine *e, const ws_deflate_config *config); /* picks an offer, sends the field */
 #endif
 } wsi_codec_calls;
 
@@ -3316,7 +3315,7 @@ static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token
     return count;
 }
 
-/* Our first subprotocol that the client offers; data NULL: there is none. */
+/* Our first subprotocol that the client offers; its data is NULL if there is none. */
 static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
     wsi_slice list = wsi_text_z(ours), token;
     while (wsi_text_next(&list, &token))
@@ -3325,8 +3324,8 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Whether the client has not offered this subprotocol before. WS_SMALL has no stack for a list, and searches the whole
-   head. A macro, as a function takes 12 bytes more there. */
+/* Whether the head offers this subprotocol for the first time. WS_SMALL has no stack for a list and searches the whole
+   head. This is a macro because a function takes 12 bytes more there. */
 #ifdef WS_SMALL
 #define WSI_HANDSHAKE_NEW(request, seen, token) (wsi_handshake_offers(request, token) <= 1)
 #else
@@ -3340,7 +3339,7 @@ static bool wsi_handshake_new(wsi_http_seen *seen, wsi_slice token) {
 }
 #endif
 
-/* Reads one field's subprotocols, which must be tokens without duplicates, also across fields (RFC 6455 4.1). */
+/* Reads one field's subprotocols. They must be tokens, without duplicates even across fields (RFC 6455 4.1). */
 WSI_APART bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count;
     wsi_slice token;
@@ -3367,12 +3366,12 @@ static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_f
             seen->bad = true;
         return;
     }
-    if (seen->fields >> field & 1) /* Key and Version must not come twice */
+    if (seen->fields >> field & 1) /* Key and Version must not appear twice */
         seen->bad = true;
 }
 
-/* Parses a head and, in the same pass, the opening handshake (RFC 6455 4.2.1): request->upgrade says whether it is one,
-   request->status with which status to refuse it, or 0. Returns 0, or the status with which to refuse the request. */
+/* Parses a head and, in the same pass, the opening handshake (RFC 6455 4.2.1). Sets request->upgrade if
+   it is one, and request->status to the status that refuses it, or 0. Returns 0 or the status that refuses the head. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_http_seen seen;
     int status = wsi_http_request(request, &seen, head, wsi_handshake_field);
@@ -3392,7 +3391,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
 
 /* --- origins --- */
 
-/* Why a request is forbidden: our text, the peer's, our text, the peer's. */
+/* Why a request is forbidden. Parts 0 and 2 are text of ws.h, parts 1 and 3 come from the peer. */
 typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
@@ -3415,7 +3414,7 @@ static bool wsi_handshake_split(wsi_slice origin, wsi_slice *scheme, wsi_slice *
     return wsi_http_authority(origin, place == 1 ? 80 : place ? 443 : 0, host, port);
 }
 
-/* Whether a host is the allowed one or, if that begins with "*.", a name below it. */
+/* Whether a host is the allowed one or, if the allowed one begins with "*.", a subdomain of it. */
 static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
     size_t end = allowed.data[0] == '*' ? allowed.size - 1 : 0;
     if (!end || host.size <= end)
@@ -3423,8 +3422,8 @@ static bool wsi_handshake_covers(wsi_slice allowed, wsi_slice host) {
     return wsi_text_same_nocase(wsi_text(allowed.data + 1, end), wsi_text(host.data + host.size - end, end));
 }
 
-/* Whether an origin is the allowed one. If either is no scheme://host, such as "null", compares texts. schemes: allowed
-   is only a host, and the origin may have any of these schemes. */
+/* Whether an origin is the allowed one. If one of them is not scheme://host, such as "null", compares them as texts.
+   schemes, if not NULL: allowed is only a host, and the origin may have any of these schemes. */
 static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *schemes) {
     wsi_slice scheme[2], host[2];
     wsi_size port[2];
@@ -3443,7 +3442,7 @@ static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *
    so the scheme must be https. Otherwise http and https are allowed, as a proxy may terminate TLS. */
 WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
     wsi_slice origin = request->origin, list = wsi_text_z(allowed), element;
-    if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or all are allowed */
+    if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or all origins are allowed */
         return true;
     if (!list.size)
         return wsi_handshake_same(request->host, origin, secure ? "https" : "http,https")
@@ -3466,7 +3465,7 @@ static bool wsi_handshake_star(wsi_slice host, const char *star) {
            && !memchr(star + 1, '*', host.size - 1);
 }
 
-/* Whether a list of origins or hosts is valid, as NULL is, and "" and "*" for origins. *wrong: an element, or all. */
+/* Whether a list of origins or hosts is valid. NULL is, and for origins "" and "*". *wrong: an element, or the list. */
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     wsi_size port;
@@ -3581,7 +3580,7 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
         to[i] = from[i] ^ key[i & 3];
 }
 #else
-/* XORs fewer than 16 bytes. From eight on, these are two overlapping words, both read before either is written. */
+/* XORs fewer than 16 bytes. Eight or more are two overlapping words, both read before either is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
     if (size >= 8) {
@@ -3617,14 +3616,14 @@ static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_wide k
 }
 
 static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block) {
-    memcpy(to, &block->a, WSI_WIDE); /* one by one, so that they stay in registers */
+    memcpy(to, &block->a, WSI_WIDE); /* one by one, so that all four stay in registers */
     memcpy(to + WSI_WIDE, &block->b, WSI_WIDE);
     memcpy(to + 2 * WSI_WIDE, &block->c, WSI_WIDE);
     memcpy(to + 3 * WSI_WIDE, &block->d, WSI_WIDE);
 }
 
-/* These two load the last block (or register) of the payload first. It may overlap the one before it, so no loop is
-   needed for a remainder. word: the key twice; last: the same, rotated for the last block. Returns the results' OR. */
+/* These functions load the last block (or register) first. It may overlap the one before it, so no loop is needed for a
+   remainder. word: the key twice; last: the same, rotated for the last block. They return the OR of the results. */
 WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_wide key = wsi_wide_of(word), seen;
     wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_wide_of(last));
@@ -3650,7 +3649,7 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     return wsi_wide_fold(seen);
 }
 
-/* Long payloads: uses wider registers than the program is compiled for, if the processor has them. */
+/* Long payloads use wider registers than the program is compiled for, if the processor has them. */
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
 static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
 static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
@@ -3658,8 +3657,8 @@ static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t siz
     return (void)watch, wsi_frame_mask_blocks(to, from, size, word, last);
 }
 #else
-/* Defines the functions for one width: a macro, as each needs its own target. They mask four registers at a time from
-   *done on, as long as more than a WSI_FRAME_BLOCK is left. high, if not NULL, collects the results' high bits. */
+/* Defines the functions for one width. This is a macro because each width needs its own target. The functions mask four
+   registers at a time from *done on, while more than a WSI_FRAME_BLOCK is left. high, if not NULL, takes high bits. */
 #define WSI_FRAME_WIDE(target, wide, name) \
     target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
         wide part; \
@@ -3708,7 +3707,7 @@ WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t 
 }
 #endif
 
-/* XORs with the key. `to` may be `from`, or lie before it and overlap it. watch: return whether the result is ASCII. */
+/* XORs a payload. `to` may be `from`, or lie before it and overlap it. watch: return whether the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t turned;
@@ -3738,7 +3737,7 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
 }
 #endif /* WS_NO_FAST */
 
-/* Rotates the key for the payload after the first `done` bytes. */
+/* Rotates the key so that it fits the payload after its first `done` bytes. */
 static void wsi_frame_rotate(uint8_t key[4], size_t done) {
     for (done &= 3; done; done--) {
         uint8_t first = key[0];
@@ -3746,9 +3745,9 @@ static void wsi_frame_rotate(uint8_t key[4], size_t done) {
     }
 }
 
-/* One call of env->output: a frame, or raw bytes of HTTP (header_size 0). */
+/* What one call of env->output sends: a frame, or raw bytes of HTTP (header_size is 0). */
 typedef struct wsi_output {
-    uint8_t header[14]; /* the last four of header_size bytes are the key, if masked */
+    uint8_t header[14]; /* if masked, the last four of its header_size bytes are the key */
     uint8_t header_size, opcode;
     bool masked;
     const uint8_t *data;
@@ -3771,10 +3770,10 @@ static void wsi_frame_put(uint8_t *to, const wsi_output *output) {
    TEXT, HTTP, HANDSHAKE, FRAME. An engine (prefix wsi_engine_, here and in the next two sections) is the protocol of
    one connection, in either role: bytes in, events and bytes out.
 
-   Received bytes are in a window: the loop's receive buffer, or the bytes that the connection kept. Frames are parsed
-   and unmasked there, and events point into it. The payload of a later fragment is moved up to the end of the message
-   so far. The caller repeats wsi_engine_next until it needs more bytes, and must then keep what is left in the window,
-   unfinished message first. Output goes to env->output. Until the WebSocket is open, env->read parses the input.
+   The window holds received bytes: it is the loop's receive buffer, or the bytes that the connection kept. Frames are
+   parsed and unmasked there, and events point into it. The payload of each later fragment is moved to the end of the
+   message so far. The caller calls wsi_engine_next until it returns false, and must then keep the rest of the window,
+   the unfinished message first. Output goes to env->output. env->read parses all input until the WebSocket is open.
 
    The states of an engine, and their transitions:
 
@@ -3888,9 +3887,9 @@ static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
 
-static const char wsi_engine_none[] = ""; /* no string literal, so that none is linked: see wsi_error_texts */
+static const char wsi_engine_none[] = ""; /* not a string literal: see wsi_error_texts */
 
-/* Every failure ends here: the engine is closed, and code is what the program sees. */
+/* Every failure ends here. The engine is closed, and the program sees this close code. */
 WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state == WSI_CLOSED)
         return false;
@@ -3902,7 +3901,7 @@ WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     return false;
 }
 
-/* Fails the WebSocket connection (RFC 6455 7.1.7): sends a close frame, unless one was sent, and nothing after it. */
+/* Fails the WebSocket connection (RFC 6455 7.1.7): sends a close frame, unless one was sent, and nothing more. */
 static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
     uint8_t payload[2];
     wsi_bytes_store(payload, 2, code);
@@ -3915,7 +3914,7 @@ static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
 #ifndef WS_NO_TRACE
 /* --- the trace: section TRACE turns these reports into events for ws_loop_config.trace --- */
 
-typedef struct wsi_tracer { /* each loop has one */
+typedef struct wsi_tracer { /* one for each loop */
     void (*report)(struct wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                  size_t size); /* e NULL: no connection */
     bool (*output)(wsi_engine *e, const struct wsi_output *output); /* replaces wsi_conn_emit */
@@ -3925,24 +3924,24 @@ typedef struct wsi_tracer { /* each loop has one */
 
 #define WSI_TRACE(e, kind, status, data, size) \
     ((e)->env->tracer ? wsi_engine_trace(e, kind, status, data, size) : (void)0)
-#define WSI_TRACED(e) ((e)->traced) /* a function would keep gcc from merging bit tests: 5 instructions a message */
+#define WSI_TRACED(e) ((e)->traced) /* a function keeps gcc from merging bit tests: 5 more instructions a message */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
-#define WSI_TRACED(e) false /* its kinds do not exist: the next macro must not evaluate kind */
+#define WSI_TRACED(e) false /* there are no kinds, so WSI_TRACE must not evaluate kind */
 #define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
-/* A call fails; the connection is unchanged. */
+/* Fails a call of the program and leaves the connection unchanged. */
 static bool wsi_engine_refuse(wsi_engine *e, ws_error error) {
     if (e->state != WSI_CLOSED || !e->error) /* keeps the error that closed the connection */
         e->error = (uint8_t)error;
     return false;
 }
 
-/* Looks for a complete head. 0: found, in *head; -1: more bytes are needed; or the status with which to refuse it. */
+/* Looks for a complete head. Returns 0 (*head has it), -1 if more bytes are needed, or the status that refuses it. */
 static int wsi_engine_scan(wsi_engine *e, const wsi_window *window, wsi_slice *head) {
     const uint8_t *data = window->base + window->pos;
     size_t at_hand = window->end - window->pos, limit = e->env->limits.head, size;
@@ -3973,7 +3972,7 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) {
 static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                        "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 
-/* Writes the head of every answer, except 100, 101, wsi_server_overloaded's and a bare engine's refusals. */
+/* Writes the head of every answer but 100, 101, a bare engine's refusals, and wsi_server_overloaded's answer. */
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
     wsi_text_decimal(line + 9, (uint64_t)status);
@@ -4022,7 +4021,7 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
 }
 
 #ifdef WSI_BARE
-/* A refusal without a reason phrase; all statuses have the same fields. */
+/* Sends a refusal without a reason phrase. All statuses get the same fields. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     int hundreds = '0', tens = '0';
     for (; status >= 100; status -= 100)
@@ -4037,7 +4036,7 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN);
 }
 #else
-/* A refusal. Its body is the reason phrase; a plain HTTP request to a WebSocket also learns what the address is. */
+/* Sends a refusal. Its body is the reason phrase. Without Upgrade, the body adds that the address is a WebSocket. */
 static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
     bool plain = status == 426 && !e->env->request.upgrade;
     const char *body = plain ? "Upgrade Required: this address is a WebSocket" : wsi_http_reason(status);
@@ -4054,7 +4053,7 @@ static void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *
     wsi_engine_status(e, window, 403);
 }
 #else
-/* A 403 whose body says why, with at most 90 characters of each part, in printable ASCII. */
+/* Sends a 403 whose body says why, with at most 90 characters of each part, in printable ASCII. */
 WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
     char body[400] = "Forbidden: ";
     size_t size = strlen(body), i, k;
@@ -4080,8 +4079,8 @@ WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int s
     return WSI_STEP_AGAIN;
 }
 
-/* Writes the 101 up to Sec-WebSocket-Accept; last: and ends the head. */
-#ifdef WS_NO_FAST /* directly to the output */
+/* Writes the 101 response up to Sec-WebSocket-Accept. last: also ends the head. */
+#ifdef WS_NO_FAST /* copies nothing, and ignores last */
 enum { WSI_ENGINE_LAST = false };
 
 static bool wsi_engine_welcome(wsi_engine *e, bool last) {
@@ -4123,7 +4122,7 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
-/* Fast path for a head that arrived in one read: one pass. -1: part of it is missing, or came earlier. */
+/* Fast path: parses a head that arrived in one read in a single pass. -1: part of it is missing, or arrived earlier. */
 static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
     wsi_request *request = &e->env->request;
     size_t at_hand = window->end - window->pos, limit = e->env->limits.head;
@@ -4195,7 +4194,7 @@ static bool wsi_engine_message(wsi_engine *e, ws_message message) {
     return wsi_engine_send(e, message.type, true, true, message.data, message.size);
 }
 
-/* A part of a text may end inside a character: the validator continues with the next part. */
+/* A part of a text may end inside a character. The validator continues with the next part. */
 static bool wsi_engine_part(wsi_engine *e, ws_message part, bool last) {
     uint32_t utf8 = e->sending ? e->utf8_out : 0;
     if (part.type == WS_TEXT && ((part.data && !wsi_utf8_feed(&utf8, part.data, part.size)) || (last && utf8)))
@@ -4259,7 +4258,7 @@ WSI_SHARED wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char
     return WSI_STEP_EVENT;
 }
 
-/* The peer's close frame (RFC 6455 5.5.1, 7.1.5): echoes code and reason, and reports them to the program. */
+/* Handles the peer's close frame (RFC 6455 5.5.1, 7.1.5): echoes code and reason, and reports them to the program. */
 static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t *payload, size_t size,
                                       ws_event *event) {
     uint16_t code = size < 2 ? WS_CLOSE_NONE : (uint16_t)wsi_bytes_load(payload, 2);
@@ -4298,7 +4297,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
                             payload, size);
 }
 
-/* A data frame's header is complete. */
+/* Begins a data frame whose header is complete. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
     if (WSI_TRACED(e))
         WSI_TRACE(e, WS_TRACE_IN, 0, frame, 0);
@@ -4315,7 +4314,7 @@ static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     window->pos += frame->header_size;
 }
 
-/* Makes the event of a message, or of a chunk. */
+/* Makes a message event or, with on_chunk, a chunk event. */
 static wsi_step wsi_engine_deliver(wsi_engine *e, ws_event *event, const uint8_t *data, size_t size, bool last) {
     bool first = e->first;
     ws_type type = (ws_type)e->type;
@@ -4342,7 +4341,7 @@ static wsi_step wsi_engine_deliver(wsi_engine *e, ws_event *event, const uint8_t
     return WSI_STEP_EVENT;
 }
 
-/* The same for a message in the window: the whole, or with on_chunk what has arrived of it. */
+/* The same for a message in the window. A chunk is the part that has arrived. */
 static wsi_step wsi_engine_deliver_message(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
     uint8_t *data = window->base + window->message;
     size_t size = e->message_size;
@@ -4397,8 +4396,8 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
         compressed = e->type ? wsi_codec_compressed(e) : frame.compressed;
         if ((!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
-            || frame.size == (wsi_size)-1) /* in a bare engine: 4 GiB and more */
-            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before any of it is kept */
+            || frame.size == (wsi_size)-1) /* in a bare engine, 4 GiB or more */
+            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before any payload is kept */
         wsi_engine_begin(e, window, &frame);
     }
     return wsi_engine_payload(e, window, event);
@@ -4409,9 +4408,9 @@ static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event,
     return (void)e, (void)window, (void)event, (void)masked, false;
 }
 #else
-/* Fast path: an unfragmented message, complete in the window. Leaves anything else, also wrong frames, to
-   wsi_engine_frame. Unmasking moves a client's payload down, behind the previous reply and a gap for a header without a
-   key, so that an echo can be sent from the window. */
+/* Fast path: an unfragmented message that is complete in the window. Anything else, invalid frames included, is left to
+   wsi_engine_frame. Unmasking moves a client's payload down, to behind the previous reply. A gap for an unmasked header
+   stays before it, so that an echo can be sent from the window. */
 WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
@@ -4435,7 +4434,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     if (masked) {
         to = window->base + window->reply + reply;
         ascii = wsi_frame_mask_message(to, data, size, data - 4, text);
-        to[size] = 0; /* before window->pos */
+        to[size] = 0; /* lies before window->pos: need not be restored */
     } else {
         to = data;
         wsi_window_patch(window, to + size);
@@ -4452,7 +4451,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
 }
 #endif /* WS_NO_FAST */
 
-/* Any event that the fast path leaves. */
+/* Gets any event that the fast path does not. */
 WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_step step;
     do {
@@ -4472,7 +4471,7 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     return step == WSI_STEP_EVENT;
 }
 
-/* The next event in the window; its data lives until the next call. false: more bytes are needed. */
+/* Gets the next event in the window. Its data lives until the next call. false: more bytes are needed. */
 WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *event) {
     bool found = false;
     wsi_window_restore(window);
@@ -4485,7 +4484,7 @@ WSI_INLINE bool wsi_engine_next(wsi_engine *e, wsi_window *window, ws_event *eve
     return found || wsi_engine_any(e, window, event);
 }
 
-/* How many bytes must be kept until more come. */
+/* The number of bytes that must be kept until more arrive. */
 static size_t wsi_engine_unfinished(const wsi_engine *e, const wsi_window *window) {
     return e->message_size + (window->end - window->pos);
 }
@@ -4508,7 +4507,7 @@ static void wsi_engine_open_window(const wsi_engine *e, wsi_window *window, uint
 
 /* --- deadlines --- */
 
-#ifdef WSI_BARE /* the clock wraps around after 49 days, so a delay has at most 24 */
+#ifdef WSI_BARE /* the clock wraps around after 49 days, so a delay is at most 24 days */
 WSI_SHARED wsi_time wsi_engine_due(wsi_time since, uint32_t delay) {
     wsi_time due = since + delay;
     return delay > INT32_MAX ? UINT32_MAX : due - (due == UINT32_MAX);
@@ -4526,7 +4525,7 @@ static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
 }
 
 /* Pings a silent peer, and closes the connection at a deadline. Returns when to call again. looked: when the loop last
-   began to look for bytes; a deadline after that may have been met meanwhile. */
+   began to poll. The peer may have met a deadline after that time. */
 static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time looked, wsi_time now) {
     const ws_limits *limits = &e->env->limits;
     wsi_time since = e->since, due;
@@ -4568,16 +4567,17 @@ static ws_conn_state wsi_engine_state(const wsi_engine *e) {
     return e->state < WSI_OPEN ? WS_CONNECTING : (ws_conn_state)(e->state - WSI_OPEN + WS_OPEN);
 }
 
-/* In the order of ws_error. One object, because linkers keep all string literals as soon as one is used. */
+/* In the order of ws_error. This is one object because linkers keep all string literals as soon as one is used. */
 static const char wsi_error_texts[] =
     "no error\0"
     "out of memory" WSI_ADVICE(": the allocator failed, or the loop's max_memory is reached: raise that") "\0"
     "an argument is NULL or out of range" WSI_ADVICE("; see the function's comment in ws.h") "\0"
-    "not possible now: not open yet, closing, closed, or a message is being sent in parts\0"
+    "not possible now: the connection is not open, or a message is being sent in parts\0"
     "too much is unsent: send again in on_drain; an engine may need more memory\0"
-    "a text, the peer's or ours, is not valid UTF-8; other data belongs in binary messages\0"
+    "a text, sent or received, is not valid UTF-8; send other data as binary messages\0"
     "close with 1000-1003, 1007-1014 or 3000-4999 and at most 123 bytes of UTF-8\0"
-    "a route is '/a/{b}'" WSI_ADVICE("; up to 8 of {b}, {n:int}, {x:float}, {i:uuid}, and {p:path} at its end") "\0"
+    "malformed pattern" WSI_ADVICE("; write '/a/{b}', with up to 8 of {b}, {n:int}, {x:float}, {i:uuid}, and {p:path} "
+                                   "at its end") "\0"
     "two parameters of a route have the same name" WSI_ADVICE("; rename one") "\0"
     "the file cannot be read" WSI_ADVICE("; check its name and the working directory") "\0"
     "cannot listen on this host or port" WSI_ADVICE("; use an address of this machine") "\0"
@@ -4595,11 +4595,11 @@ static const char wsi_error_texts[] =
     "the connection is in limits.rooms rooms already" WSI_ADVICE("; leave one, or raise the limit") "\0"
 #ifndef WS_NO_CLIENT
     "the URL cannot be used" WSI_ADVICE("; it looks like ws://host:port/path?query") "\0"
-    "no address of the host accepts connections" WSI_ADVICE("; does the server run on this port?") "\0"
+    "no address of the host accepts connections" WSI_ADVICE("; is the server running on this port?") "\0"
     "the proxy refused, or its answer is wrong" WSI_ADVICE("; check its address and credentials") "\0"
     "too many redirects, or one without a valid Location\0"
     "the server refused the WebSocket" WSI_ADVICE("; ws_status has its HTTP status") "\0"
-    "ws_stop ended the call that waited\0"
+    "ws_stop ended the waiting call\0"
 #endif
 #if !defined(WS_NO_TRANSPORT) || !defined(WS_NO_HTTP)
     "TLS failed" WSI_ADVICE("; check certificate, key and the peer's TLS versions") "\0"
@@ -4625,7 +4625,7 @@ WS_API const char *ws_error_text(ws_error error) {
    FRAME, HEADS, MESSAGES.
 */
 
-/* In fixed memory: room that data frames leave for a close frame; the largest control frame; room for an answer. */
+/* Bytes of fixed memory: what data frames leave for a close frame; the largest control frame; room for an answer. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
@@ -4717,7 +4717,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return false;
     if (engine->core.state != WSI_ASKED)
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
-    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* sent too early */
+    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* frames came too early */
         return wsi_engine_end(&engine->core, WS_ERROR_PROTOCOL, WS_CLOSE_BROKEN);
     return wsi_engine_accept(&engine->core, &engine->window,
                              wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
@@ -4804,7 +4804,7 @@ static size_t wsi_engine_own_free(const ws_engine *engine) {
     return engine->out.capacity - wsi_engine_own_start(engine) - wsi_engine_own_unsent(engine);
 }
 
-/* Whether too much is unsent, so that no more may be read. */
+/* Whether so much output is unsent that no more input may be read. */
 static bool wsi_engine_own_full(const ws_engine *engine) {
     size_t answer = engine->env.limits.message + 14 + WSI_ENGINE_SPARE; /* room for an echo of the largest message */
     if (!wsi_engine_own_fixed(engine))
@@ -4814,7 +4814,7 @@ static bool wsi_engine_own_full(const ws_engine *engine) {
     return wsi_engine_own_free(engine) < (answer > WSI_ENGINE_CONTROL ? answer : (size_t)WSI_ENGINE_CONTROL);
 }
 
-/* Moves kept bytes to the front. The buffer grows with what has arrived, never with what a frame announces. */
+/* Moves kept bytes to the front. The buffer grows as bytes arrive, never by the size that a frame announces. */
 WS_API ws_span ws_engine_input(ws_engine *engine) {
     ws_span room = {NULL, 0};
     if (!engine || engine->core.state == WSI_CLOSED)
@@ -4889,7 +4889,7 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     engine->out_sent += size;
     if (size && wsi_engine_own_unsent(engine)
         && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
-        wsi_engine_heard(&engine->core, engine->now); /* the peer reads; a ping or a close may have waited */
+        wsi_engine_heard(&engine->core, engine->now); /* the peer reads; a ping or close frame may have been waiting */
         engine->core.since = engine->now;
     }
 }

@@ -184,7 +184,8 @@ static void test_patterns(void) {
 }
 
 #define KINDS " is none of {b}, {n:int}, {x:float}, {i:uuid}, {p:path}"
-#define GENERAL ": a route is '/a/{b}'; up to 8 of {b}, {n:int}, {x:float}, {i:uuid}, and {p:path} at its end"
+#define GENERAL \
+    ": malformed pattern; write '/a/{b}', with up to 8 of {b}, {n:int}, {x:float}, {i:uuid}, and {p:path} at its end"
 
 static void no_hook(ws_request *request, void *user) { (void)request, (void)user; }
 
