@@ -86,7 +86,7 @@ static const answer_case answers[] = {
     {"a status in letters", "HTTP/1.1 abc x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"a negative status", "HTTP/1.1 -101 x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
     {"two spaces before the status", "HTTP/1.1  101 x\r\n" RAW_UP RAW_CON RAW_ACC "\r\n", WS_ERROR_HANDSHAKE, NULL},
-    /* RFC 9112 5.2: a user agent reads a fold as spaces; 2.2: none may stand behind the status line */
+    /* RFC 9112 5.2: a user agent reads a fold as spaces; 2.2: none may follow the status line */
     {"a folded line", RAW_GOOD "X: a\r\n b\r\n\r\n", WS_OK, NULL},
     {"folded handshake", RAW_101 "Upgrade:\r\n \t websocket\r\nConnection: close,\r\n\tUpgrade\r\n"
      "Sec-WebSocket-Accept:\r\n \r\n\t$\r\n \r\n\r\n", WS_OK, NULL},

@@ -590,7 +590,7 @@ static void test_masks(void) {
 
 static void test_no_random(void) {
     unsigned sent = 0;
-    if (test_begin("the random source fails: the send fails, and nothing goes out")) {
+    if (test_begin("the random source fails: the send fails, and nothing is sent")) {
         calls_reset();
         client_start(NULL);
         raw_server *raw = raw_listen();

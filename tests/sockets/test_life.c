@@ -771,7 +771,7 @@ static void drain_sends(ws_conn *conn, unsigned number) {
 }
 
 static void test_drain_sends(void) {
-    if (!test_begin("backpressure: a program that sends from on_drain: as much as the peer reads"))
+    if (!test_begin("backpressure: a program that sends from on_drain sends as much as the peer reads"))
         return;
     CHECK(net_start());
     net_small_buffers();
@@ -790,7 +790,7 @@ static void test_limit_counts_what_waits(void) {
     uint8_t block[1000];
     ws_limits limits;
     int taken = 0;
-    if (!test_begin("backpressure: within one callback more than the limit goes to a peer that reads"))
+    if (!test_begin("backpressure: one callback may send more than the limit to a peer that reads"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.buffered = 5000;

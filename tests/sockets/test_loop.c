@@ -74,7 +74,7 @@ static void test_zero_delay(void) {
     CHECK(ws_run_once(net.loop, 0));
     CHECK(net.log.size == 3); /* both, once each */
     CHECK(ws_run_once(net.loop, 0));
-    CHECK(net.log.size == 3); /* the clock stands still */
+    CHECK(net.log.size == 3); /* the clock does not advance */
     net.now++;
     CHECK(ws_run_once(net.loop, 0));
     CHECK(net.log.size == 7);
@@ -848,7 +848,7 @@ static void test_null(void) {
     ws_handler handler = net_handler();
     char text[8];
     int highest = 0;
-    if (!test_begin("every function takes NULL"))
+    if (!test_begin("every function accepts NULL"))
         return;
     FD_ZERO(&set);
     CHECK(!ws_send(NULL, message) && !ws_send_text(NULL, "x") && !ws_send_text(NULL, NULL));

@@ -888,7 +888,7 @@ typedef struct scene {
     void (*loop)(void);
     void (*start)(void); /* a failure here is the loop's error */
     void (*play)(void);
-    bool (*alive)(void); /* whether the next client is served; NULL: it is over */
+    bool (*alive)(void); /* whether the next client is served; NULL: the scene is over */
     bool traced, crypto, slow; /* slow: where a call fails for ever, every fifth N will do */
     ws_poller poller;
 } scene;
@@ -923,7 +923,7 @@ static bool alive(const scene *own) {
     world.on_message = NULL;
     heal();
     if (own->loop == world_loop)
-        world_pass(2000); /* listening goes on */
+        world_pass(2000); /* listening resumes */
     return own->alive();
 }
 

@@ -123,7 +123,7 @@ static void late_pongs(way how) {
     size_t i;
     open_crowd();
     net_wait(25000);
-    for (i = 1; i < CROWD; i++) { /* the first says nothing */
+    for (i = 1; i < CROWD; i++) { /* the first sends nothing */
         CHECK_EQ(net.peers[i].in.size, 2);
         peer_sends(&net.peers[i], "\x8a\x80\0\0\0\0", 6);
     }
@@ -453,7 +453,7 @@ static void blocking_wait(wsi_client *waiting, uint32_t milliseconds) {
     wsi_blocking_round(waiting, milliseconds > 20 ? 20 : milliseconds);
 }
 
-/* The second wait finds the server connected, some later one its request; then the answer lies there for 10 s. */
+/* The second wait finds the server connected, some later one its request; then the answer waits for 10 s. */
 static void answers_late(void) {
     int fd = blocking.p ? -1 : accept(raw->fd, NULL, NULL);
     if (fd >= 0)

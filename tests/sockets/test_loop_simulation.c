@@ -20,9 +20,9 @@ enum {
     TIMERS = 16, KEPT = 16, STRANGERS = 4, LARGEST = 70000,
     PING_MS = 2500, PONG_MS = 1500, CLOSE_MS = 1000, HANDSHAKE_MS = 2000, CONNECT_MS = 3000, ANSWER_MS = 2500,
     RECONNECT_MAX_MS = 1500,
-    SLACK_MS = 250, /* for what takes a few steps: an accept that is tried again, a timer behind another */
+    SLACK_MS = 250, /* for what takes a few steps: an accept that is tried again, a timer after another */
     SETTLE_MS = 15000,
-    RECEIVE = 16 << 10 /* receive_size: so much may be gathered beyond limits.buffered */
+    RECEIVE = 16 << 10 /* receive_size: this much may be gathered beyond limits.buffered */
 };
 
 enum { ROOMS = 5 }; /* one for each policy */
@@ -48,7 +48,7 @@ typedef struct side { /* one end of a WebSocket */
     size_t count, capacity;
     size_t taken;               /* of the other side's */
     uint32_t part_sent;         /* bytes of the newest item */
-    uint8_t *chunks;            /* what has come of a message in chunks */
+    uint8_t *chunks;            /* the part of a message in chunks that has arrived */
     size_t chunked;
     bool rooms[ROOMS];
 } side;
@@ -74,7 +74,7 @@ typedef struct host {
     ws_server *server;
     size_t memory;            /* that its loop has */
     unsigned incarnation;
-    uint64_t frozen, slack;   /* until then; so long in all */
+    uint64_t frozen, slack;   /* frozen until then, and for how long in all */
     uint64_t until;           /* it waits */
     bool stopping;            /* ws_shutdown was called */
     unsigned posted, received; /* posts */
@@ -109,8 +109,8 @@ typedef struct simulation {
     uint32_t ids;
     size_t buffered;     /* limits.buffered */
     ws_deflate_config deflate;
-    unsigned mischief;   /* one callback of so many does something */
-    unsigned hunger;     /* one allocation of so many fails; 0: none */
+    unsigned mischief;   /* one callback in this many acts */
+    unsigned hunger;     /* one allocation in this many fails; 0: none */
     bool hungry;
     uint8_t bytes[LARGEST + 1], expected[LARGEST + 1];
     ws_limits limits;

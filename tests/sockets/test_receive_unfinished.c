@@ -78,7 +78,7 @@ static void begin_head(peer *p) {
     (void)peer_send(p, block, 16000);
 }
 
-/* The head alone, all of it: the body that it announces never begins. */
+/* The complete head alone: its body never begins. */
 static void begin_bodiless(peer *p) {
     peer_text(p, "POST /post HTTP/1.1\r\nContent-Length: 10\r\nHost: 127.0.0.1\r\nX: ");
     memset(block, 'a', 16000);

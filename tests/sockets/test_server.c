@@ -86,7 +86,7 @@ static void test_routes(void) {
         CHECK_EQ(net.opened, found);
         if (found)
             CHECK_STR(params, routes[i].wanted);
-        else /* its body is there as long as its header says */
+        else /* its body has the size that its header states */
             CHECK(ws_header(conn, "Content-Length")
                   && (size_t)atoi(ws_header(conn, "Content-Length")) == strlen(ws_body(conn)));
         BEHAVIOUR_END();

@@ -275,7 +275,7 @@ static void test_connection_rate(void) {
     NET_END();
 }
 
-/* The system accepts a connection that was reset before, hands out what it brought, and does not tell its address. */
+/* The system accepts a connection that was reset already, delivers its bytes, but cannot tell its address. */
 static void test_reset(void) {
     static const char request[] = "GET /ok HTTP/1.1\r\nHost: a\r\n\r\n";
     ws_server_config config;

@@ -179,7 +179,7 @@ static void test_plain_lists(void) {
     }
 }
 
-/* A star stands for what is below a domain, at any depth, and for nothing else. */
+/* A star matches a subdomain, at any depth, and nothing else. */
 static void test_wildcards(void) {
     static const struct { const char *origin; int status; } cases[] = {
         {"https://a.example.com", 101}, {"https://b.a.example.com", 101}, {"https://A.EXAMPLE.com:443", 101},

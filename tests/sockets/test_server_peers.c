@@ -184,7 +184,7 @@ static void test_queries(void) {
 /* --- bodies of GET and HEAD (RFC 9110 9.3.1, 9.3.2): valid, but without meaning --- */
 
 static void test_bodies(void) {
-    if (!test_begin("a body of GET or HEAD is read; a page drops it, a handler gets it, and the connection goes on"))
+    if (!test_begin("a body of GET or HEAD is read; a page drops it, a handler gets it, and the connection stays"))
         return;
     start();
     CHECK_ANSWERS("GET /page HTTP/1.1\r\n" HOST LENGTH("5") "hello" GET_PAGE, PAGE PAGE);

@@ -164,7 +164,7 @@ static void test_fails(void) {
 }
 
 static void test_twice(void) {
-    if (!test_begin("a descriptor that the loop listens on already is refused; the first server goes on"))
+    if (!test_begin("a descriptor that the loop listens on already is refused; the first server continues"))
         return;
     char text[100];
     net_start_loop(NULL);
@@ -239,7 +239,7 @@ static void on_signal(int number) {
         (void)ws_shutdown(served.loop, 5000);
 }
 
-/* The process: "--serve" descriptor news path. It tells its pid and port when it listens. */
+/* The process: "--serve" descriptor news path. It reports its pid and port when it listens. */
 static int serve(char **arguments) {
     ws_server_config config;
     struct { long pid; uint16_t port; } news;

@@ -132,7 +132,7 @@ static void test_kept(void) {
 }
 
 static void test_kept_deadline(void) {
-    if (!test_begin("a kept request that is not answered, and a body that does not come, get 503 when the time is up"))
+    if (!test_begin("a kept request that is not answered, and a body that does not arrive, get 503 at the deadline"))
         return;
     start();
     peer *late = ask(LATE), *upgrade = net_connect();
@@ -212,7 +212,7 @@ static void test_idle(void) {
     CHECK_EQ(peer_take_status(next), 200);
     CHECK_EQ(peer_take_status(half), 200);
     idle->in.size = next->in.size = half->in.size = 0;
-    peer_text(half, "GET / HTTP/1.1\r\n"); /* a request that is on its way has a second */
+    peer_text(half, "GET / HTTP/1.1\r\n"); /* a request that is arriving has a second */
     CHECK(ws_post(net.loop, send_page, next)); /* after the round's reads, before the shutdown */
     shut(5000);
     CHECK(idle->ended && !idle->reset && idle->in.size == 0);

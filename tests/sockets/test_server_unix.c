@@ -214,7 +214,7 @@ static void test_successor(void) {
         NET_END();
         CHECK(exists(path) && remove(path) == 0);
     }
-    if (test_begin("two servers at one path: the second one fails, the first serves on")) {
+    if (test_begin("two servers at one path: the second one fails, the first keeps serving")) {
         CHECK(listens_at(path) && !ws_listen(net.loop, &config));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_IN_USE);
         CHECK(answers(path));

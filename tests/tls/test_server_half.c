@@ -163,7 +163,7 @@ static void test_requests(void) {
 /* --- how a request that is kept for a half-closed client is abandoned --- */
 
 static void test_deadline(void) {
-    if (!test_begin("half-closed: a request that is kept for too long: 503, and the program is told"))
+    if (!test_begin("half-closed: a request that is kept for too long: 503, and abandoned is called"))
         return;
     start(0);
     ask(GET("/keep"));

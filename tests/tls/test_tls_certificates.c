@@ -363,8 +363,8 @@ static void test_revoked_visitor(void) {
     TLS_END();
 }
 
-/* Undoes RFC 4514's escapes in the first value, up to its end. Returns its size; SIZE_MAX: a character
-   stands there that has to be escaped. */
+/* Undoes RFC 4514's escapes in the first value, up to its end. Returns its size; SIZE_MAX: a
+   character is not escaped that must be. */
 static size_t unescaped(const char *text, char *value) {
     size_t size = 0;
     const char *at;

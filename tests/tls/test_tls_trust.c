@@ -349,7 +349,7 @@ static void test_sharing(void) {
     static char texts[8][4000];
     ws_tls_config tls, other;
     int i;
-    if (!test_begin("contexts: equal configs share one, whatever stands in the padding"))
+    if (!test_begin("contexts: equal configs share one, whatever their padding holds"))
         return;
     CHECK(start(&certs.server));
     tls = with(&certs.alice);
@@ -628,14 +628,14 @@ enum { POLICIES = 4 };
 
 static const struct {
     const char *name, *config;
-    int least; /* 0: OpenSSL does not come up */
+    int least; /* 0: OpenSSL cannot be set up */
 } policies[POLICIES] = {
     {"TLS 1.3 at least", "MinProtocol = TLSv1.3\n", TLS1_3_VERSION},
     {"TLS 1.2 at least", "MinProtocol = TLSv1.2\n", TLS1_2_VERSION},
     {"TLS 1.0 at least", "MinProtocol = TLSv1\nCipherString = DEFAULT:@SECLEVEL=0\n", TLS1_2_VERSION},
     {"no providers", NULL, 0}};
 
-/* Whether a peer that speaks this version alone gets through. */
+/* Whether a peer that speaks this version alone can connect. */
 static void check_version(int version, bool good) {
     ws_tls_config tls;
     tls_client *c;

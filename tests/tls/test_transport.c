@@ -32,8 +32,8 @@ static uint8_t *sample(size_t size) {
 
 /* --- awkward carriers --- */
 
-/* One byte at a time; each may wait for the other direction, as TLS does, and what was read from
-   the socket lies in the session, where select does not see it. */
+/* One byte at a time; each may wait for the other direction, as TLS does, and bytes read from
+   the socket lie in the session, where select does not see it. */
 typedef struct odd_session {
     int descriptor;
     uint8_t held[5000]; /* read ahead */
@@ -457,7 +457,7 @@ static void test_pair_large(pair kind) {
     UNTIL(c->messages == 1 && net.received == MIB);
     CHECK_MEM(c->in.data, c->in.size, data, MIB);
     c->in.size = 0;
-    for (i = 1; i < 60; i++) { /* what is offered again has more behind it */
+    for (i = 1; i < 60; i++) { /* more bytes follow what is offered again */
         size_t size = i * i * 11;
         CHECK(ws_send_binary(net.conns[1], data + total, size));
         total += size;

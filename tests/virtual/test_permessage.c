@@ -288,7 +288,7 @@ static void test_frames(void) {
         {"BFINAL, and no block behind it", "c1<f348cdc9c90700>", 1007},
     };
     size_t i;
-    if (!test_begin("frames: RSV1, fragments, kinds of blocks; what is wrong fails"))
+    if (!test_begin("frames: RSV1, fragments, kinds of blocks; invalid ones fail"))
         return;
     CHECK(start_deflate(config_of(false, 0, 0), NULL));
     net.echo = false;

@@ -285,7 +285,7 @@ static int answered(const char *line, const char *protocol, int status, const ch
 }
 
 static void test_bad_answers(void) {
-    if (!test_begin("header injection and other bad answers: 500, never an open door"))
+    if (!test_begin("header injection and other bad answers: 500, never a connection"))
         return;
     CHECK_EQ(answered("X-Good: yes", NULL, 0, NULL), 101);
     CHECK_EQ(answered("X-Bad: a\r\nSet-Cookie: x=y", NULL, 0, NULL), 500);

@@ -109,7 +109,7 @@ static void test_not(void) {
 
 static void test_own(void) {
     peer *p;
-    if (!test_begin("a Date of the program's own goes out alone"))
+    if (!test_begin("a Date of the program replaces the server's"))
         return;
     start();
     p = ask("GET /answer?own=1", "");

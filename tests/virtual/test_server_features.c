@@ -32,7 +32,7 @@ static ws_handler nothing(void) {
     return handler;
 }
 
-/* Asks over a socket, and returns what came. */
+/* Sends a request over a socket, and returns the answer. */
 static peer *http(const char *text) {
     peer *p = net_connect();
     peer_text(p, text);

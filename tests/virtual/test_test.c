@@ -476,7 +476,7 @@ static void test_pings(void) {
         (void)ws_close(conn, 1000, NULL); /* at most close_ms, of virtual time */
         CHECK_EQ(ws_closed(conn).code, 1006);
         settle(other);
-        CHECK_EQ(net.closed, 0); /* nobody has told the server */
+        CHECK_EQ(net.closed, 0); /* the server does not know it yet */
         ws_free(conn);
         ws_test_wait(other, 60000);
         CHECK_EQ(net.codes[1], 1006);
@@ -546,7 +546,7 @@ static void test_closes(void) {
         ws_free(conn);
         TEST_END();
     }
-    if (test_begin("the server closes with a code and a reason; what came before is received")) {
+    if (test_begin("the server closes with a code and a reason; earlier messages are received")) {
         CHECK(start());
         conn = open_at("/");
         CHECK(ws_send_text(net.conns[1], "first"));
@@ -1110,7 +1110,7 @@ static void test_real_clock(void) {
     }
 }
 
-/* Its ends stand in the loop's list beside the servers. */
+/* Its ends are in the loop's list, beside the servers. */
 static void test_descriptor(void) {
     struct sockaddr_in address;
     ws_server_config config;

@@ -498,7 +498,7 @@ static void test_kept_ends(void) {
 
 static void test_kept_handshake(void) {
     peer *p;
-    if (!test_begin("a kept handshake: accepted, the chain goes on; refused; frames that came early follow"))
+    if (!test_begin("a kept handshake: accepted, and the hooks continue; refused; early frames follow"))
         return;
     start_kept(NULL);
     p = net_connect();
