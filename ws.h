@@ -36,7 +36,7 @@
    - Threads    Use a loop and everything that belongs to it from one thread. Only ws_post, ws_stop and ws_shutdown
                 may be called from any thread or signal handler. WS_ASSERT catches most violations.
                 A client looks up host names in a separate thread, which may outlive the loop.
-   - Lifetime   A ws_conn pointer is valid until its on_close returns. To use a connection later, keep its ws_id:
+   - Lifetime   A ws_conn pointer is valid until its on_close or on_error returns. To use it later, keep its ws_id:
                 ws_find returns the connection, or NULL once it has ended. A received message is valid until the
                 callback returns; a zero byte follows it. Configs and strings that you pass in are copied.
    - Callbacks  A callback may do anything to any connection: send, close, drop, join, leave, broadcast, free the
@@ -523,7 +523,8 @@ typedef struct ws_handler {
                                         because a message in parts was unfinished; never from inside such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
-    const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
+    const char *subprotocols; /* "chat, superchat", best first. A client offers all; a server takes its first that is
+                                 offered, or none: then ws_subprotocol is "" */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server only; for a client see ws_client_config.deflate */
 } ws_handler;
@@ -539,7 +540,7 @@ typedef struct ws_server_config {
                                server's own scheme, host and port; "*": all; or a list,
                                "https://a.example, https://b.example:8443". The host "*.c.example" matches every name
                                below c.example, but not c.example. Others get 403, with the reason. Behind a proxy that
-                               hides the port, list the public origin */
+                               hides the port, list the public origin. A page opened as a file has the origin "null" */
     const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000". A host without a
                                port allows any port. Others get 403. NULL: all are allowed; then a foreign page counts
                                as same-origin if its name is made to resolve to this address (DNS rebinding) */
@@ -691,9 +692,9 @@ typedef struct ws_acceptance {
    handshake; deflate is out of range; no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
-   NULL: the reason phrase. A page in a browser sees only close code 1006. To tell it the reason, and to keep it from
-   reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered. false, and the
-   client gets 500: the status or a header is invalid, or no memory. */
+   NULL: the reason phrase. For JSON use ws_reply_json. A page in a browser sees only close code 1006: to tell it why,
+   and keep it from reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered.
+   false, and the client gets 500: the status or a header is invalid, or no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
 #ifndef WS_NO_KEEP
@@ -829,8 +830,7 @@ WS_API ws_stats ws_server_stats(const ws_server *server);
    thread or signal handler while the loop exists. false: too many posts are pending (more than 2,000, on lwIP 16), or
    function is NULL (ws_loop_error_text says so in the next round). ws_loop_free drops pending posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
-/* Makes ws_run return soon, after earlier posts have run; connections stay open. May be called from any thread or
-   signal handler, and never fails. false: loop is NULL. */
+/* Makes ws_run return soon, after earlier posts; connections stay open. May be called like ws_post, and never fails. */
 WS_API bool ws_stop(ws_loop *loop);
 /* Stops listening, closes all WebSockets with 1012 (clients with 1001), sends what is queued, and drops what is left
    after that time; then ws_run returns. Requests under way are finished first: files are sent, kept requests may be
@@ -1112,10 +1112,10 @@ WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milli
    effect on other connections, which belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
-/* Connects within a loop, beside servers and other clients, and returns at once. on_open and later on_close follow, or
-   on_error. The connection is freed after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn
-   and ws_id, until you call ws_close or ws_drop, which you may also do between attempts. url, handler and config are
-   copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+/* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
+   after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
+   or ws_drop, also between attempts; but not if the first attempt failed for its url or config. url, handler and config
+   are copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
 /* The response to a client: its status (0: none came); its first header of that name, or the one at index, counted from
@@ -1191,8 +1191,7 @@ static inline bool ws_json_next(ws_json container, ws_json *name, ws_json *item)
 }
 
 /* Unescapes a string into buffer, with a zero. Returns the size that this needs, including the zero; if that exceeds
-   size, buffer is "". The string may itself hold zeros (\u0000). Returns 0 if it is no string, or holds a lone
-   surrogate, which UTF-8 cannot express. */
+   size, buffer is "". The string may itself hold zeros (\u0000). 0: it is no string, or holds a lone surrogate. */
 WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size);
 WS_API bool ws_json_is(ws_json string, const char *text); /* whether it is a string that unescapes to text */
 /* Read the exact value: 1e3 and 1000.0 are 1000. false: not a number, not an integer, or out of range. */
@@ -3446,12 +3445,13 @@ WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *all
         return true;
     if (!list.size)
         return wsi_handshake_same(request->host, origin, secure ? "https" : "http,https")
-               || wsi_handshake_deny(why, "the Origin ", origin, secure ? " is not https:// with the Host "
-                                     : " is not http:// or https:// with the Host ", request->host);
+               || wsi_handshake_deny(why, "the Origin ", origin,
+                                     secure ? " is not in .origins, nor https:// with the Host "
+                                            : " is not in .origins, nor http(s):// with the Host ", request->host);
     while (wsi_text_next(&list, &element))
         if (wsi_handshake_same(element, origin, NULL))
             return true;
-    return wsi_handshake_deny(why, "the Origin ", origin, " is not in the server's list", wsi_text(NULL, 0));
+    return wsi_handshake_deny(why, "the Origin ", origin, " is not in .origins", wsi_text(NULL, 0));
 }
 
 #ifdef WSI_BARE /* an invalid element matches nothing */
@@ -14820,7 +14820,7 @@ static bool wsi_server_host(const wsi_request *request, const char *hosts, bool 
             && wsi_http_authority(request->host, secure || wanted == 443 ? 443 : 80, &host, &port)
             && wsi_text_same_nocase(host, name) && (!wanted || wanted == port))
             return true;
-    return wsi_handshake_deny(why, "the Host ", request->host, " is not in the server's list", wsi_text(NULL, 0));
+    return wsi_handshake_deny(why, "the Host ", request->host, " is not in .hosts", wsi_text(NULL, 0));
 }
 
 /* Decodes path and query to UTF-8. Returns 0, 400 if the path is invalid, or 503 if there is no memory. */

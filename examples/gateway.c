@@ -35,7 +35,7 @@ enum { HAS_TLS = true };
 
 static const char usage[] = USAGE SERVER_HELP("9002");
 
-enum { ENOUGH = 1 << 20, BAD_GATEWAY = 1014 }; /* so many bytes may wait for a side that reads slowly */
+enum { ENOUGH = 1 << 20 }; /* so many bytes may wait for a side that reads slowly */
 
 typedef struct pair {
     ws_conn *client, *upstream; /* NULL: has ended */
@@ -84,7 +84,7 @@ static void upstream_message(ws_conn *conn, ws_message message) {
 static void upstream_close(ws_conn *conn, ws_close_info why) {
     pair *both = (pair *)ws_user(conn);
     both->upstream = NULL;
-    pass_on(both->client, why, BAD_GATEWAY, "the upstream broke off");
+    pass_on(both->client, why, WS_CLOSE_BAD_GATEWAY, "the upstream broke off");
     release(both);
 }
 
@@ -101,7 +101,7 @@ static void upstream_error(ws_conn *conn) {
     if (both->client) /* else the client has left, and dialling was given up */
         log_error(ws_last_error_text(conn)); /* the client need not know it all */
     both->upstream = NULL;
-    ws_close(both->client, BAD_GATEWAY, "the upstream cannot be reached");
+    ws_close(both->client, WS_CLOSE_BAD_GATEWAY, "the upstream cannot be reached");
     release(both);
 }
 

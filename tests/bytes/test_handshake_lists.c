@@ -111,9 +111,10 @@ static void test_why(void) {
     request.host = wsi_text_z("a");
     CHECK(!wsi_handshake_origin(&request, NULL, true, &why));
     CHECK(TEST_SMALL || (says(why.part[0], "the Origin ") && says(why.part[1], "http://b")
-                         && says(why.part[2], " is not https:// with the Host ") && says(why.part[3], "a")));
+                         && says(why.part[2], " is not in .origins, nor https:// with the Host ")
+                         && says(why.part[3], "a")));
     CHECK(!wsi_handshake_origin(&request, "http://c", false, &why));
-    CHECK(TEST_SMALL || (says(why.part[1], "http://b") && says(why.part[2], " is not in the server's list")));
+    CHECK(TEST_SMALL || (says(why.part[1], "http://b") && says(why.part[2], " is not in .origins")));
 }
 
 /* RFC 6455 1.3. A key is 24 characters, and no more are read. */

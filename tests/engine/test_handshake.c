@@ -807,7 +807,7 @@ static void test_secure_origins(void) {
         CHECK_EQ(wsi_handshake_origin(&request, NULL, cases[i].secure, &why), cases[i].good);
 #ifndef WS_SMALL
         if (!cases[i].good)
-            CHECK_EQ(wsi_text_is(why.part[2], " is not https:// with the Host "), cases[i].secure);
+            CHECK_EQ(wsi_text_is(why.part[2], " is not in .origins, nor https:// with the Host "), cases[i].secure);
 #endif
     }
 }

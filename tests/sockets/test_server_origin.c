@@ -100,7 +100,7 @@ static void test_rebinding(void) {
     CHECK(start(NULL, "127.0.0.1, localhost"));
     p = ask("GET /", "evil.example:8000", UPGRADE REBOUND);
     CHECK_EQ(peer_status(p), 403);
-    CHECK_BODY(p, forbidden("Forbidden: the Host evil.example:8000 is not in the server's list"));
+    CHECK_BODY(p, forbidden("Forbidden: the Host evil.example:8000 is not in .hosts"));
     CHECK(TEST_SMALL || peer_has(p, "\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"));
     CHECK_EQ(peer_status(ask("GET /", "localhost:8000", UPGRADE "Origin: http://localhost:8000\r\n")), 101);
     CHECK_EQ(peer_status(ask("GET /", "localhost:8000", UPGRADE REBOUND)), 403);
@@ -317,18 +317,19 @@ static void test_says(void) {
         return;
     CHECK(start(NULL, NULL));
     CHECK_BODY(ask("GET /", "a:8443", UPGRADE "Origin: https://evil.example\r\n"),
-               forbidden("Forbidden: the Origin https://evil.example is not http:// or https:// with the Host a:8443"));
+               forbidden("Forbidden: the Origin https://evil.example is not in .origins, nor http(s):// with the Host "
+                         "a:8443"));
     CHECK_BODY(ask("POST /own", "a", CROSS),
                forbidden("Forbidden: Sec-Fetch-Site is cross-site: the page is another site's"));
     CHECK_BODY(ask("POST /pay", "a", "Origin: http://a\r\n"),
-               forbidden("Forbidden: the Origin http://a is not in the server's list"));
+               forbidden("Forbidden: the Origin http://a is not in .origins"));
     CHECK_BODY(ask("POST /own", "a", "Origin: <b>\xc3\xa9\xff\r\n"),
-               forbidden("Forbidden: the Origin <b>??? is not http:// or https:// with the Host a"));
+               forbidden("Forbidden: the Origin <b>??? is not in .origins, nor http(s):// with the Host a"));
     memset(origin, 'x', sizeof origin);
     origin[sizeof origin - 1] = 0;
     (void)snprintf(line, sizeof line, "Origin: %s\r\n", origin);
-    (void)snprintf(wanted, sizeof wanted, "Forbidden: the Origin %.90s is not http:// or https:// with the Host a",
-                   origin);
+    (void)snprintf(wanted, sizeof wanted,
+                   "Forbidden: the Origin %.90s is not in .origins, nor http(s):// with the Host a", origin);
     p = ask("POST /own", "a", line);
     CHECK_BODY(p, forbidden(wanted));
     CHECK(p->ended);

@@ -139,8 +139,8 @@ static void test_refused(void) {
     CHECK(start(&config) && net_route("/program") && ws_before(net.server, refuse, NULL));
     CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route has this path\nclosed\n");
     CHECK_REFUSED("/", "Origin: https://evil.example\r\n",
-                  "\nrefused 403: Forbidden: the Origin https://evil.example is not http:// or https:// with the "
-                  "Host 127.0.0.1:");
+                  "\nrefused 403: Forbidden: the Origin https://evil.example is not in .origins, nor http(s):// "
+                  "with the Host 127.0.0.1:");
     CHECK_REFUSED("/program", NULL, "\nrefused 401: who\n");
     CHECK_REFUSED("/", "Sec-WebSocket-Protocol: a, a\r\n", "\nrefused 400: Sec-WebSocket-Protocol, -Extensions or ");
     CHECK_REFUSED("/", "bad line\r\n", " bytes: GET / HTTP/1.1\nrefused 400: the head, path");
