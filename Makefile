@@ -46,7 +46,7 @@ TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_memory engine_deadlines e
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
-	engine engine_deadlines engine_fault engine_split engine_wire handshake permessage_echoes pipe \
+	engine engine_deadlines engine_fault engine_memory engine_split engine_wire handshake permessage_echoes pipe \
 	files forward permessage print request server_date server_features session test web \
 	blocking blocking_fails client client_answers client_life client_offers client_urls client_wire engine_init \
 	life loop loop_late loop_owner loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies \

@@ -4,8 +4,6 @@
 #include "../helpers/test.h"
 #include "../helpers/ways.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static void reference_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
     size_t i;
     for (i = 0; i < size; i++)

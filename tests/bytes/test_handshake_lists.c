@@ -5,8 +5,6 @@
 #include "../helpers/test.h"
 #include <stdlib.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static void test_deflate_settings(void) {
     static const struct { bool on; uint8_t bits; int8_t level; bool good; } cases[] = {
         {true, 0, 0, true}, {true, 7, 0, false}, {true, 8, 0, true}, {true, 9, -1, true}, {true, 15, 9, true},

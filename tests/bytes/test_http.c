@@ -3,7 +3,6 @@
 #include "../../ws.h"
 #include "../helpers/test.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define HEAD(name, text, status) {name, text, sizeof(text) - 1, status}
 #define GET(fields) "GET / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
 #define PUT(fields) "POST / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"

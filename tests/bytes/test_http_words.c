@@ -4,8 +4,6 @@
 #include "../helpers/test.h"
 #include <stdlib.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static char *copy; /* the text, in memory that ends with it, so that sanitizers see what is read behind it */
 
 static wsi_slice exact(const char *text) {

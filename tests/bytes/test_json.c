@@ -13,7 +13,6 @@ typedef struct text {
 } text;
 
 #define T(literal) {literal, sizeof literal - 1}
-#define COUNT(table) (sizeof table / sizeof *table)
 
 /* --- the corpus: what RFC 8259 says, by its section ------------------------------------------------- */
 

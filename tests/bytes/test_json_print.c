@@ -8,8 +8,6 @@
 #include <inttypes.h>
 #include <locale.h>
 
-#define COUNT(table) (sizeof table / sizeof *table)
-
 /* --- writing ---------------------------------------------------------------------------------------- */
 
 /* Prints into every size of buffer up to what is needed and beyond. "" stands for a failure: it may

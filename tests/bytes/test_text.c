@@ -3,8 +3,6 @@
 #include "../../ws.h"
 #include "../helpers/test.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* RFC 9110 5.6.2: every byte, against the list in the RFC. */
 static void test_characters(void) {
     const char *token = "!#$%&'*+-.^_`|~0123456789"

@@ -6,8 +6,6 @@
 #include "../helpers/test.h"
 #include "../helpers/engine.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static ws_message text_of(const char *text) { return message_of(text, strlen(text), WS_TEXT); }
 
 /* --- sending --- */

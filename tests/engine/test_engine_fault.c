@@ -6,8 +6,6 @@
 #include "../helpers/test.h"
 #include "../helpers/engine.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- the Nth allocation fails --- */
 
 /* Handshake, fragments with pings between, messages of many sizes, own messages, a close. */

@@ -5,17 +5,17 @@
 #include "../helpers/test.h"
 #include "../helpers/engine.h"
 
-enum { SIZE = 1024, HALF = SIZE / 2, LARGEST_HEAD = SIZE - 272 - 1, LARGEST = HALF - 272 };
+enum { MEMORY = 1024, HALF = MEMORY / 2, LARGEST_HEAD = MEMORY - 272 - 1, LARGEST = HALF - 272 };
 
-static uint8_t memory[SIZE + 1];
+static uint8_t memory[MEMORY + 1];
 
 static bool fixed_start(drive *d, ws_role role, bool chunks) {
     ws_engine_config config;
     memset(&config, 0, sizeof config);
     config.memory = memory;
-    config.memory_size = SIZE;
+    config.memory_size = MEMORY;
     config.chunks = chunks;
-    memory[SIZE] = 0x5a;
+    memory[MEMORY] = 0x5a;
     return drive_start(d, role, &config);
 }
 
@@ -27,7 +27,7 @@ static bool fixed_open(drive *d, bool chunks) {
 }
 
 static void fixed_free(drive *d) {
-    CHECK_EQ(memory[SIZE], 0x5a); /* the byte behind the memory */
+    CHECK_EQ(memory[MEMORY], 0x5a); /* the byte behind the memory */
     CHECK_EQ(d->memory.calls, 0);
     drive_free(d);
 }
@@ -50,7 +50,7 @@ static void put_wire(drive *d, const char *text) {
 
 /* A head of every size, whole or byte by byte: up to the largest it gets its 101, and messages go on from there. */
 static void test_every_head(void) {
-    char head[SIZE];
+    char head[MEMORY];
     size_t size, least = strlen(DRIVE_REQUEST) + 5, piece;
     if (!test_begin("heads of every size in fixed memory"))
         return;
@@ -347,7 +347,7 @@ static void test_wrong_config(void) {
         return;
     memset(&config, 0, sizeof config);
     config.memory = memory;
-    config.memory_size = SIZE;
+    config.memory_size = MEMORY;
     config.subprotocols = "a, b c"; /* a space is no reason: it matches nothing */
     config.origins = "http://a";
     CHECK(ws_engine_init(&engine, &config));

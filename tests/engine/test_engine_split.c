@@ -7,7 +7,6 @@
 #include "../helpers/drive.h"
 #include "../helpers/wire_cases.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define MOST 3000 /* bytes of a conversation */
 
 static size_t splits; /* tried, in all */

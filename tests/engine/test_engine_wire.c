@@ -6,7 +6,6 @@
 #include "../helpers/drive.h"
 #include "../helpers/wire_cases.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define SHORT 400    /* bytes; so few are cut in two at every place */
 #define MIDDLE 20000 /* so few are sent byte by byte */
 #define LONG 8000000 /* so many are sent at once only */

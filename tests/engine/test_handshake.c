@@ -5,8 +5,6 @@
 #include "../helpers/test.h"
 #include "../helpers/drive.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* The parts of a good request, in the order in which the cases leave them out or change them. */
 #define GET "GET /chat HTTP/1.1\r\n"
 #define HOST "Host: server.example.com\r\n"

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define TEST_MAX_REPORTS 4 /* of one test: an exhaustive loop must not flood the screen */
 
 typedef struct test_state {

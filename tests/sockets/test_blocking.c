@@ -5,8 +5,6 @@
 
 #include "../helpers/blocking.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- a server that is a script --- */
 
 static void script_reset(script *s) {

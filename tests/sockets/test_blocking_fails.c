@@ -4,8 +4,6 @@
 
 #include "../helpers/blocking.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- a server that is a script --- */
 
 static void script_text(script *s, const char *text) { script_send(s, text, strlen(text)); }

@@ -7,8 +7,6 @@
 
 #include "../helpers/client.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- the request --- */
 
 static void test_request(void) {

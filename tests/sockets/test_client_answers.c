@@ -6,8 +6,6 @@
 
 #include "../helpers/client.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- wrong answers --- */
 
 typedef struct answer_case {

@@ -7,8 +7,6 @@
 
 #include "../helpers/client.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static const calls_name names[] = {{"moves.test", "127.0.0.1", false}, {"slow.test", "127.0.0.1", true},
                                    {NULL, NULL, false}};
 

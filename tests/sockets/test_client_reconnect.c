@@ -6,8 +6,6 @@
 
 #include "../helpers/client.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- reconnecting: how long the pauses are --- */
 
 /* Advances the clock by milliseconds until the counter has that value. Returns how many. */

@@ -6,8 +6,6 @@
 
 #include "../helpers/client.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* How many look-ups run at a time, and how many addresses of a name are tried: see connect_ms. HOLES: of holes.test. */
 enum { LOOK_UPS = TEST_SMALL ? 1 : 16, ADDRESSES = TEST_SMALL ? 4 : 64, HOLES = TEST_SMALL ? 3 : 29 };
 

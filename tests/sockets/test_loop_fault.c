@@ -20,7 +20,6 @@
 #include "../helpers/certs.h"
 #endif
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define SERVER "ws://10.0.0.0:9000"
 
 static uint8_t noise[120000]; /* does not compress */

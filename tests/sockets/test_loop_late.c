@@ -13,8 +13,6 @@
 
 #include <pthread.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 enum { CROWD = 150 }; /* more than two calls of epoll_wait report */
 
 /* --- ways to be late --- */

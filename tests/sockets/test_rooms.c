@@ -657,9 +657,9 @@ static void test_latest_in_one_round(void) {
 }
 
 static void test_oldest_one_by_one(void) {
-    enum { COUNT = 25, FIT = 20 };
+    enum { SENT = 25, FIT = 20 };
     static char text[1001];
-    static unsigned numbers[COUNT + 1];
+    static unsigned numbers[SENT + 1];
     ws_limits limits;
     if (!test_begin("slow reader: drop oldest, several broadcasts of a round of which the socket takes no byte"))
         return;
@@ -671,18 +671,18 @@ static void test_oldest_one_by_one(void) {
     calls.stuck = net.conns[1]->source.link.descriptor;
     calls.stuck_full = true;
     memset(text, '.', sizeof text - 1);
-    for (unsigned i = 0; i < COUNT; i++) {
+    for (unsigned i = 0; i < SENT; i++) {
         (void)snprintf(text, 8, "%06u", i);
         text[6] = '.';
         CHECK(ws_server_broadcast_text(net.server, "r", text));
         if (i == FIT - 5)
             (void)net_round(0);
     }
-    CHECK_EQ(ws_server_stats(net.server).dropped, COUNT - FIT);
+    CHECK_EQ(ws_server_stats(net.server).dropped, SENT - FIT);
     calls_reset();
     net_settle();
-    CHECK_EQ(numbers_of(b, numbers, COUNT + 1), FIT);
-    CHECK(numbers[0] == COUNT - FIT && numbers[FIT - 1] == COUNT - 1);
+    CHECK_EQ(numbers_of(b, numbers, SENT + 1), FIT);
+    CHECK(numbers[0] == SENT - FIT && numbers[FIT - 1] == SENT - 1);
     NET_END();
 }
 

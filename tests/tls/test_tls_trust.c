@@ -62,8 +62,6 @@ int main(int argc, char **argv) {
 
 #include <sys/wait.h>
 
-#define COUNT(table) (sizeof table / sizeof *table)
-
 static ws_tls_config with(const cert *own) {
     ws_tls_config tls;
     memset(&tls, 0, sizeof tls);

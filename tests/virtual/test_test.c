@@ -5,8 +5,6 @@
 
 #include "../helpers/net.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static drive_memory memory; /* of the test clients */
 
 static bool start_with(const ws_server_config *server) {
