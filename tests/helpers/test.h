@@ -70,6 +70,17 @@ static inline void test_start(int argc, char **argv) {
     (void)setvbuf(stdout, NULL, TEST_WINDOWS ? _IONBF : _IOLBF, BUFSIZ);
 }
 
+/* For a program that reads files of the tree, or writes into build/. */
+static inline void test_start_in_tree(int argc, char **argv) {
+    FILE *file = fopen("tests/helpers/test.h", "r");
+    test_start(argc, argv);
+    if (!file) {
+        printf("start this program at the top of the tree, where tests/ and build/ are\n0 passed, 1 failed\n");
+        exit(1);
+    }
+    (void)fclose(file);
+}
+
 static inline void test_end(void) {
     if (test_now.running) {
         if (test_now.failures)

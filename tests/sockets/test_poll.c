@@ -292,7 +292,7 @@ static void test_moves(void) {
 #endif
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     test_range();
     test_highest();
     test_ready();

@@ -1108,7 +1108,7 @@ static void test_watch_memory(void) {
 }
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     test_routes();
     test_other_targets();
     test_bad_paths();

@@ -137,7 +137,7 @@ static void remove_files(void) {
 }
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     (void)test_begin("files to serve");
     CHECK(mkdtemp(folder) && mkdir(in_folder("sub"), 0700) == 0);
     put("a.txt", "a", 1);

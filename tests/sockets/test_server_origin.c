@@ -351,7 +351,7 @@ static void test_public_origin(void) {
 }
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     test_hosts();
     test_rebinding();
     test_secure_hosts();

@@ -450,7 +450,7 @@ int main(int argc, char **argv) {
     static const char *const names[] = {"small", "empty", "big", "sub", ""};
     char path[100];
     size_t i;
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     CHECK(mkdtemp(folder) != NULL);
     make_file("small", 9);
     make_file("empty", 0);

@@ -384,7 +384,7 @@ int main(int argc, char **argv) {
     program = argv[0];
     if (argc > 4 && strcmp(argv[1], "--serve") == 0)
         return serve(argv + 2);
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     (void)test_begin("a folder for sockets");
     CHECK(mkdtemp(folder) != NULL);
     test_handed_in();

@@ -296,7 +296,7 @@ static void test_websocket(void) {
 }
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     (void)test_begin("a folder with a large file");
     CHECK(mkdtemp(folder) != NULL);
     FILE *file = fopen(in_folder("large"), "wb");

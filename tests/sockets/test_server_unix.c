@@ -315,7 +315,7 @@ static void test_bad_path(void) {
 
 int main(int argc, char **argv) {
     struct sigaction action;
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     memset(&action, 0, sizeof action);
     action.sa_handler = ring;
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);

@@ -375,7 +375,7 @@ static void test_transports(void) {
 #endif
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     (void)test_begin("a folder for sockets");
     CHECK(mkdtemp(folder) != NULL);
     (void)snprintf(path, sizeof path, "%s/socket", folder);

@@ -1077,7 +1077,7 @@ static void test_shutdown(void) {
 int main(int argc, char **argv) {
     int policy, i;
     size_t v;
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     certs_start();
     for (v = 0; v < 2; v++) {
         test_echo(versions[v]);

@@ -386,7 +386,7 @@ static void test_bad_registration(void) {
 }
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     (void)test_begin("files to serve");
     make_files();
     test_served();

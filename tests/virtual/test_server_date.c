@@ -174,7 +174,7 @@ static void test_system(void) {
 int main(int argc, char **argv) {
     char path[300];
     FILE *file;
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     (void)test_begin("files to serve");
     CHECK(mkdtemp(folder) != NULL);
     (void)snprintf(path, sizeof path, "%s/sub", folder);

@@ -796,7 +796,7 @@ static void test_html(void) {
 }
 
 int main(int argc, char **argv) {
-    test_start(argc, argv);
+    test_start_in_tree(argc, argv);
     test_routes();
     test_unknown_path();
     test_hook();
