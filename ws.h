@@ -8947,6 +8947,9 @@ static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
         || !wsi_platform_widen(name, path + size + 1, WSI_FILE_PATH - size - 1))
         return WSI_NO_FILE;
     path[size] = '\\';
+    size_t stem = wcscspn(path + size + 1, L".");
+    if (stem <= 8 && wcscspn(path + size + 1, L"~") < stem) /* a second, short name, such as GIT~1 of the hidden .git */
+        return WSI_NO_FILE;
     return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
 }
 
@@ -15050,12 +15053,10 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
     bool good = WSI_ADD_ON(server->forward) ? (endpoint->loop->forward_calls->accept)(conn, descriptor)
                                             : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     WSI_COUNT(endpoint->env.counts.accepted, good);
-    if (good) {
+    if (good)
         WSI_TRACE(&conn->engine, WS_TRACE_ACCEPTED, 0, NULL, 0);
-    } else {
-        wsi_server_leave(conn);
+    else
         wsi_conn_free(conn);
-    }
     return good;
 }
 
@@ -15369,10 +15370,11 @@ WS_API ws_stats ws_server_stats(const ws_server *server) {
 }
 #endif
 
-WS_API uint16_t ws_port(const ws_server *server) {
-    const wsi_listener *first = server ? server->listeners : NULL;
-    return first ? wsi_platform_own_port(first->source.link.descriptor) : 0;
+static uint16_t wsi_listener_port(const wsi_listener *listener) {
+    return listener ? wsi_platform_own_port(listener->source.link.descriptor) : 0;
 }
+
+WS_API uint16_t ws_port(const ws_server *server) { return wsi_listener_port(server ? server->listeners : NULL); }
 
 #ifndef WS_NO_UNIX
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config) {
@@ -15398,8 +15400,7 @@ static const wsi_listener *wsi_listener_at(const ws_server *server, size_t index
 }
 
 WS_API uint16_t ws_port_at(const ws_server *server, size_t index) {
-    const wsi_listener *listener = wsi_listener_at(server, index);
-    return listener ? wsi_platform_own_port(listener->source.link.descriptor) : 0;
+    return wsi_listener_port(wsi_listener_at(server, index));
 }
 
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
@@ -15545,10 +15546,7 @@ static void wsi_bounds_leave(ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
     wsi_slot *slot = wsi_bounds_slot(conn);
     wsi_bounded *one = slot ? slot->address : NULL;
-    if (!one)
-        return;
-    slot->address = NULL;
-    if (!--one->count && !server->bounds->address_rate)
+    if (one && !--one->count && !server->bounds->address_rate)
         wsi_bounds_free(server, one);
 }
 
@@ -19801,6 +19799,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
      one; ws_files_charset sets it for a folder. Of several session cookies the first valid one counts.
+   - On Windows, ws_files does not serve a hidden file by its short name, such as GIT~1 for .git.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
    - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.

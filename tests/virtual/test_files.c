@@ -152,6 +152,31 @@ static void test_escapes(void) {
     NET_END();
 }
 
+#if defined(_WIN32)
+/* The second name, of eight letters and three, that Windows gives a file: for ".git" it may be "GIT~1". */
+static void short_name(const char *name, char *target, size_t size) {
+    WIN32_FIND_DATAA found;
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    HANDLE search = FindFirstFileA(path, &found);
+    bool known = search != INVALID_HANDLE_VALUE && FindClose(search);
+    (void)snprintf(target, size, "/%s", known ? found.cAlternateFileName : "");
+}
+#else
+static void short_name(const char *name, char *target, size_t size) { (void)snprintf(target, size, "/%s", name); }
+#endif
+
+static void test_short_names(void) {
+    char hidden[300];
+    if (!test_begin("a hidden file stays hidden by the short name that Windows gives it"))
+        return;
+    start("/");
+    short_name(".hidden", hidden, sizeof hidden);
+    CHECK(hidden[1] != 0);
+    CHECK_EQ(peer_status(get(hidden, "")), 404);
+    NET_END();
+}
+
 static void test_since(void) {
     static const struct { const char *date; int status; } cases[] = {
         {"Sun, 06 Nov 1994 08:49:37 GMT", 304}, {"Sunday, 06-Nov-94 08:49:37 GMT", 304}, {"Sun Nov  6 08:49:37 1994",
@@ -391,6 +416,7 @@ int main(int argc, char **argv) {
     make_files();
     test_served();
     test_escapes();
+    test_short_names();
     test_since();
     test_dates();
     test_big();
