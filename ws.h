@@ -435,11 +435,10 @@ WS_API ws_id ws_conn_id(const ws_conn *conn);     /* never reused; a client keep
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id); /* NULL: the connection has ended */
 WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 
-/* The subprotocol that was agreed on, or "" (RFC 6455 4.2.2). Valid until on_close returns. */
+/* The subprotocol agreed on; "": the two sides have none in common (RFC 6455 4.2.2). Valid until on_close returns. */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
-/* Writes the peer's address and port as text, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes are always enough. false: the
-   address is unknown, or size is too small. */
+/* Writes the peer's address, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes suffice. false: unknown, or size too small. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
 /* A pointer for your own use. At first it is the user of the handler. */
@@ -521,10 +520,10 @@ typedef struct ws_handler {
     void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to be queued,
                                         ws_buffered returned more than 0, or a send or broadcast failed with BUFFERED or
                                         because a message in parts was unfinished; never from inside such a call */
+    void (*on_pong)(ws_conn *conn, ws_message payload); /* the answer to ws_ping, or to a ping of limits.ping_ms */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
-    const char *subprotocols; /* "chat, superchat", best first. A client offers all; a server takes its first that is
-                                 offered, or none: then ws_subprotocol is "" */
+    const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks its first offered */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server only; for a client see ws_client_config.deflate */
 } ws_handler;
@@ -533,8 +532,7 @@ typedef struct ws_handler {
 /* --- servers and routes ----------------------------------------------------------------- */
 
 typedef struct ws_server_config {
-    const char *host;       /* address or name to listen on. NULL: 127.0.0.1; "0.0.0.0": any IPv4; "::": any IPv6 and
-                               IPv4 (OpenBSD: IPv6 only) */
+    const char *host;       /* NULL: 127.0.0.1; "0.0.0.0": any IPv4; "::": any IPv6 and IPv4 (OpenBSD: IPv6 only) */
     uint16_t port;          /* 0: any free port, see ws_port */
     const char *origins;    /* origins whose pages may connect, and use handlers of POST and the like. NULL: the
                                server's own scheme, host and port; "*": all; or a list,
@@ -686,10 +684,9 @@ typedef struct ws_acceptance {
     const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
 } ws_acceptance;
 
-/* Accepts a WebSocket request, unless a later hook refuses it. If several hooks call it, all their headers are sent;
-   for the other fields the last call wins. how may be NULL; it is copied. false: already answered, or not a WebSocket
-   request. false, and the client gets 500: the subprotocol was not offered; a header is malformed or part of the
-   handshake; deflate is out of range; no memory. */
+/* Accepts a WebSocket request, unless a later hook refuses it. The headers of all calls are sent; of the other fields
+   the last call counts. how may be NULL; it is copied. false: already answered, or no WebSocket request. false, and the
+   answer is 500: the subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
    NULL: the reason phrase. For JSON use ws_reply_json. A page in a browser sees only close code 1006: to tell it why,
@@ -703,8 +700,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
    NULL) is called if the request can no longer be answered: the connection broke (a half-close by the client does not
    count, RFC 9112 9.6), limits.answer_ms passed (the client gets 503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round of the loop ends. NULL: answered or abandoned. For a WebSocket request,
-   ws_accept continues with the next hook. */
+/* The kept request, valid until this round ends. NULL: answered or abandoned. ws_accept goes on to the next hook. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 #endif
 #endif /* WS_NO_SERVER */
@@ -798,8 +794,7 @@ WS_API const char *ws_loop_error_text(const ws_loop *loop); /* the same as a sen
 /* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
    ws_page has failed, or fails meanwhile, it returns that error at once. */
 WS_API ws_error ws_run(ws_loop *loop);
-/* Runs one round: waits up to wait_ms (WS_OFF: without limit), then serves what is ready. false: the loop is stopped,
-   its shutdown is complete, or it has failed. */
+/* One round: waits up to wait_ms (WS_OFF: no limit), then serves what is ready. false: stopped, shut down or failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
 WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds; updated in each round */
 
@@ -12613,7 +12608,11 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
             strcpy(conn->extra->reason, event->close.reason);
         wsi_conn_schedule_end(conn);
         break;
-    default: wsi_conn_meter(conn, event->message.size); break; /* a ping or pong; on_message counts messages */
+    default: /* a ping or pong; on_message counts messages */
+        wsi_conn_meter(conn, event->message.size);
+        if (event->type == WS_EVENT_PONG && conn->engine.state == WSI_OPEN && conn->handler->on_pong)
+            conn->handler->on_pong(conn, event->message);
+        break;
     }
 }
 
@@ -19803,7 +19802,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
    - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.
-   - New: ws_pause and ws_resume stop and resume reading one connection.
+   - New: ws_pause and ws_resume stop and resume reading one connection. New: on_pong.
    - New: ws_loop_config.trace gets all events. ws_trace_text writes one as a line, ws_trace_stderr prints that line.
    - New: ws_loop_stats, ws_server_stats.
    - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write instead: "/ws/:room"

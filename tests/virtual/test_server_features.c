@@ -456,6 +456,33 @@ static void test_ping(void) {
     NET_END();
 }
 
+static void ping_first(ws_conn *conn) { CHECK(ws_ping(conn, "rtt", 3)); }
+
+static void on_pong(ws_conn *conn, ws_message payload) {
+    CHECK(payload.data[payload.size] == 0);
+    mark(payload.size ? (const char *)payload.data : "empty");
+    CHECK(payload.size == 3 ? ws_send(conn, payload) : payload.size == 0 || ws_close(conn, 1000, NULL));
+}
+
+static void test_pongs(void) {
+    ws_handler handler;
+    peer *p;
+    if (!test_begin("While open: a pong reaches on_pong, unless the connection is closing"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    handler.on_open = ping_first;
+    handler.on_pong = on_pong;
+    seen[0] = 0;
+    CHECK(net_start() && ws_route(net.server, "/pongs", &handler));
+    p = net_peer("/pongs");
+    CHECK_FRAMES(p, "89\"rtt\"");
+    peer_frames(p, "8a\"rtt\" 8a\"\" 89\"p\" 8a\"bye!\" 8a\"late\"");
+    CHECK_FRAMES(p, "82\"rtt\" 8a\"p\" 88<03e8>");
+    CHECK_STR(seen, "rtt empty bye! ");
+    peer_frames(p, "88<03e8>");
+    NET_END();
+}
+
 static void on_drain_mark(ws_conn *conn, unsigned number) {
     (void)number;
     mark(ws_buffered(conn) == 0 ? "drained" : "early");
@@ -811,6 +838,7 @@ int main(int argc, char **argv) {
     test_json();
     test_big();
     test_ping();
+    test_pongs();
     test_backpressure();
     test_rooms();
     test_threads();
