@@ -4937,18 +4937,18 @@ WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason
 #ifndef WS_NO_JSON
 /*
 >> PRINT ==================================================================================
-   The printf-style writer that JSON and HTML share, and HTML: a value cannot become markup. Calls MEMORY, TEXT, UTF8.
-   Prefixes: wsi_print_, wsi_html_.
+   The printf-style writer that JSON and HTML share, and the HTML writer, in which no value can become markup. Calls
+   MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
 */
 
 typedef struct wsi_printer {
-    wsi_memory *memory; /* NULL: the buffer does not grow, but its size counts all that would be written */
+    wsi_memory *memory; /* NULL: the buffer does not grow, but its size still counts all output */
     wsi_buffer *buffer;
     va_list arguments;
     void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
     const char *none; /* written for NULL, NaN and infinity */
     ws_error error;   /* the first error; nothing is written after it */
-    char quote;       /* JSON: the quote that ends the format's string; 0 between strings */
+    char quote;       /* JSON: the quote that ends the string in the format; 0 outside strings */
 } wsi_printer;
 
 typedef struct wsi_print_spec { /* a conversion specification */
@@ -4976,7 +4976,7 @@ static void wsi_print_put(wsi_printer *printer, const void *data, size_t size) {
     buffer->size += size;
 }
 
-/* %s and %-s. */
+/* Writes %s and %-s. */
 static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
     const char *text = va_arg(printer->arguments, const char *), *zero;
     if (!text) {
@@ -4990,7 +4990,7 @@ static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
         printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
 }
 
-/* Takes an integer argument; a negative one wraps around. */
+/* Fetches an integer argument. A negative value wraps around. */
 static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
     bool u = spec.conversion == 'u';
     switch (spec.length) {
@@ -5017,7 +5017,7 @@ static void wsi_print_integer(wsi_printer *printer, wsi_print_spec spec) {
     wsi_print_put(printer, text, wsi_text_decimal(text, negative ? 0 - value : value));
 }
 
-/* Replaces the locale's decimal point, which may have several bytes, by '.'. Returns the size. */
+/* Replaces the locale's decimal point, which may have several bytes, with '.'. Returns the text's size. */
 static size_t wsi_print_point(char *text) {
     size_t size = strspn(text, "+-0123456789"), point = strcspn(text + size, "0123456789eE");
     if (!point)
@@ -5028,7 +5028,7 @@ static size_t wsi_print_point(char *text) {
 }
 
 static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
-    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 places */
+    char text[360], format[] = "%.*g"; /* 309 digits, a point, 30 decimals */
     double value = spec.length == 'L' ? (double)va_arg(printer->arguments, long double)
                                       : va_arg(printer->arguments, double);
     int digits = 15;
@@ -5058,7 +5058,7 @@ static const char *wsi_print_read(wsi_printer *printer, const char *at, wsi_prin
     at += spec->minus;
     if (*at == '.' && at[1] == '*') {
         spec->precision = va_arg(printer->arguments, int);
-        spec->exact = spec->precision >= 0; /* a negative one counts as none (C99 7.19.6.1) */
+        spec->exact = spec->precision >= 0; /* a negative precision counts as none (C99 7.19.6.1) */
         at += 2;
     } else if (*at == '.') {
         spec->exact = true;
@@ -5090,7 +5090,7 @@ static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* memory NULL: the buffer does not grow. wsi_print_end must follow. */
+/* memory NULL: the buffer does not grow. A call of wsi_print_end must follow. */
 static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
     memset(printer, 0, sizeof *printer);
     printer->memory = memory;
@@ -5169,14 +5169,14 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 >> JSON ===================================================================================
    A strict reader that does not allocate, and a printf-style writer (RFC 8259). Calls API, BYTES, TEXT, UTF8, PRINT. A
    text is validated once, as a whole; values are slices of it. Functions that read validated text still check for its
-   end: an altered slice gives wrong results, but nothing is read beyond it.
+   end: a slice that the program altered gives wrong results, but no byte after it is read.
 */
 
-#define WSI_JSON_ALL 0x0101010101010101u /* times a byte: that byte eight times */
+#define WSI_JSON_ALL 0x0101010101010101u /* multiplied by a byte: that byte eight times */
 
 /* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. XOR with 2
-   swaps quote and space, so that one subtraction finds the quote and all bytes below 0x20. Marks above the lowest may
-   be false. */
+   swaps quote and space, so that one subtraction finds the quote and all bytes below 0x20. Only the lowest mark
+   is reliable. */
 static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
@@ -5190,8 +5190,8 @@ static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *en
     return at;
 }
 
-/* Outside strings, skips to a quote, a bracket, or the end. OR with 0x20 turns [ and ] into { and }; in validated text
-   only these are then 0x7b or more. */
+/* Outside strings, skips to a quote, a bracket, or the end. OR with 0x20 turns [ and ] into { and }. In validated text
+   only brackets are then 0x7b or more. */
 static const uint8_t *wsi_json_to_bracket(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), brackets = (word | WSI_JSON_ALL * 0x20) + WSI_JSON_ALL * 5;
@@ -5214,12 +5214,12 @@ WSI_RARE const uint8_t *wsi_json_blanks(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
-/* Inline: compact text has no blanks, so that no call is made. */
+/* Inline, so that compact text, which has no blanks, costs no call. */
 static inline const uint8_t *wsi_json_space(const uint8_t *at, const uint8_t *end) {
     return at < end && *at <= ' ' ? wsi_json_blanks(at, end) : at;
 }
 
-/* The value of four hexadecimal digits; -1: one is not a digit, or missing. */
+/* The value of four hexadecimal digits; -1 if one of them is missing or not a digit. */
 static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     int32_t code = 0;
     int i, digit = end - at < 4 ? -1 : 0;
@@ -5230,7 +5230,7 @@ static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
     return digit < 0 ? -1 : code;
 }
 
-/* The following functions return the end of the token that begins at `at`. NULL: it is malformed. */
+/* The following functions return the end of the token that begins at `at`. NULL: the token is malformed. */
 
 static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
     static const uint32_t letters[4] = {0, 0x00008004u, 0x10000000u, 0x00144044u}; /* "\/bfnrt */
@@ -5241,7 +5241,7 @@ static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
     return wsi_text_in(letters, (char)at[1]) ? at + 2 : NULL;
 }
 
-/* The rest of a string, from its first escape or its first wrong byte. */
+/* Reads the rest of a string, from its first escape or invalid byte on. */
 static const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end) {
     while (at && at < end && *at == '\\') {
         at = wsi_json_escape(at, end);
@@ -5300,14 +5300,14 @@ static ws_json_type wsi_json_type_at(uint8_t c) {
 
 /* --- the index --- */
 
-/* One word for each value and name, in the order of the text: its size, whether it is a string with escapes, its type.
-   An array or object has a second word: the number of words for itself and all that it holds. */
+/* The index has one word for each value and name, in the order of the text. A word holds size, type, and whether it
+   is a string with escapes. An array or object has a second word: the number of words for itself and its contents. */
 enum { WSI_JSON_TYPE = 7, WSI_JSON_ESCAPED = 8, WSI_JSON_SIZE = 4, WSI_JSON_MAX = 1 << 28 };
 
 typedef struct wsi_json_marks {
-    uint32_t *words;  /* NULL: there were too few */
+    uint32_t *words;  /* NULL once there were too few */
     size_t used, count;
-    size_t open;      /* of the innermost open array or object; its words hold its offset and the outer `open` */
+    size_t open;      /* place of the innermost open container; its words hold its offset and the outer `open` */
     const uint8_t *start;
 } wsi_json_marks;
 
@@ -5365,7 +5365,7 @@ WSI_INLINE const uint8_t *wsi_json_name(wsi_json_marks *marks, const uint8_t *at
     return at && at < end && *at == ':' ? at + 1 : NULL;
 }
 
-typedef struct wsi_json_nesting { /* bits as in `objects` below, for all levels but the innermost 64 */
+typedef struct wsi_json_nesting { /* like `objects` below, for all levels but the innermost 64 */
     uint64_t *words;
     size_t used, count;
 } wsi_json_nesting;
@@ -5497,7 +5497,7 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
 }
 
 /* Skips blanks and the comma or colon among them. `end` points at a closing bracket. A mark without blanks is tested
-   for first: the processor then predicts where the next value begins. */
+   first, so that the processor can predict where the next value begins. */
 WSI_APART const uint8_t *wsi_json_between_blanks(const uint8_t *at, const uint8_t *end, char mark) {
     at = wsi_json_space(at, end);
     return wsi_json_space(*at == mark ? at + 1 : at, end);
@@ -5507,7 +5507,7 @@ WSI_INLINE const uint8_t *wsi_json_between(const uint8_t *at, const uint8_t *end
 }
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__) && defined(__LP64__)
-/* Two stores of 16 bytes, because callers copy a value in two such loads: a load that covers several stores stalls. */
+/* Two stores of 16 bytes, because callers copy a value in two such loads. A load that covers several stores stalls. */
 WSI_INLINE void wsi_json_put(ws_json *to, const uint8_t *at, size_t size, ws_json_type type, const uint32_t *index) {
     wsi_wide half = {(uintptr_t)at, size}, other = {(uint64_t)type, (uintptr_t)index};
     memcpy(&to->data, &half, sizeof half);
@@ -5530,7 +5530,7 @@ WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const
     return at + size;
 }
 
-/* As ws_json_next. An altered item, or one of another container, gives wrong values, but none outside this one. */
+/* Does what ws_json_next does. An altered or foreign item gives wrong values, but none outside this container. */
 WSI_INLINE bool wsi_json_next_indexed(const char *data, size_t size, bool named, const uint32_t *from, ws_json *name,
                                       ws_json *item) {
     const uint32_t *index = from + 2, *stop = from + from[1];
@@ -5583,7 +5583,7 @@ WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, co
     return wsi_json_next_read(container, name, item);
 }
 
-/* Writes a code point, which is no surrogate, as UTF-8; returns the number of bytes. */
+/* Writes a code point, which must not be a surrogate, as UTF-8. Returns the number of bytes. */
 static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
     size_t i, size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     for (i = size - 1; i; i--, code >>= 6)
@@ -5616,7 +5616,7 @@ static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t 
 /* Whether a string is known to have no escapes. */
 WSI_INLINE bool wsi_json_is_plain(ws_json string) { return string.index && !(*string.index & WSI_JSON_ESCAPED); }
 
-/* Takes a string's next part, unescaped characters or one decoded escape, and moves *at. false: a lone surrogate. */
+/* Gets a string's next part, plain characters or one decoded escape, and moves *at. false: a lone surrogate. */
 static bool wsi_json_unescaped(const uint8_t **at, const uint8_t *end, uint8_t bytes[4], wsi_slice *part) {
     const uint8_t *from = *at;
     *at = wsi_json_plain(from, end);
@@ -5626,7 +5626,7 @@ static bool wsi_json_unescaped(const uint8_t **at, const uint8_t *end, uint8_t b
     return part->size > 0;
 }
 
-/* As ws_json_as_text. */
+/* The general case of ws_json_as_text. */
 WSI_APART size_t wsi_json_decode(ws_json string, char *buffer, size_t size) {
     const uint8_t *at, *end;
     size_t length = 0;
@@ -5740,8 +5740,8 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
     return ws_json_get(ws_json_parse(message.data, message.size), path);
 }
 
-/* A number halfway between two doubles has at most 768 digits. Of the digits after the first 800 it matters only
-   whether one is not zero: if so, the 800th becomes 1 if it is 0. */
+/* A number halfway between two doubles has at most 768 digits. So after 800 digits it only matters whether the rest is
+   zero. If it is not, the 800th digit becomes 1 if it is 0. */
 #define WSI_JSON_DIGITS 800
 
 typedef struct wsi_json_decimal { /* digits * 10^exponent */
@@ -5750,7 +5750,7 @@ typedef struct wsi_json_decimal { /* digits * 10^exponent */
     int64_t exponent;
 } wsi_json_decimal;
 
-/* Reads an exponent, clamped at about 10^16: no text has enough digits to balance more. */
+/* Reads an exponent, clamped at about 10^16: no text has enough digits to offset a larger one. */
 static int64_t wsi_json_exponent(const char *at, const char *end) {
     bool negative = at < end && *at == '-';
     int64_t exponent = 0;
@@ -5805,7 +5805,7 @@ WSI_INLINE bool wsi_json_short(ws_json number, uint64_t *digits, int64_t *ten) {
     return true;
 }
 
-/* The absolute value of a whole number. false: a fraction, or beyond 64 bits. */
+/* The absolute value of a whole number. false: it has a fraction, or more than 64 bits. */
 static bool wsi_json_whole(ws_json number, uint64_t *whole) {
     wsi_json_decimal decimal;
     int64_t ten;
@@ -5854,8 +5854,8 @@ static uint64_t wsi_json_multiply(uint64_t a, uint64_t b, uint64_t *high) {
     return other << 32 | (low & UINT32_MAX);
 }
 
-/* digits * 10^ten, rounded once. The product's 64 bits are too small by less than 8. false: that error could change the
-   rounding, or the result is no normal double. */
+/* Computes digits * 10^ten, rounded once. The 64-bit product is too small by less than 8. false: this error could
+   change the rounding, or the result is not a normal double. */
 WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -5886,7 +5886,7 @@ WSI_APART bool wsi_json_double(uint64_t digits, int64_t ten, double *value) {
     int shift = high >> 63 ? 0 : 1;
     high <<= shift;
     two += 64 + 1 - shift + 11 + 52 + 1023;
-    unsigned rest = high & 0x7ff; /* the bits after a double's 53 */
+    unsigned rest = high & 0x7ff; /* the bits below a double's 53 */
     if ((rest > 0x400 - 8 && rest <= 0x400) || two < 1 || two > 2045)
         return false;
     high = ((uint64_t)(two - 1) << 52) + (high >> 11) + (rest > 0x400);
@@ -5901,7 +5901,7 @@ WSI_RARE double wsi_json_nearest(ws_json number) {
     wsi_json_decimal_of(number, &decimal);
     int64_t ten = decimal.exponent > 9999 ? 9999 : decimal.exponent < -9999 ? -9999 : decimal.exponent;
     (void)snprintf(decimal.digits + decimal.count, 24, "e%d", (int)ten);
-    return decimal.count ? strtod(decimal.digits, NULL) : 0; /* has no decimal point, so the locale does not matter */
+    return decimal.count ? strtod(decimal.digits, NULL) : 0; /* no decimal point: the locale does not matter */
 }
 
 WS_API bool ws_json_as_number(ws_json number, double *result) {
@@ -5952,7 +5952,7 @@ WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean) {
 
 static void wsi_json_put_escaped(wsi_printer *printer, uint8_t c) {
     static const char meanings[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\", hex[] = "0123456789abcdef";
-    const char *meaning = strchr(meanings, c); /* no text holds a zero */
+    const char *meaning = strchr(meanings, c); /* c is never 0 */
     char text[6] = {'\\', 'u', '0', '0', 0, 0};
     text[4] = hex[c >> 4];
     text[5] = hex[c & 15];
@@ -5976,7 +5976,7 @@ static void wsi_json_put_string(wsi_printer *printer, const char *text, size_t s
     wsi_print_put(printer, "\"", 1);
 }
 
-/* %s and %-s. Inside a string of the format they are an error, as their quotes would end it. */
+/* Writes %s and %-s. Inside a string of the format they are errors, because their quotes would end it. */
 static void wsi_json_put_text(wsi_printer *printer, const char *text, size_t size, bool raw) {
     if (printer->quote || (raw && !ws_json_valid(text, size)))
         wsi_print_fail(printer, WS_ERROR_FORMAT);
@@ -6041,9 +6041,9 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 /*
 >> INFLATE ================================================================================
    Decompressor (RFC 1951) for permessage-deflate (RFC 7692 7.2.2). Calls BYTES.
-   It can stop at any byte of input and output. The output, a whole message, is also the window; the bytes before it are
-   the history of earlier messages. It accepts what zlib's inflate accepts, except for distances beyond the agreed
-   window, which are always an error.
+   It can stop at any byte of input and output. The output, a whole message, is also the window. The history holds the
+   bytes before it, from earlier messages. It accepts what zlib's inflate accepts, except for distances beyond the
+   agreed window, which are always an error.
 */
 
 /* A table maps the next bits to an entry. Codes longer than the table's bits continue in a sub-table after the table.
@@ -6053,10 +6053,10 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #define WSI_INFLATE_PREVIOUS 0x40u /* repeat the previous length, not a zero */
 #define WSI_INFLATE_WRONG 0x80u    /* no such code, or a reserved symbol */
 #define WSI_INFLATE_END 0x4000u    /* the block ends */
-#define WSI_INFLATE_TABLE 0x8000u    /* continue in a sub-table */
+#define WSI_INFLATE_TABLE 0x8000u  /* continue in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
 
-/* The bits of each table; the most entries that it has with its sub-tables, for 286 or 30 codes of up to 15 bits. */
+/* BITS: of a table's index. ROOM: the most entries of a table and its sub-tables, for 286 or 30 codes of 15 bits. */
 enum {
     WSI_INFLATE_SYMBOLS = 288,
     WSI_INFLATE_LITERAL_BITS = 10,
@@ -6079,10 +6079,10 @@ typedef enum wsi_inflate_state {
     WSI_INFLATE_BROKEN
 } wsi_inflate_state;
 
-/* Zeroed once; wsi_inflate_start begins each message. Tables of fixed codes are kept until other codes replace them. */
+/* Zeroed once; wsi_inflate_start begins each message. Tables of fixed codes stay until other codes replace them. */
 typedef struct wsi_inflate {
     uint64_t bits;  /* read from the input but not used yet, the next one lowest */
-    uint32_t count; /* of these bits; the bits above are zero, or those of the next input */
+    uint32_t count; /* of these bits; higher bits are zero, or those of the next input */
     wsi_inflate_state state;
     bool final; /* the block's BFINAL */
     bool fixed; /* the tables hold the fixed codes */
@@ -6120,7 +6120,7 @@ static void wsi_inflate_start(wsi_inflate *z) {
     z->final = false;
 }
 
-/* Whether the input ended at the end of a block and of a byte: otherwise the message is truncated. */
+/* Whether the input ended with a complete block and a complete byte. Otherwise the message is truncated. */
 static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->count; }
 
 /* --- bits --- */
@@ -6142,7 +6142,7 @@ static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
     return true;
 }
 
-/* Makes sure of at least `count` bits, up to 32. false: input is missing. */
+/* Makes sure that at least `count` bits, up to 32, are there. false: input is missing. */
 static bool wsi_inflate_need(wsi_inflate *z, wsi_inflate_io *io, uint32_t count) {
     while (z->count < count)
         if (!wsi_inflate_fill(z, io))
@@ -6157,7 +6157,7 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Returns unused whole bytes to the input. All of them came in this call: an earlier call left fewer bits than the next
+/* Returns unused whole bytes to the input. All of them are of this call: the call before left fewer bits than its next
    step needed, and that step is done. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
@@ -6182,8 +6182,8 @@ static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
     return (entry >> 16) + (uint32_t)((bits & (((uint64_t)1 << (entry & 63)) - 1)) >> (entry >> 8 & 63));
 }
 
-/* The entry for the code after `skip` bits, once all its bits are there. 0: input is missing. An entry found with too
-   few bits counts only if it needs no more than those. */
+/* Finds the entry of the code after `skip` bits. 0: input is missing. A look-up with too few bits finds an entry as
+   well, which is valid only if it needs no more bits than there are. */
 static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits,
                                         uint32_t skip) {
     for (;;) {
@@ -6197,7 +6197,7 @@ static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, cons
 
 /* What symbols mean: those below `plain` are literals, the others have a base, and extra bits or marks. */
 typedef struct wsi_inflate_alphabet {
-    uint32_t plain, bits; /* bits: the most for the table */
+    uint32_t plain, bits; /* bits: of the table's index */
     const uint16_t *bases, *marks;
 } wsi_inflate_alphabet;
 
@@ -6208,10 +6208,10 @@ static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t
     return entry + length + (length << 8);
 }
 
-/* The next code after `code`. Codes are reversed here: their first bit is the lowest. To add one, the highest zero
-   becomes one, and the ones above it become zero. No branch, as it would be unpredictable. */
+/* Returns the code after `code`. Codes are reversed here: their first bit is the lowest. To add one, the highest zero
+   becomes one, and the ones above it become zero. There is no branch, which would be unpredictable. */
 static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
-    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes: the highest zero and all below it */
+    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes the highest zero and all bits below it */
     below |= below >> 1;
     below |= below >> 2;
     below |= below >> 4;
@@ -6249,7 +6249,7 @@ static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const u
 }
 
 /* Counts the codes of each length, and sorts the symbols in use by length. Returns the greatest length; 16: the code is
-   over-subscribed or incomplete. No code at all, or only one code, of one bit, is allowed. */
+   over-subscribed or incomplete. No codes are allowed, and so is a single code of one bit. */
 static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
     uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
     uint32_t i, all = 0, left = 1, greatest = 0;
@@ -6276,7 +6276,7 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of codes with these lengths (RFC 1951 3.2.2), twice as long for each further bit. false: invalid. */
+/* Builds the table of codes with these lengths (RFC 1951 3.2.2). It doubles at each further bit. false: invalid. */
 static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                               const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -6441,7 +6441,7 @@ static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io
         memset(z->lengths + z->have, length, times);
         z->have += times;
     }
-    if (!z->lengths[256]) /* the block could not end */
+    if (!z->lengths[256]) /* without it the block could not end */
         return WSI_INFLATE_BAD;
     return wsi_inflate_build_both(z) ? WSI_INFLATE_NEXT : WSI_INFLATE_BAD;
 }
@@ -6466,7 +6466,7 @@ static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
         to += part;
         left -= part;
     }
-    if (left) { /* the copy is itself a source, so that each part may be twice as large */
+    if (left) { /* the copy is itself a source, so each part may be twice as large as the last */
         const uint8_t *from = to - z->distance;
         for (; left; ) {
             size_t gap = (size_t)(to - from), part = gap < left ? gap : left;
@@ -6496,7 +6496,7 @@ typedef struct wsi_inflate_source {
     const uint8_t *in, *end;
 } wsi_inflate_source;
 
-/* false: fewer than 48 bits, the most that a length and a distance take. Unless careful, needs eight bytes of input. */
+/* Refills the bits. false: fewer than 48, the most for a length and a distance. Unless careful, reads eight bytes. */
 WSI_INLINE bool wsi_inflate_refill(wsi_inflate_source *source, bool careful) {
     uint32_t count = source->count & 63;
     if (!careful || source->end - source->in >= 8) {
@@ -6527,14 +6527,14 @@ WSI_INLINE void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t len
     } while (to < end);
 }
 
-/* The most that one round of the loop reads and writes: two words; two literals and the longest match. */
+/* The most that one round of the loop reads and writes: two words; two literals, the longest match, 31 bytes more. */
 enum { WSI_INFLATE_ROUND_IN = 16, WSI_INFLATE_ROUND_OUT = 2 + 258 + 31 };
 
-/* Runs while there is input and room for a round; careful: for 48 bits and two literals. Stops before anything but a
-   literal or a match, and leaves it to the slow steps. Looks the next entry up before it copies a match. */
+/* Runs while there is input and room for a round or, if careful, for 48 bits and two literals. It stops before anything
+   but a literal or a match, which the slow steps handle. It looks up the next entry before it copies a match. */
 WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *io, bool careful) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
-    const wsi_inflate_io base = *io; /* a copy, which the compiler knows that written bytes cannot change */
+    const wsi_inflate_io base = *io; /* a local copy: the compiler knows that written bytes cannot change it */
     const uint32_t literal_mask = ((uint32_t)1 << WSI_INFLATE_LITERAL_BITS) - 1;
     uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
     const uint8_t *history_end = base.history_size ? base.history + base.history_size : NULL;
@@ -6544,7 +6544,7 @@ WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *i
     bool more = wsi_inflate_refill(&source, careful);
     uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
     while (more && out <= out_last && source.in <= in_last) {
-        if (entry & WSI_INFLATE_LITERAL) { /* two take 30 bits at most: no refill between them */
+        if (entry & WSI_INFLATE_LITERAL) { /* two take at most 30 bits: no refill between them */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
             entry = z->literals[source.bits & literal_mask];
@@ -6661,16 +6661,16 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 >> DEFLATE ================================================================================
    Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
 
-   Levels:  up to 0 least memory,  1 to 5 fast,  6 to 8 good ratio,  9 best ratio. The state takes 3.5 KiB; for the
+   Levels:  0 and less least memory,  1 to 5 fast,  6 to 8 good ratio,  9 best ratio. The state takes 3.5 KiB; for the
    tables and the window see ws_deflate_config and wsi_deflate_size.
 
    Positions are numbered modulo 65536, twice the largest window. A stale number in a table points to another place in
    the window, or outside it. That costs one comparison, as the bytes are always compared; so no table is moved or
    cleared as the window slides.
    Without takeover the message is its own window. Its numbers begin where those of the previous message ended, which
-   puts that message out of reach; when the numbers run out, the tables are cleared. So the output depends on this
-   message alone. With takeover a message is copied, in portions, after the history; when the buffer is full, its last W
-   bytes move to the front.
+   puts that message out of reach. When the numbers run out, the tables are cleared. So the output depends on this
+   message alone. With takeover a message is copied, in portions, after the history. When the buffer is full, its last
+   `reach` bytes move to the front.
 */
 
 enum {
@@ -6680,15 +6680,15 @@ enum {
     WSI_DEFLATE_END = 256,
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
-    WSI_DEFLATE_NEAR = 2048, /* the farthest match of three bytes: beyond, three literals often take fewer bits */
-    WSI_DEFLATE_STEP = 30000 /* bytes of a step, and literals that end a block: its symbol counts fit into 16 bits */
+    WSI_DEFLATE_NEAR = 2048, /* a three-byte match from farther away often takes more bits than literals */
+    WSI_DEFLATE_STEP = 30000 /* the most bytes of a step; a block with more literals ends: 16-bit counts */
 };
 
 typedef struct wsi_deflate wsi_deflate;
 
 typedef struct wsi_deflate_level {
     uint8_t level;
-    bool chains;         /* links all places with the same hash; without, only the last one is known */
+    bool chains;         /* links all places with the same hash; else only the last one is known */
     uint8_t hash_bits;   /* of the table */
     uint16_t matches;    /* the most in a block */
     uint16_t depth;      /* the most places that a search compares */
@@ -6704,7 +6704,7 @@ static const wsi_deflate_level wsi_deflate_levels[] = {
 };
 
 typedef struct wsi_deflate_match { /* a match, and the number of literals before it */
-    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: less 1 */
+    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: minus 1 */
 } wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
@@ -6721,7 +6721,7 @@ struct wsi_deflate {
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
     uint16_t *heads;       /* by hash of four bytes: the last position */
-    uint16_t *links;       /* with chains: for each position the distance back to the one before with the same hash */
+    uint16_t *links;       /* with chains: for each position, the distance to the one before with the same hash */
     uint16_t *threes;      /* by hash of three bytes: the last position */
     unsigned hash_shift;   /* 32 minus the bits of the table */
     size_t tables;         /* bytes of all tables */
@@ -6757,7 +6757,7 @@ static uint32_t wsi_deflate_four(const uint8_t *at) { /* compiles to one load */
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* The extra bits are the lowest of length - 3, or of distance - 1; those above give the symbol (RFC 1951 3.2.5). */
+/* The extra bits are the lowest of length - 3, or of distance - 1; the higher bits give the symbol (RFC 1951 3.2.5). */
 static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                               2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
 
@@ -6816,8 +6816,8 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
     return count;
 }
 
-/* Huffman's tree over the sorted symbols: repeatedly joins the two lightest of leaves and nodes, both of which are in
-   order of weight. `second` becomes each node's parent; the root is node count - 2. */
+/* Builds Huffman's tree over the sorted symbols. It repeatedly joins the two lightest of all leaves and nodes, both of
+   which are sorted by weight. `second` receives each node's parent. The root is node count - 2. */
 static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
     unsigned leaf = 0, node = 0, made, child;
     for (made = 0; made < count - 1; made++) {
@@ -6833,8 +6833,8 @@ static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned
     }
 }
 
-/* Counts the codes of each length. From the root on, each node replaces a leaf at its depth by two leaves one level
-   deeper. A node beyond the limit replaces the deepest leaf that is within it, so that the code stays complete. */
+/* Counts the codes of each length. From the root on, each node replaces a leaf at its depth with two leaves one level
+   deeper. A node beyond the limit replaces the deepest leaf within the limit, so that the code stays complete. */
 static void wsi_deflate_lengths(wsi_deflate *z, unsigned count, unsigned limit, unsigned lengths[16]) {
     unsigned node, depth;
     memset(lengths, 0, 16 * sizeof *lengths);
@@ -6866,7 +6866,7 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
     unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
     memset(lengths, 0, symbols);
-    for (; count < 2; bits--) { /* adds an unused symbol of one bit, and offsets its bit in the sum below */
+    for (; count < 2; bits--) { /* adds an unused symbol of one bit, and takes its bit out of the sum below */
         frequency[frequency[0] ? 1 : 0] = 1;
         count = wsi_deflate_sort(z, frequency, symbols);
     }
@@ -7040,7 +7040,7 @@ static void wsi_deflate_put_stored(wsi_deflate *z, const uint8_t *source, size_t
     } while (size);
 }
 
-/* Writes the bytes at source as the kind of block that is smallest. false: no room. */
+/* Writes the bytes at source as a block of the smallest kind. false: no room. */
 static bool wsi_deflate_block(wsi_deflate *z, const uint8_t *source, size_t size) {
     wsi_deflate_head head;
     uint64_t stored, fixed, dynamic, least;
@@ -7084,7 +7084,7 @@ WSI_INLINE void wsi_deflate_add(wsi_deflate *z, size_t literals, unsigned length
     z->matches[z->used++] = match;
 }
 
-/* Adds the literals after the last match, from `at` on. No match begins in the last three bytes. */
+/* Adds the literals after the last match. Counts the last bytes, up to three, in which no match can begin. */
 WSI_INLINE const uint8_t *wsi_deflate_rest(wsi_deflate *z, const uint8_t *from, const uint8_t *at, const uint8_t *end) {
     while (end - at < 4 && at < end)
         z->frequency[*at++]++;
@@ -7122,7 +7122,7 @@ static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
     return history < z->reach ? (uint32_t)history : z->reach;
 }
 
-/* Takes each match that it finds. After many misses it skips places. */
+/* Takes each match that it finds. After many misses it leaves out places. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *data = z->data;
     const uint32_t base = z->base, reach = z->reach, shift = z->hash_shift;
@@ -7163,8 +7163,8 @@ WSI_INLINE void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *b
     *head = *other = (uint16_t)position;
 }
 
-/* The length of the longest match beyond `best`, or else `best`. Adds the place itself to the chains. A link that has
-   been overwritten leads back to some other place, which does no harm. */
+/* The length of the longest match that is longer than `best`, or `best`. Adds the place itself to the chains. A link
+   that has been overwritten leads back to some other place, which does no harm. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
     uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), mask = z->reach - 1;
@@ -7180,7 +7180,7 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
         return best;
     if (best >= 8) /* a longer match is unlikely: less effort */
         depth /= 4;
-    from = best < 3 ? 0 : best - 3; /* a longer match also has the four bytes at this offset */
+    from = best < 3 ? 0 : best - 3; /* a longer match must equal the four bytes at this offset */
     probe = wsi_deflate_four(at + from);
     for (; depth && back - 1 < reach; depth--, back += links[(position - back) & mask]) {
         if (wsi_deflate_four(at - back + from) != probe)
@@ -7198,7 +7198,7 @@ static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned m
     return best;
 }
 
-/* As wsi_deflate_fast, but prefers a longer match that begins one byte later. */
+/* Like wsi_deflate_fast, but prefers a longer match that begins one byte later. */
 static const uint8_t *wsi_deflate_lazy(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *last;
     uint32_t distance = 0, unused;
@@ -7284,7 +7284,7 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     wsi_deflate_reset(z);
 }
 
-/* The largest output: stored blocks for 256 matches of four bytes each, and the sync flush. */
+/* An upper bound of the output: at worst, stored blocks of 256 four-byte matches each, and the sync flush. */
 static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
 
 /* With takeover: copies a portion to the end of the history. Returns the copy. */
@@ -7302,7 +7302,7 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
 }
 
 /* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: capacity was
-   too small, and less than wsi_deflate_bound(size); the history is lost. */
+   too small and less than wsi_deflate_bound(size). The history is then lost. */
 static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
     const uint8_t *block = size ? in : out, *end = block + size; /* an empty `in` may be NULL */
     in = block;
@@ -7312,7 +7312,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
     if (capacity < 16)
         return 0;
     if (!z->window) {
-        if (size > 0x10000 - z->base) /* not enough numbers are left */
+        if (size > 0x10000 - z->base) /* not enough positions are left */
             wsi_deflate_reset(z);
         z->data = in;
     }
@@ -7357,13 +7357,13 @@ enum {
 
 typedef struct wsi_decompressor { /* works on one message at a time */
     wsi_inflate inflate;
-    wsi_buffer out; /* output that has not become history */
+    wsi_buffer out; /* output that is not history yet */
     size_t checked; /* bytes of out that are checked for UTF-8 */
     uint8_t tail;   /* bytes of the tail that have been read */
     bool delivered; /* the program has the output, which then becomes history */
 } wsi_decompressor;
 
-typedef struct wsi_context { /* of a connection with context, or in the middle of a message */
+typedef struct wsi_context { /* for a connection that keeps context, or is in the middle of a message */
     wsi_decompressor *decompressor;
     uint8_t *history; /* the last bytes of earlier messages, or of earlier chunks */
     size_t history_size, history_capacity;
@@ -7479,7 +7479,7 @@ static wsi_deflate *wsi_compressor_get(wsi_codec *codec, wsi_deflate **place, in
     return *place;
 }
 
-/* Compresses a message or a part into codec->compressed, until the next call. last: no tail. false: no memory. */
+/* Compresses a message or a part into codec->compressed, which the next call reuses. last: no tail. */
 static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *data, size_t size, bool last) {
     wsi_buffer *out = &codec->compressed;
     size_t bound = wsi_deflate_bound(size), written;
@@ -7489,7 +7489,7 @@ static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *dat
     if (bound < size || !wsi_buffer_reserve(codec->memory, out, bound))
         return false;
     written = wsi_deflate_run(z, (const uint8_t *)data, size, out->data, out->capacity);
-    WS_ASSERT(written > WSI_PERMESSAGE_TAIL); /* as wsi_deflate_bound is never too small */
+    WS_ASSERT(written > WSI_PERMESSAGE_TAIL); /* wsi_deflate_bound is never too small */
     out->size = last ? written - WSI_PERMESSAGE_TAIL : written;
     return true;
 }
@@ -7519,7 +7519,7 @@ static void wsi_context_free(wsi_codec *codec, wsi_context **place) {
     *place = NULL;
 }
 
-/* Allocates the history: a window and a quarter, so that not every message has to move it. */
+/* Allocates the history: a window and a quarter, so that few messages have to move it. */
 static bool wsi_context_history(wsi_memory *memory, wsi_context *context, uint8_t window_bits) {
     size_t capacity = ((size_t)1 << window_bits) * 5 / 4;
     if (context->history)
@@ -7651,8 +7651,8 @@ static bool wsi_permessage_extend(wsi_engine *e, const ws_deflate_config *config
 }
 
 #ifndef WS_NO_CLIENT
-/* Sends a client's offers: what its config says; if that has parameters, then an offer without them, for servers that
-   ignore them (RFC 7692 5.1, 7.1). */
+/* Sends a client's offers: first the one that its config describes. If that has parameters, an offer without them comes
+   second, for servers that ignore them (RFC 7692 5.1, 7.1). */
 static bool wsi_permessage_offer(wsi_engine *e) {
     const ws_deflate_config *config = e->env->deflate;
     uint8_t bits = wsi_permessage_window(config);
@@ -7665,8 +7665,8 @@ static bool wsi_permessage_offer(wsi_engine *e) {
            && wsi_engine_text(e, "\r\n");
 }
 
-/* Reads the answer. The last offer allows any valid answer: if the server keeps its context, the client must keep that
-   as well. Whether the client keeps its own context is its choice. */
+/* Reads the answer. The last offer allows any valid answer. If the server keeps its context, the client must follow and
+   keep the same history. Whether the client keeps context for its own messages is its choice. */
 static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
     const ws_deflate_config *config = env->deflate;
     wsi_agreed *agreed = &env->agreed;
@@ -7685,8 +7685,8 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* Picks the client's first acceptable offer. Accepts 8 bits, as the RFC demands; peers with zlib, which cannot compress
-   with 8, decline or use 9. */
+/* Picks the client's first acceptable offer. Accepts 8 window bits, as the RFC demands. zlib cannot compress
+   with 8, so peers with zlib decline or use 9. */
 static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
     wsi_slice rest = request->head, name, value, element;
     uint8_t bits = wsi_permessage_window(config);
@@ -7836,7 +7836,7 @@ static size_t wsi_permessage_progress(const wsi_engine *e) {
     return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
 
-/* The form is the number of window bits. With context 0: a message that a policy drops would be missing from it. */
+/* The form is the number of window bits. It is 0 with context, from which a message dropped by a policy is missing. */
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }
@@ -7881,7 +7881,7 @@ static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
 }
 
 typedef struct wsi_answer { /* what is known of a server's answer while its fields are read */
-    int upgrades, connections, accepts, protocols; /* how often each field came */
+    int upgrades, connections, accepts, protocols; /* how often each field appeared */
     const char *problem; /* the first one; NULL: none */
 } wsi_answer;
 
@@ -7903,7 +7903,7 @@ static void wsi_upgrade_field(wsi_env *env, wsi_answer *answer, wsi_slice name, 
         wsi_upgrade_wrong(answer, answer->accepts++ > 0, "has the header Sec-WebSocket-Accept twice");
         wsi_upgrade_wrong(answer, !wsi_text_same(value, wsi_text(env->accept, sizeof env->accept)),
                           "has a wrong Sec-WebSocket-Accept");
-    } else if (!value.size) { /* ignored, as in a request */
+    } else if (!value.size) { /* empty fields are ignored, as in a request */
         return;
     } else if (wsi_text_is_nocase(name, "sec-websocket-protocol")) {
         wsi_upgrade_wrong(answer, answer->protocols++ > 0, "has the header Sec-WebSocket-Protocol twice");
@@ -7928,7 +7928,7 @@ static int wsi_upgrade_status(wsi_slice line, bool *http11) {
     return code.size == 3 && wsi_text_number(code, &status) && status >= 100 ? (int)status : 0;
 }
 
-/* Checks the answer (RFC 6455 4.1, end). */
+/* Checks a server's answer (RFC 6455 4.1, end). */
 static void wsi_upgrade_check(wsi_env *env, wsi_slice head, wsi_answer *answer) {
     wsi_slice line = wsi_http_line(&head), name, value;
     wsi_header found;
@@ -8081,8 +8081,8 @@ static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
     return i && (!line.size || wsi_text_trim(line).size) && wsi_http_parameters(wsi_text_trim(line), false, true);
 }
 
-/* Looks for a line of at most `limit` bytes with its CRLF; *size is its size. Returns 1, 0 if more bytes are needed, or
-   -1 if it is too long or has a byte that is not allowed in a line. */
+/* Looks for a line of at most `limit` bytes with its CRLF; *size becomes its size. Returns 1; 0 if more bytes are
+   needed; -1 if it is too long or has a byte that is not allowed in a line. */
 static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
     size_t most = at_hand < limit ? at_hand : limit, i = wsi_http_plain(data, most);
     while (i < most && data[i] == '\t')
@@ -8100,7 +8100,7 @@ static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit
 /* e->type while a body is read: what comes next. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
 
-/* Takes what has arrived of the next e->left bytes. */
+/* Appends what has arrived of the next e->left bytes to the body. */
 static void wsi_body_take(wsi_engine *e, wsi_window *window) {
     size_t here = window->end - window->pos;
     if (here > e->left)
@@ -8211,7 +8211,7 @@ static size_t wsi_pipe_carry(ws_pipe *pipe, ws_engine *from, ws_engine *to) {
         ws_engine_sent(from, size);
         ws_engine_received(to, size);
     } else if (out.size && to->core.state == WSI_CLOSED) {
-        ws_engine_sent(from, out.size); /* the other end reads no more */
+        ws_engine_sent(from, out.size); /* the closed end reads no more */
     } else if (!out.size && from->core.state == WSI_CLOSED && from->core.reported) {
         ws_engine_ended(to);
     }
@@ -8227,7 +8227,7 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe) {
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
     if (!pipe)
         return;
-    for (int i = 0; i < 4; i++) { /* ticks before and after the wait: the first starts an engine's clock */
+    for (int i = 0; i < 4; i++) { /* each end ticks before and after the wait: its first tick starts its clock */
         (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
         pipe->now += i == 1 ? milliseconds : 0;
     }
@@ -8236,8 +8236,8 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
 
 /*
 >> INIT ===================================================================================
-   What engines and loops begin with: knows which add-ons there are above. Calls BYTES, HANDSHAKE,
-   HEADS, MESSAGES, ENGINE, PERMESSAGE, UPGRADE.
+   Initializes engines, and the compression of loops. Only this section knows which add-ons exist above. Calls BYTES,
+   HANDSHAKE, HEADS, MESSAGES, ENGINE, PERMESSAGE, UPGRADE.
 */
 
 #ifndef WSI_BARE
