@@ -3580,10 +3580,10 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
     uint8_t seen = 0;
     if (size >= 8) {
         uint64_t first = wsi_bytes_word(from), last = wsi_bytes_word(from + size - 8);
-        uint32_t turned;
-        memcpy(&turned, twice + (size & 3), 4);
+        uint32_t rotated;
+        memcpy(&rotated, twice + (size & 3), 4);
         first ^= wsi_bytes_word(twice);
-        last ^= (uint64_t)turned << 32 | turned;
+        last ^= (uint64_t)rotated << 32 | rotated;
         memcpy(to, &first, 8);
         memcpy(to + size - 8, &last, 8);
         return !((first | last) & WSI_BYTES_HIGH);
@@ -3705,14 +3705,14 @@ WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t 
 /* XORs a payload. `to` may be `from`, or lie before it and overlap it. watch: return whether the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
-    uint32_t turned;
+    uint32_t rotated;
     uint64_t last, seen;
     memcpy(twice, key, 4);
     memcpy(twice + 4, key, 4);
     if (size < 16)
         return wsi_frame_mask_few(to, from, size, twice);
-    memcpy(&turned, twice + (size & 3), 4);
-    last = (uint64_t)turned << 32 | turned;
+    memcpy(&rotated, twice + (size & 3), 4);
+    last = (uint64_t)rotated << 32 | rotated;
     if (size < WSI_FRAME_BLOCK)
         seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
     else if (wsi_frame_is_long(size))
@@ -7116,12 +7116,6 @@ static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
 
 static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
 
-/* The largest distance of a match at this place. */
-static uint32_t wsi_deflate_reach(const wsi_deflate *z, const uint8_t *at) {
-    size_t history = (size_t)(at - z->data);
-    return history < z->reach ? (uint32_t)history : z->reach;
-}
-
 /* Takes each match that it finds. After many misses it leaves out places. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *data = z->data;
@@ -7167,8 +7161,9 @@ WSI_INLINE void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *b
    that has been overwritten leads back to some other place, which does no harm. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
-    uint32_t position = wsi_deflate_position(z, at), reach = wsi_deflate_reach(z, at), mask = z->reach - 1;
-    uint32_t back, three, probe;
+    size_t history = (size_t)(at - z->data);
+    uint32_t reach = history < z->reach ? (uint32_t)history : z->reach, mask = z->reach - 1;
+    uint32_t position = wsi_deflate_position(z, at), back, three, probe;
     unsigned nice = z->level->nice, depth = z->level->depth, from, length;
     const uint16_t *links = z->links;
     wsi_deflate_chain(z, at, &back, &three);
@@ -7556,7 +7551,7 @@ static void wsi_permessage_free(wsi_codec *codec) {
 /* --- negotiation (RFC 7692 5, 7.1) --- */
 
 typedef struct wsi_offer { /* an offer, or the answer to it; bits 0: the parameter is absent */
-    bool server_alone, client_alone; /* server_no_context_takeover, client_no_context_takeover */
+    bool server_no_context, client_no_context; /* server_no_context_takeover, client_no_context_takeover */
     bool client_bits_named;          /* client_max_window_bits is there, perhaps without a value */
     uint8_t server_bits, client_bits;
 } wsi_offer;
@@ -7577,8 +7572,8 @@ static bool wsi_permessage_bits(wsi_slice text, uint8_t *bits) {
 
 /* Reads one parameter; has: it has a value. false: it is unknown or repeated, or its value is wrong or missing. */
 static bool wsi_permessage_parameter(wsi_offer *offer, wsi_slice name, wsi_slice value, bool has, bool answer) {
-    bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_alone
-                 : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_alone : NULL;
+    bool *flag = wsi_text_is(name, "server_no_context_takeover") ? &offer->server_no_context
+                 : wsi_text_is(name, "client_no_context_takeover") ? &offer->client_no_context : NULL;
     if (flag) {
         bool first = !*flag;
         *flag = true;
@@ -7676,8 +7671,8 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
         || wsi_text_next(&list, &second) || !wsi_permessage_offered(element, &answer, true))
         return "has a Sec-WebSocket-Extensions that does not answer the offer";
     agreed->on = true;
-    agreed->keep_in = !answer.server_alone;
-    agreed->keep_out = config->context && !answer.client_alone;
+    agreed->keep_in = !answer.server_no_context;
+    agreed->keep_out = config->context && !answer.client_no_context;
     agreed->in_bits = answer.server_bits ? answer.server_bits : 15;
     agreed->out_bits = wsi_permessage_least(wsi_permessage_window(config), answer.client_bits);
     return NULL;
@@ -7698,10 +7693,10 @@ static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_defla
             agreed.on = wsi_permessage_offered(element, offer, false);
     if (!agreed.on)
         return agreed;
-    agreed.keep_out = config->context && !offer->server_alone;
+    agreed.keep_out = config->context && !offer->server_no_context;
     agreed.out_bits = wsi_permessage_least(bits, offer->server_bits);
     agreed.in_bits = offer->client_bits_named ? wsi_permessage_least(bits, offer->client_bits) : 15;
-    agreed.keep_in = config->context && !offer->client_alone && agreed.in_bits <= bits;
+    agreed.keep_in = config->context && !offer->client_no_context && agreed.in_bits <= bits;
     return agreed;
 }
 
