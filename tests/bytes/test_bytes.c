@@ -1,4 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_bytes.c */
+/* BYTES: loads and stores of big-endian numbers, and loads of whole words. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -15,7 +15,7 @@ static void test_load(void) {
     }
 }
 
-/* Stores just as many bytes as asked for, highest first, and loads the same number again. */
+/* A store writes exactly the bytes asked for, highest first. A load then gives the same number. */
 static void test_store(void) {
     const uint64_t value = 0x0123456789abcdefu;
     size_t count, i;

@@ -1,5 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_deflate.c
-   The compressor, read back by the small inflater of tiny_inflate.h. */
+/* DEFLATE: what the compressor writes is read back by the small inflater of tiny_inflate.h. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -30,7 +29,7 @@ static tiny_inflate reader(int window_bits) {
     return tiny;
 }
 
-/* Compresses one part, checks how it ends, and reads it back. Returns the size without the four bytes. */
+/* Compresses one part, checks its end, and reads it back. Returns the size without the last four bytes. */
 static size_t through(wsi_deflate *z, tiny_inflate *tiny, const void *data, size_t size) {
     size_t written = wsi_deflate_run(z, (const uint8_t *)data, size, packed, wsi_deflate_bound(size));
     size_t from = tiny->size;
@@ -61,14 +60,14 @@ static void test_examples(void) {
     }
 }
 
-/* As many literals as a block can have: 16 bits count them. */
+/* Blocks with the greatest number of literals that 16-bit counts allow. */
 static void test_many_literals(void) {
     size_t i;
     for (i = 0; i < sizeof levels / sizeof *levels; i++) {
         wsi_deflate *z = make(levels[i], 15, false);
         tiny_inflate tiny = reader(15);
-        if (test_begin("blocks of as many literals as may be, level %d", levels[i])) {
-            for (size_t at = 0; at + 3 <= LARGEST; at += 3) { /* no four bytes stand twice, but they are few */
+        if (test_begin("blocks with the most literals, level %d", levels[i])) {
+            for (size_t at = 0; at + 3 <= LARGEST; at += 3) { /* few different bytes, but no four appear twice */
                 text[at] = at / 3 & 127;
                 text[at + 1] = at / 3 >> 7 & 127;
                 text[at + 2] = (uint8_t)(128 | at / 3 >> 14);
@@ -83,7 +82,7 @@ static void test_many_literals(void) {
     }
 }
 
-/* A stored block has at most 65535 bytes. What is larger needs several, even if matches save more at that size. */
+/* A stored block has at most 65535 bytes. Larger data needs several, even if matches save more at that size. */
 static void test_stored(void) {
     static const size_t sizes[] = {0, 1, 65534, 65535, 65536, LARGEST};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -102,7 +101,7 @@ static void test_stored(void) {
     }
 }
 
-/* The kind of each block, and that no other would be smaller by far. */
+/* Each block has the expected kind, and no other kind would be much smaller. */
 static void test_kinds(void) {
     uint32_t state = 1;
     size_t i;
@@ -118,14 +117,14 @@ static void test_kinds(void) {
             text_make(&state, 5, text, 1000);
             CHECK(through(z, &json, text, 1000) < 500);
             CHECK(json.kinds[0] == 1 && !json.kinds[1] && json.kinds[2] == 1);
-            text_make(&state, 1, text, LARGEST); /* one byte in 200 for its headers, at the smallest blocks */
+            text_make(&state, 1, text, LARGEST); /* the smallest blocks spend one byte in 200 on headers */
             CHECK(through(z, &all, text, LARGEST) <= LARGEST + LARGEST / 200 + 6);
         }
         free(z);
     }
 }
 
-/* All sizes, each kind of document, alone and behind one another. */
+/* Documents of each kind and of all sizes, alone and one after another. */
 static void test_sizes(unsigned kind, int level, bool takeover) {
     wsi_deflate *z = make(level, 9, takeover);
     tiny_inflate tiny = reader(9);
@@ -140,7 +139,7 @@ static void test_sizes(unsigned kind, int level, bool takeover) {
     free(z);
 }
 
-/* Level 0 remembers too few places for the largest windows. */
+/* The tables of level 0 are too small for the largest windows. */
 static void test_windows(int level, int bits) {
     wsi_deflate *z = make(level, bits, true), *alone = make(level, bits, false);
     tiny_inflate tiny = reader(bits), other = reader(bits);
@@ -163,14 +162,14 @@ static void test_windows(int level, int bits) {
     free(alone);
 }
 
-/* A match may lie as far away as the window reaches, and no farther. */
+/* The distance of a match may be as large as the window, and no larger. */
 static void test_edges(int level, int bits) {
     size_t window = (size_t)1 << bits, back;
     uint32_t state = 5;
     for (back = window - 1; back <= window + 1; back++) {
         wsi_deflate *z = make(level, bits, true);
         tiny_inflate tiny = reader(bits);
-        if (test_begin("level %d, window bits %d: the same %zu bytes ago", level, bits, back)) {
+        if (test_begin("level %d, window bits %d: a repetition after %zu bytes", level, bits, back)) {
             text_make(&state, 1, text, 40);
             text_make(&state, 0, text + 40, back - 40);
             memcpy(text + back, text, 40);
@@ -182,8 +181,8 @@ static void test_edges(int level, int bits) {
     }
 }
 
-/* Without takeover, and after a reset, what is written depends on the message alone, however often the numbers of
-   positions run out meanwhile. */
+/* Without takeover, and after a reset, the output depends on the message alone, however often the position numbers have
+   wrapped around. */
 static void test_no_history(int level, bool takeover) {
     wsi_deflate *z = make(level, 15, takeover), *fresh = make(level, 15, takeover);
     static uint8_t wanted[LARGEST * 2];
@@ -208,7 +207,7 @@ static void test_takeover(void) {
     wsi_deflate *z = make(1, 15, true), *alone = make(1, 15, false);
     tiny_inflate tiny = reader(15), other = reader(15);
     uint32_t state = 3;
-    if (test_begin("with takeover the second of two messages is small, after a reset it is not")) {
+    if (test_begin("with takeover the second of two equal messages is small; after a reset it is not")) {
         text_make(&state, 1, text, 1000);
         CHECK(through(z, &tiny, text, 1000) > 1000);
         CHECK(through(z, &tiny, text, 1000) < 30);
@@ -224,7 +223,7 @@ static void test_takeover(void) {
     free(alone);
 }
 
-/* Parts of a message follow each other without takeover, too; they share no history then. */
+/* A message in parts also works without takeover. The parts then share no history. */
 static void test_parts(int level, bool takeover) {
     wsi_deflate *z = make(level, 12, takeover);
     uint32_t state = 11;
@@ -245,7 +244,7 @@ static void test_parts(int level, bool takeover) {
     free(z);
 }
 
-/* Too little room gives 0 and touches nothing behind it; a compressor that failed goes on without history. */
+/* With too little room the result is 0, and no byte after it is written. The compressor continues without history. */
 static void test_capacity(int level, unsigned kind, bool takeover) {
     wsi_deflate *z = make(level, 10, takeover);
     uint32_t state = 13;
@@ -268,7 +267,7 @@ static void test_capacity(int level, unsigned kind, bool takeover) {
     free(z);
 }
 
-/* The memory is used up to its end, and no farther: a guard stands behind it. */
+/* All of the memory is used, and no byte after it: a guard follows it. */
 static void test_memory_size(int level, int bits, bool takeover) {
     size_t size = wsi_deflate_size(level, bits, takeover), i;
     uint8_t *memory = (uint8_t *)malloc(size + 64);
@@ -291,7 +290,7 @@ static void test_memory_size(int level, int bits, bool takeover) {
     free(memory);
 }
 
-/* What Huffman's codes of any length would take. */
+/* The bits that Huffman codes without a length limit would take. */
 static uint64_t shortest(const uint16_t *frequency, unsigned symbols) {
     uint32_t weights[WSI_DEFLATE_LITERALS];
     uint64_t bits = 0;
@@ -300,7 +299,7 @@ static uint64_t shortest(const uint16_t *frequency, unsigned symbols) {
         if (frequency[i])
             weights[count++] = frequency[i];
     for (; count > 1; count--) {
-        for (i = 0; i < 2; i++) /* the two smallest to the front */
+        for (i = 0; i < 2; i++) /* move the two smallest to the front */
             for (j = i + 1; j < count; j++)
                 if (weights[j] < weights[i]) {
                     uint32_t weight = weights[i];
@@ -329,14 +328,14 @@ static void check_codes(uint16_t *frequency, unsigned symbols, unsigned limit) {
         CHECK(!lengths[i] == !frequency[i]);
         longest = lengths[i] > longest ? lengths[i] : longest;
         bits += (uint64_t)lengths[i] * frequency[i];
-        for (j = 0; j < i; j++) /* what is rarer has no shorter code */
+        for (j = 0; j < i; j++) /* a rarer symbol has no shorter code */
             CHECK(frequency[i] <= frequency[j] || !lengths[j] || lengths[i] <= lengths[j]);
     }
     best = shortest(frequency, symbols);
     CHECK(longest <= limit);
     CHECK(bits >= best && (longest == limit || bits == best));
     CHECK(bits <= best + best / 5); /* the limit costs little */
-    CHECK_EQ(told + (used < 2 ? 2 - used : 0), bits); /* those are there to make the code complete */
+    CHECK_EQ(told + (used < 2 ? 2 - used : 0), bits); /* these two make the code complete */
     free(z);
 }
 
@@ -354,10 +353,10 @@ static void test_codes(void) {
                     frequency[text_below(&state, symbols[which])] = (uint16_t)text_below(&state, 17u << round % 3);
                 check_codes(frequency, symbols[which], limits[which]);
             }
-        if (!test_begin("codes of at most %u bits for frequencies that want more", limits[which]))
+        if (!test_begin("codes of at most %u bits for frequencies that would need more", limits[which]))
             continue;
         memset(frequency, 0, sizeof frequency);
-        frequency[0] = frequency[7] = 1; /* Fibonacci's numbers make the deepest tree */
+        frequency[0] = frequency[7] = 1; /* Fibonacci numbers make the deepest tree */
         for (i = 2; i < 19; i++)
             frequency[i * 7 % 19] = (uint16_t)(frequency[(i - 1) * 7 % 19] + frequency[(i - 2) * 7 % 19]);
         check_codes(frequency, symbols[which], limits[which]);

@@ -1,5 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_deflate_zlib.c -lz
-   What the compressor writes, zlib reads; where zlib is installed. */
+/* DEFLATE: zlib reads what the compressor writes. Needs zlib. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -21,7 +20,7 @@ static uint8_t text[LARGEST], packed[LARGEST + LARGEST / 64], unpacked[LARGEST];
 
 static void open_reader(z_stream *reader, int bits) {
     memset(reader, 0, sizeof *reader);
-    if (inflateInit2(reader, bits == 8 ? -9 : -bits) != Z_OK) /* raw, zlib knows no window of 256 */
+    if (inflateInit2(reader, bits == 8 ? -9 : -bits) != Z_OK) /* raw; zlib has no window of 256 bytes */
         abort();
 }
 
@@ -36,7 +35,7 @@ static bool read_back(z_stream *reader, size_t written, size_t size) {
            && memcmp(unpacked, text, size) == 0;
 }
 
-/* Messages one after the other. exact: each in a block of memory of just its size, for the sanitizer. */
+/* Messages one after another. exact: each lies in a block of exactly its size, for the sanitizer. */
 static void exchange(int level, int bits, bool takeover, size_t largest, unsigned count) {
     wsi_deflate *z = (wsi_deflate *)malloc(wsi_deflate_size(level, bits, takeover));
     uint32_t state = (uint32_t)(level * 100 + bits);
@@ -52,7 +51,7 @@ static void exchange(int level, int bits, bool takeover, size_t largest, unsigne
         if (!out || !in)
             abort();
         text_make(&state, i % TEXT_KINDS, text, size);
-        memcpy(in + 1, text, size); /* odd, and ends where its block ends */
+        memcpy(in + 1, text, size); /* at an odd address, and ends where its block ends */
         written = wsi_deflate_run(z, in + 1, size, out, wsi_deflate_bound(size));
         CHECK(written > 4 && written <= wsi_deflate_bound(size));
         memcpy(packed, out, written);
@@ -80,7 +79,7 @@ static void test_large(int level, bool takeover) {
         exchange(level, 15, takeover, LARGEST, TEXT_KINDS);
 }
 
-/* All of the text, in messages of this size; less the tail, which does not travel. */
+/* Compresses the whole text in messages of this size, without their tails, which are not sent. */
 static size_t all_of_ours(int level, bool takeover, size_t all, size_t size) {
     wsi_deflate *z = (wsi_deflate *)malloc(wsi_deflate_size(level, 15, takeover));
     size_t at, total = 0;
@@ -113,10 +112,10 @@ static size_t all_of_zlibs(int level, bool takeover, size_t all, size_t size) {
     return total;
 }
 
-/* What the benchmark asks for, as far as it needs no clock. */
+/* The benchmark's demands on sizes, which need no clock. */
 static void test_ratio(unsigned kind, size_t size, bool takeover) {
     enum { ALL = 1 << 20 };
-    if (!test_begin("%s in messages of %u bytes, %s, becomes no larger than with zlib", text_written_names[kind],
+    if (!test_begin("%s in messages of %u bytes, %s: no larger than with zlib", text_written_names[kind],
                     (unsigned)size, takeover ? "takeover" : "alone"))
         return;
     text_written(kind, text, ALL);
@@ -146,7 +145,7 @@ int main(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    (void)test_begin("zlib reads what is written");
+    (void)test_begin("zlib reads the output");
     test_skip("built without zlib");
     return test_finish();
 }

@@ -1,4 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_frame.c */
+/* FRAME: masking in every alignment, and frame headers. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -16,7 +16,7 @@ static void fill(uint8_t *data, size_t size) {
         data[i] = (uint8_t)(i * 167 + (i >> 3) + 11);
 }
 
-/* Every alignment of source and target, every length up to 80; and those around two blocks of the widest register. */
+/* Every alignment of source and target, every length up to 80, and the lengths around two blocks of wide registers. */
 static void test_mask(void) {
     static const uint8_t key[4] = {0x37, 0xfa, 0x21, 0x3d};
     uint8_t from[620], to[620], wanted[620];
@@ -36,7 +36,7 @@ static void test_mask(void) {
         }
 }
 
-/* In place, and moved down by each distance: source and target overlap. */
+/* Masking in place, and masking while moving down by each distance, so that source and target overlap. */
 static void test_mask_down(void) {
     static const uint8_t key[4] = {0x01, 0x80, 0xff, 0x5a};
     uint8_t data[700], copy[700], wanted[700];
@@ -58,14 +58,14 @@ static void test_mask_down(void) {
 }
 
 #ifndef WS_NO_FAST
-/* A byte beyond ASCII is seen wherever it stands, also among zeros. */
+/* A byte that is not ASCII is found in every position, even among zeros. */
 static void test_mask_text(char around) {
     static const uint8_t key[4] = {0x81, 0x02, 0xfe, 0x7f};
     uint8_t plain[900], masked[900], out[900];
     size_t size, at;
     memset(plain, around, sizeof plain);
     for (size = 1; size <= sizeof plain; size += size < 20 ? 1 : 37) {
-        if (!test_begin("text of %zu bytes %d", size, around))
+        if (!test_begin("text of %zu bytes among bytes %d", size, around))
             continue;
         reference_mask(masked, plain, size, key);
         CHECK(wsi_frame_mask_message(out, masked, size, key, true));
@@ -77,7 +77,7 @@ static void test_mask_text(char around) {
         }
     }
 }
-/* The key stands before the payload, as in a frame, and the result takes its place. */
+/* The key stands before the payload, as in a frame, and the result overwrites it. */
 static void test_mask_over_key(void) {
     uint8_t frame[708], copy[708], wanted[700];
     size_t size, distance;
@@ -99,7 +99,7 @@ static void test_mask_text(char around) { (void)around; }
 static void test_mask_over_key(void) {}
 #endif
 
-/* A payload masked in two parts, cut anywhere, is the payload masked at once. */
+/* A payload cut at any byte and masked in two parts equals the payload masked at once. */
 static void test_rotate(void) {
     static const uint8_t key[4] = {1, 2, 3, 4};
     uint8_t data[40], wanted[40], out[40], turned[4];
@@ -119,8 +119,8 @@ static void test_rotate(void) {
 
 static bool known_opcode(int opcode) { return opcode <= 2 || (opcode >= 8 && opcode <= 10); }
 
-/* All pairs of first bytes: RFC 6455 5.2, 5.5; with deflate RFC 7692 6, too. The length is the shortest form that is
-   minimal. */
+/* All pairs of first two bytes: RFC 6455 5.2 and 5.5; with deflate, RFC 7692 6 as well. The length is the smallest that
+   its form allows. */
 static void test_first_bytes(bool masked, bool deflate) {
     int first, second;
     for (first = 0; first < 256; first++) {
@@ -180,7 +180,7 @@ static void test_sizes(bool masked) {
     }
 }
 
-/* RFC 6455 5.2: the shortest form must be used, and the highest bit must be 0. */
+/* RFC 6455 5.2: a length must use the shortest form, and its highest bit must be 0. */
 static void test_bad_lengths(bool masked) {
     static const struct { const char *name; uint8_t second; uint64_t size; } cases[] = {
         {"0 in 16 bits", 126, 0}, {"125 in 16 bits", 126, 125}, {"0 in 64 bits", 127, 0},
@@ -200,10 +200,10 @@ static void test_bad_lengths(bool masked) {
     }
 }
 
-/* A header is refused at its first byte that cannot be right, not when all of it has come. */
+/* A header is refused at its first invalid byte, not only when all of it has arrived. */
 static void test_early(void) {
     wsi_frame frame;
-    if (!test_begin("refused early"))
+    if (!test_begin("headers are refused early"))
         return;
     CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\x83", 1, true, false), WSI_FRAME_BAD);
     CHECK_EQ(wsi_frame_read(&frame, (const uint8_t *)"\xc1", 1, true, false), WSI_FRAME_BAD);

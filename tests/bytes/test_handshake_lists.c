@@ -1,5 +1,5 @@
-/* HANDSHAKE: lists of origins, hosts and subprotocols, and settings of compression, that a program gives: which are
-   valid, which element is not, and which origins and hosts they mean. */
+/* HANDSHAKE: a program's lists of origins, hosts and subprotocols, and its settings of compression: which are valid,
+   which element is not, and which origins and hosts they match. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -23,7 +23,7 @@ static void test_deflate_settings(void) {
     }
 }
 
-/* wrong: the first element that is not valid, or the whole list; NULL: all of it is. */
+/* wrong: the first invalid element, or the whole list; NULL: the list is valid. */
 typedef struct list_case {
     const char *list, *wrong;
 } list_case;
@@ -73,7 +73,7 @@ static void test_lists(void) {
     }
 }
 
-/* RFC 6454 4, 5; and "*." for all hosts below one. */
+/* RFC 6454 4 and 5, and "*." for all subdomains of a host. */
 static void test_same(void) {
     static const struct { const char *allowed, *origin; bool same; } cases[] = {
         {"http://a.b", "HTTP://A.B:80", true}, {"http://a.b", "https://a.b:80", false},
@@ -98,7 +98,7 @@ static bool says(wsi_slice part, const char *text) {
     return part.size == strlen(text) && memcmp(part.data, text, part.size) == 0;
 }
 
-/* A page of another site is refused, and the reason says what was compared with what. */
+/* A page of another site is refused, and the reason names what was compared. */
 static void test_why(void) {
     wsi_request request;
     wsi_why why;
@@ -115,7 +115,7 @@ static void test_why(void) {
     CHECK(TEST_SMALL || (says(why.part[1], "http://b") && says(why.part[2], " is not in .origins")));
 }
 
-/* RFC 6455 1.3. A key is 24 characters, and no more are read. */
+/* RFC 6455 1.3. A key has 24 characters, and no byte after them is read. */
 static void test_accept(void) {
     char *key = test_exact("dGhlIHNhbXBsZSBub25jZQ==", 24), accept[28];
     if (test_begin("Sec-WebSocket-Accept of a key at the end of memory")) {

@@ -1,4 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_http.c */
+/* HTTP: heads of requests, their targets, fields and bodies, byte by byte and as a whole. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -14,9 +14,9 @@ typedef struct head_case {
     int status; /* 0: good */
 } head_case;
 
-static wsi_http_seen seen; /* of the head that was parsed last */
+static wsi_http_seen seen; /* the head parsed last */
 
-/* Scan and parse, as the engine does; 400 for what no head may hold, -1 for no end. */
+/* Scans and parses as the engine does. Returns 400 for a byte that no head may have, -1 without an end. */
 static int parse(wsi_request *request, const char *text, size_t size) {
     size_t head = wsi_http_scan((const uint8_t *)text, 0, size);
     if (head == WSI_HTTP_BAD)
@@ -47,7 +47,7 @@ static void test_request_line(void) {
         HEAD("no version", LINE("GET /"), 400), HEAD("no target", LINE("GET"), 400),
         HEAD("empty target", LINE("GET  HTTP/1.1"), 400),
         HEAD("empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        /* the engine takes it off before */
+        /* the engine removes it first */
         HEAD("no method", LINE(" / HTTP/1.1"), 400), HEAD("two spaces", LINE("GET  / HTTP/1.1"), 400),
         HEAD("two spaces before the version", LINE("GET /  HTTP/1.1"), 400),
         HEAD("space at the end", LINE("GET / HTTP/1.1 "), 400),
@@ -69,7 +69,7 @@ static void test_request_line(void) {
         HEAD("asterisk with GET", LINE("GET * HTTP/1.1"), 400),
         HEAD("authority form", LINE("CONNECT a:80 HTTP/1.1"), 400),
         HEAD("unknown scheme", LINE("GET ftp://a/ HTTP/1.1"), 400),
-        /* RFC 9112 3.2.2: what Host says is ignored then. */
+        /* RFC 9112 3.2.2: Host is then ignored. */
         HEAD("absolute form of another host", LINE("GET http://b/ HTTP/1.1"), 0),
         HEAD("absolute form with the default port", LINE("GET http://a:80/ HTTP/1.1"), 0),
         HEAD("absolute form, no Host", "GET http://a/ HTTP/1.1\r\n\r\n", 400),
@@ -87,7 +87,7 @@ static void test_request_line(void) {
     run_heads(cases, COUNT(cases));
 }
 
-/* RFC 9112 2.2, 3.2, 5, 6: what two parsers could read in two ways. */
+/* RFC 9112 2.2, 3.2, 5, 6: whatever two parsers could read differently. */
 static void test_smuggling(void) {
     static const head_case cases[] = {
         HEAD("obs-fold", GET("X: a\r\n b\r\n"), 400),
@@ -142,7 +142,7 @@ static void test_smuggling(void) {
         HEAD("chunked and length 0", PUT("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"), 400),
         HEAD("chunked twice", PUT("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400),
         HEAD("chunked, chunked", PUT("Transfer-Encoding: chunked, chunked\r\n"), 400),
-        /* RFC 9112 6.1: a coding that is not known is 501; 6.3: chunked is not the last one, so the end is not known */
+        /* RFC 9112 6.1: an unknown coding gets 501; 6.3: without chunked as the last coding, the end is unknown */
         HEAD("gzip, chunked", PUT("Transfer-Encoding: gzip, chunked\r\n"), 501),
         HEAD("x;a=\"\", chunked", PUT("Transfer-Encoding: x;a=\"\", chunked\r\n"), 501),
         HEAD("x;a=b , CHUNKED", PUT("Transfer-Encoding: x;a=b , CHUNKED\r\n"), 501),
@@ -259,7 +259,7 @@ static void test_fields(void) {
     CHECK(r.origin.data && !r.origin.size); /* empty is not absent */
 }
 
-/* A scan that goes on where it stopped finds what a scan of the whole finds, at every byte. */
+/* A scan that continues where it stopped gives the same result as a scan of the whole, at every byte. */
 static void test_scan(void) {
     static const char *const texts[] = {
         "GET / HTTP/1.1\r\nHost: a\r\n\r\nbehind", "GET / HTTP/1.1\r\nX: a\rb\r\n\r\n",

@@ -1,19 +1,19 @@
-/* HTTP: words, parameters, schemes, and what a program may put into a head; each text ends where its memory ends. */
+/* HTTP: words, parameters, schemes, and a program's own header lines. Each text ends where its memory ends. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
 #include <stdlib.h>
 
-static char *copy; /* the text, in memory that ends with it, so that sanitizers see what is read behind it */
+static char *copy; /* the text, in memory that ends with it, so that sanitizers see reads beyond it */
 
 static wsi_slice exact(const char *text) {
     size_t size = strlen(text);
     free(copy);
     copy = test_exact(text, size);
-    return wsi_text(copy ? copy : "", size); /* C adds no 0 to NULL */
+    return wsi_text(copy ? copy : "", size); /* in C, even NULL + 0 is undefined */
 }
 
-/* RFC 9110 5.6.6: behind a token, as in extensions; or without one, as behind a media type, with any quoted string. */
+/* RFC 9110 5.6.6: after a token, as in extensions; or without one, as after a media type, with any quoted string. */
 static void test_parameters(void) {
     static const struct { const char *text; bool named, any, good; } cases[] = {
         {"a", true, false, true}, {"a;b", true, false, true}, {"a ; b = c ;d", true, false, true},
@@ -78,7 +78,7 @@ static void test_safe(void) {
         {"a~", ' ', true}, {"a\x7f", ' ', false}, {"\x1f", ' ', false}, {"a\r\nb", ' ', false}, {"\xc3\xa9", ' ', true},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
-        if (test_begin("text %zu of a program's, from %d on", i, cases[i].first))
+        if (test_begin("program's text %zu, from %d on", i, cases[i].first))
             CHECK_EQ(wsi_http_safe(cases[i].text, cases[i].first), cases[i].safe);
 }
 
@@ -90,17 +90,17 @@ static void test_own_headers(void) {
         {"A:\x01", false}, {"A: b\nc", false}, {"A: b\r", false}, {"A: \x1f", false}, {"A: \x7f", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
-        if (test_begin("a program's line %zu", i))
+        if (test_begin("program's header line %zu", i))
             CHECK_EQ(wsi_http_own_header(cases[i].line), cases[i].good);
 }
 
 static void test_bodiless(void) {
     for (int status = 200; status < 600; status++)
-        if (test_begin("a body with %d", status))
+        if (test_begin("body with status %d", status))
             CHECK_EQ(wsi_http_bodiless(status), status == 204 || status == 304);
 }
 
-/* Control characters end what is plain, wherever they stand; the bytes beside them do not. */
+/* The scan for plain bytes stops at control characters in every position, and not at the bytes beside them. */
 static void test_plain(void) {
     static const struct { uint8_t byte; bool control; } cases[] = {
         {0, true}, {'\t', true}, {0x1f, true}, {0x7f, true}, {' ', false}, {0x7e, false}, {0x80, false}, {0xff, false},

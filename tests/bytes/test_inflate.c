@@ -1,5 +1,5 @@
-/* The decompressor: streams written by hand, every kind of wrong stream, cuts, limits, the window.
-   What zlib writes is read in test_inflate_zlib.c. */
+/* INFLATE: streams written by hand, every kind of invalid stream, cuts, limits, the window.
+   test_inflate_zlib.c reads what zlib writes. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -10,10 +10,10 @@ enum { ROOM = 70000 };
 
 static wsi_inflate inflate_state;
 
-/* What is to be decompressed, and how it is offered; then what came of it. */
+/* The stream to decompress, and the size of its steps; then the result. */
 typedef struct job {
     const uint8_t *in;
-    size_t in_size, in_step, out_step, limit, window; /* steps: bytes offered at a time; 0: all */
+    size_t in_size, in_step, out_step, limit, window; /* steps: bytes given at a time; 0: all */
     const uint8_t *history;
     size_t history_size;
     uint8_t out[ROOM];
@@ -32,8 +32,8 @@ static uint8_t *block(const uint8_t *data, size_t data_size, size_t size) {
     return made;
 }
 
-/* Input and output lie in blocks of exactly their size, so that a sanitizer sees each step too far. They
-   move with each call. Goes on behind a final block as long as there is input. */
+/* Input and output lie in blocks of exactly their size, so that a sanitizer sees each access beyond them. They
+   move with each call. Continues after a final block while there is input. */
 static void run(job *j) {
     uint8_t *out = block(NULL, 0, 0);
     wsi_inflate_io io;
@@ -83,7 +83,7 @@ static void begin(const void *in, size_t size) {
     now.limit = ROOM;
 }
 
-/* At once, and by each pair of small steps: always the same. */
+/* Decompresses at once, and with each pair of small steps. The result must always be the same. */
 static void gives(const void *in, size_t size, const void *text, size_t text_size, wsi_inflate_result result) {
     size_t in_step, out_step;
     for (in_step = 0; in_step <= 3; in_step++)
@@ -107,7 +107,7 @@ static void test_vectors(void) {
         return;
     GIVES("\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff", "Hello", WSI_INFLATE_INPUT);
     CHECK(now.ended);
-    GIVES("\xf2\x00\x11\x00\x00\x00\x00\xff\xff", "H", WSI_INFLATE_BAD); /* the second message reaches back */
+    GIVES("\xf2\x00\x11\x00\x00\x00\x00\xff\xff", "H", WSI_INFLATE_BAD); /* the second message refers to the first */
     begin("\xf2\x00\x11\x00\x00\x00\x00\xff\xff", 9);
     now.history = (const uint8_t *)"Hello";
     now.history_size = 5;
@@ -139,7 +139,7 @@ static void test_vectors(void) {
 static void test_cut_off(void) {
     static const uint8_t message[] = "\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff";
     size_t size;
-    if (!test_begin("a message that is cut off has not ended"))
+    if (!test_begin("a truncated message has not ended"))
         return;
     for (size = 1; size < sizeof message - 1; size++) {
         begin(message, size);
@@ -166,7 +166,7 @@ static void put(uint32_t value, uint32_t count) {
     }
 }
 
-/* The code of a symbol under these lengths (RFC 1951 3.2.2): one below for each symbol before it. */
+/* The code of a symbol with these code lengths (RFC 1951 3.2.2): the codes of all earlier symbols come first. */
 static void put_code(const uint8_t *lengths, size_t size, size_t symbol) {
     uint32_t code = 0, length, bit;
     size_t i;
@@ -182,7 +182,7 @@ static void put_code(const uint8_t *lengths, size_t size, size_t symbol) {
 
 static uint8_t literals[288], distances[32], order_lengths[19];
 
-/* All codes complete: 0 to 255 and the end; one distance. */
+/* Complete codes: for 0 to 255, the end, and one distance. */
 static void usual(void) {
     memset(&w, 0, sizeof w);
     memset(literals, 0, sizeof literals);
@@ -213,7 +213,7 @@ static void put_literal(size_t symbol) { put_code(literals, 288, symbol); }
 
 static void put_distance(size_t symbol) { put_code(distances, 32, symbol); }
 
-/* The last block, of the fixed codes. */
+/* A last block with the fixed codes. */
 static void begin_fixed(void) {
     usual();
     memset(literals, 8, 288);
@@ -234,7 +234,7 @@ static void put_head(uint32_t hlit, uint32_t hdist) {
 
 static size_t written(void) { return (w.bits + 7) / 8; }
 
-static void put_rest(void) { /* so that it cannot be for want of input */
+static void put_rest(void) { /* so that missing input cannot be the reason */
     put(0, 32);
     put(0, 32);
 }
@@ -315,16 +315,16 @@ static void test_repeats(void) {
         CHECK_EQ(now.out[i], i * 5);
 }
 
-/* --- wrong streams --- */
+/* --- invalid streams --- */
 
 static void test_wrong_blocks(void) {
-    if (!test_begin("wrong blocks"))
+    if (!test_begin("invalid blocks"))
         return;
     GIVES("\x06", "", WSI_INFLATE_BAD); /* type 3 */
     GIVES("\x07\x00", "", WSI_INFLATE_BAD);
     GIVES("\x00\x05\x00\xfa\xfeHello", "", WSI_INFLATE_BAD); /* NLEN */
     GIVES("\x00\x00\x00\x00\x00", "", WSI_INFLATE_BAD);
-    CHECK_EQ(wsi_inflate_run(&inflate_state, &(wsi_inflate_io){0}), WSI_INFLATE_BAD); /* and stays so */
+    CHECK_EQ(wsi_inflate_run(&inflate_state, &(wsi_inflate_io){0}), WSI_INFLATE_BAD); /* and stays invalid */
     CHECK(!wsi_inflate_ended(&inflate_state));
 }
 
@@ -382,7 +382,7 @@ static void test_wrong_codes(void) {
     literals['a'] = 3; /* one too few */
     bad_head();
     usual();
-    literals['a'] = literals['b'] = literals[258] = 0; /* the end alone, of two bits */
+    literals['a'] = literals['b'] = literals[258] = 0; /* only the end symbol, with two bits */
     bad_head();
     usual();
     distances[1] = 1;
@@ -398,10 +398,10 @@ static void test_wrong_codes(void) {
     distances[3] = 2;
     bad_head();
     usual();
-    literals['c'] = 2; /* no end: complete without it */
+    literals['c'] = 2; /* no end symbol: the code is complete without it */
     literals[256] = 0;
     bad_head();
-    test_begin("wrong codes for lengths");
+    test_begin("invalid codes for lengths");
     usual();
     order_lengths[16] = 7;
     bad_head();
@@ -421,7 +421,7 @@ static void test_wrong_codes(void) {
     WRITTEN("", WSI_INFLATE_BAD);
 }
 
-/* What zlib lets pass, as encoders write it: one code of one bit, or none where none is used. */
+/* zlib accepts these codes, because encoders write them: one code of one bit, or no code where none is used. */
 static void test_lonely_codes(void) {
     if (!test_begin("a single distance code"))
         return;
@@ -438,7 +438,7 @@ static void test_lonely_codes(void) {
     put_head(259, 4);
     put_literal('a');
     put_literal(258);
-    put(1, 1); /* the code that is missing */
+    put(1, 1); /* the missing code */
     put_rest();
     WRITTEN("a", WSI_INFLATE_BAD);
     test_begin("no distance code");
@@ -455,7 +455,7 @@ static void test_lonely_codes(void) {
     put_literal(258);
     put_rest();
     WRITTEN("b", WSI_INFLATE_BAD);
-    test_begin("an end of one bit, and no other code");
+    test_begin("an end symbol of one bit, and no other code");
     usual();
     literals['a'] = literals['b'] = literals[258] = 0;
     literals[256] = 1;
@@ -473,13 +473,13 @@ static void test_lonely_codes(void) {
 
 static void test_wrong_repeats(void) {
     size_t i;
-    if (!test_begin("wrong repeats"))
+    if (!test_begin("invalid repeats"))
         return;
     usual();
     memset(order_lengths, 0, sizeof order_lengths);
     order_lengths[16] = order_lengths[18] = order_lengths[1] = order_lengths[0] = 2;
     put_lengths_of_lengths(257, 1);
-    put_code(order_lengths, 19, 16); /* nothing stands before it */
+    put_code(order_lengths, 19, 16); /* no length before it */
     put_rest();
     WRITTEN("", WSI_INFLATE_BAD);
     for (i = 0; i < 2; i++) { /* as many as there are, and one more */
@@ -501,15 +501,15 @@ static void test_wrong_repeats(void) {
     }
 }
 
-/* A block that ends within a byte: a sync flush would have ended it on one, so something is missing. */
+/* A block that ends within a byte: a sync flush ends on a whole byte, so something is missing. */
 static void test_ends_within_a_byte(void) {
     size_t count, i;
     for (count = 0; count < 8; count++) {
-        if (!test_begin("a block that ends within a byte, %zu literals of nine bits", count))
+        if (!test_begin("a block ends within a byte, %zu literals of nine bits", count))
             continue;
         begin_fixed();
         w.bits = 0;
-        put(2, 3); /* not the last */
+        put(2, 3); /* not the last block */
         for (i = 0; i < count; i++)
             put_literal(200);
         put_literal(256);
@@ -534,7 +534,7 @@ static void put_far(uint32_t distance) {
     put(distance - base, extra);
 }
 
-/* One match of three bytes from this distance, so many literals, then the end of the stream. */
+/* A match of three bytes from this distance, then this many literals, then the end of the stream. */
 static void put_match(uint32_t distance, size_t behind) {
     begin_fixed();
     put_literal(257);
@@ -555,7 +555,7 @@ static void test_windows(void) {
         if (!test_begin("a window of %d bits", (int)bits))
             continue;
         for (distance = window - 3; distance <= window + 2 && distance <= 32768; distance++)
-            for (i = 0; i < 2; i++) { /* few bytes are read one by one, more in the fast way */
+            for (i = 0; i < 2; i++) { /* the slow steps read few bytes, the fast loop reads more */
                 put_match((uint32_t)distance, i * 20);
                 begin(w.data, written());
                 now.window = window;
@@ -568,7 +568,7 @@ static void test_windows(void) {
                     CHECK_MEM(now.out, 3, past + 33100 - distance, 3);
             }
     }
-    if (!test_begin("a distance goes no further than the data before"))
+    if (!test_begin("a distance that reaches before the first byte"))
         return;
     for (i = 1; i < 12; i++) {
         uint8_t wanted[3];
@@ -623,7 +623,7 @@ static void test_matches(void) {
     }
 }
 
-/* The caller may put the front of the output behind the history at any time. */
+/* The caller may move the front of the output to the end of the history at any time. */
 static void test_moving_front(void) {
     static const uint8_t stream[] = "\x00\x05\x00\xfa\xffHello\x4b\x04\x02\x00";
     static uint8_t history[64], out[64];
@@ -631,7 +631,7 @@ static void test_moving_front(void) {
     size_t total = 0;
     uint8_t all[64];
     wsi_inflate_result result;
-    if (!test_begin("the front of the output goes to the history"))
+    if (!test_begin("the front of the output moves to the history"))
         return;
     memset(&io, 0, sizeof io);
     io.in = stream;
@@ -672,7 +672,7 @@ static void test_limit(void) {
         CHECK_EQ(now.result, WSI_INFLATE_OUTPUT);
         CHECK_EQ(now.out_size, limit);
     }
-    test_begin("a message of exactly the limit passes");
+    test_begin("a message of exactly the limit is accepted");
     for (limit = 5; limit <= 6; limit++) {
         begin("\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff", 11);
         now.limit = limit;

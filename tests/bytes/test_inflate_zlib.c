@@ -1,5 +1,5 @@
-/* What zlib compresses, read by ours: all its levels, strategies, windows and flushes; and broken streams,
-   on which both must agree. Where zlib is installed. */
+/* INFLATE reads what zlib compresses, with all its levels, strategies, windows and flushes; and broken streams,
+   on which both must agree. Needs zlib. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -38,7 +38,7 @@ static void make_document(size_t size) {
     }
 }
 
-/* Compresses `size` bytes in messages whose ends are flushed in different ways; the last one as told. */
+/* Compresses `size` bytes in messages whose ends are flushed in different ways; `last` tells how the last one is. */
 static size_t compress_document(size_t size, int level, int strategy, int window, int memory, int last) {
     static const int flushes[] = {Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_BLOCK};
     z_stream stream;
@@ -66,7 +66,7 @@ typedef struct verdict {
     size_t size, left;
 } verdict;
 
-/* Input in pieces of at most in_step bytes, output likewise; 0: all at once. */
+/* Input in pieces of at most in_step bytes, output in pieces of out_step; 0: all at once. */
 static verdict by_ours(size_t size, size_t window, size_t in_step, size_t out_step) {
     wsi_inflate_io io;
     verdict found;
@@ -124,7 +124,7 @@ static void test_rounds(void) {
         }
 }
 
-/* The input in pieces of every size there is: its first cut is at every byte. */
+/* The input in pieces of every size, so that its first cut is at every byte. */
 static void test_cuts(void) {
     int level;
     for (level = 0; level <= 9; level++) {
@@ -141,13 +141,13 @@ static void test_cuts(void) {
     }
 }
 
-/* One compressor, one decompressor, many messages: each may reach into those before it (RFC 7692 7.2.3.2). */
+/* One compressor, one decompressor, many messages. Each may refer to earlier ones (RFC 7692 7.2.3.2). */
 static void test_takeover(void) {
     int window;
     for (window = 9; window <= 15; window++) {
         z_stream stream;
         size_t begin = 0, message;
-        if (!test_begin("messages that reach back, a window of %d bits", window))
+        if (!test_begin("messages that refer to earlier ones, window bits %d", window))
             continue;
         make_document(ROOM);
         memset(&stream, 0, sizeof stream);
@@ -197,7 +197,7 @@ static verdict by_zlib(size_t size, uint8_t *to) {
     return found;
 }
 
-/* Streams with broken bits, and noise: both take them or refuse them, with the same bytes before. */
+/* Streams with flipped bits, and noise: both decoders accept or refuse them after the same output. */
 static void test_broken(void) {
     static uint8_t theirs[ROOM];
     int times, good = 0, bad = 0;
@@ -217,7 +217,7 @@ static void test_broken(void) {
         a = by_ours(packed_size, 32768, 0, 0);
         b = by_zlib(packed_size, theirs);
         if (a.result == WSI_INFLATE_BAD && b.result == WSI_INFLATE_INPUT) { /* no codes for lengths at all: */
-            memset(packed + packed_size, 0, 64);                            /* it finds the end missing, later */
+            memset(packed + packed_size, 0, 64);                            /* zlib notices the missing end later */
             b = by_zlib(packed_size + 64, theirs);
         }
         CHECK_EQ(a.result, b.result);

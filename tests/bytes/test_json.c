@@ -1,4 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_json.c */
+/* JSON: the reader, against a corpus and a recursive reference. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -17,24 +17,24 @@ typedef struct text {
 /* --- the corpus: what RFC 8259 says, by its section ------------------------------------------------- */
 
 static const text valid[] = {
-    /* 2: any value is a text; blanks around all tokens */
+    /* 2: a text is any value; blanks may surround all tokens */
     T("null"), T("true"), T("false"), T("0"), T("\"\""), T("[]"), T("{}"), T(" null"), T("null "), T("\tnull"),
     T("null\t"), T("\nnull"), T("null\n"), T("\rnull"), T("null\r"), T(" \t\n\r null \t\n\r "), T("[ ]"), T("{ }"),
     T("[\n]"), T("{\r\n}"), T(" [ ] "), T(" { } "), T("[1 ]"), T("[ 1]"), T("[1 ,2]"), T("[1, 2]"), T("{ \"a\":1}"),
     T("{\"a\" :1}"), T("{\"a\": 1}"), T("{\"a\":1 }"), T("{\"a\":1 ,\"b\":2}"), T("{\"a\":1, \"b\":2}"),
     T("{\t\"a\"\n:\r\"b\" }"), T("[        1]"), T("[         1]"), T("[1                   ]"),
     T("\n                                        1"), T("1        \n        \t        \r        "),
-    /* 3: literals in lower case */
+    /* 3: literals are in lower case */
     T("[null]"), T("[true]"), T("[false]"), T("[null,true,false]"), T("{\"a\":null}"), T("{\"\":true}"),
     T("{\"a\":false}"), T(" true "), T("[true ]"), T("[\nfalse\n]"),
-    /* 4: objects; names need not be unique, any string will do */
+    /* 4: objects; a name is any string, and need not be unique */
     T("{\"\":\"\"}"), T("{\"\":{}}"), T("{\"a\":{}}"), T("{\"a\":[]}"), T("{\"a\":{\"b\":{\"c\":1}}}"),
     T("{\"a\":1,\"a\":2}"), T("{\"a\":1,\"a\":1}"), T("{\"a\":1,\"b\":2,\"c\":3}"), T("{\"a b\":1}"),
     T("{\"a.b\":1}"), T("{\"\\u0000\":1}"), T("{\"\\\"\":1}"), T("{\"\\\\\":1}"), T("{\"\xe2\x82\xac\":1}"),
     T("{\"1\":1}"), T("{\"a\":[{}]}"), T("{\"{\":\"}\"}"), T("{\"a\":\"]\"}"), T("{\"null\":null}"), T("{\"a\":-1}"),
     T("{\"long name of many bytes\":0}"), T("{\"a\":1,\"\":2,\"b\":[1,2,{\"c\":[]}]}"),
     T("{\"x\":[{\"id\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}],\"id\":\"bb\"}"),
-    /* 5: arrays, of any types */
+    /* 5: arrays of any types */
     T("[1]"), T("[1,2]"), T("[1,\"a\",null,true,[],{}]"), T("[[]]"), T("[[],[]]"), T("[[[]]]"),
     T("[[[[[[[[]]]]]]]]"), T("[{}]"), T("[{},{}]"), T("[\"\"]"), T("[\"a\",\"b\"]"), T("[\"[\"]"), T("[\"]\"]"),
     T("[\",\"]"), T("[[1],[2]]"), T("[[1,2],[3,4],[]]"), T("[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"),
@@ -49,7 +49,7 @@ static const text valid[] = {
     T("123456789012345678901234567890"), T("0.1234567890123456789012345678901234567890"),
     T("1.7976931348623157e308"), T("5e-324"), T("2.2250738585072014e-308"), T("[0]"), T("[-0]"), T("[1e5]"),
     T("[0,1.5,-2e3]"), T("{\"a\":1.5e-3}"), T("100000000000000000000e-20"), T("[1 , -1]"),
-    /* 7: strings: all of Unicode but controls, quote and backslash; every escape */
+    /* 7: strings: all of Unicode except controls, quote and backslash; every escape */
     T("\"a\""), T("\" \""), T("\"abc\""), T("\"abcdefg\""), T("\"abcdefgh\""), T("\"abcdefghi\""),
     T("\"abcdefghijklmno\""), T("\"abcdefghijklmnop\""), T("\"abcdefghijklmnopqrstuvwxyz0123456789\""),
     T("\"\\\"\""), T("\"\\\\\""), T("\"\\/\""), T("\"\\b\""), T("\"\\f\""), T("\"\\n\""), T("\"\\r\""), T("\"\\t\""),
@@ -64,7 +64,7 @@ static const text valid[] = {
     T("\"\xf0\x9f\x98\x80\""), T("\"\xf4\x8f\xbf\xbf\""), T("\"\xe2\x80\xa8\""), T("\"\xe2\x80\xa9\""),
     T("\"\xef\xbb\xbf\""), T("\"a\xc3\xa9" "b\""), T("[\"\xe4\xbd\xa0\xe5\xa5\xbd\"]"),
     T("{\"\xf0\x9f\x98\x80\":\"\xf0\x9f\x98\x80\"}"), T("\"\xc2\xa2\xe0\xa4\xb9\""),
-    /* 8.2: the grammar lets lone surrogates pass */
+    /* 8.2: the grammar allows lone surrogates */
     T("\"\\ud800\""), T("\"\\udfff\""), T("\"\\udc00\\ud800\""), T("\"\\ud800x\""), T("\"\\ud800\\n\""),
     T("\"\\ud83d\\ud83d\""), T("\"\\ud800\\u0041\""), T("{\"\\udead\":1}"),
     /* 9: depth up to the limit */
@@ -133,13 +133,13 @@ static const text malformed[] = {
     T("\"\xf8\x88\x80\x80\x80\""), T("\"\xfe\""), T("\"\xff\""), T("\"abcdefghijklmnop\xff\""), T("[\"\xe9\"]"),
     T("{\"a\":\"\xe9\"}"), T("\xff"), T("[\xff]"), T("1\xff"), T("[]\xff"), T("\"\xed\xa0\xbd\xed\xb8\x80\""),
     T("\"a\xe2\x82" "b\""), T("\"\xc3\xa9\xa9\""),
-    /* comments and what JSON5 allows */
+    /* comments, and whatever else JSON5 allows */
     T("// c\n1"), T("/* c */1"), T("1 // c"), T("1/**/"), T("# c\n1"), T("[1, // c\n2]"), T("{a:1,}"), T("[1,'b']"),
     T("\"a\\\nb\""), T("[0xff]"), T("{\"a\":+1}"), T("{\"a\":.5,}"), T("/"), T("//"), T("<!-- -->"), T("[1]/"),
     T("\\u0022a\\u0022"), T("`"), T("@"),
 };
 
-/* Levels of both kinds in turn, not with a period of 64, and the innermost value of all: the caller frees it. */
+/* Nested levels of both kinds, without a period of 64, and an innermost value. The caller frees the text. */
 static char *nested(size_t levels, const char *inner, size_t *size) {
     char *all = (char *)malloc(levels * 6 + strlen(inner) + 1);
     size_t i, at = 0;
@@ -280,7 +280,7 @@ static int verdict(ws_json value) {
     return value.type >= WS_JSON_NULL ? 1 : value.type == WS_JSON_TOO_DEEP ? -1 : 0;
 }
 
-/* Calls all that there is on a value and what is in it; returns how many values there are. */
+/* Calls every function on a value and on all values in it. Returns the number of values. */
 static size_t use(ws_json value) {
     char *room;
     int64_t integer;
@@ -312,7 +312,7 @@ static size_t use(ws_json value) {
     return count;
 }
 
-/* Whether two values are the same slice, and look the same from every side. */
+/* Whether two values are the same slice, and every function gives the same result for both. */
 static bool alike(ws_json a, ws_json b) {
     size_t size = ws_json_as_text(a, NULL, 0);
     char *one = (char *)malloc(size + 1), *other = (char *)malloc(size + 1);
@@ -327,7 +327,7 @@ static bool alike(ws_json a, ws_json b) {
     return good;
 }
 
-/* How many words the index of a value takes; 0: with an index it is something else than without. */
+/* The number of words in the index of a value; 0: the value differs with and without an index. */
 static size_t compare(ws_json plain, ws_json indexed) {
     static const char *const paths[] = {"a", "a.b", "[0]", "[1][0]", "a[0].b", "x"};
     ws_json names[2], items[2];
@@ -353,7 +353,7 @@ static size_t compare(ws_json plain, ws_json indexed) {
     }
 }
 
-/* With an index of any size a text is what it is without, in a block of that many words. */
+/* A text gives the same result with an index of any size, in a block of exactly that size, as without one. */
 static void check_index(const char *block, size_t size, ws_json value) {
     size_t needed = 0, count, i;
     for (i = 0; i < 5; i++) {
@@ -375,7 +375,7 @@ static void check_index(const char *block, size_t size, ws_json value) {
     }
 }
 
-/* Every way into the text, in a block of its size; the verdict must be the reference's. */
+/* Every function on the text, in a block of its size. The result must be the reference's. */
 static void try_text(const char *data, size_t size) {
     char *block = test_exact(data, size);
     ws_json value = ws_json_parse(block, size), forged;
@@ -388,7 +388,7 @@ static void try_text(const char *data, size_t size) {
     else if (block)
         CHECK(value.data >= block && value.data + value.size == block + size);
     for (type = WS_JSON_ABSENT; type <= WS_JSON_OBJECT && value.type < WS_JSON_NULL; type++) {
-        int64_t integer; /* a slice that nobody checked is wrong, but must not be read past */
+        int64_t integer; /* an unchecked slice gives wrong results, but no byte after it may be read */
         double number;
         bool yes;
         ws_json item = wsi_json_absent();
@@ -505,13 +505,13 @@ static void test_types(void) {
     CHECK_EQ(ws_json_get(json(DEEP("[[")), "a").type, WS_JSON_TOO_DEEP);
 }
 
-/* RFC 8259 9: the reader sets the limit. Whoever trusts a text says how deep it may be; 64 without that. */
+/* RFC 8259 9: the reader sets the limit. A program that trusts a text says how deep it may be; the default is 64. */
 static void test_deep(void) {
     static const size_t depths[] = {0, 1, 63, 64, 65, 127, 128, 129, 192, 193, 1000, 1024, 1025};
     static uint64_t nesting[16];
     size_t i, words, size, steps;
     char *all;
-    if (!test_begin("nested deeper than 64: as deep as the given words allow"))
+    if (!test_begin("nested deeper than 64: as deep as the words given allow"))
         return;
     for (i = 0; i < COUNT(depths); i++) {
         all = nested(depths[i], "\"end\"", &size);
@@ -547,12 +547,12 @@ static void test_deep(void) {
     CHECK_EQ(ws_json_parse_deep(DEEP("[") "[]" DEEP("]"), 130, NULL, 5).type, WS_JSON_TOO_DEEP);
 }
 
-/* Items that are of another container, or of a level below, give wrong items, but never one beyond the index. */
+/* Items of another container, or of a deeper level, give wrong items, but never one outside the index. */
 static void test_index_misused(void) {
     static const char *const texts[] = {"{\"a\":{\"b\":1}}", "{\"a\":[1,[2,{}],3]}", "[{\"a\":[]},{\"b\":[4]}]",
                                         "[[[[]]]]"};
     size_t i, k, steps;
-    if (!test_begin("an index, and items of elsewhere"))
+    if (!test_begin("an index, and items from elsewhere"))
         return;
     for (i = 0; i < COUNT(texts); i++)
         for (k = 0; k < COUNT(texts); k++) {
@@ -574,31 +574,31 @@ static void test_index_misused(void) {
             free(words);
         }
     CHECK(!ws_json_index("[1]", 3, NULL, 10).index && ws_json_index("[1]", 3, NULL, 10).type == WS_JSON_ARRAY);
-    uint32_t words[8]; /* a slice that was altered: nothing is read past it */
+    uint32_t words[8]; /* an altered slice: no byte after it is read */
     char copy[8];
     ws_json altered = ws_json_index("\"abc\"", 5, words, 8);
     altered.size = 1;
     CHECK_EQ(ws_json_as_text(altered, copy, sizeof copy), 0);
 }
 
-/* A word of the index counts bytes with 28 bits: a longer text is read, and not marked. */
+/* A word of the index has 28 bits for a size: a longer text is read, but gets no index. */
 static void test_index_large(void) {
     size_t size = (size_t)1 << 28, k;
     char *large = NULL;
     if (!test_begin("an index of the longest text, and of one that is too long"))
         return;
-    large = (char *)calloc(1, size); /* the system gives it pages as they are touched */
+    large = (char *)calloc(1, size); /* the system provides the pages as they are touched */
     for (k = 0; large && k < 2; k++) {
         uint32_t words[2] = {77, 77};
         memcpy(large, "[1]", 3);
-        large[size - 2 + k] = 'x'; /* so the text is no JSON behind the array */
+        large[size - 2 + k] = 'x'; /* so the text after the array is not JSON */
         CHECK_EQ(ws_json_index(large, size - 1 + k, words, 2).type, WS_JSON_MALFORMED);
         CHECK_EQ(words[0] == 77, k == 1);
     }
     free(large);
 }
 
-/* What a browser's DevTools answer for a page of 40 nested elements: two levels for each. */
+/* The answer of a browser's DevTools for a page of 40 nested elements, with two levels for each. */
 static void test_devtools(void) {
     char data[6000] = "{\"id\":1,\"result\":{\"root\":", name[16] = "";
     uint64_t nesting[1];
@@ -696,7 +696,7 @@ static void test_next(void) {
     CHECK(!ws_json_next(json("[]"), &name, &item) && !ws_json_next(json("{ }"), &name, &item));
     CHECK(!ws_json_next(json("\"abc\""), &name, &item) && !ws_json_next(json("12"), &name, &item));
     CHECK(!ws_json_next(json("["), &name, &item) && !ws_json_next(wsi_json_absent(), &name, &item));
-    item = json("1"); /* from elsewhere: begins anew */
+    item = json("1"); /* from elsewhere: begins again */
     CHECK(ws_json_next(json("[7,8]"), &name, &item) && is(item, "7") && name.type == WS_JSON_ABSENT);
     item.data = object.data + 2; /* forged: not followed beyond the end */
     item.size = SIZE_MAX / 2;
@@ -740,7 +740,7 @@ static void test_text(void) {
             free(room);
         }
     }
-    for (size = 0; size < 6; size++) { /* a string of which the index says that it has no escape */
+    for (size = 0; size < 6; size++) { /* a string that has no escape, according to the index */
         uint32_t words[4];
         char room[6] = "zzzzz";
         ws_json item;
@@ -790,7 +790,7 @@ static void test_message(void) {
     CHECK_EQ(number * 2, 7);
     CHECK(!ws_json_bool(message, "data", &on) && !ws_json_bool(bad, "on", &on) && !on);
     CHECK(ws_json_bool(message, "on", &on) && on);
-    CHECK(!ws_json_text(bad, "user.name", name, sizeof name)); /* nothing of a text that is bad further on */
+    CHECK(!ws_json_text(bad, "user.name", name, sizeof name)); /* no value from a text that is malformed further on */
     CHECK_EQ(ws_json_find(bad, "user").type, WS_JSON_MALFORMED);
 }
 
@@ -865,7 +865,7 @@ static void test_unsigned(void) {
     CHECK(!ws_json_unsigned(message_of(made), "m", &integer) && integer == UINT64_MAX);
 }
 
-/* What as_number says is what strtod says of the same text in the C locale; infinite: refused. */
+/* as_number gives what strtod gives for the same text in the C locale. An infinite result is refused. */
 static void check_number(const char *numeral) {
     double wanted = strtod(numeral, NULL), number = 42;
     char *block = test_exact(numeral, strlen(numeral));
@@ -904,7 +904,7 @@ static void test_numbers(void) {
                      some() >> some() % 64, (int)(some() % 700) - 350);
             check_number(numeral);
         }
-    if (test_begin("numbers of at most 19 digits between two doubles, and a little beside"))
+    if (test_begin("numbers of at most 19 digits halfway between two doubles, or very near"))
         for (i = 0; i < 10000; i++) {
             static const char *const halves[] = {".5", ".50", ".499", ".501", "5e-1", "500e-3", ".5e0"};
             uint64_t whole = some() >> 12 | (uint64_t)1 << 52;
@@ -914,7 +914,7 @@ static void test_numbers(void) {
             check_number(numeral);
         }
     memset(zeros, '0', sizeof zeros);
-    if (test_begin("numbers between two doubles, and a little beside"))
+    if (test_begin("numbers halfway between two doubles, or very near"))
         for (i = 0; i < 2000; i++) {
             uint64_t bits = some() % ((uint64_t)(some() % 4 ? 1100 : 60) << 52);
             double low, high;
@@ -957,11 +957,11 @@ static void test_numbers(void) {
     }
 }
 
-/* Whatever a text holds: written with %s and read again it is the same. */
+/* Any text written with %s and read again is the same. */
 static void test_there_and_back(void) {
     size_t round;
     int wrong = 0;
-    if (!test_begin("random texts there and back"))
+    if (!test_begin("random texts written and read back"))
         return;
     for (round = 0; round < 20000; round++) {
         char data[200], room[1300], back[200];

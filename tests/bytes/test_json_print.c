@@ -1,4 +1,4 @@
-/* JSON, PRINT: what the printf-like calls write. */
+/* JSON, PRINT: the output of the printf-like calls. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -10,8 +10,8 @@
 
 /* --- writing ---------------------------------------------------------------------------------------- */
 
-/* Prints into every size of buffer up to what is needed and beyond. "" stands for a failure: it may
-   show only once the text would fit. */
+/* Prints into buffers of every size up to the needed size and more. "" stands for a failure, which may
+   appear only when the text would fit. */
 static void check_printed(const char *wanted, const char *file, int line, const char *format, ...) {
     size_t needed = strlen(wanted), most = needed ? needed + 3 : 400, size;
     for (size = 0; size <= most; size++) {
@@ -31,12 +31,12 @@ static void check_printed(const char *wanted, const char *file, int line, const 
     }
 }
 
-/* The same, past the compiler's check of the format, which these fail on purpose. */
+/* The same without the compiler's check of the format, which these formats fail on purpose. */
 #define PRINTED(wanted, ...) check_printed(wanted, __FILE__, __LINE__, __VA_ARGS__)
 
 static void test_formats(void) {
     char room[64];
-    const char *volatile none = NULL; /* volatile: or the compiler objects */
+    const char *volatile none = NULL; /* volatile, or the compiler warns */
     if (!test_begin("formats"))
         return;
     CHECK_EQ(ws_json_print(room, sizeof room, "{'type':'left','room':%s,'n':%d}", "a\"b", 3), 35);
@@ -90,7 +90,7 @@ static void test_strings_out(void) {
     CHECK_STR(back, all);
 }
 
-/* What makes no JSON, or could let a peer out of its string, fails whatever the buffer's size: "". */
+/* A format that does not give JSON, or lets a peer's text end its string, fails with every buffer size: "". */
 static void test_bad_formats(void) {
     if (!test_begin("bad formats"))
         return;
@@ -205,7 +205,7 @@ static ws_error append(wsi_memory *memory, wsi_buffer *buffer, const char *forma
     return error;
 }
 
-/* The form behind ws_send_json: appends, and on failure leaves what was there. */
+/* The function behind ws_send_json appends and, on failure, leaves the buffer's contents alone. */
 static void test_append(void) {
     ws_allocator none = {NULL, NULL};
     wsi_memory memory;
@@ -227,7 +227,7 @@ static void test_append(void) {
     CHECK_EQ(memory.used, 0);
 }
 
-/* What several texts need together may be more than a size_t can say, without memory for any of it. */
+/* Several texts together may need more than the largest size_t, though none of them has its own memory. */
 static void test_endless(void) {
     wsi_buffer buffer = {NULL, SIZE_MAX - 5, 0};
     wsi_printer printer;

@@ -1,4 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_memory.c */
+/* MEMORY: the allocator, its limit, and growing buffers. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -62,7 +62,7 @@ static void test_limit(void) {
     a = wsi_memory_resize(&memory, NULL, 0, 600);
     CHECK(a != NULL);
     CHECK(wsi_memory_resize(&memory, NULL, 0, 401) == NULL);
-    CHECK_EQ(c.calls, 1); /* the allocator was not even asked */
+    CHECK_EQ(c.calls, 1); /* the allocator was not called */
     CHECK_EQ(memory.used, 600);
     b = wsi_memory_resize(&memory, NULL, 0, 400);
     CHECK(b != NULL);
@@ -91,7 +91,7 @@ static void test_refusal(void) {
     c.refuse_above = 300;
     CHECK(!wsi_buffer_reserve(&memory, &buffer, 200));
     CHECK_EQ(buffer.size, 200);
-    CHECK_EQ(buffer.data[199], 7); /* what was there is there still */
+    CHECK_EQ(buffer.data[199], 7); /* the old contents remain */
     CHECK_EQ(memory.used, buffer.capacity);
     wsi_buffer_free(&memory, &buffer);
     CHECK(buffer.data == NULL && buffer.capacity == 0 && buffer.size == 0);
@@ -100,7 +100,7 @@ static void test_refusal(void) {
     wsi_buffer_free(&memory, &buffer);
 }
 
-/* A million bytes appended one by one: few calls of the allocator. */
+/* A million bytes appended one by one need few calls of the allocator. */
 static void test_growth(void) {
     wsi_memory memory;
     wsi_buffer buffer;
@@ -121,7 +121,7 @@ static void test_growth(void) {
     CHECK_EQ(c.bytes, 0);
 }
 
-/* Sizes near the end of the number range are refused before anybody adds them. */
+/* Sizes near SIZE_MAX are refused before they are added. */
 static void test_overflow(void) {
     static const size_t huge[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX / 4 + 1};
     wsi_memory memory;

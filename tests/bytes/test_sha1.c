@@ -1,4 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_sha1.c */
+/* SHA1: its blocks as a complete SHA-1, and the digests of keys. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -21,10 +21,10 @@ static void take_block(uint32_t hash[5], const uint32_t words[16]) {
 #endif
 }
 
-/* Of any size: wsi_sha1 itself knows one only. */
+/* SHA-1 of a text of any size. wsi_sha1 itself handles only one size. */
 static void take_digest(const uint8_t *data, size_t size, uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, words[16], word = 0;
-    size_t i, end = (size + 72) / 64 * 64; /* with the length behind it */
+    size_t i, end = (size + 72) / 64 * 64; /* followed by the length */
     for (i = 0; i < end; i++) {
         word = word << 8 | (i < size ? data[i] : i == size ? 0x80u : 0);
         words[i / 4 % 16] = i + 1 < end ? word : (uint32_t)size * 8;
@@ -49,7 +49,7 @@ static void check_digest(const void *data, size_t size, const char *wanted) {
     check_hex(digest, wanted);
 }
 
-/* FIPS 180-4's examples, and RFC 3174's. */
+/* The examples of FIPS 180-4 and RFC 3174. */
 static void test_vectors(void) {
     static const struct { const char *text, *digest; } cases[] = {
         {"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
@@ -70,7 +70,7 @@ static void test_vectors(void) {
 static void test_million(void) {
     size_t size = 1000000;
     char *text;
-    if (!test_begin("digest of a million a"))
+    if (!test_begin("digest of a million times 'a'"))
         return;
     text = (char *)malloc(size);
     CHECK(text != NULL);
@@ -81,7 +81,7 @@ static void test_million(void) {
     free(text);
 }
 
-/* The digest of all digests of 0 to 300 bytes: every place of the padding within its block. */
+/* The digest of the digests of 0 to 300 bytes covers every place of the padding within its block. */
 static void test_lengths(void) {
     static uint8_t data[300], digests[301 * 20];
     size_t i;
@@ -94,7 +94,7 @@ static void test_lengths(void) {
     check_digest(digests, sizeof digests, "43debf5006166594c976375f1c06253e43d53ddf");
 }
 
-/* What a server and a client compute; each of 10,000 keys begins with the digest before. */
+/* What a server and a client compute. Each of 10,000 keys begins with the digest of the previous one. */
 static void test_keys(void) {
     uint8_t key[24], digest[20];
     int i;

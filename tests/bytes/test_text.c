@@ -1,9 +1,9 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_text.c */
+/* TEXT: characters, comparisons, lists, numbers, base64 and percent-decoding. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
 
-/* RFC 9110 5.6.2: every byte, against the list in the RFC. */
+/* RFC 9110 5.6.2: every byte is compared with the RFC's list. */
 static void test_characters(void) {
     const char *token = "!#$%&'*+-.^_`|~0123456789"
                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -45,7 +45,7 @@ static void test_compare(void) {
     CHECK(wsi_text_is(wsi_text_z(NULL), ""));
     CHECK(wsi_text_is_nocase(wsi_text_z("WebSocket"), "wEBsOCKET"));
     CHECK(!wsi_text_is_nocase(wsi_text_z("WebSocket"), "WebSocke"));
-    CHECK(!wsi_text_is_nocase(wsi_text_z("[{@"), "{[`")); /* 32 apart, and no letters */
+    CHECK(!wsi_text_is_nocase(wsi_text_z("[{@"), "{[`")); /* 32 apart, but not letters */
     CHECK(!wsi_text_is_nocase(wsi_text_z("\xc4"), "\xe4"));
     CHECK(wsi_text_same_nocase(wsi_text("aXb", 2), wsi_text("AxC", 2)));
 }
@@ -63,7 +63,7 @@ static void test_trim(void) {
         }
 }
 
-/* The elements of a list, each with '|' behind it. */
+/* The elements of a list, each followed by '|'. */
 static void test_lists(void) {
     static const struct { const char *list, *wanted; } cases[] = {
         {"", ""}, {"a", "a|"}, {"a,b", "a|b|"}, {" a , b\t,c ", "a|b|c|"}, {",", ""}, {",,a,,", "a|"},
@@ -91,7 +91,7 @@ static void test_membership(void) {
     CHECK(wsi_text_in_list(list, wsi_text_z("chat")));
     CHECK(wsi_text_in_list(list, wsi_text_z("superchat")));
     CHECK(!wsi_text_in_list(list, wsi_text_z("super")));
-    CHECK(!wsi_text_in_list(list, wsi_text_z("mqtt"))); /* subprotocols have case */
+    CHECK(!wsi_text_in_list(list, wsi_text_z("mqtt"))); /* subprotocols are case-sensitive */
     CHECK(!wsi_text_in_list(list, wsi_text_z("")));
     CHECK(!wsi_text_in_list(wsi_text_z(NULL), wsi_text_z("chat")));
 }
@@ -131,7 +131,7 @@ static void test_decimal(void) {
     }
 }
 
-/* RFC 4648 10, and what uses the last characters of the alphabet. */
+/* RFC 4648 10, and texts with the last characters of the alphabet. */
 static void test_base64(void) {
     static const struct { const char *data, *wanted; } cases[] = {
         {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},

@@ -1,11 +1,11 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_utf8.c */
+/* UTF8: the validator, against a reference that decodes. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
 #include "../helpers/ways.h"
 
-/* The reference: decodes, then looks at the number. How many bytes the first character has, 0 when
-   it is wrong, -1 when it is cut off but could go on well. */
+/* The reference: decodes a character, then checks its number. Returns the number of bytes of the first character, 0 if
+   it is invalid, -1 if it is incomplete but could become valid. */
 static int character(const uint8_t *data, size_t size) {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
     int bytes = data[0] < 0x80 ? 1 : data[0] >> 5 == 6 ? 2 : data[0] >> 4 == 14 ? 3 : data[0] >> 3 == 30 ? 4
@@ -16,7 +16,7 @@ static int character(const uint8_t *data, size_t size) {
         return bytes;
     low = (uint32_t)data[0] & (0x7fu >> bytes);
     high = low;
-    for (i = 1; i < bytes; i++) { /* the range that the missing bytes leave open */
+    for (i = 1; i < bytes; i++) { /* the range that the missing bytes still allow */
         bool here = (size_t)i < size;
         if (here && data[i] >> 6 != 2)
             return 0;
@@ -28,7 +28,7 @@ static int character(const uint8_t *data, size_t size) {
     return (size_t)bytes <= size ? bytes : -1;
 }
 
-/* 1: valid, 0: wrong, -1: cut off. */
+/* 1: valid, 0: invalid, -1: incomplete. */
 static int reference(const uint8_t *data, size_t size) {
     size_t i = 0;
     while (i < size) {
@@ -55,7 +55,7 @@ static size_t encode(uint32_t code, uint8_t out[4]) {
     return bytes;
 }
 
-/* Every code point, and what lies beyond: the surrogates alone are not valid. */
+/* Every code point, and numbers above. Of the code points, only surrogates are invalid. */
 static void test_code_points(void) {
     uint32_t code;
     int wrong = 0;
@@ -70,7 +70,7 @@ static void test_code_points(void) {
     CHECK_EQ(wrong, 0);
 }
 
-/* Every sequence of 1, 2 and 3 bytes, whatever it is. */
+/* Every sequence of 1, 2 and 3 bytes. */
 static void test_short_sequences(void) {
     uint32_t number, limit = 256;
     size_t size;
@@ -87,8 +87,8 @@ static void test_short_sequences(void) {
     }
 }
 
-/* Every three bytes behind the lead bytes of four-byte characters and their neighbours; the last
-   byte takes one value of each class. */
+/* Every three bytes after the lead bytes of four-byte characters and after their neighbours. The last
+   byte has one value of each class. */
 static void test_long_sequences(void) {
     static const uint8_t leads[] = {0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff};
     static const uint8_t lasts[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0xa0, 0xbf, 0xc0, 0xe0, 0xff};
@@ -96,7 +96,7 @@ static void test_long_sequences(void) {
     uint32_t middle;
     for (lead = 0; lead < sizeof leads; lead++) {
         int wrong = 0;
-        if (!test_begin("sequences of 4 bytes behind %02x", leads[lead]))
+        if (!test_begin("sequences of 4 bytes that begin with %02x", leads[lead]))
             continue;
         for (middle = 0; middle < 65536; middle++)
             for (last = 0; last < sizeof lasts; last++) {
@@ -110,8 +110,8 @@ static void test_long_sequences(void) {
     }
 }
 
-/* One wrong byte at each offset of ASCII of each length and alignment: the fast path must not
-   step over it. */
+/* One invalid byte at each offset of ASCII of each length and alignment. The fast path must not
+   skip it. */
 static void test_ascii(void) {
     uint8_t room[112];
     size_t from, size, bad;
@@ -131,7 +131,7 @@ static void test_ascii(void) {
     CHECK_EQ(wrong, 0);
 }
 
-/* A character at each place between ASCII, whole, and with its end cut off. */
+/* A character in each position within ASCII, complete and truncated. */
 static void test_mixed(void) {
     static const char *const characters[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
     uint8_t room[64];
@@ -152,7 +152,7 @@ static void test_mixed(void) {
     CHECK_EQ(wrong, 0);
 }
 
-/* Fed in two parts, cut anywhere, the answer is that of the whole; and a wrong byte is refused at
+/* A text fed in two parts, cut anywhere, gives the result of the whole. An invalid byte is refused at
    once, not at the end of the text. */
 static void test_cuts(void) {
     static const char *const texts[] = {
@@ -177,8 +177,8 @@ static void test_cuts(void) {
     }
 }
 
-/* Four bytes, each at an edge of a row of the table of well-formed characters, at changing offsets of texts, each of
-   one kind of character. */
+/* Four bytes, each from an edge of a row in the table of well-formed characters, at changing offsets of texts. Each
+   text has one kind of character. */
 static void test_blocks(void) {
     static const uint8_t edges[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
                                     0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
@@ -206,8 +206,8 @@ static void test_blocks(void) {
     }
 }
 
-/* Mostly valid text of every kind, a random byte put in or not, fed at once and in two parts: the answers are those of
-   the reference. UTF8_BYTES says how many bytes; 1e9 has passed. */
+/* Mostly valid text of every kind, with or without a random byte put in, fed at once and in two parts. The results are
+   those of the reference. UTF8_BYTES is the number of bytes to test; 1e9 has passed. */
 static void test_random(void) {
     static uint8_t room[4096];
     const char *asked = getenv("UTF8_BYTES");
