@@ -15904,10 +15904,10 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     wsi_forward_peer peer;
     bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
     bool trusted = known && wsi_forward_trusts(forward->proxies, &peer);
-    if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
-        return false; /* reset already: its data could be read, but its address is unknown, so it cannot be counted */
     if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
         return false;
+    if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
+        return false; /* reset already: its data could be read, but its address is unknown, so it cannot be counted */
     return forward->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
                                               : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
 }

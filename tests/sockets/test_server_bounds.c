@@ -295,6 +295,26 @@ static void test_reset(void) {
     NET_END();
 }
 
+static void test_reset_counts_nothing(void) {
+    ws_server_config config;
+    if (!test_begin("a connection that is reset before it is accepted does not end the count of the one before it"))
+        return;
+    memset(&config, 0, sizeof config);
+    config.address_connections = 2;
+    config.address_rate = 100; /* keeps the address without connections */
+    CHECK(start(&config));
+    CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 101);
+    peer_close(&net.peers[1]);
+    CHECK(net_settle());
+    for (int i = 0; i < 3; i++)
+        peer_reset(net_connect());
+    CHECK(net_settle());
+    CHECK_EQ(join(NULL), 101);
+    CHECK_EQ(join(NULL), 503);
+    NET_END();
+}
+
 /* Through a trusted proxy an address is known once the head has arrived. */
 static void test_forwarded(void) {
     static const struct { const char *first, *second; bool same; } cases[] = {
@@ -619,6 +639,7 @@ static void test_bounds(void) {
     test_closing();
     test_connection_rate();
     test_reset();
+    test_reset_counts_nothing();
     test_forwarded();
     test_ipv6();
     test_proxy_protocol();
