@@ -5,9 +5,11 @@
 
 #include "../helpers/net.h"
 
-typedef enum where { IN_OPEN, IN_MESSAGE, IN_CHUNK, IN_DRAIN, IN_CLOSE, IN_TIMER, IN_POST, IN_WATCH, WHERES } where;
+typedef enum where {
+    IN_OPEN, IN_MESSAGE, IN_CHUNK, IN_PONG, IN_DRAIN, IN_CLOSE, IN_TIMER, IN_POST, IN_WATCH, WHERES
+} where;
 
-static const char *const where_names[WHERES] = {"on_open", "on_message", "on_chunk", "on_drain",
+static const char *const where_names[WHERES] = {"on_open", "on_message", "on_chunk", "on_pong", "on_drain",
                                                 "on_close", "a timer", "a post", "a watch"};
 
 /* --- what is done --- */
@@ -233,6 +235,11 @@ static void when_chunk(ws_conn *conn, ws_chunk chunk) {
     act(IN_CHUNK, conn);
 }
 
+static void when_pong(ws_conn *conn, ws_message payload) {
+    (void)ws_send(conn, payload);
+    act(IN_PONG, conn);
+}
+
 static void when_timer(ws_loop *loop, void *user) {
     (void)loop;
     (void)user;
@@ -262,6 +269,7 @@ static void set_up(peer **p) {
     config.limits.buffered = 100000;
     CHECK(net_start_with(NULL, &config));
     handler.on_chunk = when_chunk;
+    handler.on_pong = when_pong;
     CHECK(ws_route(net.server, "/chunk", &handler));
     net_small_buffers();
     net.on_open = when_open;
@@ -289,6 +297,11 @@ static void trigger(peer **p) {
         extra = net_connect();
         peer_upgrade(extra, "/chunk", NULL);
         peer_frames(extra, "82#70000 82#10 02#9");
+        break;
+    case IN_PONG:
+        extra = net_connect();
+        peer_upgrade(extra, "/chunk", NULL);
+        peer_frames(extra, "8a\"p\" 8a\"q\" 82#9 8a\"\"");
         break;
     case IN_DRAIN: p[3]->deaf = false; break;
     case IN_CLOSE: peer_frames(p[2], "88<03e8>"); break;
