@@ -296,7 +296,7 @@ typedef struct ws_loop ws_loop;       /* an event loop: sockets, timers and post
 typedef struct ws_server ws_server;   /* a listening port with its routes and rooms */
 typedef struct ws_conn ws_conn;       /* one WebSocket connection */
 typedef struct ws_request ws_request; /* an HTTP or WebSocket request that is not answered yet */
-typedef uint64_t ws_id;               /* identifies a connection, timer or kept request; never reused; 0 is none */
+typedef uint64_t ws_id;               /* a connection, timer or kept request; never reused; 0: none. Can exceed 2^53 */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
 
@@ -610,7 +610,7 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
 /* The value of a parameter in the route's pattern, percent-decoded; NULL: the pattern has no such parameter. The peer
-   chose it: any UTF-8 without zeros. Valid until on_close returns. */
+   chose it: any UTF-8 without zeros. Valid until on_close returns. Query, headers and cookies: only in on_request. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
@@ -4593,7 +4593,7 @@ static const char wsi_error_texts[] =
     "no address of the host accepts connections" WSI_ADVICE("; is the server running on this port?") "\0"
     "the proxy refused, or its answer is wrong" WSI_ADVICE("; check its address and credentials") "\0"
     "too many redirects, or one without a valid Location\0"
-    "the server refused the WebSocket" WSI_ADVICE("; ws_status has its HTTP status") "\0"
+    "the server refused the WebSocket" WSI_ADVICE("; see ws_status, or WS_EVENT_REFUSED") "\0"
     "ws_stop ended the waiting call\0"
 #endif
 #if !defined(WS_NO_TRANSPORT) || !defined(WS_NO_HTTP)
