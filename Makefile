@@ -42,7 +42,8 @@ SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engi
 	client_life blocking
 TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
 # With WS_SMALL and WS_NO_NET.
-TESTS += $(addprefix $(BUILD)/bare_test_,engine engine_memory engine_deadlines engine_wire engine_fault handshake)
+TESTS += $(addprefix $(BUILD)/bare_test_,heads engine engine_memory engine_deadlines engine_wire engine_fault \
+	handshake)
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
@@ -165,10 +166,10 @@ NOTLS = $(addprefix $(BUILD)/test_,session server server_config client_urls tls_
 tests_notls: $(NOTLS)
 	@tests/run $(NOTLS)
 
-mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", SEED=...: tests/mutants
+mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", ONLY="%_frame %_http", SEED=...: tests/mutants
 	@$(MAKE) programs $(ASAN)
-	@ASAN='$(ASAN)' tests/mutants
-programs: $(TESTS)
+	@ASAN='$(ASAN) ONLY="$(ONLY)" LEFT_OUT="$(LEFT_OUT)"' tests/mutants
+programs: $(PROGRAMS)
 
 nightly: # one by one: what takes too long for .ci/run
 	@for target in small windows_slow windows_tls mutants tsan msan m32 big_endian valgrind fuzz; do \
@@ -276,9 +277,11 @@ programs_of = $(filter-out $(BUILD)/kqueue_test_poll_epoll,$(patsubst %.c,$(1)%,
 $(foreach flavour,$(FLAVOURS),$(eval $(call programs_of,$(flavour),$(CALLING)): $(flavour)ws_calls.o))
 $(foreach flavour,$(FLAVOURS),$(eval $(call programs_of,$(flavour),$(QUIET)): $(flavour)ws.o))
 
-# All that has functions of ws.h in it, which tests/mutants builds again.
-OF_MUTANTS = $(filter-out $(BUILD)/windows/% %/bare_ws_calls.o,$(OBJECTS)) \
-	$(foreach test,$(patsubst %.c,%,$(notdir $(OWN))) unit_test,$(filter $(BUILD)/$(test) $(BUILD)/%_$(test),$(TESTS)))
+# What PROGRAMS has functions of ws.h from, which tests/mutants builds again.
+object_of = $(if $(filter $(call programs_of,$(1),$(2)),$(PROGRAMS)),$(3))
+OF_MUTANTS = $(foreach flavour,$(FLAVOURS),$(call object_of,$(flavour),$(QUIET),$(flavour)ws.o) \
+	$(call object_of,$(flavour),$(CALLING),$(flavour)ws_calls.o)) \
+	$(foreach test,$(patsubst %.c,%,$(notdir $(OWN))) unit_test,$(filter $(BUILD)/$(test) $(BUILD)/%_$(test),$(PROGRAMS)))
 
 # The compiler reads the test from a pipe, where it includes the declarations.
 define TEST

@@ -77,29 +77,6 @@ static void test_bad_paths(void) {
     NET_END();
 }
 
-static void test_forms(void) {
-    static const struct { const char *text, *wanted; } cases[] = {
-        {"", ""}, {"a", "a||"}, {"a=", "a||"}, {"=", ""}, {"=b", "|b|"}, {"&&", ""}, {"a&b", "a||b||"},
-        {"a=b=c", "a|b=c|"}, {"+=%2b", " |+|"}, {"&a=1&", "a|1|"}, {"%26=%3D", "&|=|"},
-        /* a pair that cannot be decoded is left out or, with strict, makes all of them malformed */
-        {"%", ""}, {"a=1&b=%zz&c=2", "a|1|c|2|"}, {"%4=1", ""}, {"a=%00&b", "b||"}, {"a=%ff&%c3%a9", "\xc3\xa9||"},
-        {"%c3=%a9", ""},
-    };
-    char out[64];
-    size_t i, j;
-    if (!test_begin("urlencoded pairs"))
-        return;
-    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ptrdiff_t size = wsi_http_form(wsi_text_z(cases[i].text), out, true);
-        CHECK_EQ(size < 0, i >= 11);
-        size = wsi_http_form(wsi_text_z(cases[i].text), out, false);
-        CHECK(size >= 0 && (size_t)size <= 2 * strlen(cases[i].text) + 2);
-        for (j = 0; size > 0 && j < (size_t)size; j++)
-            out[j] = out[j] ? out[j] : '|';
-        CHECK_MEM(out, size < 0 ? 0 : (size_t)size, cases[i].wanted, strlen(cases[i].wanted));
-    }
-}
-
 /* Names that no request has, and no name at all. */
 static void odd(ws_request *request) {
     int64_t integer = 7;
@@ -394,7 +371,6 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_look_ups();
     test_bad_paths();
-    test_forms();
     test_odd();
     test_patterns();
     test_order();
