@@ -8587,7 +8587,7 @@ static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
     return known && size > 0 ? (size_t)size : 0;
 }
 
-/* Changes whenever the peer receives data: the bytes that it has acknowledged or, where unknown, the unsent ones. */
+/* A number that changes when the peer receives data: its acknowledged bytes or, where these are unknown, unsent. */
 static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
     socklen_t size = sizeof info;
@@ -9183,7 +9183,7 @@ static size_t wsi_platform_unsent(ws_socket descriptor, bool in_flight) { return
 static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) { return (void)descriptor, unsent; }
 #endif
 
-/* Atomic access to a word that threads and signal handlers lower: the lowest value requested, or 0 for none. */
+/* A word that threads and signal handlers change atomically. It holds the lowest value requested, or 0 for none. */
 #if defined(WS_LWIP) /* not every processor has atomic instructions */
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
@@ -14411,7 +14411,7 @@ static bool wsi_request_waits(const ws_request *request) {
     return request->stage != WSI_RUNNING;
 }
 
-/* Its answer is set. A kept request's is sent at the end of the round. */
+/* The request has its answer now. That of a kept request is sent at the end of the round. */
 static bool wsi_request_decided(ws_request *request) {
     if (request->stage == WSI_KEPT) {
         request->stage = WSI_ANSWERED;
@@ -16154,7 +16154,7 @@ static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     bool ours = error == WS_ERROR_MEMORY || (!error && kept->request.server->endpoint.ending);
-    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0; /* 0: broken, or refused already, for a wrong body */
+    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0; /* 0: it is broken, or the body was refused already */
 }
 
 static void wsi_web_await_body(ws_request *request) {
@@ -19551,7 +19551,7 @@ WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind 
                              size_t size) {
     ws_loop *loop = (ws_loop *)(void *)((char *)tracer - offsetof(ws_loop, tracer));
     ws_conn *conn = (ws_conn *)(void *)e;
-    char text[420] = ""; /* the event may point to this and the next */
+    char text[420] = ""; /* the event may point to text and bytes */
     uint8_t bytes[125];
     ws_trace_event event;
     memset(&event, 0, sizeof event);

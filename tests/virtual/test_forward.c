@@ -107,7 +107,7 @@ static void test_trusted(void) {
     CHECK_STR(forwarded(FOR("2001:4860::1")), "2001:4860::1");
     CHECK_STR(forwarded(FOR("::ffff:1.2.3.4, ::ffff:10.0.0.1")), "1.2.3.4"); /* IPv4 that is mapped into IPv6 */
     CHECK_STR(forwarded(FOR("[::ffff:1.2.3.4]:80")), "1.2.3.4:80");
-    CHECK_STR(forwarded(FOR("10.1.1.1")), "10.1.1.1"); /* all are trusted: the first */
+    CHECK_STR(forwarded(FOR("10.1.1.1")), "10.1.1.1"); /* all are trusted: the first one counts */
     CHECK_STR(forwarded(FOR("1.2.3.4, unknown, 10.0.0.7")), "10.0.0.7");
     CHECK_STR(forwarded(FOR("unknown")), "own");
     CHECK_STR(forwarded(FOR("")), "own");

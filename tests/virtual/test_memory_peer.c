@@ -30,7 +30,7 @@ enum { COST_N = 1024, FIXED = 4096, FACTOR = 20 };
 
 typedef struct hostile {
     const char *name, *head; /* sent first; what it costs does not count */
-    const char *unit;        /* n times; "%" stands for a number of eight digits, another each time */
+    const char *unit;        /* n times; "%" stands for eight digits, a new number each time */
     const char *frames;      /* or frames of wire.h, n times */
     size_t piece;            /* the server reads so many bytes at a time; 0: all */
     size_t times;            /* n is so many times COST_N */

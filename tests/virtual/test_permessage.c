@@ -75,7 +75,7 @@ static void test_offers(void) {
         {PMD SB("\"1\\00\""), "", ""},
         {PMD SNC, PMD BOTH, PMD BOTH SB("12")}, {PMD CNC, PMD BOTH, PMD CNC SB("12")},
         {PMD CNC "; client_max_window_bits" SNC SB("9"), PMD BOTH SB("9"), PMD BOTH SB("9") CB("12")},
-        /* the next offer counts where one is wrong */
+        /* if an offer is invalid, the next one counts */
         {PMD SB("7") ", " PMD SB("9"), PMD BOTH SB("9"), PMD CNC SB("9")}, {"x, " PMD CB("11"), PMD BOTH CB("11"),
         PMD SB("12") CB("11")},
         {PMD SB("9") ", " PMD SB("10"), PMD BOTH SB("9"), PMD CNC SB("9")},
