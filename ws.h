@@ -9634,7 +9634,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
 }
 
 /* Removes only a socket on which nobody listens, as after a crash. *why: what else is at the path. Never blocks. */
-static ws_error wsi_platform_clear(const struct sockaddr_un *address, const char **why) {
+static ws_error wsi_platform_remove_stale(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
         return WS_OK;
@@ -9662,7 +9662,7 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
                                          const char **why) {
     struct sockaddr_un address;
     bool fits = wsi_platform_unix(config->unix_path, &address);
-    ws_error error = fits ? wsi_platform_clear(&address, why) : WS_ERROR_ADDRESS;
+    ws_error error = fits ? wsi_platform_remove_stale(&address, why) : WS_ERROR_ADDRESS;
     if (!fits) /* Linux has 108 bytes with the zero */
         *why = sizeof address.sun_path < 108 ? "a unix_path has 1 to 103 bytes" : "a unix_path has 1 to 107 bytes";
     int descriptor = error ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
@@ -10638,7 +10638,7 @@ static void *wsi_spare_resize(ws_loop *loop, void *block, size_t old_size, size_
     return wsi_memory_resize(&loop->memory, block, old_size, new_size);
 }
 static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) { (void)loop, (void)capacity; }
-static uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) { return (void)loop, pause; }
+static uint64_t wsi_spare_expire(ws_loop *loop, uint64_t pause) { return (void)loop, pause; }
 #else
 /* Rounds the size of a large block up, by a quarter at most, so that a freed block fits the next request. */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) {
@@ -10720,7 +10720,7 @@ static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
 }
 
 /* Frees all spare memory after WSI_SPARE_MS without use. Returns the pause, which ends at that time at the latest. */
-WSI_RARE uint64_t wsi_spare_pause(ws_loop *loop, uint64_t pause) {
+WSI_RARE uint64_t wsi_spare_expire(ws_loop *loop, uint64_t pause) {
     uint64_t since = loop->now - loop->spare_used;
     if (since < WSI_SPARE_MS)
         return pause < WSI_SPARE_MS - since ? pause : WSI_SPARE_MS - since;
@@ -10928,7 +10928,7 @@ static bool wsi_loop_has_requests(const ws_loop *loop) {
 }
 
 /* Runs one batch of posts, so that others get their turn. Runs all on a stop or shutdown, or if a timer is due. */
-static void wsi_loop_wake(ws_loop *loop, wsi_source *source, unsigned ready) {
+static void wsi_loop_run_posts(ws_loop *loop, wsi_source *source, unsigned ready) {
     enum { WSI_POSTS = 64, WSI_READS = 64 }; /* a pipe holds no more than their product */
     wsi_post posts[WSI_POSTS];
     size_t i, count, reads = 0;
@@ -10958,7 +10958,7 @@ WSI_RARE void wsi_loop_handle_requests(ws_loop *loop) {
     bool stops = wsi_platform_peek(&loop->stop_request) != 0;
     bool shuts_down = wsi_platform_peek(&loop->shutdown_request) != 0;
     if (loop->wake.link.descriptor != WSI_NO_SOCKET)
-        wsi_loop_wake(loop, &loop->wake, WS_READ);
+        wsi_loop_run_posts(loop, &loop->wake, WS_READ);
     if (shuts_down)
         wsi_loop_shutdown(loop, wsi_platform_reset(&loop->shutdown_request) - 1);
     if (stops && wsi_platform_reset(&loop->stop_request))
@@ -11094,7 +11094,7 @@ static uint64_t wsi_loop_pause(ws_loop *loop, uint32_t wait_ms) {
     if (loop->stopped)
         return 0;
     if (loop->spare_used)
-        pause = wsi_spare_pause(loop, pause);
+        pause = wsi_spare_expire(loop, pause);
     if (loop->heap_size) {
         next = loop->heap[0]->at > now ? loop->heap[0]->at - now : 0;
         pause = next < pause ? next : pause;
@@ -11174,7 +11174,7 @@ static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     loop->wake.link.descriptor = WSI_NO_SOCKET;
     loop->fire[WSI_TIMER_DEADLINE] = wsi_loop_deadline;
     loop->deadline.kind = WSI_TIMER_DEADLINE;
-    loop->ready[WSI_KIND_WAKE] = wsi_loop_wake;
+    loop->ready[WSI_KIND_WAKE] = wsi_loop_run_posts;
     wsi_poll_init(&loop->poll, &loop->memory);
     if (!wsi_platform_start())
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -13711,12 +13711,12 @@ static void wsi_room_free(ws_server *server, wsi_room *room) {
     wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + room->name_size);
 }
 
-static uint32_t wsi_room_pair(const ws_conn *conn, const wsi_room *room) {
+static uint32_t wsi_room_member_hash(const ws_conn *conn, const wsi_room *room) {
     return ((room->chain.hash ^ conn->number) * 0x9e3779b1u >> 7) ^ conn->number;
 }
 
 static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *conn, const wsi_room *room) {
-    wsi_chain *chain = wsi_table_first(&server->memberships, wsi_room_pair(conn, room));
+    wsi_chain *chain = wsi_table_first(&server->memberships, wsi_room_member_hash(conn, room));
     for (; chain; chain = chain->next) {
         wsi_member *member = (wsi_member *)(void *)chain;
         if (member->conn == conn && member->room == room)
@@ -13750,7 +13750,7 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
 /* false: no memory. */
 static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
     wsi_member *member = (wsi_member *)wsi_table_add(wsi_server_memory(server), &server->memberships,
-                                                     wsi_room_pair(conn, room), sizeof *member);
+                                                     wsi_room_member_hash(conn, room), sizeof *member);
     if (!member)
         return false;
     member->chain.count = wsi_room_joined(conn) + 1;
@@ -14718,7 +14718,7 @@ static const wsi_route *wsi_server_route(ws_request *request, const wsi_route *r
     return route;
 }
 
-static bool wsi_server_takes(const wsi_route *route, wsi_slice method) {
+static bool wsi_server_takes_method(const wsi_route *route, wsi_slice method) {
     wsi_slice methods = wsi_text_z(route->methods ? route->methods : "GET");
     return wsi_text_in_list(methods, method)
            || (route->methods && wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
@@ -14809,7 +14809,7 @@ static void wsi_server_run_hooks(ws_request *request) {
 }
 
 /* Whether Host is in the list. A Host without a port means 443 with TLS, else 80 or 443, as a proxy may add TLS. */
-static bool wsi_server_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
+static bool wsi_server_knows_host(const wsi_request *request, const char *hosts, bool secure, wsi_why *why) {
     wsi_slice list = wsi_text_z(hosts), element, name, host;
     wsi_size wanted, port;
     while (wsi_text_next(&list, &element))
@@ -14851,7 +14851,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     const ws_server *server = request->server;
     const wsi_request *head = request->head;
     bool secure = wsi_conn_is_tls(request->conn);
-    if (server->hosts && !wsi_server_host(head, server->hosts, secure, why))
+    if (server->hosts && !wsi_server_knows_host(head, server->hosts, secure, why))
         return 403;
     int status = wsi_server_decode(request->server, request);
     if (status)
@@ -14861,7 +14861,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     if (wsi_text_is(head->path, "*"))
         return WSI_ADD_ON(server->endpoint.loop->web_calls) ? 204 : 405;
     request->route = wsi_server_route(request, server->routes, head->upgrade);
-    while (request->route && !head->upgrade && !wsi_server_takes(request->route, wsi_http_method_of(head)))
+    while (request->route && !head->upgrade && !wsi_server_takes_method(request->route, wsi_http_method_of(head)))
         request->route = wsi_server_route(request, request->route->next, false);
     if (!request->route && head->upgrade)
         return 404;
@@ -16123,7 +16123,7 @@ static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
     const wsi_route *route = request->server->routes;
     for (; route; route = route->next) {
         route = all ? route : wsi_server_route(request, route, false);
-        if (!route || wsi_server_takes(route, wsi_text_z(method)))
+        if (!route || wsi_server_takes_method(route, wsi_text_z(method)))
             return route != NULL;
     }
     return false;
@@ -17021,7 +17021,7 @@ static X509 *wsi_tls_usable(X509 *certificate) {
 }
 
 /* Decodes a certificate. Tries twice, so that one failed allocation does not lose it. */
-static X509 *wsi_tls_authority(const unsigned char *data, long size) {
+static X509 *wsi_tls_decode(const unsigned char *data, long size) {
     const unsigned char *first = data, *second = data;
     X509 *certificate = wsi_tls_usable(d2i_X509(NULL, &first, size));
     return certificate ? certificate : wsi_tls_usable(d2i_X509(NULL, &second, size));
@@ -17087,7 +17087,7 @@ static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned fla
                                       wsi_tls_no_password) == 1) {
         const unsigned char *at = data;
         X509_CRL *list = lists ? d2i_X509_CRL(NULL, &at, size) : NULL;
-        X509 *certificate = lists ? NULL : wsi_tls_authority(data, size);
+        X509 *certificate = lists ? NULL : wsi_tls_decode(data, size);
         if (lists || certificate)
             good = list ? X509_STORE_add_crl(store, list) == 1
                         : certificate && X509_STORE_add_cert(store, certificate) == 1
@@ -17192,7 +17192,7 @@ static void wsi_tls_close(ws_link *link) {
 
 #ifndef WS_NO_CLIENT
 /* RFC 9525: the certificate's subjectAltName alone must have this name or address. */
-static bool wsi_tls_expect(const wsi_tls_session *session) {
+static bool wsi_tls_expect_name(const wsi_tls_session *session) {
     SSL *ssl = session->ssl;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
     bool any = session->tls->config.accept_any_certificate;
@@ -17206,7 +17206,7 @@ static bool wsi_tls_expect(const wsi_tls_session *session) {
            && SSL_set_tlsext_host_name(ssl, session->name) == 1;
 }
 #else
-static bool wsi_tls_expect(const wsi_tls_session *session) { return (void)session, true; }
+static bool wsi_tls_expect_name(const wsi_tls_session *session) { return (void)session, true; }
 #endif
 
 /* host NULL: this end is the server. */
@@ -17231,7 +17231,7 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
         SSL_set_bio(session->ssl, bio, bio);
         (void)SSL_set_mode(session->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         (host ? SSL_set_connect_state : SSL_set_accept_state)(session->ssl);
-        if (!host || wsi_tls_expect(session))
+        if (!host || wsi_tls_expect_name(session))
             return true;
     }
     ERR_clear_error();
@@ -17477,7 +17477,7 @@ static bool wsi_tls_use_system(SSL_CTX *context) {
     HCERTSTORE roots = CertOpenSystemStoreW(0, L"ROOT");
     const CERT_CONTEXT *root = NULL;
     while (roots && (root = CertEnumCertificatesInStore(roots, root)) != NULL) {
-        X509 *certificate = wsi_tls_authority(root->pbCertEncoded, (long)root->cbCertEncoded);
+        X509 *certificate = wsi_tls_decode(root->pbCertEncoded, (long)root->cbCertEncoded);
         if (certificate && wsi_tls_is_for_servers(root)) /* skips one that cannot be used */
             (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
         X509_free(certificate);
@@ -18113,7 +18113,7 @@ static void wsi_dial_connect(wsi_client *client) {
 }
 
 /* A result that arrived in time may be served after the deadline: then the next step has the full time again. */
-static void wsi_dial_extend(wsi_client *client) {
+static void wsi_dial_extend_deadline(wsi_client *client) {
     uint64_t now = wsi_loop_time(client->endpoint.loop);
     if (now >= client->deadline)
         client->deadline = wsi_engine_due(now, client->config.connect_ms);
@@ -18127,7 +18127,7 @@ static void wsi_dial_connected(ws_loop *loop, wsi_source *source, unsigned ready
     if (client->conn->broken)
         return;
     (void)wsi_poll_set(&loop->poll, source, WS_NONE);
-    wsi_dial_extend(client);
+    wsi_dial_extend_deadline(client);
     if (error) {
         wsi_tcp_close(&source->link);
         client->race->failed++;
@@ -18194,7 +18194,7 @@ static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_addresses *found = &client->race->found;
     wsi_reason room;
     client->lookup = NULL;
-    wsi_dial_extend(client);
+    wsi_dial_extend_deadline(client);
     if (!wsi_text_is(to->host, client->looked_up) || to->port != client->looked_up_port)
         wsi_dial_look_up(client);
     else if (got != (ptrdiff_t)sizeof *found)

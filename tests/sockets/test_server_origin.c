@@ -124,8 +124,8 @@ static void test_secure_hosts(void) {
             continue;
         memset(&request, 0, sizeof request);
         request.host = wsi_text_z(cases[i].host);
-        CHECK_EQ(wsi_server_host(&request, cases[i].list, false, &why), cases[i].plain);
-        CHECK_EQ(wsi_server_host(&request, cases[i].list, true, &why), cases[i].secure);
+        CHECK_EQ(wsi_server_knows_host(&request, cases[i].list, false, &why), cases[i].plain);
+        CHECK_EQ(wsi_server_knows_host(&request, cases[i].list, true, &why), cases[i].secure);
     }
 }
 
