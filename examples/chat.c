@@ -1,8 +1,8 @@
-/* Chat: one room for all who open the page. From the top of the tree:
+/* Chat: one room for everybody who opens the page. From the top of the tree:
        cc -O2 -o chat examples/chat.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o chat examples/chat.c                  # where --cert is not needed
        ./chat                              then open http://127.0.0.1:8000/ in two tabs
-   The server passes each message on as it is, "Ann: hello", and nobody checks the name: rooms.c does more. */
+   The server sends each message on unchanged, "Ann: hello". Nobody checks the name: see rooms.c for that. */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
@@ -12,7 +12,7 @@
 
 static const char usage[] =
     "usage: chat " SERVER_OPTIONS
-    "Serves a page on which all who open it talk to each other.\n"
+    "Serves a chat page; everybody who opens it is in the same room.\n"
     SERVER_HELP("8000");
 static const char page[] =
     "<!doctype html>\n"
@@ -65,7 +65,7 @@ static const char page[] =
 static void say(ws_conn *conn, ws_message message) {
     if (message.type != WS_TEXT)
         ws_close(conn, WS_CLOSE_UNSUPPORTED, "text only");
-    else if (!ws_broadcast(conn, NULL, message)) /* NULL: to all, the sender included */
+    else if (!ws_broadcast(conn, NULL, message)) /* NULL: to all connections, including the sender */
         ws_close(conn, WS_CLOSE_TRY_LATER, "the server is short of memory");
 }
 

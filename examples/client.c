@@ -1,8 +1,8 @@
-/* A client that waits: sends one message, prints the answer, and closes. From the top of the tree:
+/* A blocking client: sends one message, prints the answer, and closes. From the top of the tree:
 
        cc -O2 -o client examples/client.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o client examples/client.c              # where wss:// is not needed
-       ./client ws://127.0.0.1:9001/ "hello"                       # wants a server: ./echo
+       ./client ws://127.0.0.1:9001/ "hello"                       # needs a server: ./echo
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -14,8 +14,8 @@
 
 static const char usage[] =
     "usage: client [URL [TEXT]]\n"
-    "Sends TEXT (hello) to URL (ws://127.0.0.1:9001/), prints the answer, and closes.\n"
-    "A TEXT that begins with \"-\" stands behind \"--\".\n"
+    "Sends TEXT (default: hello) to URL (default: ws://127.0.0.1:9001/), prints the answer, and closes.\n"
+    "Write \"--\" before a TEXT that begins with \"-\".\n"
     "Exit status: 0 after a clean close; 1 otherwise; 2: bad usage.\n";
 
 int main(int argc, char **argv) {
@@ -29,7 +29,7 @@ int main(int argc, char **argv) {
     if (ws_send_text(conn, text ? text : "hello") && ws_receive(conn, &answer)) {
         fwrite(answer.data, 1, answer.size, stdout);
         puts("");
-        ws_close(conn, WS_CLOSE_NORMAL, NULL); /* waits until the server has closed, too */
+        ws_close(conn, WS_CLOSE_NORMAL, NULL); /* blocks until the server has closed, too */
         status = ws_closed(conn).clean ? 0 : 1;
     }
     if (ws_last_error(conn))

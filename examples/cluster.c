@@ -2,22 +2,22 @@
    the tree:
 
        cc -O2 -DWS_NO_TLS -o cluster examples/cluster.c
-       ./cluster 8001 & ./cluster 8002      then open both addresses; wants a Redis on port 6379
+       ./cluster 8001 & ./cluster 8002      then open both addresses; needs Redis on port 6379
 
-   `make cluster` starts a Redis and three servers.
+   `make cluster` starts Redis and three servers.
 
-   A server subscribes to the rooms that it has members of, and to no other. What a member says is published there, and
-   comes back to all servers in the order of Redis, so all members of a room see the same order.
+   A server subscribes to the rooms in which it has members, and to no others. It publishes what a member says to the
+   room's channel. Redis delivers that to all servers in one order, so all members of a room see the same order.
 
-   A hash in Redis counts the members of a room: a field for each server. A field counts while the key of its server
-   exists, which expires SECONDS_ALIVE after the server's last sign of life.
+   A hash in Redis counts the members of each room, with a field for each server. A field is valid while its server's
+   key exists. That key expires SECONDS_ALIVE seconds after the server last set it.
 
-   While Redis is away members can come, go and read why nothing else happens; what they say is refused, not kept. Where
-   nobody can know whether a message was published, its sender is told so. The server connects again, with growing
-   pauses, and waits until as many servers are back as there were, so that none misses a message; SECONDS_ALIVE at most.
-   Not for Redis Cluster, whose scripts may not look at keys of other nodes.
+   While Redis is down, members can join and leave, and are told why nothing else works. What they say is refused, not
+   queued. If it is unknown whether a message was published, its sender is told so. The server reconnects after growing
+   pauses. It then waits, for at most SECONDS_ALIVE, until all servers are back, so that none misses a message.
+   This does not work with Redis Cluster, whose scripts cannot read keys of other nodes.
 */
-#define _DEFAULT_SOURCE /* getaddrinfo of netdb.h in strict C99, where the implementation is in another file */
+#define _DEFAULT_SOURCE /* for getaddrinfo in strict C99, if the implementation of ws.h is in another file */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 
@@ -40,11 +40,12 @@ enum { BEAT_MS = 5000, BEATS_COUNTED = 12, SECONDS_ALIVE = 15, FIRST_PAUSE_MS = 
 static const char usage[] =
     "usage: cluster [--redis URL] [--name NAME] " SERVER_OPTIONS
     "Serves chat rooms together with other servers, through Redis.\n"
-    "--redis: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]; redis://127.0.0.1:6379 unless told otherwise.\n"
-    "--name: what the page calls this server; its host and port unless told otherwise.\n"
+    "--redis: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]; default redis://127.0.0.1:6379.\n"
+    "--name: this server's name on the page; default its host and port.\n"
     SERVER_HELP("8000");
 
-/* Sets a server's count of a room's members, adds up all servers', and publishes ARGV[3] with the sum behind it. */
+/* Sets this server's count of a room's members, adds up the counts of all servers, and publishes ARGV[3] followed by
+   the sum. */
 static const char script[] =
     "if ARGV[2] == '0' then redis.call('HDEL', KEYS[1], ARGV[1])\n"
     "else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end\n"
@@ -57,57 +58,57 @@ static const char script[] =
     "if ARGV[3] ~= '' then redis.call('PUBLISH', KEYS[1], ARGV[3] .. members .. '}') end\n"
     "return 1\n";
 
-typedef struct room { /* that has members on this server */
+typedef struct room { /* a room with members on this server */
     struct room *next;
-    unsigned members;
-    unsigned total;   /* on all servers, as last heard */
-    unsigned counted; /* the epoch in which they were counted */
+    unsigned members; /* on this server */
+    unsigned total;   /* on all servers, as far as known */
+    unsigned counted; /* the epoch in which total was counted */
     char name[ROOM_MAX_BYTES + 1];
 } room;
 
 typedef struct member {
     room *room;
-    bool joined; /* its own "joined" came back: from then on it gets what is said */
+    bool joined; /* its own "joined" came back from Redis; it gets messages from then on */
     char name[NAME_MAX_BYTES + 1];
 } member;
 
 static ws_loop *loop;
 static ws_server *server;
 static const char *server_name;
-static char server_id[17]; /* another one for each start */
+static char server_id[17]; /* new for each start */
 static char alive_key[32];
-static unsigned epoch = 1; /* what was counted in an earlier one may be wrong */
-static room *rooms[LISTS];
+static unsigned epoch = 1; /* totals of earlier epochs may be wrong */
+static room *rooms[LISTS]; /* a hash table */
 
-static struct { /* of Redis, and of the other servers */
-    bool answered; /* it has answered the latest beat */
-    bool waiting;  /* for the other servers */
-    bool reported; /* the loss was printed */
-    bool told;     /* members know that it is away */
-    unsigned announced;    /* so many of the lists of rooms; LISTS: all */
-    unsigned long servers; /* that are connected to it */
-    uint64_t since;        /* when it was ready */
-    char hash[41];         /* of the script */
+static struct { /* the state of Redis, and of the other servers */
+    bool answered; /* Redis has answered the latest beat */
+    bool waiting;  /* until the other servers are back */
+    bool reported; /* the loss of Redis was printed */
+    bool told;     /* members were told that Redis is down */
+    unsigned announced;    /* how many of the lists in rooms are subscribed and counted again; LISTS: all */
+    unsigned long servers; /* how many are connected to Redis */
+    uint64_t since;        /* when Redis became ready */
+    char hash[41];         /* the script's SHA-1 */
     uint32_t pause_ms;
 } state = {.announced = LISTS, .pause_ms = FIRST_PAUSE_MS};
 
 /* --- what members are told ------------------------------------------------------------- */
 
-/* The server's own words, to one member. */
+/* Sends a text of the server's own to one member. */
 static void tell(ws_conn *conn, const char *text) {
     const member *who = ws_user(conn);
     ws_send_json(conn, "{'type':'say','id':'server','name':%s,'text':%s,'members':%u}", server_name, text,
                  who->room->members);
 }
 
-/* The member's id: no other server has it. */
+/* The member's id, which is unique among all servers. */
 static const char *id_of(const ws_conn *conn) {
     static char id[48];
     snprintf(id, sizeof id, "%s.%llu", server_id, (unsigned long long)ws_conn_id(conn));
     return id;
 }
 
-/* Where Redis cannot say it: the member is in the room, as far as this server knows. */
+/* Lets a member join without Redis; the number of members is that of this server. */
 static void admit(ws_conn *conn) {
     member *who = ws_user(conn);
     if (who->joined || !ws_join(conn, who->room->name))
@@ -140,13 +141,13 @@ static const char *channel_of(const char *room_name) {
     return channel;
 }
 
-/* RESP3 answers these by a push, so nothing is pending. */
+/* In RESP3 the answer to this is a push, so no answer is pending. */
 static void subscribe(const char *verb, const char *name) {
     if (redis.ready && redis_command(0, 2, verb, channel_of(name)))
         redis.pending_count--;
 }
 
-/* Sets this server's count of a room, and publishes a message to all of its members; "" none. */
+/* Sets this server's count of a room, and publishes a message to all of its members; "": no message. */
 static bool publish(ws_id sender, const room *where, const char *message) {
     char count[12];
     snprintf(count, sizeof count, "%u", where->members);
@@ -154,9 +155,9 @@ static bool publish(ws_id sender, const room *where, const char *message) {
            && redis_command(sender, 7, "EVALSHA", state.hash, "1", channel_of(where->name), server_id, count, message);
 }
 
-/* Publishes what a member says or does, without the count of members and the last bracket. The script adds them when
-   somebody comes or goes, and once in each epoch, as it costs Redis many times what a message does. If it does not, the
-   servers do, by the count that they saw last. */
+/* Publishes what a member says or does, without the number of members and the last bracket. The script appends both
+   when somebody joins or leaves, and once in each epoch. It costs Redis many times what a message costs, so otherwise
+   each server appends the last number that it saw. */
 static bool publish_of(ws_conn *conn, const char *type, const char *text, size_t size) {
     static char message[MESSAGE_MAX_BYTES];
     const member *who = ws_user(conn);
@@ -195,8 +196,8 @@ static void redis_lost(const char *why) {
     state.pause_ms = state.pause_ms * 2 < LONGEST_PAUSE_MS ? state.pause_ms * 2 : LONGEST_PAUSE_MS;
 }
 
-/* Subscribes to every room and sets its count, as Redis may have forgotten both; so many at a time that it answers in
-   between. Last, to what counts the servers, which all count again. */
+/* Subscribes to every room and sets its count, since Redis may have lost both. It takes one list at a time, so that
+   Redis can answer in between. Then it subscribes to the channel whose subscribers are the servers; all count again. */
 static void announce_more(void) {
     while (state.announced < LISTS && redis.pending_count < PENDING / 16) {
         for (const room *each = rooms[state.announced++]; each; each = each->next) {
@@ -227,13 +228,13 @@ static void count_again(ws_loop *l, void *user) {
     epoch++;
 }
 
-/* A server came or went: what is left of it expires. */
+/* A server joined or left: count again now, and when the key of a server that died has expired. */
 static void changed(void) {
     epoch++;
     ws_after(loop, 1000 * SECONDS_ALIVE, count_again, NULL);
 }
 
-/* That many servers are connected to Redis. */
+/* Called with the number of servers that are connected to Redis. */
 static void counted(unsigned long servers) {
     if (state.waiting && servers < state.servers && ws_now(loop) - state.since < 1000 * SECONDS_ALIVE) {
         ws_after(loop, FIRST_PAUSE_MS, count_servers, NULL);
@@ -259,7 +260,7 @@ static void sign_of_life(void) {
 static void beat(ws_loop *l, void *user) {
     static unsigned beats;
     (void)l, (void)user;
-    epoch += ++beats % BEATS_COUNTED == 0; /* one may have lost its power */
+    epoch += ++beats % BEATS_COUNTED == 0; /* a server may have died without a word */
     if (redis.socket >= 0 && (!redis.ready || !state.answered)) {
         redis_lost("no answer");
     } else if (redis.ready) {
@@ -273,7 +274,7 @@ static void beat(ws_loop *l, void *user) {
 
 static void reconnect(ws_loop *l, void *user) {
     (void)l, (void)user;
-    state.answered = true; /* a beat waits a whole interval for the first answer */
+    state.answered = true; /* so that the first beat does not take Redis for lost */
     if (redis_connect()) {
         sign_of_life();
         redis_command(0, 3, "SCRIPT", "LOAD", script);
@@ -292,7 +293,7 @@ static room **find_room(const char *name) {
     return found;
 }
 
-/* A message that was published: to the members on this server. */
+/* Sends a published message to the members on this server. */
 static void deliver(ws_slice channel, ws_slice text) {
     static char whole[MESSAGE_MAX_BYTES];
     ws_message message = {(const uint8_t *)text.data, text.size, WS_TEXT};
@@ -365,7 +366,7 @@ static bool redis_answer(size_t at) {
 
 /* --- members ---------------------------------------------------------------------------- */
 
-/* false: there is no name, or it is too long. */
+/* false: the name is empty or too long. */
 static bool set_name(member *who, const char *name) {
     size_t size = strlen(name);
     if (size == 0 || size > NAME_MAX_BYTES)
@@ -374,7 +375,7 @@ static bool set_name(member *who, const char *name) {
     return true;
 }
 
-/* The room that a connection asks for; NULL: no memory. */
+/* Finds or makes the room of that name, and counts one more member in it; NULL: no memory. */
 static room *enter_room(const char *name) {
     room **place = find_room(name);
     if (!*place && (*place = calloc(1, sizeof **place)) != NULL) {
@@ -449,7 +450,7 @@ static void leave(ws_conn *conn, ws_close_info why) {
 
 /* --- the program ------------------------------------------------------------------------ */
 
-/* An id for this start of this server. */
+/* Makes a random id, which is new for each start of a server. */
 static bool make_id(void) {
     uint64_t number = 0;
     FILE *random = fopen("/dev/urandom", "rb");

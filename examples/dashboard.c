@@ -1,5 +1,5 @@
-/* Live figures of this machine, drawn as moving lines: pushed once a second to every open page, as JSON. A page that
-   reads too slowly gets the latest figures only. From the top of the tree:
+/* Live charts of this machine's load: the server pushes figures as JSON to every open page, once a second. A page that
+   reads too slowly gets only the latest figures. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o dashboard examples/dashboard.c
        ./dashboard                         then open http://127.0.0.1:8000/
@@ -18,7 +18,8 @@ enum { HISTORY = 60 };
 
 static const char usage[] =
     "usage: dashboard [--every MS] " SERVER_OPTIONS
-    "Serves live figures of this machine (Linux: from /proc), one a second unless --every says otherwise.\n"
+    "Serves live charts of this machine's load (on Linux only: read from /proc).\n"
+    "--every: the time between two figures in milliseconds; default 1000.\n"
     SERVER_HELP("8000");
 
 static const char page[] =
@@ -87,14 +88,14 @@ static const char script[] =
     "</script>\n</body>\n</html>\n";
 
 typedef struct figures {
-    double cpu, memory, load, network, pages; /* per cent, per cent, processes, bytes in a second, WebSockets */
+    double cpu, memory, load, network, pages; /* percent, percent, processes, bytes per second, WebSockets */
 } figures;
 
-static figures past[HISTORY];
-static unsigned taken; /* how many there were */
+static figures past[HISTORY]; /* a ring */
+static unsigned taken;        /* how many figures were taken so far */
 static long period_ms;
 
-/* Calls back with each line of a file; a file that is not there has none. */
+/* Calls function with each line of a file; not at all if there is no such file. */
 static void each_line(const char *name, void (*function)(const char *line, double *sums), double *sums) {
     char line[512];
     FILE *file = fopen(name, "r");
@@ -121,7 +122,7 @@ static void memory_line(const char *line, double *sums) {
 
 static void load_line(const char *line, double *load) { (void)sscanf(line, "%lf", load); }
 
-/* "eth0: received ... (8 numbers) sent ..."; what stays inside the machine does not count. */
+/* "eth0: received ... (8 numbers) sent ..."; the loopback interface does not count. */
 static void network_line(const char *line, double *sums) {
     double in, out;
     char name[64];
@@ -129,7 +130,7 @@ static void network_line(const char *line, double *sums) {
         sums[0] += in + out;
 }
 
-/* Counters are given as their growth since the last call. */
+/* Reads all figures. For the system's counters a figure is the growth since the last call. */
 static figures take(void) {
     static double before[3];
     double cpu[2] = {0}, memory[2] = {0}, network[1] = {0};
@@ -159,7 +160,7 @@ static void push(ws_loop *in, void *user) {
     ws_server_broadcast_json(user, "pages", FIGURES, now.cpu, now.memory, now.load, now.network, now.pages);
 }
 
-/* A new page gets the last minute at once. */
+/* A new page gets the latest figures at once. */
 static void enter(ws_conn *conn) {
     ws_join(conn, "pages");
     ws_room_slow(ws_conn_server(conn), "pages", WS_SLOW_LATEST);
@@ -179,13 +180,13 @@ int main(int argc, char **argv) {
     read_server_options(argc, argv, usage, own, &config, &loop_config);
     period_ms = strtol(every, NULL, 10);
     if (every[strspn(every, "0123456789")] || period_ms < 10 || period_ms > 3600000)
-        bad_usage(every, "is no period: --every takes milliseconds, from 10 to 3600000");
+        bad_usage(every, "is not a period: --every takes milliseconds, from 10 to 3600000");
     ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/ws", &(ws_handler){.on_open = enter});
     snprintf(html, sizeof html, "%s%s", page, script);
     ws_page(server, "/", "text/html", html);
-    (void)take(); /* where the counters start from */
+    (void)take(); /* remembers where the counters start */
     ws_every(loop, (uint32_t)period_ms, push, server);
     announce(loop, server, "http");
     ws_error error = ws_run(loop);

@@ -17,7 +17,7 @@ static const char usage[] =
     SERVER_HELP("9001");
 
 static void on_message(ws_conn *conn, ws_message message) {
-    if (!ws_send(conn, message)) /* too much is queued for a slow reader: close, rather than lose one message */
+    if (!ws_send(conn, message)) /* too much is queued for a slow reader: close, do not lose a message */
         ws_close(conn, WS_CLOSE_TRY_LATER, "your echoes pile up: read them");
 }
 
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);
     announce(loop, server, "ws"); /* prints the address; Ctrl-C shuts down */
-    ws_error error = ws_run(loop); /* at once, if something above has failed */
+    ws_error error = ws_run(loop); /* returns at once if a call above has failed */
     if (error)
         fprintf(stderr, "echo: %s\n", ws_loop_error_text(loop));
     ws_loop_free(loop);

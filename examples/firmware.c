@@ -1,19 +1,19 @@
 /* The engine on a microcontroller: WebSockets over a serial line, without sockets, malloc or an operating system. Every
-   message goes back to its sender. A port is the four functions of a board; tests/firmware has them for Cortex-M. On
-   a host they are stdin and stdout. From the top of the tree:
+   message goes back to its sender. To port it to a board, write the four functions board_...; tests/firmware has them
+   for Cortex-M. On a host they use stdin and stdout. From the top of the tree:
     cc -Os -DWS_SMALL -DWS_NO_ALLOC -DWS_NO_NET -DWS_NO_DEFLATE -DWS_NO_CLIENT -o firmware examples/firmware.c
     socat TCP-LISTEN:9001,bind=127.0.0.1,reuseaddr,fork EXEC:./firmware   then connect to ws://127.0.0.1:9001/
-   With -DWS_NO_SERVER in place of -DWS_NO_CLIENT it is a client, which says hello first. */
+   With -DWS_NO_SERVER instead of -DWS_NO_CLIENT it is a client, which sends "hello" first. */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-int board_read(uint8_t *to, size_t size);             /* bytes that have arrived, or 0; negative: the line is down */
-size_t board_write(const uint8_t *from, size_t size); /* how many of them were sent */
-bool board_random(void *user, void *to, size_t size); /* for clients: unpredictable bytes */
+int board_read(uint8_t *to, size_t size);             /* returns how many bytes it read; negative: the line is down */
+size_t board_write(const uint8_t *from, size_t size); /* returns how many bytes it sent */
+bool board_random(void *user, void *to, size_t size); /* for clients: unpredictable bytes; false: it failed */
 uint32_t board_milliseconds(void);                    /* since the start */
-void serve(void);                                     /* a board's start-up code calls it again and again */
+void serve(void);                                     /* the board's start-up code calls it in a loop */
 
 static uint8_t memory[1024]; /* enough for a browser's head, and for messages of any size in chunks */
 static ws_engine engine;
@@ -21,7 +21,7 @@ static const ws_engine_config config = {
 #ifdef WS_NO_SERVER
     .role = WS_ROLE_CLIENT, .host = "example.com", .path = "/", .random = board_random,
 #else
-    .role = WS_ROLE_SERVER, .subprotocols = "echo", /* and origins NULL: pages of other sites are refused */
+    .role = WS_ROLE_SERVER, .subprotocols = "echo", /* origins is NULL, so pages of other sites are refused */
 #endif
     .memory = memory, .memory_size = sizeof memory, .chunks = true};
 
@@ -58,7 +58,7 @@ void serve(void) {
 
 int board_read(uint8_t *to, size_t size) {
     struct pollfd line = {.fd = 0, .events = POLLIN};
-    int got = poll(&line, 1, 100) > 0 ? (int)read(0, to, size) : 0; /* after 100 ms deadlines are looked at */
+    int got = poll(&line, 1, 100) > 0 ? (int)read(0, to, size) : 0; /* at most 100 ms, so that deadlines are checked */
     return line.revents && got <= 0 ? -1 : got;
 }
 size_t board_write(const uint8_t *from, size_t size) { return fwrite(from, 1, size, stdout); }

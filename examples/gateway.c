@@ -1,11 +1,11 @@
-/* Gateway: each client gets a connection of its own to another server, and messages and close codes
-   go both ways. So programs that cannot speak TLS reach a wss:// server. A side that sends faster than
-   the other one reads is paused, and so is a client until its upstream is open. From the top of the tree:
+/* Gateway: opens a connection to another server for each client, and forwards messages and close codes both ways. So
+   programs that cannot speak TLS can reach a wss:// server. A side that sends faster than the other reads is paused;
+   a client is also paused until its upstream connection is open. From the top of the tree:
 
        cc -O2 -o gateway examples/gateway.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o gateway examples/gateway.c            # where wss:// is not needed
-       ./gateway ws://127.0.0.1:9001/                              # wants a server there: ./echo
-       ./client ws://127.0.0.1:9002/                               # and a client here
+       ./gateway ws://127.0.0.1:9001/                              # needs a server there: ./echo
+       ./client ws://127.0.0.1:9002/                               # then connect a client here
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -21,24 +21,24 @@
 #ifdef WS_NO_TLS
 enum { HAS_TLS = false };
 #define TLS_ROWS(tls)
-#define USAGE "usage: gateway URL " SERVER_OPTIONS "Connects each client to the URL, ws://.\n"
+#define USAGE "usage: gateway URL " SERVER_OPTIONS "Connects each client to URL, which begins with ws://.\n"
 #else
 enum { HAS_TLS = true };
 #define TLS_ROWS(tls) \
     {.name = "--ca", .text = &(tls).ca_file}, {.name = "--insecure", .flag = &(tls).accept_any_certificate},
 #define USAGE \
     "usage: gateway URL [--ca FILE] [--insecure] " SERVER_OPTIONS \
-    "Connects each client to the URL, ws:// or wss://.\n" \
-    "--ca: trust servers whose certificate these certificates (PEM) have signed, not the system's.\n" \
+    "Connects each client to URL, which begins with ws:// or wss://.\n" \
+    "--ca: trust the CA certificates in this PEM file instead of the system's.\n" \
     "--insecure: trust any certificate; anybody in between can read and change everything.\n"
 #endif
 
 static const char usage[] = USAGE SERVER_HELP("9002");
 
-enum { ENOUGH = 1 << 20 }; /* so many bytes may wait for a side that reads slowly */
+enum { ENOUGH = 1 << 20 }; /* how many bytes may be queued for a side that reads slowly */
 
 typedef struct pair {
-    ws_conn *client, *upstream; /* NULL: has ended */
+    ws_conn *client, *upstream; /* NULL: the connection has ended */
 } pair;
 
 static const char *url;
@@ -49,7 +49,7 @@ static ws_client_config upstream_config;
 static void forward(ws_conn *from, ws_conn *to, ws_message message) {
     ws_send(to, message);
     if (ws_buffered(to) >= ENOUGH)
-        ws_pause(from); /* until on_drain of the other one */
+        ws_pause(from); /* until on_drain of the other side */
 }
 
 static void release(pair *both) {
@@ -57,7 +57,7 @@ static void release(pair *both) {
         free(both);
 }
 
-/* Closes one side as the other was closed; with code `broken` when that ended without a close. */
+/* Closes one side as the other was closed, or with code `broken` if the other ended without a close frame. */
 static void pass_on(ws_conn *to, ws_close_info why, uint16_t broken, const char *reason) {
     if (ws_state(to) == WS_CONNECTING)
         ws_drop(to);
@@ -89,7 +89,7 @@ static void upstream_close(ws_conn *conn, ws_close_info why) {
 }
 
 static void log_error(const char *text) {
-    const char *field = strstr(text, "tls.ca_file"); /* a field of ws.h's config: here the option that fills it */
+    const char *field = strstr(text, "tls.ca_file"); /* ws.h names its config's field; print the option instead */
     if (field)
         fprintf(stderr, "gateway: %.*s--ca%s\n", (int)(field - text), text, field + strlen("tls.ca_file"));
     else
@@ -98,8 +98,8 @@ static void log_error(const char *text) {
 
 static void upstream_error(ws_conn *conn) {
     pair *both = (pair *)ws_user(conn);
-    if (both->client) /* else the client has left, and dialling was given up */
-        log_error(ws_last_error_text(conn)); /* the client need not know it all */
+    if (both->client) /* NULL: the client left while we were dialling */
+        log_error(ws_last_error_text(conn)); /* the client does not get the details */
     both->upstream = NULL;
     ws_close(both->client, WS_CLOSE_BAD_GATEWAY, "the upstream cannot be reached");
     release(both);
@@ -150,9 +150,9 @@ int main(int argc, char **argv) {
                                   {.name = NULL}};
     read_server_options(argc, argv, usage, own, &config, &loop_config);
     if (!url || (strncmp(url, "ws://", 5) && strncmp(url, "wss://", 6)))
-        bad_usage(url ? url : "URL", url ? "is no ws:// or wss:// URL" : "is needed");
+        bad_usage(url ? url : "URL", url ? "is not a ws:// or wss:// URL" : "is needed");
     if (!HAS_TLS && !strncmp(url, "wss://", 6))
-        bad_usage(url, "needs TLS, without which this program was built");
+        bad_usage(url, "needs TLS, but this program was built without it");
     ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
     ws_route(server, "/", &handler);

@@ -1,12 +1,12 @@
-/* A form that says hello to whoever fills it in, and goodbye two seconds later, without JavaScript of its own but for
-   a check that htmx 2 is there: htmx carries the form's fields here, and swaps what comes back by its id. It wants
-   htmx 2 and version 2 of its WebSocket extension, htmx-ext-ws. From the top of the tree:
+/* A form that says hello to the user who fills it in, and goodbye two seconds later. The page's only JavaScript checks
+   that htmx is there: htmx sends the form's fields, and puts the HTML that comes back where its id says. Needs htmx 2
+   and version 2 of its WebSocket extension, htmx-ext-ws. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o htmx examples/htmx.c
        ./htmx                              then open http://127.0.0.1:8000/
 
-   The browser takes htmx from its public address. --scripts FOLDER serves htmx.min.js and ws.js (its
-   WebSocket extension) from a folder, for machines that are not on the Internet.
+   The browser loads htmx from the Internet. For machines without it, --scripts FOLDER serves htmx.min.js and ws.js (the
+   WebSocket extension) from a folder.
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -20,7 +20,7 @@ enum { NAME_MAX_BYTES = 100, GOODBYE_MS = 2000 };
 
 static const char usage[] =
     "usage: htmx [--scripts FOLDER] " SERVER_OPTIONS
-    "Serves a form that is answered over a WebSocket.\n"
+    "Serves a form whose answers come over a WebSocket.\n"
     "--scripts: serve htmx.min.js (htmx 2) and ws.js (htmx-ext-ws 2) from this folder.\n"
     SERVER_HELP("8000");
 
@@ -65,17 +65,17 @@ static const char page[] =
     "</body>\n"
     "</html>\n";
 
-/* As it is when the page opens, and again when it is to be emptied. */
+/* The input field, sent with the page, and again to empty it. */
 static const char input[] =
     "<input id='name' name='name' placeholder='Your name' aria-label='Your name' maxlength='50' autocomplete='off' "
     "required autofocus>";
 
 typedef struct visitor {
     ws_id conn, timer;
-    char name[NAME_MAX_BYTES + 1]; /* who is to hear goodbye */
+    char name[NAME_MAX_BYTES + 1]; /* for say_goodbye */
 } visitor;
 
-/* A connection that ended has cancelled its timer, so the visitor is still there. */
+/* A connection cancels this timer when it ends, so the visitor still exists. */
 static void say_goodbye(ws_loop *in, void *user) {
     visitor *who = user;
     who->timer = 0;

@@ -1,11 +1,11 @@
-/* Standard input inside a loop: a descriptor like others, but on Windows, where it is no socket and a thread reads it.
-   To copy an example that has it, copy this file, too.
+/* Standard input inside a loop. On POSIX the loop watches the descriptor; on Windows standard input is no socket, so a
+   thread reads it. To copy an example that includes this file, copy this file, too.
 
-       input_start   before all else
-       input_raw     bytes are wanted, not lines, unless somebody types them; of the output, too
-       input_watch   ready is called on the loop's thread while there is something to read; NULL: no longer
-       input_read    as read(2), from ready alone; INPUT_PIECE bytes at most
-       input_end     before the loop is freed
+       input_start   call this first
+       input_raw     makes input and output binary, except on a console
+       input_watch   calls ready in the loop's thread while there is something to read; NULL: stops that
+       input_read    like read(2), for up to INPUT_PIECE bytes; call it only in ready
+       input_end     call this before you free the loop
 */
 #ifndef INPUT_H
 #define INPUT_H
@@ -21,13 +21,13 @@
 enum { INPUT_PIECE = 65536 };
 
 static struct {
-    bool terminal_in, terminal_out; /* what the standard streams are */
+    bool terminal_in, terminal_out; /* whether standard input and output are terminals */
     void (*ready)(void);
 #if defined(_WIN32)
-    ws_loop *loop;  /* NULL: it has ended */
-    SRWLOCK lock;   /* of the loop's end */
+    ws_loop *loop;  /* NULL: freed */
+    SRWLOCK lock;   /* guards loop */
     HANDLE thread, taken;
-    bool here;      /* a piece waits for input_read */
+    bool here;      /* a piece was read, and input_read has not taken it yet */
     int size, error;
     char piece[INPUT_PIECE];
 #endif
@@ -41,7 +41,7 @@ static struct {
 
 static inline void input_start(void) {
     int descriptor;
-    do /* a socket must not take the place of a standard stream that is closed */
+    do /* open closed standard streams, so that no socket gets their numbers */
         descriptor = open("/dev/null", O_RDWR);
     while (descriptor >= 0 && descriptor <= STDERR_FILENO);
     close(descriptor);
@@ -50,7 +50,7 @@ static inline void input_start(void) {
     input.terminal_out = isatty(STDOUT_FILENO);
 }
 
-static inline void input_raw(void) {} /* they are the same */
+static inline void input_raw(void) {} /* POSIX has no text mode */
 
 static inline void input_watched(ws_loop *loop, int descriptor, unsigned ready, void *user) {
     (void)loop, (void)descriptor, (void)ready, (void)user;
@@ -74,13 +74,13 @@ static inline void input_end(void) {}
 static inline void input_start(void) {
     input.terminal_in = _isatty(0);
     input.terminal_out = _isatty(1);
-    SetConsoleOutputCP(CP_UTF8); /* a console takes bytes, in whole characters */
+    SetConsoleOutputCP(CP_UTF8); /* a console needs whole characters in each write, so output is buffered */
     setvbuf(stdout, NULL, _IOFBF, INPUT_PIECE);
     if (input.terminal_out)
         _setmode(1, _O_BINARY);
 }
 
-/* Else the C library turns "\n" into "\r\n", and Ctrl-Z ends a file. */
+/* Otherwise the C library turns "\n" into "\r\n", and Ctrl-Z ends a file. */
 static inline void input_raw(void) {
     if (!input.terminal_in)
         _setmode(0, _O_BINARY);
@@ -88,7 +88,7 @@ static inline void input_raw(void) {
         _setmode(1, _O_BINARY);
 }
 
-/* A line of a console, as UTF-8; Ctrl-Z ends it. */
+/* Reads a line from the console as UTF-8 into input.piece; returns its size, or 0 for a line that begins with Ctrl-Z. */
 static inline int input_typed(void) {
     wchar_t line[INPUT_PIECE / 3];
     DWORD got = 0;
@@ -157,7 +157,7 @@ static inline ptrdiff_t input_read(char *data) {
     return size;
 }
 
-/* The thread may wait for a key for ever; it ends with the process. */
+/* The thread may be blocked in a read; it ends with the process. */
 static inline void input_end(void) {
     AcquireSRWLockExclusive(&input.lock);
     input.loop = NULL;

@@ -1,10 +1,10 @@
-/* JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over a WebSocket: a request is a text message, its
-   answer another; notifications and batches too. With a page to try it. From the top of the tree:
+/* JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over a WebSocket, with notifications and batches. A request is
+   a text message, and so is its response. Serves a page to try it. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o json_api examples/json_api.c
        ./json_api                          then open http://127.0.0.1:8000/
 
-   A method of your own is a function and a line in the table `methods`.
+   To add a method, write a function and add a line to the table `methods`.
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -23,12 +23,12 @@ enum { MALFORMED = -32700, INVALID_REQUEST = -32600, NO_METHOD = -32601, INVALID
 
 static const char usage[] =
     "usage: json_api " SERVER_OPTIONS
-    "Serves JSON-RPC 2.0 at /rpc, a page to try it, and figures for Prometheus at /metrics.\n"
+    "Serves JSON-RPC 2.0 at /rpc, a page to try it at /, and metrics for Prometheus at /metrics.\n"
     SERVER_HELP("8000");
 
-/* --- the methods: each writes its result as JSON and returns what ws_json_print did. 0: invalid params --- */
+/* --- the methods: each writes its result as JSON and returns what ws_json_print returned, or 0: invalid params --- */
 
-/* A parameter by its place or by its name, whichever the request uses. */
+/* Finds a parameter by position or by name, whichever the request uses. */
 static ws_json param(ws_json params, size_t index, const char *name) {
     return params.type == WS_JSON_OBJECT ? ws_json_member(params, name) : ws_json_element(params, index);
 }
@@ -101,8 +101,8 @@ typedef struct answer {
     bool full;
 } answer;
 
-/* Adds one response; those of a batch are parted by commas. code 0: value is the result. The id stands in it
-   exactly as in the request. false: there is no room for it, and nothing is added. */
+/* Appends one response; commas separate those of a batch. value is the result if code is 0, else the error's message.
+   The id is copied exactly from the request. false: it does not fit, and nothing is appended. */
 static bool put(answer *out, ws_json id, int code, const char *value) {
     size_t from = out->size > 1 ? out->size + 1 : out->size, size;
     size_t room = from + 1 < sizeof out->text ? sizeof out->text - 1 - from : 0; /* one is for the ']' */
@@ -124,7 +124,7 @@ static bool put(answer *out, ws_json id, int code, const char *value) {
 
 static const ws_json no_id = {"null", 4, WS_JSON_NULL, NULL};
 
-/* An error says why where no result fits; where not even that fits, the whole answer becomes one error. */
+/* If the response does not fit, an error replaces it. If that does not fit either, one error replaces all responses. */
 static void respond(answer *out, ws_json id, int code, const char *value) {
     if (!put(out, id, code, value) && !put(out, id, INTERNAL, "Internal error: the answer is too long"))
         out->full = true;
@@ -145,7 +145,7 @@ static void one(answer *out, ws_json request) {
     char result[RESULT_MAX];
     ws_json id = ws_json_member(request, "id"), method = ws_json_member(request, "method");
     ws_json params = ws_json_member(request, "params");
-    bool notification = id.type == WS_JSON_ABSENT; /* which gets no answer, whatever becomes of it */
+    bool notification = id.type == WS_JSON_ABSENT; /* gets no response, not even an error */
     bool good = request.type == WS_JSON_OBJECT && ws_json_is(ws_json_member(request, "jsonrpc"), "2.0")
                 && method.type == WS_JSON_STRING && id.type != WS_JSON_BOOL && id.type < WS_JSON_ARRAY
                 && (params.type == WS_JSON_ABSENT || params.type >= WS_JSON_ARRAY);
@@ -167,7 +167,7 @@ static void batch(answer *out, ws_json requests) {
     for (ws_json item = {0}; !out->full && ws_json_next(requests, NULL, &item);)
         one(out, item);
     if (out->size == 1)
-        out->size = 0; /* notifications only: no answer at all */
+        out->size = 0; /* notifications only: no response at all */
     else
         out->text[out->size++] = ']';
     out->text[out->size] = 0;
@@ -273,7 +273,7 @@ static const char page_js[] =
 static void metrics(ws_request *request, void *user) {
     ws_stats now = ws_server_stats(ws_request_server(request));
     const struct {
-        const char *name, *label, *type, *help; /* help NULL: the name above once more, with another label */
+        const char *name, *label, *type, *help; /* help NULL: the same name as above, with another label */
         double value;
     } all[] = {{"ws_open", "", "gauge", "Open WebSockets", (double)now.open},
                {"ws_buffered_bytes", "", "gauge", "Unsent bytes of all connections", (double)now.buffered},

@@ -1,11 +1,11 @@
-/* Slow work in worker threads: the loop takes questions, the workers compute, and ws_post brings each answer back to
-   the loop's thread. From the top of the tree:
+/* Slow work in worker threads: the loop receives requests, the workers compute, and ws_post hands each answer to the
+   loop's thread. From the top of the tree:
 
        cc -O2 -pthread -DWS_NO_TLS -o pool examples/pool.c
        ./pool                              then send a number to ws://127.0.0.1:9004/
 
-   A worker touches no connection: it has the id, and the answer looks the connection up. A client that has left is not
-   found, and nothing is sent.
+   A worker never touches a connection. It has only the id, with which the loop's thread then looks the connection up.
+   If the client has left, ws_find returns NULL, and nothing is sent.
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -26,13 +26,13 @@ static const char usage[] =
 
 typedef struct job {
     struct job *next;
-    ws_loop *loop;       /* whose connection asked */
+    ws_loop *loop;       /* the loop of conn */
     ws_id conn;
     uint32_t number, primes;
 } job;
 
-static job jobs[JOBS], *unused; /* of the loop's thread */
-static job *first, **last = &first; /* jobs that wait for a worker; the lock guards them and `ending` */
+static job jobs[JOBS], *unused; /* used in the loop's thread only */
+static job *first, **last = &first; /* the queue of jobs for the workers; the lock guards it and `ending` */
 static bool ending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
@@ -53,7 +53,7 @@ static void ask(ws_conn *conn, ws_message message) {
     if (!ws_json_integer(message, "", &number) || number < 0 || number > 10000000) {
         ws_send_json(conn, "{'error':'send a number from 0 to 10000000'}");
     } else if (!next) {
-        ws_send_json(conn, "{'error':'all is busy: ask again later'}");
+        ws_send_json(conn, "{'error':'all workers are busy: ask again later'}");
     } else {
         unused = next->next;
         next->next = NULL;
@@ -96,7 +96,7 @@ static void *work(void *unused_argument) {
     (void)unused_argument;
     while ((taken = take()) != NULL) {
         taken->primes = primes_below(taken->number);
-        ws_post(taken->loop, answer, taken); /* cannot fail: there are fewer jobs than posts that may wait */
+        ws_post(taken->loop, answer, taken); /* cannot fail: there are fewer jobs than pending posts may be */
     }
     return NULL;
 }
@@ -135,6 +135,6 @@ int main(int argc, char **argv) {
     pthread_mutex_unlock(&lock);
     for (i = 0; i < started; i++)
         pthread_join(workers[i], NULL);
-    ws_loop_free(loop); /* behind the workers, which post to it */
+    ws_loop_free(loop); /* after the workers have ended, which post to it */
     return error ? 1 : 0;
 }

@@ -1,10 +1,10 @@
-/* What the examples share: their options, Ctrl-C, and the address that a server prints. To copy an example, copy this
-   file and the whole ws.h beside it (of its switches, WS_NO_TLS may be defined), and write "ws.h" for "../ws.h" there.
-   Or do without this file, and write in place of
+/* What the examples share: their options, Ctrl-C, and the address that a server prints. To copy an example, put this
+   file and ws.h beside it, and change "../ws.h" to "ws.h". Of ws.h's switches, the examples allow only WS_NO_TLS.
+   To do without this file, replace its functions:
 
-       read_server_options   the fields of config and loop_config: .port, .host, .hosts, .tls, .trace
-       announce              signal(SIGINT, end), where end calls ws_shutdown(loop, 2000)
-       bad_usage             fprintf and exit
+       read_server_options   by setting the fields of config and loop_config: .port, .host, .hosts, .tls, .trace
+       announce              by signal(SIGINT, end), where end calls ws_shutdown(loop, 2000)
+       bad_usage             by fprintf and exit
 */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -18,10 +18,10 @@
 #include <string.h>
 
 typedef struct program_option {
-    const char *name;  /* "--host"; or "FILE": the next word that is not an option */
-    const char **text; /* where its value goes */
-    bool *flag;        /* or what it sets: then it has no value */
-    size_t *count;     /* it may come more often: text is a list with room for all of its values */
+    const char *name;  /* "--host"; or "FILE": an argument that is not an option */
+    const char **text; /* where to store its value */
+    bool *flag;        /* used instead of text: the option has no value, and sets this */
+    size_t *count;     /* the option may be repeated: text is an array for all its values, this is their number */
 } program_option;
 
 static struct {
@@ -31,28 +31,28 @@ static struct {
     ws_loop *loop; /* for the signal handler */
 } program;
 
-/* What a server's usage says of the options that all of them have. */
+/* The part of a server's usage that describes the options of all servers. */
 #ifdef WS_NO_TLS
 #define TLS_OPTIONS
 #define TLS_HELP
 #else
 #define TLS_OPTIONS "[--cert FILE --key FILE] "
-#define TLS_HELP "--cert (PEM, followed by its chain) and --key: serve with TLS.\n"
+#define TLS_HELP "--cert, --key: serve with TLS. Both are PEM files; --cert holds the certificate, then its chain.\n"
 #endif
 #define SERVER_OPTIONS "[PORT] [--host ADDRESS] " TLS_OPTIONS "[--verbose]\n"
-#define SERVER_HELP(port) "PORT: from 0 (any free one) to 65535; " port " unless told otherwise.\n" \
-    "--host: where to listen; 127.0.0.1 unless told otherwise. 0.0.0.0: everywhere, under any name.\n" \
+#define SERVER_HELP(port) "PORT: 0 (any free port) to 65535; default " port ".\n" \
+    "--host: the address to listen on; default 127.0.0.1. 0.0.0.0: all addresses, and any Host header.\n" \
     TLS_HELP \
-    "--verbose: what happens goes to standard error.\n"
+    "--verbose: log connections, requests, frames and errors to standard error.\n"
 
-/* Ends the program because of a word of its command line. */
+/* Exits because a word of the command line is wrong. */
 static inline void bad_usage(const char *word, const char *problem) {
     const char *name = program.usage + strlen("usage: ");
     fprintf(stderr, "%.*s: \"%s\" %s\n%s", (int)strcspn(name, " \n"), name, word, problem, program.usage);
     exit(2);
 }
 
-/* The option that a word is, or that takes it as its value. NULL: none of this list, which ends with an empty one. */
+/* Finds the option that a word names or, if is_value, the first argument without a value. NULL: not in this list. */
 static inline const program_option *find_option(const program_option *list, const char *word, bool is_value) {
     for (; list && list->name; list++)
         if (*list->name == '-' ? !is_value && strcmp(list->name, word) == 0 : is_value && !*list->text)
@@ -84,14 +84,14 @@ static inline void read_words(int argc, char **argv, const program_option *own, 
     }
 }
 
-/* Reads the command line. Ends the program when a word is wrong, or asks for help. Behind "--" no word is an option. */
+/* Reads the command line. Exits if a word is wrong, or is --help. After "--", no word is an option. */
 static inline void read_options(int argc, char **argv, const char *usage, const program_option *own) {
     program.usage = usage;
     read_words(argc, argv, own, NULL);
 }
 
-/* A server that lists its hosts answers to the address that it listens on, too. One that listens on all addresses
-   answers to any name: what other machines call it is not known here. */
+/* Adds the address that the server listens on to the names that Host may have. A server that listens on all addresses
+   accepts any name, since we do not know what other machines call it. */
 static inline const char *hosts_with(const char *hosts, const char *host) {
     static char all[512];
     if (!hosts || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
@@ -100,7 +100,7 @@ static inline const char *hosts_with(const char *hosts, const char *host) {
     return all;
 }
 
-/* Reads a server's command line: its own options, and those that all servers have. Fills in both configs. */
+/* Reads a server's command line, with its own options and those of all servers, into both configs. */
 static inline void read_server_options(int argc, char **argv, const char *usage, const program_option *own,
                                        ws_server_config *config, ws_loop_config *loop_config) {
     const char *port = NULL;
@@ -117,7 +117,7 @@ static inline void read_server_options(int argc, char **argv, const char *usage,
     config->host = "127.0.0.1";
     read_words(argc, argv, own, shared);
     if (port && (!*port || port[strspn(port, "0123456789")] || strtol(port, NULL, 10) > 65535))
-        bad_usage(port, "is no port from 0 to 65535");
+        bad_usage(port, "is not a port from 0 to 65535");
     if (config->tls.key_file && !config->tls.cert_file)
         bad_usage("--key", "needs --cert beside it");
     if (port)
@@ -142,8 +142,8 @@ static inline void print_address(const char *scheme, uint16_t port) {
     fflush(stdout);
 }
 
-/* Prints the server's address, scheme "ws" or "http", and lets Ctrl-C shut the loop down; unless something has failed,
-   which ws_run will say. */
+/* Prints the server's address, with the scheme "ws" or "http", and lets Ctrl-C shut the loop down. Does nothing if a
+   call has failed: ws_run will return its error. */
 static inline void announce(ws_loop *loop, const ws_server *server, const char *scheme) {
     if (ws_loop_error(loop))
         return;

@@ -1,8 +1,8 @@
-/* A file of any size to each who connects, as one message in parts: memory stays at a few KiB for a connection, however
-   slowly it reads. From the top of the tree:
+/* Sends a file of any size to each client, as one message in parts. However slowly a client reads, its connection takes
+   no more than some 80 KiB of memory. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o pump examples/pump.c
-       ./pump ws.h                         then, elsewhere: ./wscat --binary ws://127.0.0.1:9005/ >copy
+       ./pump ws.h                         then, in another terminal: ./wscat --binary ws://127.0.0.1:9005/ >copy
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -31,7 +31,7 @@ static void push(ws_conn *conn) {
         bool last = size < sizeof part;
         ws_message message = {part, size, WS_BINARY};
         if (ferror(file))
-            ws_drop(conn); /* half a message must not look like a whole one */
+            ws_drop(conn); /* so that the client does not take half a file for the whole */
         else if (ws_send_part(conn, message, last) && last)
             ws_close(conn, WS_CLOSE_NORMAL, NULL);
         if (last || ws_state(conn) != WS_OPEN)
@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
     if (!file_name)
         bad_usage("FILE", "is needed");
     FILE *probe = fopen(file_name, "rb");
-    if (!probe || (fgetc(probe) == EOF && ferror(probe))) { /* a folder can be opened */
+    if (!probe || (fgetc(probe) == EOF && ferror(probe))) { /* fopen opens a folder, but reading it fails */
         fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
         return 1;
     }

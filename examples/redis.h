@@ -1,5 +1,5 @@
-/* A connection to Redis (6 or later) or Valkey in a loop of ws.h: its protocol is RESP3, spoken over ws_watch. It
-   wants ws.h included before it. */
+/* A connection to Redis (6 or later) or Valkey in a loop of ws.h. It speaks RESP3, on a socket that ws_watch watches.
+   Include ws.h before this file. */
 #ifndef REDIS_H
 #define REDIS_H
 
@@ -22,18 +22,18 @@ static struct {
     struct addrinfo *address;
     ws_loop *loop;
     int socket;    /* -1: none */
-    bool ready;    /* it takes commands: the program says so */
-    bool stale;    /* a command did not fit */
-    bool writing;  /* waits until the socket is writable */
-    ws_id pending[PENDING]; /* a ring: who is told how each command ended; 0: nobody */
+    bool ready;    /* set by the program when Redis may get commands */
+    bool stale;    /* a command was lost, because it did not fit */
+    bool writing;  /* waiting until the socket is writable */
+    ws_id pending[PENDING]; /* a ring: the sender of each command without an answer yet; 0: none */
     unsigned pending_first, pending_count;
     char out[1 << 20], in[1 << 17];
     size_t out_size, in_size;
 } redis = {.socket = -1};
 
-/* The program's. The connection is lost, or never came about: */
+/* The program defines these two. Called when the connection is lost, or could not be made: */
 static void redis_lost(const char *why);
-/* One answer or push, whole, at this place of redis.in. false: the connection was lost. */
+/* Called for each complete answer or push, which begins at redis.in + at. false: the connection was lost meanwhile. */
 static bool redis_answer(size_t at);
 
 /* --- commands --- */
@@ -44,7 +44,7 @@ static void redis_watch(void) {
     ws_watch(redis.loop, redis.socket, redis.writing ? WS_READ | WS_WRITE : WS_READ, redis_event, NULL);
 }
 
-/* Queues a command of count texts. sender is told when it fails; 0: nobody. false: Redis takes no more for now. */
+/* Queues a command of count texts. sender (0: none) is told if it fails. false: too many commands are pending. */
 static bool redis_command(ws_id sender, unsigned count, ...) {
     size_t size = redis.out_size;
     va_list texts;
@@ -66,7 +66,7 @@ static bool redis_command(ws_id sender, unsigned count, ...) {
     redis.out_size = size;
     redis.pending[(redis.pending_first + redis.pending_count++) % PENDING] = sender;
     if (!redis.writing) {
-        redis.writing = true; /* all commands of a round leave together */
+        redis.writing = true; /* all commands of a round are sent together */
         redis_watch();
     }
     return true;
@@ -74,7 +74,7 @@ static bool redis_command(ws_id sender, unsigned count, ...) {
 
 /* --- answers --- */
 
-/* The end of the value at `at`; 0: more has to arrive. */
+/* Returns where the value at `at` ends; 0: it has not fully arrived. */
 static size_t redis_value_end(size_t at) {
     long left = 1;
     while (left > 0) {
@@ -93,7 +93,7 @@ static size_t redis_value_end(size_t at) {
     return at;
 }
 
-/* The text at `at`, "$5\r\nhello\r\n". Moves `at` behind it. */
+/* Reads the text at `at`, such as "$5\r\nhello\r\n", and moves `at` past it. */
 static ws_slice redis_text(size_t *at) {
     ws_slice text;
     char *data;
@@ -130,7 +130,7 @@ static void redis_write(void) {
     if (sent < 0 && !redis.ready && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         redis_lost(strerror(errno));
         return;
-    } /* later, reading finds the end, after all that came before it */
+    } /* if this fails, a later read returns what arrived before the connection broke, then the end */
     redis.out_size -= sent > 0 ? (size_t)sent : 0;
     memmove(redis.out, redis.out + (sent > 0 ? sent : 0), redis.out_size);
     redis.writing = redis.out_size > 0;
@@ -147,7 +147,7 @@ static void redis_event(ws_loop *l, int descriptor, unsigned ready, void *user) 
 
 /* --- the connection --- */
 
-/* Begins to connect; the first commands log in. false: it is lost again. */
+/* Starts to connect, and queues the commands that log in. false: it failed at once. */
 static bool redis_connect(void) {
     redis.socket = socket(redis.address->ai_family, SOCK_STREAM, 0);
     redis.writing = true;
@@ -165,7 +165,7 @@ static bool redis_connect(void) {
     return redis_command(0, 2, "SELECT", redis.database);
 }
 
-/* Forgets the connection, and what waits to be sent. */
+/* Closes the connection, and discards what is queued. */
 static void redis_close(void) {
     if (redis.socket >= 0) {
         ws_watch(redis.loop, redis.socket, WS_NONE, NULL, NULL);
@@ -193,7 +193,7 @@ static void redis_decode(char *text) {
     *to = 0;
 }
 
-/* Takes a redis:// URL apart. false: it is none. */
+/* Parses a redis:// URL. false: it is malformed. */
 static bool redis_url(const char *url) {
     static char copy[1024];
     char *at, *colon, *slash, *host = copy;
@@ -228,7 +228,7 @@ static bool redis_url(const char *url) {
            && !redis.database[strspn(redis.database, "0123456789")];
 }
 
-/* Looks the host up, once: that can block, later it must not. false: it says why not. */
+/* Looks up the host before the loop runs, since this can block. false: it failed, and stderr says why. */
 static bool redis_look_up(ws_loop *loop) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     int failed = getaddrinfo(redis.host, redis.port, &hints, &redis.address);

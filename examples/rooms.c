@@ -1,16 +1,16 @@
-/* Chat rooms: whoever opens /ws/{room} talks to those who are in the same room. From the top of the tree:
+/* Chat rooms: everybody who opens /ws/{room} talks to the others in that room. From the top of the tree:
 
        cc -O2 -o rooms examples/rooms.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o rooms examples/rooms.c                # where --cert is not needed
        ./rooms                             then open http://127.0.0.1:8000/ in two tabs
 
-   A member sends plain text. All members of the room get JSON, always of this form:
+   A member sends plain text. All members of the room receive JSON of this form:
 
        {"type": "joined" | "say" | "renamed" | "left", "id": "7", "name": "Ann", "text": "hello", "members": 2}
 
-   "/name Ann" changes the sender's name; in "renamed" the text is the name before.
+   "/name Ann" changes the sender's name; the text of "renamed" is the old name.
 
-   The server writes all of it, so nobody can speak for another or invent that somebody left.
+   The server writes all of the JSON, so no member can speak for another or pretend that somebody left.
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -35,7 +35,7 @@ typedef struct member {
 } member;
 
 /* Tells all members of the connection's room. %s quotes and escapes what peers chose, so that it cannot break out of
-   its string. false: there is no memory. */
+   its string. false: no memory. */
 static bool tell(ws_conn *conn, const char *type, const char *text, size_t size) {
     const char *room = ws_param(conn, "room");
     const member *who = ws_user(conn);
@@ -85,7 +85,7 @@ static void leave(ws_conn *conn, ws_close_info why) {
     member *who = ws_user(conn);
     (void)why;
     if (who && *who->name)
-        tell(conn, "left", "", 0); /* it has left its room already, so only the others get this */
+        tell(conn, "left", "", 0); /* the connection has already left its room, so only the others get this */
     free(who);
 }
 

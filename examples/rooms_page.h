@@ -1,4 +1,4 @@
-/* The page of rooms.c and cluster.c. In several strings, because C99 promises no more than 4,095 characters in one. */
+/* The page of rooms.c and cluster.c, in several strings, because C99 guarantees only 4,095 characters for one. */
 #ifndef ROOMS_PAGE_H
 #define ROOMS_PAGE_H
 
@@ -232,7 +232,7 @@ static const char page_js[] =
     "$('name').value = clean($('name').value, guest);\n"
     "enter();\n";
 
-/* name: what the page calls the server, or "". */
+/* name: the name of the server that the page shows, or "". */
 static void serve_page(ws_server *server, const char *name) {
     char html[4096];
     ws_html_print(html, sizeof html, page_html, name);

@@ -1,4 +1,4 @@
-/* Logging in: a form, a signed cookie, and a WebSocket that knows who is there. From the top of the tree:
+/* Logging in: a form, a signed cookie, and a WebSocket that knows the user. From the top of the tree:
 
        cc -O2 -o session examples/session.c -lssl -lcrypto
        SESSION_KEY=$(openssl rand -hex 16) ./session     then open http://127.0.0.1:8000/ and log in: ann, apple
@@ -13,12 +13,12 @@
 
 static const char usage[] =
     "usage: session " SERVER_OPTIONS
-    "Serves a page for those who have logged in: as ann with the password apple, or as bob with banana.\n"
-    "The environment's SESSION_KEY signs the sessions; sessions signed with OLD_SESSION_KEY are accepted as well.\n"
-    "Without a key one is made, and sessions end with the program.\n"
+    "Serves a page for users who have logged in: ann with the password apple, or bob with banana.\n"
+    "The environment variable SESSION_KEY signs the sessions; those signed with OLD_SESSION_KEY are accepted, too.\n"
+    "Without SESSION_KEY the program makes a key, and sessions end with the program.\n"
     SERVER_HELP("8000");
 
-/* A real program keeps hashes of passwords (argon2, bcrypt), and never the passwords. */
+/* A real program stores hashes of passwords (argon2, bcrypt), never the passwords. */
 static const struct { const char *name, *password; } users[] = {{"ann", "apple"}, {"bob", "banana"}};
 
 static const char head[] =
@@ -66,7 +66,7 @@ static const char home_page[] =
     "connect();\n"
     "</script>\n</body>\n</html>\n";
 
-/* The user of a session; "" without one. */
+/* Copies the session's user to name and returns it; "" if there is no session. */
 static const char *user_of(ws_message session, char *name, size_t size) {
     if (!ws_json_text(session, "user", name, size))
         name[0] = 0;
@@ -86,7 +86,7 @@ static void home(ws_request *request, void *unused) {
         ask(request, 200, ws_request_form(request, "name"), "");
 }
 
-/* One answer for a wrong name and a wrong password: who has an account here is nobody's business. */
+/* A wrong name and a wrong password get the same answer, so that nobody can find out who has an account. */
 static void log_in(ws_request *request, void *unused) {
     ws_slice name = ws_request_form(request, "name"), password = ws_request_form(request, "password");
     (void)unused;
@@ -106,7 +106,7 @@ static void tell_tabs(ws_server *server, const char *name) {
     ws_server_broadcast_json(server, name, "{'you':%s,'tabs':%zu}", name, ws_room_count(server, name));
 }
 
-/* All sockets of this user end with 1008; their pages load again, and ask. */
+/* Closes all WebSockets of this user with 1008; their pages then reload, and show the login form. */
 static void log_out(ws_request *request, void *loop) {
     ws_server *server = ws_request_server(request);
     char name[32];
@@ -120,8 +120,8 @@ static void log_out(ws_request *request, void *loop) {
     ws_redirect(request, "/");
 }
 
-/* Without a session the socket is accepted, then closed with 1008: a page sees that code and stops connecting again.
-   Of a refusal it would see 1006 only. */
+/* A WebSocket without a session is accepted, then closed with 1008: the page sees that code, and stops reconnecting.
+   If it were refused, the page would see only 1006. */
 static void enter(ws_conn *conn) {
     char name[32];
     if (!*user_of(ws_conn_session(conn), name, sizeof name)) {
@@ -138,7 +138,7 @@ static void leave(ws_conn *conn, ws_close_info why) {
         tell_tabs(ws_conn_server(conn), name);
 }
 
-/* 128 bits of the system's randomness as text; "" if that fails, which ws_sessions refuses. */
+/* 128 random bits from the system, as text; "" if that fails: ws_sessions then refuses the key. */
 static const char *made_key(void) {
     static char key[33];
     unsigned char bytes[16];

@@ -1,5 +1,5 @@
-/* Echo server on several cores: a thread with a loop of its own for each, all on one port; the system deals out
-   the connections. Nothing is shared between the loops. From the top of the tree:
+/* Echo server on several cores: one thread per core, each with its own loop. All listen on one port, and the system
+   distributes the connections. The loops share nothing. From the top of the tree:
 
        cc -O2 -pthread -DWS_NO_TLS -o threads examples/threads.c
        ./threads                           then connect to ws://127.0.0.1:9003/
@@ -22,7 +22,7 @@ enum { MAX_THREADS = 256 };
 
 static const char usage[] =
     "usage: threads [--threads N] " SERVER_OPTIONS
-    "Sends every message back, with one thread for each core, or N threads.\n"
+    "Sends every message back, with N threads (default: one per core).\n"
     SERVER_HELP("9003");
 
 typedef struct worker {
@@ -32,13 +32,13 @@ typedef struct worker {
     int number; /* from 1; greet sends it to each client */
 } worker;
 
-static worker workers[MAX_THREADS]; /* here, for the signal handler */
+static worker workers[MAX_THREADS]; /* global, for the signal handler */
 static int count;
 
-/* ws_shutdown may be called from a signal handler, whichever thread that runs in. */
+/* ws_shutdown may be called from a signal handler, in any thread. */
 static void stop(int number) {
     (void)number;
-    signal(SIGINT, SIG_DFL); /* a second Ctrl-C ends it at once */
+    signal(SIGINT, SIG_DFL); /* a second Ctrl-C ends the program at once */
     signal(SIGTERM, SIG_DFL);
     for (int i = 0; i < count; i++)
         ws_shutdown(workers[i].loop, 2000);
@@ -50,7 +50,7 @@ static void greet(ws_conn *conn) {
 }
 
 static void on_message(ws_conn *conn, ws_message message) {
-    if (!ws_send(conn, message)) /* too much waits for a slow reader: say so, never lose one silently */
+    if (!ws_send(conn, message)) /* too much is queued for a slow reader: close, do not lose a message */
         ws_close(conn, WS_CLOSE_TRY_LATER, "your echoes pile up: read them");
 }
 
@@ -60,7 +60,7 @@ static void *run_worker(void *argument) {
     return NULL;
 }
 
-/* A loop that listens. The first one finds the port, if it is to be a free one; the others share it. */
+/* Makes a worker's loop and lets it listen. With port 0 the first loop picks a free port, which the others share. */
 static ws_error prepare(worker *self, ws_server_config *config, const ws_loop_config *loop_config) {
     ws_handler handler = {.on_open = greet, .on_message = on_message, .user = self};
     self->loop = ws_loop_new(loop_config);
@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     read_server_options(argc, argv, usage, own, &config, &loop_config);
     wanted = threads ? strtol(threads, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
     if (threads && (threads[strspn(threads, "0123456789")] || wanted < 1 || wanted > MAX_THREADS))
-        bad_usage(threads, "is no number for --threads: from 1 to 256");
+        bad_usage(threads, "is not a number of threads: 1 to 256");
     count = (int)(wanted < 1 ? 1 : wanted > MAX_THREADS ? MAX_THREADS : wanted);
     for (; prepared < count && !status; prepared++) {
         workers[prepared].number = prepared + 1;
@@ -96,7 +96,7 @@ int main(int argc, char **argv) {
         print_address("ws", config.port);
         for (; started < count && !status; started++)
             status = pthread_create(&workers[started].thread, NULL, run_worker, &workers[started]) != 0;
-        if (status) { /* those that run end again */
+        if (status) { /* end the threads that have started */
             fprintf(stderr, "threads: the system has no more threads; ask for fewer with --threads\n");
             started--;
             stop(SIGTERM);

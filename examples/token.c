@@ -5,8 +5,8 @@
        ./wscat 'ws://127.0.0.1:8000/ws/lobby?token=ann-secret'
        ./wscat -H 'Authorization: Bearer bob-secret' ws://127.0.0.1:8000/ws/lobby
 
-   Browsers cannot send an Authorization header with a WebSocket: they put the token into the query, or into a cookie
-   (session.c). A query ends up in logs of proxies: give such tokens a short life.
+   A browser cannot send an Authorization header with a WebSocket. Its page puts the token into the query, or a server
+   sets it as a cookie (session.c). Proxies log queries, so let such tokens expire soon.
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -19,10 +19,10 @@
 
 static const char usage[] =
     "usage: token " SERVER_OPTIONS
-    "Rooms for those who have a token.\n"
+    "Serves chat rooms to clients that have a token.\n"
     SERVER_HELP("8000");
 
-/* Takes as long for a wrong token as for the right one, so that its time tells nothing about the letters. */
+/* Takes as long for a wrong token as for the right one, so that an attacker cannot measure which letters are right. */
 static bool same(ws_slice given, const char *secret) {
     size_t size = strlen(secret), i;
     unsigned differs = given.size != size;
@@ -31,7 +31,7 @@ static bool same(ws_slice given, const char *secret) {
     return !differs;
 }
 
-/* Stands for your own look-up. */
+/* Replace this with your own look-up. */
 static const char *user_of(ws_slice token) {
     static const char *const users[][2] = {{"ann-secret", "Ann"}, {"bob-secret", "Bob"}};
     const char *user = NULL;

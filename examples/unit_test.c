@@ -1,8 +1,8 @@
-/* A program's own test: its real routes in the same process, without a socket, on a virtual clock. From the top of the
-   tree:
+/* How to test your own program: the test runs its real routes in the same process, without sockets, on a virtual clock.
+   From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o unit_test examples/unit_test.c
-       ./unit_test                         says what failed, and how many tests passed
+       ./unit_test                         prints what failed, and how many checks passed
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -60,7 +60,7 @@ static void check(bool good, const char *what) {
         printf("FAILED  %s\n", what);
 }
 
-/* Whether the next message holds this number; a virtual second at most goes by. */
+/* Whether the next message holds this number; waits for it up to one virtual second. */
 static bool says(ws_conn *conn, const char *name, int64_t expected) {
     ws_message message;
     int64_t number;
@@ -79,7 +79,7 @@ static int tests(void) {
     start_auction(loop, server);
     ann = ws_test_connect(server, "/auction", NULL);
     bob = ws_test_connect(server, "/auction", NULL);
-    check(says(ann, "highest", 0) && says(bob, "highest", 0), "both see where it stands");
+    check(says(ann, "highest", 0) && says(bob, "highest", 0), "both see the highest bid when they join");
 
     ws_send_json(ann, "{'bid':100}");
     check(says(ann, "highest", 100) && says(bob, "highest", 100), "both see Ann's bid");
@@ -87,13 +87,13 @@ static int tests(void) {
     check(complains(bob), "Bob must bid more");
 
     ws_test_wait(ann, 60000); /* at once: the clock is virtual */
-    check(says(ann, "sold", 100) && says(bob, "sold", 100), "it ends after a minute");
+    check(says(ann, "sold", 100) && says(bob, "sold", 100), "the auction ends after a minute");
     ws_send_json(bob, "{'bid':200}");
     check(complains(bob), "a late bid is too late");
 
     ws_send_text(bob, "nonsense");
     check(!ws_receive_within(bob, &(ws_message){0}, 1000) && ws_closed(bob).code == WS_CLOSE_UNSUPPORTED,
-          "a message that is no bid closes the connection");
+          "a message that is not a bid closes the connection");
     ws_free(bob);
     bob = ws_test_connect(server, "/nowhere", NULL);
     check(ws_status(bob) == 404, "another path is not found");

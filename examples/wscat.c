@@ -1,9 +1,9 @@
-/* wscat: lines to a WebSocket, messages from it, on a terminal or in a pipe. From the top of the tree:
+/* wscat: sends lines to a WebSocket and prints its messages, in a terminal or a pipe. From the top of the tree:
 
        cc -O2 -o wscat examples/wscat.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o wscat examples/wscat.c                # where wss:// is not needed
        ./wscat --help
-       echo hello | ./wscat ws://127.0.0.1:9001/                   # wants a server: ./echo
+       echo hello | ./wscat ws://127.0.0.1:9001/                   # needs a server: ./echo
 */
 #define WS_IMPLEMENTATION
 #include "../ws.h"
@@ -24,9 +24,9 @@
 #define TLS_ROWS(tls)
 #else
 #define TLS_USAGE \
-    "  --ca FILE            trust servers whose certificate these (PEM) have signed\n" \
-    "  --cert FILE, --key FILE   show the server this certificate\n" \
-    "  --insecure           trust any certificate: anybody in between can read and change all\n"
+    "  --ca FILE            trust the CA certificates in this PEM file instead of the system's\n" \
+    "  --cert FILE, --key FILE   send the server this client certificate (PEM)\n" \
+    "  --insecure           trust any certificate: anybody in between can read and change everything\n"
 #define TLS_ROWS(tls) \
     {.name = "--ca", .text = &(tls).ca_file}, {.name = "--cert", .text = &(tls).cert_file}, \
     {.name = "--key", .text = &(tls).key_file}, {.name = "--insecure", .flag = &(tls).accept_any_certificate},
@@ -34,18 +34,19 @@
 
 static const char usage[] =
     "usage: wscat URL [option...]\n"
-    "Sends each line as a text message, and prints each message that comes as a line.\n"
-    "When the input ends it waits for what still comes, then closes.\n"
-    "  -H 'Name: value'     a header of your own; as often as needed\n"
-    "  --subprotocol NAME   offer it, or several: \"chat, superchat\"\n"
-    "  --origin URL         speak as a page of that site\n"
-    "  --binary             send bytes: what is typed line by line, a pipe or file as one message;\n"
-    "                       write the bytes of binary messages that come, but not to a terminal\n"
+    "Sends each input line as a text message, and prints each message that arrives as a line.\n"
+    "When the input ends, it waits for further messages, then closes the connection.\n"
+    "  -H 'Name: value'     send this header; may be repeated\n"
+    "  --subprotocol NAME   offer this subprotocol, or several: \"chat, superchat\"\n"
+    "  --origin URL         send this Origin header\n"
+    "  --binary             send binary messages: one for each typed line, or one for a whole pipe or file;\n"
+    "                       print the bytes of binary messages that arrive, except to a terminal\n"
     "  --deflate            offer compression (permessage-deflate)\n"
-    "  --wait SECONDS       after the end of the input, close when nothing has come for so long: 1; \"inf\": never\n"
-    "  --proxy URL          tunnel through http://user:password@host:port\n"
+    "  --wait SECONDS       after the input ends, close when nothing has arrived for this long; \"inf\": never.\n"
+    "                       Default: 1, or 0 if the input is a terminal\n"
+    "  --proxy URL          tunnel through this proxy: http://user:password@host:port\n"
     TLS_USAGE
-    "  --verbose            write what happens, each frame too, to standard error\n"
+    "  --verbose            log requests, frames and errors to standard error\n"
     "Exit status: 0 after a clean close with 1000, 1001 or without a code; 1 otherwise; 2: bad usage.\n";
 
 enum { ENOUGH_UNSENT = 262144 };
@@ -59,23 +60,23 @@ static struct {
 } option;
 
 static ws_loop *loop;
-static ws_conn *conn; /* NULL when it has ended */
+static ws_conn *conn; /* NULL after it has ended */
 static int status = 1;
-static bool failed;    /* on our side: then a clean close is no success */
+static bool failed;    /* an error on our side; the exit status is then 1 even after a clean close */
 
-static char *line; /* that has not ended yet */
+static char *line; /* input since the last line break */
 static size_t line_size, line_room;
 static unsigned long lines;
-static bool streaming;  /* a pipe's bytes go out as fragments of one message */
+static bool streaming;  /* in a message whose fragments are the bytes of a pipe */
 static bool ended;      /* nothing more to send */
-static uint64_t heard;  /* when something came, or could be sent, for the last time */
+static uint64_t heard;  /* the last time at which data arrived, or was still being sent */
 
 /* --- output ----------------------------------------------------------------------------- */
 
-/* What a peer sends must not steer the terminal: control characters become ^[ and the like, those from
-   U+0080 to U+009F, which begin with byte C2, a replacement character. */
+/* Prints a peer's text so that it cannot control the terminal: control characters become ^[ and the like, and those
+   from U+0080 to U+009F, whose first byte is C2, a replacement character. */
 static void show(FILE *file, const void *text, size_t size) {
-    static bool after_c2; /* a chunk may end there */
+    static bool after_c2; /* kept, because a chunk may end after that byte */
     const uint8_t *bytes = (const uint8_t *)text;
     for (size_t i = 0; i < size; i++) {
         uint8_t byte = bytes[i];
@@ -119,7 +120,7 @@ static void on_chunk(ws_conn *from, ws_chunk chunk) {
         printf("<%lu bytes>", (unsigned long)size);
     if (chunk.last && !raw)
         putchar('\n');
-    if (fflush(stdout) || ferror(stdout)) /* a reader who has seen enough is no failure */
+    if (fflush(stdout) || ferror(stdout)) /* a broken pipe is no error: its reader has seen enough */
         give_up(errno == EPIPE ? NULL : strerror(errno));
 }
 
@@ -188,7 +189,7 @@ static void end_of_input(void) {
 
 static void on_input(void) {
     ptrdiff_t got;
-    if (ws_buffered(conn) > ENOUGH_UNSENT) { /* the peer is slow: on_drain goes on */
+    if (ws_buffered(conn) > ENOUGH_UNSENT) { /* the peer is slow: on_drain continues */
         input_watch(loop, NULL);
         return;
     }
@@ -240,7 +241,7 @@ static void on_close(ws_conn *closed, ws_close_info why) {
     ws_stop(loop);
 }
 
-/* Which option named the file that an error is about; "" when it is about none. */
+/* The option that named the file which the error is about; "" if it is about no file. */
 static const char *option_of(ws_error error, const char *text) {
     const char *const named[][2] = {{"--ca ", option.config.tls.ca_file}, {"--cert ", option.config.tls.cert_file},
                                     {"--key ", option.config.tls.key_file}};
@@ -253,7 +254,7 @@ static const char *option_of(ws_error error, const char *text) {
 static void on_error(ws_conn *refused) {
     const char *text = ws_last_error_text(refused), *body = ws_body(refused), *field = strstr(text, "tls.ca_file");
     fprintf(stderr, "wscat: %s", option_of(ws_last_error(refused), text));
-    if (field) { /* ws.h names its config's field, wscat the option that fills it */
+    if (field) { /* ws.h names its config's field; print the option instead */
         show(stderr, text, (size_t)(field - text));
         fputs("--ca", stderr);
         text = field + strlen("tls.ca_file");
@@ -277,7 +278,7 @@ static void interrupted(void *user) {
 }
 
 static void on_signal(int number) {
-    signal(number, SIG_DFL); /* a second Ctrl-C ends it at once */
+    signal(number, SIG_DFL); /* a second Ctrl-C ends the program at once */
     ws_post(loop, interrupted, NULL);
 }
 
@@ -287,7 +288,7 @@ static uint32_t seconds(const char *text) {
     char *end;
     double number = strtod(text, &end);
     if (end == text || *end || !(number >= 0))
-        bad_usage(text, "is no time to --wait: seconds are wanted, or \"inf\"");
+        bad_usage(text, "is not a time for --wait: give seconds, or \"inf\"");
     return number < 4e6 ? (uint32_t)(number * 1000) : WS_OFF;
 }
 
@@ -308,7 +309,7 @@ static void options(int argc, char **argv) {
     read_options(argc, argv, usage, own);
     for (size_t i = 0; i < headers; i++)
         if (!strchr(option.headers[i], ':'))
-            bad_usage(option.headers[i], "is no header: -H wants 'Name: value'");
+            bad_usage(option.headers[i], "is not a header: -H needs 'Name: value'");
     if (!option.url)
         bad_usage("URL", "is missing");
     if (config->tls.key_file && !config->tls.cert_file)
@@ -321,7 +322,7 @@ static int run(void) {
                           .on_close = on_close, .on_error = on_error};
     ws_error error = WS_ERROR_MEMORY;
     option.config.headers = option.headers;
-    option.config.limits.buffered = SIZE_MAX; /* else a long line would stop the reading, too */
+    option.config.limits.buffered = SIZE_MAX; /* otherwise reading would pause after a long line */
     loop = ws_loop_new(&(ws_loop_config){.max_memory = SIZE_MAX, .trace = option.verbose ? ws_trace_stderr : NULL});
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -339,7 +340,7 @@ static int run(void) {
 int main(int argc, char **argv) {
     int result;
     input_start();
-    option.wait = input.terminal_in ? "0" : "1"; /* typed, the end of the input means: now */
+    option.wait = input.terminal_in ? "0" : "1"; /* a user who types Ctrl-D wants to end at once */
     option.headers = (const char **)calloc((size_t)argc + 1, sizeof *option.headers);
     if (!option.headers) {
         complain("no memory");

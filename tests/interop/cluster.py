@@ -333,7 +333,7 @@ async def options():
         expect(f"{says}: one line says why, and no password", says in line and "wrong@" not in line, line)
         await stop(process)
     for words, says in ((["--redis", "http://127.0.0.1"], "wants redis://"), (["--redis"], "needs a value"),
-                        (["--redis", "redis://h:80x"], "wants redis://"), (["80x"], "no port from 0 to 65535"),
+                        (["--redis", "redis://h:80x"], "wants redis://"), (["80x"], "not a port from 0 to 65535"),
                         (["--redis", "redis://secret@h"], "wants redis://"),
                         (["--redis", "redis://no.such.host.invalid"], "Redis at no.such")):
         status, out, errors = await run("build/cluster", *words)
