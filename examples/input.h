@@ -88,7 +88,7 @@ static inline void input_raw(void) {
         _setmode(1, _O_BINARY);
 }
 
-/* Reads a line from the console as UTF-8 into input.piece; returns its size, or 0 for a line that begins with Ctrl-Z. */
+/* Reads a line from the console as UTF-8 into input.piece; returns its size, or 0 if it begins with Ctrl-Z. */
 static inline int input_typed(void) {
     wchar_t line[INPUT_PIECE / 3];
     DWORD got = 0;

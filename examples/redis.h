@@ -130,7 +130,7 @@ static void redis_write(void) {
     if (sent < 0 && !redis.ready && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         redis_lost(strerror(errno));
         return;
-    } /* if this fails, a later read returns what arrived before the connection broke, then the end */
+    } /* once ready, leave the failure to a later read, which first returns what arrived before it */
     redis.out_size -= sent > 0 ? (size_t)sent : 0;
     memmove(redis.out, redis.out + (sent > 0 ? sent : 0), redis.out_size);
     redis.writing = redis.out_size > 0;
