@@ -11394,10 +11394,10 @@ typedef struct wsi_tls_calls { /* all that other sections call in TLS */
                       wsi_reason *why);
 #endif
 #ifndef WS_NO_CLIENT
-    /* Creates a client's TLS once, from the first config that is not the default. now: also creates the context; then
-       config may be NULL, which is the default. */
+    /* Creates a client's TLS, once: when a config sets a field, or when it is needed now, which also creates the
+       context. config NULL: the default. */
     ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
-    void (*end)(ws_loop *loop); /* releases what TLS keeps for clients */
+    void (*end)(ws_loop *loop); /* releases the contexts of clients */
     void (*hide_certificate)(const ws_link *link); /* this connection does not show the client's certificate */
 #endif
 #if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
@@ -11816,7 +11816,7 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     ws_link *link = &conn->source.link;
     conn->swapped &= WS_WRITE;
     link->wants = WS_READ;
-    link->budget = !link->pending; /* one read of the socket, as other connections wait */
+    link->budget = !link->pending; /* one read of the socket: other connections are waiting */
     link->pending = false;
     ptrdiff_t got = link->session ? (wsi_conn_endpoint(conn)->transport->read)(link, data, size) : (ptrdiff_t)WS_FAILED;
     if (got == 0 && link->wants == WS_WRITE)
@@ -15262,7 +15262,7 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens the listening socket. On an error it is closed, except that the program still owns config->descriptor. */
+/* Opens the listening socket. On an error it is closed, unless the program owns it: config->descriptor. */
 static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
     ws_loop *loop = listener->server->endpoint.loop;
     const char *why = NULL;
@@ -18817,7 +18817,7 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
         config->reconnect_max_ms = config->reconnect_ms;
     config->retry_after_max_ms = config->retry_after_max_ms ? config->retry_after_max_ms : 300000;
     config->limits.body = config->limits.body ? config->limits.body : 64 << 10;
-    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* a refusal's body */
+    config->limits.answer_ms = config->limits.handshake_ms ? config->limits.handshake_ms : 10000; /* for refusals */
     config->stable_ms = config->stable_ms ? config->stable_ms : 10000;
     config->max_redirects = config->max_redirects ? config->max_redirects : 5;
     client->url = url;
