@@ -18652,7 +18652,7 @@ static bool wsi_client_disconnected(ws_conn *conn) {
         wsi_client_attempt(client);
         return true;
     }
-    if (client->dialer.blocking && !endpoint->freed)
+    if (client->dialer.blocking && !endpoint->freed && !endpoint->loop->freeing)
         return true;
     if (client->dialer.reconnects && !endpoint->ending && !client->permanent) {
         ws_error error = (ws_error)conn->engine.error;

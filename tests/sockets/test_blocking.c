@@ -495,6 +495,21 @@ static void test_free_closes(void) {
     CHECK(freed_right);
 }
 
+static void test_loop_freed_first(void) {
+    ws_client_config config = blocking();
+    ws_loop_config own;
+    if (!test_begin("ws_loop_free ends a connection of ws_connect that nobody has freed"))
+        return;
+    memset(&own, 0, sizeof own);
+    own.allocator = config.allocator;
+    config.loop = ws_loop_new(&own);
+    CHECK_EQ(ws_state(ws_connect(served_start(NULL), &config)), WS_OPEN);
+    ws_loop_free(config.loop);
+    CHECK_EQ(memory.used, 0);
+    served_end();
+    CHECK(served.opened == 1 && served.code == 1006);
+}
+
 static void test_drop(void) {
     ws_client_config config = blocking();
     ws_message message;
@@ -585,6 +600,7 @@ int main(int argc, char **argv) {
     test_protocol_error();
     test_close_unanswered();
     test_free_closes();
+    test_loop_freed_first();
     test_drop();
     test_own_close();
     test_dead_peer();
