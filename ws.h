@@ -19764,29 +19764,29 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
 
    0.3.0
    Connections that ended without a reason
-   - A loop that runs late (a slow callback, a stopped process, a signal) serves all that has arrived before it checks a
-     deadline or fires a timer. A time limit that starts in a slow callback counts from the call.
+   - A loop that runs late (a slow callback, a stopped process, a signal) serves what has arrived before it checks any
+     deadline or fires a timer. A time limit that starts in a slow callback counts from the call that starts it.
    - A peer that keeps reading what is queued for it is not dropped, however slow it is (but on Windows it may be).
-   - on_drain comes once after ws_buffered returned more than 0, or a send, part, ping or broadcast failed for the
-     moment. The loop `while (ws_buffered(conn) < N) ...`, in on_open and in on_drain, never stalls. ws_buffered does
+   - on_drain is called once after ws_buffered returned more than 0, or a send, part, ping or broadcast failed but may
+     succeed later. The loop `while (ws_buffered(conn) < N) ...` in on_open and on_drain never stalls. ws_buffered does
      not count broadcasts that wait for the end of a message in parts.
-   - A client that closes its sending side after its requests gets all its answers. A kept request is abandoned when the
-     connection breaks or at answer_ms.
+   - A client that half-closes after its requests gets all responses. A kept request is abandoned when the connection
+     breaks or answer_ms has passed.
    - On Linux, a paused connection whose peer has vanished is dropped as well; a client that is short of memory
      reconnects.
-   - ws_stop and ws_shutdown cannot fail, however many posts wait.
-   - ws_shutdown lets files, kept requests and bodies that are under way end within its time.
+   - ws_stop and ws_shutdown cannot fail, however many posts are pending.
+   - ws_shutdown lets files, kept requests and bodies that are under way finish within its time.
    Servers
    - New: hosts, the names that Host may have (against DNS rebinding). Origins are compared by scheme, host and port;
      ws_listen refuses an invalid list; a 403 says what was compared.
-   - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route take them.
-   - Every HTTP answer has Date. New: ws_loop_config.wall_clock, the clock for Date and sessions.
-   - A query that cannot be decoded no longer gets 400: the pair is absent, and ws_request_raw_query has the text.
+   - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route accept them.
+   - Every HTTP response has Date. New: ws_loop_config.wall_clock, the clock for Date and sessions.
+   - A query pair that cannot be decoded no longer causes a 400: it is absent, and ws_request_raw_query has its text.
    - A 426 has one Connection field, and its body says that the address is a WebSocket.
-   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * is 204, and 405 with WS_NO_HTTP. Unknown
-     transfer codings are 501.
-   - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are read.
-   - The answer to a close frame has its reason as well as its code.
+   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * gets 204, with WS_NO_HTTP 405. Unknown
+     transfer codings get 501.
+   - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are decoded.
+   - The answer to a close frame repeats its reason as well as its code.
    - unix_path: only a socket that nobody listens on is removed; at the end, only the server's own.
    - New: ws_listen_also: a server listens on more addresses, TCP and Unix, plain and TLS. ws_port_at: their ports.
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
@@ -19800,16 +19800,16 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: ws_pause and ws_resume stop and resume reading one connection. New: on_pong.
    - New: ws_loop_config.trace gets all events. ws_trace_text writes one as a line, ws_trace_stderr prints that line.
    - New: ws_loop_stats, ws_server_stats.
-   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write instead: "/ws/:room"
-     and the like are refused. New: WS_ERROR_FORMAT, for ws_send_json and the like, in place of ARGUMENT.
-   - New: limits.idle_ms, 75 s between two HTTP requests of a connection; it was handshake_ms.
+   - Errors name the origin, subprotocol, proxy, field or pattern that is wrong, and what to write instead. A pattern
+     like "/ws/:room" is refused. New: WS_ERROR_FORMAT, which ws_send_json and the like report instead of ARGUMENT.
+   - New: limits.idle_ms, 75 s between two HTTP requests of a connection; handshake_ms was used for that before.
    - New: origins with "*." before a domain; ws_acceptance.deflate, compression of one connection.
    - New: ws_server_broadcast_text, ws_broadcast_others_text, ws_broadcast_others_json.
    - New limits, off by default: connections per address and their rate, messages and bytes per second of a connection.
    - X-Forwarded-Host and -Proto of trusted proxies are used where origins is NULL.
-   - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE: idle connections cost messages nothing.
-   - New: ws_loop_descriptor and ws_loop_timeout run a loop inside epoll, kqueue, libuv or GLib. WS_ASSERT notices a
-     foreign thread while such a loop waits, too.
+   - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE, so idle connections do not slow messages down.
+   - New: ws_loop_descriptor and ws_loop_timeout run a loop inside epoll, kqueue, libuv or GLib. WS_ASSERT also notices
+     a foreign thread while such a loop waits.
    - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" takes
      IPv4 as well, whatever the system's default is.
    - New: ws_loop_config.max_spare, for memory that a loop keeps under load: a larger receive buffer, and large blocks.
@@ -19817,38 +19817,38 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Pauses grow until a connection has lasted stable_ms (10 s). After 1008 or 4xx the pause is the longest (see
      reconnect_max_ms).
    - Retry-After of a 429 or 503 is obeyed, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
-     is set. New: ws_header_at, for headers that come more than once. ws_body is the whole body, up to limits.body.
+     is set. New: ws_header_at, for headers that are repeated. ws_body is the whole body, up to limits.body.
    - New: before_reconnect, which may set another URL and headers, for example a new token. New: ws_client_config.loop,
-     in which ws_connect and ws_receive wait; ws_stop in another thread ends that wait (WS_ERROR_STOPPED).
+     which ws_connect and ws_receive run while they block; ws_stop in another thread ends that (WS_ERROR_STOPPED).
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
      credential or certificate of the program.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.
      A loop looks up 16 names at a time, one for each client.
-   - Servers that ignore parameters of permessage-deflate are understood; such a connection holds up to 40 KiB.
-   - A 101 with the fields of a body is accepted; 1xx before a proxy's answer are ignored; folded fields are read.
+   - Servers that ignore parameters of permessage-deflate are accepted; such a connection needs up to 40 KiB.
+   - A 101 with the fields of a body is accepted; 1xx before a proxy's response are ignored; folded fields are read.
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    What is compiled
    - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out nearly all. All files of
      a program need the same switches. `make slim` writes a header without the parts of some switches.
-   - AVX2, AVX-512 and SHA instructions if the processor has them, without a compiler flag. WS_NO_DISPATCH turns it off.
-   - New for firmware: WS_SMALL, small code in place of fast; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
+   - AVX2, AVX-512 and SHA instructions are used if the processor has them, unless WS_NO_DISPATCH is defined.
+   - New for firmware: WS_SMALL, small code instead of fast code; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
-   - New: Windows, run under wine. It does not tell what a peer has read: slow readers are dropped by what the system
-     has taken. ws_socket is the type of a descriptor, on Windows SOCKET. Numbers of ws_error have changed.
+   - New: Windows, tested under wine. Windows does not say what a peer has read, so a slow reader may time out there.
+     ws_socket is the type of a descriptor, on Windows SOCKET. Numbers of ws_error have changed.
    - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors have no details.
-   - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory, in which a server's engine also reads
-     requests of up to 751 bytes. ws_limits has body, answer_ms and rooms only where there are sockets.
-   - ws.h behind any system header compiles, or stops with one #error that says what to do. It is clean under the
+   - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory. A server's engine also reads requests of
+     up to 751 bytes in it. With WS_NO_NET, ws_limits has no body, answer_ms and rooms.
+   - ws.h compiles after any system header, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
    - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h. New: WS_VERSION_AT_LEAST and its like.
    - `make install` writes a CMake package (ws::ws) as well as ws.pc, which requires openssl. New: `make uninstall`.
-   - Errors of routes, pages, handlers, folders, files and session keys name what they are about. Errors about
-     certificate files begin with the file's name and end with OpenSSL's reason.
+   - Errors name the route, page, handler, folder, file or session key that they are about. Errors about certificate
+     files begin with the file's name and end with OpenSSL's reason.
    Compression
    - It is off by default, for servers, clients and engines: .deflate = { .on = true } turns it on.
-     ws_deflate_config.off is gone. Programs that set .context, .level or the like add .on = true.
-   - A window_bits or level out of range is refused; it was clamped.
+     ws_deflate_config.off is gone. Programs that set .context, .level or the like must add .on = true.
+   - A window_bits or level out of range is refused, no longer clamped.
    TLS
    - ca_file may hold only intermediates; a certificate that cannot be used does not affect the others. Clients with
      equal configs share the loaded files, and reload changed ones. One with a ws: URL loads none.
