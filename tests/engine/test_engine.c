@@ -1,6 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_engine.c
-   The engine's own interface, its limits, and what an attacker tries with them. What
-   goes over the wire is in test_engine_wire.c. */
+/* ENGINE: its public calls, its limits, and attacks on them. Frames on the wire are tested in test_engine_wire.c. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -27,7 +25,7 @@ static void test_send(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* What may not be sent is refused, says why, and leaves the connection as it was. */
+/* An invalid send is refused with its reason, and leaves the connection as it was. */
 static void test_refused_sends(ws_role role, const char *name) {
     uint8_t big[126];
     drive d;
@@ -64,7 +62,7 @@ static void test_parts(ws_role role, const char *name) {
     CHECK(ws_engine_ping(&d.engine, "p", 1));
     CHECK(ws_engine_send_part(&d.engine, text_of("\x82"), false));
     CHECK(ws_engine_send_part(&d.engine, text_of(""), false));
-    CHECK(!ws_engine_send_part(&d.engine, text_of("x"), false)); /* not what this character needs */
+    CHECK(!ws_engine_send_part(&d.engine, text_of("x"), false)); /* not the continuation that this character needs */
     CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
     CHECK(!ws_engine_send_part(&d.engine, text_of(""), true));
     CHECK(ws_engine_send_part(&d.engine, text_of("\xac!"), true));
@@ -75,10 +73,10 @@ static void test_parts(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* However the last part is written, an unfinished character must not go out as text. */
+/* An unfinished character must not be sent as text, whatever the last part is. */
 static void test_parts_of_text(void) {
     drive d;
-    if (test_begin("an empty last part does not end a character")) {
+    if (test_begin("an empty last part does not complete a character")) {
         CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
         CHECK(ws_engine_send_part(&d.engine, text_of("\xe2"), false));
         CHECK(!ws_engine_send_part(&d.engine, message_of(NULL, 0, WS_TEXT), true));
@@ -99,7 +97,7 @@ static void test_parts_of_text(void) {
     }
 }
 
-/* Before the handshake is through, and after the close, nothing may be sent. */
+/* Nothing may be sent before the handshake is complete, or after the close. */
 static void test_states(ws_role role, const char *name) {
     drive d;
     if (!test_begin("states, %s", name))
@@ -134,7 +132,7 @@ static void test_states(ws_role role, const char *name) {
 
 static void test_null(void) {
     ws_event event;
-    if (!test_begin("NULL for an engine"))
+    if (!test_begin("NULL in place of an engine"))
         return;
     ws_engine_free(NULL);
     CHECK(ws_engine_input(NULL).data == NULL && ws_engine_output(NULL).size == 0);
@@ -153,7 +151,7 @@ static void test_null(void) {
 
 static void test_error_texts(void) {
     int error;
-    if (test_begin("texts of errors in their order")) {
+    if (test_begin("the texts of errors are in order")) {
         CHECK(strstr(ws_error_text(WS_ERROR_UTF8), "UTF-8") && strstr(ws_error_text(WS_ERROR_FORMAT), "JSON"));
         CHECK(strstr(ws_error_text(WS_ERROR_CONNECT), "accepts") && strstr(ws_error_text(WS_ERROR_TIMEOUT), "in time"));
         CHECK(strcmp(ws_error_text((ws_error)-1), ws_error_text((ws_error)1000)) == 0);
@@ -174,8 +172,8 @@ static void feed(ws_engine *engine, const char *data) {
     ws_engine_received(engine, size);
 }
 
-/* Each sentence is true of all that its error comes from: an engine has no on_drain, and a request that does not fit
-   into its memory has no peer that reads too slowly. */
+/* Each text is true for every cause of its error: an engine has no on_drain, and when a request does not fit into its
+   memory, no peer reads too slowly. */
 static void test_true_texts(void) {
     static uint8_t memory[1024];
     static char path[600] = "/";
@@ -183,7 +181,7 @@ static void test_true_texts(void) {
     ws_engine engine;
     const char *text;
     drive d;
-    if (test_begin("a request that is too long for the engine's memory")) {
+    if (test_begin("a request too long for the engine's memory")) {
         memset(&config, 0, sizeof config);
         memset(path + 1, 'x', sizeof path - 2);
         config.role = WS_ROLE_CLIENT;
@@ -198,7 +196,7 @@ static void test_true_texts(void) {
         text = ws_error_text(ws_engine_error(&engine));
         CHECK_STR(text, "too much is unsent: send again in on_drain; an engine may need more memory");
     }
-    if (test_begin("the peer's message is too long for the engine's memory: 1009")) {
+    if (test_begin("a peer's message too long for the engine's memory: 1009")) {
         ws_event event;
         memset(&config, 0, sizeof config);
         config.memory = memory;
@@ -217,7 +215,7 @@ static void test_true_texts(void) {
         CHECK_EQ(ws_engine_error(&engine), WS_ERROR_TOO_BIG);
         CHECK_STR(ws_error_text(WS_ERROR_TOO_BIG), "the peer sent more than limits.message or limits.head allows");
     }
-    if (test_begin("the peer's text is not UTF-8")) {
+    if (test_begin("a peer's text is not UTF-8")) {
         CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
         drive_feed_wire(&d, "81<ff>");
         CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_UTF8);
@@ -237,7 +235,7 @@ static void test_true_texts(void) {
 
 /* --- closing --- */
 
-/* RFC 6455 5.5.1, 7.1.2: we close, the peer answers. What comes in between is dropped. */
+/* RFC 6455 5.5.1, 7.1.2: we close, and the peer answers. Messages in between are dropped. */
 static void test_closing(ws_role role, const char *name) {
     drive d;
     if (!test_begin("closing first, %s", name))
@@ -256,7 +254,7 @@ static void test_closing(ws_role role, const char *name) {
     CHECK(drive_sent(&d, "88<03e9>"));
     check_closed(&d, "c", 1000, WS_OK);
     drive_free(&d);
-    if (!test_begin("a ping behind our close gets no pong, %s", name))
+    if (!test_begin("a ping after our close gets no pong, %s", name))
         return;
     CHECK(drive_open(&d, role, NULL));
     CHECK(ws_engine_close(&d.engine, 0, NULL));
@@ -264,12 +262,12 @@ static void test_closing(ws_role role, const char *name) {
     CHECK(drive_sent(&d, "88"));
     CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSING);
     drive_free(&d);
-    if (!test_begin("a protocol error behind our close, %s", name))
+    if (!test_begin("a protocol error after our close, %s", name))
         return;
     CHECK(drive_open(&d, role, NULL));
     CHECK(ws_engine_close(&d.engine, 1000, NULL));
     drive_feed_wire(&d, "83");
-    CHECK(drive_sent(&d, "88<03e8>")); /* only one close frame, ever */
+    CHECK(drive_sent(&d, "88<03e8>")); /* never more than one close frame */
     check_closed(&d, "x", 1002, WS_ERROR_PROTOCOL);
     drive_free(&d);
 }
@@ -287,11 +285,11 @@ static void test_close_inside_message(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* RFC 6455 7.4: every code that a program might try. */
+/* RFC 6455 7.4: every code that a program may pass. */
 static void test_close_codes(void) {
     unsigned code;
     int wrong = 0;
-    if (!test_begin("every code for a close of ours"))
+    if (!test_begin("our close with every code"))
         return;
     for (code = 0; code < 65536; code++) {
         bool legal = code == 0 || (code >= 1000 && code <= 1014 && code != 1004 && code != 1005
@@ -310,7 +308,7 @@ static void test_close_codes(void) {
 static void test_close_reasons(void) {
     char reason[200];
     drive d;
-    if (!test_begin("reasons for a close of ours"))
+    if (!test_begin("our close with a reason"))
         return;
     CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
     memset(reason, 'r', sizeof reason);
@@ -348,7 +346,7 @@ static void test_close_event(void) {
     CHECK_EQ(event.close.code, 3000);
     CHECK_STR(event.close.reason, "see you");
     CHECK(event.close.clean);
-    CHECK(!ws_engine_done(&d.engine)); /* its answer is not sent yet */
+    CHECK(!ws_engine_done(&d.engine)); /* the answer is not sent yet */
     CHECK(!ws_engine_next(&d.engine, &event));
     drive_pump(&d);
     CHECK(ws_engine_done(&d.engine));
@@ -356,7 +354,7 @@ static void test_close_event(void) {
     bytes_free(&in);
 }
 
-/* The transport ends: before, inside and after everything. */
+/* The transport ends before, inside and after every part of a conversation. */
 static void test_ended(ws_role role, const char *name) {
     static const struct { const char *in; ws_error error; const char *log; uint16_t code; } cases[] = {
         {"", WS_ERROR_CLOSED, "x", 1006}, {"01\"a\"", WS_ERROR_CLOSED, "x", 1006},
@@ -431,7 +429,7 @@ static void test_request_event(void) {
 
 static void test_respond(void) {
     drive d;
-    if (!test_begin("refusing a request with words of ours"))
+    if (!test_begin("refusing a request with our own body"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)next_request(&d, DRIVE_REQUEST);
@@ -452,7 +450,7 @@ static void test_respond(void) {
 static void test_respond_bounds(void) {
     char type[102];
     drive d;
-    if (!test_begin("the least and the largest that an answer takes"))
+    if (!test_begin("the limits of an answer's arguments"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)next_request(&d, DRIVE_REQUEST);
@@ -467,10 +465,10 @@ static void test_respond_bounds(void) {
     drive_free(&d);
 }
 
-/* An upgrade that must be refused is not accepted, whoever asks: it gets its refusal. */
+/* An invalid upgrade cannot be accepted, even by the program. It gets its refusal. */
 static void test_accept_refused(void) {
     drive d;
-    if (!test_begin("accepting what must be refused"))
+    if (!test_begin("accepting an invalid upgrade"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)next_request(&d, "POST /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -483,7 +481,7 @@ static void test_accept_refused(void) {
     drive_free(&d);
 }
 
-/* After an answer to a request that says more, or may have a body, nothing further is read. */
+/* A connection does not persist after close, HTTP/1.0, an upgrade, or a request that may have a body. */
 static void test_persists(void) {
     static const struct { const char *head; bool persists; } cases[] = {
         {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true}, {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", false},
@@ -499,7 +497,7 @@ static void test_persists(void) {
         CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
         (void)next_request(&d, cases[i].head);
         CHECK(ws_engine_respond(&d.engine, 200, "text/plain", "ok"));
-#ifndef WSI_BARE /* there none persists */
+#ifndef WSI_BARE /* in a bare engine no connection persists */
         CHECK_EQ(ws_engine_state(&d.engine), cases[i].persists ? WS_CONNECTING : WS_CLOSED);
         drive_pump(&d);
         CHECK_EQ(out_holds(&d, "\r\nConnection: close\r\n"), !cases[i].persists);
@@ -508,7 +506,7 @@ static void test_persists(void) {
     }
 }
 
-/* A size that no memory has is refused, compressed or not. */
+/* A size larger than any memory is refused, compressed or not. */
 static void test_impossible_size(void) {
     ws_deflate_config deflate;
     ws_engine_config config;
@@ -535,24 +533,24 @@ static void test_impossible_size(void) {
     }
 }
 
-/* A request that leaves in pieces: nothing is heard from the peer by that, and nothing moves by 0 bytes. */
+/* A request sent in pieces: sending 0 bytes, or more than there are, changes nothing. */
 static void test_sent_in_pieces(void) {
     ws_span out;
     drive d;
     size_t i, all;
-    if (!test_begin("a request that leaves byte by byte"))
+    if (!test_begin("a request sent byte by byte"))
         return;
     CHECK(drive_start(&d, WS_ROLE_CLIENT, NULL));
     for (i = 0, all = ws_engine_output(&d.engine).size; (out = ws_engine_output(&d.engine)).size && i < all; i++) {
         bytes_add(&d.out, out.data, 1);
-        ws_engine_sent(&d.engine, i % 2 ? 0 : out.size + 1); /* none, and more than there is */
+        ws_engine_sent(&d.engine, i % 2 ? 0 : out.size + 1); /* no bytes, and more than there are */
         ws_engine_sent(&d.engine, 1);
     }
     CHECK(i == all && !out.size && out_starts(&d, "GET / HTTP/1.1\r\n"));
     drive_feed_text(&d, DRIVE_RESPONSE);
     CHECK(drive_logged(&d, "o"));
     drive_free(&d);
-    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL)); /* and a server's answer, before it is open */
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL)); /* and a server's answer before the connection is open */
     (void)next_request(&d, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK(ws_engine_respond(&d.engine, 200, "text/plain", "one"));
     d.send_step = 1;
@@ -561,10 +559,10 @@ static void test_sent_in_pieces(void) {
     drive_free(&d);
 }
 
-#ifdef WSI_BARE /* it has no connections that persist */
+#ifdef WSI_BARE /* a bare engine has no persistent connections */
 static void test_pages(void) {}
 #else
-/* A plain page, and on the same connection another, and then the WebSocket. */
+/* Two plain pages, and then the WebSocket, on one connection. */
 static void test_pages(void) {
     ws_event event;
     drive d;
@@ -573,7 +571,7 @@ static void test_pages(void) {
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)next_request(&d, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n"
         DRIVE_REQUEST);
-    CHECK(!ws_engine_accept(&d.engine)); /* it is none */
+    CHECK(!ws_engine_accept(&d.engine)); /* not a WebSocket request */
     CHECK(ws_engine_respond(&d.engine, 200, "text/plain", "one"));
     CHECK(ws_engine_next(&d.engine, &event));
     CHECK_EQ(event.type, WS_EVENT_REQUEST);
@@ -588,13 +586,13 @@ static void test_pages(void) {
 }
 #endif
 
-/* Memory for input grows when what there is has been filled, not before. */
+/* Memory for input grows only when it is full. */
 static void test_input_fills(void) {
     static const uint8_t header[8] = {0x82, 0xfe, 0x07, 0xd0}; /* 2,000 bytes */
     size_t i, smallest = SIZE_MAX;
     ws_event event;
     drive d;
-    if (!test_begin("input fills its memory before that grows"))
+    if (!test_begin("input fills its memory before the memory grows"))
         return;
     CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
     for (i = 0; i < 1500; i++) {
@@ -608,7 +606,7 @@ static void test_input_fills(void) {
     drive_free(&d);
 }
 
-/* Each of them is compared with the others: more would let a request cost seconds. */
+/* Each subprotocol is compared with the others: a higher limit would let one request cost seconds. */
 static void test_many_subprotocols(void) {
     size_t count, i, field;
     for (field = 0; field < 2; field++)
@@ -632,7 +630,7 @@ static void test_many_subprotocols(void) {
 /* RFC 9110 8.6: no Content-Length with 204. */
 static void test_no_content(void) {
     drive d;
-    if (!test_begin("204 has no length and no body"))
+    if (!test_begin("204 has no Content-Length and no body"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)next_request(&d, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -642,8 +640,8 @@ static void test_no_content(void) {
     drive_free(&d);
 }
 
-/* Between the request and its answer more input may come: the request must stay what it was. The
-   head just fills the buffer, so that room for more means moving it. */
+/* More input may arrive between a request and its answer. The request must stay unchanged. The
+   head just fills the buffer, so that room for more input means moving it. */
 static void test_late_accept(void) {
     size_t padding;
     for (padding = 0; padding < 2; padding++) {
@@ -677,10 +675,10 @@ static void test_late_accept(void) {
 
 /* --- events --- */
 
-/* The byte behind a message is zero while it is handed out, and is itself again afterwards. */
+/* The byte after a message is zero while the program has the message. Then the original byte returns. */
 static void test_zero_byte(ws_role role, const char *name) {
     drive d;
-    if (!test_begin("a zero byte behind each message, %s", name))
+    if (!test_begin("a zero byte after each message, %s", name))
         return;
     CHECK(drive_open(&d, role, NULL));
     drive_feed_wire(&d, "81\"one\" 82<ffff> 89\"ping\" 01\"a\" 80\"b\" 81 81\"last\"");
@@ -689,8 +687,7 @@ static void test_zero_byte(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* Messages as they arrive (on_chunk): no limit, first and last marked, in order, none empty but the
-   last. */
+/* Messages in chunks: no limit, first and last are marked, in order, and only the last may be empty. */
 static void test_chunks(ws_role role, const char *name) {
     size_t piece;
     for (piece = 0; piece < 4; piece++) {
@@ -756,7 +753,7 @@ static void test_chunks_utf8(void) {
     drive_free(&d);
 }
 
-/* An engine that is asked at the wrong time, or for the wrong thing, does nothing. */
+/* A call at the wrong time, or with wrong arguments, does nothing. */
 static void test_misuse(void) {
     uint8_t data[4] = {0};
     ws_event event;
@@ -766,7 +763,7 @@ static void test_misuse(void) {
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     CHECK(!ws_engine_next(&d.engine, &event)); /* before any input */
     CHECK(!ws_engine_next(&d.engine, NULL));
-    ws_engine_received(&d.engine, 5); /* without room having been asked for */
+    ws_engine_received(&d.engine, 5); /* without a call of ws_engine_input */
     CHECK(!ws_engine_accept(&d.engine));
     CHECK(!ws_engine_respond(&d.engine, 200, NULL, NULL));
     ws_engine_sent(&d.engine, 5);
@@ -774,7 +771,7 @@ static void test_misuse(void) {
     drive_feed_text(&d, DRIVE_REQUEST);
     CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
     (void)ws_engine_input(&d.engine);
-    ws_engine_received(&d.engine, SIZE_MAX); /* more than there was room for */
+    ws_engine_received(&d.engine, SIZE_MAX); /* more than the room */
     ws_engine_received(&d.engine, 1u << 30);
     ws_engine_received(&d.engine, 0);
     CHECK(!ws_engine_next(&d.engine, &event));
@@ -784,13 +781,13 @@ static void test_misuse(void) {
     drive_free(&d);
 }
 
-/* Freed inside the loop over its events, and used after that. */
+/* An engine is freed inside the loop over its events, and used after that. */
 static void test_use_after_free(const char *frame) {
     ws_event event;
     ws_span room;
     bytes in = {NULL, 0, 0};
     drive d;
-    if (!test_begin("an engine freed while %s is handed out", frame))
+    if (!test_begin("an engine freed while the program has %s", frame))
         return;
     CHECK(drive_open(&d, WS_ROLE_SERVER, NULL));
     CHECK(ws_engine_send(&d.engine, text_of("half sent")));
@@ -838,7 +835,7 @@ static void test_message_limit(ws_role role, const char *name) {
     }
 }
 
-/* A length costs nothing until its bytes come: with the limit lifted, and at its default. */
+/* An announced length costs no memory until its bytes arrive, without a limit and with the default. */
 static void test_announced_lengths(ws_role role, const char *name) {
     static const char *const frames[] = {
         "82@7fffffff", "82@80000001", "82@ffffffff", "82@100000000", "82@100000001", "82@7fffffffffffffff",
@@ -870,7 +867,7 @@ static void test_announced_lengths(ws_role role, const char *name) {
         }
 }
 
-/* Any number of tiny fragments: the heap holds the payload, at most doubled. */
+/* Any number of tiny fragments: the heap holds at most twice the payload. */
 static void test_tiny_fragments(ws_role role, const char *name) {
     size_t i;
     bytes one = {NULL, 0, 0}, none = {NULL, 0, 0};
@@ -902,8 +899,8 @@ static void test_tiny_fragments(ws_role role, const char *name) {
     bytes_free(&none);
 }
 
-/* A peer that does not read: no more is taken from it, and memory stays flat, whatever it sends and
-   however often the engine is asked for room. */
+/* Nothing more is read from a peer that does not read, and memory stays constant, whatever it sends and
+   however often ws_engine_input is called. */
 static void test_flood(ws_role role, const char *name, const char *frame) {
     ws_engine_config config;
     bytes in = {NULL, 0, 0};
@@ -922,7 +919,7 @@ static void test_flood(ws_role role, const char *name, const char *frame) {
     CHECK(taken < 20000 * in.size);
     CHECK(d.memory.peak < 100000);
     CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
-    d.stuck = false; /* it reads again: all goes on */
+    d.stuck = false; /* it reads again: everything continues */
     drive_pump(&d);
     CHECK(d.out.size > 20000);
     drive_free(&d);
@@ -940,7 +937,7 @@ static void test_buffered(void) {
     config.limits.buffered = 1000;
     CHECK(drive_open(&d, WS_ROLE_SERVER, &config));
     CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY)));
-    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY))); /* taken whole */
+    CHECK(ws_engine_send(&d.engine, message_of(data, sizeof data, WS_BINARY))); /* accepted as a whole */
     CHECK(!ws_engine_send(&d.engine, message_of(data, 1, WS_BINARY)));
     CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_BUFFERED);
     CHECK(!ws_engine_send_part(&d.engine, message_of(data, 1, WS_BINARY), true));
@@ -959,7 +956,7 @@ static void test_mask_keys(void) {
     size_t i;
     int same = 0;
     drive d;
-    if (!test_begin("10,000 frames of a client have 10,000 keys"))
+    if (!test_begin("10,000 frames of a client have 10,000 different keys"))
         return;
     CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
     for (i = 0; i < 10000; i++) {
@@ -989,7 +986,7 @@ static void test_random_fails(void) {
         drive_pump(&d);
         CHECK_EQ(d.out.size, 0);
         d.random_fails_at = 0;
-        CHECK(ws_engine_send(&d.engine, text_of("a"))); /* nothing was begun */
+        CHECK(ws_engine_send(&d.engine, text_of("a"))); /* no message was begun */
         drive_free(&d);
     }
     if (test_begin("the random source fails a pong")) {
@@ -1053,7 +1050,7 @@ static void test_role(ws_role role, const char *name) {
 #define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n"
 
-/* What a server answers to a head, however small it is built. */
+/* A server's answers to heads, the same in every build, however small. */
 static void test_heads(void) {
     static const struct { int status; const char *head; } cases[] = {
         {101, GET ASKS VERSION KEY}, {101, "GET / HTTP/1.1\r\nhost:a:80\r\n" ASKS VERSION KEY},
@@ -1108,7 +1105,7 @@ static void test_heads(void) {
     }
 }
 
-/* A browser's head of 782 bytes and messages of 128 in 1,055 bytes; input and output overlap nowhere. */
+/* A browser's head of 782 bytes and messages of 128 bytes fit into 1,055 bytes. Input and output never overlap. */
 static void test_two_sizes(void) {
     static uint8_t memory[WS_ENGINE_MEMORY(654, 128, 400) + 1];
     static const size_t wrong[] = {1, 319, sizeof memory - 320, sizeof memory - 1, sizeof memory, SIZE_MAX};

@@ -1,4 +1,4 @@
-/* ENGINE: deadlines, on a clock of the test's own. */
+/* ENGINE: deadlines, on the test's own clock. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -29,12 +29,12 @@ static void test_handshake_deadline(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* One byte a second does not stretch the time. */
+/* A byte a second does not extend the deadline. */
 static void test_slow_handshake(void) {
     const char *text = DRIVE_REQUEST;
     size_t i;
     drive d;
-    if (!test_begin("one byte a second"))
+    if (!test_begin("a handshake at one byte a second"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     for (i = 0; i < strlen(text) && ws_engine_state(&d.engine) == WS_CONNECTING; i++) {
@@ -75,7 +75,7 @@ static void test_ping_deadline(ws_role role, const char *name) {
     CHECK_EQ(ws_engine_tick(&d.engine, base + 25000), base + 45000);
     drive_pump(&d);
     CHECK(drive_sent(&d, "89"));
-    drive_feed_wire(&d, "8a"); /* at 25000: 25 seconds more of silence are allowed */
+    drive_feed_wire(&d, "8a"); /* at 25000 ms: from here on, 25 more seconds of silence are allowed */
     CHECK_EQ(ws_engine_tick(&d.engine, base + 25000), base + 50000);
     CHECK_EQ(ws_engine_tick(&d.engine, base + 50000), base + 70000);
     CHECK_EQ(ws_engine_tick(&d.engine, base + 69999), base + 70000);
@@ -89,7 +89,7 @@ static void test_ping_deadline(ws_role role, const char *name) {
 
 static void test_close_deadline(ws_role role, const char *name) {
     drive d;
-    if (!test_begin("the peer has 5 seconds for its close, %s", name))
+    if (!test_begin("the peer has 5 seconds to answer a close, %s", name))
         return;
     CHECK(drive_open(&d, role, NULL));
     (void)ws_engine_tick(&d.engine, 7000);
@@ -107,8 +107,8 @@ static void test_close_deadline(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* A ping or a close behind much that a slow line still carries says nothing about the peer: a byte a second is
-   taken. */
+/* A ping or close that waits behind much unsent data on a slow line must not time out: the line accepts a byte a
+   second. */
 static void test_slow_line(ws_role role, bool closes, const char *name) {
     static uint8_t data[300];
     uint64_t now = 1000;
@@ -127,13 +127,13 @@ static void test_slow_line(ws_role role, bool closes, const char *name) {
         taken++;
     }
     CHECK_EQ(taken, sizeof data);
-    for (; now < 400000 && ws_engine_state(&d.engine) != WS_CLOSED; now += 1000) /* and then nothing is */
+    for (; now < 400000 && ws_engine_state(&d.engine) != WS_CLOSED; now += 1000) /* now nothing more is accepted */
         (void)ws_engine_tick(&d.engine, now);
     CHECK_EQ(now / 1000, 301 + (closes ? 5 : 45) + 1);
     drive_free(&d);
 }
 
-/* What nobody sent or received says nothing about the peer; nor does a client's request on its way. */
+/* 0 bytes sent or received are no sign of life from the peer, nor are bytes of a client's request. */
 static void test_nothing_moves(void) {
     drive d;
     if (!test_begin("0 bytes sent and received"))
@@ -160,7 +160,7 @@ static void test_nothing_moves(void) {
 static void test_own_deadlines(void) {
     ws_engine_config config;
     drive d;
-    if (!test_begin("deadlines of the program's choice"))
+    if (!test_begin("deadlines set by the program"))
         return;
     memset(&config, 0, sizeof config);
     config.limits.handshake_ms = 100;
@@ -178,10 +178,10 @@ static void test_own_deadlines(void) {
     drive_free(&d);
 }
 
-/* A connection that says nothing at all is closed in silence: there is no request to answer. */
+/* A connection that sends nothing is closed without an answer: there is no request. */
 static void test_silent_peer(void) {
     drive d;
-    if (!test_begin("a peer that says nothing"))
+    if (!test_begin("a peer that sends nothing"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)ws_engine_tick(&d.engine, 1);
@@ -192,13 +192,13 @@ static void test_silent_peer(void) {
     drive_free(&d);
 }
 
-/* A request that the program leaves unanswered ends the connection: at answer_ms, or where there are no sockets, and so
-   no such limit, at handshake_ms. */
+/* A request that the program does not answer ends the connection after answer_ms or, without sockets and thus without
+   that limit, after handshake_ms. */
 static void test_unanswered(void) {
     const uint64_t limit = IF_NET(30000, 10000);
     ws_event event;
     drive d;
-    if (!test_begin("a request that nobody answers"))
+    if (!test_begin("a request that the program does not answer"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     CHECK_EQ(ws_engine_tick(&d.engine, 1000), 11000);

@@ -1,6 +1,5 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_engine_fault.c
-   The Nth allocation fails, for every N; and engines that live in fixed memory: no crash, no leak, no
-   endless loop, and what can be kept is kept. */
+/* ENGINE: the Nth allocation fails, for every N; and engines in fixed memory. There is no crash, no leak, no endless
+   loop, and nothing is lost that can be kept. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -8,7 +7,7 @@
 
 /* --- the Nth allocation fails --- */
 
-/* Handshake, fragments with pings between, messages of many sizes, own messages, a close. */
+/* Handshake, fragments with pings in between, messages of many sizes, our own messages, a close. */
 static void converse(drive *d, ws_role role, size_t fail_at, bool fail_after) {
     ws_engine_config config;
     ws_engine_config *c = &config;
@@ -42,7 +41,7 @@ static void converse(drive *d, ws_role role, size_t fail_at, bool fail_after) {
     drive_pump(d);
 }
 
-/* Whatever failed, it ends closed, once, and all memory comes back. */
+/* Whatever failed, the engine reports one close, and all memory is freed. */
 static void check_end(drive *d, bool begun) {
     size_t i, closes = 0;
     for (i = 0; i < d->log.size; i++)
@@ -68,18 +67,18 @@ static void test_allocations(ws_role role, const char *name, bool fail_after) {
     }
     drive_free(&d);
     for (n = 1; n <= total; n++) {
-        if (!test_begin("allocation %zu of %zu fails%s, %s", n, total, fail_after ? " and all behind it" : "",
+        if (!test_begin("allocation %zu of %zu fails%s, %s", n, total, fail_after ? " and all after it" : "",
             name))
             continue;
         converse(&d, role, n, fail_after);
         CHECK(d.memory.calls >= n);
-        if (d.log.size) /* something was going on: its failure shows */
+        if (d.log.size) /* the connection had begun: its failure is reported */
             CHECK(ws_engine_error(&d.engine) != WS_OK);
         check_end(&d, role == WS_ROLE_SERVER || n > 1);
     }
 }
 
-/* A message that does not fit is refused, and the connection goes on. */
+/* A message that does not fit is refused, and the connection continues. */
 static void test_send_without_memory(void) {
     uint8_t data[5000] = {0};
     drive d;
@@ -96,7 +95,7 @@ static void test_send_without_memory(void) {
     drive_free(&d);
 }
 
-/* --- heads: of every length, so that each of their texts is once the first that needs memory --- */
+/* --- heads of every length, so that each text in them is once the first to need memory --- */
 
 enum { HEAD_TEXTS = 300 }; /* more than the first block of output holds */
 
@@ -118,7 +117,7 @@ static void answer_last(drive *d, int kind, const char *body) {
         (void)ws_engine_respond(&d->engine, kind == 1 ? 200 : 404, "text/plain", body);
 }
 
-/* A first answer of that size waits, and another comes behind it. */
+/* A first answer of this size waits in the output, and a second one follows it. */
 static void answer_twice(drive *d, size_t size, int kind, const ws_engine_config *config, size_t fail_at) {
     static const char first[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     static const char upgrade[] =
@@ -141,7 +140,7 @@ static void answer_twice(drive *d, size_t size, int kind, const ws_engine_config
     }
 }
 
-/* A request of that size. */
+/* A request of this size. */
 static void ask_once(drive *d, size_t size, int kind, const ws_engine_config *config, size_t fail_at) {
     static const char *const lines[] = {"Host: own", "Cookie: a=b", NULL};
     ws_engine_config own = *config;
@@ -185,13 +184,13 @@ static void test_heads(ws_role role, int kind, bool context) {
             drive_free(&d);
         }
     }
-    CHECK(failed > HEAD_TEXTS + 200); /* the first block, and mostly a second */
+    CHECK(failed > HEAD_TEXTS + 200); /* the first block, and in most cases a second */
 }
 
 /* --- output that no longer fits --- */
 
-/* A peer that reads nothing, and no memory for more: a close, the answer to one, and a ping are what ends it. In front
-   of them is a message; behind some sizes of it the control frame still fits. */
+/* The peer reads nothing, and there is no more memory: a close, the answer to a close, or a ping ends the connection. A
+   message waits before the control frame. After some sizes of the message the control frame still fits. */
 static void test_no_room(ws_role role, const char *name, int kind) {
     static const char *const kinds[] = {"a close", "the answer to a close", "a ping when it is due"};
     char reason[101];
@@ -222,7 +221,7 @@ static void test_no_room(ws_role role, const char *name, int kind) {
             CHECK(kind != 0 || !good);
             CHECK_EQ(error, kind == 2 ? WS_ERROR_TIMEOUT : WS_ERROR_MEMORY);
             CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
-            CHECK(!ws_engine_done(&d.engine)); /* nothing has been told yet */
+            CHECK(!ws_engine_done(&d.engine)); /* the close has not been reported yet */
             ended++;
         }
         sent += !error;
@@ -255,7 +254,7 @@ static void settle(packed *p) {
     }
 }
 
-/* Of this size, and of noise, of one letter, or a text. */
+/* Data of this size: noise, one letter, or a text. */
 static const uint8_t *content(size_t size, char kind) {
     static uint8_t data[400000];
     uint32_t x = (uint32_t)size;
@@ -264,7 +263,7 @@ static const uint8_t *content(size_t size, char kind) {
     return data;
 }
 
-/* What the client says, in messages and in parts. false: it could not. */
+/* The client sends messages, some in parts. false: a send failed. */
 static bool talk(packed *p, bool large) {
     static const struct { size_t size; char kind; bool part, last; } says[] = {
         {5, 't', false, true},    {200, 't', true, false},  {5000, 'n', true, false},  {70, 'a', true, false},
@@ -287,7 +286,7 @@ static bool talk(packed *p, bool large) {
     return true;
 }
 
-/* true: that allocation was reached. */
+/* Returns whether that allocation was reached. */
 static bool play_packed(packed *p, int failing, size_t fail_at, bool context, bool chunks) {
     ws_deflate_config deflate = compressing(context);
     ws_engine_config config;
@@ -325,7 +324,7 @@ static void free_packed(packed *p) {
     drive_free(&p->ends[1]);
 }
 
-/* What arrives is what arrived when there was memory, or the connection ends before. */
+/* Every message that arrives also arrived when there was memory. The connection may end early. */
 static void test_packed(int failing, bool context, bool chunks) {
     static packed good, p;
     size_t n = 0;
@@ -366,7 +365,7 @@ static ws_engine_config fixed_config(size_t size) {
     return config;
 }
 
-/* The largest message, both ways, whatever is taken at a time; a ping between its fragments. */
+/* The largest message in both directions, sent in steps of any size, with a ping between its fragments. */
 static void test_fixed_echo(ws_role role, const char *name, size_t size, size_t send_step) {
     ws_engine_config config = fixed_config(size);
     size_t limit = size / 2 - 272, i;
@@ -392,8 +391,8 @@ static void test_fixed_echo(ws_role role, const char *name, size_t size, size_t 
     drive_free(&d);
 }
 
-/* The peer floods and does not read: the engine stops taking, forgets nothing that it took, and goes
-   on when the output moves, byte by byte. */
+/* The peer floods and does not read. The engine stops reading, loses nothing that it has read, and
+   continues while the output is sent byte by byte. */
 static void test_fixed_flood(ws_role role, const char *name, const char *frame, const char *reply) {
     ws_engine_config config = fixed_config(1024);
     bytes in = {NULL, 0, 0}, plain = {NULL, 0, 0}, wanted = {NULL, 0, 0};
@@ -427,12 +426,12 @@ static void test_fixed_flood(ws_role role, const char *name, const char *frame, 
     bytes_free(&wanted);
 }
 
-/* However small messages are, what is read can be answered: a pong, and a close with its whole reason. */
+/* Every control frame that is read gets its answer, a pong or a close with its reason, however small messages are. */
 static void test_fixed_controls(ws_role role, const char *name) {
     ws_engine_config config = fixed_config(1024);
     size_t size, i, fed;
     config.limits.message = 10;
-    if (!test_begin("pings and a close with a reason, messages of 10 bytes at most, in 1024 bytes, %s", name))
+    if (!test_begin("pings and a close with a reason, messages of at most 10 bytes, in 1024 bytes, %s", name))
         return;
     for (size = 3; size <= 125; size++) {
         bytes in = {NULL, 0, 0};
@@ -458,7 +457,7 @@ static void test_fixed_controls(ws_role role, const char *name) {
     }
 }
 
-/* Control frames may fill the memory to its end: a close then has to wait, and the connection stays open. */
+/* Control frames may fill the whole memory. A close must then wait, and the connection stays open. */
 static void test_fixed_close(ws_role role, const char *name) {
     ws_engine_config config = fixed_config(1024);
     uint8_t data[125] = {0};
@@ -479,7 +478,7 @@ static void test_fixed_close(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* A send that does not fit now is refused, nothing of it goes out, and it fits later. */
+/* A send that does not fit is refused as a whole, and fits later. */
 static void test_fixed_full(ws_role role, const char *name) {
     ws_engine_config config = fixed_config(1024);
     bytes data = {NULL, 0, 0};
@@ -495,7 +494,7 @@ static void test_fixed_full(ws_role role, const char *name) {
     CHECK_EQ(sent, 4);
     CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_BUFFERED);
     CHECK_EQ(ws_engine_state(&d.engine), WS_OPEN);
-    CHECK(ws_engine_close(&d.engine, 1000, NULL)); /* there is room for that */
+    CHECK(ws_engine_close(&d.engine, 1000, NULL)); /* sends leave room for it */
     drive_pump(&d);
     drive_feed_wire(&d, "88<03e8>");
     CHECK(drive_sent(&d, "4x82#100 88<03e8>"));
@@ -510,7 +509,7 @@ static void test_fixed_head(void) {
     size_t size;
     for (size = 751; size <= 752; size++) {
         drive d;
-        if (!test_begin("head of %zu bytes in 1024", size))
+        if (!test_begin("head of %zu bytes in 1024 bytes of memory", size))
             continue;
         memset(text + 28, 'x', sizeof text - 28);
         memcpy(text + size - 4, "\r\n\r\n", 4);
@@ -522,13 +521,13 @@ static void test_fixed_head(void) {
     }
 }
 
-/* The next request may come while the answer to the last one waits: in the same memory, and not over it. */
+/* The next request may arrive while the last answer waits in the same memory. It must not overwrite that answer. */
 static void test_fixed_unsent(void) {
     static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     ws_engine_config config = fixed_config(1024);
     ws_event event;
     drive d;
-    if (!test_begin("input before unsent output in 1024"))
+    if (!test_begin("input before unsent output in 1024 bytes"))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
     memcpy(ws_engine_input(&d.engine).data, request, sizeof request - 1);
@@ -541,7 +540,7 @@ static void test_fixed_unsent(void) {
     drive_free(&d);
 }
 
-/* What a client sends before the answer has half of the memory, as later. */
+/* Frames that a client sends before the answer have half of the memory, as they have later. */
 static void test_fixed_early(void) {
     ws_engine_config config = fixed_config(1024);
     int fits;
@@ -563,14 +562,14 @@ static void test_fixed_early(void) {
     }
 }
 
-/* A body that does not fit beside the head is an error, and the program hears of it. */
+/* A body that does not fit beside the head is an error, which the program is told. */
 static void test_fixed_respond(void) {
     ws_engine_config config = fixed_config(1024);
     char body[600];
     ws_event event;
     ws_span in;
     drive d;
-    if (!test_begin("a body that is too long for 1024 bytes"))
+    if (!test_begin("a body too long for 1024 bytes"))
         return;
     memset(body, 'b', sizeof body - 1);
     body[sizeof body - 1] = 0;
@@ -590,7 +589,7 @@ static void test_fixed_request(void) {
     ws_engine_config config = fixed_config(1024);
     char path[600];
     drive d;
-    if (!test_begin("a request that is too long for 1024 bytes"))
+    if (!test_begin("a request too long for 1024 bytes"))
         return;
     memset(path, '/', sizeof path - 1);
     path[sizeof path - 1] = 0;

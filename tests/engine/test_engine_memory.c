@@ -1,4 +1,4 @@
-/* ENGINE: fixed memory, to the byte: what a head, a message, an answer and a close may take of it, and how input and
+/* ENGINE: fixed memory, to the byte: how much a head, a message, an answer and a close may use, and how input and
    output share it. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
@@ -27,12 +27,12 @@ static bool fixed_open(drive *d, bool chunks) {
 }
 
 static void fixed_free(drive *d) {
-    CHECK_EQ(memory[MEMORY], 0x5a); /* the byte behind the memory */
+    CHECK_EQ(memory[MEMORY], 0x5a); /* the byte after the memory */
     CHECK_EQ(d->memory.calls, 0);
     drive_free(d);
 }
 
-/* One read that brings just these bytes. */
+/* One read that returns exactly these bytes. */
 static void put(drive *d, const void *data, size_t size) {
     ws_span in = ws_engine_input(&d->engine);
     CHECK(in.size >= size);
@@ -48,7 +48,7 @@ static void put_wire(drive *d, const char *text) {
     bytes_free(&in);
 }
 
-/* A head of every size, whole or byte by byte: up to the largest it gets its 101, and messages go on from there. */
+/* Heads of every size, whole or byte by byte: up to the largest they get a 101, and messages follow. */
 static void test_every_head(void) {
     char head[MEMORY];
     size_t size, least = strlen(DRIVE_REQUEST) + 5, piece;
@@ -73,7 +73,7 @@ static void test_every_head(void) {
         }
 }
 
-/* Frames behind a request, which should have waited for its answer: as many as the input's own part holds. */
+/* Frames after a request, which should have waited for its answer: as many as the input's own part holds. */
 static void test_behind_the_head(void) {
     static const struct { const char *frames; bool fits; } cases[] = {
         {"82#125 82#125 82#125 82#112", true}, {"82#125 82#125 82#125 82#113", false}}; /* 511 bytes, 512 */
@@ -82,7 +82,7 @@ static void test_behind_the_head(void) {
         bytes in = {NULL, 0, 0};
         ws_event event;
         drive d;
-        if (!test_begin("%s behind a request in fixed memory", cases[i].frames))
+        if (!test_begin("%s after a request in fixed memory", cases[i].frames))
             continue;
         bytes_add(&in, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
         wire_write(&in, cases[i].frames, true);
@@ -101,13 +101,13 @@ static void test_behind_the_head(void) {
     }
 }
 
-/* A request and a ping that end where the output's own part begins: the zero byte behind the ping is not in the
+/* A request and a ping end where the output's own part begins. The zero byte after the ping must not overwrite the
    answer, which is still unsent. */
 static void test_zero_byte(void) {
     bytes in = {NULL, 0, 0};
     ws_event event;
     drive d;
-    if (!test_begin("a ping up to the last byte of the input's part"))
+    if (!test_begin("a ping that ends with the input's part"))
         return;
     bytes_add(&in, DRIVE_REQUEST, strlen(DRIVE_REQUEST) - 2);
     bytes_add(&in, "X: ", 3);
@@ -129,12 +129,12 @@ static void test_zero_byte(void) {
 
 #ifdef WSI_BARE
 static void test_pages(void) {
-    if (test_begin("a page, and what comes behind its request"))
+    if (test_begin("a page, and bytes after its request"))
         test_skip("this build has no connections that persist");
 }
 static void test_behind_a_page(void) {}
 #else
-/* Frames behind a request that stands behind a page's: only they count. */
+/* Frames after an upgrade that follows a page's request: only the frames count. */
 static void test_behind_a_page(void) {
     bytes in = {NULL, 0, 0};
     ws_event event;
@@ -156,7 +156,7 @@ static void test_behind_a_page(void) {
     bytes_free(&in);
 }
 
-/* A page's answer that is not sent yet: the next request is taken, beside it, and waits until the last byte is sent. */
+/* While a page's answer is unsent, the next request is read into the room beside it. It waits for the last byte. */
 static void test_pages(void) {
     char request[] = "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
     ws_event event;
@@ -174,10 +174,10 @@ static void test_pages(void) {
     put(&d, request, strlen(request));
     CHECK(!ws_engine_next(&d.engine, &event));
     ws_engine_sent(&d.engine, out.size - 1);
-    in = ws_engine_input(&d.engine); /* more of the output is sent: there is more room, up to the rest of it */
+    in = ws_engine_input(&d.engine); /* more of the output is sent: there is more room, up to the rest of the output */
     out = ws_engine_output(&d.engine);
     CHECK(out.size == 1 && *out.data == 'e' && in.data + in.size == out.data - 1);
-    CHECK(!ws_engine_next(&d.engine, &event)); /* of the answer, one byte is left */
+    CHECK(!ws_engine_next(&d.engine, &event)); /* one byte of the answer is left */
     ws_engine_sent(&d.engine, 1);
     CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
     CHECK_MEM(event.message.data, event.message.size, "/2", 2);
@@ -185,7 +185,7 @@ static void test_pages(void) {
 }
 #endif
 
-/* Data leaves 16 bytes of the output free: a close of so many fits into these, and one byte more does not. */
+/* Data leaves 16 bytes of the output free. A close of 16 bytes fits, and one of 17 does not. */
 static void test_spare(void) {
     char reason[14];
     size_t size;
@@ -206,7 +206,7 @@ static void test_spare(void) {
     }
 }
 
-/* Reading stops when the echo of the largest message, its header (14) and a close (16) would not fit; not before. */
+/* Reading stops only when the echo of the largest message, its header (14) and a close (16) would not fit. */
 static void test_backpressure(void) {
     static const uint8_t data[HALF];
     size_t room;
@@ -219,13 +219,13 @@ static void test_backpressure(void) {
         CHECK(ws_engine_send(&d.engine, message_of(data, HALF - room - 4, WS_BINARY)));
         put_wire(&d, "81\"hello\"");
         CHECK_EQ(ws_engine_next(&d.engine, &event), room >= LARGEST + 30);
-        ws_engine_sent(&d.engine, 1); /* one byte of room more */
+        ws_engine_sent(&d.engine, 1); /* one more byte of room */
         CHECK_EQ(ws_engine_next(&d.engine, &event), room < LARGEST + 30);
         fixed_free(&d);
     }
 }
 
-/* A chunk is never larger than what can be echoed, and what is left of the input comes as the next. */
+/* A chunk is never too large to be echoed. The rest of the input comes in the next chunk. */
 static void test_chunks(void) {
     static const uint8_t data[HALF];
     bytes in = {NULL, 0, 0};
@@ -233,7 +233,7 @@ static void test_chunks(void) {
     ws_event event;
     size_t got = 0;
     drive d;
-    if (!test_begin("chunks beside output that is not sent"))
+    if (!test_begin("chunks beside unsent output"))
         return;
     CHECK(fixed_open(&d, true));
     CHECK(ws_engine_send(&d.engine, message_of(data, 196, WS_BINARY))); /* 200 bytes: 312 are left */
@@ -254,7 +254,7 @@ static void test_chunks(void) {
     bytes_free(&in);
 }
 
-/* What was not received, into room that was not asked for, or beyond it, is not read. */
+/* Bytes reported as received without room, or beyond the room, are not read. */
 static void test_received_wrongly(void) {
     const char *head = DRIVE_REQUEST;
     ws_event event;
@@ -275,7 +275,7 @@ static void test_received_wrongly(void) {
     fixed_free(&d);
 }
 
-/* Until it has room again, an input that is full is empty: there is nothing to write to. */
+/* A full input offers no room: its span is empty until there is room again. */
 static void test_full_input(void) {
     static const uint8_t data[HALF];
     bytes frames = {NULL, 0, 0};
@@ -297,7 +297,7 @@ static void test_full_input(void) {
     bytes_free(&frames);
 }
 
-/* No memory has a quarter of all addresses; more is no size. The allocator here stops earlier. */
+/* A quarter of the address space is the largest size allowed. The allocator here fails earlier. */
 static void *resize_little(void *user, void *block, size_t old_size, size_t new_size) {
     return new_size > 1u << 24 ? NULL : drive_resize(user, block, old_size, new_size);
 }
@@ -322,7 +322,7 @@ static void test_impossible_sizes(void) {
     drive_free(&d);
 }
 
-/* limits.buffered is what may be unsent, header included: with so much, nothing more is taken. */
+/* limits.buffered limits the unsent bytes, headers included. At the limit, nothing more is read. */
 static void test_buffered(void) {
     static const uint8_t data[1000];
     ws_engine_config config;
@@ -343,19 +343,19 @@ static void test_buffered(void) {
 static void test_wrong_config(void) {
     ws_engine_config config;
     ws_engine engine;
-    if (!test_begin("subprotocols that would break a header, origins that cannot be meant"))
+    if (!test_begin("subprotocols that would break a header, invalid origins"))
         return;
     memset(&config, 0, sizeof config);
     config.memory = memory;
     config.memory_size = MEMORY;
-    config.subprotocols = "a, b c"; /* a space is no reason: it matches nothing */
+    config.subprotocols = "a, b c"; /* a space is allowed: it matches nothing */
     config.origins = "http://a";
     CHECK(ws_engine_init(&engine, &config));
     config.subprotocols = "a\r\nX: y";
     CHECK(!ws_engine_init(&engine, &config));
     CHECK_EQ(ws_engine_error(&engine), WS_ERROR_ARGUMENT);
     config.subprotocols = "a";
-#ifndef WSI_BARE /* where what is not valid matches nothing */
+#ifndef WSI_BARE /* where invalid elements match nothing */
     config.origins = "http://";
     CHECK(!ws_engine_init(&engine, &config));
 #endif

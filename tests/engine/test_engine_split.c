@@ -1,6 +1,5 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_engine_split.c
-   Whole conversations, handshake included, cut at every byte: the same events and the same bytes
-   must come out wherever the network cuts them, and however slowly the output is taken. */
+/* ENGINE: whole conversations, handshake included, cut at every byte. The events and the output must be the same
+   wherever the network cuts the input, and however slowly the output is sent. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -9,7 +8,7 @@
 
 #define MOST 3000 /* bytes of a conversation */
 
-static size_t splits; /* tried, in all */
+static size_t splits; /* all cuts tried */
 
 typedef struct outcome {
     bytes out, details;
@@ -17,7 +16,7 @@ typedef struct outcome {
     ws_conn_state state;
 } outcome;
 
-/* Feeds the conversation up to cut and from there on, then in pieces when piece is set. */
+/* Feeds the conversation up to cut, then the rest; in pieces if piece is set. */
 static void converse(outcome *o, ws_role role, const bytes *in, size_t cut, size_t piece, size_t send_step) {
     drive d;
     splits++;
@@ -85,7 +84,7 @@ static void run_frames(const char *name, ws_role role, const char *frames) {
     bytes_free(&in);
 }
 
-/* The cases of the wire table that are short, with the handshake in front. */
+/* The short cases of the wire table, after a handshake. */
 static void run_table(const wire_case *cases, size_t count) {
     size_t i;
     for (i = 0; i < count; i++)
@@ -101,11 +100,11 @@ static void run_conversations(void) {
          "81\"Hello\" 82#130 89\"a\" 01<c3> 89#125 00<a9c3> 8a 80<a9> 02 00#126 00 80#3 89 88<0fa0>\"bye \"<c3a9>"},
         {"cut off inside a message", "01\"Hello\" 89\"x\" 00#3"},
         {"cut off inside a frame of 16 MiB", "81\"a\" 82@1000000"},
-        {"reserved bit at last", "81\"a\" 82#200 c1\"b\" 81\"c\""},
-        {"bad text at last", "01\"abc\"<f09f> 00<98> 80<41> 81\"c\""},
+        {"reserved bit at the end", "81\"a\" 82#200 c1\"b\" 81\"c\""},
+        {"bad text at the end", "01\"abc\"<f09f> 00<98> 80<41> 81\"c\""},
         {"bad text before the end of its frame", "81\"abc\"<ed>*60<a0>\"more\""},
         {"too long a message", "02#300 00#300 80@ffffffff 81\"a\""},
-        {"a close in the midst of a message", "01\"a\" 88<03e8>\"x\" 80\"b\""},
+        {"a close in the middle of a message", "01\"a\" 88<03e8>\"x\" 80\"b\""},
         {"bad close", "81\"a\" 88<03ee>"}, {"garbage", "81\"a\" ff\"garbage\" 00 12"},
         {"masked the wrong way", "81\"a\" !82#150 81\"b\""},
     };
@@ -116,7 +115,7 @@ static void run_conversations(void) {
     }
 }
 
-/* Handshakes of all sorts. Nothing that follows a refusal may change it. */
+/* Handshakes of all kinds. No bytes after a refusal may change it. */
 static void run_handshakes(void) {
     static const struct { const char *name; ws_role role; const char *text; } cases[] = {
         {"empty line first", WS_ROLE_SERVER, "\r\n" DRIVE_REQUEST},
@@ -158,7 +157,7 @@ int main(int argc, char **argv) {
     run_table(wire_utf8_fragments, COUNT(wire_utf8_fragments));
     run_table(wire_closing, COUNT(wire_closing));
     run_table(wire_own, COUNT(wire_own));
-    if (test_begin("something was cut"))
+    if (test_begin("the number of cuts"))
         CHECK(splits > 10000 || *test_now.filter);
     printf("%zu splits tried\n", splits);
     return test_finish();

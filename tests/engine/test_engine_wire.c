@@ -1,14 +1,13 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_engine_wire.c
-   Runs the wire table of wire_cases.h against an engine, in both roles. */
+/* ENGINE, FRAME, MESSAGES: the wire table of wire_cases.h against an engine, in both roles. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
 #include "../helpers/drive.h"
 #include "../helpers/wire_cases.h"
 
-#define SHORT 400    /* bytes; so few are cut in two at every place */
-#define MIDDLE 20000 /* so few are sent byte by byte */
-#define LONG 8000000 /* so many are sent at once only */
+#define SHORT 400    /* bytes; shorter inputs are cut in two at every place */
+#define MIDDLE 20000 /* shorter inputs are sent in small pieces */
+#define LONG 8000000 /* longer inputs are sent only at once */
 
 static const ws_role roles[] = {
 #ifndef WS_NO_SERVER
@@ -80,7 +79,7 @@ static void run_cuts(const wire_case *c, ws_role role, const bytes *in) {
 
 /* --- in chunks --- */
 
-/* Copies whole messages, put together, to one stream, and control frames to another. */
+/* Copies the payloads of whole messages to one stream, and control frames to another. */
 static void join(const bytes *frames, bytes *messages, bytes *controls) {
     bytes message = {NULL, 0, 0};
     size_t at = 0;
@@ -134,7 +133,7 @@ static void finish_chunks(drive *d, const wire_case *c, const uint8_t *memory) {
     drive_free(d);
 }
 
-/* Handshake and messages of any size go through 1 KiB: up to cut, then the rest, or in pieces. */
+/* Sends handshake and messages of any size through 1 KiB: up to cut, then the rest; or in pieces. */
 static void run_chunks(const wire_case *c, ws_role role, const bytes *in, size_t cut, size_t piece) {
     static uint8_t memory[1025];
     ws_engine_config config;
@@ -162,7 +161,7 @@ static void run_all_chunks(const wire_case *c, ws_role role, const bytes *in) {
         run_chunks(c, role, in, cut, 0);
 }
 
-/* One case in one role, in all the ways of chopping it. */
+/* One case in one role, cut in every way. */
 static void run_case(const wire_case *c, ws_role role) {
     bytes in = {NULL, 0, 0};
     if (!test_begin("%s %s", c->name, role_name(role)))
@@ -206,8 +205,8 @@ static void run_all_codes(ws_role role) {
     CHECK_EQ(wrong, 0);
 }
 
-/* 6.4.3 and 6.4.4: only the start of one text frame comes, and its last byte makes it impossible.
-   The failure must come before the frame is whole. */
+/* 6.4.3 and 6.4.4: only the start of a text frame arrives, and its last byte makes the text invalid.
+   The failure must come before the frame is complete. */
 static void run_early(const char *name, ws_role role, size_t first, size_t second) {
     const char *text = "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80" "edited";
     bytes in = {NULL, 0, 0};
@@ -228,7 +227,7 @@ static void run_early(const char *name, ws_role role, size_t first, size_t secon
     bytes_free(&in);
 }
 
-/* Every first byte, with an empty payload, in a fresh connection and inside a message. */
+/* Every first byte, with an empty payload, on a new connection and inside a message. */
 static void run_first_bytes(ws_role role, bool inside) {
     unsigned first;
     for (first = 0; first < 256; first++) {

@@ -1,5 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_handshake.c
-   The opening handshake of both roles: RFC 6455 4 and 10.2, through the engine. */
+/* HANDSHAKE, UPGRADE: the opening handshake of both roles, through the engine (RFC 6455 4 and 10.2). */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -20,7 +19,7 @@
 #define REFUSAL "Bad Request"
 #endif
 
-/* The status in what the server sent; 0: nothing yet. */
+/* The status that the server has sent; 0: none yet. */
 static int status_of(const drive *d) {
     return d->out.size > 12 && memcmp(d->out.data, "HTTP/1.1 ", 9) == 0 ? atoi((const char *)d->out.data + 9)
     : 0;
@@ -30,7 +29,7 @@ static bool holds(const bytes *b, const char *text) {
     return bytes_find(b, text, 0) != SIZE_MAX;
 }
 
-/* What a server with this config answers to the bytes. */
+/* The status that a server with this config answers. */
 static int answer(const ws_engine_config *config, const char *text, size_t size, size_t piece) {
     drive d;
     int status;
@@ -65,7 +64,7 @@ static const server_case rules[] = {
         GET
             "hOST: a\r\nUPGRADE: WebSocket\r\ncONNECTION: uPGRADE\r\nsec-websocket-KEY: dGhlIHNhbXBsZSBub25jZQ==\r\n"
          "SEC-WEBSOCKET-VERSION: 13\r\n", 101),
-    CASE("no space, much space", GET
+    CASE("no space, many spaces", GET
         "Host:a\r\nUpgrade:websocket\r\nConnection:  Upgrade\t\r\nSec-WebSocket-Key:\tdGhlIHNhbXBsZSBub25jZQ== \r\n"
          "Sec-WebSocket-Version: 13  \r\n", 101),
     CASE("Connection list", GET HOST UP "Connection: keep-alive, Upgrade\r\n" KEY VER, 101),
@@ -74,7 +73,7 @@ static const server_case rules[] = {
     CASE("two Upgrade lines", GET HOST "Upgrade: h2c\r\n" UP CON KEY VER, 101),
     CASE("later minor version", "GET / HTTP/1.2\r\n" HOST UP CON KEY VER, 101),
     CASE("absolute target", "GET ws://server.example.com/chat HTTP/1.1\r\n" HOST UP CON KEY VER, 101),
-    /* RFC 9112 3.2.2: Host is ignored then. */
+    /* RFC 9112 3.2.2: Host is then ignored. */
     CASE("absolute target of another host",
         "GET ws://other.example.com/chat HTTP/1.1\r\n" HOST UP CON KEY VER, 101),
     CASE("absolute target with the default port",
@@ -85,13 +84,13 @@ static const server_case rules[] = {
     CASE("absolute target and a page of Host's", "GET ws://other.example.com/chat HTTP/1.1\r\n" HOST UP CON KEY VER
          "Origin: http://server.example.com\r\n", 403),
     CASE("unknown fields, cookies", GOOD "Cookie: a=b\r\nCookie: c=d\r\nX-Thing: 1\r\nX-Thing: 2\r\n", 101),
-    CASE("loose bits in the key", GET HOST UP CON "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n" VER, 101),
+    CASE("unused bits set in the key", GET HOST UP CON "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n" VER, 101),
     CASE("empty line first", "\r\n" GOOD, 101),
 
     CASE("POST", "POST /chat HTTP/1.1\r\n" HOST UP CON KEY VER, 405),
     CASE("PUT", "PUT /chat HTTP/1.1\r\n" HOST UP CON KEY VER, 405),
     CASE("HEAD", "HEAD /chat HTTP/1.1\r\n" HOST UP CON KEY VER, 405),
-    CASE("get in small letters", "get /chat HTTP/1.1\r\n" HOST UP CON KEY VER, 405),
+    CASE("method in lower case", "get /chat HTTP/1.1\r\n" HOST UP CON KEY VER, 405),
     CASE("HTTP/1.0", "GET /chat HTTP/1.0\r\n" HOST UP CON KEY VER, 400),
     CASE("HTTP/2.0", "GET /chat HTTP/2.0\r\n" HOST UP CON KEY VER, 505),
     CASE("HTTP/0.9", "GET /chat HTTP/0.9\r\n" HOST UP CON KEY VER, 505),
@@ -123,19 +122,19 @@ static const server_case rules[] = {
     CASE("two versions", GOOD VER, 400),
     CASE("other version and no key", GET HOST UP CON "Sec-WebSocket-Version: 8\r\n", 426),
 
-    CASE("subprotocol offered, none here", GOOD "Sec-WebSocket-Protocol: chat\r\n", 101),
-    /* A gateway adds such lines to every request: what has no value says nothing. */
+    CASE("subprotocol offered, none supported", GOOD "Sec-WebSocket-Protocol: chat\r\n", 101),
+    /* Gateways add such lines to every request: a field without a value means nothing. */
     CASE("empty subprotocol", GOOD "Sec-WebSocket-Protocol:\r\n", 101),
     CASE("empty subprotocol of spaces", GOOD "Sec-WebSocket-Protocol: \t \r\n", 101),
     CASE("empty subprotocol, and another", GOOD "Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: a\r\n", 101),
     CASE("empty Expect", GOOD "Expect:\r\n", 101),
     CASE("subprotocol of commas", GOOD "Sec-WebSocket-Protocol: ,\r\n", 400),
-    CASE("subprotocol that is no token", GOOD "Sec-WebSocket-Protocol: a b\r\n", 400),
+    CASE("subprotocol that is not a token", GOOD "Sec-WebSocket-Protocol: a b\r\n", 400),
     CASE("subprotocol in quotes", GOOD "Sec-WebSocket-Protocol: \"chat\"\r\n", 400),
     CASE("subprotocol twice", GOOD "Sec-WebSocket-Protocol: a, a\r\n", 400),
     CASE("subprotocol twice in two lines",
         GOOD "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, a\r\n", 400),
-    CASE("subprotocol twice behind another", GOOD "Sec-WebSocket-Protocol: a, b, b\r\n", 400),
+    CASE("subprotocol twice after another", GOOD "Sec-WebSocket-Protocol: a, b, b\r\n", 400),
     CASE("subprotocols in two lines", GOOD "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, A\r\n",
         101),
     CASE("empty elements among subprotocols", GOOD "Sec-WebSocket-Protocol: , a,, b ,\r\n", 101),
@@ -147,22 +146,22 @@ static const server_case rules[] = {
     CASE("extensions in two lines", GOOD "Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: b;c=d\r\n",
         101),
     CASE("empty elements among extensions", GOOD "Sec-WebSocket-Extensions: a, , b,\r\n", 101),
-    CASE("space around the signs of an extension", GOOD "Sec-WebSocket-Extensions: a ; b = c , d\r\n", 101),
+    CASE("spaces around the punctuation of an extension", GOOD "Sec-WebSocket-Extensions: a ; b = c , d\r\n", 101),
     CASE("empty extension", GOOD "Sec-WebSocket-Extensions:\r\n", 101),
     CASE("both empty", GOOD "Sec-WebSocket-Extensions: \r\nSec-WebSocket-Protocol: \r\n", 101),
     CASE("extension of commas", GOOD "Sec-WebSocket-Extensions: ,\r\n", 400),
-    CASE("extension of signs", GOOD "Sec-WebSocket-Extensions: ;;=\r\n", 400),
+    CASE("extension of punctuation", GOOD "Sec-WebSocket-Extensions: ;;=\r\n", 400),
     CASE("extension without name", GOOD "Sec-WebSocket-Extensions: ;a=b\r\n", 400),
     CASE("extension with an empty parameter", GOOD "Sec-WebSocket-Extensions: a;\r\n", 400),
     CASE("extension with an empty value", GOOD "Sec-WebSocket-Extensions: a;b=\r\n", 400),
     CASE("extension with two values", GOOD "Sec-WebSocket-Extensions: a;b=c=d\r\n", 400),
-    CASE("extension with a value of its own", GOOD "Sec-WebSocket-Extensions: a=b\r\n", 400),
+    CASE("value directly after an extension's name", GOOD "Sec-WebSocket-Extensions: a=b\r\n", 400),
     CASE("extension with an open quote", GOOD "Sec-WebSocket-Extensions: a;b=\"c\r\n", 400),
     CASE("extension with empty quotes", GOOD "Sec-WebSocket-Extensions: a;b=\"\"\r\n", 400),
-    CASE("quoted value that is no token", GOOD "Sec-WebSocket-Extensions: a;b=\"c d\"\r\n", 400),
+    CASE("quoted value that is not a token", GOOD "Sec-WebSocket-Extensions: a;b=\"c d\"\r\n", 400),
     /* RFC 6455 9.1: the value is a token after quoted-string unescaping (RFC 9110 5.6.4). */
-    CASE("a line that is a line feed, behind subprotocols", GOOD "Sec-WebSocket-Protocol: a\r\n\nX\r\n", 400),
-    CASE("a carriage return alone, behind subprotocols", GOOD "Sec-WebSocket-Protocol: a\r\n\rX: y\r\n", 400),
+    CASE("a line feed as a line, after subprotocols", GOOD "Sec-WebSocket-Protocol: a\r\n\nX\r\n", 400),
+    CASE("a lone carriage return, after subprotocols", GOOD "Sec-WebSocket-Protocol: a\r\n\rX: y\r\n", 400),
     CASE("quoted pair", GOOD "Sec-WebSocket-Extensions: a;b=\"\\c\"\r\n", 101),
     CASE("quoted pairs, and another extension", GOOD "Sec-WebSocket-Extensions: a;b=\"\\c\\dd\"; e , f\r\n", 101),
     CASE("quoted pair of a quote", GOOD "Sec-WebSocket-Extensions: a;b=\"c\\\"\"\r\n", 400),
@@ -214,7 +213,7 @@ static void test_rules(void) {
         }
 }
 
-/* --- what the server says --- */
+/* --- the server's answers --- */
 
 static void start_and_feed(drive *d, const ws_engine_config *config, const char *text) {
     CHECK(drive_start(d, WS_ROLE_SERVER, config));
@@ -297,7 +296,7 @@ static void test_subprotocols(void) {
         CHECK_EQ(holds(&d.out, wanted), *cases[i].chosen != 0);
         drive_free(&d);
     }
-    if (test_begin("no subprotocol asked for, none sent")) {
+    if (test_begin("no subprotocol offered, none sent")) {
         ws_engine_config config;
         drive d;
         memset(&config, 0, sizeof config);
@@ -369,7 +368,7 @@ static void test_origins(void) {
         {"https://b.example, https://c.example:8443", "a.example", "null", 403},
         {"https://b.example, https://c.example:8443", "a.example", NULL, 101},
         {"https://b.example", "a.example", "", 403}, {"null", "a.example", "null", 101},
-        /* RFC 6454 4, 5: an origin is a scheme, a host and a port, and a port that is not said is the scheme's */
+        /* RFC 6454 4, 5: an origin is a scheme, a host and a port; without a port, the scheme's default counts */
         {"https://b.example:443", "a.example", "https://b.example", 101},
         {"https://b.example", "a.example", "https://b.example:443", 101},
         {"http://b.example", "a.example", "http://b.example:80", 101},
@@ -397,7 +396,7 @@ static void test_origins(void) {
 
 /* --- sizes --- */
 
-/* A good request of just this size. */
+/* A good request of exactly this size. */
 static void sized(bytes *out, size_t size) {
     bytes_add(out, GOOD "X: ", strlen(GOOD "X: "));
     while (out->size + 4 < size)
@@ -426,7 +425,7 @@ static void test_limits(void) {
     }
 }
 
-/* A head without end costs no more memory than the limit, rounded up, and is then refused. */
+/* An endless head costs no more memory than the limit, rounded up, and is then refused. */
 static void test_endless(void) {
     drive d;
     size_t i;
@@ -487,8 +486,8 @@ static bool known_status(int status) {
     return status == 101 || status == 400 || status == 405 || status == 426 || status == 505;
 }
 
-/* Every byte value in every place of a good head. No crash, and a proper answer; a control character
-   is never let through. */
+/* Every byte value in every place of a good head: there is no crash, and always a proper answer. A control
+   character is never accepted. */
 static void test_replaced_bytes(void) {
     char text[] = DRIVE_REQUEST;
     size_t at, size = sizeof text - 1;
@@ -527,7 +526,7 @@ static void test_moved_bytes(void) {
     wrong = 0;
     if (!test_begin("a byte put into a head"))
         return;
-    for (at = 0; at + 2 < size; at++) /* within the last empty line, more would have to come */
+    for (at = 0; at + 2 < size; at++) /* within the last empty line, more bytes would be needed */
         for (which = 0; which < sizeof inserted - 1; which++) {
             memcpy(text, good, at);
             text[at] = inserted[which];
@@ -537,7 +536,7 @@ static void test_moved_bytes(void) {
     CHECK_EQ(wrong, 0);
 }
 
-/* --- what stands behind the head --- */
+/* --- bytes after the head --- */
 
 static void test_behind_the_head(void) {
     static const uint8_t frame[] = {0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58};
@@ -545,7 +544,7 @@ static void test_behind_the_head(void) {
     for (piece = 0; piece < 4; piece++) {
         bytes text = {NULL, 0, 0};
         drive d;
-        if (!test_begin("a frame behind the request, pieces of %zu", piece))
+        if (!test_begin("a frame after the request, pieces of %zu", piece))
             continue;
         bytes_add(&text, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
         bytes_add(&text, frame, sizeof frame);
@@ -559,7 +558,7 @@ static void test_behind_the_head(void) {
     for (piece = 0; piece < 4; piece++) {
         bytes text = {NULL, 0, 0};
         drive d;
-        if (!test_begin("a frame behind the answer, pieces of %zu", piece))
+        if (!test_begin("a frame after the answer, pieces of %zu", piece))
             continue;
         bytes_add(&text, DRIVE_RESPONSE "\x81\x05Hello", strlen(DRIVE_RESPONSE) + 7);
         CHECK(drive_start(&d, WS_ROLE_CLIENT, NULL));
@@ -573,10 +572,10 @@ static void test_behind_the_head(void) {
     }
 }
 
-/* What follows a refused request is not read: it may be smuggled. */
+/* Bytes after a refused request are not read: they may be a smuggled request. */
 static void test_behind_a_refusal(void) {
     drive d;
-    if (!test_begin("nothing behind a refusal is read"))
+    if (!test_begin("nothing after a refusal is read"))
         return;
     start_and_feed(&d, NULL, GET HOST UP CON VER "\r\n" DRIVE_REQUEST);
     CHECK_EQ(bytes_count(&d.out, "HTTP/1.1 "), 1);
@@ -587,7 +586,7 @@ static void test_behind_a_refusal(void) {
 
 /* --- the client --- */
 
-/* RFC 6455 4.1: what the request must hold. */
+/* RFC 6455 4.1: what the request must contain. */
 static void test_client_request(void) {
     ws_engine_config config;
     drive d;
@@ -618,7 +617,7 @@ static void test_client_request(void) {
         CHECK_EQ(bytes_count(&d.out, "Sec-WebSocket-Protocol"), 0);
         drive_free(&d);
     }
-    if (test_begin("an empty list of subprotocols is no offer")) {
+    if (test_begin("an empty list of subprotocols offers none")) {
         memset(&config, 0, sizeof config);
         config.subprotocols = "";
         CHECK(drive_start(&d, WS_ROLE_CLIENT, &config));
@@ -634,7 +633,7 @@ static void test_client_request(void) {
 typedef struct client_case {
     const char *name, *offer, *text;
     size_t size;
-    int good; /* REFUSED: another status than 101, in order */
+    int good; /* REFUSED: a good answer with a status other than 101 */
 } client_case;
 
 enum { REFUSED = 2 };
@@ -759,7 +758,7 @@ static void test_endless_answer(void) {
     drive_free(&d);
 }
 
-/* Every byte in every place of the answer: open, or refused; a changed Accept is never believed. */
+/* Every byte value in every place of an answer opens or refuses. A changed Accept never opens. */
 static void test_replaced_answer(void) {
     char text[] = DRIVE_RESPONSE;
     size_t at, size = sizeof text - 1, accept = size - 4 - 28;
@@ -777,7 +776,7 @@ static void test_replaced_answer(void) {
             drive_feed_text(&d, "");
             (void)drive_feed(&d, text, size);
             open = ws_engine_state(&d.engine) == WS_OPEN;
-            /* 100 and 102 to 109 are interim: the answer itself is still to come */
+            /* 100 and 102 to 109 are interim: the final answer is still to come */
             wrong += !open && ws_engine_state(&d.engine) != WS_CLOSED && !(at == 10 || at == 11);
             wrong += open && text[at] != good && at >= accept;
             wrong += !open && text[at] == good;
@@ -788,7 +787,7 @@ static void test_replaced_answer(void) {
     }
 }
 
-/* A server with TLS allows the same host by https alone: without a list, the scheme counts. */
+/* Without a list of origins, a server with TLS allows its own host over https only. */
 static void test_secure_origins(void) {
     static const struct { const char *origin; bool secure, good; } cases[] = {
         {"https://a.example", true, true}, {"http://a.example", true, false}, {"https://b.example", true, false},
@@ -797,7 +796,7 @@ static void test_secure_origins(void) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         wsi_request request;
         wsi_why why;
-        if (!test_begin("the page %s of a server %s TLS", cases[i].origin, cases[i].secure ? "with" : "without"))
+        if (!test_begin("origin %s on a server %s TLS", cases[i].origin, cases[i].secure ? "with" : "without"))
             continue;
         memset(&request, 0, sizeof request);
         request.host = wsi_text_z("a.example");
@@ -810,7 +809,7 @@ static void test_secure_origins(void) {
     }
 }
 
-/* Nothing that a program puts into the request may begin a line of its own. */
+/* No text that a program puts into a request may begin a new line. */
 static void test_injection(void) {
     static const char *const bad[] = {"a\rb", "a\nb", "a\r\nX: y", "a b", "a\tb", "a\x01", "a\x7f", "\r\n",
         " "};
@@ -834,7 +833,7 @@ static void test_injection(void) {
         }
 }
 
-/* A line of the program's: a name, a colon, and no control character; and none that ws.h writes itself. */
+/* A program's header line has a name, a colon, no control character, and is not one that ws.h writes. */
 static void test_own_lines(void) {
     static const struct { const char *line; bool good; } cases[] = {
         {"X: a", true}, {"X: a\tb", true}, {"X:", true}, {"X: \xc3\xa9", true}, {"X", false}, {": a", false},
@@ -845,7 +844,7 @@ static void test_own_lines(void) {
         const char *const lines[] = {"A: b", cases[i].line, NULL};
         ws_engine_config config;
         drive d;
-        if (!test_begin("a client's own line %zu", i))
+        if (!test_begin("a client's own header line %zu", i))
             continue;
         memset(&config, 0, sizeof config);
         config.headers = lines;
@@ -877,7 +876,7 @@ static void test_bad_config(void) {
     CHECK(!ws_engine_init(&engine, &config));
     config.memory_size = 1024;
     CHECK(ws_engine_init(&engine, &config));
-    for (size_t least = 319; least <= 320; least++) { /* for input, and for output */
+    for (size_t least = 319; least <= 320; least++) { /* the least for input, and for output */
         config.output_size = least;
         CHECK_EQ(ws_engine_init(&engine, &config), least == 320);
         config.output_size = 1024 - least;

@@ -21,8 +21,8 @@ enum { LARGEST = 128 << 10, SMALL = 4 << 10, MOST = 1000 };
 
 typedef struct pair {
     ws_engine client, server;
-    size_t echoed;   /* messages that came back as they went */
-    size_t on_wire;  /* bytes that both sent */
+    size_t echoed;   /* messages echoed unchanged */
+    size_t on_wire;  /* bytes sent by both */
     bool failed;
 } pair;
 
@@ -31,7 +31,7 @@ static unsigned echoes_of_large = 12;
 
 /* --- documents --- */
 
-/* Rows of a picture: shades that change slowly, with areas of one color. */
+/* Rows of a picture: slowly changing shades, with areas of one color. */
 static void text_bitmap(uint32_t *state, uint8_t *out, size_t size) {
     uint32_t shade = 100, area = 0;
     size_t i;
@@ -46,7 +46,7 @@ static void text_bitmap(uint32_t *state, uint8_t *out, size_t size) {
     }
 }
 
-/* Objects in words, and streams that are compressed already. */
+/* Objects described in words, and streams that are already compressed. */
 static void text_pdf(uint32_t *state, uint8_t *out, size_t size) {
     size_t at = 0, i, count;
     unsigned number = 1;
@@ -153,7 +153,7 @@ static void settle(pair *two, ws_message sent) {
     }
 }
 
-/* What one side says in the opening handshake, with other extensions in it. */
+/* One side's part of the opening handshake, with other extensions in it. */
 static void say(ws_engine *from, ws_engine *to, const char *extensions) {
     ws_span out = ws_engine_output(from);
     char *line = (char *)malloc(out.size + 1), *at, *end;
@@ -176,7 +176,7 @@ static void say(ws_engine *from, ws_engine *to, const char *extensions) {
 
 /* --- the cases --- */
 
-/* fragment 0: whole. shrinks: what is sent is less than the documents, both ways. */
+/* fragment 0: unfragmented. shrinks: in both directions, fewer bytes are sent than the documents have. */
 static void echo(pair *two, ws_message message, size_t fragment, bool shrinks) {
     unsigned i, count = message.size <= SMALL ? (unsigned)MOST : echoes_of_large;
     size_t on_wire = two->on_wire;
@@ -230,7 +230,7 @@ static void echo_sizes(pair *two) {
     pair_free(two);
 }
 
-/* As a server we are offered these; ours keeps context, or not. */
+/* Offers to our server, which keeps context or not. */
 static void test_offers(void) {
     static const char *const offers[] = {
         PMD CNC ANY, PMD CNC ANY SNC, PMD CNC ANY SB("9"), PMD CNC ANY SB("15"), PMD CNC ANY SNC SB("9"),
@@ -257,7 +257,7 @@ static void test_offers(void) {
     }
 }
 
-/* As a client we are answered these, by a server that keeps to it. */
+/* Answers to our client, from a server that follows its own answer. */
 static void test_answers(void) {
     static const struct { const char *answer; wsi_agreed agreed; } cases[] = {
         {PMD, {true, true, true, 15, 15}},           {PMD CNC, {true, false, true, 15, 15}},

@@ -1,5 +1,4 @@
-/* cc -std=c99 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror test_pipe.c
-   Two engines wired together, on a virtual clock: conversations of a client with a server. */
+/* PIPE: conversations of a client and a server, two connected engines with a virtual clock. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -10,14 +9,14 @@ typedef struct pair {
     ws_pipe pipe;
 } pair;
 
-/* Reads the events of one end, and echoes on the server. The pipe takes the output. */
+/* Reads the events of one end, and echoes messages on the server. The pipe carries the output. */
 static void read_events(drive *d) {
     ws_event event;
     while (ws_engine_next(&d->engine, &event))
         drive_event(d, &event);
 }
 
-/* Until nothing moves any more. false: it never came to rest. */
+/* Steps the pipe until nothing moves. false: something always moved. */
 static bool settle(pair *p) {
     size_t step;
     int idle = 0;
@@ -129,7 +128,7 @@ static void test_close_from_both(void) {
     free_pair(&p);
 }
 
-/* One end fails the connection and is gone: the other hears why. */
+/* One end fails the connection and ends. The other end learns why. */
 static void test_over_limit(void) {
     ws_engine_config config;
     uint8_t data[200] = {0};
@@ -194,7 +193,7 @@ static void test_keep_alive(void) {
     free_pair(&p);
 }
 
-/* The first wait counts like any other: the clock runs from the start. */
+/* The first wait counts like any other: the clock starts before it. */
 static void test_first_wait(void) {
     pair p;
     if (!test_begin("one wait of 25 seconds brings a ping"))
@@ -208,7 +207,7 @@ static void test_first_wait(void) {
 
 static void test_handshake_time(void) {
     pair p;
-    if (!test_begin("nothing arrives: both give up the handshake after 10 seconds"))
+    if (!test_begin("nothing arrives: both ends abandon the handshake after 10 seconds"))
         return;
     CHECK(start_pair(&p, 0, NULL, NULL));
     p.pipe.cut = true;
@@ -224,7 +223,7 @@ static void test_handshake_time(void) {
     free_pair(&p);
 }
 
-/* The cable is cut: both find out by themselves, after 25 + 20 seconds. */
+/* The cable is cut. Each end notices it on its own, after 25 + 20 seconds. */
 static void test_cut(void) {
     int second;
     pair p;
@@ -281,12 +280,12 @@ static void test_null(void) {
     ws_engine_config config;
     memset(&config, 0, sizeof config);
     CHECK(ws_engine_init(&engine, &config));
-    pipe.ends[0] = &engine; /* it has one */
+    pipe.ends[0] = &engine; /* it has one end */
     CHECK_EQ(ws_pipe_step(&pipe), 0);
     ws_engine_free(&engine);
 }
 
-/* What one end has no room for stays with the other, however often the pipe turns. */
+/* Bytes for which one end has no room stay with the other, however often the pipe steps. */
 static void test_crowded(void) {
     static uint8_t room[1024];
     ws_engine_config fixed;
