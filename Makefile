@@ -42,7 +42,7 @@ SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engi
 	client_life blocking
 TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
 # With WS_SMALL and WS_NO_NET.
-TESTS += $(addprefix $(BUILD)/bare_test_,heads engine engine_memory engine_deadlines engine_wire engine_fault \
+TESTS += $(addprefix $(BUILD)/bare_test_,heads messages engine engine_memory engine_deadlines engine_wire engine_fault \
 	handshake)
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
@@ -130,7 +130,7 @@ windows_slow: $(WINDOWS_SLOW) # what make windows leaves to make nightly
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
 	@$(MAKE) test $(ASAN)
-ASAN = BUILD=build/asan SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
+ASAN = BUILD=build/asan INLINE=no SMALL="$(SMALL_SANITIZED)" CFLAGS="-O0 -g" $(if $(shell command -v clang),CC=clang) \
 	SANITIZE="-U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all" OBJECT="-shared -fPIC"
 
 tsan:
@@ -231,7 +231,9 @@ clean:
 # The functions of ws.h are compiled once for each flavour, and once more where system calls go through calls.h; tests
 # see their declarations. Those that define something of their own before they include ws.h are compiled with it whole.
 # With OBJECT="-shared -fPIC" a program takes the object of the folder in which it is started: tests/mutants.
+# INLINE=no: what is inline is in the object, too, and so in the one that tests/mutants makes.
 OBJECT = -c
+INLINE = yes
 FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/epoll_ $(BUILD)/kqueue_ $(BUILD)/windows/
 OBJECTS = $(addsuffix ws.o,$(FLAVOURS)) $(addsuffix ws_calls.o,$(FLAVOURS))
 PARTS = $(foreach part,code declarations,$(addprefix $(BUILD)/$(part)/,ws.h calls.h))
@@ -261,7 +263,8 @@ $(filter %/ws.h,$(PARTS)): ws.h
 $(filter %/calls.h,$(PARTS)): tests/helpers/calls.h
 $(PARTS): tests/parts.awk
 	@mkdir -p $(@D)
-	@awk -v part=$(notdir $(@D)) -f tests/parts.awk $(filter %/$(@F) $(@F),$^) $(filter %/$(@F) $(@F),$^) >$@
+	@awk -v part=$(notdir $(@D)) -v inline=$(INLINE) -f tests/parts.awk \
+		$(filter %/$(@F) $(@F),$^) $(filter %/$(@F) $(@F),$^) >$@
 
 $(OBJECTS): $(PARTS)
 	@mkdir -p $(@D)

@@ -58,6 +58,7 @@ static void test_request_line(void) {
         HEAD("short version", LINE("GET / HTTP/1"), 400), HEAD("long version", LINE("GET / HTTP/1.10"), 400),
         HEAD("version with a letter", LINE("GET / HTTP/1.x"), 400),
         HEAD("version with a comma", LINE("GET / HTTP/1,1"), 400),
+        HEAD("version without a slash", LINE("GET / HTTP-1.1"), 400),
         HEAD("other protocol", LINE("GET / ICY/1.1"), 400),
         HEAD("method with a colon", LINE("GE:T / HTTP/1.1"), 400),
         HEAD("method in quotes", LINE("\"GET\" / HTTP/1.1"), 400),
@@ -337,7 +338,8 @@ static void test_dates(void) {
     };
     static const char *const wrong[] = {
         "", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994  8:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMX",
-        "Sun; 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08-49:37 GMT", "Sun, 06 Now 1994 08:49:37 GMT",
+        "Sun; 06 Nov 1994 08:49:37 GMT", "Sun, 06-Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08-49:37 GMT", "Sun, 06 Now 1994 08:49:37 GMT",
         "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
         "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov 1969 08:49:37 GMT",
         "Sun, 06 Nov 199x 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37", "Sunday, 06-Nov-94 08:49:37 GMX",

@@ -1,7 +1,9 @@
-/* HEADS: limits that a program leaves out have their documented defaults, and those that it gives stay. */
+/* HEADS: limits that a program leaves out have their documented defaults, and those that it gives stay. An answer that
+   finds no memory closes the connection. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
+#include "../helpers/engine.h"
 
 static void test_limits(void) {
     ws_limits limits;
@@ -41,9 +43,31 @@ static void test_given_limits(void) {
     CHECK_MEM(&limits, sizeof limits, &given, sizeof given);
 }
 
+/* Whichever call to the allocator fails: the WebSocket does not open with half of its head sent. */
+static void test_unsent_answer(void) {
+    for (size_t i = 1; i <= 2; i++) {
+        ws_event event;
+        drive d;
+        if (!test_begin("the 101 finds no memory, allocation %zu", i))
+            continue;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        ws_span room = ws_engine_input(&d.engine);
+        memcpy(room.data, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
+        ws_engine_received(&d.engine, strlen(DRIVE_REQUEST));
+        CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
+        d.memory.fail_at = d.memory.calls + i;
+        bool accepted = ws_engine_accept(&d.engine);
+        CHECK_EQ(accepted, d.memory.calls < d.memory.fail_at);
+        CHECK_EQ(ws_engine_state(&d.engine), accepted ? WS_OPEN : WS_CLOSED);
+        CHECK_EQ(ws_engine_error(&d.engine), accepted ? WS_OK : WS_ERROR_MEMORY);
+        drive_free(&d);
+    }
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_limits();
     test_given_limits();
+    test_unsent_answer();
     return test_finish();
 }

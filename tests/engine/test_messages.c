@@ -1,0 +1,45 @@
+/* MESSAGES: frames that arrive whole, for which there is a fast path. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+#include "../helpers/test.h"
+#include "../helpers/engine.h"
+
+/* A frame whose length of so many bytes stands in 16 bits, with a key of zeros. */
+static size_t long_form(uint8_t *frame, ws_role role, size_t size) {
+    size_t header = role == WS_ROLE_SERVER ? 8 : 4;
+    memset(frame, 0, header);
+    frame[0] = 0x82;
+    frame[1] = role == WS_ROLE_SERVER ? 0xfe : 0x7e;
+    frame[2] = (uint8_t)(size >> 8);
+    frame[3] = (uint8_t)size;
+    memset(frame + header, 'x', size);
+    return header + size;
+}
+
+/* RFC 6455 5.2: the shortest form of a length. */
+static void test_long_forms(ws_role role, const char *name) {
+    static const struct { size_t size; bool good; } cases[] = {
+        {0, false}, {6, false}, {124, false}, {125, false}, {126, true}, {127, true}, {255, true}, {256, true},
+        {257, true}, {300, true}, {511, true}, {512, true},
+    };
+    uint8_t frame[600];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        drive d;
+        if (!test_begin("a length of %zu in 16 bits, %s", cases[i].size, name))
+            continue;
+        CHECK(drive_open(&d, role, NULL));
+        (void)drive_feed(&d, frame, long_form(frame, role, cases[i].size));
+        if (cases[i].good)
+            CHECK_EQ(d.received, cases[i].size);
+        else
+            check_closed(&d, "x", 1002, WS_ERROR_PROTOCOL);
+        drive_free(&d);
+    }
+}
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    for (size_t i = 0; i < 2; i++)
+        test_long_forms(roles[i], role_names[i]);
+    return test_finish();
+}
