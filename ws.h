@@ -403,7 +403,7 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
    Until then, other messages on this connection fail with STATE, and broadcasts to it wait. Fails like ws_send. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), besides those of limits.ping_ms. Fails like ws_send. */
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), in addition to those of limits.ping_ms. Fails like ws_send. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
 /* Starts the closing handshake (RFC 6455 7.1.2). code: one of WS_CLOSE_NORMAL and so on, or 0 for none. reason: UTF-8
@@ -414,9 +414,9 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 WS_API void ws_drop(ws_conn *conn);
 
 /* Stop and resume reading from a connection, for a program that cannot keep up. No data is lost: up to a receive buffer
-   waits here, the rest at the peer. After ws_resume it is delivered at the end of the loop's round. While paused, pings
-   are not answered, so the peer may give up, and its close is not noticed. It counts as alive while its TCP answers our
-   pings (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
+   waits here, the rest at the peer. ws_resume delivers the data at the end of the loop's round. While paused, pings are
+   not answered, so the peer may give up, and its close is not noticed. The peer counts as alive while its TCP answers
+   our pings (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -466,8 +466,8 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
 #ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
    http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
-   config loads them, or fails with TLS. ws_dial loads them before it needs TLS, or fails by on_error; a reconnect also
-   loads changed files, if they can be used. Equal configs are loaded once. OpenSSL's memory is not in max_memory. */
+   config loads them, or fails with TLS. ws_dial loads them before it needs TLS, or calls on_error; a reconnect reloads
+   changed files, if they are usable. Equal configs are loaded once. OpenSSL's memory does not count in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
     const char *cert_pem, *key_pem;   /* the same from memory */
@@ -497,7 +497,7 @@ typedef struct ws_transport {
     ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify). 1: done, 0: try again when
                                           ready, or WS_FAILED */
     void (*close)(ws_link *link);      /* frees the session */
-    /* Writes why the session failed, in size bytes with the zero; returns the error, or WS_OK. May be NULL. */
+    /* Writes why the session failed, in size bytes with the zero. Returns the error; WS_OK: unknown. May be NULL. */
     ws_error (*reason)(ws_link *link, char *text, size_t size);
     void *user;                        /* passed to open */
 } ws_transport;
@@ -548,7 +548,7 @@ typedef struct ws_server_config {
 #ifndef WS_NO_UNIX
     const char *unix_path;  /* listen on this Unix socket instead, and remove its file at the end. A file that nobody
                                listens on is replaced; with anything else at that path, ws_listen fails with IN_USE */
-    unsigned unix_mode;     /* its permissions, such as 0660, set before anyone can connect; 0: from the umask */
+    unsigned unix_mode;     /* that file's permissions, such as 0660, set before anyone can connect; 0: by the umask */
     ws_socket descriptor;   /* use this stream socket instead; it is listening already, and comes from a predecessor
                                (see ws_hand_over) or a supervisor. The server closes it, but if ws_listen fails, it
                                stays yours. Two loops that share a socket need a dup each. unix_path, if given, is the
@@ -566,8 +566,8 @@ typedef struct ws_server_config {
                                must match the last X-Forwarded-Host instead of Host, and be https: if the last
                                X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
-    /* Limits on peers; 0 means none. An address is that of ws_peer; of IPv6 only the first 64 bits count. Behind
-       trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
+    /* Limits on peers; 0 means none. An address is the one of ws_peer; IPv6 addresses with the same first 64 bits count
+       as one. Behind trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
     uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond it reading pauses */
@@ -594,9 +594,9 @@ WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: it h
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 /* As ws_port, for any of its addresses: index 0 is that of ws_listen, 1 that of the first ws_listen_also. */
 WS_API uint16_t ws_port_at(const ws_server *server, size_t index);
-/* The descriptor that the server listens on, for a successor's ws_server_config.descriptor; -1: no such index, see
-   ws_port_at. It is close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here,
-   which leaves a Unix socket's file in place. No connection is refused: the successor accepts those that still wait. */
+/* The descriptor that the server listens on, for a successor's ws_server_config.descriptor; -1: no such index (see
+   ws_port_at). It is close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here,
+   which leaves a Unix socket's file in place. No connection is refused: the successor accepts pending ones. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 #endif
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
@@ -616,7 +616,7 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name);
 /* --- rooms ------------------------------------------------------------------------------ */
 
 /* A room is a name within a server. It exists while it has members. A connection leaves its rooms before its on_close
-   runs. ws_join returns true for members, too; false: STATE, ROOMS. ws_leave returns false if it was no member. */
+   runs. ws_join succeeds if it already is a member; false: STATE, ROOMS. ws_leave returns false if it was no member. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
@@ -684,9 +684,9 @@ typedef struct ws_acceptance {
     const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
 } ws_acceptance;
 
-/* Accepts a WebSocket request, unless a later hook refuses it. The headers of all calls are sent; of the other fields
-   the last call counts. how may be NULL; it is copied. false: already answered, or no WebSocket request. false, and the
-   answer is 500: the subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
+/* Accepts a WebSocket request, unless a later hook refuses it. The headers of all hooks are sent; for other fields the
+   last call decides. how may be NULL; it is copied. false: already answered, or no WebSocket request. false, and the
+   client gets 500: the subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
    NULL: the reason phrase. For JSON use ws_reply_json. A page in a browser sees only close code 1006: to tell it why,
@@ -700,7 +700,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
    NULL) is called if the request can no longer be answered: the connection broke (a half-close by the client does not
    count, RFC 9112 9.6), limits.answer_ms passed (the client gets 503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round ends. NULL: answered or abandoned. ws_accept goes on to the next hook. */
+/* The kept request, valid until this round ends. NULL: answered or abandoned. ws_accept then runs the next hook. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 #endif
 #endif /* WS_NO_SERVER */
@@ -768,9 +768,9 @@ typedef struct ws_loop_config {
     size_t max_unfinished;  /* how many of these all peers together may use for messages, heads and bodies that have not
                                fully arrived: a quarter. Beyond it, the peer whose data has not grown for the longest
                                time is closed with 1013, or refused with 503 */
-    size_t max_spare;       /* how many to keep for speed under load: a receive buffer of eight times the size, and free
-                               blocks for large messages, until a second without use. A 64th; 1 or WS_NO_FAST: none */
-    size_t receive_size;    /* of the receive and the send buffer: 64 KiB, at least 16 (WS_SMALL: 2, at least 1) */
+    size_t max_spare;       /* how many of these to keep for speed, as a larger receive buffer and free blocks for large
+                               messages, until they are unused for a second: a 64th. 1 or WS_NO_FAST: none */
+    size_t receive_size;    /* of the receive and of the send buffer: 64 KiB, at least 16 KiB (WS_SMALL: 2 and 1 KiB) */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: not known yet, send no Date. NULL: the system's */
@@ -830,7 +830,7 @@ WS_API bool ws_stop(ws_loop *loop);
 /* Stops listening, closes all WebSockets with 1012 (clients with 1001), sends what is queued, and drops what is left
    after that time; then ws_run returns. Requests under way are finished first: files are sent, kept requests may be
    answered, bodies may arrive; what is unanswered at the end gets 503. A new connection has a second to send its
-   request; idle ones are closed. May be called from where ws_stop may. A second call can only shorten the time. */
+   request; idle ones are closed. May be called like ws_post. A second call can only shorten the time. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
 /* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow callback
@@ -847,17 +847,17 @@ WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer i
 typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user);
 
-/* To run this loop inside any other: a descriptor that is readable (level-triggered) while this loop has work. Do not
-   close it. The first call moves the loop to epoll or kqueue, where it stays. -1: the loop can only use select (poller
-   is SELECT, Windows, lwIP, WS_NO_EPOLL). Then use ws_loop_fds, or give the loop a thread of its own. */
+/* To run this loop inside your own: returns a descriptor that is readable (level-triggered) while this loop has work.
+   Do not close it. The first call moves the loop to epoll or kqueue, where it stays. -1: this loop can use only select
+   (poller is SELECT, Windows, lwIP, WS_NO_EPOLL). Then use ws_loop_fds, or run the loop in a thread of its own. */
 WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
 /* Sends what is queued, and returns how many milliseconds your loop may wait; -1: without limit. Call it before each
    wait, and ws_run_once(loop, 0) after it. 0: there is work that the descriptor does not show, a callback is running,
    or the loop is stopped or has failed, and ws_run_once will return false. */
 WS_API int ws_loop_timeout(ws_loop *loop);
 /* To run this loop inside your own select loop, before select: adds descriptors to both sets, raises *highest (start
-   with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor; on Windows it adds all,
-   and leaves *highest alone. false: as ws_run_once, in a callback, or a descriptor reaches FD_SETSIZE (DESCRIPTORS). */
+   with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor. On Windows *highest stays
+   as it is. false: as ws_run_once; in a callback; or DESCRIPTORS: the number of a descriptor is not below FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 /* After select: serves what is set, and due timers. Pass empty sets if select failed. false: as ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
@@ -1055,7 +1055,7 @@ typedef struct ws_client_config {
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it reconnects; pauses double. 0: never reconnect */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, or reconnect_ms if that is longer. A close with 1008 or a
                                    refusal with 4xx always leads to this pause, except 401 if before_reconnect is set,
-                                   which may get a new token. A random part of each pause is left out, up to half */
+                                   which may get a new token. Each pause is shortened by a random part, up to half */
     uint32_t retry_after_max_ms; /* after 429 or 503 with Retry-After (RFC 9110 10.2.3), that time is added to the
                                    pause, but no more than this: 5 min */
     /* ws_dial: called before each reconnect, for example to get a new token. It may replace the previous *url and
@@ -1070,7 +1070,7 @@ typedef struct ws_client_config {
     ws_tls_config tls;          /* for wss: */
     const ws_transport *transport; /* replaces TCP and TLS; copied */
     ws_deflate_config deflate;
-    ws_limits limits;           /* handshake_ms: for TLS and HTTP, after connect_ms */
+    ws_limits limits;           /* handshake_ms starts after connect_ms, and covers TLS and HTTP */
     ws_allocator allocator;     /* for ws_connect. resize NULL: realloc and free */
     ws_loop *loop;              /* for ws_connect: run this loop while waiting. Nothing else may be in it; free it after
                                    the connection. ws_stop(loop), from any thread or signal handler, ends the current
@@ -19792,7 +19792,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
-     one; ws_files_charset sets it for a folder. Of several session cookies the first valid one counts.
+     one; ws_files_charset sets it for a folder. If there are several session cookies, the first valid one counts.
    - On Windows, ws_files does not serve a hidden file by its short name, such as GIT~1 for .git.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.

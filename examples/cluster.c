@@ -85,7 +85,7 @@ static struct { /* the state of Redis, and of the other servers */
     bool waiting;  /* until the other servers are back */
     bool reported; /* the loss of Redis was printed */
     bool told;     /* members were told that Redis is down */
-    unsigned announced;    /* how many of the lists in rooms are subscribed and counted again; LISTS: all */
+    unsigned announced;    /* how many lists of `rooms` were announced to Redis; LISTS: all */
     unsigned long servers; /* how many are connected to Redis */
     uint64_t since;        /* when Redis became ready */
     char hash[41];         /* the script's SHA-1 */
