@@ -686,7 +686,7 @@ typedef struct ws_acceptance {
 
 /* Accepts a WebSocket request, unless a later hook refuses it. The headers of all hooks are sent; for other fields the
    last call decides. how may be NULL; it is copied. false: already answered, or no WebSocket request. false, and the
-   client gets 500: the subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
+   client gets 500: subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
    NULL: the reason phrase. For JSON use ws_reply_json. A page in a browser sees only close code 1006: to tell it why,
@@ -775,7 +775,7 @@ typedef struct ws_loop_config {
     void *clock_user;       /* passed to both clocks */
     uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: not known yet, send no Date. NULL: the system's */
 #ifndef WS_NO_TEST
-    bool virtual_clock;     /* time and a NULL wall_clock move only in ws_test_wait and in waits on a test client */
+    bool virtual_clock;     /* time and a NULL wall_clock advance only in ws_test_wait and a test client's calls */
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
@@ -857,7 +857,7 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
 WS_API int ws_loop_timeout(ws_loop *loop);
 /* To run this loop inside your own select loop, before select: adds descriptors to both sets, raises *highest (start
    with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor. On Windows *highest stays
-   as it is. false: as ws_run_once; in a callback; or DESCRIPTORS: the number of a descriptor is not below FD_SETSIZE. */
+   as it is. false: as ws_run_once; in a callback; or DESCRIPTORS: a descriptor's number is not below FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
 /* After select: serves what is set, and due timers. Pass empty sets if select failed. false: as ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
@@ -19820,8 +19820,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      is set. New: ws_header_at, for headers that are repeated. ws_body is the whole body, up to limits.body.
    - New: before_reconnect, which may set another URL and headers, for example a new token. New: ws_client_config.loop,
      which ws_connect and ws_receive run while they block; ws_stop in another thread ends that (WS_ERROR_STOPPED).
-   - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. Another host or port gets no header,
-     credential or certificate of the program.
+   - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. A redirect to another host or port carries
+     none of the program's headers, credentials or certificates.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.
      A loop looks up 16 names at a time, one for each client.
    - Servers that ignore parameters of permessage-deflate are accepted; such a connection needs up to 40 KiB.

@@ -135,6 +135,6 @@ int main(int argc, char **argv) {
     pthread_mutex_unlock(&lock);
     for (i = 0; i < started; i++)
         pthread_join(workers[i], NULL);
-    ws_loop_free(loop); /* after the workers have ended, which post to it */
+    ws_loop_free(loop); /* only now, because the workers post to it */
     return error ? 1 : 0;
 }
