@@ -62,7 +62,7 @@
    switches: they change the sizes of structs.
 
      WS_IMPLEMENTATION   compile the functions in this source file
-     WS_API              put before every public function, for example static (default: nothing)
+     WS_API              put before each public function, such as static __attribute__((unused)); default: none
      WS_ASSERT(x)        checks for mistakes in your program (default: assert)
      WS_MINIMAL          the core with a server: every WS_NO_... except _NET, _SERVER, _ALLOC, _FAST and _TRANSPORT
      WS_SMALL            small code instead of fast code, for firmware: the same protocol, limits and checks. Most
@@ -640,7 +640,7 @@ typedef enum ws_slow {
     WS_SLOW_WAIT,        /* send to nobody, and fail with BUFFERED: try again in that member's on_drain or on_close */
     WS_SLOW_DROP_NEWEST, /* skip this message for that member */
     WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that are queued for that member */
-    WS_SLOW_LATEST       /* at any time, queue for each member only the room's latest message */
+    WS_SLOW_LATEST       /* queue for each member only the room's latest message, behind what the system holds */
 } ws_slow;
 
 /* Sets a room's policy. A room loses it when it becomes empty, so call this after each ws_join. false: no such room. */
