@@ -2445,8 +2445,8 @@ static size_t wsi_utf8_whole(const uint8_t *data, size_t i) {
     return i - (data[i - 1] >= 0xc0 ? 1u : data[i - 2] >= 0xe0 ? 2u : data[i - 3] >= 0xf0 ? 3u : 0u);
 }
 
-/* Skips valid blocks from i on. A character begins at i and at the returned index. This reads no byte outside the text,
-   so it leaves the first three bytes to the caller, and anything invalid. */
+/* Skips valid blocks from i on. A character begins at i and at the returned index. It leaves anything invalid to the
+   caller, and the first three bytes, before which no bytes may be read. */
 WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t size) {
     size_t begin;
     do {
@@ -2552,7 +2552,7 @@ enum { WSI_HTTP_BLOCK = 8 };
 WSI_INLINE unsigned wsi_http_plain_block(const uint8_t *data) {
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     uint64_t word = wsi_bytes_little(data), low = word & ~WSI_BYTES_HIGH;
-    uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bits: 0x20 to 0x7e, or 0x80 and up */
+    uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* high bits: set for 0x20 to 0x7e, and from 0x80 */
     return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest_byte(~good & WSI_BYTES_HIGH) : (unsigned)WSI_HTTP_BLOCK;
 }
 #endif
@@ -2595,7 +2595,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\n', &line) && line.size) /* the last byte is not checked: it may not be a CR */
+    if (wsi_text_until(head, '\n', &line) && line.size) /* the last byte need not be a CR: it is not checked */
         line.size--;
     return line;
 }
@@ -2656,7 +2656,7 @@ static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any
     return word->size > 0 || (quoted && any);
 }
 
-/* Whether this is a list of parameters, *( ";" token [ "=" word ] ), with optional spaces. named: after a token. */
+/* Whether this is a parameter list, *( ";" token [ "=" word ] ), with optional spaces. named: a token comes first. */
 static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
     char sign = 0; /* ';' or '=' before the next word */
     wsi_slice word;
@@ -2673,7 +2673,7 @@ static bool wsi_http_parameters(wsi_slice rest, bool named, bool any) {
 }
 #endif
 
-/* Whether a program's text may go into a head: no byte is below first_allowed, so that it cannot end its line. */
+/* Whether a program's text may go into a head. No byte may be below first_allowed, so that none can end the line. */
 static bool wsi_http_safe(const char *text, char first_allowed) {
     for (; text && *text; text++)
         if ((uint8_t)*text < (uint8_t)first_allowed || *text == 0x7f)
@@ -2767,7 +2767,7 @@ static void wsi_http_path(wsi_request *request, wsi_slice rest) {
 }
 #endif
 
-/* Splits a target into host, path and query. It has origin-form, absolute-form, or is OPTIONS * (RFC 9112 3.2). */
+/* Splits a target into host, path and query: origin-form, absolute-form, or the * of OPTIONS (RFC 9112 3.2). */
 static bool wsi_http_target(wsi_request *request) {
     wsi_slice rest = request->target, scheme;
     size_t i;
@@ -3460,7 +3460,7 @@ static bool wsi_handshake_star(wsi_slice host, const char *star) {
            && !memchr(star + 1, '*', host.size - 1);
 }
 
-/* Whether a list of origins or hosts is valid. NULL is, and for origins "" and "*". *wrong: an element, or the list. */
+/* Whether a list of origins or hosts is valid. NULL is valid; for origins, so are "" and "*". *wrong: its bad part. */
 static bool wsi_handshake_list_good(const char *text, bool origins, wsi_slice *wrong) {
     wsi_slice list = wsi_text_z(text), element, scheme, host;
     wsi_size port;
@@ -6157,7 +6157,7 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Returns unused whole bytes to the input. All of them are of this call: the call before left fewer bits than its next
+/* Returns unused whole bytes to the input. All were read in this call: the one before left fewer bits than its next
    step needed, and that step is done. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
@@ -6211,7 +6211,7 @@ static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t
 /* Returns the code after `code`. Codes are reversed here: their first bit is the lowest. To add one, the highest zero
    becomes one, and the ones above it become zero. There is no branch, which would be unpredictable. */
 static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
-    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* becomes the highest zero and all bits below it */
+    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* later: the highest zero and all bits below */
     below |= below >> 1;
     below |= below >> 2;
     below |= below >> 4;
@@ -6249,7 +6249,7 @@ static void wsi_inflate_build_rest(uint32_t *table, uint32_t table_bits, const u
 }
 
 /* Counts the codes of each length, and sorts the symbols in use by length. Returns the greatest length; 16: the code is
-   over-subscribed or incomplete. No codes are allowed, and so is a single code of one bit. */
+   over-subscribed or incomplete. Having no code is allowed, as is a single code of one bit. */
 static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint8_t *lengths, uint32_t size) {
     uint16_t next[16], used[WSI_INFLATE_SYMBOLS];
     uint32_t i, all = 0, left = 1, greatest = 0;
@@ -6661,8 +6661,8 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
 >> DEFLATE ================================================================================
    Compressor for permessage-deflate (RFC 7692 7.2.1, RFC 1951). Calls BYTES, INFLATE.
 
-   Levels:  0 and less least memory,  1 to 5 fast,  6 to 8 good ratio,  9 best ratio. The state takes 3.5 KiB; for the
-   tables and the window see ws_deflate_config and wsi_deflate_size.
+   Levels: 0 or less takes the least memory, 1 to 5 are fast, 6 to 8 compress well, 9 compresses best. The state takes
+   3.5 KiB. For the tables and the window see ws_deflate_config and wsi_deflate_size.
 
    Positions are numbered modulo 65536, twice the largest window. A stale number in a table points to another place in
    the window, or outside it. That costs one comparison, as the bytes are always compared; so no table is moved or
@@ -6681,7 +6681,7 @@ enum {
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
     WSI_DEFLATE_NEAR = 2048, /* a three-byte match from farther away often takes more bits than literals */
-    WSI_DEFLATE_STEP = 30000 /* the most bytes of a step; a block with more literals ends: 16-bit counts */
+    WSI_DEFLATE_STEP = 30000 /* bytes of a step; a block ends after so many literals, because counts have 16 bits */
 };
 
 typedef struct wsi_deflate wsi_deflate;
@@ -7116,7 +7116,7 @@ static uint32_t wsi_deflate_position(const wsi_deflate *z, const uint8_t *at) {
 
 static uint32_t wsi_deflate_hash(uint32_t four, unsigned shift) { return (four * 0x9e3779b1u) >> shift; }
 
-/* Takes each match that it finds. After many misses it leaves out places. */
+/* Takes each match that it finds. After many misses it skips places. */
 static const uint8_t *wsi_deflate_fast(wsi_deflate *z, const uint8_t *at, const uint8_t *end) {
     const uint8_t *from = at, *data = z->data;
     const uint32_t base = z->base, reach = z->reach, shift = z->hash_shift;
@@ -7831,7 +7831,7 @@ static size_t wsi_permessage_progress(const wsi_engine *e) {
     return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
 
-/* The form is the number of window bits. It is 0 with context, from which a message dropped by a policy is missing. */
+/* The form is the number of window bits. It is 0 with context, which would lack a message that a policy drops. */
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }

@@ -244,7 +244,7 @@ static void test_parts(int level, bool takeover) {
     free(z);
 }
 
-/* With too little room the result is 0, and no byte after it is written. The compressor continues without history. */
+/* With too little room the result is 0, and nothing is written behind it. The compressor continues without history. */
 static void test_capacity(int level, unsigned kind, bool takeover) {
     wsi_deflate *z = make(level, 10, takeover);
     uint32_t state = 13;
@@ -335,7 +335,7 @@ static void check_codes(uint16_t *frequency, unsigned symbols, unsigned limit) {
     CHECK(longest <= limit);
     CHECK(bits >= best && (longest == limit || bits == best));
     CHECK(bits <= best + best / 5); /* the limit costs little */
-    CHECK_EQ(told + (used < 2 ? 2 - used : 0), bits); /* these two make the code complete */
+    CHECK_EQ(told + (used < 2 ? 2 - used : 0), bits); /* unused symbols, added to complete the code */
     free(z);
 }
 

@@ -482,7 +482,7 @@ static void test_wrong_repeats(void) {
     put_code(order_lengths, 19, 16); /* no length before it */
     put_rest();
     WRITTEN("", WSI_INFLATE_BAD);
-    for (i = 0; i < 2; i++) { /* as many as there are, and one more */
+    for (i = 0; i < 2; i++) { /* repeats as many lengths as are left, then one more */
         w.bits = 0;
         put_lengths_of_lengths(258, 3);
         put_code(order_lengths, 19, 18);
@@ -587,8 +587,8 @@ static void test_windows(void) {
     }
 }
 
-/* Each length from each small distance, at each place of the fast and of the careful way, against a plain
-   copy; the first bytes come from the history. */
+/* Each length from each small distance, at each place of the fast loop and of the careful one, is compared with a plain
+   copy. The first bytes come from the history. */
 static void test_matches(void) {
     static const uint16_t bases[] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31,
                                      35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};

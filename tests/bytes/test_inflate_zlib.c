@@ -38,7 +38,7 @@ static void make_document(size_t size) {
     }
 }
 
-/* Compresses `size` bytes in messages whose ends are flushed in different ways; `last` tells how the last one is. */
+/* Compresses `size` bytes in messages whose ends are flushed in different ways. `last` is the flush of the last one. */
 static size_t compress_document(size_t size, int level, int strategy, int window, int memory, int last) {
     static const int flushes[] = {Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_BLOCK};
     z_stream stream;

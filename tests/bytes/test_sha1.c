@@ -1,4 +1,4 @@
-/* SHA1: its blocks as a complete SHA-1, and the digests of keys. */
+/* SHA1: known digests, from wsi_sha1_block with padding added here, and the digests of keys. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"

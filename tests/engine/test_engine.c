@@ -465,7 +465,7 @@ static void test_respond_bounds(void) {
     drive_free(&d);
 }
 
-/* An invalid upgrade cannot be accepted, even by the program. It gets its refusal. */
+/* The program cannot accept an invalid upgrade, which is always refused. */
 static void test_accept_refused(void) {
     drive d;
     if (!test_begin("accepting an invalid upgrade"))
@@ -976,7 +976,7 @@ static void test_mask_keys(void) {
 
 static void test_random_fails(void) {
     drive d;
-    if (test_begin("the random source fails a send")) {
+    if (test_begin("the random source fails before a send")) {
         CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
         d.random_fails_at = 1;
         CHECK(!ws_engine_send(&d.engine, text_of("a")));
@@ -989,7 +989,7 @@ static void test_random_fails(void) {
         CHECK(ws_engine_send(&d.engine, text_of("a"))); /* no message was begun */
         drive_free(&d);
     }
-    if (test_begin("the random source fails a pong")) {
+    if (test_begin("the random source fails before a pong")) {
         CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
         d.random_fails_at = 1;
         drive_feed_wire(&d, "89\"a\"");
@@ -997,14 +997,14 @@ static void test_random_fails(void) {
         check_closed(&d, "x", 1006, WS_ERROR_RANDOM);
         drive_free(&d);
     }
-    if (test_begin("the random source fails a close")) {
+    if (test_begin("the random source fails before a close")) {
         CHECK(drive_open(&d, WS_ROLE_CLIENT, NULL));
         d.random_fails_at = 1;
         CHECK(!ws_engine_close(&d.engine, 1000, NULL));
         CHECK_EQ(ws_engine_error(&d.engine), WS_ERROR_RANDOM);
         drive_free(&d);
     }
-    if (test_begin("the random source fails the request")) {
+    if (test_begin("the random source fails before the request")) {
         ws_engine_config config;
         ws_engine engine;
         memset(&d, 0, sizeof d);

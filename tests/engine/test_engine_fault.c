@@ -329,7 +329,7 @@ static void test_packed(int failing, bool context, bool chunks) {
     static packed good, p;
     size_t n = 0;
     bool hit = true;
-    if (!test_begin("the Nth allocation of the %s fails, compressed, %s context, %s", failing ? "client" : "server",
+    if (!test_begin("Nth allocation of the %s fails, with compression, %s context, %s", failing ? "client" : "server",
                     context ? "with" : "without", chunks ? "chunks" : "messages"))
         return;
     (void)play_packed(&good, failing, 0, context, chunks);
@@ -371,7 +371,7 @@ static void test_fixed_echo(ws_role role, const char *name, size_t size, size_t 
     size_t limit = size / 2 - 272, i;
     char frames[200], wanted[200];
     drive d;
-    if (!test_begin("echo in %zu bytes, sent by %zu, %s", size, send_step, name))
+    if (!test_begin("echo in %zu bytes, output in steps of %zu, %s", size, send_step, name))
         return;
     CHECK(drive_open(&d, role, &config));
     d.send_step = send_step;

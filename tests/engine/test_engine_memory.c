@@ -156,7 +156,8 @@ static void test_behind_a_page(void) {
     bytes_free(&in);
 }
 
-/* While a page's answer is unsent, the next request is read into the room beside it. It waits for the last byte. */
+/* While a page's answer is unsent, the next request is read into the room beside it. Its event waits for the last
+   byte. */
 static void test_pages(void) {
     char request[] = "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
     ws_event event;

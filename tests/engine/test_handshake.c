@@ -758,7 +758,7 @@ static void test_endless_answer(void) {
     drive_free(&d);
 }
 
-/* Every byte value in every place of an answer opens or refuses. A changed Accept never opens. */
+/* With every byte value in every place, an answer opens or refuses. A changed Accept never opens. */
 static void test_replaced_answer(void) {
     char text[] = DRIVE_RESPONSE;
     size_t at, size = sizeof text - 1, accept = size - 4 - 28;

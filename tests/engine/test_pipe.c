@@ -128,7 +128,7 @@ static void test_close_from_both(void) {
     free_pair(&p);
 }
 
-/* One end fails the connection and ends. The other end learns why. */
+/* One end fails and closes the connection. The other end learns why. */
 static void test_over_limit(void) {
     ws_engine_config config;
     uint8_t data[200] = {0};
