@@ -94,7 +94,7 @@ static struct { /* the state of Redis, and of the other servers */
 
 /* --- what members are told ------------------------------------------------------------- */
 
-/* Sends a text of the server's own to one member. */
+/* Sends a text from the server itself to one member. */
 static void tell(ws_conn *conn, const char *text) {
     const member *who = ws_user(conn);
     ws_send_json(conn, "{'type':'say','id':'server','name':%s,'text':%s,'members':%u}", server_name, text,

@@ -44,7 +44,7 @@ static bool tell(ws_conn *conn, const char *type, const char *text, size_t size)
                              (unsigned long)ws_room_count(ws_conn_server(conn), room));
 }
 
-/* false: there is no name, or it is too long. */
+/* false: the name is empty or too long. */
 static bool set_name(member *who, const char *name) {
     size_t size = strlen(name);
     if (size == 0 || size > NAME_MAX_BYTES)
