@@ -9,9 +9,11 @@
 
 #include "program.h" /* options, Ctrl-C, the printed address; see there for how to copy an example */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { PART = 16 << 10, AHEAD = 64 << 10 };
 
@@ -64,7 +66,7 @@ int main(int argc, char **argv) {
         bad_usage("FILE", "is needed");
     FILE *probe = fopen(file_name, "rb");
     if (!probe || (fgetc(probe) == EOF && ferror(probe))) { /* fopen opens a folder, but reading it fails */
-        fprintf(stderr, "pump: \"%s\" cannot be read\n", file_name);
+        fprintf(stderr, "pump: \"%s\" cannot be read: %s\n", file_name, strerror(errno));
         return 1;
     }
     fclose(probe);

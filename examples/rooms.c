@@ -27,7 +27,7 @@ enum { NAME_MAX_BYTES = 128, TEXT_MAX_BYTES = 4096 };
 
 static const char usage[] =
     "usage: rooms " SERVER_OPTIONS
-    "Serves chat rooms.\n"
+    "Serves chat rooms: a page, and WebSockets at /ws/ROOM and /ws/ROOM/NAME.\n"
     SERVER_HELP("8000");
 
 typedef struct member {

@@ -206,7 +206,12 @@ async def wanted():
     error = await refused("pump")
     expect("pump: a file is needed", "\"FILE\" is needed" in error, error)
     status, _, error = await run("build/pump", "no such file")
-    expect("pump: a file that is not there is named", status == 1 and "\"no such file\"" in error, error)
+    expect("pump: a file that is not there is named", status == 1 and error == "pump: \"no such file\" cannot be read: "
+           "No such file or directory\n", error)
+    status, _, error = await run("build/pump", "examples")
+    expect("pump: nor can a folder be read", status == 1 and ": Is a directory" in error, error)
+    _, out, _ = await run("build/token", "--help")
+    expect("token: its help tells of path and token", b" /ws/" in out and b"?token=ann-secret" in out, out)
     error = await refused("gateway")
     expect("gateway: a URL is needed", "\"URL\" is needed" in error, error)
     for url in ("http://127.0.0.1/", "127.0.0.1:9001"):
