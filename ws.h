@@ -3224,7 +3224,7 @@ static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_
 }
 static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return (void)e, (const wsi_codec_calls *)NULL; }
 #ifndef WS_NO_SERVER
-static bool wsi_codec_asked(const wsi_env *env) { return (void)env, false; }
+static bool wsi_codec_offered(const wsi_env *env) { return (void)env, false; }
 #endif
 static bool wsi_codec_used(const wsi_engine *e) { return (void)e, false; }
 static bool wsi_codec_waits(const wsi_engine *e) { return (void)e, false; }
@@ -3239,7 +3239,7 @@ static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_
 }
 static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return e->env->codec->calls; }
 #ifndef WS_NO_SERVER
-static bool wsi_codec_asked(const wsi_env *env) { return env->request.extensions; }
+static bool wsi_codec_offered(const wsi_env *env) { return env->request.extensions; }
 #endif
 static bool wsi_codec_used(const wsi_engine *e) { return e->deflate; }
 static bool wsi_codec_waits(const wsi_engine *e) { return e->more_output; }
@@ -4100,7 +4100,7 @@ static bool wsi_engine_welcome(wsi_engine *e, bool last) {
 /* Accepts the pending request (RFC 6455 4.2.2). more: further header lines, each with CRLF. */
 static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
                               const ws_deflate_config *deflate) {
-    const wsi_codec_calls *codec = wsi_codec_asked(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
+    const wsi_codec_calls *codec = wsi_codec_offered(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
     bool last = WSI_ENGINE_LAST && !subprotocol.size && !codec && !*more;
     if (!e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
@@ -5656,7 +5656,7 @@ WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size) {
     return string.size - 1;
 }
 
-static bool wsi_json_means(ws_json string, wsi_slice text) {
+static bool wsi_json_equals(ws_json string, wsi_slice text) {
     const uint8_t *at, *end;
     uint8_t bytes[4];
     wsi_slice part;
@@ -5675,12 +5675,12 @@ static bool wsi_json_means(ws_json string, wsi_slice text) {
     return text.size == 0;
 }
 
-WS_API bool ws_json_is(ws_json string, const char *text) { return text && wsi_json_means(string, wsi_text_z(text)); }
+WS_API bool ws_json_is(ws_json string, const char *text) { return text && wsi_json_equals(string, wsi_text_z(text)); }
 
 static ws_json wsi_json_member(ws_json object, wsi_slice wanted) {
     ws_json found = wsi_json_absent(), name, item = found;
     while (object.type == WS_JSON_OBJECT && ws_json_next(object, &name, &item))
-        if (wsi_json_means(name, wanted))
+        if (wsi_json_equals(name, wanted))
             found = item;
     return found;
 }
@@ -5703,8 +5703,8 @@ static ws_json wsi_json_bracket(ws_json value, const char **path) {
     bool quoted = *inner == '\'' || *inner == '"';
     const char *quote = quoted ? strchr(inner + 1, *inner) : NULL;
     wsi_size index;
-    if (quote) {
-        *path = quote[1] == ']' ? quote + 2 : NULL;
+    if (quote && quote[1] == ']') {
+        *path = quote + 2;
         return wsi_json_member(value, wsi_text(inner + 1, (size_t)(quote - inner - 1)));
     }
     *path = NULL;
@@ -5720,8 +5720,6 @@ WS_API ws_json ws_json_get(ws_json value, const char *path) {
         size_t size;
         if (*path == '[') {
             value = wsi_json_bracket(value, &path);
-            if (!path)
-                return wsi_json_absent();
         } else {
             if (!first && *path++ != '.')
                 return wsi_json_absent();
@@ -7716,6 +7714,12 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
 }
 #endif
 
+/* The compressed data is not sent, so it does not enter the peer's history. */
+static void wsi_permessage_unsent(wsi_engine *e) {
+    if (e->keep_out)
+        wsi_deflate_reset(e->context->compressor);
+}
+
 /* Compresses a message, or a part of one: *data and *size become what to send. false: send it uncompressed. */
 static bool wsi_permessage_compress(wsi_engine *e, bool whole, bool last, const void **data, size_t *size) {
     wsi_codec *codec = e->env->codec;
@@ -7724,18 +7728,12 @@ static bool wsi_permessage_compress(wsi_engine *e, bool whole, bool last, const 
     if (!z || !wsi_compressor_run(codec, z, *data, *size, last))
         return false;
     if (whole && codec->compressed.size >= *size) {
-        if (e->keep_out) /* this message does not enter the peer's history */
-            wsi_deflate_reset(z);
+        wsi_permessage_unsent(e);
         return false;
     }
     *data = codec->compressed.data;
     *size = codec->compressed.size;
     return true;
-}
-
-static void wsi_permessage_unsent(wsi_engine *e) {
-    if (e->keep_out)
-        wsi_deflate_reset(e->context->compressor);
 }
 
 /* --- receiving messages (RFC 7692 6, 7.2) --- */
