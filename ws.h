@@ -4446,7 +4446,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
 }
 #endif /* WS_NO_FAST */
 
-/* Gets any event that the fast path does not. */
+/* Gets the next event where the fast path does not apply. */
 WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_step step;
     do {

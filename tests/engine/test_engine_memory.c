@@ -73,7 +73,7 @@ static void test_every_head(void) {
         }
 }
 
-/* Frames after a request, which should have waited for its answer: as many as the input's own part holds. */
+/* A client that sends frames before its request is answered: as many fit as the input's own part holds. */
 static void test_behind_the_head(void) {
     static const struct { const char *frames; bool fits; } cases[] = {
         {"82#125 82#125 82#125 82#112", true}, {"82#125 82#125 82#125 82#113", false}}; /* 511 bytes, 512 */
@@ -193,7 +193,7 @@ static void test_spare(void) {
     for (size = 12; size <= 13; size++) {
         static const uint8_t data[HALF];
         drive d;
-        if (!test_begin("a close with a reason of %zu bytes in the last 16", size))
+        if (!test_begin("a close with a reason of %zu bytes in the last 16 bytes", size))
             continue;
         memset(reason, 'r', sizeof reason);
         reason[size] = 0;
