@@ -8936,9 +8936,8 @@ static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
         return WSI_NO_FILE;
     path[size] = '\\';
     size_t stem = wcscspn(path + size + 1, L".");
-    if (stem <= 8 && wcscspn(path + size + 1, L"~") < stem) /* a second, short name, such as GIT~1 of the hidden .git */
-        return WSI_NO_FILE;
-    return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+    bool is_second = stem <= 8 && wcscspn(path + size + 1, L"~") < stem; /* a short name: GIT~1 of the hidden .git */
+    return is_second ? WSI_NO_FILE : wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
 }
 
 WSI_RARE int wsi_platform_file_status(void) {
@@ -15538,6 +15537,8 @@ static void wsi_bounds_leave(ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
     wsi_slot *slot = wsi_bounds_slot(conn);
     wsi_bounded *one = slot ? slot->address : NULL;
+    if (slot)
+        slot->address = NULL;
     if (one && !--one->count && !server->bounds->address_rate)
         wsi_bounds_free(server, one);
 }
@@ -15668,11 +15669,10 @@ static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
     wsi_slice rest = wsi_text_z(list), one;
     uint8_t address[16];
     uint64_t bits;
-    while (wsi_text_next(&rest, &one)) {
+    while (wsi_text_next(&rest, &one))
         if (peer->local ? wsi_text_is(one, "unix")
                         : wsi_forward_range(one, address, &bits) && wsi_forward_within(address, peer->address, bits))
             return true;
-    }
     return false;
 }
 
