@@ -64,10 +64,25 @@ static void test_unsent_answer(void) {
     }
 }
 
+/* RFC 9112 2.2: empty lines before a request are passed over, also those whose two bytes come one by one. Behind the
+   second CR in the buffer stands the LF of the first line, which has been read. */
+static void test_empty_lines(void) {
+    drive d;
+    if (!test_begin("empty lines before a request"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    drive_feed_text(&d, "\r\n");
+    drive_feed_text(&d, "\r");
+    drive_feed_text(&d, "\n" DRIVE_REQUEST);
+    CHECK_MEM(d.out.data, d.out.size, DRIVE_RESPONSE, strlen(DRIVE_RESPONSE));
+    drive_free(&d);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_limits();
     test_given_limits();
     test_unsent_answer();
+    test_empty_lines();
     return test_finish();
 }

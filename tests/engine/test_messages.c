@@ -1,4 +1,4 @@
-/* MESSAGES: frames that arrive whole, for which there is a fast path. */
+/* MESSAGES: frames that arrive whole, for which there is a fast path; and those that no peer may send. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -37,9 +37,35 @@ static void test_long_forms(ws_role role, const char *name) {
     }
 }
 
+/* RFC 6455 5.4, 5.5.1, 7.4, 8.1: what is refused, with which code. */
+static void test_refused(ws_role role, const char *name) {
+    static const struct { const char *in; uint16_t code; ws_error error; } cases[] = {
+        {"80\"a\"", 1002, WS_ERROR_PROTOCOL}, {"00\"a\"", 1002, WS_ERROR_PROTOCOL},
+        {"01\"a\" 81\"b\"", 1002, WS_ERROR_PROTOCOL}, {"01\"a\" 02\"b\"", 1002, WS_ERROR_PROTOCOL},
+        {"88<03>", 1002, WS_ERROR_PROTOCOL}, {"88<03e7>", 1002, WS_ERROR_PROTOCOL},
+        {"88<03ed>", 1002, WS_ERROR_PROTOCOL}, {"88<03e8ff>", 1007, WS_ERROR_UTF8},
+        {"88<03e86162c3>", 1007, WS_ERROR_UTF8}, {"88<03e8ff6162>", 1007, WS_ERROR_UTF8},
+        {"81<c3>", 1007, WS_ERROR_UTF8}, {"81<61ff>", 1007, WS_ERROR_UTF8}, {"01<c3> 80\"a\"", 1007, WS_ERROR_UTF8},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char wanted[20];
+        drive d;
+        if (!test_begin("refused: %s, %s", cases[i].in, name))
+            continue;
+        CHECK(drive_open(&d, role, NULL));
+        drive_feed_wire(&d, cases[i].in);
+        (void)snprintf(wanted, sizeof wanted, "88<%04x>", (unsigned)cases[i].code);
+        CHECK(drive_sent(&d, wanted));
+        check_closed(&d, "x", cases[i].code, cases[i].error);
+        drive_free(&d);
+    }
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         test_long_forms(roles[i], role_names[i]);
+        test_refused(roles[i], role_names[i]);
+    }
     return test_finish();
 }
