@@ -1002,6 +1002,8 @@ static void test_reset_is_no_old_failure(void) {
     CHECK(tls_answer(r));
     UNTIL(c->opened == 1);
     r->deaf = true;
+    int size = 8192; /* else Windows may take all of it */
+    CHECK(setsockopt(c->conn->source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
     CHECK(ws_send_binary(c->conn, data, 4 * MIB));
     (void)net_settle();
     CHECK(c->conn->source.link.unsent);
