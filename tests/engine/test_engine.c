@@ -365,7 +365,7 @@ static void test_ended(ws_role role, const char *name) {
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
         drive d;
-        if (!test_begin("the transport ends behind '%s', %s", cases[i].in, name))
+        if (!test_begin("the transport ends after '%s', %s", cases[i].in, name))
             continue;
         CHECK(drive_open(&d, role, NULL));
         drive_feed_wire(&d, cases[i].in);

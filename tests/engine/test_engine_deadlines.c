@@ -114,7 +114,7 @@ static void test_slow_line(ws_role role, bool closes, const char *name) {
     uint64_t now = 1000;
     size_t taken = 0;
     drive d;
-    if (!test_begin("a slow line, %s behind a message, %s", closes ? "a close" : "pings", name))
+    if (!test_begin("a slow line, %s after a message, %s", closes ? "a close" : "pings", name))
         return;
     CHECK(drive_open(&d, role, NULL));
     (void)ws_engine_tick(&d.engine, now);

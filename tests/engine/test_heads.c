@@ -1,5 +1,5 @@
-/* HEADS: limits that a program leaves out have their documented defaults, and those that it gives stay. An answer that
-   finds no memory closes the connection. */
+/* HEADS: limits that a program leaves out get their documented defaults, and those that it sets stay. Without memory
+   for an answer the connection is closed. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -26,10 +26,10 @@ static void test_limits(void) {
 #endif
 }
 
-/* Any number but 0 is the program's, also the smallest. */
+/* Any limit but 0 stays as the program set it, even the smallest. */
 static void test_given_limits(void) {
     ws_limits limits, given;
-    if (!test_begin("limits that are given"))
+    if (!test_begin("limits set by the program"))
         return;
     memset(&limits, 0, sizeof limits);
     limits.head = limits.message = limits.buffered = 1;
@@ -43,12 +43,12 @@ static void test_given_limits(void) {
     CHECK_MEM(&limits, sizeof limits, &given, sizeof given);
 }
 
-/* Whichever call to the allocator fails: the WebSocket does not open with half of its head sent. */
+/* Whichever allocation fails, the WebSocket does not open with half of its head sent. */
 static void test_unsent_answer(void) {
     for (size_t i = 1; i <= 2; i++) {
         ws_event event;
         drive d;
-        if (!test_begin("the 101 finds no memory, allocation %zu", i))
+        if (!test_begin("no memory for the 101, allocation %zu", i))
             continue;
         CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
         ws_span room = ws_engine_input(&d.engine);

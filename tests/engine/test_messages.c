@@ -4,7 +4,7 @@
 #include "../helpers/test.h"
 #include "../helpers/engine.h"
 
-/* A frame whose length of so many bytes stands in 16 bits, with a key of zeros. */
+/* A frame of this size, whose length takes 16 bits, with a key of zeros. */
 static size_t long_form(uint8_t *frame, ws_role role, size_t size) {
     size_t header = role == WS_ROLE_SERVER ? 8 : 4;
     memset(frame, 0, header);
@@ -16,7 +16,7 @@ static size_t long_form(uint8_t *frame, ws_role role, size_t size) {
     return header + size;
 }
 
-/* RFC 6455 5.2: the shortest form of a length. */
+/* RFC 6455 5.2: a length must take the shortest form. */
 static void test_long_forms(ws_role role, const char *name) {
     static const struct { size_t size; bool good; } cases[] = {
         {0, false}, {6, false}, {124, false}, {125, false}, {126, true}, {127, true}, {255, true}, {256, true},
