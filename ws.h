@@ -49,7 +49,7 @@
 
    FIRMWARE     Use the engine alone: WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
                 `make firmware` measures examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano).
-                Flash: 8,470 bytes as a server, 7,850 as a client, 11,830 with both roles, 17,440 without WS_SMALL.
+                Flash: 8,470 bytes as a server, 7,850 as a client, 11,830 with both roles, 17,470 without WS_SMALL.
                 RAM: 200 bytes beside its memory, and 536 bytes of stack. A memory of 1 KiB takes a request's head of
                 up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
 
@@ -1774,6 +1774,18 @@ static void wsi_bytes_store(uint8_t *bytes, size_t count, wsi_size value) {
     }
 }
 
+/* The index of the lowest bit set in a word, which must not be 0. Some switches leave this function unused. */
+#if defined(__GNUC__)
+WSI_INLINE __attribute__((unused)) unsigned wsi_bytes_lowest_bit(uint64_t of) { return (unsigned)__builtin_ctzll(of); }
+#else
+WSI_INLINE unsigned wsi_bytes_lowest_bit(uint64_t of) {
+    unsigned bit = 0;
+    while (!(of >> bit & 1))
+        bit++;
+    return bit;
+}
+#endif
+
 #if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE)
 /* Eight bytes in native order, from any address. */
 static uint64_t wsi_bytes_word(const uint8_t *bytes) {
@@ -1787,20 +1799,8 @@ WSI_INLINE uint64_t wsi_bytes_little(const uint8_t *at) {
     return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24
            | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
 }
-#endif
 
-/* The index of the lowest bit set in a word, which must not be 0. Some switches leave this function unused. */
-#if defined(__GNUC__)
-WSI_INLINE __attribute__((unused)) unsigned wsi_bytes_lowest_bit(uint64_t of) { return (unsigned)__builtin_ctzll(of); }
-#else
-WSI_INLINE unsigned wsi_bytes_lowest_bit(uint64_t of) {
-    unsigned bit = 0;
-    while (!(of >> bit & 1))
-        bit++;
-    return bit;
-}
-#endif
-#if !defined(WS_NO_FAST) || !defined(WS_NO_JSON) || !defined(WS_NO_DEFLATE) /* the index of that bit's byte */
+/* The index of the lowest byte that is not 0. */
 WSI_INLINE unsigned wsi_bytes_lowest_byte(uint64_t of) { return wsi_bytes_lowest_bit(of) >> 3; }
 #endif
 
@@ -1933,12 +1933,14 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Whether c is in set, which has a bit for each ASCII character. */
-static bool wsi_text_in(const uint32_t set[4], char c) { return (uint8_t)c < 128 && (set[c >> 5] >> (c & 31) & 1); }
+enum { WSI_TEXT_SET = WSI_BRIEF ? 4 : 8 }; /* the words of a set: it has a bit for each ASCII character, or each byte */
+static bool wsi_text_in(const uint32_t set[WSI_TEXT_SET], char c) {
+    return (!WSI_BRIEF || (uint8_t)c < 128) && (set[(uint8_t)c >> 5] >> (c & 31) & 1);
+}
 
 /* tchar of RFC 9110 5.6.2: letters, digits and !#$%&'*+-.^_`|~ */
 static bool wsi_text_token_char(char c) {
-    static const uint32_t set[4] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
+    static const uint32_t set[WSI_TEXT_SET] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
     return wsi_text_in(set, c);
 }
 
@@ -2711,7 +2713,7 @@ static bool wsi_http_bodiless(int status) { return status == 204 || status == 30
 
 /* A character of a host's name (RFC 3986 3.2.2): letters, digits and -._~%!$&'()*+,;= */
 static bool wsi_http_host_char(char c) {
-    static const uint32_t set[4] = {0, 0x2bff7ff2u, 0x87fffffeu, 0x47fffffeu};
+    static const uint32_t set[WSI_TEXT_SET] = {0, 0x2bff7ff2u, 0x87fffffeu, 0x47fffffeu};
     return wsi_text_in(set, c);
 }
 
@@ -2876,9 +2878,9 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
                       : wsi_http_begins(line, "Sec-WebSocket-Protocol", value) ? WSI_FIELD_PROTOCOL
                       : wsi_http_begins(line, "Sec-WebSocket-Extensions", value) ? WSI_FIELD_EXTENSIONS
                                                                                  : WSI_FIELD_OTHER;
-    if (!field && (!wsi_http_field(line, &name, value) || !wsi_text_token(name)))
-        return WSI_FIELD_BAD;
-    *value = field ? wsi_text_trim(*value) : *value;
+    if (!field)
+        return wsi_http_field(line, &name, value) && wsi_text_token(name) ? WSI_FIELD_OTHER : WSI_FIELD_BAD;
+    *value = wsi_text_trim(*value);
     return field;
 }
 #endif
@@ -2890,37 +2892,6 @@ WSI_INLINE bool wsi_http_is_single(wsi_slice list, const char *known, bool *is) 
     return alone;
 }
 
-/* Reads Host, Origin, Expect, Connection, and where the body ends (RFC 9112 3.2, 6). false: malformed. */
-static bool wsi_http_framing(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
-    wsi_slice option;
-    switch (field) {
-    case WSI_FIELD_HOST:
-        if (!request->host.data) /* else host is the target's authority (RFC 9112 3.2.2) */
-            request->host = value;
-        return wsi_http_authority(value, 0, NULL, NULL);
-    case WSI_FIELD_ORIGIN: request->origin = value; return true;
-    case WSI_FIELD_LENGTH: return wsi_text_number(value, &seen->length);
-    case WSI_FIELD_CODING: return request->http11 && wsi_http_codings(value, &seen->coded);
-    case WSI_FIELD_EXPECT:
-        if (wsi_text_is_nocase(value, "100-continue"))
-            seen->expects_continue = true;
-        else if (value.size)
-            seen->expects_more = true;
-        return true;
-    case WSI_FIELD_CONNECTION:
-        while (!wsi_http_is_single(value, "Upgrade", &seen->connection_upgrade) && wsi_text_next(&value, &option)) {
-            seen->closes = seen->closes || wsi_http_closes(option);
-            if (wsi_http_named(option, "Upgrade"))
-                seen->connection_upgrade = true;
-        }
-        return true;
-    default: return true;
-    }
-}
-
-/* A callback into HANDSHAKE, which receives the fields of the opening handshake. */
-typedef void wsi_http_reader(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value);
-
 /* Parses the first line. Returns 0, or the status with which to refuse the request. */
 static int wsi_http_request_line(wsi_request *request, wsi_slice line) {
     wsi_slice method;
@@ -2928,66 +2899,7 @@ static int wsi_http_request_line(wsi_request *request, wsi_slice line) {
         || !wsi_text_token(method))
         return 400;
     int status = wsi_http_version(line, &request->http11);
-    if (status)
-        return status;
-    return wsi_http_target(request) ? 0 : 400;
-}
-
-/* The same for a field line. Refuses folding, and a space before the colon. */
-static int wsi_http_field_line(wsi_request *request, wsi_http_seen *seen, wsi_slice line, wsi_http_reader *reader) {
-    const unsigned once = 1u << WSI_FIELD_HOST | 1u << WSI_FIELD_ORIGIN | 1u << WSI_FIELD_LENGTH
-                          | 1u << WSI_FIELD_CODING;
-    wsi_slice value;
-    wsi_field field = wsi_http_which(line, &value);
-    unsigned bit = 1u << field;
-    if (field == WSI_FIELD_BAD || (seen->fields & bit & once) || !wsi_http_framing(request, seen, field, value))
-        return 400;
-    if (reader && field >= WSI_FIELD_UPGRADE)
-        reader(request, seen, field, value);
-    seen->fields |= bit;
-    return 0;
-}
-
-#ifdef WSI_BARE
-static void wsi_http_keep(wsi_request *request, const wsi_http_seen *seen) { (void)request, (void)seen; }
-#else
-static void wsi_http_keep(wsi_request *request, const wsi_http_seen *seen) {
-    request->content_length = seen->length;
-    request->chunked = seen->fields >> WSI_FIELD_CODING & 1;
-    request->keep_alive = request->http11 && !seen->closes;
-    request->expects_continue = seen->expects_continue;
-    request->connection_upgrade = seen->connection_upgrade;
-    request->extensions = seen->fields >> WSI_FIELD_EXTENSIONS & 1;
-}
-#endif
-
-/* Parses a head; more bytes may follow it. Returns 0, the status with which to refuse it, or -1 if it is incomplete. */
-static int wsi_http_request(wsi_request *request, wsi_http_seen *seen, wsi_slice head, wsi_http_reader *reader) {
-    const unsigned both = 1u << WSI_FIELD_CODING | 1u << WSI_FIELD_LENGTH;
-    size_t begin, end;
-    int status = 0;
-    wsi_bytes_zero(request, sizeof *request);
-    wsi_bytes_zero(seen, offsetof(wsi_http_seen, protocol_count) + sizeof seen->protocol_count);
-    request->head = head;
-    for (begin = 0;; begin = end + 2) {
-        end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
-        if (end >= head.size) /* or WSI_HTTP_BAD */
-            return end == head.size ? -1 : 400;
-        wsi_slice line = wsi_text(head.data + begin, end - begin);
-        if (!begin)
-            status = wsi_http_request_line(request, line);
-        else if (!line.size)
-            break;
-        else if (!status)
-            status = wsi_http_field_line(request, seen, line, reader);
-    }
-    request->head.size = end + 2;
-    wsi_http_keep(request, seen);
-    if (status)
-        return status;
-    if ((request->http11 && !(seen->fields >> WSI_FIELD_HOST & 1)) || (seen->fields & both) == both)
-        return 400;
-    return seen->coded ? 501 : seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
+    return status ? status : wsi_http_target(request) ? 0 : 400;
 }
 
 #ifdef WS_SMALL /* only statuses that an engine or a page sends by itself; one object, like wsi_error_texts */
@@ -3179,7 +3091,7 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 /*
 >> HANDSHAKE ==============================================================================
    The opening handshake: what both roles need, how a server reads requests, and which origins may connect (RFC 6455 4,
-   10.2). Calls TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam to PERMESSAGE).
+   10.2). Calls BYTES, TEXT, SHA1, HTTP. Prefixes: wsi_handshake_, wsi_codec_ (the seam to PERMESSAGE).
 */
 
 typedef struct wsi_codec_calls { /* the functions of PERMESSAGE that other sections call */
@@ -3344,31 +3256,110 @@ WSI_APART bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen
     return seen->protocol_count > before;
 }
 
-static void wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
+/* Reads a field (RFC 9112 3.2, 6). false: the head is malformed; seen->bad: only the opening handshake is. */
+WSI_SHARED bool wsi_handshake_field(wsi_request *request, wsi_http_seen *seen, wsi_field field, wsi_slice value) {
     wsi_slice token;
     switch (field) {
+    case WSI_FIELD_HOST:
+        if (!request->host.data) /* else host is the target's authority (RFC 9112 3.2.2) */
+            request->host = value;
+        return wsi_http_authority(value, 0, NULL, NULL);
+    case WSI_FIELD_ORIGIN: request->origin = value; return true;
+    case WSI_FIELD_LENGTH: return wsi_text_number(value, &seen->length);
+    case WSI_FIELD_CODING: return request->http11 && wsi_http_codings(value, &seen->coded);
+    case WSI_FIELD_EXPECT:
+        if (wsi_text_is_nocase(value, "100-continue"))
+            seen->expects_continue = true;
+        else if (value.size)
+            seen->expects_more = true;
+        return true;
+    case WSI_FIELD_CONNECTION:
+        while (!wsi_http_is_single(value, "Upgrade", &seen->connection_upgrade) && wsi_text_next(&value, &token)) {
+            seen->closes = seen->closes || wsi_http_closes(token);
+            if (wsi_http_named(token, "Upgrade"))
+                seen->connection_upgrade = true;
+        }
+        return true;
     case WSI_FIELD_UPGRADE:
         while (!wsi_http_is_single(value, "websocket", &request->upgrade) && wsi_text_next(&value, &token))
             if (wsi_http_named(token, "websocket"))
                 request->upgrade = true;
-        return;
+        return true;
     case WSI_FIELD_KEY: request->key = value; break;
     case WSI_FIELD_VERSION: seen->version_13 = wsi_text_is(value, "13"); break;
-    default: /* gateways may add empty fields, which mean nothing */
+    case WSI_FIELD_PROTOCOL:
+    case WSI_FIELD_EXTENSIONS: /* gateways may add empty fields, which mean nothing */
         if (value.size && !(field == WSI_FIELD_PROTOCOL ? wsi_handshake_protocols(request, seen, &value)
                                                         : wsi_handshake_extensions(value)))
             seen->bad = true;
-        return;
+        return true;
+    default: return true;
     }
     if (seen->fields >> field & 1) /* Key and Version must not appear twice */
         seen->bad = true;
+    return true;
+}
+
+/* Parses a field line. Refuses folding, and a space before the colon. Returns 0 or 400. */
+static int wsi_handshake_line(wsi_request *request, wsi_http_seen *seen, wsi_slice line) {
+    const unsigned once = 1u << WSI_FIELD_HOST | 1u << WSI_FIELD_ORIGIN | 1u << WSI_FIELD_LENGTH
+                          | 1u << WSI_FIELD_CODING;
+    wsi_slice value;
+    wsi_field field = wsi_http_which(line, &value);
+    unsigned bit = 1u << field;
+    if (field == WSI_FIELD_BAD || (seen->fields & bit & once) || !wsi_handshake_field(request, seen, field, value))
+        return 400;
+    seen->fields |= bit;
+    return 0;
+}
+
+#ifdef WSI_BARE
+static void wsi_handshake_keep(wsi_request *request, const wsi_http_seen *seen) { (void)request, (void)seen; }
+#else
+static void wsi_handshake_keep(wsi_request *request, const wsi_http_seen *seen) {
+    request->content_length = seen->length;
+    request->chunked = seen->fields >> WSI_FIELD_CODING & 1;
+    request->keep_alive = request->http11 && !seen->closes;
+    request->expects_continue = seen->expects_continue;
+    request->connection_upgrade = seen->connection_upgrade;
+    request->extensions = seen->fields >> WSI_FIELD_EXTENSIONS & 1;
+}
+#endif
+
+/* Parses a head; more bytes may follow it. Returns 0, the status with which to refuse it, or -1 if it is incomplete. */
+static int wsi_handshake_head(wsi_request *request, wsi_http_seen *seen, wsi_slice head) {
+    const unsigned both = 1u << WSI_FIELD_CODING | 1u << WSI_FIELD_LENGTH;
+    size_t begin, end;
+    int status = 0;
+    wsi_bytes_zero(request, sizeof *request);
+    wsi_bytes_zero(seen, offsetof(wsi_http_seen, protocol_count) + sizeof seen->protocol_count);
+    request->head = head;
+    for (begin = 0;; begin = end + 2) {
+        end = wsi_http_line_end((const uint8_t *)head.data, begin, head.size);
+        if (end >= head.size) /* or WSI_HTTP_BAD */
+            return end == head.size ? -1 : 400;
+        wsi_slice line = wsi_text(head.data + begin, end - begin);
+        if (!begin)
+            status = wsi_http_request_line(request, line);
+        else if (!line.size)
+            break;
+        else if (!status)
+            status = wsi_handshake_line(request, seen, line);
+    }
+    request->head.size = end + 2;
+    wsi_handshake_keep(request, seen);
+    if (status)
+        return status;
+    if ((request->http11 && !(seen->fields >> WSI_FIELD_HOST & 1)) || (seen->fields & both) == both)
+        return 400;
+    return seen->coded ? 501 : seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
 /* Parses a head and, in the same pass, the opening handshake (RFC 6455 4.2.1). Sets request->upgrade if
    it is one, and request->status to the status that refuses it, or 0. Returns 0 or the status that refuses the head. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_http_seen seen;
-    int status = wsi_http_request(request, &seen, head, wsi_handshake_field);
+    int status = wsi_handshake_head(request, &seen, head);
     if (status || !request->upgrade)
         return status;
     if (!wsi_http_is_method(request, "GET"))
@@ -3435,9 +3426,10 @@ static bool wsi_handshake_same(wsi_slice allowed, wsi_slice origin, const char *
 /* Whether a page of this origin may connect: see ws_server_config.origins (RFC 6455 10.2). secure: the server has TLS,
    so the scheme must be https. Otherwise http and https are allowed, as a proxy may terminate TLS. */
 WSI_SHARED bool wsi_handshake_origin(const wsi_request *request, const char *allowed, bool secure, wsi_why *why) {
-    wsi_slice origin = request->origin, list = wsi_text_z(allowed), element;
-    if (!origin.data || wsi_text_is(list, "*")) /* not a browser, or all origins are allowed */
+    wsi_slice origin = request->origin, element;
+    if (!origin.data || wsi_text_is(wsi_text_z(allowed), "*")) /* not a browser, or all origins are allowed */
         return true;
+    wsi_slice list = wsi_text_z(allowed);
     if (!list.size)
         return wsi_handshake_same(request->host, origin, secure ? "https" : "http,https")
                || wsi_handshake_deny(why, "the Origin ", origin,
@@ -5233,7 +5225,7 @@ static int32_t wsi_json_hex(const uint8_t *at, const uint8_t *end) {
 /* The following functions return the end of the token that begins at `at`. NULL: the token is malformed. */
 
 static const uint8_t *wsi_json_escape(const uint8_t *at, const uint8_t *end) {
-    static const uint32_t letters[4] = {0, 0x00008004u, 0x10000000u, 0x00144044u}; /* "\/bfnrt */
+    static const uint32_t letters[WSI_TEXT_SET] = {0, 0x00008004u, 0x10000000u, 0x00144044u}; /* "\/bfnrt */
     if (end - at < 2)
         return NULL;
     if (at[1] == 'u')
@@ -10225,13 +10217,11 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
 
 /* --- epoll or kqueue: what both share --- */
 
-/* Discards this round's events of a source that is being removed, or of a reused descriptor. */
+/* Discards this round's events of a source that is being removed. */
 static void wsi_kernel_drop_events(wsi_poll *poll, const wsi_source *source) {
-    for (int i = poll->given; i < poll->found; i++) {
-        const wsi_source *other = poll->events[i].source;
-        if (other && other->link.descriptor == source->link.descriptor)
+    for (int i = poll->given; i < poll->found; i++)
+        if (poll->events[i].source == source)
             poll->events[i].source = NULL;
-    }
 }
 
 /* Regular files, which are always ready, stay with select. */
@@ -10239,7 +10229,7 @@ static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest
     int descriptor = source->link.descriptor;
     if (descriptor < 0)
         return false;
-    if (!interest || !source->link.interest)
+    if (!interest)
         wsi_kernel_drop_events(poll, source);
     if (descriptor < FD_SETSIZE && poll->sources[descriptor] == source)
         return wsi_select_set(poll, source, interest);
@@ -12881,10 +12871,9 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
         return NULL;
     ws_conn *conn = loop->free_conns;
     loop->free_conns = conn->next;
-    memset(conn, 0, offsetof(ws_conn, number));
+    memset(&conn->source, 0, offsetof(ws_conn, number) - offsetof(ws_conn, source));
     conn->generation++;
     conn->source.link.descriptor = WSI_NO_SOCKET;
-    conn->source.link.kind = WSI_KIND_PLAIN;
     conn->timer.kind = WSI_TIMER_CONN;
     wsi_engine_start(&conn->engine, &endpoint->env, loop->now);
     conn->next = endpoint->conns;
@@ -12899,6 +12888,7 @@ static ws_conn *wsi_conn_new(wsi_endpoint *endpoint) {
 /* Gives a connection a descriptor, which it then owns, or WSI_NO_SOCKET for a transport without one. host: the name to
    verify. On an error nothing changes, and the caller still owns the descriptor. */
 static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char *host) {
+    ws_loop *loop = wsi_conn_loop(conn);
     ws_link *link = &conn->source.link;
     link->descriptor = descriptor;
     link->kind = WSI_KIND_PLAIN;
@@ -12908,8 +12898,8 @@ static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char 
         link->descriptor = WSI_NO_SOCKET;
         return polled ? WS_ERROR_MEMORY : WS_ERROR_DESCRIPTORS;
     }
-    wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
-    wsi_conn_tick(conn);
+    conn->engine.since = conn->engine.heard = loop->now;
+    wsi_timer_set(loop, &conn->timer, wsi_engine_due(loop->now, conn->engine.env->limits.handshake_ms));
     return WS_OK;
 }
 
@@ -14773,7 +14763,8 @@ static void wsi_server_send(ws_request *request) {
 /* After the callbacks: answers and frees the request, unless it is kept. */
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
-    wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn))); /* time in callbacks does not count */
+    if (!request->head->upgrade || request->routed || request->server->hooks) /* time in callbacks does not count */
+        wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn)));
     if (wsi_request_waits(request))
         return;
     if (conn->engine.state == WSI_ASKED) { /* a hook may have ended its server */

@@ -24,7 +24,7 @@ static int parse(wsi_request *request, const char *text, size_t size) {
     if (!head)
         return -1;
     CHECK_EQ(head, size);
-    return wsi_http_request(request, &seen, wsi_text(text, head), NULL);
+    return wsi_handshake_head(request, &seen, wsi_text(text, head));
 }
 
 static void run_heads(const head_case *cases, size_t count) {

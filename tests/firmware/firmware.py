@@ -30,13 +30,13 @@ BUILDS = {  # name: tools, flags
     "m4-both": (ARM, M4 + NANO), "m4-fast": (ARM, M4 + NANO + SERVER + ["-UWS_SMALL"]),
     "m0-client": (ARM, M0 + PICO + CLIENT), "rv32": (RISCV, RV32 + PICO + SERVER)}
 FIGURES = (  # name, title, at first, last measured: the most it may be, target
-    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 8464, 9000),
-    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 8120, 8192),
-    ("library", "of it the library's own (newlib-nano)", 18400, 7937, 8000),
-    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 7848, 9500),
-    ("m0", "flash, Cortex-M0+, picolibc", 21216, 8656, 9500),
-    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 8096, 9500),
-    ("rv32", "flash, rv32imc, picolibc", 24372, 9744, 11000),
+    ("m4", "flash, Cortex-M4, newlib-nano", 21124, 8416, 9000),
+    ("m4-pico", "flash, Cortex-M4, picolibc, -flto", 19120, 8064, 8192),
+    ("library", "of it the library's own (newlib-nano)", 18400, 7887, 8000),
+    ("m4-client", "flash, Cortex-M4, newlib-nano, client", 21208, 7840, 9500),
+    ("m0", "flash, Cortex-M0+, picolibc", 21216, 8608, 9500),
+    ("m0-client", "flash, Cortex-M0+, picolibc, client", None, 8088, 9500),
+    ("rv32", "flash, rv32imc, picolibc", 24372, 9736, 11000),
     ("ram", "RAM of a connection beside its buffers", 408, 200, 200),
     ("stack", "deepest stack, Cortex-M4, server", 1504, 496, 512),
     ("stack-client", "deepest stack, Cortex-M4, client", None, 472, 512))
