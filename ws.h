@@ -41,8 +41,8 @@
                 callback returns; a zero byte follows it. Configs and strings that you pass in are copied.
    - Callbacks  A callback may do anything to any connection: send, close, drop, join, leave, broadcast, free the
                 server. The loop calls on_close, never from inside another call.
-   - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL. ws_last_error and
-                ws_loop_error then return the error, ws_last_error_text and ws_loop_error_text a sentence about it.
+   - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL. ws_last_error or
+                ws_loop_error then returns the error; ws_last_error_text or ws_loop_error_text describes it.
                 After a failed ws_listen or ws_route, ws_run returns that error at once, so one check at the end is
                 enough. The library never prints, exits or touches signals.
    - Zero       A config field that is zero takes the default named in its comment.
@@ -1366,8 +1366,8 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 
 typedef struct wsi_engine {
     wsi_env *env;
-    uint8_t state, error, type, sending; /* type: of the message being received; in a request's body, which
-                                            part of it. sending: type of the message in parts */
+    uint8_t state, error, type, sending; /* type: of the message being received, or the state inside a request's
+                                            body. sending: the type of the message that is sent in parts */
     bool final WSI_BIT, pinged WSI_BIT, chunks WSI_BIT;
 #ifndef WS_NO_TRACE
     bool traced WSI_BIT; /* its frames are traced one by one, so no fast path is taken */
@@ -1498,7 +1498,7 @@ struct ws_engine {
 #define WS_ASSERT(x) assert(x)
 #endif
 
-/* WSI_INLINE: for code that every message runs. WSI_RARE, WSI_APART: for functions that must not be inlined there. */
+/* WSI_INLINE: functions that every message calls. WSI_RARE, WSI_APART: functions that must not be inlined into them. */
 #if defined(WS_SMALL) || !defined(__GNUC__)
 #define WSI_RARE static
 #define WSI_APART static

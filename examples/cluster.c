@@ -228,7 +228,7 @@ static void count_again(ws_loop *l, void *user) {
     epoch++;
 }
 
-/* A server joined or left: count again now, and when the key of a server that died has expired. */
+/* Counts members again after a server joined or left: at once, and when the key of a server that died has expired. */
 static void changed(void) {
     epoch++;
     ws_after(loop, 1000 * SECONDS_ALIVE, count_again, NULL);

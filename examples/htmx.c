@@ -1,5 +1,5 @@
-/* A form that says hello to the user who fills it in, and goodbye two seconds later. The page's only JavaScript checks
-   that htmx is there: htmx sends the form's fields, and puts the HTML that comes back where its id says. Needs htmx 2
+/* A form that says hello to the user who fills it in, and goodbye two seconds later. htmx sends the form's fields, and
+   puts the HTML of the answer where its id says. The page's own JavaScript only checks that htmx is there. Needs htmx 2
    and version 2 of its WebSocket extension, htmx-ext-ws. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o htmx examples/htmx.c
