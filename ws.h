@@ -610,7 +610,7 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
 /* The value of a parameter in the route's pattern, percent-decoded; NULL: the pattern has no such parameter. The peer
-   chose it: any UTF-8 without zeros. Valid until on_close returns. Query, headers and cookies: only in on_request. */
+   chose it: any UTF-8 without zeros. Valid until on_close returns. Only on_request can read query, headers, cookies. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
@@ -944,7 +944,7 @@ WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
 #ifndef WS_NO_SERVER
-/* Accepts the pending request (RFC 6455 4.2.2). false: BUFFERED; STATE: none is pending, or it is no WebSocket's. */
+/* Accepts the pending request (RFC 6455 4.2.2). false: BUFFERED; STATE: no WebSocket request is pending. */
 WS_API bool ws_engine_accept(ws_engine *engine);
 /* Answers the pending request with an HTTP response. content_type (up to 100 bytes) and body may be NULL. false:
    ARGUMENT (also a status below 200 or above 599), STATE, BUFFERED. */
@@ -1224,7 +1224,7 @@ WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_l
 #ifndef WS_NO_NET
 /* --- JSON and HTML of connections (WS_NO_JSON) ------------------------------------------ */
 
-/* Send, broadcast or reply with JSON or HTML, which format makes as in ws_json_print or ws_html_print:
+/* Send, broadcast or reply with the JSON or HTML that ws_json_print or ws_html_print writes for format:
    ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), which
    htmx swaps in by id. They fail as the calls for plain data do, or with FORMAT: the result is not JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
