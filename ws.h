@@ -4612,7 +4612,7 @@ WS_API const char *ws_error_text(ws_error error) {
    FRAME, HEADS, MESSAGES.
 */
 
-/* Bytes of fixed memory: what data frames leave for a close frame; the largest control frame; room for an answer. */
+/* Bytes of fixed memory: what data frames leave free for a close; the largest control frame; the room for an answer. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC

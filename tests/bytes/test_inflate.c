@@ -166,7 +166,7 @@ static void put(uint32_t value, uint32_t count) {
     }
 }
 
-/* The code of a symbol with these code lengths (RFC 1951 3.2.2): the codes of all earlier symbols come first. */
+/* Computes the code of a symbol from the lengths of all codes (RFC 1951 3.2.2). */
 static void put_code(const uint8_t *lengths, size_t size, size_t symbol) {
     uint32_t code = 0, length, bit;
     size_t i;

@@ -73,7 +73,7 @@ static void test_every_head(void) {
         }
 }
 
-/* A client that sends frames before its request is answered: as many fit as the input's own part holds. */
+/* A client may send frames before its request is answered, as many as fit into the input's own part. */
 static void test_behind_the_head(void) {
     static const struct { const char *frames; bool fits; } cases[] = {
         {"82#125 82#125 82#125 82#112", true}, {"82#125 82#125 82#125 82#113", false}}; /* 511 bytes, 512 */
