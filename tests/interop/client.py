@@ -95,10 +95,10 @@ async def pieces(url, *tls):
     status, out, errors = await cat(url + "ping", *tls, wait="5")
     expect("pings are answered", out == b"pong came\n", (out, errors))
     data = os.urandom(1 << 20)
-    status, out, errors = await cat(url, "--binary", *tls, data=data)
+    status, out, errors = await cat(url, "--binary", *tls, data=data, wait="3")
     expect("1 MiB through a pipe", out == data and status == 0, (len(out), status, errors))
     text = "\u20ac" * (1 << 20)
-    status, out, errors = await cat(url, *tls, data=text.encode())
+    status, out, errors = await cat(url, *tls, data=text.encode(), wait="3")
     expect("a line of 3 MiB", out.decode() == text + "\n" and status == 0, (len(out), status, errors))
 
 
