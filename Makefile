@@ -36,10 +36,10 @@ endif
 # SMALL_SANITIZED: of what it changes most; these alone run under sanitizers, too.
 SMALL_NIGHTLY = deflate deflate_zlib inflate inflate_zlib permessage_echoes client_reconnect loop_simulation
 SMALL = $(filter-out trace loop_spare $(SMALL_NIGHTLY),$(patsubst test_%.c,%,$(notdir $(wildcard tests/*/test_*.c))))
-SMALL_SANITIZED = bytes text memory frame sha1 utf8 engine engine_deadlines engine_fault engine_split engine_init \
-	handshake pipe files poll poll_epoll loop_late loop_threads life_reentrancy receive_wire receive_unfinished \
-	receive_tls_pause send_replies send_pressure server_date server_files server_bounds server_security \
-	client_life blocking
+SMALL_SANITIZED = bytes text memory frame sha1 utf8 http http_words heads messages engine engine_deadlines \
+	engine_fault engine_split engine_init handshake pipe files poll poll_epoll loop_late loop_threads \
+	life_reentrancy receive_wire receive_unfinished receive_tls_pause send_replies send_pressure server_date \
+	server_files server_bounds server_security client_life blocking
 TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
 # With WS_SMALL and WS_NO_NET.
 TESTS += $(addprefix $(BUILD)/bare_test_,heads messages engine engine_memory engine_deadlines engine_wire engine_fault \

@@ -78,11 +78,41 @@ static void test_empty_lines(void) {
     drive_free(&d);
 }
 
+#ifndef WS_NO_NET
+/* A later head has its 10 seconds from its first byte on, however long the connection was idle before. */
+static void test_later_head(void) {
+    const char *first = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    ws_event event;
+    drive d;
+    if (!test_begin("the time of a second head"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, 1000), 11000);
+    ws_span room = ws_engine_input(&d.engine);
+    memcpy(room.data, first, strlen(first));
+    ws_engine_received(&d.engine, strlen(first));
+    CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
+    CHECK(ws_engine_respond(&d.engine, 200, NULL, "one"));
+    drive_pump(&d);
+    CHECK_EQ(ws_engine_tick(&d.engine, 50000), 76000);
+    drive_feed_text(&d, "GET /2 ");
+    CHECK_EQ(ws_engine_tick(&d.engine, 50000), 60000);
+    CHECK_EQ(ws_engine_tick(&d.engine, 59999), 60000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    (void)ws_engine_tick(&d.engine, 60000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    drive_free(&d);
+}
+#else
+static void test_later_head(void) {} /* the connection closes after an answer */
+#endif
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_limits();
     test_given_limits();
     test_unsent_answer();
     test_empty_lines();
+    test_later_head();
     return test_finish();
 }

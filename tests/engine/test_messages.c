@@ -37,6 +37,40 @@ static void test_long_forms(ws_role role, const char *name) {
     }
 }
 
+/* The upper bytes of a length in 64 bits are no length in 16 bits, although as many bytes follow. */
+static void test_huge(ws_role role, const char *name) {
+    uint8_t frame[600];
+    size_t size = long_form(frame, role, 300);
+    drive d;
+    if (!test_begin("a length of 2^48 times 300, %s", name))
+        return;
+    frame[1]++;
+    CHECK(drive_open(&d, role, NULL));
+    (void)drive_feed(&d, frame, size);
+    check_closed(&d, "x", 1009, WS_ERROR_TOO_BIG);
+    drive_free(&d);
+}
+
+/* Behind a length of 125 stand the key or the payload, which are no length in 16 bits. */
+static void test_short_form(ws_role role, const char *name) {
+    size_t header = role == WS_ROLE_SERVER ? 6 : 2, size = header + 125;
+    uint8_t frames[400];
+    drive d;
+    if (!test_begin("lengths of 125, %s", name))
+        return;
+    memset(frames, 0, sizeof frames);
+    for (size_t i = 0; i < 3; i++) {
+        frames[i * size] = 0x82;
+        frames[i * size + 1] = role == WS_ROLE_SERVER ? 0xfd : 0x7d;
+        frames[i * size + 3] = 128;
+    }
+    CHECK(drive_open(&d, role, NULL));
+    (void)drive_feed(&d, frames, 3 * size);
+    CHECK(drive_logged(&d, "BBB"));
+    CHECK_EQ(d.received, 3 * 125);
+    drive_free(&d);
+}
+
 /* RFC 6455 5.4, 5.5.1, 7.4, 8.1: what is refused, with which code. */
 static void test_refused(ws_role role, const char *name) {
     static const struct { const char *in; uint16_t code; ws_error error; } cases[] = {
@@ -65,6 +99,8 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     for (size_t i = 0; i < 2; i++) {
         test_long_forms(roles[i], role_names[i]);
+        test_huge(roles[i], role_names[i]);
+        test_short_form(roles[i], role_names[i]);
         test_refused(roles[i], role_names[i]);
     }
     return test_finish();
