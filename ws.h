@@ -520,9 +520,9 @@ typedef struct ws_handler {
     void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to be queued,
                                         ws_buffered returned more than 0, or a send or broadcast failed with BUFFERED or
                                         because a message in parts was unfinished; never from inside such a call */
-    void (*on_pong)(ws_conn *conn, ws_message payload); /* the answer to ws_ping, or to a ping of limits.ping_ms */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
+    void (*on_pong)(ws_conn *conn, ws_message payload); /* answers ws_ping or limits.ping_ms, or comes unasked */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks its first offered */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server only; for a client see ws_client_config.deflate */
@@ -19782,7 +19782,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
      one; ws_files_charset sets it for a folder. If there are several session cookies, the first valid one counts.
-   - On Windows, ws_files does not serve a hidden file by its short name, such as GIT~1 for .git.
+   - On Windows, ws_files serves no name that may be a file's second, short one, such as GIT~1 for the hidden .git.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
    - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.

@@ -272,6 +272,37 @@ static void test_dialing_again(void) {
     CLIENT_END();
 }
 
+/* What a program may do between such a ws_dial and its on_error. */
+static void drop_it(ws_conn *conn) { ws_drop(conn); }
+static void close_it(ws_conn *conn) { (void)ws_close(conn, 1000, NULL); }
+static void shut_down(ws_conn *conn) { (void)ws_shutdown(ws_conn_loop(conn), 100); }
+static void free_loop(ws_conn *conn) {
+    ws_loop_free(ws_conn_loop(conn));
+    net.loop = NULL;
+}
+
+static void test_failed_at_once(void) {
+    static void (*const acts_before[])(ws_conn *) = {drop_it, close_it, shut_down, free_loop};
+    if (!test_begin("a dial that failed at once is dropped, closed or freed before its on_error: that comes once"))
+        return;
+    for (unsigned i = 0; i < 8; i++) {
+        ws_client_config config = client_config();
+        client_start(NULL);
+        config.unix_path = "build/nobody-listens-here";
+        config.reconnect_ms = i < 4 ? 0 : 60000;
+        ws_conn *conn = client_dial("ws://a/", &config);
+        CHECK(conn && client.errors == 0 && ws_loop_timeout(net.loop) == 0);
+        net_inside(true);
+        acts_before[i % 4](conn);
+        net_inside(false);
+        for (int rounds = 0; net.loop && rounds < 5 && ws_run_once(net.loop, 0); rounds++)
+            continue;
+        CHECK_EQ(client.errors, 1);
+        CHECK(!net.loop || !ws_find(net.loop, client.id));
+        CLIENT_END();
+    }
+}
+
 static void test_reentrancy(void) {
     size_t i, place;
     for (place = 0; place < WHERES; place++)
@@ -783,6 +814,38 @@ static void test_chunks(void) {
 
 /* --- deadlines --- */
 
+static unsigned pongs;
+
+static void count_pong(ws_conn *conn, ws_message payload) {
+    CHECK(conn == client.conn && payload.size == (pongs ? 0u : 3u));
+    pongs++;
+}
+
+static void test_pongs(void) {
+    if (!test_begin("a client's on_pong sees the answers to ws_ping and to limits.ping_ms"))
+        return;
+    client_start(NULL);
+    raw_server *raw = raw_listen();
+    ws_handler handler = client_handler();
+    handler.on_pong = count_pong;
+    pongs = 0;
+    net_inside(true);
+    client.conn = ws_dial(net.loop, client_url(raw, "/"), &handler, NULL);
+    net_inside(false);
+    peer *p = raw_open(raw);
+    CHECK(ws_ping(client.conn, "rtt", 3));
+    CHECK_SENT(p, "89\"rtt\"");
+    peer_frames(p, "8a\"rtt\"");
+    net_settle();
+    CHECK_EQ(pongs, 1);
+    net_wait(25100);
+    CHECK_SENT(p, "89\"\"");
+    peer_frames(p, "8a\"\"");
+    net_settle();
+    CHECK_EQ(pongs, 2);
+    CLIENT_END();
+}
+
 static void test_pings(void) {
     if (test_begin("a silent server is pinged, kept after a pong, dropped without one")) {
         client_start(NULL);
@@ -996,6 +1059,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     calls_table = names;
     test_dialing_again();
+    test_failed_at_once();
     test_reentrancy();
     test_ends();
     test_shutdown_closes();
@@ -1008,6 +1072,7 @@ int main(int argc, char **argv) {
     test_too_big();
     test_chunks();
     test_pings();
+    test_pongs();
     test_closing();
     test_stale();
     return test_finish();
