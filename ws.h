@@ -12745,9 +12745,9 @@ static void wsi_conn_try_resume(ws_conn *conn) {
         wsi_conn_resume(conn);
 }
 
-/* Sends pending bytes. true: the peer took some, so it is alive. */
+/* Sends pending bytes. true: the peer took some, so it is alive. A socket that was never full tells nothing of it. */
 static bool wsi_conn_flush_pending(ws_conn *conn) {
-    size_t before = conn->queue.size;
+    size_t before = conn->blocked ? conn->queue.size : 0;
     conn->blocked = false;
     wsi_conn_flush(conn);
     if (conn->queue.size >= before)
