@@ -362,6 +362,33 @@ static void test_wrong_config(void) {
 #endif
 }
 
+/* config.origins: who may connect beside or in place of the server's own host. */
+static void test_origins(void) {
+    static const struct { const char *origins, *origin; int status; } cases[] = {
+        {"https://b.example", "https://b.example", 101}, {"https://b.example", "https://c.example", 403},
+        {"https://b.example", "http://a", 403},          {"*", "https://c.example", 101},
+        {"*", "null", 101},                              {NULL, "https://b.example", 403},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char wanted[20];
+        ws_engine_config config;
+        drive d;
+        if (!test_begin("origins %s: %s gets %d", cases[i].origins ? cases[i].origins : "NULL", cases[i].origin,
+                        cases[i].status))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.origins = cases[i].origins;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+        drive_feed_text(&d, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: ");
+        drive_feed_text(&d, cases[i].origin);
+        drive_feed_text(&d, "\r\n\r\n");
+        (void)snprintf(wanted, sizeof wanted, "HTTP/1.1 %d ", cases[i].status);
+        CHECK(d.out.size > 13 && memcmp(d.out.data, wanted, 13) == 0);
+        drive_free(&d);
+    }
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_every_head();
@@ -377,5 +404,6 @@ int main(int argc, char **argv) {
     test_full_input();
     test_impossible_sizes();
     test_wrong_config();
+    test_origins();
     return test_finish();
 }
