@@ -50,8 +50,8 @@
    FIRMWARE     Use the engine alone: WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
                 `make firmware` measures examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano).
                 Flash: 8,470 bytes as a server, 7,850 as a client, 11,830 with both roles, 17,470 without WS_SMALL.
-                RAM: 200 bytes beside its memory, and 536 bytes of stack. A memory of 1 KiB takes a request's head of
-                up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
+                RAM: 200 bytes beside its memory, and 536 bytes of stack. With 1 KiB of memory a server accepts heads
+                of up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
 
    CONTENTS     grep '^>> ' ws.h
 */
@@ -354,7 +354,7 @@ typedef struct ws_limits {
     size_t message;        /* a whole message: 16 MiB; a larger one closes the connection with 1009 */
     size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. The
                               overhead of many small queued broadcasts is limited separately, to the same size */
-    uint32_t handshake_ms; /* from connecting, or a later head's first byte, to the end of the head: 10 s */
+    uint32_t handshake_ms; /* from connecting, or a later request's first byte, to the end of the head: 10 s */
     uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
     uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
@@ -425,7 +425,7 @@ WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
    0, on_drain or on_close will be called. To send a file of any size, run this loop in on_open and in on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
-/* The error of the last call that failed (a later success does not clear it); once the connection failed, its cause. */
+/* The error of the last call that failed (a later success does not clear it), or the one that ended the connection. */
 WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
 /* The same as a sentence, which names a client's host, header or certificate at fault. Valid until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
@@ -643,7 +643,7 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* queue for each member only the room's latest message, behind what the system holds */
 } ws_slow;
 
-/* Sets a room's policy. A room loses it when it becomes empty, so call this after each ws_join. false: no such room. */
+/* Sets a room's policy. An empty room loses its policy, so call this after each ws_join. false: no such room. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -729,7 +729,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: the payload as far as
                             it has arrived, up to 125 bytes */
     WS_TRACE_OUT,        /* a frame is sent or queued; the same fields, but data is the whole payload */
-    WS_TRACE_PAUSED,     /* reading pauses because of unsent bytes (size), pipelined requests, ws_pause, or a rate */
+    WS_TRACE_PAUSED,     /* reading pauses because of unsent bytes (size), pipelined requests, ws_pause, or a limit */
     WS_TRACE_RESUMED,    /* reading resumes; data that was already read has been delivered */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
     WS_TRACE_CLOSED,     /* status: the close code, or 0 if it was no WebSocket. text: the reason, or the error */
@@ -1316,7 +1316,7 @@ typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step
 typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_limits limits;
     bool (*output)(struct wsi_engine *engine, const struct wsi_output *output);
-    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* until it is open */
+    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* of heads */
     ws_role role;
     const char *subprotocols; /* to offer or choose from, best first */
 #ifndef WSI_BARE
@@ -3376,7 +3376,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
 
 /* --- origins --- */
 
-/* Why a request is forbidden. Parts 0 and 2 are text of ws.h, parts 1 and 3 come from the peer. */
+/* Why a request is forbidden. Parts 0 and 2 are words of ws.h; parts 1 and 3 come from the peer. */
 typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
@@ -3911,7 +3911,7 @@ typedef struct wsi_tracer { /* one for each loop */
 
 #define WSI_TRACE(e, kind, status, data, size) \
     ((e)->env->tracer ? wsi_engine_trace(e, kind, status, data, size) : (void)0)
-#define WSI_TRACED(e) ((e)->traced) /* a function keeps gcc from merging bit tests: 5 more instructions a message */
+#define WSI_TRACED(e) ((e)->traced) /* a macro, as gcc merges no bit tests of a function: 5 instructions a message */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
@@ -6679,7 +6679,7 @@ typedef struct wsi_deflate wsi_deflate;
 typedef struct wsi_deflate_level {
     uint8_t level;
     bool chains;         /* links all places with the same hash; else only the last one is known */
-    uint8_t hash_bits;   /* of the table */
+    uint8_t hash_bits;   /* a table has 1 << hash_bits entries, fewer for a small window */
     uint16_t matches;    /* the most in a block */
     uint16_t depth;      /* the most places that a search compares */
     uint16_t good;       /* a match this long is taken without a search at the next byte */
@@ -6710,10 +6710,10 @@ struct wsi_deflate {
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
-    uint16_t *heads;       /* by hash of four bytes: the last position */
+    uint16_t *heads;       /* for each hash of four bytes, its last position */
     uint16_t *links;       /* with chains: for each position, the distance to the one before with the same hash */
-    uint16_t *threes;      /* by hash of three bytes: the last position */
-    unsigned hash_shift;   /* 32 minus the bits of the table */
+    uint16_t *threes;      /* for each hash of three bytes, its last position */
+    unsigned hash_shift;   /* 32 minus the bits of a hash */
     size_t tables;         /* bytes of all tables */
     size_t size;           /* bytes of the state and of all that follows it in memory */
     wsi_deflate_match *matches;
@@ -10147,7 +10147,7 @@ static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t millisec
     return count;
 }
 
-/* Whether the last control failed because the descriptor is a regular file or the like. */
+/* Whether wsi_kernel_control just failed because the descriptor is a regular file or the like. */
 static bool wsi_kernel_is_file(int descriptor) { return (void)descriptor, errno == EPERM; }
 #else
 #include <sys/event.h>
@@ -10293,7 +10293,7 @@ static bool wsi_poll_move(wsi_poll *poll) {
         source->link.interest = (uint8_t)interest;
     }
     poll->limit = FD_SETSIZE - 1;
-    if (!done && poll->descriptor >= 0) { /* a new descriptor has none of those registered so far */
+    if (!done && poll->descriptor >= 0) { /* undo: on a new descriptor nothing is registered */
         error = errno;
         wsi_poll_free(poll);
         (void)wsi_poll_open(poll);
@@ -10515,7 +10515,7 @@ struct ws_loop {
     wsi_buffer receive, gather;
 #ifndef WS_NO_FAST
     ws_span spares[WSI_SPARES];   /* large blocks that are not in use; the oldest first */
-    size_t spare_count, spare;    /* spare: bytes of these blocks, and of the receive buffer's growth */
+    size_t spare_count, spare;    /* spare: their bytes, and those by which the receive buffer has grown */
 #endif
     uint64_t spare_used;          /* when spare memory was last used; 0: there is none */
     wsi_codec codec;    /* of permessage-deflate */
@@ -13531,9 +13531,9 @@ struct wsi_route;
 struct wsi_kept;
 
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
-    /* Sets server->forward if the config trusts a proxy or has a bound. The others are called only then. */
+    /* Sets server->forward if the config trusts a proxy or sets a limit of BOUNDS. The others are called only then. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    /* The next two return false if there is no memory, or beyond a bound. */
+    /* The next two return false if there is no memory, or a limit is reached. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches the descriptor, after its PROXY header */
     bool (*request)(ws_request *request); /* stores the address from X-Forwarded-For in the connection */
     int (*admits)(ws_request *request, bool secure, wsi_why *why); /* like wsi_server_admits, for a proxy's client */
@@ -13544,7 +13544,7 @@ typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWAR
 typedef struct wsi_web_calls { /* all that servers call in WEB */
     /* Checks an HTTP request. Returns 0, or the status with which to refuse it; for 403 *why has the reason. */
     int (*check)(const ws_request *request, bool secure, wsi_why *why);
-    void (*allow)(ws_request *request, int status);       /* answers 405, or OPTIONS '*', with an Allow line */
+    void (*allow)(ws_request *request, int status);       /* answers with an Allow line: 405, or 204 to OPTIONS * */
     void (*await_body)(ws_request *request);              /* reads the body */
     void (*body)(struct wsi_kept *kept, ws_message body); /* the body is complete */
     bool (*keep_body)(ws_request *request); /* copies the body for a kept request. false: no memory */
@@ -13580,7 +13580,7 @@ struct ws_server {
     size_t open_count;
     wsi_buffer path;       /* of the current request, decoded: the path, then the query's pairs */
     const char *origins, *hosts;
-    struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no bounds */
+    struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no limits */
     struct wsi_bounds *bounds;              /* NULL: there are none */
     void (*open_session)(ws_request *request); /* stores the session in the connection. NULL: no sessions */
     wsi_buffer sessions;   /* of SESSION */
@@ -19486,7 +19486,7 @@ static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data)
     event->opcode = first & 15;
     event->final = (first & 128) != 0;
     event->compressed = (first & WSI_COMPRESSED) != 0;
-    event->data = header ? data + header : data; /* which may be NULL */
+    event->data = header ? data + header : data; /* data may be NULL if header is 0 */
     event->size -= header;
     event->data_size = (size_t)event->size;
 }

@@ -189,7 +189,7 @@ static void test_wrong_body(void) {
         const char *rest;
         int status;
         const char *reason;
-    } rows[] = {{"x\r\n", 400, REASON("Bad Request")}, {"fffffff\r\n", 413, REASON("Content Too Large")}};
+    } rows[] = {{"x\r\n", 400, "Bad Request"}, {"fffffff\r\n", 413, REASON("Content Too Large")}};
     for (size_t i = 0; i < 2; i++) {
         if (!test_begin("a body that turns out to be wrong meanwhile gets one answer: %d", rows[i].status))
             continue;
