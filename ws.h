@@ -522,10 +522,10 @@ typedef struct ws_handler {
                                         because a message in parts was unfinished; never from inside such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
-    void (*on_pong)(ws_conn *conn, ws_message payload); /* answers ws_ping or limits.ping_ms, or comes unasked */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks its first offered */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server only; for a client see ws_client_config.deflate */
+    void (*on_pong)(ws_conn *conn, ws_message payload); /* answers ws_ping or limits.ping_ms, or comes unasked */
 } ws_handler;
 
 #ifndef WS_NO_SERVER
@@ -566,7 +566,7 @@ typedef struct ws_server_config {
                                must match the last X-Forwarded-Host instead of Host, and be https: if the last
                                X-Forwarded-Proto is https. NULL: none */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
-    /* Limits on peers; 0 means none. An address is the one of ws_peer; IPv6 addresses with the same first 64 bits count
+    /* Limits on peers; 0 means none. Addresses are those of ws_peer; IPv6 addresses with the same first 64 bits count
        as one. Behind trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
@@ -685,7 +685,7 @@ typedef struct ws_acceptance {
 } ws_acceptance;
 
 /* Accepts a WebSocket request, unless a later hook refuses it. The headers of all hooks are sent; for other fields the
-   last call decides. how may be NULL; it is copied. false: already answered, or no WebSocket request. false, and the
+   last call decides. how may be NULL; it is copied. false: already answered, or not a WebSocket request. false, and the
    client gets 500: subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
@@ -977,8 +977,8 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
 
 /* Calls function for HTTP requests whose path matches pattern (see ws_route), once the body has arrived. methods: "GET,
    POST"; GET includes HEAD. function must call ws_reply or the like, or ws_keep. The server itself refuses other
-   methods (405), a malformed path, body, form or JSON (400), a body over limits.body (413), and foreign pages, except
-   with GET, HEAD or OPTIONS (403, by Origin or Sec-Fetch-Site; see .origins). Fails like ws_route. */
+   methods (405), a malformed path, body, form or JSON (400), a body over limits.body (413), and, except with GET,
+   HEAD or OPTIONS, pages of other origins (403, by Origin or Sec-Fetch-Site; see .origins). Fails like ws_route. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
 /* The same with its own list of allowed origins, or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
@@ -1173,7 +1173,7 @@ WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean);
 /* Look into a value without validating it again. Given a MALFORMED or TOO_DEEP value, they return it unchanged. Pass a
    name that a peer chose to ws_json_member, never as part of a path. */
 WS_API ws_json ws_json_get(ws_json value, const char *path);
-WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last of that name */
+WS_API ws_json ws_json_member(ws_json object, const char *name); /* of several of that name, the last */
 WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
 
 /* Private. ws_json_next passes the fields one by one, in registers; a whole ws_json would go through memory. */
@@ -1373,7 +1373,7 @@ typedef struct wsi_engine {
     bool traced WSI_BIT; /* its frames are traced one by one, so no fast path is taken */
 #endif
     bool in_frame WSI_BIT, clean WSI_BIT, reported WSI_BIT;
-    bool first WSI_BIT;  /* the next chunk is its message's first; in WSI_HEAD: no byte of the next request has come */
+    bool first WSI_BIT;  /* the next chunk begins a message; in WSI_HEAD: no byte of the next request has come */
     bool compressed WSI_BIT, parts_compressed WSI_BIT; /* the message being received, the one sent in parts */
     bool ended WSI_BIT;  /* a message has ended since this flag was last read */
 #ifndef WS_NO_DEFLATE
@@ -2597,7 +2597,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\n', &line) && line.size) /* the last byte need not be a CR: it is not checked */
+    if (wsi_text_until(head, '\n', &line) && line.size) /* drops the CR without checking that it is one */
         line.size--;
     return line;
 }
@@ -6694,7 +6694,7 @@ static const wsi_deflate_level wsi_deflate_levels[] = {
 };
 
 typedef struct wsi_deflate_match { /* a match, and the number of literals before it */
-    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: minus 1 */
+    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: less 1 */
 } wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
@@ -8375,7 +8375,7 @@ static inline int wsi_reason_shows(wsi_slice text) {
 static bool wsi_reason_subprotocols(const char *list, wsi_reason *why) {
     wsi_slice wrong;
     return wsi_handshake_tokens(list, &wrong)
-           || wsi_reason_set(why, WS_ERROR_ARGUMENT, "subprotocols are tokens, each once: \"chat, superchat\", not "
+           || wsi_reason_set(why, WS_ERROR_ARGUMENT, "subprotocols are distinct tokens: \"chat, superchat\", not "
                              "\"%.*s\"", wsi_reason_shows(wrong), wrong.data) == WS_OK;
 }
 
@@ -9627,10 +9627,10 @@ static ws_error wsi_platform_remove_stale(const struct sockaddr_un *address, con
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
         return WS_OK;
-    *why = S_ISREG(status.st_mode)   ? "a regular file is there, and is kept"
-           : S_ISLNK(status.st_mode) ? "a symbolic link is there, and is kept"
-           : S_ISDIR(status.st_mode) ? "a folder is there, and is kept"
-                                     : "a FIFO or a device is there, and is kept";
+    *why = S_ISREG(status.st_mode)   ? "a regular file is there, and is not removed"
+           : S_ISLNK(status.st_mode) ? "a symbolic link is there, and is not removed"
+           : S_ISDIR(status.st_mode) ? "a folder is there, and is not removed"
+                                     : "a FIFO or a device is there, and is not removed";
     if (!S_ISSOCK(status.st_mode))
         return WS_ERROR_IN_USE;
     *why = NULL;
@@ -11480,7 +11480,7 @@ enum {
     WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
     WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
-    WSI_FREE_NODES = 1024,   /* nodes kept for reuse, or one per connection: the next broadcast may need that many */
+    WSI_FREE_NODES = 1024,   /* nodes kept for reuse: so many, or one per connection if these are more */
 #endif
     WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that it does not keep a
                                 much larger block alive */
@@ -13298,7 +13298,7 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
 }
 #endif /* WS_NO_FAST */
 
-/* Ends a call that sends. A blocking client waits until all bytes are sent. */
+/* The last step of every call that sends: a blocking client waits until all bytes are sent. */
 static bool wsi_conn_sent(ws_conn *conn, bool good) {
     if (!good && conn->engine.sending && conn->engine.error == WS_ERROR_STATE)
         conn->wants_end = true;
@@ -15116,7 +15116,7 @@ static void wsi_listener_remove(const wsi_listener *listener) {
 }
 #endif /* WS_NO_UNIX */
 
-/* The file is removed before the socket is closed: until then no other file can get the same inode number. */
+/* Removes the file before it closes the socket: while that is open, no other file can get its inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
     if (listener->source.link.descriptor == WSI_NO_SOCKET)
         return;
@@ -16632,7 +16632,7 @@ static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, cons
            && wsi_session_encode(out, mac, sizeof mac) == WSI_SESSION_MAC;
 }
 
-/* Writes "name=JSON.time.signature" into out, which is empty. */
+/* Writes "name=encoded JSON.time.signature" into out, which is empty. */
 static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
                               uint64_t now) {
     wsi_slice name = wsi_text_z(sessions->cookie);
@@ -17467,7 +17467,7 @@ static bool wsi_tls_use_system(SSL_CTX *context) {
     const CERT_CONTEXT *root = NULL;
     while (roots && (root = CertEnumCertificatesInStore(roots, root)) != NULL) {
         X509 *certificate = wsi_tls_decode(root->pbCertEncoded, (long)root->cbCertEncoded);
-        if (certificate && wsi_tls_is_for_servers(root)) /* skips one that cannot be used */
+        if (certificate && wsi_tls_is_for_servers(root)) /* skips roots that cannot be used */
             (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate);
         X509_free(certificate);
     }
@@ -19526,7 +19526,7 @@ static void wsi_trace_count(wsi_extra *extra, const ws_trace_event *event) {
 }
 
 #ifndef WS_NO_CLIENT
-/* Whether this is a client between two attempts, whose end has been reported already. */
+/* Whether this is a client that waits for its next attempt; the end of the last one has been reported. */
 static bool wsi_trace_between_attempts(const ws_conn *conn) {
     return wsi_conn_is_client(conn) && wsi_client_of(conn)->phase == WSI_PHASE_WAITING;
 }
@@ -19772,7 +19772,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Every HTTP response has Date. New: ws_loop_config.wall_clock, the clock for Date and sessions.
    - A query pair that cannot be decoded no longer causes a 400: it is absent, and ws_request_raw_query has its text.
    - A 426 has one Connection field, and its body says that the address is a WebSocket.
-   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * gets 204, with WS_NO_HTTP 405. Unknown
+   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * gets 204, or 405 with WS_NO_HTTP. Unknown
      transfer codings get 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are decoded.
    - The answer to a close frame repeats its reason as well as its code.

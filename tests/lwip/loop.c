@@ -96,11 +96,11 @@ static void client_error(ws_conn *conn) {
 }
 
 static const ws_handler client = {NULL, client_open, client_message, NULL, NULL, client_close, client_error, NULL,
-                                  NULL, {false, false, 0, 0, 0}};
+                                  NULL, {false, false, 0, 0, 0}, NULL};
 
 static bool start(void) {
     static const ws_handler handler = {NULL, on_open, on_message, NULL, NULL, on_close, NULL, NULL, NULL,
-                                       {false, false, 0, 0, 0}};
+                                       {false, false, 0, 0, 0}, NULL};
     ws_server_config config;
     memset(&now, 0, sizeof now);
     memset(&config, 0, sizeof config);

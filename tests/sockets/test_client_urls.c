@@ -321,7 +321,7 @@ static void test_injection(void) {
             continue;
         config.subprotocols = bad_subprotocols[i];
         check_bad_config(&config, WS_ERROR_ARGUMENT,
-                         i == 4 ? "subprotocols are tokens, each once: \"chat, superchat\", not \"b c\""
+                         i == 4 ? "subprotocols are distinct tokens: \"chat, superchat\", not \"b c\""
                                 : "subprotocol");
     }
     for (i = 0; i < COUNT(bad_proxies); i++) {

@@ -246,7 +246,7 @@ static void test_sentences(void) {
         CHECK(!ws_route(net.server, "/x", &handler));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);
         (void)snprintf(says, sizeof says,
-                       "route /x: subprotocols are tokens, each once: \"chat, superchat\", not %s", cases[i].says);
+                       "route /x: subprotocols are distinct tokens: \"chat, superchat\", not %s", cases[i].says);
         CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL(says));
         BEHAVIOUR_END();
     }
