@@ -466,7 +466,7 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
 #ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
    http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
-   config loads them, or fails with TLS. ws_dial loads them before it needs TLS, or calls on_error; a reconnect reloads
+   config loads them, or fails with TLS. A dial loads them before it needs TLS, or calls on_error; a reconnect reloads
    changed files, if they are usable. Equal configs are loaded once. OpenSSL's memory does not count in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
@@ -524,7 +524,7 @@ typedef struct ws_handler {
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks its first offered */
     void *user;               /* the initial ws_user of each connection */
-    ws_deflate_config deflate; /* server only; for a client see ws_client_config.deflate */
+    ws_deflate_config deflate; /* server only; a client's is in its config */
     void (*on_pong)(ws_conn *conn, ws_message payload); /* answers ws_ping or limits.ping_ms, or comes unasked */
 } ws_handler;
 
@@ -689,9 +689,9 @@ typedef struct ws_acceptance {
    client gets 500: subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
-   NULL: the reason phrase. For JSON use ws_reply_json. A page in a browser sees only close code 1006: to tell it why,
-   and keep it from reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered.
-   false, and the client gets 500: the status or a header is invalid, or no memory. */
+   NULL: the reason phrase. A page in a browser sees only close code 1006: to tell it why, and keep it from
+   reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered. false, and the
+   client gets 500: the status or a header is invalid, or no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
 #ifndef WS_NO_KEEP
@@ -877,12 +877,12 @@ typedef struct ws_span {
 } ws_span;
 
 typedef enum ws_event_type {
-    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Call ws_engine_accept or
-                         ws_engine_respond; otherwise the next ws_engine_next accepts it */
+    WS_EVENT_REQUEST, /* server: a request's head is complete; message is its target. Accept it or respond;
+                         otherwise it is accepted when you ask for the next event */
     WS_EVENT_OPEN,    /* the handshake is complete. client: message is the response's head */
     WS_EVENT_REFUSED, /* client: the status is not 101; message is the response's head */
-    WS_EVENT_MESSAGE, /* message is valid until the next ws_engine_next */
-    WS_EVENT_CHUNK,   /* replaces MESSAGE if config.chunks is set; chunk is valid until the next ws_engine_next */
+    WS_EVENT_MESSAGE, /* message is valid until you ask for the next event */
+    WS_EVENT_CHUNK,   /* replaces MESSAGE if config.chunks is set; chunk is valid as long as a message */
     WS_EVENT_PING,    /* message is the payload; the pong is already queued */
     WS_EVENT_PONG,    /* message is the payload */
     WS_EVENT_CLOSED   /* close says why. Send the output that is left, then close the transport */
@@ -1103,7 +1103,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees a connection of ws_connect or ws_test_connect; an open one is first closed, as by ws_close with 1000. Has no
+/* Frees a connection of ws_connect or of a test; an open one is first closed, as by ws_close with 1000. Has no
    effect on other connections, which belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
@@ -1257,7 +1257,7 @@ WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the 
 WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable were cut */
 #endif /* WS_NO_TEST */
 
-/* Everything below is private. It is here because the compiler needs the size of a ws_engine. */
+/* Everything below is private. It is here because the compiler needs the size of an engine. */
 
 #ifdef WSI_BARE /* lengths that a peer announces; milliseconds */
 typedef uint32_t wsi_size, wsi_time;
