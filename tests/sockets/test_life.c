@@ -342,33 +342,6 @@ static void test_talking_to_the_dead(void) {
     NET_END();
 }
 
-static void tell_all(ws_conn *conn, unsigned number, ws_message message) {
-    (void)conn, (void)number, (void)message;
-    CHECK(ws_server_broadcast_text(net.server, NULL, "news"));
-    CHECK(ws_buffered(net.conns[2]) > 0); /* asks to be told when the socket is writable */
-}
-
-static void test_telling_the_dead(void) {
-    if (!test_begin("deadline: a silent peer is dropped although a socket that was never full is writable"))
-        return;
-    CHECK(net_start());
-    peer *talker = net_peer("/"), *p = net_peer("/");
-    int i;
-    p->deaf = true;
-    net.on_message = tell_all;
-    for (i = 0; i < 100 && !net.closed; i++) {
-        for (int twice = 0; twice < 2; twice++) { /* the second time its broadcast is queued, and the socket writable */
-            peer_frames(talker, "81\"a\"");
-            (void)net_round(1000);
-        }
-        net_wait(1000);
-    }
-    CHECK(i >= 45 && i <= 46);
-    CHECK_EQ(net.codes[2], 1006);
-    net.on_message = NULL;
-    NET_END();
-}
-
 static void test_slow_but_alive(void) {
     ws_limits limits;
     int i;
@@ -992,7 +965,6 @@ int main(int argc, char **argv) {
     test_ping();
     test_pong();
     test_talking_to_the_dead();
-    test_telling_the_dead();
     test_slow_but_alive();
     test_slow_download();
     test_pings_off();

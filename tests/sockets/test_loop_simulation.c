@@ -1131,6 +1131,15 @@ static bool simulate(uint64_t seed) {
     return !run.failed;
 }
 
+/* In 704269 a peer that was gone was kept: a broadcast was queued while its socket was writable. */
+static void test_seeds_that_failed(void) {
+    static const uint64_t seeds[] = {60405, 101919, 175613, 357750, 704269, 753372};
+    if (!test_begin("seeds that failed once"))
+        return;
+    for (size_t i = 0; i < COUNT(seeds); i++)
+        CHECK(simulate(seeds[i]));
+}
+
 /* Both sides pause, and the cable is cut: nothing acknowledges their pings. */
 static void test_paused_and_gone(void) {
     if (!test_begin("paused connections whose peer is gone are dropped")
@@ -1181,7 +1190,9 @@ int main(int argc, char **argv) {
         failed += !simulate(from + i);
     CHECK_EQ(failed, 0);
     CHECK(runs < 100 || (run.opens > runs && run.messages > runs)); /* else nothing was tested */
-    if (!seed)
+    if (!seed) {
+        test_seeds_that_failed();
         test_paused_and_gone();
+    }
     return test_finish();
 }
