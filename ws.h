@@ -1316,7 +1316,7 @@ typedef enum wsi_step { WSI_STEP_MORE, WSI_STEP_AGAIN, WSI_STEP_EVENT } wsi_step
 typedef struct wsi_env { /* shared by the engines of one server or client */
     ws_limits limits;
     bool (*output)(struct wsi_engine *engine, const struct wsi_output *output);
-    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* of heads */
+    wsi_step (*read)(struct wsi_engine *engine, struct wsi_window *window, ws_event *event); /* parses heads */
     ws_role role;
     const char *subprotocols; /* to offer or choose from, best first */
 #ifndef WSI_BARE
@@ -3911,7 +3911,7 @@ typedef struct wsi_tracer { /* one for each loop */
 
 #define WSI_TRACE(e, kind, status, data, size) \
     ((e)->env->tracer ? wsi_engine_trace(e, kind, status, data, size) : (void)0)
-#define WSI_TRACED(e) ((e)->traced) /* a macro, as gcc merges no bit tests of a function: 5 instructions a message */
+#define WSI_TRACED(e) ((e)->traced) /* a function would cost 5 instructions a message: its bit tests are not merged */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
