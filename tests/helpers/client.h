@@ -98,7 +98,7 @@ static inline void client_start(const ws_loop_config *config) {
     net_start_loop(config);
 }
 
-/* NULL for 127.0.0.1; "::1"; or a Unix socket's path, with a slash. fd -1: cannot be had. */
+/* NULL for 127.0.0.1; "::1"; or a Unix socket's path, with a slash. backlog -1: it refuses. fd -1: cannot be had. */
 static inline raw_server *raw_listen_on(const char *address, int backlog) {
     raw_server *raw = &client.servers[client.server_count++];
     struct sockaddr_storage all;
@@ -126,7 +126,8 @@ static inline raw_server *raw_listen_on(const char *address, int backlog) {
     raw->fd = socket(all.ss_family, SOCK_STREAM, 0);
     if (all.ss_family == AF_INET6)
         (void)setsockopt(raw->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    bad = raw->fd < 0 || bind(raw->fd, (struct sockaddr *)&all, size) != 0 || listen(raw->fd, backlog) != 0;
+    bad = raw->fd < 0 || bind(raw->fd, (struct sockaddr *)&all, size) != 0
+          || (backlog >= 0 && listen(raw->fd, backlog) != 0);
     if (bad) {
         if (raw->fd >= 0)
             (void)close(raw->fd);
@@ -148,12 +149,8 @@ static inline void raw_close(raw_server *raw) {
     raw->fd = -1;
 }
 
-/* A port of 127.0.0.1 that refuses. */
-static inline uint16_t raw_refusing_port(void) {
-    raw_server *raw = raw_listen();
-    raw_close(raw);
-    return raw->port;
-}
+/* A port of 127.0.0.1 that refuses. It stays bound, or a server of another program could be given it. */
+static inline uint16_t raw_refusing_port(void) { return raw_listen_on(NULL, -1)->port; }
 
 /* Closes the peers of the past: there is place for NET_PEERS. */
 static inline void raw_forget(void) {

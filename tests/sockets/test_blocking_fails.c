@@ -103,6 +103,7 @@ static void test_failed_before(void) {
         CHECK(strstr(ws_last_error_text(conn), DETAIL(ws_last_error(conn), "127.0.0.1")) != NULL);
         check_dead(conn, WS_ERROR_CONNECT);
         end_of(conn);
+        raw_close(&client.servers[0]);
         CHECK_EQ(net_descriptors(), descriptors);
     }
     if (test_begin("an address that does not answer fails at connect_ms")) {
