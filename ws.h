@@ -2941,14 +2941,16 @@ static const char *wsi_http_reason(int status) {
 #endif /* WS_NO_SERVER */
 
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
-static const char *const wsi_http_methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
+/* The methods that handlers can serve. A set of them has a bit for each, in this order. */
+static const char *const wsi_http_methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", ""};
+enum { WSI_HTTP_GET = 1, WSI_HTTP_HEAD = 2, WSI_HTTP_OPTIONS = 64, WSI_HTTP_METHODS = 7 };
 
-/* The method as a string; NULL: no handler can serve it. */
-static const char *wsi_http_method(wsi_slice method) {
-    const char *const *known = wsi_http_methods;
-    while (*known && !wsi_text_is(method, *known))
-        known++;
-    return *known;
+/* The index of a method in that list; WSI_HTTP_METHODS for all others. */
+static unsigned wsi_http_method(wsi_slice method) {
+    unsigned i = 0;
+    while (i < WSI_HTTP_METHODS && !wsi_text_is(method, wsi_http_methods[i]))
+        i++;
+    return i;
 }
 
 /* --- urlencoded pairs --- */
@@ -13503,7 +13505,7 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 #ifndef WS_NO_SERVER
 /*
 >> ROOMS ==================================================================================
-   Rooms, their members, and broadcasts. Calls MEMORY, TEXT, UTF8, HANDSHAKE, FRAME, HEADS, MESSAGES, PLATFORM, LOOP,
+   Rooms, their members, and broadcasts. Calls MEMORY, UTF8, HANDSHAKE, FRAME, HEADS, MESSAGES, PLATFORM, LOOP,
    QUEUE, TRANSPORT, SEND, LIFE. Prefixes: wsi_room_, wsi_server_ (the server's struct). Switch: WS_NO_SERVER, for this
    section and the next three.
 */
@@ -13522,7 +13524,7 @@ typedef struct wsi_member { /* one connection in one room */
 typedef struct wsi_room {
     wsi_chain chain; /* first */
     wsi_member *members;
-    size_t count, name_size;
+    size_t count;
     uint8_t slow;
     char name[1];
 } wsi_room;
@@ -13637,26 +13639,25 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
     return wsi_loop_fail_why(loop, error);
 }
 
-static ws_error wsi_server_list_fail(wsi_reason *why, bool origins, wsi_slice wrong) {
+/* Copies a list of origins or hosts. In origins, spaces, semicolons, and the slash after one become commas. */
+static ws_error wsi_server_keep_list(ws_server *server, const char **copy, const char *text, bool origins,
+                                     wsi_reason *why) {
+    char *list = (char *)(text ? wsi_server_keep(server, text, strlen(text)) : NULL);
+    wsi_slice wrong;
+    *copy = list;
+    if (text && !list)
+        return WS_ERROR_MEMORY;
+    for (size_t i = 0; origins && list && list[i]; i++)
+        if (strchr(" \t;", list[i])
+            || (list[i] == '/' && i && !strchr("/,", list[i - 1]) && strchr(" \t;,", list[i + 1])))
+            list[i] = ',';
+    if (wsi_handshake_list_good(list, origins, &wrong))
+        return WS_OK;
+    wrong.data = text + (wrong.data - list);
     return wsi_reason_set(why, WS_ERROR_ARGUMENT, "%s: \"%.*s\" is not %s; write %s", origins ? "origins" : "hosts",
                           wsi_reason_shows(wrong), wrong.data, origins ? "an origin" : "a host",
                           origins ? "https://a.example or https://*.a.example:8443, or * alone"
                                   : "a.example or a.example:8000");
-}
-
-/* Copies a list of origins. Spaces, semicolons, and the slash after an origin become commas. */
-static ws_error wsi_server_keep_origins(ws_server *server, const char **copy, const char *text, wsi_reason *why) {
-    char *list = (char *)(text ? wsi_server_keep(server, text, strlen(text)) : NULL);
-    wsi_slice wrong;
-    *copy = list;
-    for (size_t i = 0; list && list[i]; i++)
-        if (strchr(" \t;", list[i])
-            || (list[i] == '/' && i && !strchr("/,", list[i - 1]) && strchr(" \t;,", list[i + 1])))
-            list[i] = ',';
-    if (text && !list)
-        return WS_ERROR_MEMORY;
-    return wsi_handshake_list_good(list, true, &wrong)
-               ? WS_OK : wsi_server_list_fail(why, true, wsi_text(text + (wrong.data - list), wrong.size));
 }
 
 /* --- rooms --- */
@@ -13671,45 +13672,39 @@ static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t 
     return (uint32_t)hash;
 }
 
+/* NULL: there is no such room; server and name may be NULL. */
 static wsi_room *wsi_room_find(const ws_server *server, const char *name) {
-    size_t size = strlen(name);
-    uint32_t hash = wsi_room_hash(server, name, size);
-    wsi_chain *chain = wsi_table_first(&server->rooms, hash);
-    for (; chain; chain = chain->next) {
-        wsi_room *room = (wsi_room *)(void *)chain;
-        if (chain->hash == hash && room->name_size == size && memcmp(room->name, name, size) == 0)
-            return room;
-    }
-    return NULL;
+    uint32_t hash = server && name ? wsi_room_hash(server, name, strlen(name)) : 0;
+    wsi_chain *chain = server && name ? wsi_table_first(&server->rooms, hash) : NULL;
+    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
+    while (chain && (chain->hash != hash || strcmp(((wsi_room *)(void *)chain)->name, name) != 0))
+        chain = chain->next;
+    return (wsi_room *)(void *)chain;
 }
 
 static wsi_room *wsi_room_new(ws_server *server, const char *name) {
     size_t size = strlen(name);
     wsi_room *room = (wsi_room *)wsi_table_add(wsi_server_memory(server), &server->rooms,
                                                wsi_room_hash(server, name, size), sizeof *room + size);
-    if (!room)
-        return NULL;
-    memcpy(room->name, name, size + 1);
-    room->name_size = size;
+    if (room)
+        memcpy(room->name, name, size);
     return room;
 }
 
 static void wsi_room_free(ws_server *server, wsi_room *room) {
-    wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + room->name_size);
+    wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + strlen(room->name));
 }
 
 static uint32_t wsi_room_member_hash(const ws_conn *conn, const wsi_room *room) {
     return ((room->chain.hash ^ conn->number) * 0x9e3779b1u >> 7) ^ conn->number;
 }
 
+/* NULL: conn is no member of this room. */
 static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *conn, const wsi_room *room) {
-    wsi_chain *chain = wsi_table_first(&server->memberships, wsi_room_member_hash(conn, room));
-    for (; chain; chain = chain->next) {
-        wsi_member *member = (wsi_member *)(void *)chain;
-        if (member->conn == conn && member->room == room)
-            return member;
-    }
-    return NULL;
+    wsi_member *member = (wsi_member *)(void *)wsi_table_first(&server->memberships, wsi_room_member_hash(conn, room));
+    while (member && (member->conn != conn || member->room != room))
+        member = (wsi_member *)(void *)member->chain.next;
+    return member;
 }
 
 static uint32_t wsi_room_joined(const ws_conn *conn) { return conn->rooms ? conn->rooms->chain.count : 0; }
@@ -13777,28 +13772,23 @@ WS_API bool ws_join(ws_conn *conn, const char *name) {
 
 WS_API bool ws_leave(ws_conn *conn, const char *name) {
     ws_server *server = ws_conn_server(conn);
-    wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    wsi_room *room = wsi_room_find(server, name);
     wsi_member *member = room ? wsi_room_membership(server, conn, room) : NULL;
-    WS_ASSERT(wsi_loop_is_ours(ws_conn_loop(conn)));
     if (member)
         wsi_room_leave(server, member);
     return member != NULL;
 }
 
 WS_API size_t ws_room_count(const ws_server *server, const char *name) {
-    const wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
-    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
-    if (server && !name)
-        return server->open_count;
-    return room ? room->count : 0;
+    const wsi_room *room = wsi_room_find(server, name);
+    return room ? room->count : server && !name ? server->open_count : 0;
 }
 
 WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *ids, size_t capacity) {
-    const wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
+    const wsi_room *room = wsi_room_find(server, name);
     const wsi_member *member = room ? room->members : NULL;
     const ws_conn *conn = server && !name ? server->endpoint.conns : NULL;
     size_t count = 0;
-    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
     if (!ids)
         capacity = 0;
     for (; member; member = member->next)
@@ -13811,8 +13801,7 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
 }
 
 WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
-    wsi_room *room = server && name ? wsi_room_find(server, name) : NULL;
-    WS_ASSERT(!server || wsi_loop_is_ours(server->endpoint.loop));
+    wsi_room *room = wsi_room_find(server, name);
     if (!room || (unsigned)policy > WS_SLOW_LATEST)
         return false;
     room->slow = (uint8_t)policy;
@@ -13924,37 +13913,36 @@ static bool wsi_room_is_full(const wsi_room *room, const ws_conn *except) {
     return false;
 }
 
-static ws_error wsi_room_broadcast(ws_server *server, const char *name, const ws_conn *except, ws_message message) {
-    ws_loop *loop = server->endpoint.loop;
-    wsi_room *room = name ? wsi_room_find(server, name) : NULL;
+/* false: an error, which is recorded in the sender unless that is NULL. */
+static bool wsi_room_fail(ws_conn *sender, ws_error error) {
+    return sender && wsi_engine_refuse(&sender->engine, error);
+}
+
+/* name NULL: to all connections. except, if not NULL, gets nothing. Fails like wsi_room_fail. */
+static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *name,
+                          ws_message message) {
+    wsi_room *room = wsi_room_find(server, name);
     wsi_broadcast broadcast;
-    WS_ASSERT(wsi_loop_is_ours(loop));
-    if ((message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
-        return WS_ERROR_ARGUMENT;
+    if (!server || (message.size && !message.data) || (message.type != WS_TEXT && message.type != WS_BINARY))
+        return wsi_room_fail(sender, WS_ERROR_ARGUMENT);
+    ws_loop *loop = server->endpoint.loop;
     if (message.type == WS_TEXT && !wsi_conn_is_delivered(loop, message) && !wsi_utf8_valid(message.data, message.size))
-        return WS_ERROR_UTF8;
+        return wsi_room_fail(sender, WS_ERROR_UTF8);
     if (name && !room)
-        return WS_OK;
+        return true;
     if (room && room->slow == WS_SLOW_WAIT && wsi_room_is_full(room, except))
-        return WS_ERROR_BUFFERED;
+        return wsi_room_fail(sender, WS_ERROR_BUFFERED);
     memset(&broadcast, 0, sizeof broadcast);
     broadcast.message = message;
     if (!wsi_room_frame(loop, message, 0, &broadcast.plain))
-        return WS_ERROR_MEMORY;
+        return wsi_room_fail(sender, WS_ERROR_MEMORY);
     broadcast.plain.slow = room ? room->slow : (uint8_t)WS_SLOW_CLOSE;
     WSI_COUNT(loop->stats.messages_out, room ? room->count - (except && wsi_room_membership(server, except, room))
                                              : server->open_count - (except && except->engine.state == WSI_OPEN));
     wsi_room_deliver_all(server, room, except, &broadcast);
     wsi_block_release(loop, broadcast.plain.block);
     wsi_room_release(loop, &broadcast);
-    return WS_OK;
-}
-
-/* false: an error, which is recorded in the sender unless that is NULL. */
-static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
-                          ws_message message) {
-    ws_error error = server ? wsi_room_broadcast(server, room, except, message) : WS_ERROR_ARGUMENT;
-    return !error || (sender && wsi_engine_refuse(&sender->engine, error));
+    return true;
 }
 
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message) {
@@ -14000,7 +13988,7 @@ typedef struct wsi_route {
     void (*on_message)(ws_conn *conn, ws_message message); /* the program's callbacks, if BOUNDS has replaced them */
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
 #endif
-    const char *methods;  /* the HTTP methods that it takes; NULL: a WebSocket */
+    unsigned methods;     /* the HTTP methods that it takes, a bit for each; 0: a WebSocket */
     void (*answer)(ws_request *request); /* answers an HTTP request whose body is complete; NULL: sends the page */
     const char *header;   /* of the page: its line "Content-Type: ..." */
     wsi_slice page;
@@ -14105,12 +14093,11 @@ static size_t wsi_route_float(wsi_slice path) {
 }
 
 static size_t wsi_route_uuid(wsi_slice path) {
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (i >= path.size || (dash ? path.data[i] != '-' : wsi_text_hex(path.data[i]) < 0))
+    static const char form[] = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
+    for (size_t i = 0; i < sizeof form - 1; i++)
+        if (i >= path.size || (form[i] == '-' ? path.data[i] != '-' : wsi_text_hex(path.data[i]) < 0))
             return 0;
-    }
-    return 36;
+    return sizeof form - 1;
 }
 
 /* How many bytes of the path match a parameter; 0: it does not match. */
@@ -14259,7 +14246,7 @@ static bool wsi_route_page(ws_server *server, const char *pattern, const char *t
                                                   : NULL;
     wsi_route route;
     memset(&route, 0, sizeof route);
-    route.methods = "GET";
+    route.methods = WSI_HTTP_GET | WSI_HTTP_HEAD;
     if (wrong)
         return wsi_route_add(server, "page", pattern, &route, wrong, true);
     const char *charset = wsi_route_charset(type, wsi_text(body, size));
@@ -14426,49 +14413,48 @@ static void wsi_request_end(ws_request *request) {
         wsi_request_free(request);
 }
 
-/* If the slice lies in text, makes it point into the copy of text. */
-static void wsi_kept_move(wsi_slice *slice, wsi_slice text, char *copy) {
-    uintptr_t data = (uintptr_t)slice->data, from = (uintptr_t)text.data;
-    if (data && data >= from && data < from + text.size)
-        slice->data = copy + (slice->data - text.data);
-}
-
-/* Copies the head, then the decoded path and query, and moves all slices that point into them. */
-static void wsi_kept_move_all(wsi_kept *kept, wsi_slice text, wsi_slice decoded) {
-    wsi_request *head = &kept->head;
-    wsi_slice *slices[] = {&head->head, &head->target, &head->path, &head->query,
-                           &head->host, &head->origin, &head->key};
-    char *to = wsi_text_append(kept->text, text);
+/* Copies the head and parses the copy. Copies the decoded path and query, and moves the slices that point there. */
+static void wsi_kept_copy(wsi_kept *kept, wsi_slice head, wsi_slice decoded) {
+    ws_request *request = &kept->request;
+    char *to = wsi_text_append(kept->text, head);
     (void)wsi_text_append(to, decoded);
-    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
-        wsi_kept_move(slices[i], text, kept->text);
-    wsi_kept_move(&kept->request.path, decoded, to);
-    wsi_kept_move(&kept->request.query, decoded, to);
-    for (size_t i = 0; i < kept->request.count; i++)
-        wsi_kept_move(&kept->request.values[i], decoded, to);
+    (void)wsi_handshake_request(&kept->head, wsi_text(kept->text, head.size));
+    request->head = &kept->head;
+    request->path.data = to;
+    request->query.data = to + request->path.size;
+    for (size_t i = 0; i < request->count; i++)
+        request->values[i].data = to + (request->values[i].data - decoded.data);
 }
 
-/* Copies a request to a block that outlives its callback. The connection waits until it is answered. */
-static wsi_kept *wsi_kept_new(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept)) {
-    wsi_slice text = request->head->head;
+/* Copies a request to a block that outlives its callback. NULL: no memory. */
+static wsi_kept *wsi_kept_new(ws_request *request) {
+    wsi_slice head = request->head->head;
     wsi_slice decoded = {(const char *)request->server->path.data, request->server->path.size};
-    size_t size = sizeof(wsi_kept) + text.size + decoded.size;
+    size_t size = sizeof(wsi_kept) + head.size + decoded.size;
     wsi_kept *kept = NULL;
     if (wsi_conn_extra(request->conn))
         kept = (wsi_kept *)wsi_memory_new(wsi_server_memory(request->server), size);
     if (!kept)
         return NULL;
     kept->size = size;
-    kept->ended = ended;
-    kept->head = *request->head;
     kept->request = *request;
-    kept->request.head = &kept->head;
     kept->request.kept = kept;
-    kept->request.stage = (uint8_t)stage;
-    wsi_kept_move_all(kept, text, decoded);
+    wsi_kept_copy(kept, head, decoded);
     memset(request->buffers, 0, sizeof request->buffers); /* the copy owns them */
     request->stage = WSI_MOVED;
     request->conn->extra->kept = kept;
+    return kept;
+}
+
+/* The connection waits until this request is answered: see wsi_kept and wsi_extra. NULL: no memory. */
+static wsi_kept *wsi_kept_wait(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept),
+                               void (*proceed)(ws_conn *conn)) {
+    wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request);
+    if (!kept)
+        return NULL;
+    kept->request.stage = (uint8_t)stage;
+    kept->ended = ended;
+    kept->request.conn->extra->proceed = proceed;
     return kept;
 }
 
@@ -14489,8 +14475,7 @@ static void wsi_kept_abandon(ws_conn *conn) {
 /* --- reading a request --- */
 
 WS_API const char *ws_request_method(const ws_request *request) {
-    const char *method = request ? wsi_http_method(wsi_http_method_of(request->head)) : NULL;
-    return method ? method : "";
+    return request ? wsi_http_methods[wsi_http_method(wsi_http_method_of(request->head))] : "";
 }
 
 WS_API ws_slice ws_request_path(const ws_request *request) { return request ? request->path : wsi_text(NULL, 0); }
@@ -14588,12 +14573,11 @@ WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer) {
 WS_API bool ws_before(ws_server *server, ws_hook *function, void *user) {
     if (!server)
         return false;
-    wsi_hook *hook = function ? (wsi_hook *)wsi_server_keep(server, NULL, sizeof *hook) : NULL;
+    wsi_hook given = {NULL, function, user};
+    wsi_hook *hook = function ? (wsi_hook *)wsi_server_keep(server, &given, sizeof given) : NULL;
     if (!hook)
         return wsi_server_fail(server, function ? WS_ERROR_MEMORY : WS_ERROR_ARGUMENT, "hook of", "ws_before",
                                function ? NULL : "it is NULL");
-    hook->function = function;
-    hook->user = user;
     *server->last_hook = hook;
     server->last_hook = &hook->next;
     return true;
@@ -14705,10 +14689,8 @@ static const wsi_route *wsi_server_route(ws_request *request, const wsi_route *r
     return route;
 }
 
-static bool wsi_server_takes_method(const wsi_route *route, wsi_slice method) {
-    wsi_slice methods = wsi_text_z(route->methods ? route->methods : "GET");
-    return wsi_text_in_list(methods, method)
-           || (route->methods && wsi_text_is(method, "HEAD") && wsi_text_in_list(methods, wsi_text("GET", 3)));
+static bool wsi_server_takes(const wsi_route *route, const wsi_request *head) {
+    return route->methods >> wsi_http_method(wsi_http_method_of(head)) & 1;
 }
 
 static bool wsi_server_has_body(const wsi_request *head) { return head->chunked || head->content_length; }
@@ -14849,7 +14831,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     if (wsi_text_is(head->path, "*"))
         return WSI_ADD_ON(server->endpoint.loop->web_calls) ? 204 : 405;
     request->route = wsi_server_route(request, server->routes, head->upgrade);
-    while (request->route && !head->upgrade && !wsi_server_takes_method(request->route, wsi_http_method_of(head)))
+    while (request->route && !head->upgrade && !wsi_server_takes(request->route, head))
         request->route = wsi_server_route(request, request->route->next, false);
     if (!request->route && head->upgrade)
         return 404;
@@ -14946,21 +14928,17 @@ static int wsi_kept_ended(wsi_kept *kept) {
 }
 
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
-    wsi_kept *kept = request ? request->kept : NULL;
     ws_conn *conn = request ? request->conn : NULL;
+    wsi_kept *kept = NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (conn->generation > UINT32_MAX - 4 || (kept && !request->server->endpoint.loop->web_calls->keep_body(request)))
-        kept = NULL;
-    else if (!kept)
-        kept = wsi_kept_new(request, WSI_KEPT, wsi_kept_ended);
+    if (conn->generation <= UINT32_MAX - 4
+        && (!request->kept || request->server->endpoint.loop->web_calls->keep_body(request)))
+        kept = wsi_kept_wait(request, WSI_KEPT, wsi_kept_ended, wsi_server_proceed);
     if (!kept) {
         (void)wsi_request_fail(request, 503);
         return 0;
     }
-    kept->request.stage = WSI_KEPT;
-    kept->ended = wsi_kept_ended;
-    conn->extra->proceed = wsi_server_proceed;
     kept->abandoned = abandoned;
     kept->abandoned_user = user;
     conn->generation++; /* the connection's next id becomes this request's */
@@ -15285,14 +15263,11 @@ static ws_error wsi_listener_add(ws_server *server, const ws_server_config *conf
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
     wsi_reason *why = &server->endpoint.loop->why;
     const wsi_forward_calls *forward = WSI_ADD_ON(server->endpoint.loop->forward_calls);
-    wsi_slice wrong;
     if (server->endpoint.loop->shutting_down)
         return wsi_reason_set(why, WS_ERROR_STATE, "ws_listen: loop is shutting down");
-    if (!wsi_server_keep_text(server, &server->hosts, config->hosts))
-        return WS_ERROR_MEMORY;
-    if (!wsi_handshake_list_good(config->hosts, false, &wrong))
-        return wsi_server_list_fail(why, false, wrong);
-    ws_error error = wsi_server_keep_origins(server, &server->origins, config->origins, why);
+    ws_error error = wsi_server_keep_list(server, &server->hosts, config->hosts, false, why);
+    if (!error)
+        error = wsi_server_keep_list(server, &server->origins, config->origins, true, why);
     if (!error && forward)
         error = forward->start(server, config);
     if (!error)
@@ -15607,8 +15582,8 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
 /*
 >> FORWARD ================================================================================
    The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
-   BYTES, TEXT, HTTP, PLATFORM, SOCKETS, TCP, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER,
-   BOUNDS. Prefix: wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
+   BYTES, TEXT, HTTP, PLATFORM, SOCKETS, TCP, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER, BOUNDS. Prefix:
+   wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
 */
 
 enum { WSI_FORWARD_MAX = 2048 }; /* the most bytes of a PROXY header */
@@ -15818,11 +15793,10 @@ static void wsi_forward_header(ws_loop *loop, wsi_source *source, unsigned ready
 static bool wsi_forward_begin(ws_conn *conn, ws_socket descriptor) {
     conn->source.link.descriptor = descriptor;
     conn->source.link.kind = WSI_KIND_HEADER;
-    wsi_conn_tick(conn);
-    if (wsi_conn_poll(conn, WS_READ))
-        return true;
-    wsi_timer_clear(wsi_conn_loop(conn), &conn->timer);
-    return false;
+    bool polled = wsi_conn_poll(conn, WS_READ);
+    if (polled)
+        wsi_conn_tick(conn);
+    return polled;
 }
 
 /* The peer of a connection, or the peer that a PROXY header names. */
@@ -15964,12 +15938,8 @@ WS_API bool ws_reply_data(ws_request *request, int status, const char *const *he
 
 WS_API bool ws_redirect(ws_request *request, const char *location) {
     char line[2048];
-    const char *headers[] = {line, NULL};
     int size = location ? snprintf(line, sizeof line, "Location: %s", location) : -1;
-    if (!wsi_request_open(request))
-        return false;
-    if (size < 0 || (size_t)size >= sizeof line)
-        return wsi_request_fail(request, 500);
+    const char *headers[] = {size < 0 || (size_t)size >= sizeof line ? "" : line, NULL}; /* "" is no valid line */
     return wsi_request_answer(request, 303, headers, NULL, NULL, 0);
 }
 
@@ -16048,13 +16018,13 @@ static void wsi_web_answer(ws_request *request) {
     wsi_server_finish(request);
 }
 
-static bool wsi_web_methods(const char *methods) {
+/* Reads a list of methods; GET includes HEAD. 0: it is invalid. */
+static unsigned wsi_web_methods(const char *methods) {
     wsi_slice list = wsi_text_z(methods), method;
-    bool any = false;
-    for (; wsi_text_next(&list, &method); any = true)
-        if (!wsi_http_method(method))
-            return false;
-    return any;
+    unsigned set = 0;
+    while (wsi_text_next(&list, &method))
+        set |= 1u << wsi_http_method(method);
+    return set >> WSI_HTTP_METHODS ? 0 : set & WSI_HTTP_GET ? set | WSI_HTTP_HEAD : set;
 }
 
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
@@ -16064,17 +16034,17 @@ WS_API bool ws_http_from(ws_server *server, const char *origins, const char *met
     if (!server)
         return false;
     memset(&route, 0, sizeof route);
-    ws_error error = wsi_server_keep_origins(server, &route.origins, origins, &why);
+    ws_error error = wsi_server_keep_list(server, &route.origins, origins, true, &why);
     const char *wrong = error == WS_ERROR_ARGUMENT ? why.text : NULL;
+    route.methods = wsi_web_methods(methods);
     if (!function)
         wrong = "the function is NULL";
-    else if (!wsi_web_methods(methods))
+    else if (!route.methods)
         wrong = "methods is a list such as \"GET, POST\", of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     route.answer = wsi_web_answer;
     route.function = function;
     route.user = user;
-    bool good = !error && wsi_server_keep_text(server, &route.methods, methods);
-    return wsi_route_add(server, "handler of", pattern, &route, wrong, good);
+    return wsi_route_add(server, "handler of", pattern, &route, wrong, !error);
 }
 
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user) {
@@ -16089,7 +16059,7 @@ static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why)
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
     wsi_slice rest = wsi_request_fields(request), site;
-    if (wsi_text_in_list(wsi_text_z("GET, HEAD, OPTIONS"), wsi_http_method_of(head)))
+    if ((WSI_HTTP_GET | WSI_HTTP_HEAD | WSI_HTTP_OPTIONS) >> wsi_http_method(wsi_http_method_of(head)) & 1)
         return true;
     if ((head->origin.data && !wsi_text_is(head->origin, "null")) || wsi_text_is(wsi_text_z(origins), "*")
         || !wsi_request_field(&rest, "sec-fetch-site", &site))
@@ -16107,29 +16077,21 @@ static int wsi_web_check(const ws_request *request, bool secure, wsi_why *why) {
     return request->head->content_length > request->server->endpoint.env.limits.body ? 413 : 0;
 }
 
-/* Whether an HTTP route takes the method. all: any route; otherwise one that serves the request's path. */
-static bool wsi_web_allows(ws_request *request, const char *method, bool all) {
-    const wsi_route *route = request->server->routes;
-    for (; route; route = route->next) {
-        route = all ? route : wsi_server_route(request, route, false);
-        if (!route || wsi_server_takes_method(route, wsi_text_z(method)))
-            return route != NULL;
-    }
-    return false;
-}
-
 /* Answers 405 with the methods that the path allows, or 204 to OPTIONS * with those of all routes (RFC 9110 9.3.7). */
 static void wsi_web_allow(ws_request *request, int status) {
     const wsi_request *head = request->head;
-    bool all = status == 204, any = false;
-    bool good = wsi_request_text(request, WSI_LINES, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ");
-    for (const char *const *method = wsi_http_methods; *method && good; method++) {
-        if (!wsi_web_allows(request, *method, all))
-            continue;
-        good = wsi_request_text(request, WSI_LINES, any ? ", " : "") && wsi_request_text(request, WSI_LINES, *method);
-        any = true;
-    }
-    if (good && wsi_request_text(request, WSI_LINES, "\r\n"))
+    const wsi_route *route = request->server->routes;
+    char methods[64], *to = methods;
+    bool all = status == 204;
+    unsigned set = 0;
+    for (; (route = all ? route : wsi_server_route(request, route, false)) != NULL; route = route->next)
+        set |= route->methods ? route->methods : (unsigned)WSI_HTTP_GET;
+    for (unsigned i = 0; i < WSI_HTTP_METHODS; i++)
+        if (set >> i & 1)
+            to = wsi_text_append(wsi_text_append(to, wsi_text_z(to == methods ? "" : ", ")),
+                                 wsi_text_z(wsi_http_methods[i]));
+    *to = 0;
+    if (wsi_request_line(request, all ? "Allow: " : "Content-Type: text/plain\r\nAllow: ", methods, ""))
         (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
                                  wsi_server_lines(request), wsi_text_z(wsi_http_reason(status)),
                                  all && wsi_request_is_followed(request) && !wsi_server_has_body(head));
@@ -16148,7 +16110,7 @@ static int wsi_web_ended(wsi_kept *kept) {
 
 static void wsi_web_await_body(ws_request *request) {
     ws_conn *conn = request->conn;
-    wsi_kept *kept = wsi_kept_new(request, WSI_WAITING, wsi_web_ended);
+    wsi_kept *kept = wsi_kept_wait(request, WSI_WAITING, wsi_web_ended, NULL);
     if (!kept) {
         wsi_request_status(request, 503);
         return;
@@ -16283,33 +16245,25 @@ static int wsi_files_ended(wsi_kept *kept) {
     return 0;
 }
 
-/* Sends the head of the answer. false: no memory, so the connection is broken. */
-static bool wsi_files_head(const ws_request *request, int status, uint64_t size) {
-    ws_conn *conn = request->conn;
-    if (!wsi_engine_respond_head(&conn->engine, status, wsi_server_lines(request), size,
-                                 wsi_request_is_followed(request))) {
-        wsi_conn_break(conn, WS_ERROR_MEMORY);
-        return false;
-    }
-    wsi_request_consume(request);
-    return true;
-}
-
+/* Sends the head, then the file, unless only its head was asked for. Closes the file. */
 static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
-    wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request, WSI_WAITING, wsi_files_ended);
+    wsi_kept *kept = wsi_kept_wait(request, WSI_WAITING, wsi_files_ended, wsi_files_proceed);
+    ws_conn *conn = request->conn;
     if (!kept) {
         wsi_platform_close_file(file);
         wsi_request_status(request, 503);
         wsi_request_free(request);
         return;
     }
-    kept->request.stage = WSI_WAITING;
-    kept->ended = wsi_files_ended;
-    request->conn->extra->proceed = wsi_files_proceed;
     kept->file = file;
-    kept->left = size;
-    if (wsi_files_head(&kept->request, 200, size))
+    kept->left = wsi_http_is_method(&kept->head, "HEAD") ? 0 : size;
+    bool good = wsi_engine_respond_head(&conn->engine, 200, wsi_server_lines(&kept->request), size,
+                                        wsi_request_is_followed(&kept->request));
+    wsi_request_consume(&kept->request);
+    if (good)
         wsi_files_pump(kept);
+    else
+        wsi_conn_break(conn, WS_ERROR_MEMORY);
 }
 
 static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
@@ -16355,7 +16309,7 @@ static void wsi_files_answer(ws_request *request) {
         good = wsi_files_lines(request, file, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
-    if (good && status == 200 && size && !wsi_http_is_method(request->head, "HEAD")) {
+    if (good && status == 200) {
         wsi_files_send(request, file, size);
         return;
     }
@@ -16363,8 +16317,9 @@ static void wsi_files_answer(ws_request *request) {
         wsi_platform_close_file(file);
     if (!good || status >= 400)
         wsi_request_status(request, good ? status : 503);
-    else if (wsi_files_head(request, status, status == 200 ? size : 0))
-        (void)wsi_engine_responded(&request->conn->engine, true, wsi_request_is_followed(request));
+    else
+        (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
+                                 wsi_server_lines(request), wsi_text("", 0), wsi_request_is_followed(request));
     wsi_request_end(request);
 }
 
@@ -16387,7 +16342,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
         return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it does not exist or cannot be read");
     wsi_platform_close_file(opened);
     memset(&route, 0, sizeof route);
-    route.methods = "GET";
+    route.methods = WSI_HTTP_GET | WSI_HTTP_HEAD;
     route.answer = wsi_files_answer;
     char *pattern = (char *)wsi_server_keep(server, NULL, size + sizeof rest);
     if (!pattern || !wsi_server_keep_text(server, &route.charset, charset ? parameter : NULL)
@@ -16401,14 +16356,15 @@ WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder) 
     return ws_files_charset(server, prefix, folder, NULL);
 }
 
+/* Reads a file to its end, and closes it. */
 static ws_error wsi_files_read(wsi_memory *memory, wsi_file file, wsi_buffer *content) {
-    while (wsi_buffer_reserve(memory, content, WSI_RECORD)) {
-        ptrdiff_t got = wsi_platform_read_file(file, content->data + content->size, WSI_RECORD);
-        if (got <= 0)
-            return got < 0 ? WS_ERROR_FILE : WS_OK;
-        content->size += (size_t)got;
+    ptrdiff_t got = 1;
+    while (got > 0 && wsi_buffer_reserve(memory, content, WSI_RECORD)) {
+        got = wsi_platform_read_file(file, content->data + content->size, WSI_RECORD);
+        content->size += got > 0 ? (size_t)got : 0;
     }
-    return WS_ERROR_MEMORY;
+    wsi_platform_close_file(file);
+    return got > 0 ? WS_ERROR_MEMORY : got < 0 ? WS_ERROR_FILE : WS_OK;
 }
 
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *name) {
@@ -16416,11 +16372,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
     if (!server)
         return false;
     wsi_file file = name ? wsi_platform_open(name, false) : WSI_NO_FILE;
-    ws_error error = WS_ERROR_FILE;
-    if (file != WSI_NO_FILE) {
-        error = wsi_files_read(wsi_server_memory(server), file, &content);
-        wsi_platform_close_file(file);
-    }
+    ws_error error = file != WSI_NO_FILE ? wsi_files_read(wsi_server_memory(server), file, &content) : WS_ERROR_FILE;
     bool good = error ? wsi_server_fail(server, error, "file", name, NULL)
                       : wsi_route_page(server, pattern, content_type, (const char *)content.data, content.size);
     wsi_buffer_free(wsi_server_memory(server), &content);
@@ -16480,8 +16432,7 @@ static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ws
     ws_message message;
     ws_error error = server ? wsi_formatted_print(server->endpoint.loop, &message, print, format, arguments)
                             : WS_ERROR_ARGUMENT;
-    return error ? sender && wsi_engine_refuse(&sender->engine, error)
-                 : wsi_room_send(server, sender, except, room, message);
+    return error ? wsi_room_fail(sender, error) : wsi_room_send(server, sender, except, room, message);
 }
 
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
@@ -16617,14 +16568,6 @@ static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     return count >= 6 || (bits & ((1u << count) - 1)) ? -1 : (ptrdiff_t)size;
 }
 
-/* Compares in constant time. */
-static bool wsi_session_same(const char *a, const char *b, size_t size) {
-    unsigned different = 0;
-    for (size_t i = 0; i < size; i++)
-        different |= (unsigned)(a[i] ^ b[i]);
-    return !different;
-}
-
 /* Writes the signature of the text: 43 characters, and one of padding. */
 static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, const void *text, size_t size, char *out) {
     uint8_t mac[32];
@@ -16650,13 +16593,17 @@ static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, 
     return true;
 }
 
+/* Whether one of the keys gives this signature. Compares in constant time. */
 static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, const char *signature) {
-    char wanted[WSI_SESSION_MAC + 1];
-    for (const char *key = sessions->keys; *key; key += strlen(key) + 1)
-        if (wsi_session_sign(sessions, key, text.data, text.size, wanted)
-            && wsi_session_same(wanted, signature, WSI_SESSION_MAC))
-            return true;
-    return false;
+    bool good = false;
+    for (const char *key = sessions->keys; *key && !good; key += strlen(key) + 1) {
+        char wanted[WSI_SESSION_MAC + 1] = "";
+        int different = !wsi_session_sign(sessions, key, text.data, text.size, wanted);
+        for (size_t i = 0; i < WSI_SESSION_MAC; i++)
+            different |= wanted[i] ^ signature[i];
+        good = !different;
+    }
+    return good;
 }
 
 /* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
@@ -19103,7 +19050,7 @@ typedef struct wsi_test {
     ws_loop *loop;        /* the server's; NULL: it has ended */
     uint64_t now;         /* the time when that loop ended */
     bool cut;
-    int references;       /* held by both connections and the client */
+    int references;       /* held by the server's loop, both connections and the client */
     wsi_test_end server_end, client_end;
 } wsi_test;
 
@@ -19111,28 +19058,23 @@ static wsi_test_end *wsi_test_other(wsi_test_end *end) {
     return end == &end->test->server_end ? &end->test->client_end : &end->test->server_end;
 }
 
-static void wsi_test_free(wsi_test *test) {
-    wsi_memory memory = test->memory;
-    wsi_memory_free(&memory, test, sizeof *test);
-}
-
+/* Releases a reference. If the server's loop has the last one, the wsi_test leaves that loop. */
 static void wsi_test_release(wsi_test *test) {
-    if (--test->references)
-        return;
-    test->endpoint.freed = true;
-    if (test->loop)
+    wsi_memory memory = test->memory;
+    if (!--test->references) {
+        wsi_memory_free(&memory, test, sizeof *test);
+    } else if (test->references == 1 && test->loop) {
+        test->endpoint.freed = true;
         wsi_endpoint_retire(&test->endpoint);
-    else
-        wsi_test_free(test);
+    }
 }
 
-/* The wsi_test leaves the server's loop: the loop ends, or the last reference was released. */
+/* The wsi_test leaves the server's loop: the loop ends, or nobody else has a reference. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
     test->now = test->loop->virtual_now;
     test->loop = NULL;
-    if (!test->references)
-        wsi_test_free(test);
+    wsi_test_release(test);
 }
 
 static uint64_t wsi_test_clock(void *user) {
@@ -19295,7 +19237,7 @@ WS_API void ws_test_cut(ws_conn *conn) {
         wsi_test_of(client)->cut = true;
 }
 
-/* Makes a wsi_test with one reference, and adds it to the server's loop. NULL: no memory. */
+/* Makes a wsi_test and adds it to the server's loop. The caller has a reference. NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
     ws_allocator libc = {NULL, NULL};
     wsi_memory memory;
@@ -19310,9 +19252,10 @@ static wsi_test *wsi_test_new(ws_loop *loop) {
     test->endpoint.stop = wsi_client_stop;
     test->endpoint.release = wsi_test_leave;
     if (!wsi_endpoint_prepare(&test->endpoint, loop, WS_ROLE_SERVER, &test->endpoint.env.limits)) {
-        wsi_test_free(test);
+        wsi_test_release(test);
         return NULL;
     }
+    test->references = 2; /* the caller's and the loop's */
     return test;
 }
 
