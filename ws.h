@@ -724,7 +724,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_HEAD,       /* data: the head of a request; for a client, of a response. If a request is malformed, too
                             large or late, data is the part that has arrived */
     WS_TRACE_REFUSED,    /* a request gets status 400 or above; text: why. Client: an attempt failed; status, or 0 */
-    WS_TRACE_TLS_FAILED, /* text: why */
+    WS_TRACE_TLS_FAILED, /* text: why. Also when a reconnect cannot use changed certificate files, and keeps the old */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
     WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: the payload as far as
                             it has arrived, up to 125 bytes */
@@ -1089,8 +1089,8 @@ typedef struct ws_client_config {
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
    has failed; pass it to ws_free in both cases. "user:password@" becomes Basic credentials. If it has failed,
-   ws_last_error says why, and calls on it do nothing. NULL: no memory, or config.loop is in use, ending or has failed.
-   config NULL: all defaults; it is copied. Blocks: do not call it in a loop's callback. */
+   ws_last_error says why (STATE: config.loop is in use), and calls on it do nothing. NULL: no memory. config NULL: all
+   defaults; it is copied. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
 /* On a connection of ws_connect, ws_send blocks until the system has taken all data, and ws_close up to close_ms, until
@@ -1109,8 +1109,9 @@ WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
    after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
-   or ws_drop, also between attempts; but not if the first attempt failed for its url or config. url, handler and config
-   are copied. NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+   or ws_drop, also between attempts; but not if the first attempt failed for its url or config. In on_error, ws_state
+   is WS_CONNECTING if another attempt follows, else WS_CLOSED. url, handler and config are copied. NULL: url or handler
+   is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
 /* The response to a client: its status (0: none came); its first header of that name, or the one at index, counted from
@@ -11383,9 +11384,8 @@ typedef struct wsi_tls_calls { /* all that other sections call in TLS */
                       wsi_reason *why);
 #endif
 #ifndef WS_NO_CLIENT
-    /* Creates a client's TLS, once: when a config sets a field, or when it is needed now, which also creates the
-       context. config NULL: the default. */
-    ws_error (*dial)(struct wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now);
+    ws_error (*keep)(struct wsi_endpoint *endpoint, const ws_tls_config *config); /* for the attempts of a client */
+    ws_error (*dial)(struct wsi_endpoint *endpoint, ws_transport *transport); /* makes the transport for an attempt */
     void (*end)(ws_loop *loop); /* releases the contexts of clients */
     void (*hide_certificate)(const ws_link *link); /* this connection does not show the client's certificate */
 #endif
@@ -16790,9 +16790,6 @@ typedef struct wsi_tls { /* shared by the connections of one config; their trans
     size_t references;
     SSL_CTX *context;      /* NULL: not needed yet */
     BIO_METHOD *method;
-    wsi_reason failure;    /* why a connection failed last */
-    ws_error failure_error;
-    const ws_link *failed; /* the connection that failed last */
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
     ws_tls_config config;  /* a copy with its strings; a server's is zero */
@@ -16806,9 +16803,10 @@ typedef struct wsi_tls_session { /* one connection's state; its link's session *
     wsi_buffer out; /* bytes that a full socket did not take: thus OpenSSL can always write whole records */
     size_t sent;    /* bytes of out that are sent */
     size_t size;    /* of this struct */
+    uint32_t code;  /* OpenSSL's, why the session failed; 0: OpenSSL does not know */
     uint8_t recent; /* its place in tls->recent, from 1; 0: none */
     bool failed;    /* nothing may be sent any more */
-    bool ended;     /* the socket's stream ended or failed: OpenSSL does not know the reason */
+    bool ended;     /* the socket's stream ended or failed */
     char name[1];   /* the name that the certificate must have; empty: any */
 } wsi_tls_session;
 
@@ -16920,23 +16918,18 @@ static BIO_METHOD *wsi_tls_new_method(void) {
 
 static char wsi_tls_no_password[] = ""; /* without one OpenSSL would ask on the terminal */
 
-enum { WSI_TLS_LISTS = 1, WSI_TLS_SERVER = 2 };
-
 /* Reads a PEM text into the context. Returns what is wrong with it, or NULL. */
-typedef const char *wsi_tls_reader(SSL_CTX *context, BIO *bio, unsigned flags);
+typedef const char *wsi_tls_reader(SSL_CTX *context, BIO *bio);
 
 /* Reads the file, or the text if there is no file. */
-static bool wsi_tls_load(SSL_CTX *context, const char *file, const char *pem, wsi_tls_reader *reader, unsigned flags,
-                         wsi_reason *why) {
+static bool wsi_tls_load(SSL_CTX *context, const char *file, const char *pem, wsi_tls_reader *reader, wsi_reason *why) {
     BIO *bio = file ? BIO_new_file(file, "r") : BIO_new_mem_buf(pem, -1);
-    const char *fault = bio ? reader(context, bio, flags) : NULL, *name = file ? file : "the PEM text";
-    const char *detail = wsi_tls_reason_text(ERR_peek_error());
-    if (!bio)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "cannot read %s: %s", name, detail);
-    else if (fault)
-        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s %s: %s", name, fault, detail);
+    const char *fault = bio ? reader(context, bio) : "cannot be read";
+    if (fault)
+        (void)wsi_reason_set(why, WS_ERROR_TLS, "%s %s: %s", file ? file : "the PEM text", fault,
+                             wsi_tls_reason_text(ERR_peek_error()));
     BIO_free(bio);
-    return bio && !fault;
+    return !fault;
 }
 
 /* Whether reading stopped at the end of the text, not at something malformed. */
@@ -16963,10 +16956,9 @@ static X509 *wsi_tls_decode(const unsigned char *data, long size) {
     return certificate ? certificate : wsi_tls_usable(d2i_X509(NULL, &second, size));
 }
 
-static const char *wsi_tls_read_chain(SSL_CTX *context, BIO *bio, unsigned flags) {
+static const char *wsi_tls_read_chain(SSL_CTX *context, BIO *bio) {
     X509 *certificate = wsi_tls_usable(PEM_read_bio_X509_AUX(bio, NULL, NULL, wsi_tls_no_password));
     bool good = certificate && SSL_CTX_use_certificate(context, certificate) == 1;
-    (void)flags;
     X509_free(certificate);
     if (!good)
         return "holds no usable certificate";
@@ -16977,9 +16969,8 @@ static const char *wsi_tls_read_chain(SSL_CTX *context, BIO *bio, unsigned flags
     return good && wsi_tls_read_all() ? NULL : "holds a malformed certificate after the first";
 }
 
-static const char *wsi_tls_read_key(SSL_CTX *context, BIO *bio, unsigned flags) {
+static const char *wsi_tls_read_key(SSL_CTX *context, BIO *bio) {
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, wsi_tls_no_password);
-    (void)flags;
     if (!key)
         return "holds no private key (is key_file set?), or one with a password (use ssl_ctx)";
     bool good = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
@@ -16991,9 +16982,9 @@ static bool wsi_tls_use_own(SSL_CTX *context, const ws_tls_config *config, wsi_r
     bool apart = config->key_file || config->key_pem;
     if (!config->cert_file && !config->cert_pem)
         return wsi_reason_set(why, WS_ERROR_TLS, "there is no certificate: set cert_file or cert_pem") == WS_OK;
-    return wsi_tls_load(context, config->cert_file, config->cert_pem, wsi_tls_read_chain, 0, why)
+    return wsi_tls_load(context, config->cert_file, config->cert_pem, wsi_tls_read_chain, why)
            && wsi_tls_load(context, apart ? config->key_file : config->cert_file,
-                           apart ? config->key_pem : config->cert_pem, wsi_tls_read_key, 0, why);
+                           apart ? config->key_pem : config->cert_pem, wsi_tls_read_key, why);
 }
 
 /* Only the peer's own certificate needs a revocation list, from its issuer. If the chain ends with an intermediate, the
@@ -17008,42 +16999,42 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-/* Adds the certificates in a PEM text, or its revocation lists, to those that verify the peer's certificate. Skips
-   certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
+/* Adds the CA certificates in a PEM text to those that verify the peer's certificate, and to those that a server names.
+   Skips certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
    intermediate, may end a chain (RFC 5280 6.1: any certificate may be a trust anchor). */
-static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio, unsigned flags) {
-    bool lists = flags & WSI_TLS_LISTS, server = flags & WSI_TLS_SERVER;
+static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio) {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
-    unsigned long checks = lists ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : X509_V_FLAG_PARTIAL_CHAIN;
     unsigned char *data;
     long size;
-    size_t count = 0;
-    bool good = X509_STORE_set_flags(store, checks) == 1;
-    while (good && PEM_bytes_read_bio(&data, &size, NULL, lists ? PEM_STRING_X509_CRL : PEM_STRING_X509, bio, NULL,
-                                      wsi_tls_no_password) == 1) {
-        const unsigned char *at = data;
-        X509_CRL *list = lists ? d2i_X509_CRL(NULL, &at, size) : NULL;
-        X509 *certificate = lists ? NULL : wsi_tls_decode(data, size);
-        if (lists || certificate)
-            good = list ? X509_STORE_add_crl(store, list) == 1
-                        : certificate && X509_STORE_add_cert(store, certificate) == 1
-                              && (!server || SSL_CTX_add_client_CA(context, certificate) == 1);
-        count += list || certificate;
-        X509_CRL_free(list);
+    bool any = false, good = X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
+    while (good && PEM_bytes_read_bio(&data, &size, NULL, PEM_STRING_X509, bio, NULL, wsi_tls_no_password) == 1) {
+        X509 *certificate = wsi_tls_decode(data, size);
+        if (certificate)
+            any = good = X509_STORE_add_cert(store, certificate) == 1
+                         && SSL_CTX_add_client_CA(context, certificate) == 1;
         X509_free(certificate);
         OPENSSL_free(data);
     }
-    if (good && count && wsi_tls_read_all())
-        return NULL;
-    return lists ? "holds no usable revocation list" : "holds no usable CA certificates";
+    return any && wsi_tls_read_all() ? NULL : "holds no usable CA certificates";
+}
+
+static const char *wsi_tls_read_revoked(SSL_CTX *context, BIO *bio) {
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509_CRL *list;
+    bool any = false, good = X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, NULL, wsi_tls_no_password)) != NULL) {
+        any = good = X509_STORE_add_crl(store, list) == 1;
+        X509_CRL_free(list);
+    }
+    return any && wsi_tls_read_all() ? NULL : "holds no usable revocation list";
 }
 
 /* Loads the config's CA certificates and revocation lists. */
-static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, unsigned flags, wsi_reason *why) {
+static bool wsi_tls_use_trusted(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     if ((config->ca_file || config->ca_pem)
-        && !wsi_tls_load(context, config->ca_file, config->ca_pem, wsi_tls_read_trusted, flags, why))
+        && !wsi_tls_load(context, config->ca_file, config->ca_pem, wsi_tls_read_trusted, why))
         return false;
-    return !config->crl_file || wsi_tls_load(context, config->crl_file, NULL, wsi_tls_read_trusted, WSI_TLS_LISTS, why);
+    return !config->crl_file || wsi_tls_load(context, config->crl_file, NULL, wsi_tls_read_revoked, why);
 }
 
 /* --- contexts --- */
@@ -17184,45 +17175,20 @@ static const char *wsi_tls_fault(int reason) {
     return "TLS failed: ";
 }
 
-/* Stores the reason of a failure before OpenSSL forgets it. */
-WSI_RARE void wsi_tls_failed(const ws_link *link) {
-    wsi_tls_session *session = wsi_tls_of(link);
-    wsi_tls *tls = session->tls;
-    long verdict = SSL_get_verify_result(session->ssl);
-    bool name = verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
-    unsigned long code = session->ended ? 0 : ERR_peek_last_error(); /* earlier errors may be the program's */
-    const char *text = "the connection ended within TLS", *detail = "";
-    ws_error error = WS_ERROR_CLOSED;
-    if (SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
-        error = WS_ERROR_CERTIFICATE;
-        text = name ? "the certificate is not for " : "the certificate cannot be trusted: ";
-        detail = name ? session->name : X509_verify_cert_error_string(verdict);
-    } else if (code) {
-        error = WS_ERROR_TLS;
-        text = wsi_tls_fault(ERR_GET_REASON(code));
-        detail = wsi_tls_reason_text(code);
-    }
-    bool unknown = verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
-                   || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-    tls->failure_error = wsi_reason_set(&tls->failure, error, "%s%.180s%s", text, detail,
-                                        error == WS_ERROR_CERTIFICATE && unknown
-                                            ? " (name its CA in tls.ca_file)" : "");
-    tls->failed = link;
-    session->failed = true;
-    ERR_clear_error();
-}
-
 /* Returns what SSL_get_error would, which needs the error queue to be cleared before each call (430 instructions for an
    echo, by make bench). This one ignores errors that the program's own use of OpenSSL left in the queue. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
-    SSL *ssl = wsi_tls_of(link)->ssl;
+    wsi_tls_session *session = wsi_tls_of(link);
+    SSL *ssl = session->ssl;
     if (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl))) {
         link->wants = WS_READ;
         return 0;
     }
     if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
         return WS_ENDED; /* after a fatal alert SSL_in_init is true */
-    wsi_tls_failed(link);
+    session->failed = true;
+    session->code = session->ended ? 0 : (uint32_t)ERR_peek_last_error(); /* earlier errors may be the program's */
+    ERR_clear_error();
     return WS_FAILED;
 }
 
@@ -17270,11 +17236,26 @@ static ptrdiff_t wsi_tls_shut(ws_link *link) {
 }
 
 static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {
-    const wsi_tls *tls = wsi_tls_of(link)->tls;
-    if (!wsi_tls_of(link)->failed || tls->failed != link)
+    const wsi_tls_session *session = wsi_tls_of(link);
+    long verdict = SSL_get_verify_result(session->ssl);
+    bool name = verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    bool unknown = verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
+                   || verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    if (!session->failed)
         return WS_OK;
-    (void)snprintf(text, size, "%s", tls->failure.text);
-    return tls->failure_error;
+    if (SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
+        (void)snprintf(text, size, "%s%.180s%s", name ? "the certificate is not for "
+                                                      : "the certificate cannot be trusted: ",
+                       name ? session->name : X509_verify_cert_error_string(verdict),
+                       unknown ? " (name its CA in tls.ca_file)" : "");
+        return WS_ERROR_CERTIFICATE;
+    }
+    if (session->code)
+        (void)snprintf(text, size, "%s%s", wsi_tls_fault(ERR_GET_REASON(session->code)),
+                       wsi_tls_reason_text(session->code));
+    else
+        (void)snprintf(text, size, "the connection ended within TLS");
+    return session->code ? WS_ERROR_TLS : WS_ERROR_CLOSED;
 }
 
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L
@@ -17290,18 +17271,15 @@ static bool wsi_tls_peer(const ws_link *link, char *text, size_t size) {
     bool verified = certificate && SSL_get_verify_result(ssl) == X509_V_OK
                     && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
     BIO *bio = verified ? BIO_new(BIO_s_mem()) : NULL;
-    char *subject;
-    long length = 0;
-    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
-                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
-        length = BIO_get_mem_data(bio, &subject);
-    if (length > 0 && (size_t)length < size) {
-        memcpy(text, subject, (size_t)length);
+    size_t length = 0;
+    bool whole = bio && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+                                           XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0
+                 && BIO_ctrl_pending(bio) < size && BIO_read_ex(bio, text, size, &length) == 1;
+    if (whole)
         text[length] = 0;
-    }
     BIO_free(bio);
     X509_free(certificate);
-    return length > 0 && (size_t)length < size;
+    return whole;
 }
 
 static void *wsi_tls_session_of(const ws_link *link) { return wsi_tls_of(link)->ssl; }
@@ -17342,7 +17320,7 @@ static bool wsi_tls_fill_server(SSL_CTX *context, const ws_tls_config *config, w
     SSL_CTX_set_alpn_select_cb(context, wsi_tls_select_alpn, NULL);
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets need no memory */
     return SSL_CTX_set_session_id_context(context, (const unsigned char *)"ws.h", 4) == 1
-           && wsi_tls_use_own(context, config, why) && wsi_tls_use_trusted(context, config, WSI_TLS_SERVER, why);
+           && wsi_tls_use_own(context, config, why) && wsi_tls_use_trusted(context, config, why);
 }
 
 static ws_error wsi_tls_serve(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport,
@@ -17428,14 +17406,14 @@ static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, w
     bool own = config->cert_file || config->cert_pem || config->key_file || config->key_pem;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, wsi_tls_verify);
     if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) != 0
-        || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, 0, why))
+        || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, why))
         return false;
     if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate && !wsi_tls_use_system(context))
         return wsi_reason_set(why, WS_ERROR_TLS, "the system's CA certificates cannot be found") == WS_OK;
     return true;
 }
 
-/* Removes a wsi_tls from the loop's list, and frees its config's strings, which open connections do not need. */
+/* Removes a wsi_tls from a list, and frees its config's strings, which open connections do not need. */
 static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls *tls = *place;
     *place = tls->next;
@@ -17450,25 +17428,20 @@ enum { WSI_TLS_UNUSED = 4 }; /* kept without connections; with the system's root
 static wsi_tls *wsi_tls_share(ws_loop *loop, const ws_tls_config *config) {
     wsi_tls **place = &loop->tls, *tls;
     unsigned unused = 0;
-    bool good = true;
-    while (*place && !(wsi_tls_same(&(*place)->config, config)
-                       && (!(*place)->context || (*place)->files == wsi_tls_files(config)))) /* files are unchanged */
-        place = &(*place)->next;
-    tls = *place ? *place : wsi_tls_new(&loop->memory);
+    while ((tls = *place) != NULL && !(wsi_tls_same(&tls->config, config)
+                                       && (!tls->context || tls->files == wsi_tls_files(config)))) /* unchanged */
+        place = &tls->next;
+    if (tls) {
+        *place = tls->next;
+    } else if ((tls = wsi_tls_new(&loop->memory)) != NULL) {
+        tls->config = *config;
+        if (!wsi_memory_keep_strings(&loop->memory, &tls->config, wsi_tls_strings, WSI_TLS_STRINGS))
+            wsi_tls_unlist(&tls); /* tls becomes NULL */
+    }
     if (!tls)
         return NULL;
-    if (*place) {
-        *place = tls->next;
-    } else {
-        tls->config = *config;
-        good = wsi_memory_keep_strings(&loop->memory, &tls->config, wsi_tls_strings, WSI_TLS_STRINGS);
-    }
     tls->next = loop->tls;
     loop->tls = tls;
-    if (!good) {
-        wsi_tls_unlist(&loop->tls);
-        return NULL;
-    }
     tls->references++;
     for (place = &tls->next; *place;) {
         if ((*place)->references == 1 && ++unused > WSI_TLS_UNUSED)
@@ -17484,30 +17457,31 @@ static void wsi_tls_end(ws_loop *loop) {
         wsi_tls_unlist(&loop->tls);
 }
 
-static ws_error wsi_tls_dial(wsi_endpoint *endpoint, const ws_tls_config *config, ws_transport *transport, bool now) {
-    ws_tls_config nothing;
-    wsi_tls *tls = endpoint->tls, *before = NULL; /* before: as the files were at the last attempt */
-    ws_error error = WS_OK;
-    memset(&nothing, 0, sizeof nothing);
-    if (!now && wsi_tls_same(config, &nothing))
-        return WS_OK;
-    if (now && tls && tls->context && tls->files != wsi_tls_files(&tls->config))
-        before = tls;
-    if (!tls || before)
-        tls = wsi_tls_share(endpoint->loop, before ? &before->config : config ? config : &nothing);
-    if (now && tls && !tls->context)
+static ws_error wsi_tls_keep(wsi_endpoint *endpoint, const ws_tls_config *config) {
+    endpoint->tls = wsi_tls_share(endpoint->loop, config);
+    if (!endpoint->tls || !config->ssl_ctx)
+        return endpoint->tls ? WS_OK : WS_ERROR_MEMORY;
+    return wsi_tls_complete(endpoint->tls, config, wsi_tls_fill_client, endpoint->dialer->why);
+}
+
+static ws_error wsi_tls_dial(wsi_endpoint *endpoint, ws_transport *transport) {
+    wsi_tls *before = endpoint->tls, *tls = before;
+    wsi_reason *why = endpoint->dialer->why;
+    if (tls->context && tls->files != wsi_tls_files(&tls->config)) /* files have changed since the last attempt */
+        tls = wsi_tls_share(endpoint->loop, &before->config);
+    if (tls && !tls->context)
         tls->files = wsi_tls_files(&tls->config);
-    if (now || !tls)
-        error = wsi_tls_complete(tls, tls ? &tls->config : NULL, wsi_tls_fill_client, endpoint->dialer->why);
-    if (!before)
-        endpoint->tls = tls;
-    else
-        wsi_tls_release(error ? tls : before);
-    if (!error)
-        wsi_tls_install(endpoint, tls, transport);
-    else if (before)
-        wsi_reason_clear(endpoint->dialer->why);
-    return before ? WS_OK : error; /* files that cannot be used now change nothing */
+    ws_error error = wsi_tls_complete(tls, &before->config, wsi_tls_fill_client, why);
+    bool unusable = error && before->context; /* changed files that cannot be used change nothing */
+    if (unusable) {
+        WSI_TRACE(&endpoint->conns->engine, WS_TRACE_TLS_FAILED, 0, why->text, 0);
+        wsi_reason_clear(why);
+    }
+    if (tls != before)
+        wsi_tls_release(unusable ? tls : before);
+    if (unusable || !error)
+        wsi_tls_install(endpoint, unusable ? before : tls, transport);
+    return unusable ? WS_OK : error;
 }
 
 static void wsi_tls_hide_certificate(const ws_link *link) {
@@ -17523,7 +17497,7 @@ static const wsi_tls_calls wsi_tls_functions = {
     wsi_tls_serve,
 #endif
 #ifndef WS_NO_CLIENT
-    wsi_tls_dial, wsi_tls_end, wsi_tls_hide_certificate,
+    wsi_tls_keep, wsi_tls_dial, wsi_tls_end, wsi_tls_hide_certificate,
 #endif
 #if !defined(WS_NO_HTTP) && !defined(WS_NO_JSON)
     wsi_tls_hmac,
@@ -17741,10 +17715,11 @@ typedef struct wsi_client {
     wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its strings are copies, see wsi_client_strings; transport: NULL, or the copy below */
+    ws_client_config config; /* its strings are copies, see wsi_client_strings; tls (but server_name) is the program's
+                                until wsi_client_launch; transport: NULL, or the copy below */
     const char *url;
-    char **headers;
-    size_t header_count;     /* includes the NULL at the end */
+    const char **headers;    /* NULL at the end; their text follows in the same block */
+    size_t headers_size;     /* of that block */
     ws_transport transport;  /* the program's, or TLS's */
     wsi_buffer hop;          /* the URL of this attempt or redirect */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
@@ -17768,7 +17743,6 @@ typedef struct wsi_client {
     bool redirected, lookup_queued;
     bool refused;            /* the server refused, and the body of its answer is arriving */
     bool stopped;            /* blocking: ws_stop was called, and no call has reported it yet */
-    bool permanent;          /* another attempt would fail as well */
     bool rejected;           /* the answer was 4xx */
     wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: runs one round */
@@ -17801,7 +17775,7 @@ static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *na
 
 /* Whether the program's headers for this server include this one. */
 static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
-    char *const *line = client->headers;
+    const char *const *line = client->headers;
     while (*line && !wsi_http_is_header(*line, name))
         line++;
     return *line && !client->other_server;
@@ -17825,7 +17799,7 @@ static void wsi_dial_send_request(wsi_client *client) {
     wsi_buffer more = {NULL, 0, 0};
     wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_dial_credentials(client);
     wsi_ask ask = {client->server.target, client->server.authority, client->config.subprotocols,
-                   client->other_server ? NULL : (const char *const *)client->headers, NULL};
+                   client->other_server ? NULL : client->headers, NULL};
     bool good = wsi_buffer_append(memory, &more, NULL, 0);
     if (!client->config.no_user_agent && !wsi_dial_has_header(client, "user-agent"))
         good = good && wsi_buffer_append(memory, &more, agent, sizeof agent - 1);
@@ -18203,24 +18177,6 @@ static void wsi_dial_resolve(wsi_client *client) {
 
 /* --- hops and attempts --- */
 
-/* Sets up this client's TLS. now: makes its context as well, which a ws: URL needs only after a redirect to wss:. */
-static bool wsi_client_set_tls(wsi_client *client, const ws_tls_config *config, bool now) {
-    const wsi_tls_calls *tls = client->endpoint.loop->tls_calls;
-    ws_error error = WS_OK;
-    if (client->config.transport)
-        return true;
-    if (tls)
-        error = tls->dial(&client->endpoint, config, &client->transport, now);
-    else if (now)
-        error = wsi_reason_set(&client->why, WS_ERROR_NO_TLS,
-                               "wss:// needs TLS, but this program was built without it (WS_NO_TLS)");
-    if (!error)
-        return true;
-    client->permanent = true;
-    wsi_client_fail(client, error);
-    return false;
-}
-
 enum { WSI_CLIENT_AUTHORITY = 300 }; /* room for host and port after the URL */
 
 /* Parses the URL in client->hop, and writes the value of Host after it, without a default port (RFC 6455 4.1). There
@@ -18259,10 +18215,19 @@ static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
 
 static void wsi_client_attempt(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
+    const wsi_tls_calls *tls = loop->tls_calls;
     bool through = client->config.transport || client->server.secure;
+    ws_error error = WS_OK;
     client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
-    if (client->server.secure && !wsi_client_set_tls(client, NULL, true))
+    if (client->server.secure && !client->config.transport)
+        error = tls ? tls->dial(&client->endpoint, &client->transport)
+                    : wsi_reason_set(&client->why, WS_ERROR_NO_TLS, "wss:// needs TLS, but this program was built "
+                                     "without it (WS_NO_TLS)");
+    if (error) {
+        client->dialer.reconnects = false;
+        wsi_client_fail(client, error);
         return;
+    }
     client->race = (wsi_race *)wsi_memory_new(&loop->memory, sizeof *client->race);
     if (!client->race || (through && !wsi_endpoint_reserve_record(loop)))
         wsi_client_fail(client, WS_ERROR_MEMORY);
@@ -18270,22 +18235,19 @@ static void wsi_client_attempt(wsi_client *client) {
         wsi_dial_resolve(client);
 }
 
-/* Starts an attempt. config: NULL except for the first attempt, which ends the client if it fails here. */
-static void wsi_client_start(wsi_client *client, const ws_client_config *config) {
+/* Starts an attempt, with the program's URL. */
+static void wsi_client_start(wsi_client *client) {
     client->redirects = 0;
     client->retry_after_ms = 0;
     client->other_server = client->moved;
     client->rejected = false;
     wsi_reason_clear(&client->why);
     client->endpoint.env.status = 0;
+    client->endpoint.env.problem = NULL;
     client->phase = WSI_PHASE_RESOLVING;
     if (!wsi_client_set_url(client, wsi_text_z(client->url)))
         return;
-    if (config
-        && !wsi_client_set_tls(client, &config->tls, client->server.secure
-                                                         || (client->endpoint.loop->tls_calls && config->tls.ssl_ctx)))
-        return;
-    client->permanent = false;
+    client->dialer.reconnects = client->config.reconnect_ms > 0 && !client->dialer.blocking;
     wsi_client_attempt(client);
 }
 
@@ -18310,8 +18272,6 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
 /* The value of the first header of this name, or of the next one after `line`. NULL: there is none. */
 static const char *wsi_client_header(const wsi_client *client, const char *name, const char *line) {
     wsi_slice value, found;
-    if (!client->answer.size || client->phase < WSI_PHASE_HANDSHAKE)
-        return NULL;
     const char *end = (const char *)client->answer.data + client->body;
     if (!line)
         line = (const char *)client->answer.data; /* the status line */
@@ -18543,6 +18503,8 @@ static void wsi_client_leave(ws_conn *conn) {
         return;
     wsi_client_explain(client);
     WSI_TRACE(&conn->engine, WS_TRACE_REFUSED, client->endpoint.env.status, NULL, 0);
+    if (wsi_conn_reconnects(conn))
+        conn->engine.state = WSI_HEAD; /* ws_state: WS_CONNECTING */
     if (client->handler.on_error)
         client->handler.on_error(conn);
 }
@@ -18590,7 +18552,7 @@ static bool wsi_client_disconnected(ws_conn *conn) {
     }
     if (client->dialer.blocking && !endpoint->freed && !endpoint->loop->freeing)
         return true;
-    if (client->dialer.reconnects && !endpoint->ending && !client->permanent) {
+    if (wsi_conn_reconnects(conn)) {
         ws_error error = (ws_error)conn->engine.error;
         wsi_timer_set(endpoint->loop, &endpoint->timer, wsi_loop_time(endpoint->loop) + wsi_client_next_pause(client));
         wsi_conn_reset(conn);
@@ -18604,33 +18566,32 @@ static bool wsi_client_disconnected(ws_conn *conn) {
 
 /* --- the program's URL and headers --- */
 
+/* Replaces the headers. false: no memory, and nothing has changed. */
 static bool wsi_client_copy_headers(wsi_client *client, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
-    size_t count = 0, i;
-    while (headers && headers[count])
-        count++;
-    client->header_count = 0;
-    client->headers = (char **)wsi_memory_new(memory, (count + 1) * sizeof *client->headers);
-    if (!client->headers)
+    size_t count = 0, size = sizeof *headers, i;
+    for (; headers && headers[count]; count++)
+        size += sizeof *headers + strlen(headers[count]) + 1;
+    const char **copies = (const char **)wsi_memory_new(memory, size);
+    if (!copies)
         return false;
-    client->header_count = count + 1;
-    for (i = 0; i < count; i++)
-        if (!wsi_memory_keep(memory, &client->headers[i], headers[i]))
-            return false;
+    char *to = (char *)(copies + count + 1);
+    for (i = 0; i < count; i++) {
+        copies[i] = to;
+        to = wsi_text_append(to, wsi_text_z(headers[i])) + 1;
+    }
+    wsi_memory_free(memory, client->headers, client->headers_size);
+    client->headers = copies;
+    client->headers_size = size;
     return true;
-}
-
-static void wsi_client_free_headers(wsi_client *client, char **headers, size_t count) {
-    wsi_memory *memory = wsi_client_memory(client);
-    for (size_t i = 0; headers && i < count; i++)
-        wsi_memory_free_string(memory, headers[i]);
-    wsi_memory_free(memory, headers, count * sizeof *headers);
 }
 
 /* Checks the config for values that would make an invalid request. */
 static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
     const char *problem = NULL, *name = config->tls.server_name;
+    if (client->dialer.blocking && config->loop && config->loop != client->endpoint.loop)
+        return wsi_reason_set(&client->why, WS_ERROR_STATE, "config.loop is in use, or is ending");
     if (!wsi_reason_subprotocols(config->subprotocols, &client->why))
         return WS_ERROR_ARGUMENT;
     if (!wsi_http_safe(config->origin, ' '))
@@ -18643,7 +18604,7 @@ static ws_error wsi_client_check(wsi_client *client) {
         problem = wsi_codec_wrong(&config->deflate);
     if (problem)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "%s", problem);
-    for (char *const *line = client->headers; *line; line++)
+    for (const char *const *line = client->headers; *line; line++)
         if (!wsi_http_own_header(*line))
             return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "line %u of the headers cannot be sent: it "
                                   "is malformed, or part of the handshake itself",
@@ -18660,17 +18621,13 @@ static ws_error wsi_client_check(wsi_client *client) {
 /* Copies the URL and the headers for the next attempts. The arguments may be the client's own copies. */
 static ws_error wsi_client_replace(wsi_client *client, const char *given, const char *const *headers) {
     wsi_memory *memory = wsi_client_memory(client);
-    char **old = client->headers, *url = NULL;
-    size_t count = client->header_count;
+    char *url = NULL;
     wsi_url from, to;
-    bool anew = headers != (const char *const *)old, good = wsi_memory_keep(memory, &url, given);
+    bool anew = headers != (const char *const *)client->headers, good = wsi_memory_keep(memory, &url, given);
     bool same = good && !wsi_url_parse(&from, wsi_text_z(client->url)) && !wsi_url_parse(&to, wsi_text_z(url))
                 && wsi_client_same_server(&from, &to);
     client->moved = !anew && (client->moved || !same);
-    if (good && anew) {
-        good = wsi_client_copy_headers(client, headers);
-        wsi_client_free_headers(client, old, count);
-    }
+    good = good && (!anew || wsi_client_copy_headers(client, headers));
     if (url) {
         wsi_memory_free_string(memory, (char *)(uintptr_t)client->url);
         client->url = url;
@@ -18681,7 +18638,7 @@ static ws_error wsi_client_replace(wsi_client *client, const char *given, const 
 /* Asks the program for the next attempt's URL and headers. false: there is no next attempt. */
 static bool wsi_client_ask(wsi_client *client) {
     const char *url = client->url;
-    const char *const *headers = (const char *const *)client->headers;
+    const char *const *headers = client->headers;
     if (!client->config.before_reconnect)
         return true;
     bool good = client->config.before_reconnect(client->conn, &url, &headers) && url;
@@ -18690,7 +18647,7 @@ static bool wsi_client_ask(wsi_client *client) {
     wsi_reason_clear(&client->why);
     ws_error error = good ? wsi_client_replace(client, url, headers)
                           : wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "before_reconnect ended the attempts");
-    client->permanent = error && error != WS_ERROR_MEMORY;
+    client->dialer.reconnects = !error || error == WS_ERROR_MEMORY;
     client->phase = WSI_PHASE_RESOLVING;
     if (error)
         wsi_client_fail(client, error);
@@ -18704,7 +18661,7 @@ static void wsi_client_fire(wsi_endpoint *endpoint) {
         if (!wsi_client_ask(client))
             break;
         client->conn->engine.error = WS_OK;
-        wsi_client_start(client, NULL);
+        wsi_client_start(client);
         break;
     case WSI_PHASE_RESOLVING: wsi_dial_unresolved(client, "no answer in time"); break;
     case WSI_PHASE_CONNECTING: wsi_dial_connect_next(client, WSI_PLATFORM_TIMEOUT); break;
@@ -18726,7 +18683,7 @@ enum { WSI_CLIENT_STRINGS = sizeof wsi_client_strings / sizeof *wsi_client_strin
 static void wsi_client_release(wsi_endpoint *endpoint) {
     wsi_client *client = (wsi_client *)(void *)endpoint;
     wsi_memory *memory = wsi_client_memory(client);
-    wsi_client_free_headers(client, client->headers, client->header_count);
+    wsi_memory_free(memory, client->headers, client->headers_size);
     wsi_memory_free_strings(memory, client, wsi_client_strings, WSI_CLIENT_STRINGS);
     wsi_buffer_free(memory, &client->hop);
     wsi_buffer_free(memory, &client->answer);
@@ -18740,8 +18697,6 @@ static bool wsi_client_copy_config(wsi_client *client, const char *url, const ws
     *config = *given;
     config->subprotocols = given->subprotocols ? given->subprotocols : client->handler.subprotocols;
     config->headers = NULL; /* see client->headers */
-    memset(&config->tls, 0, sizeof config->tls);
-    config->tls.server_name = given->tls.server_name;
     if (given->transport)
         client->transport = *given->transport;
     config->transport = given->transport ? &client->transport : NULL;
@@ -18800,16 +18755,17 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     return NULL;
 }
 
-/* Begins the first attempt, if the config is valid. */
-static void wsi_client_launch(wsi_client *client, const ws_client_config *config) {
+/* Begins the first attempt, if the config is valid. The program's tls is still there, and is copied now. */
+static void wsi_client_launch(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     ws_error error = loop->error ? loop->error : wsi_client_check(client);
     client->phase = WSI_PHASE_RESOLVING;
-    client->permanent = true;
+    if (!error && loop->tls_calls && !client->config.transport)
+        error = loop->tls_calls->keep(&client->endpoint, &client->config.tls);
     if (error)
         wsi_client_fail(client, error);
     else
-        wsi_client_start(client, config);
+        wsi_client_start(client);
 }
 
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
@@ -18826,8 +18782,7 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
     if (!client)
         return NULL;
     client->conn->user = handler->user;
-    client->dialer.reconnects = client->config.reconnect_ms > 0;
-    wsi_client_launch(client, config);
+    wsi_client_launch(client);
     if (client->conn->broken) { /* on_error follows in the next round: a program may dial anew there, again and again */
         client->conn->is_ending = false;
         wsi_timer_set(loop, &client->conn->timer, loop->now);
@@ -18839,20 +18794,25 @@ WS_API int ws_status(const ws_conn *conn) {
     return conn && wsi_conn_is_client(conn) ? conn->engine.env->status : 0;
 }
 
+/* The client, if its last attempt got an answer; else NULL. */
+static const wsi_client *wsi_client_answered(const ws_conn *conn) {
+    const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
+    return client && client->answer.size && client->phase >= WSI_PHASE_HANDSHAKE ? client : NULL;
+}
+
 WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index) {
-    bool good = conn && name && wsi_conn_is_client(conn);
-    const char *value = good ? wsi_client_header(wsi_client_of(conn), name, NULL) : NULL;
+    const wsi_client *client = name ? wsi_client_answered(conn) : NULL;
+    const char *value = client ? wsi_client_header(client, name, NULL) : NULL;
     while (value && index--)
-        value = wsi_client_header(wsi_client_of(conn), name, value);
+        value = wsi_client_header(client, name, value);
     return value;
 }
 
 WS_API const char *ws_header(const ws_conn *conn, const char *name) { return ws_header_at(conn, name, 0); }
 
 WS_API const char *ws_body(const ws_conn *conn) {
-    const wsi_client *client = conn && wsi_conn_is_client(conn) ? wsi_client_of(conn) : NULL;
-    return client && client->answer.size && client->phase >= WSI_PHASE_HANDSHAKE
-               ? (const char *)client->answer.data + client->body : "";
+    const wsi_client *client = wsi_client_answered(conn);
+    return client ? (const char *)client->answer.data + client->body : "";
 }
 
 /*
@@ -18948,25 +18908,25 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     return closing || !conn->broken;
 }
 
-/* Prepares the program's loop for a blocking client. Its input stays in the receive buffer between calls, so the buffer
-   must not move. NULL: the loop is in use. */
-static ws_loop *wsi_blocking_use(ws_loop *loop) {
-    if (loop->busy || loop->endpoints || loop->shutting_down || !wsi_loop_is_ours(loop))
-        return NULL;
+/* Prepares the program's loop for a blocking client. The input stays in the receive buffer between calls, so the buffer
+   must not move. false: the loop is in use. */
+static bool wsi_blocking_use(ws_loop *loop) {
+    if (!wsi_loop_is_ours(loop) || loop->busy || loop->endpoints || loop->shutting_down)
+        return false;
     while (wsi_spare_drop(loop)) {}
     wsi_spare_resize_receive(loop, loop->gather.capacity);
     loop->spare_used = loop->max_spare = 0;
-    return loop;
+    return true;
 }
 
 static wsi_client *wsi_blocking_new(const ws_loop_config *own, const char *url, const ws_client_config *config) {
-    bool given = config && config->loop;
-    ws_loop *loop = given ? wsi_blocking_use(config->loop) : wsi_loop_new(own, false);
+    bool lent = config && config->loop && wsi_blocking_use(config->loop);
+    ws_loop *loop = lent ? config->loop : wsi_loop_new(own, false);
     ws_handler nothing;
     memset(&nothing, 0, sizeof nothing);
-    wsi_client *client = loop && !loop->error ? wsi_client_new(loop, url, &nothing, config) : NULL;
+    wsi_client *client = loop && (lent || !loop->error) ? wsi_client_new(loop, url, &nothing, config) : NULL;
     if (!client) {
-        if (!given)
+        if (!lent)
             ws_loop_free(loop);
         return NULL;
     }
@@ -19014,7 +18974,7 @@ WS_API void ws_free(ws_conn *conn) {
     ws_loop *loop = endpoint->loop;
     (void)ws_close(conn, WS_CLOSE_NORMAL, NULL);
     endpoint->freed = true;
-    if (!wsi_client_of(conn)->config.loop) {
+    if (wsi_client_of(conn)->config.loop != loop) {
         ws_loop_free(loop);
         return;
     }
@@ -19667,7 +19627,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
     if (!client)
         return NULL;
     wsi_setup_tls(client->endpoint.loop);
-    wsi_client_launch(client, config);
+    wsi_client_launch(client);
     return wsi_blocking_open(client);
 }
 #endif
@@ -19750,6 +19710,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      reconnect_max_ms).
    - Retry-After of a 429 or 503 is obeyed, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
      is set. New: ws_header_at, for headers that are repeated. ws_body is the whole body, up to limits.body.
+   - In on_error, ws_state is WS_CONNECTING if another attempt follows, else WS_CLOSED.
    - New: before_reconnect, which may set another URL and headers, for example a new token. New: ws_client_config.loop,
      which ws_connect and ws_receive run while they block; ws_stop in another thread ends that (WS_ERROR_STOPPED).
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. A redirect to another host or port carries

@@ -223,7 +223,7 @@ static void on_error(ws_conn *conn) {
     HOLDS(w.state == DIALING && ws_last_error(conn) && *ws_last_error_text(conn));
     w.errors++;
     came_to_end(conn, true);
-    w.ended = w.ended || wsi_client_of(conn)->permanent || !w.config.reconnect_ms;
+    w.ended = w.ended || ws_state(conn) == WS_CLOSED;
     play();
     w.state = w.ended ? IDLE : DIALING;
 }

@@ -367,7 +367,7 @@ static void play_stop_sending(script *s) {
 
 static void test_stopped(void) {
     ws_message message;
-    ws_conn *conn;
+    ws_conn *conn, *other;
     script s;
     if (test_begin("ws_stop in another thread ends ws_receive, which can be called again, and later ws_free")) {
         ws_client_config config = lending();
@@ -424,7 +424,11 @@ static void test_stopped(void) {
             CHECK(ws_stop(lent));
             conn = connect_to(&s, &config);
             CHECK_EQ(ws_last_error(conn), WS_ERROR_STOPPED);
-            CHECK(ws_connect("ws://127.0.0.1:9/", &config) == NULL);
+            other = ws_connect("ws://127.0.0.1:9/", &config);
+            CHECK_EQ(ws_last_error(other), WS_ERROR_STATE);
+            CHECK(strstr(ws_last_error_text(other), DETAIL(ws_last_error(other), "config.loop is in use")) != NULL);
+            CHECK(!ws_send_text(other, "x") && ws_state(other) == WS_CLOSED);
+            ws_free(other);
             ws_free(conn);
             (void)pthread_join(s.thread, NULL);
             raw_close(&s.server);

@@ -199,6 +199,110 @@ static void test_hopeless(void) {
     }
 }
 
+/* --- what on_error and on_close can tell --- */
+
+static ws_conn_state states[2]; /* in the newest on_error: at first, and after ws_close if ends_there */
+static bool ends_there;
+
+static void note_state(ws_conn *conn) {
+    states[0] = ws_state(conn);
+    if (ends_there)
+        (void)ws_close(conn, 1000, NULL);
+    states[1] = ws_state(conn);
+}
+
+static void closes_closed(ws_conn *conn, unsigned number, ws_close_info why) {
+    (void)number;
+    (void)why;
+    CHECK_EQ(ws_state(conn), WS_CLOSED);
+}
+
+static bool never_again(ws_conn *conn, const char **url, const char *const **headers) {
+    (void)url;
+    (void)headers;
+    return ws_state(conn) != WS_CONNECTING; /* which it is */
+}
+
+static void test_last_error(void) {
+    if (test_begin("ws_state in on_error: whether another attempt follows")) {
+        static const struct {
+            uint32_t reconnect_ms;
+            bool bad, ends, again;
+        } cases[] = {{0, false, false, false}, {100, false, false, true}, {100, true, false, false},
+                     {100, false, true, false}};
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            ws_client_config config = reconnecting(cases[i].reconnect_ms, 0);
+            char url[60];
+            client_start(NULL);
+            client.on_error = note_state;
+            ends_there = cases[i].ends;
+            (void)snprintf(url, sizeof url, cases[i].bad ? "nonsense" : "ws://127.0.0.1:%u/",
+                           (unsigned)raw_refusing_port());
+            (void)client_dial(url, &config);
+            net_settle();
+            CHECK_EQ(client.errors, 1);
+            CHECK_EQ(states[0], cases[i].again || cases[i].ends ? WS_CONNECTING : WS_CLOSED);
+            CHECK_EQ(states[1], cases[i].again ? WS_CONNECTING : WS_CLOSED);
+            CHECK_EQ(ws_find(net.loop, client.id) != NULL, cases[i].again);
+            CHECK(!cases[i].again || ws_state(client.conn) == WS_CONNECTING);
+            net_wait(10000);
+            CHECK_EQ(client.errors, 1 + cases[i].again);
+            CLIENT_END();
+        }
+        ends_there = false;
+    }
+    if (test_begin("ws_state is WS_CLOSED in on_close, and in the on_error of an attempt that before_reconnect ends")) {
+        ws_client_config config = reconnecting(100, 0);
+        config.before_reconnect = never_again;
+        client_start(NULL);
+        client.on_error = note_state;
+        net.on_close = closes_closed;
+        raw_server *raw = raw_listen();
+        (void)client_dial_raw(raw, &config);
+        peer_reset(raw_open(raw));
+        net_settle();
+        CHECK_EQ(net.closed, 1);
+        CHECK_EQ(ws_state(client.conn), WS_CONNECTING);
+        net_wait(101);
+        CHECK_EQ(client.errors, 1);
+        CHECK_EQ(states[0], WS_CLOSED);
+        CLIENT_END();
+    }
+}
+
+static bool opens;
+
+static bool open_or_fail(ws_link *link, const char *host, void *user) {
+    return opens && raw_link_open(link, host, user);
+}
+
+static void test_older_reason(void) {
+    ws_client_config config = reconnecting(100, 100);
+    ws_transport transport = raw_transport;
+    if (!test_begin("a transport that cannot be opened is not explained by the answer to an earlier attempt"))
+        return;
+    client_start(NULL);
+    transport.open = open_or_fail;
+    config.transport = &transport;
+    opens = true;
+    raw_server *raw = raw_listen();
+    (void)client_dial_raw(raw, &config);
+    peer *p = raw_accept(raw);
+    raw_reply(p, raw_head(p), RAW_101 RAW_CON RAW_ACC "\r\n");
+    net_settle();
+    CHECK_EQ(client.error, WS_ERROR_HANDSHAKE);
+    CHECK_WHY("lacks the header Upgrade");
+    opens = false;
+    net_wait(101);
+    (void)raw_accept(raw);
+    net_settle();
+    CHECK_EQ(client.errors, 2);
+    CHECK_EQ(client.error, WS_ERROR_MEMORY);
+    CHECK(strstr(client.text, "Upgrade") == NULL);
+    CHECK_WHY("memory");
+    CLIENT_END();
+}
+
 /* --- reconnecting: how it ends --- */
 
 typedef enum stop_where { STOP_ERROR, STOP_OPEN, STOP_MESSAGE, STOP_CLOSE, STOP_PAUSE, STOP_CONNECTING,
@@ -414,6 +518,8 @@ int main(int argc, char **argv) {
     test_reset_pause();
     test_whole_attempts();
     test_hopeless();
+    test_last_error();
+    test_older_reason();
     test_stops();
     test_ten_thousand();
     return test_finish();

@@ -247,6 +247,7 @@ static void test_retry_after(void) {
 static struct {
     const char *url, *const *headers; /* to set; NULL: leave as it is */
     bool end, drop;
+    bool starve; /* there is no memory for the new headers */
     unsigned calls;
     ws_error error;
     int status;
@@ -265,6 +266,8 @@ static bool renew(ws_conn *conn, const char **url, const char *const **headers) 
         *headers = renewal.headers;
     if (renewal.drop)
         ws_drop(conn);
+    if (renewal.starve)
+        net.memory.fail_at = net.memory.calls + 2; /* the first call is for the URL */
     return !renewal.end;
 }
 
@@ -395,6 +398,19 @@ static void test_renewal(void) {
         CHECK(strstr(client.text, DETAIL(client.error, "line 1 of the headers")) != NULL);
         net_wait(60000);
         CHECK(raw_nobody(raw));
+        CLIENT_END();
+    }
+    if (test_begin("without memory for new headers the attempt fails, and the earlier ones are kept")) {
+        raw_server *raw = start_renewal("");
+        renewal.headers = second;
+        renewal.starve = true;
+        net_wait(101);
+        CHECK_EQ(client.errors, 2);
+        CHECK_EQ(client.error, WS_ERROR_MEMORY);
+        renewal.headers = NULL;
+        renewal.starve = false;
+        const char *head = head_of_next(raw);
+        CHECK(raw_has_line(head, "Authorization: Bearer one") && raw_has_line(head, "Cookie: a=b"));
         CLIENT_END();
     }
     if (test_begin("an invalid URL from before_reconnect is an error, and the hook is asked again")) {

@@ -477,7 +477,7 @@ static ws_conn *blocking_open(void) {
     blocking.step = answers_late;
     made = wsi_blocking_new(&own, client_url(raw, "/"), NULL);
     made->wait = blocking_wait;
-    wsi_client_launch(made, NULL);
+    wsi_client_launch(made);
     return wsi_blocking_open(made);
 }
 

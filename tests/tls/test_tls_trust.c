@@ -511,25 +511,47 @@ static void test_changed_file(void) {
     TLS_END();
 }
 
+static unsigned unusable; /* how often the trace said that the changed file cannot be used */
+
+#ifndef WS_NO_TRACE
+static void note_unusable(const ws_trace_event *event, void *user) {
+    (void)user;
+    unusable += event->kind == WS_TRACE_TLS_FAILED && event->conn && strstr(event->text, "changing.pem") != NULL;
+}
+
+static void trace_unusable(ws_loop_config *config) { config->trace = note_unusable; }
+#else
+static void trace_unusable(ws_loop_config *config) { (void)config; }
+#endif
+
 /* A client that reconnects takes the files as they are then; what cannot be used changes nothing. */
 static void test_changed_before_reconnect(void) {
     ws_client_config config;
+    ws_server_config server;
+    ws_loop_config loop;
     tls_client *c;
     if (!test_begin("contexts: a client that reconnects reads a file that has changed"))
         return;
     memset(&config, 0, sizeof config);
+    memset(&server, 0, sizeof server);
+    memset(&loop, 0, sizeof loop);
+    server.tls = with(&certs.server);
+    trace_unusable(&loop);
     config.tls.ca_file = certs_file("changing.pem", certs.unknown_ca.pem);
     config.reconnect_ms = config.reconnect_max_ms = 100;
-    CHECK(start(&certs.server));
+    CHECK(net_start_with(&loop, &server));
+    contexts = unusable = 0;
     c = tls_dial_port("wss", ws_port(net.server), &config);
     c->again = true;
     UNTIL(c->errors == 1);
     CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
+    CHECK_EQ(unusable, 0);
     (void)certs_file("changing.pem", "half a file"); /* as if it were being written */
     net.now += 101;
     UNTIL(c->errors == 2);
     CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
     CHECK(!tls_says(c->why, "changing.pem"));
+    CHECK_EQ(unusable, !TEST_SMALL);
     (void)certs_file("changing.pem", certs.ca.pem);
     net.now += 101;
     UNTIL(c->opened == 1);
@@ -542,6 +564,34 @@ static void test_changed_before_reconnect(void) {
     CHECK_EQ(c->errors, 2);
     (void)ws_close(c->conn, 1000, NULL);
     UNTIL(c->closed == 2);
+    TLS_END();
+}
+
+/* The context was made for another client, so this one has no transport yet when the file cannot be read any more. */
+static void test_changed_before_redirect(void) {
+    ws_tls_config tls;
+    tls_client *c, *other;
+    char text[100];
+    peer *p;
+    if (!test_begin("contexts: a redirect to wss: after the shared context's file became unusable"))
+        return;
+    memset(&tls, 0, sizeof tls);
+    tls.ca_file = certs_file("changing.pem", certs.ca.pem);
+    CHECK(start(&certs.server));
+    other = dial(&tls);
+    CHECK_OPENED(other, true);
+    c = dial_as("ws", tls_port(), &tls);
+    p = tls_accept_plain();
+    (void)certs_file("changing.pem", "half a file");
+    (void)raw_head(p);
+    (void)snprintf(text, sizeof text, "HTTP/1.1 302 There\r\nLocation: wss://127.0.0.1:%u/\r\n\r\n",
+                   (unsigned)ws_port(net.server));
+    peer_text(p, text);
+    UNTIL(c->opened || c->errors);
+    CHECK_OPENED(c, true);
+    (void)ws_close(c->conn, 1000, NULL);
+    (void)ws_close(other->conn, 1000, NULL);
+    UNTIL(c->closed && other->closed);
     TLS_END();
 }
 
@@ -725,6 +775,7 @@ int main(int argc, char **argv) {
     test_one_after_the_other();
     test_changed_file();
     test_changed_before_reconnect();
+    test_changed_before_redirect();
     test_nothing_verified();
     test_plain();
     for (i = 0; i < POLICIES; i++)
