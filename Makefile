@@ -44,6 +44,9 @@ TESTS += $(addprefix $(BUILD)/small_test_,$(SMALL))
 # With WS_SMALL and WS_NO_NET.
 TESTS += $(addprefix $(BUILD)/bare_test_,heads messages engine engine_memory engine_deadlines engine_wire engine_fault \
 	handshake)
+# Without the fast paths (WS_NO_FAST); WS_SMALL has neither these nor what stands in their place.
+PLAIN = frame http http_words sha1 text utf8 heads messages handshake engine receive_wire
+TESTS += $(addprefix $(BUILD)/plain_test_,$(PLAIN))
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
@@ -234,13 +237,14 @@ clean:
 # INLINE=no: what is inline is in the object, too, and so in the one that tests/mutants makes.
 OBJECT = -c
 INLINE = yes
-FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/epoll_ $(BUILD)/kqueue_ $(BUILD)/windows/
+FLAVOURS = $(BUILD)/ $(BUILD)/small_ $(BUILD)/bare_ $(BUILD)/plain_ $(BUILD)/epoll_ $(BUILD)/kqueue_ $(BUILD)/windows/
 OBJECTS = $(addsuffix ws.o,$(FLAVOURS)) $(addsuffix ws_calls.o,$(FLAVOURS))
 PARTS = $(foreach part,code declarations,$(addprefix $(BUILD)/$(part)/,ws.h calls.h))
 POLLER = -DWSI_POLLER_DEFAULT=WS_POLLER_EPOLL
 $(BUILD)/small_%: FLAVOUR = -DWS_SMALL
 $(BUILD)/bare_%: FLAVOUR = -DWS_SMALL -DWS_NO_NET -DWS_NO_DEFLATE -DWS_NO_JSON
 $(BUILD)/bare_%: TLS_LIBS = # which proves that none is needed
+$(BUILD)/plain_%: FLAVOUR = -DWS_NO_FAST
 $(BUILD)/epoll_%: FLAVOUR = $(POLLER)
 $(BUILD)/kqueue_%: FLAVOUR = -Itests/helpers/kqueue -DWSI_KQUEUE $(POLLER)
 $(BUILD)/kqueue_test_poll_epoll: POLLER = # it moves by itself
@@ -299,6 +303,8 @@ $(BUILD)/test_%: test_%.c ws.h $(HELPERS)
 $(BUILD)/small_test_%: test_%.c ws.h $(HELPERS)
 	$(TEST)
 $(BUILD)/bare_test_%: test_%.c ws.h $(HELPERS)
+	$(TEST)
+$(BUILD)/plain_test_%: test_%.c ws.h $(HELPERS)
 	$(TEST)
 $(BUILD)/epoll_test_%: test_%.c ws.h $(HELPERS)
 	$(TEST)

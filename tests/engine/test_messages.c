@@ -79,6 +79,7 @@ static void test_refused(ws_role role, const char *name) {
         {"88<03>", 1002, WS_ERROR_PROTOCOL}, {"88<03e7>", 1002, WS_ERROR_PROTOCOL},
         {"88<03ed>", 1002, WS_ERROR_PROTOCOL}, {"88<03e8ff>", 1007, WS_ERROR_UTF8},
         {"88<03e86162c3>", 1007, WS_ERROR_UTF8}, {"88<03e8ff6162>", 1007, WS_ERROR_UTF8},
+        {"c1\"a\"", 1002, WS_ERROR_PROTOCOL}, {"41\"a\"", 1002, WS_ERROR_PROTOCOL},
         {"81<c3>", 1007, WS_ERROR_UTF8}, {"81<61ff>", 1007, WS_ERROR_UTF8}, {"01<c3> 80\"a\"", 1007, WS_ERROR_UTF8},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
